@@ -1,0 +1,76 @@
+"""Backends: where the arithmetic runs. Chosen once by name and passed on as an argument."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+from functools import cache
+
+from warpline.backends.interface import Array, Backend
+from warpline.errors import DeviceError, UsageError
+
+__all__ = ["BACKENDS", "Array", "Backend", "select", "thread_count"]
+
+BACKENDS = {
+    "numpy": "warpline.backends.numpy_backend",
+    "numba": "warpline.backends.numba_backend",
+}
+"""Name to module; the module has a function ``create(threads) -> Backend``."""
+
+_log = logging.getLogger(__name__)
+
+
+def select(name: str | Backend | None = None, threads: int | None = None) -> Backend:
+    """The backend called `name`.
+
+    Parameters
+    ----------
+    name : {"auto", "numpy", "numba"}, optional
+        None reads ``WARPLINE_BACKEND``, else means ``auto``: numba where it is installed, else numpy
+        (said once). A backend object is returned as it is.
+    threads : int, optional
+        CPU threads; None reads ``WARPLINE_THREADS``, else uses every core this process may use.
+
+    Raises
+    ------
+    UsageError
+        When the name is not known.
+    DeviceError
+        When the backend was asked for by name and cannot run here.
+    """
+    if name is not None and not isinstance(name, str):
+        return name
+    wanted = name or os.environ.get("WARPLINE_BACKEND") or "auto"
+    if wanted == "auto":
+        wanted = _best_available()
+    if wanted not in BACKENDS:
+        raise UsageError(f"backend {wanted!r} is unknown; choose from auto, {', '.join(BACKENDS)}")
+    if wanted == "numba" and importlib.util.find_spec("numba") is None:
+        raise DeviceError("backend 'numba' needs numba; pip install numba, or use backend='numpy'")
+    module = importlib.import_module(BACKENDS[wanted])
+    backend: Backend = module.create(thread_count(threads))
+    return backend
+
+
+def thread_count(threads: int | None = None) -> int:
+    """CPU threads to use: the argument, else ``WARPLINE_THREADS``, else every core this process may use."""
+    given = os.environ.get("WARPLINE_THREADS") if threads is None else threads
+    if given is None or given == "":
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        count = int(given)
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise UsageError(f"threads (or WARPLINE_THREADS) is {given!r}; a whole number of at least 1 is needed")
+    return count
+
+
+@cache
+def _best_available() -> str:
+    if importlib.util.find_spec("numba") is not None:
+        return "numba"
+    _log.warning("numba is not installed: using the slow numpy backend; pip install numba")
+    return "numpy"

@@ -1,0 +1,229 @@
+"""The operations a backend offers: named steps of registration with declared shapes.
+
+Conventions shared by every backend
+-----------------------------------
+- Volumes are C-contiguous float32 arrays (I, J, K); fields are (3, I, J, K), in voxels of their own grid.
+- `matrix` is a (4, 4) or (3, 4) float64 host array, output voxel to input voxel.
+- **Inside**: a coordinate x lies inside an axis of n voxels when -0.5 <= x < n - 0.5; it is then clamped to
+  [0, n - 1] (ITK's rule). Elsewhere, and at NaN, a volume has the value `outside`. Fields are clamped
+  everywhere: they continue as constants beyond their grid.
+- **Ties** of nearest-neighbour sampling go up: index = floor(x + 0.5).
+- `out=` receives the result and is returned; without it a new array is allocated. `out` never overlaps an input.
+- 0-d results (`value`, norms) are one-element arrays of the backend, so that nothing waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.geometry import Matrix
+
+Array = Any
+"""An array of the backend: NumPy's on the CPU, CuPy's on a GPU."""
+
+
+class Backend(Protocol):
+    """What solvers, metrics and resampling are written against."""
+
+    name: str
+    """``"numpy"``, ``"numba"`` or ``"cuda"``."""
+
+    device: str
+    """What it runs on, in words."""
+
+    # -- memory ---------------------------------------------------------------------------------------------
+
+    def upload(self, array: NDArray[Any]) -> Array:
+        """The array on the device, C-contiguous, same dtype."""
+        ...
+
+    def download(self, array: Array) -> NDArray[Any]:
+        """The array on the host."""
+        ...
+
+    def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+        """An uninitialised array."""
+        ...
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+        """An array of zeros."""
+        ...
+
+    # -- sampling -------------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        volume: Array,
+        matrix: Matrix | None = None,
+        *,
+        field: Array | None = None,
+        shape: tuple[int, int, int] | None = None,
+        order: int = 1,
+        outside: float = 0.0,
+        out: Array | None = None,
+    ) -> Array:
+        """``out(i) = volume(matrix (i + field(i)))``.
+
+        Parameters
+        ----------
+        volume : (I, J, K)
+            float32; with ``order=0`` any integer, bool or float dtype, which the result keeps.
+        matrix : (4, 4), optional
+            Output voxel to volume voxel; identity when None.
+        field : (3, *shape), optional
+            Displacement in output voxels, added before the matrix.
+        shape : tuple, optional
+            Shape of the output; that of `out`, `field` or `volume` when None.
+        order : {0, 1, 3}
+            Nearest, linear, or cubic B-spline (interpolating, mirror boundary).
+        outside : float
+            Value where the coordinate leaves the volume.
+        """
+        ...
+
+    def sample_field(
+        self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
+    ) -> Array:
+        """``out(c, i) = field(c, matrix i)``, linear, clamped at the border, units unchanged."""
+        ...
+
+    # -- filters --------------------------------------------------------------------------------------------
+
+    def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
+        """Central differences per voxel, one-sided at the faces, zero along an axis of one voxel: (3, I, J, K)."""
+        ...
+
+    def smooth(self, array: Array, sigma: tuple[float, float, float], *, out: Array) -> Array:
+        """Gaussian of `sigma` voxels per axis on a volume or on each component of a field.
+
+        Kernels are truncated at max(1, floor(3 sigma + 0.5)) voxels and normalised; borders are clamped;
+        sigma 0 leaves an axis alone. Returns the largest Euclidean norm (absolute value for a volume)
+        of the result as a one-element array.
+        """
+        ...
+
+    def downsample(self, volume: Array, factors: tuple[float, float, float], *, out: Array) -> Array:
+        """Gaussian of sigma = 0.5 factor (none where factor = 1), linear at ``factor i + offset`` into `out`.
+
+        ``offset = (n_in - 1 - factor (n_out - 1)) / 2`` centres the coarse grid in the fine one.
+        """
+        ...
+
+    # -- similarity -----------------------------------------------------------------------------------------
+
+    def local_cc(
+        self,
+        fixed: Array,
+        moving: Array,
+        radius: int,
+        *,
+        floor: float,
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        """Local squared correlation in windows of (2 radius + 1)^3 voxels, and the force on either image.
+
+        With sums over the window (clipped at the borders, masked voxels only, n of them), means m, variances
+        ``s_ff = sum f^2 - n m_f^2`` and ``s_fm`` likewise, ``cc = s_fm^2 / (s_ff s_mm)``; windows with
+        ``s_ff <= floor n`` or ``s_mm <= floor n`` count as 0 and exert no force. `value` becomes
+        ``-sum cc / (number of voxels)``. The force at a voxel is the derivative of its own window's cc
+        (the centre-voxel approximation of Avants et al. 2008, doi:10.1016/j.media.2007.06.004):
+        ``out_fixed = 2 s_fm / (s_ff s_mm) ((m - m_m) - s_fm / s_ff (f - m_f)) grad f``, and the same with
+        the roles exchanged for `out_moving`; gradients are those of `gradient`. Forces are zero where the
+        mask is, and on the outer faces of the volume (axes of one voxel excepted): following them raises cc.
+        """
+        ...
+
+    def squared_difference(
+        self,
+        fixed: Array,
+        moving: Array,
+        *,
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        """``value = mean (f - m)^2``; forces ``(m - f) grad f`` and ``(f - m) grad m``, zero as in `local_cc`."""
+        ...
+
+    # -- fields ---------------------------------------------------------------------------------------------
+
+    def compose(
+        self, outer: Array, inner: Array, *, norm: Array | None = None, step: float = 1.0, out: Array
+    ) -> Array:
+        """``out(i) = s inner(i) + outer(i + s inner(i))`` with ``s = step / max(norm, 1e-12)``, or `step`."""
+        ...
+
+    def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
+        """Solve ``v + field(i + v) = 0`` at every voxel by damped fixed-point steps from `start`.
+
+        The factor is 1 for the first 8 steps and 0.4 after; a voxel stops when its residual is at most
+        `tolerance` voxels. Returns the largest residual norm as a one-element array.
+        """
+        ...
+
+    def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
+        """``det(I + d field / d x)`` at every voxel, derivatives as in `gradient`: (I, J, K)."""
+        ...
+
+    # -- affine metrics over sample points ------------------------------------------------------------------
+
+    def affine_moments(
+        self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Sums from which correlation and squared difference, and their derivatives, follow in one pass.
+
+        Parameters
+        ----------
+        points : (N, 3) float32
+            Voxel coordinates x on the fixed grid.
+        values : (N,) float32
+            Fixed intensities f there.
+        volume : (I, J, K)
+            Moving image m, sampled linearly at ``y = matrix (x, 1)``; points outside it, or where the
+            nearest voxel of `mask` (uint8, on the grid of `volume`) is 0, are left out.
+
+        Returns
+        -------
+        moments : (6,) float64
+            n, sum f, sum m, sum f^2, sum m^2, sum f m.
+        slopes : (3, 3, 4) float64
+            ``sum w (grad m) (x, 1)^T`` for w = 1, f, m: derivatives by the entries of `matrix` (3, 4).
+        """
+        ...
+
+    def joint_histogram(
+        self, points: Array, values: Array, volume: Array, matrix: Matrix, bins: int, *, mask: Array | None = None
+    ) -> NDArray[np.float64]:
+        """Joint histogram (bins, bins): box in the fixed value, cubic B-spline Parzen window in the moving one.
+
+        `values` and `volume` are in units of bins, between 2 and bins - 3. Row: floor(f + 0.5). After Mattes et
+        al. 2003, doi:10.1109/TMI.2003.809072.
+        """
+        ...
+
+    def histogram_derivative(
+        self,
+        points: Array,
+        values: Array,
+        volume: Array,
+        matrix: Matrix,
+        table: NDArray[np.float64],
+        *,
+        mask: Array | None = None,
+    ) -> NDArray[np.float64]:
+        """``d sum(table * joint_histogram) / d matrix``: (3, 4) float64, for a constant `table` (bins, bins)."""
+        ...
+
+    # -- loops ----------------------------------------------------------------------------------------------
+
+    def repeat(self, step: Callable[[], None], times: int) -> None:
+        """Run `step` `times` times: a loop on the CPU, one captured graph replayed on a GPU."""
+        ...

@@ -1,0 +1,33 @@
+"""Errors a user can act on: each names what came, what is allowed and what to do next."""
+
+from __future__ import annotations
+
+
+class WarplineError(Exception):
+    """Base of every error warpline raises on purpose; ``exit_code`` is what the command line returns."""
+
+    exit_code = 1
+
+
+class UsageError(WarplineError, ValueError):
+    """An option or argument has a value that is not allowed."""
+
+    exit_code = 2
+
+
+class InputError(WarplineError, ValueError):
+    """A file or array cannot be used: unreadable, not finite, constant, too small, or without overlap."""
+
+    exit_code = 5
+
+
+class OutputError(WarplineError, OSError):
+    """A result cannot be written: folder missing, read-only or full."""
+
+    exit_code = 5
+
+
+class DeviceError(WarplineError, RuntimeError):
+    """The backend that was asked for cannot run on this machine."""
+
+    exit_code = 6

@@ -1,0 +1,127 @@
+"""Grids: where the voxels of an array lie in world space (RAS+ millimetres)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warpline.errors import InputError
+
+Matrix = NDArray[np.float64]
+Shape = tuple[int, int, int]
+
+
+def apply_affine(matrix: Matrix, points: ArrayLike) -> Matrix:
+    """Map points through a 4x4 matrix.
+
+    Parameters
+    ----------
+    matrix : (4, 4)
+        Homogeneous matrix.
+    points : (..., 3)
+        Points in the space the matrix maps from.
+
+    Returns
+    -------
+    (..., 3) float64
+        Points in the space the matrix maps to.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    return points @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def check_affine(matrix: ArrayLike, name: str = "affine") -> Matrix:
+    """Return `matrix` as a read-only (4, 4) float64 array.
+
+    Raises
+    ------
+    InputError
+        When it is not 4x4, not finite, singular, or its last row is not 0 0 0 1.
+    """
+    checked = np.array(matrix, dtype=np.float64)
+    if checked.shape != (4, 4):
+        raise InputError(f"{name} has shape {checked.shape}; a 4x4 matrix is needed")
+    if not np.isfinite(checked).all():
+        raise InputError(f"{name} has NaN or infinite entries; write a valid sform or qform into the file")
+    if not np.array_equal(checked[3], (0.0, 0.0, 0.0, 1.0)):
+        raise InputError(f"{name} ends in the row {checked[3].tolist()}; 0 0 0 1 is needed")
+    scale = np.prod(np.linalg.norm(checked[:3, :3], axis=0))
+    if scale == 0 or abs(np.linalg.det(checked[:3, :3])) < 1e-6 * scale:
+        raise InputError(f"{name} is singular: it flattens space; write a valid sform or qform into the file")
+    checked.setflags(write=False)
+    return checked
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A regular lattice of voxels in world space.
+
+    Parameters
+    ----------
+    shape : (I, J, K)
+        Number of voxels along each axis; a 2-D image is one slice thick.
+    affine : (4, 4)
+        Voxel index to world (RAS+ mm), as nibabel gives it.
+    """
+
+    shape: Shape
+    affine: Matrix
+
+    def __post_init__(self) -> None:
+        shape = tuple(int(n) for n in self.shape)
+        if len(shape) != 3 or min(shape) < 1:
+            raise InputError(f"grid shape {tuple(self.shape)} is not allowed; three sizes of at least 1 are needed")
+        object.__setattr__(self, "shape", shape)
+        object.__setattr__(self, "affine", check_affine(self.affine))
+
+    def __eq__(self, other: object) -> bool:
+        """Equal shapes, and affines that agree to 1e-4 of a voxel at every corner."""
+        if not isinstance(other, Grid):
+            return NotImplemented
+        if self.shape != other.shape:
+            return False
+        gap = self.corners() - other.corners()
+        return bool(np.abs(gap).max() <= 1e-4 * self.voxel_size.min())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def inverse_affine(self) -> Matrix:
+        """World (RAS+ mm) to voxel index, (4, 4)."""
+        return np.linalg.inv(self.affine)
+
+    @property
+    def voxel_size(self) -> NDArray[np.float64]:
+        """Length of one voxel along each axis, (3,) in mm."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """World position of the middle of the grid, (3,) in mm."""
+        return apply_affine(self.affine, (np.array(self.shape) - 1) / 2)
+
+    def corners(self) -> NDArray[np.float64]:
+        """World positions of the eight corner voxels' centres, (8, 3) in mm."""
+        ends = [(0, n - 1) for n in self.shape]
+        return apply_affine(self.affine, np.array([(i, j, k) for i in ends[0] for j in ends[1] for k in ends[2]]))
+
+    def cropped(self, start: Shape, stop: Shape) -> Grid:
+        """The part of the grid from voxel `start` (inclusive) to `stop` (exclusive); `start` may be negative."""
+        shift = np.eye(4)
+        shift[:3, 3] = start
+        shape = tuple(int(b - a) for a, b in zip(start, stop, strict=True))
+        return Grid(shape, self.affine @ shift)  # type: ignore[arg-type]
+
+    def resized(self, shape: Shape) -> Grid:
+        """A grid of another shape that spans the same box, outer voxel faces included."""
+        ratio = np.array(self.shape) / np.array(shape)
+        zoom = np.diag([*ratio, 1.0])
+        zoom[:3, 3] = (ratio - 1) / 2
+        return Grid(shape, self.affine @ zoom)
+
+    def voxel_map_to(self, other: Grid, world: Matrix | None = None) -> Matrix:
+        """Voxel of this grid to voxel of `other`, through an optional world-to-world matrix, (4, 4)."""
+        matrix = self.affine if world is None else world @ self.affine
+        return other.inverse_affine @ matrix

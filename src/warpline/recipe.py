@@ -1,0 +1,169 @@
+"""Recipes: every option of a run as one checked, frozen value, with named presets and TOML files."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from warpline.errors import UsageError
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Iterations = Annotated[int, Field(ge=0)]
+Motion = Literal["translation", "rigid", "similarity", "affine"]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Initialise(_Options):
+    """Where linear registration starts."""
+
+    method: Literal["mass", "centre", "origin", "identity"] = "mass"
+    """Centres of mass, geometric centres, world origins of the grids, or no motion."""
+    rotations: bool = True
+    """Compare many rotations at the coarsest level and follow the best ones when they beat the start."""
+
+
+class Linear(_Options):
+    """Linear registration in stages of growing freedom, coarse to fine."""
+
+    stages: tuple[Motion, ...] = ("rigid", "affine")
+    metric: Literal["mutual_information", "correlation"] = "mutual_information"
+    voxel_sizes: tuple[Positive, ...] = (6.0, 4.0, 2.0)
+    """Spacing of the levels in mm, coarse to fine; a level finer than the images uses their own spacing."""
+    iterations: tuple[Iterations, ...] = (60, 40, 20)
+    """Most iterations of the optimiser at each level."""
+    samples: Annotated[int, Field(ge=1000)] = 60_000
+    """Most sample points per level, spread evenly; fewer are faster."""
+    bins: Annotated[int, Field(ge=8, le=256)] = 32
+    """Bins of the joint histogram of mutual information, along either axis."""
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Linear:
+        _check_lengths(voxel_sizes=self.voxel_sizes, iterations=self.iterations)
+        return self
+
+
+class Syn(_Options):
+    """Symmetric diffeomorphic registration, coarse to fine."""
+
+    metric: Literal["local_cc", "mean_squares"] = "local_cc"
+    factors: tuple[Annotated[float, Field(ge=1)], ...] = (4.0, 2.0, 1.0)
+    """Shrink factors of the levels; axes with thick voxels are shrunk less."""
+    iterations: tuple[Iterations, ...] = (100, 50, 40)
+    radius: Annotated[int, Field(ge=1, le=16)] = 2
+    """Window radius of local correlation, in voxels of the level."""
+    step: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Longest update of an iteration, in voxels of the level."""
+    update_sigma: NonNegative = 1.5
+    """Gaussian smoothing of each update, in voxels of the level."""
+    total_sigma: NonNegative = 0.4
+    """Gaussian smoothing of the whole field after each update, in voxels of the level."""
+    early_stop: Positive | None = 1e-5
+    """Leave a level when the energy falls by less than this per iteration; None runs every iteration."""
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Syn:
+        _check_lengths(factors=self.factors, iterations=self.iterations)
+        return self
+
+
+class Recipe(_Options):
+    """All options of one registration.
+
+    Raises
+    ------
+    UsageError
+        From `load` and `with_options`, when an option is unknown or out of range.
+    """
+
+    name: str = "custom"
+    initialise: Initialise = Initialise()
+    linear: Linear | None = Linear()
+    syn: Syn | None = Syn()
+
+    @classmethod
+    def load(cls, recipe: str | Path | Recipe) -> Recipe:
+        """A preset by name, a recipe from a TOML file, or the recipe itself."""
+        if isinstance(recipe, Recipe):
+            return recipe
+        if str(recipe) in PRESETS:
+            return PRESETS[str(recipe)]
+        path = Path(recipe)
+        if path.suffix != ".toml":
+            raise UsageError(f"recipe {str(recipe)!r} is unknown; choose from {', '.join(PRESETS)}, or a .toml file")
+        return cls._from_toml(path)
+
+    @classmethod
+    def _from_toml(cls, path: Path) -> Recipe:
+        try:
+            options = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            raise UsageError(f"recipe {path} does not exist; choose from {', '.join(PRESETS)}, or a .toml file") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"recipe {path} cannot be read: {error}") from None
+        base = cls.load(str(options.pop("base", "syn"))).model_dump()
+        return _checked({**_merged(base, options), "name": options.get("name", path.stem)}, str(path))
+
+    def with_options(self, *settings: str) -> Recipe:
+        """A copy with ``"syn.step=0.2"``-like settings applied; values are written as in TOML."""
+        options: dict[str, Any] = {}
+        for setting in settings:
+            key, found, text = setting.partition("=")
+            if not found:
+                raise UsageError(f"setting {setting!r} has no '='; write key=value, such as syn.step=0.2")
+            _place(options, key.strip(), _parse_value(text.strip()))
+        return _checked(_merged(self.model_dump(), options), "--set")
+
+
+def _check_lengths(**lists: tuple[float, ...]) -> None:
+    if len({len(values) for values in lists.values()}) != 1 or not all(lists.values()):
+        raise ValueError(f"{' and '.join(lists)} need one entry per level each")
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if nested else value
+    return merged
+
+
+def _place(options: dict[str, Any], key: str, value: Any) -> None:
+    *rooms, last = key.split(".")
+    for room in rooms:
+        options = options.setdefault(room, {})
+    options[last] = value
+
+
+def _parse_value(text: str) -> Any:
+    if text in ("none", "off"):
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _checked(options: dict[str, Any], source: str) -> Recipe:
+    try:
+        return Recipe.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise UsageError(f"{source}: {where} = {first.get('input')!r}: {first['msg']}") from None
+
+
+PRESETS: dict[str, Recipe] = {
+    "rigid": Recipe(name="rigid", linear=Linear(stages=("rigid",)), syn=None),
+    "affine": Recipe(name="affine", syn=None),
+    "syn": Recipe(name="syn"),
+    "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(100, 50, 10))),
+    "syn-quality": Recipe(name="syn-quality", syn=Syn(iterations=(150, 100, 100))),
+}
+"""Named recipes of the Python API and of ``warpline register --recipe``."""

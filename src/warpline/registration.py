@@ -1,0 +1,1 @@
+"""One registration from images to transforms. (Shape; being written.)"""

@@ -1,0 +1,55 @@
+"""Dense displacement fields in world space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import map_coordinates
+
+from warpline.errors import InputError
+from warpline.geometry import Grid, apply_affine
+
+
+@dataclass(frozen=True, eq=False)
+class Displacement:
+    """The map ``x -> x + u(x)``, with u sampled on a grid, and its inverse where known.
+
+    Parameters
+    ----------
+    field : (3, I, J, K) float32
+        Displacement in mm, components along world R, A, S.
+    grid : Grid
+        Where the field lives. Outside it the displacement is zero, as in ITK.
+    inverse_field : (3, I, J, K) float32, optional
+        Displacement of the inverse map, on the same grid, in mm.
+    """
+
+    field: NDArray[np.float32]
+    grid: Grid
+    inverse_field: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        for field in (self.field, self.inverse_field):
+            if field is not None and field.shape != (3, *self.grid.shape):
+                raise InputError(f"displacement field has shape {field.shape}; {(3, *self.grid.shape)} is needed")
+
+    def map_points(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Map world points (..., 3) in mm; the field is interpolated linearly, zero outside its grid."""
+        points = np.asarray(points, dtype=np.float64)
+        voxels = np.moveaxis(apply_affine(self.grid.inverse_affine, points), -1, 0)
+        moved = [map_coordinates(u, voxels, order=1, mode="constant", output=np.float64) for u in self.field]
+        return points + np.stack(moved, axis=-1)
+
+    def inverse(self) -> Displacement:
+        """The inverse map, which must be known already.
+
+        Raises
+        ------
+        InputError
+            When the field came without its inverse; `warpline.fields.invert` computes one.
+        """
+        if self.inverse_field is None:
+            raise InputError("this displacement field has no inverse yet; compute it with warpline.fields.invert")
+        return Displacement(self.inverse_field, self.grid, self.field)
