@@ -13,7 +13,15 @@ from warpline.errors import UsageError
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Iterations = Annotated[int, Field(ge=0)]
+OFF = ("off", "none")
+"""Values that switch an option off, in ``--set`` and in TOML, which has no null."""
+
 Motion = Literal["translation", "rigid", "similarity", "affine"]
+
+
+def _check_lengths(**lists: tuple[float, ...]) -> None:
+    if len({len(values) for values in lists.values()}) != 1 or not all(lists.values()):
+        raise ValueError(f"{' and '.join(lists)} need one entry per level each")
 
 
 class _Options(BaseModel):
@@ -26,7 +34,7 @@ class Initialise(_Options):
     method: Literal["mass", "centre", "origin", "identity"] = "mass"
     """Centres of mass, geometric centres, world origins of the grids, or no motion."""
     rotations: bool = True
-    """Compare many rotations at the coarsest level and follow the best ones when they beat the start."""
+    """Compare many rotations and the other methods too; one of them is taken when it clearly beats the start."""
 
 
 class Linear(_Options):
@@ -42,6 +50,8 @@ class Linear(_Options):
     """Most sample points per level, spread evenly; fewer are faster."""
     bins: Annotated[int, Field(ge=8, le=256)] = 32
     """Bins of the joint histogram of mutual information, along either axis."""
+    refinements: Annotated[int, Field(ge=0)] = 3
+    """Rounds on squared local correlation after the last level; 0 ends with the metric."""
 
     @model_validator(mode="after")
     def _same_length(self) -> Linear:
@@ -121,16 +131,11 @@ class Recipe(_Options):
         return _checked(_merged(self.model_dump(), options), "--set")
 
 
-def _check_lengths(**lists: tuple[float, ...]) -> None:
-    if len({len(values) for values in lists.values()}) != 1 or not all(lists.values()):
-        raise ValueError(f"{' and '.join(lists)} need one entry per level each")
-
-
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if nested else value
+        merged[key] = _merged(merged[key], value) if nested else None if value in OFF else value
     return merged
 
 
@@ -142,8 +147,6 @@ def _place(options: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _parse_value(text: str) -> Any:
-    if text in ("none", "off"):
-        return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

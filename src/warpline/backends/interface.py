@@ -156,9 +156,19 @@ class Backend(Protocol):
     # -- fields ---------------------------------------------------------------------------------------------
 
     def compose(
-        self, outer: Array, inner: Array, *, norm: Array | None = None, step: float = 1.0, out: Array
+        self,
+        outer: Array,
+        inner: Array,
+        *,
+        norm: Array | None = None,
+        least_norm: float = 1e-12,
+        step: float = 1.0,
+        out: Array,
     ) -> Array:
-        """``out(i) = s inner(i) + outer(i + s inner(i))`` with ``s = step / max(norm, 1e-12)``, or `step`."""
+        """``out(i) = s inner(i) + outer(i + s inner(i))``, ``s = step / max(norm, least_norm)``, or `step`.
+
+        `norm` is a one-element array such as `smooth` returns; without it s is `step`.
+        """
         ...
 
     def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:

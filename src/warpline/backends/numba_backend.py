@@ -13,6 +13,9 @@ from warpline.backends import numba_affine, numba_fields, numba_sampling, numba_
 from warpline.backends.interface import Array
 from warpline.geometry import Matrix
 
+Float = NDArray[np.float32]
+Sigma = tuple[float, float, float]
+
 
 def create(threads: int) -> NumbaBackend:
     """A backend on `threads` CPU threads, at most as many as numba was started with."""
@@ -20,11 +23,191 @@ def create(threads: int) -> NumbaBackend:
 
 
 class NumbaBackend:
-    """Operations of `warpline.backends.interface.Backend`, see there."""
+    """Operations of `warpline.backends.interface.Backend`, documented there."""
 
     name = "numba"
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.device = f"CPU, {threads} threads"
-        numba.set_num_threads(threads)
+
+    # -- memory ---------------------------------------------------------------------------------------------
+
+    def upload(self, array: NDArray[Any]) -> Array:
+        # a read-only array would be another type to numba, and compile every kernel again
+        return np.require(array, requirements=("C", "W"))
+
+    def download(self, array: Array) -> NDArray[Any]:
+        return np.asarray(array)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+        return np.empty(shape, dtype)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+        return np.zeros(shape, dtype)
+
+    # -- sampling -------------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        volume: Array,
+        matrix: Matrix | None = None,
+        *,
+        field: Array | None = None,
+        shape: tuple[int, int, int] | None = None,
+        order: int = 1,
+        outside: float = 0.0,
+        out: Array | None = None,
+    ) -> Array:
+        volume = np.ascontiguousarray(volume, None if order == 0 else np.float32)
+        if out is None:
+            out = np.empty(shape or (volume.shape if field is None else field.shape[1:]), volume.dtype)
+        beyond = volume.dtype.type(outside)
+        self._claim_threads()
+        if order == 1 and matrix is None and field is not None:
+            numba_sampling.linear_through_field(volume, _float(field), beyond, out)
+            return out
+        source = numba_sampling.spline_coefficients(volume) if order == 3 else volume
+        moved = numba_sampling.NO_FIELD if field is None else _float(field)
+        numba_sampling.KERNELS[order](source, _matrix(matrix), moved, beyond, out)
+        return out
+
+    def sample_field(
+        self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
+    ) -> Array:
+        out = np.empty((3, *shape), np.float32) if out is None else out
+        self._claim_threads()
+        numba_sampling.field_linear(_float(field), _matrix(matrix), out)
+        return out
+
+    # -- filters --------------------------------------------------------------------------------------------
+
+    def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
+        out = np.empty((3, *volume.shape), np.float32) if out is None else out
+        self._claim_threads()
+        numba_fields.gradient(_float(volume), out)
+        return out
+
+    def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
+        array = _float(array)
+        stack = (-1, *array.shape[-3:])
+        weights = [numba_smoothing.gaussian(s if n > 1 else 0) for s, n in zip(sigma, stack[1:], strict=True)]
+        self._claim_threads()
+        norm = numba_smoothing.smooth(array.reshape(stack), *weights, out.reshape(stack))
+        return np.array([norm], np.float32)
+
+    def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
+        self._claim_threads()
+        numba_smoothing.downsample(_float(volume), factors, out)
+        return out
+
+    # -- similarity -----------------------------------------------------------------------------------------
+
+    def local_cc(
+        self,
+        fixed: Array,
+        moving: Array,
+        radius: int,
+        *,
+        floor: float,
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        images = _float(fixed), _float(moving)
+        self._claim_threads()
+        value[0] = numba_similarity.local_cc(
+            *images, radius, np.float32(floor), _mask(mask), out_fixed, out_moving
+        )
+
+    def squared_difference(
+        self,
+        fixed: Array,
+        moving: Array,
+        *,
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        images = _float(fixed), _float(moving)
+        self._claim_threads()
+        value[0] = numba_similarity.squared_difference(*images, _mask(mask), out_fixed, out_moving)
+
+    # -- fields ---------------------------------------------------------------------------------------------
+
+    def compose(
+        self,
+        outer: Array,
+        inner: Array,
+        *,
+        norm: Array | None = None,
+        least_norm: float = 1e-12,
+        step: float = 1.0,
+        out: Array,
+    ) -> Array:
+        scale = step if norm is None else step / max(float(norm[0]), least_norm)
+        self._claim_threads()
+        numba_fields.compose(_float(outer), _float(inner), np.float32(scale), out)
+        return out
+
+    def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
+        self._claim_threads()
+        worst = numba_fields.invert(_float(field), _float(start), np.float32(tolerance), iterations, out)
+        return np.array([worst], np.float32)
+
+    def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
+        out = np.empty(field.shape[1:], np.float32) if out is None else out
+        self._claim_threads()
+        numba_fields.jacobian(_float(field), out)
+        return out
+
+    # -- affine metrics over sample points ------------------------------------------------------------------
+
+    def affine_moments(
+        self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        self._claim_threads()
+        return numba_affine.affine_moments(points, values, volume, matrix, mask)
+
+    def joint_histogram(
+        self, points: Array, values: Array, volume: Array, matrix: Matrix, bins: int, *, mask: Array | None = None
+    ) -> NDArray[np.float64]:
+        self._claim_threads()
+        return numba_affine.joint_histogram(points, values, volume, matrix, bins, mask)
+
+    def histogram_derivative(
+        self,
+        points: Array,
+        values: Array,
+        volume: Array,
+        matrix: Matrix,
+        table: NDArray[np.float64],
+        *,
+        mask: Array | None = None,
+    ) -> NDArray[np.float64]:
+        self._claim_threads()
+        return numba_affine.histogram_derivative(points, values, volume, matrix, table, mask)
+
+    # -- loops ----------------------------------------------------------------------------------------------
+
+    def repeat(self, step: Callable[[], None], times: int) -> None:
+        for _ in range(times):
+            step()
+
+    def _claim_threads(self) -> None:
+        """The number of threads belongs to the calling Python thread in numba, so it is set at each call."""
+        numba.set_num_threads(self.threads)
+
+
+def _float(array: Array) -> Float:
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _mask(mask: Array | None) -> Float:
+    return numba_similarity.NO_MASK if mask is None else _float(mask)
+
+
+def _matrix(matrix: Matrix | None) -> NDArray[np.float64]:
+    return np.eye(4) if matrix is None else np.array(matrix, np.float64, order="C")

@@ -1,0 +1,106 @@
+"""DIPY's registration under its own names, computed by warpline.
+
+A script written for DIPY runs after its import lines are changed: whatever came from ``dipy.align.imaffine``,
+``dipy.align.imwarp``, ``dipy.align.metrics``, ``dipy.align.transforms``, ``dipy.align``, ``dipy.io.image``,
+``dipy.segment.mask`` or ``dipy.viz`` comes from here. DIPY's *static* and *moving* are warpline's *fixed* and *moving*.
+"""
+
+from warpline.dipy import regtools
+from warpline.dipy.affine_map import (
+    AffineInvalidValuesError,
+    AffineInversionError,
+    AffineMap,
+    transform_centers_of_mass,
+    transform_geometric_centers,
+    transform_origins,
+)
+from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
+from warpline.dipy.images import load_nifti, load_nifti_data, save_nifti
+from warpline.dipy.linear import AffineRegistration
+from warpline.dipy.linear_transforms import (
+    AffineTransform2D,
+    AffineTransform3D,
+    RigidIsoScalingTransform2D,
+    RigidIsoScalingTransform3D,
+    RigidScalingTransform2D,
+    RigidScalingTransform3D,
+    RigidTransform2D,
+    RigidTransform3D,
+    RotationTransform2D,
+    RotationTransform3D,
+    ScalingTransform2D,
+    ScalingTransform3D,
+    Transform,
+    TranslationTransform2D,
+    TranslationTransform3D,
+)
+from warpline.dipy.mapping_files import read_mapping, write_mapping
+from warpline.dipy.masking import median_otsu
+from warpline.dipy.metrics import CCMetric, MutualInformationMetric, SSDMetric
+from warpline.dipy.one_call import (
+    affine,
+    affine_registration,
+    center_of_mass,
+    rigid,
+    rigid_isoscaling,
+    syn_registration,
+    translation,
+)
+from warpline.dipy.regtools import (
+    draw_lattice_2d,
+    overlay_images,
+    overlay_slices,
+    plot_2d_diffeomorphic_map,
+    plot_slices,
+)
+from warpline.dipy.syn import RegistrationStages, SymmetricDiffeomorphicRegistration
+
+__all__ = [
+    "AffineInvalidValuesError",
+    "AffineInversionError",
+    "AffineMap",
+    "AffineRegistration",
+    "AffineTransform2D",
+    "AffineTransform3D",
+    "CCMetric",
+    "DiffeomorphicMap",
+    "MutualInformationMetric",
+    "RegistrationStages",
+    "RigidIsoScalingTransform2D",
+    "RigidIsoScalingTransform3D",
+    "RigidScalingTransform2D",
+    "RigidScalingTransform3D",
+    "RigidTransform2D",
+    "RigidTransform3D",
+    "RotationTransform2D",
+    "RotationTransform3D",
+    "SSDMetric",
+    "ScalingTransform2D",
+    "ScalingTransform3D",
+    "SymmetricDiffeomorphicRegistration",
+    "Transform",
+    "TranslationTransform2D",
+    "TranslationTransform3D",
+    "affine",
+    "affine_registration",
+    "center_of_mass",
+    "draw_lattice_2d",
+    "load_nifti",
+    "load_nifti_data",
+    "median_otsu",
+    "overlay_images",
+    "overlay_slices",
+    "plot_2d_diffeomorphic_map",
+    "plot_slices",
+    "read_mapping",
+    "regtools",
+    "rigid",
+    "rigid_isoscaling",
+    "save_nifti",
+    "syn_registration",
+    "transform_centers_of_mass",
+    "transform_geometric_centers",
+    "transform_origins",
+    "translation",
+    "write_mapping",
+]

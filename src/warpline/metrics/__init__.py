@@ -1,0 +1,81 @@
+"""Similarity metrics: values to be minimised, each with its own derivative."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Array, Backend
+from warpline.geometry import Matrix
+from warpline.metrics.correlation import Correlation
+from warpline.metrics.local_cc import LocalCC
+from warpline.metrics.mean_squares import MeanSquares
+from warpline.metrics.mutual_information import MutualInformation
+
+__all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric"]
+
+
+class LinearMetric(Protocol):
+    """A metric of two images under an affine map, over sample points of the fixed one."""
+
+    worst: float
+    """The value without any overlap."""
+
+    def __init__(
+        self,
+        points: NDArray[np.float32],
+        values: NDArray[np.float32],
+        volume: NDArray[np.float32],
+        *,
+        backend: Backend,
+        mask: NDArray[np.uint8] | None = None,
+        bins: int = 32,
+    ) -> None:
+        """See `MutualInformation`; metrics without a histogram ignore `bins`."""
+        ...
+
+    def value(self, matrix: Matrix) -> tuple[float, float]:
+        """Value, and share of the points that overlap, at a fixed voxel to moving voxel `matrix` (4, 4)."""
+        ...
+
+    def value_and_derivative(self, matrix: Matrix) -> tuple[float, float, Matrix]:
+        """Value, share of the points that overlap, and derivative (3, 4) by the entries of `matrix`."""
+        ...
+
+
+LINEAR_METRICS: dict[str, type[LinearMetric]] = {
+    "mutual_information": MutualInformation,
+    "correlation": Correlation,
+}
+"""Metrics of linear registration by the names recipes use."""
+
+
+class DeformableMetric(Protocol):
+    """A metric of two volumes on one grid that exerts a force on either."""
+
+    def __init__(self, radius: int) -> None:
+        """`radius` of the window in voxels; metrics without a window ignore it."""
+        ...
+
+    @property
+    def smallest_axis(self) -> int:
+        """Fewest voxels an axis of an image needs (axes of one voxel excepted)."""
+        ...
+
+    def forces(
+        self,
+        images: tuple[Array, Array],
+        forces: tuple[Array, Array],
+        value: Array,
+        *,
+        mask: Array | None,
+        backend: Backend,
+    ) -> None:
+        """Write `value` (1,), to be minimised, and the two `forces` (3, I, J, K) that lower it."""
+        ...
+
+
+DEFORMABLE_METRICS: dict[str, type[DeformableMetric]] = {"local_cc": LocalCC, "mean_squares": MeanSquares}
+"""Metrics of deformable registration by the names recipes use."""

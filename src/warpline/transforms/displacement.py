@@ -36,11 +36,13 @@ class Displacement:
                 raise InputError(f"displacement field has shape {field.shape}; {(3, *self.grid.shape)} is needed")
 
     def map_points(self, points: ArrayLike) -> NDArray[np.float64]:
-        """Map world points (..., 3) in mm; the field is interpolated linearly, zero outside its grid."""
+        """Map world points (..., 3) in mm; the field is interpolated linearly, zero beyond its outer voxel faces."""
         points = np.asarray(points, dtype=np.float64)
         voxels = np.moveaxis(apply_affine(self.grid.inverse_affine, points), -1, 0)
-        moved = [map_coordinates(u, voxels, order=1, mode="constant", output=np.float64) for u in self.field]
-        return points + np.stack(moved, axis=-1)
+        limits = np.array(self.grid.shape).reshape(3, *[1] * (points.ndim - 1))
+        inside = np.all((voxels >= -0.5) & (voxels < limits - 0.5), axis=0)
+        moved = [map_coordinates(u, voxels, order=1, mode="nearest", output=np.float64) for u in self.field]
+        return points + np.where(inside, moved, 0.0).transpose(*range(1, points.ndim), 0)
 
     def inverse(self) -> Displacement:
         """The inverse map, which must be known already.

@@ -1,0 +1,42 @@
+# Every target does its own set-up: a virtual environment in .venv and an editable install of this folder.
+
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test check clean
+
+help:
+	@echo "make demo    register a synthetic pair of brains; the results are left in demo/"
+	@echo "make test    make check, then every test"
+	@echo "make check   style, types and layering"
+	@echo "make clean   remove the environment and everything built"
+
+demo: $(VENV)/core.done
+	$(BIN)/warpline demo --output demo
+
+test: check
+	WARPLINE_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+check: $(VENV)/test.done
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/core.done: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/test.done: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	touch $@ $(VENV)/core.done
+
+clean:
+	rm -rf $(VENV) build dist demo src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

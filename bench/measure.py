@@ -1,0 +1,146 @@
+"""What one child process costs, and on what machine, with how much else going on."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+THREAD_VARIABLES = (
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "WARPLINE_THREADS",
+)
+BYTES_PER_RSS_UNIT = {"Linux": 1024, "Darwin": 1}
+BUSY_ELSEWHERE = 0.15
+LOAD_ABOVE_THREADS = 0.5
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Measured cost of one child process (and of the children it waited for).
+
+    ``elsewhere`` is the share of all cores that other processes used meanwhile.
+    """
+
+    returncode: int
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+    load_start: float
+    load_end: float
+    elsewhere: float
+    nice: int
+    threads: int
+    date: str
+
+    @property
+    def contended(self) -> bool:
+        """True where other processes had a real share of the processor, so that wall seconds mislead."""
+        crowded = max(self.load_start, self.load_end) > self.threads + LOAD_ABOVE_THREADS
+        return self.nice > 0 or crowded or self.elsewhere > BUSY_ELSEWHERE
+
+
+def run(command: Sequence[str], threads: int, log: Path) -> Cost:
+    """Run `command`, its output into `log`, and measure it.
+
+    Parameters
+    ----------
+    command : sequence of str
+        Program and arguments.
+    threads : int
+        Given to every threading runtime that listens to an environment variable.
+    log : Path
+        File that receives standard output and error.
+    """
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    load_start, busy_start, start = os.getloadavg()[0], _busy_seconds(), time.perf_counter()
+    with log.open("w") as output:
+        child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        _, status, usage = os.wait4(child.pid, 0)
+    wall = time.perf_counter() - start
+    child.returncode = os.waitstatus_to_exitcode(status)
+    cpu = usage.ru_utime + usage.ru_stime
+    others = max(0.0, _busy_seconds() - busy_start - cpu)
+    return Cost(
+        returncode=child.returncode,
+        wall_s=wall,
+        cpu_s=cpu,
+        peak_bytes=usage.ru_maxrss * BYTES_PER_RSS_UNIT[platform.system()],
+        load_start=load_start,
+        load_end=os.getloadavg()[0],
+        elsewhere=others / (wall * _cores()),
+        nice=os.nice(0),
+        threads=threads,
+        date=date,
+    )
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0)
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+def machine() -> dict[str, object]:
+    """Describe the machine: processor, cores, memory, system, Python."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": _cores(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def version(package: str) -> str:
+    """Return the installed version; for a package under development, also a digest of its source."""
+    number = _installed_version(package)
+    if package != "warpline":
+        return number
+    return f"{number}+{_source_digest(package)}"
+
+
+def _installed_version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _source_digest(package: str) -> str:
+    spec = importlib.util.find_spec(package)
+    roots = (spec.submodule_search_locations or []) if spec else []
+    digest = hashlib.sha256()
+    for file in sorted(path for root in roots for path in Path(root).rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def python(script: str, *arguments: str) -> list[str]:
+    """Command that runs a script of this folder with this interpreter."""
+    return [sys.executable, str(Path(__file__).with_name(script)), *arguments]

@@ -1,0 +1,113 @@
+"""Markdown tables of a comparison's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, where its number is found in a row, and how it is written."""
+
+    heading: str
+    value: Callable[[Row], float | None]
+    form: str
+
+
+def _score(name: str) -> Callable[[Row], float | None]:
+    return lambda row: row.get("scores", {}).get(name)
+
+
+def _cost(name: str) -> Callable[[Row], float | None]:
+    return lambda row: row.get("cost", {}).get(name)
+
+
+def _stage(name: str) -> Callable[[Row], float | None]:
+    return lambda row: row.get("stages", {}).get(name)
+
+
+def _gib(row: Row) -> float | None:
+    peak = _cost("peak_bytes")(row)
+    return None if peak is None else peak / 2**30
+
+
+COLUMNS = (
+    Column("affine Dice", _score("dice_affine"), ".3f"),
+    Column("Dice", _score("dice"), ".4f"),
+    Column("cortical", _score("dice_cortical"), ".4f"),
+    Column("subcortical", _score("dice_subcortical"), ".4f"),
+    Column("folds", _score("folds"), ".1e"),
+    Column("inverse error mean", _score("inverse_error_mean"), ".3f"),
+    Column("p99", _score("inverse_error_p99"), ".3f"),
+    Column("bending", _score("bending"), ".4f"),
+    Column("affine s", _stage("affine"), ".1f"),
+    Column("deformable s", _stage("deformable"), ".1f"),
+    Column("wall s", _cost("wall_s"), ".1f"),
+    Column("CPU s", _cost("cpu_s"), ".1f"),
+    Column("peak GiB", _gib, ".2f"),
+)
+NOTES = (
+    "Dice: mean over the labels that both images have; cortical are labels >= 1000. Folds: share of voxels inside "
+    "fixed labels with Jacobian determinant <= 0. Inverse error: voxels, displacement then inverse. Bending: mean "
+    "squared second derivatives of the displacement, 1/mm^2. Wall and CPU seconds and peak memory are of the whole "
+    "process, files included; the stages are the tool's own, where it runs them apart. `*`: other processes had a "
+    "share of the processor, so wall seconds are too high."
+)
+
+
+def by_tool(rows: Sequence[Row]) -> str:
+    """One line per tool: means over its pairs."""
+    tools = list(dict.fromkeys(row["tool"] for row in rows))
+    lines = [_line_of_means(tool, [row for row in rows if row["tool"] == tool]) for tool in tools]
+    return _table(["tool", "version", "pairs", *(c.heading for c in COLUMNS)], lines)
+
+
+def _line_of_means(tool: str, rows: Sequence[Row]) -> list[str]:
+    good = [row for row in rows if "scores" in row]
+    versions = sorted({row["version"] for row in rows})
+    head = [tool + _star(good), ", ".join(versions), _count(good, rows)]
+    return head + [_written(c, _mean(c, good)) for c in COLUMNS]
+
+
+def _count(good: Sequence[Row], rows: Sequence[Row]) -> str:
+    failed = len(rows) - len(good)
+    return f"{len(good)} ({failed} failed)" if failed else str(len(good))
+
+
+def _mean(column: Column, rows: Sequence[Row]) -> float | None:
+    values = [value for row in rows if (value := column.value(row)) is not None]
+    return fmean(values) if values else None
+
+
+def by_pair(rows: Sequence[Row]) -> str:
+    """One line per pair and tool."""
+    lines = [
+        [row["pair"], row["tool"] + _star([row]), *(_written(c, c.value(row)) for c in COLUMNS)]
+        for row in sorted(rows, key=lambda row: row["pair"])
+    ]
+    return _table(["fixed,moving", "tool", *(c.heading for c in COLUMNS)], lines)
+
+
+def _star(rows: Sequence[Row]) -> str:
+    return " *" if any(row["cost"]["contended"] for row in rows) else ""
+
+
+def _written(column: Column, value: float | None) -> str:
+    return "-" if value is None else format(value, column.form)
+
+
+def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rule = ["---"] * len(headings)
+    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *lines))
+
+
+def page(document: dict[str, Any]) -> str:
+    """Return the whole Markdown page of a results document."""
+    machine, rows = document["machine"], document["runs"]
+    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
+    return "\n\n".join(["# Same pairs, same run", where, by_tool(rows), NOTES, by_pair(rows)]) + "\n"

@@ -1,0 +1,73 @@
+"""Registration of medical volumes on a laptop or a GPU.
+
+Every public name is imported when it is first used, so that ``import warpline`` stays instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from warpline.errors import DeviceError, InputError, OutputError, UsageError, WarplineError
+    from warpline.geometry import Grid
+    from warpline.image import Image
+    from warpline.io.images import read_image, write_image
+    from warpline.io.transform_files import read_transform, write_transform
+    from warpline.jobs import Job, Registration, register, run
+    from warpline.recipe import Recipe
+    from warpline.resampling import affine_transform, map_coordinates, resample, warp
+    from warpline.transforms import Affine, Chain, Displacement
+
+_ROOMS = {
+    "warpline.errors": ("DeviceError", "InputError", "OutputError", "UsageError", "WarplineError"),
+    "warpline.geometry": ("Grid",),
+    "warpline.image": ("Image",),
+    "warpline.io.images": ("read_image", "write_image"),
+    "warpline.io.transform_files": ("read_transform", "write_transform"),
+    "warpline.jobs": ("Job", "Registration", "register", "run"),
+    "warpline.recipe": ("Recipe",),
+    "warpline.resampling": ("affine_transform", "map_coordinates", "resample", "warp"),
+    "warpline.transforms": ("Affine", "Chain", "Displacement"),
+}
+_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Affine",
+    "Chain",
+    "DeviceError",
+    "Displacement",
+    "Grid",
+    "Image",
+    "InputError",
+    "Job",
+    "OutputError",
+    "Recipe",
+    "Registration",
+    "UsageError",
+    "WarplineError",
+    "affine_transform",
+    "map_coordinates",
+    "read_image",
+    "read_transform",
+    "register",
+    "resample",
+    "run",
+    "warp",
+    "write_image",
+    "write_transform",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("warpline")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'warpline' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

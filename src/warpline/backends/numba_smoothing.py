@@ -1,0 +1,133 @@
+"""Gaussian smoothing and down-sampling: all three axes in one pass over memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from warpline.backends.numba_settings import PARALLEL, SERIAL
+
+f32 = np.float32
+
+
+def gaussian(sigma: float) -> NDArray[np.float32]:
+    """Weights of taps 0..r of a normalised Gaussian of `sigma` voxels, r = max(1, floor(3 sigma + 0.5))."""
+    if sigma <= 0:
+        return np.ones(1, np.float32)
+    radius = max(1, math.floor(3 * sigma + 0.5))
+    half = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
+    return (half / (2 * half.sum() - half[0])).astype(np.float32)
+
+
+@njit(**SERIAL)
+def _along_first(volume: Any, i: Any, w: Any, plane: Any) -> None:
+    """Row i of the volume smoothed along axis 0, into `plane` (J, K)."""
+    last = volume.shape[0] - 1
+    for j in range(plane.shape[0]):
+        row, centre = plane[j], volume[i, j]
+        for k in range(row.shape[0]):
+            row[k] = w[0] * centre[k]
+        for t in range(1, w.shape[0]):
+            below, above, weight = volume[max(i - t, 0), j], volume[min(i + t, last), j], w[t]
+            for k in range(row.shape[0]):
+                row[k] += weight * (below[k] + above[k])
+
+
+@njit(**SERIAL)
+def _along_second(plane: Any, j: Any, w: Any, line: Any, pad: Any) -> None:
+    """Row j of `plane` smoothed along its first axis, into `line[pad : pad + K]`, its ends repeated outward."""
+    last, n = plane.shape[0] - 1, plane.shape[1]
+    body, centre = line[pad : pad + n], plane[j]
+    for k in range(n):
+        body[k] = w[0] * centre[k]
+    for t in range(1, w.shape[0]):
+        below, above, weight = plane[max(j - t, 0)], plane[min(j + t, last)], w[t]
+        for k in range(n):
+            body[k] += weight * (below[k] + above[k])
+    for k in range(pad):
+        line[k] = body[0]
+        line[pad + n + k] = body[n - 1]
+
+
+@njit(**SERIAL)
+def _along_third(line: Any, w: Any, row: Any) -> None:
+    """The padded `line` smoothed, into `row` (K,)."""
+    n, pad = row.shape[0], w.shape[0] - 1
+    centre = line[pad : pad + n]
+    for k in range(n):
+        row[k] = w[0] * centre[k]
+    for t in range(1, w.shape[0]):
+        below, above, weight = line[pad - t : pad - t + n], line[pad + t : pad + t + n], w[t]
+        for k in range(n):
+            row[k] += weight * (below[k] + above[k])
+
+
+@njit(**PARALLEL)
+def smooth(stack: Any, wi: Any, wj: Any, wk: Any, out: Any) -> Any:
+    """Smooth every volume of `stack` (C, I, J, K); returns the largest norm over the first axis of the result."""
+    count, ni, nj, nk = stack.shape
+    largest = np.zeros(ni, np.float32)
+    pad = wk.shape[0] - 1
+    for i in prange(ni):
+        plane = np.empty((nj, nk), np.float32)
+        line = np.empty(nk + 2 * pad, np.float32)
+        norm = np.zeros((nj, nk), np.float32)
+        for c in range(count):
+            _along_first(stack[c], i, wi, plane)
+            for j in range(nj):
+                _along_second(plane, j, wj, line, pad)
+                _along_third(line, wk, out[c, i, j])
+                _add_squares(out[c, i, j], norm[j])
+        largest[i] = norm.max()
+    return np.sqrt(largest.max())
+
+
+@njit(**SERIAL)
+def _add_squares(row: Any, total: Any) -> None:
+    for k in range(row.shape[0]):
+        total[k] += row[k] * row[k]
+
+
+@njit(**PARALLEL)
+def downsample_axis(stack: Any, first: Any, weights: Any, out: Any) -> None:
+    """``out(a, i, b) = sum_t weights(i, t) stack(a, clamp(first(i) + t), b)``: a strided filter of the middle axis."""
+    na, n, nb = stack.shape
+    n_out = out.shape[1]
+    for job in prange(na * n_out):
+        a, i = job // n_out, job % n_out
+        row = out[a, i]
+        for b in range(nb):
+            row[b] = f32(0)
+        for t in range(weights.shape[1]):
+            source, weight = stack[a, min(max(first[i] + t, 0), n - 1)], weights[i, t]
+            for b in range(nb):
+                row[b] += weight * source[b]
+
+
+def downsampling_weights(n_in: int, n_out: int, factor: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """First tap and tap weights per output voxel: Gaussian of 0.5 factor, then linear at factor i + offset."""
+    taps = gaussian(0.5 * factor if factor > 1 else 0.0).astype(np.float64)
+    kernel = np.concatenate([taps[:0:-1], taps])
+    position = np.clip(factor * np.arange(n_out) + (n_in - 1 - factor * (n_out - 1)) / 2, 0, n_in - 1)
+    low = np.floor(position)
+    fraction = (position - low)[:, None]
+    weights = np.zeros((n_out, kernel.size + 1))
+    weights[:, :-1] += (1 - fraction) * kernel
+    weights[:, 1:] += fraction * kernel
+    return low.astype(np.int64) - (taps.size - 1), weights.astype(np.float32)
+
+
+def downsample(volume: NDArray[np.float32], factors: tuple[float, float, float], out: NDArray[np.float32]) -> None:
+    """See `warpline.backends.interface.Backend.downsample`."""
+    result = volume
+    for axis, factor in enumerate(factors):
+        shape = (*out.shape[: axis + 1], *volume.shape[axis + 1 :])
+        first, weights = downsampling_weights(volume.shape[axis], out.shape[axis], factor)
+        stack = result.reshape(math.prod(shape[:axis]), volume.shape[axis], math.prod(shape[axis + 1 :]))
+        target = out if axis == 2 else np.empty(shape, np.float32)
+        downsample_axis(stack, first, weights, target.reshape(stack.shape[0], out.shape[axis], stack.shape[2]))
+        result = target

@@ -1,0 +1,105 @@
+"""Points in voxel coordinates: the border rules, linear values with their slopes, Parzen windows."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warpline.backends.interface import Array
+from warpline.geometry import Matrix
+
+Doubles = NDArray[np.float64]
+
+
+def transform(matrix: Matrix, where: Doubles) -> Doubles:
+    """Coordinates (3, ...) through a (3, 4) or (4, 4) matrix."""
+    moved: Doubles = np.einsum("ab,b...->a...", matrix[:3, :3], where) + _per_axis(matrix[:3, 3], where.ndim)
+    return moved
+
+
+def inside(where: Doubles, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where ``-0.5 <= x < n - 0.5`` along every axis; False at NaN: (...)."""
+    size = _per_axis(shape, where.ndim)
+    within: NDArray[np.bool_] = np.logical_and.reduce((where >= -0.5) & (where < size - 0.5), axis=0)
+    return within
+
+
+def clamp(where: Doubles, shape: tuple[int, ...]) -> Doubles:
+    """Coordinates pulled into [0, n - 1]; NaN goes to 0, so that no index is ever undefined."""
+    clamped: Doubles = np.fmin(np.fmax(where, 0.0), _per_axis(shape, where.ndim) - 1)
+    return clamped
+
+
+def nearest_index(where: Doubles, shape: tuple[int, ...]) -> NDArray[np.intp]:
+    """Index ``floor(x + 0.5)``, pulled into the volume: (3, ...)."""
+    return clamp(np.floor(where + 0.5), shape).astype(np.intp)
+
+
+def visible(
+    points: Array, values: Array, shape: tuple[int, ...], matrix: Matrix, mask: Array | None
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Points that fall inside a volume of `shape`, and on its mask.
+
+    Returns
+    -------
+    x : (N, 4)
+        Homogeneous coordinates on the fixed grid.
+    f : (N,)
+        Fixed values.
+    y : (3, N)
+        Coordinates in the volume.
+    """
+    x = np.asarray(points, dtype=np.float64)
+    y = transform(matrix, x.T)
+    kept = inside(y, shape)
+    if mask is not None:
+        kept &= mask[tuple(nearest_index(y, shape))] != 0
+    return np.column_stack([x, np.ones(len(x))])[kept], np.asarray(values, dtype=np.float64)[kept], y[:, kept]
+
+
+def value_and_slope(volume: Array, where: Doubles) -> tuple[Doubles, Doubles]:
+    """The linear interpolant at `where` (3, N) and its exact derivative by the coordinates, (3, N).
+
+    The cell of x starts at ``min(floor(x), n - 2)``; where x is clamped, the derivative along that axis is 0.
+    """
+    size = _per_axis(volume.shape, where.ndim)
+    clamped = clamp(where, volume.shape)
+    start = np.minimum(np.floor(clamped), np.maximum(size - 2, 0)).astype(np.intp)
+    fraction = clamped - start
+    value, slope = np.zeros(where.shape[1]), np.zeros(where.shape)
+    for corner in product((0, 1), repeat=3):
+        side = np.array(corner)[:, None]
+        weight = np.where(side == 1, fraction, 1 - fraction)
+        at_corner = volume[tuple(np.minimum(start + side, size - 1))].astype(np.float64)
+        value += weight.prod(axis=0) * at_corner
+        for axis in range(3):
+            others = np.delete(weight, axis, axis=0).prod(axis=0)
+            slope[axis] += (2 * corner[axis] - 1) * others * at_corner
+    return value, np.where(where == clamped, slope, 0)
+
+
+def parzen_columns(values: Doubles) -> list[NDArray[np.intp]]:
+    """The four bins that the cubic window at each value reaches."""
+    first = np.floor(values).astype(np.intp) - 1
+    return [first + step for step in range(4)]
+
+
+def parzen(distance: Doubles) -> Doubles:
+    """Cubic B-spline at `distance` bins."""
+    t = np.abs(distance)
+    return np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.maximum(2 - t, 0) ** 3 / 6)
+
+
+def parzen_slope(distance: Doubles) -> Doubles:
+    """Derivative of the cubic B-spline by `distance`."""
+    t = np.abs(distance)
+    slope: Doubles = np.sign(distance) * np.where(t < 1, 1.5 * t**2 - 2 * t, -0.5 * np.maximum(2 - t, 0) ** 2)
+    return slope
+
+
+def _per_axis(numbers: ArrayLike, ndim: int) -> NDArray[Any]:
+    """Three numbers shaped to broadcast against coordinates (3, ...) of `ndim` axes."""
+    return np.reshape(numbers, (3, *[1] * (ndim - 1)))

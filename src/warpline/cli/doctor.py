@@ -1,0 +1,166 @@
+"""``warpline doctor``: what this machine offers, and whether a registration runs on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser, Namespace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from warpline.backends import Backend, select
+from warpline.cli.options import add_device
+from warpline.cli.terminal import Terminal
+from warpline.errors import WarplineError
+
+SUMMARY = "say what this machine offers, and time one small registration"
+EXAMPLE = """\
+  warpline doctor
+  warpline doctor --json > machine.json"""
+
+PACKAGES = ("numpy", "scipy", "nibabel", "numba", "llvmlite", "isal", "pydantic", "matplotlib")
+TRIAL = (
+    "initialise.rotations=false",
+    "linear.voxel_sizes=[8.0]",
+    "linear.iterations=[10]",
+    "syn.factors=[2,1]",
+    "syn.iterations=[10,5]",
+)
+"""Settings of the small registration."""
+
+CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")
+"""Packages that hold CuPy; two of them in one environment break each other."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    add_device(parser)
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Gather the facts, try a registration, show both; an error of the trial is raised after that."""
+    facts: dict[str, Any] = {
+        "warpline": version("warpline"),
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": platform.platform(),
+        **{name: _version(name) for name in PACKAGES},
+        "memory_gib": _memory(),
+        "gpu": _gpu(),
+        "cupy": _cupy(),
+        "folders": _folders(),
+    }
+    problem = None
+    try:
+        facts.update(_trial(options))
+    except WarplineError as error:
+        problem = error
+        facts["trial"] = str(error)
+    terminal.result(facts, _table(facts))
+    if problem is not None:
+        raise problem
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _memory() -> dict[str, float]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return {"total": round(memory.total / 2**30, 1), "available": round(memory.available / 2**30, 1)}
+
+
+def _gpu() -> list[str]:
+    """Name, driver and memory of each NVIDIA GPU, as its driver's own tool tells them."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    query = [tool, "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return [f"nvidia-smi failed: {error}"]
+    return answer.stdout.strip().splitlines()
+
+
+def _cupy() -> str | None:
+    found = [f"{name} {_version(name)}" for name in CUPY if _version(name)]
+    if len(found) > 1:
+        return f"{' and '.join(found)}: these break each other; uninstall all but one"
+    return found[0] if found else None
+
+
+def _folders() -> dict[str, str]:
+    from platformdirs import user_cache_path
+
+    package = Path(__file__).resolve().parents[1]
+    compiled = Path(os.environ.get("NUMBA_CACHE_DIR", package))
+    temporary = Path(tempfile.gettempdir())
+    places = {"compiled code": compiled, "user cache": user_cache_path("warpline"), "temporary": temporary}
+    return {name: f"{path} ({_state(path)})" for name, path in places.items()}
+
+
+def _state(path: Path) -> str:
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    return "writable" if os.access(nearest, os.W_OK) else "not writable"
+
+
+def _trial(options: Namespace) -> dict[str, Any]:
+    """Register a small phantom twice: the first run may compile, the second shows the speed."""
+    backend = select(options.backend, options.threads)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        _register_phantom(backend)
+        seconds.append(round(time.perf_counter() - start, 3))
+    return {
+        "backend": backend.name,
+        "device": backend.device,
+        "threading_layer": _threading_layer(backend.name),
+        "trial_seconds": {"first": seconds[0], "again": seconds[1]},
+    }
+
+
+def _register_phantom(backend: Backend) -> None:
+    from warpline.phantom import brain_pair
+    from warpline.recipe import Recipe
+    from warpline.registration import align
+
+    pair = brain_pair((24, 28, 24), voxel_size=8.0)
+    recipe = Recipe.load("syn").with_options(*TRIAL)
+    align(pair.fixed, pair.moving, recipe, backend=backend)
+
+
+def _threading_layer(backend: str) -> str:
+    if backend != "numba":
+        return "none: one thread"
+    from warpline.backends.numba_settings import threading_layer
+
+    return threading_layer()
+
+
+def _table(facts: dict[str, Any]) -> Table:
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), _words(value))
+    return table
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name.replace('_', ' ')}: {item}" for name, item in value.items())
+    if isinstance(value, list):
+        return "\n".join(value) or "none found"
+    return "not installed" if value is None else str(value)

@@ -1,0 +1,186 @@
+"""``warpline evaluate``: overlap of labels, folds, inverse error and landmark error of a registration."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.table import Table
+
+from warpline.cli.apply import add_transforms, check_labels, read_chain
+from warpline.cli.options import add_device, as_prefix
+from warpline.cli.terminal import Terminal
+from warpline.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from warpline.geometry import Grid
+    from warpline.image import Image
+    from warpline.transforms import Chain, Displacement
+
+SUMMARY = "measure a registration: Dice per label, folds, inverse error, landmark error"
+EXAMPLE = """\
+  warpline evaluate --fixed-labels fixed_labels.nii.gz --moving-labels moving_labels.nii.gz --prefix out/sub-01_
+  warpline evaluate --fixed-labels fixed_labels.nii.gz --warped-labels labels.nii.gz --json
+  warpline evaluate --fixed-points fixed.csv --moving-points moving.csv -t Warp.nii.gz -t Affine.mat"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    labels = parser.add_argument_group("labels")
+    labels.add_argument("--fixed-labels", metavar="FILE", help="labels of the fixed image")
+    labels.add_argument("--moving-labels", metavar="FILE", help="labels of the moving image, carried over here")
+    labels.add_argument("--warped-labels", metavar="FILE", help="labels that are on the fixed grid already")
+    points = parser.add_argument_group("landmarks")
+    points.add_argument("--fixed-points", metavar="CSV", help="a line x,y,z per landmark: world (RAS+) mm")
+    points.add_argument("--moving-points", metavar="CSV", help="the same landmarks in the moving image")
+    add_transforms(parser)
+    parser.add_argument(
+        "--inverse", action="append", default=[], metavar="FILE", help="the map back, written as for -t"
+    )
+    parser.add_argument("--prefix", metavar="PREFIX", help="outputs of a registration, instead of -t and --inverse")
+    add_device(parser)
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Measure what the arguments allow."""
+    _check(options)
+    if options.prefix:
+        _fill_from_prefix(options)
+    record = {**_labels(options), **_maps(options), **_landmarks(options)}
+    terminal.result(record, *_shown(record))
+
+
+def read_points(path: str) -> NDArray[np.float64]:
+    """Landmarks (N, 3) from a CSV file: the first three columns; a first line of words is skipped.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read as such a table.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            rows = [line.split(",")[:3] for line in file if line.strip()]
+        numbers = rows[0 if rows and _is_number(rows[0][0]) else 1 :]
+        points = np.array(numbers, dtype=np.float64)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as landmarks, a line x,y,z for each: {error}") from None
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise InputError(f"{path} has no landmarks; a line x,y,z for each is needed, in world (RAS+) mm")
+    return points
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fill_from_prefix(options: Namespace) -> None:
+    """Name the transforms a registration left, as ``-t`` and ``--inverse`` would."""
+    from warpline.jobs import AFFINE, INVERSE_WARP, WARP
+
+    prefix = as_prefix(options.prefix)
+    warped = os.path.exists(prefix + WARP)
+    options.transform = [prefix + WARP] * warped + [prefix + AFFINE]
+    options.inverse = [f"[{prefix}{AFFINE},1]"] + [prefix + INVERSE_WARP] * warped
+
+
+def _check(options: Namespace) -> None:
+    if options.moving_labels and options.warped_labels:
+        raise UsageError("--moving-labels and --warped-labels exclude each other; give one of them")
+    if bool(options.fixed_labels) != bool(options.moving_labels or options.warped_labels):
+        raise UsageError("labels come in pairs: --fixed-labels with --moving-labels or --warped-labels")
+    if bool(options.fixed_points) != bool(options.moving_points):
+        raise UsageError("landmarks come in pairs: --fixed-points with --moving-points")
+    if options.prefix and (options.transform or options.inverse):
+        raise UsageError("--prefix names the transforms itself; leave out -t and --inverse")
+    if not (options.fixed_labels or options.fixed_points or options.transform or options.prefix):
+        raise UsageError("there is nothing to measure; give labels, landmarks, transforms or --prefix (see --help)")
+
+
+def _labels(options: Namespace) -> dict[str, Any]:
+    if not options.fixed_labels:
+        return {}
+    from warpline.evaluation import overlap
+    from warpline.io.images import read_image
+
+    fixed = read_image(options.fixed_labels)
+    warped = read_image(options.warped_labels) if options.warped_labels else _carried_labels(options, fixed.grid)
+    return {"overlap": asdict(overlap(fixed, warped))}
+
+
+def _carried_labels(options: Namespace, grid: Grid) -> Image:
+    from warpline.backends import select
+    from warpline.io.images import read_image
+    from warpline.resampling import warp
+
+    labels = read_image(options.moving_labels)
+    check_labels(labels)
+    backend = select(options.backend, options.threads)
+    return warp(labels, read_chain(options.transform), grid, order=0, backend=backend)
+
+
+def _maps(options: Namespace) -> dict[str, Any]:
+    """Folds of the first displacement field and inverse error, inside the fixed labels where they share its grid."""
+    from warpline.evaluation import inverse_error
+    from warpline.transforms import Displacement
+
+    chain = read_chain(options.transform)
+    fields = [part for part in chain.parts if isinstance(part, Displacement)]
+    if not fields:
+        return {}
+    mask = _mask_on(fields[0].grid, options.fixed_labels)
+    record = {"folding": _folding(fields[0], mask, options)}
+    if options.inverse:
+        record["inverse_error"] = asdict(inverse_error(chain, read_chain(options.inverse), fields[0].grid, mask))
+    return record
+
+
+def _mask_on(grid: Grid, path: str | None) -> Image | None:
+    from warpline.io.images import read_image
+
+    labels = None if path is None else read_image(path)
+    return labels if labels is not None and labels.grid == grid else None
+
+
+def _folding(field: Displacement, mask: Image | None, options: Namespace) -> dict[str, Any]:
+    from warpline.backends import select
+    from warpline.evaluation import folding
+
+    return asdict(folding(field, mask, backend=select(options.backend, options.threads)))
+
+
+def _landmarks(options: Namespace) -> dict[str, Any]:
+    if not options.fixed_points:
+        return {}
+    from warpline.evaluation import landmark_error
+
+    chain: Chain = read_chain(options.transform)
+    error = landmark_error(read_points(options.fixed_points), read_points(options.moving_points), chain)
+    return {"landmark_error_mm": asdict(error)}
+
+
+def _shown(record: dict[str, Any]) -> list[str | Table]:
+    shown: list[str | Table] = []
+    if "overlap" in record:
+        overlap = record["overlap"]
+        table = Table("label", "Dice")
+        for label, dice in overlap["dice"].items():
+            table.add_row(str(label), f"{dice:.4f}")
+        shown += [table, f"mean Dice of {len(overlap['dice'])} labels: {overlap['mean']:.4f}"]
+        if overlap["missing"]:
+            shown.append(f"in one image only, not counted: {', '.join(map(str, overlap['missing']))}")
+    shown += [_line(name, record[name]) for name in ("folding", "inverse_error", "landmark_error_mm") if name in record]
+    return shown
+
+
+def _line(name: str, numbers: dict[str, float]) -> str:
+    return f"{name.replace('_', ' ')}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items())

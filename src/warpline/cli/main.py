@@ -1,0 +1,127 @@
+"""The entry point of ``warpline``: the table of commands, and what their errors become."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+from rich_argparse import RawDescriptionRichHelpFormatter
+
+from warpline.cli.terminal import Terminal
+from warpline.errors import WarplineError
+
+COMMANDS = {
+    "register": "warpline.cli.register",
+    "apply": "warpline.cli.apply",
+    "evaluate": "warpline.cli.evaluate",
+    "recipes": "warpline.cli.recipes",
+    "demo": "warpline.cli.demo",
+    "doctor": "warpline.cli.doctor",
+}
+"""Name to module; the module has ``SUMMARY``, ``EXAMPLE``, ``add_arguments(parser)`` and ``run(options, terminal)``."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells give it."""
+
+
+class Help(RawDescriptionRichHelpFormatter):
+    """Help texts as they are written: square brackets in examples are no markup."""
+
+    text_markup = False
+    help_markup = False
+    group_name_formatter = str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; those of the process when None.
+
+    Returns
+    -------
+    int
+        0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    try:
+        options = build_parser(arguments).parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
+    place_numba_cache()
+    with terminal:
+        return _run(options.run, options, terminal)
+
+
+def place_numba_cache() -> None:
+    """Point numba at the user's cache folder when compiled code cannot be kept beside the package."""
+    package = Path(__file__).resolve().parents[1]
+    if "NUMBA_CACHE_DIR" not in os.environ and not os.access(package, os.W_OK):
+        from platformdirs import user_cache_path
+
+        os.environ["NUMBA_CACHE_DIR"] = str(user_cache_path("warpline") / "numba")
+
+
+def _run(command: Callable[[Namespace, Terminal], None], options: Namespace, terminal: Terminal) -> int:
+    try:
+        command(options, terminal)
+    except WarplineError as error:
+        terminal.fail(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        terminal.fail("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        if options.verbose:
+            traceback.print_exc()
+        hint = "" if options.verbose else "; run it again with -v for the traceback"
+        terminal.fail(f"unexpected {type(error).__name__}: {error}{hint}")
+        return 1
+    return 0
+
+
+def build_parser(arguments: Sequence[str]) -> ArgumentParser:
+    """Build the parser of the command that `arguments` start with; of all commands when they start with none."""
+    parser = ArgumentParser(
+        prog="warpline",
+        description="Registers medical volumes: finds the invertible map that carries one image onto another.",
+        epilog="Start with:  warpline demo",
+        formatter_class=Help,
+    )
+    parser.add_argument("--version", action="version", version=f"warpline {version('warpline')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in _needed(arguments):
+        module = importlib.import_module(COMMANDS[name])
+        _add_command(commands.add_parser, name, module)
+    return parser
+
+
+def _needed(arguments: Sequence[str]) -> Iterable[str]:
+    """The one command that was called; all of them for the overview and for error messages."""
+    return arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
+
+
+def _add_command(add_parser: Callable[..., ArgumentParser], name: str, module: ModuleType) -> None:
+    parser = add_parser(
+        name,
+        help=module.SUMMARY,
+        description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
+        epilog=f"example:\n{module.EXAMPLE}",
+        formatter_class=Help,
+    )
+    module.add_arguments(parser)
+    talk = parser.add_argument_group("what it says")
+    talk.add_argument("--json", action="store_true", help="write the result to stdout as JSON")
+    talk.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors and the result")
+    talk.add_argument("-v", "--verbose", action="store_true", help="say more, with tracebacks of unexpected errors")
+    parser.set_defaults(run=module.run)

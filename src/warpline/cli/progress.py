@@ -1,0 +1,97 @@
+"""Progress of a registration: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+
+if TYPE_CHECKING:
+    from warpline.solvers.progress import Progress
+
+SILENCE = 30.0
+"""Longest time in seconds without a line inside a level."""
+
+
+class Bar:
+    """One bar per level on a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = RichProgress(
+            TextColumn("{task.description:<20}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[energy]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._level = ""
+        self._task: TaskID | None = None
+        self._bars.start()
+
+    def __call__(self, step: Progress) -> None:
+        """Show one iteration."""
+        if self._task is None or _level_name(step) != self._level:
+            self._finish_task()
+            self._level = _level_name(step)
+            self._task = self._bars.add_task(self._level, total=step.iterations, energy="")
+        self._bars.update(self._task, completed=step.iteration + 1, energy=f"energy {step.energy:.5f}")
+
+    def close(self) -> None:
+        """Leave the bars as they are and free the terminal."""
+        self._finish_task()
+        self._bars.stop()
+
+    def _finish_task(self) -> None:
+        if self._task is not None:
+            done = self._bars.tasks[self._task].completed
+            self._bars.update(self._task, total=done)
+        self._task = None
+
+
+class Lines:
+    """A line when a level ends, and one every `SILENCE` seconds inside a long level.
+
+    Parameters
+    ----------
+    say : callable
+        Receives each line.
+    clock : callable
+        Time in seconds.
+    """
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say = say
+        self._clock = clock
+        self._last: Progress | None = None
+        self._began = self._spoke = clock()
+
+    def __call__(self, step: Progress) -> None:
+        """Hear of one iteration."""
+        if self._last is not None and _level_name(step) != _level_name(self._last):
+            self._end_level(self._last)
+        self._last = step
+        if self._clock() - self._spoke >= SILENCE:
+            done = f"iteration {step.iteration + 1} of {step.iterations}"
+            self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}")
+            self._spoke = self._clock()
+
+    def close(self) -> None:
+        """Say how the last level ended."""
+        if self._last is not None:
+            self._end_level(self._last)
+        self._last = None
+
+    def _end_level(self, step: Progress) -> None:
+        now = self._clock()
+        done = f"{step.iteration + 1} iterations"
+        self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}, {now - self._began:.1f} s")
+        self._began = self._spoke = now
+
+
+def _level_name(step: Progress) -> str:
+    return f"{step.stage} level {step.level + 1}/{step.levels}"

@@ -1,0 +1,47 @@
+"""``warpline recipes``: the named recipes, as TOML to start one's own from."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from warpline.cli.terminal import Terminal
+from warpline.recipe import PRESETS, Recipe
+
+SUMMARY = "list the recipes, or write one as TOML"
+EXAMPLE = """\
+  warpline recipes
+  warpline recipes syn > mine.toml
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe mine.toml"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("recipe", nargs="?", metavar="NAME|FILE.toml", help="the recipe to show; all names without it")
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Show the recipe, or the names of all."""
+    if options.recipe is None:
+        terminal.result({"recipes": list(PRESETS)}, *PRESETS)
+        return
+    recipe = Recipe.load(options.recipe)
+    terminal.result(recipe.model_dump(mode="json"), to_toml(recipe))
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as TOML that `Recipe.load` reads back."""
+    return "\n".join(_table_lines(recipe.model_dump(mode="json"), ""))
+
+
+def _table_lines(options: Mapping[str, Any], path: str) -> Iterator[str]:
+    tables = {key: value for key, value in options.items() if isinstance(value, Mapping)}
+    if path:
+        yield f"\n[{path}]"
+    for key, value in options.items():
+        if key not in tables:
+            yield f"{key} = {json.dumps('off' if value is None else value)}"
+    for key, value in tables.items():
+        yield from _table_lines(value, f"{path}.{key}" if path else key)

@@ -1,0 +1,63 @@
+"""``warpline register``: find the map between two images and write everything about it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from warpline.cli.options import add_device, as_prefix
+from warpline.cli.summary import commands_after, facts_of
+from warpline.cli.terminal import Terminal
+from warpline.recipe import PRESETS, Recipe
+
+SUMMARY = "find the invertible map that carries a moving image onto a fixed one"
+EXAMPLE = """\
+  warpline register fixed.nii.gz moving.nii.gz -o out/sub-01_
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("fixed", metavar="FIXED", help="image that stays where it is; NIfTI, one volume")
+    parser.add_argument("moving", metavar="MOVING", help="image that is carried onto it")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="PREFIX",
+        help="what the names of all results begin with, folder included: out/sub-01_; a folder alone: out/",
+    )
+    parser.add_argument(
+        "--recipe", default="syn", metavar="NAME|FILE.toml", help=f"{', '.join(PRESETS)}, or a file; default: syn"
+    )
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one option of the recipe, such as syn.step=0.2; may be repeated",
+    )
+    parser.add_argument("--fixed-mask", metavar="FILE", help="where the fixed image counts: every voxel that is not 0")
+    parser.add_argument("--moving-mask", metavar="FILE", help="where the moving image counts")
+    parser.add_argument("--initial", metavar="FILE.mat", help="affine to start from, instead of looking for a start")
+    add_device(parser)
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Fill a job, run it, say how it went."""
+    from warpline import jobs
+
+    prefix = as_prefix(options.output)
+    job = jobs.Job(
+        fixed=options.fixed,
+        moving=options.moving,
+        prefix=prefix,
+        recipe=Recipe.load(options.recipe).with_options(*options.settings),
+        fixed_mask=options.fixed_mask,
+        moving_mask=options.moving_mask,
+        initial=options.initial,
+        backend=options.backend,
+        threads=options.threads,
+    )
+    report = jobs.run(job, terminal.progress()).report
+    terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))

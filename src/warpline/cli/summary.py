@@ -1,0 +1,52 @@
+"""The last lines of a registration: how good the map is, what was written, what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from warpline.jobs import Job
+
+
+def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
+    """Quality, time and files of a run, one fact per line.
+
+    Parameters
+    ----------
+    job : Job
+        What was run.
+    report : mapping
+        The `report` of its `warpline.jobs.Registration`.
+    """
+    from warpline.jobs import REPORT
+
+    backend = report["backend"]
+    time = f"time           {sum(report['seconds'].values()):.1f} s on {backend['name']} ({backend['device']})"
+    paths = (*report["outputs"].values(), f"{job.prefix}{REPORT}")
+    return [*_quality_lines(report["quality"]), time, *(f"wrote          {path}" for path in paths)]
+
+
+def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
+    """Commands that carry labels through the map and look at the result."""
+    outputs = report["outputs"]
+    fixed = shlex.quote(str(job.fixed))
+    through = " ".join(f"-t {shlex.quote(outputs[name])}" for name in ("warp", "affine") if name in outputs)
+    apply = f"  warpline apply -i moving_labels.nii.gz -r {fixed} {through} --interpolation label -o labels.nii.gz"
+    evaluate = (
+        "  warpline evaluate --fixed-labels fixed_labels.nii.gz --moving-labels moving_labels.nii.gz"
+        f" --prefix {shlex.quote(job.prefix)}"
+    )
+    return [apply, evaluate]
+
+
+def _quality_lines(quality: Mapping[str, Any] | None) -> list[str]:
+    if quality is None:
+        return []
+    q = quality
+    return [
+        f"folds          {q['folds']:.2g} of the voxels ({q['folded_voxels']} voxels), "
+        f"Jacobian {q['jacobian_min']:.3f} to {q['jacobian_max']:.3f}",
+        f"inverse error  mean {q['inverse_error_mean']:.3f}, 99th percentile {q['inverse_error_p99']:.3f} voxels",
+    ]

@@ -1,0 +1,106 @@
+"""What a command says: the result on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json as json_text
+import logging
+import math
+import sys
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from warpline.cli.progress import Bar, Lines
+
+Listener = Bar | Lines
+
+
+class Terminal:
+    """The two streams of one command.
+
+    Parameters
+    ----------
+    command : str
+        Name of the command, the head of its lines.
+    json : bool
+        Write the result as JSON.
+    quiet, verbose : bool
+        Say only errors and the result; or say everything that is logged.
+    """
+
+    def __init__(self, command: str, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
+        self.command = command
+        self.json = json
+        self.quiet = quiet
+        self._listeners: list[Listener] = []
+        self._log = _LogLines(self.say, logging.DEBUG if verbose else logging.WARNING)
+
+    def __enter__(self) -> Terminal:
+        """Show what the package logs."""
+        logger = logging.getLogger("warpline")
+        logger.addHandler(self._log)
+        logger.setLevel(self._log.level)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.settle()
+        logging.getLogger("warpline").removeHandler(self._log)
+
+    def say(self, text: str) -> None:
+        """One line on stderr, unless the command is quiet."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def fail(self, text: str) -> None:
+        """The one line of an error on stderr."""
+        self.settle()
+        print(f"warpline {self.command}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
+
+    def progress(self) -> Listener | None:
+        """A listener for a registration: a bar on a terminal, lines elsewhere, None when quiet."""
+        if self.quiet:
+            return None
+        console = Console(stderr=True)
+        listener: Listener = Bar(console) if console.is_terminal else Lines(self.say)
+        self._listeners.append(listener)
+        return listener
+
+    def settle(self) -> None:
+        """Finish every bar and line of progress."""
+        while self._listeners:
+            self._listeners.pop().close()
+
+    def result(self, record: Mapping[str, Any], *shown: str | Table) -> None:
+        """Write the result to stdout: `record` with ``--json``, else the lines and tables in `shown`."""
+        self.settle()
+        if self.json:
+            print(json_text.dumps(_plain(record), indent=2), flush=True)
+            return
+        console = Console(highlight=False, soft_wrap=True, markup=False)
+        for part in shown:
+            console.print(part)
+
+
+class _LogLines(logging.Handler):
+    def __init__(self, say: Callable[[str], None], level: int) -> None:
+        super().__init__(level)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def _plain(value: Any) -> Any:
+    """JSON has neither NaN nor NumPy's scalars."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -1,0 +1,190 @@
+"""`AffineRegistration`: warpline's linear registration behind DIPY's optimiser object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import least_squares
+
+from warpline.backends import Backend, select
+from warpline.dipy.affine_map import (
+    AffineMap,
+    transform_centers_of_mass,
+    transform_geometric_centers,
+    transform_origins,
+)
+from warpline.dipy.grids import affine_of, flatten, image_of
+from warpline.dipy.linear_transforms import Transform
+from warpline.dipy.metrics import MutualInformationMetric
+from warpline.dipy.recipes import linear_recipe
+from warpline.errors import UsageError
+from warpline.geometry import Matrix
+from warpline.image import Image
+from warpline.io.checks import check_pair
+from warpline.registration import align
+
+Initialiser = Callable[[ArrayLike, Matrix | None, ArrayLike, Matrix | None], AffineMap]
+
+STARTS: dict[str, Initialiser] = {
+    "mass": transform_centers_of_mass,
+    "voxel-origin": transform_origins,
+    "centers": transform_geometric_centers,
+}
+"""Names of `starting_affine`."""
+
+
+class _Masks(TypedDict):
+    fixed_mask: Image | None
+    moving_mask: Image | None
+
+
+Found = AffineMap | tuple[AffineMap, NDArray[np.float64], float]
+
+
+class AffineRegistration:
+    """Linear registration, coarse to fine.
+
+    Parameters
+    ----------
+    metric : MutualInformationMetric, optional
+        Its default options when None.
+    level_iters : sequence of int, optional
+        Most iterations of each level, the coarsest first; [1000, 500, 100] when None.
+    sigmas : sequence of float, optional
+        Kept for DIPY's signature: levels are smoothed by half their factor.
+    factors : sequence of float, optional
+        Shrink factors of the levels, the coarsest first; [4, 2, 1] when None.
+    method, ss_sigma_factor, options, verbosity
+        Kept for DIPY's signature.
+    backend : str or Backend, optional
+        What computes; chosen by `warpline.backends.select` when None.
+
+    Raises
+    ------
+    UsageError
+        When `level_iters` and `factors` differ in length.
+    """
+
+    def __init__(
+        self,
+        metric: MutualInformationMetric | None = None,
+        level_iters: Sequence[int] | None = None,
+        sigmas: Sequence[float] | None = None,
+        factors: Sequence[float] | None = None,
+        method: str = "L-BFGS-B",
+        ss_sigma_factor: float | None = None,
+        options: dict[str, Any] | None = None,
+        verbosity: int = 1,
+        *,
+        backend: str | Backend | None = None,
+    ) -> None:
+        self.metric = metric or MutualInformationMetric()
+        self.level_iters = [1000, 500, 100] if level_iters is None else [int(n) for n in level_iters]
+        self.factors = [4.0, 2.0, 1.0] if factors is None else [float(f) for f in factors]
+        self.sigmas = sigmas
+        self.method = method
+        self.ss_sigma_factor = ss_sigma_factor
+        self.options = options
+        self.verbosity = verbosity
+        self.backend = backend
+        self.levels = len(self.level_iters)
+        if self.levels != len(self.factors):
+            raise UsageError(f"level_iters has {self.levels} entries and factors {len(self.factors)}; give as many")
+
+    def optimize(
+        self,
+        static: NDArray[Any],
+        moving: NDArray[Any],
+        transform: Transform,
+        params0: ArrayLike | None = None,
+        static_grid2world: Matrix | None = None,
+        moving_grid2world: Matrix | None = None,
+        starting_affine: Matrix | str | None = None,
+        ret_metric: bool = False,
+        static_mask: NDArray[Any] | None = None,
+        moving_mask: NDArray[Any] | None = None,
+    ) -> Found:
+        """Register `moving` onto `static`.
+
+        Parameters
+        ----------
+        static, moving : 2-D or 3-D arrays
+            The images.
+        transform : Transform
+            Translation, rigid, rigid with one scale, or affine.
+        params0 : (n,), optional
+            Parameters that the search starts from, after `starting_affine`; the identity when None.
+        static_grid2world, moving_grid2world : (dim + 1, dim + 1), optional
+            Voxel to world; identity when None.
+        starting_affine : matrix or {"mass", "voxel-origin", "centers"}, optional
+            Static world to moving world; identity when None.
+        ret_metric : bool
+            Return parameters and energy as well.
+        static_mask, moving_mask : arrays, optional
+            Nonzero where an image counts.
+
+        Returns
+        -------
+        AffineMap, or (AffineMap, parameters, energy)
+            Static world to moving world; parameters (n,) of ``map @ inv(starting_affine)``.
+
+        Raises
+        ------
+        UsageError
+            When the transform or start is not offered.
+        InputError
+            When an image is not finite or constant, a mask is empty, or the grids do not overlap.
+        """
+        if transform.motion is None:
+            raise UsageError(f"{type(transform).__name__} cannot be optimised; use translation, rigid or affine")
+        images = image_of(static, static_grid2world, "static"), image_of(moving, moving_grid2world, "moving")
+        grids = [flatten(image.affine, transform.dim) for image in images]
+        start = _start(starting_affine, static, grids[0], moving, grids[1])
+        first = transform.get_identity_parameters() if params0 is None else params0
+        initial = affine_of(transform.param_to_matrix(first) @ start)
+        recipe = linear_recipe(
+            stages=(transform.motion,),
+            voxel_sizes=tuple(f * float(images[0].grid.voxel_size[: transform.dim].min()) for f in self.factors),
+            iterations=tuple(self.level_iters),
+            **self.metric.options(images[0].data.size),
+        )
+        masks = _Masks(fixed_mask=_mask(static_mask, images[0]), moving_mask=_mask(moving_mask, images[1]))
+        check_pair(*images, recipe, initial=initial, **masks)
+        found = align(*images, recipe, backend=select(self.backend), initial=initial, **masks)
+        matrix = flatten(found.affine.matrix, transform.dim)
+        mapping = AffineMap(matrix, np.shape(static), grids[0], np.shape(moving), grids[1])
+        if not ret_metric:
+            return mapping
+        energies = [energy for level in found.levels for energy in level.energies]
+        return mapping, parameters_of(transform, matrix @ np.linalg.inv(start)), energies[-1] if energies else np.nan
+
+
+def parameters_of(transform: Transform, matrix: Matrix) -> NDArray[np.float64]:
+    """Return the parameters (n,) whose matrix is closest to `matrix` in the sense of least squares."""
+
+    def gap(theta: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (transform.param_to_matrix(theta) - matrix)[:-1].ravel()
+
+    fitted: NDArray[np.float64] = least_squares(gap, transform.get_identity_parameters(), xtol=1e-12, ftol=1e-12).x
+    return fitted
+
+
+def _start(given: Matrix | str | None, static: Any, static_grid: Matrix, moving: Any, moving_grid: Matrix) -> Matrix:
+    if given is None:
+        return np.eye(len(static_grid))
+    if not isinstance(given, str):
+        return np.asarray(given, dtype=np.float64)
+    if given not in STARTS:
+        raise UsageError(f"starting_affine {given!r} is unknown; choose from {', '.join(STARTS)}, or give a matrix")
+    matrix = STARTS[given](static, static_grid, moving, moving_grid).affine
+    assert matrix is not None
+    return matrix
+
+
+def _mask(mask: NDArray[Any] | None, image: Image) -> Image | None:
+    if mask is None:
+        return None
+    return Image(np.asarray(mask).reshape(image.grid.shape), image.grid, f"{image.name}_mask")

@@ -1,0 +1,182 @@
+"""DIPY's families of affine transforms: parameters to matrices, with derivatives."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warpline.errors import UsageError
+from warpline.geometry import Matrix
+
+Parameters = NDArray[np.float64]
+
+_STEP = 1e-30
+"""Complex step of the derivatives; they are exact to rounding, since every matrix is analytic in its parameters."""
+
+
+class Transform:
+    """A family of affine maps of 2-D or 3-D world space.
+
+    Parameters are those of DIPY, in the order angles, translation, scales: angles in radians about the world
+    origin (3-D: ``Rz Rx Ry``), translation in mm, scales multiplied onto the rows of the rotation.
+    """
+
+    dim: ClassVar[int]
+    motion: ClassVar[str | None] = None
+    """The motion of `warpline.recipe.Linear` that it stands for; None when registration does not offer it."""
+    _angles: ClassVar[int] = 0
+    _shifts: ClassVar[int] = 0
+    _scales: ClassVar[int] = 0
+
+    def get_dim(self) -> int:
+        """Return 2 or 3."""
+        return self.dim
+
+    def get_number_of_parameters(self) -> int:
+        """Return how many parameters the family has."""
+        return self._angles + self._shifts + self._scales
+
+    def get_identity_parameters(self) -> Parameters:
+        """Return the parameters (n,) of the map that moves nothing."""
+        return np.repeat((0.0, 1.0), (self._angles + self._shifts, self._scales))
+
+    def param_to_matrix(self, theta: ArrayLike) -> Matrix:
+        """Return the matrix (dim + 1, dim + 1) of parameters (n,)."""
+        return self._matrix(self._checked(theta)).real
+
+    def jacobian(self, theta: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
+        """Return the derivative (dim, n) of the mapped point ``T(x)`` by the parameters (n,), x in mm."""
+        parameters = self._checked(theta).astype(complex)
+        point = np.append(np.asarray(x, dtype=np.float64), 1.0)
+        steps = parameters + 1j * _STEP * np.eye(len(parameters))
+        return np.stack([(self._matrix(p) @ point)[:-1].imag / _STEP for p in steps], axis=1)
+
+    def _checked(self, theta: ArrayLike) -> Parameters:
+        parameters = np.asarray(theta, dtype=np.float64)
+        if parameters.shape != (self.get_number_of_parameters(),):
+            count = self.get_number_of_parameters()
+            raise UsageError(f"{type(self).__name__} got parameters of shape {parameters.shape}; ({count},) is needed")
+        return parameters
+
+    def _matrix(self, theta: NDArray[np.number]) -> NDArray[np.complex128]:
+        angles, shifts, scales = np.split(theta, np.cumsum((self._angles, self._shifts)))
+        matrix = np.eye(self.dim + 1, dtype=complex)
+        if self._angles:
+            matrix[:-1, :-1] = _rotation(angles)
+        if self._scales:
+            matrix[:-1, :-1] *= np.broadcast_to(scales, self.dim)[:, None]
+        if self._shifts:
+            matrix[:-1, -1] = shifts
+        return matrix
+
+
+def _rotation(angles: NDArray[np.number]) -> NDArray[np.complex128]:
+    if len(angles) == 1:
+        return _turn(angles[0], (0, 1), 2)
+    x, y, z = angles
+    return _turn(z, (0, 1), 3) @ _turn(x, (1, 2), 3) @ _turn(y, (2, 0), 3)
+
+
+def _turn(angle: np.number, plane: tuple[int, int], dim: int) -> NDArray[np.complex128]:
+    matrix = np.eye(dim, dtype=complex)
+    matrix[np.ix_(plane, plane)] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    return matrix
+
+
+class _Affine(Transform):
+    def get_number_of_parameters(self) -> int:
+        return self.dim * (self.dim + 1)
+
+    def get_identity_parameters(self) -> Parameters:
+        return np.eye(self.dim, self.dim + 1).ravel()
+
+    def _matrix(self, theta: NDArray[np.number]) -> NDArray[np.complex128]:
+        matrix = np.eye(self.dim + 1, dtype=complex)
+        matrix[:-1] = theta.reshape(self.dim, self.dim + 1)
+        return matrix
+
+
+class TranslationTransform2D(Transform):
+    """Translations (tx, ty)."""
+
+    dim, motion, _shifts = 2, "translation", 2
+
+
+class TranslationTransform3D(Transform):
+    """Translations (tx, ty, tz)."""
+
+    dim, motion, _shifts = 3, "translation", 3
+
+
+class RotationTransform2D(Transform):
+    """Rotations (angle)."""
+
+    dim, _angles = 2, 1
+
+
+class RotationTransform3D(Transform):
+    """Rotations (rx, ry, rz)."""
+
+    dim, _angles = 3, 3
+
+
+class ScalingTransform2D(Transform):
+    """Isotropic scalings (s)."""
+
+    dim, _scales = 2, 1
+
+
+class ScalingTransform3D(Transform):
+    """Isotropic scalings (s)."""
+
+    dim, _scales = 3, 1
+
+
+class RigidTransform2D(Transform):
+    """Rotation and translation (angle, tx, ty)."""
+
+    dim, motion, _angles, _shifts = 2, "rigid", 1, 2
+
+
+class RigidTransform3D(Transform):
+    """Rotation and translation (rx, ry, rz, tx, ty, tz)."""
+
+    dim, motion, _angles, _shifts = 3, "rigid", 3, 3
+
+
+class RigidIsoScalingTransform2D(Transform):
+    """Rotation, translation and one scale (angle, tx, ty, s)."""
+
+    dim, motion, _angles, _shifts, _scales = 2, "similarity", 1, 2, 1
+
+
+class RigidIsoScalingTransform3D(Transform):
+    """Rotation, translation and one scale (rx, ry, rz, tx, ty, tz, s)."""
+
+    dim, motion, _angles, _shifts, _scales = 3, "similarity", 3, 3, 1
+
+
+class RigidScalingTransform2D(Transform):
+    """Rotation, translation and a scale per axis (angle, tx, ty, sx, sy)."""
+
+    dim, _angles, _shifts, _scales = 2, 1, 2, 2
+
+
+class RigidScalingTransform3D(Transform):
+    """Rotation, translation and a scale per axis (rx, ry, rz, tx, ty, tz, sx, sy, sz)."""
+
+    dim, _angles, _shifts, _scales = 3, 3, 3, 3
+
+
+class AffineTransform2D(_Affine):
+    """All affine maps, the upper 2 x 3 of the matrix row by row."""
+
+    dim, motion = 2, "affine"
+
+
+class AffineTransform3D(_Affine):
+    """All affine maps, the upper 3 x 4 of the matrix row by row."""
+
+    dim, motion = 3, "affine"

@@ -1,0 +1,56 @@
+"""Intensities as the solvers want them: background 0, range about 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[tuple[int, int, int], tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class Normalised:
+    """A volume scaled for registration.
+
+    Parameters
+    ----------
+    volume : (I, J, K) float32
+        (image - background) / range.
+    has_background : bool
+        Whether the outer faces are a constant, so that nothing is lost by taking it to continue outside.
+    """
+
+    volume: NDArray[np.float32]
+    has_background: bool
+
+    def content_box(self) -> Box:
+        """First and one-past-last voxel of what differs from the background; the whole grid without one."""
+        if not self.has_background:
+            return (0, 0, 0), self.volume.shape  # type: ignore[return-value]
+        content = self.volume != 0
+        spans = [np.flatnonzero(content.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+        return tuple(int(s[0]) for s in spans), tuple(int(s[-1]) + 1 for s in spans)  # type: ignore[return-value]
+
+
+def normalise(data: NDArray[np.generic]) -> Normalised:
+    """Shift the background to 0 and scale the 99.5th percentile of the rest to 1.
+
+    The background is the most common value of the outer faces when at least 90 % of them have it;
+    otherwise the smallest value is taken and the image counts as having none.
+    """
+    faces = _faces(data)
+    values, counts = np.unique(faces, return_counts=True)
+    has_background = bool(counts.max() >= 0.9 * faces.size)
+    background = values[counts.argmax()] if has_background else data.min()
+    volume = np.asarray(data, dtype=np.float32) - np.float32(background)
+    content = np.abs(volume[volume != 0])
+    rank = min(int(0.995 * content.size), content.size - 1)
+    volume /= np.partition(content, rank)[rank]
+    return Normalised(np.ascontiguousarray(volume), has_background)
+
+
+def _faces(data: NDArray[np.generic]) -> NDArray[np.generic]:
+    ends = [np.take(data, (0, -1), axis=axis).ravel() for axis in range(data.ndim) if data.shape[axis] > 1]
+    return np.concatenate(ends)

@@ -1,0 +1,121 @@
+"""What an image must be before it is registered; each refusal names the image and what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from warpline.errors import InputError
+from warpline.geometry import Grid, Matrix, apply_affine
+from warpline.image import Image
+from warpline.recipe import Recipe
+from warpline.transforms import Affine
+
+_WORLD_AXES = (("left-right", "x"), ("posterior-anterior", "y"), ("inferior-superior", "z"))
+
+
+def check_pair(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    *,
+    fixed_mask: Image | None = None,
+    moving_mask: Image | None = None,
+    initial: Affine | None = None,
+) -> None:
+    """Refuse images that cannot be registered with this recipe.
+
+    Raises
+    ------
+    InputError
+        When an image is not one volume, not finite, constant or smaller than the metric's window, when a
+        mask is empty or not on its image's grid, or when the grids do not overlap in world space.
+    """
+    for image, mask in ((fixed, fixed_mask), (moving, moving_mask)):
+        check_one_volume(image)
+        check_finite(image)
+        if mask is not None:
+            check_mask(mask, image)
+        check_contrast(image, mask)
+        check_window(image, recipe)
+    check_overlap(fixed, moving, initial)
+
+
+def check_one_volume(image: Image) -> None:
+    """Refuse a series of volumes."""
+    if image.data.ndim != 3:
+        raise InputError(
+            f"{image.name} is 4-D, shape {image.data.shape}; registration needs one volume: "
+            f"take one of the {image.data.shape[3]} volumes, or their mean"
+        )
+
+
+def check_finite(image: Image) -> None:
+    """Refuse NaN and infinite values, naming how many there are and the first voxel that has one."""
+    if image.data.dtype.kind != "f":
+        return
+    finite = np.isfinite(image.data)
+    if finite.all():
+        return
+    count = finite.size - np.count_nonzero(finite)
+    first = tuple(int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
+    raise InputError(
+        f"{image.name} has {count} NaN or infinite {'value' if count == 1 else 'values'}, the first at voxel {first}; "
+        f"replace them, for example with numpy.nan_to_num"
+    )
+
+
+def check_mask(mask: Image, image: Image) -> None:
+    """Refuse a mask that is empty or does not lie on the grid of its image."""
+    check_one_volume(mask)
+    check_finite(mask)
+    if mask.grid != image.grid:
+        raise InputError(
+            f"{mask.name} (shape {mask.grid.shape}) does not lie on the grid of {image.name} "
+            f"(shape {image.grid.shape}): shape and affine must agree; resample the mask with order 0"
+        )
+    if not mask.data.any():
+        raise InputError(f"{mask.name} is 0 everywhere; mark the voxels to use with another value")
+
+
+def check_contrast(image: Image, mask: Image | None = None) -> None:
+    """Refuse an image of one value, in the mask where there is one."""
+    values = image.data if mask is None else image.data[mask.data != 0]
+    if values.min() == values.max():
+        where = "everywhere" if mask is None else f"everywhere inside {mask.name}"
+        raise InputError(f"{image.name} is constant: {values.flat[0]} {where}; an image with contrast is needed")
+
+
+def check_window(image: Image, recipe: Recipe) -> None:
+    """Refuse an image smaller than the window of local correlation; an axis of one voxel has no window."""
+    if recipe.syn is None or recipe.syn.metric != "local_cc":
+        return
+    window = 2 * recipe.syn.radius + 1
+    for axis, size in enumerate(image.grid.shape):
+        if 1 < size < window:
+            raise InputError(
+                f"{image.name} has {size} voxels along axis {axis}, shape {image.grid.shape}; local correlation of "
+                f"radius {recipe.syn.radius} needs at least {window} (or a single slice): lower syn.radius"
+            )
+
+
+def check_overlap(fixed: Image, moving: Image, initial: Affine | None = None) -> None:
+    """Refuse grids whose world boxes are apart, the fixed one carried through `initial` where given."""
+    fixed_low, fixed_high = _world_box(fixed.grid, np.eye(4) if initial is None else initial.matrix)
+    moving_low, moving_high = _world_box(moving.grid, np.eye(4))
+    gaps = np.maximum(fixed_low - moving_high, moving_low - fixed_high)
+    axis = int(gaps.argmax())
+    if gaps[axis] < 0:
+        return
+    direction, letter = _WORLD_AXES[axis]
+    raise InputError(
+        f"{fixed.name} and {moving.name} do not overlap in world space: along {direction} they span "
+        f"{fixed_low[axis]:.1f} to {fixed_high[axis]:.1f} mm and {moving_low[axis]:.1f} to {moving_high[axis]:.1f} mm, "
+        f"{gaps[axis]:.1f} mm apart; correct the affine of one header (srow_{letter}, qoffset_{letter}) "
+        f"or give an initial transform"
+    )
+
+
+def _world_box(grid: Grid, matrix: Matrix) -> tuple[Matrix, Matrix]:
+    faces = [(-0.5, n - 0.5) for n in grid.shape]
+    corners = apply_affine(matrix @ grid.affine, [(i, j, k) for i in faces[0] for j in faces[1] for k in faces[2]])
+    return corners.min(axis=0), corners.max(axis=0)

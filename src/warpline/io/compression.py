@@ -1,0 +1,76 @@
+"""Gzip streams: read as they come, written so that equal content gives equal bytes."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from warpline.errors import InputError
+
+_codec: Any
+_damage: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
+try:
+    from isal import igzip as _codec
+    from isal import isal_zlib
+
+    _damage = (*_damage, cast(Any, isal_zlib).error)
+except ImportError:
+    _codec = gzip
+
+GZIP_MAGIC = b"\x1f\x8b"
+MAX_RATIO = 1032
+"""Bytes that one compressed byte can expand to at most (the limit of deflate)."""
+
+
+def compress(content: bytes) -> bytes:
+    """One gzip member at the fastest level, without time stamp or file name."""
+    compressed: bytes = _codec.compress(content, compresslevel=1, mtime=0)
+    return compressed
+
+
+@contextmanager
+def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a plain or gzip-compressed file, told apart by content.
+
+    Yields
+    ------
+    (stream, limit)
+        The decompressed content, and the most bytes it can hold.
+
+    Raises
+    ------
+    InputError
+        From the ``with`` block too, when the file is missing, unreadable, damaged or cut short.
+    """
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            magic = file.read(2)
+            file.seek(0)
+            if magic != GZIP_MAGIC:
+                yield file, size
+                return
+            with _codec.GzipFile(fileobj=file) as stream:
+                yield stream, size * MAX_RATIO
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the path") from None
+    except _damage as error:
+        raise InputError(f"{path} is a damaged or truncated gzip file ({error}); copy or convert it again") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def read_all(path: Path) -> bytes:
+    """The decompressed content of a small file."""
+    with open_stream(path) as (stream, _):
+        return stream.read()
+
+
+def peek(path: Path, size: int) -> bytes:
+    """The first `size` decompressed bytes, or fewer when the file is shorter."""
+    with open_stream(path) as (stream, _):
+        return stream.read(size)

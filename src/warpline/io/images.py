@@ -1,0 +1,155 @@
+"""Images: files, nibabel images and arrays to `Image`, and `Image` to NIfTI files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError, SpatialImage
+from nibabel.wrapstruct import WrapStructError
+from numpy.typing import NDArray
+
+from warpline.errors import InputError
+from warpline.geometry import Grid, Matrix, check_affine
+from warpline.image import Image
+from warpline.io import nifti
+from warpline.io.atomic import write_atomic
+from warpline.io.compression import compress, open_stream
+
+Source = Any
+"""A path, a nibabel image, an `Image`, an array, or a pair (array, affine)."""
+
+_UNREADABLE = (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, KeyError, TypeError)
+
+
+def read_image(path: str | os.PathLike[str]) -> Image:
+    """Read a NIfTI file (``.nii``, ``.nii.gz``), or any other image that nibabel reads (such as ``.mgz``).
+
+    Unscaled data keep their type, so labels stay exact; data that the header scales become float32.
+    Axes of one voxel after the third are left out.
+
+    Parameters
+    ----------
+    path : path
+        The file; whether it is compressed is told by its content.
+
+    Returns
+    -------
+    Image
+        C-contiguous (I, J, K) or (I, J, K, T), with the file's voxel-to-world matrix (RAS+ mm).
+
+    Raises
+    ------
+    InputError
+        When the file is missing, truncated, damaged, not an image, of 1 or more than 4 axes, not of real
+        numbers, or its affine is singular or not finite.
+    """
+    path = Path(path)
+    stored = nifti.read(path)
+    if stored is None:
+        return _read_other(path)
+    return _image(_scaled(stored.array, *stored.header.get_slope_inter()), stored.affine, str(path))
+
+
+def write_image(image: Image, path: str | os.PathLike[str]) -> None:
+    """Write an image as NIfTI, gzip-compressed when the name ends in ``.gz``; its data type is kept.
+
+    The file appears complete or not at all, and equal images give equal bytes.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    InputError
+        When NIfTI cannot hold the data type.
+    """
+    path = Path(path)
+    content = encode_image(image)
+    write_atomic(path, compress(content) if path.suffix == ".gz" else content)
+
+
+def encode_image(image: Image) -> bytes:
+    """The bytes of an uncompressed NIfTI file."""
+    return nifti.encode(image.data, image.affine)
+
+
+def as_image(source: Source, name: str) -> Image:
+    """An `Image` from a path, a nibabel image, an `Image`, an array (identity affine) or (array, affine).
+
+    Parameters
+    ----------
+    source : path, nibabel image, Image, array or (array, affine)
+        An array has 2, 3 or 4 axes; an affine is (4, 4), or (3, 3) for a 2-D array.
+    name : str
+        What error messages call an image that has no file name.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read or has the wrong shape.
+    """
+    if isinstance(source, Image):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return read_image(source)
+    if isinstance(source, SpatialImage):
+        return _from_nibabel(source, source.get_filename() or name)
+    array, affine = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
+    image = Image.from_array(np.ascontiguousarray(array), affine, name)
+    _check_real(image.data, name)
+    return image
+
+
+def _read_other(path: Path) -> Image:
+    with open_stream(path) as (stream, _):
+        empty = not stream.read(1)
+    try:
+        loaded = nibabel.load(path)
+        if isinstance(loaded, SpatialImage):
+            return _from_nibabel(loaded, str(path))
+    except InputError:
+        raise
+    except _UNREADABLE as error:
+        reason = "it is empty" if empty else " ".join(str(error).split())
+        raise InputError(f"{path} is not a readable image ({reason}); NIfTI (.nii, .nii.gz) or MGH is needed") from None
+    raise InputError(f"{path} holds no volume but a {type(loaded).__name__}; NIfTI (.nii, .nii.gz) or MGH is needed")
+
+
+def _from_nibabel(source: SpatialImage, name: str) -> Image:
+    values = np.asanyarray(source.dataobj)
+    if nibabel.is_proxy(source.dataobj) and values.dtype != source.get_data_dtype():  # the header scales
+        values = values.astype(np.float32)
+    if source.affine is None:
+        raise InputError(f"{name} has no affine; write a valid sform or qform into the file")
+    affine = check_affine(source.affine, f"{name}: the affine of its header")
+    return _image(_scaled(values), affine, name)
+
+
+def _scaled(stored: NDArray[Any], slope: float | None = None, inter: float | None = None) -> NDArray[np.generic]:
+    """Values in native byte order and C order; computed in double and rounded once where the header scales."""
+    if slope is None or (slope, inter) == (1, 0) or stored.dtype.kind not in "biuf":
+        return stored.astype(stored.dtype.newbyteorder("="), order="C")
+    scaled = np.empty(stored.shape, np.float32)
+    for k in range(stored.shape[-1]):
+        scaled[..., k] = stored[..., k] * np.float64(slope) + np.float64(inter or 0)
+    return scaled
+
+
+def _image(values: NDArray[np.generic], affine: Matrix, name: str) -> Image:
+    while values.ndim > 3 and values.shape[-1] == 1:
+        values = values[..., 0]
+    _check_real(values, name)
+    if values.ndim not in (2, 3, 4):
+        raise InputError(f"{name} has {values.ndim} axes, shape {values.shape}; an image of 2, 3 or 4 axes is needed")
+    if values.ndim == 2:
+        values = values[:, :, None]
+    return Image(np.ascontiguousarray(values), Grid(values.shape[:3], affine), name)
+
+
+def _check_real(values: NDArray[np.generic], name: str) -> None:
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{name} holds values of type {values.dtype}; real numbers are needed")

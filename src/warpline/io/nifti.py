@@ -1,0 +1,168 @@
+"""NIfTI-1 and NIfTI-2 single files: header and stored array to and from bytes."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
+from numpy.typing import DTypeLike, NDArray
+
+from warpline.errors import InputError
+from warpline.geometry import Matrix, check_affine
+from warpline.io.compression import open_stream
+
+HEAD_SIZE = 540
+"""Bytes of the longest header."""
+
+INTENT_DISPLACEMENT = 1006
+INTENT_VECTOR = 1007
+
+_SILENT = logging.Logger("silent", logging.CRITICAL + 1)
+"""Takes what nibabel would print about a header; what matters becomes an error."""
+
+_MAX_SIZE_1 = 32767
+_MM_SECONDS = 2 | 8
+_SCANNER = 1
+_STORED_AS = {"bool": "uint8", "float16": "float32"}
+
+
+@dataclass(frozen=True, eq=False)
+class StoredArray:
+    """A NIfTI file as it lies on disk.
+
+    Parameters
+    ----------
+    header : Nifti1Header
+        NIfTI-2 headers are a subclass.
+    array : any shape
+        Stored values before scaling, a read-only view in the file's order.
+    affine : (4, 4)
+        Voxel to world (RAS+ mm), checked.
+    """
+
+    header: Nifti1Header
+    array: NDArray[np.generic]
+    affine: Matrix
+
+
+def parse_header(head: bytes, name: str) -> Nifti1Header | None:
+    """The header in the first bytes of a file, or None when they are not those of a single NIfTI file.
+
+    Raises
+    ------
+    InputError
+        When the header contradicts itself.
+    """
+    kinds: tuple[tuple[Any, bytes], ...] = ((Nifti1Header, head[344:348]), (Nifti2Header, head[4:8]))
+    for kind, magic in kinds:
+        size = kind.template_dtype.itemsize
+        if magic != kind.single_magic + b"\0" or len(head) < size:
+            continue
+        try:
+            header: Nifti1Header = kind(head[:size], check=False)
+            header.check_fix(_SILENT, error_level=logging.ERROR)
+            return header
+        except (HeaderDataError, WrapStructError, ValueError) as error:
+            raise InputError(f"{name} has a damaged NIfTI header: {error}; convert it again") from None
+    return None
+
+
+def read(path: Path) -> StoredArray | None:
+    """Read a single NIfTI file, compressed or not; None when it is not one.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged or cut short, or its header is not usable.
+    """
+    with open_stream(path) as (stream, limit):
+        head = stream.read(HEAD_SIZE)
+        header = parse_header(head, str(path))
+        if header is None:
+            return None
+        shape, dtype, offset = _layout(header, str(path))
+        total = offset + math.prod(shape) * dtype.itemsize
+        body = b"" if total > limit else stream.read(max(total - len(head), 0))
+        held = limit if total > limit else len(head) + len(body)
+        if held < total:
+            raise InputError(
+                f"{path} is truncated: shape {shape} of {dtype} needs {total} bytes, "
+                f"the file holds at most {held}; copy or convert it again"
+            )
+        stream.read(1)  # the end of a gzip stream carries its checksum
+    array = np.frombuffer(head + body, dtype, math.prod(shape), offset).reshape(shape, order="F")
+    return StoredArray(header, array, _affine(header, str(path)))
+
+
+def encode(array: NDArray[np.generic], affine: Matrix, *, intent: int = 0) -> bytes:
+    """The bytes of an uncompressed file with sform and qform (mm); NIfTI-2 when an axis needs it.
+
+    A sheared `affine` fits only the sform, so the qform is then marked unknown. Booleans are stored
+    as uint8 and float16 as float32, which keep every value.
+
+    Raises
+    ------
+    InputError
+        When NIfTI has no code for the data type.
+    """
+    kind: Any = Nifti1Header if max(array.shape) <= _MAX_SIZE_1 else Nifti2Header
+    dtype = np.dtype(_STORED_AS.get(array.dtype.name, array.dtype)).newbyteorder("<")
+    header: Nifti1Header = kind(endianness="<")
+    try:
+        header.set_data_dtype(dtype)
+    except HeaderDataError:
+        raise InputError(f"data of type {array.dtype} cannot be stored in NIfTI; convert it to float32") from None
+    header.set_data_shape(array.shape)
+    header.set_slope_inter(1, 0)
+    header["xyzt_units"] = _MM_SECONDS
+    header["intent_code"] = intent
+    header["vox_offset"] = header.single_vox_offset
+    _place(header, affine)
+    padding = bytes(header.single_vox_offset - len(header.binaryblock))
+    return b"".join((header.binaryblock, padding, c_ordered(array.T, dtype).data.cast("B")))
+
+
+def c_ordered(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+    """Copy to C order in slabs that stay in the cache: a whole volume at once misses it at every voxel."""
+    ordered = np.empty(array.shape, dtype)
+    for j in range(array.shape[-2]):
+        ordered[..., j, :] = array[..., j, :]
+    return ordered
+
+
+def _place(header: Nifti1Header, affine: Matrix) -> None:
+    header.set_qform(affine, _SCANNER, strip_shears=True)
+    header.set_sform(affine, _SCANNER)
+    sheared = np.abs(header.get_qform() - affine)[:3, :3].max() > 1e-4 * np.abs(affine[:3, :3]).max()
+    if sheared:
+        header["qform_code"] = 0
+
+
+def _layout(header: Nifti1Header, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
+    try:
+        shape = tuple(int(n) for n in header.get_data_shape())
+        dtype = header.get_data_dtype()
+        offset = int(header.get_data_offset())
+    except (HeaderDataError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} has a damaged NIfTI header: {error}; convert it again") from None
+    if not shape or min(shape) < 1:
+        raise InputError(f"{name} has the shape {shape} in its header (dim); sizes of at least 1 are needed")
+    if offset < header.single_vox_offset:
+        raise InputError(f"{name} has vox_offset {offset} in its header; at least {header.single_vox_offset} is needed")
+    return shape, dtype, offset
+
+
+def _affine(header: Nifti1Header, name: str) -> Matrix:
+    try:
+        affine = header.get_best_affine()
+    except HeaderDataError as error:
+        raise InputError(f"{name} has a damaged qform: {error}; write a valid sform or qform into the file") from None
+    return check_affine(affine, f"{name}: the affine of its header")

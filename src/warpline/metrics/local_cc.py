@@ -1,0 +1,34 @@
+"""Local cross-correlation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from warpline.backends import Array, Backend
+
+CONTRAST_FLOOR = 1e-5
+"""Variance below which a window counts as flat, for intensities scaled to a range of about 1."""
+
+
+@dataclass(frozen=True)
+class LocalCC:
+    """Squared correlation in sliding windows, negated and averaged (Avants et al. 2008, 10.1016/j.media.2007.06.004).
+
+    Parameters
+    ----------
+    radius : int
+        The window spans 2 radius + 1 voxels along each axis, clipped at the borders.
+    """
+
+    radius: int = 2
+
+    @property
+    def smallest_axis(self) -> int:
+        """Fewest voxels an axis of an image needs."""
+        return 2 * self.radius + 1
+
+    def forces(self, images: tuple[Array, Array], forces: tuple[Array, Array], value: Array,
+               *, mask: Array | None, backend: Backend) -> None:
+        """Write the force on either image of (fixed, moving), and the value: `Backend.local_cc`."""
+        backend.local_cc(*images, self.radius, floor=CONTRAST_FLOOR, mask=mask,
+                         out_fixed=forces[0], out_moving=forces[1], value=value)

@@ -1,0 +1,25 @@
+"""Mean squared difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from warpline.backends import Array, Backend
+
+
+@dataclass(frozen=True)
+class MeanSquares:
+    """Mean of (fixed - moving)^2, for images of equal contrast."""
+
+    radius: int = 0
+    """Not used: every voxel stands alone."""
+
+    @property
+    def smallest_axis(self) -> int:
+        """Fewest voxels an axis of an image needs."""
+        return 2
+
+    def forces(self, images: tuple[Array, Array], forces: tuple[Array, Array], value: Array,
+               *, mask: Array | None, backend: Backend) -> None:
+        """Write the force on either image of (fixed, moving), and the value: `Backend.squared_difference`."""
+        backend.squared_difference(*images, mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value)

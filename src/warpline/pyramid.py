@@ -1,0 +1,55 @@
+"""Coarser versions of volumes and grids."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from warpline.backends import Array, Backend
+from warpline.geometry import Grid, Shape
+
+SMALLEST_AXIS = 8
+"""No axis is shrunk below this many voxels; one that starts shorter is left alone."""
+
+Factors = tuple[float, float, float]
+
+
+def factors_for_spacing(grid: Grid, spacing: float) -> Factors:
+    """Shrink factor of each axis that brings its voxels to about `spacing` mm; thick voxels are shrunk less."""
+    most = np.maximum(np.array(grid.shape) / SMALLEST_AXIS, 1.0)
+    factors = np.clip(spacing / grid.voxel_size, 1.0, most)
+    return cast(Factors, tuple(float(factor) for factor in factors))
+
+
+def coarse_grid(grid: Grid, factors: Factors) -> Grid:
+    """The grid whose voxel i lies at voxel ``factor i + offset`` of `grid`, centred in it.
+
+    ``offset = (n - 1 - factor (m - 1)) / 2`` with m voxels on the coarse axis, as in `Backend.downsample`.
+    """
+    fine = np.array(grid.shape)
+    shape = np.maximum(np.rint(fine / factors).astype(int), 1)
+    zoom = np.diag([*factors, 1.0])
+    zoom[:3, 3] = (fine - 1 - np.array(factors) * (shape - 1)) / 2
+    return Grid(cast(Shape, tuple(int(n) for n in shape)), grid.affine @ zoom)
+
+
+def coarse_image(volume: Array, grid: Grid, factors: Factors, backend: Backend) -> tuple[Array, Grid]:
+    """Smooth and shrink a volume (I, J, K); factors of 1 return it as it is.
+
+    Parameters
+    ----------
+    volume : (I, J, K) float32
+        On `backend`, living on `grid`.
+    factors : three floats >= 1
+        Fine voxels per coarse voxel along each axis; the Gaussian has a sigma of half a factor.
+
+    Returns
+    -------
+    volume, grid
+        The coarse volume and where it lies.
+    """
+    if max(factors) == 1.0:
+        return volume, grid
+    coarse = coarse_grid(grid, factors)
+    return backend.downsample(volume, factors, out=backend.empty(coarse.shape)), coarse

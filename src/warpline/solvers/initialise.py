@@ -1,0 +1,122 @@
+"""Where linear registration starts: centres, headers, and a search over rotations when those start poorly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Backend
+from warpline.geometry import Matrix, apply_affine
+from warpline.image import Image
+from warpline.recipe import Initialise, Linear
+from warpline.solvers.comparison import Comparison, Level, build_levels, compare, shared_plane
+from warpline.solvers.linear import Descent
+from warpline.solvers.motion import Motion, rotation
+from warpline.transforms import Affine
+
+SPACING = 8.0
+"""Voxel size at which starts are compared, in mm."""
+SAMPLES = 4000
+"""Points on which they are compared."""
+TURN = np.pi / 6
+"""Step of the lattice of rotation vectors, in radians."""
+FOLLOWED = 8
+"""How many of the best starts are refined."""
+REFINEMENT = 20
+"""Iterations of each refinement."""
+GAIN = 1.15
+"""A refined start wins when its metric is this many times that of the plain start, refined alike."""
+
+
+def _mass_centre(level: Level) -> NDArray[np.float64]:
+    weights = level.volume.astype(np.float64) - level.volume.min()
+    if level.mask is not None:
+        weights *= level.mask > 0
+    total = weights.sum()
+    if total == 0:
+        return level.grid.centre
+    sides = [weights.sum(axis=tuple(np.delete(range(3), axis))) @ np.arange(weights.shape[axis]) for axis in range(3)]
+    return apply_affine(level.grid.affine, np.array(sides) / total)
+
+
+def _shift(shift: NDArray[np.float64]) -> Affine:
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift
+    return Affine(matrix)
+
+
+STARTS: dict[str, Callable[[Level, Level], Affine]] = {
+    "mass": lambda fixed, moving: _shift(_mass_centre(moving) - _mass_centre(fixed)),
+    "centre": lambda fixed, moving: _shift(moving.grid.centre - fixed.grid.centre),
+    "origin": lambda fixed, moving: _shift(moving.origin - fixed.origin),
+    "identity": lambda fixed, moving: Affine.identity(),
+}
+"""Methods by the names recipes use."""
+
+
+def initial_affine(
+    fixed: Image,
+    moving: Image,
+    options: Initialise,
+    *,
+    backend: Backend,
+    fixed_mask: Image | None = None,
+    moving_mask: Image | None = None,
+) -> Affine:
+    """The start of linear registration, fixed world to moving world.
+
+    Parameters
+    ----------
+    fixed, moving : Image
+        3-D; when both are one slice thick, rotations stay within the slice.
+    options : Initialise
+        ``mass`` joins the centres of intensity above the minimum, ``centre`` the middles of the grids, ``origin``
+        the centres of their first voxels; ``identity`` trusts the headers. With `rotations`, many rotations and the
+        other methods are compared as well, by mutual information at 8 mm; the best few are refined, and one of them
+        is returned when it clearly beats the plain start.
+    backend : Backend
+        Where starts are compared.
+    fixed_mask, moving_mask : Image, optional
+        Only their non-zero voxels count; on any grid.
+    """
+    coarse_fixed = build_levels(fixed, (SPACING,), backend, fixed_mask)[0]
+    coarse_moving = build_levels(moving, (SPACING,), backend, moving_mask)[0]
+    start = STARTS[options.method](coarse_fixed, coarse_moving)
+    if not options.rotations:
+        return start
+    others = [STARTS[method](coarse_fixed, coarse_moving) for method in STARTS if method != options.method]
+    plane = shared_plane(fixed.grid, moving.grid)
+    middle = _mass_centre(coarse_fixed)
+    turned = [start @ _about(middle, turn) for turn in _lattice(plane)]
+    comparison = compare(coarse_fixed, coarse_moving, Linear(samples=SAMPLES), backend)
+    return _best(comparison, [start, *others, *turned], middle, plane)
+
+
+def _best(comparison: Comparison, starts: list[Affine], middle: NDArray[np.float64], plane: Matrix | None) -> Affine:
+    """The plain start, `starts[0]`, unless another one, refined, clearly beats it."""
+    motion = Motion.named("rigid", middle, 60.0, plane)
+    values = [comparison.value(start.matrix) for start in starts]
+    promising = sorted(range(1, len(starts)), key=values.__getitem__)[:FOLLOWED]
+    refined = [Descent(comparison, motion, starts[i]).run(REFINEMENT) for i in (0, *promising)]
+    reached = [comparison.value(affine.matrix) for affine in refined]
+    winner = int(np.argmin(reached))
+    return refined[winner] if reached[winner] < GAIN * reached[0] else starts[0]
+
+
+def _lattice(plane: Matrix | None) -> list[Matrix]:
+    """Rotations on a cubic lattice of rotation vectors within pi; about the normal only, in a plane."""
+    steps = range(-6, 7)
+    vectors = product(steps, steps, steps) if plane is None else ((0, 0, step) for step in steps)
+    frame = np.eye(3) if plane is None else plane
+    inside = [TURN * (frame @ vector) for vector in vectors if 0 < np.linalg.norm(vector) <= len(steps) // 2]
+    return [rotation(vector)[0] for vector in inside]
+
+
+def _about(middle: NDArray[np.float64], turn: Matrix) -> Affine:
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn
+    matrix[:3, 3] = middle - turn @ middle
+    return Affine(matrix)

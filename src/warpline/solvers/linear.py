@@ -1,0 +1,179 @@
+"""Linear registration: stages of growing freedom, coarse to fine, by a quasi-Newton search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Backend
+from warpline.image import Image
+from warpline.recipe import Linear
+from warpline.solvers.comparison import Comparison, Level, build_levels, centre_and_radius, compare, shared_plane
+from warpline.solvers.motion import Motion
+from warpline.solvers.progress import LevelRecord, Listener, Progress
+from warpline.solvers.quasi_newton import minimise
+from warpline.solvers.refinement import Refinement
+from warpline.transforms import Affine
+
+SMALLEST_DECREASE = 1e-6
+"""Relative decrease of the metric per iteration below which a level is left."""
+REFINEMENT = 12
+"""Most iterations of each refinement."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearResult:
+    """Outcome of linear registration.
+
+    Parameters
+    ----------
+    affine : Affine
+        Fixed world to moving world.
+    levels : tuple of LevelRecord
+        How each level of each stage went, in the order in which they ran.
+    """
+
+    affine: Affine
+    levels: tuple[LevelRecord, ...]
+
+
+class Descent:
+    """The search for the motion that makes a comparison best.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        What is minimised.
+    motion : Motion
+        The family of motions, applied to fixed world points before `start`.
+    start : Affine
+        Where the search begins.
+    """
+
+    def __init__(self, comparison: Comparison, motion: Motion, start: Affine) -> None:
+        self._comparison = comparison
+        self._motion = motion
+        self._start = start
+        self.energies: list[float] = []
+
+    def energy(self, parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """The metric at ``start motion(parameters)``, and its derivative by the parameters (size,) in mm."""
+        moved, slopes = self._motion.matrix(parameters)
+        value, slope = self._comparison.value_and_derivative(self._start.matrix @ moved)
+        pulled = self._start.matrix[:3, :3].T @ slope
+        return value, np.einsum("ij,pij->p", pulled, slopes[:, :3])
+
+    def run(self, iterations: int, listen: Callable[[int, float], None] = lambda *_: None) -> Affine:
+        """The best map found in at most so many iterations; `listen` receives iteration and energy after each."""
+
+        def record(value: float) -> None:
+            self.energies.append(value)
+            listen(len(self.energies) - 1, value)
+
+        start = np.zeros(self._motion.size)
+        found = minimise(self.energy, start, iterations=iterations, tolerance=SMALLEST_DECREASE, listen=record)
+        moved, _ = self._motion.matrix(found)
+        return Affine(self._start.matrix @ moved)
+
+
+class Course:
+    """The way from the first to the last level: the affine so far, and the records.
+
+    Parameters
+    ----------
+    start : Affine
+        Where the first level begins.
+    motions : dict
+        Motion of each stage.
+    levels : int
+        Number of levels, refinements included.
+    progress : callable, optional
+        Receives a `Progress` after every iteration.
+    """
+
+    def __init__(self, start: Affine, motions: dict[str, Motion], levels: int, progress: Listener | None) -> None:
+        self.affine = start
+        self.records: list[LevelRecord] = []
+        self._motions = motions
+        self._levels = levels
+        self._progress = progress
+
+    def descend(self, comparison: Comparison, stage: str, level: int, iterations: int) -> None:
+        """Run one stage on one level."""
+
+        def tell(iteration: int, energy: float) -> None:
+            if self._progress is not None:
+                self._progress(Progress(stage, level, self._levels, iteration, iterations, energy))
+
+        started = time.perf_counter()
+        descent = Descent(comparison, self._motions[stage], self.affine)
+        self.affine = descent.run(iterations, tell)
+        energies = tuple(descent.energies)
+        seconds = time.perf_counter() - started
+        self.records.append(LevelRecord(stage, level, comparison.shape, len(energies), energies, seconds))
+
+
+def register_linear(
+    fixed: Image,
+    moving: Image,
+    initial: Affine,
+    options: Linear,
+    *,
+    backend: Backend,
+    fixed_mask: Image | None = None,
+    moving_mask: Image | None = None,
+    progress: Listener | None = None,
+) -> LinearResult:
+    """Register linearly, level by level, every stage at all levels but the finest, which only the last one sees.
+
+    Parameters
+    ----------
+    fixed, moving : Image
+        3-D; when both are one slice thick, motion stays within the slice.
+    initial : Affine
+        Start, fixed world to moving world.
+    options : Linear
+        Stages, metric and levels.
+    backend : Backend
+        Where metrics are computed.
+    fixed_mask, moving_mask : Image, optional
+        Only their non-zero voxels are compared; on any grid.
+    progress : callable, optional
+        Receives a `Progress` after every iteration.
+
+    Raises
+    ------
+    InputError
+        When the images do not overlap at the start, or a mask is empty.
+    """
+    fixed_levels = build_levels(fixed, options.voxel_sizes, backend, fixed_mask)
+    moving_levels = build_levels(moving, options.voxel_sizes, backend, moving_mask)
+    centre, radius = centre_and_radius(fixed_levels[0])
+    plane = shared_plane(fixed.grid, moving.grid)
+    motions = {stage: Motion.named(stage, centre, radius, plane) for stage in options.stages}
+    course = Course(initial, motions, len(options.voxel_sizes) + options.refinements, progress)
+    for level, pair in enumerate(zip(fixed_levels, moving_levels, strict=True)):
+        comparison = compare(*pair, options, backend)
+        for stage in _stages(options, level):
+            course.descend(comparison, stage, level, options.iterations[level])
+    _refine(course, fixed_levels[-1], moving_levels[-1], options, backend)
+    return LinearResult(course.affine, tuple(course.records))
+
+
+def _stages(options: Linear, level: int) -> tuple[str, ...]:
+    """All stages; only the last one at the finest of several levels."""
+    finest = level == len(options.voxel_sizes) - 1
+    return options.stages[-1:] if finest and level > 0 else options.stages
+
+
+def _refine(course: Course, fixed: Level, moving: Level, options: Linear, backend: Backend) -> None:
+    if not options.refinements:
+        return
+    refinement = Refinement(fixed, moving, options.samples, backend)
+    for turn in range(options.refinements):
+        comparison = refinement.around(course.affine)
+        course.descend(comparison, options.stages[-1], len(options.voxel_sizes) + turn, REFINEMENT)

@@ -1,0 +1,105 @@
+"""What a deformable solver sees: normalised volumes, cut to their content, on the backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Array, Backend
+from warpline.geometry import Grid, Matrix, Shape, apply_affine
+from warpline.image import Image
+from warpline.intensity import Normalised, normalise
+from warpline.transforms import Affine
+
+MARGIN = 6
+"""Voxels of background kept around the content of the two images."""
+
+STRIDE = 3
+"""Every how manieth voxel of the moving image is looked at to find where its content falls."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Two images ready to be aligned.
+
+    Parameters
+    ----------
+    fixed : (I, J, K) float32
+        On `grid`, a box of the fixed grid around the content of both images; background 0.
+    moving : (I', J', K') float32
+        On `moving_grid`, a box of the moving grid around its content; background 0.
+    affine : (4, 4)
+        Fixed world to moving world.
+    fixed_mask, moving_mask : float32 volumes, optional
+        Positive where the image counts, each on the grid of its image.
+    """
+
+    fixed: Array
+    moving: Array
+    grid: Grid
+    moving_grid: Grid
+    affine: Matrix
+    fixed_mask: Array | None = None
+    moving_mask: Array | None = None
+
+
+def prepare(
+    fixed: Image,
+    moving: Image,
+    affine: Affine,
+    *,
+    backend: Backend,
+    fixed_mask: Image | None = None,
+    moving_mask: Image | None = None,
+) -> Scene:
+    """Normalise both images, cut them to their content and put them on the backend.
+
+    An image without a constant background gets a mask that ends with its grid, so that nothing is compared with what
+    lies beyond its field of view.
+    """
+    still, moved = normalise(fixed.data), normalise(moving.data)
+    grid = _common_box(fixed.grid, still, moving.grid.voxel_map_to(fixed.grid, affine.inverse().matrix), moved)
+    inner = moving.grid.cropped(*moved.content_box())
+    return Scene(
+        fixed=_cut(still.volume, fixed.grid, grid, backend),
+        moving=_cut(moved.volume, moving.grid, inner, backend),
+        grid=grid,
+        moving_grid=inner,
+        affine=affine.matrix,
+        fixed_mask=_cut(_mask(fixed_mask, still), fixed.grid, grid, backend),
+        moving_mask=_cut(_mask(moving_mask, moved), moving.grid, inner, backend),
+    )
+
+
+def _mask(mask: Image | None, image: Normalised) -> NDArray[np.float32] | None:
+    if mask is not None:
+        return (mask.data != 0).astype(np.float32)
+    return None if image.has_background else np.ones(image.volume.shape, np.float32)
+
+
+def _common_box(grid: Grid, fixed: Normalised, moving_to_fixed: Matrix, moving: Normalised) -> Grid:
+    """The part of the fixed grid that holds the content of both images and a margin."""
+    if not fixed.has_background:
+        return grid
+    start, stop = (np.array(end) for end in fixed.content_box())
+    if moving.has_background:
+        content = np.argwhere(moving.volume[::STRIDE, ::STRIDE, ::STRIDE] != 0) * STRIDE
+        landed = apply_affine(moving_to_fixed, content)
+        start, stop = np.minimum(start, landed.min(axis=0) - STRIDE), np.maximum(stop, landed.max(axis=0) + STRIDE)
+    start = np.maximum(np.floor(start).astype(int) - MARGIN, 0)
+    stop = np.minimum(np.ceil(stop).astype(int) + MARGIN, grid.shape)
+    return grid.cropped(_triple(start), _triple(stop))
+
+
+def _triple(values: NDArray[np.int64]) -> Shape:
+    return int(values[0]), int(values[1]), int(values[2])
+
+
+def _cut(volume: NDArray[np.float32] | None, whole: Grid, part: Grid, backend: Backend) -> Array | None:
+    if volume is None:
+        return None
+    start = np.rint(part.voxel_map_to(whole)[:3, 3]).astype(int)
+    spans = tuple(slice(a, a + n) for a, n in zip(start, part.shape, strict=True))
+    return backend.upload(np.ascontiguousarray(volume[spans]))

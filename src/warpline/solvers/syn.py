@@ -1,0 +1,145 @@
+"""Symmetric diffeomorphic registration (SyN): both images are carried to a common middle.
+
+After Avants et al. 2008 (doi:10.1016/j.media.2007.06.004), without inverses inside the loop: the two half-maps run from
+the middle to either image, and are inverted once, at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline import fields
+from warpline.backends import Array, Backend
+from warpline.geometry import Grid
+from warpline.metrics import DEFORMABLE_METRICS
+from warpline.pyramid import coarse_image, factors_for_spacing
+from warpline.recipe import Syn
+from warpline.solvers.convergence import has_converged
+from warpline.solvers.progress import LevelRecord, Listener, Progress
+from warpline.solvers.scene import Scene
+
+CHECK_EVERY = 5
+"""Iterations between two looks at the energy: each one waits for the device."""
+
+LEAST_NORM = 1e-6
+"""A force shorter than this everywhere is rounding noise and is not scaled up to a full step."""
+
+
+@dataclass(frozen=True)
+class HalfMaps:
+    """Displacements (3, I, J, K) from the middle to either image, in voxels of `grid`."""
+
+    to_fixed: Array
+    to_moving: Array
+    grid: Grid
+    levels: tuple[LevelRecord, ...]
+
+
+def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: Listener | None = None) -> HalfMaps:
+    """Run every level, coarse to fine."""
+    spacing = float(scene.grid.voxel_size.min())
+    halves: tuple[Array, Array] | None = None
+    grid, records = scene.grid, []
+    for index, factor in enumerate(options.factors):
+        level = Level(scene, factor * spacing, options, backend)
+        if halves is not None:
+            level.start_from(halves, grid)
+        records.append(_run(level, index, options, listener))
+        halves, grid = (level.halves[0], level.halves[1]), level.grid
+    assert halves is not None
+    if grid.shape != scene.grid.shape:
+        halves = tuple(fields.move_to_grid(half, grid, scene.grid, backend) for half in halves)  # type: ignore[assignment]
+    return HalfMaps(*halves, scene.grid, tuple(records))  # type: ignore[misc]
+
+
+def _run(level: Level, index: int, options: Syn, listener: Listener | None) -> LevelRecord:
+    start, energies, done, most = time.perf_counter(), [], 0, options.iterations[index]
+    while done < most and not has_converged(energies, options.early_stop, CHECK_EVERY):
+        times = min(CHECK_EVERY, most - done)
+        level.backend.repeat(level.step, times)
+        done += times
+        energies.append(float(level.backend.download(level.value)[0]))
+        if listener:
+            listener(Progress("syn", index, len(options.factors), done - 1, most, energies[-1], level.middle_images))
+    seconds = time.perf_counter() - start
+    return LevelRecord("syn", index, level.grid.shape, done, tuple(energies), seconds)
+
+
+class Level:
+    """One level of the pyramid: its images, its half-maps, and every array an iteration needs."""
+
+    def __init__(self, scene: Scene, spacing: float, options: Syn, backend: Backend) -> None:
+        factors = factors_for_spacing(scene.grid, spacing)
+        fixed, self.grid = coarse_image(scene.fixed, scene.grid, factors, backend)
+        self.images = fixed, _moving_on(self.grid, scene, spacing, backend)
+        self.masks = _masks_on(self.grid, scene, backend)
+        self.options, self.backend = options, backend
+        self.metric = DEFORMABLE_METRICS[options.metric](options.radius)
+        shape, field = self.grid.shape, (3, *self.grid.shape)
+        self.halves = [backend.zeros(field), backend.zeros(field)]
+        self.warped = backend.empty(shape), backend.empty(shape)
+        self.warped_masks = backend.empty(shape), backend.empty(shape)
+        self.forces = backend.empty(field), backend.empty(field)
+        self.update, self.moved = backend.empty(field), backend.empty(field)
+        self.value = backend.zeros((1,), np.float64)
+
+    def start_from(self, halves: tuple[Array, Array], grid: Grid) -> None:
+        """Continue from the half-maps of a coarser level on `grid`."""
+        self.halves = [fields.move_to_grid(half, grid, self.grid, self.backend) for half in halves]
+
+    def middle_images(self) -> tuple[NDArray[np.float32], ...]:
+        """Fixed and moving volume as the last iteration saw them."""
+        return tuple(self.backend.download(warped) for warped in self.warped)
+
+    def step(self) -> None:
+        """One iteration: warp both images, follow the force on either side."""
+        for image, half, warped in zip(self.images, self.halves, self.warped, strict=True):
+            self.backend.sample(image, field=half, out=warped)
+        self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=self.backend)
+        for half, force in zip(self.halves, self.forces, strict=True):
+            self._follow(half, force)
+
+    def _follow(self, half: Array, force: Array) -> None:
+        """``half <- smooth(v + half o (id + v))`` with v the smoothed force, at most one step long."""
+        options, backend = self.options, self.backend
+        norm = backend.smooth(force, (options.update_sigma,) * 3, out=self.update)
+        backend.compose(half, self.update, norm=norm, least_norm=LEAST_NORM, step=options.step, out=self.moved)
+        backend.smooth(self.moved, (options.total_sigma,) * 3, out=half)
+
+    def _mask(self) -> Array | None:
+        """Where both images count, in the middle space."""
+        moved = None
+        for mask, half, warped in zip(self.masks, self.halves, self.warped_masks, strict=True):
+            if mask is not None:
+                self.backend.sample(mask, field=half, order=0, out=warped)
+                if moved is not None:
+                    warped *= moved
+                moved = warped
+        return moved
+
+
+def _moving_on(grid: Grid, scene: Scene, spacing: float, backend: Backend) -> Array:
+    """The moving image smoothed to the spacing of a level and resampled on its grid through the affine."""
+    ratio = spacing / scene.moving_grid.voxel_size
+    sigma = tuple(float(0.5 * r) if r > 1.2 else 0.0 for r in ratio)
+    smoothed = scene.moving
+    if any(sigma):
+        smoothed = backend.empty(scene.moving.shape)
+        backend.smooth(scene.moving, sigma, out=smoothed)  # type: ignore[arg-type]
+    matrix = grid.voxel_map_to(scene.moving_grid, scene.affine)
+    return backend.sample(smoothed, matrix, shape=grid.shape)
+
+
+def _masks_on(grid: Grid, scene: Scene, backend: Backend) -> tuple[Array | None, Array | None]:
+    fixed = moving = None
+    if scene.fixed_mask is not None:
+        matrix = grid.voxel_map_to(scene.grid)
+        fixed = backend.sample(scene.fixed_mask, matrix, shape=grid.shape, order=0)
+    if scene.moving_mask is not None:
+        matrix = grid.voxel_map_to(scene.moving_grid, scene.affine)
+        moving = backend.sample(scene.moving_mask, matrix, shape=grid.shape, order=0)
+    return fixed, moving

@@ -1,0 +1,200 @@
+"""`affine_moments`, `joint_histogram` and `histogram_derivative` against slow loops and finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import oracles
+from backends.rounding import assert_rounded
+from synthetic import ellipsoid, general_matrix, smooth_volume
+
+SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 2, 2)]
+BINS = 16
+NUDGE = 1e-5
+
+
+def points_around(shape, seed=0, count=400):
+    """Random points of which some fall outside, every corner of `shape`, and lattice points: (N, 3)."""
+    rng = np.random.default_rng(seed)
+    size = np.array(shape)
+    anywhere = rng.uniform(-2, size + 1, (count, 3))
+    lattice = rng.integers(0, size, (count // 4, 3))
+    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in shape]), axis=-1).reshape(-1, 3)
+    return np.concatenate([anywhere, lattice, corners]).astype(np.float32)
+
+
+def values_at(points, seed=0):
+    return np.random.default_rng(seed).uniform(2, BINS - 3, len(points)).astype(np.float32)
+
+
+def binned_volume(shape, seed=0):
+    """A volume in units of bins."""
+    return (2 + (BINS - 5) * smooth_volume(shape, seed, sigma=0.6)).astype(np.float32)
+
+
+def on_device(backend, *arrays):
+    return [backend.upload(array) for array in arrays]
+
+
+def mask_of(backend, shape, masked):
+    mask = ellipsoid(shape, 0.45).astype(np.uint8) if masked else None
+    return mask, None if mask is None else backend.upload(mask)
+
+
+def all_derivatives(function, matrix):
+    """Central differences of `function` (numbers of any shape) by the upper entries of `matrix`: (..., 3, 4)."""
+    steps = [[_central_difference(function, matrix, row, column) for column in range(4)] for row in range(3)]
+    return np.moveaxis(np.array(steps), (0, 1), (-2, -1))
+
+
+def _central_difference(function, matrix, row, column):
+    nudge = np.zeros_like(matrix)
+    nudge[row, column] = NUDGE
+    return (function(matrix + nudge) - function(matrix - nudge)) / (2 * NUDGE)
+
+
+def points_off_the_kinks(shape, matrix, seed):
+    """Points whose images lie well inside a cell, so that the linear interpolant has a derivative there."""
+    points = np.random.default_rng(seed).uniform(0.5, np.array(shape) - 1.5, (200, 3)).astype(np.float32)
+    landed = points @ matrix[:3, :3].T + matrix[:3, 3]
+    fraction = landed - np.floor(landed)
+    inner = ((fraction > 0.01) & (fraction < 0.99) & (landed > 0) & (landed < np.array(shape) - 1)).all(axis=1)
+    return points[inner][:40]
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_affine_moments(backend, shape, masked):
+    points, volume, matrix = points_around(shape, 1), smooth_volume(shape, 2, sigma=0.5), general_matrix(shape, 3)
+    values = values_at(points, 4)
+    mask, uploaded = mask_of(backend, shape, masked)
+    moments, slopes = backend.affine_moments(*on_device(backend, points, values, volume), matrix, mask=uploaded)
+    expected = oracles.affine_moments(points, values, volume, matrix, mask=mask)
+    assert moments.dtype == slopes.dtype == np.float64
+    assert moments[0] == expected[0][0]
+    assert 0 < moments[0] < len(points)
+    assert_rounded(moments, expected[0])
+    assert_rounded(slopes, expected[1], scale=moments[0] * BINS)
+
+
+def test_affine_moments_at_rest_follow_the_cell_rule_on_lattice_points(backend):
+    shape = (6, 5, 4)
+    points = np.stack(np.indices(shape), axis=-1).reshape(-1, 3).astype(np.float32)
+    volume, values = smooth_volume(shape, 5, sigma=0.5), values_at(points, 6)
+    moments, slopes = backend.affine_moments(*on_device(backend, points, values, volume), np.eye(4))
+    expected = oracles.affine_moments(points, values, volume, np.eye(4))
+    assert moments[0] == volume.size
+    assert_rounded(moments, expected[0])
+    assert_rounded(slopes, expected[1], scale=volume.size)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_affine_border_rule_and_clamped_slopes(backend, axis):
+    volume = smooth_volume((5, 5, 5), 7, sigma=0.5)
+    for x in (-0.51, -0.5, -0.2, 0.0, 3.7, 4.0, 4.3, 4.49, 4.5, np.nan, np.inf):
+        points = np.full((1, 3), 2.25, dtype=np.float32)
+        points[0, axis] = x
+        values = np.ones(1, dtype=np.float32)
+        moments, slopes = backend.affine_moments(*on_device(backend, points, values, volume), np.eye(4))
+        expected = oracles.affine_moments(points, values, volume, np.eye(4))
+        assert moments[0] == (-0.5 <= x < 4.5)
+        assert_rounded(moments, expected[0], scale=1)
+        assert_rounded(slopes, expected[1], scale=5)
+        assert slopes[0, axis].any() == (0 <= x <= 4)
+
+
+def test_the_mask_of_affine_metrics_is_read_at_the_nearest_voxel_ties_up(backend):
+    volume, mask = smooth_volume((5, 5, 5), 8), np.zeros((5, 5, 5), dtype=np.uint8)
+    mask[2] = 1
+    points = np.array([[x, 2, 2] for x in (1.4375, 1.5, 2.0, 2.4375, 2.5)], dtype=np.float32)
+    values = np.array([1, 10, 100, 1000, 10000], dtype=np.float32)
+    arrays = on_device(backend, points, values, volume)
+    moments, _ = backend.affine_moments(*arrays, np.eye(4), mask=backend.upload(mask))
+    assert moments[0] == 3
+    assert moments[1] == 1110
+
+
+def test_no_point_in_view_gives_zeros(backend):
+    points, values = np.full((300, 3), 50, dtype=np.float32), np.full(300, 4, dtype=np.float32)
+    arrays = on_device(backend, points, values, binned_volume((5, 5, 5)))
+    moments, slopes = backend.affine_moments(*arrays, np.eye(4))
+    assert not moments.any()
+    assert not slopes.any()
+    assert not backend.joint_histogram(*arrays, np.eye(4), BINS).any()
+    assert not backend.histogram_derivative(*arrays, np.eye(4), np.ones((BINS, BINS))).any()
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_affine_slopes_are_derivatives_of_the_moments(backend, seed):
+    shape, matrix = (7, 6, 8), general_matrix((7, 6, 8), seed, spread=0.05)
+    volume, points = smooth_volume(shape, seed, sigma=0.7), points_off_the_kinks(shape, matrix, seed)
+    values = values_at(points, seed)
+    _, slopes = backend.affine_moments(*on_device(backend, points, values, volume), matrix)
+
+    assert len(points) > 10
+    truth = all_derivatives(lambda moved: oracles.affine_moments(points, values, volume, moved)[0], matrix)
+    by_m, by_mm, by_fm = truth[2], truth[4], truth[5]
+    assert_rounded(slopes, [by_m, by_fm, by_mm / 2], scale=len(points) * BINS)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_joint_histogram(backend, shape, masked):
+    points, volume, matrix = points_around(shape, 9), binned_volume(shape, 10), general_matrix(shape, 11)
+    values = values_at(points, 12)
+    mask, uploaded = mask_of(backend, shape, masked)
+    result = backend.joint_histogram(*on_device(backend, points, values, volume), matrix, BINS, mask=uploaded)
+    expected = oracles.joint_histogram(points, values, volume, matrix, BINS, mask=mask)
+    assert result.shape == (BINS, BINS)
+    assert result.dtype == np.float64
+    assert_rounded(result, expected, scale=BINS)
+    assert_rounded(result.sum(), sum(1.0 for _ in oracles.visible_points(points, values, volume, matrix, mask)))
+
+
+def test_joint_histogram_at_whole_and_half_bins(backend):
+    values = np.array([2.0, 2.5, 3.49, BINS - 3.0], dtype=np.float32)
+    volume = np.array([2.0, 3.0, 3.5, BINS - 3.0], dtype=np.float32).reshape(4, 1, 1)
+    points = np.array([[i, 0, 0] for i in range(4)], dtype=np.float32)
+    result = backend.joint_histogram(*on_device(backend, points, values, volume), np.eye(4), BINS)
+    assert_rounded(result, oracles.joint_histogram(points, values, volume, np.eye(4), BINS))
+    assert np.flatnonzero(result.sum(axis=1)).tolist() == [2, 3, BINS - 3]
+    assert_rounded(result[2, 1:4], [1 / 6, 2 / 3, 1 / 6])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_histogram_derivative(backend, shape, masked):
+    points, volume, matrix = points_around(shape, 13), binned_volume(shape, 14), general_matrix(shape, 15)
+    values, table = values_at(points, 16), np.random.default_rng(17).normal(size=(BINS, BINS))
+    mask, uploaded = mask_of(backend, shape, masked)
+    arrays = on_device(backend, points, values, volume)
+    result = backend.histogram_derivative(*arrays, matrix, table, mask=uploaded)
+    expected = oracles.histogram_derivative(points, values, volume, matrix, table, mask=mask)
+    assert result.shape == (3, 4)
+    assert result.dtype == np.float64
+    assert_rounded(result, expected, scale=len(points) * BINS)
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_histogram_derivative_is_the_derivative_of_the_histogram(backend, seed):
+    shape, matrix = (7, 6, 8), general_matrix((7, 6, 8), seed, spread=0.05)
+    volume, points = binned_volume(shape, seed), points_off_the_kinks(shape, matrix, seed)
+    values, table = values_at(points, seed), np.random.default_rng(seed).normal(size=(BINS, BINS))
+    result = backend.histogram_derivative(*on_device(backend, points, values, volume), matrix, table)
+
+    def weighted_sum(moved):
+        return (table * oracles.joint_histogram(points, values, volume, moved, BINS)).sum()
+
+    assert_rounded(result, all_derivatives(weighted_sum, matrix), scale=len(points) * BINS)
+
+
+def test_a_constant_table_has_no_derivative(backend):
+    points, volume, matrix = points_around((9, 7, 5), 18), binned_volume((9, 7, 5), 19), general_matrix((9, 7, 5), 20)
+    arrays = on_device(backend, points, values_at(points, 21), volume)
+    result = backend.histogram_derivative(*arrays, matrix, np.ones((BINS, BINS)))
+    assert_rounded(result, np.zeros((3, 4)), scale=len(points) * BINS)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from warpline.backends import BACKENDS
+from warpline.cli import doctor
+from warpline.cli.main import main
+from warpline.errors import DeviceError
+
+
+@pytest.mark.parametrize("backend", tuple(BACKENDS))
+def test_facts_and_trial(call, backend):
+    facts = call("doctor", "--backend", backend, "--threads", "1")
+    assert facts["backend"] == backend
+    assert facts["trial_seconds"]["again"] > 0
+    assert facts["memory_gib"]["total"] > facts["memory_gib"]["available"] > 0
+    assert sys.version.split()[0] in facts["python"]
+    assert all(path.endswith(("(writable)", "(not writable)")) for path in facts["folders"].values())
+
+
+def test_table_names_every_fact(capsys):
+    assert main(["doctor", "--threads", "1"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("python", "numpy", "numba", "memory", "gpu", "cupy", "trial"):
+        assert word in shown
+
+
+def test_a_backend_that_fails_is_shown_and_sets_the_exit_code(monkeypatch, capsys):
+    def fail(*arguments):
+        raise DeviceError("no device; buy one")
+
+    monkeypatch.setattr(doctor, "select", fail)
+    assert main(["doctor"]) == 6
+    captured = capsys.readouterr()
+    assert "no device; buy one" in captured.out
+    assert captured.err.splitlines() == ["warpline doctor: error: no device; buy one"]
+
+
+def test_two_copies_of_cupy_are_called_out(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: "14.0" if name.startswith("cupy-cuda") else None)
+    assert "uninstall" in str(doctor._cupy())
+
+
+def test_gpus_are_listed_by_the_drivers_tool(monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'Test GPU, 1.0, 1 MiB'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert doctor._gpu() == ["Test GPU, 1.0, 1 MiB"]
+
+
+def test_a_broken_driver_is_reported(monkeypatch, tmp_path):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nexit 9\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert doctor._gpu()[0].startswith("nvidia-smi failed")
+
+
+def test_no_gpu(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor._gpu() == []

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from warpline.cli.evaluate import read_points
+from warpline.cli.main import main
+from warpline.errors import InputError
+from warpline.evaluation import folding, inverse_error, landmark_error, overlap
+from warpline.resampling import warp
+
+NUMPY = ("--backend", "numpy")
+
+
+def test_everything_at_once_by_prefix(pair, phantom, backend, call):
+    record = call(
+        "evaluate",
+        *("--fixed-labels", pair["fixed_labels"], "--moving-labels", pair["moving_labels"]),
+        *("--fixed-points", pair["fixed_points"], "--moving-points", pair["moving_points"]),
+        *("--prefix", pair["prefix"], *NUMPY),
+    )
+    warped = warp(phantom.moving_labels, phantom.transform, phantom.fixed.grid, order=0, backend=backend)
+    expected = overlap(phantom.fixed_labels, warped)
+    assert record["overlap"]["mean"] == pytest.approx(expected.mean, abs=1e-3)
+    assert {int(label) for label in record["overlap"]["dice"]} == set(expected.dice)
+    field = phantom.transform.parts[0]
+    assert record["folding"]["count"] == folding(field, phantom.fixed_labels, backend=backend).count
+    error = inverse_error(phantom.transform, phantom.transform.inverse(), phantom.fixed.grid, phantom.fixed_labels)
+    assert record["inverse_error"]["mean"] == pytest.approx(error.mean, abs=1e-3)
+    assert record["landmark_error_mm"]["mean"] < 1e-3
+
+
+def test_identical_labels_overlap_fully(pair, call):
+    record = call("evaluate", "--fixed-labels", pair["fixed_labels"], "--warped-labels", pair["fixed_labels"])
+    assert record.keys() == {"overlap"}
+    assert set(record["overlap"]["dice"].values()) == {1.0}
+
+
+def test_landmarks_before_registration(pair, phantom, call):
+    record = call("evaluate", "--fixed-points", pair["fixed_points"], "--moving-points", pair["moving_points"])
+    expected = np.linalg.norm(phantom.fixed_points - phantom.moving_points, axis=1).mean()
+    assert record["landmark_error_mm"]["mean"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_landmarks_follow_the_affine_alone(pair, phantom, call):
+    points = ("--fixed-points", pair["fixed_points"], "--moving-points", pair["moving_points"])
+    expected = landmark_error(phantom.fixed_points, phantom.moving_points, phantom.transform.parts[1]).mean
+    record = call("evaluate", *points, "-t", pair["affine"])
+    assert record.keys() == {"landmark_error_mm"}
+    assert record["landmark_error_mm"]["mean"] == pytest.approx(expected, abs=1e-3)
+
+
+def test_table_has_a_row_per_label(pair, phantom, capsys):
+    files = ["--fixed-labels", pair["fixed_labels"], "--moving-labels", pair["moving_labels"]]
+    assert main(["evaluate", *files, "--prefix", pair["prefix"], *NUMPY]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first_words = {line.strip("│┃ ").split(" ")[0] for line in lines}
+    assert {str(label) for label in np.unique(phantom.fixed_labels.data)[1:]} <= first_words
+    assert [line.split(":")[0] for line in lines[-3:]][1:] == ["folding", "inverse error"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--fixed-labels", "a"],
+        ["--moving-labels", "a"],
+        ["--fixed-labels", "a", "--moving-labels", "b", "--warped-labels", "c"],
+        ["--fixed-points", "a"],
+        ["--prefix", "a", "-t", "b"],
+    ],
+)
+def test_arguments_that_do_not_fit_are_wrong_usage(refused, arguments):
+    assert "--" in refused(2, "evaluate", *arguments)
+
+
+def test_labels_on_another_grid_are_refused(pair, refused):
+    line = refused(5, "evaluate", "--fixed-labels", pair["fixed_labels"], "--warped-labels", pair["moving_labels"])
+    assert pair["moving_labels"] in line
+
+
+@pytest.mark.parametrize("text", ["x,y,z\n1,2,3\n\n4,5,6,left\n", "1,2,3\r\n4,5,6\r\n", "\ufeff1,2,3\n4,5,6"])
+def test_points_are_read(tmp_path, text):
+    (tmp_path / "points.csv").write_text(text, encoding="utf-8")
+    np.testing.assert_array_equal(read_points(str(tmp_path / "points.csv")), [[1, 2, 3], [4, 5, 6]])
+
+
+@pytest.mark.parametrize("text", ["", "x,y,z\n", "1,2\n", "1,2,3\n4,five,6\n", "1,2,3\n4,5\n"])
+def test_points_that_cannot_be_read_are_refused(tmp_path, text):
+    (tmp_path / "points.csv").write_text(text)
+    with pytest.raises(InputError, match=r"points\.csv"):
+        read_points(str(tmp_path / "points.csv"))
+
+
+def test_a_missing_table_is_refused(tmp_path):
+    with pytest.raises(InputError, match="absent"):
+        read_points(str(tmp_path / "absent.csv"))

@@ -1,0 +1,106 @@
+"""Every image that cannot be registered is refused with its name, what came and what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from warpline.errors import InputError
+from warpline.geometry import Grid
+from warpline.image import Image
+from warpline.io.checks import check_pair
+from warpline.recipe import Recipe
+from warpline.transforms import Affine
+
+SYN = Recipe.load("syn")
+SHAPE = (8, 9, 10)
+
+
+def image(name="image.nii", shape=SHAPE, offset=(0, 0, 0), dtype="float32"):
+    affine = np.eye(4)
+    affine[:3, 3] = offset
+    data = np.random.default_rng(0).normal(size=shape) * 50
+    return Image(data.astype(dtype), Grid(shape[:3], affine), name)
+
+
+def with_voxel(value, at=(1, 2, 3), **options):
+    made = image(**options)
+    made.data[at] = value
+    return made
+
+
+def constant(value=3.0, **options):
+    made = image(**options)
+    made.data[...] = value
+    return made
+
+
+def mask(marked=True, **options):
+    made = constant(0, dtype="uint8", **options)
+    if marked:
+        made.data[2:6, 2:6, 2:6] = 1
+    return made
+
+
+def test_good_pairs_pass():
+    check_pair(image(), image(dtype="int16"), SYN, fixed_mask=mask(), moving_mask=mask())
+    check_pair(image(shape=(8, 9, 1)), image(shape=(9, 8, 1)), SYN)
+    check_pair(image(shape=(5, 5, 5)), image(shape=(5, 5, 5), offset=(4.5, 0, 0)), SYN)
+    check_pair(image(shape=(3, 9, 9)), image(), Recipe.load("affine"))
+    check_pair(image(shape=(3, 9, 9)), image(), SYN.with_options("syn.metric=mean_squares"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (image("f.nii", (8, 9, 10, 4)), r"f\.nii is 4-D, shape \(8, 9, 10, 4\); registration needs one volume"),
+        (with_voxel(np.nan, name="f.nii"), r"f\.nii has 1 NaN or infinite value, the first at voxel \(1, 2, 3\)"),
+        (with_voxel(np.inf, slice(2, 4), name="f.nii"), r"has 180 NaN or infinite values, the first at .*\(2, 0, 0\)"),
+        (constant(name="f.nii"), r"f\.nii is constant: 3\.0 everywhere; an image with contrast is needed"),
+        (image("f.nii", (8, 4, 10)), r"f\.nii has 4 voxels along axis 1, .* radius 2 needs at least 5"),
+    ],
+)
+def test_bad_image_is_refused_on_either_side(bad, message):
+    for pair in ((bad, image()), (image(), bad)):
+        with pytest.raises(InputError, match=message):
+            check_pair(*pair, SYN)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (mask(name="m.nii", shape=(8, 9, 11)), r"m\.nii \(shape \(8, 9, 11\)\) does not lie on the grid of image\.nii"),
+        (mask(name="m.nii", offset=(0, 0.1, 0)), "shape and affine must agree; resample the mask with order 0"),
+        (mask(name="m.nii", marked=False), r"m\.nii is 0 everywhere"),
+        (mask(name="m.nii", shape=(*SHAPE, 2)), r"m\.nii is 4-D"),
+        (with_voxel(np.nan, name="m.nii"), r"m\.nii has 1 NaN"),
+    ],
+)
+def test_bad_mask_is_refused_on_either_side(bad, message):
+    for side in ("fixed_mask", "moving_mask"):
+        with pytest.raises(InputError, match=message):
+            check_pair(image(), image(), SYN, **{side: bad})
+
+
+def test_image_constant_inside_its_mask_is_refused():
+    flat = with_voxel(7.0, (slice(2, 6),) * 3, name="f.nii")
+    with pytest.raises(InputError, match=r"f\.nii is constant: 7\.0 everywhere inside m\.nii"):
+        check_pair(flat, image(), SYN, fixed_mask=mask(name="m.nii"))
+
+
+@pytest.mark.parametrize(
+    ("offset", "direction", "letter"),
+    [((60, 0, 0), "left-right", "x"), ((0, -60, 0), "posterior-anterior", "y"), ((9, 0, 60), "inferior-superior", "z")],
+)
+def test_grids_apart_in_world_space_are_refused(offset, direction, letter):
+    gap = 60 - SHAPE["xyz".index(letter)]
+    with pytest.raises(InputError, match=rf"along {direction} .* {gap}\.0 mm apart; .*\(srow_{letter}, qoffset_"):
+        check_pair(image("f.nii"), image("m.nii", offset=offset), SYN)
+
+
+def test_initial_transform_can_bring_grids_together():
+    start = np.eye(4)
+    start[0, 3] = 60
+    check_pair(image(), image(offset=(60, 0, 0)), SYN, initial=Affine(start))
+    with pytest.raises(InputError, match="do not overlap"):
+        check_pair(image(), image(), SYN, initial=Affine(start))

@@ -1,0 +1,152 @@
+"""Displacement fields in ITK's files; ANTs must warp images through them exactly as we do."""
+
+from __future__ import annotations
+
+import gzip
+from itertools import product
+
+import ants
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK
+from scipy.spatial.transform import Rotation
+
+from synthetic import smooth_field, smooth_volume
+from warpline.errors import InputError
+from warpline.geometry import Grid
+from warpline.image import Image
+from warpline.io.images import write_image
+from warpline.io.transform_files import read_transform, write_transform
+from warpline.resampling import warp
+from warpline.transforms import Affine, Chain, Displacement
+
+SHAPE = (17, 15, 13)
+TURNS = {"axes": (0, 0, 0), "oblique": (15, -25, 40)}
+FLIPS = {"right-handed": (1, 1, 1), "left-handed": (-1, 1, 1), "upside-down": (1, 1, -1)}
+
+
+def grid(turn="axes", flip="right-handed", shape=SHAPE, size=(2.0, 2.5, 4.0), middle=(4.0, -30.0, 12.0)):
+    affine = np.eye(4)
+    rotation = Rotation.from_euler("xyz", TURNS[turn], degrees=True).as_matrix()
+    affine[:3, :3] = rotation @ np.diag(FLIPS[flip]) @ np.diag(size)
+    affine[:3, 3] = middle - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return Grid(shape, affine.astype(np.float32))  # what a file can hold, so that both sides see one grid
+
+
+def displacement(on, seed=0, largest=5.0):
+    field = smooth_field(on.shape, seed, largest)
+    inverse = smooth_field(on.shape, seed + 9, largest)
+    return Displacement(field, on, inverse)
+
+
+def motion():
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("xyz", (4, -6, 8), degrees=True).as_matrix() * 1.04
+    matrix[0, 1] += 0.05
+    matrix[:3, 3] = (3.0, -4.0, 2.5)
+    return Affine(matrix)
+
+
+def assert_same_picture(ours, theirs):
+    gap = np.abs(ours.data - theirs).max()
+    assert gap <= 1e-4 * np.ptp(ours.data), gap
+    assert np.ptp(ours.data) > 0.3
+
+
+@pytest.mark.parametrize(("turn", "flip", "moving_turn"), list(product(TURNS, FLIPS, TURNS)))
+def test_ants_warps_images_as_we_do(tmp_path, numpy_backend, turn, flip, moving_turn):
+    fixed = Image(smooth_volume(SHAPE, 1), grid(turn, flip))
+    moving = Image(smooth_volume((16, 18, 14), 2), grid(moving_turn, "left-handed", (16, 18, 14), (2.2, 2.2, 3.5)))
+    field, affine = displacement(fixed.grid), motion()
+    paths = {name: str(tmp_path / name) for name in ("f.nii.gz", "m.nii.gz", "w.nii.gz", "i.nii.gz", "a.mat")}
+    write_image(fixed, paths["f.nii.gz"])
+    write_image(moving, paths["m.nii.gz"])
+    write_transform(field, paths["w.nii.gz"])
+    write_transform(field.inverse(), paths["i.nii.gz"])
+    write_transform(affine, paths["a.mat"])
+    there, back = ants.image_read(paths["f.nii.gz"]), ants.image_read(paths["m.nii.gz"])
+    forward = ants.apply_transforms(there, back, [paths["w.nii.gz"], paths["a.mat"]])
+    chain = Chain((field, affine))
+    assert_same_picture(warp(moving, chain, fixed.grid, backend=numpy_backend), forward.numpy())
+    inverse = ants.apply_transforms(back, there, [paths["a.mat"], paths["i.nii.gz"]], whichtoinvert=[True, False])
+    assert_same_picture(warp(fixed, chain.inverse(), moving.grid, backend=numpy_backend), inverse.numpy())
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_round_trip_keeps_every_bit(tmp_path, suffix):
+    field = displacement(grid("oblique", "left-handed"))
+    write_transform(field, tmp_path / f"w{suffix}")
+    back = read_transform(tmp_path / f"w{suffix}")
+    assert isinstance(back, Displacement) and back.inverse_field is None
+    np.testing.assert_array_equal(back.field, field.field)
+    np.testing.assert_array_equal(back.grid.affine, field.grid.affine)
+
+
+def test_itk_maps_points_as_we_do(tmp_path):
+    field = displacement(grid("oblique", "left-handed"))
+    write_transform(field, tmp_path / "w.nii.gz")
+    image = SimpleITK.ReadImage(str(tmp_path / "w.nii.gz"), SimpleITK.sitkVectorFloat64)
+    assert image.GetSize() == SHAPE and image.GetNumberOfComponentsPerPixel() == 3
+    theirs = SimpleITK.DisplacementFieldTransform(image)
+    points = np.random.default_rng(0).normal((4, -30, 12), 6, (30, 3))
+    lps = np.array((-1.0, -1.0, 1.0))
+    mapped = np.array([theirs.TransformPoint(point) for point in (points * lps).tolist()]) * lps
+    np.testing.assert_allclose(field.map_points(points), mapped, atol=1e-4)
+    assert np.abs(mapped - points).max() > 0.5
+
+
+def test_header_says_what_ants_says(tmp_path):
+    write_transform(displacement(grid()), tmp_path / "w.nii.gz")
+    header = nibabel.load(tmp_path / "w.nii.gz").header
+    assert header.get_data_shape() == (*SHAPE, 1, 3)
+    assert header.get_data_dtype() == np.float32
+    assert header.get_intent()[0] == "vector" and int(header["intent_code"]) == 1007
+    assert header.get_xyzt_units()[0] == "mm"
+
+
+def test_one_slice_keeps_its_field(tmp_path):
+    flat = grid(shape=(17, 15, 1))
+    write_transform(displacement(flat), tmp_path / "w.nii.gz")
+    np.testing.assert_array_equal(read_transform(tmp_path / "w.nii.gz").field, displacement(flat).field)
+
+
+def save_field(path, intent, data=None, **fields):
+    data = np.moveaxis(displacement(grid()).field, 0, -1)[:, :, :, None] if data is None else data
+    image = nibabel.Nifti1Image(data, grid().affine)
+    image.header["intent_code"] = intent
+    nibabel.save(image, path)
+
+
+def test_intent_1006_is_read_as_itk_reads_it(tmp_path):
+    save_field(tmp_path / "w.nii", 1006)
+    ours = read_transform(tmp_path / "w.nii").field
+    theirs = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / "w.nii")))  # (K, J, I, 3), LPS
+    np.testing.assert_array_equal(ours * np.array((-1, -1, 1))[:, None, None, None], theirs.transpose(3, 2, 1, 0))
+
+
+def test_fields_that_cannot_be_meant_are_refused(tmp_path):
+    path = tmp_path / "w.nii"
+    save_field(path, 0)
+    with pytest.raises(InputError, match=r"w\.nii has NIfTI intent 0; a displacement field needs 1007"):
+        read_transform(path)
+    save_field(path, 1007, np.zeros((4, 4, 4, 1, 3), np.int16))
+    with pytest.raises(InputError, match="an unscaled field of floats is needed"):
+        read_transform(path)
+    save_field(path, 1007, np.full((4, 4, 4, 1, 3), np.nan, np.float32))
+    with pytest.raises(InputError, match="NaN or infinite displacements"):
+        read_transform(path)
+    save_field(path, 1007, np.zeros((4, 4, 4, 3), np.float32))
+    with pytest.raises(InputError, match="no transform file of a known format"):
+        read_transform(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_huge_header_and_truncation_are_refused(tmp_path, compressed):
+    path = tmp_path / ("w.nii.gz" if compressed else "w.nii")
+    save_field(tmp_path / "good.nii", 1007)
+    raw = bytearray((tmp_path / "good.nii").read_bytes())
+    raw[42:48] = b"\xff\x7f" * 3  # 32767 voxels along each axis
+    path.write_bytes(gzip.compress(raw) if compressed else raw)
+    with pytest.raises(InputError, match="is truncated"):
+        read_transform(path)

@@ -1,0 +1,355 @@
+"""Every backend operation again as slow float64 loops, so plain that they need no test of their own."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+
+# -- sampling -----------------------------------------------------------------------------------------------
+
+
+def voxels(shape):
+    """All indices of a grid, last axis fastest."""
+    return product(*(range(n) for n in shape))
+
+
+def clamp(x, n):
+    """Pull a coordinate into [0, n - 1]."""
+    return min(max(x, 0.0), n - 1.0)
+
+
+def is_inside(position, shape):
+    """``-0.5 <= x < n - 0.5`` along every axis; NaN is outside."""
+    return all(-0.5 <= x < n - 0.5 for x, n in zip(position, shape, strict=True))
+
+
+def position(index, matrix, field):
+    """``matrix (index + field(index))``; either may be None."""
+    point = [float(i) for i in index]
+    if field is not None:
+        point = [p + float(field[(c, *index)]) for c, p in enumerate(point)]
+    if matrix is None:
+        return point
+    return [sum(float(matrix[r, c]) * point[c] for c in range(3)) + float(matrix[r, 3]) for r in range(3)]
+
+
+def mirror(i, n):
+    """Index reflected about the first and the last voxel."""
+    while not 0 <= i < n:
+        if n == 1:
+            return 0
+        i = -i if i < 0 else 2 * (n - 1) - i
+    return i
+
+
+def b_spline(t):
+    """Cubic B-spline at distance t."""
+    t = abs(t)
+    if t < 1:
+        return 2 / 3 - t**2 + t**3 / 2
+    return (2 - t) ** 3 / 6 if t < 2 else 0.0
+
+
+def b_spline_slope(t):
+    """Derivative of the cubic B-spline at t."""
+    side = math.copysign(1.0, t)
+    t = abs(t)
+    if t < 1:
+        return side * (1.5 * t**2 - 2 * t)
+    return side * -0.5 * (2 - t) ** 2 if t < 2 else 0.0
+
+
+def nearest_at(volume, point):
+    """Voxel ``floor(x + 0.5)``."""
+    return volume[tuple(math.floor(x + 0.5) for x in point)]
+
+
+def linear_at(volume, point):
+    """Trilinear value at a point, clamped to the volume; NaN counts as 0."""
+    total = 0.0
+    clamped = [clamp(0.0 if math.isnan(x) else x, n) for x, n in zip(point, volume.shape, strict=True)]
+    for corner in product((0, 1), repeat=3):
+        weight, index = 1.0, []
+        for side, x, n in zip(corner, clamped, volume.shape, strict=True):
+            low = math.floor(x)
+            weight *= x - low if side else 1 - (x - low)
+            index.append(min(low + side, n - 1))
+        if weight:
+            total += weight * float(volume[tuple(index)])
+    return total
+
+
+def spline_coefficients(volume):
+    """Coefficients whose cubic spline passes through every voxel, mirror boundary, by solving for them."""
+    coefficients = np.asarray(volume, dtype=np.float64)
+    for axis, n in enumerate(volume.shape):
+        system = np.zeros((n, n))
+        for i in range(n):
+            for step in (-1, 0, 1):
+                system[i, mirror(i + step, n)] += b_spline(step)
+        moved = np.moveaxis(coefficients, axis, 0)
+        solved = np.linalg.solve(system, moved.reshape(n, -1)).reshape(moved.shape)
+        coefficients = np.moveaxis(solved, 0, axis)
+    return coefficients
+
+
+def cubic_at(coefficients, point):
+    """Value of the cubic spline at a point, clamped to the volume."""
+    shape = coefficients.shape
+    clamped = [clamp(x, n) for x, n in zip(point, shape, strict=True)]
+    lows = [math.floor(x) for x in clamped]
+    total = 0.0
+    for offset in product((-1, 0, 1, 2), repeat=3):
+        index = [low + o for low, o in zip(lows, offset, strict=True)]
+        weight = math.prod(b_spline(x - i) for x, i in zip(clamped, index, strict=True))
+        total += weight * coefficients[tuple(mirror(i, n) for i, n in zip(index, shape, strict=True))]
+    return total
+
+
+def sample(volume, matrix=None, *, field=None, shape=None, order=1, outside=0.0):
+    """``out(i) = volume(matrix (i + field(i)))``."""
+    shape = shape or (volume.shape if field is None else field.shape[1:])
+    out = np.empty(shape, volume.dtype if order == 0 else np.float64)
+    source = spline_coefficients(volume) if order == 3 else volume
+    value_at = {0: nearest_at, 1: linear_at, 3: cubic_at}[order]
+    for index in voxels(shape):
+        point = position(index, matrix, field)
+        out[index] = value_at(source, point) if is_inside(point, volume.shape) else outside
+    return out
+
+
+def sample_field(field, matrix, shape):
+    """``out(c, i) = field(c, matrix i)``, clamped."""
+    out = np.empty((3, *shape))
+    for index in voxels(shape):
+        point = position(index, matrix, None)
+        for c in range(3):
+            out[(c, *index)] = linear_at(field[c], point)
+    return out
+
+
+# -- filters ------------------------------------------------------------------------------------------------
+
+
+def slope_at(volume, index, axis):
+    """Central difference at a voxel, one-sided at the faces, 0 along an axis of one voxel."""
+    n = volume.shape[axis]
+    if n == 1:
+        return 0.0
+    above, below = list(index), list(index)
+    above[axis], below[axis] = min(index[axis] + 1, n - 1), max(index[axis] - 1, 0)
+    return (float(volume[tuple(above)]) - float(volume[tuple(below)])) / (above[axis] - below[axis])
+
+
+def gradient(volume):
+    """Gradient per voxel: (3, I, J, K)."""
+    out = np.empty((3, *volume.shape))
+    for index in voxels(volume.shape):
+        for axis in range(3):
+            out[(axis, *index)] = slope_at(volume, index, axis)
+    return out
+
+
+def smooth(volume, sigma):
+    """Gaussian of one volume, borders clamped."""
+    out = np.asarray(volume, dtype=np.float64)
+    for axis, width in enumerate(sigma):
+        if width == 0:
+            continue
+        reach = max(1, math.floor(3 * width + 0.5))
+        weights = [math.exp(-0.5 * (t / width) ** 2) for t in range(-reach, reach + 1)]
+        source, out = out, np.zeros(out.shape)
+        for index in voxels(out.shape):
+            for t, weight in zip(range(-reach, reach + 1), weights, strict=True):
+                tap = list(index)
+                tap[axis] = int(clamp(index[axis] + t, out.shape[axis]))
+                out[index] += weight / sum(weights) * source[tuple(tap)]
+    return out
+
+
+def largest_norm(array):
+    """Largest absolute value of a volume, or largest vector length of a field."""
+    components = np.asarray(array, dtype=np.float64).reshape(-1, *array.shape[-3:])
+    return max(math.hypot(*components[(slice(None), *index)]) for index in voxels(array.shape[-3:]))
+
+
+def downsample(volume, factors, shape):
+    """Gaussian of half a factor, then linear at the centred coarse grid, clamped."""
+    smoothed = smooth(volume, [0.0 if factor == 1 else factor / 2 for factor in factors])
+    out = np.empty(shape)
+    for index in voxels(shape):
+        point = [
+            factor * i + (n_in - 1 - factor * (n_out - 1)) / 2
+            for i, factor, n_in, n_out in zip(index, factors, volume.shape, shape, strict=True)
+        ]
+        out[index] = linear_at(smoothed, point)
+    return out
+
+
+# -- similarity ---------------------------------------------------------------------------------------------
+
+
+def on_face(index, shape):
+    """Whether a voxel lies on an outer face; an axis of one voxel has none."""
+    return any(n > 1 and i in (0, n - 1) for i, n in zip(index, shape, strict=True))
+
+
+def window(index, shape, radius, mask):
+    """Voxels of the window around `index` that lie in the volume and on the mask."""
+    ranges = (range(max(i - radius, 0), min(i + radius, n - 1) + 1) for i, n in zip(index, shape, strict=True))
+    return [near for near in product(*ranges) if mask is None or mask[near]]
+
+
+def local_cc(fixed, moving, radius, *, floor, mask=None):
+    """Value, force on the fixed image, force on the moving image."""
+    f, m = np.asarray(fixed, dtype=np.float64), np.asarray(moving, dtype=np.float64)
+    total, forces = 0.0, np.zeros((2, 3, *f.shape))
+    for index in voxels(f.shape):
+        near = window(index, f.shape, radius, mask)
+        if mask is not None and not mask[index]:
+            continue
+        f_near, m_near = np.array([f[i] for i in near]), np.array([m[i] for i in near])
+        f_mean, m_mean = f_near.mean(), m_near.mean()
+        s_ff, s_mm = ((f_near - f_mean) ** 2).sum(), ((m_near - m_mean) ** 2).sum()
+        s_fm = ((f_near - f_mean) * (m_near - m_mean)).sum()
+        if s_ff <= floor * len(near) or s_mm <= floor * len(near):
+            continue
+        total += s_fm**2 / (s_ff * s_mm)
+        if on_face(index, f.shape):
+            continue
+        d_f, d_m = f[index] - f_mean, m[index] - m_mean
+        by_f = 2 * s_fm / (s_ff * s_mm) * (d_m - s_fm / s_ff * d_f)
+        by_m = 2 * s_fm / (s_ff * s_mm) * (d_f - s_fm / s_mm * d_m)
+        for axis in range(3):
+            forces[(0, axis, *index)] = by_f * slope_at(f, index, axis)
+            forces[(1, axis, *index)] = by_m * slope_at(m, index, axis)
+    return -total / f.size, forces[0], forces[1]
+
+
+def squared_difference(fixed, moving, *, mask=None):
+    """Value, force on the fixed image, force on the moving image."""
+    f, m = np.asarray(fixed, dtype=np.float64), np.asarray(moving, dtype=np.float64)
+    total, forces = 0.0, np.zeros((2, 3, *f.shape))
+    for index in voxels(f.shape):
+        if mask is not None and not mask[index]:
+            continue
+        total += (f[index] - m[index]) ** 2
+        if on_face(index, f.shape):
+            continue
+        for axis in range(3):
+            forces[(0, axis, *index)] = (m[index] - f[index]) * slope_at(f, index, axis)
+            forces[(1, axis, *index)] = (f[index] - m[index]) * slope_at(m, index, axis)
+    return total / f.size, forces[0], forces[1]
+
+
+# -- fields -------------------------------------------------------------------------------------------------
+
+
+def compose(outer, inner, scale=1.0):
+    """``out(i) = s inner(i) + outer(i + s inner(i))``."""
+    out = np.empty(inner.shape)
+    for index in voxels(inner.shape[1:]):
+        step = [scale * float(inner[(c, *index)]) for c in range(3)]
+        point = [i + s for i, s in zip(index, step, strict=True)]
+        for c in range(3):
+            out[(c, *index)] = step[c] + linear_at(outer[c], point)
+    return out
+
+
+def invert(field, start, tolerance, iterations):
+    """Each voxel alone: full steps for the first 8, 0.4 of a step after, none once the residual is small."""
+    out = np.asarray(start, dtype=np.float64).copy()
+    for index in voxels(field.shape[1:]):
+        for step in range(iterations):
+            v = [out[(c, *index)] for c in range(3)]
+            point = [i + d for i, d in zip(index, v, strict=True)]
+            residual = [v[c] + linear_at(field[c], point) for c in range(3)]
+            if math.hypot(*residual) <= tolerance:
+                break
+            for c in range(3):
+                out[(c, *index)] -= (1.0 if step < 8 else 0.4) * residual[c]
+    return out
+
+
+def inverse_residual(field, inverse):
+    """``|v + field(i + v)|`` at every voxel: how far `inverse` is from undoing `field`, in voxels."""
+    gap = compose(field, inverse)
+    out = np.empty(gap.shape[1:])
+    for index in voxels(out.shape):
+        out[index] = math.hypot(*gap[(slice(None), *index)])
+    return out
+
+
+def jacobian(field):
+    """``det(I + d field / d x)`` at every voxel."""
+    out = np.empty(field.shape[1:])
+    for index in voxels(out.shape):
+        (a, b, c), (d, e, f), (g, h, i) = (
+            [slope_at(field[row], index, axis) + (row == axis) for axis in range(3)] for row in range(3)
+        )
+        out[index] = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return out
+
+
+# -- affine metrics over sample points ----------------------------------------------------------------------
+
+
+def linear_slope_at(volume, point):
+    """Exact derivative of the trilinear value by the coordinates; 0 along an axis where it is clamped.
+
+    At a voxel centre the cell above it counts, at the last voxel the cell below.
+    """
+    slopes = []
+    for axis, n in enumerate(volume.shape):
+        x = point[axis]
+        if n == 1 or not 0 <= x <= n - 1:
+            slopes.append(0.0)
+            continue
+        low = min(math.floor(x), n - 2)
+        above, below = list(point), list(point)
+        above[axis], below[axis] = low + 1, low
+        slopes.append(linear_at(volume, above) - linear_at(volume, below))
+    return slopes
+
+
+def visible_points(points, values, volume, matrix, mask):
+    """(x, f, m, grad m) of every point that falls inside the volume and on its mask."""
+    for x, f in zip(points, values, strict=True):
+        y = position([float(c) for c in x], matrix, None)
+        if not is_inside(y, volume.shape) or (mask is not None and not nearest_at(mask, y)):
+            continue
+        yield (*(float(c) for c in x), 1.0), float(f), linear_at(volume, y), linear_slope_at(volume, y)
+
+
+def affine_moments(points, values, volume, matrix, *, mask=None):
+    """Moments (6,) and slopes (3, 3, 4)."""
+    moments, slopes = np.zeros(6), np.zeros((3, 3, 4))
+    for x, f, m, m_slope in visible_points(points, values, volume, matrix, mask):
+        moments += (1, f, m, f * f, m * m, f * m)
+        for w, weight in enumerate((1.0, f, m)):
+            for row in range(3):
+                for column in range(4):
+                    slopes[w, row, column] += weight * m_slope[row] * x[column]
+    return moments, slopes
+
+
+def joint_histogram(points, values, volume, matrix, bins, *, mask=None):
+    """Rows: box of the fixed value. Columns: cubic B-spline window of the moving value."""
+    histogram = np.zeros((bins, bins))
+    for _, f, m, _ in visible_points(points, values, volume, matrix, mask):
+        for column in range(bins):
+            histogram[math.floor(f + 0.5), column] += b_spline(m - column)
+    return histogram
+
+
+def histogram_derivative(points, values, volume, matrix, table, *, mask=None):
+    """``d sum(table * joint_histogram) / d matrix``: (3, 4)."""
+    derivative = np.zeros((3, 4))
+    for x, f, m, m_slope in visible_points(points, values, volume, matrix, mask):
+        by_value = sum(table[math.floor(f + 0.5), c] * b_spline_slope(m - c) for c in range(len(table)))
+        for row in range(3):
+            for column in range(4):
+                derivative[row, column] += by_value * m_slope[row] * x[column]
+    return derivative

@@ -1,0 +1,93 @@
+"""Motions: what their parameters mean, and their derivatives against finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from warpline.geometry import Grid, apply_affine
+from warpline.solvers.motion import PLANAR, SPATIAL, Motion, rotation, slice_frame
+
+CENTRE = np.array([12.0, -30.0, 7.0])
+OBLIQUE = Rotation.from_rotvec([0.3, -0.5, 0.2]).as_matrix()
+MOTIONS = [(name, None) for name in SPATIAL] + [(name, OBLIQUE) for name in PLANAR]
+
+
+def named(name, plane):
+    return Motion.named(name, CENTRE, 55.0, plane)
+
+
+@pytest.mark.parametrize(
+    ("name", "plane", "size"),
+    [("translation", None, 3), ("rigid", None, 6), ("similarity", None, 7), ("affine", None, 12),
+     ("translation", OBLIQUE, 2), ("rigid", OBLIQUE, 3), ("similarity", OBLIQUE, 4), ("affine", OBLIQUE, 6)],
+)  # fmt: skip
+def test_sizes_and_identity(name, plane, size):
+    motion = named(name, plane)
+    matrix, slopes = motion.matrix(np.zeros(size))
+    assert motion.size == size
+    assert slopes.shape == (size, 4, 4)
+    np.testing.assert_allclose(matrix, np.eye(4), atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "plane"), MOTIONS)
+@pytest.mark.parametrize("scale", [0.0, 20.0])
+def test_derivatives_match_finite_differences(name, plane, scale):
+    motion = named(name, plane)
+    here = scale * np.random.default_rng(1).normal(size=motion.size)
+    _, slopes = motion.matrix(here)
+    step = 1e-4
+    for k, unit in enumerate(np.eye(motion.size)):
+        difference = motion.matrix(here + step * unit)[0] - motion.matrix(here - step * unit)[0]
+        np.testing.assert_allclose(slopes[k], difference / (2 * step), atol=2e-7)
+
+
+@pytest.mark.parametrize("vector", [[0, 0, 0], [1e-9, 0, 0], [0.1, -0.2, 0.3], [0, np.pi, 0], [2, -1, 1.5]])
+def test_rotation_agrees_with_scipy(vector):
+    np.testing.assert_allclose(rotation(np.array(vector, float))[0], Rotation.from_rotvec(vector).as_matrix(), atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "plane"), [m for m in MOTIONS if m[0] in ("rigid", "similarity")])
+def test_rigid_keeps_and_similarity_scales_distances(name, plane):
+    motion = named(name, plane)
+    parameters = np.linspace(-9, 14, motion.size)
+    points = np.random.default_rng(2).normal(scale=40, size=(5, 3))
+    if plane is not None:  # within one slice
+        points = CENTRE + (points @ plane * [1, 1, 0]) @ plane.T
+    moved = apply_affine(motion.matrix(parameters)[0], points)
+    factor = np.exp(parameters[motion.linear_size - 1] / 55.0) if name == "similarity" else 1.0
+    np.testing.assert_allclose(np.diff(moved, axis=0) ** 2 @ np.ones(3),
+                               factor**2 * (np.diff(points, axis=0) ** 2 @ np.ones(3)))  # fmt: skip
+
+
+def test_one_unit_of_angle_moves_a_point_at_the_radius_by_a_millimetre():
+    motion = named("rigid", None)
+    point = CENTRE + [0, 55.0, 0]
+    moved = apply_affine(motion.matrix(np.array([1.0, 0, 0, 0, 0, 0]))[0], point)
+    assert np.linalg.norm(moved - point) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", list(PLANAR))
+def test_planar_motion_stays_in_its_plane(name):
+    motion = named(name, OBLIQUE)
+    points = np.random.default_rng(3).normal(scale=40, size=(6, 3))
+    moved = apply_affine(motion.matrix(np.linspace(5, -8, motion.size))[0], points)
+    np.testing.assert_allclose((moved - points) @ OBLIQUE[:, 2], 0, atol=1e-10)
+
+
+@pytest.mark.parametrize("thin", [0, 1, 2])
+def test_slice_frame_is_orthonormal_and_normal_to_the_slice(thin):
+    shape = [9, 8, 7]
+    shape[thin] = 1
+    affine = np.eye(4)
+    affine[:3, :3] = OBLIQUE @ np.diag([-1.0, 2.0, 3.0])
+    frame = slice_frame(Grid(tuple(shape), affine))
+    np.testing.assert_allclose(frame.T @ frame, np.eye(3), atol=1e-12)
+    assert np.linalg.det(frame) == pytest.approx(1)
+    within = np.delete(affine[:3, :3], thin, axis=1)
+    np.testing.assert_allclose(frame[:, 2] @ within, 0, atol=1e-12)
+
+
+def test_volumes_have_no_slice_frame():
+    assert slice_frame(Grid((5, 6, 7), np.eye(4))) is None

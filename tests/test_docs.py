@@ -1,0 +1,81 @@
+"""What the documents name exists: links, commands, options, rooms."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from warpline.cli import main as command_line
+from warpline.recipe import PRESETS, Recipe
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#]+)")
+BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^warpline .*$", re.MULTILINE)
+GUIDES = [ROOT / "README.md", ROOT / "docs" / "guide.md"]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def commands(document: Path) -> list[list[str]]:
+    """Every call of the program in the code blocks of a document, continued lines joined."""
+    text = "\n".join(BLOCK.findall(document.read_text())).replace("\\\n", " ")
+    return [shlex.split(line)[1:] for line in COMMAND.findall(text)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_links_lead_to_files(document):
+    targets = [document.parent / link for link in LINK.findall(document.read_text())]
+    assert [str(target) for target in targets if not target.exists()] == []
+
+
+@pytest.mark.parametrize("document", GUIDES, ids=named)
+def test_commands_are_accepted(document):
+    parser = command_line.build_parser(())
+    found = commands(document)
+    assert found
+    for arguments in found:
+        assert isinstance(parser.parse_args(arguments), argparse.Namespace)
+
+
+@pytest.mark.parametrize("target", ["demo", "test", "check", "clean"])
+def test_targets_of_make_exist(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_recipes_of_the_guide_are_valid(tmp_path):
+    (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.toml").write_text(block)
+    recipe = Recipe.load(tmp_path / "mine.toml")
+    assert recipe.syn.early_stop is None
+    assert list(recipe.syn.iterations) == tomllib.loads(block)["syn"]["iterations"]
+
+
+def test_guide_lists_every_recipe():
+    text = (ROOT / "docs" / "guide.md").read_text()
+    assert [name for name in PRESETS if f"| `{name}` |" not in text] == []
+
+
+def test_architecture_names_every_room():
+    rows = re.findall(r"^\| \d+ \| (.*?) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    rooms = {room for row in rows for room in re.findall(r"`(\w+)`", row)}
+    package = ROOT / "src" / "warpline"
+    there = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/__init__.py")}
+    assert rooms == (there | {"kernels"}) - {"__init__"}
+
+
+def test_layers_and_architecture_agree():
+    rows = re.findall(r"^\| \d+ \| (.*?) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    built = [{room.strip() for room in re.sub(r"\((ants|cohort)\)", "", layer).split("|")} - {""} for layer in layers]
+    written = [set(re.findall(r"`(\w+)`", row)) for row in rows]
+    assert written == [{room.strip("()") for room in layer} for layer in built if layer]
