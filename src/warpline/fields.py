@@ -94,8 +94,12 @@ def inverse_error(
 ) -> InverseError:
     """Round-trip error of two fields (3, I, J, K) in voxels of one grid, where `mask` is true."""
     missed = backend.download(backend.compose(forward, inverse, out=backend.empty(forward.shape)))
-    inside = missed if mask is None else missed[:, mask]
-    distance = np.sqrt(np.square(inside, dtype=np.float32).sum(axis=0)).ravel()
+    return round_trip_error(missed.reshape(3, -1) if mask is None else missed[:, mask])
+
+
+def round_trip_error(missed: NDArray[np.float32]) -> InverseError:
+    """Mean, 99th percentile and largest length of displacements (3, N) that ought to be zero."""
+    distance = np.sqrt(np.einsum("cn,cn->n", missed, missed))
     if distance.size == 0:
         return InverseError(0.0, 0.0, 0.0)
     rank = min(int(0.99 * distance.size), distance.size - 1)

@@ -42,7 +42,7 @@ class Linear(_Options):
 
     stages: tuple[Motion, ...] = ("rigid", "affine")
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
-    voxel_sizes: tuple[Positive, ...] = (6.0, 4.0, 2.0)
+    voxel_sizes: tuple[Positive, ...] = (6.0, 4.0, 1.5)
     """Spacing of the levels in mm, coarse to fine; a level finer than the images uses their own spacing."""
     iterations: tuple[Iterations, ...] = (60, 40, 20)
     """Most iterations of the optimiser at each level."""
@@ -50,8 +50,8 @@ class Linear(_Options):
     """Most sample points per level, spread evenly; fewer are faster."""
     bins: Annotated[int, Field(ge=8, le=256)] = 32
     """Bins of the joint histogram of mutual information, along either axis."""
-    refinements: Annotated[int, Field(ge=0)] = 3
-    """Rounds on squared local correlation after the last level; 0 ends with the metric."""
+    refinements: Annotated[int, Field(ge=0)] = 5
+    """Rounds on squared local correlation after the last level of an affine stage, where contrasts are alike."""
 
     @model_validator(mode="after")
     def _same_length(self) -> Linear:
@@ -65,7 +65,7 @@ class Syn(_Options):
     metric: Literal["local_cc", "mean_squares"] = "local_cc"
     factors: tuple[Annotated[float, Field(ge=1)], ...] = (4.0, 2.0, 1.0)
     """Shrink factors of the levels; axes with thick voxels are shrunk less."""
-    iterations: tuple[Iterations, ...] = (100, 50, 40)
+    iterations: tuple[Iterations, ...] = (150, 100, 30)
     radius: Annotated[int, Field(ge=1, le=16)] = 2
     """Window radius of local correlation, in voxels of the level."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.25
@@ -166,7 +166,7 @@ PRESETS: dict[str, Recipe] = {
     "rigid": Recipe(name="rigid", linear=Linear(stages=("rigid",)), syn=None),
     "affine": Recipe(name="affine", syn=None),
     "syn": Recipe(name="syn"),
-    "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(100, 50, 10))),
-    "syn-quality": Recipe(name="syn-quality", syn=Syn(iterations=(150, 100, 100))),
+    "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(150, 100, 10))),
+    "syn-quality": Recipe(name="syn-quality", syn=Syn(iterations=(200, 150, 80))),
 }
 """Named recipes of the Python API and of ``warpline register --recipe``."""

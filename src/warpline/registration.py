@@ -26,7 +26,7 @@ from warpline.transforms import Affine, Chain, Displacement
 
 __all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align"]
 
-REACH = 32.0
+REACH = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in."""
 
 
@@ -129,15 +129,20 @@ def _linear(
 
 
 def _whole_map(
-    halves: HalfMaps, grid: Grid, mask: NDArray[np.bool_], backend: Backend
+    halves: HalfMaps, grid: Grid, content: NDArray[np.bool_], backend: Backend
 ) -> tuple[Displacement, Quality]:
-    """The map and its inverse on the whole fixed grid, in mm."""
-    extended = [fields.extend(half, halves.grid, grid, REACH, backend) for half in (halves.to_fixed, halves.to_moving)]
-    found = make_invertible(*extended, mask, backend)
-    forward, inverse = (
-        fields.to_world(backend.download(field), grid) for field in (found.forward, found.inverse)
-    )
-    return Displacement(forward, grid, inverse), found.quality
+    """The map and its inverse on the whole fixed grid, in mm, from half-maps on a box of it."""
+    inner = np.rint(halves.grid.voxel_map_to(grid)[:3, 3]).astype(int)
+    start = np.maximum(inner - REACH, 0)
+    stop = np.minimum(inner + halves.grid.shape + REACH, grid.shape)
+    box = grid.cropped(tuple(start), tuple(stop))
+    spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    both = [fields.extend(half, halves.grid, box, REACH, backend) for half in (halves.to_fixed, halves.to_moving)]
+    found = make_invertible(both[0], both[1], content[spans], backend)
+    whole = [np.zeros((3, *grid.shape), np.float32) for _ in range(2)]
+    for field, target in zip((found.forward, found.inverse), whole, strict=True):
+        target[(slice(None), *spans)] = fields.to_world(backend.download(field), grid)
+    return Displacement(whole[0], grid, whole[1]), found.quality
 
 
 def _content(fixed: Image, mask: Image | None) -> NDArray[np.bool_]:

@@ -19,7 +19,7 @@ from warpline.geometry import Matrix
 
 CHUNKS = 64
 CHUNK_POINTS = 256
-FEW_POINTS = 32768
+FEW_POINTS = 65536
 
 
 def affine_moments(
@@ -53,7 +53,7 @@ def histogram_derivative(
 
 
 def _run(kernel: Callable[..., NDArray[np.float64]], points: Array, *arguments: Any) -> NDArray[np.float64]:
-    """Call a kernel; a few points are done before other threads would wake up."""
+    """Call a kernel; few points are done before other threads would wake up on a busy machine."""
     if len(points) > FEW_POINTS:
         return kernel(points, *arguments)
     threads = get_num_threads()
@@ -182,9 +182,7 @@ def _histogram(points: Any, values: Any, volume: Any, matrix: Any, mask: Any, pa
 
 
 @njit(**PARALLEL)
-def _histogram_slope(
-    points: Any, values: Any, volume: Any, matrix: Any, mask: Any, table: Any, chunks: Any
-) -> Any:
+def _histogram_slope(points: Any, values: Any, volume: Any, matrix: Any, mask: Any, table: Any, chunks: Any) -> Any:
     partial = np.zeros((chunks, 12))
     bins = table.shape[0]
     for chunk in prange(chunks):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from warpline.backends import Array, Backend
 
-CONTRAST_FLOOR = 1e-5
-"""Variance below which a window counts as flat, for intensities scaled to a range of about 1."""
+CONTRAST_FLOOR = 2e-3
+"""Variance below which a window counts as flat, for intensities scaled to a range of about 1: noise moves nothing."""
 
 
 @dataclass(frozen=True)

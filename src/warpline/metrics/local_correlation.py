@@ -15,17 +15,25 @@ Sigma = tuple[float, float, float]
 
 
 def normalise_locally(
-    volume: NDArray[np.float32], sigma: Sigma, contrast: float, backend: Backend
+    volume: NDArray[np.float32],
+    sigma: Sigma,
+    contrast: float,
+    *,
+    backend: Backend,
+    mask: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.float32]:
     """``(v - m) / sqrt(s^2 + floor^2)`` with mean m and deviation s in a Gaussian window of `sigma` voxels.
 
-    `contrast` is the standard deviation of the imaged object. The product of two volumes normalised so, averaged over
-    a window, is their local correlation there.
+    `contrast` is the standard deviation of the imaged object. Voxels outside the mask neither count nor get a value.
+    The product of two volumes normalised so, averaged over a window, is their local correlation there.
     """
-    volume = volume - volume.mean(dtype=np.float64).astype(np.float32)
-    mean = _smooth(volume, sigma, backend)
-    variance = np.maximum(_smooth(volume * volume, sigma, backend) - mean * mean, 0)
-    return (volume - mean) / np.sqrt(variance + np.float32((FLOOR * contrast) ** 2 + 1e-30))
+    inside = np.ones_like(volume) if mask is None else (mask > 0).astype(np.float32)
+    share = np.maximum(_smooth(inside, sigma, backend), np.float32(1e-6))
+    volume = (volume - volume.mean(dtype=np.float64).astype(np.float32)) * inside
+    mean = _smooth(volume, sigma, backend) / share
+    variance = np.maximum(_smooth(volume * volume, sigma, backend) / share - mean * mean, 0)
+    spread = np.sqrt(variance + np.float32((FLOOR * contrast) ** 2 + 1e-30))
+    return (inside * (volume - mean) / spread).astype(np.float32, copy=False)
 
 
 def local_correlation(

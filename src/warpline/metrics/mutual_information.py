@@ -88,4 +88,5 @@ def _binned(values: NDArray[np.float32], reference: NDArray[np.float32], bins: i
     """Values in units of bins, the range of `reference` spread over the bins inside the padding."""
     low, high = float(reference.min()), float(reference.max())
     scale = (bins - 1 - 2 * PADDING) / max(high - low, 1e-30)
-    return np.clip((values - low) * np.float32(scale) + PADDING, PADDING, bins - 1 - PADDING, dtype=np.float32)
+    binned: NDArray[np.float32] = (values - np.float32(low)) * np.float32(scale) + np.float32(PADDING)
+    return binned.clip(PADDING, bins - 1 - PADDING)

@@ -23,6 +23,8 @@ CONSTANT = 1e-3
 """Share of the intensity range within which voxels count as background."""
 EMPTY = 0.1
 """Share of such voxels from which on an image has a constant background."""
+LEAST_INSIDE = 0.5
+"""Share of a coarse voxel that must lie in the mask."""
 LEAST_OVERLAP = 0.1
 """Share of the sample points that must land in the moving image."""
 
@@ -45,13 +47,18 @@ class Level:
         sizes = [size for size, n in zip(self.grid.voxel_size, self.grid.shape, strict=True) if n > 1]
         return float(np.prod(sizes) ** (1 / len(sizes))) if sizes else 1.0
 
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Voxels inside the mask; all without one."""
+        return np.ones(self.grid.shape, bool) if self.mask is None else self.mask > 0
+
     def foreground(self) -> NDArray[np.bool_]:
         """Voxels inside the mask that differ from a constant background of lowest value; all of them without one."""
-        low, high = float(self.volume.min()), float(self.volume.max())
-        found = self.volume > low + CONSTANT * (high - low)
-        if found.mean() > 1 - EMPTY or not found.any():
-            found = np.ones(self.grid.shape, bool)
-        return found if self.mask is None else found & (self.mask > 0)
+        inside = self.inside
+        values = self.volume[inside]
+        low, high = float(values.min()), float(values.max())
+        found = inside & (self.volume > low + CONSTANT * (high - low))
+        return found if 0 < found.sum() <= (1 - EMPTY) * len(values) else inside
 
 
 class Comparison:
@@ -70,6 +77,10 @@ class Comparison:
         self._metric = metric
         self._to_world = fixed.affine
         self._to_voxel = moving.inverse_affine
+
+    def overlap(self, world: Matrix) -> float:
+        """Share of the sample points that land in the moving image."""
+        return self._metric.value(self._to_voxel @ world @ self._to_world)[1]
 
     def value(self, world: Matrix) -> float:
         """The metric at a fixed world to moving world matrix, weighted by the share of points that overlap."""
@@ -94,26 +105,43 @@ def compare(fixed: Level, moving: Level, options: Linear, backend: Backend) -> C
     return Comparison(metric, fixed.grid, moving.grid)
 
 
-def build_levels(
-    image: Image, spacings: tuple[float, ...], backend: Backend, mask: Image | None = None
-) -> list[Level]:
-    """The image at each spacing in mm, coarse to fine; each level is made from the next finer one."""
+def build_levels(image: Image, spacings: tuple[float, ...], backend: Backend, mask: Image | None = None) -> list[Level]:
+    """The image at each spacing in mm, coarse to fine; each level is made from the next finer one.
+
+    With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``.
+    """
     volume, grid = backend.upload(np.ascontiguousarray(image.data, dtype=np.float32)), image.grid
+    inside = None if mask is None else _mask_on(grid, mask, backend)
+    if inside is not None:
+        volume = backend.upload(backend.download(volume) * backend.download(inside))
     levels = []
     for spacing in reversed(spacings):
-        volume, grid = coarse_image(volume, grid, factors_for_spacing(grid, spacing), backend)
-        levels.append(Level(backend.download(volume), grid, image.affine[:3, 3], _mask_on(grid, mask, backend)))
+        factors = factors_for_spacing(grid, spacing)
+        if inside is not None:
+            inside, _ = coarse_image(inside, grid, factors, backend)
+        volume, grid = coarse_image(volume, grid, factors, backend)
+        share = None if inside is None else backend.download(inside)
+        levels.append(_level(backend.download(volume), grid, image, share))
     return levels[::-1]
 
 
-def _mask_on(grid: Grid, mask: Image | None, backend: Backend) -> NDArray[np.uint8] | None:
-    if mask is None:
-        return None
-    inside: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
-    sampled = backend.download(backend.sample(inside, grid.voxel_map_to(mask.grid), shape=grid.shape, order=0))
-    if not sampled.any():
-        raise InputError(f"{mask.name} has no voxel inside its image; a mask must cover part of the image in world space")
-    return np.asarray(sampled)
+def _level(volume: NDArray[np.float32], grid: Grid, image: Image, inside: NDArray[np.float32] | None) -> Level:
+    origin = image.affine[:3, 3]
+    if inside is None:
+        return Level(volume, grid, origin)
+    known = inside > LEAST_INSIDE
+    averaged = np.divide(volume, inside, out=np.zeros_like(volume), where=known)
+    return Level(averaged, grid, origin, known.astype(np.uint8))
+
+
+def _mask_on(grid: Grid, mask: Image, backend: Backend) -> Array:
+    """The mask by nearest neighbour on a grid, float32."""
+    chosen: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
+    sampled = backend.sample(chosen, grid.voxel_map_to(mask.grid), shape=grid.shape, order=0)
+    inside = backend.download(sampled).astype(np.float32)
+    if not inside.any():
+        raise InputError(f"{mask.name} has no voxel inside its image; it must cover part of the image in world space")
+    return backend.upload(inside)
 
 
 def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
@@ -126,7 +154,8 @@ def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
     voxels = voxels[np.linspace(0, len(voxels) - 1, min(most, len(voxels))).astype(int)]
     ratio = 1 / 1.2207440846057596 ** np.arange(1, 4)
     jitter = (0.5 + np.outer(np.arange(len(voxels)), ratio)) % 1.0 - 0.5
-    return np.clip(voxels + jitter, 0, np.array(level.grid.shape) - 1).astype(np.float32)
+    points: NDArray[np.float32] = np.clip(voxels + jitter, 0, np.array(level.grid.shape) - 1).astype(np.float32)
+    return points
 
 
 def _with_rim(level: Level, rim: float) -> NDArray[np.bool_]:
@@ -138,7 +167,7 @@ def _with_rim(level: Level, rim: float) -> NDArray[np.bool_]:
     reach = np.ceil(rim / level.grid.voxel_size).astype(int)
     wide = tuple(slice(max(s.start - r, 0), s.stop + r) for s, r in zip(box, reach, strict=True))
     near[wide] = ndimage.distance_transform_edt(~inside[wide], sampling=level.grid.voxel_size) <= rim
-    return near if level.mask is None else near & (level.mask > 0)
+    return near & level.inside
 
 
 def centre_and_radius(level: Level) -> tuple[NDArray[np.float64], float]:

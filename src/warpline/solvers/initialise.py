@@ -32,9 +32,8 @@ GAIN = 1.15
 
 
 def _mass_centre(level: Level) -> NDArray[np.float64]:
-    weights = level.volume.astype(np.float64) - level.volume.min()
-    if level.mask is not None:
-        weights *= level.mask > 0
+    inside = level.inside
+    weights = np.where(inside, level.volume.astype(np.float64) - level.volume[inside].min(), 0.0)
     total = weights.sum()
     if total == 0:
         return level.grid.centre

@@ -9,24 +9,33 @@ from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
+from warpline.fields import InverseError
 
 MEAN_LIMIT, P99_LIMIT = 0.05, 0.25
-"""Bars for the inverse error, in voxels."""
+"""Bars for the inverse error inside the mask, in voxels; both directions must meet them."""
+
+AIM = 0.97
+"""Share of the bars that is aimed at, so that rounding in files cannot cross them."""
 
 LEAST_JACOBIAN = 0.01
 """A determinant at or below this counts as about to fold and is mended."""
 
-REPAIRS = 8
-"""Most rounds of local smoothing."""
+ROUNDS = 30
+"""Most rounds of settling and mending."""
 
-REPAIR_SIGMA = 1.0
-REPAIR_REACH = 3.0
-"""Smoothing of a repair, and of the weight with which it fades out, in voxels."""
+SETTLING = 0.25
+"""Share of its miss by which a map is corrected in one round: two maps move, and half would overshoot."""
+
+LONGEST_STEP = 0.1
+"""Longest change of a displacement component in one round, in voxels."""
+
+MEND_SIGMA, MEND_REACH = 1.0, 2.0
+"""Smoothing where a map is about to fold, and how softly that region ends, in voxels."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How invertible a map is; folds and errors inside the mask, both directions, in voxels.
+    """How invertible a map is; folds and errors inside the mask, errors in voxels.
 
     Parameters
     ----------
@@ -37,9 +46,9 @@ class Quality:
     jacobian_min, jacobian_max : float
         Range of det J.
     inverse_error_mean, inverse_error_p99, inverse_error_max : float
-        Round-trip error; the worse direction.
-    repairs : int
-        Rounds of local smoothing that were needed.
+        Round-trip error, the worse of the two directions.
+    rounds : int
+        Rounds of settling and mending that were needed.
     """
 
     folds: float
@@ -49,14 +58,7 @@ class Quality:
     inverse_error_mean: float
     inverse_error_p99: float
     inverse_error_max: float
-    repairs: int = 0
-
-    @property
-    def is_invertible(self) -> bool:
-        """No folds, and inverse errors below the bars."""
-        return (
-            self.jacobian_min > 0 and self.inverse_error_mean <= MEAN_LIMIT and self.inverse_error_p99 <= P99_LIMIT
-        )
+    rounds: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,8 @@ class InvertibleMap:
     quality: Quality
 
 
-def make_invertible(
-    to_fixed: Array, to_moving: Array, mask: NDArray[np.bool_], backend: Backend
-) -> InvertibleMap:
-    """Join half-maps into the map fixed -> moving and its inverse, smoothing where they would fold.
+def make_invertible(to_fixed: Array, to_moving: Array, mask: NDArray[np.bool_], backend: Backend) -> InvertibleMap:
+    """Join half-maps into the map fixed -> moving and its inverse, and settle both until they meet the bars.
 
     Parameters
     ----------
@@ -82,55 +82,83 @@ def make_invertible(
 
     Notes
     -----
-    ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`. Where a fold or a residual remains,
-    the half-maps are blended with their own Gaussian, in a few voxels around the trouble, and joined again.
+    ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. Both are exact
+    between smooth maps, but linear interpolation cannot carry their finest detail, so that ``inverse(forward(x))``
+    misses x where they bend sharply. A settling round moves either map a step towards the inverse of the other: the
+    detail that no pair of sampled maps can share fades, and only there. Where a determinant is about to vanish, both
+    maps are also blended with their own Gaussian.
     """
-    for repairs in range(REPAIRS + 1):
-        joined = _join(to_fixed, to_moving, backend)
-        quality, trouble = _measure(*joined, mask, repairs, backend)
-        if not trouble.any() or repairs == REPAIRS:
-            return InvertibleMap(*joined, quality)
-        weight = _around(trouble, backend)
-        to_fixed, to_moving = (_blended(half, weight, backend) for half in (to_fixed, to_moving))
-    raise AssertionError("unreachable")
+    forward, inverse = join(to_fixed, to_moving, backend)
+    for rounds in range(ROUNDS + 1):
+        missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
+        errors = [fields.round_trip_error(backend.download(miss)[:, mask]) for miss in missed]
+        determinants = [backend.download(backend.jacobian(field)) for field in (forward, inverse)]
+        folding = np.minimum(*determinants) <= LEAST_JACOBIAN
+        misses = _exceeds(errors)
+        if rounds == ROUNDS or not (misses or folding.any()):
+            break
+        weight = _near(folding, backend) if folding.any() else None
+        forward = _settled(forward, missed[0], None if misses else weight)
+        inverse = _settled(inverse, missed[1], None if misses else weight)
+        if weight is not None:
+            forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
+    return InvertibleMap(forward, inverse, _quality(determinants[0][mask], errors, rounds))
 
 
-def _join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
+def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
+    """Fixed -> moving and moving -> fixed displacements (3, I, J, K) from half-maps, in voxels of one grid."""
     from_fixed, _ = fields.invert(to_fixed, backend)
     forward = backend.compose(to_moving, from_fixed, out=backend.empty(to_fixed.shape))
     from_moving, _ = fields.invert(to_moving, backend)
-    start = backend.compose(to_fixed, from_moving, out=from_fixed)
-    inverse, _ = fields.invert(forward, backend, start)
+    inverse = backend.compose(to_fixed, from_moving, out=from_fixed)
     return forward, inverse
 
 
-def _measure(
-    forward: Array, inverse: Array, mask: NDArray[np.bool_], repairs: int, backend: Backend
-) -> tuple[Quality, NDArray[np.bool_]]:
-    """Quality inside the mask, and the voxels (anywhere) that fold or whose round trip misses."""
-    jacobians = [backend.download(backend.jacobian(field)) for field in (forward, inverse)]
-    determinant = jacobians[0][mask]
-    errors = [
-        fields.inverse_error(*pair, backend, mask) for pair in ((forward, inverse), (inverse, forward))
-    ]
-    worst = [max(getattr(error, name) for error in errors) for name in ("mean", "p99", "largest")]
-    folded = int((determinant <= 0).sum())
-    quality = Quality(
-        folded / max(determinant.size, 1), folded, float(determinant.min()), float(determinant.max()), *worst, repairs
-    )
-    return quality, (jacobians[0] <= LEAST_JACOBIAN) | (jacobians[1] <= LEAST_JACOBIAN)
+def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
+    """``outer(inner(x)) - x``."""
+    return backend.compose(outer, inner, out=backend.empty(inner.shape))
 
 
-def _around(trouble: NDArray[np.bool_], backend: Backend) -> Array:
+def _exceeds(errors: list[InverseError]) -> bool:
+    return any(error.mean > AIM * MEAN_LIMIT or error.p99 > AIM * P99_LIMIT for error in errors)
+
+
+def _settled(field: Array, missed: Array, weight: Array | None) -> Array:
+    """The field a step closer to the inverse of its partner, where `weight` is; `missed` is used up."""
+    missed *= np.float32(SETTLING)
+    if weight is not None:
+        missed *= weight
+    missed.clip(-LONGEST_STEP, LONGEST_STEP, out=missed)
+    field -= missed
+    return field
+
+
+def _near(trouble: NDArray[np.bool_], backend: Backend) -> Array:
     """1 in and next to trouble, falling smoothly to 0."""
     weight = backend.empty(trouble.shape)
-    backend.smooth(backend.upload(trouble.astype(np.float32)), (REPAIR_REACH,) * 3, out=weight)
-    # A single voxel keeps about (2 pi sigma^2)^(-3/2) of its height; a tenth of that already means "near".
-    height = (2 * np.pi * REPAIR_REACH**2) ** -1.5
-    return (weight / np.float32(height)).clip(0, 1)
+    backend.smooth(backend.upload(trouble.astype(np.float32)), (MEND_REACH,) * 3, out=weight)
+    # A lone voxel keeps (2 pi sigma^2)^(-3/2) of its height under the Gaussian.
+    return (weight * np.float32((2 * np.pi * MEND_REACH**2) ** 1.5)).clip(0, 1)
 
 
-def _blended(half: Array, weight: Array, backend: Backend) -> Array:
-    smoothed = backend.empty(half.shape)
-    backend.smooth(half, (REPAIR_SIGMA,) * 3, out=smoothed)
-    return half + weight * (smoothed - half)
+def _mended(field: Array, weight: Array, backend: Backend) -> Array:
+    smoothed = backend.empty(field.shape)
+    backend.smooth(field, (MEND_SIGMA,) * 3, out=smoothed)
+    smoothed -= field
+    smoothed *= weight
+    field += smoothed
+    return field
+
+
+def _quality(determinant: NDArray[np.float32], errors: list[InverseError], rounds: int) -> Quality:
+    folded = int((determinant <= 0).sum())
+    return Quality(
+        folds=folded / max(determinant.size, 1),
+        folded_voxels=folded,
+        jacobian_min=float(determinant.min(initial=np.inf)),
+        jacobian_max=float(determinant.max(initial=-np.inf)),
+        inverse_error_mean=max(error.mean for error in errors),
+        inverse_error_p99=max(error.p99 for error in errors),
+        inverse_error_max=max(error.largest for error in errors),
+        rounds=rounds,
+    )

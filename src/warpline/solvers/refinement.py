@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from warpline.backends import Backend
@@ -12,7 +13,7 @@ from warpline.metrics.local_correlation import LocalCorrelation, Sigma, local_co
 from warpline.solvers.comparison import Comparison, Level, sample_points
 from warpline.transforms import Affine
 
-WINDOW = 2.5
+WINDOW = 3.0
 """Standard deviation of the window, in voxels of the fixed level."""
 
 
@@ -35,22 +36,31 @@ class Refinement:
         self._width = WINDOW * fixed.spacing
         self._volumes = [self._normalised(level) for level in (fixed, moving)]
 
+    def coherence(self, affine: Affine) -> float:
+        """Whether local correlations c agree in sign over the fixed foreground: ``|sum c |c|| / sum c^2``, 0 to 1."""
+        agreement = self._agreement(affine)[self._fixed.foreground()].astype(np.float64)
+        signed = float((agreement * np.abs(agreement)).sum())
+        return abs(signed) / max(float(np.square(agreement).sum()), 1e-300)
+
     def around(self, affine: Affine) -> Comparison:
         """The comparison whose slope at `affine` is that of the sum of squared local correlations."""
         fixed, moving = self._volumes
-        matrix = self._fixed.grid.voxel_map_to(self._moving.grid, affine.matrix)
-        warped = self._backend.sample(self._backend.upload(moving), matrix, shape=fixed.shape)
-        agreement = local_correlation(fixed, self._backend.download(warped), self._sigma(self._fixed), self._backend)
-        weighted = ndimage.map_coordinates(fixed * agreement, self._points.T, order=1, mode="nearest")
-        metric = LocalCorrelation(
-            self._points, weighted.astype(np.float32), moving, backend=self._backend, mask=self._moving.mask
+        weighted = ndimage.map_coordinates(
+            fixed * self._agreement(affine), self._points.T, order=1, mode="nearest", output=np.float32
         )
+        metric = LocalCorrelation(self._points, weighted, moving, backend=self._backend, mask=self._moving.mask)
         return Comparison(metric, self._fixed.grid, self._moving.grid)
 
-    def _normalised(self, level: Level) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    def _agreement(self, affine: Affine) -> NDArray[np.float32]:
+        """Local correlation at every voxel of the fixed level."""
+        fixed, moving = self._volumes
+        matrix = self._fixed.grid.voxel_map_to(self._moving.grid, affine.matrix)
+        warped = self._backend.sample(self._backend.upload(moving), matrix, shape=fixed.shape)
+        return local_correlation(fixed, self._backend.download(warped), self._sigma(self._fixed), self._backend)
+
+    def _normalised(self, level: Level) -> NDArray[np.float32]:
         contrast = float(level.volume[level.foreground()].std(dtype=np.float64))
-        volume = normalise_locally(level.volume, self._sigma(level), contrast, self._backend)
-        return volume if level.mask is None else np.where(level.mask > 0, volume, np.float32(0))
+        return normalise_locally(level.volume, self._sigma(level), contrast, backend=self._backend, mask=level.mask)
 
     def _sigma(self, level: Level) -> Sigma:
         """The window in voxels of the level; none along axes of one voxel."""

@@ -123,7 +123,7 @@ class Level:
 
 
 def _moving_on(grid: Grid, scene: Scene, spacing: float, backend: Backend) -> Array:
-    """The moving image smoothed to the spacing of a level and resampled on its grid through the affine."""
+    """The moving image smoothed to the spacing of a level and resampled on its grid through the affine, cubic."""
     ratio = spacing / scene.moving_grid.voxel_size
     sigma = tuple(float(0.5 * r) if r > 1.2 else 0.0 for r in ratio)
     smoothed = scene.moving
@@ -131,7 +131,7 @@ def _moving_on(grid: Grid, scene: Scene, spacing: float, backend: Backend) -> Ar
         smoothed = backend.empty(scene.moving.shape)
         backend.smooth(scene.moving, sigma, out=smoothed)  # type: ignore[arg-type]
     matrix = grid.voxel_map_to(scene.moving_grid, scene.affine)
-    return backend.sample(smoothed, matrix, shape=grid.shape)
+    return backend.sample(smoothed, matrix, shape=grid.shape, order=3)
 
 
 def _masks_on(grid: Grid, scene: Scene, backend: Backend) -> tuple[Array | None, Array | None]:
