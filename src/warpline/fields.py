@@ -50,6 +50,8 @@ def _rotated(field: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray
 
 def move_to_grid(field: Array, old: Grid, new: Grid, backend: Backend) -> Array:
     """A field in voxels of `old`, resampled on `new` and expressed in its voxels; both share their axes."""
+    if old == new:
+        return field
     moved = backend.sample_field(field, new.voxel_map_to(old), new.shape)
     for axis, ratio in enumerate(old.voxel_size / new.voxel_size):
         if ratio != 1:

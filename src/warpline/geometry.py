@@ -90,12 +90,13 @@ class Grid:
     @property
     def inverse_affine(self) -> Matrix:
         """World (RAS+ mm) to voxel index, (4, 4)."""
-        return np.linalg.inv(self.affine)
+        return np.linalg.inv(self.affine).astype(np.float64, copy=False)
 
     @property
     def voxel_size(self) -> NDArray[np.float64]:
         """Length of one voxel along each axis, (3,) in mm."""
-        return np.linalg.norm(self.affine[:3, :3], axis=0)
+        lengths: NDArray[np.float64] = np.sqrt(np.square(self.affine[:3, :3]).sum(axis=0))
+        return lengths
 
     @property
     def centre(self) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ class Normalised:
     def content_box(self) -> Box:
         """First and one-past-last voxel of what differs from the background; the whole grid without one."""
         if not self.has_background:
-            return (0, 0, 0), self.volume.shape  # type: ignore[return-value]
+            return (0, 0, 0), self.volume.shape
         content = self.volume != 0
         spans = [np.flatnonzero(content.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
         return tuple(int(s[0]) for s in spans), tuple(int(s[-1]) + 1 for s in spans)  # type: ignore[return-value]

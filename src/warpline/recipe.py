@@ -114,7 +114,8 @@ class Recipe(_Options):
         try:
             options = tomllib.loads(path.read_text())
         except FileNotFoundError:
-            raise UsageError(f"recipe {path} does not exist; choose from {', '.join(PRESETS)}, or a .toml file") from None
+            known = ", ".join(PRESETS)
+            raise UsageError(f"recipe {path} does not exist; choose from {known}, or a .toml file") from None
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"recipe {path} cannot be read: {error}") from None
         base = cls.load(str(options.pop("base", "syn"))).model_dump()

@@ -140,8 +140,8 @@ def _whole_map(
     both = [fields.extend(half, halves.grid, box, REACH, backend) for half in (halves.to_fixed, halves.to_moving)]
     found = make_invertible(both[0], both[1], content[spans], backend)
     whole = [np.zeros((3, *grid.shape), np.float32) for _ in range(2)]
-    for field, target in zip((found.forward, found.inverse), whole, strict=True):
-        target[(slice(None), *spans)] = fields.to_world(backend.download(field), grid)
+    for found_field, target in zip((found.forward, found.inverse), whole, strict=True):
+        target[(slice(None), *spans)] = fields.to_world(backend.download(found_field), grid)
     return Displacement(whole[0], grid, whole[1]), found.quality
 
 

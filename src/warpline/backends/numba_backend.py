@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ Sigma = tuple[float, float, float]
 
 def create(threads: int) -> NumbaBackend:
     """A backend on `threads` CPU threads, at most as many as numba was started with."""
+    # OpenMP threads that spin while they wait slow a busy machine many times over; read when its pool starts.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return NumbaBackend(min(threads, numba.config.NUMBA_NUM_THREADS))
 
 
@@ -62,14 +65,18 @@ class NumbaBackend:
         volume = np.ascontiguousarray(volume, None if order == 0 else np.float32)
         if out is None:
             out = np.empty(shape or (volume.shape if field is None else field.shape[1:]), volume.dtype)
-        beyond = volume.dtype.type(outside)
+        beyond = np.array([outside]).astype(volume.dtype)
         self._claim_threads()
         if order == 1 and matrix is None and field is not None:
-            numba_sampling.linear_through_field(volume, _float(field), beyond, out)
+            numba_sampling.linear_through_field(volume, _float(field), beyond[0], out)
+            return out
+        moved = numba_sampling.NO_FIELD if field is None else _float(field)
+        if order == 0:
+            bits = [numba_sampling.as_bits(array) for array in (volume, beyond, out)]
+            numba_sampling.nearest(bits[0], _matrix(matrix), moved, bits[1][0], bits[2])
             return out
         source = numba_sampling.spline_coefficients(volume) if order == 3 else volume
-        moved = numba_sampling.NO_FIELD if field is None else _float(field)
-        numba_sampling.KERNELS[order](source, _matrix(matrix), moved, beyond, out)
+        numba_sampling.KERNELS[order](source, _matrix(matrix), moved, beyond[0], out)
         return out
 
     def sample_field(

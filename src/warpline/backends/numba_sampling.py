@@ -171,8 +171,13 @@ def field_linear(field: Any, matrix: Any, out: Any) -> None:
                     out[d, i, j, k] = _blend(field[d], x, y, z)
 
 
-KERNELS: dict[int, Any] = {0: nearest, 1: linear, 3: cubic}
-"""Interpolation order to kernel."""
+KERNELS: dict[int, Any] = {1: linear, 3: cubic}
+"""Interpolation order to kernel, for real-valued volumes."""
+
+
+def as_bits(array: NDArray[Any]) -> NDArray[Any]:
+    """The same memory as unsigned integers: nearest-neighbour sampling copies bits, so one kernel serves a width."""
+    return array.view(f"u{array.dtype.itemsize}")
 
 
 def spline_coefficients(volume: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Solvers: linear and symmetric diffeomorphic registration, written once over the backend interface."""

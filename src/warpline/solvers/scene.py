@@ -75,7 +75,8 @@ def prepare(
 
 def _mask(mask: Image | None, image: Normalised) -> NDArray[np.float32] | None:
     if mask is not None:
-        return (mask.data != 0).astype(np.float32)
+        counted: NDArray[np.float32] = np.not_equal(mask.data, 0).astype(np.float32)
+        return counted
     return None if image.has_background else np.ones(image.volume.shape, np.float32)
 
 
@@ -97,7 +98,7 @@ def _triple(values: NDArray[np.int64]) -> Shape:
     return int(values[0]), int(values[1]), int(values[2])
 
 
-def _cut(volume: NDArray[np.float32] | None, whole: Grid, part: Grid, backend: Backend) -> Array | None:
+def _cut(volume: NDArray[np.float32] | None, whole: Grid, part: Grid, backend: Backend) -> Array:
     if volume is None:
         return None
     start = np.rint(part.voxel_map_to(whole)[:3, 3]).astype(int)

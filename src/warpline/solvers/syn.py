@@ -42,22 +42,19 @@ class HalfMaps:
 def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: Listener | None = None) -> HalfMaps:
     """Run every level, coarse to fine."""
     spacing = float(scene.grid.voxel_size.min())
-    halves: tuple[Array, Array] | None = None
-    grid, records = scene.grid, []
+    level: Level | None = None
+    records: list[LevelRecord] = []
     for index, factor in enumerate(options.factors):
-        level = Level(scene, factor * spacing, options, backend)
-        if halves is not None:
-            level.start_from(halves, grid)
+        level = Level(scene, factor * spacing, options, backend, coarser=level)
         records.append(_run(level, index, options, listener))
-        halves, grid = (level.halves[0], level.halves[1]), level.grid
-    assert halves is not None
-    if grid.shape != scene.grid.shape:
-        halves = tuple(fields.move_to_grid(half, grid, scene.grid, backend) for half in halves)  # type: ignore[assignment]
-    return HalfMaps(*halves, scene.grid, tuple(records))  # type: ignore[misc]
+    assert level is not None, "a recipe has at least one level"
+    to_fixed, to_moving = (fields.move_to_grid(half, level.grid, scene.grid, backend) for half in level.halves)
+    return HalfMaps(to_fixed, to_moving, scene.grid, tuple(records))
 
 
 def _run(level: Level, index: int, options: Syn, listener: Listener | None) -> LevelRecord:
-    start, energies, done, most = time.perf_counter(), [], 0, options.iterations[index]
+    energies: list[float] = []
+    start, done, most = time.perf_counter(), 0, options.iterations[index]
     while done < most and not has_converged(energies, options.early_stop, CHECK_EVERY):
         times = min(CHECK_EVERY, most - done)
         level.backend.repeat(level.step, times)
@@ -70,9 +67,11 @@ def _run(level: Level, index: int, options: Syn, listener: Listener | None) -> L
 
 
 class Level:
-    """One level of the pyramid: its images, its half-maps, and every array an iteration needs."""
+    """One level of the pyramid: its images, its half-maps (from a coarser level), and all an iteration needs."""
 
-    def __init__(self, scene: Scene, spacing: float, options: Syn, backend: Backend) -> None:
+    def __init__(
+        self, scene: Scene, spacing: float, options: Syn, backend: Backend, *, coarser: Level | None = None
+    ) -> None:
         factors = factors_for_spacing(scene.grid, spacing)
         fixed, self.grid = coarse_image(scene.fixed, scene.grid, factors, backend)
         self.images = fixed, _moving_on(self.grid, scene, spacing, backend)
@@ -80,16 +79,15 @@ class Level:
         self.options, self.backend = options, backend
         self.metric = DEFORMABLE_METRICS[options.metric](options.radius)
         shape, field = self.grid.shape, (3, *self.grid.shape)
-        self.halves = [backend.zeros(field), backend.zeros(field)]
+        if coarser is None:
+            self.halves = [backend.zeros(field), backend.zeros(field)]
+        else:
+            self.halves = [fields.move_to_grid(half, coarser.grid, self.grid, backend) for half in coarser.halves]
         self.warped = backend.empty(shape), backend.empty(shape)
         self.warped_masks = backend.empty(shape), backend.empty(shape)
         self.forces = backend.empty(field), backend.empty(field)
         self.update, self.moved = backend.empty(field), backend.empty(field)
         self.value = backend.zeros((1,), np.float64)
-
-    def start_from(self, halves: tuple[Array, Array], grid: Grid) -> None:
-        """Continue from the half-maps of a coarser level on `grid`."""
-        self.halves = [fields.move_to_grid(half, grid, self.grid, self.backend) for half in halves]
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
         """Fixed and moving volume as the last iteration saw them."""

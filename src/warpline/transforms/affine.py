@@ -36,7 +36,7 @@ class Affine:
 
     def inverse(self) -> Affine:
         """The map from moving world back to fixed world."""
-        return Affine(np.linalg.inv(self.matrix))
+        return Affine(np.linalg.inv(self.matrix).astype(np.float64, copy=False))
 
     def __matmul__(self, first: Affine) -> Affine:
         """``(a @ b)(x) = a(b(x))``."""
