@@ -1,6 +1,6 @@
 """Carry the mean of a BOLD series onto a structural image, in two ways that agree.
 
-    python examples/resample_bold.py STRUCTURAL BOLD [OUTPUT]
+    python examples/resample_bold.py [STRUCTURAL BOLD [OUTPUT]]
 
 Each voxel (i, j, k) of the structural image lies at a point of the world (RAS+ mm), and that point has a coordinate
 in the voxels of the BOLD series:
@@ -11,13 +11,12 @@ in the voxels of the BOLD series:
    `apply_affine`, and read the mean BOLD image there with `map_coordinates`.
 2. The short way: split the matrix into its 3x3 part and its translation, and let `affine_transform` do it all.
 
-Without arguments, the images of ../shared/data/multimodal are used where they are, else a made-up series.
+Without arguments, a brain and a series are made up.
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 from nibabel.affines import to_matvec
@@ -26,8 +25,6 @@ from numpy.typing import NDArray
 from warpline import Image, affine_transform, map_coordinates, read_image, resample, write_image
 from warpline.geometry import Grid, apply_affine
 from warpline.phantom import brain_pair
-
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "multimodal"
 
 
 def by_coordinates(mean: Image, structural: Image) -> NDArray[np.float64]:
@@ -62,11 +59,9 @@ def made_up_pair() -> tuple[Image, Image]:
 
 
 def load(arguments: list[str]) -> tuple[Image, Image]:
-    """Read the files that were named, else the shared ones, else make a pair up."""
+    """Read the files that were named, else make a pair up."""
     if arguments:
         return read_image(arguments[0]), read_image(arguments[1])
-    if DATA.is_dir():
-        return read_image(DATA / "T1_head_1.6mm.nii.gz"), read_image(DATA / "fmri_2.4mm.nii.gz")
     return made_up_pair()
 
 

@@ -154,6 +154,9 @@ def test_report_tells_the_whole_story(done):
     assert [level["iterations"] for level in deformable] == [10, 5]
     assert all(level["energies"] for level in deformable)
     assert report["quality"]["folded_voxels"] == 0 and report["quality"]["jacobian_min"] > 0
+    assert report["warnings"] == []
+    assert report["similarity"]["after"]["local_ncc"] > report["similarity"]["before"]["local_ncc"]
+    assert "0 folded voxels" in repr(registration) and len(repr(registration)) < 300
     assert {step.stage for step in seen} == {level["stage"] for level in report["levels"]}
 
 

@@ -85,9 +85,7 @@ def invert(field: Array, backend: Backend, start: Array | None = None) -> tuple[
     """
     start = -field if start is None else start
     out = backend.empty(field.shape)
-    residual = backend.invert(
-        field, start=start, tolerance=INVERSE_TOLERANCE, iterations=INVERSE_ITERATIONS, out=out
-    )
+    residual = backend.invert(field, start=start, tolerance=INVERSE_TOLERANCE, iterations=INVERSE_ITERATIONS, out=out)
     return out, float(backend.download(residual)[0])
 
 

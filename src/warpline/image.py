@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +25,7 @@ class Image:
         What error messages call the image: its file name or the argument's name.
     """
 
-    data: NDArray[np.generic]
+    data: NDArray[np.generic] = field(repr=False)
     grid: Grid
     name: str = "image"
 

@@ -33,21 +33,30 @@ class Normalised:
         spans = [np.flatnonzero(content.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
         return tuple(int(s[0]) for s in spans), tuple(int(s[-1]) + 1 for s in spans)  # type: ignore[return-value]
 
+    def is_whole(self) -> bool:
+        """Whether the content ends before the grid does, so that background surrounds it on every side."""
+        start, stop = self.content_box()
+        ends = zip(start, stop, self.volume.shape, strict=True)
+        return self.has_background and all(n == 1 or (first > 0 and last < n) for first, last, n in ends)
 
-def normalise(data: NDArray[np.generic]) -> Normalised:
+
+def normalise(data: NDArray[np.generic], mask: NDArray[np.generic] | None = None) -> Normalised:
     """Shift the background to 0 and scale the 99.5th percentile of the rest to 1.
 
     The background is the most common value of the outer faces when at least 90 % of them have it;
-    otherwise the smallest value is taken and the image counts as having none.
+    otherwise the smallest value is taken and the image counts as having none. With a mask (I, J, K), only what it
+    marks sets the range.
     """
     faces = _faces(data)
     values, counts = np.unique(faces, return_counts=True)
     has_background = bool(counts.max() >= 0.9 * faces.size)
     background = values[counts.argmax()] if has_background else data.min()
-    volume = np.asarray(data, dtype=np.float32) - np.float32(background)
-    content = np.abs(volume[volume != 0])
-    rank = min(int(0.995 * content.size), content.size - 1)
-    volume /= np.partition(content, rank)[rank]
+    volume = np.subtract(data, background, dtype=np.float64).astype(np.float32)
+    counted = volume != 0 if mask is None else (volume != 0) & (mask != 0)
+    content = np.abs(volume[counted])
+    if content.size:
+        rank = min(int(0.995 * content.size), content.size - 1)
+        volume /= np.partition(content, rank)[rank]
     return Normalised(np.ascontiguousarray(volume), has_background)
 
 

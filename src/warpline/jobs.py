@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
 import io
 import json
-import math
 import os
-import platform
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from warpline.backends import Backend, select, thread_count
+from warpline.backends import Backend, select
 from warpline.errors import InputError, UsageError
 from warpline.image import Image
 from warpline.io.atomic import Transaction
@@ -33,6 +29,7 @@ from warpline.recipe import Recipe
 from warpline.registration import Alignment, Listener, align
 from warpline.report.page import html_summary, write_page
 from warpline.report.pictures import write_deformation, write_overlay
+from warpline.report.provenance import describe, environment, likeness, plain, shortcomings
 from warpline.resampling import warp
 from warpline.transforms import Affine, Chain
 
@@ -51,8 +48,6 @@ Initial = Affine | str | os.PathLike[str] | ArrayLike
 
 Prefix = str | os.PathLike[str]
 """What the names of all outputs begin with, folder included."""
-
-_PACKAGES = ("numpy", "scipy", "numba", "nibabel")
 
 
 @dataclass(frozen=True)
@@ -101,8 +96,8 @@ class Registration:
     inverse_warped : Image
         The fixed image on the moving grid.
     report : dict
-        Versions, backend, recipe, inputs, seconds per step, levels with energies, quality; `outputs`
-        after `save`. Plain JSON values.
+        Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, similarity before
+        and after, warnings where a bar of quality is missed; `outputs` after `save`. Plain JSON values.
     """
 
     alignment: Alignment
@@ -143,6 +138,13 @@ class Registration:
         with Transaction() as files:
             _prepare(files, prefix, [entry["path"] for entry in self.report["inputs"].values()])
             return _store(self, files, prefix)
+
+    def __repr__(self) -> str:
+        """The images and the quality in one line."""
+        inputs, quality = self.report["inputs"], self.report["quality"]
+        names = " on ".join(inputs[name]["path"] or name for name in ("moving", "fixed"))
+        folds = "linear" if quality is None else f"{quality['folded_voxels']} folded voxels"
+        return f"<Registration of {names}: recipe {self.report['recipe']['name']}, {folds}>"
 
     def _repr_html_(self) -> str:
         overlay = io.BytesIO()
@@ -230,8 +232,9 @@ def register(
     chosen = select(None if backend == "auto" else backend, threads)
     clock = _Clock()
     with clock.step("read"):
-        sources = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask, "moving_mask": moving_mask}
-        images = {name: as_image(source, name) for name, source in sources.items() if source is not None}
+        masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+        sources = {"fixed": fixed, "moving": moving} | {name: mask for name, mask in masks.items() if mask is not None}
+        images = {name: as_image(source, name) for name, source in sources.items()}
         start = _read_initial(initial)
     with clock.step("check"):
         check_pair(**images, recipe=recipe, initial=start)
@@ -240,16 +243,20 @@ def register(
     with clock.step("warp"):
         warped = warp(alignment.moving, alignment.transform, alignment.fixed.grid, backend=chosen)
         inverse_warped = warp(alignment.fixed, alignment.inverse, alignment.moving.grid, backend=chosen)
+    with clock.step("similarity"):
+        alike = likeness(images["fixed"], images["moving"], warped, images.get("fixed_mask"), backend=chosen)
     report = {
-        **_environment(chosen, threads),
+        **environment(chosen, threads),
         "recipe": recipe.model_dump(mode="json"),
-        "inputs": {name: _describe(image, sources[name]) for name, image in images.items()},
+        "inputs": {name: describe(image, sources[name]) for name, image in images.items()},
         "initial": os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist(),
         "seconds": clock.seconds,
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
+        "similarity": alike,
+        "warnings": shortcomings(alignment.quality),
     }
-    return Registration(alignment, warped, inverse_warped, _plain(report))
+    return Registration(alignment, warped, inverse_warped, plain(report))
 
 
 @dataclass(frozen=True)
@@ -272,55 +279,6 @@ def _read_initial(initial: Initial | None) -> Affine | None:
     if not isinstance(transform, Affine):
         raise InputError(f"{initial} is not affine; an affine transform is needed to start from")
     return transform
-
-
-# -- report -----------------------------------------------------------------------------------------------------
-
-
-def _environment(backend: Backend, threads: int | None) -> dict[str, Any]:
-    return {
-        "warpline": _version("warpline"),
-        "versions": {name: _version(name) for name in _PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "backend": {"name": backend.name, "device": backend.device, "threads": thread_count(threads)},
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def _describe(image: Image, source: Source) -> dict[str, Any]:
-    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
-    return {
-        "path": path,
-        "shape": list(image.data.shape),
-        "voxel_size": image.grid.voxel_size.tolist(),
-        "sha256": _sha256(image, path),
-    }
-
-
-def _sha256(image: Image, path: str | None) -> str:
-    """Of the file where there is one, else of the array in C order."""
-    if path is None:
-        return hashlib.sha256(np.ascontiguousarray(image.data).data).hexdigest()
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: what is not finite becomes null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # -- files ------------------------------------------------------------------------------------------------------

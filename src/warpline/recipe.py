@@ -25,7 +25,7 @@ def _check_lengths(**lists: tuple[float, ...]) -> None:
 
 
 class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Initialise(_Options):
@@ -40,7 +40,7 @@ class Initialise(_Options):
 class Linear(_Options):
     """Linear registration in stages of growing freedom, coarse to fine."""
 
-    stages: tuple[Motion, ...] = ("rigid", "affine")
+    stages: Annotated[tuple[Motion, ...], Field(min_length=1)] = ("rigid", "affine")
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
     voxel_sizes: tuple[Positive, ...] = (6.0, 4.0, 1.5)
     """Spacing of the levels in mm, coarse to fine; a level finer than the images uses their own spacing."""
@@ -65,17 +65,17 @@ class Syn(_Options):
     metric: Literal["local_cc", "mean_squares"] = "local_cc"
     factors: tuple[Annotated[float, Field(ge=1)], ...] = (4.0, 2.0, 1.0)
     """Shrink factors of the levels; axes with thick voxels are shrunk less."""
-    iterations: tuple[Iterations, ...] = (150, 100, 30)
+    iterations: tuple[Iterations, ...] = (200, 150, 30)
     radius: Annotated[int, Field(ge=1, le=16)] = 2
     """Window radius of local correlation, in voxels of the level."""
-    step: Annotated[float, Field(gt=0, le=1)] = 0.25
+    step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Longest update of an iteration, in voxels of the level."""
     update_sigma: NonNegative = 1.5
     """Gaussian smoothing of each update, in voxels of the level."""
     total_sigma: NonNegative = 0.4
     """Gaussian smoothing of the whole field after each update, in voxels of the level."""
-    early_stop: Positive | None = 1e-5
-    """Leave a level when the energy falls by less than this per iteration; None runs every iteration."""
+    early_stop: Positive | None = 1e-6
+    """Leave a level when the energy falls by less than this share of itself per iteration; None never does."""
 
     @model_validator(mode="after")
     def _same_length(self) -> Syn:
@@ -124,12 +124,16 @@ class Recipe(_Options):
     def with_options(self, *settings: str) -> Recipe:
         """A copy with ``"syn.step=0.2"``-like settings applied; values are written as in TOML."""
         options: dict[str, Any] = {}
+        given = self.model_dump()
         for setting in settings:
             key, found, text = setting.partition("=")
             if not found:
                 raise UsageError(f"setting {setting!r} has no '='; write key=value, such as syn.step=0.2")
+            stage = key.partition(".")[0].strip()
+            if "." in key and given.get(stage, stage) is None:
+                raise UsageError(f"setting {setting!r}: recipe {self.name!r} runs no {stage}; start from one that does")
             _place(options, key.strip(), _parse_value(text.strip()))
-        return _checked(_merged(self.model_dump(), options), "--set")
+        return _checked(_merged(given, options), "--set")
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -141,9 +145,11 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(options: dict[str, Any], key: str, value: Any) -> None:
-    *rooms, last = key.split(".")
-    for room in rooms:
-        options = options.setdefault(room, {})
+    *tables, last = key.split(".")
+    for table in tables:
+        options = options.setdefault(table, {})
+        if not isinstance(options, dict):
+            raise UsageError(f"setting {key!r}: {table} has a value already and holds no options")
     options[last] = value
 
 
@@ -160,14 +166,20 @@ def _checked(options: dict[str, Any], source: str) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise UsageError(f"{source}: {where} = {first.get('input')!r}: {first['msg']}") from None
+        problem = first["msg"]
+        if first["type"] == "extra_forbidden":
+            problem = f"no such option; choose from {', '.join(_SECTIONS.get(first['loc'][0], Recipe).model_fields)}"
+        raise UsageError(f"{source}: {where} = {first.get('input')!r}: {problem}") from None
+
+
+_SECTIONS: dict[Any, type[_Options]] = {"initialise": Initialise, "linear": Linear, "syn": Syn}
 
 
 PRESETS: dict[str, Recipe] = {
     "rigid": Recipe(name="rigid", linear=Linear(stages=("rigid",)), syn=None),
     "affine": Recipe(name="affine", syn=None),
     "syn": Recipe(name="syn"),
-    "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(150, 100, 10))),
-    "syn-quality": Recipe(name="syn-quality", syn=Syn(iterations=(200, 150, 80))),
+    "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(200, 100, 10))),
+    "syn-quality": Recipe(name="syn-quality", syn=Syn(iterations=(300, 200, 80))),
 }
 """Named recipes of the Python API and of ``warpline register --recipe``."""

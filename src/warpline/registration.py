@@ -14,7 +14,6 @@ from warpline import fields
 from warpline.backends import Backend
 from warpline.geometry import Grid
 from warpline.image import Image
-from warpline.intensity import normalise
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
 from warpline.solvers.invertibility import Quality, make_invertible
@@ -107,7 +106,7 @@ def align(
         scene = prepare(fixed, moving, affine, backend=backend, **masks)
         halves = register_syn(scene, recipe.syn, backend=backend, listener=progress)
     with _timed(seconds, "inversion"):
-        warp, quality = _whole_map(halves, fixed.grid, _content(fixed, fixed_mask), backend)
+        warp, quality = _whole_map(halves, fixed.grid, scene.content, backend)
     return Alignment(fixed, moving, affine, warp, levels + halves.levels, seconds, quality)
 
 
@@ -143,13 +142,6 @@ def _whole_map(
     for found_field, target in zip((found.forward, found.inverse), whole, strict=True):
         target[(slice(None), *spans)] = fields.to_world(backend.download(found_field), grid)
     return Displacement(whole[0], grid, whole[1]), found.quality
-
-
-def _content(fixed: Image, mask: Image | None) -> NDArray[np.bool_]:
-    """Where folds and inverse errors are counted: the mask, else everything that is not background."""
-    if mask is not None:
-        return np.asarray(mask.data != 0)
-    return np.asarray(normalise(fixed.data).volume != 0)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,18 @@ def test_unwritable_output_is_named(pair, refused, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     output = str(tmp_path / "file" / "warped.nii.gz")
     assert output in refused(5, "apply", "-i", pair["moving"], "-r", pair["fixed"], "-t", pair["affine"], "-o", output)
+
+
+@pytest.mark.parametrize("name", ["image.mgz", "image.txt", "image"])
+def test_a_name_of_another_format_is_refused(pair, refused, tmp_path, name):
+    files = ("-i", pair["moving"], "-r", pair["fixed"], "-t", pair["affine"], "-o", str(tmp_path / name))
+    assert ".nii.gz" in refused(2, "apply", *files)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("which", ["moving", "fixed"])
+def test_an_input_is_never_overwritten(pair, refused, which):
+    before = Path(pair[which]).read_bytes()
+    files = ("-i", pair["moving"], "-r", pair["fixed"], "-t", f"[{pair['affine']},1]", "-o", pair[which])
+    assert "overwrite" in refused(2, "apply", *files)
+    assert Path(pair[which]).read_bytes() == before

@@ -63,7 +63,9 @@ def test_verbose_shows_the_traceback(command, capsys):
 @pytest.mark.parametrize("arguments", [["nonsense"], ["register"], ["register", "a", "b", "-o", "c", "--threads", "0"]])
 def test_wrong_usage_is_2(arguments, capsys):
     assert main(arguments) == 2
-    assert "error" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warpline")
+    assert "error: " in line and line.endswith("--help")
 
 
 def test_without_arguments_every_command_is_listed(capsys):

@@ -34,8 +34,8 @@ def test_lines_speak_once_per_level(clock):
         lines(step(level, iteration))
     lines.close()
     assert heard == [
-        "syn level 1/2: 2 iterations, energy -0.50000, 3.0 s",
-        "syn level 2/2: 3 iterations, energy -0.50000, 2.0 s",
+        "syn level 1/2: 2 iterations, energy -0.50000, 2.0 s",
+        "syn level 2/2: 3 iterations, energy -0.50000, 3.0 s",
     ]
 
 

@@ -11,7 +11,10 @@ from warpline.recipe import PRESETS, Recipe
 
 def test_lists_every_preset(capsys):
     assert main(["recipes"]) == 0
-    assert capsys.readouterr().out.split() == list(PRESETS)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(PRESETS)
+    assert lines[0].split()[1:] == ["rigid"]
+    assert " x ".join(map(str, PRESETS["syn"].syn.iterations)) in lines[2]
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -92,7 +92,13 @@ def test_linear_recipe_leaves_no_field(pair, call, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--set", "syn.stepp=1"], ["--set", "syn.step"], ["--set", "syn.step=-1"], ["--recipe", "absent.toml"]],
+    [
+        ["--set", "syn.stepp=1"],
+        ["--set", "syn.step"],
+        ["--set", "syn.step=-1"],
+        ["--recipe", "rigid", "--set", "syn.step=0.2"],
+        ["--recipe", "absent.toml"],
+    ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(pair, refused, tmp_path, arguments):
     refused(2, "register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/out/", *arguments)

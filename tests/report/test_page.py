@@ -43,6 +43,8 @@ def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
         "seconds": {"read": 0.2, "linear": 3.1, "deformable": 5.25, "write": 1.1},
         "levels": levels if chosen.syn else levels[:2],
         "quality": quality if chosen.syn else None,
+        "similarity": {"before": {"ncc": 0.3125, "local_ncc": 0.11}, "after": {"ncc": 0.9375, "local_ncc": 0.56}},
+        "warnings": [],
     }
 
 
@@ -57,7 +59,17 @@ def pictures(phantom, tmp_path_factory):
 def test_page_shows_every_measurement_and_picture(pictures, tmp_path):
     write_page(report_of(), pictures, tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for text in ("fixed.nii.gz", "no folds", "0.0071", "0.031", "0.213", "syn.total_sigma", "5.25 s", "0123456789ab"):
+    for text in (
+        "fixed.nii.gz",
+        "no folds",
+        "0.0071",
+        "0.031",
+        "0.213",
+        "syn.total_sigma",
+        "5.25 s",
+        "0123456789ab",
+        "0.9375",
+    ):
         assert text in page
     assert page.count("data:image/webp;base64,") == 6
     assert page.count("<polyline") == 4
@@ -88,6 +100,22 @@ def test_folds_are_told(pictures, tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "12\u202f345 folded voxels" in page
     assert "no folds" not in page
+
+
+def test_files_of_the_same_name_are_told_apart(pictures, tmp_path):
+    report = report_of(fixed="/study/sub-01/t1.nii.gz")
+    report["inputs"]["moving"]["path"] = "/study/sub-02/t1.nii.gz"
+    write_page(report, pictures, tmp_path / "report.html")
+    assert "<title>sub-02/t1.nii.gz on sub-01/t1.nii.gz" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_warnings_are_shown(pictures, tmp_path):
+    report = report_of()
+    report["warnings"] = ["the inverse error is high"]
+    write_page(report, pictures, tmp_path / "report.html")
+    warning = report["warnings"][0]
+    assert f'<p class="warning">{warning}</p>' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert warning in html_summary(report, pictures)
 
 
 def test_text_is_escaped_everywhere(pictures, tmp_path):

@@ -32,7 +32,7 @@ class NumbaBackend:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self.device = f"CPU, {threads} threads"
+        self.device = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
     # -- memory ---------------------------------------------------------------------------------------------
 
@@ -124,9 +124,7 @@ class NumbaBackend:
     ) -> None:
         images = _float(fixed), _float(moving)
         self._claim_threads()
-        value[0] = numba_similarity.local_cc(
-            *images, radius, np.float32(floor), _mask(mask), out_fixed, out_moving
-        )
+        value[0] = numba_similarity.local_cc(*images, radius, np.float32(floor), _mask(mask), out_fixed, out_moving)
 
     def squared_difference(
         self,

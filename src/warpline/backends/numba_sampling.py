@@ -146,7 +146,28 @@ def _spline(coefficients: Any, x: Any, y: Any, z: Any) -> Any:
     a, b, c = coefficients.shape
     x, y, z = min(max(x, 0.0), a - 1.0), min(max(y, 0.0), b - 1.0), min(max(z, 0.0), c - 1.0)
     i, j, k = np.int64(np.floor(x)), np.int64(np.floor(y)), np.int64(np.floor(z))
-    wx, wy, wz = _spline_weights(x - i), _spline_weights(y - j), _spline_weights(z - k)
+    weights = _spline_weights(x - i), _spline_weights(y - j), _spline_weights(z - k)
+    if 1 <= i < a - 2 and 1 <= j < b - 2 and 1 <= k < c - 2:
+        return _spline_within(coefficients[i - 1 : i + 3, j - 1 : j + 3, k - 1 : k + 3], weights)
+    return _spline_mirrored(coefficients, (i, j, k), weights)
+
+
+@njit(**INLINE)
+def _spline_within(block: Any, weights: Any) -> Any:
+    """Weighted sum of a block of 4 x 4 x 4 coefficients."""
+    wx, wy, wz = weights
+    total = 0.0
+    for p in range(4):
+        for q in range(4):
+            row = block[p, q]
+            total += wx[p] * wy[q] * (wz[0] * row[0] + wz[1] * row[1] + wz[2] * row[2] + wz[3] * row[3])
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _spline_mirrored(coefficients: Any, cell: Any, weights: Any) -> Any:
+    """The same next to the border, where indices are reflected."""
+    (a, b, c), (i, j, k), (wx, wy, wz) = coefficients.shape, cell, weights
     total = 0.0
     for p in range(4):
         for q in range(4):

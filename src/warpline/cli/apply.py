@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,9 +64,11 @@ def add_transforms(parser: ArgumentParser, *, required: bool = False) -> None:
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, carry over in one interpolation, write."""
     from warpline.backends import select
-    from warpline.io.images import read_image, write_image
+    from warpline.io.images import check_name, read_image, write_image
     from warpline.resampling import warp
 
+    check_name(options.output)
+    _check_not_an_input(options)
     image, reference = read_image(options.image), read_image(options.reference)
     if options.interpolation == "label":
         check_labels(image)
@@ -76,6 +79,18 @@ def run(options: Namespace, terminal: Terminal) -> None:
     write_image(warped, options.output)
     record = {"output": options.output, "shape": warped.data.shape, "dtype": str(warped.data.dtype)}
     terminal.result(record, f"wrote {options.output}: {' x '.join(map(str, warped.data.shape))} {warped.data.dtype}")
+
+
+def _check_not_an_input(options: Namespace) -> None:
+    output = Path(options.output).resolve()
+    for name in (options.image, options.reference, *map(_path_in, options.transform)):
+        if Path(name).resolve() == output:
+            raise UsageError(f"--output {options.output} would overwrite the input {name}; choose another name")
+
+
+def _path_in(entry: str) -> str:
+    inverted = _INVERTED.fullmatch(entry)
+    return inverted["path"] if inverted else entry
 
 
 def read_chain(entries: Sequence[str]) -> Chain:
@@ -111,8 +126,7 @@ def _read_parts(entry: str) -> tuple[Part, ...]:
     from warpline.io.transform_files import read_transform
     from warpline.transforms import Affine, Chain
 
-    inverted = _INVERTED.fullmatch(entry)
-    path = inverted["path"] if inverted else entry
+    inverted, path = _INVERTED.fullmatch(entry), _path_in(entry)
     transform = read_transform(path)
     if inverted and inverted["flag"] == "1":
         if not isinstance(transform, Affine):

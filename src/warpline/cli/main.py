@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from warpline.cli.terminal import Terminal
-from warpline.errors import WarplineError
+from warpline.errors import UsageError, WarplineError
 
 COMMANDS = {
     "register": "warpline.cli.register",
@@ -37,6 +38,14 @@ class Help(RawDescriptionRichHelpFormatter):
     text_markup = False
     help_markup = False
     group_name_formatter = str
+
+
+class Parser(ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with exit code 2."""
+        self.exit(UsageError.exit_code, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,7 +101,7 @@ def _run(command: Callable[[Namespace, Terminal], None], options: Namespace, ter
 
 def build_parser(arguments: Sequence[str]) -> ArgumentParser:
     """Build the parser of the command that `arguments` start with; of all commands when they start with none."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="warpline",
         description="Registers medical volumes: finds the invertible map that carries one image onto another.",
         epilog="Start with:  warpline demo",

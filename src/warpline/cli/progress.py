@@ -56,6 +56,8 @@ class Bar:
 class Lines:
     """A line when a level ends, and one every `SILENCE` seconds inside a long level.
 
+    The time of a level runs from the last iteration before it to its own last one, its preparation included.
+
     Parameters
     ----------
     say : callable
@@ -68,17 +70,17 @@ class Lines:
         self._say = say
         self._clock = clock
         self._last: Progress | None = None
-        self._began = self._spoke = clock()
+        self._began = self._heard = self._spoke = clock()
 
     def __call__(self, step: Progress) -> None:
         """Hear of one iteration."""
         if self._last is not None and _level_name(step) != _level_name(self._last):
             self._end_level(self._last)
-        self._last = step
-        if self._clock() - self._spoke >= SILENCE:
+        self._last, self._heard = step, self._clock()
+        if self._heard - self._spoke >= SILENCE:
             done = f"iteration {step.iteration + 1} of {step.iterations}"
             self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}")
-            self._spoke = self._clock()
+            self._spoke = self._heard
 
     def close(self) -> None:
         """Say how the last level ended."""
@@ -87,10 +89,9 @@ class Lines:
         self._last = None
 
     def _end_level(self, step: Progress) -> None:
-        now = self._clock()
         done = f"{step.iteration + 1} iterations"
-        self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}, {now - self._began:.1f} s")
-        self._began = self._spoke = now
+        self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}, {self._heard - self._began:.1f} s")
+        self._began, self._spoke = self._heard, self._clock()
 
 
 def _level_name(step: Progress) -> str:

@@ -25,10 +25,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> None:
     """Show the recipe, or the names of all."""
     if options.recipe is None:
-        terminal.result({"recipes": list(PRESETS)}, *PRESETS)
+        terminal.result({"recipes": list(PRESETS)}, *map(_line, PRESETS.values()))
         return
     recipe = Recipe.load(options.recipe)
     terminal.result(recipe.model_dump(mode="json"), to_toml(recipe))
+
+
+def _line(recipe: Recipe) -> str:
+    """Name and stages, the deformable one with its iterations."""
+    linear = () if recipe.linear is None else recipe.linear.stages
+    deformable = () if recipe.syn is None else (f"syn ({' x '.join(map(str, recipe.syn.iterations))} iterations)",)
+    return f"{recipe.name:<13}{', '.join((*linear, *deformable))}"
 
 
 def to_toml(recipe: Recipe) -> str:

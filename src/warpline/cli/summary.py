@@ -25,7 +25,9 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     backend = report["backend"]
     time = f"time           {sum(report['seconds'].values()):.1f} s on {backend['name']} ({backend['device']})"
     paths = (*report["outputs"].values(), f"{job.prefix}{REPORT}")
-    return [*_quality_lines(report["quality"]), time, *(f"wrote          {path}" for path in paths)]
+    files = (f"wrote          {path}" for path in paths)
+    warnings = (f"warning        {warning}" for warning in report["warnings"])
+    return [*_quality_lines(report["quality"]), *_similarity_lines(report["similarity"]), *warnings, time, *files]
 
 
 def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
@@ -41,12 +43,20 @@ def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
     return [apply, evaluate]
 
 
+def _similarity_lines(similarity: Mapping[str, Mapping[str, float]]) -> list[str]:
+    before, after = similarity["before"], similarity["after"]
+    return [
+        f"similarity     correlation {before['ncc']:.3f} before, {after['ncc']:.3f} after; "
+        f"in small windows {before['local_ncc']:.3f} and {after['local_ncc']:.3f}"
+    ]
+
+
 def _quality_lines(quality: Mapping[str, Any] | None) -> list[str]:
     if quality is None:
         return []
     q = quality
+    folds = f"{q['folded_voxels']} voxels, {q['folds']:.2g} of all" if q["folded_voxels"] else "none"
     return [
-        f"folds          {q['folds']:.2g} of the voxels ({q['folded_voxels']} voxels), "
-        f"Jacobian {q['jacobian_min']:.3f} to {q['jacobian_max']:.3f}",
+        f"folds          {folds}; Jacobian {q['jacobian_min']:.3f} to {q['jacobian_max']:.3f}",
         f"inverse error  mean {q['inverse_error_mean']:.3f}, 99th percentile {q['inverse_error_p99']:.3f} voxels",
     ]

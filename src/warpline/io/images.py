@@ -13,7 +13,7 @@ from nibabel.spatialimages import HeaderDataError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, Matrix, check_affine
 from warpline.image import Image
 from warpline.io import nifti
@@ -62,14 +62,29 @@ def write_image(image: Image, path: str | os.PathLike[str]) -> None:
 
     Raises
     ------
+    UsageError
+        When the name ends neither in ``.nii`` nor in ``.nii.gz``.
     OutputError
         When the file cannot be written.
     InputError
         When NIfTI cannot hold the data type.
     """
     path = Path(path)
+    check_name(path)
     content = encode_image(image)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)
+
+
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a name that promises another format than NIfTI.
+
+    Raises
+    ------
+    UsageError
+        When the name ends neither in ``.nii`` nor in ``.nii.gz``.
+    """
+    if not os.fspath(path).endswith((".nii", ".nii.gz")):
+        raise UsageError(f"{os.fspath(path)} is no name for an image to write; let it end in .nii.gz or .nii")
 
 
 def encode_image(image: Image) -> bytes:

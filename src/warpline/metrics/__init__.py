@@ -59,11 +59,6 @@ class DeformableMetric(Protocol):
         """`radius` of the window in voxels; metrics without a window ignore it."""
         ...
 
-    @property
-    def smallest_axis(self) -> int:
-        """Fewest voxels an axis of an image needs (axes of one voxel excepted)."""
-        ...
-
     def forces(
         self,
         images: tuple[Array, Array],

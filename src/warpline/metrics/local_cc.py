@@ -22,13 +22,22 @@ class LocalCC:
 
     radius: int = 2
 
-    @property
-    def smallest_axis(self) -> int:
-        """Fewest voxels an axis of an image needs."""
-        return 2 * self.radius + 1
-
-    def forces(self, images: tuple[Array, Array], forces: tuple[Array, Array], value: Array,
-               *, mask: Array | None, backend: Backend) -> None:
+    def forces(
+        self,
+        images: tuple[Array, Array],
+        forces: tuple[Array, Array],
+        value: Array,
+        *,
+        mask: Array | None,
+        backend: Backend,
+    ) -> None:
         """Write the force on either image of (fixed, moving), and the value: `Backend.local_cc`."""
-        backend.local_cc(*images, self.radius, floor=CONTRAST_FLOOR, mask=mask,
-                         out_fixed=forces[0], out_moving=forces[1], value=value)
+        backend.local_cc(
+            *images,
+            self.radius,
+            floor=CONTRAST_FLOOR,
+            mask=mask,
+            out_fixed=forces[0],
+            out_moving=forces[1],
+            value=value,
+        )

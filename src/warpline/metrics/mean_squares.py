@@ -14,12 +14,14 @@ class MeanSquares:
     radius: int = 0
     """Not used: every voxel stands alone."""
 
-    @property
-    def smallest_axis(self) -> int:
-        """Fewest voxels an axis of an image needs."""
-        return 2
-
-    def forces(self, images: tuple[Array, Array], forces: tuple[Array, Array], value: Array,
-               *, mask: Array | None, backend: Backend) -> None:
+    def forces(
+        self,
+        images: tuple[Array, Array],
+        forces: tuple[Array, Array],
+        value: Array,
+        *,
+        mask: Array | None,
+        backend: Backend,
+    ) -> None:
         """Write the force on either image of (fixed, moving), and the value: `Backend.squared_difference`."""
         backend.squared_difference(*images, mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value)

@@ -77,10 +77,11 @@ def _rendered(template: str, report: Mapping[str, Any], pictures: Mapping[str, s
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, file_name=_file_name, seconds=_seconds)
+    environment.filters.update(number=_number, seconds=_seconds)
     return environment.get_template(template).render(
         report=report,
         pictures=pictures,
+        names=_names(report["inputs"]),
         total=sum(report["seconds"].values()),
         levels=[{**level, "points": _sparkline(level["energies"])} for level in report["levels"]],
         recipe=list(_flat(report["recipe"])),
@@ -135,8 +136,11 @@ def _seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
 
 
-def _file_name(path: str | None) -> str:
-    return Path(path).name if path else "array"
+def _names(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """File names of the two images; with their folders when the files are called the same."""
+    parts = {name: Path(inputs[name]["path"] or "array").parts for name in ("fixed", "moving")}
+    kept = 2 if parts["fixed"][-1] == parts["moving"][-1] else 1
+    return {name: str(Path(*path[-kept:])) for name, path in parts.items()}
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -129,7 +129,8 @@ def _level(volume: NDArray[np.float32], grid: Grid, image: Image, inside: NDArra
     origin = image.affine[:3, 3]
     if inside is None:
         return Level(volume, grid, origin)
-    known = inside > LEAST_INSIDE
+    # A mask smaller than a coarse voxel fills none by half; its best voxels count then.
+    known = inside > min(LEAST_INSIDE, 0.5 * float(inside.max()))
     averaged = np.divide(volume, inside, out=np.zeros_like(volume), where=known)
     return Level(averaged, grid, origin, known.astype(np.uint8))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from warpline import fields
 from warpline.backends import Array, Backend
 from warpline.fields import InverseError
+
+_log = logging.getLogger(__name__)
 
 MEAN_LIMIT, P99_LIMIT = 0.05, 0.25
 """Bars for the inverse error inside the mask, in voxels; both directions must meet them."""
@@ -22,6 +25,9 @@ LEAST_JACOBIAN = 0.01
 
 ROUNDS = 30
 """Most rounds of settling and mending."""
+
+LAST_RESORTS = (1.0, 2.0, 4.0, 8.0)
+"""Gaussian smoothing of the half-maps, in voxels, tried one after the other when the rounds were not enough."""
 
 SETTLING = 0.25
 """Share of its miss by which a map is corrected in one round: two maps move, and half would overshoot."""
@@ -40,11 +46,11 @@ class Quality:
     Parameters
     ----------
     folds : float
-        Share of voxels with det J <= 0.
+        Share of voxels with det J <= 0, the worse of the two directions.
     folded_voxels : int
         Their number.
     jacobian_min, jacobian_max : float
-        Range of det J.
+        Least det J of either direction, largest of the forward one.
     inverse_error_mean, inverse_error_p99, inverse_error_max : float
         Round-trip error, the worse of the two directions.
     rounds : int
@@ -59,6 +65,12 @@ class Quality:
     inverse_error_p99: float
     inverse_error_max: float
     rounds: int = 0
+
+    @property
+    def is_met(self) -> bool:
+        """Whether no voxel folds and the inverse errors are within the bars."""
+        within = self.inverse_error_mean <= MEAN_LIMIT and self.inverse_error_p99 <= P99_LIMIT
+        return self.folded_voxels == 0 and within
 
 
 @dataclass(frozen=True)
@@ -86,9 +98,24 @@ def make_invertible(to_fixed: Array, to_moving: Array, mask: NDArray[np.bool_], 
     between smooth maps, but linear interpolation cannot carry their finest detail, so that ``inverse(forward(x))``
     misses x where they bend sharply. A settling round moves either map a step towards the inverse of the other: the
     detail that no pair of sampled maps can share fades, and only there. Where a determinant is about to vanish, both
-    maps are also blended with their own Gaussian.
+    maps are also blended with their own Gaussian. Half-maps too wild to settle are smoothed more and more.
     """
-    forward, inverse = join(to_fixed, to_moving, backend)
+    found = _settle(*join(to_fixed, to_moving, backend), mask, backend)
+    for sigma in LAST_RESORTS:
+        if found.quality.is_met:
+            return found
+        halves = []
+        for half in (to_fixed, to_moving):
+            halves.append(backend.empty(half.shape))
+            backend.smooth(half, (sigma,) * 3, out=halves[-1])
+        found = _settle(*join(halves[0], halves[1], backend), mask, backend)
+    if not found.quality.is_met:
+        _log.warning("the map could not be made invertible within the bars: %s", found.quality)
+    return found
+
+
+def _settle(forward: Array, inverse: Array, mask: NDArray[np.bool_], backend: Backend) -> InvertibleMap:
+    """Rounds of settling and mending until the bars hold; both fields are changed in place."""
     for rounds in range(ROUNDS + 1):
         missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
         errors = [fields.round_trip_error(backend.download(miss)[:, mask]) for miss in missed]
@@ -102,7 +129,7 @@ def make_invertible(to_fixed: Array, to_moving: Array, mask: NDArray[np.bool_], 
         inverse = _settled(inverse, missed[1], None if misses else weight)
         if weight is not None:
             forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
-    return InvertibleMap(forward, inverse, _quality(determinants[0][mask], errors, rounds))
+    return InvertibleMap(forward, inverse, _quality(determinants, errors, mask, rounds))
 
 
 def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
@@ -150,13 +177,16 @@ def _mended(field: Array, weight: Array, backend: Backend) -> Array:
     return field
 
 
-def _quality(determinant: NDArray[np.float32], errors: list[InverseError], rounds: int) -> Quality:
-    folded = int((determinant <= 0).sum())
+def _quality(
+    determinants: list[NDArray[np.float32]], errors: list[InverseError], mask: NDArray[np.bool_], rounds: int
+) -> Quality:
+    inside = [determinant[mask] for determinant in determinants]
+    folded = max(int((values <= 0).sum()) for values in inside)
     return Quality(
-        folds=folded / max(determinant.size, 1),
+        folds=folded / max(inside[0].size, 1),
         folded_voxels=folded,
-        jacobian_min=float(determinant.min(initial=np.inf)),
-        jacobian_max=float(determinant.max(initial=-np.inf)),
+        jacobian_min=float(min(values.min(initial=np.inf) for values in inside)),
+        jacobian_max=float(inside[0].max(initial=-np.inf)),
         inverse_error_mean=max(error.mean for error in errors),
         inverse_error_p99=max(error.p99 for error in errors),
         inverse_error_max=max(error.largest for error in errors),

@@ -196,6 +196,12 @@ def _stages(options: Linear, level: int) -> tuple[str, ...]:
 def _refine(course: Course, refinement: Refinement, options: Linear) -> None:
     if options.stages[-1] != "affine" or refinement.coherence(course.affine) < COHERENT:
         return
+    best = refinement.agreement(course.affine)
     for turn in range(options.refinements):
-        comparison = refinement.around(course.affine)
+        before, comparison = course.affine, refinement.around(course.affine)
         course.descend(comparison, options.stages[-1], len(options.voxel_sizes) + turn, REFINEMENT)
+        reached = refinement.agreement(course.affine)
+        if reached <= best:
+            course.affine = before
+            return
+        best = reached

@@ -51,6 +51,10 @@ class Refinement:
         metric = LocalCorrelation(self._points, weighted, moving, backend=self._backend, mask=self._moving.mask)
         return Comparison(metric, self._fixed.grid, self._moving.grid)
 
+    def agreement(self, affine: Affine) -> float:
+        """Mean squared local correlation over the fixed foreground."""
+        return float(np.square(self._agreement(affine)[self._fixed.foreground()]).mean())
+
     def _agreement(self, affine: Affine) -> NDArray[np.float32]:
         """Local correlation at every voxel of the fixed level."""
         fixed, moving = self._volumes

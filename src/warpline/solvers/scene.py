@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends import Array, Backend
 from warpline.geometry import Grid, Matrix, Shape, apply_affine
@@ -32,6 +32,8 @@ class Scene:
         On `moving_grid`, a box of the moving grid around its content; background 0.
     affine : (4, 4)
         Fixed world to moving world.
+    content : bool, on the whole fixed grid
+        Where the map must be invertible: the fixed mask, else everything that is not background.
     fixed_mask, moving_mask : float32 volumes, optional
         Positive where the image counts, each on the grid of its image.
     """
@@ -41,6 +43,7 @@ class Scene:
     grid: Grid
     moving_grid: Grid
     affine: Matrix
+    content: NDArray[np.bool_]
     fixed_mask: Array | None = None
     moving_mask: Array | None = None
 
@@ -56,18 +59,20 @@ def prepare(
 ) -> Scene:
     """Normalise both images, cut them to their content and put them on the backend.
 
-    An image without a constant background gets a mask that ends with its grid, so that nothing is compared with what
-    lies beyond its field of view.
+    An image that its field of view cuts gets a mask that ends with its grid, so that nothing is compared with what
+    lies beyond.
     """
-    still, moved = normalise(fixed.data), normalise(moving.data)
+    still = normalise(fixed.data, None if fixed_mask is None else fixed_mask.data)
+    moved = normalise(moving.data, None if moving_mask is None else moving_mask.data)
     grid = _common_box(fixed.grid, still, moving.grid.voxel_map_to(fixed.grid, affine.inverse().matrix), moved)
-    inner = moving.grid.cropped(*moved.content_box())
+    inner = _widened(moving.grid, *moved.content_box())
     return Scene(
         fixed=_cut(still.volume, fixed.grid, grid, backend),
         moving=_cut(moved.volume, moving.grid, inner, backend),
         grid=grid,
         moving_grid=inner,
         affine=affine.matrix,
+        content=still.volume != 0 if fixed_mask is None else np.not_equal(fixed_mask.data, 0),
         fixed_mask=_cut(_mask(fixed_mask, still), fixed.grid, grid, backend),
         moving_mask=_cut(_mask(moving_mask, moved), moving.grid, inner, backend),
     )
@@ -77,7 +82,7 @@ def _mask(mask: Image | None, image: Normalised) -> NDArray[np.float32] | None:
     if mask is not None:
         counted: NDArray[np.float32] = np.not_equal(mask.data, 0).astype(np.float32)
         return counted
-    return None if image.has_background else np.ones(image.volume.shape, np.float32)
+    return None if image.is_whole() else np.ones(image.volume.shape, np.float32)
 
 
 def _common_box(grid: Grid, fixed: Normalised, moving_to_fixed: Matrix, moving: Normalised) -> Grid:
@@ -87,11 +92,17 @@ def _common_box(grid: Grid, fixed: Normalised, moving_to_fixed: Matrix, moving: 
     start, stop = (np.array(end) for end in fixed.content_box())
     if moving.has_background:
         content = np.argwhere(moving.volume[::STRIDE, ::STRIDE, ::STRIDE] != 0) * STRIDE
+        content = np.concatenate([content, *([end] for end in moving.content_box())])
         landed = apply_affine(moving_to_fixed, content)
         start, stop = np.minimum(start, landed.min(axis=0) - STRIDE), np.maximum(stop, landed.max(axis=0) + STRIDE)
-    start = np.maximum(np.floor(start).astype(int) - MARGIN, 0)
-    stop = np.minimum(np.ceil(stop).astype(int) + MARGIN, grid.shape)
-    return grid.cropped(_triple(start), _triple(stop))
+    return _widened(grid, np.floor(start).astype(int), np.ceil(stop).astype(int))
+
+
+def _widened(grid: Grid, start: ArrayLike, stop: ArrayLike) -> Grid:
+    """The box from `start` to `stop` and a margin, within the grid."""
+    first = np.maximum(np.asarray(start) - MARGIN, 0)
+    last = np.minimum(np.asarray(stop) + MARGIN, grid.shape)
+    return grid.cropped(_triple(first), _triple(last))
 
 
 def _triple(values: NDArray[np.int64]) -> Shape:

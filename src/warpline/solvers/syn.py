@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
-from warpline.geometry import Grid
+from warpline.geometry import Grid, Matrix
 from warpline.metrics import DEFORMABLE_METRICS
-from warpline.pyramid import coarse_image, factors_for_spacing
+from warpline.pyramid import coarse_grid, factors_for_spacing
 from warpline.recipe import Syn
 from warpline.solvers.convergence import has_converged
 from warpline.solvers.progress import LevelRecord, Listener, Progress
@@ -25,7 +25,13 @@ from warpline.solvers.scene import Scene
 CHECK_EVERY = 5
 """Iterations between two looks at the energy: each one waits for the device."""
 
-LEAST_NORM = 1e-6
+FINER = 1.2
+"""An image is smoothed before it is resampled on a level whose voxels are longer than its own by this ratio."""
+
+SHORTER = 0.5
+"""What the step shrinks by when the energy has not fallen between two looks: it jumps over the optimum."""
+
+LEAST_NORM = 3e-5
 """A force shorter than this everywhere is rounding noise and is not scaled up to a full step."""
 
 
@@ -41,7 +47,7 @@ class HalfMaps:
 
 def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: Listener | None = None) -> HalfMaps:
     """Run every level, coarse to fine."""
-    spacing = float(scene.grid.voxel_size.min())
+    spacing = _finest_spacing(scene.grid)
     level: Level | None = None
     records: list[LevelRecord] = []
     for index, factor in enumerate(options.factors):
@@ -60,6 +66,8 @@ def _run(level: Level, index: int, options: Syn, listener: Listener | None) -> L
         level.backend.repeat(level.step, times)
         done += times
         energies.append(float(level.backend.download(level.value)[0]))
+        if energies[-1] > min(energies):
+            level.step_length *= SHORTER
         if listener:
             listener(Progress("syn", index, len(options.factors), done - 1, most, energies[-1], level.middle_images))
     seconds = time.perf_counter() - start
@@ -72,11 +80,11 @@ class Level:
     def __init__(
         self, scene: Scene, spacing: float, options: Syn, backend: Backend, *, coarser: Level | None = None
     ) -> None:
-        factors = factors_for_spacing(scene.grid, spacing)
-        fixed, self.grid = coarse_image(scene.fixed, scene.grid, factors, backend)
-        self.images = fixed, _moving_on(self.grid, scene, spacing, backend)
+        self.grid = coarse_grid(scene.grid, factors_for_spacing(scene.grid, spacing))
+        sources = (scene.fixed, scene.grid, np.eye(4)), (scene.moving, scene.moving_grid, scene.affine)
+        self.images = tuple(_on_level(self.grid, source, spacing, backend) for source in sources)
         self.masks = _masks_on(self.grid, scene, backend)
-        self.options, self.backend = options, backend
+        self.options, self.backend, self.step_length = options, backend, options.step
         self.metric = DEFORMABLE_METRICS[options.metric](options.radius)
         shape, field = self.grid.shape, (3, *self.grid.shape)
         if coarser is None:
@@ -105,7 +113,7 @@ class Level:
         """``half <- smooth(v + half o (id + v))`` with v the smoothed force, at most one step long."""
         options, backend = self.options, self.backend
         norm = backend.smooth(force, (options.update_sigma,) * 3, out=self.update)
-        backend.compose(half, self.update, norm=norm, least_norm=LEAST_NORM, step=options.step, out=self.moved)
+        backend.compose(half, self.update, norm=norm, least_norm=LEAST_NORM, step=self.step_length, out=self.moved)
         backend.smooth(self.moved, (options.total_sigma,) * 3, out=half)
 
     def _mask(self) -> Array | None:
@@ -120,16 +128,24 @@ class Level:
         return moved
 
 
-def _moving_on(grid: Grid, scene: Scene, spacing: float, backend: Backend) -> Array:
-    """The moving image smoothed to the spacing of a level and resampled on its grid through the affine, cubic."""
-    ratio = spacing / scene.moving_grid.voxel_size
-    sigma = tuple(float(0.5 * r) if r > 1.2 else 0.0 for r in ratio)
-    smoothed = scene.moving
+def _finest_spacing(grid: Grid) -> float:
+    """Shortest voxel edge in mm; an axis of one voxel does not count."""
+    counted = [n > 1 for n in grid.shape]
+    return float(grid.voxel_size[counted].min()) if any(counted) else float(grid.voxel_size.min())
+
+
+def _on_level(level: Grid, source: tuple[Array, Grid, Matrix], spacing: float, backend: Backend) -> Array:
+    """A volume on its grid, smoothed to the spacing of a level and resampled there through a world matrix, cubic."""
+    volume, grid, world = source
+    ratio = np.where(np.array(grid.shape) > 1, spacing / grid.voxel_size, 0.0)
+    sigma = tuple(float(0.5 * r) if r > FINER else 0.0 for r in ratio)
+    if level == grid and np.array_equal(world, np.eye(4)) and not any(sigma):
+        return volume
     if any(sigma):
-        smoothed = backend.empty(scene.moving.shape)
-        backend.smooth(scene.moving, sigma, out=smoothed)  # type: ignore[arg-type]
-    matrix = grid.voxel_map_to(scene.moving_grid, scene.affine)
-    return backend.sample(smoothed, matrix, shape=grid.shape, order=3)
+        smoothed = backend.empty(volume.shape)
+        backend.smooth(volume, (sigma[0], sigma[1], sigma[2]), out=smoothed)
+        volume = smoothed
+    return backend.sample(volume, level.voxel_map_to(grid, world), shape=level.shape, order=3)
 
 
 def _masks_on(grid: Grid, scene: Scene, backend: Backend) -> tuple[Array | None, Array | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,9 +27,9 @@ class Displacement:
         Displacement of the inverse map, on the same grid, in mm.
     """
 
-    field: NDArray[np.float32]
+    field: NDArray[np.float32] = dataclass_field(repr=False)
     grid: Grid
-    inverse_field: NDArray[np.float32] | None = None
+    inverse_field: NDArray[np.float32] | None = dataclass_field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for field in (self.field, self.inverse_field):
@@ -38,11 +39,10 @@ class Displacement:
     def map_points(self, points: ArrayLike) -> NDArray[np.float64]:
         """Map world points (..., 3) in mm; the field is interpolated linearly, zero beyond its outer voxel faces."""
         points = np.asarray(points, dtype=np.float64)
-        voxels = np.moveaxis(apply_affine(self.grid.inverse_affine, points), -1, 0)
-        limits = np.array(self.grid.shape).reshape(3, *[1] * (points.ndim - 1))
-        inside = np.all((voxels >= -0.5) & (voxels < limits - 0.5), axis=0)
+        voxels = apply_affine(self.grid.inverse_affine, points.reshape(-1, 3)).T
+        inside = np.all((voxels >= -0.5) & (voxels < np.array(self.grid.shape)[:, None] - 0.5), axis=0)
         moved = [map_coordinates(u, voxels, order=1, mode="nearest", output=np.float64) for u in self.field]
-        return points + np.where(inside, moved, 0.0).transpose(*range(1, points.ndim), 0)
+        return points + np.where(inside, moved, 0.0).T.reshape(points.shape)
 
     def inverse(self) -> Displacement:
         """The inverse map, which must be known already.

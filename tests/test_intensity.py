@@ -1,0 +1,99 @@
+"""Normalised intensities: background, range, content."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synthetic import ellipsoid, smooth_volume
+from warpline.intensity import normalise
+
+SHAPE = (16, 14, 12)
+
+
+def blob(background=0.0, shape=SHAPE):
+    """A textured ellipsoid on a constant."""
+    return np.where(ellipsoid(shape), 100 + 50 * smooth_volume(shape, 3), background).astype(np.float32)
+
+
+@pytest.mark.parametrize("background", [0.0, -1000.0, 60.0])
+def test_the_common_value_of_the_faces_becomes_zero(background):
+    volume = blob(background)
+    found = normalise(volume)
+    assert found.has_background
+    np.testing.assert_array_equal(found.volume == 0, volume == background)
+
+
+def test_a_few_bright_voxels_do_not_set_the_range():
+    volume = blob()
+    volume[8, 7, 6] = 1e6
+    plain, spiked = normalise(blob()).volume, normalise(volume).volume
+    usual = volume < 1e6
+    np.testing.assert_allclose(spiked[usual], plain[usual], rtol=0.02)
+    assert np.quantile(plain[plain != 0], 0.995) == pytest.approx(1, abs=0.02)
+
+
+@settings(max_examples=25)
+@given(st.floats(0.01, 1000), st.integers(-500, 500))
+def test_scale_and_offset_do_not_matter(gain, offset):
+    volume = np.round(blob())
+    changed = normalise((np.float64(gain) * volume + offset).astype(np.float64)).volume
+    np.testing.assert_allclose(changed, normalise(volume).volume, atol=2e-5)
+
+
+def test_bright_background_and_dark_object():
+    found = normalise(np.where(ellipsoid(SHAPE), 10, 200).astype(np.int16))
+    assert found.has_background
+    assert sorted(np.unique(found.volume)) == [-1, 0]
+
+
+def test_an_image_that_fills_its_grid_has_no_background():
+    volume = 5 + smooth_volume(SHAPE, 1)
+    found = normalise(volume)
+    assert not found.has_background
+    assert found.volume.min() == 0
+    assert found.content_box() == ((0, 0, 0), SHAPE)
+
+
+def test_background_needs_nine_tenths_of_the_faces():
+    volume = blob()
+    share = {True: 0.05, False: 0.2}
+    for expected, part in share.items():
+        noisy = volume.copy()
+        noise = np.random.default_rng(0).uniform(1, 2, SHAPE)
+        noisy[(np.random.default_rng(1).uniform(size=SHAPE) < part)] += 1
+        noisy = np.where(noisy == 1, noise, noisy)
+        assert normalise(noisy).has_background is expected
+
+
+def test_the_content_box_is_tight():
+    volume = np.zeros(SHAPE, np.uint8)
+    volume[3:9, 5:6, 2:11] = 7
+    assert normalise(volume).content_box() == ((3, 5, 2), (9, 6, 11))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64, np.float64, ">i2"])
+def test_any_number_type_comes_out_as_float32(dtype):
+    found = normalise(np.round(blob()).astype(dtype)).volume
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+    np.testing.assert_allclose(found, normalise(np.round(blob())).volume, atol=1e-6)
+
+
+def test_the_input_is_left_alone_and_any_memory_order_will_do():
+    volume = blob()
+    kept = volume.copy()
+    found = normalise(np.asfortranarray(volume))
+    np.testing.assert_array_equal(found.volume, normalise(volume).volume)
+    assert found.volume.flags.c_contiguous
+    np.testing.assert_array_equal(volume, kept)
+
+
+def test_one_slice_is_judged_by_its_rim():
+    plane = blob(shape=(20, 18, 1))
+    found = normalise(plane)
+    assert found.has_background
+    assert found.content_box()[0][2] == 0
+    assert found.content_box()[1][2] == 1
