@@ -68,6 +68,8 @@ class Syn(_Options):
     iterations: tuple[Iterations, ...] = (200, 150, 30)
     radius: Annotated[int, Field(ge=1, le=16)] = 2
     """Window radius of local correlation, in voxels of the level."""
+    contrast_floor: NonNegative = 2e-3
+    """Variance below which a window counts as flat, for intensities scaled to about 1: noise moves nothing."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Longest update of an iteration, in voxels of the level."""
     update_sigma: NonNegative = 1.5

@@ -8,9 +8,10 @@ from scipy.ndimage import gaussian_filter
 
 from synthetic import ellipsoid, pair_with_known_map, smooth_volume
 from warpline.metrics import DEFORMABLE_METRICS
-from warpline.metrics.local_cc import CONTRAST_FLOOR
+from warpline.recipe import Syn
 
 SHAPE = (13, 12, 11)
+CONTRAST_FLOOR = Syn().contrast_floor
 METRICS = [(name, radius) for name in DEFORMABLE_METRICS for radius in (1, 2)]
 
 
@@ -37,7 +38,7 @@ def test_forces_of_the_squared_difference_are_the_exact_slope(backend, masked):
     fixed, moving = rough_pair()
     mask = ellipsoid(SHAPE, 0.45).astype(np.float32) if masked else None
     weight = np.ones(SHAPE) if mask is None else mask
-    metric = DEFORMABLE_METRICS["mean_squares"](2)
+    metric = DEFORMABLE_METRICS["mean_squares"](Syn(radius=2))
     value, on_fixed, on_moving = measure(metric, fixed, moving, backend, mask)
     assert value == pytest.approx(mean_square(fixed, moving, weight), rel=1e-5)
     slopes = [np.stack(np.gradient(np.float64(image))) for image in (fixed, moving)]
@@ -69,7 +70,7 @@ def window_cc(fixed, moving, mask, index, radius):
 def test_forces_of_local_cc_are_the_slope_of_a_window_by_its_centre(backend, radius, masked):
     fixed, moving = rough_pair(seed=4)
     mask = ellipsoid(SHAPE, 0.45).astype(np.float32) if masked else np.ones(SHAPE, np.float32)
-    metric = DEFORMABLE_METRICS["local_cc"](radius)
+    metric = DEFORMABLE_METRICS["local_cc"](Syn(radius=radius))
     value, *forces = measure(metric, fixed, moving, backend, mask if masked else None)
     inside = [index for index in np.ndindex(SHAPE) if mask[index]]
     expected = -sum(window_cc(fixed, moving, mask, index, radius) for index in inside) / fixed.size
@@ -94,7 +95,7 @@ def test_forces_of_local_cc_are_the_slope_of_a_window_by_its_centre(backend, rad
 @pytest.mark.parametrize("shape", [(24, 22, 20), (28, 26, 1)])
 def test_following_a_smoothed_force_lowers_the_energy(backend, name, radius, shape):
     fixed, moving, _ = pair_with_known_map(shape, 3)
-    metric = DEFORMABLE_METRICS[name](radius)
+    metric = DEFORMABLE_METRICS[name](Syn(radius=radius))
     before, *forces = measure(metric, fixed, moving, backend)
     for side, force in enumerate(forces):
         update = np.stack([gaussian_filter(component, [1.5 if n > 1 else 0 for n in shape]) for component in force])
@@ -108,7 +109,7 @@ def test_following_a_smoothed_force_lowers_the_energy(backend, name, radius, sha
 @pytest.mark.parametrize(("name", "radius"), METRICS)
 def test_roles_can_be_exchanged(backend, name, radius):
     fixed, moving = rough_pair(seed=6)
-    metric = DEFORMABLE_METRICS[name](radius)
+    metric = DEFORMABLE_METRICS[name](Syn(radius=radius))
     there, back = measure(metric, fixed, moving, backend), measure(metric, moving, fixed, backend)
     assert there[0] == pytest.approx(back[0], rel=1e-6)
     for ours, theirs in ((there[1], back[2]), (there[2], back[1])):
@@ -118,7 +119,7 @@ def test_roles_can_be_exchanged(backend, name, radius):
 @pytest.mark.parametrize(("name", "radius"), METRICS)
 def test_identical_images_feel_no_force(backend, name, radius):
     fixed, other = rough_pair(seed=8)
-    metric = DEFORMABLE_METRICS[name](radius)
+    metric = DEFORMABLE_METRICS[name](Syn(radius=radius))
     usual = max(np.abs(f).max() for f in measure(metric, fixed, other, backend)[1:])
     for force in measure(metric, fixed, fixed, backend)[1:]:
         assert np.abs(force).max() < 2e-3 * usual
@@ -127,7 +128,7 @@ def test_identical_images_feel_no_force(backend, name, radius):
 def test_noise_below_the_contrast_floor_feels_no_force(backend):
     noise = 0.3 * np.sqrt(CONTRAST_FLOOR) * np.random.default_rng(0).normal(size=(2, *SHAPE))
     flat = (0.5 + noise).astype(np.float32)
-    value, *forces = measure(DEFORMABLE_METRICS["local_cc"](2), *flat, backend)
+    value, *forces = measure(DEFORMABLE_METRICS["local_cc"](Syn(radius=2)), *flat, backend)
     assert value == 0
     assert not np.any(forces)
 
@@ -135,7 +136,7 @@ def test_noise_below_the_contrast_floor_feels_no_force(backend):
 @pytest.mark.parametrize(("name", "radius"), METRICS)
 def test_flat_images_feel_no_force(backend, name, radius):
     flat, textured = np.full(SHAPE, 0.5, np.float32), smooth_volume(SHAPE)
-    metric = DEFORMABLE_METRICS[name](radius)
+    metric = DEFORMABLE_METRICS[name](Syn(radius=radius))
     for fixed, moving in ((flat, flat), (flat, textured), (textured, flat)):
         value, on_fixed, on_moving = measure(metric, fixed, moving, backend)
         assert np.isfinite(value)

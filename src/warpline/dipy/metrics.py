@@ -12,6 +12,15 @@ from warpline.errors import UsageError
 Volume = NDArray[np.float32]
 
 
+TOTAL_SIGMA = 0.2
+"""Smoothing of the whole field, in voxels: DIPY has none and relies on its update smoothing alone; this is the least
+with which maps stay invertible."""
+
+
+CONTRAST_FLOOR = 1e-5
+"""DIPY knows none: what is left of it only keeps rounding noise from moving flat regions."""
+
+
 class SynMetric(Protocol):
     """What `SymmetricDiffeomorphicRegistration` asks a metric for, and where it leaves images for callbacks."""
 
@@ -57,7 +66,13 @@ class CCMetric:
 
     def options(self) -> dict[str, Any]:
         """Return entries of `warpline.recipe.Syn`."""
-        return {"metric": "local_cc", "radius": self.radius, "update_sigma": self.sigma_diff}
+        return {
+            "metric": "local_cc",
+            "radius": self.radius,
+            "update_sigma": self.sigma_diff,
+            "total_sigma": TOTAL_SIGMA,
+            "contrast_floor": CONTRAST_FLOOR,
+        }
 
 
 class SSDMetric:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
 from warpline.metrics.mutual_information import MutualInformation
+from warpline.recipe import Syn
 
 __all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric"]
 
@@ -55,10 +57,6 @@ LINEAR_METRICS: dict[str, type[LinearMetric]] = {
 class DeformableMetric(Protocol):
     """A metric of two volumes on one grid that exerts a force on either."""
 
-    def __init__(self, radius: int) -> None:
-        """`radius` of the window in voxels; metrics without a window ignore it."""
-        ...
-
     def forces(
         self,
         images: tuple[Array, Array],
@@ -72,5 +70,8 @@ class DeformableMetric(Protocol):
         ...
 
 
-DEFORMABLE_METRICS: dict[str, type[DeformableMetric]] = {"local_cc": LocalCC, "mean_squares": MeanSquares}
-"""Metrics of deformable registration by the names recipes use."""
+DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
+    "local_cc": lambda options: LocalCC(options.radius, options.contrast_floor),
+    "mean_squares": lambda _: MeanSquares(),
+}
+"""Metrics of deformable registration by the names recipes use, each made from the options it heeds."""

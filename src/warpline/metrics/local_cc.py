@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from warpline.backends import Array, Backend
 
-CONTRAST_FLOOR = 2e-3
-"""Variance below which a window counts as flat, for intensities scaled to a range of about 1: noise moves nothing."""
-
 
 @dataclass(frozen=True)
 class LocalCC:
@@ -18,9 +15,12 @@ class LocalCC:
     ----------
     radius : int
         The window spans 2 radius + 1 voxels along each axis, clipped at the borders.
+    contrast_floor : float
+        Variance below which a window counts as flat, for intensities scaled to a range of about 1.
     """
 
     radius: int = 2
+    contrast_floor: float = 2e-3
 
     def forces(
         self,
@@ -35,7 +35,7 @@ class LocalCC:
         backend.local_cc(
             *images,
             self.radius,
-            floor=CONTRAST_FLOOR,
+            floor=self.contrast_floor,
             mask=mask,
             out_fixed=forces[0],
             out_moving=forces[1],

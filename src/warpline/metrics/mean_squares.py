@@ -11,9 +11,6 @@ from warpline.backends import Array, Backend
 class MeanSquares:
     """Mean of (fixed - moving)^2, for images of equal contrast."""
 
-    radius: int = 0
-    """Not used: every voxel stands alone."""
-
     def forces(
         self,
         images: tuple[Array, Array],

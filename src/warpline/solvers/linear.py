@@ -31,6 +31,9 @@ SMALLEST_DECREASE = 1e-6
 """Relative decrease of the metric per iteration below which a level is left."""
 REFINEMENT = 12
 """Most iterations of each refinement."""
+WHOLE = 0.9
+"""Share of the fixed points that must fall into the moving image for a refinement: windows cut by a field of view
+correlate with what is missing."""
 COHERENT = 0.85
 """Coherence, see `Refinement.coherence`, from which on contrasts are alike: brains of one contrast reach 0.94 and
 more, T1 against T2 or EPI 0.4 to 0.6."""
@@ -175,7 +178,8 @@ def register_linear(
         _check_overlap(comparison.overlap(course.affine.matrix), fixed, moving)
         for stage in _stages(options, level):
             course.descend(comparison, stage, level, options.iterations[level])
-    _refine(course, Refinement(*pair, options.samples, backend), options)
+    if comparison.overlap(course.affine.matrix) >= WHOLE:
+        _refine(course, Refinement(*pair, options.samples, backend), options)
     return LinearResult(course.affine, tuple(course.records))
 
 

@@ -82,7 +82,14 @@ def _mask(mask: Image | None, image: Normalised) -> NDArray[np.float32] | None:
     if mask is not None:
         counted: NDArray[np.float32] = np.not_equal(mask.data, 0).astype(np.float32)
         return counted
-    return None if image.is_whole() else np.ones(image.volume.shape, np.float32)
+    return None if image.is_whole() else _field_of_view(image.volume.shape)
+
+
+def _field_of_view(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """1 inside a grid, 0 on its outermost voxels, whose neighbourhood is not whole."""
+    inside = np.zeros(shape, np.float32)
+    inside[tuple(slice(1, -1) if n > 2 else slice(None) for n in shape)] = 1
+    return inside
 
 
 def _common_box(grid: Grid, fixed: Normalised, moving_to_fixed: Matrix, moving: Normalised) -> Grid:

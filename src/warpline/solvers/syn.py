@@ -28,8 +28,11 @@ CHECK_EVERY = 5
 FINER = 1.2
 """An image is smoothed before it is resampled on a level whose voxels are longer than its own by this ratio."""
 
-SHORTER = 0.5
-"""What the step shrinks by when the energy has not fallen between two looks: it jumps over the optimum."""
+PATIENCE, SHORTER = 2, 0.5
+"""After so many looks without a new best energy the step shrinks by this factor: it jumps over the optimum."""
+
+COUNTED = 0.998
+"""Share of masked voxels among those that an interpolated value is made of, above which it counts."""
 
 LEAST_NORM = 3e-5
 """A force shorter than this everywhere is rounding noise and is not scaled up to a full step."""
@@ -66,7 +69,7 @@ def _run(level: Level, index: int, options: Syn, listener: Listener | None) -> L
         level.backend.repeat(level.step, times)
         done += times
         energies.append(float(level.backend.download(level.value)[0]))
-        if energies[-1] > min(energies):
+        if len(energies) > PATIENCE and min(energies[-PATIENCE:]) >= min(energies[:-PATIENCE]):
             level.step_length *= SHORTER
         if listener:
             listener(Progress("syn", index, len(options.factors), done - 1, most, energies[-1], level.middle_images))
@@ -81,11 +84,14 @@ class Level:
         self, scene: Scene, spacing: float, options: Syn, backend: Backend, *, coarser: Level | None = None
     ) -> None:
         self.grid = coarse_grid(scene.grid, factors_for_spacing(scene.grid, spacing))
-        sources = (scene.fixed, scene.grid, np.eye(4)), (scene.moving, scene.moving_grid, scene.affine)
-        self.images = tuple(_on_level(self.grid, source, spacing, backend) for source in sources)
+        fixed, moving = (scene.fixed, scene.grid, np.eye(4)), (scene.moving, scene.moving_grid, scene.affine)
+        self.images = (
+            _on_level(self.grid, fixed, scene.fixed_mask, spacing, backend),
+            _on_level(self.grid, moving, scene.moving_mask, spacing, backend),
+        )
         self.masks = _masks_on(self.grid, scene, backend)
         self.options, self.backend, self.step_length = options, backend, options.step
-        self.metric = DEFORMABLE_METRICS[options.metric](options.radius)
+        self.metric = DEFORMABLE_METRICS[options.metric](options)
         shape, field = self.grid.shape, (3, *self.grid.shape)
         if coarser is None:
             self.halves = [backend.zeros(field), backend.zeros(field)]
@@ -117,15 +123,17 @@ class Level:
         backend.smooth(self.moved, (options.total_sigma,) * 3, out=half)
 
     def _mask(self) -> Array | None:
-        """Where both images count, in the middle space."""
-        moved = None
+        """Positive where both images count, in the middle space: not where a mask's edge is blended in."""
+        both = None
         for mask, half, warped in zip(self.masks, self.halves, self.warped_masks, strict=True):
             if mask is not None:
-                self.backend.sample(mask, field=half, order=0, out=warped)
-                if moved is not None:
-                    warped *= moved
-                moved = warped
-        return moved
+                self.backend.sample(mask, field=half, out=warped)
+                if both is not None:
+                    warped *= both
+                both = warped
+        if both is not None:
+            both -= np.float32(COUNTED)
+        return both
 
 
 def _finest_spacing(grid: Grid) -> float:
@@ -134,7 +142,9 @@ def _finest_spacing(grid: Grid) -> float:
     return float(grid.voxel_size[counted].min()) if any(counted) else float(grid.voxel_size.min())
 
 
-def _on_level(level: Grid, source: tuple[Array, Grid, Matrix], spacing: float, backend: Backend) -> Array:
+def _on_level(
+    level: Grid, source: tuple[Array, Grid, Matrix], mask: Array | None, spacing: float, backend: Backend
+) -> Array:
     """A volume on its grid, smoothed to the spacing of a level and resampled there through a world matrix, cubic."""
     volume, grid, world = source
     ratio = np.where(np.array(grid.shape) > 1, spacing / grid.voxel_size, 0.0)
@@ -142,18 +152,27 @@ def _on_level(level: Grid, source: tuple[Array, Grid, Matrix], spacing: float, b
     if level == grid and np.array_equal(world, np.eye(4)) and not any(sigma):
         return volume
     if any(sigma):
-        smoothed = backend.empty(volume.shape)
-        backend.smooth(volume, (sigma[0], sigma[1], sigma[2]), out=smoothed)
-        volume = smoothed
+        volume = _smoothed(volume, mask, (sigma[0], sigma[1], sigma[2]), backend)
     return backend.sample(volume, level.voxel_map_to(grid, world), shape=level.shape, order=3)
+
+
+def _smoothed(volume: Array, mask: Array | None, sigma: tuple[float, float, float], backend: Backend) -> Array:
+    """Gaussian of a volume; of what the mask marks only, ``blur(v m) / blur(m)``, where there is one."""
+    smoothed = backend.empty(volume.shape)
+    backend.smooth(volume if mask is None else volume * mask, sigma, out=smoothed)
+    if mask is not None:
+        share = backend.empty(volume.shape)
+        backend.smooth(mask, sigma, out=share)
+        smoothed /= share.clip(1e-3, None)
+    return smoothed
 
 
 def _masks_on(grid: Grid, scene: Scene, backend: Backend) -> tuple[Array | None, Array | None]:
     fixed = moving = None
     if scene.fixed_mask is not None:
         matrix = grid.voxel_map_to(scene.grid)
-        fixed = backend.sample(scene.fixed_mask, matrix, shape=grid.shape, order=0)
+        fixed = backend.sample(scene.fixed_mask, matrix, shape=grid.shape)
     if scene.moving_mask is not None:
         matrix = grid.voxel_map_to(scene.moving_grid, scene.affine)
-        moving = backend.sample(scene.moving_mask, matrix, shape=grid.shape, order=0)
+        moving = backend.sample(scene.moving_mask, matrix, shape=grid.shape)
     return fixed, moving
