@@ -236,8 +236,8 @@ def register_warpline(job: Job, settings: Settings) -> Stages:
 def _reported_seconds(report: Path) -> Stages:
     if not report.exists():
         return {}
-    timings = json.loads(report.read_text()).get("timings", {})
-    return {name: float(value) for name, value in timings.items() if isinstance(value, int | float)}
+    seconds: dict[str, float] = json.loads(report.read_text())["seconds"]
+    return {"affine": seconds["linear"], "deformable": seconds["deformable"] + seconds["inversion"]}
 
 
 TOOLS: dict[str, Tool] = {
