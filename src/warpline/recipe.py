@@ -74,7 +74,7 @@ class Syn(_Options):
     """Longest update of an iteration, in voxels of the level."""
     update_sigma: NonNegative = 1.5
     """Gaussian smoothing of each update, in voxels of the level."""
-    total_sigma: NonNegative = 0.4
+    total_sigma: NonNegative = 0.42
     """Gaussian smoothing of the whole field after each update, in voxels of the level."""
     early_stop: Positive | None = 1e-6
     """Leave a level when the energy falls by less than this share of itself per iteration; None never does."""

@@ -43,7 +43,7 @@ class LevelRecord:
     iterations : int
         Iterations that were run.
     energies : tuple of float
-        Value after each iteration; smaller is better.
+        Value at each look, smaller is better: every iteration of linear stages, every fifth of SyN.
     seconds : float
         Wall-clock time of the level, its preparation excluded.
     """
@@ -57,4 +57,4 @@ class LevelRecord:
 
 
 Listener = Callable[[Progress], None]
-"""Receives a `Progress` after every iteration."""
+"""Receives a `Progress` at each look at the energy."""
