@@ -214,7 +214,7 @@ def _refined(field: NDArray[np.float64], shape: Shape) -> NDArray[np.float32]:
     for axis, count in enumerate(shape, start=1):
         coarse = field.shape[axis]
         basis = make_interp_spline(np.arange(coarse), np.eye(coarse), k=3)(np.linspace(0, coarse - 1, count))
-        field = np.moveaxis(np.tensordot(basis, field, (1, axis)), 0, axis)
+        field = np.moveaxis(np.tensordot(basis, field, (1, axis)).astype(np.float64, copy=False), 0, axis)
     return np.ascontiguousarray(field, dtype=np.float32)
 
 

@@ -9,7 +9,7 @@ from warpline.errors import InputError
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.io.checks import check_pair
-from warpline.recipe import Recipe
+from warpline.recipe import PRESETS, Recipe
 from warpline.transforms import Affine
 
 SYN = Recipe.load("syn")
@@ -104,3 +104,11 @@ def test_initial_transform_can_bring_grids_together():
     check_pair(image(), image(offset=(60, 0, 0)), SYN, initial=Affine(start))
     with pytest.raises(InputError, match="do not overlap"):
         check_pair(image(), image(), SYN, initial=Affine(start))
+
+
+def test_squared_differences_need_a_voxel_with_neighbours_on_either_side():
+    recipe = PRESETS["syn"].with_options("syn.metric=mean_squares")
+    thin = image("thin.nii", (2, 12, 12))
+    with pytest.raises(InputError, match=r"thin\.nii has 2 voxels along axis 0, .* mean_squares .* needs at least 3"):
+        check_pair(thin, thin, recipe)
+    check_pair(image(shape=(3, 12, 12)), image(shape=(3, 12, 12)), recipe)

@@ -33,7 +33,8 @@ def normalise_locally(
     mean = _smooth(volume, sigma, backend) / share
     variance = np.maximum(_smooth(volume * volume, sigma, backend) / share - mean * mean, 0)
     spread = np.sqrt(variance + np.float32((FLOOR * contrast) ** 2 + 1e-30))
-    return (inside * (volume - mean) / spread).astype(np.float32, copy=False)
+    scaled: NDArray[np.float32] = (inside * (volume - mean) / spread).astype(np.float32, copy=False)
+    return scaled
 
 
 def local_correlation(

@@ -42,7 +42,8 @@ class Displacement:
         voxels = apply_affine(self.grid.inverse_affine, points.reshape(-1, 3)).T
         inside = np.all((voxels >= -0.5) & (voxels < np.array(self.grid.shape)[:, None] - 0.5), axis=0)
         moved = [map_coordinates(u, voxels, order=1, mode="nearest", output=np.float64) for u in self.field]
-        return points + np.where(inside, moved, 0.0).T.reshape(points.shape)
+        shift: NDArray[np.float64] = np.where(inside, moved, 0.0).T.reshape(points.shape)
+        return points + shift
 
     def inverse(self) -> Displacement:
         """The inverse map, which must be known already.
