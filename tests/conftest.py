@@ -6,19 +6,44 @@ from pathlib import Path
 
 import pytest
 
-from warpline.backends import BACKENDS, select
-from warpline.errors import DeviceError
+from cuda_on_cpu import emulated
+from warpline.backends import select
+from warpline.backends.cuda_backend import CudaBackend
 
 DATA_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-@pytest.fixture(scope="session", params=tuple(BACKENDS))
-def backend(request):
+def emulated_backend(threads=2, **options):
+    """The GPU backend with its kernels run on the CPU; needs a C++ compiler."""
+    if not emulated.available():
+        pytest.skip(f"no C++ compiler called {emulated.COMPILER}; CXX names another one")
+    return CudaBackend(emulated.EmulatedRuntime(**options))
+
+
+MAKERS = {
+    "numpy": lambda threads=2: select("numpy", threads),
+    "numba": lambda threads=2: select("numba", threads),
+    "cuda-on-cpu": emulated_backend,
+    "cuda": lambda threads=2: select("cuda", threads),
+}
+"""What tests call a backend, to ``make(threads)``."""
+
+
+def parameters(*names):
+    """The named backends as parameters of a fixture; the one that needs a GPU runs only under ``-m gpu``."""
+    return [pytest.param(name, marks=[pytest.mark.gpu] if name == "cuda" else []) for name in names]
+
+
+@pytest.fixture(scope="session", params=parameters(*MAKERS))
+def make_backend(request):
+    """How to make each backend in turn."""
+    return MAKERS[request.param]
+
+
+@pytest.fixture(scope="session")
+def backend(make_backend):
     """Each backend in turn, on two threads."""
-    try:
-        return select(request.param, threads=2)
-    except DeviceError as reason:
-        pytest.skip(str(reason))
+    return make_backend()
 
 
 @pytest.fixture(scope="session")

@@ -293,6 +293,17 @@ def jacobian(field):
     return out
 
 
+def length_statistics(field, share, mask=None):
+    """Number, mean, value of rank ``min(floor(share n), n - 1)`` and maximum of the lengths of vectors."""
+    lengths = sorted(
+        math.hypot(*(float(c) for c in field[(slice(None), *index)]))
+        for index in voxels(field.shape[1:])
+        if mask is None or mask[index]
+    )
+    count = len(lengths)
+    return count, sum(lengths) / count, lengths[min(int(share * count), count - 1)], lengths[-1]
+
+
 # -- affine metrics over sample points ----------------------------------------------------------------------
 
 

@@ -122,7 +122,7 @@ def test_no_settings_change_nothing():
     ("syn.step", "'syn.step' has no '='"),
     ("syn.step=0", r"--set: syn\.step = 0"),
     ("syn.step=fast", r"--set: syn\.step = 'fast'"),
-    ("syn.radius=17", r"--set: syn\.radius = 17"),
+    ("syn.radius=9", r"--set: syn\.radius = 9"),
     ("syn.early_stop=-1", r"--set: syn\.early_stop = -1"),
     ("sin.step=0.2", r"--set: sin ="),
     ("syn.metric=cc", r"--set: syn\.metric = 'cc'"),

@@ -28,17 +28,17 @@ class InverseError:
     largest: float
 
 
-def to_voxels(field: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
-    """World displacement (3, I, J, K) in mm to displacement in voxels of `grid`."""
+def to_voxels(field: Array, grid: Grid) -> Array:
+    """World displacement (3, I, J, K) in mm, on the host or a device, to displacement in voxels of `grid`."""
     return _rotated(field, grid.inverse_affine[:3, :3])
 
 
-def to_world(field: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
-    """Displacement (3, I, J, K) in voxels of `grid` to world displacement in mm."""
+def to_world(field: Array, grid: Grid) -> Array:
+    """Displacement (3, I, J, K) in voxels of `grid`, on the host or a device, to world displacement in mm."""
     return _rotated(field, grid.affine[:3, :3])
 
 
-def _rotated(field: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+def _rotated(field: Array, matrix: NDArray[np.float64]) -> Array:
     rotated = np.empty_like(field, order="C")
     for row, target in zip(matrix.astype(np.float32), rotated, strict=True):
         used = [(weight, field[axis]) for axis, weight in enumerate(row) if weight != 0]
@@ -78,14 +78,21 @@ def extend(field: Array, old: Grid, new: Grid, reach: float, backend: Backend) -
     return extended
 
 
-def invert(field: Array, backend: Backend, start: Array | None = None) -> tuple[Array, float]:
+def invert(
+    field: Array,
+    backend: Backend,
+    start: Array | None = None,
+    *,
+    tolerance: float = INVERSE_TOLERANCE,
+    iterations: int = INVERSE_ITERATIONS,
+) -> tuple[Array, float]:
     """The inverse of ``x -> x + field(x)`` (3, I, J, K) in voxels, and the largest residual in voxels.
 
     Damped fixed-point iteration per voxel (after Chen et al. 2008, doi:10.1118/1.2816107), from `start` or -field.
     """
     start = -field if start is None else start
     out = backend.empty(field.shape)
-    residual = backend.invert(field, start=start, tolerance=INVERSE_TOLERANCE, iterations=INVERSE_ITERATIONS, out=out)
+    residual = backend.invert(field, start=start, tolerance=tolerance, iterations=iterations, out=out)
     return out, float(backend.download(residual)[0])
 
 
@@ -93,17 +100,17 @@ def inverse_error(
     forward: Array, inverse: Array, backend: Backend, mask: NDArray[np.bool_] | None = None
 ) -> InverseError:
     """Round-trip error of two fields (3, I, J, K) in voxels of one grid, where `mask` is true."""
-    missed = backend.download(backend.compose(forward, inverse, out=backend.empty(forward.shape)))
-    return round_trip_error(missed.reshape(3, -1) if mask is None else missed[:, mask])
+    missed = backend.compose(forward, inverse, out=backend.empty(forward.shape))
+    return round_trip_error(missed, backend, None if mask is None else backend.upload(mask.astype(np.uint8)))
 
 
-def round_trip_error(missed: NDArray[np.float32]) -> InverseError:
-    """Mean, 99th percentile and largest length of displacements (3, N) that ought to be zero."""
-    distance = np.sqrt(np.einsum("cn,cn->n", missed, missed))
-    if distance.size == 0:
-        return InverseError(0.0, 0.0, 0.0)
-    rank = min(int(0.99 * distance.size), distance.size - 1)
-    return InverseError(float(distance.mean()), float(np.partition(distance, rank)[rank]), float(distance.max()))
+def round_trip_error(missed: Array, backend: Backend, mask: Array | None = None) -> InverseError:
+    """Mean, 99th percentile and largest length of displacements (3, I, J, K) that ought to be zero.
+
+    Only where `mask` (I, J, K), uint8 on the backend, is not 0.
+    """
+    _, mean, p99, largest = backend.length_statistics(missed, 0.99, mask=mask)
+    return InverseError(float(mean), float(p99), float(largest))
 
 
 def jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[np.float32]:

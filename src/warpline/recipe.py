@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from warpline.errors import UsageError
 
+NUMERICS = 1
+"""Raised by every change after which the same images and recipe give other numbers: cohorts run again what it touches."""
+
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Iterations = Annotated[int, Field(ge=0)]
@@ -66,7 +69,7 @@ class Syn(_Options):
     factors: tuple[Annotated[float, Field(ge=1)], ...] = (4.0, 2.0, 1.0)
     """Shrink factors of the levels; axes with thick voxels are shrunk less."""
     iterations: tuple[Iterations, ...] = (200, 150, 30)
-    radius: Annotated[int, Field(ge=1, le=16)] = 2
+    radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Window radius of local correlation, in voxels of the level."""
     contrast_floor: NonNegative = 2e-3
     """Variance below which a window counts as flat, for intensities scaled to about 1: noise moves nothing."""

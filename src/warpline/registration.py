@@ -96,8 +96,22 @@ def align(
     progress : callable, optional
         Called with a `Progress` as the work goes on.
     """
-    seconds: dict[str, float] = {}
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    with backend.session():
+        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)
+
+
+def _align(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    initial: Affine | None,
+    *,
+    backend: Backend,
+    progress: Listener | None,
+    **masks: Image | None,
+) -> Alignment:
+    seconds: dict[str, float] = {}
     with _timed(seconds, "linear"):
         affine, levels = _linear(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)
     if recipe.syn is None:
@@ -140,7 +154,7 @@ def _whole_map(
     found = make_invertible(both[0], both[1], content[spans], backend)
     whole = [np.zeros((3, *grid.shape), np.float32) for _ in range(2)]
     for found_field, target in zip((found.forward, found.inverse), whole, strict=True):
-        target[(slice(None), *spans)] = fields.to_world(backend.download(found_field), grid)
+        target[(slice(None), *spans)] = backend.download(fields.to_world(found_field, grid))
     return Displacement(whole[0], grid, whole[1]), found.quality
 
 

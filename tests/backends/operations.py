@@ -76,6 +76,7 @@ OPERATIONS = {
     "compose": _compose,
     "invert": _invert,
     "jacobian": lambda b, up: [b.jacobian(up(FIELD))],
+    "length_statistics": lambda b, up: [b.length_statistics(up(ROUGH), 0.9, mask=up(MASK))],
     "affine_moments": lambda b, up: b.affine_moments(up(POINTS), up(VALUES), up(FIXED), MATRIX, mask=up(MASK)),
     "joint_histogram": _joint_histogram,
     "histogram_derivative": _histogram_derivative,

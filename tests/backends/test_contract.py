@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backends.operations import OPERATIONS, results
-from warpline.backends import BACKENDS, select
+from warpline.backends import BACKENDS
 from warpline.backends.interface import Backend
 
 LAYOUTS = {
@@ -74,10 +74,10 @@ def test_input_is_left_as_it_was(backend, operation):
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_calls_repeat_bitwise_on_any_number_of_threads(backend, operation):
+def test_calls_repeat_bitwise_on_any_number_of_threads(make_backend, backend, operation):
     first = results(operation, backend)
     for threads in (2, 1):
-        again = results(operation, select(backend.name, threads=threads))
+        again = results(operation, make_backend(threads=threads))
         for a, b in zip(first, again, strict=True):
             np.testing.assert_array_equal(a, b)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import oracles
 from backends.rounding import assert_rounded
-from synthetic import fading_field, smooth_field, wide_field
+from synthetic import ellipsoid, fading_field, smooth_field, wide_field
 
 SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 3, 2)]
 
@@ -189,3 +189,21 @@ def test_jacobian_of_no_motion_is_one_and_fills_out(backend):
     out = backend.empty((4, 5, 6))
     assert backend.jacobian(backend.zeros((3, 4, 5, 6)), out=out) is out
     np.testing.assert_array_equal(backend.download(out), np.ones((4, 5, 6), dtype=np.float32))
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), share=st.floats(0, 1), masked=st.booleans(), repeated=st.booleans())
+def test_length_statistics(backend, seed, share, masked, repeated):
+    field = wide_field((7, 6, 5), seed)
+    field = np.round(field) if repeated else field
+    mask = ellipsoid((7, 6, 5)).astype(np.uint8) if masked else None
+    given_mask = None if mask is None else backend.upload(mask)
+    found = backend.length_statistics(backend.upload(field), share, mask=given_mask)
+    count, mean, quantile, largest = oracles.length_statistics(field, share, mask)
+    assert found[0] == count
+    assert_rounded(found[1:], [mean, quantile, largest], scale=largest)
+
+
+def test_length_statistics_of_nothing_are_zeros(backend):
+    field, nowhere = backend.upload(wide_field((4, 3, 2), 1)), backend.zeros((4, 3, 2), np.uint8)
+    np.testing.assert_array_equal(backend.length_statistics(field, 0.99, mask=nowhere), np.zeros(4))

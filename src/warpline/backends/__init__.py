@@ -16,8 +16,9 @@ __all__ = ["BACKENDS", "Array", "Backend", "select", "thread_count"]
 BACKENDS = {
     "numpy": "warpline.backends.numpy_backend",
     "numba": "warpline.backends.numba_backend",
+    "cuda": "warpline.backends.cuda_backend",
 }
-"""Name to module; the module has a function ``create(threads) -> Backend``."""
+"""Name to module; the module has a function ``create(threads, ordinal) -> Backend``."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +28,10 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
 
     Parameters
     ----------
-    name : {"auto", "numpy", "numba"}, optional
-        None reads ``WARPLINE_BACKEND``, else means ``auto``: numba where it is installed, else numpy
-        (said once). A backend object is returned as it is.
+    name : {"auto", "numpy", "numba", "cuda", "cuda:N"}, optional
+        ``cuda:1`` is the second GPU. None reads ``WARPLINE_BACKEND``, else means ``auto``: cuda where there is a GPU,
+        else numba where it is installed, else numpy. A GPU that is there but cannot be used is said once, with the
+        remedy. A backend object is returned as it is.
     threads : int, optional
         CPU threads; None reads ``WARPLINE_THREADS``, else uses every core this process may use.
 
@@ -45,12 +47,13 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
     wanted = name or os.environ.get("WARPLINE_BACKEND") or "auto"
     if wanted == "auto":
         wanted = _best_available()
-    if wanted not in BACKENDS:
-        raise UsageError(f"backend {wanted!r} is unknown; choose from auto, {', '.join(BACKENDS)}")
-    if wanted == "numba" and importlib.util.find_spec("numba") is None:
+    kind, colon, ordinal = wanted.partition(":")
+    if kind not in BACKENDS or (colon and kind != "cuda"):
+        raise UsageError(f"backend {wanted!r} is unknown; choose from auto, {', '.join(BACKENDS)}, cuda:N")
+    if kind == "numba" and importlib.util.find_spec("numba") is None:
         raise DeviceError("backend 'numba' needs numba; pip install numba, or use backend='numpy'")
-    module = importlib.import_module(BACKENDS[wanted])
-    backend: Backend = module.create(thread_count(threads))
+    module = importlib.import_module(BACKENDS[kind])
+    backend: Backend = module.create(thread_count(threads), ordinal)
     return backend
 
 
@@ -70,6 +73,13 @@ def thread_count(threads: int | None = None) -> int:
 
 @cache
 def _best_available() -> str:
+    from warpline.backends import cuda_device
+
+    if cuda_device.count_gpus():
+        reason = cuda_device.why_unusable()
+        if reason is None:
+            return "cuda"
+        _log.warning("running on the CPU: %s", reason)
     if importlib.util.find_spec("numba") is not None:
         return "numba"
     _log.warning("numba is not installed: using the slow numpy backend; pip install numba")

@@ -15,6 +15,7 @@ Conventions shared by every backend
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -162,12 +163,13 @@ class Backend(Protocol):
         *,
         norm: Array | None = None,
         least_norm: float = 1e-12,
-        step: float = 1.0,
+        step: float | Array = 1.0,
         out: Array,
     ) -> Array:
         """``out(i) = s inner(i) + outer(i + s inner(i))``, ``s = step / max(norm, least_norm)``, or `step`.
 
-        `norm` is a one-element array such as `smooth` returns; without it s is `step`.
+        `norm` is a one-element array such as `smooth` returns; without it s is `step`. A step that changes between
+        repetitions of a loop is a one-element float32 array too, so that a replayed graph reads its new value.
         """
         ...
 
@@ -181,6 +183,13 @@ class Backend(Protocol):
 
     def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         """``det(I + d field / d x)`` at every voxel, derivatives as in `gradient`: (I, J, K)."""
+        ...
+
+    def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+        """Number n, mean, quantile and maximum (4,) of ``|field(i)|`` where `mask` (uint8) is not 0; zeros if nowhere.
+
+        The quantile is the length of rank ``min(floor(share n), n - 1)`` in ascending order, exactly.
+        """
         ...
 
     # -- affine metrics over sample points ------------------------------------------------------------------
@@ -235,5 +244,20 @@ class Backend(Protocol):
     # -- loops ----------------------------------------------------------------------------------------------
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
-        """Run `step` `times` times: a loop on the CPU, one captured graph replayed on a GPU."""
+        """Run `step` `times` times: a loop on the CPU, one captured graph replayed on a GPU.
+
+        Between calls with the same `step`, arrays that it uses may change their content but not their place.
+        """
+        ...
+
+    def session(self) -> AbstractContextManager[None]:
+        """A stretch of work by the calling thread: on a GPU, a stream of its own whose memory is given back after.
+
+        Sessions may be nested; the outermost one counts. Operations also work outside of one.
+
+        Raises
+        ------
+        DeviceError
+            When the device runs out of memory within.
+        """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numba
@@ -11,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing
+from warpline.backends.gaussian import gaussian
 from warpline.backends.interface import Array
+from warpline.backends.numpy_points import statistics
 from warpline.geometry import Matrix
 
 Float = NDArray[np.float32]
 Sigma = tuple[float, float, float]
 
 
-def create(threads: int) -> NumbaBackend:
-    """A backend on `threads` CPU threads, at most as many as numba was started with."""
+def create(threads: int, ordinal: str = "") -> NumbaBackend:
+    """A backend on `threads` CPU threads, at most as many as numba was started with; CPUs have no `ordinal`."""
     # OpenMP threads that spin while they wait slow a busy machine many times over; read when its pool starts.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return NumbaBackend(min(threads, numba.config.NUMBA_NUM_THREADS))
@@ -98,7 +101,7 @@ class NumbaBackend:
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
         array = _float(array)
         stack = (-1, *array.shape[-3:])
-        weights = [numba_smoothing.gaussian(s if n > 1 else 0) for s, n in zip(sigma, stack[1:], strict=True)]
+        weights = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, stack[1:], strict=True)]
         self._claim_threads()
         norm = numba_smoothing.smooth(array.reshape(stack), *weights, out.reshape(stack))
         return np.array([norm], np.float32)
@@ -149,10 +152,11 @@ class NumbaBackend:
         *,
         norm: Array | None = None,
         least_norm: float = 1e-12,
-        step: float = 1.0,
+        step: float | Array = 1.0,
         out: Array,
     ) -> Array:
-        scale = step if norm is None else step / max(float(norm[0]), least_norm)
+        length = float(np.asarray(step).item())
+        scale = length if norm is None else length / max(float(norm[0]), least_norm)
         self._claim_threads()
         numba_fields.compose(_float(outer), _float(inner), np.float32(scale), out)
         return out
@@ -167,6 +171,12 @@ class NumbaBackend:
         self._claim_threads()
         numba_fields.jacobian(_float(field), out)
         return out
+
+    def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+        lengths = np.empty(field.shape[1:], np.float32)
+        self._claim_threads()
+        numba_fields.lengths(_float(field), lengths)
+        return statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
 
     # -- affine metrics over sample points ------------------------------------------------------------------
 
@@ -200,6 +210,9 @@ class NumbaBackend:
     def repeat(self, step: Callable[[], None], times: int) -> None:
         for _ in range(times):
             step()
+
+    def session(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def _claim_threads(self) -> None:
         """The number of threads belongs to the calling Python thread in numba, so it is set at each call."""

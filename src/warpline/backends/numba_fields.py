@@ -36,6 +36,16 @@ def gradient(volume: Any, out: Any) -> None:
 
 
 @njit(**PARALLEL)
+def lengths(field: Any, out: Any) -> None:
+    """``|field(i)|`` at every voxel."""
+    for i in prange(field.shape[1]):
+        for j in range(field.shape[2]):
+            for k in range(field.shape[3]):
+                a, b, c = field[0, i, j, k], field[1, i, j, k], field[2, i, j, k]
+                out[i, j, k] = np.sqrt(a * a + b * b + c * c)
+
+
+@njit(**PARALLEL)
 def jacobian(field: Any, out: Any) -> None:
     """``det(I + d field / d x)``."""
     for i in prange(field.shape[1]):

@@ -9,18 +9,10 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from warpline.backends.gaussian import downsampling_offset, gaussian
 from warpline.backends.numba_settings import PARALLEL, SERIAL
 
 f32 = np.float32
-
-
-def gaussian(sigma: float) -> NDArray[np.float32]:
-    """Weights of taps 0..r of a normalised Gaussian of `sigma` voxels, r = max(1, floor(3 sigma + 0.5))."""
-    if sigma <= 0:
-        return np.ones(1, np.float32)
-    radius = max(1, math.floor(3 * sigma + 0.5))
-    half = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
-    return (half / (2 * half.sum() - half[0])).astype(np.float32)
 
 
 @njit(**SERIAL)
@@ -112,7 +104,7 @@ def downsampling_weights(n_in: int, n_out: int, factor: float) -> tuple[NDArray[
     """First tap and tap weights per output voxel: Gaussian of 0.5 factor, then linear at factor i + offset."""
     taps = gaussian(0.5 * factor if factor > 1 else 0.0).astype(np.float64)
     kernel = np.concatenate([taps[:0:-1], taps])
-    position = np.clip(factor * np.arange(n_out) + (n_in - 1 - factor * (n_out - 1)) / 2, 0, n_in - 1)
+    position = np.clip(factor * np.arange(n_out) + downsampling_offset(n_in, n_out, factor), 0, n_in - 1)
     low = np.floor(position)
     fraction = (position - low)[:, None]
     weights = np.zeros((n_out, kernel.size + 1))

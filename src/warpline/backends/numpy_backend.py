@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ _UNDAMPED_STEPS = 8
 _DAMPING = 0.4
 
 
-def create(threads: int) -> NumpyBackend:
-    """The backend; `threads` is ignored, NumPy runs on one."""
+def create(threads: int, ordinal: str = "") -> NumpyBackend:
+    """The backend; `threads` is ignored, NumPy runs on one, and there is no device to choose by `ordinal`."""
     return NumpyBackend()
 
 
@@ -138,11 +139,12 @@ class NumpyBackend:
         *,
         norm: Array | None = None,
         least_norm: float = 1e-12,
-        step: float = 1.0,
+        step: float | Array = 1.0,
         out: Array,
     ) -> Array:
         """``out(i) = s inner(i) + outer(i + s inner(i))``."""
-        scale = step if norm is None else step / max(float(norm.item()), least_norm)
+        length = float(np.asarray(step).item())
+        scale = length if norm is None else length / max(float(norm.item()), least_norm)
         moved = scale * _doubles(inner)
         out[...] = moved + _field_at(outer, np.indices(inner.shape[1:]) + moved)
         return out
@@ -166,6 +168,11 @@ class NumpyBackend:
         slopes = np.stack([_gradient(component) for component in field])
         matrices = np.moveaxis(slopes, (0, 1), (-2, -1)) + np.eye(3)
         return _write(np.linalg.det(matrices), out)
+
+    def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> Doubles:
+        """Number, mean, quantile and maximum of the lengths of a field's vectors (4,)."""
+        lengths = np.sqrt(np.square(_doubles(field)).sum(axis=0))
+        return numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
 
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
@@ -205,6 +212,10 @@ class NumpyBackend:
         """Run `step` `times` times."""
         for _ in range(times):
             step()
+
+    def session(self) -> AbstractContextManager[None]:
+        """Nothing to set up."""
+        return nullcontext()
 
 
 def _doubles(array: Array) -> Doubles:

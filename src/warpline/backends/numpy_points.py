@@ -81,6 +81,16 @@ def value_and_slope(volume: Array, where: Doubles) -> tuple[Doubles, Doubles]:
     return value, np.where(where == clamped, slope, 0)
 
 
+def statistics(values: NDArray[Any], share: float) -> Doubles:
+    """Number, mean, value of rank ``min(floor(share n), n - 1)``, and maximum of `values` (n,)."""
+    count = values.size
+    if count == 0:
+        return np.zeros(4)
+    rank = min(int(share * count), count - 1)
+    quantile = np.partition(values, rank)[rank]
+    return np.array([count, values.mean(dtype=np.float64), quantile, values.max()], dtype=np.float64)
+
+
 def parzen_columns(values: Doubles) -> list[NDArray[np.intp]]:
     """The four bins that the cubic window at each value reaches."""
     first = np.floor(values).astype(np.intp) - 1

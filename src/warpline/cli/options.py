@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
+from collections.abc import Iterable
+from pathlib import Path
 
 from warpline.backends import BACKENDS
+from warpline.errors import UsageError
 
 
 def add_device(parser: ArgumentParser) -> None:
@@ -14,8 +17,8 @@ def add_device(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("where it runs")
     group.add_argument(
         "--backend",
-        choices=("auto", *BACKENDS),
-        help="default: WARPLINE_BACKEND, else auto, the fastest one that works here",
+        metavar="NAME",
+        help=f"auto, {', '.join(BACKENDS)} or cuda:N; default: WARPLINE_BACKEND, else auto: the fastest that works here",
     )
     group.add_argument(
         "--threads",
@@ -23,6 +26,27 @@ def add_device(parser: ArgumentParser) -> None:
         metavar="N",
         help="CPU threads; default: WARPLINE_THREADS, else every core this process may use",
     )
+
+
+def add_talk(parser: ArgumentParser, *, nested: bool = False) -> None:
+    """``--json``, ``--quiet`` and ``--verbose``: what a command says.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of a command, or of one of its actions.
+    nested : bool
+        Whether the options may stand before the action too, and are then kept.
+    """
+    group = parser.add_argument_group("what it says")
+    default = SUPPRESS if nested else False
+    flags = (
+        ("--json", "write the result to stdout as JSON"),
+        ("-q --quiet", "say nothing but errors and the result"),
+        ("-v --verbose", "say more, with tracebacks of unexpected errors"),
+    )
+    for names, meaning in flags:
+        group.add_argument(*names.split(), action="store_true", default=default, help=meaning)
 
 
 def positive_count(text: str) -> int:
@@ -58,3 +82,83 @@ def positive(text: str) -> float:
 def as_prefix(output: str) -> str:
     """What output names begin with: a folder that is there gets its slash."""
     return f"{output}{os.sep}" if os.path.isdir(output) and not output.endswith(("/", os.sep)) else output
+
+
+def add_transforms(parser: ArgumentParser, *, required: bool = False) -> None:
+    """``-t``, once per transform."""
+    parser.add_argument(
+        "-t",
+        "--transform",
+        action="append",
+        default=[],
+        required=required,
+        metavar="FILE",
+        help="in the order in which points of the fixed image go through them, as for ANTs: "
+        "-t WARP -t AFFINE; [FILE,1] is the inverse of an affine or a warp",
+    )
+
+
+def add_grids(parser: ArgumentParser) -> None:
+    """``--fixed`` and ``--moving``: the images between which a transform maps."""
+    group = parser.add_argument_group("images it maps between (needed by some formats)")
+    group.add_argument("--fixed", metavar="FILE", help="image whose points the transform takes, or its grid")
+    group.add_argument("--moving", metavar="FILE", help="image that the points arrive in")
+
+
+def refuse_overwriting(output: str, inputs: Iterable[str | None]) -> None:
+    """Refuse an output that is one of the inputs.
+
+    Raises
+    ------
+    UsageError
+        Naming both.
+    """
+    target = Path(output).resolve()
+    for name in inputs:
+        if name is not None and Path(name).resolve() == target:
+            raise UsageError(f"--output {output} would overwrite the input {name}; choose another name")
+
+
+def finite(text: str) -> float:
+    """Read a number that is finite.
+
+    Raises
+    ------
+    ArgumentTypeError
+        Otherwise; argparse makes it a usage error.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ArgumentTypeError(f"{text!r} is not allowed; a finite number is needed")
+    return value
+
+
+def add_target(parser: ArgumentParser) -> None:
+    """``-o`` for a transform, and ``--to`` for its format."""
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="transform to write; its name's end says the format"
+    )
+    add_target_format(parser)
+
+
+def add_target_format(parser: ArgumentParser) -> None:
+    """``--to``: the format of the transform that is written."""
+    parser.add_argument("--to", type=format_name, metavar="FORMAT", help="format to write, if not by the name's end")
+
+
+def format_name(text: str) -> str:
+    """The name of a format of transform files.
+
+    Raises
+    ------
+    ArgumentTypeError
+        Otherwise; argparse makes it a usage error.
+    """
+    from warpline.io.transform_files import FORMATS
+
+    if text not in FORMATS:
+        raise ArgumentTypeError(f"{text!r} is not known; choose from {', '.join(FORMATS)}")
+    return text

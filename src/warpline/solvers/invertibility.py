@@ -116,20 +116,22 @@ def make_invertible(to_fixed: Array, to_moving: Array, mask: NDArray[np.bool_], 
 
 def _settle(forward: Array, inverse: Array, mask: NDArray[np.bool_], backend: Backend) -> InvertibleMap:
     """Rounds of settling and mending until the bars hold; both fields are changed in place."""
+    inside = backend.upload(mask.astype(np.uint8))
     for rounds in range(ROUNDS + 1):
         missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
-        errors = [fields.round_trip_error(backend.download(miss)[:, mask]) for miss in missed]
-        determinants = [backend.download(backend.jacobian(field)) for field in (forward, inverse)]
+        errors = [fields.round_trip_error(miss, backend, inside) for miss in missed]
+        determinants = [backend.jacobian(field) for field in (forward, inverse)]
         folding = np.minimum(*determinants) <= LEAST_JACOBIAN
-        misses = _exceeds(errors)
-        if rounds == ROUNDS or not (misses or folding.any()):
+        misses, folds = _exceeds(errors), bool(folding.any())
+        if rounds == ROUNDS or not (misses or folds):
             break
-        weight = _near(folding, backend) if folding.any() else None
+        weight = _near(folding, backend) if folds else None
         forward = _settled(forward, missed[0], None if misses else weight)
         inverse = _settled(inverse, missed[1], None if misses else weight)
         if weight is not None:
             forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
-    return InvertibleMap(forward, inverse, _quality(determinants, errors, mask, rounds))
+    measured = [backend.download(determinant)[mask] for determinant in determinants]
+    return InvertibleMap(forward, inverse, _quality(measured, errors, rounds))
 
 
 def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
@@ -160,10 +162,10 @@ def _settled(field: Array, missed: Array, weight: Array | None) -> Array:
     return field
 
 
-def _near(trouble: NDArray[np.bool_], backend: Backend) -> Array:
+def _near(trouble: Array, backend: Backend) -> Array:
     """1 in and next to trouble, falling smoothly to 0."""
     weight = backend.empty(trouble.shape)
-    backend.smooth(backend.upload(trouble.astype(np.float32)), (MEND_REACH,) * 3, out=weight)
+    backend.smooth(trouble.astype(np.float32), (MEND_REACH,) * 3, out=weight)
     # A lone voxel keeps (2 pi sigma^2)^(-3/2) of its height under the Gaussian.
     return (weight * np.float32((2 * np.pi * MEND_REACH**2) ** 1.5)).clip(0, 1)
 
@@ -177,10 +179,8 @@ def _mended(field: Array, weight: Array, backend: Backend) -> Array:
     return field
 
 
-def _quality(
-    determinants: list[NDArray[np.float32]], errors: list[InverseError], mask: NDArray[np.bool_], rounds: int
-) -> Quality:
-    inside = [determinant[mask] for determinant in determinants]
+def _quality(inside: list[NDArray[np.float32]], errors: list[InverseError], rounds: int) -> Quality:
+    """From the determinants inside the mask (n,) and the round-trip errors, of either direction."""
     folded = max(int((values <= 0).sum()) for values in inside)
     return Quality(
         folds=folded / max(inside[0].size, 1),

@@ -90,7 +90,8 @@ class Level:
             _on_level(self.grid, moving, scene.moving_mask, spacing, backend),
         )
         self.masks = _masks_on(self.grid, scene, backend)
-        self.options, self.backend, self.step_length = options, backend, options.step
+        self.options, self.backend = options, backend
+        self.step_length = backend.upload(np.array([options.step], np.float32))
         self.metric = DEFORMABLE_METRICS[options.metric](options)
         shape, field = self.grid.shape, (3, *self.grid.shape)
         if coarser is None:

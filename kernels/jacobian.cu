@@ -1,0 +1,19 @@
+// det(I + d field / d x) at every voxel, differences as in gradient.cu.
+// Called by CudaBackend.jacobian, which allocates `out`. A thread is a voxel.
+#include "volume.cuh"
+
+extern "C" __global__ void __launch_bounds__(256) jacobian(
+    const float* __restrict__ field,  // (3, ni, nj, nk), voxels
+    float* __restrict__ out,          // (ni, nj, nk)
+    int ni, int nj, int nk) {
+    Box box = {ni, nj, nk};
+    Voxel v = this_voxel();
+    if (!holds(box, v)) return;
+    long long n = box.size();
+    Vector a = gradient_at(field, box, v), b = gradient_at(field + n, box, v), c = gradient_at(field + 2 * n, box, v);
+    a.x += 1.0f;
+    b.y += 1.0f;
+    c.z += 1.0f;
+    out[box.at(v.i, v.j, v.k)] =
+        a.x * (b.y * c.z - b.z * c.y) - a.y * (b.x * c.z - b.z * c.x) + a.z * (b.x * c.y - b.y * c.x);
+}

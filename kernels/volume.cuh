@@ -1,0 +1,200 @@
+// What every kernel shares: the layout of volumes and fields, the border rules, linear interpolation, sums in a
+// fixed order. Inlined into each source before it is compiled, so that a change here is never missed by a cache.
+//
+// Volumes are float (ni, nj, nk), fields float (3, ni, nj, nk) in voxels, both C-contiguous; threadIdx.x runs along
+// k, the fastest axis. Flat positions are 64-bit. Rules: docs/conventions.md.
+#pragma once
+
+constexpr int BLOCK_K = 32;  // threads of a block along k ...
+constexpr int BLOCK_J = 8;   // ... and along j, in kernels that give each thread a voxel
+constexpr int BLOCK = 256;   // threads of a block in kernels over points, and in reductions
+
+struct Box {
+    int ni, nj, nk;
+
+    __device__ long long size() const { return (long long)ni * nj * nk; }
+    __device__ long long at(int i, int j, int k) const { return ((long long)i * nj + j) * nk + k; }
+};
+
+struct Voxel {
+    int i, j, k;
+};
+
+// Output voxel to input voxel: rows of (3, 4), in double so that 1024 voxels a side lose nothing.
+struct Matrix {
+    double m[12];
+
+    __device__ double row(int r, double x, double y, double z) const {
+        return m[4 * r] * x + m[4 * r + 1] * y + m[4 * r + 2] * z + m[4 * r + 3];
+    }
+};
+
+__device__ inline Voxel this_voxel() {
+    return {(int)blockIdx.z, (int)(blockIdx.y * BLOCK_J + threadIdx.y), (int)(blockIdx.x * BLOCK_K + threadIdx.x)};
+}
+
+__device__ inline bool holds(Box box, Voxel v) { return v.i < box.ni && v.j < box.nj && v.k < box.nk; }
+
+__device__ inline int clamped(int i, int n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
+
+// NaN is not inside.
+template <typename Real>
+__device__ inline bool inside(Real x, int n) {
+    return x >= Real(-0.5) && x < Real(n) - Real(0.5);
+}
+
+// Index i reflected about the centres of the first and last voxel.
+__device__ inline int mirrored(int i, int n) {
+    if (n == 1) return 0;
+    int period = 2 * (n - 1);
+    i = (i < 0 ? -i : i) % period;
+    return i >= n ? period - i : i;
+}
+
+// -- linear interpolation ---------------------------------------------------------------------------------------
+
+// The two voxels around a coordinate, both inside the axis, and the weight of the upper one.
+struct Bracket {
+    int low, high;
+    float weight;
+};
+
+constexpr float FAR = 1e9f;  // beyond any border, and still a whole number that an int holds
+
+// Around i + shift; exact for any i because the whole part never meets the fraction. Clamped at the border.
+__device__ inline Bracket around(int i, float shift, int n) {
+    float bounded = fminf(fmaxf(shift, -FAR), FAR);  // NaN becomes -FAR
+    float whole = floorf(bounded);
+    int base = i + (int)whole;
+    return {clamped(base, n), clamped(base + 1, n), bounded - whole};
+}
+
+// Around x, clamped to [0, n - 1]; NaN becomes 0.
+__device__ inline Bracket around(double x, int n) {
+    double bounded = fmin(fmax(x, 0.0), n - 1.0);
+    int base = (int)bounded;
+    return {base, base + 1 < n ? base + 1 : base, (float)(bounded - base)};
+}
+
+__device__ inline float mix(float a, float b, float weight) { return a + weight * (b - a); }
+
+__device__ inline float linear(const float* __restrict__ volume, Box box, Bracket x, Bracket y, Bracket z) {
+    const float* near = volume + box.at(x.low, 0, 0);
+    const float* far = volume + box.at(x.high, 0, 0);
+    long long low = (long long)y.low * box.nk, high = (long long)y.high * box.nk;
+    float a = mix(__ldg(near + low + z.low), __ldg(near + low + z.high), z.weight);
+    float b = mix(__ldg(near + high + z.low), __ldg(near + high + z.high), z.weight);
+    float c = mix(__ldg(far + low + z.low), __ldg(far + low + z.high), z.weight);
+    float d = mix(__ldg(far + high + z.low), __ldg(far + high + z.high), z.weight);
+    return mix(mix(a, b, y.weight), mix(c, d, y.weight), x.weight);
+}
+
+struct Vector {
+    float x, y, z;
+};
+
+__device__ inline Vector vector_at(const float* __restrict__ field, Box box, Voxel v) {
+    long long at = box.at(v.i, v.j, v.k), n = box.size();
+    return {__ldg(field + at), __ldg(field + at + n), __ldg(field + at + 2 * n)};
+}
+
+__device__ inline void store(float* __restrict__ field, Box box, Voxel v, Vector u) {
+    long long at = box.at(v.i, v.j, v.k), n = box.size();
+    field[at] = u.x;
+    field[at + n] = u.y;
+    field[at + 2 * n] = u.z;
+}
+
+// A field at voxel + shift, linear, continued as constants beyond its grid.
+__device__ inline Vector moved_vector(const float* __restrict__ field, Box box, Voxel v, Vector shift) {
+    Bracket x = around(v.i, shift.x, box.ni), y = around(v.j, shift.y, box.nj), z = around(v.k, shift.z, box.nk);
+    long long n = box.size();
+    return {linear(field, box, x, y, z), linear(field + n, box, x, y, z), linear(field + 2 * n, box, x, y, z)};
+}
+
+// -- differences ------------------------------------------------------------------------------------------------
+
+// Along one axis of n voxels at i: central, one-sided at the faces, 0 where n is 1. `stride` is that of the axis.
+__device__ inline float difference(const float* __restrict__ at, int i, int n, long long stride) {
+    if (n == 1) return 0.0f;
+    float above = __ldg(at + (i + 1 < n ? stride : 0)), below = __ldg(at - (i > 0 ? stride : 0));
+    return (above - below) / (float)((i + 1 < n) + (i > 0));
+}
+
+__device__ inline Vector gradient_at(const float* __restrict__ volume, Box box, Voxel v) {
+    const float* at = volume + box.at(v.i, v.j, v.k);
+    return {difference(at, v.i, box.ni, (long long)box.nj * box.nk), difference(at, v.j, box.nj, box.nk),
+            difference(at, v.k, box.nk, 1)};
+}
+
+// The outermost voxels; an axis of one voxel has none.
+__device__ inline bool on_face(Box box, Voxel v) {
+    return (box.ni > 1 && (v.i == 0 || v.i == box.ni - 1)) || (box.nj > 1 && (v.j == 0 || v.j == box.nj - 1)) ||
+           (box.nk > 1 && (v.k == 0 || v.k == box.nk - 1));
+}
+
+// -- sums that come out the same in every run -------------------------------------------------------------------
+
+__device__ inline int thread_in_block() {
+    return (int)((threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x);
+}
+
+__device__ inline int block_in_grid() {
+    return (int)((blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x);
+}
+
+// The sum over a block of `THREADS` threads, a power of two; every thread must call it, and every thread gets it.
+template <int THREADS>
+__device__ inline double block_sum(double mine) {
+    __shared__ double sums[THREADS];
+    int thread = thread_in_block();
+    sums[thread] = mine;
+    for (int half = THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (thread < half) sums[thread] += sums[thread + half];
+    }
+    __syncthreads();
+    double total = sums[0];
+    __syncthreads();
+    return total;
+}
+
+template <int THREADS>
+__device__ inline float block_max(float mine) {
+    __shared__ float largest[THREADS];
+    int thread = thread_in_block();
+    largest[thread] = mine;
+    for (int half = THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (thread < half) largest[thread] = fmaxf(largest[thread], largest[thread + half]);
+    }
+    __syncthreads();
+    return largest[0];
+}
+
+// Raise `out`, which is not negative, to `mine`: the order of whole numbers is that of floats, and a maximum does not
+// depend on the order of its arguments.
+__device__ inline void raise(float* out, float mine) { atomicMax((int*)out, __float_as_int(mine)); }
+
+// True in the last block to come here, which then sees what all blocks have written; `arrived` starts and ends at 0.
+__device__ inline bool is_last_block(unsigned* arrived) {
+    __shared__ bool last;
+    __threadfence();
+    __syncthreads();
+    if (thread_in_block() == 0) {
+        unsigned blocks = gridDim.x * gridDim.y * gridDim.z;
+        last = atomicAdd(arrived, 1u) == blocks - 1;
+        if (last) *arrived = 0;
+    }
+    __syncthreads();
+    if (last) __threadfence();
+    return last;
+}
+
+// The sum of `count` numbers by one block of THREADS threads, in a fixed order.
+template <int THREADS>
+__device__ inline double ordered_sum(const double* numbers, int count) {
+    double mine = 0;
+    for (int n = thread_in_block(); n < count; n += THREADS) mine += numbers[n];
+    return block_sum<THREADS>(mine);
+}

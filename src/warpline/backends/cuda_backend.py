@@ -1,0 +1,490 @@
+"""The GPU backend: every operation is one launch, or a few, of a kernel in ``kernels/``."""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends.cuda_launch import Defines, Function, Runtime, Size, launch, load
+from warpline.backends.gaussian import downsampling_offset, gaussian, spline_prefilter
+from warpline.backends.interface import Array
+from warpline.geometry import Matrix
+
+Sigma = tuple[float, float, float]
+
+BLOCK = 256
+"""Threads of a block; kernels/volume.cuh."""
+VOXELS: Size = (32, 8, 1)
+"""Voxels along k, j and i of a block in kernels that give each thread a voxel."""
+WIDEST_FUSED = 6
+"""Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
+RESIDENT = 2
+"""Blocks of a marching kernel that a multiprocessor holds at once, by their registers."""
+LEAST_MARCH = 2
+"""Fewest planes that a block of a marching kernel writes."""
+POINT_BLOCKS = 128
+"""Most blocks over sample points; a fixed number, so that sums do not depend on the device."""
+SUM_BLOCKS = 512
+"""Most blocks over the vectors of a field, a fixed number for the same reason."""
+DIGITS = ((20, 11), (10, 10), (0, 10))
+"""Shift and width of the digits that the bits of a length are sorted by, highest first."""
+
+_MATRIX = np.dtype([("m", np.float64, (12,))])
+_BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
+_REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+
+
+def create(threads: int, ordinal: str = "") -> CudaBackend:
+    """The backend on GPU number `ordinal`, the current one when it is empty; `threads` is for the CPU and ignored.
+
+    Raises
+    ------
+    DeviceError
+        When CuPy, the driver or the GPU is missing or does not work; it says what to do.
+    """
+    from warpline.backends.cuda_device import GpuRuntime
+
+    return CudaBackend(GpuRuntime.open(ordinal))
+
+
+class _Local(threading.local):
+    """What belongs to one thread: scratch arrays, a captured step, and arrays that its graph writes to."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.clear()
+
+    def clear(self) -> None:
+        self.scratch: dict[Any, Array] = {}
+        self.step: weakref.ref[Callable[[], None]] | None = None
+        self.replay: Callable[[], None] | None = None
+        self.kept: list[Array] = []
+        self.capturing = False
+
+
+class CudaBackend:
+    """Operations of `warpline.backends.interface.Backend`, documented there.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        What the kernels run on.
+    """
+
+    name = "cuda"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._xp = runtime.xp
+        self._functions: dict[tuple[str, Defines], Function] = {}
+        self._local = _Local()
+        self.device = runtime.name
+
+    # -- memory ---------------------------------------------------------------------------------------------
+
+    def upload(self, array: NDArray[Any]) -> Array:
+        return self._keep(self._xp.array(array, order="C"))
+
+    def download(self, array: Array) -> NDArray[Any]:
+        host: NDArray[Any] = self._runtime.to_host(array)
+        return host
+
+    def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+        return self._keep(self._xp.empty(shape, dtype))
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+        return self._keep(self._xp.zeros(shape, dtype))
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        local = self._local
+        if local.depth:
+            yield
+            return
+        with self._runtime.session():
+            local.depth = 1
+            try:
+                yield
+            finally:
+                local.depth = 0
+                local.clear()
+
+    # -- sampling -------------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        volume: Array,
+        matrix: Matrix | None = None,
+        *,
+        field: Array | None = None,
+        shape: tuple[int, int, int] | None = None,
+        order: int = 1,
+        outside: float = 0.0,
+        out: Array | None = None,
+    ) -> Array:
+        volume = self._contiguous(volume) if order == 0 else self._float(volume)
+        shape = shape or next(tuple(a.shape[-3:]) for a in (out, field, volume) if a is not None)
+        out = self.empty(shape, volume.dtype) if out is None else out
+        field = None if field is None else self._float(field)
+        if order == 1 and matrix is None and field is not None:
+            self._over_voxels("warp", shape, volume=volume, field=field, out=out, outside=outside)
+            return out
+        beyond = np.asarray(outside).astype(volume.dtype)
+        value, source, target = "float", volume, out
+        if order == 0:
+            value, width = _BITS[volume.dtype.itemsize], f"u{volume.dtype.itemsize}"
+            source, target, beyond = volume.view(width), out.view(width), beyond.view(width)
+        elif order == 3:
+            source = self._spline_coefficients(volume)
+        self._over_voxels(
+            "sample", shape, (("ORDER", order), ("VALUE", value)),
+            volume=source, field=field, matrix=_matrix(matrix), out=target, outside=beyond.item(),
+        )  # fmt: skip
+        return out
+
+    def sample_field(
+        self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
+    ) -> Array:
+        out = self.empty((3, *shape)) if out is None else out
+        self._over_voxels("sample_field", shape, field=self._float(field), matrix=_matrix(matrix), out=out)
+        return out
+
+    def _spline_coefficients(self, volume: Array) -> Array:
+        taps = self._constant("spline", spline_prefilter)
+        for axis, n in enumerate(volume.shape):
+            if n > 1:
+                volume = self._filter(volume, axis, taps, mirror=1)
+        return volume
+
+    # -- filters --------------------------------------------------------------------------------------------
+
+    def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
+        out = self.empty((3, *volume.shape)) if out is None else out
+        self._over_voxels("gradient", volume.shape, volume=self._float(volume), out=out)
+        return out
+
+    def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
+        norm, shape = self._zero(), array.shape[-3:]
+        stack = self._float(array).reshape(-1, *shape)
+        taps = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, shape, strict=True)]
+        radii = [len(tap) - 1 for tap in taps]
+        if max(radii) > WIDEST_FUSED:
+            self._smooth_by_axis(stack, sigma, radii, out=out, norm=norm)
+            return norm
+        defines = (("COMPONENTS", len(stack)), *zip(("RI", "RJ", "RK"), radii, strict=True))
+        kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
+        weights = np.array([tuple(taps)], dtype=kind)
+        self._march(
+            "smooth", shape, 16, defines, array=stack, taps=weights, out=out.reshape(stack.shape), norm=norm
+        )
+        return norm
+
+    def _smooth_by_axis(self, stack: Array, sigma: Sigma, radii: list[int], *, out: Array, norm: Array) -> None:
+        smoothed, axes = stack, [axis for axis, radius in enumerate(radii) if radius]
+        for axis in axes:
+            taps = self._gaussian(sigma[axis])
+            last = out.reshape(stack.shape) if axis == axes[-1] else None
+            smoothed = self._filter(smoothed, axis + 1, taps, out=last)
+        flat = out.reshape(len(stack), -1)
+        blocks = min(4 * self._runtime.processors, _blocks(flat.shape[1], BLOCK))
+        self._launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
+
+    def _filter(self, array: Array, axis: int, taps: Array, *, mirror: int = 0, out: Array | None = None) -> Array:
+        out = self.empty(array.shape) if out is None else out
+        seen = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
+        grid = (_blocks(array.size, BLOCK), 1, 1)
+        self._launch(
+            "filter_axis", grid, (("MIRROR", mirror),), array=array.reshape(seen), taps=taps, out=out.reshape(seen)
+        )
+        return out
+
+    def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
+        result = self._float(volume)
+        for axis, factor in enumerate(factors):
+            taps = self._gaussian(0.5 * factor if factor > 1 else 0.0)
+            shape = (*out.shape[: axis + 1], *volume.shape[axis + 1 :])
+            na, nb, (n, m) = math.prod(shape[:axis]), math.prod(shape[axis + 1 :]), (volume.shape[axis], shape[axis])
+            target = out if axis == 2 else self.empty(shape)
+            self._launch(
+                "downsample", (_blocks(target.size, BLOCK), 1, 1),
+                array=result.reshape(na, n, nb), taps=taps, out=target.reshape(na, m, nb),
+                factor=factor, offset=downsampling_offset(n, m, factor),
+            )  # fmt: skip
+            result = target
+        return out
+
+    # -- similarity -----------------------------------------------------------------------------------------
+
+    def local_cc(
+        self,
+        fixed: Array,
+        moving: Array,
+        radius: int,
+        *,
+        floor: float,
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        defines = (("RADIUS", radius), ("MASKED", int(mask is not None)), ("VALUE", _REALS[value.dtype]))
+        arrays = {"fixed": self._float(fixed), "moving": self._float(moving), "mask": self._mask(mask)}
+        shape, rows = fixed.shape, 16 if radius <= 2 else 8
+        grid, length = self._marching_grid(shape, rows)
+        self._launch(
+            "local_cc", grid, defines, VOXELS, **arrays, out_fixed=out_fixed, out_moving=out_moving, value=value,
+            **self._partial(math.prod(grid)), contrast=floor, length=length,
+        )  # fmt: skip
+
+    def squared_difference(
+        self,
+        fixed: Array,
+        moving: Array,
+        *,
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        arrays = {"fixed": self._float(fixed), "moving": self._float(moving), "mask": self._mask(mask)}
+        self._over_voxels(
+            "squared_difference", fixed.shape, (("VALUE", _REALS[value.dtype]),), **arrays, out_fixed=out_fixed,
+            out_moving=out_moving, value=value, **self._partial(math.prod(_voxel_grid(fixed.shape))),
+        )  # fmt: skip
+
+    # -- fields ---------------------------------------------------------------------------------------------
+
+    def compose(
+        self,
+        outer: Array,
+        inner: Array,
+        *,
+        norm: Array | None = None,
+        least_norm: float = 1e-12,
+        step: float | Array = 1.0,
+        out: Array,
+    ) -> Array:
+        factor, step = (None, step) if isinstance(step, (int, float)) else (step, 1.0)
+        self._over_voxels(
+            "compose", inner.shape[1:], outer=self._float(outer), inner=self._float(inner), norm=norm, factor=factor,
+            out=out, least_norm=least_norm, step=step,
+        )  # fmt: skip
+        return out
+
+    def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
+        worst = self._zero()
+        self._over_voxels(
+            "invert", field.shape[1:], field=self._float(field), start=self._float(start), out=out, worst=worst,
+            tolerance=tolerance, iterations=iterations,
+        )  # fmt: skip
+        return worst
+
+    def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
+        out = self.empty(field.shape[1:]) if out is None else out
+        self._over_voxels("jacobian", field.shape[1:], field=self._float(field), out=out)
+        return out
+
+    def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+        flat = self._float(field).reshape(3, -1)
+        mask = None if mask is None else self._bytes(mask).ravel()
+        counts, total, largest = self._length_digits(flat, mask, DIGITS[0], 0)
+        count, prefix = int(counts.sum()), 0
+        if count == 0:
+            return np.zeros(4)
+        rank = min(int(share * count), count - 1)
+        for digit, (_, bits) in enumerate(DIGITS):
+            found = int(np.searchsorted(counts.cumsum(), rank, side="right"))
+            rank -= int(counts[:found].sum())
+            prefix = prefix << bits | found
+            if digit + 1 < len(DIGITS):
+                counts, _, _ = self._length_digits(flat, mask, DIGITS[digit + 1], prefix)
+        quantile = np.array([prefix], np.uint32).view(np.float32)[0]
+        return np.array([count, total / count, quantile, largest])
+
+    def _length_digits(
+        self, flat: Array, mask: Array | None, digit: tuple[int, int], prefix: int
+    ) -> tuple[NDArray[np.int64], float, float]:
+        """How many lengths have each value of a digit, their sum, and the largest."""
+        counts, largest, total = self.zeros((2048,), np.uint32), self._zero(), self.empty((1,), np.float64)
+        blocks = max(1, min(SUM_BLOCKS, _blocks(flat.shape[1], BLOCK)))
+        self._launch(
+            "length_digits", (blocks, 1, 1), field=flat, mask=mask, counts=counts, sum=total, largest=largest,
+            **self._partial(blocks), shift=digit[0], bits=digit[1], prefix=prefix,
+        )  # fmt: skip
+        return self.download(counts).astype(np.int64), self.download(total).item(), self.download(largest).item()
+
+    # -- affine metrics over sample points ------------------------------------------------------------------
+
+    def affine_moments(
+        self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        sums = self._sums_over_points("affine_moments", 42, points, values, volume, matrix=matrix, mask=mask)
+        return sums[:6], sums[6:].reshape(3, 3, 4)
+
+    def joint_histogram(
+        self, points: Array, values: Array, volume: Array, matrix: Matrix, bins: int, *, mask: Array | None = None
+    ) -> NDArray[np.float64]:
+        cells = bins * bins
+        out, counts = self.empty((cells,), np.float64), self._scratch(("counts", cells), (cells,), np.uint64)
+        self._over_points(
+            "joint_histogram", points, values, volume, (("BINS", bins),), matrix=matrix, mask=mask,
+            counts=counts, arrived=self._arrived(), out=out,
+        )  # fmt: skip
+        return self.download(out).reshape(bins, bins)
+
+    def histogram_derivative(
+        self,
+        points: Array,
+        values: Array,
+        volume: Array,
+        matrix: Matrix,
+        table: NDArray[np.float64],
+        *,
+        mask: Array | None = None,
+    ) -> NDArray[np.float64]:
+        given = self.upload(np.ascontiguousarray(table, np.float64))
+        sums = self._sums_over_points(
+            "histogram_derivative", 12, points, values, volume, matrix=matrix, mask=mask, table=given
+        )
+        return sums.reshape(3, 4)
+
+    def _sums_over_points(
+        self, name: str, count: int, points: Array, values: Array, volume: Array, **arguments: Any
+    ) -> NDArray[np.float64]:
+        blocks, out = _point_blocks(points), self.empty((count,), np.float64)
+        partial = self._scratch((name, blocks), (count, blocks), np.float64)
+        self._over_points(name, points, values, volume, **arguments, partial=partial, arrived=self._arrived(), out=out)
+        return self.download(out)
+
+    def _over_points(
+        self, name: str, points: Array, values: Array, volume: Array, defines: Defines = (), /, **arguments: Any
+    ) -> None:
+        matrix, mask = _matrix(arguments.pop("matrix")), arguments.pop("mask")
+        mask = None if mask is None else self._bytes(mask)
+        arrays = {"points": self._float(points), "values": self._float(values), "volume": self._float(volume)}
+        grid = (_point_blocks(points), 1, 1)
+        self._launch(name, grid, defines, **arrays, matrix=matrix, mask=mask, **arguments)
+
+    # -- loops ----------------------------------------------------------------------------------------------
+
+    def repeat(self, step: Callable[[], None], times: int) -> None:
+        if times < 1:
+            return
+        with self.session():
+            local = self._local
+            if local.replay is None or local.step is None or local.step() != step:
+                step()
+                times -= 1
+                local.replay, local.step = self._captured(step), _reference(step)
+            for _ in range(times):
+                local.replay()
+
+    def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
+        """The launches of `step` as a graph; arrays made on the way live as long as it does."""
+        local = self._local
+        local.kept, local.capturing = [], True
+        try:
+            return self._runtime.capture(step)
+        finally:
+            local.capturing = False
+
+    # -- launches -------------------------------------------------------------------------------------------
+
+    def _launch(
+        self, name: str, grid: Size, defines: Defines = (), block: Size = (BLOCK, 1, 1), **arguments: Any
+    ) -> None:
+        kernel = load(name, defines)
+        compiled = self._functions.get((name, defines))
+        if compiled is None:
+            compiled = self._functions[name, defines] = self._runtime.compile(kernel.source, name)
+        launch(self._runtime, compiled, kernel, grid, block, **arguments)
+
+    def _over_voxels(self, name: str, shape: tuple[int, ...], defines: Defines = (), /, **arguments: Any) -> None:
+        self._launch(name, _voxel_grid(shape), defines, VOXELS, **arguments)
+
+    def _march(self, name: str, shape: tuple[int, ...], rows: int, defines: Defines, /, **arguments: Any) -> None:
+        grid, length = self._marching_grid(shape, rows)
+        self._launch(name, grid, defines, VOXELS, **arguments, length=length)
+
+    def _marching_grid(self, shape: tuple[int, ...], rows: int) -> tuple[Size, int]:
+        """Columns of 32 x `rows` voxels, cut along i so that all blocks run at once, and the planes of each."""
+        columns = _blocks(shape[2], VOXELS[0]), _blocks(shape[1], rows)
+        cuts = max(1, RESIDENT * self._runtime.processors // math.prod(columns))
+        length = max(LEAST_MARCH, _blocks(shape[0], cuts))
+        return (*columns, _blocks(shape[0], length)), length
+
+    def _zero(self) -> Array:
+        """A number that starts at 0 each time a captured step is replayed."""
+        number = self.empty((1,))
+        self._launch("clear", (1, 1, 1), out=number)
+        return number
+
+    def _partial(self, blocks: int) -> dict[str, Array]:
+        """Scratch for a sum over so many blocks."""
+        partial = self._scratch(("partial", blocks), (blocks,), np.float64)
+        return {"partial": partial, "arrived": self._arrived()}
+
+    def _arrived(self) -> Array:
+        return self._scratch("arrived", (1,), np.uint32)
+
+    def _scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array of the calling thread that starts as zeros and keeps its content between launches."""
+        return self._constant(key, lambda: np.zeros(shape, dtype))
+
+    def _gaussian(self, sigma: float) -> Array:
+        return self._constant(("gaussian", sigma), partial(gaussian, sigma))
+
+    def _constant(self, key: Any, make: Callable[[], NDArray[Any]]) -> Array:
+        """An array of the calling thread, uploaded once."""
+        found = self._local.scratch.get(key)
+        if found is None:
+            found = self._local.scratch[key] = self._xp.array(make())
+        return found
+
+    def _keep(self, array: Array) -> Array:
+        if self._local.capturing:
+            self._local.kept.append(array)
+        return array
+
+    def _contiguous(self, array: Array) -> Array:
+        return self._keep(self._xp.ascontiguousarray(array))
+
+    def _float(self, array: Array) -> Array:
+        return self._keep(self._xp.ascontiguousarray(array, np.float32))
+
+    def _bytes(self, array: Array) -> Array:
+        return self._keep(self._xp.ascontiguousarray(array, np.uint8))
+
+    def _mask(self, mask: Array | None) -> Array | None:
+        return None if mask is None else self._float(mask)
+
+
+def _blocks(count: int, each: int) -> int:
+    return -(-count // each)
+
+
+def _voxel_grid(shape: tuple[int, ...]) -> Size:
+    return _blocks(shape[2], VOXELS[0]), _blocks(shape[1], VOXELS[1]), shape[0]
+
+
+def _point_blocks(points: Array) -> int:
+    return max(1, min(POINT_BLOCKS, _blocks(len(points), BLOCK)))
+
+
+def _matrix(matrix: Matrix | None) -> NDArray[Any]:
+    """The upper rows as the struct that kernels take by value."""
+    given = np.eye(4) if matrix is None else np.asarray(matrix, np.float64)
+    return np.array([(given[:3].ravel(),)], dtype=_MATRIX)
+
+
+def _reference(step: Callable[[], None]) -> weakref.ref[Callable[[], None]]:
+    """A reference that does not keep the step, nor the object whose method it is, alive."""
+    return weakref.WeakMethod(step) if hasattr(step, "__self__") else weakref.ref(step)

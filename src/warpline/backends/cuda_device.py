@@ -1,0 +1,141 @@
+"""An NVIDIA GPU through CuPy: which one, compiled kernels, streams, captured graphs, errors in words."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from warpline.backends.cuda_launch import Function, Size
+from warpline.backends.interface import Array
+from warpline.errors import DeviceError, UsageError
+
+OPTIONS = ("-std=c++17", "-lineinfo")
+INSTALL = "pip install 'warpline[cuda12]' (or [cuda13] with driver 580 or newer)"
+_ELSEWHERE = "or use backend='numba'"
+
+
+def count_gpus() -> int:
+    """GPUs that the driver offers, 0 without a driver; asks the driver itself, so that CuPy need not be there."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if hasattr(ctypes, "windll") else "libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    return 0 if failed else count.value
+
+
+def why_unusable() -> str | None:
+    """Why no GPU can be used here, with the remedy; None when one can."""
+    if count_gpus() == 0:
+        return f"no NVIDIA GPU with a working driver was found; `nvidia-smi` should list one, {_ELSEWHERE}"
+    if importlib.util.find_spec("cupy") is None:
+        return f"there is a GPU but no CuPy; {INSTALL}, {_ELSEWHERE}"
+    try:
+        import cupy
+
+        usable = cupy.zeros(1, "float32").sum().item() == 0 if cupy.cuda.runtime.getDeviceCount() else False
+    except Exception as error:
+        return f"the GPU is there but CuPy cannot use it ({_first_line(error)}); {INSTALL}, {_ELSEWHERE}"
+    return None if usable else f"CUDA offers no device to this process; check CUDA_VISIBLE_DEVICES, {_ELSEWHERE}"
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+class GpuRuntime:
+    """One GPU; see `warpline.backends.cuda_launch.Runtime`.
+
+    Parameters
+    ----------
+    ordinal : int
+        Its number among the GPUs that this process may use.
+    """
+
+    def __init__(self, ordinal: int) -> None:
+        import cupy
+
+        self.xp = cupy
+        self._device = cupy.cuda.Device(ordinal)
+        facts = cupy.cuda.runtime.getDeviceProperties(ordinal)
+        self.processors = int(facts["multiProcessorCount"])
+        self.name = f"{facts['name'].decode()} (cuda:{ordinal}), {facts['totalGlobalMem'] / 2**30:.0f} GiB"
+
+    @classmethod
+    def open(cls, ordinal: str) -> GpuRuntime:
+        """The GPU of a number, or the current one when it is empty.
+
+        Raises
+        ------
+        UsageError
+            When it is no number.
+        DeviceError
+            When it cannot be used, or there are fewer GPUs.
+        """
+        if ordinal and not ordinal.isdecimal():
+            raise UsageError(f"backend 'cuda:{ordinal}' names no GPU; use cuda, cuda:0, cuda:1 …")
+        reason = why_unusable()
+        if reason:
+            raise DeviceError(f"backend 'cuda' cannot run: {reason}")
+        import cupy
+
+        count = cupy.cuda.runtime.getDeviceCount()
+        number = int(ordinal) if ordinal else int(cupy.cuda.Device().id)
+        if number >= count:
+            raise DeviceError(f"backend 'cuda:{number}' is not there: this process sees {count} GPU(s), from cuda:0")
+        return cls(number)
+
+    def compile(self, source: str, entry: str) -> Function:
+        """The entry of a source, compiled by NVRTC once per device and kept in CuPy's cache on disk."""
+        with self._device:
+            function = self.xp.RawModule(code=source, options=OPTIONS, backend="nvrtc").get_function(entry)
+
+        def launch(grid: Size, block: Size, arguments: Sequence[Any]) -> None:
+            function(grid, block, tuple(arguments))
+
+        return launch
+
+    def to_host(self, array: Array) -> Any:
+        """A NumPy copy of an array, once everything before it on the stream is done."""
+        return self.xp.asnumpy(array)
+
+    def capture(self, step: Callable[[], None]) -> Callable[[], None]:
+        """What `step` launches on the current stream, as one CUDA graph."""
+        stream = self.xp.cuda.get_current_stream()
+        stream.begin_capture()
+        try:
+            step()
+        finally:
+            graph = stream.end_capture()
+
+        def replay() -> None:
+            graph.launch(stream)
+
+        return replay
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Work on this GPU, and a stream of its own for the calling thread; its unused memory goes back at the end."""
+        cuda = self.xp.cuda
+        with self._device:
+            stream = cuda.Stream()
+            try:
+                with stream:
+                    yield
+                    stream.synchronize()
+            except cuda.memory.OutOfMemoryError as error:
+                raise DeviceError(self._out_of_memory(error)) from None
+            finally:
+                self.xp.get_default_memory_pool().free_all_blocks(stream=stream)
+
+    def _out_of_memory(self, error: Exception) -> str:
+        free, total = self.xp.cuda.runtime.memGetInfo()
+        return (
+            f"out of memory on {self.name}: {_first_line(error)} {free / 2**20:.0f} of {total / 2**20:.0f} MiB are "
+            f"free; run fewer registrations at once, end other programs on this GPU, crop the images, {_ELSEWHERE}"
+        )

@@ -1,0 +1,206 @@
+"""From a ``.cu`` file to a checked launch: sources, signatures, arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol
+
+import numpy as np
+
+from warpline.backends.interface import Array
+
+Size = tuple[int, int, int]
+Defines = tuple[tuple[str, str | int], ...]
+Function = Callable[[Size, Size, Sequence[Any]], None]
+"""``function(grid, block, arguments)``: an entry of a compiled source."""
+
+C_TYPES: dict[str, np.dtype[Any]] = {
+    "float": np.dtype(np.float32),
+    "double": np.dtype(np.float64),
+    "int": np.dtype(np.int32),
+    "unsigned": np.dtype(np.uint32),
+    "long long": np.dtype(np.int64),
+    "unsigned char": np.dtype(np.uint8),
+    "unsigned short": np.dtype(np.uint16),
+    "unsigned int": np.dtype(np.uint32),
+    "unsigned long long": np.dtype(np.uint64),
+}
+"""Types of arguments; any other name is a struct, passed by value as a structured array of one element."""
+
+_ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(\n(.*?)\) \{\n', re.DOTALL)
+_PARAMETER = re.compile(r"(?:const )?([\w ]+?)\s*(\*?)\s*(?:__restrict__ )?(\w+)$")
+_COMMENT = re.compile(r"//\s*\(([^)]*)\)( or null)?")
+_INCLUDE = re.compile(r'^#include "([\w.]+)"\n', re.MULTILINE)
+_DEFAULT = re.compile(r"^#define (\w+) (.+)$", re.MULTILINE)
+
+MOST_BLOCKS = (2**31 - 1, 65535, 65535)
+
+
+class Runtime(Protocol):
+    """What a kernel runs on: a GPU through CuPy, or in tests the CPU through a C++ compiler."""
+
+    xp: Any
+    """The array module: ``cupy``, or ``numpy``."""
+
+    name: str
+    """The device, in words."""
+
+    processors: int
+    """Multiprocessors of the device."""
+
+    def compile(self, source: str, entry: str) -> Function:
+        """The entry of a source, compiled."""
+        ...
+
+    def to_host(self, array: Array) -> Any:
+        """A NumPy copy of an array."""
+        ...
+
+    def capture(self, step: Callable[[], None]) -> Callable[[], None]:
+        """What `step` launches, as one graph to replay."""
+        ...
+
+    def session(self) -> AbstractContextManager[None]:
+        """A stream of its own for the calling thread; errors of the device become `DeviceError`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel, as declared in its source.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    dtype : dtype or None
+        Of the scalar or of the array's elements; None for a struct.
+    shape : tuple or None
+        Of an array: numbers, and names that must mean the same length everywhere in the launch. None for scalars.
+    optional : bool
+        Whether the array may be None.
+    """
+
+    name: str
+    dtype: np.dtype[Any] | None
+    shape: tuple[int | str, ...] | None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A source with its includes and defines, and the parameters of its entry."""
+
+    name: str
+    source: str
+    parameters: tuple[Parameter, ...]
+
+
+@cache
+def load(name: str, defines: Defines = ()) -> Kernel:
+    """The kernel of ``kernels/<name>.cu``, shared headers inlined, built with `defines`.
+
+    CuPy's cache of compiled kernels knows the text of a source but not what it includes, so includes become text.
+    """
+    text = _inlined(f"{name}.cu", set())
+    head = "".join(f"#define {key} {value}\n" for key, value in defines)
+    entry = _ENTRY.search(text)
+    assert entry is not None and entry[1] == name, f"{name}.cu has no entry called {name}"
+    macros = {**dict(_DEFAULT.findall(text)), **{key: str(value) for key, value in defines}}
+    return Kernel(name, f'{head}#line 1 "{name}.cu"\n{text}', tuple(_parameters(entry[2], macros)))
+
+
+def _inlined(file: str, seen: set[str]) -> str:
+    """A source in which each header stands where it is first included, with marks that keep line numbers true."""
+    text = files("warpline.kernels").joinpath(file).read_text(encoding="utf-8")
+
+    def insert(match: re.Match[str]) -> str:
+        header = match[1]
+        if header in seen:
+            return "\n"
+        seen.add(header)
+        line = text[: match.end()].count("\n") + 1
+        return f'#line 1 "{header}"\n{_inlined(header, seen)}#line {line} "{file}"\n'
+
+    return _INCLUDE.sub(insert, text).replace("#pragma once\n", "\n")
+
+
+def _parameters(declared: str, macros: Mapping[str, str]) -> list[Parameter]:
+    found = []
+    for line in declared.splitlines():
+        code, _, _ = line.partition("//")
+        comment = _COMMENT.search(line)
+        for one in filter(None, (part.strip() for part in code.split(","))):
+            match = _PARAMETER.match(one)
+            assert match is not None, f"cannot read the parameter {one!r}"
+            kind = macros.get(match[1], match[1])
+            shape = None
+            if match[2]:
+                assert comment is not None, f"{match[3]} needs its shape in a comment"
+                shape = tuple(int(d) if d.isdecimal() else d for d in re.split(r",\s*", comment[1]))
+            found.append(Parameter(match[3], C_TYPES.get(kind), shape, bool(comment and comment[2])))
+    return found
+
+
+def launch(
+    runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, block: Size, /, **arguments: Any
+) -> None:
+    """Check the arguments against the kernel's declaration, fill in lengths, cast scalars, launch.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When an argument is missing or unknown, an array has another dtype or shape than declared or is not
+        C-contiguous, a length does not fit its type, or the grid is too large. These are mistakes of the caller, not
+        of a user.
+    """
+    lengths: dict[str, int] = {}
+    for parameter in kernel.parameters:
+        if parameter.shape is not None:
+            _check_array(kernel, parameter, arguments[parameter.name], lengths, runtime.xp.ndarray)
+    unknown = set(arguments) - {parameter.name for parameter in kernel.parameters}
+    if unknown:
+        raise TypeError(f"{kernel.name} has no parameter {', '.join(sorted(unknown))}")
+    if any(not 0 < n <= most for n, most in zip(grid, MOST_BLOCKS, strict=True)):
+        raise ValueError(f"{kernel.name}: a grid of {grid} blocks; at least 1 and at most {MOST_BLOCKS} are possible")
+    compiled(grid, block, [_value(kernel, parameter, arguments, lengths) for parameter in kernel.parameters])
+
+
+def _check_array(
+    kernel: Kernel, parameter: Parameter, array: Any, lengths: dict[str, int], kind: type[Any]
+) -> None:
+    where = f"{kernel.name}: {parameter.name}"
+    if array is None and parameter.optional:
+        return
+    if type(array) is not kind:
+        raise TypeError(f"{where} is {type(array).__name__}; {kind.__module__}.{kind.__name__} is needed")
+    if array.dtype != parameter.dtype or not array.flags.c_contiguous:
+        raise TypeError(f"{where} is {array.dtype}, strides {array.strides}; C-contiguous {parameter.dtype} is needed")
+    declared = parameter.shape or ()
+    fits = len(declared) == array.ndim
+    for name, n in zip(declared, array.shape, strict=False):
+        fits = fits and n == (name if isinstance(name, int) else lengths.setdefault(name, n))
+    if not fits:
+        raise ValueError(f"{where} has shape {array.shape}; {declared} is needed, where {lengths}")
+
+
+def _value(kernel: Kernel, parameter: Parameter, arguments: Mapping[str, Any], lengths: Mapping[str, int]) -> Any:
+    if parameter.shape is not None:
+        return arguments[parameter.name]
+    if parameter.name not in arguments and parameter.name not in lengths:
+        raise TypeError(f"{kernel.name} needs {parameter.name}")
+    value = arguments.get(parameter.name, lengths.get(parameter.name))
+    if parameter.name in lengths and value != lengths[parameter.name]:
+        raise ValueError(f"{kernel.name}: {parameter.name} is {value}; the arrays say {lengths[parameter.name]}")
+    if parameter.dtype is None:
+        if not (isinstance(value, np.ndarray) and value.size == 1 and value.dtype.names):
+            raise TypeError(f"{kernel.name}: {parameter.name} must be a structured array of one element")
+        return value
+    if parameter.dtype.kind in "iu" and not np.iinfo(parameter.dtype).min <= value <= np.iinfo(parameter.dtype).max:
+        raise ValueError(f"{kernel.name}: {parameter.name} is {value}, which {parameter.dtype} does not hold")
+    return parameter.dtype.type(value)

@@ -1,0 +1,112 @@
+"""Choosing a GPU and telling its errors, with a CuPy that is only pretended; the real one: test_cuda_gpu.py."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from warpline.backends import cuda_device
+from warpline.backends.cuda_device import GpuRuntime
+from warpline.errors import DeviceError, UsageError
+
+
+class OutOfMemoryError(MemoryError):
+    pass
+
+
+class Stream:
+    log: list[str] = []
+
+    def __enter__(self):
+        self.log.append("enter")
+
+    def __exit__(self, *_):
+        self.log.append("exit")
+
+    def synchronize(self):
+        self.log.append("synchronize")
+
+
+class Device:
+    def __init__(self, ordinal=0):
+        self.id = ordinal
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    """Two GPUs of 80 GiB."""
+    facts = {"multiProcessorCount": 132, "name": b"NVIDIA H200", "totalGlobalMem": 80 * 2**30}
+    freed = []
+    fake = SimpleNamespace(
+        cuda=SimpleNamespace(
+            Device=Device,
+            Stream=Stream,
+            memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
+            runtime=SimpleNamespace(
+                getDeviceCount=lambda: 2,
+                getDeviceProperties=lambda _: facts,
+                memGetInfo=lambda: (3 * 2**20, 80 * 2**30),
+            ),
+        ),
+        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda stream: freed.append(stream)),
+        freed=freed,
+    )
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    monkeypatch.setattr(cuda_device, "why_unusable", lambda: None)
+    Stream.log.clear()
+    return fake
+
+
+def test_a_gpu_is_opened_by_number(cupy):
+    runtime = GpuRuntime.open("1")
+    assert runtime.name == "NVIDIA H200 (cuda:1), 80 GiB"
+    assert runtime.processors == 132
+    assert GpuRuntime.open("").name == "NVIDIA H200 (cuda:0), 80 GiB"
+
+
+def test_a_gpu_that_is_not_there_or_no_number_is_refused(cupy):
+    with pytest.raises(DeviceError, match=r"'cuda:2' is not there: this process sees 2 GPU\(s\)"):
+        GpuRuntime.open("2")
+    with pytest.raises(UsageError, match="'cuda:first' names no GPU"):
+        GpuRuntime.open("first")
+
+
+def test_a_session_has_a_stream_waits_for_it_and_gives_memory_back(cupy):
+    with GpuRuntime.open("0").session():
+        assert Stream.log == ["enter"]
+    assert Stream.log == ["enter", "synchronize", "exit"]
+    assert len(cupy.freed) == 1
+
+
+def test_out_of_memory_names_the_bytes_and_the_remedy(cupy):
+    with pytest.raises(DeviceError) as raised, GpuRuntime.open("0").session():
+        raise OutOfMemoryError("Out of memory allocating 5,000 bytes (allocated so far: 1 bytes).")
+    said = str(raised.value)
+    for part in ("NVIDIA H200", "allocating 5,000 bytes", "3 of 81920 MiB are free", "backend='numba'"):
+        assert part in said
+    assert len(cupy.freed) == 1
+
+
+@contextmanager
+def no_library(*_):
+    raise OSError
+
+
+def test_without_the_drivers_library_there_are_no_gpus(monkeypatch):
+    monkeypatch.setattr(cuda_device.ctypes, "CDLL", no_library)
+    assert cuda_device.count_gpus() == 0
+
+
+def test_a_driver_that_fails_offers_no_gpus(monkeypatch):
+    driver = SimpleNamespace(cuInit=lambda _: 100, cuDeviceGetCount=lambda _: 0)
+    monkeypatch.setattr(cuda_device.ctypes, "CDLL", lambda _: driver)
+    assert cuda_device.count_gpus() == 0

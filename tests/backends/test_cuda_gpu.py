@@ -1,0 +1,147 @@
+"""What only a real GPU can show; without one these tests fail under ``-m gpu``, they are never skipped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from warpline.backends import select
+from warpline.errors import DeviceError
+from warpline.evaluation import overlap
+from warpline.phantom import brain_pair
+from warpline.recipe import Recipe
+from warpline.registration import align
+from warpline.resampling import warp
+
+pytestmark = pytest.mark.gpu
+
+# How far cuda may be from numba; docs/conventions.md.
+WARPED_MEAN, WARPED_P99 = 0.002, 0.02
+DICE = 0.002
+INVERSE_ERROR = 0.01
+
+UNWANTED = ("libcublas", "libcufft", "libcurand", "libcusolver", "libcusparse")
+
+# A registration in a process of its own, then the names of all the libraries that it has loaded.
+REGISTER_AND_LIST = """
+import json, pathlib
+import warpline
+from warpline.phantom import brain_pair
+pair = brain_pair((48, 56, 48), voxel_size=4.0)
+warpline.register(pair.fixed, pair.moving, backend="cuda")
+maps = pathlib.Path("/proc/self/maps").read_text().splitlines()
+print(json.dumps(sorted({line.rpartition("/")[2] for line in maps if ".so" in line})))
+"""
+
+
+@pytest.fixture(scope="module")
+def gpu():
+    return select("cuda")
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return brain_pair((64, 75, 64), voxel_size=3.0)
+
+
+@pytest.fixture(scope="module")
+def found(gpu, pair):
+    return registered(pair, gpu)
+
+
+@pytest.fixture(scope="module")
+def on_cpu(pair):
+    return registered(pair, select("numba"))
+
+
+def registered(pair, backend):
+    return align(pair.fixed, pair.moving, Recipe.load("syn"), backend=backend)
+
+
+def assert_same_bits(one, other):
+    assert np.array_equal(one.affine.matrix, other.affine.matrix)
+    assert np.array_equal(one.warp.field, other.warp.field)
+    assert np.array_equal(one.warp.inverse_field, other.warp.inverse_field)
+    assert one.quality == other.quality
+
+
+def dice(pair, alignment):
+    judge = select("numba")
+    warped = warp(pair.moving_labels, alignment.transform, pair.fixed.grid, order=0, backend=judge)
+    return overlap(pair.fixed_labels, warped).mean
+
+
+def test_the_slim_install_is_enough():
+    result = subprocess.run([sys.executable, "-c", REGISTER_AND_LIST], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    libraries = json.loads(result.stdout)
+    assert any(name.startswith("libnvrtc") for name in libraries)
+    assert [name for name in libraries if name.startswith(UNWANTED)] == []
+
+
+def test_two_runs_agree_bit_for_bit(gpu, pair, found):
+    assert_same_bits(found, registered(pair, gpu))
+
+
+def test_another_backend_object_gives_the_same_bits(pair, found):
+    assert_same_bits(found, registered(pair, select("cuda:0")))
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_at_once_from_threads_give_the_bits_of_one_alone(gpu, pair, found, count):
+    with ThreadPoolExecutor(count) as pool:
+        together = list(pool.map(lambda _: registered(pair, gpu), range(count)))
+    for alignment in together:
+        assert_same_bits(found, alignment)
+
+
+def test_the_warped_image_is_that_of_numba(pair, found, on_cpu):
+    judge = select("numba")
+    one, other = (warp(pair.moving, a.transform, pair.fixed.grid, backend=judge).data for a in (found, on_cpu))
+    difference = np.abs(one - other) / np.ptp(other)
+    assert difference.mean() < WARPED_MEAN
+    assert np.percentile(difference, 99) < WARPED_P99
+
+
+def test_overlap_is_that_of_numba_and_clearly_above_the_affine(pair, found, on_cpu):
+    assert dice(pair, found) == pytest.approx(dice(pair, on_cpu), abs=DICE)
+    judge = select("numba")
+    linear = warp(pair.moving_labels, found.affine, pair.fixed.grid, order=0, backend=judge)
+    assert dice(pair, found) > overlap(pair.fixed_labels, linear).mean + 0.05
+
+
+def test_folds_and_inverse_error_are_those_of_numba(found, on_cpu):
+    assert found.quality.folded_voxels == on_cpu.quality.folded_voxels == 0
+    for name in ("inverse_error_mean", "inverse_error_p99"):
+        assert getattr(found.quality, name) == pytest.approx(getattr(on_cpu.quality, name), abs=INVERSE_ERROR), name
+
+
+def test_out_of_memory_names_what_was_asked_what_is_free_and_what_to_do(gpu, pair):
+    import cupy
+
+    pool = cupy.get_default_memory_pool()
+    pool.free_all_blocks()
+    pool.set_limit(size=pool.total_bytes() + 8 * 2**20)
+    try:
+        with pytest.raises(DeviceError, match=r"out of memory on .*: .*allocating [\d,]+ bytes") as caught:
+            registered(pair, gpu)
+    finally:
+        pool.set_limit(size=0)
+    assert "MiB are free" in str(caught.value)
+    assert "fewer registrations at once" in str(caught.value)
+    assert registered(pair, gpu).quality.folded_voxels == 0
+
+
+def test_memory_goes_back_when_a_registration_is_over(gpu, pair):
+    import cupy
+
+    pool = cupy.get_default_memory_pool()
+    registered(pair, gpu)
+    used, held = pool.used_bytes(), pool.total_bytes()
+    registered(pair, gpu)
+    assert (pool.used_bytes(), pool.total_bytes()) == (used, held)

@@ -1,0 +1,128 @@
+"""Sources, signatures and checked launches of the GPU backend; nothing here needs a GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kernel_builds import KERNELS, builds
+from warpline.backends.cuda_launch import C_TYPES, Parameter, launch, load
+
+
+class Recorder:
+    """A runtime on NumPy, and a compiled function that only remembers its arguments."""
+
+    xp = np
+
+    def __init__(self):
+        self.arguments = None
+
+    def __call__(self, grid, block, arguments):
+        self.arguments = arguments
+
+
+def launched(name="gradient", grid=(1, 1, 1), **arguments):
+    recorder = Recorder()
+    launch(recorder, recorder, load(name), grid, (32, 8, 1), **arguments)
+    return recorder.arguments
+
+
+def field(shape=(3, 4, 5, 6), dtype=np.float32):
+    return np.zeros(shape, dtype)
+
+
+VOLUME = np.zeros((4, 5, 6), np.float32)
+
+
+@pytest.mark.parametrize(("name", "defines"), builds())
+def test_every_parameter_is_understood(name, defines):
+    kernel = load(name, defines)
+    assert kernel.parameters
+    for parameter in kernel.parameters:
+        assert parameter.dtype in {*C_TYPES.values(), None}
+        assert parameter.shape is None or parameter.shape
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_names_in_shapes_are_parameters_or_described(name):
+    """A length that a kernel needs is passed under the name that the shapes use."""
+    kernel = load(name)
+    used = {d for p in kernel.parameters for d in p.shape or () if isinstance(d, str)}
+    given = {p.name for p in kernel.parameters if p.shape is None}
+    assert {"ni", "nj", "nk"} & used <= given
+
+
+def test_a_declaration_is_read():
+    volume, out, *lengths = load("gradient").parameters
+    assert volume == Parameter("volume", np.dtype(np.float32), ("ni", "nj", "nk"))
+    assert out == Parameter("out", np.dtype(np.float32), (3, "ni", "nj", "nk"))
+    assert [p.name for p in lengths] == ["ni", "nj", "nk"]
+    assert {p.dtype for p in lengths} == {np.dtype(np.int32)}
+    assert load("compose").parameters[2].optional
+    assert load("sample_field").parameters[1].dtype is None
+
+
+def test_a_define_changes_the_declared_type():
+    assert load("sample", (("ORDER", 0), ("VALUE", "unsigned short"))).parameters[0].dtype == np.uint16
+    assert load("sample").parameters[0].dtype == np.float32
+
+
+def test_headers_become_text_once_with_marks_that_keep_line_numbers():
+    source = load("joint_histogram").source
+    assert "#include" not in source
+    assert source.count("struct Box {") == 1
+    for name in ("joint_histogram.cu", "parzen.cuh", "points.cuh", "volume.cuh"):
+        assert f'#line 1 "{name}"' in source
+
+
+def test_lengths_are_filled_in_and_scalars_cast():
+    *_, ni, nj, nk = launched(volume=VOLUME, out=field())
+    assert [ni, nj, nk] == [4, 5, 6]
+    assert {type(n) for n in (ni, nj, nk)} == {np.int32}
+    arrays = {"outer": field(), "inner": field(), "norm": None, "factor": None, "out": field()}
+    arguments = launched("compose", **arrays, least_norm=1, step=2)
+    assert arguments[2] is None
+    assert isinstance(arguments[6], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("volume", "out", "error", "said"),
+    [
+        (VOLUME.astype(np.float64), field(), TypeError, "gradient: volume is float64"),
+        (np.asfortranarray(VOLUME), field(), TypeError, "volume is float32, strides"),
+        (VOLUME, field((3, 4, 5, 7)), ValueError, r"out has shape \(3, 4, 5, 7\)"),
+        (VOLUME, field((2, 4, 5, 6)), ValueError, r"out has shape \(2, 4, 5, 6\)"),
+        (VOLUME[0], field(), ValueError, "volume has shape"),
+        (None, field(), TypeError, "volume is NoneType"),
+        ([[[1.0]]], field(), TypeError, "volume is list"),
+    ],
+)
+def test_an_array_that_does_not_fit_is_refused(volume, out, error, said):
+    with pytest.raises(error, match=said):
+        launched(volume=volume, out=out)
+
+
+def test_unknown_missing_and_contradicting_arguments_are_refused():
+    with pytest.raises(TypeError, match="gradient has no parameter sigma"):
+        launched(volume=VOLUME, out=field(), sigma=1.0)
+    with pytest.raises(TypeError, match="compose needs least_norm"):
+        launched("compose", outer=field(), inner=field(), norm=None, factor=None, out=field(), step=1.0)
+    with pytest.raises(ValueError, match="ni is 9; the arrays say 4"):
+        launched(volume=VOLUME, out=field(), ni=9)
+
+
+def test_numbers_that_do_not_fit_are_refused():
+    arrays = {"outer": field(), "inner": field(), "norm": None, "factor": None, "out": field()}
+    with pytest.raises(ValueError, match="iterations is 4294967296, which int32 does not hold"):
+        launched(
+            "invert", field=field(), start=field(), out=field(), worst=np.zeros(1, "f4"), tolerance=1, iterations=2**32
+        )
+    with pytest.raises(ValueError, match="a grid of"):
+        launched("compose", grid=(1, 65536, 1), **arrays, least_norm=1, step=1)
+    with pytest.raises(ValueError, match="a grid of"):
+        launched("compose", grid=(1, 0, 1), **arrays, least_norm=1, step=1)
+
+
+def test_a_struct_is_passed_as_a_structured_array_of_one_element():
+    with pytest.raises(TypeError, match="matrix must be a structured array"):
+        launched("sample_field", field=field(), matrix=np.eye(4), out=field())

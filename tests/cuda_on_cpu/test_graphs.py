@@ -1,0 +1,89 @@
+"""Captured iterations: replayed launches know addresses only, so that everything they use must stay where it was."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+from cuda_on_cpu import emulated
+from synthetic import pair_with_known_map, smooth_field
+from warpline.backends.cuda_backend import CudaBackend
+from warpline.geometry import Grid
+from warpline.recipe import Syn
+from warpline.solvers.scene import Scene
+from warpline.solvers.syn import register_syn
+
+SHAPE = (18, 17, 16)
+OPTIONS = Syn(factors=(2.0, 1.0), iterations=(25, 12), early_stop=None)
+
+
+@pytest.fixture(autouse=True)
+def compiler():
+    if not emulated.available():
+        pytest.skip(f"no C++ compiler called {emulated.COMPILER}")
+
+
+def half_maps(backend):
+    fixed, moving = pair_with_known_map(SHAPE, 1)[:2]
+    grid = Grid(SHAPE, np.eye(4))
+    scene = Scene(
+        fixed=backend.upload(fixed), moving=backend.upload(moving), grid=grid, moving_grid=grid, affine=np.eye(4),
+        content=np.ones(SHAPE, bool),
+    )  # fmt: skip
+    with backend.session():
+        found = register_syn(scene, OPTIONS, backend=backend)
+    return backend.download(found.to_fixed), backend.download(found.to_moving), found.levels
+
+
+def test_replaying_graphs_gives_the_same_bits_as_launching_each_time():
+    eager = half_maps(CudaBackend(emulated.EmulatedRuntime()))
+    replayed = half_maps(CudaBackend(emulated.GraphRuntime()))
+    for a, b in zip(eager[:2], replayed[:2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [level.energies for level in eager[2]] == [level.energies for level in replayed[2]]
+
+
+def test_a_step_is_captured_once_and_recaptured_for_another_step():
+    runtime = emulated.GraphRuntime()
+    captures = []
+    capture = runtime.capture
+    runtime.capture = lambda step: (captures.append(step), capture(step))[1]
+    backend = CudaBackend(runtime)
+    field = backend.upload(smooth_field((8, 8, 8), 1))
+    out = backend.empty(field.shape)
+
+    def first():
+        backend.compose(field, field, out=out)
+
+    def second():
+        backend.smooth(field, (1.0, 1.0, 1.0), out=out)
+
+    with backend.session():
+        for step, times in ((first, 3), (first, 2), (second, 2), (first, 1), (first, 2)):
+            backend.repeat(step, times)
+    assert captures == [first, second, first]
+
+
+def test_what_a_captured_step_allocates_outlives_the_capture():
+    backend = CudaBackend(emulated.GraphRuntime())
+    field = backend.upload(smooth_field((8, 8, 8), 1))
+    smoothed, out = backend.empty(field.shape), backend.empty(field.shape)
+    scale = backend.upload(np.array([0.5], np.float32))
+
+    def step():
+        norm = backend.smooth(field, (1.0, 1.0, 1.0), out=smoothed)
+        backend.compose(field, smoothed, norm=norm, step=scale, out=out)
+
+    with backend.session():
+        backend.repeat(step, 2)
+        expected = out.copy()
+        gc.collect()
+        rubbish = [np.full(1, 1e9, np.float32) for _ in range(1000)]
+        backend.repeat(step, 5)
+        np.testing.assert_array_equal(out, expected)
+        del rubbish
+        scale *= np.float32(0.5)
+        backend.repeat(step, 1)
+    assert (out != expected).any()

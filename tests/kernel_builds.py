@@ -1,0 +1,39 @@
+"""The ways in which the backend builds each kernel: all of them where they are few, the ends of the range otherwise."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
+MEASURED = ("sm_80", "sm_90")
+
+KERNELS = sorted(file.name.removesuffix(".cu") for file in files("warpline.kernels").iterdir() if file.suffix == ".cu")
+
+WIDTHS = ("unsigned char", "unsigned short", "unsigned int", "unsigned long long")
+
+VARIANTS = {
+    "sample": [
+        *((("ORDER", 0), ("VALUE", width)) for width in WIDTHS),
+        (("ORDER", 1), ("VALUE", "float")),
+        (("ORDER", 3), ("VALUE", "float")),
+    ],
+    "filter_axis": [(("MIRROR", mirror),) for mirror in (0, 1)],
+    "smooth": [
+        (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k))
+        for components in (1, 3)
+        for i, j, k in ((1, 1, 1), (3, 3, 3), (5, 5, 5), (6, 6, 6), (5, 5, 0), (0, 0, 6), (6, 1, 2))
+    ],
+    "local_cc": [
+        (("RADIUS", radius), ("MASKED", masked), ("VALUE", value))
+        for radius in (1, 2, 3, 4, 5, 8)
+        for masked, value in ((0, "double"), (1, "float"))
+    ],
+    "squared_difference": [(("VALUE", value),) for value in ("float", "double")],
+    "joint_histogram": [(("BINS", bins),) for bins in (8, 32, 64, 65, 256)],
+}
+"""Kernel to the defines it is built with; kernels that are not here have none."""
+
+
+def builds():
+    """(kernel, defines) of every build."""
+    return [(name, defines) for name in KERNELS for defines in VARIANTS.get(name, [()])]
