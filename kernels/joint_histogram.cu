@@ -1,6 +1,7 @@
-// Joint histogram over sample points: box in the fixed value, Parzen window in the moving one, both in units of bins.
-// Counts are added up as whole multiples of 2^-40, so that their order does not matter: in shared memory where BINS is
-// at most 64, then in `counts`, which starts and ends at 0.
+// Joint histogram over sample points under each of many matrices, whose blocks have the same blockIdx.y: box in the
+// fixed value, Parzen window in the moving one, both in units of bins. Counts are added up as whole multiples of 2^-40,
+// so that their order does not matter: in shared memory where BINS is at most 64, then in `counts`, which starts and
+// ends at 0.
 // Called by CudaBackend.joint_histogram; `arrived` is 0.
 #ifndef BINS
 #define BINS 32
@@ -19,12 +20,16 @@ extern "C" __global__ void __launch_bounds__(256) joint_histogram(
     const float* __restrict__ values,  // (count)
     const float* __restrict__ volume,  // (ni, nj, nk)
     const unsigned char* mask,         // (ni, nj, nk) or null
-    Matrix matrix,                     // fixed voxel -> voxel of volume
-    unsigned long long* counts,        // (cells)
-    unsigned* arrived,                 // (1)
-    double* out,                       // (cells)
+    const double* matrices,            // (many, 12) fixed voxel -> voxel of volume
+    unsigned long long* counts,        // (many, cells)
+    unsigned* arrived,                 // (many)
+    double* out,                       // (many, cells)
     long long count, int cells, int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
+    Matrix matrix;
+    for (int n = 0; n < 12; n++) matrix.m[n] = matrices[12 * blockIdx.y + n];
+    counts += (long long)blockIdx.y * cells;
+    out += (long long)blockIdx.y * cells;
     Count* mine = PRIVATE ? block_counts : counts;
     for (int c = threadIdx.x; PRIVATE && c < cells; c += BLOCK) block_counts[c] = 0;
     __syncthreads();
@@ -39,7 +44,7 @@ extern "C" __global__ void __launch_bounds__(256) joint_histogram(
     __syncthreads();
     for (int c = threadIdx.x; PRIVATE && c < cells; c += BLOCK)
         if (block_counts[c]) atomicAdd(counts + c, block_counts[c]);
-    if (!is_last_block(arrived)) return;
+    if (!is_last_block(arrived + blockIdx.y, gridDim.x)) return;
     for (int c = threadIdx.x; c < cells; c += BLOCK) {
         out[c] = (double)counts[c] / UNIT;
         counts[c] = 0;

@@ -25,6 +25,7 @@ constexpr int TILE_K = 32, TILE_J = BLOCK_J * OWN, ROWS = TILE_J + 2 * RADIUS;
 constexpr int QUADS = (4 + 2 * RADIUS + 3) / 4, PITCH = TILE_K - 4 + 4 * QUADS;
 constexpr int IMAGES = 2 + MASKED;    // f, m, mask
 constexpr int CHANNELS = 5 + MASKED;  // sums of f, m, f^2, m^2, f m, mask
+constexpr int ITEMS = ROWS * PITCH, SHARE = (ITEMS + BLOCK - 1) / BLOCK;
 constexpr int DEPTH = RUNNING ? 1 : 2 * RADIUS + 1;
 
 __shared__ __align__(16) float tile[IMAGES][ROWS][PITCH];
@@ -35,20 +36,36 @@ struct Pair {
     Box box;
 };
 
-// Plane i around the block's column, zero beyond the border and off the mask.
-__device__ inline void load_plane(Pair pair, int i, int j0, int k0) {
-    for (int item = thread_in_block(); item < ROWS * PITCH; item += BLOCK) {
-        int row = item / PITCH, column = item % PITCH, j = j0 + row - RADIUS, k = k0 + column - RADIUS;
-        bool counts = j >= 0 && j < pair.box.nj && k >= 0 && k < pair.box.nk;
-        long long at = counts ? pair.box.at(i, j, k) : 0;
+// The thread's share of a plane around the block's column, zero beyond the border and off the mask; asked for early, so
+// that it arrives while others compute.
+struct Share {
+    float values[IMAGES][SHARE];
+
+    __device__ void fetch(Pair pair, Voxel corner) {
+#pragma unroll
+        for (int n = 0; n < SHARE; n++) {
+            int item = thread_in_block() + n * BLOCK;
+            Voxel v = {corner.i, corner.j + item / PITCH - RADIUS, corner.k + item % PITCH - RADIUS};
+            bool counts = item < ITEMS && v.i >= 0 && v.j >= 0 && v.k >= 0 && holds(pair.box, v);
+            long long at = counts ? pair.box.at(v.i, v.j, v.k) : 0;
 #if MASKED
-        counts = counts && __ldg(pair.mask + at) > 0.0f;
-        tile[2][row][column] = counts ? 1.0f : 0.0f;
+            counts = counts && __ldg(pair.mask + at) > 0.0f;
+            values[2][n] = counts ? 1.0f : 0.0f;
 #endif
-        tile[0][row][column] = counts ? __ldg(pair.fixed + at) : 0.0f;
-        tile[1][row][column] = counts ? __ldg(pair.moving + at) : 0.0f;
+            values[0][n] = counts ? __ldg(pair.fixed + at) : 0.0f;
+            values[1][n] = counts ? __ldg(pair.moving + at) : 0.0f;
+        }
     }
-}
+
+    __device__ void put_down() const {
+#pragma unroll
+        for (int n = 0; n < SHARE; n++) {
+            int item = thread_in_block() + n * BLOCK;
+            for (int image = 0; image < IMAGES && item < ITEMS; image++)
+                (&tile[image][0][0])[item] = values[image][n];
+        }
+    }
+};
 
 __device__ inline void load_window(const float* from, float window[4 * QUADS]) {
 #pragma unroll
@@ -91,22 +108,20 @@ __device__ inline void sum_rows() {
     }
 }
 
-// Sums over the window in plane i for the thread's voxels; zero for a plane beyond the border.
-__device__ inline void sum_plane(Pair pair, int i, int j0, int k0, float sums[CHANNELS][OWN]) {
-    bool there = i >= 0 && i < pair.box.ni;
-    if (there) {
-        load_plane(pair, i, j0, k0);
-        __syncthreads();
-        sum_rows();
-        __syncthreads();
-    }
+// Sums over the window in the plane at hand for the thread's voxels, while plane `next` is on its way.
+__device__ inline void sum_plane(Pair pair, Share& share, Voxel next, float sums[CHANNELS][OWN]) {
+    share.put_down();
+    __syncthreads();
+    share.fetch(pair, next);
+    sum_rows();
+    __syncthreads();
 #pragma unroll
     for (int c = 0; c < CHANNELS; c++)
 #pragma unroll
         for (int n = 0; n < OWN; n++) {
             float sum = 0.0f;
 #pragma unroll
-            for (int t = 0; t <= 2 * RADIUS; t++) sum += there ? rows[c][OWN * threadIdx.y + n + t][threadIdx.x] : 0.0f;
+            for (int t = 0; t <= 2 * RADIUS; t++) sum += rows[c][OWN * threadIdx.y + n + t][threadIdx.x];
             sums[c][n] = sum;
         }
 }
@@ -116,9 +131,7 @@ struct Window {
     float planes[CHANNELS][OWN][DEPTH];
     double running[CHANNELS][OWN];
 
-    __device__ void advance(Pair pair, int i, int j0, int k0) {
-        float fresh[CHANNELS][OWN];
-        sum_plane(pair, i + RADIUS, j0, k0, fresh);
+    __device__ void enter(const float fresh[CHANNELS][OWN]) {
 #pragma unroll
         for (int c = 0; c < CHANNELS; c++)
 #pragma unroll
@@ -130,9 +143,7 @@ struct Window {
             }
     }
 
-    __device__ void leave(Pair pair, int i, int j0, int k0) {
-        float old[CHANNELS][OWN];
-        sum_plane(pair, i, j0, k0, old);
+    __device__ void leave(const float old[CHANNELS][OWN]) {
         for (int c = 0; c < CHANNELS; c++)
             for (int n = 0; n < OWN; n++) running[c][n] -= old[c][n];
     }
@@ -191,16 +202,23 @@ extern "C" __global__ void __launch_bounds__(256, 2) local_cc(
     int k0 = blockIdx.x * TILE_K, j0 = blockIdx.y * TILE_J, start = blockIdx.z * length;
     int end = start + length < ni ? start + length : ni;
     Window window = {};
+    Share share;
+    float sums[CHANNELS][OWN];
     double total = 0.0;
+    share.fetch(pair, {start - RADIUS, j0, k0});
     for (int i = start - 2 * RADIUS; i < end; i++) {
-        window.advance(pair, i, j0, k0);
+        sum_plane(pair, share, {RUNNING && i >= start ? i - RADIUS : i + RADIUS + 1, j0, k0}, sums);
+        window.enter(sums);
         if (i >= start) {
             for (int n = 0; n < OWN; n++) {
                 Voxel v = {i, j0 + OWN * (int)threadIdx.y + n, k0 + (int)threadIdx.x};
                 if (holds(pair.box, v)) total += write_voxel(pair, v, window, n, contrast, out_fixed, out_moving);
             }
         }
-        if (RUNNING && i >= start) window.leave(pair, i - RADIUS, j0, k0);
+        if (RUNNING && i >= start) {
+            sum_plane(pair, share, {i + RADIUS + 1, j0, k0}, sums);
+            window.leave(sums);
+        }
     }
     total = block_sum<BLOCK>(total);
     if (thread_in_block() == 0) partial[block_in_grid()] = total;

@@ -1,7 +1,7 @@
 // Gaussian smoothing of a volume (COMPONENTS 1) or a field (3), all axes in one pass: a block owns a column of 32 x 16
 // voxels, smooths each plane along k and j in shared memory, and marches along i with the last 2 RI + 1 planes in
 // registers. Borders are clamped. The largest norm of the result is raised into `norm` on the way.
-// Called by CudaBackend.smooth for radii up to 6 (wider kernels: filter_axis.cu); `out` is the caller's, `norm` starts
+// Called by CudaBackend.smooth for radii up to 5 (wider kernels: filter_axis.cu); `out` is the caller's, `norm` starts
 // at 0. Moves 8 bytes per voxel and component, plus halos that the caches hold.
 #ifndef COMPONENTS
 #define COMPONENTS 3
@@ -17,6 +17,8 @@ constexpr int TILE_K = 32, TILE_J = 16, ROWS = TILE_J + 2 * RJ;
 constexpr int QUADS = (4 + 2 * RK + 3) / 4;  // float4 loads that hold the window of four neighbouring outputs
 constexpr int PITCH = TILE_K - 4 + 4 * QUADS;
 constexpr int OWN = TILE_J / BLOCK_J;  // rows of a thread
+constexpr int ITEMS = COMPONENTS * ROWS * PITCH, SHARE = (ITEMS + BLOCK - 1) / BLOCK;
+constexpr bool AHEAD = RI <= 2 && SHARE <= 8;  // ask for the next plane while this one is smoothed, where registers allow
 
 // Weights of taps 0 ... R along each axis.
 struct Taps {
@@ -26,13 +28,37 @@ struct Taps {
 __shared__ __align__(16) float plane[COMPONENTS][ROWS][PITCH];
 __shared__ __align__(16) float rows[COMPONENTS][ROWS][TILE_K];
 
-__device__ inline void load_plane(const float* __restrict__ array, Box box, int i, int j0, int k0) {
-    for (int item = thread_in_block(); item < COMPONENTS * ROWS * PITCH; item += BLOCK) {
-        int c = item / (ROWS * PITCH), row = item / PITCH % ROWS, column = item % PITCH;
-        int j = clamped(j0 + row - RJ, box.nj), k = clamped(k0 + column - RK, box.nk);
-        plane[c][row][column] = __ldg(array + c * box.size() + box.at(i, j, k));
-    }
+// Item n of plane i around the block's column.
+__device__ inline float item_at(const float* __restrict__ array, Box box, Voxel corner, int n) {
+    int c = n / (ROWS * PITCH), row = n / PITCH % ROWS, column = n % PITCH;
+    int j = clamped(corner.j + row - RJ, box.nj), k = clamped(corner.k + column - RK, box.nk);
+    return __ldg(array + c * box.size() + box.at(clamped(corner.i, box.ni), j, k));
 }
+
+__device__ inline void load_plane(const float* __restrict__ array, Box box, Voxel corner) {
+    for (int n = thread_in_block(); n < ITEMS; n += BLOCK) (&plane[0][0][0])[n] = item_at(array, box, corner, n);
+}
+
+// The thread's share of a plane, asked for early, so that it arrives while others compute.
+struct Share {
+    float values[SHARE];
+
+    __device__ void fetch(const float* __restrict__ array, Box box, Voxel corner) {
+#pragma unroll
+        for (int n = 0; n < SHARE; n++) {
+            int item = thread_in_block() + n * BLOCK;
+            if (item < ITEMS) values[n] = item_at(array, box, corner, item);
+        }
+    }
+
+    __device__ void put_down() const {
+#pragma unroll
+        for (int n = 0; n < SHARE; n++) {
+            int item = thread_in_block() + n * BLOCK;
+            if (item < ITEMS) (&plane[0][0][0])[item] = values[n];
+        }
+    }
+};
 
 // Along k, four neighbouring outputs per step.
 __device__ inline void smooth_rows(const Taps& taps) {
@@ -115,11 +141,15 @@ extern "C" __global__ void __launch_bounds__(256, 2) smooth(
     int end = start + length < ni ? start + length : ni;
     float history[COMPONENTS][OWN][2 * RI + 1] = {}, fresh[COMPONENTS][OWN] = {};
     float largest = 0.0f;
+    Share share = {};
+    if (AHEAD) share.fetch(array, box, {start - RI, j0, k0});
     for (int i = start - RI, loaded = -1; i < end + RI; i++) {
         if (clamped(i, ni) != loaded) {
             loaded = clamped(i, ni);
-            load_plane(array, box, loaded, j0, k0);
+            if (AHEAD) share.put_down();
+            else load_plane(array, box, {loaded, j0, k0});
             __syncthreads();
+            if (AHEAD) share.fetch(array, box, {loaded + 1, j0, k0});
             smooth_rows(taps);
             __syncthreads();
             smooth_columns(taps, fresh);

@@ -176,19 +176,24 @@ __device__ inline float block_max(float mine) {
 // depend on the order of its arguments.
 __device__ inline void raise(float* out, float mine) { atomicMax((int*)out, __float_as_int(mine)); }
 
-// True in the last block to come here, which then sees what all blocks have written; `arrived` starts and ends at 0.
-__device__ inline bool is_last_block(unsigned* arrived) {
+// True in the last of so many blocks to come here, which then sees what all of them have written; `arrived` starts and
+// ends at 0.
+__device__ inline bool is_last_block(unsigned* arrived, unsigned blocks) {
     __shared__ bool last;
     __threadfence();
     __syncthreads();
     if (thread_in_block() == 0) {
-        unsigned blocks = gridDim.x * gridDim.y * gridDim.z;
         last = atomicAdd(arrived, 1u) == blocks - 1;
         if (last) *arrived = 0;
     }
     __syncthreads();
     if (last) __threadfence();
     return last;
+}
+
+// The same over the whole grid.
+__device__ inline bool is_last_block(unsigned* arrived) {
+    return is_last_block(arrived, gridDim.x * gridDim.y * gridDim.z);
 }
 
 // The sum of `count` numbers by one block of THREADS threads, in a fixed order.

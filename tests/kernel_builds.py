@@ -21,7 +21,7 @@ VARIANTS = {
     "smooth": [
         (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k))
         for components in (1, 3)
-        for i, j, k in ((1, 1, 1), (3, 3, 3), (5, 5, 5), (6, 6, 6), (5, 5, 0), (0, 0, 6), (6, 1, 2))
+        for i, j, k in ((1, 1, 1), (3, 3, 3), (5, 5, 5), (5, 5, 0), (0, 0, 5), (5, 1, 2))
     ],
     "local_cc": [
         (("RADIUS", radius), ("MASKED", masked), ("VALUE", value))

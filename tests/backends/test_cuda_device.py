@@ -18,7 +18,8 @@ class OutOfMemoryError(MemoryError):
 
 
 class Stream:
-    log: list[str] = []
+    def __init__(self, log):
+        self.log = log
 
     def __enter__(self):
         self.log.append("enter")
@@ -45,11 +46,11 @@ class Device:
 def cupy(monkeypatch):
     """Two GPUs of 80 GiB."""
     facts = {"multiProcessorCount": 132, "name": b"NVIDIA H200", "totalGlobalMem": 80 * 2**30}
-    freed = []
+    freed, log = [], []
     fake = SimpleNamespace(
         cuda=SimpleNamespace(
             Device=Device,
-            Stream=Stream,
+            Stream=lambda: Stream(log),
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             runtime=SimpleNamespace(
                 getDeviceCount=lambda: 2,
@@ -59,10 +60,10 @@ def cupy(monkeypatch):
         ),
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda stream: freed.append(stream)),
         freed=freed,
+        log=log,
     )
     monkeypatch.setitem(sys.modules, "cupy", fake)
     monkeypatch.setattr(cuda_device, "why_unusable", lambda: None)
-    Stream.log.clear()
     return fake
 
 
@@ -82,8 +83,8 @@ def test_a_gpu_that_is_not_there_or_no_number_is_refused(cupy):
 
 def test_a_session_has_a_stream_waits_for_it_and_gives_memory_back(cupy):
     with GpuRuntime.open("0").session():
-        assert Stream.log == ["enter"]
-    assert Stream.log == ["enter", "synchronize", "exit"]
+        assert cupy.log == ["enter"]
+    assert cupy.log == ["enter", "synchronize", "exit"]
     assert len(cupy.freed) == 1
 
 

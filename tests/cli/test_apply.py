@@ -5,20 +5,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from warpline.cli.apply import ORDERS, read_chain
+from warpline.cli.apply import FRAMES, INTERPOLATIONS
 from warpline.image import Image
+from warpline.io import vectors
 from warpline.io.images import read_image, write_image
+from warpline.io.transform_files import write_transform
+from warpline.operations import apply, invert
+from warpline.resampling import INTERPOLATIONS as OFFERED
 from warpline.resampling import warp
+from warpline.transforms import Affine
 
 NUMPY = ("--backend", "numpy")
 
 
-@pytest.mark.parametrize("interpolation", ["linear", "nearest", "cubic"])
+def test_choices_are_those_of_the_rooms_below():
+    assert set(INTERPOLATIONS) == set(OFFERED)
+    assert set(FRAMES) == set(vectors.FRAMES)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "nearest", "cubic", "sinc"])
 def test_result_is_that_of_one_interpolation(pair, phantom, backend, call, tmp_path, interpolation):
     output = str(tmp_path / "warped.nii.gz")
     files = ("-i", pair["moving"], "-r", pair["fixed"], "-t", pair["warp"], "-t", pair["affine"], "-o", output)
     record = call("apply", *files, "--interpolation", interpolation, *NUMPY)
-    expected = warp(phantom.moving, phantom.transform, phantom.fixed.grid, order=ORDERS[interpolation], backend=backend)
+    expected = apply(phantom.moving, phantom.fixed, phantom.transform, interpolation=interpolation, backend=backend)
     warped = read_image(output)
     assert record["output"] == output
     assert warped.grid == phantom.fixed.grid
@@ -66,14 +76,47 @@ def test_outside_is_filled(pair, call, tmp_path):
     assert read_image(output).data.min() == -7
 
 
-def test_chain_maps_points_as_the_truth_does(pair, phantom):
-    chain = read_chain([pair["warp"], pair["affine"]])
-    np.testing.assert_allclose(chain.map_points(phantom.fixed_points), phantom.moving_points, atol=1e-3)
+def test_a_warp_is_inverted_by_brackets(pair, phantom, backend, call, tmp_path):
+    output = str(tmp_path / "back.nii.gz")
+    through = ("-t", f"[{pair['affine']},1]", "-t", f"[{pair['warp']},1]")
+    call("apply", "-i", pair["fixed"], "-r", pair["moving"], *through, "-o", output, *NUMPY)
+    warp_, affine = phantom.transform.parts
+    back = invert(type(warp_)(warp_.field, warp_.grid), backend=backend) @ affine.inverse()
+    expected = warp(phantom.fixed, back, phantom.moving.grid, backend=backend)
+    np.testing.assert_allclose(read_image(output).data, expected.data, atol=1e-3 * np.ptp(expected.data))
 
 
-def test_a_field_cannot_be_inverted_by_its_name(pair, refused, tmp_path):
-    files = ("-i", pair["fixed"], "-r", pair["moving"], "-t", f"[{pair['warp']},1]", "-o", str(tmp_path / "no.nii.gz"))
-    assert "cannot be inverted" in refused(2, "apply", *files)
+def test_vectors_are_turned_and_keep_their_layout(pair, phantom, call, refused, tmp_path):
+    arrows = Image(
+        np.random.default_rng(0).normal(size=(*phantom.moving.grid.shape, 3)).astype("f4"), phantom.moving.grid
+    )
+    vectors.write_vectors(arrows, tmp_path / "v.nii", vectors.StoredVectors(arrows, 1007, True))
+    output = str(tmp_path / "warped.nii.gz")
+    files = ("-i", str(tmp_path / "v.nii"), "-r", pair["fixed"], "-t", pair["affine"], "-o", output)
+    call("apply", *files, "--vectors", "lps", *NUMPY)
+    stored = vectors.read_vectors(output)
+    expected = apply(arrows, phantom.fixed, phantom.transform.parts[1], vectors="lps", backend="numpy")
+    assert stored.fifth_axis and stored.intent == 1007
+    np.testing.assert_allclose(stored.image.data, expected.data, atol=1e-5)
+    assert "interpolation of vectors" in refused(2, "apply", *files, "--vectors", "lps", "--interpolation", "label")
+
+
+def test_a_slice_is_an_image(call, tmp_path):
+    image = Image.from_array(np.random.default_rng(0).normal(size=(20, 24)).astype(np.float32))
+    write_image(image, tmp_path / "slice.nii")
+    shift = np.eye(4)
+    shift[0, 3] = 2
+    output = str(tmp_path / "moved.nii")
+    name = str(tmp_path / "slice.nii")
+    write_transform(Affine(shift), tmp_path / "shift.mat")
+    call("apply", "-i", name, "-r", name, "-t", str(tmp_path / "shift.mat"), "-o", output, *NUMPY)
+    np.testing.assert_allclose(read_image(output).data[:-2], image.data[2:], atol=1e-6)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "much"])
+def test_outside_is_a_finite_number(pair, refused, tmp_path, value):
+    files = ("-i", pair["moving"], "-r", pair["fixed"], "-t", pair["affine"], "-o", str(tmp_path / "no.nii"))
+    assert "--outside" in refused(2, "apply", *files, "--outside", value)
 
 
 @pytest.mark.parametrize("missing", ["-i", "-r", "-t"])

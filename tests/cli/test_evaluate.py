@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warpline.cli.evaluate import read_points
 from warpline.cli.main import main
-from warpline.errors import InputError
 from warpline.evaluation import folding, inverse_error, landmark_error, overlap
 from warpline.resampling import warp
 
@@ -77,21 +75,3 @@ def test_arguments_that_do_not_fit_are_wrong_usage(refused, arguments):
 def test_labels_on_another_grid_are_refused(pair, refused):
     line = refused(5, "evaluate", "--fixed-labels", pair["fixed_labels"], "--warped-labels", pair["moving_labels"])
     assert pair["moving_labels"] in line
-
-
-@pytest.mark.parametrize("text", ["x,y,z\n1,2,3\n\n4,5,6,left\n", "1,2,3\r\n4,5,6\r\n", "\ufeff1,2,3\n4,5,6"])
-def test_points_are_read(tmp_path, text):
-    (tmp_path / "points.csv").write_text(text, encoding="utf-8")
-    np.testing.assert_array_equal(read_points(str(tmp_path / "points.csv")), [[1, 2, 3], [4, 5, 6]])
-
-
-@pytest.mark.parametrize("text", ["", "x,y,z\n", "1,2\n", "1,2,3\n4,five,6\n", "1,2,3\n4,5\n"])
-def test_points_that_cannot_be_read_are_refused(tmp_path, text):
-    (tmp_path / "points.csv").write_text(text)
-    with pytest.raises(InputError, match=r"points\.csv"):
-        read_points(str(tmp_path / "points.csv"))
-
-
-def test_a_missing_table_is_refused(tmp_path):
-    with pytest.raises(InputError, match="absent"):
-        read_points(str(tmp_path / "absent.csv"))

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from warpline.errors import InputError, OutputError
 from warpline.geometry import Grid
 from warpline.image import Image
-from warpline.io.images import as_image, read_image, write_image
+from warpline.io.images import as_image, read_grid, read_image, write_image
 
 TURN = Rotation.from_euler("xyz", (20, -35, 50), degrees=True).as_matrix()
 RADIOLOGICAL = np.diag((-1.0, 1.0, 1.0))
@@ -264,3 +264,28 @@ def test_unwritable_folder_and_data_type_are_named(tmp_path):
     with pytest.raises(InputError, match="datetime64"):
         write_image(strange, tmp_path / "a.nii")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["image.nii", "image.nii.gz", "image.mgz"])
+def test_a_grid_is_read_without_the_voxels(tmp_path, name):
+    affine = np.array([[-2.0, 0, 0.1, 3], [0, 2, 0, -4], [0.1, 0, 3, 5], [0, 0, 0, 1]], np.float32)
+    kind = nibabel.MGHImage if name.endswith("mgz") else nibabel.Nifti1Image
+    nibabel.save(kind(np.zeros((4, 5, 6, 2), np.float32), affine), tmp_path / name)
+    assert read_grid(tmp_path / name) == Grid((4, 5, 6), affine)
+
+
+def test_a_slice_is_a_grid_one_voxel_thick(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5), np.float32), np.eye(4)), tmp_path / "slice.nii")
+    assert read_grid(tmp_path / "slice.nii").shape == (4, 5, 1)
+
+
+@pytest.mark.parametrize("name", ["huge.nii", "huge.nii.gz"])
+def test_a_header_that_promises_more_than_the_file_holds_is_refused(tmp_path, name):
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(np.float64)
+    header.set_data_shape((32767, 32767, 32767))
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    content = header.binaryblock + bytes(100)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with pytest.raises(InputError, match="is truncated"):
+        read_grid(tmp_path / name)

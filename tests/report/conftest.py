@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+from playwright.sync_api import sync_playwright
 
 from warpline.phantom import brain_pair
 
@@ -11,3 +14,44 @@ from warpline.phantom import brain_pair
 def phantom():
     """A small pair of synthetic brains."""
     return brain_pair((48, 56, 48), voxel_size=4.0)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A headless browser."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine; install the package chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Opens a file in the browser; at the end of the test no page may have complained or asked for another file."""
+    complaints, contexts = [], []
+
+    def open_(path, address="", **options):
+        context = chromium.new_context(**{"viewport": {"width": 900, "height": 700}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        folder = path.parent.as_uri()
+        page.on("request", lambda request: inside(request.url, folder) or complaints.append(request.url))
+        page.goto(path.as_uri() + address)
+        page.wait_for_selector("[data-ready]")
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def inside(address, folder):
+    """Whether an address is part of the page itself: of its folder, or written into it."""
+    return address.startswith((folder, "data:", "blob:"))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.cuda_launch import Defines, Function, Runtime, Size, launch, load
+from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Function, Runtime, Size, launch, load
 from warpline.backends.gaussian import downsampling_offset, gaussian, spline_prefilter
 from warpline.backends.interface import Array
 from warpline.geometry import Matrix
@@ -24,7 +24,7 @@ BLOCK = 256
 """Threads of a block; kernels/volume.cuh."""
 VOXELS: Size = (32, 8, 1)
 """Voxels along k, j and i of a block in kernels that give each thread a voxel."""
-WIDEST_FUSED = 6
+WIDEST_FUSED = 5
 """Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
 RESIDENT = 2
 """Blocks of a marching kernel that a multiprocessor holds at once, by their registers."""
@@ -32,6 +32,8 @@ LEAST_MARCH = 2
 """Fewest planes that a block of a marching kernel writes."""
 POINT_BLOCKS = 128
 """Most blocks over sample points; a fixed number, so that sums do not depend on the device."""
+HISTOGRAM_BYTES = 2**25
+"""Most memory of the joint histograms of one launch: 16 bytes per cell, for the count and the result."""
 SUM_BLOCKS = 512
 """Most blocks over the vectors of a field, a fixed number for the same reason."""
 DIGITS = ((20, 11), (10, 10), (0, 10))
@@ -326,19 +328,31 @@ class CudaBackend:
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        sums = self._sums_over_points("affine_moments", 42, points, values, volume, matrix=matrix, mask=mask)
+        sums = self._sums_over_points("affine_moments", 42, points, values, volume, matrix=_matrix(matrix), mask=mask)
         return sums[:6], sums[6:].reshape(3, 3, 4)
 
     def joint_histogram(
-        self, points: Array, values: Array, volume: Array, matrix: Matrix, bins: int, *, mask: Array | None = None
+        self,
+        points: Array,
+        values: Array,
+        volume: Array,
+        matrices: NDArray[np.float64],
+        bins: int,
+        *,
+        mask: Array | None = None,
     ) -> NDArray[np.float64]:
-        cells = bins * bins
-        out, counts = self.empty((cells,), np.float64), self._scratch(("counts", cells), (cells,), np.uint64)
-        self._over_points(
-            "joint_histogram", points, values, volume, (("BINS", bins),), matrix=matrix, mask=mask,
-            counts=counts, arrived=self._arrived(), out=out,
-        )  # fmt: skip
-        return self.download(out).reshape(bins, bins)
+        histograms = np.empty((len(matrices), bins, bins))
+        most = min(max(1, HISTOGRAM_BYTES // (16 * bins**2)), MOST_BLOCKS[1])
+        for first in range(0, len(matrices), most):
+            rows = np.asarray(matrices[first : first + most, :3], np.float64).reshape(-1, 12)
+            shape = (len(rows), bins * bins)
+            out, counts = self.empty(shape, np.float64), self._scratch(("counts", shape), shape, np.uint64)
+            self._over_points(
+                "joint_histogram", points, values, volume, (("BINS", bins),), many=len(rows), mask=mask,
+                matrices=self.upload(rows), counts=counts, arrived=self._arrived(len(rows)), out=out,
+            )  # fmt: skip
+            histograms[first : first + most] = self.download(out).reshape(-1, bins, bins)
+        return histograms
 
     def histogram_derivative(
         self,
@@ -352,7 +366,7 @@ class CudaBackend:
     ) -> NDArray[np.float64]:
         given = self.upload(np.ascontiguousarray(table, np.float64))
         sums = self._sums_over_points(
-            "histogram_derivative", 12, points, values, volume, matrix=matrix, mask=mask, table=given
+            "histogram_derivative", 12, points, values, volume, matrix=_matrix(matrix), mask=mask, table=given
         )
         return sums.reshape(3, 4)
 
@@ -365,13 +379,23 @@ class CudaBackend:
         return self.download(out)
 
     def _over_points(
-        self, name: str, points: Array, values: Array, volume: Array, defines: Defines = (), /, **arguments: Any
+        self,
+        name: str,
+        points: Array,
+        values: Array,
+        volume: Array,
+        defines: Defines = (),
+        /,
+        *,
+        mask: Array | None,
+        many: int = 1,
+        **arguments: Any,
     ) -> None:
-        matrix, mask = _matrix(arguments.pop("matrix")), arguments.pop("mask")
+        """As many passes over the points at once share the blocks of one."""
         mask = None if mask is None else self._bytes(mask)
         arrays = {"points": self._float(points), "values": self._float(values), "volume": self._float(volume)}
-        grid = (_point_blocks(points), 1, 1)
-        self._launch(name, grid, defines, **arrays, matrix=matrix, mask=mask, **arguments)
+        grid = (max(1, _point_blocks(points) // many), many, 1)
+        self._launch(name, grid, defines, **arrays, mask=mask, **arguments)
 
     # -- loops ----------------------------------------------------------------------------------------------
 
@@ -432,8 +456,8 @@ class CudaBackend:
         partial = self._scratch(("partial", blocks), (blocks,), np.float64)
         return {"partial": partial, "arrived": self._arrived()}
 
-    def _arrived(self) -> Array:
-        return self._scratch("arrived", (1,), np.uint32)
+    def _arrived(self, many: int = 1) -> Array:
+        return self._scratch(("arrived", many), (many,), np.uint32)
 
     def _scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of the calling thread that starts as zeros and keeps its content between launches."""

@@ -219,12 +219,19 @@ class Backend(Protocol):
         ...
 
     def joint_histogram(
-        self, points: Array, values: Array, volume: Array, matrix: Matrix, bins: int, *, mask: Array | None = None
+        self,
+        points: Array,
+        values: Array,
+        volume: Array,
+        matrices: NDArray[np.float64],
+        bins: int,
+        *,
+        mask: Array | None = None,
     ) -> NDArray[np.float64]:
-        """Joint histogram (bins, bins): box in the fixed value, cubic B-spline Parzen window in the moving one.
+        """Joint histogram under each of `matrices` (S, 4, 4) on the host: (S, bins, bins) float64.
 
-        `values` and `volume` are in units of bins, between 2 and bins - 3. Row: floor(f + 0.5). After Mattes et
-        al. 2003, doi:10.1109/TMI.2003.809072.
+        Box in the fixed value, cubic B-spline Parzen window in the moving one. `values` and `volume` are in units of
+        bins, between 2 and bins - 3. Row: floor(f + 0.5). After Mattes et al. 2003, doi:10.1109/TMI.2003.809072.
         """
         ...
 
@@ -238,7 +245,7 @@ class Backend(Protocol):
         *,
         mask: Array | None = None,
     ) -> NDArray[np.float64]:
-        """``d sum(table * joint_histogram) / d matrix``: (3, 4) float64, for a constant `table` (bins, bins)."""
+        """``d sum(table * joint_histogram) / d matrix``: (3, 4) float64, for one matrix and a constant `table`."""
         ...
 
     # -- loops ----------------------------------------------------------------------------------------------

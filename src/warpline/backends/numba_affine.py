@@ -1,7 +1,7 @@
-"""Affine metrics over sample points, compiled by numba: one pass over the points per call.
+"""Affine metrics over sample points, compiled by numba: one pass over the points per matrix.
 
-The points are cut into chunks whose number depends on the number of points only. Each chunk sums on its own and the
-chunks are added in order, so that results are bitwise equal for any number of threads.
+The points are cut into chunks whose number depends on the number of points and matrices only. Each chunk sums on its
+own and the chunks are added in order, so that results are bitwise equal for any number of threads.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ def affine_moments(
 
 
 def joint_histogram(
-    points: Array, values: Array, volume: Array, matrix: Matrix, bins: int, mask: Array | None = None
+    points: Array, values: Array, volume: Array, matrices: NDArray[np.float64], bins: int, mask: Array | None = None
 ) -> NDArray[np.float64]:
-    """Joint histogram (bins, bins): `Backend.joint_histogram`."""
-    partial = np.empty((_chunks(points), bins, bins))
-    return _run(_histogram, points, values, volume, _rows(matrix), _mask(mask), partial)
+    """Joint histograms (S, bins, bins): `Backend.joint_histogram`."""
+    many = len(matrices)
+    rows = np.array(matrices[:, :3], dtype=np.float64, order="C")
+    partial = np.empty((many, max(1, _chunks(points) // max(many, 1)), bins, bins))
+    return _run(_histograms, points, values, volume, rows, _mask(mask), partial, passes=many)
 
 
 def histogram_derivative(
@@ -52,9 +54,11 @@ def histogram_derivative(
     return slope.reshape(3, 4)
 
 
-def _run(kernel: Callable[..., NDArray[np.float64]], points: Array, *arguments: Any) -> NDArray[np.float64]:
+def _run(
+    kernel: Callable[..., NDArray[np.float64]], points: Array, *arguments: Any, passes: int = 1
+) -> NDArray[np.float64]:
     """Call a kernel; few points are done before other threads would wake up on a busy machine."""
-    if len(points) > FEW_POINTS:
+    if passes * len(points) > FEW_POINTS:
         return kernel(points, *arguments)
     threads = get_num_threads()
     set_num_threads(1)
@@ -162,10 +166,11 @@ def _bin(value: Any, low: Any, high: Any) -> Any:
 
 
 @njit(**PARALLEL)
-def _histogram(points: Any, values: Any, volume: Any, matrix: Any, mask: Any, partial: Any) -> Any:
-    chunks, bins = partial.shape[0], partial.shape[1]
-    for chunk in prange(chunks):
-        counts_here = partial[chunk]
+def _histograms(points: Any, values: Any, volume: Any, matrices: Any, mask: Any, partial: Any) -> Any:
+    many, chunks, bins, _ = partial.shape
+    for task in prange(many * chunks):
+        which, chunk = task // chunks, task % chunks
+        counts_here, matrix = partial[which, chunk], matrices[which]
         counts_here[:] = 0.0
         for p in range(chunk * len(points) // chunks, (chunk + 1) * len(points) // chunks):
             counts, m, _, _, _ = _fetch(volume, mask, matrix, points[p])
@@ -178,7 +183,10 @@ def _histogram(points: Any, values: Any, volume: Any, matrix: Any, mask: Any, pa
                 row[column] += (4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0
                 row[column + 1] += (4.0 - 6.0 * s * s + 3.0 * s * s * s) / 6.0
                 row[column + 2] += t * t * t / 6.0
-    return _in_order(partial)
+    total = np.empty((many, bins, bins))
+    for which in prange(many):
+        total[which] = _in_order(partial[which])
+    return total
 
 
 @njit(**PARALLEL)

@@ -187,10 +187,17 @@ class NumbaBackend:
         return numba_affine.affine_moments(points, values, volume, matrix, mask)
 
     def joint_histogram(
-        self, points: Array, values: Array, volume: Array, matrix: Matrix, bins: int, *, mask: Array | None = None
+        self,
+        points: Array,
+        values: Array,
+        volume: Array,
+        matrices: NDArray[np.float64],
+        bins: int,
+        *,
+        mask: Array | None = None,
     ) -> NDArray[np.float64]:
         self._claim_threads()
-        return numba_affine.joint_histogram(points, values, volume, matrix, bins, mask)
+        return numba_affine.joint_histogram(points, values, volume, matrices, bins, mask)
 
     def histogram_derivative(
         self,

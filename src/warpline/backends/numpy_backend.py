@@ -184,16 +184,17 @@ class NumpyBackend:
         return moments, np.stack([(w * m_slope) @ x for w in (np.ones_like(f), f, m)])
 
     def joint_histogram(
-        self, points: Array, values: Array, volume: Array, matrix: Matrix, bins: int, *, mask: Array | None = None
+        self, points: Array, values: Array, volume: Array, matrices: Doubles, bins: int, *, mask: Array | None = None
     ) -> Doubles:
-        """Joint histogram (bins, bins), rows fixed, columns moving."""
-        _, f, y = numpy_points.visible(points, values, volume.shape, matrix, mask)
-        m, _ = numpy_points.value_and_slope(volume, y)
-        rows = np.floor(f + 0.5).astype(np.intp)
-        histogram = np.zeros((bins, bins))
-        for column in numpy_points.parzen_columns(m):
-            np.add.at(histogram, (rows, column), numpy_points.parzen(column - m))
-        return histogram
+        """Joint histogram under each matrix (S, bins, bins), rows fixed, columns moving."""
+        histograms = np.zeros((len(matrices), bins, bins))
+        for matrix, histogram in zip(matrices, histograms, strict=True):
+            _, f, y = numpy_points.visible(points, values, volume.shape, matrix, mask)
+            m, _ = numpy_points.value_and_slope(volume, y)
+            rows = np.floor(f + 0.5).astype(np.intp)
+            for column in numpy_points.parzen_columns(m):
+                np.add.at(histogram, (rows, column), numpy_points.parzen(column - m))
+        return histograms
 
     def histogram_derivative(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, table: Doubles, *, mask: Array | None = None

@@ -8,15 +8,17 @@ from itertools import product
 import ants
 import nibabel
 import numpy as np
+import pandas
 import pytest
 import SimpleITK
+from picsl_greedy import Greedy3D
 from scipy.spatial.transform import Rotation
 
 from synthetic import smooth_field, smooth_volume
 from warpline.errors import InputError
 from warpline.geometry import Grid
 from warpline.image import Image
-from warpline.io.images import write_image
+from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.resampling import warp
 from warpline.transforms import Affine, Chain, Displacement
@@ -129,6 +131,8 @@ def test_fields_that_cannot_be_meant_are_refused(tmp_path):
     path = tmp_path / "w.nii"
     save_field(path, 0)
     with pytest.raises(InputError, match=r"w\.nii has NIfTI intent 0; a displacement field needs 1007"):
+        read_transform(path, "itk-warp")
+    with pytest.raises(InputError, match=r"name its format .* itk-warp: displacement field in NIfTI with intent 1007"):
         read_transform(path)
     save_field(path, 1007, np.zeros((4, 4, 4, 1, 3), np.int16))
     with pytest.raises(InputError, match="an unscaled field of floats is needed"):
@@ -150,3 +154,34 @@ def test_huge_header_and_truncation_are_refused(tmp_path, compressed):
     path.write_bytes(gzip.compress(raw) if compressed else raw)
     with pytest.raises(InputError, match="is truncated"):
         read_transform(path)
+
+
+def test_the_warp_that_greedy_writes_is_read(tmp_path, numpy_backend):
+    place = grid("oblique", shape=(20, 18, 16))
+    fixed, moving = (Image(smooth_volume(place.shape, 1, sigma), place) for sigma in (3.0, 2.5))
+    paths = {name: tmp_path / name for name in ("f.nii", "m.nii", "w.nii.gz", "out.nii")}
+    write_image(fixed, paths["f.nii"])
+    write_image(moving, paths["m.nii"])
+    for call in (
+        "-d 3 -i f.nii m.nii -o w.nii.gz -n 10x5 -m NCC 2x2x2 -s 2vox 1vox -wp 0",
+        "-d 3 -rf f.nii -rm m.nii out.nii -r w.nii.gz",
+    ):
+        Greedy3D().execute(" ".join(str(paths.get(word, word)) for word in call.split()))
+    ours = warp(moving, read_transform(paths["w.nii.gz"]), fixed.grid, backend=numpy_backend).data
+    inside = (slice(3, -3),) * 3
+    np.testing.assert_allclose(ours[inside], read_image(paths["out.nii"]).data[inside], atol=1e-5)
+    assert np.abs(ours - moving.data)[inside].max() > 0.02
+
+
+def test_flat_warps_and_affines_of_ants_map_points_as_ants_does(tmp_path):
+    fixed = ants.from_numpy(smooth_volume((40, 36), 1, 4.0), spacing=(2.0, 1.5), origin=(5.0, -7.0))
+    moving = ants.from_numpy(smooth_volume((42, 38), 2, 4.0), spacing=(1.8, 1.6), origin=(4.0, -6.0))
+    files = ants.registration(fixed, moving, "SyN", outprefix=str(tmp_path / "t"), reg_iterations=(20, 10))[
+        "fwdtransforms"
+    ]
+    points = np.random.default_rng(0).uniform((10, 0), (70, 40), (20, 2))
+    theirs = ants.apply_transforms_to_points(2, pandas.DataFrame(points, columns=["x", "y"]), files).to_numpy()
+    chain = Chain.of(*(read_transform(path) for path in files))
+    ours = chain.map_points(np.column_stack([points * (-1, -1), np.zeros(20)]))
+    np.testing.assert_allclose(ours, np.column_stack([theirs * (-1, -1), np.zeros(20)]), atol=1e-5)
+    assert np.abs(chain.parts[0].field[:2]).max() > 0.5 and not chain.parts[0].field[2].any()

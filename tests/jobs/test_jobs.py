@@ -16,13 +16,12 @@ import pytest
 
 import warpline
 from synthetic import ellipsoid, pair_with_known_map
-from warpline import jobs
 from warpline.errors import InputError, OutputError, UsageError
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import read_transform, write_transform
-from warpline.jobs import Job, register, run
+from warpline.jobs import Job, files, register, run, steps
 from warpline.recipe import Recipe
 from warpline.transforms import Affine
 
@@ -93,7 +92,7 @@ def no_align(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("computed before the check")
 
-    monkeypatch.setattr(jobs, "align", refuse)
+    monkeypatch.setattr(steps, "align", refuse)
 
 
 def test_run_leaves_every_file_and_nothing_else(done):
@@ -338,7 +337,7 @@ def test_page_that_cannot_be_written_leaves_nothing(done, tmp_path, monkeypatch)
         path.write_text("half a page")
         raise OutputError(f"page {path} cannot be written: {os.strerror(errno.ENOSPC)}")
 
-    monkeypatch.setattr(jobs, "write_page", breaks)
+    monkeypatch.setattr(files, "write_page", breaks)
     with pytest.raises(OutputError, match=r"page .*/sub_report\.html cannot be written: No space left on device"):
         done[2].save(tmp_path / "sub_")
     assert everything_under(tmp_path) == []

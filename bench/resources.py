@@ -1,0 +1,79 @@
+"""What the compiler gives each kernel: registers, shared memory, spills and the occupancy that follows; needs no GPU.
+
+``python bench/resources.py`` prints one Markdown table; cuda-bindings and NVRTC come with the `test` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from cuda.bindings import nvrtc
+
+from warpline.backends.cuda_launch import Defines, load
+
+HOT: dict[str, Defines] = {
+    "warp": (),
+    "local_cc": (("RADIUS", 2), ("MASKED", 0)),
+    "smooth (update, 1.5)": (("COMPONENTS", 3), ("RI", 5), ("RJ", 5), ("RK", 5)),
+    "smooth (total, 0.42)": (("COMPONENTS", 3), ("RI", 1), ("RJ", 1), ("RK", 1)),
+    "compose": (),
+    "invert": (),
+    "jacobian": (),
+    "length_digits": (),
+    "sample": (("ORDER", 3),),
+    "affine_moments": (),
+    "joint_histogram": (("BINS", 32),),
+    "histogram_derivative": (),
+}
+"""The builds of a default registration."""
+
+REGISTERS, THREADS, SHARED = 65536, 2048, {"sm_80": 164, "sm_90": 228}
+"""Of a multiprocessor; shared memory in KiB, of which each block also takes one for the system."""
+
+BLOCK = 256
+
+
+def compiler_log(source: str, architecture: str) -> str:
+    """What NVRTC's assembler says of a source."""
+    options = [f"-arch={architecture}".encode(), b"-std=c++17", b"--ptxas-options=-v"]
+    _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, None, None)
+    (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
+    _, size = nvrtc.nvrtcGetProgramLogSize(program)
+    log = bytearray(size)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
+        raise SystemExit(log.decode())
+    return log.decode()
+
+
+def number(pattern: str, log: str) -> int:
+    """The number in a pattern; 0 where it is not there."""
+    found = re.search(pattern, log)
+    return int(found[1]) if found else 0
+
+
+def row(name: str, architecture: str) -> str:
+    """One line of the table."""
+    log = compiler_log(load(name.split()[0], HOT[name]).source, architecture)
+    registers, shared = number(r"Used (\d+) registers", log), number(r"(\d+) bytes smem", log)
+    spilled = number(r"(\d+) bytes spill stores", log) + number(r"(\d+) bytes spill loads", log)
+    by_registers = REGISTERS // (-(-registers // 8) * 8 * BLOCK)
+    blocks = min(THREADS // BLOCK, by_registers, SHARED[architecture] * 1024 // (shared + 1024))
+    share = f"{blocks * BLOCK / THREADS:.0%}"
+    return f"| {name} | {architecture} | {registers} | {shared / 1024:.1f} | {spilled} | {blocks} | {share} |"
+
+
+def main() -> None:
+    """Print the table."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    print(
+        "| kernel | for | registers | shared KiB | spilled bytes | blocks | occupancy |\n|---|---|---|---|---|---|---|"
+    )
+    for name in HOT:
+        for architecture in SHARED:
+            print(row(name, architecture))
+
+
+if __name__ == "__main__":
+    main()

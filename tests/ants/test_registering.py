@@ -1,0 +1,170 @@
+"""Registration by ANTs' names: what is run, what comes back, and that ANTsPy reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ants
+import nibabel
+import numpy as np
+import pytest
+
+from ants_peers import in_ants
+from warpline import ants as ours
+from warpline.ants.registering import OPTIONS, TYPES, _recipe, _with_options
+from warpline.errors import InputError, UsageError
+from warpline.geometry import Grid
+from warpline.io.transform_files import write_transform
+from warpline.phantom import brain_pair
+from warpline.recipe import Recipe
+from warpline.transforms import Affine
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Fixed and moving phantom as nibabel images."""
+    made = brain_pair((32, 37, 32), voxel_size=6.0)
+    return [nibabel.Nifti1Image(image.data, image.affine) for image in (made.fixed, made.moving)]
+
+
+def as_ants(image):
+    return in_ants(np.asarray(image.dataobj), Grid(image.shape, image.affine))
+
+
+def likeness(first, second):
+    """Correlation of two images on the same grid."""
+    a, b = (np.asarray(image.dataobj, dtype=float).ravel() for image in (first, second))
+    return np.corrcoef(a, b)[0, 1]
+
+
+def write_identity(path):
+    write_transform(Affine.identity(), path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def found(pair, tmp_path_factory):
+    prefix = str(tmp_path_factory.mktemp("syn") / "sub-01_")
+    return ours.registration(*pair, "SyN", outprefix=prefix, write_composite_transform=False)
+
+
+def test_the_dictionary_is_that_of_antspy(pair, found, tmp_path):
+    assert set(found) == {"warpedmovout", "warpedfixout", "fwdtransforms", "invtransforms"}
+    names = [[Path(file).name for file in found[key]] for key in ("fwdtransforms", "invtransforms")]
+    assert names[0] == ["sub-01_1Warp.nii.gz", "sub-01_0GenericAffine.mat"]
+    assert names[1] == ["sub-01_0GenericAffine.mat", "sub-01_1InverseWarp.nii.gz"]
+    fixed, moving = pair
+    assert found["warpedmovout"].shape == fixed.shape and found["warpedfixout"].shape == moving.shape
+    unmoved = ours.apply_transforms(fixed, moving, write_identity(tmp_path / "identity.mat"))
+    assert likeness(found["warpedmovout"], fixed) > 0.98 > 0.95 > likeness(unmoved, fixed)
+
+
+def test_its_files_go_through_its_own_functions_and_through_antspy(pair, found):
+    fixed, moving = pair
+    mine = ours.apply_transforms(fixed, moving, found["fwdtransforms"])
+    np.testing.assert_allclose(mine.dataobj, found["warpedmovout"].dataobj, atol=1e-3)
+    back = ours.apply_transforms(moving, fixed, found["invtransforms"])
+    np.testing.assert_allclose(back.dataobj, found["warpedfixout"].dataobj, atol=1e-3)
+    theirs = ants.apply_transforms(*map(as_ants, pair), found["fwdtransforms"])
+    np.testing.assert_allclose(theirs.numpy(), np.asarray(mine.dataobj), atol=2e-3)
+    theirs = ants.apply_transforms(*map(as_ants, pair[::-1]), found["invtransforms"])
+    np.testing.assert_allclose(theirs.numpy(), np.asarray(back.dataobj), atol=2e-3)
+
+
+def test_a_linear_type_gives_one_file_for_both_ways(pair):
+    found = ours.registration(*pair, "Rigid")
+    assert found["fwdtransforms"] == found["invtransforms"]
+    assert [Path(file).name for file in found["fwdtransforms"]] == ["0GenericAffine.mat"]
+
+
+def test_composites_are_read_by_antspy(pair, tmp_path):
+    prefix = str(tmp_path / "c_")
+    found = ours.registration(*pair, "SyNOnly", "Identity", prefix, write_composite_transform=True, reg_iterations=(5,))
+    assert (
+        found["fwdtransforms"] == f"{prefix}Composite.h5" and found["invtransforms"] == f"{prefix}InverseComposite.h5"
+    )
+    for files, images, key in (("fwdtransforms", pair, "warpedmovout"), ("invtransforms", pair[::-1], "warpedfixout")):
+        theirs = ants.apply_transforms(*map(as_ants, images), found[files]).numpy()
+        np.testing.assert_allclose(theirs, np.asarray(found[key].dataobj), atol=2e-3)
+
+
+def test_an_initial_transform_is_the_start(pair, found):
+    matrix = ants.read_transform(found["fwdtransforms"][1])
+    again = ours.registration(*pair, "SyNOnly", found["fwdtransforms"][1], reg_iterations=(0,))
+    kept = ants.read_transform(again["fwdtransforms"][1])
+    point = (10.0, -20.0, 30.0)
+    np.testing.assert_allclose(kept.apply_to_point(point), matrix.apply_to_point(point), atol=1e-4)
+    with pytest.raises(UsageError, match="only affine transforms"):
+        ours.registration(*pair, "SyNOnly", found["fwdtransforms"])
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_type_is_a_whole_recipe(name):
+    recipe = _recipe(name)
+    assert Recipe.model_validate(recipe.model_dump()) == recipe
+    assert (recipe.syn is None) == (not name.startswith("SyN") and not name.endswith(("[s]", "[sr]", "[so]")))
+    assert (recipe.linear is None) == (name == "SyNOnly" or name.endswith("[so]"))
+
+
+def test_types_can_carry_a_radius_and_scripts_go_without_brackets():
+    assert _recipe("antsRegistrationSyN[s,4]").syn.radius == 4
+    assert _recipe("antsRegistrationSyNQuick") == TYPES["antsRegistrationSyNQuick[s]"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"reg_iterations": (40, 20, 0)}, {"iterations": (40, 20, 0), "factors": (4, 2, 1)}),
+        ({"flow_sigma": 4, "total_sigma": 0.25}, {"update_sigma": 2.0, "total_sigma": 0.5}),
+        ({"syn_metric": "CC", "syn_sampling": 3}, {"metric": "local_cc", "radius": 3}),
+        ({"syn_metric": "mattes", "syn_sampling": 32}, {"metric": "local_cc", "radius": 2}),
+        ({"grad_step": 0.3, "verbose": True, "random_seed": 1}, {"step": 0.3}),
+    ],
+)
+def test_options_change_the_recipe(options, expected):
+    stage = _with_options(TYPES["SyN"], options).syn
+    assert {name: getattr(stage, name) for name in expected} == expected
+
+
+def test_options_of_a_stage_that_is_not_run_are_left_out():
+    assert _with_options(TYPES["Rigid"], {"syn_sampling": 4, "aff_metric": "GC"}).linear.metric == "correlation"
+
+
+def test_every_option_is_one_of_antspy():
+    import inspect
+
+    assert set(OPTIONS) <= set(inspect.signature(ants.registration).parameters)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ({"type_of_transform": "TVMSQ"}, "choose from Translation"),
+        ({"type_of_transform": "antsRegistrationSyN[b]"}, "choose from Translation"),
+        ({"restrict_transformation": (1, 1, 0)}, "restrict_transformation is not offered"),
+        ({"syn_metric": "demons"}, "choose from CC"),
+        ({"grad_step": 9}, "less than or equal to 1"),
+    ],
+)
+def test_what_is_not_offered_is_said(pair, call, words):
+    with pytest.raises(UsageError, match=words):
+        ours.registration(*pair, **call)
+
+
+def test_images_that_cannot_be_used_are_said(pair):
+    with pytest.raises(InputError, match=r"absent\.nii"):
+        ours.registration("absent.nii", pair[1])
+
+
+def test_an_affine_or_a_matrix_can_start():
+    from warpline.ants.registering import _start
+
+    np.testing.assert_array_equal(_start(np.eye(4)).matrix, np.eye(4))
+    assert _start(Affine.identity()).is_identity
+
+
+def test_images_are_read_and_written(pair, tmp_path):
+    ours.image_write(pair[0], tmp_path / "image.nii.gz")
+    read = ours.image_read(tmp_path / "image.nii.gz")
+    np.testing.assert_array_equal(read.dataobj, pair[0].dataobj)
+    np.testing.assert_allclose(read.affine, pair[0].affine)

@@ -1,0 +1,105 @@
+"""The table of bytes, the rates, and that SciPy's calls do the same as ours."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import scipy.ndimage
+
+import kernels
+from kernel_calls import OPERATIONS, PEERS, POINTS, Operation, Scene
+from warpline.backends import select
+
+SHAPE = (24, 20, 28)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return Scene(select("numba", 2), SHAPE)
+
+
+class Recorder:
+    """A backend that remembers the arrays of the last call and computes nothing."""
+
+    def __init__(self, backend):
+        self._backend = backend
+        self.arrays = []
+
+    def __getattr__(self, name):
+        method = getattr(self._backend, name)
+        if name in ("upload", "download", "empty", "zeros"):
+            return method
+        return lambda *given, **named: self.arrays.extend(a for a in (*given, *named.values()) if is_array(a))
+
+
+def is_array(value):
+    return isinstance(value, np.ndarray) and value.size > 16
+
+
+@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.units == "voxel"])
+def test_the_bytes_of_an_operation_are_those_of_the_arrays_it_is_given(scene, name):
+    recorder = Recorder(scene.backend)
+    call = OPERATIONS[name].prepare(SimpleNamespace(**{**vars(scene), "backend": recorder}, **makers(scene)))
+    call()
+    assert sum(array.nbytes for array in recorder.arrays) == OPERATIONS[name].nbytes * np.prod(SHAPE)
+
+
+def makers(scene):
+    return {"volume": scene.volume, "new_field": scene.new_field}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_the_peer_computes_what_the_operation_computes(scene, name):
+    ours = np.asarray(OPERATIONS[name].prepare(scene)() if "smooth" not in name else smoothed(scene, name))
+    theirs = np.asarray(PEERS[name](scene, scipy.ndimage)())
+    inner = (..., *(slice(4, -4),) * 3)
+    scale = np.ptp(theirs[inner].astype(float))
+    assert np.mean(np.abs(ours[inner].astype(float) - theirs[inner]) > 0.02 * scale) < 0.01
+
+
+def smoothed(scene, name):
+    outs = []
+    taken = SimpleNamespace(**{**vars(scene), "backend": Keeping(scene.backend, outs)})
+    OPERATIONS[name].prepare(taken)()
+    return outs[0]
+
+
+class Keeping:
+    """A backend whose `empty` keeps what it makes."""
+
+    def __init__(self, backend, outs):
+        self.smooth, self._empty, self._outs = backend.smooth, backend.empty, outs
+
+    def empty(self, shape):
+        self._outs.append(self._empty(shape))
+        return self._outs[-1]
+
+
+def test_a_rate_is_bytes_over_the_median_and_its_share_that_of_the_copy():
+    row = kernels.achieved(Operation("voxel", 10, None), (10, 10, 10), [1.0, 2.0, 9.0], copy=50_000.0)
+    assert (row["median_s"], row["best_s"]) == (2.0, 1.0)
+    assert row["gb_per_s"] == pytest.approx(5000e-9)
+    assert row["share_of_copy"] == pytest.approx(0.1)
+
+
+def test_operations_over_points_count_points():
+    row = kernels.achieved(Operation("point", 48, None), (500, 500, 500), [1.0], copy=1.0)
+    assert row["gb_per_s"] == pytest.approx(48e-9 * POINTS)
+
+
+def test_a_run_has_every_operation_and_level_and_can_be_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kernels, "copy_bandwidth", lambda *_: 1e9)
+    out = tmp_path / "new" / "kernels.json"
+    sizes = ["--shape", *map(str, SHAPE), "--repeats", "1", "--iterations", "2"]
+    monkeypatch.setattr("sys.argv", ["kernels.py", "--backend", "numba", *sizes, "--json", str(out)])
+    kernels.main()
+    document = json.loads(out.read_text())
+    assert {row["operation"] for row in document["operations"]} == set(OPERATIONS)
+    assert {row["operation"] for row in document["operations"] if row["library"] != "warpline"} == set(PEERS)
+    assert [row["shape"] for row in document["iterations"]] == [[8, 8, 8], [12, 10, 14], [24, 20, 28]]
+    printed = capsys.readouterr().out
+    assert document["device"]["name"] in printed
+    assert "local_cc radius 4, mask" in printed

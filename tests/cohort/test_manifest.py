@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from warpline.cohort.manifest import PATHS, Pair, find_pairs, format_manifest, read_manifest, write_manifest
+from warpline.errors import InputError, UsageError
+
+
+def written(folder, text, name="cohort.tsv"):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_paths_are_relative_to_the_manifest_and_free_columns_stay(tmp_path):
+    rows = ("sub-01\ta/b.nii\tt.nii\tn/a\t31", "", "sub-02\t/x/y.nii\tt.nii\tm.nii\tn/a\n")
+    text = "\n".join(("\ufeffid\tmoving\tfixed\tmoving_mask\tage", *rows))
+    first, second = read_manifest(written(tmp_path, text))
+    assert first == Pair("sub-01", f"{tmp_path}/a/b.nii", f"{tmp_path}/t.nii", columns={"age": "31"})
+    assert second.moving == "/x/y.nii" and second.moving_mask == f"{tmp_path}/m.nii" and second.columns == {}
+
+
+def test_commas_and_one_fixed_image(tmp_path):
+    path = written(tmp_path, 'id,moving,site\n1,"a, b.nii",X\n', "cohort.csv")
+    (pair,) = read_manifest(path, fixed="/t.nii")
+    assert pair.moving == f"{tmp_path}/a, b.nii" and pair.fixed == "/t.nii" and pair.columns == {"site": "X"}
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    pairs = [
+        Pair("a", f"{tmp_path}/in/a.nii", f"{tmp_path}/t.nii", initial="/far/a.mat", columns={"age": "3"}),
+        Pair("b", f"{tmp_path}/in/b.nii", f"{tmp_path}/t.nii", recipe="rigid", columns={"sex": "f"}),
+    ]
+    (tmp_path / "deep").mkdir()
+    write_manifest(pairs, tmp_path / "deep" / "m.tsv")
+    assert [normal(pair) for pair in read_manifest(tmp_path / "deep" / "m.tsv")] == pairs
+    assert format_manifest(pairs, tmp_path).splitlines()[0] == "id\tmoving\tfixed\tinitial\trecipe\tage\tsex"
+
+
+def normal(pair):
+    """The pair, its paths without '..'."""
+    paths = {name: os.path.normpath(path) for name in PATHS if (path := getattr(pair, name))}
+    return replace(pair, **paths)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "column id and moving and fixed is missing"),
+        ("id\tmoving\na\tb\n", "column fixed is missing, or --fixed; the header has id, moving"),
+        ("id\tmoving\tfixed\n", "has no rows"),
+        ("id\tmoving\tfixed\na\tb\n", "line 2: 2 cells where the header has 3 columns"),
+        ("id\tmoving\tfixed\na\tn/a\tc\n", "line 2: no moving; every row needs one"),
+        ("id\tmoving\tfixed\na\tb\tc\na\td\tc\n", "id 'a' stands in two rows"),
+        ("id\tmoving\tfixed\n../a\tb\tc\n", r"id '\.\./a' cannot name files"),
+        ("id\tmoving\tfixed\tmoving_mas\na\tb\tc\td\n", "column 'moving_mas' looks like 'moving_mask'"),
+        ("id\tmoving\tfixed\tage\tage\na\tb\tc\td\te\n", "column 'age' stands twice"),
+    ],
+)
+def test_a_bad_table_is_refused_with_its_line(tmp_path, text, message):
+    with pytest.raises(InputError, match=rf"cohort\.tsv.*{message}"):
+        read_manifest(written(tmp_path, text))
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path):
+    for name, message in (("c.txt", "is no manifest"), ("c.tsv", "cannot be read as a table: No such")):
+        with pytest.raises(InputError, match=message):
+            read_manifest(tmp_path / name)
+
+
+@pytest.fixture
+def images(tmp_path):
+    for name in ("s1/s1_t1.nii", "s2/s2_t1.nii", "s3/s1_t1.nii"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_ids_are_found_in_names(images):
+    pairs = find_pairs(f"{images}/{{id}}/{{id}}_t1.nii", fixed="t.nii", labels=f"{images}/{{id}}/l.nii")
+    assert [(pair.id, pair.moving) for pair in pairs] == [(f"s{n}", f"{images}/s{n}/s{n}_t1.nii") for n in (1, 2)]
+    assert pairs[1].moving_labels == f"{images}/s2/l.nii" and pairs[0].fixed == os.path.abspath("t.nii")
+    every = find_pairs(f"{images}/{{id}}/{{id}}_t1.nii")
+    assert [(pair.id, pair.space) for pair in every] == [("s1-to-s2", "s2"), ("s2-to-s1", "s1")]
+
+
+def test_patterns_that_find_nothing_are_refused(images):
+    with pytest.raises(UsageError, match=r"has no \{id\}"):
+        find_pairs(f"{images}/*.nii", fixed="t.nii")
+    with pytest.raises(InputError, match="matches no file"):
+        find_pairs(f"{images}/{{id}}.nii", fixed="t.nii")

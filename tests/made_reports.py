@@ -1,0 +1,42 @@
+"""Reports of registrations that never ran."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from warpline.recipe import Recipe
+
+
+def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
+    levels = [
+        {"stage": stage, "level": level, "shape": [24, 28, 24], "iterations": 40, "seconds": 0.3 + level}
+        | {"energies": (-0.2 - 0.5 * (1 - np.exp(-np.arange(40) / 9))).tolist()}
+        for stage, level in (("rigid", 0), ("affine", 0), ("syn", 0), ("syn", 1))
+    ]
+    quality = {
+        "folds": 0.0,
+        "folded_voxels": 0,
+        "jacobian_min": 0.213,
+        "jacobian_max": 4.02,
+        "inverse_error_mean": 0.0071,
+        "inverse_error_p99": 0.031,
+        "inverse_error_max": 0.2,
+        "rounds": 0,
+    }
+    chosen = Recipe.load(recipe)
+    image = {"path": fixed, "shape": [96, 112, 96], "voxel_size": [2.0, 2.0, 2.0], "sha256": "0123456789abcdef" * 4}
+    return {
+        "warpline": "0.1.0",
+        "versions": {"numpy": "2.3.0", "numba": None},
+        "python": "3.12.1",
+        "platform": "Linux",
+        "backend": {"name": "numba", "device": "CPU", "threads": 2},
+        "recipe": chosen.model_dump(mode="json"),
+        "inputs": {"fixed": image, "moving": image | {"path": None}},
+        "initial": None,
+        "seconds": {"read": 0.2, "linear": 3.1, "deformable": 5.25, "write": 1.1},
+        "levels": levels if chosen.syn else levels[:2],
+        "quality": quality if chosen.syn else None,
+        "similarity": {"before": {"ncc": 0.3125, "local_ncc": 0.11}, "after": {"ncc": 0.9375, "local_ncc": 0.56}},
+        "warnings": [],
+    }

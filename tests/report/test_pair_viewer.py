@@ -1,0 +1,150 @@
+"""The page of a pair in a browser."""
+
+import numpy as np
+import pytest
+
+from made_reports import report_of
+from warpline.report.page import write_page
+from warpline.report.pair_layers import draw_layers
+from warpline.report.standing import Measure, Standing
+
+PIXELS = """() => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(() => resolve(
+    [...document.querySelectorAll(".stage canvas")].map(canvas => {
+        const small = new OffscreenCanvas(48, 48).getContext("2d");
+        small.drawImage(canvas, 0, 0, 48, 48);
+        return [...small.getImageData(0, 0, 48, 48).data];
+    })))))"""
+"""All panels, reduced to 48 x 48 pixels."""
+
+
+@pytest.fixture(scope="module")
+def folder(phantom, tmp_path_factory):
+    """Pages of one pair: alone, and twice in a cohort."""
+    folder = tmp_path_factory.mktemp("pair")
+    layers = draw_layers(phantom.fixed, phantom.moving, phantom.fixed, phantom.transform.parts[0])
+    write_page(report_of(), layers, folder / "alone.html")
+    measures = (Measure("Dice", "", "Mean Dice", "overlap", 0.41, 3.0, flagged=True),)
+    for id, neighbours in (("a", {"next": "b.html"}), ("b", {"previous": "a.html"})):
+        standing = Standing(id, "cohort", 2, "review", ("dice is low",), measures, "a.html#index", **neighbours)
+        write_page(report_of(), layers, folder / f"{id}.html", standing)
+    return folder
+
+
+def colours(page):
+    """RGB of every panel, flattened."""
+    return [np.array(panel, float).reshape(-1, 4)[:, :3] for panel in page.evaluate(PIXELS)]
+
+
+def tint(panel):
+    """How far colours are from grey, on average."""
+    return float((panel.max(axis=1) - panel.min(axis=1)).mean())
+
+
+def test_overlay_is_coloured_before_and_grey_after(folder, open_page):
+    page = open_page(folder / "alone.html")
+    slider = page.get_by_label("Overlay: from before to after")
+    slider.fill("0")
+    after = [tint(panel) for panel in colours(page)]
+    slider.fill("100")
+    before = [tint(panel) for panel in colours(page)]
+    assert len(after) == 3
+    assert max(after) < 8
+    assert min(before) > 25
+
+
+@pytest.mark.parametrize("mode", ["Flicker", "Blend", "Checkerboard", "Edges", "Grid", "Log-Jacobian", "Displacement"])
+def test_every_mode_shows_something_else(folder, open_page, mode):
+    page = open_page(folder / "alone.html", reduced_motion="reduce")
+    overlay = colours(page)
+    page.get_by_role("button", name=mode, exact=True).click()
+    shown = colours(page)
+    assert all(np.abs(one - other).mean() > 2 for one, other in zip(overlay, shown, strict=True))
+    assert page.get_by_role("button", name=mode, exact=True).get_attribute("aria-pressed") == "true"
+
+
+def test_before_and_after_differ_and_b_switches(folder, open_page):
+    page = open_page(folder / "alone.html")
+    page.keyboard.press("3")
+    page.get_by_label("Blend: from fixed to moving").fill("100")
+    page.locator("h1").click()
+    after = colours(page)
+    page.keyboard.press("b")
+    before = colours(page)
+    assert page.get_by_role("button", name="before").get_attribute("aria-pressed") == "true"
+    assert np.abs(after[0] - before[0]).mean() > 5
+    page.get_by_role("button", name="after").click()
+    assert np.array_equal(colours(page)[0], after[0])
+
+
+def test_space_flips_fixed_and_moving(folder, open_page):
+    page = open_page(folder / "alone.html")
+    page.keyboard.press("2")
+    page.keyboard.press(" ")
+    page.keyboard.press("b")
+    one = colours(page)[0]
+    page.keyboard.press(" ")
+    assert np.abs(one - colours(page)[0]).mean() > 5
+    assert page.locator(".control button").inner_text() == "Play"
+
+
+def test_cuts_are_stepped_through_by_keys_slider_and_wheel(folder, open_page):
+    page = open_page(folder / "alone.html")
+    where = page.locator(".stage output").first
+    seen = [where.inner_text()]
+    page.keyboard.press("ArrowRight")
+    seen.append(where.inner_text())
+    page.get_by_role("slider", name="Sagittal cut").fill("0")
+    seen.append(where.inner_text())
+    page.locator(".stage canvas").first.hover()
+    page.mouse.wheel(0, 100)
+    page.wait_for_timeout(100)
+    seen.append(where.inner_text())
+    assert len(set(seen)) == 4
+    assert all(text.startswith("x = ") for text in seen)
+
+
+def test_one_view_shows_all_its_cuts(folder, open_page):
+    page = open_page(folder / "alone.html")
+    page.get_by_role("button", name="Axial").click()
+    assert page.locator(".stage canvas").count() == 9
+    page.keyboard.press("v")
+    assert page.locator(".stage canvas").count() == 3
+
+
+def test_canvases_say_what_they_show(folder, open_page):
+    page = open_page(folder / "alone.html")
+    label = page.locator(".stage canvas").nth(2).get_attribute("aria-label")
+    assert label.startswith("Axial cut at z = ")
+    assert "Overlay" in label
+
+
+def test_decisions_are_kept_and_seen_by_the_neighbours(folder, open_page):
+    page = open_page(folder / "a.html")
+    page.keyboard.press("f")
+    assert page.locator("[data-mark=fail]").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("j")
+    page.wait_for_url("**/b.html")
+    page.wait_for_selector("[data-ready]")
+    assert page.locator("[data-mark='']").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("k")
+    page.wait_for_url("**/a.html")
+    page.wait_for_selector("[data-ready]")
+    assert page.locator("[data-mark=fail]").get_attribute("aria-pressed") == "true"
+    assert page.evaluate("JSON.parse(localStorage['warpline cohort']).a.decision") == "fail"
+    page.keyboard.press("u")
+    assert page.evaluate("localStorage['warpline cohort']") == "{}"
+
+
+def test_the_page_is_dark_where_the_system_is(folder, open_page):
+    def background(scheme):
+        page = open_page(folder / "a.html", color_scheme=scheme)
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    assert background("dark") == "rgb(15, 18, 22)"
+    assert background("light") == "rgb(250, 251, 252)"
+
+
+def test_nothing_is_wider_than_a_telephone(folder, open_page):
+    page = open_page(folder / "a.html", viewport={"width": 390, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.locator(".stage canvas").first.bounding_box()["width"] > 300
