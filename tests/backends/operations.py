@@ -11,6 +11,7 @@ FIXED, MOVING = smooth_volume(SHAPE, 1), smooth_volume(SHAPE, 2)
 FIELD, ROUGH = smooth_field(SHAPE, 3), wide_field(SHAPE, 4)
 MASK = ellipsoid(SHAPE).astype(np.uint8)
 MATRIX = general_matrix(SHAPE, 5)
+MATRICES = np.stack([general_matrix(SHAPE, seed) for seed in range(5, 12)])
 POINTS = np.random.default_rng(6).uniform(-1, 13, (2000, 3)).astype(np.float32)
 VALUES = np.random.default_rng(7).uniform(2, 13, 2000).astype(np.float32)
 BINNED = 2 + 11 * MOVING
@@ -55,7 +56,7 @@ def _invert(b, up):
 
 
 def _joint_histogram(b, up):
-    return [b.joint_histogram(up(POINTS), up(VALUES), up(BINNED), MATRIX, 16, mask=up(MASK))]
+    return [b.joint_histogram(up(POINTS), up(VALUES), up(BINNED), MATRICES, 16, mask=up(MASK))]
 
 
 def _histogram_derivative(b, up):

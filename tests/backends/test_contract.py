@@ -7,7 +7,8 @@ import inspect
 import numpy as np
 import pytest
 
-from backends.operations import OPERATIONS, results
+from backends.operations import OPERATIONS, SHAPE, results
+from synthetic import smooth_field
 from warpline.backends import BACKENDS
 from warpline.backends.interface import Backend
 
@@ -112,3 +113,18 @@ def test_repeat_runs_the_step_that_many_times(backend, times):
 
     backend.repeat(add_one, times)
     np.testing.assert_array_equal(backend.download(fields[0]), np.full((3, 4, 4, 4), times, dtype=np.float32))
+
+
+def test_parallel_runs_every_step_once(backend):
+    ones = backend.upload(np.ones((3, 4, 4, 4), dtype=np.float32))
+    outs = [backend.zeros((3, 4, 4, 4)) for _ in range(3)]
+    backend.parallel(*(lambda out=out: backend.compose(ones, ones, out=out) for out in outs))
+    for out in outs:
+        np.testing.assert_array_equal(backend.download(out), np.full((3, 4, 4, 4), 2, dtype=np.float32))
+
+
+def test_sessions_nest_and_operations_work_in_and_out_of_them(backend):
+    field = smooth_field(SHAPE, 1)
+    with backend.session(), backend.session():
+        inside = backend.download(backend.jacobian(backend.upload(field)))
+    np.testing.assert_array_equal(inside, backend.download(backend.jacobian(backend.upload(field))))

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 import oracles
 from backends.rounding import assert_rounded
+from conftest import emulated_backend
 from synthetic import ellipsoid, general_matrix, smooth_volume
+from warpline.backends import cuda_backend
 
 SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 2, 2)]
 BINS = 16
@@ -123,7 +125,7 @@ def test_no_point_in_view_gives_zeros(backend):
     moments, slopes = backend.affine_moments(*arrays, np.eye(4))
     assert not moments.any()
     assert not slopes.any()
-    assert not backend.joint_histogram(*arrays, np.eye(4), BINS).any()
+    assert not backend.joint_histogram(*arrays, np.eye(4)[None], BINS).any()
     assert not backend.histogram_derivative(*arrays, np.eye(4), np.ones((BINS, BINS))).any()
 
 
@@ -144,22 +146,56 @@ def test_affine_slopes_are_derivatives_of_the_moments(backend, seed):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_joint_histogram(backend, shape, masked):
-    points, volume, matrix = points_around(shape, 9), binned_volume(shape, 10), general_matrix(shape, 11)
+    points, volume = points_around(shape, 9), binned_volume(shape, 10)
+    matrices = np.stack([general_matrix(shape, 11), general_matrix(shape, 23), np.eye(4)])
     values = values_at(points, 12)
     mask, uploaded = mask_of(backend, shape, masked)
-    result = backend.joint_histogram(*on_device(backend, points, values, volume), matrix, BINS, mask=uploaded)
-    expected = oracles.joint_histogram(points, values, volume, matrix, BINS, mask=mask)
-    assert result.shape == (BINS, BINS)
+    result = backend.joint_histogram(*on_device(backend, points, values, volume), matrices, BINS, mask=uploaded)
+    assert result.shape == (3, BINS, BINS)
     assert result.dtype == np.float64
-    assert_rounded(result, expected, scale=BINS)
-    assert_rounded(result.sum(), sum(1.0 for _ in oracles.visible_points(points, values, volume, matrix, mask)))
+    for matrix, one in zip(matrices, result, strict=True):
+        assert_rounded(one, oracles.joint_histogram(points, values, volume, matrix, BINS, mask=mask), scale=BINS)
+        assert_rounded(one.sum(), sum(1.0 for _ in oracles.visible_points(points, values, volume, matrix, mask)))
+
+
+@pytest.mark.parametrize("bins", [BINS, 70])
+def test_joint_histograms_do_not_depend_on_their_company(backend, bins):
+    shape, many = (9, 7, 5), 40
+    points, volume = points_around(shape, 24, count=2000), binned_volume(shape, 25)
+    arrays = on_device(backend, points, values_at(points, 26), volume)
+    matrices = np.stack([general_matrix(shape, seed) for seed in range(many)])
+    together = backend.joint_histogram(*arrays, matrices, bins)
+    for matrix, one in zip(matrices, together, strict=True):
+        assert_rounded(one, backend.joint_histogram(*arrays, matrix[None], bins)[0], scale=BINS)
+    np.testing.assert_array_equal(backend.joint_histogram(*arrays, matrices, bins), together)
+
+
+def test_no_matrix_gives_no_histogram(backend):
+    arrays = on_device(backend, points_around((5, 5, 5)), values_at(points_around((5, 5, 5))), binned_volume((5, 5, 5)))
+    assert backend.joint_histogram(*arrays, np.empty((0, 4, 4)), BINS).shape == (0, BINS, BINS)
+
+
+def test_many_joint_histograms_are_one_launch_within_bounded_memory(monkeypatch):
+    shape = (9, 7, 5)
+    emulated = emulated_backend()
+    points = points_around(shape, 27, count=500)
+    arrays = on_device(emulated, points, values_at(points, 28), binned_volume(shape, 29))
+    matrices = np.stack([general_matrix(shape, seed) for seed in range(7)])
+    emulated.joint_histogram(*arrays, matrices[:1], BINS)
+    launches = emulated._runtime.launches
+    launches.clear()
+    whole = emulated.joint_histogram(*arrays, matrices, BINS)
+    assert launches == ["joint_histogram"]
+    monkeypatch.setattr(cuda_backend, "HISTOGRAM_BYTES", 3 * 16 * BINS**2 + 1)
+    np.testing.assert_array_equal(emulated.joint_histogram(*arrays, matrices, BINS), whole)
+    assert launches == ["joint_histogram"] * 4  # three, three and one
 
 
 def test_joint_histogram_at_whole_and_half_bins(backend):
     values = np.array([2.0, 2.5, 3.49, BINS - 3.0], dtype=np.float32)
     volume = np.array([2.0, 3.0, 3.5, BINS - 3.0], dtype=np.float32).reshape(4, 1, 1)
     points = np.array([[i, 0, 0] for i in range(4)], dtype=np.float32)
-    result = backend.joint_histogram(*on_device(backend, points, values, volume), np.eye(4), BINS)
+    result = backend.joint_histogram(*on_device(backend, points, values, volume), np.eye(4)[None], BINS)[0]
     assert_rounded(result, oracles.joint_histogram(points, values, volume, np.eye(4), BINS))
     assert np.flatnonzero(result.sum(axis=1)).tolist() == [2, 3, BINS - 3]
     assert_rounded(result[2, 1:4], [1 / 6, 2 / 3, 1 / 6])

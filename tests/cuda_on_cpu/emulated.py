@@ -104,6 +104,10 @@ class EmulatedRuntime:
     def capture(self, step):
         return step
 
+    def parallel(self, steps):
+        for step in reversed(steps) if self.descending else steps:
+            step()
+
     @contextmanager
     def session(self):
         try:

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import math
-import threading
-import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Function, Runtime, Size, launch, load
+from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Runtime
+from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
 from warpline.backends.gaussian import downsampling_offset, gaussian, spline_prefilter
 from warpline.backends.interface import Array
 from warpline.geometry import Matrix
 
 Sigma = tuple[float, float, float]
 
-BLOCK = 256
-"""Threads of a block; kernels/volume.cuh."""
-VOXELS: Size = (32, 8, 1)
-"""Voxels along k, j and i of a block in kernels that give each thread a voxel."""
 WIDEST_FUSED = 5
 """Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
-RESIDENT = 2
-"""Blocks of a marching kernel that a multiprocessor holds at once, by their registers."""
-LEAST_MARCH = 2
-"""Fewest planes that a block of a marching kernel writes."""
 POINT_BLOCKS = 128
 """Most blocks over sample points; a fixed number, so that sums do not depend on the device."""
 HISTOGRAM_BYTES = 2**25
@@ -57,21 +48,6 @@ def create(threads: int, ordinal: str = "") -> CudaBackend:
     return CudaBackend(GpuRuntime.open(ordinal))
 
 
-class _Local(threading.local):
-    """What belongs to one thread: scratch arrays, a captured step, and arrays that its graph writes to."""
-
-    def __init__(self) -> None:
-        self.depth = 0
-        self.clear()
-
-    def clear(self) -> None:
-        self.scratch: dict[Any, Array] = {}
-        self.step: weakref.ref[Callable[[], None]] | None = None
-        self.replay: Callable[[], None] | None = None
-        self.kept: list[Array] = []
-        self.capturing = False
-
-
 class CudaBackend:
     """Operations of `warpline.backends.interface.Backend`, documented there.
 
@@ -84,40 +60,26 @@ class CudaBackend:
     name = "cuda"
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._xp = runtime.xp
-        self._functions: dict[tuple[str, Defines], Function] = {}
-        self._local = _Local()
+        self._work = Workspace(runtime)
         self.device = runtime.name
 
     # -- memory ---------------------------------------------------------------------------------------------
 
     def upload(self, array: NDArray[Any]) -> Array:
-        return self._keep(self._xp.array(array, order="C"))
+        return self._work.keep(self._work.xp.array(array, order="C"))
 
     def download(self, array: Array) -> NDArray[Any]:
-        host: NDArray[Any] = self._runtime.to_host(array)
+        host: NDArray[Any] = self._work.runtime.to_host(array)
         return host
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-        return self._keep(self._xp.empty(shape, dtype))
+        return self._work.keep(self._work.xp.empty(shape, dtype))
 
     def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-        return self._keep(self._xp.zeros(shape, dtype))
+        return self._work.keep(self._work.xp.zeros(shape, dtype))
 
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        local = self._local
-        if local.depth:
-            yield
-            return
-        with self._runtime.session():
-            local.depth = 1
-            try:
-                yield
-            finally:
-                local.depth = 0
-                local.clear()
+    def session(self) -> AbstractContextManager[None]:
+        return self._work.session()
 
     # -- sampling -------------------------------------------------------------------------------------------
 
@@ -132,12 +94,12 @@ class CudaBackend:
         outside: float = 0.0,
         out: Array | None = None,
     ) -> Array:
-        volume = self._contiguous(volume) if order == 0 else self._float(volume)
+        volume = self._work.contiguous(volume) if order == 0 else self._work.floats(volume)
         shape = shape or next(tuple(a.shape[-3:]) for a in (out, field, volume) if a is not None)
-        out = self.empty(shape, volume.dtype) if out is None else out
-        field = None if field is None else self._float(field)
+        out = self._work.empty(shape, volume.dtype) if out is None else out
+        field = None if field is None else self._work.floats(field)
         if order == 1 and matrix is None and field is not None:
-            self._over_voxels("warp", shape, volume=volume, field=field, out=out, outside=outside)
+            self._work.over_voxels("warp", shape, volume=volume, field=field, out=out, outside=outside)
             return out
         beyond = np.asarray(outside).astype(volume.dtype)
         value, source, target = "float", volume, out
@@ -146,7 +108,7 @@ class CudaBackend:
             source, target, beyond = volume.view(width), out.view(width), beyond.view(width)
         elif order == 3:
             source = self._spline_coefficients(volume)
-        self._over_voxels(
+        self._work.over_voxels(
             "sample", shape, (("ORDER", order), ("VALUE", value)),
             volume=source, field=field, matrix=_matrix(matrix), out=target, outside=beyond.item(),
         )  # fmt: skip
@@ -155,12 +117,12 @@ class CudaBackend:
     def sample_field(
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
     ) -> Array:
-        out = self.empty((3, *shape)) if out is None else out
-        self._over_voxels("sample_field", shape, field=self._float(field), matrix=_matrix(matrix), out=out)
+        out = self._work.empty((3, *shape)) if out is None else out
+        self._work.over_voxels("sample_field", shape, field=self._work.floats(field), matrix=_matrix(matrix), out=out)
         return out
 
     def _spline_coefficients(self, volume: Array) -> Array:
-        taps = self._constant("spline", spline_prefilter)
+        taps = self._work.constant("spline", spline_prefilter)
         for axis, n in enumerate(volume.shape):
             if n > 1:
                 volume = self._filter(volume, axis, taps, mirror=1)
@@ -169,13 +131,13 @@ class CudaBackend:
     # -- filters --------------------------------------------------------------------------------------------
 
     def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
-        out = self.empty((3, *volume.shape)) if out is None else out
-        self._over_voxels("gradient", volume.shape, volume=self._float(volume), out=out)
+        out = self._work.empty((3, *volume.shape)) if out is None else out
+        self._work.over_voxels("gradient", volume.shape, volume=self._work.floats(volume), out=out)
         return out
 
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
-        norm, shape = self._zero(), array.shape[-3:]
-        stack = self._float(array).reshape(-1, *shape)
+        norm, shape = self._work.zero(), array.shape[-3:]
+        stack = self._work.floats(array).reshape(-1, *shape)
         taps = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, shape, strict=True)]
         radii = [len(tap) - 1 for tap in taps]
         if max(radii) > WIDEST_FUSED:
@@ -184,7 +146,7 @@ class CudaBackend:
         defines = (("COMPONENTS", len(stack)), *zip(("RI", "RJ", "RK"), radii, strict=True))
         kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
         weights = np.array([tuple(taps)], dtype=kind)
-        self._march(
+        self._work.march(
             "smooth", shape, 16, defines, array=stack, taps=weights, out=out.reshape(stack.shape), norm=norm
         )
         return norm
@@ -196,27 +158,27 @@ class CudaBackend:
             last = out.reshape(stack.shape) if axis == axes[-1] else None
             smoothed = self._filter(smoothed, axis + 1, taps, out=last)
         flat = out.reshape(len(stack), -1)
-        blocks = min(4 * self._runtime.processors, _blocks(flat.shape[1], BLOCK))
-        self._launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
+        blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], BLOCK))
+        self._work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
 
     def _filter(self, array: Array, axis: int, taps: Array, *, mirror: int = 0, out: Array | None = None) -> Array:
-        out = self.empty(array.shape) if out is None else out
+        out = self._work.empty(array.shape) if out is None else out
         seen = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
-        grid = (_blocks(array.size, BLOCK), 1, 1)
-        self._launch(
+        grid = (block_count(array.size, BLOCK), 1, 1)
+        self._work.launch(
             "filter_axis", grid, (("MIRROR", mirror),), array=array.reshape(seen), taps=taps, out=out.reshape(seen)
         )
         return out
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
-        result = self._float(volume)
+        result = self._work.floats(volume)
         for axis, factor in enumerate(factors):
             taps = self._gaussian(0.5 * factor if factor > 1 else 0.0)
             shape = (*out.shape[: axis + 1], *volume.shape[axis + 1 :])
             na, nb, (n, m) = math.prod(shape[:axis]), math.prod(shape[axis + 1 :]), (volume.shape[axis], shape[axis])
-            target = out if axis == 2 else self.empty(shape)
-            self._launch(
-                "downsample", (_blocks(target.size, BLOCK), 1, 1),
+            target = out if axis == 2 else self._work.empty(shape)
+            self._work.launch(
+                "downsample", (block_count(target.size, BLOCK), 1, 1),
                 array=result.reshape(na, n, nb), taps=taps, out=target.reshape(na, m, nb),
                 factor=factor, offset=downsampling_offset(n, m, factor),
             )  # fmt: skip
@@ -238,12 +200,12 @@ class CudaBackend:
         value: Array,
     ) -> None:
         defines = (("RADIUS", radius), ("MASKED", int(mask is not None)), ("VALUE", _REALS[value.dtype]))
-        arrays = {"fixed": self._float(fixed), "moving": self._float(moving), "mask": self._mask(mask)}
+        arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
         shape, rows = fixed.shape, 16 if radius <= 2 else 8
-        grid, length = self._marching_grid(shape, rows)
-        self._launch(
+        grid, length = self._work.marching_grid(shape, rows)
+        self._work.launch(
             "local_cc", grid, defines, VOXELS, **arrays, out_fixed=out_fixed, out_moving=out_moving, value=value,
-            **self._partial(math.prod(grid)), contrast=floor, length=length,
+            **self._work.partial(math.prod(grid)), contrast=floor, length=length,
         )  # fmt: skip
 
     def squared_difference(
@@ -256,10 +218,10 @@ class CudaBackend:
         out_moving: Array,
         value: Array,
     ) -> None:
-        arrays = {"fixed": self._float(fixed), "moving": self._float(moving), "mask": self._mask(mask)}
-        self._over_voxels(
+        arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
+        self._work.over_voxels(
             "squared_difference", fixed.shape, (("VALUE", _REALS[value.dtype]),), **arrays, out_fixed=out_fixed,
-            out_moving=out_moving, value=value, **self._partial(math.prod(_voxel_grid(fixed.shape))),
+            out_moving=out_moving, value=value, **self._work.partial(math.prod(voxel_grid(fixed.shape))),
         )  # fmt: skip
 
     # -- fields ---------------------------------------------------------------------------------------------
@@ -275,28 +237,28 @@ class CudaBackend:
         out: Array,
     ) -> Array:
         factor, step = (None, step) if isinstance(step, (int, float)) else (step, 1.0)
-        self._over_voxels(
-            "compose", inner.shape[1:], outer=self._float(outer), inner=self._float(inner), norm=norm, factor=factor,
-            out=out, least_norm=least_norm, step=step,
-        )  # fmt: skip
+        fields = {"outer": self._work.floats(outer), "inner": self._work.floats(inner), "out": out}
+        self._work.over_voxels(
+            "compose", inner.shape[1:], **fields, norm=norm, factor=factor, least_norm=least_norm, step=step
+        )
         return out
 
     def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
-        worst = self._zero()
-        self._over_voxels(
-            "invert", field.shape[1:], field=self._float(field), start=self._float(start), out=out, worst=worst,
-            tolerance=tolerance, iterations=iterations,
-        )  # fmt: skip
+        worst = self._work.zero()
+        fields = {"field": self._work.floats(field), "start": self._work.floats(start), "out": out}
+        self._work.over_voxels(
+            "invert", field.shape[1:], **fields, worst=worst, tolerance=tolerance, iterations=iterations
+        )
         return worst
 
     def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
-        out = self.empty(field.shape[1:]) if out is None else out
-        self._over_voxels("jacobian", field.shape[1:], field=self._float(field), out=out)
+        out = self._work.empty(field.shape[1:]) if out is None else out
+        self._work.over_voxels("jacobian", field.shape[1:], field=self._work.floats(field), out=out)
         return out
 
     def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
-        flat = self._float(field).reshape(3, -1)
-        mask = None if mask is None else self._bytes(mask).ravel()
+        flat = self._work.floats(field).reshape(3, -1)
+        mask = None if mask is None else self._work.bytes_of(mask).ravel()
         counts, total, largest = self._length_digits(flat, mask, DIGITS[0], 0)
         count, prefix = int(counts.sum()), 0
         if count == 0:
@@ -315,11 +277,11 @@ class CudaBackend:
         self, flat: Array, mask: Array | None, digit: tuple[int, int], prefix: int
     ) -> tuple[NDArray[np.int64], float, float]:
         """How many lengths have each value of a digit, their sum, and the largest."""
-        counts, largest, total = self.zeros((2048,), np.uint32), self._zero(), self.empty((1,), np.float64)
-        blocks = max(1, min(SUM_BLOCKS, _blocks(flat.shape[1], BLOCK)))
-        self._launch(
+        counts, largest, total = self.zeros((2048,), np.uint32), self._work.zero(), self._work.empty((1,), np.float64)
+        blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], BLOCK)))
+        self._work.launch(
             "length_digits", (blocks, 1, 1), field=flat, mask=mask, counts=counts, sum=total, largest=largest,
-            **self._partial(blocks), shift=digit[0], bits=digit[1], prefix=prefix,
+            **self._work.partial(blocks), shift=digit[0], bits=digit[1], prefix=prefix,
         )  # fmt: skip
         return self.download(counts).astype(np.int64), self.download(total).item(), self.download(largest).item()
 
@@ -346,10 +308,10 @@ class CudaBackend:
         for first in range(0, len(matrices), most):
             rows = np.asarray(matrices[first : first + most, :3], np.float64).reshape(-1, 12)
             shape = (len(rows), bins * bins)
-            out, counts = self.empty(shape, np.float64), self._scratch(("counts", shape), shape, np.uint64)
+            out, counts = self._work.empty(shape, np.float64), self._work.scratch(("counts", shape), shape, np.uint64)
             self._over_points(
                 "joint_histogram", points, values, volume, (("BINS", bins),), many=len(rows), mask=mask,
-                matrices=self.upload(rows), counts=counts, arrived=self._arrived(len(rows)), out=out,
+                matrices=self.upload(rows), counts=counts, arrived=self._work.arrived(len(rows)), out=out,
             )  # fmt: skip
             histograms[first : first + most] = self.download(out).reshape(-1, bins, bins)
         return histograms
@@ -373,9 +335,10 @@ class CudaBackend:
     def _sums_over_points(
         self, name: str, count: int, points: Array, values: Array, volume: Array, **arguments: Any
     ) -> NDArray[np.float64]:
-        blocks, out = _point_blocks(points), self.empty((count,), np.float64)
-        partial = self._scratch((name, blocks), (count, blocks), np.float64)
-        self._over_points(name, points, values, volume, **arguments, partial=partial, arrived=self._arrived(), out=out)
+        blocks, out = _point_blocks(points), self._work.empty((count,), np.float64)
+        partial = self._work.scratch((name, blocks), (count, blocks), np.float64)
+        sums = {"partial": partial, "arrived": self._work.arrived(), "out": out}
+        self._over_points(name, points, values, volume, **arguments, **sums)
         return self.download(out)
 
     def _over_points(
@@ -392,123 +355,32 @@ class CudaBackend:
         **arguments: Any,
     ) -> None:
         """As many passes over the points at once share the blocks of one."""
-        mask = None if mask is None else self._bytes(mask)
-        arrays = {"points": self._float(points), "values": self._float(values), "volume": self._float(volume)}
+        mask = None if mask is None else self._work.bytes_of(mask)
+        given = {"points": points, "values": values, "volume": volume}
+        arrays = {key: self._work.floats(array) for key, array in given.items()}
         grid = (max(1, _point_blocks(points) // many), many, 1)
-        self._launch(name, grid, defines, **arrays, mask=mask, **arguments)
+        self._work.launch(name, grid, defines, **arrays, mask=mask, **arguments)
 
     # -- loops ----------------------------------------------------------------------------------------------
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
-        if times < 1:
-            return
-        with self.session():
-            local = self._local
-            if local.replay is None or local.step is None or local.step() != step:
-                step()
-                times -= 1
-                local.replay, local.step = self._captured(step), _reference(step)
-            for _ in range(times):
-                local.replay()
+        self._work.repeat(step, times)
 
-    def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
-        """The launches of `step` as a graph; arrays made on the way live as long as it does."""
-        local = self._local
-        local.kept, local.capturing = [], True
-        try:
-            return self._runtime.capture(step)
-        finally:
-            local.capturing = False
-
-    # -- launches -------------------------------------------------------------------------------------------
-
-    def _launch(
-        self, name: str, grid: Size, defines: Defines = (), block: Size = (BLOCK, 1, 1), **arguments: Any
-    ) -> None:
-        kernel = load(name, defines)
-        compiled = self._functions.get((name, defines))
-        if compiled is None:
-            compiled = self._functions[name, defines] = self._runtime.compile(kernel.source, name)
-        launch(self._runtime, compiled, kernel, grid, block, **arguments)
-
-    def _over_voxels(self, name: str, shape: tuple[int, ...], defines: Defines = (), /, **arguments: Any) -> None:
-        self._launch(name, _voxel_grid(shape), defines, VOXELS, **arguments)
-
-    def _march(self, name: str, shape: tuple[int, ...], rows: int, defines: Defines, /, **arguments: Any) -> None:
-        grid, length = self._marching_grid(shape, rows)
-        self._launch(name, grid, defines, VOXELS, **arguments, length=length)
-
-    def _marching_grid(self, shape: tuple[int, ...], rows: int) -> tuple[Size, int]:
-        """Columns of 32 x `rows` voxels, cut along i so that all blocks run at once, and the planes of each."""
-        columns = _blocks(shape[2], VOXELS[0]), _blocks(shape[1], rows)
-        cuts = max(1, RESIDENT * self._runtime.processors // math.prod(columns))
-        length = max(LEAST_MARCH, _blocks(shape[0], cuts))
-        return (*columns, _blocks(shape[0], length)), length
-
-    def _zero(self) -> Array:
-        """A number that starts at 0 each time a captured step is replayed."""
-        number = self.empty((1,))
-        self._launch("clear", (1, 1, 1), out=number)
-        return number
-
-    def _partial(self, blocks: int) -> dict[str, Array]:
-        """Scratch for a sum over so many blocks."""
-        partial = self._scratch(("partial", blocks), (blocks,), np.float64)
-        return {"partial": partial, "arrived": self._arrived()}
-
-    def _arrived(self, many: int = 1) -> Array:
-        return self._scratch(("arrived", many), (many,), np.uint32)
-
-    def _scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An array of the calling thread that starts as zeros and keeps its content between launches."""
-        return self._constant(key, lambda: np.zeros(shape, dtype))
+    def parallel(self, *steps: Callable[[], None]) -> None:
+        self._work.runtime.parallel(steps)
 
     def _gaussian(self, sigma: float) -> Array:
-        return self._constant(("gaussian", sigma), partial(gaussian, sigma))
-
-    def _constant(self, key: Any, make: Callable[[], NDArray[Any]]) -> Array:
-        """An array of the calling thread, uploaded once."""
-        found = self._local.scratch.get(key)
-        if found is None:
-            found = self._local.scratch[key] = self._xp.array(make())
-        return found
-
-    def _keep(self, array: Array) -> Array:
-        if self._local.capturing:
-            self._local.kept.append(array)
-        return array
-
-    def _contiguous(self, array: Array) -> Array:
-        return self._keep(self._xp.ascontiguousarray(array))
-
-    def _float(self, array: Array) -> Array:
-        return self._keep(self._xp.ascontiguousarray(array, np.float32))
-
-    def _bytes(self, array: Array) -> Array:
-        return self._keep(self._xp.ascontiguousarray(array, np.uint8))
+        return self._work.constant(("gaussian", sigma), partial(gaussian, sigma))
 
     def _mask(self, mask: Array | None) -> Array | None:
-        return None if mask is None else self._float(mask)
-
-
-def _blocks(count: int, each: int) -> int:
-    return -(-count // each)
-
-
-def _voxel_grid(shape: tuple[int, ...]) -> Size:
-    return _blocks(shape[2], VOXELS[0]), _blocks(shape[1], VOXELS[1]), shape[0]
+        return None if mask is None else self._work.floats(mask)
 
 
 def _point_blocks(points: Array) -> int:
-    return max(1, min(POINT_BLOCKS, _blocks(len(points), BLOCK)))
+    return max(1, min(POINT_BLOCKS, block_count(len(points), BLOCK)))
 
 
 def _matrix(matrix: Matrix | None) -> NDArray[Any]:
     """The upper rows as the struct that kernels take by value."""
     given = np.eye(4) if matrix is None else np.asarray(matrix, np.float64)
     return np.array([(given[:3].ravel(),)], dtype=_MATRIX)
-
-
-def _reference(step: Callable[[], None]) -> weakref.ref[Callable[[], None]]:
-    """A reference that does not keep the step, nor the object whose method it is, alive."""
-    return weakref.WeakMethod(step) if hasattr(step, "__self__") else weakref.ref(step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -61,6 +62,7 @@ class GpuRuntime:
         import cupy
 
         self.xp = cupy
+        self._local = threading.local()
         self._device = cupy.cuda.Device(ordinal)
         facts = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.processors = int(facts["multiProcessorCount"])
@@ -117,6 +119,29 @@ class GpuRuntime:
             graph.launch(stream)
 
         return replay
+
+    def parallel(self, steps: Sequence[Callable[[], None]]) -> None:
+        """Each step on a stream of its own that branches off the current one and joins it again."""
+        cuda = self.xp.cuda
+        current, start = cuda.get_current_stream(), cuda.Event(disable_timing=True)
+        start.record(current)
+        ends = []
+        for step, stream in zip(steps[1:], self._side_streams(len(steps) - 1), strict=True):
+            stream.wait_event(start)
+            with stream:
+                step()
+            ends.append(cuda.Event(disable_timing=True))
+            ends[-1].record(stream)
+        steps[0]()
+        for end in ends:
+            current.wait_event(end)
+
+    def _side_streams(self, count: int) -> list[Any]:
+        """Streams of the calling thread, made once."""
+        streams: list[Any] = self._local.__dict__.setdefault("streams", [])
+        while len(streams) < count:
+            streams.append(self.xp.cuda.Stream(non_blocking=True))
+        return streams[:count]
 
     @contextmanager
     def session(self) -> Iterator[None]:

@@ -65,6 +65,10 @@ class Runtime(Protocol):
         """What `step` launches, as one graph to replay."""
         ...
 
+    def parallel(self, steps: Sequence[Callable[[], None]]) -> None:
+        """Run steps side by side where they can be; what follows waits for all of them."""
+        ...
+
     def session(self) -> AbstractContextManager[None]:
         """A stream of its own for the calling thread; errors of the device become `DeviceError`."""
         ...

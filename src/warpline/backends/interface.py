@@ -257,6 +257,13 @@ class Backend(Protocol):
         """
         ...
 
+    def parallel(self, *steps: Callable[[], None]) -> None:
+        """Run steps of which none needs what another one does: one after the other, or side by side on a GPU.
+
+        They may sample, smooth, compose and differentiate; steps that end in a sum take turns.
+        """
+        ...
+
     def session(self) -> AbstractContextManager[None]:
         """A stretch of work by the calling thread: on a GPU, a stream of its own whose memory is given back after.
 

@@ -218,6 +218,10 @@ class NumbaBackend:
         for _ in range(times):
             step()
 
+    def parallel(self, *steps: Callable[[], None]) -> None:
+        for step in steps:
+            step()
+
     def session(self) -> AbstractContextManager[None]:
         return nullcontext()
 

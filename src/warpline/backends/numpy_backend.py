@@ -214,6 +214,11 @@ class NumpyBackend:
         for _ in range(times):
             step()
 
+    def parallel(self, *steps: Callable[[], None]) -> None:
+        """Run one after the other."""
+        for step in steps:
+            step()
+
     def session(self) -> AbstractContextManager[None]:
         """Nothing to set up."""
         return nullcontext()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,7 @@ class Level:
         self.warped = backend.empty(shape), backend.empty(shape)
         self.warped_masks = backend.empty(shape), backend.empty(shape)
         self.forces = backend.empty(field), backend.empty(field)
-        self.update, self.moved = backend.empty(field), backend.empty(field)
+        self.updates = backend.empty(field), backend.empty(field)
         self.value = backend.zeros((1,), np.float64)
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
@@ -110,18 +111,20 @@ class Level:
 
     def step(self) -> None:
         """One iteration: warp both images, follow the force on either side."""
-        for image, half, warped in zip(self.images, self.halves, self.warped, strict=True):
-            self.backend.sample(image, field=half, out=warped)
+        self.backend.parallel(*(partial(self._warp, side) for side in (0, 1)))
         self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=self.backend)
-        for half, force in zip(self.halves, self.forces, strict=True):
-            self._follow(half, force)
+        self.backend.parallel(*(partial(self._follow, side) for side in (0, 1)))
 
-    def _follow(self, half: Array, force: Array) -> None:
+    def _warp(self, side: int) -> None:
+        self.backend.sample(self.images[side], field=self.halves[side], out=self.warped[side])
+
+    def _follow(self, side: int) -> None:
         """``half <- smooth(v + half o (id + v))`` with v the smoothed force, at most one step long."""
-        options, backend = self.options, self.backend
-        norm = backend.smooth(force, (options.update_sigma,) * 3, out=self.update)
-        backend.compose(half, self.update, norm=norm, least_norm=LEAST_NORM, step=self.step_length, out=self.moved)
-        backend.smooth(self.moved, (options.total_sigma,) * 3, out=half)
+        options, backend, half = self.options, self.backend, self.halves[side]
+        update, moved = self.updates[side], self.forces[side]
+        norm = backend.smooth(self.forces[side], (options.update_sigma,) * 3, out=update)
+        backend.compose(half, update, norm=norm, least_norm=LEAST_NORM, step=self.step_length, out=moved)
+        backend.smooth(moved, (options.total_sigma,) * 3, out=half)
 
     def _mask(self) -> Array | None:
         """Positive where both images count, in the middle space: not where a mask's edge is blended in."""

@@ -1,0 +1,189 @@
+"""What lies between the GPU backend's operations and its kernels: memory, scratch, grids, captured steps."""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends.cuda_launch import Defines, Function, Runtime, Size, load
+from warpline.backends.cuda_launch import launch as check_and_launch
+from warpline.backends.interface import Array
+
+BLOCK = 256
+"""Threads of a block; kernels/volume.cuh."""
+VOXELS: Size = (32, 8, 1)
+"""Voxels along k, j and i of a block in kernels that give each thread a voxel."""
+RESIDENT = 2
+"""Blocks of a marching kernel that a multiprocessor holds at once, by their registers."""
+LEAST_MARCH = 2
+"""Fewest planes that a block of a marching kernel writes."""
+
+
+class _Local(threading.local):
+    """What belongs to one thread: scratch arrays, a captured step, and arrays that its graph writes to."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.clear()
+
+    def clear(self) -> None:
+        self.scratch: dict[Any, Array] = {}
+        self.step: weakref.ref[Callable[[], None]] | None = None
+        self.replay: Callable[[], None] | None = None
+        self.kept: list[Array] = []
+        self.capturing = False
+
+
+class Workspace:
+    """Arrays and launches of one GPU, shared by threads that each have scratch of their own.
+
+    Parameters
+    ----------
+    runtime : Runtime
+        What the kernels run on.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.xp = runtime.xp
+        self._functions: dict[tuple[str, Defines], Function] = {}
+        self._local = _Local()
+
+    # -- memory ---------------------------------------------------------------------------------------------
+
+    def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
+        """An uninitialised array."""
+        return self.keep(self.xp.empty(shape, dtype))
+
+    def zero(self) -> Array:
+        """A number that starts at 0 each time a captured step is replayed."""
+        number = self.empty((1,))
+        self.launch("clear", (1, 1, 1), out=number)
+        return number
+
+    def scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array of the calling thread that starts as zeros and keeps its content between launches."""
+        return self.constant(key, lambda: np.zeros(shape, dtype))
+
+    def constant(self, key: Any, make: Callable[[], NDArray[Any]]) -> Array:
+        """An array of the calling thread, uploaded once."""
+        found = self._local.scratch.get(key)
+        if found is None:
+            found = self._local.scratch[key] = self.xp.array(make())
+        return found
+
+    def keep(self, array: Array) -> Array:
+        """The array, which lives as long as the graph that is being captured."""
+        if self._local.capturing:
+            self._local.kept.append(array)
+        return array
+
+    def contiguous(self, array: Array) -> Array:
+        """The array itself where it is C-contiguous, else a copy."""
+        return self.keep(self.xp.ascontiguousarray(array))
+
+    def floats(self, array: Array) -> Array:
+        """C-contiguous float32."""
+        return self.keep(self.xp.ascontiguousarray(array, np.float32))
+
+    def bytes_of(self, array: Array) -> Array:
+        """C-contiguous uint8."""
+        return self.keep(self.xp.ascontiguousarray(array, np.uint8))
+
+    # -- launches -------------------------------------------------------------------------------------------
+
+    def launch(
+        self, name: str, grid: Size, defines: Defines = (), block: Size = (BLOCK, 1, 1), **arguments: Any
+    ) -> None:
+        """Launch a kernel, compiled on its first use."""
+        kernel = load(name, defines)
+        compiled = self._functions.get((name, defines))
+        if compiled is None:
+            compiled = self._functions[name, defines] = self.runtime.compile(kernel.source, name)
+        check_and_launch(self.runtime, compiled, kernel, grid, block, **arguments)
+
+    def over_voxels(self, name: str, shape: tuple[int, ...], defines: Defines = (), /, **arguments: Any) -> None:
+        """Launch a kernel whose threads are the voxels of `shape`."""
+        self.launch(name, voxel_grid(shape), defines, VOXELS, **arguments)
+
+    def march(self, name: str, shape: tuple[int, ...], rows: int, defines: Defines, /, **arguments: Any) -> None:
+        """Launch a kernel whose blocks march along i through columns of 32 x `rows` voxels."""
+        grid, length = self.marching_grid(shape, rows)
+        self.launch(name, grid, defines, VOXELS, **arguments, length=length)
+
+    def marching_grid(self, shape: tuple[int, ...], rows: int) -> tuple[Size, int]:
+        """Columns of 32 x `rows` voxels, cut along i so that all blocks run at once, and the planes of each."""
+        columns = block_count(shape[2], VOXELS[0]), block_count(shape[1], rows)
+        cuts = max(1, RESIDENT * self.runtime.processors // math.prod(columns))
+        length = max(LEAST_MARCH, block_count(shape[0], cuts))
+        return (*columns, block_count(shape[0], length)), length
+
+    def partial(self, blocks: int) -> dict[str, Array]:
+        """Scratch for a sum over so many blocks."""
+        partial = self.scratch(("partial", blocks), (blocks,), np.float64)
+        return {"partial": partial, "arrived": self.arrived()}
+
+    def arrived(self, many: int = 1) -> Array:
+        """Counters of blocks that are done, 0 before and after each launch."""
+        return self.scratch(("arrived", many), (many,), np.uint32)
+
+    # -- sessions and loops ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """See `Backend.session`; scratch and captured steps end with it."""
+        local = self._local
+        if local.depth:
+            yield
+            return
+        with self.runtime.session():
+            local.depth = 1
+            try:
+                yield
+            finally:
+                local.depth = 0
+                local.clear()
+
+    def repeat(self, step: Callable[[], None], times: int) -> None:
+        """See `Backend.repeat`: the first run is eager, so that everything is compiled; then a graph is replayed."""
+        if times < 1:
+            return
+        with self.session():
+            local = self._local
+            if local.replay is None or local.step is None or local.step() != step:
+                step()
+                times -= 1
+                local.replay, local.step = self._captured(step), _reference(step)
+            for _ in range(times):
+                local.replay()
+
+    def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
+        """The launches of `step` as a graph; arrays made on the way live as long as it does."""
+        local = self._local
+        local.kept, local.capturing = [], True
+        try:
+            return self.runtime.capture(step)
+        finally:
+            local.capturing = False
+
+
+def block_count(count: int, each: int) -> int:
+    """Blocks of `each` that hold `count`."""
+    return -(-count // each)
+
+
+def voxel_grid(shape: tuple[int, ...]) -> Size:
+    """Blocks of a kernel whose threads are voxels."""
+    return block_count(shape[2], VOXELS[0]), block_count(shape[1], VOXELS[1]), shape[0]
+
+
+def _reference(step: Callable[[], None]) -> weakref.ref[Callable[[], None]]:
+    """A reference that does not keep the step, nor the object whose method it is, alive."""
+    return weakref.WeakMethod(step) if hasattr(step, "__self__") else weakref.ref(step)
