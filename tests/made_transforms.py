@@ -64,3 +64,32 @@ def inner_points(grid, count=40, seed=0):
     share = np.random.default_rng(seed).uniform(0, 1, (count, 3))
     voxels = 1 + share * (np.array(grid.shape) - 3)
     return voxels @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+
+
+def made_flat(kind):
+    """An affine or a displacement that leaves the third axis as it is."""
+    if kind is Affine:
+        matrix = np.eye(4)
+        matrix[:2] = (1.02, 0.05, 0, 1.5), (-0.03, 0.97, 0, -0.8)
+        return Affine(matrix)
+    grid = Grid((11, 9, 1), np.diag([-2.0, 2.5, 1, 1]))
+    return Displacement(smooth_field(grid.shape, 0, 2.0), grid)
+
+
+def made_for(name, kind, grid):
+    """A transform that the format `name`, which holds `kind`, can store."""
+    made = {Affine: made_affine, Displacement: lambda: made_displacement(grid), Chain: lambda: made_chain(grid)}
+    return made_flat(kind) if name.endswith("-2d") else made[kind]()
+
+
+PLUMB = Grid((6, 7, 8), np.diag([-2.0, 2, 2, 1]))
+"""A grid along the axes of the world."""
+
+
+def turned_grid(degrees):
+    """A grid turned about z, whose first voxel lies at world (10, 0, 0)."""
+    turn = np.eye(4)
+    angle = np.deg2rad(degrees)
+    turn[:2, :2] = (np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))
+    turn[0, 3] = 10
+    return Grid((6, 7, 8), turn @ np.diag([2.0, 2, 2, 1]))

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from warpline.geometry import Grid
     from warpline.image import Image
     from warpline.io.images import read_image, write_image
-    from warpline.io.transform_files import read_transform, write_transform
+    from warpline.io.transform_files import identify, read_transform, write_transform
     from warpline.jobs import Job, Registration, register, run
+    from warpline.operations import apply, apply_points, apply_streamlines, compose, convert, invert, jacobian
     from warpline.recipe import Recipe
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
     from warpline.transforms import Affine, Chain, Displacement
@@ -24,8 +25,17 @@ _ROOMS = {
     "warpline.geometry": ("Grid",),
     "warpline.image": ("Image",),
     "warpline.io.images": ("read_image", "write_image"),
-    "warpline.io.transform_files": ("read_transform", "write_transform"),
+    "warpline.io.transform_files": ("identify", "read_transform", "write_transform"),
     "warpline.jobs": ("Job", "Registration", "register", "run"),
+    "warpline.operations": (
+        "apply",
+        "apply_points",
+        "apply_streamlines",
+        "compose",
+        "convert",
+        "invert",
+        "jacobian",
+    ),
     "warpline.recipe": ("Recipe",),
     "warpline.resampling": ("affine_transform", "map_coordinates", "resample", "warp"),
     "warpline.transforms": ("Affine", "Chain", "Displacement"),
@@ -47,6 +57,14 @@ __all__ = [
     "UsageError",
     "WarplineError",
     "affine_transform",
+    "apply",
+    "apply_points",
+    "apply_streamlines",
+    "compose",
+    "convert",
+    "identify",
+    "invert",
+    "jacobian",
     "map_coordinates",
     "read_image",
     "read_transform",

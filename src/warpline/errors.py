@@ -31,3 +31,7 @@ class DeviceError(WarplineError, RuntimeError):
     """The backend that was asked for cannot run on this machine."""
 
     exit_code = 6
+
+
+class DeviceMemoryError(DeviceError):
+    """The device works, but has too little free memory for these images."""

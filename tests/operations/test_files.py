@@ -14,7 +14,9 @@ from warpline.io.transform_files import FORMATS, read_transform, write_transform
 from warpline.operations import convert
 from warpline.transforms import Affine
 
-AFFINE_FORMATS = [name for name, one in FORMATS.items() if one.holds is Affine and one.encode is not None]
+AFFINE_FORMATS = [
+    name for name, one in FORMATS.items() if one.holds is Affine and one.encode is not None and not name.endswith("-2d")
+]
 
 
 @pytest.mark.parametrize("name", AFFINE_FORMATS)

@@ -7,13 +7,14 @@ import logging
 import nibabel
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from scenes import FIXED, MOVING, TURN, fading, smooth_field, smooth_image
 from warpline.errors import InputError, UsageError
 from warpline.image import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import write_transform
-from warpline.operations import apply, compose, invert, jacobian
+from warpline.operations import apply, apply_points, compose, invert, jacobian
 from warpline.resampling import INTERPOLATIONS, warp, warp_vectors
 from warpline.transforms import Affine, Chain, Displacement
 
@@ -104,6 +105,17 @@ def test_vectors_are_turned_in_their_frame(frame, numpy_backend):
     world = warp_vectors(to_world(vectors, frame), CHAIN, FIXED, backend=numpy_backend)
     np.testing.assert_allclose(to_world(given, frame).data, world.data, atol=1e-5)
     np.testing.assert_allclose(from_world(world, frame).data, given.data, atol=1e-5)
+
+
+def test_vectors_turn_as_streamlines_do(numpy_backend):
+    """A short piece of streamline, carried as points to the fixed image, runs along the warped vector."""
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", (25, -40, 15), degrees=True).as_matrix()
+    along = np.array([0.6, -0.3, 0.74])
+    arrows = Image(np.broadcast_to(np.float32(along), (*MOVING.shape, 3)).copy(), MOVING)
+    warped = apply(arrows, FIXED, Affine(turn), vectors="ras", backend=numpy_backend).data[7, 6, 5]
+    begin, end = apply_points([MOVING.centre, MOVING.centre + along], Affine(turn), to="fixed")
+    np.testing.assert_allclose(warped, end - begin, atol=1e-5)
 
 
 def test_label_takes_whole_numbers_of_any_type_only():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scenes import FIXED, MOVING, TURN, fading, world_points
 from warpline.backends import select
+from warpline.errors import InputError
 from warpline.geometry import Grid
 from warpline.operations import inversion, invert
 from warpline.transforms import Affine, Chain, Displacement
@@ -104,6 +105,13 @@ def test_steep_maps_are_inverted_too(backend):
     field[0] = (8 * np.tanh((np.arange(40) - 19.5) / 1.6)).reshape(-1, 1, 1)
     found = inversion(Displacement(field, grid), backend=backend)
     assert found.errors[0].largest < 0.005
+
+
+def test_a_field_that_is_not_defined_everywhere_is_refused():
+    field = np.zeros((3, *FIXED.shape), np.float32)
+    field[1, 2, :2, 0] = np.nan
+    with pytest.raises(InputError, match=r"NaN or infinity\) at 2 voxels"):
+        invert(Displacement(field, FIXED))
 
 
 def test_a_backend_can_be_given_by_name_or_value():

@@ -7,17 +7,13 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.table import Table
 
-from warpline.cli.apply import add_transforms, check_labels, read_chain
-from warpline.cli.options import add_device, as_prefix
+from warpline.cli.options import add_device, add_transforms, as_prefix
 from warpline.cli.terminal import Terminal
-from warpline.errors import InputError, UsageError
+from warpline.errors import UsageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from warpline.geometry import Grid
     from warpline.image import Image
     from warpline.transforms import Chain, Displacement
@@ -53,34 +49,6 @@ def run(options: Namespace, terminal: Terminal) -> None:
         _fill_from_prefix(options)
     record = {**_labels(options), **_maps(options), **_landmarks(options)}
     terminal.result(record, *_shown(record))
-
-
-def read_points(path: str) -> NDArray[np.float64]:
-    """Landmarks (N, 3) from a CSV file: the first three columns; a first line of words is skipped.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read as such a table.
-    """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            rows = [line.split(",")[:3] for line in file if line.strip()]
-        numbers = rows[0 if rows and _is_number(rows[0][0]) else 1 :]
-        points = np.array(numbers, dtype=np.float64)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as landmarks, a line x,y,z for each: {error}") from None
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise InputError(f"{path} has no landmarks; a line x,y,z for each is needed, in world (RAS+) mm")
-    return points
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _fill_from_prefix(options: Namespace) -> None:
@@ -120,6 +88,7 @@ def _labels(options: Namespace) -> dict[str, Any]:
 def _carried_labels(options: Namespace, grid: Grid) -> Image:
     from warpline.backends import select
     from warpline.io.images import read_image
+    from warpline.operations import check_labels, read_chain
     from warpline.resampling import warp
 
     labels = read_image(options.moving_labels)
@@ -131,6 +100,7 @@ def _carried_labels(options: Namespace, grid: Grid) -> Image:
 def _maps(options: Namespace) -> dict[str, Any]:
     """Folds of the first displacement field and inverse error, inside the fixed labels where they share its grid."""
     from warpline.evaluation import inverse_error
+    from warpline.operations import read_chain
     from warpline.transforms import Displacement
 
     chain = read_chain(options.transform)
@@ -162,6 +132,8 @@ def _landmarks(options: Namespace) -> dict[str, Any]:
     if not options.fixed_points:
         return {}
     from warpline.evaluation import landmark_error
+    from warpline.io.points import read_points
+    from warpline.operations import read_chain
 
     chain: Chain = read_chain(options.transform)
     error = landmark_error(read_points(options.fixed_points), read_points(options.moving_points), chain)

@@ -15,18 +15,29 @@ from typing import NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
+from warpline.cli.options import add_talk
 from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError, WarplineError
 
 COMMANDS = {
     "register": "warpline.cli.register",
     "apply": "warpline.cli.apply",
+    "apply-points": "warpline.cli.apply_points",
+    "compose": "warpline.cli.compose",
+    "invert": "warpline.cli.invert",
+    "convert": "warpline.cli.convert",
+    "jacobian": "warpline.cli.jacobian",
+    "info": "warpline.cli.info",
     "evaluate": "warpline.cli.evaluate",
+    "cohort": "warpline.cli.cohort",
     "recipes": "warpline.cli.recipes",
     "demo": "warpline.cli.demo",
     "doctor": "warpline.cli.doctor",
 }
-"""Name to module; the module has ``SUMMARY``, ``EXAMPLE``, ``add_arguments(parser)`` and ``run(options, terminal)``."""
+"""Name to module; the module has ``SUMMARY``, ``EXAMPLE``, ``add_arguments(parser)`` and ``run(options, terminal)``.
+
+``run`` returns an exit code where 0 would not be the whole truth, else None.
+"""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells give it."""
@@ -59,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted.
+        0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted. Of
+        cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a signal, to be resumed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
@@ -81,9 +93,9 @@ def place_numba_cache() -> None:
         os.environ["NUMBA_CACHE_DIR"] = str(user_cache_path("warpline") / "numba")
 
 
-def _run(command: Callable[[Namespace, Terminal], None], options: Namespace, terminal: Terminal) -> int:
+def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespace, terminal: Terminal) -> int:
     try:
-        command(options, terminal)
+        return command(options, terminal) or 0
     except WarplineError as error:
         terminal.fail(str(error))
         return error.exit_code
@@ -96,7 +108,6 @@ def _run(command: Callable[[Namespace, Terminal], None], options: Namespace, ter
         hint = "" if options.verbose else "; run it again with -v for the traceback"
         terminal.fail(f"unexpected {type(error).__name__}: {error}{hint}")
         return 1
-    return 0
 
 
 def build_parser(arguments: Sequence[str]) -> ArgumentParser:
@@ -129,8 +140,5 @@ def _add_command(add_parser: Callable[..., ArgumentParser], name: str, module: M
         formatter_class=Help,
     )
     module.add_arguments(parser)
-    talk = parser.add_argument_group("what it says")
-    talk.add_argument("--json", action="store_true", help="write the result to stdout as JSON")
-    talk.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors and the result")
-    talk.add_argument("-v", "--verbose", action="store_true", help="say more, with tracebacks of unexpected errors")
+    add_talk(parser)
     parser.set_defaults(run=module.run)

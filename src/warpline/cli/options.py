@@ -18,7 +18,7 @@ def add_device(parser: ArgumentParser) -> None:
     group.add_argument(
         "--backend",
         metavar="NAME",
-        help=f"auto, {', '.join(BACKENDS)} or cuda:N; default: WARPLINE_BACKEND, else auto: the fastest that works here",
+        help=f"auto, {', '.join(BACKENDS)} or cuda:N; default: WARPLINE_BACKEND, else auto, the fastest one here",
     )
     group.add_argument(
         "--threads",
@@ -146,7 +146,12 @@ def add_target(parser: ArgumentParser) -> None:
 
 def add_target_format(parser: ArgumentParser) -> None:
     """``--to``: the format of the transform that is written."""
-    parser.add_argument("--to", type=format_name, metavar="FORMAT", help="format to write, if not by the name's end")
+    parser.add_argument(
+        "--to",
+        type=format_name,
+        metavar="FORMAT",
+        help="format to write, if not by the name's end; a wrong one lists all",
+    )
 
 
 def format_name(text: str) -> str:

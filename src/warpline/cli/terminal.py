@@ -36,18 +36,22 @@ class Terminal:
         self.json = json
         self.quiet = quiet
         self._listeners: list[Listener] = []
+        self._level_before = logging.NOTSET
         self._log = _LogLines(self.say, logging.DEBUG if verbose else logging.WARNING)
 
     def __enter__(self) -> Terminal:
         """Show what the package logs."""
         logger = logging.getLogger("warpline")
         logger.addHandler(self._log)
+        self._level_before = logger.level
         logger.setLevel(self._log.level)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.settle()
-        logging.getLogger("warpline").removeHandler(self._log)
+        logger = logging.getLogger("warpline")
+        logger.removeHandler(self._log)
+        logger.setLevel(self._level_before)
 
     def say(self, text: str) -> None:
         """One line on stderr, unless the command is quiet."""
@@ -81,7 +85,7 @@ class Terminal:
             return
         console = Console(highlight=False, soft_wrap=True, markup=False)
         for part in shown:
-            console.print(part)
+            print(part, flush=True) if isinstance(part, str) else console.print(part)  # rich would expand tabs
 
 
 class _LogLines(logging.Handler):

@@ -55,6 +55,22 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     return _image(_scaled(stored.array, *stored.header.get_slope_inter()), stored.affine, str(path))
 
 
+def read_grid(path: str | os.PathLike[str]) -> Grid:
+    """Where the voxels of an image lie; of a NIfTI file only the header is read.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged, not an image, or its affine is singular or not finite.
+    """
+    path = Path(path)
+    placed = nifti.read_place(path)
+    if placed is None:
+        return read_image(path).grid
+    (i, j, k, *_), affine = (*placed[0], 1, 1), placed[1]
+    return Grid((i, j, k), affine)
+
+
 def write_image(image: Image, path: str | os.PathLike[str]) -> None:
     """Write an image as NIfTI, gzip-compressed when the name ends in ``.gz``; its data type is kept.
 
@@ -159,7 +175,10 @@ def _image(values: NDArray[np.generic], affine: Matrix, name: str) -> Image:
         values = values[..., 0]
     _check_real(values, name)
     if values.ndim not in (2, 3, 4):
-        raise InputError(f"{name} has {values.ndim} axes, shape {values.shape}; an image of 2, 3 or 4 axes is needed")
+        hint = " (apply takes vectors with --vectors)" if values.shape[3:] == (1, 3) else ""
+        raise InputError(
+            f"{name} has {values.ndim} axes, shape {values.shape}; an image of 2, 3 or 4 axes is needed{hint}"
+        )
     if values.ndim == 2:
         values = values[:, :, None]
     return Image(np.ascontiguousarray(values), Grid(values.shape[:3], affine), name)

@@ -93,16 +93,39 @@ def read(path: Path) -> StoredArray | None:
         body = b"" if total > limit else stream.read(max(total - len(head), 0))
         held = limit if total > limit else len(head) + len(body)
         if held < total:
-            raise InputError(
-                f"{path} is truncated: shape {shape} of {dtype} needs {total} bytes, "
-                f"the file holds at most {held}; copy or convert it again"
-            )
+            raise _truncated(path, shape, dtype, total, held)
         stream.read(1)  # the end of a gzip stream carries its checksum
     array = np.frombuffer(head + body, dtype, math.prod(shape), offset).reshape(shape, order="F")
     return StoredArray(header, array, _affine(header, str(path)))
 
 
-def encode(array: NDArray[np.generic], affine: Matrix, *, intent: int = 0) -> bytes:
+def read_place(path: Path) -> tuple[tuple[int, ...], Matrix] | None:
+    """Shape and voxel-to-world matrix (RAS+ mm) in the header of a single NIfTI file; None when it is not one.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, its header is not usable, or it cannot hold what the header promises.
+    """
+    with open_stream(path) as (stream, limit):
+        header = parse_header(stream.read(HEAD_SIZE), str(path))
+        if header is None:
+            return None
+        shape, dtype, offset = _layout(header, str(path))
+        total = offset + math.prod(shape) * dtype.itemsize
+        if total > limit:
+            raise _truncated(path, shape, dtype, total, limit)
+        return shape, _affine(header, str(path))
+
+
+def _truncated(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], total: int, held: int) -> InputError:
+    return InputError(
+        f"{path} is truncated: shape {shape} of {dtype} needs {total} bytes, "
+        f"the file holds at most {held}; copy or convert it again"
+    )
+
+
+def encode(array: NDArray[np.generic], affine: Matrix, *, intent: int = 0, description: str = "") -> bytes:
     """The bytes of an uncompressed file with sform and qform (mm); NIfTI-2 when an axis needs it.
 
     A sheared `affine` fits only the sform, so the qform is then marked unknown. Booleans are stored
@@ -124,6 +147,7 @@ def encode(array: NDArray[np.generic], affine: Matrix, *, intent: int = 0) -> by
     header.set_slope_inter(1, 0)
     header["xyzt_units"] = _MM_SECONDS
     header["intent_code"] = intent
+    header["descrip"] = description
     header["vox_offset"] = header.single_vox_offset
     _place(header, affine)
     padding = bytes(header.single_vox_offset - len(header.binaryblock))

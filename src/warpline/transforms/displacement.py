@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,10 +13,16 @@ from scipy.ndimage import map_coordinates
 from warpline.errors import InputError
 from warpline.geometry import Grid, apply_affine
 
+if TYPE_CHECKING:
+    from warpline.transforms.affine import Affine
+    from warpline.transforms.chain import Chain
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Displacement:
     """The map ``x -> x + u(x)``, with u sampled on a grid, and its inverse where known.
+
+    ``a @ b`` maps by b first, ``~a`` is the inverse.
 
     Parameters
     ----------
@@ -51,8 +58,25 @@ class Displacement:
         Raises
         ------
         InputError
-            When the field came without its inverse; `warpline.fields.invert` computes one.
+            When the field came without its inverse; `warpline.invert` computes one.
         """
         if self.inverse_field is None:
-            raise InputError("this displacement field has no inverse yet; compute it with warpline.fields.invert")
+            raise InputError("this displacement field has no inverse yet; compute it with warpline.invert")
         return Displacement(self.inverse_field, self.grid, self.field)
+
+    def __invert__(self) -> Displacement:
+        """The same as `inverse`."""
+        return self.inverse()
+
+    def __matmul__(self, first: Affine | Displacement | Chain) -> Chain:
+        """``(a @ b)(x) = a(b(x))``."""
+        from warpline.transforms.chain import Chain  # it imports this module
+
+        return Chain.of(first, self)
+
+    def __repr__(self) -> str:
+        sizes = " x ".join(map(str, self.grid.shape))
+        voxel = " x ".join(f"{size:.4g}" for size in self.grid.voxel_size)
+        longest = np.sqrt(np.einsum("c...,c...->...", self.field, self.field).max())
+        inverse = "not known" if self.inverse_field is None else "known"
+        return f"Displacement on {sizes} voxels of {voxel} mm, at most {longest:.4g} mm, inverse {inverse}"

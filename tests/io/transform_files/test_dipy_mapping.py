@@ -83,6 +83,17 @@ def test_dipy_reads_what_we_write_and_warps_points_as_we_do(tmp_path, numpy_back
     np.testing.assert_allclose(ours[inside], theirs.transform(moving.data)[inside], atol=1e-4)
 
 
+def test_points_by_hand(tmp_path):
+    # 2 mm voxels, x to the left: voxel (1, 1, 2) is world (-2, 2, 4); the header holds world to voxel
+    values = np.zeros((3, 4, 5, 3, 2), np.float32)
+    values[1, 1, 2, :, 1] = (1, 2, 5)  # DIPY's backward: fixed to moving
+    values[1, 1, 2, :, 0] = (10, 20, 50)
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([-0.5, 0.5, 0.5, 1])), tmp_path / "m.nii")
+    ours = read_transform(tmp_path / "m.nii")
+    np.testing.assert_allclose(ours.map_points([-2, 2, 4]), (-1, 4, 9))
+    np.testing.assert_allclose((~ours).map_points([-2, 2, 4]), (8, 22, 54))
+
+
 def test_what_is_no_mapping_is_refused(tmp_path):
     path = tmp_path / "m.nii"
     for data, message in (

@@ -78,7 +78,7 @@ def test_an_affine_is_put_on_the_fixed_grid(tmp_path):
 def test_a_series_of_three_volumes_is_no_field_unless_named(tmp_path):
     grid = straight(-1)
     save_field(tmp_path / "w.nii", np.ones((*grid.shape, 3)), grid, intent=0)
-    with pytest.raises(InputError, match="no transform file of a known format"):
+    with pytest.raises(InputError, match=r"name its format .* one of fsl-fnirt: .*; fsl-fnirt-relative: .*-absolute: "):
         read_transform(tmp_path / "w.nii", moving=grid)
     assert identify(tmp_path / "w.nii", "fsl-fnirt", moving=grid).kind == "displacement"
 

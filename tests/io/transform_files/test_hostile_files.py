@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from made_morph import morph
-from made_transforms import made_affine, made_displacement, made_grid, made_pair
+from made_transforms import made_for, made_pair
 from warpline.errors import InputError
 from warpline.geometry import apply_affine
 from warpline.io.transform_files import FORMATS, identify, read_transform, write_transform
@@ -24,8 +24,6 @@ from warpline.transforms import Affine, Chain, Displacement
 
 FIXED, MOVING = made_pair("left-handed", "oblique")
 GRIDS = {"fixed": FIXED, "moving": MOVING}
-FIELD = made_displacement(made_grid("left-handed"))
-MADE = {Affine: made_affine(), Displacement: FIELD, Chain: Chain((FIELD, made_affine()))}
 HDF5 = ("itk-composite", "x5")
 NIFTI = tuple(name for name, known in FORMATS.items() if ".nii" in known.suffixes)
 MEGABYTE = 2**20
@@ -61,7 +59,8 @@ def samples(tmp_path_factory):
         if known.encode is None:
             READ_ONLY[name](paths[name])
         else:
-            write_transform(MADE[known.holds], paths[name], name, **GRIDS)
+            between = GRIDS if known.between else {}
+            write_transform(made_for(name, known.holds, FIXED), paths[name], name, **between)
     return paths
 
 

@@ -15,11 +15,11 @@ from picsl_greedy import Greedy3D
 from scipy.spatial.transform import Rotation
 
 from synthetic import smooth_field, smooth_volume
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.io.images import read_image, write_image
-from warpline.io.transform_files import read_transform, write_transform
+from warpline.io.transform_files import identify, read_transform, write_transform
 from warpline.resampling import warp
 from warpline.transforms import Affine, Chain, Displacement
 
@@ -73,6 +73,20 @@ def test_ants_warps_images_as_we_do(tmp_path, numpy_backend, turn, flip, moving_
     assert_same_picture(warp(moving, chain, fixed.grid, backend=numpy_backend), forward.numpy())
     inverse = ants.apply_transforms(back, there, [paths["a.mat"], paths["i.nii.gz"]], whichtoinvert=[True, False])
     assert_same_picture(warp(fixed, chain.inverse(), moving.grid, backend=numpy_backend), inverse.numpy())
+
+
+@pytest.mark.parametrize(("intent", "expected"), [(1007, (-3, 0, 9)), (1006, (-1, 4, 9))])
+def test_points_by_hand(tmp_path, intent, expected):
+    # 2 mm voxels, x to the left: voxel (1, 1, 2) is world (-2, 2, 4), and holds (1, 2, 5)
+    values = np.zeros((3, 4, 5, 1, 3), np.float32)
+    values[1, 1, 2] = (1, 2, 5)
+    image = nibabel.Nifti1Image(values, np.diag([-2.0, 2, 2, 1]))
+    image.header["intent_code"] = intent
+    nibabel.save(image, tmp_path / "w.nii")
+    np.testing.assert_allclose(read_transform(tmp_path / "w.nii").map_points([-2, 2, 4]), expected, atol=1e-6)
+    # half-way to the next voxel, which holds nothing, half of it is left
+    half = np.add((-1, 2, 4), np.subtract(expected, (-2, 2, 4)) / 2)
+    np.testing.assert_allclose(read_transform(tmp_path / "w.nii").map_points([-1, 2, 4]), half, atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
@@ -185,3 +199,35 @@ def test_flat_warps_and_affines_of_ants_map_points_as_ants_does(tmp_path):
     ours = chain.map_points(np.column_stack([points * (-1, -1), np.zeros(20)]))
     np.testing.assert_allclose(ours, np.column_stack([theirs * (-1, -1), np.zeros(20)]), atol=1e-5)
     assert np.abs(chain.parts[0].field[:2]).max() > 0.5 and not chain.parts[0].field[2].any()
+
+
+def test_ants_warps_a_flat_image_through_what_we_write_in_2_d(tmp_path, numpy_backend):
+    fixed_grid, moving_grid = (
+        Grid((20, 18, 1), np.diag([-2.0, -1.5, 1, 1])),
+        Grid((22, 19, 1), np.diag([-1.8, -1.6, 1, 1])),
+    )
+    moving = Image(smooth_volume(moving_grid.shape, 2, 3.0), moving_grid)
+    matrix = np.eye(4)
+    matrix[:2] = (1.02, 0.05, 0, 1.5), (-0.03, 0.97, 0, -0.8)
+    field, affine = Displacement(smooth_field(fixed_grid.shape, 1, 2.0), fixed_grid), Affine(matrix)
+    write_transform(field, tmp_path / "w.nii.gz", "itk-warp-2d")
+    write_transform(affine, tmp_path / "a.mat", "itk-affine-2d")
+    flat = [ants.from_numpy(np.zeros(fixed_grid.shape[:2], np.float32), spacing=(2.0, 1.5))]
+    flat.append(ants.from_numpy(moving.data[:, :, 0], spacing=(1.8, 1.6)))
+    theirs = ants.apply_transforms(*flat, [str(tmp_path / "w.nii.gz"), str(tmp_path / "a.mat")]).numpy()
+    ours = warp(moving, Chain((field, affine)), fixed_grid, backend=numpy_backend).data[:, :, 0]
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for name, made in (("w.nii.gz", field), ("a.mat", affine)):
+        assert identify(tmp_path / name).format.endswith("-2d")
+        points = np.array([(-10.0, -9, 0), (-22, -11, 0)])
+        np.testing.assert_allclose(
+            read_transform(tmp_path / name).map_points(points), made.map_points(points), atol=1e-6
+        )
+
+
+def test_what_leaves_its_slice_is_not_written_in_2_d(tmp_path):
+    with pytest.raises(UsageError, match=r"on \(17, 15, 13\) voxels does not fit a 2-D file"):
+        write_transform(displacement(grid()), tmp_path / "w.nii", "itk-warp-2d")
+    with pytest.raises(UsageError, match="moves points out of their slice"):
+        write_transform(motion(), tmp_path / "a.mat", "itk-affine-2d")
+    assert list(tmp_path.iterdir()) == []

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
+import nibabel
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.io import loadmat
 
-from made_transforms import PAIRS, inner_points, made_affine, made_chain, made_displacement, made_grid, made_pair
+from made_transforms import (
+    PAIRS,
+    inner_points,
+    made_affine,
+    made_chain,
+    made_displacement,
+    made_for,
+    made_grid,
+    made_pair,
+)
 from warpline.errors import InputError, UsageError
+from warpline.geometry import Grid
 from warpline.io.transform_files import FORMATS, identify, read_transform, write_transform
 from warpline.io.transform_files.itk_parameters import LINEAR
 from warpline.transforms import Affine, Chain, Displacement
@@ -23,7 +36,7 @@ some = settings(max_examples=8, deadline=None, suppress_health_check=[HealthChec
 
 
 def holding(*kinds):
-    return [name for name, known in WRITTEN.items() if known.holds in kinds]
+    return [name for name, known in WRITTEN.items() if known.holds in kinds and not name.endswith("-2d")]
 
 
 def stored(path, name):
@@ -90,9 +103,11 @@ def test_chains_keep_their_parts_and_every_bit(tmp_path, name, seed, kinds):
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_file_that_was_written_is_known_for_what_it_is(tmp_path, name):
     fixed, moving = made_pair("left-handed", "oblique")
-    made = {Affine: made_affine(), Displacement: made_displacement(fixed), Chain: made_chain(fixed)}
-    path = stored(tmp_path, name)
-    write_transform(made[FORMATS[name].holds], path, name, fixed=fixed, moving=moving)
+    made, path = made_for(name, FORMATS[name].holds, fixed), stored(tmp_path, name)
+    write_transform(made, path, name, moving=moving, fixed=None if name.endswith("-2d") else fixed)
+    points = np.array([(-4.0, 5, 0), (-9, 12, 0)]) if name.endswith("-2d") else inner_points(fixed)
+    back = read_transform(path, name, fixed=fixed, moving=moving)
+    assert gap_in_voxels(back.map_points(points), made.map_points(points), fixed) <= 1e-5
     if name in AMBIGUOUS:
         with pytest.raises(InputError, match=r"does not say what it is; name its format .* matrix: .*; fsl-flirt: "):
             identify(path)
@@ -108,9 +123,8 @@ def test_a_file_that_was_written_is_known_for_what_it_is(tmp_path, name):
 @pytest.mark.parametrize("name", [name for name, known in WRITTEN.items() if known.between])
 def test_a_file_that_lacks_its_images_is_described_all_the_same(tmp_path, name):
     fixed, moving = made_pair("left-handed", "oblique")
-    made = {Affine: made_affine(), Displacement: made_displacement(fixed)}
     path = stored(tmp_path, name)
-    write_transform(made[FORMATS[name].holds], path, name, fixed=fixed, moving=moving)
+    write_transform(made_for(name, FORMATS[name].holds, fixed), path, name, fixed=fixed, moving=moving)
     found = identify(path, name)
     if name == "freesurfer-lta":  # describes its images itself
         assert found.kind == "affine"
@@ -160,10 +174,20 @@ def test_a_field_is_moved_to_the_grid_that_is_named(tmp_path):
             made_affine(),
             "a.nope",
             None,
-            "no format stores Affine under this name; there are itk-affine: Affine in",
+            r"no format stores Affine under this name; there are itk-affine \(\.mat\), ",
         ),
-        (made_chain(made_grid("oblique")), "a.mat", None, "no format stores Chain under this name"),
-        (made_displacement(made_grid("oblique")), "a.lta", "freesurfer-lta", "no format stores Displacement"),
+        (
+            made_chain(made_grid("oblique")),
+            "a.mat",
+            None,
+            r"no format stores Chain under this name; there are itk-composite \(\.h5 ",
+        ),
+        (
+            made_displacement(made_grid("oblique")),
+            "a.lta",
+            "freesurfer-lta",
+            "freesurfer-lta holds no Displacement; choose from itk-comp",
+        ),
         (made_affine(), "a.m3z", "freesurfer-m3z", "freesurfer-m3z is only read; choose from itk-affine, "),
         (made_affine(), "a.mat", "fsl", "format 'fsl' is unknown; choose from itk-affine, itk-text, "),
     ],
@@ -174,9 +198,85 @@ def test_what_does_not_fit_is_refused_and_nothing_is_left(tmp_path, transform, n
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", holding(Affine, Chain))
+def test_the_empty_chain_is_the_identity(tmp_path, name):
+    fixed, moving = made_pair("straight", "oblique")
+    write_transform(Chain(), stored(tmp_path, name), name, fixed=fixed, moving=moving)
+    back = read_transform(stored(tmp_path, name), name, fixed=fixed, moving=moving)
+    np.testing.assert_allclose(back.matrix, np.eye(4), atol=1e-12)
+
+
+def test_the_description_of_a_file_can_be_printed(tmp_path):
+    fixed, moving = made_pair("straight", "oblique")
+    write_transform(made_affine(), tmp_path / "a.mat", "fsl-flirt", fixed=fixed, moving=moving)
+    first, stores, needs = repr(identify(tmp_path / "a.mat", "fsl-flirt")).splitlines()
+    assert first.endswith("a.mat: FSL FLIRT matrix, a bare 4x4 in text form")
+    assert stores == "stores moving to fixed; turned round when read; mm, FSL's scaled voxels"
+    assert "fixed= and moving=" in needs
+    described = repr(identify(tmp_path / "a.mat", "fsl-flirt", fixed=fixed, moving=moving)).splitlines()
+    assert described[2] == "Affine, fixed to moving world, RAS+ mm:" and len(described) == 6
+
+
 def test_an_unknown_name_of_a_format_is_refused_when_reading_too(tmp_path):
     with pytest.raises(UsageError, match="format 'ants' is unknown; choose from itk-affine"):
         read_transform(tmp_path / "a.mat", "ants")
+
+
+SHIFT = (1.0, 2, 3)
+"""A fixed point goes so far in the moving image, along R, A, S, in the tests of stored numbers."""
+
+LEFT = Grid((4, 5, 6), np.diag([-1.0, 1, 1, 1]))
+"""A left-handed grid: FSL's mm are (-R, A, S)."""
+
+
+def numbers_of(name, path):
+    """What a file holds at voxel (0, 0, 0), or as its matrix's last column, read without this package."""
+    if name == "itk-affine":
+        return loadmat(path)["AffineTransform_double_3_3"].ravel()[9:]
+    if name == "itk-text":
+        return np.array(path.read_text().splitlines()[3].split()[10:], float)
+    if path.suffix == ".nii":
+        return np.asarray(nibabel.load(path).dataobj)[0, 0, 0].ravel()
+    if path.suffix in (".h5", ".x5"):
+        with h5py.File(path) as file:
+            group = file["TransformGroup"]
+            return group["1/TransformParameters"][9:] if name == "itk-composite" else group["0/Transform"][:3, 3]
+    rows = [line.split() for line in path.read_text().splitlines()]
+    if name == "afni-affine":
+        return np.array(rows[1][3::4], float)
+    start = 5 if name == "freesurfer-lta" else 0
+    return np.array([row[3] for row in rows[start : start + 3]], float)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("itk-affine", (-1, -2, 3)),  # along L, P, S, as fixed to moving
+        ("itk-text", (-1, -2, 3)),
+        ("itk-composite", (-1, -2, 3)),
+        ("itk-warp", (-1, -2, 3)),
+        ("matrix", (1, 2, 3)),
+        ("x5", (1, 2, 3)),
+        ("fsl-flirt", (1, -2, -3)),  # along FSL's axes, and as moving to fixed
+        ("fsl-fnirt", (-1, 2, 3)),  # along FSL's axes, as fixed to moving
+        ("fsl-fnirt-relative", (-1, 2, 3)),
+        ("fsl-fnirt-absolute", (-1, 2, 3)),  # voxel (0, 0, 0) is FSL's origin
+        ("freesurfer-lta", (-1, -2, -3)),  # along R, A, S, as moving to fixed
+        ("afni-affine", (-1, -2, 3)),
+        ("afni-warp", (-1, -2, 3)),
+        ("spm-deformation", (1, 2, 3)),  # voxel (0, 0, 0) is the world's origin
+    ],
+)
+def test_the_numbers_stored_for_a_shift_by_hand(tmp_path, name, expected):
+    matrix = np.eye(4)
+    matrix[:3, 3] = SHIFT
+    write_transform(Affine(matrix), stored(tmp_path, name), name, fixed=LEFT, moving=LEFT)
+    np.testing.assert_allclose(numbers_of(name, stored(tmp_path, name)), expected, atol=1e-6)
+
+
+def test_every_written_format_has_its_numbers_checked_by_hand():
+    (cases,) = [mark.args[1] for mark in test_the_numbers_stored_for_a_shift_by_hand.pytestmark]
+    assert {name for name, _ in cases} | {"dipy-mapping", "itk-affine-2d", "itk-warp-2d"} == set(WRITTEN)
 
 
 def test_the_conventions_list_every_format_and_class_of_itk():

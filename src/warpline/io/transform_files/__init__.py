@@ -1,4 +1,4 @@
-"""Transform files: one module per format, each with ``matches``, ``read`` and ``encode``."""
+"""Transform files: one module per format, which describes it in its ``FORMAT``, and one table of them all."""
 
 from __future__ import annotations
 
@@ -6,105 +6,251 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from warpline.errors import InputError, UsageError
+from warpline.geometry import Grid
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import compress, peek
-from warpline.io.nifti import HEAD_SIZE
-from warpline.io.transform_files import dipy_mapping, itk_affine, itk_warp
-from warpline.transforms import Affine, Chain, Displacement, Part
+from warpline.io.compression import compress
+from warpline.io.transform_files import (
+    afni_affine,
+    afni_warp,
+    dipy_mapping,
+    freesurfer_lta,
+    freesurfer_m3z,
+    fsl_coefficients,
+    fsl_flirt,
+    fsl_fnirt,
+    itk_affine,
+    itk_composite,
+    itk_text,
+    itk_warp,
+    matrix,
+    spm_deformation,
+    x5,
+)
+from warpline.io.transform_files.format import Format, Grids, Head, MissingGridError
+from warpline.transforms import Affine, Chain, Displacement, Part, Transform, displacement_on
 
-__all__ = ["FORMATS", "Format", "read_transform", "write_transform"]
-
-
-@dataclass(frozen=True)
-class Format:
-    """One file format of transforms.
-
-    Parameters
-    ----------
-    holds : type
-        The transform it stores.
-    suffixes : tuple of str
-        How its files' names end.
-    matches, read, encode : callable
-        ``matches(head) -> bool`` on the first decompressed bytes; ``read(path) -> transform``;
-        ``encode(transform) -> bytes``, uncompressed.
-    """
-
-    holds: type[Affine] | type[Displacement]
-    suffixes: tuple[str, ...]
-    matches: Callable[[bytes], bool]
-    read: Callable[[Path], Part]
-    encode: Callable[[Any], bytes]
-
+__all__ = ["FORMATS", "Format", "TransformFile", "identify", "read_transform", "write_transform"]
 
 FORMATS = {
-    "itk-affine": Format(Affine, (".mat",), itk_affine.matches, itk_affine.read, itk_affine.encode),
-    "itk-warp": Format(Displacement, (".nii", ".nii.gz"), itk_warp.matches, itk_warp.read, itk_warp.encode),
-    "dipy-mapping": Format(
-        Displacement, (".nii", ".nii.gz"), dipy_mapping.matches, dipy_mapping.read, dipy_mapping.encode
-    ),
+    "itk-affine": itk_affine.FORMAT,
+    "itk-text": itk_text.FORMAT,
+    "itk-composite": itk_composite.FORMAT,
+    "itk-warp": itk_warp.FORMAT,
+    "itk-affine-2d": itk_affine.FLAT,
+    "itk-warp-2d": itk_warp.FLAT,
+    "dipy-mapping": dipy_mapping.FORMAT,
+    "matrix": matrix.FORMAT,
+    "fsl-flirt": fsl_flirt.FORMAT,
+    "fsl-fnirt": fsl_fnirt.FORMAT,
+    "fsl-fnirt-relative": fsl_fnirt.RELATIVE,
+    "fsl-fnirt-absolute": fsl_fnirt.ABSOLUTE,
+    "fsl-coefficients": fsl_coefficients.FORMAT,
+    "freesurfer-lta": freesurfer_lta.FORMAT,
+    "freesurfer-m3z": freesurfer_m3z.FORMAT,
+    "afni-affine": afni_affine.FORMAT,
+    "afni-warp": afni_warp.FORMAT,
+    "spm-deformation": spm_deformation.FORMAT,
+    "x5": x5.FORMAT,
 }
 """Name to format; where several hold a transform, the first is the default for writing."""
 
 
-def read_transform(path: str | os.PathLike[str]) -> Part:
-    """Read a transform, its format found by content; nothing in the file is executed.
+@dataclass(frozen=True, repr=False)
+class TransformFile:
+    """What a transform file is and holds.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    format : str
+        A key of `FORMATS`.
+    about, stores, unit : str
+        What the format is, what the numbers in the file map and whereto, and their unit and axes.
+    transform : Affine, Displacement or Chain, optional
+        Fixed world points to moving world points, RAS+ mm; None when it takes the images' grids to read it.
+    needs : str
+        What is missing then.
+    """
+
+    path: Path
+    format: str
+    about: str
+    stores: str
+    unit: str
+    transform: Transform | None
+    needs: str = ""
+
+    def __repr__(self) -> str:
+        read = self.needs if self.transform is None else repr(self.transform)
+        return f"{self.path}: {self.about}\nstores {self.stores}; {self.unit}\n{read}"
+
+    @property
+    def kind(self) -> str:
+        """``affine``, ``displacement`` or ``chain``."""
+        return "not known without its images" if self.transform is None else type(self.transform).__name__.lower()
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its parts in the order in which points go through them."""
+        return () if self.transform is None else Chain.of(self.transform).parts
+
+    @property
+    def grids(self) -> tuple[Grid, ...]:
+        """Grids of its displacement fields."""
+        return tuple(part.grid for part in self.parts if isinstance(part, Displacement))
+
+
+def read_transform(
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    fixed: Grid | None = None,
+    moving: Grid | None = None,
+) -> Transform:
+    """Read a transform; nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    format : str, optional
+        A key of `FORMATS`; found by content when None, and asked for where the content fits several.
+    fixed, moving : Grid, optional
+        Of the images that the transform joins; needed by the formats of FSL and AFNI, which count from them.
 
     Returns
     -------
-    Affine or Displacement
+    Affine, Displacement or Chain
         Fixed world points to moving world points, RAS+ mm.
 
     Raises
     ------
     InputError
-        When the file is missing or damaged, or its format is not known.
+        When the file is missing or damaged, its format is not known or not clear, or a grid is missing.
+    UsageError
+        When there is no format of that name.
     """
     path = Path(path)
-    head = peek(path, HEAD_SIZE)
-    for known in FORMATS.values():
-        if known.matches(head):
-            return known.read(path)
-    raise InputError(f"{path} is no transform file of a known format; {', '.join(FORMATS)} can be read")
+    known = FORMATS[_found(path) if format is None else _checked(format)]
+    with np.errstate(all="ignore"):  # numbers too large overflow; what comes of them is checked
+        transform = known.read(path, Grids(fixed, moving)) if known.between else known.read(path)
+    return transform.parts[0] if isinstance(transform, Chain) and len(transform.parts) == 1 else transform
 
 
-def write_transform(transform: Part | Chain, path: str | os.PathLike[str], format: str | None = None) -> None:
+def identify(
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    fixed: Grid | None = None,
+    moving: Grid | None = None,
+) -> TransformFile:
+    """Say what a transform file is and holds; parameters and errors as for `read_transform`.
+
+    A grid that is missing is no error: the transform is then None.
+    """
+    path = Path(path)
+    name = _found(path) if format is None else _checked(format)
+    known = FORMATS[name]
+    try:
+        transform, needs = read_transform(path, name, fixed=fixed, moving=moving), ""
+    except MissingGridError as error:
+        transform, needs = None, str(error)
+    return TransformFile(path, name, known.about, known.stores, known.unit, transform, needs)
+
+
+def write_transform(
+    transform: Transform,
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    fixed: Grid | None = None,
+    moving: Grid | None = None,
+) -> None:
     """Write a transform, complete or not at all.
 
     Parameters
     ----------
-    transform : Affine, Displacement, or Chain of one of them
-        Of a displacement, ITK's format stores the forward field only; write ``transform.inverse()`` to a second file.
+    transform : Affine, Displacement or Chain
+        Fixed world to moving world. Neighbouring affines are multiplied for a format of affines. For a format of
+        fields, any transform is put on a grid: `fixed`, or that of its first part. Of a displacement, ITK's format
+        stores the forward field only; write ``transform.inverse()`` to a second file.
     path : path
         Compressed when it ends in ``.gz``.
     format : str, optional
-        A key of `FORMATS`; by default ITK's format for the kind of transform.
+        A key of `FORMATS`; by default the first that stores the transform under this name.
+    fixed, moving : Grid, optional
+        Of the images that the transform joins; needed by the formats of FSL and AFNI, which count from them.
 
     Raises
     ------
     UsageError
-        When no format fits the transform and the file name.
+        When no format fits the transform and the file name, or a field has no grid to lie on.
+    InputError
+        When a grid is missing.
     OutputError
         When the file cannot be written.
     """
     path = Path(path)
-    if isinstance(transform, Chain):
-        if len(transform.parts) != 1:
-            count = len(transform.parts)
-            raise UsageError(f"{path}: a chain of {count} does not fit one file; write its parts one by one")
-        transform = transform.parts[0]
-    content = _fitting(transform, path, format).encode(transform)
+    known = _fitting(transform, path, format)
+    stored = _HOLD[known.holds](transform, path, fixed)
+    assert known.encode is not None
+    content = known.encode(stored, Grids(fixed, moving)) if known.between else known.encode(stored)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)
 
 
-def _fitting(transform: Part, path: Path, name: str | None) -> Format:
-    if name is not None and name not in FORMATS:
+def _found(path: Path) -> str:
+    """The one format that the content of a file fits."""
+    head = Head.of(path)
+    names = [name for name, known in FORMATS.items() if known.matches(head)]
+    if not names:
+        raise InputError(f"{path} is no transform file of a known format; {', '.join(FORMATS)} can be read")
+    if len(names) > 1:
+        choices = "; ".join(f"{name}: {FORMATS[name].about}" for name in names)
+        raise InputError(f"{path} does not say what it is; name its format (format=, --from), one of {choices}")
+    return names[0]
+
+
+def _checked(name: str) -> str:
+    if name not in FORMATS:
         raise UsageError(f"transform format {name!r} is unknown; choose from {', '.join(FORMATS)}")
-    for known in (FORMATS[name],) if name else FORMATS.values():
-        if isinstance(transform, known.holds) and path.name.endswith(known.suffixes):
+    return name
+
+
+def _fitting(transform: Transform, path: Path, name: str | None) -> Format:
+    linear = isinstance(Chain.of(transform).simplified(), Affine)
+    able = {key: one for key, one in FORMATS.items() if one.encode and (linear or one.holds is not Affine)}
+    if name is not None and _checked(name) not in able:
+        reason = "is only read" if FORMATS[name].encode is None else f"holds no {type(transform).__name__}"
+        raise UsageError(f"{path}: {name} {reason}; choose from {', '.join(able)}")
+    for key, known in able.items():
+        if name in (None, key) and path.name.endswith(known.suffixes):
             return known
-    allowed = "; ".join(f"{key}: {one.holds.__name__} in {' or '.join(one.suffixes)}" for key, one in FORMATS.items())
+    allowed = ", ".join(f"{key} ({' '.join(one.suffixes)})" for key, one in able.items() if name in (None, key))
     raise UsageError(f"{path}: no format stores {type(transform).__name__} under this name; there are {allowed}")
+
+
+def _as_displacement(transform: Transform, path: Path, fixed: Grid | None) -> Displacement:
+    parts = Chain.of(transform).parts
+    first = parts[0] if parts else None
+    grid = first.grid if fixed is None and isinstance(first, Displacement) else fixed
+    if grid is None:
+        raise UsageError(
+            f"{path}: {type(transform).__name__} does not say on which grid its field shall lie; "
+            "give that of the fixed image: fixed=read_image(...).grid, or --fixed"
+        )
+    if len(parts) == 1 and isinstance(first, Displacement) and first.grid == grid:
+        return first
+    return Displacement(displacement_on(transform, grid), grid)
+
+
+_HOLD: dict[type, Callable[[Transform, Path, Grid | None], Transform]] = {
+    Affine: lambda transform, path, fixed: Chain.of(transform).simplified(),
+    Displacement: _as_displacement,
+    Chain: lambda transform, path, fixed: Chain.of(*(Chain.of(transform).parts or (Affine.identity(),))),
+}
+"""What a format holds to how a transform becomes it."""

@@ -15,13 +15,13 @@ import numpy as np
 from warpline.errors import InputError
 from warpline.geometry import Grid, check_affine
 from warpline.io import nifti
+from warpline.io.transform_files.format import Format, Head
 from warpline.transforms import Displacement
 
 
-def matches(head: bytes) -> bool:
-    """Whether a file that begins so is NIfTI of shape (I, J, K, 3, 2)."""
-    header = nifti.parse_header(head, "the file")
-    return header is not None and header.get_data_shape()[3:] == (3, 2)
+def matches(head: Head) -> bool:
+    """Whether a file is NIfTI of shape (I, J, K, 3, 2)."""
+    return head.shape[3:] == (3, 2)
 
 
 def read(path: Path) -> Displacement:
@@ -54,3 +54,15 @@ def encode(transform: Displacement) -> bytes:
     data = np.stack([np.moveaxis(forward, 0, -1), np.moveaxis(transform.field, 0, -1)], axis=-1)
     content: bytes = nibabel.Nifti1Image(data, transform.grid.inverse_affine).to_bytes()
     return content
+
+
+FORMAT = Format(
+    about="DIPY mapping, both directions in one file (write_mapping)",
+    stores="channel 1 fixed to moving, channel 0 back; without the prealignment",
+    unit="mm, RAS",
+    holds=Displacement,
+    suffixes=(".nii", ".nii.gz"),
+    matches=matches,
+    read=read,
+    encode=encode,
+)

@@ -1,31 +1,38 @@
-"""ITK displacement fields: NIfTI of shape (I, J, K, 1, 3), as ANTs writes them (``1Warp.nii.gz``).
+"""ITK displacement fields: NIfTI of shape (I, J, K, 1, 3), as ANTs and Greedy write them (``1Warp.nii.gz``).
 
 Float32 displacements in mm on the fixed grid, mapping ``x -> x + u(x)``. With intent 1007 (vector) the
 components are along L, P, S; with intent 1006 (displacement vector) ITK takes them along R, A, S. ITK does
-not see a field without either intent. The inverse map is a second file of the same kind.
+not see a field without either intent. The inverse map is a second file of the same kind. A 2-D field is
+(I, J, 1, 1, 2), and leaves the third axis as it is.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid
 from warpline.io import nifti
+from warpline.io.transform_files import nifti_fields
+from warpline.io.transform_files.format import Format, Head
 from warpline.transforms import Displacement
 
-_SIGNS = {
-    nifti.INTENT_VECTOR: np.array((-1, -1, 1), np.float32),
-    nifti.INTENT_DISPLACEMENT: np.array((1, 1, 1), np.float32),
-}
+_SIGNS = {nifti.INTENT_VECTOR: nifti_fields.LPS, nifti.INTENT_DISPLACEMENT: np.array((1, 1, 1), np.float32)}
+_TAILS = ((1, 3), (1, 2))
 
 
-def matches(head: bytes) -> bool:
-    """Whether a file that begins so is NIfTI of shape (I, J, K, 1, 3), of any intent."""
-    header = nifti.parse_header(head, "the file")
-    return header is not None and header.get_data_shape()[3:] == (1, 3)
+def matches(head: Head) -> bool:
+    """Whether a file is a field in 3-D that no other tool has signed."""
+    return nifti_fields.may_be_from("itk", head)
+
+
+def matches_flat(head: Head) -> bool:
+    """Whether a file is a field in 2-D with ITK's intents."""
+    return head.shape[2:] == (1, 1, 2) and head.intent in _SIGNS
 
 
 def read(path: Path) -> Displacement:
@@ -36,25 +43,61 @@ def read(path: Path) -> Displacement:
     InputError
         When the file is damaged, has no vector intent, is not float, or holds NaN or infinite values.
     """
-    stored = nifti.read(path)
-    if stored is None or stored.array.shape[3:] != (1, 3):
-        raise InputError(f"{path} is no displacement field; NIfTI of shape (I, J, K, 1, 3) is needed")
+    stored = nifti_fields.read(path, _TAILS)
     intent = int(stored.header["intent_code"])
     if intent not in _SIGNS:
         raise InputError(
             f"{path} has NIfTI intent {intent}; a displacement field needs 1007 (components along L, P, S) "
             f"or 1006 (along R, A, S): set the intent_code that fits the file"
         )
-    if stored.array.dtype.kind != "f" or stored.header.get_slope_inter() not in ((None, None), (1, 0)):
-        raise InputError(f"{path} holds {stored.array.dtype} with scaling; an unscaled field of floats is needed")
-    field = nifti.c_ordered(np.moveaxis(stored.array[:, :, :, 0], -1, 0), np.float32)
-    if not np.isfinite(field).all():
-        raise InputError(f"{path} has NaN or infinite displacements; write the field again")
+    field = nifti_fields.components_first(_three(stored.array[:, :, :, 0]))
     field *= _SIGNS[intent][:, None, None, None]
     return Displacement(field, Grid(field.shape[1:], stored.affine))
 
 
 def encode(transform: Displacement) -> bytes:
     """The bytes of an uncompressed file with the forward field, intent 1007."""
-    lps = transform.field * _SIGNS[nifti.INTENT_VECTOR][:, None, None, None]
-    return nifti.encode(np.moveaxis(lps, 0, -1)[:, :, :, None], transform.grid.affine, intent=nifti.INTENT_VECTOR)
+    lps = transform.field * nifti_fields.LPS[:, None, None, None]
+    data = nifti_fields.components_last(lps)[:, :, :, None]
+    return nifti.encode(data, transform.grid.affine, intent=nifti.INTENT_VECTOR)
+
+
+def encode_flat(transform: Displacement) -> bytes:
+    """The bytes of an uncompressed file in 2-D, intent 1007.
+
+    Raises
+    ------
+    UsageError
+        When the field is thicker than a slice, or leaves it.
+    """
+    if transform.grid.shape[2] != 1 or transform.field[2].any():
+        raise UsageError(
+            f"a field on {transform.grid.shape} voxels does not fit a 2-D file; one slice and vectors in it do"
+        )
+    lps = -transform.field[:2]
+    data = np.moveaxis(lps, 0, -1)[:, :, :, None]
+    return nifti.encode(data, transform.grid.affine, intent=nifti.INTENT_VECTOR)
+
+
+def _three(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    if array.shape[-1] == 3:
+        return array
+    return np.concatenate([array, np.zeros_like(array[..., :1])], axis=-1)
+
+
+FORMAT = Format(
+    about="displacement field in NIfTI with intent 1007 or 1006 (ANTs and Greedy warps)",
+    stores="fixed to moving",
+    unit="mm, LPS (intent 1006: RAS)",
+    holds=Displacement,
+    suffixes=(".nii", ".nii.gz"),
+    matches=matches,
+    read=read,
+    encode=encode,
+)
+FLAT = replace(
+    FORMAT,
+    about="displacement field in NIfTI in 2-D, (I, J, 1, 1, 2)",
+    matches=matches_flat,
+    encode=encode_flat,
+)

@@ -1,4 +1,4 @@
-"""Resampling: SciPy's interpolation on every core, and images carried through transforms onto grids."""
+"""SciPy's interpolation on every core: the same arguments and the same numbers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import ndimage as _scipy_ndimage
 
-from warpline.backends import Backend, select, thread_count
+from warpline.backends import thread_count
 from warpline.errors import UsageError
-from warpline.geometry import Grid, Matrix
-from warpline.image import Image
-from warpline.transforms import Affine, Chain, Displacement, Part
-
-ORDERS = (0, 1, 3)
-"""Orders of `warp` and `resample`: nearest, linear, cubic B-spline."""
+from warpline.geometry import Matrix
 
 Mode = Literal["constant", "grid-constant", "nearest", "reflect", "grid-mirror", "mirror", "wrap", "grid-wrap"]
 """What SciPy takes to lie beyond the edges of an array."""
@@ -207,161 +202,3 @@ def _allocate(output: NDArray[Any] | DTypeLike | None, source: NDArray[Any], sha
     if np.iscomplexobj(source) and dtype.kind != "c":
         dtype = np.promote_types(dtype, np.complex64)
     return np.zeros(shape, dtype)
-
-
-# -- images through transforms ------------------------------------------------------------------------------
-
-
-def warp(
-    image: Image,
-    transform: Affine | Displacement | Chain,
-    grid: Grid,
-    *,
-    order: int = 1,
-    outside: float = 0.0,
-    backend: Backend,
-) -> Image:
-    """Resample `image` on `grid` through `transform`, in one interpolation: ``out(x) = image(transform(x))``.
-
-    Parameters
-    ----------
-    image : Image
-        3-D, or 4-D: then volume by volume.
-    transform : Affine, Displacement or Chain
-        World points (RAS+ mm) of `grid` to world points of `image`. A displacement is zero outside its own grid;
-        several displacements, or one on another grid, are first composed on `grid`, by linear interpolation.
-    grid : Grid
-        Where the result lives.
-    order : {0, 1, 3}
-        Nearest, linear or cubic B-spline.
-    outside : float
-        Value where the point leaves the image.
-    backend : Backend
-        What computes.
-
-    Returns
-    -------
-    Image
-        On `grid`. Order 0 keeps dtype and values exactly; higher orders give float32.
-
-    Raises
-    ------
-    UsageError
-        When `order` is not offered.
-    """
-    if order not in ORDERS:
-        raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
-    world, field = _collapse(transform, grid, backend)
-    matrix = grid.voxel_map_to(image.grid, world)
-    moved = None if field is None else backend.upload(field)
-    volumes = image.data[..., None] if image.data.ndim == 3 else image.data
-    warped = [
-        backend.download(
-            backend.sample(
-                backend.upload(_readable(volumes[..., t], order)),
-                matrix,
-                field=moved,
-                shape=grid.shape,
-                order=order,
-                outside=outside,
-            )
-        )
-        for t in range(volumes.shape[3])
-    ]
-    data = warped[0] if image.data.ndim == 3 else np.stack(warped, axis=-1)
-    return Image(data, grid, image.name)
-
-
-def resample(
-    image: Image,
-    *,
-    like: Image | Grid | None = None,
-    voxel_size: float | ArrayLike | None = None,
-    order: int = 1,
-    outside: float = 0.0,
-    backend: Backend | None = None,
-) -> Image:
-    """Resample `image` through world coordinates, onto another grid or to another voxel size.
-
-    No smoothing is applied: before reducing the resolution, smooth the image or expect aliasing.
-
-    Parameters
-    ----------
-    image : Image
-        3-D, or 4-D: then volume by volume.
-    like : Image or Grid, optional
-        Grid of the result. Exactly one of `like` and `voxel_size` must be given.
-    voxel_size : float or (3,), optional
-        In mm. The first outer faces stay where they are; the last ones move outwards to the next whole
-        voxel. Axes of one voxel (2-D images) are left alone.
-    order : {0, 1, 3}
-        Nearest, linear or cubic B-spline.
-    outside : float
-        Value beyond the image.
-    backend : Backend, optional
-        What computes; ``warpline.backends.select()`` when None.
-
-    Returns
-    -------
-    Image
-        Order 0 keeps dtype and values exactly; higher orders give float32.
-
-    Raises
-    ------
-    UsageError
-        When both or neither of `like` and `voxel_size` are given, or a voxel size is not positive.
-    """
-    if (like is None) == (voxel_size is None):
-        raise UsageError("resample needs either like (an Image or a Grid) or voxel_size (mm), and not both")
-    if voxel_size is not None:
-        grid = _with_voxel_size(image.grid, voxel_size)
-    else:
-        grid = like.grid if isinstance(like, Image) else like  # type: ignore[assignment]
-    return warp(image, Affine.identity(), grid, order=order, outside=outside, backend=backend or select())
-
-
-def _with_voxel_size(grid: Grid, voxel_size: float | ArrayLike) -> Grid:
-    size = np.broadcast_to(np.asarray(voxel_size, dtype=np.float64), 3)
-    if not (np.isfinite(size).all() and (size > 0).all()):
-        raise UsageError(f"voxel_size is {voxel_size!r}; one or three positive lengths in mm are needed")
-    single = np.array(grid.shape) == 1
-    ratio = np.where(single, 1.0, size / grid.voxel_size)
-    count = np.maximum(np.ceil(np.array(grid.shape) / ratio - 1e-3), 1).astype(int)
-    zoom = np.diag([*ratio, 1.0])
-    zoom[:3, 3] = (ratio - 1) / 2
-    return Grid(tuple(count.tolist()), grid.affine @ zoom)
-
-
-def _readable(volume: NDArray[Any], order: int) -> NDArray[Any]:
-    dtype = volume.dtype.newbyteorder("=") if order == 0 else np.float32
-    return np.ascontiguousarray(volume, dtype=dtype)
-
-
-def _collapse(
-    transform: Affine | Displacement | Chain, grid: Grid, backend: Backend
-) -> tuple[Matrix, NDArray[np.float32] | None]:
-    """Find a world matrix and a field in voxels of `grid` with ``transform(G i) = matrix G (i + field(i))``."""
-    parts: tuple[Part, ...] = transform.parts if isinstance(transform, Chain) else (transform,)
-    world: Matrix = np.eye(4)
-    field: NDArray[np.float32] | None = None
-    for part in parts:
-        if isinstance(part, Affine):
-            world = part.matrix @ world
-        else:
-            field = _displaced(world, field, part, grid, backend)
-    return world, field
-
-
-def _displaced(
-    world: Matrix, field: NDArray[np.float32] | None, part: Displacement, grid: Grid, backend: Backend
-) -> NDArray[np.float32]:
-    matrix = grid.voxel_map_to(part.grid, world)
-    if field is None and part.grid.shape == grid.shape and np.allclose(matrix, np.eye(4), rtol=0, atol=1e-4):
-        moved = part.field
-    else:
-        at = None if field is None else backend.upload(field)
-        components = [backend.upload(np.ascontiguousarray(u, dtype=np.float32)) for u in part.field]
-        moved = np.stack([backend.download(backend.sample(u, matrix, field=at, shape=grid.shape)) for u in components])
-    to_voxels = np.linalg.inv((world @ grid.affine)[:3, :3])
-    voxels = np.tensordot(to_voxels, moved, axes=1).astype(np.float32)
-    return voxels if field is None else voxels + field

@@ -1,0 +1,216 @@
+"""Images, points and volumes through transform files, with ANTsPy's arguments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline import operations
+from warpline.ants.images import to_nibabel
+from warpline.errors import InputError, UsageError
+from warpline.io.images import as_image
+from warpline.io.transform_files import write_transform
+from warpline.resampling import Interpolation, warp_sinc
+from warpline.transforms import Displacement, displacement_on
+
+INTERPOLATORS: dict[str, str | Interpolation] = {
+    "linear": "linear",
+    "nearestNeighbor": "nearest",
+    "genericLabel": "label",
+    "bSpline": "cubic",
+    "lanczosWindowedSinc": partial(warp_sinc, window="lanczos", normalised=False),
+    "hammingWindowedSinc": partial(warp_sinc, window="hamming", normalised=False),
+    "cosineWindowedSinc": partial(warp_sinc, window="cosine", normalised=False),
+    "welchWindowedSinc": partial(warp_sinc, window="welch", normalised=False),
+}
+"""ANTsPy's names of interpolations; its gaussian and multiLabel are not offered."""
+
+IMAGE_TYPES = (0, 3)
+"""Scalar images and time series; which of them an image is is told by its axes."""
+
+_FLIP = np.array([-1.0, -1.0, 1.0])
+_AXES = ("x", "y", "z")
+
+Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+
+def apply_transforms(
+    fixed: Any,
+    moving: Any,
+    transformlist: Files,
+    interpolator: str = "linear",
+    imagetype: int = 0,
+    whichtoinvert: Sequence[bool | None] | None = None,
+    compose: str | None = None,
+    defaultvalue: float = 0,
+    singleprecision: bool = False,
+    verbose: bool = False,
+) -> Any:
+    """Carry a moving image onto the grid of a fixed one.
+
+    Parameters
+    ----------
+    fixed, moving : nibabel image, path, Image or (array, affine)
+        The grid of the result, and the image to carry over: 2-D, 3-D or 4-D.
+    transformlist : path or list of paths
+        In ANTs' order: points of the fixed image go through the first one first.
+    interpolator : str
+        A key of `INTERPOLATORS`.
+    imagetype : {0, 3}
+        Scalar or time series; a 4-D image is a series in either case.
+    whichtoinvert : list of bool, optional
+        Which transforms to invert; when None, the first of exactly two when it is a ``.mat`` and the other is not.
+        Unlike in ANTs, warps can be inverted too.
+    compose : str, optional
+        Write the whole map to ``<compose>comptx.nii.gz``, or to `compose` when it ends in ``.h5``, and return its name.
+    defaultvalue : float
+        Value beyond the moving image.
+    singleprecision, verbose : bool
+        Without effect: coordinates are always computed in double precision, and nothing is printed.
+
+    Returns
+    -------
+    nibabel.Nifti1Image or str
+        nearestNeighbor and genericLabel keep the data type of the moving image, the others give float32. Slices stay
+        slices, (I, J, 1).
+
+    Raises
+    ------
+    UsageError
+        When an option is not offered, or `whichtoinvert` has another length.
+    InputError
+        When a file cannot be read.
+    """
+    if imagetype not in IMAGE_TYPES:
+        raise UsageError(
+            f"imagetype is {imagetype!r}; choose from 0, 3 (for vectors: warpline.apply(..., vectors='lps'))"
+        )
+    if interpolator not in INTERPOLATORS:
+        raise UsageError(f"interpolator is {interpolator!r}; choose from {', '.join(INTERPOLATORS)}")
+    entries = _entries(transformlist, whichtoinvert)
+    target = as_image(fixed, "fixed")
+    if compose is not None:
+        return _composed(entries, target, as_image(moving, "moving"), compose)
+    how = INTERPOLATORS[interpolator]
+    return to_nibabel(operations.apply(moving, target.grid, entries, interpolation=how, outside=float(defaultvalue)))
+
+
+def apply_transforms_to_points(
+    dim: int,
+    points: Any,
+    transformlist: Files,
+    whichtoinvert: Sequence[bool | None] | None = None,
+    verbose: bool = False,
+) -> Any:
+    """Carry points through transforms, in the order of the list.
+
+    A list that carries the moving *image* to the fixed one carries *points* of the fixed image to the moving one;
+    points of the moving image need the inverse list.
+
+    Parameters
+    ----------
+    dim : {2, 3}
+        Coordinates per point.
+    points : pandas DataFrame with columns x, y and z, or array (N, >= dim)
+        World LPS+ mm, as ITK counts: x grows to the left, y to the back. Other columns are kept.
+    transformlist, whichtoinvert
+        As in `apply_transforms`.
+    verbose : bool
+        Without effect.
+
+    Returns
+    -------
+    of the same kind as `points`
+        Carried coordinates, LPS+ mm.
+
+    Raises
+    ------
+    UsageError
+        When `dim` is another number.
+    InputError
+        When a file cannot be read, or points have no coordinates.
+    """
+    if dim not in (2, 3):
+        raise UsageError(f"dim is {dim!r}; 2 and 3 are allowed")
+    axes = _AXES[:dim]
+    tabular = hasattr(points, "columns")
+    if tabular and not set(axes) <= set(points.columns):
+        raise InputError(f"points have the columns {', '.join(map(str, points.columns))}; {', '.join(axes)} are needed")
+    given = np.asarray(points[list(axes)] if tabular else points, dtype=np.float64)
+    if given.ndim != 2 or given.shape[1] < dim:
+        raise InputError(f"points have shape {given.shape}; (N, {dim}) is needed")
+    where = np.zeros((len(given), 3))
+    where[:, :dim] = given[:, :dim]
+    moved = _FLIP * operations.apply_points(_FLIP * where, _entries(transformlist, whichtoinvert), to="moving")
+    return _with_columns(points, axes, moved) if tabular else np.column_stack([moved[:, :dim], given[:, dim:]])
+
+
+def create_jacobian_determinant_image(domain_image: Any, tx: Files, do_log: bool = False, geom: bool = False) -> Any:
+    """Jacobian determinant of transforms at the voxels of an image.
+
+    Parameters
+    ----------
+    domain_image : nibabel image, path, Image or (array, affine)
+        The fixed image.
+    tx : path or list of paths
+        A warp; with an affine after it in the list, that is included.
+    do_log : bool
+        Natural logarithm; NaN where the map folds.
+    geom : {False}
+        ANTs' geometric variant is not offered.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        float32. Derivatives are differences of neighbours (ANTs takes four points along each axis).
+
+    Raises
+    ------
+    UsageError
+        When `geom` is asked for.
+    InputError
+        When a file cannot be read.
+    """
+    if geom:
+        raise UsageError("geom=True is not offered; leave it False for the determinant of the derivative")
+    entries = _entries(tx, [False] * len(_listed(tx)))
+    return to_nibabel(operations.jacobian(entries, as_image(domain_image, "domain_image").grid, log=do_log))
+
+
+def _listed(files: Files) -> list[str]:
+    return [os.fspath(files)] if isinstance(files, (str, os.PathLike)) else [os.fspath(path) for path in files]
+
+
+def _entries(files: Files, whichtoinvert: Sequence[bool | None] | None) -> list[str]:
+    """The list as ``warpline apply`` writes it: ``[file,1]`` for an inverse."""
+    paths = _listed(files)
+    if whichtoinvert is None or not any(flag is not None for flag in whichtoinvert):
+        back = len(paths) == 2 and ".mat" in paths[0] and ".mat" not in paths[1]
+        whichtoinvert = (back, *[False] * (len(paths) - 1))
+    if len(whichtoinvert) != len(paths):
+        raise UsageError(
+            f"whichtoinvert has {len(whichtoinvert)} entries for {len(paths)} transforms; give one for each"
+        )
+    return [f"[{path},1]" if flag else path for path, flag in zip(paths, whichtoinvert, strict=True)]
+
+
+def _composed(entries: list[str], fixed: Any, moving: Any, prefix: str) -> str:
+    whole = operations.compose(entries, fixed=fixed, moving=moving)
+    if prefix.endswith(".h5"):
+        write_transform(whole, prefix)
+        return prefix
+    path = f"{prefix}comptx.nii.gz"
+    write_transform(Displacement(displacement_on(whole, fixed.grid), fixed.grid), path)
+    return path
+
+
+def _with_columns(table: Any, axes: Sequence[str], moved: NDArray[np.float64]) -> Any:
+    carried = table.copy()
+    for axis, values in zip(axes, moved.T, strict=False):
+        carried[axis] = values
+    return carried

@@ -1,0 +1,227 @@
+"""Registration by the names of ANTs' transformation types."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from warpline import jobs, operations
+from warpline.ants.images import to_nibabel
+from warpline.errors import UsageError
+from warpline.io.transform_files import write_transform
+from warpline.recipe import PRESETS, Initialise, Linear, Motion, Recipe
+from warpline.transforms import Affine
+
+_STAY = Initialise(method="identity", rotations=False)
+
+
+def _linear(*stages: Motion) -> Recipe:
+    return Recipe(name="+".join(stages), linear=Linear(stages=stages), syn=None)
+
+
+def _then(deformable: Recipe, *stages: Motion) -> Recipe:
+    """The deformable stage of a recipe after other linear ones; without any, it starts from identity."""
+    if not stages:
+        return deformable.model_copy(update={"name": f"{deformable.name}-only", "linear": None, "initialise": _STAY})
+    name = "+".join((*stages, deformable.name))
+    return deformable.model_copy(update={"name": name, "linear": Linear(stages=stages)})
+
+
+_SYN, _FAST, _QUALITY = PRESETS["syn"], PRESETS["syn-fast"], PRESETS["syn-quality"]
+
+_SCRIPTS = {
+    "antsRegistrationSyN": _SYN,
+    "antsRegistrationSyNRepro": _SYN,
+    "antsRegistrationSyNQuick": _FAST,
+    "antsRegistrationSyNQuickRepro": _FAST,
+}
+
+TYPES: dict[str, Recipe] = {
+    "Translation": _linear("translation"),
+    "Rigid": _linear("rigid"),
+    "QuickRigid": _linear("rigid"),
+    "DenseRigid": _linear("rigid"),
+    "BOLDRigid": _linear("rigid"),
+    "Similarity": _linear("similarity"),
+    "Affine": _linear("rigid", "affine"),
+    "AffineFast": _linear("rigid", "affine"),
+    "BOLDAffine": _linear("rigid", "affine"),
+    "TRSAA": _linear("translation", "rigid", "similarity", "affine"),
+    "SyN": _SYN,
+    "SyNRA": _SYN,
+    "SyNabp": _SYN,
+    "SyNBoldAff": _SYN,
+    "SyNBold": _then(_SYN, "rigid"),
+    "SyNOnly": _then(_SYN),
+    "SyNCC": _QUALITY,
+    "SyNAggro": _QUALITY,
+    "SyNLessAggro": _QUALITY,
+    **{f"{script}[t]": _linear("translation") for script in _SCRIPTS},
+    **{f"{script}[r]": _linear("rigid") for script in _SCRIPTS},
+    **{f"{script}[a]": _linear("rigid", "affine") for script in _SCRIPTS},
+    **{f"{script}[s]": recipe for script, recipe in _SCRIPTS.items()},
+    **{f"{script}[sr]": _then(recipe, "rigid") for script, recipe in _SCRIPTS.items()},
+    **{f"{script}[so]": _then(recipe) for script, recipe in _SCRIPTS.items()},
+}
+"""ANTs' transformation types, to what is run for them. All deformable ones use local correlation, as ANTs' own script
+does; B-spline SyN, elastic and time-varying types are not offered."""
+
+_RADIUS = re.compile(r"(?P<name>\w+\[\w+),(?P<radius>\d+)\]")
+"""A type with the radius of its metric: ``antsRegistrationSyN[s,4]``."""
+
+
+def registration(
+    fixed: Any,
+    moving: Any,
+    type_of_transform: str = "SyN",
+    initial_transform: Any = None,
+    outprefix: str = "",
+    mask: Any = None,
+    moving_mask: Any = None,
+    mask_all_stages: bool = False,
+    *,
+    write_composite_transform: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Register a moving image to a fixed one.
+
+    Parameters
+    ----------
+    fixed, moving : nibabel image, path, Image or (array, affine)
+        One volume each.
+    type_of_transform : str
+        A key of `TYPES`; ``[s,4]`` in place of ``[s]`` sets the radius of the metric.
+    initial_transform : path, list of paths, matrix (4, 4), "Identity", or None
+        Affine to start from, fixed world to moving world; a matrix is in RAS+ mm. None aligns centres of mass, except
+        for types without a linear stage.
+    outprefix : str
+        What the names of all files begin with; a new folder for temporary files when empty.
+    mask, moving_mask : like the images, optional
+        Where the metric counts, on the grid of its image; here they count in every stage.
+    mask_all_stages : bool
+        Without effect.
+    write_composite_transform : bool
+        Write ``Composite.h5`` and ``InverseComposite.h5`` too, and return these names.
+    **options
+        ANTsPy's further arguments, see `OPTIONS`: reg_iterations, grad_step, flow_sigma, total_sigma (variances in
+        voxels), aff_metric, syn_metric and syn_sampling (radius) change the recipe; those that only say how ANTs
+        computes have no effect. Left out, the recipe's own values hold, not ANTs' defaults.
+
+    Returns
+    -------
+    dict
+        `warpedmovout`, `warpedfixout`: nibabel images, moving on the fixed grid and the other way round;
+        `fwdtransforms`, `invtransforms`: lists of files, as `apply_transforms` takes them.
+
+    Raises
+    ------
+    UsageError
+        When a type or an option is not offered.
+    InputError
+        When an image cannot be used.
+    """
+    recipe = _with_options(_recipe(type_of_transform), options)
+    if isinstance(initial_transform, str) and initial_transform.lower() == "identity":
+        initial_transform = Affine.identity()
+    start = None if initial_transform is None else _start(initial_transform)
+    result = jobs.register(fixed, moving, recipe, mask, moving_mask, initial=start)
+    prefix = outprefix or tempfile.mkdtemp(prefix="warpline-") + os.sep
+    files = {kind: str(path) for kind, path in result.save(prefix).items()}
+    forward = [files[kind] for kind in ("warp", "affine") if kind in files]
+    inverse = [files[kind] for kind in ("affine", "inverse_warp") if kind in files]
+    found: dict[str, Any] = {"fwdtransforms": forward, "invtransforms": inverse}
+    if write_composite_transform:
+        found = {"fwdtransforms": f"{prefix}Composite.h5", "invtransforms": f"{prefix}InverseComposite.h5"}
+        write_transform(result.transform, found["fwdtransforms"])
+        write_transform(result.inverse, found["invtransforms"])
+    warped, back = to_nibabel(result.warped), to_nibabel(result.inverse_warped)
+    return {"warpedmovout": warped, "warpedfixout": back, **found}
+
+
+def _recipe(name: str) -> Recipe:
+    with_radius = _RADIUS.fullmatch(name)
+    plain = f"{with_radius['name']}]" if with_radius else name if "[" in name else _BARE.get(name, name)
+    if plain not in TYPES:
+        raise UsageError(f"type_of_transform is {name!r}; choose from {', '.join(TYPES)}")
+    recipe = TYPES[plain]
+    return recipe.with_options(f"syn.radius={with_radius['radius']}") if with_radius else recipe
+
+
+_BARE = {script: f"{script}[s]" for script in _SCRIPTS}
+"""The scripts' names alone mean all three stages."""
+
+
+def _start(initial: Any) -> Affine:
+    if isinstance(initial, Affine):
+        return initial
+    several = isinstance(initial, Sequence) and all(isinstance(one, (str, os.PathLike)) for one in initial)
+    if not several and not isinstance(initial, (str, os.PathLike)):
+        return Affine(initial)
+    whole = operations.compose(initial)
+    if not isinstance(whole, Affine):
+        raise UsageError(f"initial_transform {initial!r} holds a warp; only affine transforms can be started from")
+    return whole
+
+
+# -- options ----------------------------------------------------------------------------------------------------
+
+_LINEAR_METRICS = {"mattes": "mutual_information", "MI": "mutual_information", "GC": "correlation"}
+_SYN_METRICS = {"CC": "local_cc", "mattes": "local_cc", "MI": "local_cc", "meansquares": "mean_squares"}
+_BINNED = ("mattes", "MI")
+"""Metrics of ANTs' SyN whose sampling is a number of bins, not a radius."""
+
+
+def _named(option: str, table: dict[str, str], key: str) -> Callable[[Any], list[str]]:
+    def settings(value: Any) -> list[str]:
+        if value not in table:
+            raise UsageError(f"{option} is {value!r}; choose from {', '.join(table)}")
+        return [f"{key}={table[value]}"]
+
+    return settings
+
+
+def _deviation(key: str) -> Callable[[Any], list[str]]:
+    """A variance in voxels to a standard deviation."""
+    return lambda variance: [f"{key}={math.sqrt(max(float(variance), 0.0))}"]
+
+
+def _iterations(counts: Sequence[int]) -> list[str]:
+    factors = [float(2**level) for level in reversed(range(len(counts)))]
+    return [f"syn.iterations={[int(count) for count in counts]}", f"syn.factors={factors}"]
+
+
+def _nothing(value: Any) -> list[str]:
+    return []
+
+
+OPTIONS: dict[str, Callable[[Any], list[str]]] = {
+    "reg_iterations": _iterations,
+    "grad_step": lambda step: [f"syn.step={float(step)}"],
+    "flow_sigma": _deviation("syn.update_sigma"),
+    "total_sigma": _deviation("syn.total_sigma"),
+    "aff_metric": _named("aff_metric", _LINEAR_METRICS, "linear.metric"),
+    "syn_metric": _named("syn_metric", _SYN_METRICS, "syn.metric"),
+    "syn_sampling": lambda radius: [f"syn.radius={int(radius)}"],
+    "aff_sampling": lambda bins: [f"linear.bins={int(bins)}"],
+    "aff_random_sampling_rate": _nothing,
+    "random_seed": _nothing,
+    "singleprecision": _nothing,
+    "verbose": _nothing,
+    "use_legacy_histogram_matching": _nothing,
+}
+"""ANTsPy's further arguments, to settings of a recipe; those without a setting only say how ANTs computes."""
+
+
+def _with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    unknown = sorted(options.keys() - OPTIONS.keys())
+    if unknown:
+        raise UsageError(f"argument {unknown[0]} is not offered; choose from {', '.join(OPTIONS)}")
+    if options.get("syn_metric") in _BINNED:
+        options = {name: value for name, value in options.items() if name != "syn_sampling"}
+    stages = {"syn": recipe.syn, "linear": recipe.linear}
+    settings = [setting for name, value in options.items() for setting in OPTIONS[name](value)]
+    return recipe.with_options(*(one for one in settings if stages[one.partition(".")[0]] is not None))

@@ -1,0 +1,38 @@
+"""``warpline compose``: several transforms as one file."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from warpline.cli.options import add_device, add_grids, add_target, add_transforms, refuse_overwriting
+from warpline.cli.terminal import Terminal
+
+SUMMARY = "join several transforms into one file"
+EXAMPLE = """\
+  warpline compose -t out/1Warp.nii.gz -t out/0GenericAffine.mat -o out/whole.h5
+  warpline compose -t out/1Warp.nii.gz -t out/0GenericAffine.mat -o out/whole.nii.gz --fixed fixed.nii.gz
+  warpline compose -t [a_to_c.mat,1] -t a_to_b.mat -o c_to_b.mat"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    add_transforms(parser, required=True)
+    add_target(parser)
+    add_grids(parser)
+    add_device(parser)
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Read, join, write."""
+    from warpline.io.transform_files import write_transform
+    from warpline.operations import compose, paths_in, place_of
+
+    refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
+    fixed, moving = place_of(options.fixed), place_of(options.moving)
+    where = {"backend": options.backend, "threads": options.threads}
+    whole = compose(options.transform, fixed=fixed, moving=moving, **where)
+    write_transform(whole, options.output, options.to, fixed=fixed, moving=moving)
+    joined = len(options.transform)
+    terminal.result(
+        {"output": options.output, "joined": joined}, f"wrote {options.output}: {joined} transforms, fixed to moving"
+    )

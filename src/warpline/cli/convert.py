@@ -1,0 +1,36 @@
+"""``warpline convert``: a transform file in the format of another tool."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from warpline.cli.options import add_grids, add_target_format, format_name, refuse_overwriting
+from warpline.cli.terminal import Terminal
+
+SUMMARY = "write a transform file in the format of another tool"
+EXAMPLE = """\
+  warpline convert flirt.mat affine.mat --from fsl-flirt --to itk-affine --fixed fixed.nii.gz --moving moving.nii.gz
+  warpline convert out/1Warp.nii.gz y_fixed.nii --to spm-deformation
+  warpline convert transform.lta transform.tfm"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("input", metavar="IN", help="transform file; its format is found by content")
+    parser.add_argument("output", metavar="OUT", help="file to write; its name's end says the format")
+    parser.add_argument(
+        "--from", dest="source", type=format_name, metavar="FORMAT", help="format of IN, if not by content"
+    )
+    add_target_format(parser)
+    add_grids(parser)
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Read, write."""
+    from warpline.operations import convert
+
+    refuse_overwriting(options.output, (options.input, options.fixed, options.moving))
+    formats = {"source_format": options.source, "target_format": options.to}
+    transform = convert(options.input, options.output, fixed=options.fixed, moving=options.moving, **formats)
+    kind = type(transform).__name__.lower()
+    terminal.result({"output": options.output, "kind": kind}, f"wrote {options.output}: {kind}, fixed to moving")

@@ -1,0 +1,57 @@
+"""``warpline invert``: the inverse of any transform, with its error."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from warpline.cli.options import add_device, add_grids, add_target, add_transforms, refuse_overwriting
+from warpline.cli.terminal import Terminal
+from warpline.errors import UsageError
+
+if TYPE_CHECKING:
+    from warpline.fields import InverseError
+
+SUMMARY = "invert an affine, a warp or a chain of them, and say how exact the inverse is"
+EXAMPLE = """\
+  warpline invert -t out/1Warp.nii.gz -o inverse_warp.nii.gz
+  warpline invert -t out/1Warp.nii.gz -t out/0GenericAffine.mat -o inverse.nii.gz --moving moving.nii.gz
+  warpline invert -t y_subject.nii -o iy_subject.nii.gz --to itk-warp --moving subject.nii"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    add_transforms(parser, required=True)
+    add_target(parser)
+    add_grids(parser)
+    add_device(parser)
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Read, invert, write; for the inverse the moving image is the fixed one."""
+    from warpline.io.transform_files import write_transform
+    from warpline.operations import compose, inversion, paths_in, place_of
+    from warpline.transforms import Displacement
+
+    refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
+    fixed, moving = place_of(options.fixed), place_of(options.moving)
+    where = {"backend": options.backend, "threads": options.threads}
+    whole = compose(options.transform, fixed=fixed, moving=moving, **where)
+    if moving is None and not isinstance(whole, Displacement) and options.output.endswith((".nii", ".nii.gz")):
+        raise UsageError(f"{options.output}: as a field, the inverse lies on the moving image; give --moving")
+    found = inversion(whole, **where)
+    write_transform(found.transform, options.output, options.to, fixed=moving, moving=fixed)
+    record = {
+        "output": options.output,
+        "errors": [asdict(error) for error in found.errors],
+        "folded_voxels": found.folded,
+    }
+    terminal.result(record, f"wrote {options.output}: moving to fixed", *map(_line, found.errors))
+
+
+def _line(error: InverseError) -> str:
+    return (
+        f"inverse error: mean {error.mean:.4f}, 99th percentile {error.p99:.4f}, largest {error.largest:.4f} voxels"
+        " of the field's grid, there and back"
+    )

@@ -1,0 +1,150 @@
+"""Tables of points: CSV or TSV with coordinates in mm, every other column kept as it is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.errors import InputError, UsageError
+from warpline.io.atomic import write_atomic
+from warpline.io.compression import read_all
+
+SPACES = {"ras": (1.0, 1.0, 1.0), "lps": (-1.0, -1.0, 1.0)}
+"""Convention of a table's coordinates, to the signs that take them to RAS+ and back."""
+
+_AXES = ("x", "y", "z")
+_DECIMALS = 6
+"""Of coordinates in mm when they are written."""
+
+
+@dataclass(frozen=True, eq=False)
+class PointTable:
+    """Points with whatever else their file says of them.
+
+    Parameters
+    ----------
+    points : (N, 3) float64
+        World, RAS+ mm.
+    rows : tuple of tuple of str
+        Every cell of every line with a point, coordinates as they were written.
+    columns : tuple of int
+        Which cells of a row are x, y, z.
+    heading : tuple of str or None
+        The first line, when it holds words.
+    delimiter : str
+        Between cells.
+    """
+
+    points: NDArray[np.float64]
+    rows: tuple[tuple[str, ...], ...]
+    columns: tuple[int, ...] = (0, 1, 2)
+    heading: tuple[str, ...] | None = None
+    delimiter: str = ","
+
+    def with_points(self, points: NDArray[np.float64]) -> PointTable:
+        """The same table with other coordinates."""
+        return PointTable(points, self.rows, self.columns, self.heading, self.delimiter)
+
+
+def read_point_table(path: str | os.PathLike[str], space: str = "ras") -> PointTable:
+    """Read a table of points, separated by commas or tabs.
+
+    A heading is optional. With columns called x, y and z (in any case and place) those are the coordinates, else
+    the first three columns are.
+
+    Parameters
+    ----------
+    path : path
+        The file, UTF-8.
+    space : {"ras", "lps"}
+        Convention of the coordinates: ``"lps"`` is ANTs' and ITK's.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, is no such table, or a coordinate is not finite; the line is named.
+    UsageError
+        When the space is not known.
+    """
+    signs = _signs(space)
+    lines, delimiter = _lines(Path(path))
+    heading = None if not lines or _is_number(lines[0][1][0]) else tuple(lines.pop(0)[1])
+    columns = _coordinate_columns(heading)
+    points = np.array([_coordinates(cells, columns, f"{path}, line {number}") for number, cells in lines])
+    if not lines:
+        raise InputError(f"{path} has no points; a line x,y,z for each is needed, in mm")
+    return PointTable(points * signs, tuple(tuple(cells) for _, cells in lines), columns, heading, delimiter)
+
+
+def read_points(path: str | os.PathLike[str]) -> NDArray[np.float64]:
+    """The points (N, 3) of a table, world RAS+ mm."""
+    return read_point_table(path).points
+
+
+def write_point_table(table: PointTable, path: str | os.PathLike[str], space: str = "ras") -> None:
+    """Write a table with new coordinates in the convention `space`, complete or not at all.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    UsageError
+        When the space is not known.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=table.delimiter, lineterminator="\n")
+    if table.heading:
+        writer.writerow(table.heading)
+    for row, point in zip(table.rows, table.points * _signs(space), strict=True):
+        cells = list(row)
+        for column, value in zip(table.columns, point, strict=True):
+            cells[column] = f"{value + 0.0:.{_DECIMALS}f}"
+        writer.writerow(cells)
+    write_atomic(Path(path), stream.getvalue().encode())
+
+
+def _signs(space: str) -> NDArray[np.float64]:
+    if space not in SPACES:
+        raise UsageError(f"space of points is {space!r}; choose from {', '.join(SPACES)}")
+    return np.array(SPACES[space])
+
+
+def _lines(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
+    """Numbered lines that are not empty, in cells, and what separates these."""
+    try:
+        text = read_all(path).decode("utf-8-sig")
+        delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+        cells = list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as a table of points, a line x,y,z for each: {error}") from None
+    return [(number, row) for number, row in enumerate(cells, 1) if any(cell.strip() for cell in row)], delimiter
+
+
+def _coordinate_columns(heading: Sequence[str] | None) -> tuple[int, ...]:
+    names = [name.strip().lower() for name in heading or ()]
+    return tuple(map(names.index, _AXES)) if set(_AXES) <= set(names) else (0, 1, 2)
+
+
+def _coordinates(cells: Sequence[str], columns: Sequence[int], place: str) -> list[float]:
+    try:
+        point = [float(cells[column]) for column in columns]
+    except (ValueError, IndexError):
+        raise InputError(f"{place} cannot be read as a point: {','.join(cells)!r}; x,y,z in mm are needed") from None
+    if not np.isfinite(point).all():
+        raise InputError(f"{place} holds a coordinate that is not finite: {','.join(cells)!r}; remove the line")
+    return point
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

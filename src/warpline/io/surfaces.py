@@ -1,0 +1,85 @@
+"""Surfaces in GIFTI files (``.surf.gii``): vertices in world RAS+ mm."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.errors import InputError, UsageError
+from warpline.io.atomic import write_atomic
+from warpline.io.compression import read_all
+
+_VERTICES = "NIFTI_INTENT_POINTSET"
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A triangle mesh and its file.
+
+    Parameters
+    ----------
+    points : (N, 3) float64
+        Vertices: world, RAS+ mm.
+    gifti : nibabel GiftiImage
+        As read.
+    """
+
+    points: NDArray[np.float64]
+    gifti: Any
+
+
+def read_surface(path: str | os.PathLike[str]) -> Surface:
+    """Read the vertices of a GIFTI surface.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged, has not one array of vertices, or these are not finite.
+    """
+    path = Path(path)
+    content = read_all(path)
+    try:
+        gifti = nibabel.GiftiImage.from_bytes(content)
+        (vertices,) = gifti.get_arrays_from_intent(_VERTICES)
+        points = np.asarray(vertices.data, dtype=np.float64)
+    except Exception as error:  # nibabel meets damage with errors of many kinds
+        reason = "it is empty" if not content else " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} is no readable surface ({reason}); GIFTI with one point set is needed") from None
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise InputError(f"{path} has vertices of shape {points.shape}, or not finite; (N, 3) in mm is needed")
+    return Surface(points, gifti)
+
+
+def check_surface_name(path: str | os.PathLike[str]) -> None:
+    """Refuse a name that ends otherwise.
+
+    Raises
+    ------
+    UsageError
+        When the name does not end in ``.gii``.
+    """
+    if not os.fspath(path).endswith(".gii"):
+        raise UsageError(f"{os.fspath(path)} is no name for a surface; let it end in .surf.gii")
+
+
+def write_surface(surface: Surface, path: str | os.PathLike[str], points: NDArray[np.float64]) -> None:
+    """Write the surface with its vertices at `points` (N, 3), complete or not at all.
+
+    Raises
+    ------
+    UsageError
+        When the name does not end in ``.gii``.
+    OutputError
+        When the file cannot be written.
+    """
+    check_surface_name(path)
+    moved = nibabel.GiftiImage.from_bytes(surface.gifti.to_bytes())
+    (vertices,) = moved.get_arrays_from_intent(_VERTICES)
+    vertices.data = points.astype(np.float32)
+    write_atomic(Path(path), moved.to_bytes())

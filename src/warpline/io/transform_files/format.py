@@ -1,0 +1,175 @@
+"""What a format of transform files is: how its files are told apart, read and written."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+
+from warpline.errors import InputError
+from warpline.geometry import Grid
+from warpline.io import nifti
+from warpline.io.compression import open_stream, peek
+from warpline.transforms import Affine, Chain, Displacement, Transform
+
+HEAD_SIZE = 4096
+"""Bytes by which a file is told apart."""
+
+MAX_TEXT = 2**22
+"""Bytes of the longest text file that is read."""
+
+_TEXT = frozenset(string.printable.encode())
+
+
+class MissingGridError(InputError):
+    """A transform file counts from the geometry of its images, and they were not given."""
+
+
+@dataclass(frozen=True)
+class Grids:
+    """The grids of the images that a transform joins, as far as they are known."""
+
+    fixed: Grid | None = None
+    moving: Grid | None = None
+
+    def need_fixed(self, reason: str) -> Grid:
+        """The grid of the fixed image; `reason` says which file needs it and why."""
+        if self.fixed is None:
+            raise MissingGridError(
+                f"{reason}; give the grid of the fixed image: fixed=read_image(...).grid, or --fixed"
+            )
+        return self.fixed
+
+    def need_moving(self, reason: str) -> Grid:
+        """The grid of the moving image; `reason` says which file needs it and why."""
+        if self.moving is None:
+            raise MissingGridError(
+                f"{reason}; give the grid of the moving image: moving=read_image(...).grid, or --moving"
+            )
+        return self.moving
+
+    def need_both(self, reason: str) -> tuple[Grid, Grid]:
+        """Both grids, fixed and moving."""
+        if self.fixed is None and self.moving is None:
+            raise MissingGridError(
+                f"{reason}; give the grids of both images: fixed= and moving=read_image(...).grid, "
+                "or --fixed and --moving"
+            )
+        return self.need_fixed(reason), self.need_moving(reason)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a file, by which its format is found.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    content : bytes
+        Its first decompressed bytes, `HEAD_SIZE` at most.
+    """
+
+    path: Path
+    content: bytes
+
+    @classmethod
+    def of(cls, path: Path) -> Head:
+        """Read the beginning of a file."""
+        return cls(path, peek(path, HEAD_SIZE))
+
+    @cached_property
+    def nifti(self) -> Nifti1Header | None:
+        """The header, when it is a NIfTI file."""
+        return nifti.parse_header(self.content, str(self.path))
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes when it is a NIfTI file, else none."""
+        return () if self.nifti is None else tuple(int(n) for n in self.nifti.get_data_shape())
+
+    @cached_property
+    def intent(self) -> int:
+        """NIfTI's intent code; 0 for other files."""
+        return 0 if self.nifti is None else int(self.nifti["intent_code"])
+
+    @cached_property
+    def description(self) -> str:
+        """NIfTI's description; nothing for other files."""
+        return "" if self.nifti is None else bytes(self.nifti["descrip"].item()).decode("latin-1")
+
+    @cached_property
+    def extension(self) -> int:
+        """Code of the first NIfTI extension, 0 where there is none."""
+        if self.nifti is None:
+            return 0
+        start = len(self.nifti.binaryblock)
+        present, code = self.content[start : start + 1], self.content[start + 8 : start + 12]
+        if present in (b"", b"\0") or len(code) < 4:
+            return 0
+        return int(np.frombuffer(code, f"{self.nifti.endianness}i4")[0])
+
+    @cached_property
+    def text(self) -> str:
+        """Its whole lines when it is plain text, else nothing."""
+        if set(self.content) - _TEXT:
+            return ""
+        text = self.content.decode("ascii")
+        return text if len(text) < HEAD_SIZE else text[: text.rfind("\n") + 1]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format of transforms.
+
+    Parameters
+    ----------
+    about : str
+        What it is and which tool writes it.
+    stores : str
+        What the numbers in the file map, and whereto.
+    unit : str
+        Unit and axes of the numbers in the file.
+    holds : type
+        What it stores: an affine, a displacement field, or any chain of them.
+    suffixes : tuple of str
+        How its files' names end.
+    matches, read, encode : callable
+        ``matches(head) -> bool``: whether a file may be one; ``read(path) -> transform``, fixed world to moving
+        world; ``encode(transform) -> bytes``, uncompressed, or None when the format is only read.
+    between : bool
+        Whether a file counts from the geometry of its images, so that `read` and `encode` take `Grids` too.
+    """
+
+    about: str
+    stores: str
+    unit: str
+    holds: type[Affine] | type[Displacement] | type[Chain]
+    suffixes: tuple[str, ...]
+    matches: Callable[[Head], bool]
+    read: Callable[..., Transform]
+    encode: Callable[..., bytes] | None = None
+    between: bool = False
+
+
+def read_text(path: Path) -> str:
+    """The whole content of a text file.
+
+    Raises
+    ------
+    InputError
+        When it is longer than `MAX_TEXT` or no text.
+    """
+    with open_stream(path) as (stream, _):
+        content = stream.read(MAX_TEXT + 1)
+    if len(content) > MAX_TEXT:
+        raise InputError(f"{path} is longer than {MAX_TEXT} bytes; no transform in text form is so long")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no text file; copy it again, or name its format") from None

@@ -1,0 +1,141 @@
+"""FreeSurfer's linear transforms (``.lta``): a matrix in text form, from the source to the destination volume.
+
+Type 0 maps voxels to voxels, type 1 world to world (RAS+ mm). The source is what FreeSurfer resamples, our moving
+image, so that the matrix pushes. The geometry of both volumes (`freesurfer_space`) follows the matrix.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from warpline.errors import InputError
+from warpline.geometry import Grid, Matrix
+from warpline.io.transform_files import numbers
+from warpline.io.transform_files.format import Format, Grids, Head, read_text
+from warpline.io.transform_files.freesurfer_space import Volume
+from warpline.transforms import Affine
+
+_VOXELS, _WORLD = 0, 1
+_BEGINS = re.compile(r"^\s*type\s*=\s*\d+.*?^\s*nxforms\s*=\s*\d+", re.MULTILINE | re.DOTALL)
+_ENTRY = re.compile(r"^[ \t]*(\w+)[ \t]*=[ \t]*([^#\n]*)", re.MULTILINE)
+_MATRIX = re.compile(r"^\s*1\s+4\s+4\s*\n((?:[^\n]*\n){3}[^\n]*)", re.MULTILINE)
+_SOURCE, _DESTINATION = "src volume info", "dst volume info"
+
+
+def matches(head: Head) -> bool:
+    """Whether a file begins with a type and a number of transforms."""
+    return _BEGINS.search(head.text) is not None
+
+
+def read(path: Path, grids: Grids) -> Affine:
+    """Read the matrix and turn it round: fixed (destination) world to moving (source) world.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, holds several matrices or another type, or maps voxels and says nothing valid
+        about its volumes while a grid is missing.
+    """
+    text = read_text(path)
+    head, _, volumes = text.partition(_SOURCE)
+    entries = dict(_ENTRY.findall(head))
+    kind, count = _whole(entries.get("type", "")), _whole(entries.get("nxforms", ""))
+    if kind not in (_VOXELS, _WORLD) or count != 1:
+        raise InputError(f"{path} holds {count} transforms of type {kind}; one of type 0 or 1 can be read")
+    found = _MATRIX.search(head)
+    if found is None:
+        raise InputError(f"{path} has no matrix after the line '1 4 4'; write it again with lta_convert")
+    pushed = _matrix(found[1], path)
+    source, _, destination = volumes.partition(_DESTINATION)
+    moving, fixed = _volume(source, path, "source"), _volume(destination, path, "destination")
+    if kind == _VOXELS:
+        reason = f"{path} maps voxels, and says nothing valid about its"
+        moving = moving or grids.need_moving(f"{reason} source volume")
+        fixed = fixed or grids.need_fixed(f"{reason} destination volume")
+        pushed = fixed.affine @ pushed @ moving.inverse_affine
+    return numbers.affine(pushed, path).inverse()
+
+
+def encode(transform: Affine, grids: Grids) -> bytes:
+    """The bytes of a file of type 1.
+
+    Raises
+    ------
+    InputError
+        When a grid is missing.
+    """
+    fixed, moving = grids.need_both("an LTA file describes its images")
+    lines = [
+        "type      = 1",
+        "nxforms   = 1",
+        "mean      = 0.0000 0.0000 0.0000",
+        "sigma     = 1.0000",
+        "1 4 4",
+        *(numbers.line(row) for row in transform.inverse().matrix),
+        _SOURCE,
+        *_described(moving),
+        _DESTINATION,
+        *_described(fixed),
+    ]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _whole(text: str) -> int:
+    return int(text) if text.strip().isdecimal() and len(text) < 9 else -1
+
+
+def _matrix(text: str, path: Path) -> Matrix:
+    try:
+        matrix = numbers.exact(np.array(numbers.rows(text), dtype=np.float64))
+    except ValueError as error:
+        raise InputError(f"{path} has a damaged matrix ({error}); write it again with lta_convert") from None
+    return numbers.affine(matrix, path).matrix
+
+
+def _volume(text: str, path: Path, which: str) -> Grid | None:
+    """The grid of one section of the file, None where it says that it is not valid."""
+    entries = dict(_ENTRY.findall(text))
+    valid = _whole(entries.get("valid", ""))
+    if valid == 0:
+        return None
+    if valid != 1:
+        raise InputError(f"{path} does not say whether its {which} volume is valid; copy it again")
+    try:
+        shape, size, *axes, middle = (
+            np.array([float(word) for word in entries[key].split()])
+            for key in ("volume", "voxelsize", "xras", "yras", "zras", "cras")
+        )
+        volume = Volume(shape, size, np.stack(axes, axis=1), middle)
+        return volume.grid(f"{path}: its {which} volume")
+    except InputError:
+        raise
+    except (KeyError, ValueError, OverflowError) as error:
+        raise InputError(f"{path} has a damaged {which} volume ({error}); write it again with lta_convert") from None
+
+
+def _described(grid: Grid) -> list[str]:
+    volume = Volume.of(grid)
+    return [
+        "valid = 1  # volume info valid",
+        "filename = unknown",
+        f"volume = {' '.join(str(n) for n in grid.shape)}",
+        f"voxelsize = {numbers.line(volume.voxel_size)}",
+        *(f"{letter}ras   = {numbers.line(axis)}" for letter, axis in zip("xyz", volume.cosines.T, strict=True)),
+        f"cras   = {numbers.line(volume.middle)}",
+    ]
+
+
+FORMAT = Format(
+    about="FreeSurfer linear transform (.lta), of voxels or world",
+    stores="moving (src) to fixed (dst); turned round when read",
+    unit="mm, RAS (type 1) or voxels (type 0)",
+    holds=Affine,
+    suffixes=(".lta",),
+    matches=matches,
+    read=read,
+    encode=encode,
+    between=True,
+)

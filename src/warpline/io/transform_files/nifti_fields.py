@@ -1,0 +1,100 @@
+"""Vector images in NIfTI: read with checks, and moved between coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.errors import InputError
+from warpline.geometry import Matrix
+from warpline.io import nifti
+from warpline.io.transform_files.format import Head
+
+_AFNI_EXTENSION = 4
+AFNI_NOTE = "3dQwarp"
+_SPM_NOTE = "eformation"
+
+SIGNATURES: dict[str, Callable[[Head], bool]] = {
+    "itk": lambda head: head.intent in (nifti.INTENT_VECTOR, nifti.INTENT_DISPLACEMENT),
+    "afni": lambda head: head.extension == _AFNI_EXTENSION or AFNI_NOTE in head.description,
+    "spm": lambda head: head.intent == 0 and _SPM_NOTE in head.description,
+}
+"""Tool to how it signs its fields of shape (I, J, K, 1, 3)."""
+
+LPS = np.array((-1, -1, 1), np.float32)
+"""Signs that turn components along R, A, S into L, P, S, and back."""
+
+
+def may_be_from(tool: str, head: Head) -> bool:
+    """Whether a file is a field (I, J, K, 1, 3) that `tool` has signed, or nobody has."""
+    signed = next((name for name, signs in SIGNATURES.items() if signs(head)), tool)
+    return head.shape[3:] == (1, 3) and signed == tool
+
+
+def read(path: Path, tails: tuple[tuple[int, ...], ...], *, gaps: bool = False) -> nifti.StoredArray:
+    """Read a file of floats without scaling, whose shape after the third axis is one of `tails`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    tails : tuple of shapes
+        Such as ``((1, 3),)`` for (I, J, K, 1, 3).
+    gaps : bool
+        Whether NaN is allowed.
+
+    Raises
+    ------
+    InputError
+        When it is damaged, of another shape or type, or holds NaN or infinite values.
+    """
+    stored = nifti.read(path)
+    if stored is None or stored.array.shape[3:] not in tails:
+        wanted = " or ".join(f"(I, J, K, {', '.join(map(str, tail))})" for tail in tails)
+        raise InputError(f"{path} is no field of this format; NIfTI of shape {wanted} is needed")
+    if stored.array.dtype.kind != "f" or stored.header.get_slope_inter() not in ((None, None), (1, 0)):
+        raise InputError(f"{path} holds {stored.array.dtype} with scaling; an unscaled field of floats is needed")
+    bad = np.isinf if gaps else lambda values: ~np.isfinite(values)
+    if any(bad(stored.array[..., n]).any() for n in range(stored.array.shape[-1])):
+        raise InputError(f"{path} has NaN or infinite displacements; write the field again")
+    return stored
+
+
+def components_first(array: NDArray[np.generic]) -> NDArray[np.float32]:
+    """An array (I, J, K, 3) of a file as a field (3, I, J, K) in C order."""
+    return nifti.c_ordered(np.moveaxis(array, -1, 0), np.float32)
+
+
+def components_last(field: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A field (3, I, J, K) as (I, J, K, 3)."""
+    return np.moveaxis(field, 0, -1)
+
+
+def combined(field: NDArray[np.float32], linear: NDArray[np.floating[Any]], ramp: Matrix) -> NDArray[np.float32]:
+    """``linear @ field(v) + ramp @ v`` at every voxel v, in double precision, rounded once.
+
+    Parameters
+    ----------
+    field : (3, I, J, K) float32
+        Vectors.
+    linear : (3, 3) or (4, 4)
+        What turns them; of a homogeneous matrix its first three rows and columns.
+    ramp : (4, 4)
+        Homogeneous in the voxel index; its last row is not used.
+
+    Returns
+    -------
+    (3, I, J, K) float32
+    """
+    index = np.ix_(*(np.arange(n, dtype=np.float64) for n in field.shape[1:]))
+    out = np.empty_like(field)
+    for axis in range(3):
+        total = sum((ramp[axis, n] * index[n] for n in range(3)), np.float64(ramp[axis, 3]))
+        for n in np.flatnonzero(linear[axis, :3]):
+            total = total + linear[axis, n] * field[n]
+        out[axis] = total
+    return out

@@ -1,0 +1,32 @@
+"""What users do with transforms, on files and on objects: apply, compose, invert, convert, measure."""
+
+from warpline.operations.chains import Entries, Entry, Place, grid_of, paths_in, place_of, read_chain
+from warpline.operations.files import compose, convert
+from warpline.operations.images import apply, check_labels, jacobian
+from warpline.operations.inversion import Inversion, inversion, invert
+from warpline.operations.origins import Origins, origins
+from warpline.operations.points import Destination, apply_points, apply_streamlines, carry
+
+__all__ = [
+    "Destination",
+    "Entries",
+    "Entry",
+    "Inversion",
+    "Origins",
+    "Place",
+    "apply",
+    "apply_points",
+    "apply_streamlines",
+    "carry",
+    "check_labels",
+    "compose",
+    "convert",
+    "grid_of",
+    "inversion",
+    "invert",
+    "jacobian",
+    "origins",
+    "paths_in",
+    "place_of",
+    "read_chain",
+]

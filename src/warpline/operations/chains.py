@@ -1,0 +1,105 @@
+"""Lists of transforms, as ANTs writes them, to one chain."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from warpline.backends import Backend
+from warpline.errors import UsageError
+from warpline.geometry import Grid
+from warpline.image import Image
+from warpline.io.images import Source, as_image, read_grid
+from warpline.io.transform_files import read_transform
+from warpline.operations.inversion import inversion
+from warpline.transforms import Affine, Chain, Displacement, Transform
+
+Entry = Transform | str | os.PathLike[str]
+"""A transform, its file, or ``"[file,1]"``, the inverse of the one in the file."""
+
+Entries = Entry | Sequence[Entry]
+"""One entry or several, in the order in which points of the fixed image go through them."""
+
+Place = Source | Grid
+"""A grid, or an image that lies on it; of a file only the header is read."""
+
+_INVERTED = re.compile(r"\[(?P<path>.+),(?P<flag>[01])\]")
+
+
+def read_chain(
+    entries: Entries,
+    *,
+    fixed: Place | None = None,
+    moving: Place | None = None,
+    format: str | None = None,
+    backend: str | Backend | None = None,
+    threads: int | None = None,
+) -> Chain:
+    """Several transforms as one chain, fixed world to moving world.
+
+    Parameters
+    ----------
+    entries : transform, path or a sequence of them
+        In the order in which points of the fixed image go through them; ``"[file,1]"`` is the inverse of a file,
+        affine or not. None at all is the identity.
+    fixed, moving : Grid, Image, path, nibabel image or (array, affine), optional
+        Of the whole chain; some formats cannot be read without them.
+    format : str, optional
+        Format of every file, a key of `warpline.io.transform_files.FORMATS`; found by content when None.
+    backend, threads
+        Where displacement fields are inverted, as in `warpline.backends.select`.
+
+    Returns
+    -------
+    Chain
+        Of all parts, in the same order.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read.
+    UsageError
+        When brackets hold anything but ``[file,1]`` or ``[file,0]``.
+    """
+    if isinstance(entries, (str, os.PathLike, Affine, Displacement, Chain)):
+        entries = [entries]
+    grids = [place_of(fixed, "fixed"), place_of(moving, "moving")]
+    how: dict[str, Any] = {"grids": grids, "format": format, "backend": backend, "threads": threads}
+    return Chain.of(*(_read(entry, **how) for entry in entries))
+
+
+def paths_in(entries: Iterable[str]) -> list[str]:
+    """The files that ``-t`` arguments name, without the brackets of inversion."""
+    return [_split(entry)[0] for entry in entries]
+
+
+def place_of(place: Place | None, name: str = "image") -> Grid | None:
+    """As `grid_of`, None where there is no image."""
+    return None if place is None else grid_of(place, name)
+
+
+def grid_of(place: Place, name: str = "image") -> Grid:
+    """The grid of an image; `name` is what error messages call one without a file."""
+    if isinstance(place, (Grid, Image)):
+        return place if isinstance(place, Grid) else place.grid
+    return read_grid(place) if isinstance(place, (str, os.PathLike)) else as_image(place, name).grid
+
+
+def _read(
+    entry: Entry, *, grids: list[Grid | None], format: str | None, backend: str | Backend | None, threads: int | None
+) -> Transform:
+    if not isinstance(entry, (str, os.PathLike)):
+        return entry
+    path, inverted = _split(os.fspath(entry))
+    first, last = reversed(grids) if inverted else grids
+    transform = read_transform(path, format, fixed=first, moving=last)
+    return inversion(transform, backend=backend, threads=threads).transform if inverted else transform
+
+
+def _split(entry: str) -> tuple[str, bool]:
+    found = _INVERTED.fullmatch(entry)
+    if found is None and entry.startswith("[") and not os.path.exists(entry):
+        raise UsageError(f"transform {entry!r} is not understood; write [FILE,1] for the inverse of a file")
+    return (found["path"], found["flag"] == "1") if found else (entry, False)

@@ -1,0 +1,88 @@
+"""Transform files into other transform files."""
+
+from __future__ import annotations
+
+import os
+
+from warpline.backends import Backend
+from warpline.io.transform_files import read_transform, write_transform
+from warpline.operations.chains import Entries, Place, place_of, read_chain
+from warpline.operations.inversion import invert
+from warpline.transforms import Displacement, Transform
+
+Path = str | os.PathLike[str]
+
+BOTH_WAYS = ("dipy-mapping",)
+"""Formats that store the inverse of a displacement too; it is computed where it is not known."""
+
+
+def compose(
+    transforms: Entries,
+    *,
+    fixed: Place | None = None,
+    moving: Place | None = None,
+    backend: str | Backend | None = None,
+    threads: int | None = None,
+) -> Transform:
+    """Several transforms as one, without any interpolation: neighbouring affines are multiplied, the rest is kept.
+
+    Writing the result with ``write_transform(..., fixed=grid)`` in a format that holds one field puts the whole map on
+    that grid, exact at its voxels.
+
+    Parameters
+    ----------
+    transforms : transform, path or a sequence of them
+        In the order in which points of the fixed image go through them; ``"[file,1]"`` is the inverse of a file.
+    fixed, moving : Grid, Image, path, nibabel image or (array, affine), optional
+        Of the whole chain; some formats cannot be read without them.
+    backend, threads
+        Where displacement fields are inverted, as in `warpline.backends.select`.
+
+    Returns
+    -------
+    Affine, Displacement or Chain
+        Fixed world to moving world.
+    """
+    return read_chain(transforms, fixed=fixed, moving=moving, backend=backend, threads=threads).simplified()
+
+
+def convert(
+    source: Path,
+    target: Path,
+    *,
+    source_format: str | None = None,
+    target_format: str | None = None,
+    fixed: Place | None = None,
+    moving: Place | None = None,
+) -> Transform:
+    """Write the transform of a file into a file of another format; the direction of the map stays.
+
+    Parameters
+    ----------
+    source, target : path
+        The file to read and the one to write.
+    source_format, target_format : str, optional
+        Keys of `warpline.io.transform_files.FORMATS`; found by content and by the name's end when None.
+    fixed, moving : Grid, Image, path, nibabel image or (array, affine), optional
+        The images between which it maps; several formats need them.
+
+    Returns
+    -------
+    Affine, Displacement or Chain
+        What was written, fixed world to moving world.
+
+    Raises
+    ------
+    InputError
+        When the source cannot be read, or an image is needed.
+    UsageError
+        When no format fits the transform and the name.
+    OutputError
+        When the target cannot be written.
+    """
+    between = {"fixed": place_of(fixed, "fixed"), "moving": place_of(moving, "moving")}
+    transform = read_transform(source, source_format, **between)
+    if target_format in BOTH_WAYS and isinstance(transform, Displacement) and transform.inverse_field is None:
+        transform = ~invert(transform)
+    write_transform(transform, target, target_format, **between)
+    return transform

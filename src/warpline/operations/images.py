@@ -1,0 +1,186 @@
+"""Images through transforms, and how transforms change volumes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import numpy as np
+
+from warpline.backends import Backend, select
+from warpline.errors import InputError, UsageError
+from warpline.geometry import Grid, apply_affine
+from warpline.image import Image
+from warpline.io.images import Source, as_image
+from warpline.io.vectors import from_world, read_vectors, to_world
+from warpline.operations.chains import Entries, Place, grid_of, read_chain
+from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
+from warpline.transforms import Chain
+
+_LATTICE = 24
+"""Points along each axis by which it is seen whether two images meet."""
+
+_log = logging.getLogger(__name__)
+
+
+def apply(
+    image: Source,
+    reference: Place,
+    transforms: Entries,
+    *,
+    interpolation: str | Interpolation = "linear",
+    outside: float = 0.0,
+    vectors: str | None = None,
+    backend: str | Backend | None = None,
+    threads: int | None = None,
+) -> Image:
+    """Carry an image through transforms onto the grid of another, in one interpolation.
+
+    Parameters
+    ----------
+    image : path, nibabel image, Image, array or (array, affine)
+        2-D, 3-D, or 4-D: then volume by volume.
+    reference : Grid, or like `image`
+        Whose grid the result gets; of a file only the header is read.
+    transforms : transform, path or a sequence of them
+        In the order in which points of the reference go through them, as for ANTs: warp, then affine.
+        ``"[file,1]"`` is the inverse of a file, affine or not.
+    interpolation : {"linear", "nearest", "cubic", "sinc", "label"} or Interpolation
+        A name in `warpline.resampling.INTERPOLATIONS`, or one of those functions.
+    outside : float
+        Value where a point leaves the image.
+    vectors : {"ras", "lps", "voxel"}, optional
+        The image holds three components per voxel in this frame; they are turned with the anatomy. ``"voxel"``: along
+        the axes of the grid, of the image before and of the reference after.
+    backend, threads
+        Where it is computed, as in `warpline.backends.select`.
+
+    Returns
+    -------
+    Image
+        On the grid of the reference. Nearest and label keep type and values; the others give float32. A warning is
+        logged when no part of the reference is mapped into the image.
+
+    Raises
+    ------
+    UsageError
+        When a choice is not offered.
+    InputError
+        When an image or a transform cannot be used, or labels have fractions.
+    """
+    grid = grid_of(reference, "reference")
+    how: dict[str, Any] = {"outside": outside, "backend": select(backend, threads), "threads": threads}
+    if vectors is None:
+        carry = _chosen(interpolation)
+        source = as_image(image, "image")
+        if carry is INTERPOLATIONS["label"]:
+            check_labels(source)
+        if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
+            _check_outside(outside, source)
+        return carry(source, _chain(transforms, grid, source, how), grid, **how)
+    order = _spline_order(interpolation)
+    from_file = isinstance(image, (str, os.PathLike))
+    source = to_world(read_vectors(image).image if from_file else as_image(image, "image"), vectors)
+    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), vectors)
+
+
+def jacobian(
+    transforms: Entries,
+    reference: Place,
+    *,
+    log: bool = False,
+    moving: Place | None = None,
+    backend: str | Backend | None = None,
+    threads: int | None = None,
+) -> Image:
+    """How much the whole map enlarges space at every voxel of a grid: ``det(d transform / dx)``, affine included.
+
+    Above 1 the moving structure is larger than where it lands on the fixed image, below 1 smaller; at or below 0 the
+    map folds. It does not depend on the axes of the grid, so it is right on oblique and flipped ones too.
+
+    Parameters
+    ----------
+    transforms : transform, path or a sequence of them
+        As for `apply`.
+    reference : Grid, path, nibabel image, Image or (array, affine)
+        Of the fixed image.
+    log : bool
+        Natural logarithm; NaN where the map folds, and a warning says in how many voxels.
+    moving : like `reference`, optional
+        Some transform formats cannot be read without it.
+    backend, threads
+        Where it is computed, as in `warpline.backends.select`.
+
+    Returns
+    -------
+    Image
+        float32, on the grid of the reference; derivatives are central differences between its voxels.
+    """
+    grid = grid_of(reference, "reference")
+    chosen = select(backend, threads)
+    chain = read_chain(transforms, fixed=grid, moving=moving, backend=chosen)
+    values = pull_back(chain, grid, chosen).determinant(chosen)
+    if log:
+        folded = int(np.count_nonzero(~(values > 0)))
+        if folded:
+            _log.warning("%d voxels have no logarithm and become NaN: the map folds there", folded)
+        values = np.log(values, out=np.full_like(values, np.nan), where=values > 0)
+    return Image(values, grid, "Jacobian determinant")
+
+
+def check_labels(image: Image) -> None:
+    """Refuse an image that has fractions.
+
+    Raises
+    ------
+    InputError
+        Naming the image and one of its values.
+    """
+    if image.data.dtype.kind in "biu":
+        return
+    values = np.asarray(image.data, dtype=np.float64)
+    odd = values[values != np.rint(values)]
+    if odd.size:
+        raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
+
+
+def _chain(transforms: Entries, grid: Grid, image: Image, how: dict[str, Any]) -> Chain:
+    chain = read_chain(transforms, fixed=grid, moving=image.grid, backend=how["backend"])
+    if not _meets(chain, grid, image.grid):
+        _log.warning(
+            "no voxel of the reference looks into %s: are the transforms in order, and is the right one inverted?",
+            image.name,
+        )
+    return chain
+
+
+def _meets(chain: Chain, grid: Grid, target: Grid) -> bool:
+    """Whether the box around a lattice of mapped points of `grid` and the box of `target` overlap."""
+    axes = (np.linspace(0, n - 1, min(n, _LATTICE)) for n in grid.shape)
+    lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    where = apply_affine(target.inverse_affine, chain.map_points(apply_affine(grid.affine, lattice)))
+    return bool(np.all((where.max(axis=0) >= -0.5) & (where.min(axis=0) < np.array(target.shape) - 0.5)))
+
+
+def _check_outside(outside: float, image: Image) -> None:
+    kind = image.data.dtype
+    if kind.kind not in "biu":
+        return
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind.name).min, np.iinfo(kind.name).max)
+    if not (low <= outside <= high and outside == round(outside)):
+        raise UsageError(f"outside is {outside:g}; {image.name} holds {kind}, whole numbers from {low} to {high}")
+
+
+def _chosen(interpolation: str | Interpolation) -> Interpolation:
+    if not isinstance(interpolation, str):
+        return interpolation
+    if interpolation not in INTERPOLATIONS:
+        raise UsageError(f"interpolation is {interpolation!r}; choose from {', '.join(INTERPOLATIONS)}")
+    return INTERPOLATIONS[interpolation]
+
+
+def _spline_order(interpolation: str | Interpolation) -> int:
+    if interpolation not in SPLINES:
+        raise UsageError(f"interpolation of vectors is {interpolation!r}; choose from {', '.join(SPLINES)}")
+    return SPLINES[str(interpolation)]

@@ -1,0 +1,122 @@
+"""Windowed-sinc interpolation: the sharpest of the offered ones, and the slowest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Backend, numpy_points
+from warpline.errors import UsageError
+from warpline.geometry import Grid
+from warpline.image import Image
+from warpline.resampling.pullback import Doubles, on_threads, pull_back, slabs
+from warpline.resampling.warping import series, stacked
+from warpline.transforms import Transform
+
+RADIUS = 3
+"""Voxels on either side of a point that enter."""
+
+WINDOWS: dict[str, Callable[[Doubles], Doubles]] = {
+    "lanczos": np.sinc,
+    "hamming": lambda t: 0.54 + 0.46 * np.cos(np.pi * t),
+    "cosine": lambda t: np.cos(np.pi / 2 * t),
+    "welch": lambda t: 1 - t * t,
+}
+"""Name to window, of the distance as a share of `RADIUS`: -1 to 1."""
+
+_SLAB = 2**16
+"""Points held at once by a thread: 216 voxels are read for each."""
+
+
+def warp_sinc(
+    image: Image,
+    transform: Transform,
+    grid: Grid,
+    *,
+    window: str = "lanczos",
+    normalised: bool = True,
+    outside: float = 0.0,
+    backend: Backend,
+    threads: int | None = None,
+) -> Image:
+    """Carry an image over by a sinc of radius 3 under a window, separable along the axes of the image.
+
+    Voxels beyond the faces of the image count for nothing. With ``normalised=False`` the values are ITK's, whose
+    weights do not add up to one: a constant comes out up to 1.5 % off inside, and fades at the faces.
+
+    Parameters
+    ----------
+    image : Image
+        3-D, or 4-D: then volume by volume.
+    transform : Affine, Displacement or Chain
+        World points (RAS+ mm) of `grid` to world points of `image`.
+    grid : Grid
+        Where the result lives.
+    window : {"lanczos", "hamming", "cosine", "welch"}
+        How the sinc fades.
+    normalised : bool
+        Divide by the sum of the weights, so that a constant stays what it is.
+    outside : float
+        Value where the point leaves the image.
+    backend : Backend
+        What composes the transforms; the interpolation runs on the CPU.
+    threads : int, optional
+        CPU threads, as in `warpline.backends.thread_count`.
+
+    Returns
+    -------
+    Image
+        float32, on `grid`.
+
+    Raises
+    ------
+    UsageError
+        When the window is not offered.
+    """
+    if window not in WINDOWS:
+        raise UsageError(f"window is {window!r}; choose from {', '.join(WINDOWS)}")
+    route = pull_back(transform, grid, backend)
+    volumes = [np.ascontiguousarray(volume, dtype=np.float32) for volume in series(image)]
+    warped = [np.full(grid.shape, outside, np.float32) for _ in volumes]
+
+    def run(slab: slice) -> None:
+        where = route.voxels(image.grid, slab)
+        inside = numpy_points.inside(where, image.grid.shape)
+        taps = [_taps(x, n, window, normalised) for x, n in zip(where[:, inside], image.grid.shape, strict=True)]
+        for volume, out in zip(volumes, warped, strict=True):
+            out[slab][inside] = _weighed(volume, taps)
+
+    on_threads(run, slabs(grid.shape, _SLAB), threads)
+    return stacked(warped, grid, image)
+
+
+Taps = tuple[NDArray[np.intp], Doubles]
+"""Voxels (6, N) along one axis and their weights (6, N)."""
+
+
+def _taps(where: Doubles, size: int, window: str, normalised: bool) -> Taps:
+    if size == 1:  # a slice has no neighbours
+        return np.zeros((1, where.size), np.intp), np.ones((1, where.size))
+    low = np.floor(where)
+    voxels = low.astype(np.intp) + np.arange(1 - RADIUS, RADIUS + 1)[:, None]
+    distance = where - voxels
+    weights = np.sinc(distance) * WINDOWS[window](distance / RADIUS)
+    weights[(voxels < 0) | (voxels >= size)] = 0
+    if normalised:
+        weights /= weights.sum(axis=0)
+    return np.clip(voxels, 0, size - 1), weights
+
+
+def _weighed(volume: NDArray[Any], taps: list[Taps]) -> Doubles:
+    (i, wi), (j, wj), (k, wk) = taps
+    total = np.zeros(i.shape[1])
+    flat = volume.reshape(-1)
+    for row, row_weight in zip(i * volume.shape[1], wi, strict=True):
+        for column, column_weight in zip(j, wj, strict=True):
+            start = (row + column) * volume.shape[2]
+            line = sum(weight * flat[start + at] for at, weight in zip(k, wk, strict=True))
+            total += row_weight * column_weight * line
+    return total

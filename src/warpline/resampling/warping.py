@@ -1,0 +1,142 @@
+"""Images carried through transforms onto grids by splines, and regridding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warpline.backends import Backend, select
+from warpline.errors import UsageError
+from warpline.geometry import Grid
+from warpline.image import Image
+from warpline.resampling.pullback import pull_back
+from warpline.transforms import Affine, Transform
+
+ORDERS = (0, 1, 3)
+"""Orders of `warp` and `resample`: nearest, linear, cubic B-spline."""
+
+
+def warp(
+    image: Image,
+    transform: Transform,
+    grid: Grid,
+    *,
+    order: int = 1,
+    outside: float = 0.0,
+    backend: Backend,
+) -> Image:
+    """Resample `image` on `grid` through `transform`, in one interpolation: ``out(x) = image(transform(x))``.
+
+    Parameters
+    ----------
+    image : Image
+        3-D, or 4-D: then volume by volume.
+    transform : Affine, Displacement or Chain
+        World points (RAS+ mm) of `grid` to world points of `image`. A displacement is zero outside its own grid;
+        several displacements, or one on another grid, are first composed on `grid`, by linear interpolation.
+    grid : Grid
+        Where the result lives.
+    order : {0, 1, 3}
+        Nearest, linear or cubic B-spline.
+    outside : float
+        Value where the point leaves the image.
+    backend : Backend
+        What computes.
+
+    Returns
+    -------
+    Image
+        On `grid`. Order 0 keeps dtype and values exactly; higher orders give float32.
+
+    Raises
+    ------
+    UsageError
+        When `order` is not offered.
+    """
+    if order not in ORDERS:
+        raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
+    route = pull_back(transform, grid, backend)
+    matrix = grid.voxel_map_to(image.grid, route.matrix)
+    moved = None if route.field is None else backend.upload(route.field)
+    how: dict[str, Any] = {"field": moved, "shape": grid.shape, "order": order, "outside": outside}
+    volumes = (backend.upload(_readable(volume, order)) for volume in series(image))
+    warped = [backend.download(backend.sample(volume, matrix, **how)) for volume in volumes]
+    return stacked(warped, grid, image)
+
+
+def series(image: Image) -> Iterator[NDArray[Any]]:
+    """The volumes (I, J, K) of an image, one after the other."""
+    return iter([image.data]) if image.data.ndim == 3 else iter(np.moveaxis(image.data, -1, 0))
+
+
+def stacked(volumes: list[NDArray[Any]], grid: Grid, image: Image) -> Image:
+    """`volumes` on `grid`, with as many axes and the name of `image`."""
+    return Image(volumes[0] if image.data.ndim == 3 else np.stack(volumes, axis=-1), grid, image.name)
+
+
+def resample(
+    image: Image,
+    *,
+    like: Image | Grid | None = None,
+    voxel_size: float | ArrayLike | None = None,
+    order: int = 1,
+    outside: float = 0.0,
+    backend: Backend | None = None,
+) -> Image:
+    """Resample `image` through world coordinates, onto another grid or to another voxel size.
+
+    No smoothing is applied: before reducing the resolution, smooth the image or expect aliasing.
+
+    Parameters
+    ----------
+    image : Image
+        3-D, or 4-D: then volume by volume.
+    like : Image or Grid, optional
+        Grid of the result. Exactly one of `like` and `voxel_size` must be given.
+    voxel_size : float or (3,), optional
+        In mm. The first outer faces stay where they are; the last ones move outwards to the next whole
+        voxel. Axes of one voxel (2-D images) are left alone.
+    order : {0, 1, 3}
+        Nearest, linear or cubic B-spline.
+    outside : float
+        Value beyond the image.
+    backend : Backend, optional
+        What computes; ``warpline.backends.select()`` when None.
+
+    Returns
+    -------
+    Image
+        Order 0 keeps dtype and values exactly; higher orders give float32.
+
+    Raises
+    ------
+    UsageError
+        When both or neither of `like` and `voxel_size` are given, or a voxel size is not positive.
+    """
+    if (like is None) == (voxel_size is None):
+        raise UsageError("resample needs either like (an Image or a Grid) or voxel_size (mm), and not both")
+    if voxel_size is not None:
+        grid = _with_voxel_size(image.grid, voxel_size)
+    else:
+        grid = like.grid if isinstance(like, Image) else like  # type: ignore[assignment]
+    return warp(image, Affine.identity(), grid, order=order, outside=outside, backend=backend or select())
+
+
+def _with_voxel_size(grid: Grid, voxel_size: float | ArrayLike) -> Grid:
+    size = np.broadcast_to(np.asarray(voxel_size, dtype=np.float64), 3)
+    if not (np.isfinite(size).all() and (size > 0).all()):
+        raise UsageError(f"voxel_size is {voxel_size!r}; one or three positive lengths in mm are needed")
+    single = np.array(grid.shape) == 1
+    ratio = np.where(single, 1.0, size / grid.voxel_size)
+    count = np.maximum(np.ceil(np.array(grid.shape) / ratio - 1e-3), 1).astype(int)
+    zoom = np.diag([*ratio, 1.0])
+    zoom[:3, 3] = (ratio - 1) / 2
+    return Grid(tuple(count.tolist()), grid.affine @ zoom)
+
+
+def _readable(volume: NDArray[Any], order: int) -> NDArray[Any]:
+    dtype = volume.dtype.newbyteorder("=") if order == 0 else np.float32
+    return np.ascontiguousarray(volume, dtype=dtype)
