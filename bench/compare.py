@@ -1,6 +1,7 @@
 """Run warpline and its peers on the same pairs of labelled brains, side by side.
 
-``python bench/compare.py --tools warpline,greedy`` writes one JSON and one Markdown page.
+``python bench/compare.py --tools warpline,greedy`` writes one JSON and one Markdown page; ``--gpu`` compares what runs
+on a GPU.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ import brains
 import measure
 import tables
 from brains import Brain, Job
-from peers import TOOLS
+from peers import ON_CPU, ON_GPU, TOOLS
 
 HERE = Path(__file__).parent
 KEY = ("tool", "version", "pair", "threads", "margin", "settings")
@@ -32,13 +34,20 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared/data/oasis-trt-20")
     parser.add_argument("--pairs", nargs="+", default=list(brains.DEVELOPMENT_PAIRS), metavar="FIXED,MOVING")
-    parser.add_argument("--tools", default=",".join(TOOLS), help=f"comma-separated, of {', '.join(TOOLS)}")
+    parser.add_argument("--gpu", action="store_true", help="the tools that run on a GPU, and warpline on the CPU")
+    parser.add_argument("--tools", help=f"comma-separated, of {', '.join(TOOLS)}; default: those for CPU or GPU")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--margin", type=int, default=8, help="voxels kept around the brain; -1: do not crop")
-    parser.add_argument("--out", type=Path, default=HERE / "results/compare-cpu.json")
+    parser.add_argument("--out", type=Path, help="default: results/compare-cpu.json, or compare-gpu.json")
     parser.add_argument("--work", type=Path, help="keep all files in this folder (default: temporary)")
     parser.add_argument("--resume", action="store_true", help="keep rows of same version and settings")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.tools = options.tools.split(",") if options.tools else list(ON_GPU if options.gpu else ON_CPU)
+    options.out = options.out or HERE / f"results/compare-{'gpu' if options.gpu else 'cpu'}.json"
+    unknown = [tool for tool in options.tools if tool not in TOOLS]
+    if unknown:
+        parser.error(f"--tools: {', '.join(unknown)} unknown; choose from {', '.join(TOOLS)}")
+    return options
 
 
 class Results:
@@ -94,7 +103,7 @@ def describe(tool: str, pair: str, options: argparse.Namespace) -> dict[str, Any
     """What identifies a row: tool, its version and settings, pair, threads, cropping."""
     return {
         "tool": tool,
-        "version": measure.version(TOOLS[tool].package),
+        "version": measure.version(TOOLS[tool].package, TOOLS[tool].python()),
         "pair": pair,
         "threads": options.threads,
         "margin": options.margin,
@@ -118,7 +127,8 @@ def run_row(key: dict[str, Any], pair: tuple[Brain, Brain], work: Path) -> dict[
 
 
 def _phase(name: str, folder: Path, job: Job) -> measure.Cost:
-    command = measure.python("peer_job.py", name, str(folder / "job.json"))
+    interpreter = TOOLS[job.tool].python() if name == "register" else sys.executable
+    command = measure.python("peer_job.py", name, str(folder / "job.json"), interpreter=interpreter)
     return measure.run(command, job.threads, folder / f"{name}.log")
 
 
@@ -132,7 +142,7 @@ def compare(options: argparse.Namespace, work: Path, results: Results) -> None:
     for pair in options.pairs:
         sides = pair.split(",")
         fixed, moving = (brains.prepare(options.data, s, work / "brains", options.margin) for s in sides)
-        for tool in options.tools.split(","):
+        for tool in options.tools:
             key = describe(tool, pair, options)
             if options.resume and results.has(key):
                 continue

@@ -71,5 +71,19 @@ def dipy_mapping(fixed: str, affine: str, fields: str) -> Mapping:
     return Mapping(_grid(fixed), np.loadtxt(affine), both[..., 1], both[..., 0])
 
 
+def whole_map_mapping(fixed: str, affine: str, field: str) -> Mapping:
+    """Mapping from a field (ITK's format) that holds the whole map, and the affine inside it (ITK's ``.mat``).
+
+    ``u(x) = A^-1 (x + w(x)) - x``; there is no inverse.
+    """
+    grid, whole = _grid(fixed), read_itk_field(field)
+    matrix = read_itk_affine(affine)
+    back = np.linalg.inv(matrix)
+    voxels = np.stack(np.meshgrid(*map(np.arange, whole.shape[:3]), indexing="ij"), axis=-1)
+    world = (voxels @ grid[:3, :3].T + grid[:3, 3]).astype(np.float32)
+    displacement = (world + whole) @ back[:3, :3].T + back[:3, 3] - world
+    return Mapping(grid, matrix, displacement.astype(np.float32), None)
+
+
 def _grid(path: str) -> np.ndarray:
     return np.asarray(nib.load(path).affine, dtype=float)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -12,10 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from memory import gpu_names, gpu_used_bytes, peak_of
 
 THREAD_VARIABLES = (
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
@@ -24,6 +26,7 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
     "WARPLINE_THREADS",
 )
+SOURCES = {".py", ".cu", ".cuh"}
 BYTES_PER_RSS_UNIT = {"Linux": 1024, "Darwin": 1}
 BUSY_ELSEWHERE = 0.15
 LOAD_ABOVE_THREADS = 0.5
@@ -33,7 +36,8 @@ LOAD_ABOVE_THREADS = 0.5
 class Cost:
     """Measured cost of one child process (and of the children it waited for).
 
-    ``elsewhere`` is the share of all cores that other processes used meanwhile.
+    ``elsewhere`` is the share of all cores that other processes used meanwhile; ``device_bytes`` is how far the
+    memory in use on all GPUs grew, None where there is none.
     """
 
     returncode: int
@@ -46,6 +50,7 @@ class Cost:
     nice: int
     threads: int
     date: str
+    device_bytes: int | None = None
 
     @property
     def contended(self) -> bool:
@@ -69,7 +74,8 @@ def run(command: Sequence[str], threads: int, log: Path) -> Cost:
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     load_start, busy_start, start = os.getloadavg()[0], _busy_seconds(), time.perf_counter()
-    with log.open("w") as output:
+    gpu = gpu_used_bytes()
+    with log.open("w") as output, peak_of(gpu) if gpu else nullcontext() as device:
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
         _, status, usage = os.wait4(child.pid, 0)
     wall = time.perf_counter() - start
@@ -87,6 +93,7 @@ def run(command: Sequence[str], threads: int, log: Path) -> Cost:
         nice=os.nice(0),
         threads=threads,
         date=date,
+        device_bytes=device.grown if device else None,
     )
 
 
@@ -100,9 +107,10 @@ def _cores() -> int:
 
 
 def machine() -> dict[str, object]:
-    """Describe the machine: processor, cores, memory, system, Python."""
+    """Describe the machine: processor, cores, memory, GPUs, system, Python."""
     return {
         "cpu": _cpu_model(),
+        "gpus": gpu_names(),
         "cores": _cores(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": platform.platform(),
@@ -117,30 +125,29 @@ def _cpu_model() -> str:
     return names[0] if names else platform.processor()
 
 
-def version(package: str) -> str:
-    """Return the installed version; for a package under development, also a digest of its source."""
-    number = _installed_version(package)
+def version(package: str, interpreter: str = sys.executable) -> str:
+    """Return the version installed for `interpreter`; for warpline, also a digest of its source and kernels."""
+    number = _installed_version(package, interpreter)
     if package != "warpline":
         return number
-    return f"{number}+{_source_digest(package)}"
+    return f"{number}+{_source_digest()}"
 
 
-def _installed_version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+def _installed_version(package: str, interpreter: str) -> str:
+    ask = f"import importlib.metadata as m; print(m.version({package!r}))"
+    answer = subprocess.run([interpreter, "-c", ask], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() if answer.returncode == 0 else "not installed"
 
 
-def _source_digest(package: str) -> str:
-    spec = importlib.util.find_spec(package)
-    roots = (spec.submodule_search_locations or []) if spec else []
+def _source_digest() -> str:
+    specs = [importlib.util.find_spec(package) for package in ("warpline", "warpline.kernels")]
+    roots = [root for spec in specs if spec for root in spec.submodule_search_locations or []]
     digest = hashlib.sha256()
-    for file in sorted(path for root in roots for path in Path(root).rglob("*.py")):
+    for file in sorted({path for root in roots for path in Path(root).rglob("*.*") if path.suffix in SOURCES}):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:8]
 
 
-def python(script: str, *arguments: str) -> list[str]:
-    """Command that runs a script of this folder with this interpreter."""
-    return [sys.executable, str(Path(__file__).with_name(script)), *arguments]
+def python(script: str, *arguments: str, interpreter: str = sys.executable) -> list[str]:
+    """Command that runs a script of this folder, with this interpreter or another."""
+    return [interpreter, str(Path(__file__).with_name(script)), *arguments]

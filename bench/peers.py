@@ -8,6 +8,7 @@ Heavy imports stay inside the functions, so that a child process loads one tool 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,38 +22,22 @@ from typing import Any
 import numpy as np
 
 from brains import Job, load_labels
-from mappings import Mapping, dipy_mapping, greedy_mapping, itk_mapping
+from mappings import Mapping, dipy_mapping, greedy_mapping, itk_mapping, whole_map_mapping
+from peer_settings import (
+    ANTS_SYN,
+    ANTS_SYNSO,
+    DIPY,
+    FIREANTS_GREEDY,
+    FIREANTS_SYN,
+    GREEDY,
+    GREEDY_LIGHT,
+    WARPLINE,
+    WARPLINE_CUDA,
+)
 
 Stages = dict[str, float]
 Settings = dict[str, Any]
 PREFIX = "reg_"
-
-GREEDY = {
-    "common": "-d 3 -float",
-    "affine": "-a -dof 12 -m NCC 2x2x2 -ia-image-centers -n 100x50x10",
-    "deformable": "-m NCC 2x2x2 -n 100x50x20 -wp 0",
-    "note": "fields written unrounded (-wp 0) and uncompressed; the inverse (-oinv) counts as deformable",
-}
-GREEDY_LIGHT = {**GREEDY, "deformable": f"{GREEDY['deformable']} -s 1.5vox 0.5vox"}
-ANTS_SYN = {"type_of_transform": "SyN", "random_seed": 1}
-ANTS_SYNSO = {
-    "affine": {"type_of_transform": "antsRegistrationSyN[a]", "random_seed": 1},
-    "deformable": {"type_of_transform": "antsRegistrationSyN[so]", "random_seed": 1},
-}
-DIPY = {
-    "affine": {
-        "pipeline": ["center_of_mass", "translation", "rigid", "affine"],
-        "metric": "MI",
-        "nbins": 32,
-        "sampling_proportion": None,
-        "level_iters": [10000, 1000, 100],
-        "sigmas": [3.0, 1.0, 0.0],
-        "factors": [4, 2, 1],
-    },
-    "metric": {"dim": 3},
-    "deformable": {"level_iters": [100, 50, 20]},
-}
-WARPLINE = {"recipe": "syn"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +56,8 @@ class Tool:
         Moving labels on the fixed grid by the tool's own nearest-neighbour resampler.
     read : callable
         The job's transform files as a `Mapping`.
+    interpreter : str
+        Environment variable that may name another Python to register with; empty: always this one.
     """
 
     package: str
@@ -78,6 +65,11 @@ class Tool:
     register: Callable[[Job, Settings], Stages]
     warp_labels: Callable[[Job], np.ndarray]
     read: Callable[[Job], Mapping]
+    interpreter: str = ""
+
+    def python(self) -> str:
+        """The Python to register with."""
+        return os.environ.get(self.interpreter) or sys.executable
 
 
 @contextmanager
@@ -157,10 +149,13 @@ def _ants_images(ants: Any, job: Job) -> tuple[Any, Any]:
 
 def warp_labels_itk(job: Job) -> np.ndarray:
     """Labels through files in ITK's formats, by ``ants.apply_transforms``."""
+    return _warp_labels_by_ants(job, [job.file(PREFIX + name) for name in ("1Warp.nii.gz", "0GenericAffine.mat")])
+
+
+def _warp_labels_by_ants(job: Job, chain: list[str]) -> np.ndarray:
     import ants
 
     fixed, labels = ants.image_read(job.fixed.image), ants.image_read(job.moving.labels)
-    chain = [job.file(PREFIX + "1Warp.nii.gz"), job.file(PREFIX + "0GenericAffine.mat")]
     warped = ants.apply_transforms(fixed, labels, chain, interpolator="nearestNeighbor")
     return np.rint(warped.numpy()).astype(np.int32)
 
@@ -220,6 +215,80 @@ def read_dipy(job: Job) -> Mapping:
     return dipy_mapping(job.fixed.image, job.file("prealign.txt"), job.file("mapping.nii.gz"))
 
 
+# --- FireANTs (rohitrango/fireants), by the calls of its quick start ---
+
+
+def register_fireants(job: Job, settings: Settings) -> Stages:
+    """Centres of mass, affine, then Greedy or SyN; the saved field is the whole map, without an inverse.
+
+    SyN inverts one of its half-maps when the whole map is asked for; that is a stage of its own.
+    """
+    first: Stages = {}
+    for _ in range(settings["runs"] - 1):
+        _fireants_once(job, settings, first)
+    stages: Stages = {"first": sum(first.values())}
+    linear, found = _fireants_once(job, settings, stages)
+    with stage(stages, "files"):
+        linear.save_as_ants_transforms(job.file(PREFIX + "0GenericAffine.mat"))
+        found.save_as_ants_transforms(job.file(PREFIX + "1Warp.nii.gz"))
+    return stages
+
+
+def _fireants_once(job: Job, settings: Settings, stages: Stages) -> tuple[Any, Any]:
+    """One registration: both stages as they are when they are done."""
+    from fireants.io import BatchedImages, Image
+    from fireants.registration.affine import AffineRegistration
+    from fireants.registration.greedy import GreedyRegistration
+    from fireants.registration.moments import MomentsRegistration
+    from fireants.registration.syn import SyNRegistration
+
+    methods = {"Greedy": GreedyRegistration, "SyN": SyNRegistration}
+    device = _torch_device()
+    with _torch_stage(stages, "files"):
+        sides = (job.fixed.image, job.moving.image)
+        fixed, moving = (BatchedImages([Image.load_file(path, device=device)]) for path in sides)
+    pair = {"fixed_images": fixed, "moving_images": moving}
+    with _torch_stage(stages, "affine"):
+        moments = MomentsRegistration(**pair, **settings["moments"])
+        moments.optimize()
+        linear = AffineRegistration(**pair, init_rigid=moments.get_affine_init(), **settings["affine"])
+        linear.optimize()
+    with _torch_stage(stages, "deformable"):
+        affine = linear.get_affine_matrix().detach()
+        found = methods[settings["method"]](**pair, init_affine=affine, **settings["deformable"])
+        found.optimize()
+    with _torch_stage(stages, "map"):
+        found.get_warped_coordinates(fixed, moving)
+    return linear, found
+
+
+def _torch_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def _torch_stage(stages: Stages, name: str) -> Iterator[None]:
+    """As `stage`, until the GPU is done."""
+    import torch
+
+    with stage(stages, name):
+        yield
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+
+
+def warp_labels_fireants(job: Job) -> np.ndarray:
+    """Labels through the saved field, which holds the affine too, by ``ants.apply_transforms``."""
+    return _warp_labels_by_ants(job, [job.file(PREFIX + "1Warp.nii.gz")])
+
+
+def read_fireants(job: Job) -> Mapping:
+    """The affine, and the displacement before it that leads to the whole map."""
+    return whole_map_mapping(job.fixed.image, *(job.file(PREFIX + n) for n in ("0GenericAffine.mat", "1Warp.nii.gz")))
+
+
 # --- warpline ---
 
 
@@ -227,16 +296,29 @@ def register_warpline(job: Job, settings: Settings) -> Stages:
     """The command line, as a user types it; stage seconds come from its own report."""
     beside = Path(sys.executable).with_name("warpline")
     program = str(beside) if beside.exists() else shutil.which("warpline") or "warpline"
-    options = ["-o", job.file(PREFIX), "--recipe", settings["recipe"]]
+    options = ["-o", job.file(PREFIX), "--recipe", settings["recipe"], "--backend", settings["backend"]]
     # No shell, and the paths are ours.
     subprocess.run([program, "register", job.fixed.image, job.moving.image, *options], check=True)
-    return _reported_seconds(Path(job.file(PREFIX + "report.json")))
+    return _stage_seconds(json.loads(Path(job.file(PREFIX + "report.json")).read_text()))
 
 
-def _reported_seconds(report: Path) -> Stages:
-    if not report.exists():
-        return {}
-    seconds: dict[str, float] = json.loads(report.read_text())["seconds"]
+def register_warpline_cuda(job: Job, settings: Settings) -> Stages:
+    """The Python API, from files to files."""
+    import warpline
+
+    stages: Stages = {"first": 0.0}
+    how = {"recipe": settings["recipe"], "backend": settings["backend"]}
+    for _ in range(settings["runs"] - 1):
+        with stage(stages, "first"):
+            warpline.register(job.fixed.image, job.moving.image, **how)
+    found = warpline.register(job.fixed.image, job.moving.image, **how)
+    with stage(stages, "files"):
+        found.save(job.file(PREFIX))
+    return {**stages, **_stage_seconds(found.report)}
+
+
+def _stage_seconds(report: dict[str, Any]) -> Stages:
+    seconds: dict[str, float] = report["seconds"]
     return {"affine": seconds["linear"], "deformable": seconds["deformable"] + seconds["inversion"]}
 
 
@@ -247,4 +329,14 @@ TOOLS: dict[str, Tool] = {
     "ants-synso": Tool("antspyx", ANTS_SYNSO, register_ants_synso, warp_labels_itk, read_itk),
     "dipy": Tool("dipy", DIPY, register_dipy, warp_labels_dipy, read_dipy),
     "warpline": Tool("warpline", WARPLINE, register_warpline, warp_labels_itk, read_itk),
+    "warpline-cuda": Tool("warpline", WARPLINE_CUDA, register_warpline_cuda, warp_labels_itk, read_itk),
+    "fireants-greedy": Tool(
+        "fireants", FIREANTS_GREEDY, register_fireants, warp_labels_fireants, read_fireants, "FIREANTS_PYTHON"
+    ),
+    "fireants-syn": Tool(
+        "fireants", FIREANTS_SYN, register_fireants, warp_labels_fireants, read_fireants, "FIREANTS_PYTHON"
+    ),
 }
+ON_CPU = ("greedy", "greedy-light", "ants-syn", "ants-synso", "dipy", "warpline")
+ON_GPU = ("warpline-cuda", "warpline", "fireants-greedy", "fireants-syn")
+"""What is compared without and with ``--gpu``."""

@@ -31,7 +31,7 @@ def mean_dice(fixed: np.ndarray, warped: np.ndarray, moving: np.ndarray) -> dict
         "dice_cortical": [d for n, d in scores.items() if n >= CORTICAL_FROM],
         "dice_subcortical": [d for n, d in scores.items() if n < CORTICAL_FROM],
     }
-    return {name: float(np.mean(values)) for name, values in groups.items()}
+    return {name: float(np.mean(values)) for name, values in groups.items() if values}
 
 
 def warp_labels(mapping: Mapping, moving: np.ndarray, moving_grid: np.ndarray, displaced: bool) -> np.ndarray:

@@ -31,9 +31,12 @@ def _stage(name: str) -> Callable[[Row], float | None]:
     return lambda row: row.get("stages", {}).get(name)
 
 
-def _gib(row: Row) -> float | None:
-    peak = _cost("peak_bytes")(row)
-    return None if peak is None else peak / 2**30
+def _gib(name: str) -> Callable[[Row], float | None]:
+    def value(row: Row) -> float | None:
+        count = _cost(name)(row)
+        return None if count is None else count / 2**30
+
+    return value
 
 
 COLUMNS = (
@@ -45,33 +48,44 @@ COLUMNS = (
     Column("inverse error mean", _score("inverse_error_mean"), ".3f"),
     Column("p99", _score("inverse_error_p99"), ".3f"),
     Column("bending", _score("bending"), ".4f"),
-    Column("affine s", _stage("affine"), ".1f"),
-    Column("deformable s", _stage("deformable"), ".1f"),
+    Column("first run s", _stage("first"), ".2f"),
+    Column("affine s", _stage("affine"), ".2f"),
+    Column("deformable s", _stage("deformable"), ".2f"),
+    Column("whole map s", _stage("map"), ".2f"),
     Column("wall s", _cost("wall_s"), ".1f"),
     Column("CPU s", _cost("cpu_s"), ".1f"),
-    Column("peak GiB", _gib, ".2f"),
+    Column("peak GiB", _gib("peak_bytes"), ".2f"),
+    Column("GPU GiB", _gib("device_bytes"), ".2f"),
 )
 NOTES = (
     "Dice: mean over the labels that both images have; cortical are labels >= 1000. Folds: share of voxels inside "
     "fixed labels with Jacobian determinant <= 0. Inverse error: voxels, displacement then inverse. Bending: mean "
     "squared second derivatives of the displacement, 1/mm^2. Wall and CPU seconds and peak memory are of the whole "
     "process, files included; the stages are the tool's own, where it runs them apart. `*`: other processes had a "
-    "share of the processor, so wall seconds are too high."
+    "share of the processor, so wall seconds are too high. Tools on a GPU register every pair twice in one process: "
+    "the stages are those of the second run; the first, with compilation and warm-up, is its own column. Whole map: "
+    "where a tool does not count it as deformable. GPU memory: growth of what all processes use."
 )
 
 
 def by_tool(rows: Sequence[Row]) -> str:
     """One line per tool: means over its pairs."""
     tools = list(dict.fromkeys(row["tool"] for row in rows))
-    lines = [_line_of_means(tool, [row for row in rows if row["tool"] == tool]) for tool in tools]
-    return _table(["tool", "version", "pairs", *(c.heading for c in COLUMNS)], lines)
+    shown = columns(rows)
+    lines = [_line_of_means(tool, [row for row in rows if row["tool"] == tool], shown) for tool in tools]
+    return table(["tool", "version", "pairs", *(c.heading for c in shown)], lines)
 
 
-def _line_of_means(tool: str, rows: Sequence[Row]) -> list[str]:
+def columns(rows: Sequence[Row]) -> list[Column]:
+    """Those for which any row has a value."""
+    return [column for column in COLUMNS if any(column.value(row) is not None for row in rows)]
+
+
+def _line_of_means(tool: str, rows: Sequence[Row], shown: Sequence[Column]) -> list[str]:
     good = [row for row in rows if "scores" in row]
     versions = sorted({row["version"] for row in rows})
     head = [tool + _star(good), ", ".join(versions), _count(good, rows)]
-    return head + [_written(c, _mean(c, good)) for c in COLUMNS]
+    return head + [_written(c, _mean(c, good)) for c in shown]
 
 
 def _count(good: Sequence[Row], rows: Sequence[Row]) -> str:
@@ -86,11 +100,12 @@ def _mean(column: Column, rows: Sequence[Row]) -> float | None:
 
 def by_pair(rows: Sequence[Row]) -> str:
     """One line per pair and tool."""
+    shown = columns(rows)
     lines = [
-        [row["pair"], row["tool"] + _star([row]), *(_written(c, c.value(row)) for c in COLUMNS)]
+        [row["pair"], row["tool"] + _star([row]), *(_written(c, c.value(row)) for c in shown)]
         for row in sorted(rows, key=lambda row: row["pair"])
     ]
-    return _table(["fixed,moving", "tool", *(c.heading for c in COLUMNS)], lines)
+    return table(["fixed,moving", "tool", *(c.heading for c in shown)], lines)
 
 
 def _star(rows: Sequence[Row]) -> str:
@@ -101,7 +116,8 @@ def _written(column: Column, value: float | None) -> str:
     return "-" if value is None else format(value, column.form)
 
 
-def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Markdown of a table."""
     rule = ["---"] * len(headings)
     return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rule, *lines))
 
@@ -109,5 +125,6 @@ def _table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def page(document: dict[str, Any]) -> str:
     """Return the whole Markdown page of a results document."""
     machine, rows = document["machine"], document["runs"]
-    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
+    gpus = "".join(f", {name}" for name in machine.get("gpus", ()))
+    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB{gpus}"
     return "\n\n".join(["# Same pairs, same run", where, by_tool(rows), NOTES, by_pair(rows)]) + "\n"

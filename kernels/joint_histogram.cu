@@ -15,7 +15,7 @@ constexpr bool PRIVATE = BINS <= 64;
 
 __shared__ Count block_counts[PRIVATE ? BINS * BINS : 1];
 
-extern "C" __global__ void __launch_bounds__(256) joint_histogram(
+extern "C" __global__ void __launch_bounds__(256, 4) joint_histogram(
     const float* __restrict__ points,  // (count, 3) voxels of the fixed grid
     const float* __restrict__ values,  // (count)
     const float* __restrict__ volume,  // (ni, nj, nk)
@@ -26,8 +26,8 @@ extern "C" __global__ void __launch_bounds__(256) joint_histogram(
     double* out,                       // (many, cells)
     long long count, int cells, int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
-    Matrix matrix;
-    for (int n = 0; n < 12; n++) matrix.m[n] = matrices[12 * blockIdx.y + n];
+    __shared__ Matrix matrix;
+    if (threadIdx.x < 12) matrix.m[threadIdx.x] = matrices[12 * blockIdx.y + threadIdx.x];
     counts += (long long)blockIdx.y * cells;
     out += (long long)blockIdx.y * cells;
     Count* mine = PRIVATE ? block_counts : counts;

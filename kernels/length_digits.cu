@@ -1,6 +1,6 @@
 // One pass of an exact quantile of vector lengths: how many lengths |field| inside the mask have each value of a digit of
 // their bits, among those whose higher bits are `prefix` (lengths are not negative, so that their bits sort as they do).
-// The first pass, with shift 20 and prefix 0, also adds up the lengths and finds the largest.
+// Each pass also adds up all lengths and finds the largest.
 // Called by CudaBackend.length_statistics; `counts` and `largest` start at 0, `arrived` is 0.
 #include "volume.cuh"
 

@@ -16,7 +16,8 @@ struct Point {
 };
 
 __device__ inline VALUE nearest(const VALUE* __restrict__ volume, Box box, Point p) {
-    return volume[box.at((int)floor(p.x + 0.5), (int)floor(p.y + 0.5), (int)floor(p.z + 0.5))];
+    int i = clamped((int)floor(p.x + 0.5), box.ni), j = clamped((int)floor(p.y + 0.5), box.nj);
+    return volume[box.at(i, j, clamped((int)floor(p.z + 0.5), box.nk))];  // below 0.5, x + 0.5 may round to 1
 }
 
 // Weights of the four voxels around a point at fraction t of a cell.

@@ -347,7 +347,7 @@ def affine_moments(points, values, volume, matrix, *, mask=None):
 
 
 def joint_histogram(points, values, volume, matrix, bins, *, mask=None):
-    """Rows: box of the fixed value. Columns: cubic B-spline window of the moving value."""
+    """Under one matrix. Rows: box of the fixed value. Columns: cubic B-spline window of the moving value."""
     histogram = np.zeros((bins, bins))
     for _, f, m, _ in visible_points(points, values, volume, matrix, mask):
         for column in range(bins):

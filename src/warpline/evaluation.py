@@ -295,7 +295,10 @@ def similarity(
     inside = _inside(fixed if mask is None else mask, fixed.grid)
     box = tuple(slice(at.min(), at.max() + 1) for at in (np.flatnonzero(inside.any(axis=a)) for a in _OTHERS))
     f, w, inside = _unit(fixed.data[box]), _unit(warped.data[box]), inside[box]
-    return Similarity(_correlation(f[inside], w[inside]), _local_correlation(f, w, inside, radius, select(backend)))
+    chosen = select(backend)
+    with chosen.session():
+        local = _local_correlation(f, w, inside, radius, chosen)
+    return Similarity(_correlation(f[inside], w[inside]), local)
 
 
 _OTHERS = ((1, 2), (0, 2), (0, 1))

@@ -118,5 +118,6 @@ def jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[np.flo
 
     The determinant does not depend on coordinates, so it is computed in voxels: exact on oblique and flipped grids.
     """
-    voxels = backend.upload(to_voxels(warp.field, warp.grid))
-    return cast("NDArray[np.float32]", backend.download(backend.jacobian(voxels)))
+    with backend.session():
+        voxels = backend.upload(to_voxels(warp.field, warp.grid))
+        return cast("NDArray[np.float32]", backend.download(backend.jacobian(voxels)))

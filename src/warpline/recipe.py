@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from warpline.errors import UsageError
 
 NUMERICS = 1
-"""Raised by every change after which the same images and recipe give other numbers: cohorts run again what it touches."""
+"""Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]

@@ -112,6 +112,14 @@ def test_nearest_keeps_every_dtype_and_value(backend, dtype):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
+def test_just_below_half_a_voxel_an_axis_of_one_voxel_is_not_left(backend, axis):
+    shape = tuple(1 if a == axis else 4 for a in range(3))
+    volume = np.arange(1, 17, dtype=np.int16).reshape(shape)
+    result = sampled(backend, volume, shift_along(axis, np.nextafter(0.5, 0)), order=0)
+    np.testing.assert_array_equal(result, volume)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("through", ["matrix", "field"])
 def test_a_thousand_voxels_along_an_axis_lose_no_precision(backend, through, axis):
     shape = tuple(1024 if a == axis else 2 for a in range(3))

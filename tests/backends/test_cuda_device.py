@@ -18,8 +18,8 @@ class OutOfMemoryError(MemoryError):
 
 
 class Stream:
-    def __init__(self, log):
-        self.log = log
+    def __init__(self, log, name="stream", capturing=False):
+        self.log, self.name, self.capturing = log, name, capturing
 
     def __enter__(self):
         self.log.append("enter")
@@ -29,6 +29,27 @@ class Stream:
 
     def synchronize(self):
         self.log.append("synchronize")
+
+    def wait_event(self, event):
+        self.log.append(f"{self.name} waits for {event.of}")
+
+    def is_capturing(self):
+        return self.capturing
+
+    def begin_capture(self):
+        self.capturing = True
+
+    def end_capture(self):
+        self.capturing = False
+        raise RuntimeError("the capture has unjoined work")
+
+
+class Event:
+    def __init__(self, disable_timing):
+        self.of = None
+
+    def record(self, stream):
+        self.of = stream.name
 
 
 class Device:
@@ -50,7 +71,9 @@ def cupy(monkeypatch):
     fake = SimpleNamespace(
         cuda=SimpleNamespace(
             Device=Device,
-            Stream=lambda: Stream(log),
+            Stream=lambda non_blocking: Stream(log, "branch" if log and log[0] == "capturing" else "session"),
+            Event=Event,
+            get_current_stream=lambda: fake.current,
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             runtime=SimpleNamespace(
                 getDeviceCount=lambda: 2,
@@ -61,6 +84,7 @@ def cupy(monkeypatch):
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda stream: freed.append(stream)),
         freed=freed,
         log=log,
+        current=Stream(log, "current"),
     )
     monkeypatch.setitem(sys.modules, "cupy", fake)
     monkeypatch.setattr(cuda_device, "why_unusable", lambda: None)
@@ -83,9 +107,33 @@ def test_a_gpu_that_is_not_there_or_no_number_is_refused(cupy):
 
 def test_a_session_has_a_stream_waits_for_it_and_gives_memory_back(cupy):
     with GpuRuntime.open("0").session():
-        assert cupy.log == ["enter"]
-    assert cupy.log == ["enter", "synchronize", "exit"]
+        assert cupy.log == ["session waits for current", "enter"]
+    assert cupy.log[2:] == ["synchronize", "exit"]
     assert len(cupy.freed) == 1
+
+
+def test_steps_run_one_after_the_other_until_they_are_captured(cupy):
+    runtime, steps = GpuRuntime.open("0"), [lambda: cupy.log.append("first"), lambda: cupy.log.append("second")]
+    runtime.parallel(steps)
+    assert cupy.log == ["first", "second"]
+
+
+def test_captured_steps_branch_off_and_join_again(cupy):
+    runtime, steps = GpuRuntime.open("0"), [lambda: cupy.log.append("first"), lambda: cupy.log.append("second")]
+    cupy.log.append("capturing")
+    cupy.current.capturing = True
+    runtime.parallel(steps)
+    branch = ["branch waits for current", "enter", "second", "exit"]
+    assert cupy.log[1:] == [*branch, "first", "current waits for branch"]
+
+
+def test_what_breaks_a_capture_is_not_hidden_by_its_end(cupy):
+    def step():
+        raise OutOfMemoryError("no memory")
+
+    with pytest.raises(OutOfMemoryError, match="no memory"):
+        GpuRuntime.open("0").capture(step)
+    assert not cupy.current.capturing
 
 
 def test_out_of_memory_names_the_bytes_and_the_remedy(cupy):

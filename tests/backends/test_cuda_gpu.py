@@ -13,6 +13,7 @@ import pytest
 from warpline.backends import select
 from warpline.errors import DeviceError
 from warpline.evaluation import overlap
+from warpline.image import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Recipe
 from warpline.registration import align
@@ -59,8 +60,12 @@ def on_cpu(pair):
     return registered(pair, select("numba"))
 
 
-def registered(pair, backend):
-    return align(pair.fixed, pair.moving, Recipe.load("syn"), backend=backend)
+def registered(pair, backend, **masks):
+    return align(pair.fixed, pair.moving, Recipe.load("syn"), backend=backend, **masks)
+
+
+def head(image):
+    return Image((image.data > image.data.min()).astype(np.uint8), image.grid)
 
 
 def assert_same_bits(one, other):
@@ -106,6 +111,13 @@ def test_the_warped_image_is_that_of_numba(pair, found, on_cpu):
     difference = np.abs(one - other) / np.ptp(other)
     assert difference.mean() < WARPED_MEAN
     assert np.percentile(difference, 99) < WARPED_P99
+
+
+def test_masks_count_as_on_numba(gpu, pair):
+    masks = {"fixed_mask": head(pair.fixed), "moving_mask": head(pair.moving)}
+    found, on_cpu = (registered(pair, backend, **masks) for backend in (gpu, select("numba")))
+    assert dice(pair, found) == pytest.approx(dice(pair, on_cpu), abs=DICE)
+    assert_same_bits(found, registered(pair, gpu, **masks))
 
 
 def test_overlap_is_that_of_numba_and_clearly_above_the_affine(pair, found, on_cpu):

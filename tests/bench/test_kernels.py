@@ -11,7 +11,7 @@ import scipy.ndimage
 
 import kernels
 from kernel_calls import OPERATIONS, PEERS, POINTS, Operation, Scene
-from warpline.backends import select
+from warpline.backends import Backend, select
 
 SHAPE = (24, 20, 28)
 
@@ -19,6 +19,12 @@ SHAPE = (24, 20, 28)
 @pytest.fixture(scope="module")
 def scene():
     return Scene(select("numba", 2), SHAPE)
+
+
+def test_every_operation_of_the_interface_is_timed():
+    offered = {name for name, value in vars(Backend).items() if callable(value) and not name.startswith("_")}
+    timed = {name.split()[0].rstrip(",") for name in OPERATIONS}
+    assert timed == offered - {"upload", "download", "empty", "zeros", "parallel", "repeat", "session"}
 
 
 class Recorder:
@@ -100,6 +106,7 @@ def test_a_run_has_every_operation_and_level_and_can_be_written(tmp_path, monkey
     assert {row["operation"] for row in document["operations"]} == set(OPERATIONS)
     assert {row["operation"] for row in document["operations"] if row["library"] != "warpline"} == set(PEERS)
     assert [row["shape"] for row in document["iterations"]] == [[8, 8, 8], [12, 10, 14], [24, 20, 28]]
+    assert [row for row in document["operations"] if "error" in row] == []
     printed = capsys.readouterr().out
     assert document["device"]["name"] in printed
     assert "local_cc radius 4, mask" in printed

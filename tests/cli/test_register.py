@@ -11,6 +11,7 @@ import pytest
 from warpline import jobs
 from warpline.cli.main import main
 from warpline.io.images import read_image
+from warpline.jobs.files import ENDINGS
 
 LINEAR = ("--set", "linear.iterations=[10,5,2]", "--threads", "1")
 QUICK = ("--set", "syn.iterations=[10,5,2]", *LINEAR)
@@ -30,16 +31,7 @@ def test_process_succeeds_and_writes_every_file_into_the_folder(finished):
     process, folder = finished
     assert process.returncode == 0, process.stderr
     names = {path.name for path in folder.iterdir()}
-    files = {
-        jobs.AFFINE,
-        jobs.WARP,
-        jobs.INVERSE_WARP,
-        jobs.WARPED,
-        jobs.INVERSE_WARPED,
-        jobs.OVERLAY,
-        jobs.DEFORMATION,
-    }
-    assert files | {jobs.REPORT} <= names
+    assert set(ENDINGS.values()) <= names
     assert [name for name in names if name.startswith(".") or name.endswith(".part")] == []
 
 

@@ -14,11 +14,12 @@ from warpline.cohort.failures import Failure, TimeLimitError, grouped, signature
 from warpline.cohort.journal import Journal, JournalReader
 from warpline.cohort.layout import WORK
 from warpline.cohort.manifest import Pair
-from warpline.cohort.records import Memory, write_tables
+from warpline.cohort.records import Books, write_tables
 from warpline.cohort.settings import Settings
 from warpline.cohort.state import make_plan
 from warpline.cohort.tasks import make_tasks
-from warpline.errors import DeviceError, InputError, OutputError
+from warpline.cohort.worker import run_journaled
+from warpline.errors import DeviceError, DeviceMemoryError, InputError, OutputError
 from warpline.recipe import Recipe
 
 
@@ -65,7 +66,7 @@ def planned(root, count):
     (root / WORK).mkdir()
     pairs = [Pair(f"{number:04d}", f"/m{number}.nii", "/f.nii") for number in range(count)]
     plan = make_plan(make_tasks(pairs, recipe=Recipe(), warps="full"), root)
-    return plan, Driver(plan, Settings(str(root), "r"), Memory(root, "1of1"))
+    return plan, Driver(plan, Settings(str(root), "r"), Books(root, "1of1"))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -94,6 +95,36 @@ def test_workers_that_never_begin_stop_the_run(tmp_path):
     assert plan.count("new") == 50
 
 
+def test_workers_out_of_reach_stop_the_run(tmp_path):
+    plan, driver = planned(tmp_path, 50)
+
+    class Unreachable(Workers):
+        def wait(self, seconds):
+            raise DeviceError("the scheduler was lost: it is gone; start it again")
+
+    driver.run(Unreachable())
+    assert driver.halt.exit_code == 6 and "was lost" in driver.halt.reason
+    assert plan.count("new") == 50
+
+
+def test_pairs_without_an_outcome_are_not_passed_over(tmp_path):
+    _, driver = planned(tmp_path, 50)
+
+    class Forgetful(Workers):
+        def _dies(self, chunk):
+            return False
+
+    driver.run(Forgetful())
+    assert driver.halt.exit_code == 1 and "50 pairs came back without an outcome" in driver.halt.reason
+
+
+def test_a_journal_that_cannot_be_written_is_told_without_it(tmp_path):
+    plan, driver = planned(tmp_path, 1)
+    (outcome,) = run_journaled(plan.tasks, Settings(str(tmp_path), "r"), tmp_path / "none" / "j")
+    driver.take(outcome)
+    assert driver.halt.exit_code == 5 and "none/j cannot be written: No such file" in driver.halt.reason
+
+
 def test_an_outcome_is_entered_once(tmp_path):
     plan, driver = planned(tmp_path, 2)
     outcome = {"id": "0000", "key": plan.tasks[0].key, "status": "ok", "seconds": {"compute": 2.0}, "metrics": {}}
@@ -116,7 +147,7 @@ def test_tables_have_a_row_for_every_pair(tmp_path):
     plan, driver = planned(tmp_path, 4)
     metrics = {"seconds": 1.5, "ncc_after": None}
     driver.take({"id": "0000", "key": "k", "status": "ok", "seconds": {}, "metrics": metrics})
-    failure = {"kind": "input_error", "signature": "s", "message": "a\tb\nc", "traceback": ""}
+    failure = {"class": "input_error", "signature": "s", "message": "a\tb\nc", "traceback": ""}
     driver.take({"id": "0001", "key": "k", "status": "failed", "seconds": {}, "failure": failure})
     plan.states["0002"] = "excluded"
     assert sum(write_tables(tmp_path, plan).values()) == 1
@@ -157,6 +188,7 @@ class OutOfMemoryError(Exception):
         (InputError("x"), "input_error"),
         (OutputError("x"), "output_error"),
         (DeviceError("x"), "device_error"),
+        (DeviceMemoryError("x"), "out_of_memory"),
         (TimeLimitError("x"), "timeout"),
         (MemoryError(), "out_of_memory"),
         (OutOfMemoryError("x"), "out_of_memory"),

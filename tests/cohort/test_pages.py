@@ -98,3 +98,25 @@ def test_an_image_that_went_away_costs_its_page_only(out):
 def test_a_folder_without_results_is_named(tmp_path):
     with pytest.raises(InputError, match=r"results\.tsv cannot be read.*output folder of a cohort"):
         write(tmp_path)
+
+
+def test_a_column_of_the_manifest_may_be_called_like_a_measure(out):
+    lines = (out / "results.tsv").read_text().splitlines()
+    more = [lines[0] + "\tseconds", *(f"{line}\tslow" for line in lines[1:])]
+    (out / "results.tsv").write_text("\n".join(more) + "\n")
+    write(out, pages="none")
+    assert data_of(out)["free"]["manifest seconds"]["values"] == ["slow"]
+    assert "seconds" in [column["name"] for column in data_of(out)["columns"]]
+
+
+def test_a_table_that_was_cut_off_is_named(out):
+    (out / "results.tsv").write_bytes((out / "results.tsv").read_bytes()[:-40])
+    with pytest.raises(InputError, match="damaged; write it anew"):
+        write(out)
+
+
+def test_a_word_among_the_numbers_is_named(out):
+    text = (out / "results.tsv").read_text()
+    (out / "results.tsv").write_text(text.replace("\t0\t", "\tnone\t", 1))
+    with pytest.raises(InputError, match="holds 'none' where a number is needed"):
+        write(out)

@@ -172,6 +172,31 @@ def test_shards_share_the_work_and_the_last_writes_all_rows(inputs, undisturbed,
     assert [row["status"] for row in rows(out).values()] == ["ok"] * COUNT
 
 
+def test_tables_of_a_shard_know_what_others_did_meanwhile(inputs, undisturbed, tmp_path):
+    pairs, out, begun = pairs_in(inputs), tmp_path / "out", []
+
+    def other_first(*arguments, **more):
+        if not begun:
+            begun.append(run(pairs, out, asked(shard=(2, 2))))
+        return faults.compute(*arguments, **more)
+
+    summary = run(pairs, out, asked(shard=(1, 2), compute=other_first))
+    assert begun[0].finished == summary.finished == COUNT // 2
+    assert begun[0].counts["done"] == COUNT // 2 and summary.counts["done"] == COUNT
+    assert [row["status"] for row in rows(out).values()] == ["ok"] * COUNT
+    assert {path.name for path in (out / "work").glob("progress-*")} == {"progress-1of2.json", "progress-2of2.json"}
+
+
+def test_a_page_that_fails_does_not_cost_the_run(inputs, tmp_path, monkeypatch, caplog):
+    def fails(root, **_):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(sys.modules["warpline.cohort.pages"], "write", fails)
+    summary = run(pairs_in(inputs)[:1], tmp_path / "out", asked())
+    assert summary.exit_code == 0 and summary.page is None
+    assert "could not be written: ZeroDivisionError: oh; try again: warpline cohort report" in caplog.text
+
+
 # -- failures -----------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +326,12 @@ def test_a_second_driver_is_refused(inputs, tmp_path):
         with pytest.raises(UsageError, match="in use"):
             run(pairs_in(inputs), tmp_path / "out", asked(shard=(1, 2)))
         assert run(pairs_in(inputs)[:1], tmp_path / "out", asked(shard=(2, 2))).exit_code == 0
+
+
+def test_a_column_that_the_results_have_themselves_is_refused(inputs, tmp_path):
+    pair = replace(pairs_in(inputs)[0], columns={"site": "A", "dice": "0.9"})
+    with pytest.raises(InputError, match="column 'dice' of the manifest is one of the results; rename it: 'given_"):
+        run([pair], tmp_path / "out", asked())
 
 
 def test_outputs_never_replace_inputs(inputs, tmp_path):

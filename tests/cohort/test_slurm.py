@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from cohort_files import QUICK, outputs, pairs_in
+from warpline.cohort.manifest import write_manifest
 from warpline.cohort.slurm import Cluster, script
 
 ARRAY = """\
@@ -90,7 +96,62 @@ def test_a_warning_reaches_the_run_and_it_is_queued_again(tmp_path):
     assert (tmp_path / "requeued").read_text() == "requeue 7_3\n"
 
 
-@pytest.mark.skipif(shutil.which("sbatch") is None, reason="no SLURM here: install slurm-wlm and start one node")
-def test_slurm_takes_the_script(tmp_path):
-    text = script(Cluster(cpus=1, memory="100M", time="1:00"), ARGUMENTS)
-    subprocess.run(["sbatch", "--test-only"], input=text, text=True, check=True, cwd=tmp_path)
+# -- a SLURM that runs here ---------------------------------------------------------------------------------------
+
+
+def idle_nodes():
+    return subprocess.run(["sinfo", "-h", "-t", "idle", "-o", "%n"], capture_output=True, text=True).stdout.split()
+
+
+@pytest.fixture
+def slurm(inputs, undisturbed, tmp_path):
+    """Submits a script for six small pairs to the SLURM of this machine, and compares what it leaves."""
+    nodes = (
+        subprocess.run(["sinfo", "-h", "-t", "idle"], capture_output=True, text=True) if shutil.which("sinfo") else None
+    )
+    if nodes is None or nodes.returncode or not nodes.stdout.strip():
+        pytest.skip("no SLURM with an idle node here: install slurm-wlm, configure one node")
+    (tmp_path / "quick.toml").write_text(as_toml(QUICK))
+    write_manifest(pairs_in(inputs), tmp_path / "c.tsv")
+    arguments = ["c.tsv", "out", "--recipe", "quick.toml", "--backend", "numpy", "--pages", "none"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def submit(cluster, change=str):
+        text = change(script(cluster, arguments))
+        (tmp_path / "job.sh").write_text(text)
+        command = ["sbatch", "--wait", "--export=ALL", "job.sh"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, timeout=300, capture_output=True, text=True)
+        logs = "".join(path.read_text() for path in tmp_path.glob("warpline-*.log"))
+        assert done.returncode == 0, done.stderr + logs
+        assert outputs(tmp_path / "out") == undisturbed
+
+    return submit
+
+
+def as_toml(recipe):
+    """A recipe as a TOML file."""
+    options = recipe.model_dump(mode="json", exclude_none=True)
+    tables = {name: table for name, table in options.items() if isinstance(table, dict)}
+    lines = [f"name = {json.dumps(recipe.name)}"]
+    for name, table in tables.items():
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines)
+
+
+SMALL = {"cpus": 1, "memory": "1G", "time": "0:10:00"}
+
+
+def test_an_array_of_shards_runs_on_slurm(slurm):
+    slurm(Cluster(array=2, **SMALL))
+
+
+def test_a_scheduler_and_its_workers_run_on_slurm(slurm):
+    """The script for two nodes, with both workers on the one node there is."""
+    one_node = {"--nodes=2": "--nodes=1", "--ntasks-per-node=1": "--ntasks-per-node=2"}
+
+    def change(text):
+        for before, after in one_node.items():
+            text = text.replace(before, after)
+        return text
+
+    slurm(Cluster(nodes=2, **SMALL), change)

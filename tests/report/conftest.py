@@ -55,3 +55,31 @@ def open_page(chromium):
 def inside(address, folder):
     """Whether an address is part of the page itself: of its folder, or written into it."""
     return address.startswith((folder, "data:", "blob:"))
+
+
+CONTRASTS = """() => {
+    const numbers = text => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [.2126, .7152, .0722].reduce((sum, share, at) => {
+        const c = [r, g, b][at] / 255;
+        return sum + share * (c <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4);
+    }, 0);
+    const behind = node => {
+        for (; node; node = node.parentElement) {
+            const colour = numbers(getComputedStyle(node).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const texts = [...document.querySelectorAll("body *")].filter(node =>
+        node.checkVisibility() && [...node.childNodes].some(child => child.nodeType === 3 && /[\\w]/.test(child.data)));
+    return texts.map(node => {
+        const [one, other] = [light(numbers(getComputedStyle(node).color)), light(behind(node))].sort((a, b) => b - a);
+        return [(one + .05) / (other + .05), node.textContent.trim().slice(0, 40)];
+    });
+}"""
+
+
+@pytest.fixture(scope="session")
+def faint_texts():
+    """Texts of a page whose contrast with what lies behind them is below 4.5 (WCAG 2.2, 1.4.3)."""
+    return lambda page: [(round(ratio, 2), text) for ratio, text in page.evaluate(CONTRASTS) if ratio < 4.5]

@@ -27,11 +27,18 @@ def row_of(number):
     if number < 3:
         return PageRow(f"sub-{number:03d}", "error", reasons="scan.nii.gz is <damaged>", free=free)
     verdict = "fail" if number < 10 else "review" if number < 30 else "pass"
-    metrics = {"dice": 0.3 + number / 300, "rotation": float(number % 17), "folds": 0}
-    metrics["shear"] = None if number % 2 else 0.5
     flagged, reasons = (("dice",), "dice is low; it's \\ odd") if verdict != "pass" else ((), "")
     page = "pairs/one.html" if number == 3 else None
-    return PageRow(f"sub-{number:03d}", verdict, 10 - number / 20, reasons, metrics, flagged, free, page)
+    return PageRow(f"sub-{number:03d}", verdict, 10 - number / 20, reasons, flagged, free, page)
+
+
+def values_of(count):
+    number = np.arange(count, dtype=np.float64)
+    values = {"dice": 0.3 + number / 300, "rotation": number % 17, "folds": 0 * number}
+    values["shear"] = np.where(number % 2, np.nan, 0.5)
+    for column in values.values():
+        column[:3] = np.nan
+    return {**values, "empty": np.full(count, np.nan)}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +52,7 @@ def index(picture, tmp_path_factory):
     rows = [row_of(number) for number in range(COUNT)]
     group = PageGroup("input_error", "* is <damaged>", "scan.nii.gz is <damaged>", tuple(row.id for row in rows[:3]))
     thumbnails = [None] * 3 + [lambda: picture] * (COUNT - 3)
-    view = CohortView("key", "Two <sites>", (("workers", "8"),), COLUMNS, rows, (group,), thumbnails)
+    view = CohortView("key", "Two <sites>", (("workers", "8"),), COLUMNS, values_of(COUNT), rows, (group,), thumbnails)
     folder = tmp_path_factory.mktemp("cohort")
     (folder / "pairs").mkdir()
     (folder / "pairs" / "one.html").write_text("<title>one</title>")
@@ -97,9 +104,9 @@ def test_text_of_manifests_is_never_markup(index):
 
 
 def test_a_cohort_without_results_has_a_page(tmp_path, open_page):
-    index = write_cohort_page(CohortView("key", "none yet", (), COLUMNS, [PageRow("a", "todo")]), tmp_path)
-    page = open_page(index)
-    assert count(page) == "1 pairs"
+    view = CohortView("key", "none yet", (), COLUMNS, values_of(1), [PageRow("a", "todo")])
+    page = open_page(write_cohort_page(view, tmp_path))
+    assert count(page) == "1 pair"
     assert page.locator(".tiles .todo b").inner_text() == "1"
 
 
@@ -147,6 +154,7 @@ def test_sorts_up_down_and_back(index, open_page):
         ("site:basel", 65),
         ("verdict:error", 3),
         ("damaged", 3),
+        ("constructor:x", 0),
         ("decision:none", 130),
         ("rotation=16 dice>=0.5", 4),
     ],
@@ -187,7 +195,7 @@ def test_pointing_at_a_strip_names_the_pair_and_a_click_chooses_it(index, open_p
     page = open_page(index)
     spot = page.evaluate("""() => {
         const strip = strips[0], { left, top, width, height } = strip.canvas.getBoundingClientRect();
-        return [left + stripX(strip, strip.column.values[50], width), top + 3 + scatter(50) * (height - 6)];
+        return [left + stripX(strip, strip.column.values[50], width), top + 8 + scatter(50) * (height - 16)];
     }""")
     page.mouse.move(*spot)
     assert page.locator(".tip").inner_text() == "sub-050"
@@ -307,3 +315,12 @@ def test_the_page_is_dark_where_the_system_is(index, open_page):
 def test_nothing_is_wider_than_a_telephone(index, open_page):
     page = open_page(index, viewport={"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_and_every_picture_has_words(index, open_page, faint_texts, scheme):
+    page = open_page(index, color_scheme=scheme)
+    page.get_by_text("sub-004", exact=True).click()
+    assert faint_texts(page) == []
+    assert page.locator("canvas:not([aria-label]), .thumb:has(i):not([aria-label])").count() == 0
+    assert page.locator("button:not([aria-label]):empty, input:not([aria-label]):not([type=checkbox])").count() == 0

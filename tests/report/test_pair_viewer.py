@@ -148,3 +148,11 @@ def test_nothing_is_wider_than_a_telephone(folder, open_page):
     page = open_page(folder / "a.html", viewport={"width": 390, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.locator(".stage canvas").first.bounding_box()["width"] > 300
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read_and_every_picture_has_words(folder, open_page, faint_texts, scheme):
+    page = open_page(folder / "a.html", color_scheme=scheme)
+    assert faint_texts(page) == []
+    assert page.locator("canvas:not([aria-label]), img:not([alt])").count() == 0
+    assert page.locator("button:not([aria-label]):empty, input:not([aria-label])").count() == 0

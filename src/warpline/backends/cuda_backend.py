@@ -259,31 +259,30 @@ class CudaBackend:
     def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
         flat = self._work.floats(field).reshape(3, -1)
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
-        counts, total, largest = self._length_digits(flat, mask, DIGITS[0], 0)
-        count, prefix = int(counts.sum()), 0
-        if count == 0:
-            return np.zeros(4)
-        rank = min(int(share * count), count - 1)
-        for digit, (_, bits) in enumerate(DIGITS):
+        rank = count = prefix = 0
+        total, largest = self._work.empty((1,), np.float64), self._work.zero()
+        for digit, (shift, bits) in enumerate(DIGITS):
+            given = {"shift": shift, "bits": bits, "prefix": prefix, "sum": total, "largest": largest}
+            counts = self._length_digits(flat, mask, given)
+            if digit == 0:
+                count = int(counts.sum())
+                rank = min(int(share * count), count - 1)
+            if count == 0:
+                return np.zeros(4)
             found = int(np.searchsorted(counts.cumsum(), rank, side="right"))
             rank -= int(counts[:found].sum())
             prefix = prefix << bits | found
-            if digit + 1 < len(DIGITS):
-                counts, _, _ = self._length_digits(flat, mask, DIGITS[digit + 1], prefix)
         quantile = np.array([prefix], np.uint32).view(np.float32)[0]
-        return np.array([count, total / count, quantile, largest])
+        return np.array([count, self.download(total).item() / count, quantile, self.download(largest).item()])
 
-    def _length_digits(
-        self, flat: Array, mask: Array | None, digit: tuple[int, int], prefix: int
-    ) -> tuple[NDArray[np.int64], float, float]:
-        """How many lengths have each value of a digit, their sum, and the largest."""
-        counts, largest, total = self.zeros((2048,), np.uint32), self._work.zero(), self._work.empty((1,), np.float64)
+    def _length_digits(self, flat: Array, mask: Array | None, given: dict[str, Any]) -> NDArray[np.int64]:
+        """How many lengths have each value of a digit."""
+        counts = self.zeros((2048,), np.uint32)
         blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], BLOCK)))
         self._work.launch(
-            "length_digits", (blocks, 1, 1), field=flat, mask=mask, counts=counts, sum=total, largest=largest,
-            **self._work.partial(blocks), shift=digit[0], bits=digit[1], prefix=prefix,
-        )  # fmt: skip
-        return self.download(counts).astype(np.int64), self.download(total).item(), self.download(largest).item()
+            "length_digits", (blocks, 1, 1), field=flat, mask=mask, counts=counts, **self._work.partial(blocks), **given
+        )
+        return self.download(counts).astype(np.int64)
 
     # -- affine metrics over sample points ------------------------------------------------------------------
 
@@ -354,7 +353,7 @@ class CudaBackend:
         many: int = 1,
         **arguments: Any,
     ) -> None:
-        """As many passes over the points at once share the blocks of one."""
+        """Launch a kernel that passes over the points `many` times at once, with the blocks of one pass shared out."""
         mask = None if mask is None else self._work.bytes_of(mask)
         given = {"points": points, "values": values, "volume": volume}
         arrays = {key: self._work.floats(array) for key, array in given.items()}

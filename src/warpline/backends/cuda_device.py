@@ -6,12 +6,12 @@ import ctypes
 import importlib.util
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from warpline.backends.cuda_launch import Function, Size
 from warpline.backends.interface import Array
-from warpline.errors import DeviceError, UsageError
+from warpline.errors import DeviceError, DeviceMemoryError, UsageError
 
 OPTIONS = ("-std=c++17", "-lineinfo")
 INSTALL = "pip install 'warpline[cuda12]' (or [cuda13] with driver 580 or newer)"
@@ -112,8 +112,11 @@ class GpuRuntime:
         stream.begin_capture()
         try:
             step()
-        finally:
-            graph = stream.end_capture()
+        except BaseException:
+            with suppress(Exception):  # an unfinished capture cannot end well; what broke it is what matters
+                stream.end_capture()
+            raise
+        graph = stream.end_capture()
 
         def replay() -> None:
             graph.launch(stream)
@@ -121,12 +124,20 @@ class GpuRuntime:
         return replay
 
     def parallel(self, steps: Sequence[Callable[[], None]]) -> None:
-        """Each step on a stream of its own that branches off the current one and joins it again."""
+        """In a graph each step on a branch of its own, else one after the other.
+
+        What a step uploads once, on its first run, is then there before another stream reads it.
+        """
         cuda = self.xp.cuda
-        current, start = cuda.get_current_stream(), cuda.Event(disable_timing=True)
+        current = cuda.get_current_stream()
+        if not current.is_capturing():
+            for step in steps:
+                step()
+            return
+        start = cuda.Event(disable_timing=True)
         start.record(current)
         ends = []
-        for step, stream in zip(steps[1:], self._side_streams(len(steps) - 1), strict=True):
+        for step, stream in zip(steps[1:], self._side_streams(len(steps) - 1), strict=False):
             stream.wait_event(start)
             with stream:
                 step()
@@ -136,27 +147,35 @@ class GpuRuntime:
         for end in ends:
             current.wait_event(end)
 
-    def _side_streams(self, count: int) -> list[Any]:
-        """Streams of the calling thread, made once."""
+    def _side_streams(self, least: int = 0) -> list[Any]:
+        """Streams of the calling thread, made once; at least so many."""
         streams: list[Any] = self._local.__dict__.setdefault("streams", [])
-        while len(streams) < count:
+        while len(streams) < least:
             streams.append(self.xp.cuda.Stream(non_blocking=True))
-        return streams[:count]
+        return streams
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Work on this GPU, and a stream of its own for the calling thread; its unused memory goes back at the end."""
+        """Work on this GPU, and a stream of its own for the calling thread; its unused memory goes back at the end.
+
+        The stream does not wait for the default one, whose use by another thread would break a capture; what the
+        calling thread has queued before is waited for.
+        """
         cuda = self.xp.cuda
         with self._device:
-            stream = cuda.Stream()
+            before, stream = cuda.Event(disable_timing=True), cuda.Stream(non_blocking=True)
+            before.record(cuda.get_current_stream())
+            stream.wait_event(before)
             try:
                 with stream:
                     yield
                     stream.synchronize()
             except cuda.memory.OutOfMemoryError as error:
-                raise DeviceError(self._out_of_memory(error)) from None
+                raise DeviceMemoryError(self._out_of_memory(error)) from None
             finally:
-                self.xp.get_default_memory_pool().free_all_blocks(stream=stream)
+                pool = self.xp.get_default_memory_pool()
+                for used in (stream, *self._side_streams()):
+                    pool.free_all_blocks(stream=used)
 
     def _out_of_memory(self, error: Exception) -> str:
         free, total = self.xp.cuda.runtime.memGetInfo()

@@ -267,7 +267,8 @@ class Backend(Protocol):
     def session(self) -> AbstractContextManager[None]:
         """A stretch of work by the calling thread: on a GPU, a stream of its own whose memory is given back after.
 
-        Sessions may be nested; the outermost one counts. Operations also work outside of one.
+        Sessions may be nested; the outermost one counts. Operations also work outside of one, on whatever GPU is
+        current.
 
         Raises
         ------

@@ -19,7 +19,7 @@ from warpline.geometry import Matrix
 
 CHUNKS = 64
 CHUNK_POINTS = 256
-FEW_POINTS = 65536
+FEW_POINTS = 16384
 
 
 def affine_moments(

@@ -111,6 +111,12 @@ def _clamped(x: Any, n: Any) -> Any:
     return _bracket(min(max(x, 0.0), n - 1.0), n)
 
 
+@njit(**INLINE)
+def _rounded(x: Any, n: Any) -> Any:
+    """Index of the nearest voxel of an axis of n; just below 0.5, ``x + 0.5`` rounds to 1."""
+    return min(np.int64(np.floor(x + 0.5)), n - 1)
+
+
 @njit(**PARALLEL)
 def nearest(volume: Any, matrix: Any, field: Any, outside: Any, out: Any) -> None:
     """``out(i) = volume(round(matrix (i + field(i))))``, any dtype, ties up."""
@@ -120,9 +126,7 @@ def nearest(volume: Any, matrix: Any, field: Any, outside: Any, out: Any) -> Non
             for k in range(out.shape[2]):
                 x, y, z = _position(matrix, field, i, j, k)
                 if _is_inside(x, a) and _is_inside(y, b) and _is_inside(z, c):
-                    out[i, j, k] = volume[
-                        np.int64(np.floor(x + 0.5)), np.int64(np.floor(y + 0.5)), np.int64(np.floor(z + 0.5))
-                    ]
+                    out[i, j, k] = volume[_rounded(x, a), _rounded(y, b), _rounded(z, c)]
                 else:
                     out[i, j, k] = outside
 

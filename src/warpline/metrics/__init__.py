@@ -14,9 +14,10 @@ from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
 from warpline.metrics.mutual_information import MutualInformation
-from warpline.recipe import Syn
+from warpline.metrics.samples import Samples
+from warpline.recipe import Linear, Syn
 
-__all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric"]
+__all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric", "Samples"]
 
 
 class LinearMetric(Protocol):
@@ -25,21 +26,8 @@ class LinearMetric(Protocol):
     worst: float
     """The value without any overlap."""
 
-    def __init__(
-        self,
-        points: NDArray[np.float32],
-        values: NDArray[np.float32],
-        volume: NDArray[np.float32],
-        *,
-        backend: Backend,
-        mask: NDArray[np.uint8] | None = None,
-        bins: int = 32,
-    ) -> None:
-        """See `MutualInformation`; metrics without a histogram ignore `bins`."""
-        ...
-
-    def value(self, matrix: Matrix) -> tuple[float, float]:
-        """Value, and share of the points that overlap, at a fixed voxel to moving voxel `matrix` (4, 4)."""
+    def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
         ...
 
     def value_and_derivative(self, matrix: Matrix) -> tuple[float, float, Matrix]:
@@ -47,11 +35,11 @@ class LinearMetric(Protocol):
         ...
 
 
-LINEAR_METRICS: dict[str, type[LinearMetric]] = {
-    "mutual_information": MutualInformation,
-    "correlation": Correlation,
+LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
+    "mutual_information": lambda samples, options: MutualInformation(samples, options.bins),
+    "correlation": lambda samples, _: Correlation(samples),
 }
-"""Metrics of linear registration by the names recipes use."""
+"""Metrics of linear registration by the names recipes use, each made from the options it heeds."""
 
 
 class DeformableMetric(Protocol):

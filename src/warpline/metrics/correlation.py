@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Array, Backend
 from warpline.geometry import Matrix
+from warpline.metrics.samples import Samples
 
 FLAT = 1e-10
 """Variances below this share of the mean square count as none."""
@@ -15,41 +17,35 @@ FLAT = 1e-10
 class Correlation:
     """Negative squared correlation coefficient, ``-c_fm^2 / (c_ff c_mm)``, over the points inside the moving image.
 
-    Squared, so that inverted contrasts match as well. Parameters and methods are those of `MutualInformation`;
-    there are no bins.
+    Squared, so that inverted contrasts match as well.
+
+    Parameters
+    ----------
+    samples : Samples
+        What is compared.
     """
 
     worst = 0.0
     """The value without any overlap."""
 
-    def __init__(
-        self,
-        points: NDArray[np.float32],
-        values: NDArray[np.float32],
-        volume: NDArray[np.float32],
-        *,
-        backend: Backend,
-        mask: NDArray[np.uint8] | None = None,
-        bins: int = 0,
-    ) -> None:
-        self._backend = backend
-        self._points = backend.upload(points)
-        self._values = backend.upload(values - values.mean(dtype=np.float64).astype(np.float32))
-        self._volume = backend.upload(volume - volume.mean(dtype=np.float64).astype(np.float32))
-        self._mask: Array | None = None if mask is None else backend.upload(mask)
+    def __init__(self, samples: Samples) -> None:
+        values, volume = samples.values, samples.volume
+        self._samples = replace(
+            samples,
+            values=values - float(values.mean(dtype=np.float64)),
+            volume=volume - float(volume.mean(dtype=np.float64)),
+        )
 
-    def value(self, matrix: Matrix) -> tuple[float, float]:
-        """Value, and share of the points that overlap, at a fixed voxel to moving voxel `matrix` (4, 4)."""
-        value, share, _ = self.value_and_derivative(matrix)
-        return value, share
+    def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
+        values, shares = np.transpose([self.value_and_derivative(matrix)[:2] for matrix in matrices])
+        return values, shares
 
     def value_and_derivative(self, matrix: Matrix) -> tuple[float, float, Matrix]:
         """Value, share of the points that overlap, and derivative (3, 4) by the entries of `matrix`."""
-        moments, slopes = self._backend.affine_moments(
-            self._points, self._values, self._volume, matrix, mask=self._mask
-        )
+        moments, slopes = self._samples.affine_moments(matrix)
         n, f, m, ff, mm, fm = moments
-        share = n / len(self._points)
+        share = float(n) / self._samples.count
         if n < 2:
             return self.worst, share, np.zeros((3, 4))
         c_ff, c_mm, c_fm = ff - f * f / n, mm - m * m / n, fm - f * m / n

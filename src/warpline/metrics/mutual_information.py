@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Array, Backend
+from warpline.backends import Array
 from warpline.geometry import Matrix
+from warpline.metrics.samples import Samples
 
 PADDING = 2
 """Empty bins on either side, room for the Parzen window."""
@@ -20,16 +23,8 @@ class MutualInformation:
 
     Parameters
     ----------
-    points : (N, 3) float32
-        Sample points, voxels of the fixed grid.
-    values : (N,) float32
-        Fixed intensities there.
-    volume : (I, J, K) float32
-        Moving image.
-    backend : Backend
-        Where it is computed; all arrays come from the host.
-    mask : (I, J, K) uint8, optional
-        Points that land where it is 0 are left out.
+    samples : Samples
+        What is compared.
     bins : int
         Bins of the joint histogram along either axis.
     """
@@ -37,56 +32,43 @@ class MutualInformation:
     worst = 0.0
     """The value without any overlap."""
 
-    def __init__(
-        self,
-        points: NDArray[np.float32],
-        values: NDArray[np.float32],
-        volume: NDArray[np.float32],
-        *,
-        backend: Backend,
-        mask: NDArray[np.uint8] | None = None,
-        bins: int = 32,
-    ) -> None:
-        self._backend = backend
+    def __init__(self, samples: Samples, bins: int = 32) -> None:
+        moving, mask = samples.volume, samples.mask
         self._bins = bins
-        self._points = backend.upload(points)
-        self._values = backend.upload(_binned(values, values, bins))
-        self._volume = backend.upload(_binned(volume, volume if mask is None else volume[mask > 0], bins))
-        self._mask: Array | None = None if mask is None else backend.upload(mask)
+        self._samples = replace(
+            samples,
+            values=_binned(samples.values, samples.values, bins),
+            volume=_binned(moving, moving if mask is None else moving[mask > 0], bins),
+        )
 
-    def value(self, matrix: Matrix) -> tuple[float, float]:
-        """Value, and share of the points that overlap, at a fixed voxel to moving voxel `matrix` (4, 4)."""
-        value, count, _ = self._information(matrix)
-        return value, count / len(self._points)
+    def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
+        values, shares, _ = self._information(matrices)
+        return values, shares
 
     def value_and_derivative(self, matrix: Matrix) -> tuple[float, float, Matrix]:
         """Value, share of the points that overlap, and derivative (3, 4) by the entries of `matrix`."""
-        value, count, table = self._information(matrix)
-        slope = self._backend.histogram_derivative(
-            self._points, self._values, self._volume, matrix, table, mask=self._mask
-        )
-        return value, count / len(self._points), slope
+        values, shares, tables = self._information(matrix[None])
+        return float(values[0]), float(shares[0]), self._samples.histogram_derivative(matrix, tables[0])
 
-    def _information(self, matrix: Matrix) -> tuple[float, float, Matrix]:
-        """Value, number of points, and derivative of the value by the entries of the joint histogram.
+    def _information(
+        self, matrices: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Values and shares (S,), and derivatives of the values by the entries of the joint histograms.
 
         The number of points and the fixed histogram are constant under small motions; the derivative leaves them out.
         """
-        joint = self._backend.joint_histogram(
-            self._points, self._values, self._volume, matrix, self._bins, mask=self._mask
-        )
-        count = float(joint.sum())
-        if count < 1:
-            return self.worst, 0.0, np.zeros_like(joint)
-        product = np.outer(joint.sum(axis=1), joint.sum(axis=0)) / count
+        joint = self._samples.joint_histogram(matrices, self._bins)
+        counts = joint.sum(axis=(1, 2))
+        some = np.maximum(counts, 1.0)[:, None, None]
+        product = joint.sum(axis=2)[:, :, None] * joint.sum(axis=1)[:, None, :] / some
         ratio = np.where(joint > 0, joint, 1.0) / np.where(joint > 0, product, 1.0)
-        table = -np.log(ratio) / count
-        return float((joint * table).sum()), count, table
+        tables = -np.log(ratio) / some
+        return (joint * tables).sum(axis=(1, 2)), counts / self._samples.count, tables
 
 
-def _binned(values: NDArray[np.float32], reference: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
+def _binned(values: Array, reference: Array, bins: int) -> Array:
     """Values in units of bins, the range of `reference` spread over the bins inside the padding."""
     low, high = float(reference.min()), float(reference.max())
     scale = (bins - 1 - 2 * PADDING) / max(high - low, 1e-30)
-    binned: NDArray[np.float32] = (values - np.float32(low)) * np.float32(scale) + np.float32(PADDING)
-    return binned.clip(PADDING, bins - 1 - PADDING)
+    return ((values - low) * scale + PADDING).clip(PADDING, bins - 1 - PADDING)

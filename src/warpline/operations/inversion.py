@@ -77,7 +77,8 @@ def inversion(transform: Transform, *, backend: str | Backend | None = None, thr
     if isinstance(transform, Affine):
         return Inversion(~transform)
     chosen = select(backend, threads)
-    found = [_inverted(part, chosen) for part in Chain.of(transform).parts]
+    with chosen.session():
+        found = [_inverted(part, chosen) for part in Chain.of(transform).parts]
     whole = Chain.of(*(one.transform for one in reversed(found)))
     errors = tuple(error for one in found for error in one.errors)
     result = Inversion(

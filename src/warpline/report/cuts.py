@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from warpline.geometry import Grid
+from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
 from warpline.transforms import Displacement
 
@@ -56,9 +56,21 @@ class Cut:
         """Width over height."""
         return float(self.voxels.shape[2] / self.voxels.shape[1])
 
-    def sample(self, image: Image) -> Plane:
-        """Intensities of a volume on any grid, linear in world space, 0 outside it: (H, W)."""
-        return _sampled(image.data, self._on(image.grid, self.voxels), mode="constant")
+    @property
+    def position(self) -> float:
+        """World coordinate along the world axis that the plane's normal is nearest to, at the middle of the cut: mm."""
+        middle = self.voxels[:, self.voxels.shape[1] // 2, self.voxels.shape[2] // 2]
+        return float(apply_affine(self.grid.affine, middle)[_VIEWS[self.name][0]])
+
+    def sample(self, image: Image, finer: int = 1) -> Plane:
+        """Intensities of a volume on any grid, linear in world space, 0 outside it: (H, W).
+
+        Each pixel is the mean of `finer` x `finer` samples: more than 1 where pixels are larger than voxels.
+        """
+        voxels = self.voxels if finer == 1 else _subdivided(self.voxels, finer)
+        plane = _sampled(image.data, self._on(image.grid, voxels), mode="constant")
+        height, width = self.voxels.shape[1:]
+        return plane if finer == 1 else plane.reshape(height, finer, width, finer).mean((1, 3), dtype=np.float32)
 
     def displacement(self, warp: Displacement, ahead: int = 0) -> Plane:
         """Displacement in mm along the grid's axes, on the plane `ahead` voxels further along the normal: (3, H, W)."""
@@ -69,10 +81,12 @@ class Cut:
         directions = self.grid.affine[:3, :3] / self.grid.voxel_size
         return np.tensordot(np.linalg.inv(directions).astype(np.float32), world, 1)
 
-    def jacobian(self, warp: Displacement) -> Plane:
-        """Determinant of ``I + du/dx`` from central differences on the page and across it: (H, W)."""
+    def jacobian(self, warp: Displacement, here: Plane) -> Plane:
+        """Determinant of ``I + du/dx`` from central differences on the page and across it: (H, W).
+
+        `here` is what `displacement` gives for this plane.
+        """
         normal, across, up = self.axes
-        here = self.displacement(warp)
         slopes = np.zeros((3, 3, *here.shape[1:]), np.float32)
         if self.grid.shape[normal] > 1:
             ahead, behind = self.displacement(warp, 1), self.displacement(warp, -1)
@@ -90,10 +104,25 @@ class Cut:
 
 def cuts_through(image: Image) -> tuple[Cut, ...]:
     """The three cuts through the middle of what the volume shows, or the only one of a 2-D image."""
-    axes, signs = _nearest_axes(image.grid)
-    low, middle, high = _content(image)
-    thin = [view for view, (normal, _, _) in _VIEWS.items() if image.grid.shape[axes[normal]] == 1]
-    return tuple(_cut(view, image.grid, (axes, signs), (low, middle, high)) for view in thin[:1] or _VIEWS)
+    frame = _Frame.around(image)
+    return tuple(frame.cut(view, frame.middle_of(view), frame.finest_pixel(view)) for view in frame.views)
+
+
+def series_through(image: Image, count: int, longest: int) -> tuple[tuple[Cut, ...], ...]:
+    """For each anatomical view, evenly spaced cuts through what the volume shows; the only cut of a 2-D image.
+
+    Parameters
+    ----------
+    image : Image
+        What is cut.
+    count : int
+        Cuts for each view; fewer where the volume is thinner than that.
+    longest : int
+        Most pixels along either side of a cut; all cuts share one size of pixel.
+    """
+    frame = _Frame.around(image)
+    pixel = max(*(frame.finest_pixel(view) for view in frame.views), *(frame.extent(frame.views) / longest))
+    return tuple(tuple(frame.cut(view, at, pixel) for at in frame.positions(view, count)) for view in frame.views)
 
 
 def window(image: Image) -> tuple[float, float]:
@@ -106,31 +135,83 @@ def window(image: Image) -> tuple[float, float]:
     )
 
 
-def _cut(
-    view: str,
-    grid: Grid,
-    orientation: tuple[tuple[int, ...], tuple[int, ...]],
-    content: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-) -> Cut:
-    (axes, signs), (low, middle, high) = orientation, content
-    normal, across, up = (axes[world] for world in _VIEWS[view])
-    size = grid.voxel_size
-    pixel = float(min(size[across], size[up]))
-    facing, right, top = (signs[world] for world in _VIEWS[view])
-    aside = _ASIDE[view] * facing * (high - low)[normal] if grid.shape[normal] > 1 else 0.0
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """A grid with the senses of its axes, and where its content lies: voxel coordinates (3,)."""
 
-    def run(axis: int, sign: int) -> NDArray[np.float64]:
-        count = max(2, round((high[axis] - low[axis]) * size[axis] / pixel) + 1)
+    grid: Grid
+    axes: tuple[int, ...]
+    signs: tuple[int, ...]
+    low: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+    @classmethod
+    def around(cls, image: Image) -> _Frame:
+        return cls(image.grid, *_nearest_axes(image.grid), *_content(image))
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """All three, or the one whose normal is a 2-D image's thin axis."""
+        thin = [view for view, (normal, _, _) in _VIEWS.items() if self.grid.shape[self.axes[normal]] == 1]
+        return tuple(thin[:1] or _VIEWS)
+
+    def along(self, view: str) -> tuple[int, int, int]:
+        """Axes of the grid: normal, across, up."""
+        normal, across, up = (self.axes[world] for world in _VIEWS[view])
+        return normal, across, up
+
+    def facing(self, view: str) -> tuple[int, int, int]:
+        """+1 or -1 for the sense of each of them."""
+        normal, across, up = (self.signs[world] for world in _VIEWS[view])
+        return normal, across, up
+
+    def finest_pixel(self, view: str) -> float:
+        return float(min(self.grid.voxel_size[axis] for axis in self.along(view)[1:]))
+
+    def extent(self, views: tuple[str, ...]) -> NDArray[np.float64]:
+        """Lengths in mm of what the views show, across and up."""
+        lengths = (self.high - self.low) * self.grid.voxel_size
+        return np.array([lengths[axis] for view in views for axis in self.along(view)[1:]])
+
+    def middle_of(self, view: str) -> float:
+        normal, facing = self.along(view)[0], self.facing(view)[0]
+        width = (self.high - self.low)[normal] if self.grid.shape[normal] > 1 else 0.0
+        return float(facing * np.floor(facing * (self.middle[normal] + _ASIDE[view] * facing * width) + 0.5))
+
+    def positions(self, view: str, count: int) -> NDArray[np.float64]:
+        """Voxel coordinates along the normal, inside the content, in the sense of the world axis."""
+        normal, facing = self.along(view)[0], self.facing(view)[0]
+        low, high = self.low[normal], self.high[normal]
+        margin = 0.12 * (high - low)
+        spread = np.unique(np.rint(np.linspace(low + margin, high - margin, count)))
+        return spread if facing > 0 else spread[::-1]
+
+    def cut(self, view: str, at: float, pixel: float) -> Cut:
+        normal, across, up = self.along(view)
+        _, right, top = self.facing(view)
+        columns, rows = self._line(across, right, pixel), self._line(up, -top, pixel)
+        voxels = np.empty((3, rows.size, columns.size))
+        voxels[normal], voxels[across], voxels[up] = at, columns, rows[:, None]
+        _, letters_across, letters_up = (_LETTERS[world] for world in _VIEWS[view])
+        return Cut(view, self.grid, (normal, across, up), voxels, pixel, (*letters_across, *letters_up))
+
+    def _line(self, axis: int, sign: int, pixel: float) -> NDArray[np.float64]:
+        size = self.grid.voxel_size[axis]
+        count = max(2, round((self.high[axis] - self.low[axis]) * size / pixel) + 1)
         steps = np.arange(count) - (count - 1) / 2
-        line: NDArray[np.float64] = (low[axis] + high[axis]) / 2 + steps * pixel / size[axis]
+        line: NDArray[np.float64] = (self.low[axis] + self.high[axis]) / 2 + steps * pixel / size
         return line if sign > 0 else line[::-1]
 
-    columns, rows = run(across, right), run(up, -top)
-    voxels = np.empty((3, rows.size, columns.size))
-    voxels[normal] = facing * np.floor(facing * (middle[normal] + aside) + 0.5)
-    voxels[across], voxels[up] = columns, rows[:, None]
-    _, letters_across, letters_up = (_LETTERS[world] for world in _VIEWS[view])
-    return Cut(view, grid, (normal, across, up), voxels, pixel, (*letters_across, *letters_up))
+
+def _subdivided(voxels: NDArray[np.float64], finer: int) -> NDArray[np.float64]:
+    """Coordinates (3, H, W) that are linear in row and column, at the middles of `finer` parts of either step."""
+    height, width = voxels.shape[1:]
+    start = voxels[:, :1, :1]
+    down, along = voxels[:, 1:2, :1] - start, voxels[:, :1, 1:2] - start
+    rows = (np.arange(height * finer) + 0.5) / finer - 0.5
+    columns = (np.arange(width * finer) + 0.5) / finer - 0.5
+    return start + down * rows[:, None] + along * columns
 
 
 def _nearest_axes(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:

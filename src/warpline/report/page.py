@@ -1,51 +1,80 @@
-"""One HTML page for a registration: pictures, measurements and provenance in a single file that needs no network."""
+"""One HTML page for a registration: viewer, measurements and provenance in a single file that needs no network."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from warpline.errors import OutputError
+from warpline.report.pair_layers import RAMPS, Layers
 from warpline.report.sheet import ROWS, Target
-
-_ROWS = {
-    "overlay": (("before", "after", "outlines"), False),
-    "deformation": (("grid", "jacobian", "displacement"), True),
-}
-"""What the rows of each picture show, from top to bottom, and whether their titles, with scales, are wanted."""
+from warpline.report.standing import Standing
 
 _SUMMARY_WIDTH = 1000
 
 Pictures = Mapping[str, Target]
-"""``"overlay"`` and, for deformable runs, ``"deformation"``: the PNG files of `warpline.report.pictures`."""
+"""``"overlay"``: the PNG file of `warpline.report.pictures`."""
+
+_ALTS = {
+    "fixed": "Cuts through the fixed image, from one end of it to the other",
+    "before": "The same cuts through the moving image before registration",
+    "after": "The same cuts through the moving image after registration",
+    "across": "Displacement along the rows of the page, grey where there is none",
+    "down": "Displacement down the page, grey where there is none",
+    "jacobian": "Logarithm of the Jacobian determinant: blue where the map shrinks space, orange where it grows",
+    "displacement": "Length of the displacement, brighter where it is longer",
+}
+"""What each layer of the viewer is, for those who do not see it."""
+
+_AXES = {"Sagittal": "x", "Coronal": "y", "Axial": "z"}
 
 
-def write_page(report: Mapping[str, Any], pictures: Pictures, path: str | Path) -> None:
+def write_page(
+    report: Mapping[str, Any], layers: Layers, path: str | Path, standing: Standing | None = None
+) -> None:
     """Write the page of one registration.
 
     Parameters
     ----------
     report : dict
         The report of a `warpline.jobs.Registration`.
-    pictures : dict
-        ``"overlay"`` and, for deformable runs, ``"deformation"``: PNG files, which become part of the page.
+    layers : Layers
+        What the viewer shows; the pictures become part of the page.
     path : str or Path
-        The page: one HTML file of less than 1 MB that loads nothing from anywhere.
+        The page: one HTML file of about 300 kB that loads nothing from anywhere.
+    standing : Standing, optional
+        The pair's place in its cohort, with links to its neighbours.
 
     Raises
     ------
     OutputError
         When the file cannot be written.
     """
-    page = _rendered("page.html.j2", report, _rows(pictures, quality=84))
-    try:
-        Path(path).write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"page {path} cannot be written: {error.strerror or error}") from None
+    names = _names(report["inputs"])
+    addresses = {name: _data_address(picture) for name, picture in layers.pictures.items()}
+    page = rendered(
+        "page.html.j2",
+        **_facts(report),
+        layers=replace(layers, pictures=addresses),  # type: ignore[arg-type]
+        alts=_ALTS,
+        standing=standing,
+        viewer={
+            "views": [{**view, "axis": _AXES[view["name"]]} for view in layers.views],
+            "scales": layers.scales,
+            "ramps": RAMPS,
+            "names": names,
+        },
+        levels=[{**level, "points": _sparkline(level["energies"])} for level in report["levels"]],
+        recipe=list(_flat(report["recipe"])),
+        commands=list(_commands(report)),
+    )
+    write_text(page, path)
 
 
 def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
@@ -56,68 +85,79 @@ def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
     report : dict
         The report of a `warpline.jobs.Registration`.
     pictures : dict
-        As for `write_page`; only ``"overlay"`` is used.
+        ``"overlay"``: a PNG file of `warpline.report.pictures.write_overlay`.
 
     Returns
     -------
     str
         An HTML fragment of less than 300 kB with its own styles; every text in it is escaped.
     """
-    overlay = {name: target for name, target in pictures.items() if name == "overlay"}
-    return _rendered("summary.html.j2", report, _rows(overlay, quality=70, width=_SUMMARY_WIDTH))
+    rows = zip(("before", "after", "outlines"), _rows(pictures["overlay"]), strict=True)
+    return rendered("summary.html.j2", **_facts(report), pictures=dict(rows))
 
 
-def _rendered(template: str, report: Mapping[str, Any], pictures: Mapping[str, str]) -> str:
+def rendered(template: str, **values: Any) -> str:
+    """A template of this package filled in; text is escaped."""
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("warpline", "report"),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(("html.j2",)),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(number=_number, seconds=_seconds)
-    return environment.get_template(template).render(
-        report=report,
-        pictures=pictures,
-        names=_names(report["inputs"]),
-        total=sum(report["seconds"].values()),
-        levels=[{**level, "points": _sparkline(level["energies"])} for level in report["levels"]],
-        recipe=list(_flat(report["recipe"])),
-        raw=json.dumps(report, indent=2, default=str),
-    )
+    return environment.get_template(template).render(values)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """Write a page.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"page {path} cannot be written: {error.strerror or error}") from None
+
+
+def _facts(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {"report": report, "names": _names(report["inputs"]), "total": sum(report["seconds"].values())}
+
+
+def _commands(report: Mapping[str, Any]) -> Iterator[str]:
+    """Command lines that open the fixed and the warped image in viewers of volumes."""
+    fixed, warped = report["inputs"]["fixed"]["path"], report.get("outputs", {}).get("warped")
+    if fixed and warped:
+        yield shlex.join(("itksnap", "-g", fixed, "-o", warped))
+        yield shlex.join(("fsleyes", fixed, warped))
 
 
 # -- pictures -------------------------------------------------------------------------------------------------------
 
 
-def _rows(pictures: Pictures, *, quality: int, width: int | None = None) -> dict[str, str]:
-    """Each row of the pictures as a WebP data address, by what it shows."""
-    return {
-        shown: _data_address(row, quality)
-        for name, target in pictures.items()
-        for shown, row in zip(_ROWS[name][0], _cropped(target, width, titled=_ROWS[name][1]), strict=True)
-    }
-
-
-def _cropped(target: Target, width: int | None, *, titled: bool) -> Iterator[Any]:
+def _rows(target: Target) -> Iterator[str]:
+    """Each row of a picture, without its title, as a data address."""
     from PIL import Image as Picture
 
     with Picture.open(target) as picture:
         boxes = json.loads(picture.text[ROWS])  # type: ignore[attr-defined]
         full = picture.convert("RGB")
-    for left, title, top, right, bottom in boxes:
-        row = full.crop((left, title if titled else top, right, bottom))
-        if width is not None and row.width > width:
-            row = row.resize((width, round(row.height * width / row.width)), Picture.Resampling.LANCZOS)
-        yield row
+    for left, _, top, right, bottom in boxes:
+        row = full.crop((left, top, right, bottom))
+        size = _SUMMARY_WIDTH, round(row.height * _SUMMARY_WIDTH / row.width)
+        row = row.resize(size, Picture.Resampling.LANCZOS) if row.width > _SUMMARY_WIDTH else row
+        packed = io.BytesIO()
+        row.save(packed, format="WEBP", quality=70, method=2)
+        yield _data_address(packed.getvalue())
 
 
-def _data_address(picture: Any, quality: int) -> str:
-    packed = io.BytesIO()
-    picture.save(packed, format="WEBP", quality=quality, method=2)
-    return "data:image/webp;base64," + base64.b64encode(packed.getvalue()).decode("ascii")
+def _data_address(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
 
 
 # -- words and numbers ----------------------------------------------------------------------------------------------

@@ -49,7 +49,8 @@ class Pullback:
         scale = np.linalg.det(self.matrix[:3, :3])
         if self.field is None:
             return np.full(self.grid.shape, scale, np.float32)
-        local: NDArray[np.float32] = backend.download(backend.jacobian(backend.upload(self.field)))
+        with backend.session():
+            local: NDArray[np.float32] = backend.download(backend.jacobian(backend.upload(self.field)))
         return local * np.float32(scale)
 
     def jacobian(self, slab: slice, slopes: NDArray[np.float32]) -> Doubles:
@@ -82,7 +83,8 @@ def pull_back(transform: Transform, grid: Grid, backend: Backend) -> Pullback:
         if isinstance(part, Affine):
             world = part.matrix @ world
         else:
-            field = _displaced(world, field, part, grid, backend)
+            with backend.session():
+                field = _displaced(world, field, part, grid, backend)
     return Pullback(grid, world, field)
 
 

@@ -75,7 +75,8 @@ def _slopes(route: Pullback, backend: Backend) -> NDArray[np.float32]:
     if route.field is None:
         return np.zeros((3, 3, *route.grid.shape), np.float32)
     components = (np.ascontiguousarray(component) for component in route.field)
-    return np.stack([backend.download(backend.gradient(backend.upload(one))) for one in components])
+    with backend.session():
+        return np.stack([backend.download(backend.gradient(backend.upload(one))) for one in components])
 
 
 def nearest_rotation(matrices: Doubles) -> Doubles:

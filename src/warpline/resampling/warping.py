@@ -60,10 +60,11 @@ def warp(
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
     route = pull_back(transform, grid, backend)
     matrix = grid.voxel_map_to(image.grid, route.matrix)
-    moved = None if route.field is None else backend.upload(route.field)
-    how: dict[str, Any] = {"field": moved, "shape": grid.shape, "order": order, "outside": outside}
-    volumes = (backend.upload(_readable(volume, order)) for volume in series(image))
-    warped = [backend.download(backend.sample(volume, matrix, **how)) for volume in volumes]
+    with backend.session():
+        moved = None if route.field is None else backend.upload(route.field)
+        how: dict[str, Any] = {"field": moved, "shape": grid.shape, "order": order, "outside": outside}
+        volumes = (backend.upload(_readable(volume, order)) for volume in series(image))
+        warped = [backend.download(backend.sample(volume, matrix, **how)) for volume in volumes]
     return stacked(warped, grid, image)
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from warpline.backends import Array, Backend
 from warpline.errors import InputError
-from warpline.geometry import Grid, Matrix, apply_affine
+from warpline.geometry import Grid, Matrix, Shape, apply_affine
 from warpline.image import Image
-from warpline.metrics import LINEAR_METRICS, LinearMetric
+from warpline.metrics import LINEAR_METRICS, LinearMetric, Samples
 from warpline.pyramid import coarse_image, factors_for_spacing
 from warpline.recipe import Linear
 from warpline.solvers.motion import slice_frame
@@ -31,12 +32,24 @@ LEAST_OVERLAP = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """A volume (I, J, K) float32 on the host with its grid and, optionally, its mask (uint8) on the same grid.
+    """An image at one spacing.
 
-    `origin` is the centre of the first voxel of the image it was made from, (3,) in world mm.
+    Parameters
+    ----------
+    volume : (I, J, K) float32
+        On the host.
+    array : (I, J, K) float32
+        The same on the backend.
+    grid : Grid
+        Where it lies.
+    origin : (3,)
+        Centre of the first voxel of the image it was made from, in world mm.
+    mask : (I, J, K) uint8, optional
+        Its mask, on the host.
     """
 
     volume: NDArray[np.float32]
+    array: Array
     grid: Grid
     origin: NDArray[np.float64]
     mask: NDArray[np.uint8] | None = None
@@ -47,18 +60,53 @@ class Level:
         sizes = [size for size, n in zip(self.grid.voxel_size, self.grid.shape, strict=True) if n > 1]
         return float(np.prod(sizes) ** (1 / len(sizes))) if sizes else 1.0
 
-    @property
+    @cached_property
     def inside(self) -> NDArray[np.bool_]:
         """Voxels inside the mask; all without one."""
         return np.ones(self.grid.shape, bool) if self.mask is None else self.mask > 0
 
+    @cached_property
     def foreground(self) -> NDArray[np.bool_]:
         """Voxels inside the mask that differ from a constant background of lowest value; all of them without one."""
-        inside = self.inside
-        values = self.volume[inside]
+        values = self.volume if self.mask is None else self.volume[self.inside]
         low, high = float(values.min()), float(values.max())
-        found = inside & (self.volume > low + CONSTANT * (high - low))
-        return found if 0 < found.sum() <= (1 - EMPTY) * len(values) else inside
+        found = self.inside & (self.volume > low + CONSTANT * (high - low))
+        return found if 0 < found.sum() <= (1 - EMPTY) * values.size else self.inside
+
+    def mask_on(self, backend: Backend) -> Array | None:
+        """The mask on the backend."""
+        return None if self.mask is None else backend.upload(self.mask)
+
+
+class Points:
+    """Points at which a volume is looked up, in double: a rounded value could fall into another bin.
+
+    Parameters
+    ----------
+    places : (N, 3) float32
+        Voxel coordinates within the volume.
+    shape : tuple
+        Shape of the volume.
+    backend : Backend
+        Where volumes are.
+    """
+
+    def __init__(self, places: NDArray[np.float32], shape: Shape, backend: Backend) -> None:
+        self.places = backend.upload(places)
+        ends = [_ends(self.places[:, axis], n) for axis, n in enumerate(shape)]
+        self._corners = [((i * shape[1] + j) * shape[2] + k, a * b * c) for (i, a), (j, b), (k, c) in product(*ends)]
+
+    def of(self, volume: Array) -> Array:
+        """Linear interpolant of a volume (I, J, K) on the backend at each point: (N,) float32."""
+        flat = volume.ravel()
+        return sum(weight * flat[corner] for corner, weight in self._corners).astype(np.float32)
+
+
+def _ends(x: Array, n: int) -> list[tuple[Array, Array]]:
+    """The voxels of an axis of n on either side of x, and their weights."""
+    low = x.astype(np.int64)
+    above = x.astype(np.float64) - low
+    return [(low, 1 - above), (np.minimum(low + 1, n - 1), above)]
 
 
 class Comparison:
@@ -80,12 +128,13 @@ class Comparison:
 
     def overlap(self, world: Matrix) -> float:
         """Share of the sample points that land in the moving image."""
-        return self._metric.value(self._to_voxel @ world @ self._to_world)[1]
+        _, shares = self._metric.values(self._to_voxel @ world[None] @ self._to_world)
+        return float(shares[0])
 
-    def value(self, world: Matrix) -> float:
-        """The metric at a fixed world to moving world matrix, weighted by the share of points that overlap."""
-        value, share = self._metric.value(self._to_voxel @ world @ self._to_world)
-        return value * share if share >= LEAST_OVERLAP else self._metric.worst
+    def values(self, worlds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The metric at fixed world to moving world matrices (S, 4, 4), each weighted by its share of overlap."""
+        values, shares = self._metric.values(self._to_voxel @ worlds @ self._to_world)
+        return np.where(shares >= LEAST_OVERLAP, values * shares, self._metric.worst)
 
     def value_and_derivative(self, world: Matrix) -> tuple[float, Matrix]:
         """The metric and its derivative (3, 4) by the upper rows of `world`; flat where too little overlaps."""
@@ -97,12 +146,9 @@ class Comparison:
 
 def compare(fixed: Level, moving: Level, options: Linear, backend: Backend) -> Comparison:
     """The images of one level under the metric of `options`, on points in and around the fixed foreground."""
-    points = sample_points(fixed, options.samples, rim=RIM * fixed.spacing)
-    values = ndimage.map_coordinates(fixed.volume, points.T, order=1, mode="nearest")
-    metric = LINEAR_METRICS[options.metric](
-        points, values, moving.volume, backend=backend, mask=moving.mask, bins=options.bins
-    )
-    return Comparison(metric, fixed.grid, moving.grid)
+    points = Points(sample_points(fixed, options.samples, rim=RIM * fixed.spacing), fixed.grid.shape, backend)
+    samples = Samples(points.places, points.of(fixed.array), moving.array, backend, moving.mask_on(backend))
+    return Comparison(LINEAR_METRICS[options.metric](samples, options), fixed.grid, moving.grid)
 
 
 def build_levels(image: Image, spacings: tuple[float, ...], backend: Backend, mask: Image | None = None) -> list[Level]:
@@ -113,36 +159,36 @@ def build_levels(image: Image, spacings: tuple[float, ...], backend: Backend, ma
     volume, grid = backend.upload(np.ascontiguousarray(image.data, dtype=np.float32)), image.grid
     inside = None if mask is None else _mask_on(grid, mask, backend)
     if inside is not None:
-        volume = backend.upload(backend.download(volume) * backend.download(inside))
+        volume = volume * inside
     levels = []
     for spacing in reversed(spacings):
         factors = factors_for_spacing(grid, spacing)
         if inside is not None:
             inside, _ = coarse_image(inside, grid, factors, backend)
         volume, grid = coarse_image(volume, grid, factors, backend)
-        share = None if inside is None else backend.download(inside)
-        levels.append(_level(backend.download(volume), grid, image, share))
+        levels.append(_level(volume, grid, image, inside, backend))
     return levels[::-1]
 
 
-def _level(volume: NDArray[np.float32], grid: Grid, image: Image, inside: NDArray[np.float32] | None) -> Level:
+def _level(volume: Array, grid: Grid, image: Image, inside: Array | None, backend: Backend) -> Level:
     origin = image.affine[:3, 3]
     if inside is None:
-        return Level(volume, grid, origin)
+        return Level(backend.download(volume), volume, grid, origin)
     # A mask smaller than a coarse voxel fills none by half; its best voxels count then.
-    known = inside > min(LEAST_INSIDE, 0.5 * float(inside.max()))
-    averaged = np.divide(volume, inside, out=np.zeros_like(volume), where=known)
-    return Level(averaged, grid, origin, known.astype(np.uint8))
+    least = min(LEAST_INSIDE, 0.5 * float(inside.max()))
+    known = inside > least
+    averaged = known * volume / np.maximum(inside, least)
+    return Level(backend.download(averaged), averaged, grid, origin, backend.download(known.astype(np.uint8)))
 
 
 def _mask_on(grid: Grid, mask: Image, backend: Backend) -> Array:
     """The mask by nearest neighbour on a grid, float32."""
     chosen: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
     sampled = backend.sample(chosen, grid.voxel_map_to(mask.grid), shape=grid.shape, order=0)
-    inside = backend.download(sampled).astype(np.float32)
+    inside = sampled.astype(np.float32)
     if not inside.any():
         raise InputError(f"{mask.name} has no voxel inside its image; it must cover part of the image in world space")
-    return backend.upload(inside)
+    return inside
 
 
 def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
@@ -151,8 +197,9 @@ def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
     They lie in the foreground and a rim around it (mm), one at most per voxel, each moved off the voxel's centre by a
     fixed low-discrepancy sequence: the additive recurrence of the plastic number's generalisation to 3-D.
     """
-    voxels = np.argwhere(_with_rim(level, rim))
-    voxels = voxels[np.linspace(0, len(voxels) - 1, min(most, len(voxels))).astype(int)]
+    found = np.flatnonzero(_with_rim(level, rim))
+    chosen = found[np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)]
+    voxels = np.stack(np.unravel_index(chosen, level.grid.shape), axis=1)
     ratio = 1 / 1.2207440846057596 ** np.arange(1, 4)
     jitter = (0.5 + np.outer(np.arange(len(voxels)), ratio)) % 1.0 - 0.5
     points: NDArray[np.float32] = np.clip(voxels + jitter, 0, np.array(level.grid.shape) - 1).astype(np.float32)
@@ -160,20 +207,24 @@ def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
 
 
 def _with_rim(level: Level, rim: float) -> NDArray[np.bool_]:
-    inside = level.foreground()
-    if rim == 0 or inside.all():
-        return inside
-    box = ndimage.find_objects(inside.astype(np.uint8))[0]
-    near = np.zeros_like(inside)
-    reach = np.ceil(rim / level.grid.voxel_size).astype(int)
-    wide = tuple(slice(max(s.start - r, 0), s.stop + r) for s, r in zip(box, reach, strict=True))
-    near[wide] = ndimage.distance_transform_edt(~inside[wide], sampling=level.grid.voxel_size) <= rim
+    """Voxels inside the mask whose centre is at most `rim` mm from that of a voxel of the foreground."""
+    found = level.foreground
+    if rim == 0 or found.all():
+        return found
+    reach = np.minimum(np.ceil(rim / level.grid.voxel_size), np.array(found.shape) - 1).astype(int)
+    shifts = np.indices(2 * reach + 1).reshape(3, -1) - reach[:, None]
+    lengths = np.sqrt(np.square(shifts * level.grid.voxel_size[:, None]).sum(axis=0))
+    near = found.copy()
+    for shift in shifts[:, lengths <= rim].T:
+        to = tuple(slice(max(s, 0), n + min(s, 0)) for s, n in zip(shift, found.shape, strict=True))
+        source = tuple(slice(max(-s, 0), n + min(-s, 0)) for s, n in zip(shift, found.shape, strict=True))
+        near[to] |= found[source]
     return near & level.inside
 
 
 def centre_and_radius(level: Level) -> tuple[NDArray[np.float64], float]:
     """Middle of the foreground in world mm, and the root mean square distance of its voxels from there."""
-    places = apply_affine(level.grid.affine, np.argwhere(level.foreground()))
+    places = apply_affine(level.grid.affine, np.argwhere(level.foreground))
     middle = places.mean(axis=0)
     return middle, max(float(np.sqrt(((places - middle) ** 2).sum(axis=1).mean())), 1.0)
 

@@ -14,7 +14,7 @@ from warpline.image import Image
 from warpline.recipe import Initialise, Linear
 from warpline.solvers.comparison import Comparison, Level, build_levels, compare, shared_plane
 from warpline.solvers.linear import Descent
-from warpline.solvers.motion import Motion, rotation
+from warpline.solvers.motion import GENERATORS, Motion
 from warpline.transforms import Affine
 
 SPACING = 8.0
@@ -89,33 +89,40 @@ def initial_affine(
     others = [STARTS[method](coarse_fixed, coarse_moving) for method in STARTS if method != options.method]
     plane = shared_plane(fixed.grid, moving.grid)
     middle = _mass_centre(coarse_fixed)
-    turned = [start @ _about(middle, turn) for turn in _lattice(plane)]
+    turned = start.matrix @ _about(middle, _lattice(plane))
     comparison = compare(coarse_fixed, coarse_moving, Linear(samples=SAMPLES), backend)
-    return _best(comparison, [start, *others, *turned], middle, plane)
+    starts = np.concatenate([[affine.matrix for affine in (start, *others)], turned])
+    return _best(comparison, starts, middle, plane)
 
 
-def _best(comparison: Comparison, starts: list[Affine], middle: NDArray[np.float64], plane: Matrix | None) -> Affine:
-    """The plain start, `starts[0]`, unless another one, refined, clearly beats it."""
+def _best(
+    comparison: Comparison, starts: NDArray[np.float64], middle: NDArray[np.float64], plane: Matrix | None
+) -> Affine:
+    """The plain start, the first of (S, 4, 4), unless another one, refined, clearly beats it."""
     motion = Motion.named("rigid", middle, 60.0, plane)
-    values = [comparison.value(start.matrix) for start in starts]
-    promising = sorted(range(1, len(starts)), key=values.__getitem__)[:FOLLOWED]
-    refined = [Descent(comparison, motion, starts[i]).run(REFINEMENT) for i in (0, *promising)]
-    reached = [comparison.value(affine.matrix) for affine in refined]
+    promising = 1 + np.argsort(comparison.values(starts[1:]), kind="stable")[:FOLLOWED]
+    refined = [Descent(comparison, motion, Affine(starts[i])).run(REFINEMENT) for i in (0, *promising)]
+    reached = comparison.values(np.stack([affine.matrix for affine in refined]))
     winner = int(np.argmin(reached))
-    return refined[winner] if reached[winner] < GAIN * reached[0] else starts[0]
+    return refined[winner] if reached[winner] < GAIN * reached[0] else Affine(starts[0])
 
 
-def _lattice(plane: Matrix | None) -> list[Matrix]:
-    """Rotations on a cubic lattice of rotation vectors within pi; about the normal only, in a plane."""
-    steps = range(-6, 7)
-    vectors = product(steps, steps, steps) if plane is None else ((0, 0, step) for step in steps)
-    frame = np.eye(3) if plane is None else plane
-    inside = [TURN * (frame @ vector) for vector in vectors if 0 < np.linalg.norm(vector) <= len(steps) // 2]
-    return [rotation(vector)[0] for vector in inside]
+def _lattice(plane: Matrix | None) -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) on a cubic lattice of rotation vectors within pi; about the normal only, in a plane."""
+    reach = np.arange(-6, 7)
+    steps = np.outer(reach, (0, 0, 1)) if plane is not None else np.array(list(product(reach, repeat=3)))
+    lengths = np.linalg.norm(steps, axis=1)
+    inside = (lengths > 0) & (lengths <= reach[-1])
+    vectors = TURN * steps[inside] @ (np.eye(3) if plane is None else plane.T)
+    angles = TURN * lengths[inside, None, None]
+    cross = np.tensordot(vectors, GENERATORS, 1)
+    # Rodrigues: R = I + sin(a)/a [v] + (1 - cos(a))/a^2 [v]^2, in one go; `rotation` takes longer, for its derivatives
+    return np.asarray(np.eye(3) + np.sin(angles) / angles * cross + (1 - np.cos(angles)) / angles**2 * cross @ cross)
 
 
-def _about(middle: NDArray[np.float64], turn: Matrix) -> Affine:
-    matrix = np.eye(4)
-    matrix[:3, :3] = turn
-    matrix[:3, 3] = middle - turn @ middle
-    return Affine(matrix)
+def _about(middle: NDArray[np.float64], turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Maps (S, 4, 4) that turn by rotations (S, 3, 3) about a point."""
+    matrices = np.tile(np.eye(4), (len(turns), 1, 1))
+    matrices[:, :3, :3] = turns
+    matrices[:, :3, 3] = middle - turns @ middle
+    return matrices

@@ -35,7 +35,7 @@ WHOLE = 0.9
 """Share of the fixed points that must fall into the moving image for a refinement: windows cut by a field of view
 correlate with what is missing."""
 COHERENT = 0.85
-"""Coherence, see `Refinement.coherence`, from which on contrasts are alike: brains of one contrast reach 0.94 and
+"""Coherence, see `Agreement`, from which on contrasts are alike: brains of one contrast reach 0.94 and
 more, T1 against T2 or EPI 0.4 to 0.6."""
 
 
@@ -178,7 +178,8 @@ def register_linear(
         _check_overlap(comparison.overlap(course.affine.matrix), fixed, moving)
         for stage in _stages(options, level):
             course.descend(comparison, stage, level, options.iterations[level])
-    if comparison.overlap(course.affine.matrix) >= WHOLE:
+    refined = options.refinements > 0 and options.stages[-1] == "affine"
+    if refined and comparison.overlap(course.affine.matrix) >= WHOLE:
         _refine(course, Refinement(*pair, options.samples, backend), options)
     return LinearResult(course.affine, tuple(course.records))
 
@@ -198,14 +199,14 @@ def _stages(options: Linear, level: int) -> tuple[str, ...]:
 
 
 def _refine(course: Course, refinement: Refinement, options: Linear) -> None:
-    if options.stages[-1] != "affine" or refinement.coherence(course.affine) < COHERENT:
+    best = refinement.at(course.affine)
+    if best.coherence < COHERENT:
         return
-    best = refinement.agreement(course.affine)
     for turn in range(options.refinements):
-        before, comparison = course.affine, refinement.around(course.affine)
+        comparison = refinement.around(best)
         course.descend(comparison, options.stages[-1], len(options.voxel_sizes) + turn, REFINEMENT)
-        reached = refinement.agreement(course.affine)
-        if reached <= best:
-            course.affine = before
+        reached = refinement.at(course.affine)
+        if reached.mean <= best.mean:
+            course.affine = best.affine
             return
         best = reached

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from warpline.backends import Backend
+from warpline.backends import Array, Backend
+from warpline.geometry import Grid
+from warpline.metrics import Samples
 from warpline.metrics.local_correlation import LocalCorrelation, Sigma, local_correlation, normalise_locally
-from warpline.solvers.comparison import Comparison, Level, sample_points
+from warpline.solvers.comparison import Comparison, Level, Points, sample_points
 from warpline.transforms import Affine
 
 WINDOW = 3.0
 """Standard deviation of the window, in voxels of the fixed level."""
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """How two images agree under an affine map.
+
+    Parameters
+    ----------
+    affine : Affine
+        Fixed world to moving world.
+    correlation : (I, J, K) float32
+        Local correlation c at every voxel of the fixed level, on the backend.
+    mean : float
+        Mean of c^2 over the fixed foreground.
+    coherence : float
+        Whether c has one sign there: ``|sum c |c|| / sum c^2``, 0 to 1.
+    """
+
+    affine: Affine
+    correlation: Array
+    mean: float
+    coherence: float
 
 
 class Refinement:
@@ -31,42 +54,35 @@ class Refinement:
     """
 
     def __init__(self, fixed: Level, moving: Level, samples: int, backend: Backend) -> None:
-        self._fixed, self._moving, self._backend = fixed, moving, backend
-        self._points = sample_points(fixed, samples, rim=0.0)
+        self._backend, self._grids = backend, (fixed.grid, moving.grid)
+        self._points = Points(sample_points(fixed, samples, rim=0.0), fixed.grid.shape, backend)
+        self._foreground, self._size = backend.upload(fixed.foreground), int(fixed.foreground.sum())
+        self._mask = moving.mask_on(backend)
         self._width = WINDOW * fixed.spacing
         self._volumes = [self._normalised(level) for level in (fixed, moving)]
 
-    def coherence(self, affine: Affine) -> float:
-        """Whether local correlations c agree in sign over the fixed foreground: ``|sum c |c|| / sum c^2``, 0 to 1."""
-        agreement = self._agreement(affine)[self._fixed.foreground()].astype(np.float64)
-        signed = float((agreement * np.abs(agreement)).sum())
-        return abs(signed) / max(float(np.square(agreement).sum()), 1e-300)
+    def at(self, affine: Affine) -> Agreement:
+        """How the images agree under a map."""
+        (fixed, moving), (grid, other) = self._volumes, self._grids
+        warped = self._backend.sample(moving, grid.voxel_map_to(other, affine.matrix), shape=grid.shape)
+        correlation = local_correlation(fixed, warped, self._sigma(grid), self._backend)
+        signed = correlation * abs(correlation) * self._foreground
+        squares, balance = (float(part.sum(dtype=np.float64)) for part in (abs(signed), signed))
+        return Agreement(affine, correlation, squares / self._size, abs(balance) / max(squares, 1e-300))
 
-    def around(self, affine: Affine) -> Comparison:
-        """The comparison whose slope at `affine` is that of the sum of squared local correlations."""
+    def around(self, agreement: Agreement) -> Comparison:
+        """The comparison whose slope at the map of `agreement` is that of the sum of squared local correlations."""
         fixed, moving = self._volumes
-        weighted = ndimage.map_coordinates(
-            fixed * self._agreement(affine), self._points.T, order=1, mode="nearest", output=np.float32
-        )
-        metric = LocalCorrelation(self._points, weighted, moving, backend=self._backend, mask=self._moving.mask)
-        return Comparison(metric, self._fixed.grid, self._moving.grid)
+        weighted = self._points.of(fixed * agreement.correlation)
+        samples = Samples(self._points.places, weighted, moving, self._backend, self._mask)
+        return Comparison(LocalCorrelation(samples), *self._grids)
 
-    def agreement(self, affine: Affine) -> float:
-        """Mean squared local correlation over the fixed foreground."""
-        return float(np.square(self._agreement(affine)[self._fixed.foreground()]).mean())
+    def _normalised(self, level: Level) -> Array:
+        contrast = float(level.volume[level.foreground].std(dtype=np.float64))
+        sigma, mask = self._sigma(level.grid), level.mask_on(self._backend)
+        return normalise_locally(level.array, sigma, contrast, backend=self._backend, mask=mask)
 
-    def _agreement(self, affine: Affine) -> NDArray[np.float32]:
-        """Local correlation at every voxel of the fixed level."""
-        fixed, moving = self._volumes
-        matrix = self._fixed.grid.voxel_map_to(self._moving.grid, affine.matrix)
-        warped = self._backend.sample(self._backend.upload(moving), matrix, shape=fixed.shape)
-        return local_correlation(fixed, self._backend.download(warped), self._sigma(self._fixed), self._backend)
-
-    def _normalised(self, level: Level) -> NDArray[np.float32]:
-        contrast = float(level.volume[level.foreground()].std(dtype=np.float64))
-        return normalise_locally(level.volume, self._sigma(level), contrast, backend=self._backend, mask=level.mask)
-
-    def _sigma(self, level: Level) -> Sigma:
-        """The window in voxels of the level; none along axes of one voxel."""
-        thick = np.array(level.grid.shape) > 1
-        return cast(Sigma, tuple(float(s) for s in np.where(thick, self._width / level.grid.voxel_size, 0.0)))
+    def _sigma(self, grid: Grid) -> Sigma:
+        """The window in voxels of a grid; none along axes of one voxel."""
+        thick = np.array(grid.shape) > 1
+        return cast(Sigma, tuple(float(s) for s in np.where(thick, self._width / grid.voxel_size, 0.0)))

@@ -1,0 +1,261 @@
+"""The operations of the backend interface as `kernels.py` times them, and the bytes that each of them must move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from warpline.backends import Array, Backend
+from warpline.geometry import Matrix, Shape
+
+Call = Callable[[], object]
+
+POINTS = 60_000
+"""Sample points of a linear level, as in the default recipe."""
+BINS = 32
+FLOOR = 2e-3
+
+
+class Scene:
+    """Smooth random inputs on a grid of `shape`, on the device.
+
+    Parameters
+    ----------
+    backend : Backend
+        Where they are put.
+    shape : (I, J, K)
+        Of every volume and field.
+    """
+
+    def __init__(self, backend: Backend, shape: Shape) -> None:
+        draw = np.random.default_rng(0)
+        self.backend, self.shape = backend, shape
+        self.fixed, self.moving = (self._volume(draw) for _ in range(2))
+        self.field, self.update = self._field(draw, 3.0), self._field(draw, 1.0)
+        self.labels = backend.upload(draw.integers(0, 100, shape, dtype=np.uint16))
+        self.mask = backend.upload(np.ones(shape, np.float32))
+        self.points = backend.upload(draw.uniform(0, np.array(shape) - 1, (POINTS, 3)).astype(np.float32))
+        self.values = backend.upload(draw.uniform(2, BINS - 3, POINTS).astype(np.float32))
+        self.table = draw.normal(size=(BINS, BINS))
+        self.matrix = turned(shape)
+
+    def _volume(self, draw: np.random.Generator) -> Array:
+        noise = self.backend.upload(draw.uniform(2, BINS - 3, self.shape).astype(np.float32))
+        smoothed = self.volume()
+        self.backend.smooth(noise, (1.5, 1.5, 1.5), out=smoothed)
+        return smoothed
+
+    def _field(self, draw: np.random.Generator, longest: float) -> Array:
+        noise = self.backend.upload(draw.standard_normal((3, *self.shape), dtype=np.float32))
+        smoothed = self.new_field()
+        norm = self.backend.smooth(noise, (4.0, 4.0, 4.0), out=smoothed)
+        smoothed *= np.float32(longest / float(self.backend.download(norm)[0]))
+        return smoothed
+
+    def volume(self) -> Array:
+        """An uninitialised volume."""
+        return self.backend.empty(self.shape)
+
+    def new_field(self) -> Array:
+        """An uninitialised field."""
+        return self.backend.empty((3, *self.shape))
+
+
+def turned(shape: Shape) -> Matrix:
+    """A small turn and stretch about the centre of the grid, voxel to voxel."""
+    matrix, centre = np.eye(4), (np.array(shape) - 1) / 2
+    matrix[:3, :3] = Rotation.from_euler("xyz", (0.05, -0.08, 0.1)).as_matrix() * 1.03
+    matrix[:3, 3] = centre - matrix[:3, :3] @ centre
+    return matrix
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One thing to time.
+
+    Attributes
+    ----------
+    units : str
+        What `nbytes` is counted per: ``"voxel"`` or ``"point"``.
+    nbytes : float
+        Bytes that must move per unit: every input read once, every output written once.
+    prepare : callable
+        From a scene to the call that is timed; what it allocates is not timed.
+    """
+
+    units: str
+    nbytes: float
+    prepare: Callable[[Scene], Call]
+
+
+def _sample(**options: Any) -> Callable[[Scene], Call]:
+    """Through the matrix (``matrix=True``) and the field (``field=True``), of the labels with order 0."""
+
+    def prepare(s: Scene) -> Call:
+        volume = s.labels if options.get("order") == 0 else s.moving
+        out = s.backend.empty(s.shape, volume.dtype)
+        matrix = s.matrix if options.get("matrix") else None
+        given = {"field": s.field if options.get("field") else None, "order": options.get("order", 1)}
+        return lambda: s.backend.sample(volume, matrix, shape=s.shape, out=out, **given)
+
+    return prepare
+
+
+def _sample_field(s: Scene) -> Call:
+    out = s.new_field()
+    return lambda: s.backend.sample_field(s.field, s.matrix, s.shape, out=out)
+
+
+def _gradient(s: Scene) -> Call:
+    out = s.new_field()
+    return lambda: s.backend.gradient(s.fixed, out=out)
+
+
+def _smooth(sigma: float, of: str) -> Callable[[Scene], Call]:
+    def prepare(s: Scene) -> Call:
+        given = getattr(s, of)
+        out = s.backend.empty(given.shape)
+        return lambda: s.backend.smooth(given, (sigma,) * 3, out=out)
+
+    return prepare
+
+
+def _downsample(factor: int) -> Callable[[Scene], Call]:
+    def prepare(s: Scene) -> Call:
+        out = s.backend.empty(tuple(max(1, n // factor) for n in s.shape))
+        return lambda: s.backend.downsample(s.fixed, (float(factor),) * 3, out=out)
+
+    return prepare
+
+
+def _local_cc(radius: int, masked: bool) -> Callable[[Scene], Call]:
+    def prepare(s: Scene) -> Call:
+        outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
+        mask = s.mask if masked else None
+        return lambda: s.backend.local_cc(s.fixed, s.moving, radius, floor=FLOOR, mask=mask, **outs)
+
+    return prepare
+
+
+def _squared_difference(s: Scene) -> Call:
+    outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
+    return lambda: s.backend.squared_difference(s.fixed, s.moving, mask=None, **outs)
+
+
+def _compose(s: Scene) -> Call:
+    out, norm = s.new_field(), s.backend.upload(np.array([2.0], np.float32))
+    return lambda: s.backend.compose(s.field, s.update, norm=norm, step=0.5, out=out)
+
+
+def _invert(s: Scene) -> Call:
+    start, out = s.backend.upload(-s.backend.download(s.field)), s.new_field()
+    return lambda: s.backend.invert(s.field, start=start, tolerance=1e-2, iterations=50, out=out)
+
+
+def _jacobian(s: Scene) -> Call:
+    out = s.volume()
+    return lambda: s.backend.jacobian(s.field, out=out)
+
+
+def _length_statistics(s: Scene) -> Call:
+    return lambda: s.backend.length_statistics(s.field, 0.99)
+
+
+def _affine_moments(s: Scene) -> Call:
+    return lambda: s.backend.affine_moments(s.points, s.values, s.moving, s.matrix)
+
+
+def _joint_histogram(many: int) -> Callable[[Scene], Call]:
+    def prepare(s: Scene) -> Call:
+        matrices = np.stack([s.matrix] * many)
+        return lambda: s.backend.joint_histogram(s.points, s.values, s.moving, matrices, BINS)
+
+    return prepare
+
+
+def _histogram_derivative(s: Scene) -> Call:
+    return lambda: s.backend.histogram_derivative(s.points, s.values, s.moving, s.matrix, s.table)
+
+
+# Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
+# Bytes per point: 12 + 4 for its place and value, 8 x 4 for its neighbours in the volume; sums go to the host.
+OPERATIONS: dict[str, Operation] = {
+    "sample linear, field": Operation("voxel", 4 + 12 + 4, _sample(field=True)),
+    "sample linear, matrix": Operation("voxel", 4 + 4, _sample(matrix=True)),
+    "sample linear, matrix and field": Operation("voxel", 4 + 12 + 4, _sample(matrix=True, field=True)),
+    "sample cubic, matrix": Operation("voxel", 4 + 4, _sample(matrix=True, order=3)),
+    "sample nearest, matrix": Operation("voxel", 2 + 2, _sample(matrix=True, order=0)),
+    "sample nearest, matrix and field": Operation("voxel", 2 + 12 + 2, _sample(matrix=True, field=True, order=0)),
+    "sample_field": Operation("voxel", 12 + 12, _sample_field),
+    "gradient": Operation("voxel", 4 + 12, _gradient),
+    "smooth field 1.5": Operation("voxel", 12 + 12, _smooth(1.5, "field")),
+    "smooth field 0.42": Operation("voxel", 12 + 12, _smooth(0.42, "field")),
+    "smooth volume 1.5": Operation("voxel", 4 + 4, _smooth(1.5, "fixed")),
+    "smooth volume 4": Operation("voxel", 4 + 4, _smooth(4.0, "fixed")),
+    "downsample 2": Operation("voxel", 4 + 4 / 8, _downsample(2)),
+    "downsample 4": Operation("voxel", 4 + 4 / 64, _downsample(4)),
+    "local_cc radius 2": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(2, masked=False)),
+    "local_cc radius 2, mask": Operation("voxel", 3 * 4 + 2 * 12, _local_cc(2, masked=True)),
+    "local_cc radius 4": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(4, masked=False)),
+    "local_cc radius 4, mask": Operation("voxel", 3 * 4 + 2 * 12, _local_cc(4, masked=True)),
+    "squared_difference": Operation("voxel", 2 * 4 + 2 * 12, _squared_difference),
+    "compose": Operation("voxel", 2 * 12 + 12, _compose),
+    "invert": Operation("voxel", 2 * 12 + 12, _invert),
+    "jacobian": Operation("voxel", 12 + 4, _jacobian),
+    "length_statistics": Operation("voxel", 12, _length_statistics),
+    "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),
+    "joint_histogram": Operation("point", 12 + 4 + 8 * 4, _joint_histogram(1)),
+    "joint_histogram, 16 matrices": Operation("point", 12 + 4 + 16 * 8 * 4, _joint_histogram(16)),
+    "histogram_derivative": Operation("point", 12 + 4 + 8 * 4, _histogram_derivative),
+}
+
+# One iteration of SyN: warp both images, local_cc, then for either field smooth, compose, smooth.
+ITERATION_BYTES = 2 * (4 + 12 + 4) + (2 * 4 + 2 * 12) + 2 * (24 + 36 + 24)
+
+
+# -- the same by scipy.ndimage, or by cupyx.scipy.ndimage on a GPU ---------------------------------------------------
+
+
+def _map_coordinates(s: Scene, ndimage: Any) -> Call:
+    out = s.volume()
+    # Coordinates beside the field: they are prepared, as they would be by a caller who keeps them.
+    at = s.field + s.backend.upload(np.indices(s.shape, dtype=np.float32))
+    return lambda: ndimage.map_coordinates(s.moving, at, order=1, mode="nearest", output=out)
+
+
+def _affine_transform(order: int) -> Callable[[Scene, Any], Call]:
+    def prepare(s: Scene, ndimage: Any) -> Call:
+        volume = s.labels if order == 0 else s.moving
+        out, matrix = s.backend.empty(s.shape, volume.dtype), s.backend.upload(s.matrix)
+        return lambda: ndimage.affine_transform(volume, matrix, order=order, mode="constant", output=out)
+
+    return prepare
+
+
+def _gaussian(sigma: float, of: str) -> Callable[[Scene, Any], Call]:
+    def prepare(s: Scene, ndimage: Any) -> Call:
+        parts = list(getattr(s, of)) if of == "field" else [getattr(s, of)]
+        outs = [s.volume() for _ in parts]
+        how = {"mode": "nearest", "truncate": 3.0}
+        return lambda: [
+            ndimage.gaussian_filter(part, sigma, output=out, **how) for part, out in zip(parts, outs, strict=True)
+        ]
+
+    return prepare
+
+
+PEERS: dict[str, Callable[[Scene, Any], Call]] = {
+    "sample linear, field": _map_coordinates,
+    "sample linear, matrix": _affine_transform(1),
+    "sample cubic, matrix": _affine_transform(3),
+    "sample nearest, matrix": _affine_transform(0),
+    "smooth field 1.5": _gaussian(1.5, "field"),
+    "smooth field 0.42": _gaussian(0.42, "field"),
+    "smooth volume 1.5": _gaussian(1.5, "fixed"),
+    "smooth volume 4": _gaussian(4.0, "fixed"),
+}
+"""What does the same as an operation, where there is one: ``prepare(scene, ndimage)``."""

@@ -1,0 +1,119 @@
+"""Arguments that several actions on a cohort share."""
+
+from __future__ import annotations
+
+import re
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING
+
+from warpline.cli.options import add_device, positive, positive_count
+from warpline.recipe import PRESETS
+
+if TYPE_CHECKING:
+    from warpline.cohort import Options
+
+PAGES = ("flagged", "all", "none")
+
+_SHARD = re.compile(r"(\d+)/(\d+)")
+
+
+def add_selection(parser: ArgumentParser) -> None:
+    """Which pairs, and what is done with each."""
+    parser.add_argument("source", metavar="MANIFEST|BIDS", help="a table of pairs (.tsv, .csv), or a BIDS folder")
+    parser.add_argument("output", metavar="OUT", help="the output folder; the same one again resumes")
+    pairs = parser.add_argument_group("which pairs")
+    pairs.add_argument("--fixed", metavar="FILE", help="the fixed image of every pair that names none")
+    pairs.add_argument("--participant-label", nargs="+", default=[], metavar="LABEL", help="of a BIDS folder")
+    pairs.add_argument("--session-label", nargs="+", default=[], metavar="LABEL", help="of a BIDS folder")
+    pairs.add_argument("--suffix", default="T1w", help="of the images in a BIDS folder; default: T1w")
+    pairs.add_argument("--space", default="", metavar="LABEL", help="what output names call the fixed image")
+    pairs.add_argument("--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th pair, from the I-th")
+    pairs.add_argument("--retry-failed", action="store_true", help="run pairs again that failed before")
+    pairs.add_argument("--exclude-from", metavar="TSV", help="leave out what these decisions call fail")
+    pairs.add_argument("--retry-from", metavar="TSV", help="run again what these decisions call review or fail")
+    what = parser.add_argument_group("what is done")
+    what.add_argument(
+        "--recipe", default="syn", metavar="NAME|FILE.toml", help=f"{', '.join(PRESETS)}, or a file; default: syn"
+    )
+    what.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="change one option of it"
+    )
+    what.add_argument(
+        "--warp",
+        choices=("rounded", "full", "none"),
+        default="rounded",
+        help="how displacements are kept: rounded to 1/256 mm (half the size, the default), full, or not at all",
+    )
+
+
+def add_workers(parser: ArgumentParser) -> None:
+    """Where the pairs run, and what is done about failures."""
+    where = parser.add_argument_group("workers")
+    where.add_argument(
+        "--workers",
+        type=count,
+        metavar="N",
+        help="processes, or GPUs to use; 0 works in this process; default: all GPUs where there are several, else 0",
+    )
+    where.add_argument("--workers-per-gpu", type=positive_count, default=1, metavar="N", help="default: 1")
+    where.add_argument("--scheduler", metavar="ADDRESS|FILE", help="use the workers of this Dask scheduler")
+    add_device(parser)
+    failing = parser.add_argument_group("failures")
+    failing.add_argument(
+        "--time-limit", type=positive, default=3600.0, metavar="S", help="longest time of a pair; default: 3600"
+    )
+    failing.add_argument(
+        "--max-failures", type=share, default=0.3, metavar="X%", help="stop when more pairs fail; default: 30%%"
+    )
+    failing.add_argument(
+        "--allow-failures", type=allowance, default=0, metavar="N|X%", help="failures that still count as success"
+    )
+
+
+def options_of(arguments: Namespace, **more: object) -> Options:
+    """What `warpline.cohort.run` takes, from parsed arguments."""
+    from warpline.cohort import Options
+    from warpline.recipe import Recipe
+
+    given: dict[str, object] = {
+        "fixed": arguments.fixed,
+        "recipe": Recipe.load(arguments.recipe).with_options(*arguments.settings),
+        "participants": arguments.participant_label,
+        "sessions": arguments.session_label,
+        "suffix": arguments.suffix,
+        "space": arguments.space,
+        "warps": arguments.warp,
+        "shard": arguments.shard,
+        "retry_failed": arguments.retry_failed,
+        "exclude_from": arguments.exclude_from,
+        "retry_from": arguments.retry_from,
+    }
+    return Options(**{**given, **more})  # type: ignore[arg-type]
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Read ``i/n``, 1/n to n/n."""
+    found = _SHARD.fullmatch(text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise ArgumentTypeError(f"{text!r} is not allowed; I/N is needed, from 1/N to N/N")
+    return int(found[1]), int(found[2])
+
+
+def count(text: str) -> int:
+    """A whole number of at least 0."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not allowed; a whole number of at least 0 is needed")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """Read a percentage as a share from 0 to 1."""
+    number = text.removesuffix("%")
+    if number == text or not number.replace(".", "", 1).isdecimal() or float(number) > 100:
+        raise ArgumentTypeError(f"{text!r} is not allowed; a percentage such as 30% is needed")
+    return float(number) / 100
+
+
+def allowance(text: str) -> float:
+    """Read a whole number, or a percentage as a share."""
+    return share(text) if text.endswith("%") else count(text)

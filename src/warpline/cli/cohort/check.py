@@ -1,0 +1,87 @@
+"""``warpline cohort check``: what a run would do, without doing it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from warpline.cli.cohort.arguments import add_selection, options_of
+from warpline.cli.terminal import Terminal
+from warpline.errors import InputError
+
+SUMMARY = "check a manifest or BIDS folder, and say what a run would do"
+EXAMPLE = """\
+  warpline cohort check cohort.tsv out
+  warpline cohort check bids out --fixed template.nii.gz --json"""
+
+SHOWN = 5
+"""Most missing files that are named."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the action."""
+    add_selection(parser)
+
+
+def run(options: Namespace, terminal: Terminal) -> int | None:
+    """Plan a run, look for its inputs, estimate its size."""
+    from warpline.cohort.estimate import disk_need, missing_inputs
+    from warpline.cohort.options import load_pairs, plan_pairs
+
+    asked = options_of(options)
+    pairs = load_pairs(options.source, asked)
+    root = Path(os.path.abspath(options.output))
+    plan = plan_pairs(pairs, root, asked)
+    absent = missing_inputs(plan.todo)
+    need = disk_need(plan.todo, asked.warps)
+    record = {
+        "pairs": len(plan.tasks),
+        **{state: plan.count(state) for state in ("done", "new", "stale", "failed", "excluded")},
+        "todo": len(plan.todo),
+        "columns": sorted({name for pair in pairs for name in pair.columns}),
+        "missing": absent,
+        "disk_bytes": need,
+        "disk_free_bytes": _free(root),
+    }
+    terminal.result(record, *_shown(record))
+    return InputError.exit_code if absent else None
+
+
+def _shown(record: dict[str, Any]) -> list[str]:
+    states = ", ".join(f"{record[state]} {name}" for state, name in _STATES.items() if record[state])
+    lines = [f"{record['pairs']} pairs: {states}", f"to run: {record['todo']}"]
+    if record["columns"]:
+        lines.append(f"copied to the results: {', '.join(record['columns'])}")
+    if record["disk_bytes"] is not None:
+        lines.append(f"disk: about {size(record['disk_bytes'])} needed, {size(record['disk_free_bytes'])} free")
+    missing = record["missing"]
+    lines += [f"missing: {path} ({id})" for id, path in missing[:SHOWN]]
+    if len(missing) > SHOWN:
+        lines.append(f"and {len(missing) - SHOWN} more files are missing")
+    return lines
+
+
+_STATES = {
+    "done": "done",
+    "new": "new",
+    "stale": "done with other inputs, recipe or numerics",
+    "failed": "failed before",
+    "excluded": "excluded",
+}
+
+
+def size(count: float) -> str:
+    """Bytes, as people say it."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _free(root: Path) -> int:
+    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    return shutil.disk_usage(there).free

@@ -1,0 +1,32 @@
+"""``warpline cohort report``: tables and pages, anew from what lies in the folder."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from warpline.cli.cohort.arguments import PAGES
+from warpline.cli.terminal import Terminal
+
+SUMMARY = "write the tables and pages of a cohort anew"
+EXAMPLE = """\
+  warpline cohort report out
+  warpline cohort report out --pages all"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the action."""
+    parser.add_argument("output", metavar="OUT", help="the output folder of a run")
+    parser.add_argument("--pages", choices=PAGES, default="flagged", help="which pairs get a page; default: flagged")
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Write them."""
+    write_again(options.output, options.pages, terminal)
+
+
+def write_again(output: str, pages: str, terminal: Terminal) -> None:
+    """Write tables and pages, and say where they are."""
+    from warpline import cohort
+
+    page = cohort.report(output, pages=pages, say=terminal.say)  # type: ignore[arg-type]
+    terminal.result({"page": str(page)}, f"wrote {page}")

@@ -1,0 +1,81 @@
+"""``warpline cohort status``: how a run goes, or went."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.table import Column, Table
+
+from warpline.cli.cohort.progress import duration, line
+from warpline.cli.terminal import Terminal
+
+SUMMARY = "say how a run goes, or went; works while it runs, from any machine"
+EXAMPLE = """\
+  warpline cohort status out
+  warpline cohort status out --json"""
+
+LIVE = 60.0
+"""Seconds after its last word for which a driver counts as at work; it speaks every five."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the action."""
+    parser.add_argument("output", metavar="OUT", help="the output folder of a run, of all its shards together")
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Count what lies in the folder, and add what drivers say."""
+    from warpline.cohort.failures import grouped
+    from warpline.cohort.records import failures
+    from warpline.cohort.running import plan_of
+
+    root = Path(options.output)
+    plan = plan_of(root.absolute())
+    said = list(_said(root))
+    live = [numbers for numbers in said if numbers["age_s"] < LIVE and not numbers["ended"]]
+    rate = sum(numbers["pairs_per_s"] for numbers in live)
+    numbers: dict[str, Any] = {
+        "total": len(plan.tasks),
+        "ok": plan.count("done"),
+        "failed": plan.count("failed"),
+        "todo": plan.count("new") + plan.count("stale"),
+        "drivers": len(live),
+        "pairs_per_s": rate,
+        "busy": sum(numbers["busy"] for numbers in live) / max(len(live), 1),
+    }
+    numbers["eta_s"] = round(numbers["todo"] / rate) if rate else None
+    groups = grouped(failures(plan))
+    record = {**numbers, "groups": [vars(group) for group in groups]}
+    shown: list[str | Table] = [line(numbers), _drivers(said, live)]
+    if groups:
+        table = Table("failed", "class", Column("message", overflow="fold"), "for example")
+        for group in groups:
+            table.add_row(str(group.count), group.kind, group.message, group.example)
+        shown.append(table)
+    terminal.result(record, *shown)
+
+
+def _said(root: Path) -> Iterator[dict[str, Any]]:
+    """The last words of every driver, with how many seconds ago they were said."""
+    from warpline.cohort.layout import PROGRESS, WORK
+    from warpline.cohort.records import SHARD
+
+    for path in list((root / WORK).glob(f"{SHARD}-*.json")) or [root / PROGRESS]:
+        try:
+            numbers = json.loads(path.read_bytes())
+            age = (datetime.now(UTC) - datetime.fromisoformat(numbers["updated"])).total_seconds()
+        except (OSError, ValueError, KeyError):
+            continue
+        yield {**numbers, "age_s": age}
+
+
+def _drivers(said: list[dict[str, Any]], live: list[dict[str, Any]]) -> str:
+    if live:
+        return f"{len(live)} at work"
+    ages = [numbers["age_s"] for numbers in said]
+    return f"none at work; the last word was {duration(min(ages))} ago" if ages else "none at work"

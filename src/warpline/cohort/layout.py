@@ -1,0 +1,138 @@
+"""Where the files of a cohort lie: BIDS-Derivatives names for pairs, and the files of the run itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from warpline.cohort.manifest import Pair
+from warpline.errors import UsageError
+from warpline.io.atomic import write_atomic
+
+DESCRIPTION = "dataset_description.json"
+MANIFEST = "manifest.tsv"
+RESULTS = "results.tsv"
+FAILURES = "failures.tsv"
+PROGRESS = "progress.json"
+RUN = "run.json"
+LOGS = "logs"
+WORK = "work"
+
+BIDS_VERSION = "1.11.0"
+
+_ENTITIES = re.compile(r"(sub-[A-Za-z0-9]+)(_[a-zA-Z]+-[A-Za-z0-9+]+)*")
+_SESSION = re.compile(r"_ses-([A-Za-z0-9+]+)")
+_TEMPLATE = re.compile(r"tpl-([A-Za-z0-9+]+)(_|$)")
+_ENDING = re.compile(r"(\.nii|\.mgz|\.mgh|\.img|\.hdr)?(\.gz)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Folder and names of the outputs of one pair.
+
+    Parameters
+    ----------
+    folder : str
+        Relative to the output folder: ``sub-01/ses-1/anat``.
+    stem : str
+        What every name begins with: ``sub-01_ses-1``.
+    source, space : str
+        Labels of the moving and the fixed image.
+    """
+
+    folder: str
+    stem: str
+    source: str
+    space: str
+
+    @property
+    def sidecar(self) -> str:
+        """The file that means done, relative to the output folder."""
+        return f"{self.folder}/{self.stem}_space-{self.space}_desc-registration_qc.json"
+
+    def names(self) -> dict[str, Path]:
+        """What each file of the pair is, to its path relative to the output folder."""
+        there = f"from-{self.source}_to-{self.space}_mode-image_desc"
+        back = f"from-{self.space}_to-{self.source}_mode-image_desc"
+        placed = f"space-{self.space}_desc-registered"
+        endings = {
+            "affine": f"{there}-affine_xfm.mat",
+            "warp": f"{there}-warp_xfm.nii.gz",
+            "inverse_warp": f"{back}-warp_xfm.nii.gz",
+            "warped": f"{placed}_{self.source}.nii.gz",
+            "warped_labels": f"{placed}_dseg.nii.gz",
+            "thumbnail": f"{placed}_{self.source}.webp",
+        }
+        names = {kind: Path(self.folder, f"{self.stem}_{ending}") for kind, ending in endings.items()}
+        return {**names, "report": Path(self.sidecar)}
+
+
+def place_of(pair: Pair) -> Place:
+    """Where the outputs of a pair go: an id of BIDS entities stays as it is, others become one subject label."""
+    found = _ENTITIES.fullmatch(pair.id)
+    subject = found[1] if found else f"sub-{_letters(pair.id.removeprefix('sub-'))}"
+    stem = pair.id if found else subject
+    session = pair.session or next(iter(_SESSION.findall(stem)), "")
+    if session and not _SESSION.search(stem):
+        stem = f"{subject}_ses-{_letters(session)}{stem.removeprefix(subject)}"
+    folder = f"{subject}/ses-{_letters(session)}/anat" if session else f"{subject}/anat"
+    return Place(folder, stem, _suffix(pair.moving), _letters(pair.space) or _space(pair.fixed))
+
+
+def check_places(pairs: Iterable[Pair], places: Iterable[Place]) -> None:
+    """Refuse pairs whose outputs would have the same names, also where upper and lower case are one.
+
+    Raises
+    ------
+    UsageError
+        Naming both ids.
+    """
+    owners: dict[str, str] = {}
+    for pair, place in zip(pairs, places, strict=True):
+        other = owners.setdefault(f"{place.folder}/{place.stem}".lower(), pair.id)
+        if other != pair.id:
+            raise UsageError(
+                f"ids {other!r} and {pair.id!r} would both write {place.folder}/{place.stem}_*; rename one"
+            )
+
+
+def log_name(id: str) -> str:
+    """The record of a failed pair, relative to the output folder."""
+    return f"{LOGS}/{id}.json"
+
+
+def describe_dataset(folder: Path) -> None:
+    """Write ``dataset_description.json`` where it is missing."""
+    path = folder / DESCRIPTION
+    if path.exists():
+        return
+    description = {
+        "Name": "Registrations",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "warpline", "Version": version("warpline")}],
+    }
+    write_atomic(path, json.dumps(description, indent=2).encode() + b"\n")
+
+
+def _suffix(path: str) -> str:
+    return _letters(_stem(path).rpartition("_")[2]) or "moving"
+
+
+def _space(path: str) -> str:
+    stem = _stem(path)
+    found = _TEMPLATE.match(stem)
+    return found[1] if found else _letters(stem) or "fixed"
+
+
+def _stem(path: str) -> str:
+    return _ENDING.sub("", os.path.basename(path))
+
+
+def _letters(text: str) -> str:
+    return "".join(letter for letter in text if letter.isascii() and letter.isalnum())

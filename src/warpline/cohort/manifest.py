@@ -1,0 +1,229 @@
+"""Manifests: tables of pairs to register, read, checked and written."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import glob
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+
+from warpline.errors import InputError, UsageError
+from warpline.io.atomic import write_atomic
+
+MISSING = ("", "n/a")
+"""Cells that say nothing, as in BIDS."""
+
+_READERS: dict[str, Callable[[Iterable[str]], Iterator[list[str]]]] = {
+    ".tsv": partial(csv.reader, delimiter="\t", quoting=csv.QUOTE_NONE),
+    ".csv": csv.reader,
+}
+_FORBIDDEN = re.compile(r"[\x00-\x1f/\\]")
+_MARK = "{id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One registration of a cohort, a row of its manifest.
+
+    Parameters
+    ----------
+    id : str
+        What the pair is called, in tables and file names.
+    moving, fixed : str
+        Paths of the images.
+    moving_mask, fixed_mask : str
+        Paths of masks, where the metric counts; empty for none. So are all that follow.
+    moving_labels, fixed_labels : str
+        Paths of label images: the moving ones are carried along, overlap is measured where both are there.
+    initial : str
+        Path of an affine to start from.
+    recipe : str
+        A preset or a TOML file; empty for the recipe of the run.
+    session : str
+        Label of the session, for the folder and the names of the outputs.
+    space : str
+        Label of the fixed image in the names of the outputs; empty takes the name of its file.
+    columns : dict
+        Columns of the manifest that warpline does not use, copied to the results.
+    """
+
+    id: str
+    moving: str
+    fixed: str = ""
+    moving_mask: str = ""
+    fixed_mask: str = ""
+    moving_labels: str = ""
+    fixed_labels: str = ""
+    initial: str = ""
+    recipe: str = ""
+    session: str = ""
+    space: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+USED = tuple(entry.name for entry in fields(Pair) if entry.name != "columns")
+"""Columns that mean something to warpline, in the order they are written."""
+
+PATHS = ("moving", "fixed", "moving_mask", "fixed_mask", "moving_labels", "fixed_labels", "initial")
+"""Columns that hold paths, relative to the folder of the manifest."""
+
+
+def read_manifest(path: str | os.PathLike[str], *, fixed: str | None = None) -> list[Pair]:
+    """Read a table of pairs.
+
+    Parameters
+    ----------
+    path : path
+        Tab-separated (``.tsv``) or comma-separated (``.csv``), UTF-8, with a header line.
+    fixed : path, optional
+        The fixed image of every row that names none.
+
+    Raises
+    ------
+    InputError
+        When the table cannot be read, has no rows, lacks a column, or two rows have one id.
+    """
+    path = Path(path)
+    if path.suffix not in _READERS:
+        raise InputError(f"{path} is no manifest; a table .tsv or .csv, or a BIDS folder, is needed")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            pairs = list(_pairs(path, file, fixed))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path} cannot be read as a table: {reason}") from None
+    if not pairs:
+        raise InputError(f"{path} has no rows; one line per pair is needed under the header")
+    check_ids(pairs, str(path))
+    return pairs
+
+
+def write_manifest(pairs: Iterable[Pair], path: Path) -> None:
+    """Write a table that `read_manifest` gives back, its paths relative to its folder."""
+    write_atomic(path, format_manifest(pairs, path.parent).encode())
+
+
+def format_manifest(pairs: Iterable[Pair], folder: Path) -> str:
+    """The tab-separated text of a manifest that lies in `folder`; columns without any value are left out."""
+    pairs = list(pairs)
+    used = [name for name in USED if name in ("id", "moving", "fixed") or any(getattr(pair, name) for pair in pairs)]
+    free = list(dict.fromkeys(name for pair in pairs for name in pair.columns))
+    lines = ["\t".join((*used, *free))]
+    for pair in pairs:
+        cells = [_relative(pair, name, folder) for name in used] + [pair.columns.get(name, "") for name in free]
+        lines.append("\t".join(cell or "n/a" for cell in cells))
+    return "\n".join(lines) + "\n"
+
+
+def find_pairs(
+    pattern: str, *, fixed: str | None = None, labels: str | None = None, fixed_labels: str | None = None
+) -> list[Pair]:
+    """Pairs of every file that matches a pattern such as ``data/{id}_T1w.nii.gz``.
+
+    Parameters
+    ----------
+    pattern : str
+        A shell pattern; ``{id}`` stands for the part of the path that becomes the id, the same wherever it is written.
+    fixed : path, optional
+        The fixed image; without it, all ordered pairs of the files are made.
+    labels : str, optional
+        Where the labels of each image lie: ``data/{id}_dseg.nii.gz``.
+    fixed_labels : path, optional
+        The labels of `fixed`.
+
+    Raises
+    ------
+    UsageError
+        When the pattern has no ``{id}``.
+    InputError
+        When no file matches, or two have one id.
+    """
+    if _MARK not in pattern:
+        raise UsageError(
+            f"pattern {pattern!r} has no {_MARK}; write it where the names differ: 'data/{_MARK}_T1w.nii.gz'"
+        )
+    found = {name: path for path in sorted(glob.glob(pattern.replace(_MARK, "*"))) for name in _names(pattern, path)}
+    if not found:
+        raise InputError(f"pattern {pattern!r} matches no file; check it with ls")
+    images = {name: os.path.abspath(path) for name, path in found.items()}
+    atlas = {name: os.path.abspath(labels.replace(_MARK, name)) if labels else "" for name in images}
+    if fixed is not None:
+        target, known = os.path.abspath(fixed), os.path.abspath(fixed_labels) if fixed_labels else ""
+        return [
+            Pair(name, path, target, moving_labels=atlas[name], fixed_labels=known) for name, path in images.items()
+        ]
+    return [
+        Pair(f"{a}-to-{b}", images[a], images[b], moving_labels=atlas[a], fixed_labels=atlas[b], space=_label(b))
+        for a, b in permutations(images, 2)
+    ]
+
+
+def check_ids(pairs: Sequence[Pair], source: str) -> None:
+    """Refuse two pairs of one id, and ids that cannot be part of a file name."""
+    seen: set[str] = set()
+    for pair in pairs:
+        if _FORBIDDEN.search(pair.id) or not any(letter.isalnum() for letter in pair.id):
+            raise InputError(f"{source}: id {pair.id!r} cannot name files; use letters, digits, '-' and '_'")
+        if pair.id in seen:
+            raise InputError(f"{source}: id {pair.id!r} stands in two rows; every pair needs its own")
+        seen.add(pair.id)
+
+
+def _pairs(path: Path, lines: Iterable[str], fixed: str | None) -> Iterator[Pair]:
+    rows = _READERS[path.suffix](lines)
+    header = [name.strip() for name in next(rows, [])]
+    _check_header(header, path, fixed)
+    folder = os.path.abspath(path.parent)
+    shared = {} if fixed is None else {"fixed": os.path.abspath(fixed)}
+    for number, row in enumerate(rows, 2):
+        if not any(row):
+            continue
+        if len(row) != len(header):
+            raise InputError(f"{path}, line {number}: {len(row)} cells where the header has {len(header)} columns")
+        cells = {name: cell.strip() for name, cell in zip(header, row, strict=True) if cell.strip() not in MISSING}
+        used = {
+            name: os.path.join(folder, cells[name]) if name in PATHS else cells[name] for name in cells.keys() & USED
+        }
+        free = {name: cell for name, cell in cells.items() if name not in USED}
+        values = {**shared, **used}
+        for name in ("id", "moving", "fixed"):
+            if name not in values:
+                raise InputError(f"{path}, line {number}: no {name}; every row needs one")
+        yield Pair(**values, columns=free)
+
+
+def _check_header(header: Sequence[str], path: Path, fixed: str | None) -> None:
+    needed = ("id", "moving") if fixed else ("id", "moving", "fixed")
+    absent = [name for name in needed if name not in header]
+    if absent:
+        hint = ", or --fixed" if absent == ["fixed"] else ""
+        raise InputError(f"{path}: column {' and '.join(absent)} is missing{hint}; the header has {', '.join(header)}")
+    twice = sorted({name for name in header if header.count(name) > 1 or not name})
+    if twice:
+        raise InputError(f"{path}: column {twice[0]!r} stands twice in the header, or has no name")
+    for name in header:
+        close = difflib.get_close_matches(name, USED, 1, 0.85)
+        if close and name not in USED:
+            raise InputError(f"{path}: column {name!r} looks like {close[0]!r}; write it so, or choose another name")
+
+
+def _relative(pair: Pair, name: str, folder: Path) -> str:
+    value: str = getattr(pair, name)
+    return os.path.relpath(value, folder) if value and name in PATHS else value
+
+
+def _names(pattern: str, path: str) -> list[str]:
+    first, *others = (re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") for part in pattern.split(_MARK))
+    expression = first + "(?P<id>[^/]+?)" + "(?P=id)".join(others)
+    found = re.fullmatch(expression, path)
+    return [found["id"]] if found else []
+
+
+def _label(name: str) -> str:
+    return "".join(letter for letter in name if letter.isalnum())

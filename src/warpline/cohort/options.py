@@ -1,0 +1,140 @@
+"""What a run can be told, and the pairs and plan that follow from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from warpline.cohort import bids
+from warpline.cohort.decisions import read_decisions
+from warpline.cohort.manifest import PATHS, Pair, check_ids, read_manifest
+from warpline.cohort.records import RESULT_COLUMNS
+from warpline.cohort.state import Plan, make_plan
+from warpline.cohort.tasks import Warps, make_tasks
+from warpline.errors import InputError, UsageError
+from warpline.recipe import Recipe
+
+Source = str | os.PathLike[str] | Sequence[Pair]
+"""A manifest, a BIDS folder, or pairs."""
+
+Pages = Literal["flagged", "all", "none"]
+"""Which pairs get a page of their own."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything a run can be told.
+
+    Parameters
+    ----------
+    fixed : path, optional
+        The fixed image of every pair that names none.
+    recipe : str, path or Recipe
+        Of every pair that names none.
+    participants, sessions : sequence of str
+        Of a BIDS folder; all when empty.
+    suffix : str
+        Of the images in a BIDS folder.
+    space : str
+        Label of the fixed image in output names, where a pair gives none.
+    warps : {"rounded", "full", "none"}
+        How displacement fields are kept: rounded to 1/256 mm, which halves them; with all bits; or not at all.
+    backend : str, optional
+        As for `warpline.register`.
+    threads : int, optional
+        CPU threads of each worker; None shares the cores out.
+    workers : int, optional
+        Worker processes, or GPUs to use; 0 runs in this process. None: every GPU where there are several, else 0.
+    workers_per_gpu : int
+        Worker processes that share each GPU.
+    scheduler : str, optional
+        Address or file of a Dask scheduler whose workers to use.
+    shard : (i, n)
+        Run every n-th pair only, beginning with the i-th.
+    retry_failed : bool
+        Run pairs again that failed before.
+    exclude_from, retry_from : path, optional
+        Tables of decisions: leave out what was decided ``fail``; run again what was decided ``review`` or ``fail``.
+    time_limit : float
+        Longest time of a pair, in seconds, for reading, computing and writing, each.
+    max_failures : float
+        Share of failed pairs, 0 to 1, above which the run stops.
+    allow_failures : int or float
+        Failed pairs up to which the exit code stays 0; a float is a share of all pairs.
+    pages : {"flagged", "all", "none"}
+        Which pairs get a page of their own.
+    compute : callable, optional
+        Stands in for `warpline.jobs.compute`.
+    """
+
+    fixed: str | os.PathLike[str] | None = None
+    recipe: str | Path | Recipe = "syn"
+    participants: Sequence[str] = ()
+    sessions: Sequence[str] = ()
+    suffix: str = "T1w"
+    space: str = ""
+    warps: Warps = "rounded"
+    backend: str | None = None
+    threads: int | None = None
+    workers: int | None = None
+    workers_per_gpu: int = 1
+    scheduler: str | None = None
+    shard: tuple[int, int] = (1, 1)
+    retry_failed: bool = False
+    exclude_from: str | os.PathLike[str] | None = None
+    retry_from: str | os.PathLike[str] | None = None
+    time_limit: float = 3600.0
+    max_failures: float = 0.3
+    allow_failures: float = 0
+    pages: Pages = "flagged"
+    compute: Any = None
+
+
+def load_pairs(source: Source, options: Options) -> list[Pair]:
+    """The pairs of a manifest, a BIDS folder or a list, with absolute paths.
+
+    Raises
+    ------
+    InputError, UsageError
+        When they cannot be read, or a fixed image is missing.
+    """
+    fixed = None if options.fixed is None else os.path.abspath(options.fixed)
+    if isinstance(source, str | os.PathLike):
+        pairs = _pairs_in(source, fixed, options)
+    else:
+        pairs = [replace(pair, fixed=pair.fixed or fixed or "") for pair in source]
+        check_ids(pairs, "pairs")
+        pairs = [_absolute(pair) for pair in pairs]
+    absent = next((pair.id for pair in pairs if not pair.fixed), None)
+    if absent is not None:
+        raise UsageError(f"pair {absent!r} has no fixed image; give one in the manifest, or --fixed for all")
+    taken = next((name for pair in pairs for name in pair.columns if name in RESULT_COLUMNS), None)
+    if taken is not None:
+        raise InputError(f"column {taken!r} of the manifest is one of the results; rename it: 'given_{taken}'")
+    return [replace(pair, space=pair.space or options.space) for pair in pairs] if options.space else pairs
+
+
+def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
+    """What there is to do for these pairs in an output folder."""
+    tasks = make_tasks(pairs, recipe=Recipe.load(options.recipe), warps=options.warps)
+    exclude = () if options.exclude_from is None else read_decisions(options.exclude_from, ("fail",))
+    again = () if options.retry_from is None else read_decisions(options.retry_from, ("review", "fail"))
+    return make_plan(tasks, root, exclude=exclude, again=again, retry_failed=options.retry_failed, shard=options.shard)
+
+
+def _pairs_in(source: str | os.PathLike[str], fixed: str | None, options: Options) -> list[Pair]:
+    if not os.path.isdir(source):
+        if options.participants or options.sessions:
+            raise UsageError("participants and sessions belong to a BIDS folder; a manifest has rows")
+        return read_manifest(source, fixed=fixed)
+    if fixed is None:
+        raise UsageError("a BIDS folder needs a fixed image for all subjects: --fixed FILE")
+    chosen = {"participants": options.participants, "sessions": options.sessions}
+    return bids.scan(source, fixed=fixed, suffix=options.suffix, **chosen)
+
+
+def _absolute(pair: Pair) -> Pair:
+    return replace(pair, **{name: os.path.abspath(path) for name in PATHS if (path := getattr(pair, name))})

@@ -1,0 +1,188 @@
+"""Workers of a Dask cluster: one process per GPU or share of the CPU, or those of a scheduler that is there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import Any
+
+from warpline.backends import thread_count
+from warpline.cohort.executors import Chunk
+from warpline.cohort.settings import Settings
+from warpline.errors import DeviceError, UsageError
+
+PATIENCE = 300
+"""Seconds to wait for the first worker."""
+
+ANSWER = 60
+"""Seconds to wait for a scheduler."""
+
+CONFIG = {
+    "distributed.scheduler.allowed-failures": 0,  # the journal tells who is to blame, not a count
+    "distributed.scheduler.worker-saturation": 1.0,  # nothing queues on a worker, so nothing dies with it
+    "distributed.scheduler.work-stealing": False,
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.multiprocessing-method": "spawn",  # CUDA does not survive a fork
+    "distributed.diagnostics.nvml": False,
+    "distributed.comm.timeouts.connect": "60s",
+    "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
+}
+"""Settings of Dask that differ from its defaults."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Which workers to start.
+
+    Parameters
+    ----------
+    gpus : tuple of str
+        Entries for ``CUDA_VISIBLE_DEVICES``; empty for workers on the CPU.
+    per_gpu : int
+        Workers that share one GPU.
+    processes : int
+        Workers on the CPU.
+    threads : int
+        CPU threads of each worker.
+    """
+
+    gpus: tuple[str, ...]
+    per_gpu: int
+    processes: int
+    threads: int
+
+    def environments(self) -> dict[str, dict[str, str]]:
+        """Name of each worker, to its environment."""
+        threads = {"WARPLINE_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
+        if not self.gpus:
+            return {f"cpu{number}": threads for number in range(self.processes)}
+        places = ((gpu, share) for share in range(self.per_gpu) for gpu in self.gpus)
+        names = {f"gpu{self.gpus.index(gpu)}-{share}": gpu for gpu, share in places}
+        return {name: {**threads, "CUDA_VISIBLE_DEVICES": gpu} for name, gpu in names.items()}
+
+
+def make_crew(workers: int, gpus: list[str], *, per_gpu: int = 1, threads: int | None = None) -> Crew:
+    """Share GPUs, or else CPU threads, among workers; `workers` counts GPUs where there are some."""
+    if gpus and workers > len(gpus):
+        raise UsageError(
+            f"--workers {workers}, but {len(gpus)} GPUs can be seen; lower it, or share GPUs by --workers-per-gpu"
+        )
+    total = workers * per_gpu if gpus else workers
+    share = max(1, thread_count() // total) if threads is None else threads
+    return Crew(tuple(gpus[:workers]), per_gpu, workers, share)
+
+
+class Pool:
+    """Runs chunks in Dask workers of one thread each.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run.
+    crew : Crew, optional
+        The workers to start on this machine.
+    scheduler : str, optional
+        Address or scheduler file of a cluster to use instead; its workers need one thread each.
+
+    Raises
+    ------
+    DeviceError
+        When the scheduler does not answer, or no worker comes.
+    """
+
+    whole = False
+
+    def __init__(self, settings: Settings, *, crew: Crew | None = None, scheduler: str | None = None) -> None:
+        import dask
+        import distributed
+
+        self._settings = settings
+        self._flying: dict[Any, Chunk] = {}
+        self._cluster: Any = None
+        with dask.config.set(CONFIG):
+            if crew is not None:
+                self._cluster = _local_cluster(crew)
+            self._client = _connect(self._cluster, scheduler)
+        self._wait: Any = distributed.wait
+        self._client.register_plugin(_deaf_to_interrupts())
+
+    def workers(self) -> int:
+        """How many workers are connected now."""
+        return max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+
+    def submit(self, chunk: Chunk) -> None:
+        """Send a chunk to the scheduler."""
+        from warpline.cohort.worker import run_journaled
+
+        future = self._client.submit(
+            run_journaled, chunk.tasks, self._settings, chunk.journal, pure=False, key=f"pairs-{chunk.number}"
+        )
+        self._flying[future] = chunk
+
+    def wait(self, seconds: float) -> list[tuple[Chunk, bool]]:
+        """Chunks that came back; lost are those whose worker died, whatever else Dask tried with them."""
+        try:
+            done = self._wait(list(self._flying), timeout=seconds, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            return []
+        return [self._land(future) for future in done]
+
+    def close(self) -> None:
+        """End the client, and the workers it started."""
+        for part in (self._client, self._cluster):
+            if part is not None:
+                part.close(timeout=10)
+
+    def _land(self, future: Any) -> tuple[Chunk, bool]:
+        from distributed import KilledWorker
+
+        chunk = self._flying.pop(future)
+        try:
+            outcomes = future.result()
+        except KilledWorker:
+            outcomes = None
+        except (OSError, CancelledError) as error:
+            raise DeviceError(f"the scheduler was lost: {error or type(error).__name__}; start it again") from None
+        chunk.outcomes = outcomes or []
+        return chunk, outcomes is None
+
+
+def _local_cluster(crew: Crew) -> Any:
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    options = {"nthreads": 1, "memory_limit": 0, "dashboard": False}
+    workers = {
+        name: {"cls": Nanny, "options": {**options, "env": environment}}
+        for name, environment in crew.environments().items()
+    }
+    scheduler = {"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1", "port": 0}}
+    return SpecCluster(workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL)
+
+
+def _connect(cluster: Any, scheduler: str | None) -> Any:
+    from distributed import Client
+
+    where = cluster if cluster is not None else scheduler
+    given = {"scheduler_file": scheduler} if isinstance(where, str) and os.path.exists(where) else {"address": where}
+    try:
+        client = Client(**given, timeout=ANSWER)
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise DeviceError(f"scheduler {scheduler or 'on this machine'}: no worker answers: {error}") from None
+    return client
+
+
+def _deaf_to_interrupts() -> Any:
+    """Ctrl-C reaches every process of a terminal; the driver alone decides what it means."""
+    from distributed.diagnostics.plugin import WorkerPlugin
+
+    class Deaf(WorkerPlugin):
+        name = "warpline-deaf"
+
+        def setup(self, worker: Any) -> None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Deaf()

@@ -1,0 +1,262 @@
+"""Quality control of one pair: the numbers of its row in the results, and what each of them means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline import jobs
+from warpline.backends import Backend
+from warpline.evaluation import overlap
+from warpline.fields import jacobian_determinant
+from warpline.geometry import Matrix, apply_affine
+from warpline.image import Image
+from warpline.resampling import warp
+from warpline.transforms import Chain, Displacement
+
+Metrics = dict[str, float | None]
+"""Column to number; None where it does not apply."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the results.
+
+    Parameters
+    ----------
+    group : str
+        What it stands under on the pages.
+    title : str
+        What people call it.
+    meaning : str
+        One sentence.
+    unit : str
+        Empty for pure numbers.
+    """
+
+    group: str
+    title: str
+    meaning: str
+    unit: str = ""
+
+
+_NCC = "Pearson correlation with the fixed image inside the fixed mask, or where the fixed image is not background"
+_LOCAL = "Mean squared correlation with the fixed image in windows of 5 voxels, in the same place"
+
+COLUMNS: dict[str, Column] = {
+    "ncc_before": Column("similarity", "Correlation before", f"{_NCC}, by the headers alone"),
+    "ncc_after": Column("similarity", "Correlation", f"{_NCC}, after registration"),
+    "ncc_gain": Column("similarity", "Correlation gained", "After minus before"),
+    "local_ncc_before": Column("similarity", "Local correlation before", f"{_LOCAL}, by the headers alone"),
+    "local_ncc_after": Column("similarity", "Local correlation", f"{_LOCAL}, after registration"),
+    "local_ncc_gain": Column("similarity", "Local correlation gained", "After minus before"),
+    "dice_before": Column("overlap", "Dice before", "Mean Dice of the labels, by the headers alone"),
+    "dice": Column("overlap", "Dice", "Mean Dice of the labels that both images have, after registration"),
+    "dice_lowest": Column("overlap", "Lowest Dice", "Dice of the label that overlaps least"),
+    "labels_missing": Column("overlap", "Labels missing", "Labels that only one of the two images has"),
+    "mask_dice": Column("overlap", "Dice of masks", "Dice of the fixed mask and the moving mask carried onto it"),
+    "foreground_dice": Column("overlap", "Dice of foregrounds", "Dice of what is brighter than a tenth of the range"),
+    "coverage": Column("overlap", "Coverage", "Share of the fixed object that lies in the moving field of view"),
+    "translation": Column("affine", "Translation", "How far the centre of the fixed grid is moved", "mm"),
+    "translation_x": Column("affine", "Translation x", "To the right", "mm"),
+    "translation_y": Column("affine", "Translation y", "To the front", "mm"),
+    "translation_z": Column("affine", "Translation z", "Upwards", "mm"),
+    "rotation": Column("affine", "Rotation", "Angle of the rotation", "°"),
+    "rotation_x": Column("affine", "Rotation x", "Part of the angle about the left-right axis", "°"),
+    "rotation_y": Column("affine", "Rotation y", "Part of the angle about the back-front axis", "°"),
+    "rotation_z": Column("affine", "Rotation z", "Part of the angle about the vertical axis", "°"),
+    "scale_x": Column("affine", "Scale x", "Stretch along x; above 1 the moving object is larger"),
+    "scale_y": Column("affine", "Scale y", "Stretch along y"),
+    "scale_z": Column("affine", "Scale z", "Stretch along z"),
+    "shear_xy": Column("affine", "Shear xy", "Share of y added to x"),
+    "shear_xz": Column("affine", "Shear xz", "Share of z added to x"),
+    "shear_yz": Column("affine", "Shear yz", "Share of z added to y"),
+    "determinant": Column("affine", "Determinant", "Volume of the moving object over that of the fixed"),
+    "displacement_mean": Column("deformation", "Displacement", "Mean length inside the object, affine left out", "mm"),
+    "displacement_max": Column("deformation", "Largest displacement", "Inside the object, affine left out", "mm"),
+    "jacobian_min": Column("deformation", "Least Jacobian", "Least determinant inside the object, affine left out"),
+    "jacobian_p1": Column("deformation", "Jacobian, 1 %", "1st percentile of the determinant"),
+    "jacobian_p99": Column("deformation", "Jacobian, 99 %", "99th percentile of the determinant"),
+    "jacobian_max": Column("deformation", "Largest Jacobian", "Largest determinant"),
+    "log_jacobian_sd": Column("deformation", "Amount of warping", "Standard deviation of the log-Jacobian"),
+    "folded_voxels": Column("deformation", "Folded voxels", "Determinant at most 0, the worse of both directions"),
+    "folded_share": Column("deformation", "Share folded", "Folded voxels as a share of the object"),
+    "inverse_error_mean": Column("consistency", "Inverse error", "Mean miss, there and back", "voxel"),
+    "inverse_error_p99": Column("consistency", "Inverse error, 99 %", "99th percentile of it", "voxel"),
+    "inverse_error_max": Column("consistency", "Largest inverse error", "The largest", "voxel"),
+}
+"""What `measure` gives, in the order of ``results.tsv``."""
+
+RUN_COLUMNS: dict[str, Column] = {
+    "seconds": Column("run", "Time", "Wall-clock time of the pair, reading and writing included", "s"),
+    "memory_mb": Column("run", "Memory", "Most memory the worker has had so far", "MB"),
+}
+"""What the engine adds to them."""
+
+_SAMPLES = 20_000
+"""Most voxels whose way into the moving image is followed."""
+
+
+def measure(registration: jobs.Registration, images: Mapping[str, Image], *, backend: Backend) -> Metrics:
+    """Every number of `COLUMNS` that applies to a registration.
+
+    Parameters
+    ----------
+    registration : Registration
+        What `warpline.jobs.compute` returned.
+    images : dict of str to Image
+        ``"fixed"`` and ``"moving"``, and where given ``"fixed_mask"``, ``"moving_mask"``, ``"fixed_labels"``,
+        ``"moving_labels"`` and ``"warped_labels"``: the moving labels on the fixed grid.
+    backend : Backend
+        Where the arithmetic runs.
+
+    Returns
+    -------
+    dict
+        Plain numbers, never NaN; None where a column does not apply.
+    """
+    fixed = images["fixed"]
+    inside = images["fixed_mask"].data != 0 if "fixed_mask" in images else foreground(fixed)
+    if not inside.any():
+        inside = np.ones(fixed.grid.shape, np.bool_)
+    alignment = registration.alignment
+    found: Metrics = {
+        **_similarity(registration.report["similarity"]),
+        **_overlap(registration, images, backend),
+        "coverage": _coverage(registration, inside),
+        **affine_parameters(alignment.affine.matrix, fixed.grid.centre),
+        **_consistency(registration.report["quality"]),
+    }
+    if alignment.warp is not None:
+        found |= _deformation(alignment.warp, inside, backend)
+    return {name: _plain(found.get(name)) for name in COLUMNS}
+
+
+def foreground(image: Image) -> NDArray[np.bool_]:
+    """Where an image is brighter than a tenth of the way from its darkest to its brightest percentile, (I, J, K)."""
+    thinned = image.data[tuple(slice(None, None, max(1, n // 64)) for n in image.data.shape)]
+    black, white = np.percentile(np.asarray(thinned, np.float32), (1, 99.9))
+    bright: NDArray[np.bool_] = image.data > black + 0.1 * (white - black)
+    return bright
+
+
+def affine_parameters(matrix: Matrix, centre: NDArray[np.float64]) -> Metrics:
+    """Translation, rotation, scales and shears of an affine, ``M = R K`` with R a rotation and K upper triangular.
+
+    Parameters
+    ----------
+    matrix : (4, 4)
+        Fixed world to moving world, RAS+ mm.
+    centre : (3,)
+        The point whose motion is the translation, in fixed world.
+
+    Returns
+    -------
+    dict
+        Translation in mm; rotation as an angle and its axis times it, in degrees; scales are the diagonal of K, shears
+        its other entries over the diagonal of their row. A reflection shows as a negative `scale_z`.
+    """
+    linear = matrix[:3, :3]
+    rotation, upper = np.linalg.qr(linear)
+    signs = np.where(np.diag(upper) < 0, -1.0, 1.0)
+    signs[2] *= np.sign(np.linalg.det(rotation * signs))
+    rotation, upper = rotation * signs, upper * signs[:, None]
+    scales = np.diag(upper)
+    moved = apply_affine(matrix, centre) - centre
+    turn = _rotation_vector(rotation)
+    return {
+        "translation": float(np.linalg.norm(moved)),
+        **{f"translation_{axis}": float(value) for axis, value in zip("xyz", moved, strict=True)},
+        "rotation": float(np.linalg.norm(turn)),
+        **{f"rotation_{axis}": float(value) for axis, value in zip("xyz", turn, strict=True)},
+        **{f"scale_{axis}": float(value) for axis, value in zip("xyz", scales, strict=True)},
+        "shear_xy": float(upper[0, 1] / scales[0]),
+        "shear_xz": float(upper[0, 2] / scales[0]),
+        "shear_yz": float(upper[1, 2] / scales[1]),
+        "determinant": float(np.linalg.det(linear)),
+    }
+
+
+def _rotation_vector(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Axis times angle (3,), in degrees."""
+    from scipy.spatial.transform import Rotation
+
+    vector: NDArray[np.float64] = Rotation.from_matrix(rotation).as_rotvec(degrees=True)
+    return vector
+
+
+def _similarity(similarity: Mapping[str, Mapping[str, float | None]]) -> Metrics:
+    found: Metrics = {}
+    for name in ("ncc", "local_ncc"):
+        before, after = similarity["before"][name], similarity["after"][name]
+        gain = None if before is None or after is None else after - before
+        found |= {f"{name}_before": before, f"{name}_after": after, f"{name}_gain": gain}
+    return found
+
+
+def _overlap(registration: jobs.Registration, images: Mapping[str, Image], backend: Backend) -> Metrics:
+    fixed = images["fixed"]
+    found: Metrics = {"foreground_dice": _dice_of(foreground(fixed), foreground(registration.warped))}
+    if "fixed_mask" in images and "moving_mask" in images:
+        carried = warp(images["moving_mask"], registration.transform, fixed.grid, order=0, backend=backend)
+        found["mask_dice"] = _dice_of(images["fixed_mask"].data != 0, carried.data != 0)
+    if "fixed_labels" in images and "warped_labels" in images:
+        found |= _label_overlap(images["fixed_labels"], images["warped_labels"])
+        if "moving_labels" in images:
+            start = warp(images["moving_labels"], Chain(), fixed.grid, order=0, backend=backend)
+            found["dice_before"] = _label_overlap(images["fixed_labels"], start)["dice"]
+    return found
+
+
+def _label_overlap(fixed: Image, warped: Image) -> Metrics:
+    if not np.any((fixed.data == warped.data) & (fixed.data != 0)):
+        return {"dice": 0.0, "dice_lowest": 0.0}
+    found = overlap(fixed, warped)
+    return {
+        "dice": found.mean,
+        "dice_lowest": min(found.dice.values()),
+        "labels_missing": len(found.missing),
+    }
+
+
+def _dice_of(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    together = int(np.count_nonzero(first)) + int(np.count_nonzero(second))
+    return 2 * int(np.count_nonzero(first & second)) / together if together else 0.0
+
+
+def _coverage(registration: jobs.Registration, inside: NDArray[np.bool_]) -> float:
+    grid, other = registration.alignment.fixed.grid, registration.alignment.moving.grid
+    voxels = np.argwhere(inside)
+    voxels = voxels[:: max(1, len(voxels) // _SAMPLES)]
+    reached = registration.transform.map_points(apply_affine(grid.affine, voxels))
+    there = apply_affine(other.inverse_affine, reached)
+    return float(np.all((there >= -0.5) & (there < np.array(other.shape) - 0.5), axis=1).mean())
+
+
+def _deformation(field: Displacement, inside: NDArray[np.bool_], backend: Backend) -> Metrics:
+    squared = sum(np.square(component[inside]) for component in field.field)
+    determinant = jacobian_determinant(field, backend)[inside]
+    least, p1, p99, largest = np.percentile(determinant, (0, 1, 99, 100)).tolist()
+    return {
+        "displacement_mean": float(np.sqrt(squared).mean(dtype=np.float64)),
+        "displacement_max": float(np.sqrt(np.max(squared))),
+        "jacobian_min": least,
+        "jacobian_p1": p1,
+        "jacobian_p99": p99,
+        "jacobian_max": largest,
+        "log_jacobian_sd": float(np.log(np.maximum(determinant, 0.01)).std(dtype=np.float64)),
+    }
+
+
+def _consistency(quality: Mapping[str, float | None] | None) -> Metrics:
+    if quality is None:
+        return {}
+    errors = ("inverse_error_mean", "inverse_error_p99", "inverse_error_max", "folded_voxels")
+    return {"folded_share": quality["folds"], **{name: quality[name] for name in errors}}
+
+
+def _plain(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value

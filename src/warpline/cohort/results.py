@@ -1,0 +1,140 @@
+"""The tables of an output folder, read again: columns of numbers as arrays, so that fifty thousand pairs fit."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import sys
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.cohort.layout import FAILURES, RESULTS
+from warpline.cohort.outliers import judge_columns
+from warpline.cohort.quality import COLUMNS, RUN_COLUMNS
+from warpline.errors import InputError
+
+NUMBERS = {**COLUMNS, **RUN_COLUMNS}
+"""Columns of numbers in the results."""
+
+MISSING = frozenset({"", "n/a"})
+
+_ORDER = ("error", "fail", "review", "pass", "todo")
+
+Row = Mapping[str, str]
+"""What a row says besides its numbers: column to text."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a cohort, worst first.
+
+    Parameters
+    ----------
+    key : str
+        Names the cohort wherever decisions are kept.
+    rows : sequence of dict
+        Texts of every row.
+    values : dict of str to (N,)
+        Numbers of every row, NaN where there is none.
+    flagged : dict of int to tuple of str
+        Columns that gave the reasons for a verdict.
+    failures : dict of str to dict
+        Rows of ``failures.tsv`` by id.
+    """
+
+    key: str
+    rows: Sequence[Row]
+    values: Mapping[str, NDArray[np.float64]]
+    flagged: Mapping[int, tuple[str, ...]]
+    failures: Mapping[str, Row]
+
+    @classmethod
+    def read(cls, folder: Path) -> Results:
+        """Read the tables of an output folder.
+
+        Raises
+        ------
+        InputError
+            When there are none, or they are damaged.
+        """
+        rows, values = _read_results(folder / RESULTS)
+        order = sorted(range(len(rows)), key=lambda at: _gravity(rows[at], float(values["score"][at])))
+        rows, values = [rows[at] for at in order], {name: column[order] for name, column in values.items()}
+        done = [at for at, row in enumerate(rows) if is_done(row)]
+        verdicts = judge_columns({name: column[done] for name, column in values.items()}, len(done))
+        ids = {row["id"] for row in rows}
+        key = hashlib.blake2b("\n".join((folder.resolve().name, *sorted(ids))).encode(), digest_size=8).hexdigest()
+        flagged = {at: verdict.columns for at, verdict in zip(done, verdicts, strict=True) if verdict.columns}
+        path = folder / FAILURES
+        failures = {row["id"]: row for row in (_rows(path) if path.exists() else ()) if row["id"] in ids}
+        return cls(key, rows, values, flagged, failures)
+
+    def ranked(self) -> dict[str, NDArray[np.float64]]:
+        """Finite numbers of every column in order, for percentiles."""
+        return {name: np.sort(column[np.isfinite(column)]) for name, column in self.values.items()}
+
+
+def is_done(row: Row) -> bool:
+    """Whether a pair ran through."""
+    return row["status"] == "ok"
+
+
+def kind_of(row: Row) -> str:
+    """The verdict of a pair that ran through; ``"error"`` or ``"todo"`` of others."""
+    return row["verdict"] if is_done(row) else "error" if row["status"] == "failed" else "todo"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file says; nothing when it is missing or damaged."""
+    try:
+        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read
+
+
+def _gravity(row: Row, score: float) -> tuple[int, float]:
+    return _ORDER.index(kind_of(row)), -score if math.isfinite(score) else 0.0
+
+
+def _read_results(path: Path) -> tuple[list[Row], dict[str, NDArray[np.float64]]]:
+    """Texts and numbers of a table of results."""
+    columns = {name: array("d") for name in (*NUMBERS, "score")}
+    rows: list[Row] = []
+    for row in _rows(path):
+        for name, column in columns.items():
+            column.append(_number(row.pop(name, ""), path))
+        rows.append({sys.intern(name): sys.intern(text) for name, text in row.items()})
+    return rows, {name: np.array(column, np.float64) for name, column in columns.items()}
+
+
+def _number(text: str, path: Path) -> float:
+    try:
+        return math.nan if text in MISSING else float(text)
+    except ValueError:
+        raise InputError(
+            f"{path} holds {text!r} where a number is needed; write it anew with warpline cohort report"
+        ) from None
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    """Rows of a table; a column whose name was there before becomes ``manifest <name>``."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            given = next(lines, [])
+            names = [f"manifest {name}" if name in given[:at] else name for at, name in enumerate(given)]
+            for line in lines:
+                yield dict(zip(names, line, strict=True))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}; give the output folder of a cohort") from None
+    except ValueError:
+        raise InputError(f"{path} is damaged; write it anew with warpline cohort report") from None

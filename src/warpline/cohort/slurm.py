@@ -1,0 +1,123 @@
+"""Batch scripts for SLURM: an array of shards that need no network, or a scheduler with workers."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WARNING = 300
+"""Seconds before its time limit at which SLURM asks a run to stop: pairs in flight finish, the rest is queued again."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What to ask SLURM for.
+
+    Parameters
+    ----------
+    array : int, optional
+        How many independent jobs; None makes one job.
+    nodes : int
+        Nodes of one job; more than one get a scheduler and workers.
+    gpus : int
+        GPUs of each node or array element.
+    cpus : int
+        Cores of each worker.
+    time : str
+        Time limit, as SLURM writes it.
+    memory : str
+        Memory of each worker, as SLURM writes it.
+    partition, account : str, optional
+        Where to queue, and who pays.
+    """
+
+    array: int | None = None
+    nodes: int = 1
+    gpus: int = 0
+    cpus: int = 8
+    time: str = "8:00:00"
+    memory: str = "16G"
+    partition: str | None = None
+    account: str | None = None
+
+    @property
+    def workers(self) -> int:
+        """Workers on each node."""
+        return max(1, self.gpus)
+
+
+def script(cluster: Cluster, arguments: Sequence[str]) -> str:
+    """The text of a batch script that runs ``warpline cohort run`` with `arguments`.
+
+    It ends with the exit code of the run, and queues itself again after exit code 75.
+    """
+    several = cluster.array is None and cluster.nodes > 1
+    command = " ".join(["warpline cohort run", *map(shlex.quote, arguments)])
+    parts = [*_head(cluster), "", *_SETTING]
+    if several:
+        parts += ["", *_workers(cluster), "", f'{command} --scheduler "$address" &']
+    elif cluster.array is not None:
+        parts += ["", f'{command} --shard "$SLURM_ARRAY_TASK_ID/{cluster.array}" &']
+    else:
+        parts += ["", f"{command} &"]
+    return "\n".join([*parts, *_FOOT]) + "\n"
+
+
+def _head(cluster: Cluster) -> list[str]:
+    tasks = cluster.workers if cluster.array is None else 1
+    asked = {
+        "job-name": "warpline",
+        "partition": cluster.partition,
+        "account": cluster.account,
+        "array": cluster.array and f"1-{cluster.array}",
+        "nodes": cluster.nodes,
+        "ntasks-per-node": tasks if cluster.nodes > 1 else 1,
+        "cpus-per-task": cluster.cpus * (1 if cluster.nodes > 1 else tasks),
+        "mem-per-cpu": None,
+        "gpus-per-node": cluster.gpus or None,
+        "time": cluster.time,
+        "signal": f"B:USR1@{WARNING}",
+        "output": "warpline-%A_%a.log" if cluster.array else "warpline-%j.log",
+    }
+    memory = _times(cluster.memory, tasks)
+    lines = [f"#SBATCH --{name}={value}" for name, value in {**asked, "mem": memory}.items() if value is not None]
+    return ["#!/bin/bash", *lines, "#SBATCH --requeue", "#SBATCH --open-mode=append"]
+
+
+def _workers(cluster: Cluster) -> list[str]:
+    total = cluster.nodes * cluster.workers
+    bind = " --gpus-per-task=1" if cluster.gpus else ""
+    options = "--nthreads 1 --nworkers 1 --memory-limit 0 --no-dashboard --death-timeout 120"
+    return [
+        "# A pair that kills its worker is found by its journal: Dask shall not try it elsewhere by itself.",
+        "export DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0",
+        "export DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0",
+        "export DASK_DISTRIBUTED__SCHEDULER__WORK_STEALING=False",
+        "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
+        'address="$PWD/warpline-$SLURM_JOB_ID.json"',
+        'dask scheduler --scheduler-file "$address" --no-dashboard --port 0 &',
+        f'srun --ntasks={total}{bind} dask worker --scheduler-file "$address" {options} --local-directory "$scratch" &',
+    ]
+
+
+def _times(memory: str, count: int) -> str:
+    digits = memory.rstrip("KMGTkmgt")
+    return f"{int(digits) * count}{memory[len(digits) :]}" if digits.isdecimal() else memory
+
+
+_SETTING = (
+    'scratch="${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-$SLURM_JOB_ID"',
+    'mkdir -p "$scratch"',
+    'export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"',
+    'export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"',
+)
+_FOOT = (
+    "run=$!",
+    "trap 'kill -USR1 \"$run\"' USR1",
+    'wait "$run"; code=$?',
+    'while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done',
+    'if [ "$code" -eq 75 ]; then scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}'
+    '${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"; fi',
+    'exit "$code"',
+)

@@ -1,0 +1,178 @@
+"""What an output folder knows of each pair: done, failed, out of date, or still to do."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from warpline.cohort.layout import LOGS, WORK, log_name
+from warpline.cohort.rows import Row
+from warpline.cohort.tasks import Task, checksum, fingerprint
+
+State = Literal["done", "failed", "stale", "new", "excluded"]
+
+JOURNAL = "results"
+"""How the names of the journals of all runs begin, in the working folder."""
+
+
+@dataclass
+class Plan:
+    """Which pairs a run has before it.
+
+    Parameters
+    ----------
+    tasks : list of Task
+        All pairs, in the order of the manifest.
+    states : dict
+        The state of each, by id.
+    rows : dict
+        What is known of done and failed pairs, by id.
+    todo : list of Task
+        What to run, in a good order: pairs of one fixed image together, alike sizes together.
+    """
+
+    tasks: list[Task]
+    states: dict[str, State] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
+    todo: list[Task] = field(default_factory=list)
+
+    def count(self, state: State) -> int:
+        """How many pairs are in a state."""
+        return sum(own == state for own in self.states.values())
+
+
+def make_plan(
+    tasks: Sequence[Task],
+    root: Path,
+    *,
+    exclude: Iterable[str] = (),
+    again: Iterable[str] = (),
+    retry_failed: bool = False,
+    shard: tuple[int, int] = (1, 1),
+    check_keys: bool = True,
+) -> Plan:
+    """Look at what is there, and decide what to run.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+        All pairs.
+    root : Path
+        The output folder; it may not exist.
+    exclude, again : iterable of str
+        Ids to leave out, and ids to run though they are done.
+    retry_failed : bool
+        Run pairs again that failed before.
+    shard : (i, n)
+        Run every n-th pair only, beginning with the i-th.
+    check_keys : bool
+        Whether results of other inputs, recipes or numerics count as out of date.
+    """
+    plan = Plan(list(tasks))
+    seen = _Folder(root, check_keys)
+    left_out, wanted = frozenset(exclude), frozenset(again)
+    runnable = {"new", "stale"} | ({"failed"} if retry_failed else set())
+    index, count = shard
+    for number, task in enumerate(plan.tasks):
+        state, row = seen.state(task)
+        if task.id in left_out:
+            state = "excluded"
+        plan.states[task.id] = state
+        if row is not None and state in ("done", "failed"):
+            plan.rows[task.id] = row
+        mine = number % count == index - 1
+        if mine and (state in runnable or (task.id in wanted and state != "excluded")):
+            plan.todo.append(task)
+    plan.todo.sort(key=lambda task: (task.pair.fixed, task.recipe.name, task.bytes))
+    return plan
+
+
+class _Folder:
+    """Reads states; journals of earlier runs spare reading every sidecar, and are never trusted without a look."""
+
+    def __init__(self, root: Path, check_keys: bool) -> None:
+        self._root = root
+        self._check_keys = check_keys
+        self._remembered = read_rows(root)
+        try:
+            self._failed = {entry.name.removesuffix(".json") for entry in os.scandir(root / LOGS)}
+        except OSError:
+            self._failed = set()
+
+    def state(self, task: Task) -> tuple[State, Row | None]:
+        sidecar = self._root / task.place.sidecar
+        size, time = fingerprint(str(sidecar))
+        row = self._remembered.get(task.id)
+        if size < 0:
+            return self._without_sidecar(task)
+        if row is None or row.stat != (size, time):
+            row = read_sidecar(sidecar)
+        if row is None:
+            return "new", None
+        if not self._check_keys:
+            return "done", row
+        if row.key == task.key or _same_content(task, row.key, sidecar):
+            return "done", row
+        return "stale", row
+
+    def _without_sidecar(self, task: Task) -> tuple[State, Row | None]:
+        if task.id not in self._failed:
+            return "new", None
+        record = _read_json(self._root / log_name(task.id))
+        if record is None or (self._check_keys and record.get("key") != task.key):
+            return "new", None
+        return "failed", Row.of(record)
+
+
+def read_rows(root: Path) -> dict[str, Row]:
+    """The last line about each pair in the journals of all runs."""
+    rows: dict[str, Row] = {}
+    for path in sorted((root / WORK).glob(f"{JOURNAL}*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
+        rows.update((record["id"], Row.of(record)) for record in _lines(path))
+    return rows
+
+
+def read_sidecar(path: Path) -> Row | None:
+    """What a sidecar says of its pair; None when it is no whole sidecar."""
+    report = _read_json(path)
+    if report is None or report.get("status") != "ok":
+        return None
+    name = (report.get("recipe") or {}).get("name")
+    return Row.of({**report, "recipe": name, "stat": fingerprint(str(path))})
+
+
+def _same_content(task: Task, key: str, sidecar: Path) -> bool:
+    """Whether only the dates of the inputs differ: files that were copied or touched need no new run."""
+    if key.partition("-")[0] != task.key.partition("-")[0]:
+        return False
+    report = _read_json(sidecar) or {}
+    recorded: Mapping[str, str] = report.get("sha256") or {}
+    sources = task.sources()
+    try:
+        return recorded.keys() == sources.keys() and all(recorded[name] == checksum(sources[name]) for name in sources)
+    except OSError:
+        return False
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Records of a journal; a last line that was cut off is left out."""
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict) and "id" in row:
+                yield row
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None

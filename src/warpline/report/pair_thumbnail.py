@@ -1,0 +1,46 @@
+"""A thumbnail of a result, one for every pair of a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from warpline.image import Image
+from warpline.report.cuts import Plane, series_through, window
+from warpline.report.pair_layers import encode, grey
+
+WIDTH, HEIGHT = 288, 96
+"""Pixels of either half."""
+
+
+def thumbnail(fixed: Image, warped: Image) -> bytes:
+    """A small WebP of a result: cuts of the fixed image on the left half, the same cuts of the warped on the right.
+
+    Parameters
+    ----------
+    fixed, warped : Image
+        On any grids; the fixed image chooses the cuts.
+
+    Returns
+    -------
+    bytes
+        576 x 96 pixels, grey, about 6 kB.
+    """
+    cuts = [row[len(row) // 2] for row in series_through(fixed, 3, HEIGHT)]
+    halves = []
+    for image in (fixed, warped):
+        shades = window(image)
+        halves.append(_centred([grey(cut, image, shades) for cut in cuts]))
+    return encode(np.hstack(halves), 60)
+
+
+def _centred(planes: Sequence[Plane]) -> Plane:
+    """Planes in equal boxes of half a thumbnail, each in the middle of its own."""
+    canvas = np.zeros((HEIGHT, WIDTH), np.float32)
+    box = WIDTH // len(planes)
+    for number, plane in enumerate(planes):
+        seen = plane[:HEIGHT, :box]
+        top, left = (HEIGHT - seen.shape[0]) // 2, number * box + (box - seen.shape[1]) // 2
+        canvas[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
+    return canvas

@@ -1,0 +1,47 @@
+"""Local correlation under an affine map: what it is of, its sign, and the comparison that climbs it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from made_heads import lattice, scan
+from warpline.solvers.comparison import build_levels
+from warpline.solvers.linear import Descent
+from warpline.solvers.motion import Motion
+from warpline.solvers.refinement import Refinement
+from warpline.transforms import Affine
+
+
+def refinement(backend, contrast=lambda v: v):
+    fixed, moving = (build_levels(scan(lattice(), contrast=c), (5.0,), backend)[0] for c in (lambda v: v, contrast))
+    return Refinement(fixed, moving, 4000, backend)
+
+
+def shifted(x):
+    matrix = np.eye(4)
+    matrix[0, 3] = x
+    return Affine(matrix)
+
+
+def test_images_agree_best_where_they_match(backend):
+    found = refinement(backend)
+    here, there = found.at(Affine.identity()), found.at(shifted(4.0))
+    assert 0 < there.mean < here.mean < 1
+    assert here.coherence > 0.999
+    assert there.affine.matrix[0, 3] == 4
+
+
+def test_the_sign_of_the_contrast_does_not_change_the_agreement(backend):
+    plain, inverted = (refinement(backend, c).at(shifted(2.0)) for c in (lambda v: v, lambda v: 200 - v))
+    assert inverted.mean == pytest.approx(plain.mean, rel=1e-3)
+    assert inverted.coherence == pytest.approx(plain.coherence, abs=1e-3)
+
+
+def test_descending_the_comparison_around_a_map_raises_the_agreement(backend):
+    found = refinement(backend)
+    start = found.at(shifted(3.0))
+    motion = Motion.named("translation", np.zeros(3), 60.0, None)
+    reached = found.at(Descent(found.around(start), motion, start.affine).run(5))
+    assert reached.mean > start.mean
+    np.testing.assert_allclose(reached.affine.matrix[:3, 3], 0, atol=0.3)
