@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from warpline.geometry import Grid
 from warpline.io.images import read_image
-from warpline.io.transform_files import read_transform
+from warpline.io.transform_files import read_transform, write_transform
 from warpline.operations import jacobian
 from warpline.transforms import Affine, Displacement, displacement_on
 
@@ -106,6 +107,14 @@ def test_info_in_words(pair, capsys):
     assert main(["info", pair["warp"]]) == 0
     shown = capsys.readouterr().out
     assert "itk-warp" in shown and "fixed world to moving world" in shown and "32 x 37 x 32" in shown
+
+
+def test_info_counts_where_nothing_is_known(call, tmp_path):
+    field = np.ones((3, 4, 5, 6), np.float32)
+    field[:, 0] = np.nan
+    write_transform(Displacement(field, Grid((4, 5, 6), np.eye(4))), tmp_path / "y.nii", "spm-deformation")
+    (part,) = call("info", f"{tmp_path}/y.nii")["parts"]
+    assert part["unknown_voxels"] == 30 and part["largest_mm"] == pytest.approx(3**0.5)
 
 
 def test_info_says_what_is_missing(pair, call, tmp_path):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from made_transforms import PAIRS, inner_points, made_affine, made_pair
-from scenes import FIXED, fading
+from scenes import FIXED, TURN, fading, world_points
 from warpline.errors import InputError, UsageError
+from warpline.geometry import apply_affine
 from warpline.image import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import FORMATS, read_transform, write_transform
-from warpline.operations import convert
-from warpline.transforms import Affine
+from warpline.operations import convert, write
+from warpline.transforms import Affine, Chain
 
 AFFINE_FORMATS = [
     name for name, one in FORMATS.items() if one.holds is Affine and one.encode is not None and not name.endswith("-2d")
@@ -43,6 +44,20 @@ def test_a_mapping_of_dipy_gets_its_inverse(tmp_path):
     points = inner_points(FIXED)
     np.testing.assert_allclose(both.map_points(points), warp.map_points(points), atol=1e-4)
     np.testing.assert_allclose(both.inverse().map_points(both.map_points(points)), points, atol=0.15)
+
+
+@pytest.mark.parametrize("transform", [TURN, Chain((fading(FIXED), TURN))], ids=["affine", "chain"])
+def test_a_mapping_of_dipy_takes_any_transform(transform, tmp_path):
+    write(transform, tmp_path / "mapping.nii.gz", "dipy-mapping", fixed=FIXED, backend="numpy")
+    both = read_transform(tmp_path / "mapping.nii.gz")
+    points = inner_points(FIXED)
+    np.testing.assert_allclose(both.map_points(points), transform.map_points(points), atol=1e-4)
+    voxels = world_points(FIXED)[1:-1, 1:-1, 1:-1]
+    before = both.inverse().map_points(voxels)
+    where = apply_affine(FIXED.inverse_affine, before)
+    stays = np.all((where >= 1) & (where <= np.array(FIXED.shape) - 2), axis=-1)
+    assert stays.mean() > 0.5
+    np.testing.assert_allclose(transform.map_points(before[stays]), voxels[stays], atol=0.01)
 
 
 def test_nothing_is_written_when_it_does_not_fit(tmp_path):

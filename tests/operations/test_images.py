@@ -74,6 +74,14 @@ def test_images_that_do_not_meet_are_warned_of(caplog):
         assert caplog.text == ""
 
 
+def test_a_field_that_is_not_known_everywhere_gives_no_false_alarm(caplog):
+    field = np.zeros((3, *FIXED.shape), np.float32)
+    field[:, 0] = np.nan
+    with caplog.at_level(logging.WARNING, "warpline"):
+        warped = apply(smooth_image(FIXED), FIXED, Displacement(field, FIXED), outside=-1, backend="numpy")
+    assert (warped.data[0] == -1).all() and not caplog.records
+
+
 @pytest.mark.parametrize(
     ("kind", "outside"), [("uint8", -1), ("uint8", 256), ("int16", 0.5), ("bool", 2), ("u4", np.nan)]
 )

@@ -68,6 +68,31 @@ def test_points_without_origin_are_warned_of(caplog):
     assert "1 of 2 points have no exact origin" in caplog.text
 
 
+@pytest.mark.parametrize("to", ["moving", "fixed"])
+def test_points_beyond_a_warp_are_warned_of(to, caplog):
+    """As when coordinates are read in the wrong convention."""
+    away = FIXED.corners()[:1] - 500
+    with caplog.at_level(logging.WARNING, "warpline"):
+        apply_points(inner(FIXED), fading(FIXED), to=to)
+        assert not caplog.records
+        moved = apply_points(np.concatenate([inner(FIXED, 2), away]), fading(FIXED), to=to)
+    np.testing.assert_array_equal(moved[2:], away)
+    assert "1 of 3 points lie beyond the grid of a warp" in caplog.text
+
+
+def test_points_where_a_field_is_not_known_are_told(caplog):
+    field = np.zeros((3, *FIXED.shape), np.float32)
+    field[:, 0] = np.nan
+    warp = Displacement(field, FIXED)
+    points = apply_affine(FIXED.affine, [[0, 5, 5], [8, 8, 8]])
+    with caplog.at_level(logging.WARNING, "warpline"):
+        moved = apply_points(points, warp, to="moving")
+    np.testing.assert_array_equal(np.isnan(moved).all(axis=1), [True, False])
+    assert "1 of 2 points become NaN" in caplog.text
+    with pytest.raises(InputError, match=r"no displacement .* at 120 voxels"):
+        apply_points(points, warp, to="fixed")
+
+
 def test_shapes_stay():
     assert apply_points([1, 2, 3], CHAIN, to="fixed").shape == (3,)
     assert apply_points(np.zeros((4, 5, 3)), CHAIN, to="fixed").shape == (4, 5, 3)

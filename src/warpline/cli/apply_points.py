@@ -64,7 +64,8 @@ def run(options: Namespace, terminal: Terminal) -> None:
     chain = read_chain(options.transform, fixed=options.fixed, moving=options.moving)
     count = kind(options, lambda points: carry(chain, points, options.to))
     record = {"output": options.output, "points": count, "to": options.to, "space": options.space}
-    terminal.result(record, f"wrote {options.output}: {count} points, carried to the {options.to} image")
+    where = f"the {options.to} image, {options.space.upper()}+ mm"
+    terminal.result(record, f"wrote {options.output}: {count} points, carried to {where}")
 
 
 def _carry_table(options: Namespace, carry: Carry) -> int:

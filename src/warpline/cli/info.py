@@ -74,7 +74,8 @@ def _facts(part: dict[str, Any]) -> list[str]:
         f"grid {' x '.join(map(str, grid['shape']))}, voxels {' x '.join(f'{v:.4g}' for v in grid['voxel_size'])} mm,"
         f" axes {grid['axes']}, centre {', '.join(f'{v:.2f}' for v in grid['centre'])} mm",
         f"moves {part['mean_mm']:.3f} mm on average, {part['largest_mm']:.3f} mm at most"
-        f"{'; its inverse is in the file too' if part['has_inverse'] else ''}",
+        f"{'; its inverse is in the file too' if part['has_inverse'] else ''}"
+        f"{'; not known (NaN) at ' + str(part['unknown_voxels']) + ' voxels' if part['unknown_voxels'] else ''}",
     ]
 
 
@@ -98,12 +99,14 @@ def _affine(part: Affine) -> dict[str, Any]:
 
 
 def _displacement(part: Displacement) -> dict[str, Any]:
-    length = np.sqrt(np.einsum("c...,c...->...", part.field, part.field))
+    lengths = np.sqrt(np.einsum("c...,c...->...", part.field, part.field))
+    known = lengths[np.isfinite(lengths)]
     return {
         "kind": "displacement field",
         "grid": _grid(part.grid),
-        "mean_mm": float(length.mean(dtype=np.float64)),
-        "largest_mm": float(length.max()),
+        "mean_mm": float(known.mean(dtype=np.float64)),
+        "largest_mm": float(known.max()),
+        "unknown_voxels": int(lengths.size - known.size),
         "has_inverse": part.inverse_field is not None,
     }
 

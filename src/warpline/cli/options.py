@@ -94,7 +94,8 @@ def add_transforms(parser: ArgumentParser, *, required: bool = False) -> None:
         required=required,
         metavar="FILE",
         help="in the order in which points of the fixed image go through them, as for ANTs: "
-        "-t WARP -t AFFINE; [FILE,1] is the inverse of an affine or a warp",
+        "-t WARP -t AFFINE; [FILE,1] is the inverse of an affine or a warp; FORMAT:FILE names the format of a file "
+        "whose content fits several, such as fsl-flirt:flirt.mat",
     )
 
 

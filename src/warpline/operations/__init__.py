@@ -1,7 +1,7 @@
 """What users do with transforms, on files and on objects: apply, compose, invert, convert, measure."""
 
 from warpline.operations.chains import Entries, Entry, Place, grid_of, paths_in, place_of, read_chain
-from warpline.operations.files import compose, convert
+from warpline.operations.files import compose, convert, write
 from warpline.operations.images import apply, check_labels, jacobian
 from warpline.operations.inversion import Inversion, inversion, invert
 from warpline.operations.origins import Origins, origins
@@ -29,4 +29,5 @@ __all__ = [
     "paths_in",
     "place_of",
     "read_chain",
+    "write",
 ]

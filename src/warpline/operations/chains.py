@@ -12,12 +12,12 @@ from warpline.errors import UsageError
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.io.images import Source, as_image, read_grid
-from warpline.io.transform_files import read_transform
+from warpline.io.transform_files import FORMATS, read_transform
 from warpline.operations.inversion import inversion
 from warpline.transforms import Affine, Chain, Displacement, Transform
 
 Entry = Transform | str | os.PathLike[str]
-"""A transform, its file, or ``"[file,1]"``, the inverse of the one in the file."""
+"""A transform, its file, ``"[file,1]"``, the inverse of the one in the file, or either after ``format:``."""
 
 Entries = Entry | Sequence[Entry]
 """One entry or several, in the order in which points of the fixed image go through them."""
@@ -26,6 +26,7 @@ Place = Source | Grid
 """A grid, or an image that lies on it; of a file only the header is read."""
 
 _INVERTED = re.compile(r"\[(?P<path>.+),(?P<flag>[01])\]")
+_NAMED = re.compile(r"(?P<format>[\w-]+):(?P<path>.+)")
 
 
 def read_chain(
@@ -33,7 +34,6 @@ def read_chain(
     *,
     fixed: Place | None = None,
     moving: Place | None = None,
-    format: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
 ) -> Chain:
@@ -43,11 +43,10 @@ def read_chain(
     ----------
     entries : transform, path or a sequence of them
         In the order in which points of the fixed image go through them; ``"[file,1]"`` is the inverse of a file,
-        affine or not. None at all is the identity.
+        affine or not. ``"fsl-flirt:file"`` and ``"[fsl-flirt:file,1]"`` name a format of
+        `warpline.io.transform_files.FORMATS` that the content does not tell. None at all is the identity.
     fixed, moving : Grid, Image, path, nibabel image or (array, affine), optional
         Of the whole chain; some formats cannot be read without them.
-    format : str, optional
-        Format of every file, a key of `warpline.io.transform_files.FORMATS`; found by content when None.
     backend, threads
         Where displacement fields are inverted, as in `warpline.backends.select`.
 
@@ -66,12 +65,12 @@ def read_chain(
     if isinstance(entries, (str, os.PathLike, Affine, Displacement, Chain)):
         entries = [entries]
     grids = [place_of(fixed, "fixed"), place_of(moving, "moving")]
-    how: dict[str, Any] = {"grids": grids, "format": format, "backend": backend, "threads": threads}
+    how: dict[str, Any] = {"grids": grids, "backend": backend, "threads": threads}
     return Chain.of(*(_read(entry, **how) for entry in entries))
 
 
 def paths_in(entries: Iterable[str]) -> list[str]:
-    """The files that ``-t`` arguments name, without the brackets of inversion."""
+    """The files that ``-t`` arguments name, without the brackets of inversion and the names of formats."""
     return [_split(entry)[0] for entry in entries]
 
 
@@ -88,18 +87,23 @@ def grid_of(place: Place, name: str = "image") -> Grid:
 
 
 def _read(
-    entry: Entry, *, grids: list[Grid | None], format: str | None, backend: str | Backend | None, threads: int | None
+    entry: Entry, *, grids: list[Grid | None], backend: str | Backend | None, threads: int | None
 ) -> Transform:
     if not isinstance(entry, (str, os.PathLike)):
         return entry
-    path, inverted = _split(os.fspath(entry))
+    path, inverted, format = _split(os.fspath(entry))
     first, last = reversed(grids) if inverted else grids
     transform = read_transform(path, format, fixed=first, moving=last)
     return inversion(transform, backend=backend, threads=threads).transform if inverted else transform
 
 
-def _split(entry: str) -> tuple[str, bool]:
+def _split(entry: str) -> tuple[str, bool, str | None]:
+    """File, whether it is inverted, and the name of its format where one is given."""
     found = _INVERTED.fullmatch(entry)
     if found is None and entry.startswith("[") and not os.path.exists(entry):
         raise UsageError(f"transform {entry!r} is not understood; write [FILE,1] for the inverse of a file")
-    return (found["path"], found["flag"] == "1") if found else (entry, False)
+    path, inverted = (found["path"], found["flag"] == "1") if found else (entry, False)
+    named = None if os.path.exists(path) else _NAMED.fullmatch(path)
+    if named is None or named["format"] not in FORMATS:
+        return path, inverted, None
+    return named["path"], inverted, named["format"]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from warpline.backends import Backend
+from warpline.geometry import Grid
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.operations.chains import Entries, Place, place_of, read_chain
 from warpline.operations.inversion import invert
-from warpline.transforms import Displacement, Transform
+from warpline.transforms import Chain, Displacement, Transform, displacement_on
 
 Path = str | os.PathLike[str]
 
 BOTH_WAYS = ("dipy-mapping",)
-"""Formats that store the inverse of a displacement too; it is computed where it is not known."""
+"""Formats that store the inverse of a displacement too."""
 
 
 def compose(
@@ -82,7 +84,39 @@ def convert(
     """
     between = {"fixed": place_of(fixed, "fixed"), "moving": place_of(moving, "moving")}
     transform = read_transform(source, source_format, **between)
-    if target_format in BOTH_WAYS and isinstance(transform, Displacement) and transform.inverse_field is None:
-        transform = ~invert(transform)
-    write_transform(transform, target, target_format, **between)
+    write(transform, target, target_format, **between)
     return transform
+
+
+def write(
+    transform: Transform,
+    path: Path,
+    format: str | None = None,
+    *,
+    fixed: Grid | None = None,
+    moving: Grid | None = None,
+    **where: Any,
+) -> None:
+    """As `write_transform`; the inverse of a field is computed where the format stores it and it is not known.
+
+    Parameters
+    ----------
+    transform, path, format, fixed, moving
+        As for `write_transform`, which says what is raised too.
+    **where
+        `backend` and `threads`, as in `warpline.backends.select`: where a field is inverted.
+    """
+    stored = _both_ways(transform, fixed, where) if format in BOTH_WAYS else transform
+    write_transform(stored, path, format, fixed=fixed, moving=moving)
+
+
+def _both_ways(transform: Transform, fixed: Grid | None, where: dict[str, Any]) -> Transform:
+    """A displacement with its inverse, on `fixed` or the grid of the first part; unchanged where there is neither."""
+    first = next(iter(Chain.of(transform).parts), None)
+    grid = first.grid if fixed is None and isinstance(first, Displacement) else fixed
+    if grid is None:
+        return transform
+    if isinstance(transform, Displacement) and transform.inverse_field is not None and transform.grid == grid:
+        return transform
+    forward = Displacement(displacement_on(transform, grid), grid)
+    return Displacement(forward.field, grid, displacement_on(invert(forward, **where), grid))

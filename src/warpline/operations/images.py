@@ -160,6 +160,9 @@ def _meets(chain: Chain, grid: Grid, target: Grid) -> bool:
     axes = (np.linspace(0, n - 1, min(n, _LATTICE)) for n in grid.shape)
     lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     where = apply_affine(target.inverse_affine, chain.map_points(apply_affine(grid.affine, lattice)))
+    where = where[np.isfinite(where).all(axis=1)]
+    if not len(where):
+        return False
     return bool(np.all((where.max(axis=0) >= -0.5) & (where.min(axis=0) < np.array(target.shape) - 0.5)))
 
 

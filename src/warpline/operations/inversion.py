@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend, select
-from warpline.errors import InputError
 from warpline.fields import InverseError
 from warpline.geometry import Grid, apply_affine
-from warpline.operations.origins import settled
+from warpline.operations.origins import check_known, settled
 from warpline.operations.trend import nearest_affine
 from warpline.transforms import Affine, Chain, Displacement, Part, Transform
 
@@ -94,9 +93,7 @@ def inversion(transform: Transform, *, backend: str | Backend | None = None, thr
 def _inverted(part: Part, backend: Backend) -> Inversion:
     if isinstance(part, Affine):
         return Inversion(~part)
-    if not np.isfinite(part.field).all():
-        count = int((~np.isfinite(part.field).all(axis=0)).sum())
-        raise InputError(f"the field has no displacement (NaN or infinity) at {count} voxels; fill or crop it first")
+    check_known(part)
     trend = None if part.inverse_field is not None else _affine_part(part)
     field = part.field if trend is None else _without(part, trend)
     forward = backend.upload(fields.to_voxels(field, part.grid))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from warpline.errors import InputError
 from warpline.geometry import Grid, apply_affine
 from warpline.operations.trend import nearest_affine
 from warpline.transforms import Affine, Chain, Displacement, Part, Transform
@@ -68,8 +69,9 @@ def origins(transform: Transform, targets: ArrayLike) -> Origins:
 def _before(part: Part, targets: Doubles) -> Doubles:
     if isinstance(part, Affine):
         return part.inverse().map_points(targets)
+    check_known(part)
     guess = _guess(part, targets)
-    first, stays = _on_grid(part.grid, guess), _on_grid(part.grid, targets)
+    first, stays = on_grid(part.grid, guess), on_grid(part.grid, targets)
     start = np.where(first[:, None], guess, targets)
     sought = first | stays
     points = targets.copy()
@@ -151,10 +153,24 @@ def _slope(part: Displacement, points: Doubles) -> Doubles:
     return np.stack(columns, axis=-1)
 
 
-def _on_grid(grid: Grid, points: Doubles) -> NDArray[np.bool_]:
+def check_known(part: Displacement) -> None:
+    """Refuse to invert a field that is not known everywhere.
+
+    Raises
+    ------
+    InputError
+        Naming the number of voxels.
+    """
+    if not np.isfinite(part.field).all():
+        count = int((~np.isfinite(part.field).all(axis=0)).sum())
+        raise InputError(f"the field has no displacement (NaN or infinity) at {count} voxels; fill or crop it first")
+
+
+def on_grid(grid: Grid, points: Doubles) -> NDArray[np.bool_]:
+    """Which world points (N, 3) lie within the outer voxel faces of a grid."""
     voxels = apply_affine(grid.inverse_affine, points)
-    on_grid: NDArray[np.bool_] = np.all((voxels >= -0.5) & (voxels < np.array(grid.shape) - 0.5), axis=1)
-    return on_grid
+    within: NDArray[np.bool_] = np.all((voxels >= -0.5) & (voxels < np.array(grid.shape) - 0.5), axis=1)
+    return within
 
 
 def _confined(grid: Grid, points: Doubles) -> Doubles:

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from warpline.errors import InputError, UsageError
 from warpline.operations.chains import Entries, Place, read_chain
-from warpline.operations.origins import Doubles, origins
-from warpline.transforms import Transform
+from warpline.operations.origins import Doubles, on_grid, origins
+from warpline.transforms import Chain, Displacement, Transform
 
 Destination = Literal["fixed", "moving"]
 
@@ -106,7 +106,14 @@ def carry(transform: Transform, points: ArrayLike, to: Destination) -> Doubles:
 
 
 def _to_moving(transform: Transform, points: Doubles) -> Doubles:
-    return transform.map_points(points)
+    _warn_beyond(transform, points)
+    moved = transform.map_points(points)
+    unknown = np.isnan(moved).any(axis=-1)
+    if unknown.any():
+        _log.warning(
+            "%d of %d points become NaN: the field is not known there", np.count_nonzero(unknown), unknown.size
+        )
+    return moved
 
 
 def _to_fixed(transform: Transform, points: Doubles) -> Doubles:
@@ -119,7 +126,25 @@ def _to_fixed(transform: Transform, points: Doubles) -> Doubles:
             missed.size,
             found.residual.max(),
         )
+    _warn_beyond(transform, found.points)
     return found.points
+
+
+def _warn_beyond(transform: Transform, points: Doubles) -> None:
+    """Say how many points of the fixed image pass a field beyond its grid, where it moves nothing."""
+    where = points.reshape(-1, 3)
+    beyond = np.zeros(len(where), bool)
+    for part in Chain.of(transform).parts:
+        if isinstance(part, Displacement):
+            beyond |= ~on_grid(part.grid, where)
+        where = part.map_points(where)
+    if beyond.any():
+        _log.warning(
+            "%d of %d points lie beyond the grid of a warp, which leaves them where they are: "
+            "are they of the right image, and in RAS or LPS as said?",
+            np.count_nonzero(beyond),
+            beyond.size,
+        )
 
 
 _DIRECTIONS = {"moving": _to_moving, "fixed": _to_fixed}

@@ -10,6 +10,7 @@ from made_transforms import PAIRS, inner_points, made_chain, made_pair
 from warpline.errors import InputError
 from warpline.geometry import Grid, apply_affine
 from warpline.io.transform_files import identify, read_transform, write_transform
+from warpline.transforms import Displacement
 
 
 def save_field(path, places, grid, description="Deformation"):
@@ -29,6 +30,16 @@ def test_points_by_hand(tmp_path):
         np.testing.assert_allclose(ours.map_points([-2, 4, 6]), (10, 20, 30), atol=1e-5)
         np.testing.assert_allclose(ours.map_points([-3, 4, 6]), (11, 21, 31), atol=1e-5)
         assert identify(tmp_path / name).format == "spm-deformation"
+
+
+def test_what_the_deformations_utility_saves_are_places_though_itk_has_its_intent(tmp_path):
+    grid = Grid((5, 6, 7), np.diag([-2.0, 2, 2, 1]))
+    image = nibabel.Nifti1Image(np.full((5, 6, 7, 1, 3), (10, 20, 30), np.float32), grid.affine)
+    image.header["descrip"] = "Deformation field"
+    image.header.set_intent("vector", name="Mapping")
+    nibabel.save(image, tmp_path / "y_saved.nii")
+    assert identify(tmp_path / "y_saved.nii").format == "spm-deformation"
+    np.testing.assert_allclose(read_transform(tmp_path / "y_saved.nii").map_points([-2, 4, 6]), (10, 20, 30), atol=1e-5)
 
 
 @pytest.mark.parametrize(("fixed_axes", "moving_axes"), PAIRS)
@@ -55,6 +66,18 @@ def test_not_a_number_beyond_the_field_of_view_is_kept(tmp_path):
     save_field(tmp_path / "y.nii", places, grid)
     field = read_transform(tmp_path / "y.nii").field
     assert np.isnan(field[:, 0]).all() and not field[:, 1:].any()
+
+
+@pytest.mark.parametrize("name", ["w.nii.gz", "w.h5", "w.x5"])
+def test_a_field_with_gaps_is_written_for_spm_only(tmp_path, name):
+    field = np.zeros((3, 4, 5, 6), np.float32)
+    field[:, 0] = np.nan
+    warp = Displacement(field, Grid((4, 5, 6), np.eye(4)))
+    with pytest.raises(InputError, match=rf"{name}: the field is not known \(NaN\) at 30 of 120 voxels"):
+        write_transform(warp, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+    write_transform(warp, tmp_path / "y.nii", "spm-deformation")
+    np.testing.assert_array_equal(read_transform(tmp_path / "y.nii").field, field)
 
 
 def test_what_is_no_deformation_is_refused(tmp_path):

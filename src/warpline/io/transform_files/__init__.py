@@ -191,13 +191,15 @@ def write_transform(
     UsageError
         When no format fits the transform and the file name, or a field has no grid to lie on.
     InputError
-        When a grid is missing.
+        When a grid is missing, or a field is not known everywhere (NaN) and the format has no word for that.
     OutputError
         When the file cannot be written.
     """
     path = Path(path)
     known = _fitting(transform, path, format)
     stored = _HOLD[known.holds](transform, path, fixed)
+    if not known.gaps:
+        _check_no_gaps(stored, path)
     assert known.encode is not None
     content = known.encode(stored, Grids(fixed, moving)) if known.between else known.encode(stored)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)
@@ -211,7 +213,9 @@ def _found(path: Path) -> str:
         raise InputError(f"{path} is no transform file of a known format; {', '.join(FORMATS)} can be read")
     if len(names) > 1:
         choices = "; ".join(f"{name}: {FORMATS[name].about}" for name in names)
-        raise InputError(f"{path} does not say what it is; name its format (format=, --from), one of {choices}")
+        raise InputError(
+            f"{path} does not say what it is; name its format (format=, --from, or -t FORMAT:FILE), one of {choices}"
+        )
     return names[0]
 
 
@@ -232,6 +236,16 @@ def _fitting(transform: Transform, path: Path, name: str | None) -> Format:
             return known
     allowed = ", ".join(f"{key} ({' '.join(one.suffixes)})" for key, one in able.items() if name in (None, key))
     raise UsageError(f"{path}: no format stores {type(transform).__name__} under this name; there are {allowed}")
+
+
+def _check_no_gaps(transform: Transform, path: Path) -> None:
+    for part in Chain.of(transform).parts:
+        if isinstance(part, Displacement) and not np.isfinite(part.field).all():
+            count = int((~np.isfinite(part.field)).any(axis=0).sum())
+            raise InputError(
+                f"{path}: the field is not known (NaN) at {count} of {part.field[0].size} voxels, which this format "
+                "cannot say; crop the field, put it on a smaller grid (fixed=, --fixed), or keep it as spm-deformation"
+            )
 
 
 def _as_displacement(transform: Transform, path: Path, fixed: Grid | None) -> Displacement:

@@ -99,6 +99,11 @@ class Head:
         return 0 if self.nifti is None else int(self.nifti["intent_code"])
 
     @cached_property
+    def intent_name(self) -> str:
+        """NIfTI's name of the intent; nothing for other files."""
+        return "" if self.nifti is None else bytes(self.nifti["intent_name"].item()).decode("latin-1")
+
+    @cached_property
     def description(self) -> str:
         """NIfTI's description; nothing for other files."""
         return "" if self.nifti is None else bytes(self.nifti["descrip"].item()).decode("latin-1")
@@ -144,6 +149,8 @@ class Format:
         world; ``encode(transform) -> bytes``, uncompressed, or None when the format is only read.
     between : bool
         Whether a file counts from the geometry of its images, so that `read` and `encode` take `Grids` too.
+    gaps : bool
+        Whether its fields may be NaN where nothing is known.
     """
 
     about: str
@@ -155,6 +162,7 @@ class Format:
     read: Callable[..., Transform]
     encode: Callable[..., bytes] | None = None
     between: bool = False
+    gaps: bool = False
 
 
 def read_text(path: Path) -> str:

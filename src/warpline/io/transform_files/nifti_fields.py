@@ -17,11 +17,18 @@ from warpline.io.transform_files.format import Head
 _AFNI_EXTENSION = 4
 AFNI_NOTE = "3dQwarp"
 _SPM_NOTE = "eformation"
+_SPM_INTENT = "Mapping"
+
+
+def _is_mapping(head: Head) -> bool:
+    """Whether SPM's utilities saved a deformation: places, though with the intent of ITK's displacements."""
+    return head.intent_name == _SPM_INTENT and _SPM_NOTE in head.description
+
 
 SIGNATURES: dict[str, Callable[[Head], bool]] = {
-    "itk": lambda head: head.intent in (nifti.INTENT_VECTOR, nifti.INTENT_DISPLACEMENT),
+    "itk": lambda head: head.intent in (nifti.INTENT_VECTOR, nifti.INTENT_DISPLACEMENT) and not _is_mapping(head),
     "afni": lambda head: head.extension == _AFNI_EXTENSION or AFNI_NOTE in head.description,
-    "spm": lambda head: head.intent == 0 and _SPM_NOTE in head.description,
+    "spm": lambda head: (head.intent == 0 and _SPM_NOTE in head.description) or _is_mapping(head),
 }
 """Tool to how it signs its fields of shape (I, J, K, 1, 3)."""
 

@@ -1,9 +1,10 @@
-"""SPM's deformation fields (``y_*.nii``, ``iy_*.nii``): NIfTI of shape (I, J, K, 1, 3), float32, without intent.
+"""SPM's deformation fields (``y_*.nii``, ``iy_*.nii``): NIfTI of shape (I, J, K, 1, 3), float32.
 
 They hold not displacements but places: for each voxel of the file's grid, where it comes to lie in the other
 image, RAS mm. ``y_`` lies on the template and leads to the native image, ``iy_`` the other way round; both pull
-onto their own grid. SPM's description of the file says *Deformation* or *Inverse Deformation*. Beyond the field
-of view they may be NaN, and stay so.
+onto their own grid. SPM's description of the file says *Deformation* or *Inverse Deformation*. Segmentation sets
+no intent; the Deformations utility sets that of vectors, as ITK's displacements have it, under the name *Mapping*.
+Beyond the field of view they may be NaN, and stay so.
 """
 
 from __future__ import annotations
@@ -66,4 +67,5 @@ FORMAT = Format(
     matches=matches,
     read=read,
     encode=encode,
+    gaps=True,
 )
