@@ -138,6 +138,20 @@ def test_a_bids_app_call_runs_subjects_and_the_group_level_reports(folder, tmp_p
     assert "\tok\t" in (tmp_path / "out" / "results.tsv").read_text()
 
 
+def test_runs_on_one_participant_each_add_up(folder, tmp_path):
+    for name in ("sub-01", "sub-02"):
+        (tmp_path / "bids" / name / "anat").mkdir(parents=True)
+        shutil.copy(folder / "in" / f"{name}_T1w.nii", tmp_path / "bids" / name / "anat")
+    how = ["--fixed", f"{folder}/in/fixed.nii", "--recipe", f"{folder}/quick.toml", "-q"]
+    for label in ("01", "02", "01"):
+        call = [f"{tmp_path}/bids", f"{tmp_path}/out", "participant", "--participant-label", label]
+        assert main(["cohort", "run", *call, *how]) == 0
+    assert main(["cohort", "run", f"{tmp_path}/bids", f"{tmp_path}/out", "group"]) == 0
+    for table in ("manifest.tsv", "results.tsv"):
+        rows = (tmp_path / "out" / table).read_text().splitlines()[1:]
+        assert sorted(row.split("\t")[0] for row in rows) == ["sub-01", "sub-02"], table
+
+
 def test_pages_are_served_on_this_machine_only(tmp_path):
     assert main(["cohort", "serve", str(tmp_path)]) == 5
     (tmp_path / "report").mkdir()

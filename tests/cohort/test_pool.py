@@ -64,6 +64,15 @@ def test_a_scheduler_that_does_not_answer_is_told(inputs, tmp_path, monkeypatch)
         run(pairs_in(inputs), tmp_path / "out", asked(scheduler="tcp://127.0.0.1:1"))
 
 
+def test_the_file_of_a_scheduler_is_waited_for(tmp_path, monkeypatch):
+    file = tmp_path / "late.json"
+    threading.Timer(0.3, file.touch).start()
+    assert pool._where(str(file)) == {"scheduler_file": str(file)}
+    assert pool._where("tcp://10.0.0.1:8786") == {"address": "tcp://10.0.0.1:8786"}
+    monkeypatch.setattr(pool, "ANSWER", 0.1)
+    assert pool._where("none.json") == {"address": "none.json"}
+
+
 def test_every_worker_has_its_gpu_and_its_share_of_threads(monkeypatch):
     monkeypatch.setenv("WARPLINE_THREADS", "12")
     crew = make_crew(2, ["GPU-a", "GPU-b", "GPU-c"], per_gpu=2)

@@ -23,6 +23,7 @@ from cohort_files import COUNT, QUICK, asked, outputs, pairs_in
 from warpline import recipe as recipes
 from warpline.cohort import run, tasks
 from warpline.cohort.lock import FolderLock
+from warpline.cohort.running import plan_of
 from warpline.errors import InputError, OutputError, UsageError
 from warpline.io.images import read_image
 
@@ -157,6 +158,7 @@ def test_decisions_of_people_leave_out_and_run_again(inputs, tmp_path):
     summary = run(pairs, out, asked(exclude_from=tmp_path / "seen.tsv"))
     assert (summary.counts["done"], summary.counts["excluded"]) == (3, 1)
     assert rows(out)["sub-01"]["status"] == "excluded"
+    assert plan_of(out).states["sub-01"] == "excluded"  # so that status and report know it, too
     assert run(pairs, out, asked(retry_from=tmp_path / "seen.tsv")).finished == 2
     assert faults.calls(inputs) == ["sub-02", "sub-03", "sub-04", "sub-01", "sub-02"]
     (tmp_path / "seen.tsv").write_text("id\tdecision\nsub-01\tmaybe\n")
@@ -236,6 +238,22 @@ def test_bad_inputs_fail_alone_and_run_once_they_are_mended(inputs, brains, undi
     assert summary.exit_code == 0 and summary.finished == 3
     assert outputs(out) == undisturbed
     assert not list((out / "logs").iterdir())
+
+
+def test_an_input_that_changes_for_the_worse_fails_and_stays_failed_until_it_is_as_before(inputs, brains, tmp_path):
+    pairs, out = pairs_in(inputs), tmp_path / "out"
+    run(pairs, out, asked())
+    assert json.loads((out / "progress.json").read_text())["ended"]
+    (inputs / "sub-02_T1w.nii").write_bytes(b"broken")
+    assert run(pairs, out, asked()).counts["failed"] == 1
+    again = run(pairs, out, asked())
+    assert (again.finished, again.counts["failed"], again.exit_code) == (0, 1, 3)  # never retried blindly
+    assert plan_of(out).states["sub-02"] == "failed"  # though the sidecar of the earlier input is still there
+    shutil.copy2(brains / "sub-02_T1w.nii", inputs)
+    mended = run(pairs, out, asked())
+    assert (mended.finished, mended.counts["done"]) == (0, COUNT)
+    assert plan_of(out).states["sub-02"] == "done"
+    assert json.loads((out / "progress.json").read_text())["ended"]  # also of a run with nothing to do
 
 
 def test_short_memory_is_tried_once_more_and_then_told(inputs, undisturbed, tmp_path):

@@ -35,10 +35,10 @@ scratch="${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-$SLURM_JOB_ID"
 mkdir -p "$scratch"
 export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"
 export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"
+trap 'kill -USR1 "$run"' USR1
 
 warpline cohort run 'my cohort.tsv' out --recipe syn-fast --shard "$SLURM_ARRAY_TASK_ID/64" &
 run=$!
-trap 'kill -USR1 "$run"' USR1
 wait "$run"; code=$?
 while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done
 if [ "$code" -eq 75 ]; then scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"; fi
@@ -62,6 +62,7 @@ def test_a_job_of_several_nodes_starts_a_scheduler_and_a_worker_per_gpu():
     for part in ("--nodes=4", "--ntasks-per-node=8", "--mem=128G", "srun --ntasks=32 --gpus-per-task=1 dask worker"):
         assert part in text
     assert '--scheduler "$address" &' in text and "--shard" not in text
+    assert text.index('rm -f "$address"') < text.index("dask scheduler")  # a job that was queued again left one
 
 
 def test_one_node_needs_no_scheduler():
@@ -75,7 +76,7 @@ def test_bash_takes_the_script(name):
 
 
 FAKES = {
-    "warpline": 'echo "$@" >> calls; trap "exit 75" USR1; for _ in $(seq 100); do sleep 0.05; done; exit 3',
+    "warpline": 'trap "exit 75" USR1; echo "$@" >> calls; for _ in $(seq 100); do sleep 0.05; done; exit 3',
     "scontrol": 'echo "$@" >> requeued',
 }
 

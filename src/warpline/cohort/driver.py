@@ -130,16 +130,19 @@ class Driver:
             try:
                 back = executor.wait(TICK)
             except DeviceError as error:
+                self._hear()
                 self.stop(Halt(str(error), error.exit_code))
                 break
-            for chunk in self._flying:
-                for outcome in chunk.reader.news():
-                    self.take(outcome)
+            self._hear()
             for chunk, lost in back:
                 self._land(chunk, lost)
             self._tell()
         if self._pending and self.halt is None:
             self.stop(Halt(f"{len(self._pending)} pairs came back without an outcome; run it again", 1))
+        self.end()
+
+    def end(self) -> None:
+        """Say that the run is over."""
         self.tally.ended = time.monotonic()
         self._tell(now=True)
 
@@ -246,6 +249,11 @@ class Driver:
         chunk.journal.unlink(missing_ok=True)
         if lost:
             self._blame(chunk)
+
+    def _hear(self) -> None:
+        for chunk in self._flying:
+            for outcome in chunk.reader.news():
+                self.take(outcome)
 
     def _blame(self, chunk: Chunk) -> None:
         """Sort the pairs of a chunk whose worker died: those in flight are suspects, the others simply run again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import time
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
@@ -102,6 +103,7 @@ class Pool:
         self._settings = settings
         self._flying: dict[Any, Chunk] = {}
         self._cluster: Any = None
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the driver
         with dask.config.set(CONFIG):
             if crew is not None:
                 self._cluster = _local_cluster(crew)
@@ -125,10 +127,14 @@ class Pool:
     def wait(self, seconds: float) -> list[tuple[Chunk, bool]]:
         """Chunks that came back; lost are those whose worker died, whatever else Dask tried with them."""
         try:
-            done = self._wait(list(self._flying), timeout=seconds, return_when="FIRST_COMPLETED").done
-        except TimeoutError:
-            return []
-        return [self._land(future) for future in done]
+            try:
+                done = self._wait(list(self._flying), timeout=seconds, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                return []
+            return [self._land(future) for future in done]
+        except (OSError, CancelledError) as error:
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            raise DeviceError(f"the scheduler was lost ({reason}); start it again") from None
 
     def close(self) -> None:
         """End the client, and the workers it started."""
@@ -144,8 +150,6 @@ class Pool:
             outcomes = future.result()
         except KilledWorker:
             outcomes = None
-        except (OSError, CancelledError) as error:
-            raise DeviceError(f"the scheduler was lost: {error or type(error).__name__}; start it again") from None
         chunk.outcomes = outcomes or []
         return chunk, outcomes is None
 
@@ -165,14 +169,21 @@ def _local_cluster(crew: Crew) -> Any:
 def _connect(cluster: Any, scheduler: str | None) -> Any:
     from distributed import Client
 
-    where = cluster if cluster is not None else scheduler
-    given = {"scheduler_file": scheduler} if isinstance(where, str) and os.path.exists(where) else {"address": where}
+    given = {"address": cluster} if scheduler is None else _where(scheduler)
     try:
         client = Client(**given, timeout=ANSWER)
         client.wait_for_workers(1, timeout=PATIENCE)
     except (OSError, TimeoutError, ValueError) as error:
         raise DeviceError(f"scheduler {scheduler or 'on this machine'}: no worker answers: {error}") from None
     return client
+
+
+def _where(scheduler: str) -> dict[str, str]:
+    """An address, or a file with one; a scheduler that starts together with the run may write its file only now."""
+    end = time.monotonic() + ANSWER
+    while scheduler.endswith(".json") and not os.path.exists(scheduler) and time.monotonic() < end:
+        time.sleep(0.1)
+    return {"scheduler_file" if os.path.exists(scheduler) else "address": scheduler}
 
 
 def _deaf_to_interrupts() -> Any:

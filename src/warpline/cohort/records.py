@@ -87,6 +87,13 @@ def write_log(root: Path, outcome: Mapping[str, Any], failure: Failure) -> None:
     write_atomic(root / log_name(outcome["id"]), json.dumps(record, indent=2).encode() + b"\n")
 
 
+def forget_logs(root: Path, plan: Plan) -> None:
+    """Take away records of failures from before a pair was mended: its result belongs to its inputs again."""
+    for path in (root / LOGS).glob("*.json"):
+        if plan.states.get(path.stem) == "done":
+            path.unlink(missing_ok=True)
+
+
 def write_tables(root: Path, plan: Plan) -> dict[str, int]:
     """Write ``results.tsv``, with verdicts on done pairs, and ``failures.tsv``; returns how many of each verdict."""
     done = [task.id for task in plan.tasks if plan.states[task.id] == "done"]

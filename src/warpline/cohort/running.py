@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +18,11 @@ from warpline.cohort.devices import visible_gpus
 from warpline.cohort.driver import Driver, Halt, Listener
 from warpline.cohort.executors import Executor, Inline
 from warpline.cohort.failures import Group, grouped
-from warpline.cohort.layout import MANIFEST, WORK, describe_dataset
+from warpline.cohort.layout import MANIFEST, RUN, WORK, describe_dataset
 from warpline.cohort.lock import FolderLock
-from warpline.cohort.manifest import read_manifest, write_manifest
+from warpline.cohort.manifest import Pair, read_manifest, write_manifest
 from warpline.cohort.options import Options, Pages, Source, load_pairs, plan_pairs
+from warpline.cohort.results import read_json
 from warpline.cohort.settings import Settings, now
 from warpline.cohort.state import Plan, make_plan
 from warpline.cohort.tasks import make_tasks
@@ -120,8 +121,17 @@ def run(
     with FolderLock(root, options.shard):
         plan = plan_pairs(pairs, root, options)
         describe_dataset(root)
-        write_manifest(pairs, root / MANIFEST)
+        write_manifest([*_others(root, pairs, options), *pairs], root / MANIFEST)
+        records.forget_logs(root, plan)
         return _drive(plan, root, options, listen, say)
+
+
+def _others(root: Path, pairs: Sequence[Pair], options: Options) -> list[Pair]:
+    """What earlier runs on other participants of the dataset left in the manifest, which a run on a few keeps."""
+    if not (options.participants or options.sessions) or not (root / MANIFEST).exists():
+        return []
+    asked = {pair.id for pair in pairs}
+    return [pair for pair in read_manifest(root / MANIFEST) if pair.id not in asked]
 
 
 def report(out: str | os.PathLike[str], *, pages: Pages = "flagged", say: Say | None = None) -> Path:
@@ -144,7 +154,8 @@ def plan_of(root: Path) -> Plan:
     if not (root / MANIFEST).exists():
         raise InputError(f"{root} has no {MANIFEST}: no cohort was run there; check the path")
     pairs = [replace(pair, recipe="") for pair in read_manifest(root / MANIFEST)]
-    return make_plan(make_tasks(pairs, recipe=Recipe(), warps="rounded"), root, check_keys=False)
+    excluded = read_json(root / RUN).get("excluded", ())
+    return make_plan(make_tasks(pairs, recipe=Recipe(), warps="rounded"), root, exclude=excluded, check_keys=False)
 
 
 def _drive(plan: Plan, root: Path, options: Options, listen: Listener | None, say: Say | None) -> Summary:
@@ -165,11 +176,13 @@ def _drive(plan: Plan, root: Path, options: Options, listen: Listener | None, sa
     if plan.todo:
         with closing(_executor(driver, settings, options)) as executor, _interruptible(driver):
             driver.run(executor)
+    else:
+        driver.end()
     _sweep(root, part)
     if options.shard[1] > 1:  # the other shards went on meanwhile
-        excluded = [id for id, state in plan.states.items() if state == "excluded"]
-        plan = make_plan(plan.tasks, root, exclude=excluded)
-    summary = _summary(plan, driver, options, *_tables(plan, driver, books, options, say))
+        plan = make_plan(plan.tasks, root, exclude=plan.ids("excluded"))
+    whole = plan_of(root) if options.participants or options.sessions else plan
+    summary = _summary(plan, driver, options, *_tables(whole, driver, books, options, say))
     with suppress(OutputError):  # a full disk has stopped the run, and is told
         _write_run(plan, root, options, {"started": started, "ended": now(), "exit_code": summary.exit_code})
     return summary
@@ -218,7 +231,7 @@ def _write_run(plan: Plan, root: Path, options: Options, ended: dict[str, Any]) 
     recipes = {task.recipe.name: task.recipe.model_dump(mode="json") for task in plan.tasks}
     asked = {name: str(value) for name, value in vars(options).items() if value not in (None, (), "")}
     asked["recipe"] = Recipe.load(options.recipe).name
-    records.write_run(root, {**ended, "settings": asked, "recipes": recipes})
+    records.write_run(root, {**ended, "settings": asked, "recipes": recipes, "excluded": plan.ids("excluded")})
 
 
 def _executor(driver: Driver, settings: Settings, options: Options) -> Executor:

@@ -96,6 +96,7 @@ def _workers(cluster: Cluster) -> list[str]:
         "export DASK_DISTRIBUTED__SCHEDULER__WORK_STEALING=False",
         "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
         'address="$PWD/warpline-$SLURM_JOB_ID.json"',
+        'rm -f "$address"',
         'dask scheduler --scheduler-file "$address" --no-dashboard --port 0 &',
         f'srun --ntasks={total}{bind} dask worker --scheduler-file "$address" {options} --local-directory "$scratch" &',
     ]
@@ -111,10 +112,10 @@ _SETTING = (
     'mkdir -p "$scratch"',
     'export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"',
     'export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"',
+    "trap 'kill -USR1 \"$run\"' USR1",
 )
 _FOOT = (
     "run=$!",
-    "trap 'kill -USR1 \"$run\"' USR1",
     'wait "$run"; code=$?',
     'while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done',
     'if [ "$code" -eq 75 ]; then scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}'

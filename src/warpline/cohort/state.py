@@ -44,6 +44,10 @@ class Plan:
         """How many pairs are in a state."""
         return sum(own == state for own in self.states.values())
 
+    def ids(self, state: State) -> list[str]:
+        """Which pairs are in a state."""
+        return [id for id, own in self.states.items() if own == state]
+
 
 def make_plan(
     tasks: Sequence[Task],
@@ -106,9 +110,12 @@ class _Folder:
     def state(self, task: Task) -> tuple[State, Row | None]:
         sidecar = self._root / task.place.sidecar
         size, time = fingerprint(str(sidecar))
-        row = self._remembered.get(task.id)
+        failure = self._failure(task, since=time)
+        if failure is not None:
+            return "failed", failure
         if size < 0:
-            return self._without_sidecar(task)
+            return "new", None
+        row = self._remembered.get(task.id)
         if row is None or row.stat != (size, time):
             row = read_sidecar(sidecar)
         if row is None:
@@ -119,13 +126,15 @@ class _Folder:
             return "done", row
         return "stale", row
 
-    def _without_sidecar(self, task: Task) -> tuple[State, Row | None]:
-        if task.id not in self._failed:
-            return "new", None
-        record = _read_json(self._root / log_name(task.id))
+    def _failure(self, task: Task, *, since: int) -> Row | None:
+        """The failure of a pair with these inputs; none when its sidecar, written at `since`, came later."""
+        log = self._root / log_name(task.id)
+        if task.id not in self._failed or fingerprint(str(log))[1] < since:
+            return None
+        record = _read_json(log)
         if record is None or (self._check_keys and record.get("key") != task.key):
-            return "new", None
-        return "failed", Row.of(record)
+            return None
+        return Row.of(record)
 
 
 def read_rows(root: Path) -> dict[str, Row]:

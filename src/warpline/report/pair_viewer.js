@@ -115,8 +115,7 @@
 
   // -- modes -----------------------------------------------------------------------------------------------------
 
-  const moving = () => state.after ? "after" : "before";
-  const word = () => state.after ? "after" : "before";
+  const when = () => state.after ? "after" : "before";
   const dot = (colour, text) => `<span><i style="background:${colour}"></i>${text}</span>`;
   const ramp = (low, colours, high) => `<span>${low}<span class="ramp" style="background:linear-gradient(90deg,${colours})"></span>${high}</span>`;
   const percent = value => `${Math.round(value)} %`;
@@ -156,8 +155,8 @@
     },
     flicker: {
       title: "Flicker", both: true,
-      legend: () => `<span>now: <b>${state.moved ? "moving, " + word() : "fixed"}</b></span><span>what jumps is not aligned</span>`,
-      draw: pen => pen.put(images[state.moved ? moving() : "fixed"]),
+      legend: () => `<span>now: <b>${state.moved ? "moving, " + when() : "fixed"}</b></span><span>what jumps is not aligned</span>`,
+      draw: pen => pen.put(images[state.moved ? when() : "fixed"]),
     },
     blend: {
       title: "Blend", both: true, slider: [0, 100, "fixed", "moving"],
@@ -165,7 +164,7 @@
       draw(pen) {
         pen.put(images.fixed);
         pen.ctx.globalAlpha = state.amount.blend / 100;
-        pen.put(images[moving()]);
+        pen.put(images[when()]);
         pen.ctx.globalAlpha = 1;
       },
     },
@@ -179,21 +178,19 @@
         ctx.beginPath();
         for (let y = 0; y * side < pen.height; y++) for (let x = y % 2; x * side < pen.width; x += 2) ctx.rect(x * side, y * side, side, side);
         ctx.clip();
-        pen.put(images[moving()]);
+        pen.put(images[when()]);
         ctx.restore();
       },
     },
     edges: {
       title: "Edges", both: true, slider: [0, 100, "fainter", "stronger"],
-      legend: () => dot("#ffb347", "tissue outlines of the fixed image") + `<span>over the moving image, ${word()}</span>`,
-      draw: pen => drawnOver(pen, moving(), edgeLines),
+      legend: () => dot("#ffb347", "tissue outlines of the fixed image") + `<span>over the moving image, ${when()}</span>`,
+      draw: pen => drawnOver(pen, when(), edgeLines),
     },
     grid: {
       title: "Grid", deformable: true, slider: [0, 100, "fainter", "stronger"],
       legend: () => dot("#5ec8ff", `lines every ${data.scales.grid} mm of the space the map leads to`),
-      draw(pen) {
-        drawnOver(pen, "fixed", gridLines);
-      },
+      draw: pen => drawnOver(pen, "fixed", gridLines),
     },
     jacobian: {
       title: "Log-Jacobian", deformable: true, slider: [0, 100, "fixed", "map"],
@@ -232,7 +229,7 @@
       },
     };
     MODES[state.mode].draw(pen);
-    if (!panel.cut || panel.cut === 0) letters(ctx, view, width, height);
+    if (!panel.cut) letters(ctx, view, width, height);
     const at = `${view.axis} = ${view.positions[cut].toFixed(0).replace("-", "−")} mm`;
     panel.output.textContent = at;
     canvas.setAttribute("aria-label", `${view.name} cut at ${at}: ${MODES[state.mode].title} of ${data.names.moving} on ${data.names.fixed}`);
@@ -338,7 +335,7 @@
 
   function setAfter(after) {
     state.after = after;
-    press("state", word());
+    press("state", when());
     explain();
     redraw();
   }
