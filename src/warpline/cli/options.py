@@ -70,10 +70,7 @@ def positive(text: str) -> float:
     ArgumentTypeError
         Otherwise; argparse makes it a usage error.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not 0 < value < math.inf:
         raise ArgumentTypeError(f"{text!r} is not allowed; a number above 0 is needed")
     return value
@@ -128,10 +125,7 @@ def finite(text: str) -> float:
     ArgumentTypeError
         Otherwise; argparse makes it a usage error.
     """
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _number(text)
     if not math.isfinite(value):
         raise ArgumentTypeError(f"{text!r} is not allowed; a finite number is needed")
     return value
@@ -168,3 +162,11 @@ def format_name(text: str) -> str:
     if text not in FORMATS:
         raise ArgumentTypeError(f"{text!r} is not known; choose from {', '.join(FORMATS)}")
     return text
+
+
+def _number(text: str) -> float:
+    """A number, NaN where the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

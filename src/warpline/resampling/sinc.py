@@ -20,7 +20,7 @@ RADIUS = 3
 """Voxels on either side of a point that enter."""
 
 WINDOWS: dict[str, Callable[[Doubles], Doubles]] = {
-    "lanczos": np.sinc,
+    "lanczos": lambda t: np.asarray(np.sinc(t), np.float64),
     "hamming": lambda t: 0.54 + 0.46 * np.cos(np.pi * t),
     "cosine": lambda t: np.cos(np.pi / 2 * t),
     "welch": lambda t: 1 - t * t,

@@ -51,7 +51,7 @@ def read(path: Path, grids: Grids) -> Transform:
     field = np.asarray(stored.array, np.float64)
     for axis, (size, step) in enumerate(zip(fixed.shape, knots, strict=True)):
         weights = _splines(size, float(step), field.shape[axis])
-        field = np.moveaxis(np.tensordot(weights, field, (1, axis)), 0, axis)
+        field = np.asarray(np.moveaxis(np.tensordot(weights, field, (1, axis)), 0, axis), np.float64)
     start = numbers.affine(stored.header.get_sform(), path)
     before = nifti_fields.combined(nifti_fields.components_first(field), start.matrix, np.zeros((4, 4)))
     return fsl_fnirt.between(before, fixed, moving, start.inverse().matrix)  # A^-1 x + d = A^-1 (x + A d)
