@@ -15,6 +15,7 @@ from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Runtime
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
 from warpline.backends.gaussian import downsampling_offset, gaussian, spline_prefilter
 from warpline.backends.interface import Array
+from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
 
 Sigma = tuple[float, float, float]
@@ -61,6 +62,7 @@ class CudaBackend:
 
     def __init__(self, runtime: Runtime) -> None:
         self._work = Workspace(runtime)
+        self.kept = Kept()
         self.device = runtime.name
 
     # -- memory ---------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
 
 Array = Any
@@ -35,6 +36,9 @@ class Backend(Protocol):
 
     device: str
     """What it runs on, in words."""
+
+    kept: Kept
+    """What stays here while many registrations share an image."""
 
     # -- memory ---------------------------------------------------------------------------------------------
 

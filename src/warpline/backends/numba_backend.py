@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from warpline.backends import numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing
 from warpline.backends.gaussian import gaussian
 from warpline.backends.interface import Array
+from warpline.backends.kept import Kept
 from warpline.backends.numpy_points import statistics
 from warpline.geometry import Matrix
 
@@ -35,6 +36,7 @@ class NumbaBackend:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        self.kept = Kept()
         self.device = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
     # -- memory ---------------------------------------------------------------------------------------------

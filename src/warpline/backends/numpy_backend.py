@@ -12,6 +12,7 @@ from scipy.ndimage import correlate1d, map_coordinates
 
 from warpline.backends import numpy_points
 from warpline.backends.interface import Array
+from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
 
 Doubles = NDArray[np.float64]
@@ -31,6 +32,9 @@ class NumpyBackend:
 
     name = "numpy"
     device = "CPU, 1 thread"
+
+    def __init__(self) -> None:
+        self.kept = Kept()
 
     def upload(self, array: NDArray[Any]) -> Array:
         """The array itself where it is C-contiguous, else a copy."""

@@ -154,8 +154,12 @@ def compare(fixed: Level, moving: Level, options: Linear, backend: Backend) -> C
 def build_levels(image: Image, spacings: tuple[float, ...], backend: Backend, mask: Image | None = None) -> list[Level]:
     """The image at each spacing in mm, coarse to fine; each level is made from the next finer one.
 
-    With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``.
+    With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. Levels of a shared image are kept.
     """
+    return backend.kept.get(image, ("levels", spacings, mask), lambda: _levels(image, spacings, backend, mask))
+
+
+def _levels(image: Image, spacings: tuple[float, ...], backend: Backend, mask: Image | None) -> list[Level]:
     volume, grid = backend.upload(np.ascontiguousarray(image.data, dtype=np.float32)), image.grid
     inside = None if mask is None else _mask_on(grid, mask, backend)
     if inside is not None:

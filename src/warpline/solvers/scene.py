@@ -62,13 +62,12 @@ def prepare(
     An image that its field of view cuts gets a mask that ends with its grid, so that nothing is compared with what
     lies beyond.
     """
-    still = normalise(fixed.data, None if fixed_mask is None else fixed_mask.data)
-    moved = normalise(moving.data, None if moving_mask is None else moving_mask.data)
+    still, moved = _normalised(fixed, fixed_mask, backend), _normalised(moving, moving_mask, backend)
     grid = _common_box(fixed.grid, still, moving.grid.voxel_map_to(fixed.grid, affine.inverse().matrix), moved)
     inner = _widened(moving.grid, *moved.content_box())
     return Scene(
-        fixed=_cut(still.volume, fixed.grid, grid, backend),
-        moving=_cut(moved.volume, moving.grid, inner, backend),
+        fixed=_box_of(fixed, still, fixed_mask, grid, backend),
+        moving=_box_of(moving, moved, moving_mask, inner, backend),
         grid=grid,
         moving_grid=inner,
         affine=affine.matrix,
@@ -76,6 +75,12 @@ def prepare(
         fixed_mask=_cut(_mask(fixed_mask, still), fixed.grid, grid, backend),
         moving_mask=_cut(_mask(moving_mask, moved), moving.grid, inner, backend),
     )
+
+
+def _normalised(image: Image, mask: Image | None, backend: Backend) -> Normalised:
+    """Intensities as the solver wants them; of a shared image they are kept."""
+    marked = None if mask is None else mask.data
+    return backend.kept.get(image, ("normalised", mask), lambda: normalise(image.data, marked))
 
 
 def _mask(mask: Image | None, image: Normalised) -> NDArray[np.float32] | None:
@@ -116,9 +121,20 @@ def _triple(values: NDArray[np.int64]) -> Shape:
     return int(values[0]), int(values[1]), int(values[2])
 
 
+def _box_of(image: Image, normalised: Normalised, mask: Image | None, part: Grid, backend: Backend) -> Array:
+    """The normalised image on a part of its grid; a shared image is cut on the backend, where it stays."""
+    if not backend.kept.is_shared(image):
+        return _cut(normalised.volume, image.grid, part, backend)
+    whole = backend.kept.get(image, ("uploaded", mask), lambda: backend.upload(normalised.volume))
+    return whole[_spans(part, image.grid)].copy()
+
+
 def _cut(volume: NDArray[np.float32] | None, whole: Grid, part: Grid, backend: Backend) -> Array:
     if volume is None:
         return None
+    return backend.upload(np.ascontiguousarray(volume[_spans(part, whole)]))
+
+
+def _spans(part: Grid, whole: Grid) -> tuple[slice, ...]:
     start = np.rint(part.voxel_map_to(whole)[:3, 3]).astype(int)
-    spans = tuple(slice(a, a + n) for a, n in zip(start, part.shape, strict=True))
-    return backend.upload(np.ascontiguousarray(volume[spans]))
+    return tuple(slice(a, a + n) for a, n in zip(start.tolist(), part.shape, strict=True))

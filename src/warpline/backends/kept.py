@@ -1,0 +1,34 @@
+"""What depends on one image only, and stays on the backend while many registrations share that image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+Result = TypeVar("Result")
+
+
+class Kept:
+    """Results by owner; only owners that were announced by `share` have any, and they take them along when they go."""
+
+    def __init__(self) -> None:
+        self._stores: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
+
+    def share(self, owner: Any) -> None:
+        """Keep what is made of `owner`, such as the template of a cohort, from now on."""
+        self._stores.setdefault(owner, {})
+
+    def is_shared(self, owner: Any) -> bool:
+        """Whether results of `owner` are kept."""
+        return owner in self._stores
+
+    def get(self, owner: Any, key: Hashable, make: Callable[[], Result]) -> Result:
+        """The result of `make`, from an earlier call with this key where `owner` is shared; nobody may write to it."""
+        store = self._stores.get(owner)
+        if store is None:
+            return make()
+        if key not in store:
+            store[key] = make()
+        result: Result = store[key]
+        return result

@@ -1,0 +1,67 @@
+"""What stays on a backend while registrations share an image."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+from warpline.backends import select
+from warpline.backends.kept import Kept
+from warpline.image import Image
+from warpline.phantom import brain_pair
+from warpline.recipe import Initialise, Linear, Recipe, Syn
+from warpline.registration import align
+
+
+class Owner:
+    pass
+
+
+def test_only_what_a_shared_owner_gives_is_kept():
+    kept, owner, other, made = Kept(), Owner(), Owner(), []
+    kept.share(owner)
+    for asked in (owner, other, owner, other):
+        kept.get(asked, "key", lambda asked=asked: made.append(asked))
+    assert made == [owner, other, other]
+    assert kept.is_shared(owner)
+    assert not kept.is_shared(other)
+
+
+def test_keys_are_told_apart_and_sharing_twice_loses_nothing():
+    kept, owner = Kept(), Owner()
+    kept.share(owner)
+    assert [kept.get(owner, key, lambda key=key: key * 2) for key in (1, 2, 1)] == [2, 4, 2]
+    kept.share(owner)
+    assert kept.get(owner, 1, lambda: "again") == 2
+
+
+def test_results_go_with_their_owner():
+    kept, owner = Kept(), Owner()
+    kept.share(owner)
+    result = kept.get(owner, "key", Owner)
+    assert kept.get(owner, "key", Owner) is result
+    del owner
+    gc.collect()
+    assert len(kept._stores) == 0
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_shared_fixed_image_gives_the_same_maps(masked):
+    recipe = Recipe(
+        initialise=Initialise(rotations=False),
+        linear=Linear(stages=("affine",), voxel_sizes=(16.0, 8.0), iterations=(10, 5), samples=2000, refinements=1),
+        syn=Syn(factors=(2.0, 1.0), iterations=(10, 5)),
+    )
+    pair, backend = brain_pair((24, 28, 24), voxel_size=8.0), select("numba", 2)
+    mask = Image((pair.fixed.data != 0).astype(np.uint8), pair.fixed.grid) if masked else None
+    shared = Image(pair.fixed.data, pair.fixed.grid)
+    backend.kept.share(shared)
+    found = [
+        align(fixed, pair.moving, recipe, backend=backend, fixed_mask=mask) for fixed in (pair.fixed, shared, shared)
+    ]
+    for one in found[1:]:
+        np.testing.assert_array_equal(one.affine.matrix, found[0].affine.matrix)
+        np.testing.assert_array_equal(one.warp.field, found[0].warp.field)
+        np.testing.assert_array_equal(one.warp.inverse_field, found[0].warp.inverse_field)
