@@ -1,5 +1,7 @@
 """The page of a pair in a browser."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -88,19 +90,27 @@ def test_space_flips_fixed_and_moving(folder, open_page):
 
 
 def test_cuts_are_stepped_through_by_keys_slider_and_wheel(folder, open_page):
+    from playwright.sync_api import expect
+
     page = open_page(folder / "alone.html")
-    where = page.locator(".stage output").first
-    seen = [where.inner_text()]
+    where, seen = page.locator(".stage output").first, []
+
+    def look():
+        """Wait for another text, as the page draws with the next frame."""
+        if seen:
+            expect(where).not_to_have_text(seen[-1])
+        expect(where).to_have_text(re.compile("^x = "))
+        seen.append(where.inner_text())
+
+    look()
     page.keyboard.press("ArrowRight")
-    seen.append(where.inner_text())
+    look()
     page.get_by_role("slider", name="Sagittal cut").fill("0")
-    seen.append(where.inner_text())
+    look()
     page.locator(".stage canvas").first.hover()
     page.mouse.wheel(0, 100)
-    page.wait_for_timeout(100)
-    seen.append(where.inner_text())
+    look()
     assert len(set(seen)) == 4
-    assert all(text.startswith("x = ") for text in seen)
 
 
 def test_one_view_shows_all_its_cuts(folder, open_page):

@@ -393,6 +393,6 @@
     setAfter(true);
     choose("overlay");
     new ResizeObserver(redraw).observe(stage);
-    document.querySelector(".viewer").dataset.ready = "yes";
+    requestAnimationFrame(() => { document.querySelector(".viewer").dataset.ready = "yes"; });
   });
 })();
