@@ -15,7 +15,7 @@ extern "C" __global__ void __launch_bounds__(256) compose(
     Voxel v = this_voxel();
     if (!holds(box, v)) return;
     float scale = factor ? step * *factor : step;
-    if (norm) scale /= fmaxf(*norm, least_norm);
+    if (norm) scale = __fdividef(scale, fmaxf(*norm, least_norm));
     Vector shift = vector_at(inner, box, v);
     shift = {scale * shift.x, scale * shift.y, scale * shift.z};
     Vector u = moved_vector(outer, box, v, shift);

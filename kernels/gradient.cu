@@ -8,5 +8,5 @@ extern "C" __global__ void __launch_bounds__(256) gradient(
     int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
     Voxel v = this_voxel();
-    if (holds(box, v)) store(out, box, v, gradient_at(volume, box, v));
+    if (holds(box, v)) store(out, box, v, Surroundings(box, v).gradient(volume));
 }

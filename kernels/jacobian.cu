@@ -10,10 +10,11 @@ extern "C" __global__ void __launch_bounds__(256) jacobian(
     Voxel v = this_voxel();
     if (!holds(box, v)) return;
     long long n = box.size();
-    Vector a = gradient_at(field, box, v), b = gradient_at(field + n, box, v), c = gradient_at(field + 2 * n, box, v);
+    Surroundings near(box, v);
+    Vector a = near.gradient(field), b = near.gradient(field + n), c = near.gradient(field + 2 * n);
     a.x += 1.0f;
     b.y += 1.0f;
     c.z += 1.0f;
-    out[box.at(v.i, v.j, v.k)] =
+    out[near.at] =
         a.x * (b.y * c.z - b.z * c.y) - a.y * (b.x * c.z - b.z * c.x) + a.z * (b.x * c.y - b.y * c.x);
 }

@@ -1,6 +1,6 @@
 // Local squared correlation of two volumes and the force on either image, in one pass. A block owns a column of
 // 32 x TILE_J voxels and marches along i: products are summed over the window along k, then j, in shared memory, then
-// along i over the last planes, kept in registers (RADIUS up to 4) or as a running sum in double (wider windows).
+// along i in registers, which also keep a voxel's slopes until its window is complete.
 //
 //   cc = s_fm^2 / (s_ff s_mm),  force on f = 2 s_fm / (s_ff s_mm) ((m - mean_m) - s_fm / s_ff (f - mean_f)) grad f
 //
@@ -19,41 +19,40 @@
 #endif
 #include "volume.cuh"
 
-constexpr bool RUNNING = RADIUS > 4;
-constexpr int OWN = RADIUS <= 2 ? 2 : 1;  // rows of a thread
+constexpr int OWN = RADIUS <= 2 ? 2 : 1;  // rows of a thread, next to each other
 constexpr int TILE_K = 32, TILE_J = BLOCK_J * OWN, ROWS = TILE_J + 2 * RADIUS;
-constexpr int QUADS = (4 + 2 * RADIUS + 3) / 4, PITCH = TILE_K - 4 + 4 * QUADS;
-constexpr int IMAGES = 2 + MASKED;    // f, m, mask
-constexpr int CHANNELS = 5 + MASKED;  // sums of f, m, f^2, m^2, f m, mask
+constexpr int RUN = 4;  // neighbours along k that a thread sums at once
+constexpr int QUADS = (RUN + 2 * RADIUS + 3) / 4, PITCH = TILE_K - RUN + 4 * QUADS;
+constexpr int IMAGES = 2 + MASKED, CHANNELS = 5 + MASKED;  // f, m, mask; sums of f, m, f^2, m^2, f m, mask
 constexpr int ITEMS = ROWS * PITCH, SHARE = (ITEMS + BLOCK - 1) / BLOCK;
-constexpr int DEPTH = RUNNING ? 1 : 2 * RADIUS + 1;
+constexpr bool AHEAD = RADIUS <= 4;  // planes are asked for early, where registers allow
 
 __shared__ __align__(16) float tile[IMAGES][ROWS][PITCH];
 __shared__ __align__(16) float rows[CHANNELS][ROWS][TILE_K];
 
-struct Pair {
-    const float *fixed, *moving, *mask;
-    Box box;
-};
-
-// The thread's share of a plane around the block's column, zero beyond the border and off the mask; asked for early, so
-// that it arrives while others compute.
+// The thread's share of a plane around the block's column, zero beyond the border; asked for early, so that it arrives
+// while others compute.
 struct Share {
     float values[IMAGES][SHARE];
+    int places[SHARE];  // within a plane; -1 beyond the border
 
-    __device__ void fetch(Pair pair, Voxel corner) {
+    __device__ Share(Box box, int j0, int k0) {
 #pragma unroll
         for (int n = 0; n < SHARE; n++) {
-            int item = thread_in_block() + n * BLOCK;
-            Voxel v = {corner.i, corner.j + item / PITCH - RADIUS, corner.k + item % PITCH - RADIUS};
-            bool counts = item < ITEMS && v.i >= 0 && v.j >= 0 && v.k >= 0 && holds(pair.box, v);
-            long long at = counts ? pair.box.at(v.i, v.j, v.k) : 0;
-#if MASKED
-            counts = counts && __ldg(pair.mask + at) > 0.0f;
-            values[2][n] = counts ? 1.0f : 0.0f;
-#endif
-            values[0][n] = counts ? __ldg(pair.fixed + at) : 0.0f;
-            values[1][n] = counts ? __ldg(pair.moving + at) : 0.0f;
+            int item = thread_in_block() + n * BLOCK, j = j0 + item / PITCH - RADIUS, k = k0 + item % PITCH - RADIUS;
+            bool there = item < ITEMS && j >= 0 && k >= 0 && j < box.nj && k < box.nk;
+            places[n] = there ? j * box.nk + k : -1;
+        }
+    }
+
+    __device__ void fetch(const float* const images[IMAGES], Box box, int i) {
+        bool there = i >= 0 && i < box.ni;
+#pragma unroll
+        for (int image = 0; image < IMAGES; image++) {
+            const float* plane = images[image] + box.at(i, 0, 0);
+#pragma unroll
+            for (int n = 0; n < SHARE; n++)
+                values[image][n] = there && places[n] >= 0 ? __ldg(plane + places[n]) : 0.0f;
         }
     }
 
@@ -61,99 +60,135 @@ struct Share {
 #pragma unroll
         for (int n = 0; n < SHARE; n++) {
             int item = thread_in_block() + n * BLOCK;
-            for (int image = 0; image < IMAGES && item < ITEMS; image++)
-                (&tile[image][0][0])[item] = values[image][n];
+#pragma unroll
+            for (int image = 0; image < IMAGES; image++)
+                if (item < ITEMS) (&tile[image][0][0])[item] = values[image][n];
         }
     }
 };
 
-__device__ inline void load_window(const float* from, float window[4 * QUADS]) {
+// COUNT neighbouring windows of 2 RADIUS + 1 numbers each, which share the numbers that lie in all of them.
+template <int COUNT>
+__device__ inline void sum_windows(const float* from, float sums[COUNT]) {
+    constexpr int WIDTH = 2 * RADIUS + 1;
+    float shared = 0.0f;
 #pragma unroll
-    for (int q = 0; q < QUADS; q++) {
-        float4 four = *reinterpret_cast<const float4*>(from + 4 * q);
-        window[4 * q] = four.x, window[4 * q + 1] = four.y, window[4 * q + 2] = four.z, window[4 * q + 3] = four.w;
+    for (int t = COUNT - 1; t < WIDTH; t++) shared += from[t];
+#pragma unroll
+    for (int n = 0; n < COUNT; n++) {
+        sums[n] = shared;
+#pragma unroll
+        for (int t = n; t < n + WIDTH; t++)
+            if (t < COUNT - 1 || t >= WIDTH) sums[n] += from[t];
     }
 }
 
-__device__ inline void add_products(float f, float m, float sums[5]) {
-    sums[0] += f;
-    sums[1] += m;
-    sums[2] += f * f;
-    sums[3] += m * m;
-    sums[4] += f * m;
+__device__ inline void put_sums(const float window[4 * QUADS], float* to) {
+    float sums[RUN];
+    sum_windows<RUN>(window, sums);
+    *reinterpret_cast<float4*>(to) = make_float4(sums[0], sums[1], sums[2], sums[3]);
 }
 
-// Products summed along k, four neighbouring outputs per step.
+// Products summed along k.
 __device__ inline void sum_rows() {
-    for (int item = thread_in_block(); item < ROWS * (TILE_K / 4); item += BLOCK) {
-        int row = item / (TILE_K / 4), k = 4 * (item % (TILE_K / 4));
-        float f[4 * QUADS], m[4 * QUADS], sums[4][5] = {};
-        load_window(&tile[0][row][k], f);
-        load_window(&tile[1][row][k], m);
-#pragma unroll
-        for (int n = 0; n < 4; n++)
-#pragma unroll
-            for (int t = 0; t <= 2 * RADIUS; t++) add_products(f[n + t], m[n + t], sums[n]);
-#pragma unroll
-        for (int c = 0; c < 5; c++)
-            *reinterpret_cast<float4*>(&rows[c][row][k]) = make_float4(sums[0][c], sums[1][c], sums[2][c], sums[3][c]);
+    for (int item = thread_in_block(); item < ROWS * (TILE_K / RUN); item += BLOCK) {
+        int row = item / (TILE_K / RUN), k = RUN * (item % (TILE_K / RUN));
+        float f[4 * QUADS], m[4 * QUADS], product[4 * QUADS];
+        load<QUADS>(&tile[0][row][k], f);
+        load<QUADS>(&tile[1][row][k], m);
 #if MASKED
+        load<QUADS>(&tile[2][row][k], product);
 #pragma unroll
-        for (int n = 0; n < 4; n++) {
-            float count = 0.0f;
-            for (int t = 0; t <= 2 * RADIUS; t++) count += tile[2][row][k + n + t];
-            rows[5][row][k + n] = count;
+        for (int n = 0; n < 4 * QUADS; n++) {
+            product[n] = product[n] > 0.0f ? 1.0f : 0.0f;
+            f[n] *= product[n], m[n] *= product[n];
         }
+        put_sums(product, &rows[5][row][k]);
 #endif
+        put_sums(f, &rows[0][row][k]);
+        put_sums(m, &rows[1][row][k]);
+#pragma unroll
+        for (int n = 0; n < 4 * QUADS; n++) product[n] = f[n] * m[n], f[n] *= f[n], m[n] *= m[n];
+        put_sums(f, &rows[2][row][k]);
+        put_sums(m, &rows[3][row][k]);
+        put_sums(product, &rows[4][row][k]);
     }
 }
 
-// Sums over the window in the plane at hand for the thread's voxels, while plane `next` is on its way.
-__device__ inline void sum_plane(Pair pair, Share& share, Voxel next, float sums[CHANNELS][OWN]) {
-    share.put_down();
-    __syncthreads();
-    share.fetch(pair, next);
-    sum_rows();
-    __syncthreads();
-#pragma unroll
-    for (int c = 0; c < CHANNELS; c++)
-#pragma unroll
-        for (int n = 0; n < OWN; n++) {
-            float sum = 0.0f;
-#pragma unroll
-            for (int t = 0; t <= 2 * RADIUS; t++) sum += rows[c][OWN * threadIdx.y + n + t][threadIdx.x];
-            sums[c][n] = sum;
-        }
-}
-
-// The window along i: the planes themselves, or what they add up to.
+// Sums over the windows along i of one channel that are not complete yet.
 struct Window {
-    float planes[CHANNELS][OWN][DEPTH];
-    double running[CHANNELS][OWN];
+    float unfinished[2 * RADIUS + 1];
 
-    __device__ void enter(const float fresh[CHANNELS][OWN]) {
+    // Takes the sums of plane i in and returns those around plane i - RADIUS. Every sum moves down by one place.
+    __device__ float add(float fresh) {
+        unfinished[2 * RADIUS] = 0.0f;
+        float done = unfinished[0] + fresh;
 #pragma unroll
-        for (int c = 0; c < CHANNELS; c++)
+        for (int s = 0; s < 2 * RADIUS; s++) unfinished[s] = unfinished[s + 1] + fresh;
+        return done;
+    }
+};
+
+// A voxel of one image on its way through the window: values of planes i - 1 ... i + RADIUS, and twice the slopes along
+// j and k of planes i ... i + RADIUS.
+struct Passage {
+    float value[RADIUS + 2], by_j[RADIUS + 1], by_k[RADIUS + 1];
+
+    // Takes the newest plane in, of which `at` is the voxel's place in the tile; everything else is a plane older now.
+    __device__ void enter(const float* at) {
 #pragma unroll
-            for (int n = 0; n < OWN; n++) {
-                running[c][n] += fresh[c][n];
+        for (int n = 0; n <= RADIUS; n++) value[n] = value[n + 1];
 #pragma unroll
-                for (int t = 0; t < DEPTH - 1; t++) planes[c][n][t] = planes[c][n][t + 1];
-                planes[c][n][DEPTH - 1] = fresh[c][n];
-            }
+        for (int n = 0; n < RADIUS; n++) by_j[n] = by_j[n + 1], by_k[n] = by_k[n + 1];
+        value[RADIUS + 1] = at[0];
+        by_j[RADIUS] = at[PITCH] - at[-PITCH];
+        by_k[RADIUS] = at[1] - at[-1];
     }
 
-    __device__ void leave(const float old[CHANNELS][OWN]) {
-        for (int c = 0; c < CHANNELS; c++)
-            for (int n = 0; n < OWN; n++) running[c][n] -= old[c][n];
+    __device__ Vector force(float pull) const { return {pull * (value[2] - value[0]), pull * by_j[0], pull * by_k[0]}; }
+};
+
+// The local correlation, and how far twice the slopes of f and m are followed.
+struct Pull {
+    float cc, on_f, on_m;
+};
+
+// From sums of f, m, f^2, m^2, f m over a window, its size (0 off the mask), and the voxel's own values.
+__device__ inline Pull pull_at(const float sums[5], float size, float f, float m, float contrast) {
+    float per_size = __fdividef(1.0f, size), f_mean = sums[0] * per_size, m_mean = sums[1] * per_size;
+    float s_ff = sums[2] - sums[0] * f_mean, s_mm = sums[3] - sums[1] * m_mean, s_fm = sums[4] - sums[0] * m_mean;
+    if (!(size > 0.0f && s_ff > contrast * size && s_mm > contrast * size)) return {0.0f, 0.0f, 0.0f};
+    float per_ff = __fdividef(1.0f, s_ff), per_mm = __fdividef(1.0f, s_mm), slope = s_fm * per_ff * per_mm;
+    float d_f = f - f_mean, d_m = m - m_mean;
+    return {slope * s_fm, slope * (d_m - s_fm * per_ff * d_f), slope * (d_f - s_fm * per_mm * d_m)};
+}
+
+// What a thread keeps of its voxels on the way along i.
+struct Own {
+    Window windows[CHANNELS][OWN];
+    Passage passages[2][OWN];
+    float wide[OWN];  // voxels of the window within a plane
+
+    // Takes the tile's plane in; the thread's first voxel is at (row, column).
+    __device__ void enter(int row, int column) {
+#pragma unroll
+        for (int n = 0; n < OWN; n++)
+#pragma unroll
+            for (int image = 0; image < 2; image++)
+                passages[image][n].enter(&tile[image][row + n + RADIUS][column + RADIUS]);
     }
 
-    __device__ float sum(int c, int n) const {
-        if (RUNNING) return (float)running[c][n];
-        float total = 0.0f;
+    // Takes the sums of the tile's plane in and returns those over whole windows.
+    __device__ void complete(int row, int column, float done[OWN][CHANNELS]) {
 #pragma unroll
-        for (int t = 0; t < DEPTH; t++) total += planes[c][n][t];
-        return total;
+        for (int c = 0; c < CHANNELS; c++) {
+            float line[OWN + 2 * RADIUS], sums[OWN];
+#pragma unroll
+            for (int t = 0; t < OWN + 2 * RADIUS; t++) line[t] = rows[c][row + t][column];
+            sum_windows<OWN>(line, sums);
+#pragma unroll
+            for (int n = 0; n < OWN; n++) done[n][c] = windows[c][n].add(sums[n]);
+        }
     }
 };
 
@@ -162,33 +197,7 @@ __device__ inline int overlap(int i, int n) {
     return high - low + 1;
 }
 
-// Writes both forces at a voxel and returns its cc.
-__device__ inline float write_voxel(
-    Pair pair, Voxel v, const Window& window, int n, float contrast, float* out_fixed, float* out_moving) {
-    Box box = pair.box;
-    long long at = box.at(v.i, v.j, v.k);
-    float size = (float)(overlap(v.i, box.ni) * overlap(v.j, box.nj) * overlap(v.k, box.nk)), counts = 1.0f;
-#if MASKED
-    size = fmaxf(window.sum(5, n), 1.0f);
-    counts = pair.mask[at] > 0.0f ? 1.0f : 0.0f;
-#endif
-    float f_sum = window.sum(0, n), m_sum = window.sum(1, n), f_mean = f_sum / size, m_mean = m_sum / size;
-    float s_ff = window.sum(2, n) - f_sum * f_mean, s_mm = window.sum(3, n) - m_sum * m_mean;
-    float s_fm = window.sum(4, n) - f_sum * m_mean;
-    bool textured = s_ff > contrast * size && s_mm > contrast * size;
-    s_ff = textured ? s_ff : 1.0f;
-    s_mm = textured ? s_mm : 1.0f;
-    float slope = textured ? counts * s_fm / (s_ff * s_mm) : 0.0f;
-    float pull = on_face(box, v) ? 0.0f : 2.0f * slope;
-    float d_f = pair.fixed[at] - f_mean, d_m = pair.moving[at] - m_mean;
-    float by_f = pull * (d_m - s_fm / s_ff * d_f), by_m = pull * (d_f - s_fm / s_mm * d_m);
-    Vector f = gradient_at(pair.fixed, box, v), m = gradient_at(pair.moving, box, v);
-    store(out_fixed, box, v, {by_f * f.x, by_f * f.y, by_f * f.z});
-    store(out_moving, box, v, {by_m * m.x, by_m * m.y, by_m * m.z});
-    return slope * s_fm;
-}
-
-extern "C" __global__ void __launch_bounds__(256, 2) local_cc(
+extern "C" __global__ void __launch_bounds__(256, RADIUS + MASKED <= 4 ? 2 : 1) local_cc(
     const float* __restrict__ fixed,   // (ni, nj, nk)
     const float* __restrict__ moving,  // (ni, nj, nk)
     const float* __restrict__ mask,    // (ni, nj, nk) or null
@@ -198,31 +207,45 @@ extern "C" __global__ void __launch_bounds__(256, 2) local_cc(
     unsigned* arrived,                 // (1)
     VALUE* value,                      // (1)
     float contrast, int length, int blocks, int ni, int nj, int nk) {
-    Pair pair = {fixed, moving, mask, {ni, nj, nk}};
+    Box box = {ni, nj, nk};
+    const float* images[3] = {fixed, moving, mask};
     int k0 = blockIdx.x * TILE_K, j0 = blockIdx.y * TILE_J, start = blockIdx.z * length;
-    int end = start + length < ni ? start + length : ni;
-    Window window = {};
-    Share share;
-    float sums[CHANNELS][OWN];
-    double total = 0.0;
-    share.fetch(pair, {start - RADIUS, j0, k0});
+    int end = start + length < ni ? start + length : ni, row = OWN * (int)threadIdx.y, k = k0 + (int)threadIdx.x;
+    Share share(box, j0, k0);
+    Own own = {};
+#pragma unroll
+    for (int n = 0; n < OWN; n++) own.wide[n] = (float)(overlap(j0 + row + n, nj) * overlap(k, nk));
+    float mine = 0.0f;  // a few hundred numbers at most
+    if (AHEAD) share.fetch(images, box, start - RADIUS);
     for (int i = start - 2 * RADIUS; i < end; i++) {
-        sum_plane(pair, share, {RUNNING && i >= start ? i - RADIUS : i + RADIUS + 1, j0, k0}, sums);
-        window.enter(sums);
-        if (i >= start) {
-            for (int n = 0; n < OWN; n++) {
-                Voxel v = {i, j0 + OWN * (int)threadIdx.y + n, k0 + (int)threadIdx.x};
-                if (holds(pair.box, v)) total += write_voxel(pair, v, window, n, contrast, out_fixed, out_moving);
-            }
-        }
-        if (RUNNING && i >= start) {
-            sum_plane(pair, share, {i + RADIUS + 1, j0, k0}, sums);
-            window.leave(sums);
+        if (!AHEAD) share.fetch(images, box, i + RADIUS);
+        share.put_down();
+        __syncthreads();
+        if (AHEAD) share.fetch(images, box, i + RADIUS + 1);
+        sum_rows();
+        own.enter(row, threadIdx.x);
+        __syncthreads();
+        float done[OWN][CHANNELS], thick = (float)overlap(i, ni);
+        own.complete(row, threadIdx.x, done);
+#pragma unroll
+        for (int n = 0; n < OWN; n++) {
+            Voxel v = {i, j0 + row + n, k};
+            if (i < start || !holds(box, v)) continue;
+            float size = own.wide[n] * thick;
+#if MASKED
+            size = __ldg(mask + box.at(i, v.j, k)) > 0.0f ? done[n][5] : 0.0f;
+#endif
+            const Passage &f = own.passages[0][n], &m = own.passages[1][n];
+            Pull pull = pull_at(done[n], size, f.value[1], m.value[1], contrast);
+            mine += pull.cc;
+            if (on_face(box, v)) pull.on_f = pull.on_m = 0.0f;
+            store(out_fixed, box, v, f.force(pull.on_f));
+            store(out_moving, box, v, m.force(pull.on_m));
         }
     }
-    total = block_sum<BLOCK>(total);
+    double total = block_sum<BLOCK>(mine);
     if (thread_in_block() == 0) partial[block_in_grid()] = total;
     if (!is_last_block(arrived)) return;
     total = ordered_sum<BLOCK>(partial, blocks);
-    if (thread_in_block() == 0) *value = (VALUE)(-total / (double)pair.box.size());
+    if (thread_in_block() == 0) *value = (VALUE)(-total / (double)box.size());
 }

@@ -58,7 +58,7 @@ __device__ inline VALUE value_at(const VALUE* __restrict__ volume, Box box, Poin
 #if ORDER == 0
     return nearest(volume, box, p);
 #elif ORDER == 1
-    return linear(volume, box, around(p.x, box.ni), around(p.y, box.nj), around(p.z, box.nk));
+    return Cube(box, around(p.x, box.ni), around(p.y, box.nj), around(p.z, box.nk)).of(volume);
 #else
     return cubic(volume, box, p);
 #endif

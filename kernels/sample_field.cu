@@ -10,10 +10,8 @@ extern "C" __global__ void __launch_bounds__(256) sample_field(
     Box from = {ai, aj, ak}, box = {ni, nj, nk};
     Voxel v = this_voxel();
     if (!holds(box, v)) return;
-    Bracket x = around(matrix.row(0, v.i, v.j, v.k), ai);
-    Bracket y = around(matrix.row(1, v.i, v.j, v.k), aj);
-    Bracket z = around(matrix.row(2, v.i, v.j, v.k), ak);
+    Cube near(from, around(matrix.row(0, v.i, v.j, v.k), ai), around(matrix.row(1, v.i, v.j, v.k), aj),
+              around(matrix.row(2, v.i, v.j, v.k), ak));
     long long n = from.size();
-    store(out, box, v,
-          {linear(field, from, x, y, z), linear(field + n, from, x, y, z), linear(field + 2 * n, from, x, y, z)});
+    store(out, box, v, {near.of(field), near.of(field + n), near.of(field + 2 * n)});
 }

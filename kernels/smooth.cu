@@ -1,6 +1,7 @@
 // Gaussian smoothing of a volume (COMPONENTS 1) or a field (3), all axes in one pass: a block owns a column of 32 x 16
-// voxels, smooths each plane along k and j in shared memory, and marches along i with the last 2 RI + 1 planes in
-// registers. Borders are clamped. The largest norm of the result is raised into `norm` on the way.
+// voxels and marches along i. Each plane is smoothed along j on its way into shared memory, along k within it, and along
+// i in registers, where each voxel keeps its 2 RI unfinished sums. Borders are clamped. The largest norm of the result
+// is raised into `norm` on the way.
 // Called by CudaBackend.smooth for radii up to 5 (wider kernels: filter_axis.cu); `out` is the caller's, `norm` starts
 // at 0. Moves 8 bytes per voxel and component, plus halos that the caches hold.
 #ifndef COMPONENTS
@@ -13,122 +14,97 @@
 #endif
 #include "volume.cuh"
 
-constexpr int TILE_K = 32, TILE_J = 16, ROWS = TILE_J + 2 * RJ;
-constexpr int QUADS = (4 + 2 * RK + 3) / 4;  // float4 loads that hold the window of four neighbouring outputs
-constexpr int PITCH = TILE_K - 4 + 4 * QUADS;
-constexpr int OWN = TILE_J / BLOCK_J;  // rows of a thread
-constexpr int ITEMS = COMPONENTS * ROWS * PITCH, SHARE = (ITEMS + BLOCK - 1) / BLOCK;
-constexpr bool AHEAD = RI <= 2 && SHARE <= 8;  // ask for the next plane while this one is smoothed, where registers allow
+constexpr int TILE_K = 32, TILE_J = 16, OWN = TILE_J / BLOCK_J;  // voxels of a block, rows of a thread
+constexpr int RUN = 8;                                           // neighbours that a thread smooths at once
+constexpr int WIDTH = TILE_K + 2 * RK;
+constexpr int TASKS = COMPONENTS * (TILE_J / RUN) * WIDTH;  // runs along j
+constexpr int ITEMS = COMPONENTS * TILE_J * (TILE_K / RUN);  // runs along k
+constexpr int QUADS = (RUN + 2 * RK + 3) / 4;               // float4 loads that hold what a run along k needs
+constexpr int LEAST = TILE_K - RUN + 4 * QUADS, PITCH = LEAST + (12 - LEAST % 8) % 8;  // 4 more than a multiple of 8:
+constexpr int ROW = TILE_K + 4;                                                        // no two runs share a bank
+static_assert(TASKS <= BLOCK && ITEMS <= BLOCK, "each thread smooths one run along either axis");
 
 // Weights of taps 0 ... R along each axis.
 struct Taps {
     float i[RI + 1], j[RJ + 1], k[RK + 1];
 };
 
-__shared__ __align__(16) float plane[COMPONENTS][ROWS][PITCH];
-__shared__ __align__(16) float rows[COMPONENTS][ROWS][TILE_K];
+__shared__ __align__(16) float by_j[COMPONENTS][TILE_J][PITCH], by_k[COMPONENTS][TILE_J][ROW];
 
-// Item n of plane i around the block's column.
-__device__ inline float item_at(const float* __restrict__ array, Box box, Voxel corner, int n) {
-    int c = n / (ROWS * PITCH), row = n / PITCH % ROWS, column = n % PITCH;
-    int j = clamped(corner.j + row - RJ, box.nj), k = clamped(corner.k + column - RK, box.nk);
-    return __ldg(array + c * box.size() + box.at(clamped(corner.i, box.ni), j, k));
-}
-
-__device__ inline void load_plane(const float* __restrict__ array, Box box, Voxel corner) {
-    for (int n = thread_in_block(); n < ITEMS; n += BLOCK) (&plane[0][0][0])[n] = item_at(array, box, corner, n);
-}
-
-// The thread's share of a plane, asked for early, so that it arrives while others compute.
-struct Share {
-    float values[SHARE];
-
-    __device__ void fetch(const float* __restrict__ array, Box box, Voxel corner) {
+// RUN neighbours out of RUN + 2 R.
+template <int R>
+__device__ inline void smooth_run(const float* from, const float taps[R + 1], float out[RUN]) {
 #pragma unroll
-        for (int n = 0; n < SHARE; n++) {
-            int item = thread_in_block() + n * BLOCK;
-            if (item < ITEMS) values[n] = item_at(array, box, corner, item);
+    for (int n = 0; n < RUN; n++) {
+        out[n] = taps[0] * from[n + R];
+#pragma unroll
+        for (int t = 1; t <= R; t++) out[n] += taps[t] * (from[n + R - t] + from[n + R + t]);
+    }
+}
+
+// A thread's run along j of each plane: asked for early, so that it arrives while others compute.
+struct Run {
+    float values[RUN + 2 * RJ];
+    int j, row, column, component;  // j is that of the first value
+    const float* line;              // the column of plane 0 that it lies on
+
+    __device__ Run(const float* __restrict__ array, Box box, int j0, int k0) {
+        int task = thread_in_block();
+        column = task % WIDTH;
+        row = task / WIDTH % (TILE_J / RUN) * RUN;
+        component = task / (WIDTH * (TILE_J / RUN));
+        j = j0 + row - RJ;
+        line = array + component * box.size() + clamped(k0 + column - RK, box.nk);
+    }
+
+    __device__ void fetch(Box box, int i) {
+        if (thread_in_block() >= TASKS) return;
+        const float* at = line + box.at(clamped(i, box.ni), clamped(j, box.nj), 0);
+#pragma unroll
+        for (int t = 0; t < RUN + 2 * RJ; t++) {
+            values[t] = __ldg(at);
+            if ((unsigned)(j + t) < (unsigned)(box.nj - 1)) at += box.nk;
         }
     }
 
-    __device__ void put_down() const {
+    __device__ void put_down(const Taps& taps) const {
+        if (thread_in_block() >= TASKS) return;
+        float smoothed[RUN];
+        smooth_run<RJ>(values, taps.j, smoothed);
 #pragma unroll
-        for (int n = 0; n < SHARE; n++) {
-            int item = thread_in_block() + n * BLOCK;
-            if (item < ITEMS) (&plane[0][0][0])[item] = values[n];
-        }
+        for (int n = 0; n < RUN; n++) by_j[component][row + n][column] = smoothed[n];
     }
 };
 
-// Along k, four neighbouring outputs per step.
 __device__ inline void smooth_rows(const Taps& taps) {
-    for (int item = thread_in_block(); item < COMPONENTS * ROWS * (TILE_K / 4); item += BLOCK) {
-        int quad = item % (TILE_K / 4), row = item / (TILE_K / 4) % ROWS, c = item / (ROWS * (TILE_K / 4));
-        float window[4 * QUADS];
+    int item = thread_in_block();
+    if (item >= ITEMS) return;
+    int start = item % (TILE_K / RUN) * RUN, row = item / (TILE_K / RUN) % TILE_J, c = item / (TILE_K / RUN) / TILE_J;
+    float window[4 * QUADS], smoothed[RUN];
+    load<QUADS>(&by_j[c][row][start], window);
+    smooth_run<RK>(window, taps.k, smoothed);
+    float4* to = reinterpret_cast<float4*>(&by_k[c][row][start]);
 #pragma unroll
-        for (int q = 0; q < QUADS; q++) {
-            float4 four = *reinterpret_cast<const float4*>(&plane[c][row][4 * (quad + q)]);
-            window[4 * q] = four.x, window[4 * q + 1] = four.y, window[4 * q + 2] = four.z, window[4 * q + 3] = four.w;
-        }
-        float sums[4];
-#pragma unroll
-        for (int n = 0; n < 4; n++) {
-            sums[n] = taps.k[0] * window[n + RK];
-#pragma unroll
-            for (int t = 1; t <= RK; t++) sums[n] += taps.k[t] * (window[n + RK - t] + window[n + RK + t]);
-        }
-        *reinterpret_cast<float4*>(&rows[c][row][4 * quad]) = make_float4(sums[0], sums[1], sums[2], sums[3]);
-    }
+    for (int q = 0; q < RUN / 4; q++)
+        to[q] = make_float4(smoothed[4 * q], smoothed[4 * q + 1], smoothed[4 * q + 2], smoothed[4 * q + 3]);
 }
 
-// Along j, the thread's neighbouring rows.
-__device__ inline void smooth_columns(const Taps& taps, float fresh[COMPONENTS][OWN]) {
-#pragma unroll
-    for (int c = 0; c < COMPONENTS; c++) {
-        float window[OWN + 2 * RJ];
-#pragma unroll
-        for (int t = 0; t < OWN + 2 * RJ; t++) window[t] = rows[c][OWN * threadIdx.y + t][threadIdx.x];
-#pragma unroll
-        for (int n = 0; n < OWN; n++) {
-            fresh[c][n] = taps.j[0] * window[n + RJ];
-#pragma unroll
-            for (int t = 1; t <= RJ; t++) fresh[c][n] += taps.j[t] * (window[n + RJ - t] + window[n + RJ + t]);
-        }
-    }
-}
+// What a voxel's neighbours along i have added up to so far.
+struct Sums {
+    float unfinished[2 * RI + 1];  // of the outputs i - RI ... i + RI
 
-__device__ inline void push(float history[COMPONENTS][OWN][2 * RI + 1], const float fresh[COMPONENTS][OWN]) {
+    // Takes plane i in and returns the output i - RI. Every sum moves down by one place.
+    __device__ float add(float value, const float taps[RI + 1]) {
+        unfinished[2 * RI] = 0.0f;
+        float done = unfinished[0] + taps[RI] * value;
 #pragma unroll
-    for (int c = 0; c < COMPONENTS; c++)
-#pragma unroll
-        for (int n = 0; n < OWN; n++) {
-#pragma unroll
-            for (int t = 0; t < 2 * RI; t++) history[c][n][t] = history[c][n][t + 1];
-            history[c][n][2 * RI] = fresh[c][n];
+        for (int s = 0; s < 2 * RI; s++) {
+            int t = s + 1 < RI ? RI - s - 1 : s + 1 - RI;
+            unfinished[s] = unfinished[s + 1] + taps[t] * value;
         }
-}
-
-// Along i; writes the thread's voxels of plane i and returns the largest squared norm among them.
-__device__ inline float write_plane(
-    const float history[COMPONENTS][OWN][2 * RI + 1], const Taps& taps, Box box, Voxel first, float* __restrict__ out) {
-    float largest = 0.0f;
-#pragma unroll
-    for (int n = 0; n < OWN; n++) {
-        Voxel v = {first.i, first.j + n, first.k};
-        if (!holds(box, v)) continue;
-        float square = 0.0f;
-#pragma unroll
-        for (int c = 0; c < COMPONENTS; c++) {
-            float sum = taps.i[0] * history[c][n][RI];
-#pragma unroll
-            for (int t = 1; t <= RI; t++) sum += taps.i[t] * (history[c][n][RI - t] + history[c][n][RI + t]);
-            out[c * box.size() + box.at(v.i, v.j, v.k)] = sum;
-            square += sum * sum;
-        }
-        largest = fmaxf(largest, square);
+        return done;
     }
-    return largest;
-}
+};
 
 extern "C" __global__ void __launch_bounds__(256, 2) smooth(
     const float* __restrict__ array,  // (components, ni, nj, nk)
@@ -139,24 +115,31 @@ extern "C" __global__ void __launch_bounds__(256, 2) smooth(
     Box box = {ni, nj, nk};
     int k0 = blockIdx.x * TILE_K, j0 = blockIdx.y * TILE_J, start = blockIdx.z * length;
     int end = start + length < ni ? start + length : ni;
-    float history[COMPONENTS][OWN][2 * RI + 1] = {}, fresh[COMPONENTS][OWN] = {};
+    int k = k0 + (int)threadIdx.x, j = j0 + (int)threadIdx.y;  // of the thread's first voxel; the others are BLOCK_J on
+    Sums sums[COMPONENTS][OWN] = {};
     float largest = 0.0f;
-    Share share = {};
-    if (AHEAD) share.fetch(array, box, {start - RI, j0, k0});
-    for (int i = start - RI, loaded = -1; i < end + RI; i++) {
-        if (clamped(i, ni) != loaded) {
-            loaded = clamped(i, ni);
-            if (AHEAD) share.put_down();
-            else load_plane(array, box, {loaded, j0, k0});
-            __syncthreads();
-            if (AHEAD) share.fetch(array, box, {loaded + 1, j0, k0});
-            smooth_rows(taps);
-            __syncthreads();
-            smooth_columns(taps, fresh);
+    Run run(array, box, j0, k0);
+    run.fetch(box, start - RI);
+    for (int i = start - RI; i < end + RI; i++) {
+        run.put_down(taps);
+        __syncthreads();
+        run.fetch(box, i + 1);
+        smooth_rows(taps);
+        __syncthreads();
+        float* to = out + box.at(i - RI, j, k);
+#pragma unroll
+        for (int n = 0; n < OWN; n++) {
+            float square = 0.0f, smoothed[COMPONENTS];
+#pragma unroll
+            for (int c = 0; c < COMPONENTS; c++) {
+                smoothed[c] = sums[c][n].add(by_k[c][threadIdx.y + n * BLOCK_J][threadIdx.x], taps.i);
+                square += smoothed[c] * smoothed[c];
+            }
+            if (i - RI < start || k >= nk || j + n * BLOCK_J >= nj) continue;
+#pragma unroll
+            for (int c = 0; c < COMPONENTS; c++) to[c * box.size() + n * BLOCK_J * nk] = smoothed[c];
+            largest = fmaxf(largest, square);
         }
-        push(history, fresh);
-        Voxel first = {i - RI, j0 + OWN * (int)threadIdx.y, k0 + (int)threadIdx.x};
-        if (first.i >= start) largest = fmaxf(largest, write_plane(history, taps, box, first, out));
     }
     largest = block_max<BLOCK>(largest);
     if (thread_in_block() == 0) raise(norm, sqrtf(largest));

@@ -24,7 +24,8 @@ extern "C" __global__ void __launch_bounds__(256) squared_difference(
         long long at = box.at(v.i, v.j, v.k);
         bool counts = !mask || mask[at] > 0.0f;
         float d = counts ? moving[at] - fixed[at] : 0.0f, pull = on_face(box, v) ? 0.0f : d;
-        Vector f = gradient_at(fixed, box, v), m = gradient_at(moving, box, v);
+        Surroundings near(box, v);
+        Vector f = near.gradient(fixed), m = near.gradient(moving);
         store(out_fixed, box, v, {pull * f.x, pull * f.y, pull * f.z});
         store(out_moving, box, v, {-pull * m.x, -pull * m.y, -pull * m.z});
         square = (double)d * d;

@@ -35,7 +35,10 @@ __device__ inline Voxel this_voxel() {
 
 __device__ inline bool holds(Box box, Voxel v) { return v.i < box.ni && v.j < box.nj && v.k < box.nk; }
 
-__device__ inline int clamped(int i, int n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
+__device__ inline int clamped(int i, int n) {
+    int high = i < n - 1 ? i : n - 1;
+    return high > 0 ? high : 0;
+}
 
 // NaN is not inside.
 template <typename Real>
@@ -78,16 +81,28 @@ __device__ inline Bracket around(double x, int n) {
 
 __device__ inline float mix(float a, float b, float weight) { return a + weight * (b - a); }
 
-__device__ inline float linear(const float* __restrict__ volume, Box box, Bracket x, Bracket y, Bracket z) {
-    const float* near = volume + box.at(x.low, 0, 0);
-    const float* far = volume + box.at(x.high, 0, 0);
-    long long low = (long long)y.low * box.nk, high = (long long)y.high * box.nk;
-    float a = mix(__ldg(near + low + z.low), __ldg(near + low + z.high), z.weight);
-    float b = mix(__ldg(near + high + z.low), __ldg(near + high + z.high), z.weight);
-    float c = mix(__ldg(far + low + z.low), __ldg(far + low + z.high), z.weight);
-    float d = mix(__ldg(far + high + z.low), __ldg(far + high + z.high), z.weight);
-    return mix(mix(a, b, y.weight), mix(c, d, y.weight), x.weight);
-}
+// The eight voxels around a point: the lowest, and how far the others are along each axis. Steps are of 32 bits, which a
+// plane of any volume fits, so that an address costs one instruction.
+struct Cube {
+    long long at;
+    int i, j, k;
+    float wi, wj, wk;
+
+    __device__ Cube(Box box, Bracket x, Bracket y, Bracket z)
+        : at(box.at(x.low, y.low, z.low)), i((x.high - x.low) * box.nj * box.nk), j((y.high - y.low) * box.nk),
+          k(z.high - z.low), wi(x.weight), wj(y.weight), wk(z.weight) {}
+
+    __device__ float along_k(const float* __restrict__ from, int step) const {
+        return mix(__ldg(from + step), __ldg(from + (step + k)), wk);
+    }
+
+    // Linear interpolation between them.
+    __device__ float of(const float* __restrict__ volume) const {
+        const float* from = volume + at;
+        float near = mix(along_k(from, 0), along_k(from, j), wj);
+        return mix(near, mix(along_k(from, i), along_k(from, i + j), wj), wi);
+    }
+};
 
 struct Vector {
     float x, y, z;
@@ -107,25 +122,48 @@ __device__ inline void store(float* __restrict__ field, Box box, Voxel v, Vector
 
 // A field at voxel + shift, linear, continued as constants beyond its grid.
 __device__ inline Vector moved_vector(const float* __restrict__ field, Box box, Voxel v, Vector shift) {
-    Bracket x = around(v.i, shift.x, box.ni), y = around(v.j, shift.y, box.nj), z = around(v.k, shift.z, box.nk);
+    Cube near(box, around(v.i, shift.x, box.ni), around(v.j, shift.y, box.nj), around(v.k, shift.z, box.nk));
     long long n = box.size();
-    return {linear(field, box, x, y, z), linear(field + n, box, x, y, z), linear(field + 2 * n, box, x, y, z)};
+    return {near.of(field), near.of(field + n), near.of(field + 2 * n)};
+}
+
+// QUADS float4, aligned, as single numbers.
+template <int QUADS>
+__device__ inline void load(const float* from, float to[4 * QUADS]) {
+#pragma unroll
+    for (int q = 0; q < QUADS; q++) {
+        float4 four = reinterpret_cast<const float4*>(from)[q];
+        to[4 * q] = four.x, to[4 * q + 1] = four.y, to[4 * q + 2] = four.z, to[4 * q + 3] = four.w;
+    }
 }
 
 // -- differences ------------------------------------------------------------------------------------------------
 
-// Along one axis of n voxels at i: central, one-sided at the faces, 0 where n is 1. `stride` is that of the axis.
-__device__ inline float difference(const float* __restrict__ at, int i, int n, long long stride) {
-    if (n == 1) return 0.0f;
-    float above = __ldg(at + (i + 1 < n ? stride : 0)), below = __ldg(at - (i > 0 ? stride : 0));
-    return (above - below) / (float)((i + 1 < n) + (i > 0));
-}
+// The way to both neighbours along one axis, 0 beyond its ends, and 1 / their distance.
+struct Span {
+    int above, below;
+    float per;
 
-__device__ inline Vector gradient_at(const float* __restrict__ volume, Box box, Voxel v) {
-    const float* at = volume + box.at(v.i, v.j, v.k);
-    return {difference(at, v.i, box.ni, (long long)box.nj * box.nk), difference(at, v.j, box.nj, box.nk),
-            difference(at, v.k, box.nk, 1)};
-}
+    __device__ Span(int i, int n, int stride)
+        : above(i + 1 < n ? stride : 0), below(i > 0 ? stride : 0), per(above && below ? 0.5f : 1.0f) {}
+
+    __device__ float difference(const float* __restrict__ at) const {
+        return per * (__ldg(at + above) - __ldg(at - below));
+    }
+};
+
+// Differences along each axis: central, one-sided at the faces, 0 where an axis has one voxel.
+struct Surroundings {
+    long long at;
+    Span i, j, k;
+
+    __device__ Surroundings(Box box, Voxel v)
+        : at(box.at(v.i, v.j, v.k)), i(v.i, box.ni, box.nj * box.nk), j(v.j, box.nj, box.nk), k(v.k, box.nk, 1) {}
+
+    __device__ Vector gradient(const float* __restrict__ volume) const {
+        return {i.difference(volume + at), j.difference(volume + at), k.difference(volume + at)};
+    }
+};
 
 // The outermost voxels; an axis of one voxel has none.
 __device__ inline bool on_face(Box box, Voxel v) {

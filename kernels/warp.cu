@@ -4,8 +4,11 @@
 // gathers 8 that neighbours share, writes 1.
 #include "volume.cuh"
 
+// Whether the nearest voxel, ties up, is one of the axis.
 __device__ inline bool lands_inside(int i, float shift, int n) {
-    return shift >= -0.5f - (float)i && shift < (float)(n - i) - 0.5f;
+    float bounded = fminf(fmaxf(shift, -FAR), FAR), whole = floorf(bounded);
+    int nearest = i + (int)whole + (bounded - whole >= 0.5f);
+    return (unsigned)nearest < (unsigned)n;
 }
 
 extern "C" __global__ void __launch_bounds__(256) warp(
@@ -19,5 +22,5 @@ extern "C" __global__ void __launch_bounds__(256) warp(
     Vector u = vector_at(field, box, v);
     bool seen = lands_inside(v.i, u.x, ai) && lands_inside(v.j, u.y, aj) && lands_inside(v.k, u.z, ak);
     out[box.at(v.i, v.j, v.k)] =
-        seen ? linear(volume, from, around(v.i, u.x, ai), around(v.j, u.y, aj), around(v.k, u.z, ak)) : outside;
+        seen ? Cube(from, around(v.i, u.x, ai), around(v.j, u.y, aj), around(v.k, u.z, ak)).of(volume) : outside;
 }

@@ -56,6 +56,8 @@ static inline int __float_as_int(float x) {
     return bits;
 }
 
+static inline float __fdividef(float a, float b) { return a / b; }
+
 static inline void __threadfence() {}
 
 namespace fibers {
