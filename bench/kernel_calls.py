@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpline.backends import Array, Backend
+from warpline.backends.convergence import Pace, new_trace
 from warpline.geometry import Matrix, Shape
 
 Call = Callable[[], object]
@@ -40,7 +41,6 @@ class Scene:
         self.mask = backend.upload(np.ones(shape, np.float32))
         self.points = backend.upload(draw.uniform(0, np.array(shape) - 1, (POINTS, 3)).astype(np.float32))
         self.values = backend.upload(draw.uniform(2, BINS - 3, POINTS).astype(np.float32))
-        self.table = draw.normal(size=(BINS, BINS))
         self.matrix = turned(shape)
 
     def _volume(self, draw: np.random.Generator) -> Array:
@@ -161,24 +161,34 @@ def _jacobian(s: Scene) -> Call:
     return lambda: s.backend.jacobian(s.field, out=out)
 
 
-def _length_statistics(s: Scene) -> Call:
-    return lambda: s.backend.length_statistics(s.field, 0.99)
+def _statistics(of: str) -> Callable[[Scene], Call]:
+    return lambda s: lambda: s.backend.statistics(getattr(s, of), 0.99)
+
+
+def _extent(s: Scene) -> Call:
+    return lambda: s.backend.extent(s.fixed, s.matrix)
+
+
+def _sample_at(s: Scene) -> Call:
+    return lambda: s.backend.sample_at(s.moving, s.points)
 
 
 def _affine_moments(s: Scene) -> Call:
     return lambda: s.backend.affine_moments(s.points, s.values, s.moving, s.matrix)
 
 
-def _joint_histogram(many: int) -> Callable[[Scene], Call]:
+def _mutual_information(many: int, slopes: bool) -> Callable[[Scene], Call]:
     def prepare(s: Scene) -> Call:
         matrices = np.stack([s.matrix] * many)
-        return lambda: s.backend.joint_histogram(s.points, s.values, s.moving, matrices, BINS)
+        return lambda: s.backend.mutual_information(s.points, s.values, s.moving, matrices, BINS, slopes=slopes)
 
     return prepare
 
 
-def _histogram_derivative(s: Scene) -> Call:
-    return lambda: s.backend.histogram_derivative(s.points, s.values, s.moving, s.matrix, s.table)
+def _watch(s: Scene) -> Call:
+    energy, step = s.backend.upload(np.array([-0.5])), s.backend.upload(np.ones(1, np.float32))
+    pace, room = Pace(5, 1e-6), new_trace(40)
+    return lambda: s.backend.watch(energy, trace=s.backend.upload(room.copy()), step=step, pace=pace)
 
 
 # Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
@@ -206,11 +216,14 @@ OPERATIONS: dict[str, Operation] = {
     "compose": Operation("voxel", 2 * 12 + 12, _compose),
     "invert": Operation("voxel", 2 * 12 + 12, _invert),
     "jacobian": Operation("voxel", 12 + 4, _jacobian),
-    "length_statistics": Operation("voxel", 12, _length_statistics),
+    "statistics of a field": Operation("voxel", 12, _statistics("field")),
+    "statistics of a volume": Operation("voxel", 4, _statistics("fixed")),
+    "extent": Operation("voxel", 4, _extent),
+    "sample_at": Operation("point", 12 + 8 * 4 + 4, _sample_at),
     "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),
-    "joint_histogram": Operation("point", 12 + 4 + 8 * 4, _joint_histogram(1)),
-    "joint_histogram, 16 matrices": Operation("point", 12 + 4 + 16 * 8 * 4, _joint_histogram(16)),
-    "histogram_derivative": Operation("point", 12 + 4 + 8 * 4, _histogram_derivative),
+    "mutual_information": Operation("point", 2 * (12 + 4 + 8 * 4), _mutual_information(1, slopes=True)),
+    "mutual_information, 16 values": Operation("point", 12 + 4 + 16 * 8 * 4, _mutual_information(16, slopes=False)),
+    "watch": Operation("point", 0, _watch),
 }
 
 # One iteration of SyN: warp both images, local_cc, then for either field smooth, compose, smooth.

@@ -319,7 +319,8 @@ def register_warpline_cuda(job: Job, settings: Settings) -> Stages:
 
 def _stage_seconds(report: dict[str, Any]) -> Stages:
     seconds: dict[str, float] = report["seconds"]
-    return {"affine": seconds["linear"], "deformable": seconds["deformable"] + seconds["inversion"]}
+    deformable = sum(seconds[part] for part in ("deformable", "inversion", "download"))
+    return {"affine": seconds["preparation"] + seconds["linear"], "deformable": deformable}
 
 
 TOOLS: dict[str, Tool] = {

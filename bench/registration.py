@@ -36,7 +36,7 @@ from warpline.transforms import Affine
 
 Row = dict[str, Any]
 
-STAGES = ("linear", "deformable", "inversion")
+STAGES = ("preparation", "linear", "deformable", "inversion", "download")
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -1,21 +1,27 @@
-// d sum(table * joint_histogram) / d matrix for a constant table: twelve sums over sample points.
-// Called by CudaBackend.histogram_derivative; `partial` is scratch, `arrived` is 0. Threads stride over the points.
+// d sum(table * joint histogram) / d matrix for each of many matrices and its constant table: twelve sums over sample
+// points, by the blocks of the same blockIdx.y.
+// Called by CudaBackend.mutual_information after joint_histogram.cu, which makes the tables; `partial` is scratch,
+// `arrived` is 0. Threads stride over the points.
 #include "parzen.cuh"
 
-extern "C" __global__ void __launch_bounds__(256, 3) histogram_derivative(
-    const float* __restrict__ points,  // (count, 3) voxels of the fixed grid
-    const float* __restrict__ values,  // (count)
-    const float* __restrict__ volume,  // (ni, nj, nk)
-    const unsigned char* mask,         // (ni, nj, nk) or null
-    Matrix matrix,                     // fixed voxel -> voxel of volume
-    const double* __restrict__ table,  // (bins, bins)
-    double* partial,                   // (12, blocks)
-    unsigned* arrived,                 // (1)
-    double* out,                       // (12)
-    long long count, int blocks, int bins, int ni, int nj, int nk) {
+extern "C" __global__ void __launch_bounds__(256, 2) histogram_derivative(
+    const float* __restrict__ points,    // (count, 3) voxels of the fixed grid
+    const float* __restrict__ values,    // (count)
+    const float* __restrict__ volume,    // (ni, nj, nk)
+    const unsigned char* mask,           // (ni, nj, nk) or null
+    const double* __restrict__ matrices,  // (many, 12) fixed voxel -> voxel of volume
+    const double* __restrict__ tables,   // (many, cells)
+    double* partial,                     // (many, 12, blocks)
+    unsigned* arrived,                   // (many)
+    double* out,                         // (many, 14) ..., derivative
+    long long count, int blocks, int cells, int bins, int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
+    __shared__ Matrix matrix;
+    if (threadIdx.x < 12) matrix.m[threadIdx.x] = matrices[12 * blockIdx.y + threadIdx.x];
+    __syncthreads();
+    const double* table = tables + (long long)blockIdx.y * cells;
     double sums[12] = {};
-    for (long long p = (long long)blockIdx.x * BLOCK + threadIdx.x; p < count; p += (long long)gridDim.x * BLOCK) {
+    for (long long p = (long long)blockIdx.x * BLOCK + threadIdx.x; p < count; p += (long long)blocks * BLOCK) {
         const float* x = points + 3 * p;
         Seen m = look(volume, mask, box, matrix, x);
         if (!m.counts) continue;
@@ -25,5 +31,6 @@ extern "C" __global__ void __launch_bounds__(256, 3) histogram_derivative(
         for (int n = 0; n < 4; n++) weight += slopes[n] * table[row * bins + column - 1 + n];
         add_outer(sums, weight, m.slope, x);
     }
-    sum_over_grid<12>(sums, partial, arrived, out);
+    partial += 12LL * blocks * blockIdx.y;
+    sum_over_grid<12>(sums, partial, arrived + blockIdx.y, out + 14 * blockIdx.y + 2);
 }

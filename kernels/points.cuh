@@ -87,11 +87,11 @@ __device__ inline void sum_over_block(const double mine[COUNT], double* partial)
     }
 }
 
-// The sums of all threads of all blocks, in `out` when the last block is done.
+// The sums of all threads of the blocks with one blockIdx.y, in `out` when the last block is done.
 template <int COUNT>
 __device__ inline void sum_over_grid(const double mine[COUNT], double* partial, unsigned* arrived, double* out) {
     sum_over_block<COUNT>(mine, partial);
-    if (!is_last_block(arrived) || threadIdx.x >= COUNT) return;
+    if (!is_last_block(arrived, gridDim.x) || threadIdx.x >= COUNT) return;
     double total = 0.0;
     for (int b = 0; b < (int)gridDim.x; b++) total += partial[threadIdx.x * gridDim.x + b];
     out[threadIdx.x] = total;

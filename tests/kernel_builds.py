@@ -29,6 +29,7 @@ VARIANTS = {
         for masked, value in ((0, "double"), (1, "float"))
     ],
     "squared_difference": [(("VALUE", value),) for value in ("float", "double")],
+    "norm_digits": [(("COMPONENTS", c), ("DIGIT", digit)) for c in (1, 3) for digit in (0, 1, 2)],
     "joint_histogram": [(("BINS", bins),) for bins in (8, 32, 64, 65, 256)],
 }
 """Kernel to the defines it is built with; kernels that are not here have none."""

@@ -293,15 +293,26 @@ def jacobian(field):
     return out
 
 
-def length_statistics(field, share, mask=None):
-    """Number, mean, value of rank ``min(floor(share n), n - 1)`` and maximum of the lengths of vectors."""
+def statistics(array, share, mask=None):
+    """Number, mean, value of rank ``min(floor(share n), n - 1)`` and maximum of absolute values or lengths."""
+    stack = array.reshape(-1, *array.shape[-3:])
     lengths = sorted(
-        math.hypot(*(float(c) for c in field[(slice(None), *index)]))
-        for index in voxels(field.shape[1:])
+        math.hypot(*(float(c) for c in stack[(slice(None), *index)]))
+        for index in voxels(stack.shape[1:])
         if mask is None or mask[index]
     )
     count = len(lengths)
     return count, sum(lengths) / count, lengths[min(int(share * count), count - 1)], lengths[-1]
+
+
+def extent(volume, matrix):
+    """Lowest and highest coordinates of voxels that are not 0."""
+    ends = np.array([[math.inf] * 3, [-math.inf] * 3])
+    for index in voxels(volume.shape):
+        if volume[index] != 0:
+            where = position([float(c) for c in index], matrix, None)
+            ends = np.array([np.minimum(ends[0], where), np.maximum(ends[1], where)])
+    return ends
 
 
 # -- affine metrics over sample points ----------------------------------------------------------------------
@@ -364,3 +375,21 @@ def histogram_derivative(points, values, volume, matrix, table, *, mask=None):
             for column in range(4):
                 derivative[row, column] += by_value * m_slope[row] * x[column]
     return derivative
+
+
+def mutual_information(points, values, volume, matrix, bins, *, mask=None):
+    """Negative mutual information, number of points and the derivative by the matrix, (14,)."""
+    joint = joint_histogram(points, values, volume, matrix, bins, mask=mask)
+    total, value, table = joint.sum(), 0.0, np.zeros((bins, bins))
+    for f, m in np.ndindex(bins, bins):
+        if joint[f, m] > 0:
+            p, p_f, p_m = joint[f, m] / total, joint[f].sum() / total, joint[:, m].sum() / total
+            value -= p * math.log(p / (p_f * p_m))
+            table[f, m] = -math.log(p / (p_f * p_m)) / total
+    slope = histogram_derivative(points, values, volume, matrix, table, mask=mask)
+    return np.array([value, total, *slope.ravel()])
+
+
+def sample_at(volume, points):
+    """Linear interpolant at points, 0 outside."""
+    return np.array([linear_at(volume, p) if is_inside(p, volume.shape) else 0.0 for p in points.astype(np.float64)])

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthetic import ellipsoid, smooth_volume
-from warpline.intensity import normalise
+from warpline import intensity
+from warpline.backends import select
+from warpline.errors import InputError
+from warpline.image import Image
 
 SHAPE = (16, 14, 12)
+
+
+def normalise(data, mask=None, backend=None):
+    """What is found of an array, its volume on the host."""
+    backend = backend or select("numpy")
+    chosen = None if mask is None else Image.from_array(mask, name="mask")
+    found = intensity.normalise(Image.from_array(data), backend, chosen)
+    return dataclasses.replace(found, volume=backend.download(found.volume))
 
 
 def blob(background=0.0, shape=SHAPE):
@@ -54,7 +67,7 @@ def test_an_image_that_fills_its_grid_has_no_background():
     found = normalise(volume)
     assert not found.has_background
     assert found.volume.min() == 0
-    assert found.content_box() == ((0, 0, 0), SHAPE)
+    assert (found.start, found.stop) == ((0, 0, 0), SHAPE)
 
 
 def test_background_needs_nine_tenths_of_the_faces():
@@ -71,7 +84,8 @@ def test_background_needs_nine_tenths_of_the_faces():
 def test_the_content_box_is_tight():
     volume = np.zeros(SHAPE, np.uint8)
     volume[3:9, 5:6, 2:11] = 7
-    assert normalise(volume).content_box() == ((3, 5, 2), (9, 6, 11))
+    found = normalise(volume)
+    assert (found.start, found.stop) == ((3, 5, 2), (9, 6, 11))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64, np.float64, ">i2"])
@@ -95,5 +109,36 @@ def test_one_slice_is_judged_by_its_rim():
     plane = blob(shape=(20, 18, 1))
     found = normalise(plane)
     assert found.has_background
-    assert found.content_box()[0][2] == 0
-    assert found.content_box()[1][2] == 1
+    assert (found.start[2], found.stop[2]) == (0, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.float32, np.float64])
+def test_every_backend_finds_the_same(dtype, backend):
+    data = np.round(blob(background=3)).astype(dtype)
+    found, expected = normalise(data, backend=backend), normalise(data)
+    np.testing.assert_array_equal(found.volume, expected.volume)
+    assert (found.start, found.stop, found.has_background) == (expected.start, expected.stop, True)
+
+
+def test_only_the_mask_sets_the_range(backend):
+    data, mask = blob(), np.zeros(SHAPE, np.uint8)
+    data[12:] *= 100
+    mask[:12] = 1
+    inside = normalise(data, mask, backend).volume[:12]
+    assert np.quantile(inside[inside != 0], 0.995) == pytest.approx(1, abs=0.02)
+    assert np.quantile(normalise(data, backend=backend).volume[:12], 0.995) < 0.05
+
+
+def test_a_mask_beside_its_image_is_refused(backend):
+    beside = np.eye(4)
+    beside[0, 3] = 1000
+    mask = Image.from_array(np.ones(SHAPE, np.uint8), beside, name="mask")
+    with pytest.raises(InputError, match="mask has no voxel inside its image"):
+        intensity.normalise(Image.from_array(blob()), backend, mask)
+
+
+def test_what_is_made_of_a_shared_image_is_kept():
+    backend, image = select("numpy"), Image.from_array(blob())
+    assert intensity.normalise(image, backend) is not intensity.normalise(image, backend)
+    backend.kept.share(image)
+    assert intensity.normalise(image, backend) is intensity.normalise(image, backend)

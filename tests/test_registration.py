@@ -81,7 +81,7 @@ def test_what_a_result_holds(pair, aligned):
     assert aligned.transform.parts == (aligned.warp, aligned.affine)
     assert aligned.warp.grid == pair.fixed.grid
     assert aligned.warp.field.dtype == np.float32
-    assert set(aligned.seconds) == {"linear", "deformable", "inversion"}
+    assert list(aligned.seconds) == ["preparation", "linear", "deformable", "inversion", "download"]
     assert {r.stage for r in aligned.levels} == {"affine", "syn"}
     assert aligned.quality.folded_voxels == 0
 
@@ -101,7 +101,7 @@ def test_a_linear_recipe_has_no_warp(pair, fast):
     assert result.warp is None
     assert result.quality is None
     assert result.transform.parts == (result.affine,)
-    assert set(result.seconds) == {"linear"}
+    assert list(result.seconds) == ["preparation", "linear"]
 
 
 def test_without_linear_stages_the_start_is_kept(pair, fast):

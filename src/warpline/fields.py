@@ -109,7 +109,7 @@ def round_trip_error(missed: Array, backend: Backend, mask: Array | None = None)
 
     Only where `mask` (I, J, K), uint8 on the backend, is not 0.
     """
-    _, mean, p99, largest = backend.length_statistics(missed, 0.99, mask=mask)
+    _, mean, p99, largest = backend.statistics(missed, 0.99, mask=mask)
     return InverseError(float(mean), float(p99), float(largest))
 
 

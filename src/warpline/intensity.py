@@ -1,65 +1,116 @@
-"""Intensities as the solvers want them: background 0, range about 1."""
+"""Images as the solvers want them: on a backend, background 0, range about 1."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-Box = tuple[tuple[int, int, int], tuple[int, int, int]]
+from warpline.backends import Array, Backend
+from warpline.errors import InputError
+from warpline.geometry import Grid, Shape
+from warpline.image import Image
+
+BACKGROUND = 0.9
+"""Share of the outer faces that must have one value for it to be the background."""
+BRIGHT = 0.995
+"""Quantile of the content that becomes 1."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Normalised:
-    """A volume scaled for registration.
+    """An image on a backend, scaled for registration.
 
     Parameters
     ----------
+    image : Image
+        As it was given.
     volume : (I, J, K) float32
-        (image - background) / range.
+        (image - background) / range, on the backend; nobody may write to it.
     has_background : bool
         Whether the outer faces are a constant, so that nothing is lost by taking it to continue outside.
+    start, stop : (3,) int
+        First and one-past-last voxel of what differs from the background; the whole grid without one.
+    mask : (I, J, K) uint8, optional
+        Not 0 where the image counts, on the backend.
     """
 
-    volume: NDArray[np.float32]
+    image: Image
+    volume: Array
     has_background: bool
+    start: Shape
+    stop: Shape
+    mask: Array | None = None
 
-    def content_box(self) -> Box:
-        """First and one-past-last voxel of what differs from the background; the whole grid without one."""
-        if not self.has_background:
-            return (0, 0, 0), self.volume.shape
-        content = self.volume != 0
-        spans = [np.flatnonzero(content.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-        return tuple(int(s[0]) for s in spans), tuple(int(s[-1]) + 1 for s in spans)  # type: ignore[return-value]
+    @property
+    def grid(self) -> Grid:
+        """Where the image lies."""
+        return self.image.grid
 
     def is_whole(self) -> bool:
         """Whether the content ends before the grid does, so that background surrounds it on every side."""
-        start, stop = self.content_box()
-        ends = zip(start, stop, self.volume.shape, strict=True)
+        ends = zip(self.start, self.stop, self.grid.shape, strict=True)
         return self.has_background and all(n == 1 or (first > 0 and last < n) for first, last, n in ends)
 
 
-def normalise(data: NDArray[np.generic], mask: NDArray[np.generic] | None = None) -> Normalised:
+def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Normalised:
     """Shift the background to 0 and scale the 99.5th percentile of the rest to 1.
 
-    The background is the most common value of the outer faces when at least 90 % of them have it;
-    otherwise the smallest value is taken and the image counts as having none. With a mask (I, J, K), only what it
-    marks sets the range.
+    The background is the value that at least 90 % of the voxels of the outer faces have; where there is none, the
+    smallest value is taken and the image counts as having none. With a mask (not 0 where the image counts, on any
+    grid), only what it marks sets the range. Of a shared image the result is kept on the backend.
+
+    Raises
+    ------
+    InputError
+        When the mask has no voxel inside the image.
     """
-    faces = _faces(data)
-    values, counts = np.unique(faces, return_counts=True)
-    has_background = bool(counts.max() >= 0.9 * faces.size)
-    background = values[counts.argmax()] if has_background else data.min()
-    volume = np.subtract(data, background, dtype=np.float64).astype(np.float32)
-    counted = volume != 0 if mask is None else (volume != 0) & (mask != 0)
-    content = np.abs(volume[counted])
-    if content.size:
-        rank = min(int(0.995 * content.size), content.size - 1)
-        volume /= np.partition(content, rank)[rank]
-    return Normalised(np.ascontiguousarray(volume), has_background)
+    return backend.kept.get(image, ("normalised", mask), lambda: _normalised(image, backend, mask))
 
 
-def _faces(data: NDArray[np.generic]) -> NDArray[np.generic]:
-    ends = [np.take(data, (0, -1), axis=axis).ravel() for axis in range(data.ndim) if data.shape[axis] > 1]
-    return np.concatenate(ends)
+def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalised:
+    background = _background(image.data)
+    volume = _shifted(image.data, background, backend)
+    counted, chosen = (volume != 0).astype(np.uint8), None
+    if mask is not None:
+        chosen = _mask_on(image.grid, mask, backend)
+        counted = counted * chosen
+    count, _, bright, _ = backend.statistics(volume, BRIGHT, mask=counted)
+    if count:
+        volume /= np.float32(bright)
+    ends = np.array([(0, 0, 0), np.subtract(image.grid.shape, 1)], float)
+    if background is not None:
+        found = backend.extent(volume, np.eye(4))
+        ends = found if np.isfinite(found).all() else ends
+    start, stop = (cast(Shape, tuple(int(n) for n in end)) for end in (ends[0], ends[1] + 1))
+    return Normalised(image, volume, background is not None, start, stop, chosen)
+
+
+def _background(data: NDArray[np.generic]) -> Any:
+    """The value that most voxels of the outer faces have; None where no value has enough of them."""
+    faces = np.concatenate([np.take(data, (0, -1), axis=axis).ravel() for axis in range(3) if data.shape[axis] > 1])
+    middle = np.partition(faces, faces.size // 2)[faces.size // 2]  # what more than half of them have is the median
+    return middle if np.count_nonzero(faces == middle) >= BACKGROUND * faces.size else None
+
+
+def _shifted(data: NDArray[np.generic], background: Any, backend: Backend) -> Array:
+    """``data - background`` in single precision, on the backend; the smallest value stands in for no background."""
+    if background is None:
+        background = data.min()
+    if np.can_cast(data.dtype, np.float32, "safe"):
+        volume = backend.upload(np.ascontiguousarray(data, data.dtype.newbyteorder("="))).astype(np.float32)
+        volume -= np.float32(background)
+        return volume
+    return backend.upload(np.subtract(data, background, dtype=np.float64).astype(np.float32, order="C"))
+
+
+def _mask_on(grid: Grid, mask: Image, backend: Backend) -> Array:
+    """Where a mask is not 0, by nearest neighbour on a grid, uint8."""
+    chosen: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
+    if mask.grid != grid:
+        chosen = backend.sample(chosen, grid.voxel_map_to(mask.grid), shape=grid.shape, order=0)
+    if not chosen.any():
+        raise InputError(f"{mask.name} has no voxel inside its image; it must cover part of the image in world space")
+    return chosen

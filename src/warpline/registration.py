@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warpline import fields
-from warpline.backends import Backend
+from warpline.backends import Array, Backend
 from warpline.geometry import Grid
 from warpline.image import Image
+from warpline.intensity import Normalised, normalise
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
-from warpline.solvers.invertibility import Quality, make_invertible
+from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
 from warpline.solvers.linear import register_linear
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import prepare
@@ -112,50 +112,57 @@ def _align(
     **masks: Image | None,
 ) -> Alignment:
     seconds: dict[str, float] = {}
+    with _timed(seconds, "preparation"):
+        still, moved = normalise(fixed, backend, masks["fixed_mask"]), normalise(moving, backend, masks["moving_mask"])
     with _timed(seconds, "linear"):
-        affine, levels = _linear(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)
+        affine, levels = _linear(still, moved, recipe, initial, backend=backend, progress=progress)
     if recipe.syn is None:
         return Alignment(fixed, moving, affine, levels=levels, seconds=seconds)
     with _timed(seconds, "deformable"):
-        scene = prepare(fixed, moving, affine, backend=backend, **masks)
+        scene = prepare(still, moved, affine, backend=backend)
         halves = register_syn(scene, recipe.syn, backend=backend, listener=progress)
     with _timed(seconds, "inversion"):
-        warp, quality = _whole_map(halves, fixed.grid, scene.content, backend)
-    return Alignment(fixed, moving, affine, warp, levels + halves.levels, seconds, quality)
+        found, spans = _whole_map(halves, fixed.grid, scene.content, backend)
+    with _timed(seconds, "download"):
+        warp = _on_host(found, fixed.grid, spans, backend)
+    return Alignment(fixed, moving, affine, warp, levels + halves.levels, seconds, found.quality)
 
 
 def _linear(
-    fixed: Image,
-    moving: Image,
+    fixed: Normalised,
+    moving: Normalised,
     recipe: Recipe,
     initial: Affine | None,
     *,
     backend: Backend,
     progress: Listener | None,
-    **masks: Image | None,
 ) -> tuple[Affine, tuple[LevelRecord, ...]]:
-    start = initial or initial_affine(fixed, moving, recipe.initialise, backend=backend, **masks)
+    start = initial or initial_affine(fixed, moving, recipe.initialise, backend=backend)
     if recipe.linear is None:
         return start, ()
-    found = register_linear(fixed, moving, start, recipe.linear, backend=backend, progress=progress, **masks)
+    found = register_linear(fixed, moving, start, recipe.linear, backend=backend, progress=progress)
     return found.affine, found.levels
 
 
 def _whole_map(
-    halves: HalfMaps, grid: Grid, content: NDArray[np.bool_], backend: Backend
-) -> tuple[Displacement, Quality]:
-    """The map and its inverse on the whole fixed grid, in mm, from half-maps on a box of it."""
+    halves: HalfMaps, grid: Grid, content: Array, backend: Backend
+) -> tuple[InvertibleMap, tuple[slice, ...]]:
+    """The map and its inverse from half-maps on a box of the fixed grid, on that box and some way around it."""
     inner = np.rint(halves.grid.voxel_map_to(grid)[:3, 3]).astype(int)
     start = np.maximum(inner - REACH, 0)
     stop = np.minimum(inner + halves.grid.shape + REACH, grid.shape)
     box = grid.cropped(tuple(start), tuple(stop))
     spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     both = [fields.extend(half, halves.grid, box, REACH, backend) for half in (halves.to_fixed, halves.to_moving)]
-    found = make_invertible(both[0], both[1], content[spans], backend)
+    return make_invertible(both[0], both[1], content[spans].copy(), backend), spans
+
+
+def _on_host(found: InvertibleMap, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> Displacement:
+    """The map on the whole fixed grid, in mm; beyond the box it was computed in, nothing moves."""
     whole = [np.zeros((3, *grid.shape), np.float32) for _ in range(2)]
-    for found_field, target in zip((found.forward, found.inverse), whole, strict=True):
-        target[(slice(None), *spans)] = backend.download(fields.to_world(found_field, grid))
-    return Displacement(whole[0], grid, whole[1]), found.quality
+    for field_found, target in zip((found.forward, found.inverse), whole, strict=True):
+        target[(slice(None), *spans)] = backend.download(fields.to_world(field_found, grid))
+    return Displacement(whole[0], grid, whole[1])
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
+from warpline.backends.convergence import Pace, new_trace
 
 SHAPE = (13, 11, 9)
 FIXED, MOVING = smooth_volume(SHAPE, 1), smooth_volume(SHAPE, 2)
@@ -15,7 +16,6 @@ MATRICES = np.stack([general_matrix(SHAPE, seed) for seed in range(5, 12)])
 POINTS = np.random.default_rng(6).uniform(-1, 13, (2000, 3)).astype(np.float32)
 VALUES = np.random.default_rng(7).uniform(2, 13, 2000).astype(np.float32)
 BINNED = 2 + 11 * MOVING
-TABLE = np.random.default_rng(8).normal(size=(16, 16))
 
 
 def _sampled(order, array=FIXED):
@@ -55,12 +55,16 @@ def _invert(b, up):
     return [b.invert(up(FIELD), start=up(-FIELD), tolerance=1e-3, iterations=20, out=out), out]
 
 
-def _joint_histogram(b, up):
-    return [b.joint_histogram(up(POINTS), up(VALUES), up(BINNED), MATRICES, 16, mask=up(MASK))]
+def _mutual_information(b, up):
+    given = [up(array) for array in (POINTS, VALUES, BINNED)]
+    return [b.mutual_information(*given, MATRICES, 16, slopes=slopes, mask=up(MASK)) for slopes in (False, True)]
 
 
-def _histogram_derivative(b, up):
-    return [b.histogram_derivative(up(POINTS), up(VALUES), up(BINNED), MATRIX, TABLE, mask=up(MASK))]
+def _watch(b, up):
+    trace, step = b.upload(new_trace(8)), b.upload(np.ones(1, np.float32))
+    for energy in (-0.5, -0.6, -0.6, -0.59, -0.601, -0.6):
+        b.watch(up(np.array([energy])), trace=trace, step=step, pace=Pace(5, 1e-3))
+    return [trace, step]
 
 
 OPERATIONS = {
@@ -77,10 +81,12 @@ OPERATIONS = {
     "compose": _compose,
     "invert": _invert,
     "jacobian": lambda b, up: [b.jacobian(up(FIELD))],
-    "length_statistics": lambda b, up: [b.length_statistics(up(ROUGH), 0.9, mask=up(MASK))],
+    "statistics": lambda b, up: [b.statistics(up(ROUGH), 0.9, mask=up(MASK)), b.statistics(up(FIXED), 0.5)],
+    "extent": lambda b, up: [b.extent(up(FIXED), MATRIX)],
+    "sample_at": lambda b, up: [b.sample_at(up(FIXED), up(POINTS))],
     "affine_moments": lambda b, up: b.affine_moments(up(POINTS), up(VALUES), up(FIXED), MATRIX, mask=up(MASK)),
-    "joint_histogram": _joint_histogram,
-    "histogram_derivative": _histogram_derivative,
+    "mutual_information": _mutual_information,
+    "watch": _watch,
 }
 """Name to ``call(backend, upload) -> arrays of the backend``."""
 

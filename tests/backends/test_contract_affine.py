@@ -1,4 +1,4 @@
-"""`affine_moments`, `joint_histogram` and `histogram_derivative` against slow loops and finite differences."""
+"""`affine_moments`, `mutual_information` and `sample_at` against slow loops and finite differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import oracles
 from backends.rounding import assert_rounded
 from cuda_on_cpu.emulated import EmulatedRuntime, available
 from synthetic import ellipsoid, general_matrix, smooth_volume
-from warpline.backends import cuda_backend
+from warpline.backends import cuda_backend, cuda_points
 
 SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 2, 2)]
 BINS = 16
@@ -125,8 +125,7 @@ def test_no_point_in_view_gives_zeros(backend):
     moments, slopes = backend.affine_moments(*arrays, np.eye(4))
     assert not moments.any()
     assert not slopes.any()
-    assert not backend.joint_histogram(*arrays, np.eye(4)[None], BINS).any()
-    assert not backend.histogram_derivative(*arrays, np.eye(4), np.ones((BINS, BINS))).any()
+    assert not backend.mutual_information(*arrays, np.eye(4)[None], BINS).any()
 
 
 @settings(max_examples=8, deadline=None)
@@ -145,34 +144,54 @@ def test_affine_slopes_are_derivatives_of_the_moments(backend, seed):
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_joint_histogram(backend, shape, masked):
+def test_mutual_information(backend, shape, masked):
     points, volume = points_around(shape, 9), binned_volume(shape, 10)
     matrices = np.stack([general_matrix(shape, 11), general_matrix(shape, 23), np.eye(4)])
     values = values_at(points, 12)
     mask, uploaded = mask_of(backend, shape, masked)
-    result = backend.joint_histogram(*on_device(backend, points, values, volume), matrices, BINS, mask=uploaded)
-    assert result.shape == (3, BINS, BINS)
+    result = backend.mutual_information(*on_device(backend, points, values, volume), matrices, BINS, mask=uploaded)
+    assert result.shape == (3, 14)
     assert result.dtype == np.float64
-    for matrix, one in zip(matrices, result, strict=True):
-        assert_rounded(one, oracles.joint_histogram(points, values, volume, matrix, BINS, mask=mask), scale=BINS)
-        assert_rounded(one.sum(), sum(1.0 for _ in oracles.visible_points(points, values, volume, matrix, mask)))
+    for matrix, found in zip(matrices, result, strict=True):
+        expected = oracles.mutual_information(points, values, volume, matrix, BINS, mask=mask)
+        assert_rounded(found[0], expected[0], scale=1)
+        assert_rounded(found[1], expected[1])
+        assert 0 < expected[1] < len(points)
+        # a slope adds up products of weights below log(n) / n, slopes and coordinates over n points
+        assert_rounded(found[2:], expected[2:], scale=BINS * max(shape))
+
+
+@pytest.mark.parametrize("bins", [8, 64, 65, 100])
+def test_mutual_information_with_any_number_of_bins(backend, bins):
+    shape = (9, 7, 5)
+    points, volume = points_around(shape, 9), (2 + (bins - 5) * smooth_volume(shape, 10)).astype(np.float32)
+    values = np.random.default_rng(1).uniform(2, bins - 3, len(points)).astype(np.float32)
+    arrays, matrix = on_device(backend, points, values, volume), general_matrix(shape, 11)
+    found = backend.mutual_information(*arrays, matrix[None], bins)[0]
+    expected = oracles.mutual_information(points, values, volume, matrix, bins)
+    assert_rounded(found[:2], expected[:2])
+    assert_rounded(found[2:], expected[2:], scale=bins * max(shape))
 
 
 @pytest.mark.parametrize("bins", [BINS, 70])
-def test_joint_histograms_do_not_depend_on_their_company(backend, bins):
+def test_matrices_do_not_depend_on_their_company(backend, bins):
     shape, many = (9, 7, 5), 40
     points, volume = points_around(shape, 24, count=2000), binned_volume(shape, 25)
     arrays = on_device(backend, points, values_at(points, 26), volume)
     matrices = np.stack([general_matrix(shape, seed) for seed in range(many)])
-    together = backend.joint_histogram(*arrays, matrices, bins)
-    for matrix, one in zip(matrices, together, strict=True):
-        assert_rounded(one, backend.joint_histogram(*arrays, matrix[None], bins)[0], scale=BINS)
-    np.testing.assert_array_equal(backend.joint_histogram(*arrays, matrices, bins), together)
+    together = backend.mutual_information(*arrays, matrices, bins)
+    for matrix, found in zip(matrices, together, strict=True):
+        assert_rounded(found, backend.mutual_information(*arrays, matrix[None], bins)[0], scale=BINS * max(shape))
+    np.testing.assert_array_equal(backend.mutual_information(*arrays, matrices, bins), together)
+    values = backend.mutual_information(*arrays, matrices, bins, slopes=False)
+    np.testing.assert_array_equal(values, together[:, :2])
 
 
-def test_no_matrix_gives_no_histogram(backend):
+@pytest.mark.parametrize("slopes", [False, True])
+def test_no_matrix_gives_no_information(backend, slopes):
     arrays = on_device(backend, points_around((5, 5, 5)), values_at(points_around((5, 5, 5))), binned_volume((5, 5, 5)))
-    assert backend.joint_histogram(*arrays, np.empty((0, 4, 4)), BINS).shape == (0, BINS, BINS)
+    found = backend.mutual_information(*arrays, np.empty((0, 4, 4)), BINS, slopes=slopes)
+    assert found.shape == (0, 14 if slopes else 2)
 
 
 @pytest.mark.skipif(not available(), reason="no C++ compiler; CXX names another one")
@@ -183,55 +202,42 @@ def test_many_joint_histograms_are_one_launch_within_bounded_memory(monkeypatch)
     points = points_around(shape, 27, count=500)
     arrays = on_device(emulated, points, values_at(points, 28), binned_volume(shape, 29))
     matrices = np.stack([general_matrix(shape, seed) for seed in range(7)])
-    emulated.joint_histogram(*arrays, matrices[:1], BINS)
+    emulated.mutual_information(*arrays, matrices[:1], BINS)
     runtime.launches.clear()
-    whole = emulated.joint_histogram(*arrays, matrices, BINS)
-    assert runtime.launches == ["joint_histogram"]
-    monkeypatch.setattr(cuda_backend, "HISTOGRAM_BYTES", 3 * 16 * BINS**2 + 1)
-    np.testing.assert_array_equal(emulated.joint_histogram(*arrays, matrices, BINS), whole)
-    assert runtime.launches == ["joint_histogram"] * 4  # three, three and one
+    whole = emulated.mutual_information(*arrays, matrices, BINS)
+    assert runtime.launches == ["joint_histogram", "histogram_derivative"]
+    monkeypatch.setattr(cuda_points, "HISTOGRAM_BYTES", 3 * 16 * BINS**2 + 1)
+    assert_rounded(emulated.mutual_information(*arrays, matrices, BINS), whole, scale=BINS)
+    assert runtime.launches == ["joint_histogram", "histogram_derivative"] * 4  # three, three and one
 
 
-def test_joint_histogram_at_whole_and_half_bins(backend):
+def test_mutual_information_at_whole_and_half_bins(backend):
     values = np.array([2.0, 2.5, 3.49, BINS - 3.0], dtype=np.float32)
     volume = np.array([2.0, 3.0, 3.5, BINS - 3.0], dtype=np.float32).reshape(4, 1, 1)
     points = np.array([[i, 0, 0] for i in range(4)], dtype=np.float32)
-    result = backend.joint_histogram(*on_device(backend, points, values, volume), np.eye(4)[None], BINS)[0]
-    assert_rounded(result, oracles.joint_histogram(points, values, volume, np.eye(4), BINS))
-    assert np.flatnonzero(result.sum(axis=1)).tolist() == [2, 3, BINS - 3]
-    assert_rounded(result[2, 1:4], [1 / 6, 2 / 3, 1 / 6])
-
-
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_histogram_derivative(backend, shape, masked):
-    points, volume, matrix = points_around(shape, 13), binned_volume(shape, 14), general_matrix(shape, 15)
-    values, table = values_at(points, 16), np.random.default_rng(17).normal(size=(BINS, BINS))
-    mask, uploaded = mask_of(backend, shape, masked)
-    arrays = on_device(backend, points, values, volume)
-    result = backend.histogram_derivative(*arrays, matrix, table, mask=uploaded)
-    expected = oracles.histogram_derivative(points, values, volume, matrix, table, mask=mask)
-    assert result.shape == (3, 4)
-    assert result.dtype == np.float64
-    assert_rounded(result, expected, scale=len(points) * BINS)
+    found = backend.mutual_information(*on_device(backend, points, values, volume), np.eye(4)[None], BINS)[0]
+    assert_rounded(found, oracles.mutual_information(points, values, volume, np.eye(4), BINS), scale=BINS)
 
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_histogram_derivative_is_the_derivative_of_the_histogram(backend, seed):
+def test_its_slope_is_the_derivative_of_mutual_information(backend, seed):
     shape, matrix = (7, 6, 8), general_matrix((7, 6, 8), seed, spread=0.05)
     volume, points = binned_volume(shape, seed), points_off_the_kinks(shape, matrix, seed)
-    values, table = values_at(points, seed), np.random.default_rng(seed).normal(size=(BINS, BINS))
-    result = backend.histogram_derivative(*on_device(backend, points, values, volume), matrix, table)
+    values = values_at(points, seed)
+    found = backend.mutual_information(*on_device(backend, points, values, volume), matrix[None], BINS)[0]
 
-    def weighted_sum(moved):
-        return (table * oracles.joint_histogram(points, values, volume, moved, BINS)).sum()
+    def value(moved):
+        return oracles.mutual_information(points, values, volume, moved, BINS)[0]
 
-    assert_rounded(result, all_derivatives(weighted_sum, matrix), scale=len(points) * BINS)
+    truth = all_derivatives(value, matrix)
+    np.testing.assert_allclose(found[2:].reshape(3, 4), truth, atol=1e-4 * max(1, np.abs(truth).max()))
 
 
-def test_a_constant_table_has_no_derivative(backend):
-    points, volume, matrix = points_around((9, 7, 5), 18), binned_volume((9, 7, 5), 19), general_matrix((9, 7, 5), 20)
-    arrays = on_device(backend, points, values_at(points, 21), volume)
-    result = backend.histogram_derivative(*arrays, matrix, np.ones((BINS, BINS)))
-    assert_rounded(result, np.zeros((3, 4)), scale=len(points) * BINS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sample_at(backend, shape):
+    points, volume = points_around(shape, 13), smooth_volume(shape, 14, sigma=0.5)
+    found = backend.download(backend.sample_at(*on_device(backend, volume, points)))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, oracles.sample_at(volume, points), rtol=2e-7, atol=1e-12)
+    assert (found == 0).any()

@@ -1,4 +1,4 @@
-"""`compose`, `invert` and `jacobian` of every backend against slow loops, and their algebra."""
+"""`compose`, `invert`, `jacobian`, `statistics` and `extent` of every backend against slow loops, and their algebra."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import oracles
 from backends.rounding import assert_rounded
-from synthetic import ellipsoid, fading_field, smooth_field, wide_field
+from synthetic import ellipsoid, fading_field, general_matrix, smooth_field, wide_field
 
 SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 3, 2)]
 
@@ -192,18 +192,57 @@ def test_jacobian_of_no_motion_is_one_and_fills_out(backend):
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 10_000), share=st.floats(0, 1), masked=st.booleans(), repeated=st.booleans())
-def test_length_statistics(backend, seed, share, masked, repeated):
-    field = wide_field((7, 6, 5), seed)
-    field = np.round(field) if repeated else field
+@given(
+    seed=st.integers(0, 10_000),
+    share=st.floats(0, 1),
+    masked=st.booleans(),
+    repeated=st.booleans(),
+    components=st.sampled_from([1, 3]),
+)
+def test_statistics(backend, seed, share, masked, repeated, components):
+    array = wide_field((7, 6, 5), seed)
+    array = array[0] if components == 1 else array
+    array = np.round(array) if repeated else array
     mask = ellipsoid((7, 6, 5)).astype(np.uint8) if masked else None
     given_mask = None if mask is None else backend.upload(mask)
-    found = backend.length_statistics(backend.upload(field), share, mask=given_mask)
-    count, mean, quantile, largest = oracles.length_statistics(field, share, mask)
+    found = backend.statistics(backend.upload(np.ascontiguousarray(array)), share, mask=given_mask)
+    count, mean, quantile, largest = oracles.statistics(array, share, mask)
     assert found[0] == count
     assert_rounded(found[1:], [mean, quantile, largest], scale=largest)
+    if components == 1:
+        assert found[2] == quantile
 
 
-def test_length_statistics_of_nothing_are_zeros(backend):
+def test_statistics_of_nothing_are_zeros(backend):
     field, nowhere = backend.upload(wide_field((4, 3, 2), 1)), backend.zeros((4, 3, 2), np.uint8)
-    np.testing.assert_array_equal(backend.length_statistics(field, 0.99, mask=nowhere), np.zeros(4))
+    np.testing.assert_array_equal(backend.statistics(field, 0.99, mask=nowhere), np.zeros(4))
+    np.testing.assert_array_equal(backend.statistics(backend.zeros((4, 3, 2)), 0.99)[1:], np.zeros(3))
+
+
+def test_statistics_of_many_voxels_are_those_of_numpy(backend):
+    volume = np.random.default_rng(2).normal(size=(40, 50, 60)).astype(np.float32)
+    found = backend.statistics(backend.upload(volume), 0.995)
+    sizes = np.sort(np.abs(volume), axis=None)
+    assert found[0] == volume.size
+    assert found[1] == pytest.approx(sizes.mean(dtype=np.float64), rel=1e-6)
+    assert found[2] == sizes[int(0.995 * volume.size)]
+    assert found[3] == sizes[-1]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("seed", range(3))
+def test_extent(backend, shape, seed):
+    volume = np.where(np.random.default_rng(seed).uniform(size=shape) < 0.1, -1, 0).astype(np.float32)
+    matrix = general_matrix(shape, seed)
+    found = backend.extent(backend.upload(volume), matrix)
+    expected = oracles.extent(volume, matrix)
+    if volume.any():
+        assert_rounded(found, expected)
+    else:
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_extent_of_nothing_is_infinite(backend):
+    np.testing.assert_array_equal(
+        backend.extent(backend.zeros((4, 3, 2)), np.eye(4)), [[np.inf] * 3, [-np.inf] * 3]
+    )

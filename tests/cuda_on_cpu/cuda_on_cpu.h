@@ -56,6 +56,18 @@ static inline int __float_as_int(float x) {
     return bits;
 }
 
+static inline float __int_as_float(int bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline double __longlong_as_double(long long bits) {
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
 static inline float __fdividef(float a, float b) { return a / b; }
 
 static inline void __threadfence() {}

@@ -30,7 +30,7 @@ def half_maps(backend):
     grid = Grid(SHAPE, np.eye(4))
     scene = Scene(
         fixed=backend.upload(fixed), moving=backend.upload(moving), grid=grid, moving_grid=grid, affine=np.eye(4),
-        content=np.ones(SHAPE, bool),
+        content=backend.upload(np.ones(SHAPE, np.uint8)),
     )  # fmt: skip
     with backend.session():
         found = register_syn(scene, OPTIONS, backend=backend)

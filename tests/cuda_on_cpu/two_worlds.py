@@ -73,6 +73,9 @@ class DeviceArray(NDArrayOperatorsMixin):
     def __float__(self):
         return float(self.held)
 
+    def __int__(self):
+        return int(self.held)
+
     def __bool__(self):
         return bool(self.held)
 
@@ -92,7 +95,7 @@ def _method(name):
     return call
 
 
-for _name in ("astype", "reshape", "ravel", "view", "copy", "clip", "sum", "mean", "min", "max", "any", "all"):
+for _name in ("astype", "reshape", "ravel", "view", "copy", "clip", "sum", "mean", "min", "max", "any", "all", "std"):
     setattr(DeviceArray, _name, _method(_name))
 
 

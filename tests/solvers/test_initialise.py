@@ -10,14 +10,20 @@ from made_heads import error, lattice, scan, world_of
 from warpline.backends import select
 from warpline.geometry import Grid
 from warpline.image import Image
+from warpline.intensity import normalise
 from warpline.recipe import Initialise, Linear
-from warpline.solvers.initialise import initial_affine
-from warpline.solvers.linear import register_linear
+from warpline.solvers import initialise, linear
 
 
 @pytest.fixture(scope="module")
 def fast():
     return select(None, threads=2)
+
+
+def initial_affine(fixed, moving, options, *, backend, fixed_mask=None, moving_mask=None):
+    """Of images, which are normalised first."""
+    still, moved = normalise(fixed, backend, fixed_mask), normalise(moving, backend, moving_mask)
+    return initialise.initial_affine(still, moved, options, backend=backend)
 
 
 def turned(vector, shift=(25.0, -15.0, 10.0)):
@@ -65,7 +71,8 @@ def test_large_rotations_are_recovered(vector, fast):
     fixed, moving = scan(lattice()), scan(moving_grid, np.linalg.inv(truth))
     start = initial_affine(fixed, moving, Initialise(), backend=fast)
     options = Linear(stages=("rigid",), voxel_sizes=(8.0, 4.0), iterations=(40, 30), samples=8000)
-    assert error(register_linear(fixed, moving, start, options, backend=fast).affine, truth) < 0.5
+    still, moved = normalise(fixed, fast), normalise(moving, fast)
+    assert error(linear.register_linear(still, moved, start, options, backend=fast).affine, truth) < 0.5
 
 
 def test_a_good_start_is_left_as_it_is(fast):

@@ -18,7 +18,8 @@ EVERYWHERE = np.ones(SHAPE, bool)
 
 def make(backend, to_fixed, to_moving, mask=None):
     mask = np.ones(to_fixed.shape[1:], bool) if mask is None else mask
-    return make_invertible(backend.upload(to_fixed.copy()), backend.upload(to_moving.copy()), mask, backend)
+    given = backend.upload(mask.astype(np.uint8))
+    return make_invertible(backend.upload(to_fixed.copy()), backend.upload(to_moving.copy()), given, backend)
 
 
 def joined(to_fixed, to_moving, backend):

@@ -11,8 +11,9 @@ from warpline.backends import select
 from warpline.errors import InputError
 from warpline.geometry import Grid
 from warpline.image import Image
+from warpline.intensity import normalise
 from warpline.recipe import Linear
-from warpline.solvers.linear import register_linear
+from warpline.solvers import linear
 from warpline.transforms import Affine
 
 QUICK = {"voxel_sizes": (8.0, 4.0), "iterations": (40, 30), "samples": 8000, "refinements": 3}
@@ -22,6 +23,12 @@ OBLIQUE = Rotation.from_rotvec([0.2, -0.1, 0.3]).as_matrix()
 @pytest.fixture(scope="module")
 def fast():
     return select(None, threads=2)
+
+
+def register_linear(fixed, moving, start, options, *, backend, fixed_mask=None, moving_mask=None, **more):
+    """Of images, which are normalised first."""
+    still, moved = normalise(fixed, backend, fixed_mask), normalise(moving, backend, moving_mask)
+    return linear.register_linear(still, moved, start, options, backend=backend, **more)
 
 
 def motion(turn=(0.12, -0.08, 0.1), shift=(6.0, -5.0, 4.0), stretch=None):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from made_heads import lattice, scan
+from warpline.intensity import normalise
 from warpline.solvers.comparison import build_levels
 from warpline.solvers.linear import Descent
 from warpline.solvers.motion import Motion
@@ -14,8 +15,9 @@ from warpline.transforms import Affine
 
 
 def refinement(backend, contrast=lambda v: v):
-    fixed, moving = (build_levels(scan(lattice(), contrast=c), (5.0,), backend)[0] for c in (lambda v: v, contrast))
-    return Refinement(fixed, moving, 4000, backend)
+    images = (normalise(scan(lattice(), contrast=c), backend) for c in (lambda v: v, contrast))
+    fixed, moving = (build_levels(image, (5.0,), backend)[0] for image in images)
+    return Refinement(fixed, moving, 4000)
 
 
 def shifted(x):
@@ -42,6 +44,7 @@ def test_descending_the_comparison_around_a_map_raises_the_agreement(backend):
     found = refinement(backend)
     start = found.at(shifted(3.0))
     motion = Motion.named("translation", np.zeros(3), 60.0, None)
-    reached = found.at(Descent(found.around(start), motion, start.affine).run(5))
+    climbed = Descent(found.around(start), motion, start.affine.matrix[None]).run(5)
+    reached = found.at(Affine(climbed[0]))
     assert reached.mean > start.mean
     np.testing.assert_allclose(reached.affine.matrix[:3, 3], 0, atol=0.3)

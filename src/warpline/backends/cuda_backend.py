@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Runtime
+from warpline.backends import cuda_points
+from warpline.backends.convergence import Pace
+from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
 from warpline.backends.gaussian import downsampling_offset, gaussian, spline_prefilter
 from warpline.backends.interface import Array
@@ -22,16 +24,11 @@ Sigma = tuple[float, float, float]
 
 WIDEST_FUSED = 5
 """Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
-POINT_BLOCKS = 128
-"""Most blocks over sample points; a fixed number, so that sums do not depend on the device."""
-HISTOGRAM_BYTES = 2**25
-"""Most memory of the joint histograms of one launch: 16 bytes per cell, for the count and the result."""
 SUM_BLOCKS = 512
-"""Most blocks over the vectors of a field, a fixed number for the same reason."""
-DIGITS = ((20, 11), (10, 10), (0, 10))
-"""Shift and width of the digits that the bits of a length are sorted by, highest first."""
+"""Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
+DIGITS, PASSES = 2048, 3
+"""Values of a digit of a length's bits, and digits; kernels/norm_digits.cu."""
 
-_MATRIX = np.dtype([("m", np.float64, (12,))])
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
@@ -74,6 +71,9 @@ class CudaBackend:
         host: NDArray[Any] = self._work.runtime.to_host(array)
         return host
 
+    def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
+        return self._work.runtime.to_host_later(array)
+
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         return self._work.keep(self._work.xp.empty(shape, dtype))
 
@@ -112,7 +112,7 @@ class CudaBackend:
             source = self._spline_coefficients(volume)
         self._work.over_voxels(
             "sample", shape, (("ORDER", order), ("VALUE", value)),
-            volume=source, field=field, matrix=_matrix(matrix), out=target, outside=beyond.item(),
+            volume=source, field=field, matrix=as_struct(matrix), out=target, outside=beyond.item(),
         )  # fmt: skip
         return out
 
@@ -120,7 +120,8 @@ class CudaBackend:
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
     ) -> Array:
         out = self._work.empty((3, *shape)) if out is None else out
-        self._work.over_voxels("sample_field", shape, field=self._work.floats(field), matrix=_matrix(matrix), out=out)
+        given = {"field": self._work.floats(field), "matrix": as_struct(matrix)}
+        self._work.over_voxels("sample_field", shape, **given, out=out)
         return out
 
     def _spline_coefficients(self, volume: Array) -> Array:
@@ -258,43 +259,44 @@ class CudaBackend:
         self._work.over_voxels("jacobian", field.shape[1:], field=self._work.floats(field), out=out)
         return out
 
-    def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
-        flat = self._work.floats(field).reshape(3, -1)
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+        flat = self._work.floats(array).reshape(array.size // math.prod(array.shape[-3:]), -1)
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
-        rank = count = prefix = 0
-        total, largest = self._work.empty((1,), np.float64), self._work.zero()
-        for digit, (shift, bits) in enumerate(DIGITS):
-            given = {"shift": shift, "bits": bits, "prefix": prefix, "sum": total, "largest": largest}
-            counts = self._length_digits(flat, mask, given)
-            if digit == 0:
-                count = int(counts.sum())
-                rank = min(int(share * count), count - 1)
-            if count == 0:
-                return np.zeros(4)
-            found = int(np.searchsorted(counts.cumsum(), rank, side="right"))
-            rank -= int(counts[:found].sum())
-            prefix = prefix << bits | found
-        quantile = np.array([prefix], np.uint32).view(np.float32)[0]
-        return np.array([count, self.download(total).item() / count, quantile, self.download(largest).item()])
-
-    def _length_digits(self, flat: Array, mask: Array | None, given: dict[str, Any]) -> NDArray[np.int64]:
-        """How many lengths have each value of a digit."""
-        counts = self.zeros((2048,), np.uint32)
         blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], BLOCK)))
-        self._work.launch(
-            "length_digits", (blocks, 1, 1), field=flat, mask=mask, counts=counts, **self._work.partial(blocks), **given
-        )
-        return self.download(counts).astype(np.int64)
+        counts = self._work.scratch("digits", (DIGITS,), np.uint32)
+        given = {"counts": counts, "found": self._work.empty((4,), np.float64), "largest": self._work.zero()}
+        given |= {"state": self._work.empty((2,), np.uint64), "arrived": self._work.arrived()}
+        partial = self._work.empty((2, blocks), np.float64)
+        for digit in range(PASSES):
+            self._work.launch(
+                "norm_digits", (blocks, 1, 1), (("COMPONENTS", len(flat)), ("DIGIT", digit)),
+                array=flat, mask=mask, partial=partial, share=share, **given,
+            )  # fmt: skip
+        return self.download(given["found"])
 
-    # -- affine metrics over sample points ------------------------------------------------------------------
+    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+        volume = self._work.floats(volume)
+        blocks = max(1, min(SUM_BLOCKS, block_count(math.prod(volume.shape[:2]), BLOCK // 32)))
+        out, partial = self._work.empty((2, 3), np.float64), self._work.empty((6, blocks), np.float64)
+        self._work.launch(
+            "extent", (blocks, 1, 1), volume=volume, matrix=as_struct(matrix), partial=partial,
+            arrived=self._work.arrived(), out=out,
+        )  # fmt: skip
+        return self.download(out)
+
+    # -- sample points --------------------------------------------------------------------------------------
+
+    def sample_at(self, volume: Array, points: Array) -> Array:
+        return cuda_points.sample_at(self._work, volume, points)
 
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        sums = self._sums_over_points("affine_moments", 42, points, values, volume, matrix=_matrix(matrix), mask=mask)
+        samples = cuda_points.Samples(self._work, points, values, volume, mask)
+        sums = self.download(samples.moments(matrix))
         return sums[:6], sums[6:].reshape(3, 3, 4)
 
-    def joint_histogram(
+    def mutual_information(
         self,
         points: Array,
         values: Array,
@@ -302,70 +304,28 @@ class CudaBackend:
         matrices: NDArray[np.float64],
         bins: int,
         *,
+        slopes: bool = True,
         mask: Array | None = None,
     ) -> NDArray[np.float64]:
-        histograms = np.empty((len(matrices), bins, bins))
-        most = min(max(1, HISTOGRAM_BYTES // (16 * bins**2)), MOST_BLOCKS[1])
+        samples = cuda_points.Samples(self._work, points, values, volume, mask)
+        found = np.empty((len(matrices), 14 if slopes else 2))
+        most = cuda_points.most_at_once(bins)
         for first in range(0, len(matrices), most):
-            rows = np.asarray(matrices[first : first + most, :3], np.float64).reshape(-1, 12)
-            shape = (len(rows), bins * bins)
-            out, counts = self._work.empty(shape, np.float64), self._work.scratch(("counts", shape), shape, np.uint64)
-            self._over_points(
-                "joint_histogram", points, values, volume, (("BINS", bins),), many=len(rows), mask=mask,
-                matrices=self.upload(rows), counts=counts, arrived=self._work.arrived(len(rows)), out=out,
-            )  # fmt: skip
-            histograms[first : first + most] = self.download(out).reshape(-1, bins, bins)
-        return histograms
-
-    def histogram_derivative(
-        self,
-        points: Array,
-        values: Array,
-        volume: Array,
-        matrix: Matrix,
-        table: NDArray[np.float64],
-        *,
-        mask: Array | None = None,
-    ) -> NDArray[np.float64]:
-        given = self.upload(np.ascontiguousarray(table, np.float64))
-        sums = self._sums_over_points(
-            "histogram_derivative", 12, points, values, volume, matrix=_matrix(matrix), mask=mask, table=given
-        )
-        return sums.reshape(3, 4)
-
-    def _sums_over_points(
-        self, name: str, count: int, points: Array, values: Array, volume: Array, **arguments: Any
-    ) -> NDArray[np.float64]:
-        blocks, out = _point_blocks(points), self._work.empty((count,), np.float64)
-        partial = self._work.scratch((name, blocks), (count, blocks), np.float64)
-        sums = {"partial": partial, "arrived": self._work.arrived(), "out": out}
-        self._over_points(name, points, values, volume, **arguments, **sums)
-        return self.download(out)
-
-    def _over_points(
-        self,
-        name: str,
-        points: Array,
-        values: Array,
-        volume: Array,
-        defines: Defines = (),
-        /,
-        *,
-        mask: Array | None,
-        many: int = 1,
-        **arguments: Any,
-    ) -> None:
-        """Launch a kernel that passes over the points `many` times at once, with the blocks of one pass shared out."""
-        mask = None if mask is None else self._work.bytes_of(mask)
-        given = {"points": points, "values": values, "volume": volume}
-        arrays = {key: self._work.floats(array) for key, array in given.items()}
-        grid = (max(1, _point_blocks(points) // many), many, 1)
-        self._work.launch(name, grid, defines, **arrays, mask=mask, **arguments)
+            part = samples.information(matrices[first : first + most], bins, slopes=slopes)
+            found[first : first + most] = self.download(part)
+        return found
 
     # -- loops ----------------------------------------------------------------------------------------------
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         self._work.repeat(step, times)
+
+    def watch(self, energy: Array, *, trace: Array, step: Array, pace: Pace) -> None:
+        tolerance = -math.inf if pace.tolerance is None else pace.tolerance
+        self._work.launch(
+            "watch", (1, 1, 1), block=(1, 1, 1), energy=energy, trace=trace, step=step, tolerance=tolerance,
+            shorter=pace.shorter, patience=pace.patience, spacing=pace.spacing,
+        )  # fmt: skip
 
     def parallel(self, *steps: Callable[[], None]) -> None:
         self._work.runtime.parallel(steps)
@@ -375,13 +335,3 @@ class CudaBackend:
 
     def _mask(self, mask: Array | None) -> Array | None:
         return None if mask is None else self._work.floats(mask)
-
-
-def _point_blocks(points: Array) -> int:
-    return max(1, min(POINT_BLOCKS, block_count(len(points), BLOCK)))
-
-
-def _matrix(matrix: Matrix | None) -> NDArray[Any]:
-    """The upper rows as the struct that kernels take by value."""
-    given = np.eye(4) if matrix is None else np.asarray(matrix, np.float64)
-    return np.array([(given[:3].ravel(),)], dtype=_MATRIX)

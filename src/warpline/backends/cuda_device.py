@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
+
 from warpline.backends.cuda_launch import Function, Size
 from warpline.backends.interface import Array
 from warpline.errors import DeviceError, DeviceMemoryError, UsageError
@@ -105,6 +107,21 @@ class GpuRuntime:
     def to_host(self, array: Array) -> Any:
         """A NumPy copy of an array, once everything before it on the stream is done."""
         return self.xp.asnumpy(array)
+
+    def to_host_later(self, array: Array) -> Callable[[], Any]:
+        """A NumPy copy through pinned memory, which leaves the stream running."""
+        cuda = self.xp.cuda
+        memory = cuda.alloc_pinned_memory(array.nbytes)
+        host = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
+        array.get(out=host, blocking=False)
+        arrived = cuda.Event(disable_timing=True)
+        arrived.record(cuda.get_current_stream())
+
+        def wait() -> Any:
+            arrived.synchronize()
+            return host.copy()
+
+        return wait
 
     def capture(self, step: Callable[[], None]) -> Callable[[], None]:
         """What `step` launches on the current stream, as one CUDA graph."""

@@ -11,8 +11,10 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline.backends.interface import Array
+from warpline.geometry import Matrix
 
 Size = tuple[int, int, int]
 Defines = tuple[tuple[str, str | int], ...]
@@ -41,6 +43,15 @@ _DEFAULT = re.compile(r"^#define (\w+) (.+)$", re.MULTILINE)
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)
 
 
+_MATRIX = np.dtype([("m", np.float64, (12,))])
+
+
+def as_struct(matrix: Matrix | None) -> NDArray[Any]:
+    """The upper rows of a matrix as the struct that kernels take by value; the identity when None."""
+    given = np.eye(4) if matrix is None else np.asarray(matrix, np.float64)
+    return np.array([(given[:3].ravel(),)], dtype=_MATRIX)
+
+
 class Runtime(Protocol):
     """What a kernel runs on: a GPU through CuPy, or in tests the CPU through a C++ compiler."""
 
@@ -59,6 +70,10 @@ class Runtime(Protocol):
 
     def to_host(self, array: Array) -> Any:
         """A NumPy copy of an array."""
+        ...
+
+    def to_host_later(self, array: Array) -> Callable[[], Any]:
+        """A NumPy copy of an array as it is at this place of the stream, once it is waited for."""
         ...
 
     def capture(self, step: Callable[[], None]) -> Callable[[], None]:

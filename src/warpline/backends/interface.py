@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.convergence import Pace
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
 
@@ -48,6 +49,10 @@ class Backend(Protocol):
 
     def download(self, array: Array) -> NDArray[Any]:
         """The array on the host."""
+        ...
+
+    def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
+        """Ask for the array as it is now; the function that is returned waits for it and gives it, once."""
         ...
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
@@ -189,14 +194,23 @@ class Backend(Protocol):
         """``det(I + d field / d x)`` at every voxel, derivatives as in `gradient`: (I, J, K)."""
         ...
 
-    def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
-        """Number n, mean, quantile and maximum (4,) of ``|field(i)|`` where `mask` (uint8) is not 0; zeros if nowhere.
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+        """Number n, mean, quantile and maximum (4,) of absolute values; zeros if there are none.
 
-        The quantile is the length of rank ``min(floor(share n), n - 1)`` in ascending order, exactly.
+        Of a volume (I, J, K), or the lengths of a field (3, I, J, K); only where `mask` (I, J, K), uint8, is not 0. The
+        quantile has rank ``min(floor(share n), n - 1)`` in ascending order, exactly.
         """
         ...
 
-    # -- affine metrics over sample points ------------------------------------------------------------------
+    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+        """Lowest and highest coordinates ``matrix i`` of voxels that are not 0: (2, 3); inf and -inf without any."""
+        ...
+
+    # -- sample points --------------------------------------------------------------------------------------
+
+    def sample_at(self, volume: Array, points: Array) -> Array:
+        """Linear interpolant of a volume at `points` (N, 3), 0 outside, computed in double: (N,) float32."""
+        ...
 
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
@@ -222,7 +236,7 @@ class Backend(Protocol):
         """
         ...
 
-    def joint_histogram(
+    def mutual_information(
         self,
         points: Array,
         values: Array,
@@ -230,26 +244,31 @@ class Backend(Protocol):
         matrices: NDArray[np.float64],
         bins: int,
         *,
+        slopes: bool = True,
         mask: Array | None = None,
     ) -> NDArray[np.float64]:
-        """Joint histogram under each of `matrices` (S, 4, 4) on the host: (S, bins, bins) float64.
+        """Negative mutual information under each of `matrices` (S, 4, 4), with its derivative, in one go.
 
-        Box in the fixed value, cubic B-spline Parzen window in the moving one. `values` and `volume` are in units of
-        bins, between 2 and bins - 3. Row: floor(f + 0.5). After Mattes et al. 2003, doi:10.1109/TMI.2003.809072.
+        ``-sum p(f, m) log(p(f, m) / (p(f) p(m)))`` in nats of the joint histogram over the points: box in the fixed
+        value, cubic B-spline Parzen window in the moving one, after Mattes et al. 2003, doi:10.1109/TMI.2003.809072.
+
+        Parameters
+        ----------
+        points, values, volume, mask
+            As in `affine_moments`; `values` and `volume` in units of bins, between 2 and bins - 3. Row: floor(f + 0.5).
+        matrices : (S, 4, 4) float64
+            On the host.
+        bins : int
+            Along either axis of the histogram.
+        slopes : bool
+            Whether derivatives are wanted.
+
+        Returns
+        -------
+        (S, 2) or (S, 14) float64
+            On the host: value, number of points inside, and the derivative by the upper rows of the matrix. It takes
+            the number of points and the fixed histogram for constant.
         """
-        ...
-
-    def histogram_derivative(
-        self,
-        points: Array,
-        values: Array,
-        volume: Array,
-        matrix: Matrix,
-        table: NDArray[np.float64],
-        *,
-        mask: Array | None = None,
-    ) -> NDArray[np.float64]:
-        """``d sum(table * joint_histogram) / d matrix``: (3, 4) float64, for one matrix and a constant `table`."""
         ...
 
     # -- loops ----------------------------------------------------------------------------------------------
@@ -258,6 +277,23 @@ class Backend(Protocol):
         """Run `step` `times` times: a loop on the CPU, one captured graph replayed on a GPU.
 
         Between calls with the same `step`, arrays that it uses may change their content but not their place.
+        """
+        ...
+
+    def watch(self, energy: Array, *, trace: Array, step: Array, pace: Pace) -> None:
+        """Append an energy to a trace and steer by it, on the device, so that nothing waits.
+
+        Parameters
+        ----------
+        energy : (1,) float64
+            Of the iteration just run; smaller is better.
+        trace : (2 + N,) float64
+            Number of energies, 1 once the level has converged (else 0), and the energies, see `convergence`.
+        step : (1,) float32
+            Length of the steps to come; multiplied by ``pace.shorter`` when none of the last ``pace.patience`` energies
+            is better than the best one before.
+        pace : Pace
+            The rules.
         """
         ...
 

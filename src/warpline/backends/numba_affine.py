@@ -7,12 +7,13 @@ own and the chunks are added in order, so that results are bitwise equal for any
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import get_num_threads, njit, prange, set_num_threads
 from numpy.typing import NDArray
 
+from warpline.backends.information import information
 from warpline.backends.interface import Array
 from warpline.backends.numba_settings import PARALLEL, SERIAL
 from warpline.geometry import Matrix
@@ -30,33 +31,35 @@ def affine_moments(
     return sums[:6], sums[6:].reshape(3, 3, 4)
 
 
-def joint_histogram(
-    points: Array, values: Array, volume: Array, matrices: NDArray[np.float64], bins: int, mask: Array | None = None
-) -> NDArray[np.float64]:
-    """Joint histograms (S, bins, bins): `Backend.joint_histogram`."""
-    many = len(matrices)
-    rows = np.array(matrices[:, :3], dtype=np.float64, order="C")
-    partial = np.empty((many, max(1, _chunks(points) // max(many, 1)), bins, bins))
-    return _run(_histograms, points, values, volume, rows, _mask(mask), partial, passes=many)
+class Samples(NamedTuple):
+    """What `Backend.mutual_information` is given, apart from the matrices."""
+
+    points: Array
+    values: Array
+    volume: Array
+    mask: Array | None = None
 
 
-def histogram_derivative(
-    points: Array,
-    values: Array,
-    volume: Array,
-    matrix: Matrix,
-    table: NDArray[np.float64],
-    mask: Array | None = None,
+def mutual_information(
+    samples: Samples, matrices: NDArray[np.float64], bins: int, slopes: bool
 ) -> NDArray[np.float64]:
-    """Derivative (3, 4) of ``sum(table * joint_histogram)``: `Backend.histogram_derivative`."""
-    table = np.ascontiguousarray(table, dtype=np.float64)
-    slope = _run(_histogram_slope, points, values, volume, _rows(matrix), _mask(mask), table, _chunks(points))
-    return slope.reshape(3, 4)
+    """Value, number of points and derivative under each matrix: `Backend.mutual_information`."""
+    many, chunks = len(matrices), _chunks(samples.points)
+    given = (*samples[:3], np.array(matrices[:, :3], dtype=np.float64, order="C"), _mask(samples.mask))
+    partial = np.empty((many, max(1, chunks // max(many, 1)), bins, bins))
+    values, totals, tables = information(_run(_histograms, *given, partial, passes=many))
+    found = np.column_stack([values, totals])
+    return np.hstack([found, _run(_histogram_slopes, *given, tables, chunks, passes=many)]) if slopes else found
+
+
+def sample_at(volume: Array, points: Array) -> Array:
+    """Linear interpolant at points (N,): `Backend.sample_at`."""
+    return _run(_values, points, volume, np.eye(4)[:3], _mask(None))
 
 
 def _run(
-    kernel: Callable[..., NDArray[np.float64]], points: Array, *arguments: Any, passes: int = 1
-) -> NDArray[np.float64]:
+    kernel: Callable[..., Array], points: Array, *arguments: Any, passes: int = 1
+) -> Array:
     """Call a kernel; few points are done before other threads would wake up on a busy machine."""
     if passes * len(points) > FEW_POINTS:
         return kernel(points, *arguments)
@@ -190,11 +193,14 @@ def _histograms(points: Any, values: Any, volume: Any, matrices: Any, mask: Any,
 
 
 @njit(**PARALLEL)
-def _histogram_slope(points: Any, values: Any, volume: Any, matrix: Any, mask: Any, table: Any, chunks: Any) -> Any:
-    partial = np.zeros((chunks, 12))
-    bins = table.shape[0]
-    for chunk in prange(chunks):
-        sums = np.zeros(12)
+def _histogram_slopes(
+    points: Any, values: Any, volume: Any, matrices: Any, mask: Any, tables: Any, chunks: Any
+) -> Any:
+    many, bins = len(matrices), tables.shape[1]
+    partial = np.zeros((many, chunks, 12))
+    for task in prange(many * chunks):
+        which, chunk = task // chunks, task % chunks
+        sums, matrix, table = partial[which, chunk], matrices[which], tables[which]
         for p in range(chunk * len(points) // chunks, (chunk + 1) * len(points) // chunks):
             counts, m, g0, g1, g2 = _fetch(volume, mask, matrix, points[p])
             if counts:
@@ -206,5 +212,15 @@ def _histogram_slope(points: Any, values: Any, volume: Any, matrix: Any, mask: A
                 weight = 0.5 * (t * t * row[column + 2] - s * s * row[column - 1])
                 weight += (1.5 * t * t - 2.0 * t) * row[column] + (2.0 * s - 1.5 * s * s) * row[column + 1]
                 _add_outer(sums, 0, weight, (g0, g1, g2), points[p])
-        partial[chunk] = sums
-    return _in_order(partial)
+    total = np.zeros((many, 12))
+    for which in range(many):
+        total[which] = _in_order(partial[which])
+    return total
+
+
+@njit(**PARALLEL)
+def _values(points: Any, volume: Any, matrix: Any, mask: Any) -> Any:
+    out = np.empty(len(points), np.float32)
+    for p in prange(len(points)):
+        out[p] = _fetch(volume, mask, matrix, points[p])[1]
+    return out

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing
+from warpline.backends import convergence, numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing
 from warpline.backends.gaussian import gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
@@ -47,6 +47,10 @@ class NumbaBackend:
 
     def download(self, array: Array) -> NDArray[Any]:
         return np.asarray(array)
+
+    def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
+        copied = np.array(array)
+        return lambda: copied
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         return np.empty(shape, dtype)
@@ -174,13 +178,21 @@ class NumbaBackend:
         numba_fields.jacobian(_float(field), out)
         return out
 
-    def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
-        lengths = np.empty(field.shape[1:], np.float32)
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+        array = _float(array)
         self._claim_threads()
-        numba_fields.lengths(_float(field), lengths)
+        lengths = numba_fields.lengths(array.reshape(-1, *array.shape[-3:]))
         return statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
 
-    # -- affine metrics over sample points ------------------------------------------------------------------
+    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+        self._claim_threads()
+        return np.asarray(numba_fields.extent(_float(volume), _matrix(matrix)))
+
+    # -- sample points --------------------------------------------------------------------------------------
+
+    def sample_at(self, volume: Array, points: Array) -> Array:
+        self._claim_threads()
+        return np.asarray(numba_affine.sample_at(_float(volume), points))
 
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
@@ -188,7 +200,7 @@ class NumbaBackend:
         self._claim_threads()
         return numba_affine.affine_moments(points, values, volume, matrix, mask)
 
-    def joint_histogram(
+    def mutual_information(
         self,
         points: Array,
         values: Array,
@@ -196,29 +208,21 @@ class NumbaBackend:
         matrices: NDArray[np.float64],
         bins: int,
         *,
+        slopes: bool = True,
         mask: Array | None = None,
     ) -> NDArray[np.float64]:
         self._claim_threads()
-        return numba_affine.joint_histogram(points, values, volume, matrices, bins, mask)
-
-    def histogram_derivative(
-        self,
-        points: Array,
-        values: Array,
-        volume: Array,
-        matrix: Matrix,
-        table: NDArray[np.float64],
-        *,
-        mask: Array | None = None,
-    ) -> NDArray[np.float64]:
-        self._claim_threads()
-        return numba_affine.histogram_derivative(points, values, volume, matrix, table, mask)
+        samples = numba_affine.Samples(points, values, volume, mask)
+        return numba_affine.mutual_information(samples, matrices, bins, slopes)
 
     # -- loops ----------------------------------------------------------------------------------------------
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         for _ in range(times):
             step()
+
+    def watch(self, energy: Array, *, trace: Array, step: Array, pace: convergence.Pace) -> None:
+        convergence.watch(float(energy[0]), trace, step, pace)
 
     def parallel(self, *steps: Callable[[], None]) -> None:
         for step in steps:

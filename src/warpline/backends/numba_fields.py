@@ -36,13 +36,44 @@ def gradient(volume: Any, out: Any) -> None:
 
 
 @njit(**PARALLEL)
-def lengths(field: Any, out: Any) -> None:
-    """``|field(i)|`` at every voxel."""
-    for i in prange(field.shape[1]):
-        for j in range(field.shape[2]):
-            for k in range(field.shape[3]):
-                a, b, c = field[0, i, j, k], field[1, i, j, k], field[2, i, j, k]
-                out[i, j, k] = np.sqrt(a * a + b * b + c * c)
+def lengths(stack: Any) -> Any:
+    """Absolute values of a volume (1, I, J, K), or lengths of a field's vectors (3, I, J, K)."""
+    out = np.empty(stack.shape[1:], np.float32)
+    for i in prange(stack.shape[1]):
+        for j in range(stack.shape[2]):
+            for k in range(stack.shape[3]):
+                if stack.shape[0] == 1:
+                    out[i, j, k] = abs(stack[0, i, j, k])
+                else:
+                    a, b, c = stack[0, i, j, k], stack[1, i, j, k], stack[2, i, j, k]
+                    out[i, j, k] = np.sqrt(a * a + b * b + c * c)
+    return out
+
+
+@njit(**PARALLEL)
+def extent(volume: Any, matrix: Any) -> Any:
+    """Lowest and highest coordinates ``matrix i`` of the voxels that are not 0: (2, 3)."""
+    ni, nj, nk = volume.shape
+    ends = np.empty((ni, 2, 3))
+    for i in prange(ni):
+        ends[i, 0], ends[i, 1] = np.inf, -np.inf
+        for j in range(nj):
+            first, last = nk, -1
+            for k in range(nk):
+                if volume[i, j, k] != 0:
+                    first, last = min(first, k), k
+            if last < 0:
+                continue
+            for row in range(3):  # along k coordinates rise or fall, so that the ends of a line hold its extremes
+                rest = matrix[row, 0] * i + matrix[row, 1] * j + matrix[row, 3]
+                for k in (first, last):
+                    x = rest + matrix[row, 2] * k
+                    ends[i, 0, row], ends[i, 1, row] = min(ends[i, 0, row], x), max(ends[i, 1, row], x)
+    found = ends[0].copy()
+    for i in range(1, ni):
+        for row in range(3):
+            found[0, row], found[1, row] = min(found[0, row], ends[i, 0, row]), max(found[1, row], ends[i, 1, row])
+    return found
 
 
 @njit(**PARALLEL)

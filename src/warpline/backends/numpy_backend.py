@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
-from warpline.backends import numpy_points
+from warpline.backends import convergence, numpy_points
+from warpline.backends.information import information
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
@@ -43,6 +44,11 @@ class NumpyBackend:
     def download(self, array: Array) -> NDArray[Any]:
         """The array itself."""
         return np.asarray(array)
+
+    def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
+        """A copy, at once."""
+        copied = np.array(array)
+        return lambda: copied
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         """An uninitialised array."""
@@ -173,10 +179,21 @@ class NumpyBackend:
         matrices = np.moveaxis(slopes, (0, 1), (-2, -1)) + np.eye(3)
         return _write(np.linalg.det(matrices), out)
 
-    def length_statistics(self, field: Array, share: float, *, mask: Array | None = None) -> Doubles:
-        """Number, mean, quantile and maximum of the lengths of a field's vectors (4,)."""
-        lengths = np.sqrt(np.square(_doubles(field)).sum(axis=0))
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> Doubles:
+        """Number, mean, quantile and maximum of absolute values, or of the lengths of a field's vectors (4,)."""
+        lengths = np.sqrt(np.square(_doubles(array)).reshape(-1, *array.shape[-3:]).sum(axis=0))
         return numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+
+    def extent(self, volume: Array, matrix: Matrix) -> Doubles:
+        """Lowest and highest coordinates ``matrix i`` of the voxels that are not 0 (2, 3)."""
+        where = numpy_points.transform(matrix, np.argwhere(volume).T.astype(np.float64))
+        return np.stack([where.min(axis=1, initial=np.inf), where.max(axis=1, initial=-np.inf)])
+
+    def sample_at(self, volume: Array, points: Array) -> Array:
+        """Linear interpolant at points (N,)."""
+        where = _doubles(points).T
+        value, _ = numpy_points.value_and_slope(volume, where)
+        return np.where(numpy_points.inside(where, volume.shape), value, 0).astype(np.float32)
 
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
@@ -187,36 +204,33 @@ class NumpyBackend:
         moments = np.array([len(f), f.sum(), m.sum(), f @ f, m @ m, f @ m], dtype=np.float64)
         return moments, np.stack([(w * m_slope) @ x for w in (np.ones_like(f), f, m)])
 
-    def joint_histogram(
-        self, points: Array, values: Array, volume: Array, matrices: Doubles, bins: int, *, mask: Array | None = None
+    def mutual_information(
+        self,
+        points: Array,
+        values: Array,
+        volume: Array,
+        matrices: Doubles,
+        bins: int,
+        *,
+        slopes: bool = True,
+        mask: Array | None = None,
     ) -> Doubles:
-        """Joint histogram under each matrix (S, bins, bins), rows fixed, columns moving."""
-        histograms = np.zeros((len(matrices), bins, bins))
-        for matrix, histogram in zip(matrices, histograms, strict=True):
-            _, f, y = numpy_points.visible(points, values, volume.shape, matrix, mask)
-            m, _ = numpy_points.value_and_slope(volume, y)
-            rows = np.floor(f + 0.5).astype(np.intp)
-            for column in numpy_points.parzen_columns(m):
-                np.add.at(histogram, (rows, column), numpy_points.parzen(column - m))
-        return histograms
-
-    def histogram_derivative(
-        self, points: Array, values: Array, volume: Array, matrix: Matrix, table: Doubles, *, mask: Array | None = None
-    ) -> Doubles:
-        """``d sum(table * joint_histogram) / d matrix``: (3, 4)."""
-        x, f, y = numpy_points.visible(points, values, volume.shape, matrix, mask)
-        m, m_slope = numpy_points.value_and_slope(volume, y)
-        rows = np.floor(f + 0.5).astype(np.intp)
-        by_value = sum(
-            -table[rows, column] * numpy_points.parzen_slope(column - m) for column in numpy_points.parzen_columns(m)
-        )
-        derivative: Doubles = (by_value * m_slope) @ x
-        return derivative
+        """Negative mutual information, number of points, and derivative under each matrix (S, 2) or (S, 14)."""
+        seen = [numpy_points.Parzen(points, values, volume, matrix, mask) for matrix in matrices]
+        found, totals, tables = information(np.array([one.histogram(bins) for one in seen]).reshape(-1, bins, bins))
+        by_matrix = np.empty((len(matrices), 12 if slopes else 0))
+        for one, table, row in zip(seen, tables, by_matrix, strict=True):
+            row[:] = one.slope(table).ravel() if slopes else ()
+        return np.column_stack([found, totals, by_matrix])
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         """Run `step` `times` times."""
         for _ in range(times):
             step()
+
+    def watch(self, energy: Array, *, trace: Array, step: Array, pace: convergence.Pace) -> None:
+        """Append an energy to a trace, and steer by it."""
+        convergence.watch(float(energy[0]), trace, step, pace)
 
     def parallel(self, *steps: Callable[[], None]) -> None:
         """Run one after the other."""

@@ -91,19 +91,43 @@ def statistics(values: NDArray[Any], share: float) -> Doubles:
     return np.array([count, values.mean(dtype=np.float64), quantile, values.max()], dtype=np.float64)
 
 
-def parzen_columns(values: Doubles) -> list[NDArray[np.intp]]:
-    """The four bins that the cubic window at each value reaches."""
-    first = np.floor(values).astype(np.intp) - 1
-    return [first + step for step in range(4)]
+class Parzen:
+    """Points seen under one matrix, and the windows through which they enter a joint histogram.
+
+    Parameters
+    ----------
+    points, values, volume, matrix, mask
+        See `Backend.mutual_information`.
+    """
+
+    def __init__(self, points: Array, values: Array, volume: Array, matrix: Matrix, mask: Array | None) -> None:
+        self._x, f, y = visible(points, values, volume.shape, matrix, mask)
+        self._rows = np.floor(f + 0.5).astype(np.intp)
+        self._m, self._slope = value_and_slope(volume, y)
+        first = np.floor(self._m).astype(np.intp) - 1
+        self._columns = [first + step for step in range(4)]
+
+    def histogram(self, bins: int) -> Doubles:
+        """Rows fixed, columns moving: (bins, bins)."""
+        found = np.zeros((bins, bins))
+        for column in self._columns:
+            np.add.at(found, (self._rows, column), b_spline(column - self._m))
+        return found
+
+    def slope(self, table: Doubles) -> Doubles:
+        """``d sum(table * histogram) / d matrix`` for a constant table (bins, bins): (3, 4)."""
+        by_value = sum(-table[self._rows, column] * b_spline_slope(column - self._m) for column in self._columns)
+        derivative: Doubles = (by_value * self._slope) @ self._x
+        return derivative
 
 
-def parzen(distance: Doubles) -> Doubles:
+def b_spline(distance: Doubles) -> Doubles:
     """Cubic B-spline at `distance` bins."""
     t = np.abs(distance)
     return np.where(t < 1, 2 / 3 - t**2 + t**3 / 2, np.maximum(2 - t, 0) ** 3 / 6)
 
 
-def parzen_slope(distance: Doubles) -> Doubles:
+def b_spline_slope(distance: Doubles) -> Doubles:
     """Derivative of the cubic B-spline by `distance`."""
     t = np.abs(distance)
     slope: Doubles = np.sign(distance) * np.where(t < 1, 1.5 * t**2 - 2 * t, -0.5 * np.maximum(2 - t, 0) ** 2)

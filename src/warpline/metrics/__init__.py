@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.geometry import Matrix
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
@@ -30,8 +29,10 @@ class LinearMetric(Protocol):
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
         ...
 
-    def value_and_derivative(self, matrix: Matrix) -> tuple[float, float, Matrix]:
-        """Value, share of the points that overlap, and derivative (3, 4) by the entries of `matrix`."""
+    def values_and_derivatives(
+        self, matrices: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
         ...
 
 

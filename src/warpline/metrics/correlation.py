@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.geometry import Matrix
-from warpline.metrics.samples import Samples
+from warpline.metrics.samples import Samples, one_by_one
 
 FLAT = 1e-10
 """Variances below this share of the mean square count as none."""
@@ -38,11 +38,16 @@ class Correlation:
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-        values, shares = np.transpose([self.value_and_derivative(matrix)[:2] for matrix in matrices])
+        values, shares, _ = self.values_and_derivatives(matrices)
         return values, shares
 
-    def value_and_derivative(self, matrix: Matrix) -> tuple[float, float, Matrix]:
-        """Value, share of the points that overlap, and derivative (3, 4) by the entries of `matrix`."""
+    def values_and_derivatives(
+        self, matrices: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
+        return one_by_one(self._at, matrices)
+
+    def _at(self, matrix: Matrix) -> tuple[float, float, Matrix]:
         moments, slopes = self._samples.affine_moments(matrix)
         n, f, m, ff, mm, fm = moments
         share = float(n) / self._samples.count

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.geometry import Matrix
-from warpline.metrics.samples import Samples
+from warpline.metrics.samples import Samples, one_by_one
 
 FLOOR = 0.1
 """Share of the standard deviation of the whole image that is added to the local one; it keeps flat parts flat."""
@@ -70,11 +70,16 @@ class LocalCorrelation:
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-        values, shares = np.transpose([self.value_and_derivative(matrix)[:2] for matrix in matrices])
+        values, shares, _ = self.values_and_derivatives(matrices)
         return values, shares
 
-    def value_and_derivative(self, matrix: Matrix) -> tuple[float, float, Matrix]:
-        """Value, share of the points that overlap, and derivative (3, 4) by the entries of `matrix`."""
+    def values_and_derivatives(
+        self, matrices: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
+        return one_by_one(self._at, matrices)
+
+    def _at(self, matrix: Matrix) -> tuple[float, float, Matrix]:
         moments, slopes = self._samples.affine_moments(matrix)
         count = self._samples.count
         return -float(moments[5]) / count, float(moments[0]) / count, -slopes[1] / count

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array
-from warpline.geometry import Matrix
 from warpline.metrics.samples import Samples
 
 PADDING = 2
@@ -43,28 +42,15 @@ class MutualInformation:
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-        values, shares, _ = self._information(matrices)
-        return values, shares
+        found = self._samples.mutual_information(matrices, self._bins, slopes=False)
+        return found[:, 0], found[:, 1] / self._samples.count
 
-    def value_and_derivative(self, matrix: Matrix) -> tuple[float, float, Matrix]:
-        """Value, share of the points that overlap, and derivative (3, 4) by the entries of `matrix`."""
-        values, shares, tables = self._information(matrix[None])
-        return float(values[0]), float(shares[0]), self._samples.histogram_derivative(matrix, tables[0])
-
-    def _information(
+    def values_and_derivatives(
         self, matrices: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Values and shares (S,), and derivatives of the values by the entries of the joint histograms.
-
-        The number of points and the fixed histogram are constant under small motions; the derivative leaves them out.
-        """
-        joint = self._samples.joint_histogram(matrices, self._bins)
-        counts = joint.sum(axis=(1, 2))
-        some = np.maximum(counts, 1.0)[:, None, None]
-        product = joint.sum(axis=2)[:, :, None] * joint.sum(axis=1)[:, None, :] / some
-        ratio = np.where(joint > 0, joint, 1.0) / np.where(joint > 0, product, 1.0)
-        tables = -np.log(ratio) / some
-        return (joint * tables).sum(axis=(1, 2)), counts / self._samples.count, tables
+        """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
+        found = self._samples.mutual_information(matrices, self._bins, slopes=True)
+        return found[:, 0], found[:, 1] / self._samples.count, found[:, 2:].reshape(-1, 3, 4)
 
 
 def _binned(values: Array, reference: Array, bins: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +45,17 @@ class Samples:
         """See `Backend.affine_moments`."""
         return self.backend.affine_moments(self.points, self.values, self.volume, matrix, mask=self.mask)
 
-    def joint_histogram(self, matrices: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
-        """See `Backend.joint_histogram`."""
-        return self.backend.joint_histogram(self.points, self.values, self.volume, matrices, bins, mask=self.mask)
+    def mutual_information(self, matrices: NDArray[np.float64], bins: int, *, slopes: bool) -> NDArray[np.float64]:
+        """See `Backend.mutual_information`."""
+        return self.backend.mutual_information(
+            self.points, self.values, self.volume, matrices, bins, slopes=slopes, mask=self.mask
+        )
 
-    def histogram_derivative(self, matrix: Matrix, table: NDArray[np.float64]) -> Matrix:
-        """See `Backend.histogram_derivative`."""
-        return self.backend.histogram_derivative(self.points, self.values, self.volume, matrix, table, mask=self.mask)
+
+def one_by_one(
+    evaluate: Callable[[Matrix], tuple[float, float, Matrix]], matrices: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Values (S,), shares (S,) and derivatives (S, 3, 4) of a metric that knows one matrix at a time."""
+    found = [evaluate(matrix) for matrix in matrices]
+    values, shares = np.array([one[:2] for one in found], float).reshape(-1, 2).T
+    return values, shares, np.array([one[2] for one in found]).reshape(-1, 3, 4)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.errors import InputError
-from warpline.geometry import Grid, Matrix, Shape, apply_affine
-from warpline.image import Image
+from warpline.geometry import Grid, Matrix, apply_affine
+from warpline.intensity import Normalised
 from warpline.metrics import LINEAR_METRICS, LinearMetric, Samples
 from warpline.pyramid import coarse_image, factors_for_spacing
 from warpline.recipe import Linear
@@ -36,23 +34,23 @@ class Level:
 
     Parameters
     ----------
-    volume : (I, J, K) float32
-        On the host.
     array : (I, J, K) float32
-        The same on the backend.
+        On the backend.
     grid : Grid
         Where it lies.
     origin : (3,)
         Centre of the first voxel of the image it was made from, in world mm.
+    backend : Backend
+        Where the arrays are.
     mask : (I, J, K) uint8, optional
-        Its mask, on the host.
+        Its mask, on the backend.
     """
 
-    volume: NDArray[np.float32]
     array: Array
     grid: Grid
     origin: NDArray[np.float64]
-    mask: NDArray[np.uint8] | None = None
+    backend: Backend
+    mask: Array | None = None
 
     @property
     def spacing(self) -> float:
@@ -61,52 +59,21 @@ class Level:
         return float(np.prod(sizes) ** (1 / len(sizes))) if sizes else 1.0
 
     @cached_property
-    def inside(self) -> NDArray[np.bool_]:
-        """Voxels inside the mask; all without one."""
-        return np.ones(self.grid.shape, bool) if self.mask is None else self.mask > 0
+    def inside(self) -> Array:
+        """Voxels inside the mask, on the backend; all without one."""
+        return self.backend.zeros(self.grid.shape, np.uint8) == 0 if self.mask is None else self.mask > 0
 
     @cached_property
-    def foreground(self) -> NDArray[np.bool_]:
+    def foreground(self) -> Array:
         """Voxels inside the mask that differ from a constant background of lowest value; all of them without one."""
-        values = self.volume if self.mask is None else self.volume[self.inside]
+        values = self.array if self.mask is None else self.array[self.inside]
         low, high = float(values.min()), float(values.max())
-        found = self.inside & (self.volume > low + CONSTANT * (high - low))
-        return found if 0 < found.sum() <= (1 - EMPTY) * values.size else self.inside
+        found = self.inside & (self.array > low + CONSTANT * (high - low))
+        return found if 0 < int(found.sum()) <= (1 - EMPTY) * values.size else self.inside
 
-    def mask_on(self, backend: Backend) -> Array | None:
-        """The mask on the backend."""
-        return None if self.mask is None else backend.upload(self.mask)
-
-
-class Points:
-    """Points at which a volume is looked up, in double: a rounded value could fall into another bin.
-
-    Parameters
-    ----------
-    places : (N, 3) float32
-        Voxel coordinates within the volume.
-    shape : tuple
-        Shape of the volume.
-    backend : Backend
-        Where volumes are.
-    """
-
-    def __init__(self, places: NDArray[np.float32], shape: Shape, backend: Backend) -> None:
-        self.places = backend.upload(places)
-        ends = [_ends(self.places[:, axis], n) for axis, n in enumerate(shape)]
-        self._corners = [((i * shape[1] + j) * shape[2] + k, a * b * c) for (i, a), (j, b), (k, c) in product(*ends)]
-
-    def of(self, volume: Array) -> Array:
-        """Linear interpolant of a volume (I, J, K) on the backend at each point: (N,) float32."""
-        flat = volume.ravel()
-        return sum(weight * flat[corner] for corner, weight in self._corners).astype(np.float32)
-
-
-def _ends(x: Array, n: int) -> list[tuple[Array, Array]]:
-    """The voxels of an axis of n on either side of x, and their weights."""
-    low = x.astype(np.int64)
-    above = x.astype(np.float64) - low
-    return [(low, 1 - above), (np.minimum(low + 1, n - 1), above)]
+    def on_host(self, array: Array) -> NDArray[np.bool_]:
+        """An array of voxels, such as `foreground`, on the host."""
+        return self.backend.download(array)
 
 
 class Comparison:
@@ -136,32 +103,33 @@ class Comparison:
         values, shares = self._metric.values(self._to_voxel @ worlds @ self._to_world)
         return np.where(shares >= LEAST_OVERLAP, values * shares, self._metric.worst)
 
-    def value_and_derivative(self, world: Matrix) -> tuple[float, Matrix]:
-        """The metric and its derivative (3, 4) by the upper rows of `world`; flat where too little overlaps."""
-        value, share, slope = self._metric.value_and_derivative(self._to_voxel @ world @ self._to_world)
-        if share < LEAST_OVERLAP:
-            return self._metric.worst, np.zeros((3, 4))
-        return value, self._to_voxel[:3, :3].T @ slope @ self._to_world.T
+    def values_and_derivatives(self, worlds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The metric (S,) and its derivatives (S, 3, 4) by the rows of `worlds`; flat where too little overlaps."""
+        values, shares, slopes = self._metric.values_and_derivatives(self._to_voxel @ worlds @ self._to_world)
+        enough = shares >= LEAST_OVERLAP
+        by_world = self._to_voxel[:3, :3].T @ slopes @ self._to_world.T
+        return np.where(enough, values, self._metric.worst), by_world * enough[:, None, None]
 
 
-def compare(fixed: Level, moving: Level, options: Linear, backend: Backend) -> Comparison:
+def compare(fixed: Level, moving: Level, options: Linear) -> Comparison:
     """The images of one level under the metric of `options`, on points in and around the fixed foreground."""
-    points = Points(sample_points(fixed, options.samples, rim=RIM * fixed.spacing), fixed.grid.shape, backend)
-    samples = Samples(points.places, points.of(fixed.array), moving.array, backend, moving.mask_on(backend))
+    backend = fixed.backend
+    points = backend.upload(sample_points(fixed, options.samples, rim=RIM * fixed.spacing))
+    samples = Samples(points, backend.sample_at(fixed.array, points), moving.array, backend, moving.mask)
     return Comparison(LINEAR_METRICS[options.metric](samples, options), fixed.grid, moving.grid)
 
 
-def build_levels(image: Image, spacings: tuple[float, ...], backend: Backend, mask: Image | None = None) -> list[Level]:
+def build_levels(image: Normalised, spacings: tuple[float, ...], backend: Backend) -> list[Level]:
     """The image at each spacing in mm, coarse to fine; each level is made from the next finer one.
 
     With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. Levels of a shared image are kept.
     """
-    return backend.kept.get(image, ("levels", spacings, mask), lambda: _levels(image, spacings, backend, mask))
+    return backend.kept.get(image.image, ("levels", spacings, image), lambda: _levels(image, spacings, backend))
 
 
-def _levels(image: Image, spacings: tuple[float, ...], backend: Backend, mask: Image | None) -> list[Level]:
-    volume, grid = backend.upload(np.ascontiguousarray(image.data, dtype=np.float32)), image.grid
-    inside = None if mask is None else _mask_on(grid, mask, backend)
+def _levels(image: Normalised, spacings: tuple[float, ...], backend: Backend) -> list[Level]:
+    volume, grid = image.volume, image.grid
+    inside = None if image.mask is None else (image.mask != 0).astype(np.float32)
     if inside is not None:
         volume = volume * inside
     levels = []
@@ -174,25 +142,15 @@ def _levels(image: Image, spacings: tuple[float, ...], backend: Backend, mask: I
     return levels[::-1]
 
 
-def _level(volume: Array, grid: Grid, image: Image, inside: Array | None, backend: Backend) -> Level:
-    origin = image.affine[:3, 3]
+def _level(volume: Array, grid: Grid, image: Normalised, inside: Array | None, backend: Backend) -> Level:
+    origin = image.grid.affine[:3, 3]
     if inside is None:
-        return Level(backend.download(volume), volume, grid, origin)
+        return Level(volume, grid, origin, backend)
     # A mask smaller than a coarse voxel fills none by half; its best voxels count then.
     least = min(LEAST_INSIDE, 0.5 * float(inside.max()))
     known = inside > least
     averaged = known * volume / np.maximum(inside, least)
-    return Level(backend.download(averaged), averaged, grid, origin, backend.download(known.astype(np.uint8)))
-
-
-def _mask_on(grid: Grid, mask: Image, backend: Backend) -> Array:
-    """The mask by nearest neighbour on a grid, float32."""
-    chosen: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
-    sampled = backend.sample(chosen, grid.voxel_map_to(mask.grid), shape=grid.shape, order=0)
-    inside = sampled.astype(np.float32)
-    if not inside.any():
-        raise InputError(f"{mask.name} has no voxel inside its image; it must cover part of the image in world space")
-    return inside
+    return Level(averaged, grid, origin, backend, known.astype(np.uint8))
 
 
 def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
@@ -201,7 +159,7 @@ def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
     They lie in the foreground and a rim around it (mm), one at most per voxel, each moved off the voxel's centre by a
     fixed low-discrepancy sequence: the additive recurrence of the plastic number's generalisation to 3-D.
     """
-    found = np.flatnonzero(_with_rim(level, rim))
+    found = np.flatnonzero(level.on_host(_with_rim(level, rim)))
     chosen = found[np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)]
     voxels = np.stack(np.unravel_index(chosen, level.grid.shape), axis=1)
     ratio = 1 / 1.2207440846057596 ** np.arange(1, 4)
@@ -210,10 +168,10 @@ def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
     return points
 
 
-def _with_rim(level: Level, rim: float) -> NDArray[np.bool_]:
+def _with_rim(level: Level, rim: float) -> Array:
     """Voxels inside the mask whose centre is at most `rim` mm from that of a voxel of the foreground."""
     found = level.foreground
-    if rim == 0 or found.all():
+    if rim == 0:
         return found
     reach = np.minimum(np.ceil(rim / level.grid.voxel_size), np.array(found.shape) - 1).astype(int)
     shifts = np.indices(2 * reach + 1).reshape(3, -1) - reach[:, None]
@@ -222,13 +180,13 @@ def _with_rim(level: Level, rim: float) -> NDArray[np.bool_]:
     for shift in shifts[:, lengths <= rim].T:
         to = tuple(slice(max(s, 0), n + min(s, 0)) for s, n in zip(shift, found.shape, strict=True))
         source = tuple(slice(max(-s, 0), n + min(-s, 0)) for s, n in zip(shift, found.shape, strict=True))
-        near[to] |= found[source]
+        np.logical_or(near[to], found[source], out=near[to])
     return near & level.inside
 
 
 def centre_and_radius(level: Level) -> tuple[NDArray[np.float64], float]:
     """Middle of the foreground in world mm, and the root mean square distance of its voxels from there."""
-    places = apply_affine(level.grid.affine, np.argwhere(level.foreground))
+    places = apply_affine(level.grid.affine, np.argwhere(level.on_host(level.foreground)))
     middle = places.mean(axis=0)
     return middle, max(float(np.sqrt(((places - middle) ** 2).sum(axis=1).mean())), 1.0)
 

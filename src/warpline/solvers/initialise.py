@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.geometry import Matrix, apply_affine
-from warpline.image import Image
+from warpline.intensity import Normalised
 from warpline.recipe import Initialise, Linear
 from warpline.solvers.comparison import Comparison, Level, build_levels, compare, shared_plane
 from warpline.solvers.linear import Descent
@@ -32,8 +32,8 @@ GAIN = 1.15
 
 
 def _mass_centre(level: Level) -> NDArray[np.float64]:
-    inside = level.inside
-    weights = np.where(inside, level.volume.astype(np.float64) - level.volume[inside].min(), 0.0)
+    volume, inside = level.on_host(level.array), level.on_host(level.inside)
+    weights = np.where(inside, volume.astype(np.float64) - volume[inside].min(), 0.0)
     total = weights.sum()
     if total == 0:
         return level.grid.centre
@@ -56,21 +56,13 @@ STARTS: dict[str, Callable[[Level, Level], Affine]] = {
 """Methods by the names recipes use."""
 
 
-def initial_affine(
-    fixed: Image,
-    moving: Image,
-    options: Initialise,
-    *,
-    backend: Backend,
-    fixed_mask: Image | None = None,
-    moving_mask: Image | None = None,
-) -> Affine:
+def initial_affine(fixed: Normalised, moving: Normalised, options: Initialise, *, backend: Backend) -> Affine:
     """The start of linear registration, fixed world to moving world.
 
     Parameters
     ----------
-    fixed, moving : Image
-        3-D; when both are one slice thick, rotations stay within the slice.
+    fixed, moving : Normalised
+        3-D; when both are one slice thick, rotations stay within the slice. Only voxels on their masks count.
     options : Initialise
         ``mass`` joins the centres of intensity above the minimum, ``centre`` the middles of the grids, ``origin``
         the centres of their first voxels; ``identity`` trusts the headers. With `rotations`, many rotations and the
@@ -78,11 +70,8 @@ def initial_affine(
         is returned when it clearly beats the plain start.
     backend : Backend
         Where starts are compared.
-    fixed_mask, moving_mask : Image, optional
-        Only their non-zero voxels count; on any grid.
     """
-    coarse_fixed = build_levels(fixed, (SPACING,), backend, fixed_mask)[0]
-    coarse_moving = build_levels(moving, (SPACING,), backend, moving_mask)[0]
+    coarse_fixed, coarse_moving = (build_levels(image, (SPACING,), backend)[0] for image in (fixed, moving))
     start = STARTS[options.method](coarse_fixed, coarse_moving)
     if not options.rotations:
         return start
@@ -90,7 +79,7 @@ def initial_affine(
     plane = shared_plane(fixed.grid, moving.grid)
     middle = _mass_centre(coarse_fixed)
     turned = start.matrix @ _about(middle, _lattice(plane))
-    comparison = compare(coarse_fixed, coarse_moving, Linear(samples=SAMPLES), backend)
+    comparison = compare(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
     starts = np.concatenate([[affine.matrix for affine in (start, *others)], turned])
     return _best(comparison, starts, middle, plane)
 
@@ -101,10 +90,10 @@ def _best(
     """The plain start, the first of (S, 4, 4), unless another one, refined, clearly beats it."""
     motion = Motion.named("rigid", middle, 60.0, plane)
     promising = 1 + np.argsort(comparison.values(starts[1:]), kind="stable")[:FOLLOWED]
-    refined = [Descent(comparison, motion, Affine(starts[i])).run(REFINEMENT) for i in (0, *promising)]
-    reached = comparison.values(np.stack([affine.matrix for affine in refined]))
+    refined = Descent(comparison, motion, starts[[0, *promising]]).run(REFINEMENT)
+    reached = comparison.values(refined)
     winner = int(np.argmin(reached))
-    return refined[winner] if reached[winner] < GAIN * reached[0] else Affine(starts[0])
+    return Affine(refined[winner] if reached[winner] < GAIN * reached[0] else starts[0])
 
 
 def _lattice(plane: Matrix | None) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
@@ -82,15 +81,15 @@ class InvertibleMap:
     quality: Quality
 
 
-def make_invertible(to_fixed: Array, to_moving: Array, mask: NDArray[np.bool_], backend: Backend) -> InvertibleMap:
+def make_invertible(to_fixed: Array, to_moving: Array, mask: Array, backend: Backend) -> InvertibleMap:
     """Join half-maps into the map fixed -> moving and its inverse, and settle both until they meet the bars.
 
     Parameters
     ----------
     to_fixed, to_moving : (3, I, J, K)
         Displacements from the middle, in voxels of one grid.
-    mask : (I, J, K) bool
-        Where the bars for folds and inverse error must hold.
+    mask : (I, J, K) uint8
+        Not 0 where the bars for folds and inverse error must hold.
 
     Notes
     -----
@@ -114,12 +113,11 @@ def make_invertible(to_fixed: Array, to_moving: Array, mask: NDArray[np.bool_], 
     return found
 
 
-def _settle(forward: Array, inverse: Array, mask: NDArray[np.bool_], backend: Backend) -> InvertibleMap:
+def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend) -> InvertibleMap:
     """Rounds of settling and mending until the bars hold; both fields are changed in place."""
-    inside = backend.upload(mask.astype(np.uint8))
     for rounds in range(ROUNDS + 1):
         missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
-        errors = [fields.round_trip_error(miss, backend, inside) for miss in missed]
+        errors = [fields.round_trip_error(miss, backend, mask) for miss in missed]
         determinants = [backend.jacobian(field) for field in (forward, inverse)]
         folding = np.minimum(*determinants) <= LEAST_JACOBIAN
         misses, folds = _exceeds(errors), bool(folding.any())
@@ -130,8 +128,8 @@ def _settle(forward: Array, inverse: Array, mask: NDArray[np.bool_], backend: Ba
         inverse = _settled(inverse, missed[1], None if misses else weight)
         if weight is not None:
             forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
-    measured = [backend.download(determinant)[mask] for determinant in determinants]
-    return InvertibleMap(forward, inverse, _quality(measured, errors, rounds))
+    inside = mask != 0
+    return InvertibleMap(forward, inverse, _quality([one[inside] for one in determinants], errors, rounds))
 
 
 def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
@@ -179,14 +177,15 @@ def _mended(field: Array, weight: Array, backend: Backend) -> Array:
     return field
 
 
-def _quality(inside: list[NDArray[np.float32]], errors: list[InverseError], rounds: int) -> Quality:
+def _quality(inside: list[Array], errors: list[InverseError], rounds: int) -> Quality:
     """From the determinants inside the mask (n,) and the round-trip errors, of either direction."""
-    folded = max(int((values <= 0).sum()) for values in inside)
+    size = inside[0].size
+    folded = max(int((values <= 0).sum()) for values in inside) if size else 0
     return Quality(
-        folds=folded / max(inside[0].size, 1),
+        folds=folded / max(size, 1),
         folded_voxels=folded,
-        jacobian_min=float(min(values.min(initial=np.inf) for values in inside)),
-        jacobian_max=float(inside[0].max(initial=-np.inf)),
+        jacobian_min=min(float(values.min()) for values in inside) if size else np.inf,
+        jacobian_max=float(inside[0].max()) if size else -np.inf,
         inverse_error_mean=max(error.mean for error in errors),
         inverse_error_p99=max(error.p99 for error in errors),
         inverse_error_max=max(error.largest for error in errors),

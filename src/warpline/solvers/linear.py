@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import InputError
 from warpline.image import Image
+from warpline.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.solvers.comparison import (
     LEAST_OVERLAP,
@@ -56,42 +57,43 @@ class LinearResult:
 
 
 class Descent:
-    """The search for the motion that makes a comparison best.
+    """The searches for the motions that make a comparison best, from several starts side by side.
 
     Parameters
     ----------
     comparison : Comparison
         What is minimised.
     motion : Motion
-        The family of motions, applied to fixed world points before `start`.
-    start : Affine
-        Where the search begins.
+        The family of motions, applied to fixed world points before a start.
+    starts : (S, 4, 4)
+        Where the searches begin.
     """
 
-    def __init__(self, comparison: Comparison, motion: Motion, start: Affine) -> None:
+    def __init__(self, comparison: Comparison, motion: Motion, starts: NDArray[np.float64]) -> None:
         self._comparison = comparison
         self._motion = motion
-        self._start = start
-        self.energies: list[float] = []
+        self._starts = starts
 
-    def energy(self, parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """The metric at ``start motion(parameters)``, and its derivative by the parameters (size,) in mm."""
-        moved, slopes = self._motion.matrix(parameters)
-        value, slope = self._comparison.value_and_derivative(self._start.matrix @ moved)
-        pulled = self._start.matrix[:3, :3].T @ slope
-        return value, np.einsum("ij,pij->p", pulled, slopes[:, :3])
+    def energies(
+        self, which: Sequence[int], parameters: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The metric (A,) at ``starts[which] motion(parameters)``, and its derivatives (A, size) by the parameters."""
+        starts = self._starts[which]
+        moved, by_parameters = zip(*map(self._motion.matrix, parameters), strict=True)
+        values, by_world = self._comparison.values_and_derivatives(starts @ np.stack(moved))
+        pulled = starts[:, :3, :3].transpose(0, 2, 1) @ by_world
+        return values, np.einsum("aij,apij->ap", pulled, np.stack(by_parameters)[:, :, :3])
 
-    def run(self, iterations: int, listen: Callable[[int, float], None] = lambda *_: None) -> Affine:
-        """The best map found in at most so many iterations; `listen` receives iteration and energy after each."""
+    def run(
+        self, iterations: int, listen: Callable[[int, float], None] = lambda *_: None
+    ) -> NDArray[np.float64]:
+        """The best maps (S, 4, 4) found in at most so many iterations.
 
-        def record(value: float) -> None:
-            self.energies.append(value)
-            listen(len(self.energies) - 1, value)
-
-        start = np.zeros(self._motion.size)
-        found = minimise(self.energy, start, iterations=iterations, tolerance=SMALLEST_DECREASE, listen=record)
-        moved, _ = self._motion.matrix(found)
-        return Affine(self._start.matrix @ moved)
+        After each, `listen` receives the number of the start and the energy.
+        """
+        start = np.zeros((len(self._starts), self._motion.size))
+        found = minimise(self.energies, start, iterations=iterations, tolerance=SMALLEST_DECREASE, listen=listen)
+        return np.asarray(self._starts @ np.stack([self._motion.matrix(parameters)[0] for parameters in found]))
 
 
 class Course:
@@ -118,28 +120,27 @@ class Course:
 
     def descend(self, comparison: Comparison, stage: str, level: int, iterations: int) -> None:
         """Run one stage on one level."""
+        energies: list[float] = []
 
-        def tell(iteration: int, energy: float) -> None:
+        def tell(_: int, energy: float) -> None:
+            energies.append(energy)
             if self._progress is not None:
-                self._progress(Progress(stage, level, self._levels, iteration, iterations, energy))
+                self._progress(Progress(stage, level, self._levels, len(energies) - 1, iterations, energy))
 
         started = time.perf_counter()
-        descent = Descent(comparison, self._motions[stage], self.affine)
-        self.affine = descent.run(iterations, tell)
-        energies = tuple(descent.energies)
+        descent = Descent(comparison, self._motions[stage], self.affine.matrix[None])
+        self.affine = Affine(descent.run(iterations, tell)[0])
         seconds = time.perf_counter() - started
-        self.records.append(LevelRecord(stage, level, comparison.shape, len(energies), energies, seconds))
+        self.records.append(LevelRecord(stage, level, comparison.shape, len(energies), tuple(energies), seconds))
 
 
 def register_linear(
-    fixed: Image,
-    moving: Image,
+    fixed: Normalised,
+    moving: Normalised,
     initial: Affine,
     options: Linear,
     *,
     backend: Backend,
-    fixed_mask: Image | None = None,
-    moving_mask: Image | None = None,
     progress: Listener | None = None,
 ) -> LinearResult:
     """Register linearly, level by level, every stage at all levels but the finest, which only the last one sees.
@@ -149,38 +150,35 @@ def register_linear(
 
     Parameters
     ----------
-    fixed, moving : Image
-        3-D; when both are one slice thick, motion stays within the slice.
+    fixed, moving : Normalised
+        3-D; when both are one slice thick, motion stays within the slice. Only voxels on their masks are compared.
     initial : Affine
         Start, fixed world to moving world.
     options : Linear
         Stages, metric and levels.
     backend : Backend
         Where metrics are computed.
-    fixed_mask, moving_mask : Image, optional
-        Only their non-zero voxels are compared; on any grid.
     progress : callable, optional
         Receives a `Progress` after every iteration.
 
     Raises
     ------
     InputError
-        When the images do not overlap at the start, or a mask is empty.
+        When the images do not overlap at the start.
     """
-    fixed_levels = build_levels(fixed, options.voxel_sizes, backend, fixed_mask)
-    moving_levels = build_levels(moving, options.voxel_sizes, backend, moving_mask)
+    fixed_levels, moving_levels = (build_levels(image, options.voxel_sizes, backend) for image in (fixed, moving))
     centre, radius = centre_and_radius(fixed_levels[0])
     plane = shared_plane(fixed.grid, moving.grid)
     motions: dict[str, Motion] = {stage: Motion.named(stage, centre, radius, plane) for stage in options.stages}
     course = Course(initial, motions, len(options.voxel_sizes) + options.refinements, progress)
     for level, pair in enumerate(zip(fixed_levels, moving_levels, strict=True)):
-        comparison = compare(*pair, options, backend)
-        _check_overlap(comparison.overlap(course.affine.matrix), fixed, moving)
+        comparison = compare(*pair, options)
+        _check_overlap(comparison.overlap(course.affine.matrix), fixed.image, moving.image)
         for stage in _stages(options, level):
             course.descend(comparison, stage, level, options.iterations[level])
     refined = options.refinements > 0 and options.stages[-1] == "affine"
     if refined and comparison.overlap(course.affine.matrix) >= WHOLE:
-        _refine(course, Refinement(*pair, options.samples, backend), options)
+        _refine(course, Refinement(*pair, options.samples), options)
     return LinearResult(course.affine, tuple(course.records))
 
 

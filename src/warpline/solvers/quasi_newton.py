@@ -1,4 +1,4 @@
-"""Minimisation of smooth functions of few parameters: BFGS with a backtracking line search.
+"""Minimisation of smooth functions of few parameters: BFGS with a backtracking line search, from many starts at once.
 
 A dozen parameters need no library: SciPy's L-BFGS-B spends more time waking the threads of its linear algebra than the
 metrics take, and its results depend on how many there are.
@@ -6,15 +6,18 @@ metrics take, and its results depend on how many there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-Function = Callable[[Vector], tuple[float, Vector]]
-"""Parameters (P,) to the value and its gradient (P,)."""
+Function = Callable[[Sequence[int], Matrix], tuple[Vector, Matrix]]
+"""Numbers of the searches that go on and their parameters (A, P), to values (A,) and gradients (A, P)."""
+Search = Generator[Vector, tuple[float, Vector], Vector]
+"""Yields parameters (P,), is sent value and gradient (P,) there, and returns the best in the end."""
 
 FIRST_STEP = 1.0
 """Length of the first step, in units of the parameters."""
@@ -30,32 +33,50 @@ PATIENCE = 2
 
 def minimise(
     function: Function,
-    start: Vector,
+    starts: Matrix,
     *,
     iterations: int,
     tolerance: float,
-    listen: Callable[[float], None] = lambda _: None,
-) -> Vector:
-    """The parameters (P,) reached from `start`.
+    listen: Callable[[int, float], None] = lambda *_: None,
+) -> Matrix:
+    """The parameters (S, P) reached from each of `starts` (S, P), by searches that know nothing of each other.
 
     Parameters
     ----------
     function : callable
-        See `Function`; its parameters are scaled so that a change of 1 in each matters about alike.
-    start : (P,)
-        Where the search begins.
+        See `Function`; called once for the next points of all searches that go on. Its parameters are scaled so that a
+        change of 1 in each matters about alike.
+    starts : (S, P)
+        Where the searches begin.
     iterations : int
         Most steps to take.
     tolerance : float
-        Relative decrease per step below which the search ends.
+        Relative decrease per step below which a search ends.
     listen : callable
-        Receives the value after every step.
+        Receives the number of a search and the value after each of its steps.
     """
-    here, (value, slope) = start, function(start)
+    searches = [
+        _search(start, partial(listen, n), iterations=iterations, tolerance=tolerance) for n, start in enumerate(starts)
+    ]
+    asked = {n: next(search) for n, search in enumerate(searches)}
+    ends = np.array(starts, dtype=np.float64)
+    while asked:
+        values, slopes = function(list(asked), np.stack(list(asked.values())))
+        for n, value, slope in zip(list(asked), values, slopes, strict=True):
+            try:
+                asked[n] = searches[n].send((float(value), slope))
+            except StopIteration as end:
+                ends[n] = end.value
+                del asked[n]
+    return ends
+
+
+def _search(start: Vector, listen: Callable[[float], None], *, iterations: int, tolerance: float) -> Search:
+    here, (value, slope) = start, (yield start)
     inverse: Matrix | None = None
     idle = 0
     for _ in range(iterations):
-        found = _step(function, here, value, slope, _direction(slope, inverse))
+        found = yield from _step(here, value, slope, _direction(slope, inverse))
         if found is None and inverse is None:
             break
         if found is None:
@@ -78,8 +99,8 @@ def _direction(slope: Vector, inverse: Matrix | None) -> Vector:
 
 
 def _step(
-    function: Function, here: Vector, value: float, slope: Vector, direction: Vector
-) -> tuple[Vector, float, Vector] | None:
+    here: Vector, value: float, slope: Vector, direction: Vector
+) -> Generator[Vector, tuple[float, Vector], tuple[Vector, float, Vector] | None]:
     """The first point along `direction` that decreases enough; None when there is none."""
     promised = float(slope @ direction)
     if not promised < 0:
@@ -87,7 +108,7 @@ def _step(
     length = 1.0
     for _ in range(BACKTRACKS):
         there = here + length * direction
-        reached, new_slope = function(there)
+        reached, new_slope = yield there
         if reached <= value + SUFFICIENT * length * promised:
             return there, reached, new_slope
         # minimum of the parabola through the value and slope here and the value there

@@ -7,11 +7,11 @@ from typing import cast
 
 import numpy as np
 
-from warpline.backends import Array, Backend
+from warpline.backends import Array
 from warpline.geometry import Grid
 from warpline.metrics import Samples
 from warpline.metrics.local_correlation import LocalCorrelation, Sigma, local_correlation, normalise_locally
-from warpline.solvers.comparison import Comparison, Level, Points, sample_points
+from warpline.solvers.comparison import Comparison, Level, sample_points
 from warpline.transforms import Affine
 
 WINDOW = 3.0
@@ -49,15 +49,13 @@ class Refinement:
         The images at the finest level.
     samples : int
         Most sample points, all within the fixed foreground.
-    backend : Backend
-        Where the metric is computed.
     """
 
-    def __init__(self, fixed: Level, moving: Level, samples: int, backend: Backend) -> None:
-        self._backend, self._grids = backend, (fixed.grid, moving.grid)
-        self._points = Points(sample_points(fixed, samples, rim=0.0), fixed.grid.shape, backend)
-        self._foreground, self._size = backend.upload(fixed.foreground), int(fixed.foreground.sum())
-        self._mask = moving.mask_on(backend)
+    def __init__(self, fixed: Level, moving: Level, samples: int) -> None:
+        self._backend, self._grids = fixed.backend, (fixed.grid, moving.grid)
+        self._points = self._backend.upload(sample_points(fixed, samples, rim=0.0))
+        self._foreground, self._size = fixed.foreground, int(fixed.foreground.sum())
+        self._mask = moving.mask
         self._width = WINDOW * fixed.spacing
         self._volumes = [self._normalised(level) for level in (fixed, moving)]
 
@@ -73,14 +71,15 @@ class Refinement:
     def around(self, agreement: Agreement) -> Comparison:
         """The comparison whose slope at the map of `agreement` is that of the sum of squared local correlations."""
         fixed, moving = self._volumes
-        weighted = self._points.of(fixed * agreement.correlation)
-        samples = Samples(self._points.places, weighted, moving, self._backend, self._mask)
+        weighted = self._backend.sample_at(fixed * agreement.correlation, self._points)
+        samples = Samples(self._points, weighted, moving, self._backend, self._mask)
         return Comparison(LocalCorrelation(samples), *self._grids)
 
     def _normalised(self, level: Level) -> Array:
-        contrast = float(level.volume[level.foreground].std(dtype=np.float64))
-        sigma, mask = self._sigma(level.grid), level.mask_on(self._backend)
-        return normalise_locally(level.array, sigma, contrast, backend=self._backend, mask=mask)
+        contrast = float(level.array[level.foreground].std(dtype=np.float64))
+        return normalise_locally(
+            level.array, self._sigma(level.grid), contrast, backend=self._backend, mask=level.mask
+        )
 
     def _sigma(self, grid: Grid) -> Sigma:
         """The window in voxels of a grid; none along axes of one voxel."""

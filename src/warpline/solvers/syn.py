@@ -7,6 +7,7 @@ the middle to either image, and are inverted once, at the end.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,22 +16,19 @@ from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
+from warpline.backends.convergence import CONVERGED, Pace, energies_of, new_trace
 from warpline.geometry import Grid, Matrix
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.pyramid import coarse_grid, factors_for_spacing
 from warpline.recipe import Syn
-from warpline.solvers.convergence import has_converged
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import Scene
 
 CHECK_EVERY = 5
-"""Iterations between two looks at the energy: each one waits for the device."""
+"""Iterations between two looks at the energy."""
 
 FINER = 1.2
 """An image is smoothed before it is resampled on a level whose voxels are longer than its own by this ratio."""
-
-PATIENCE, SHORTER = 2, 0.5
-"""After so many looks without a new best energy the step shrinks by this factor: it jumps over the optimum."""
 
 COUNTED = 0.998
 """Share of masked voxels among those that an interpolated value is made of, above which it counts."""
@@ -63,19 +61,38 @@ def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: List
 
 
 def _run(level: Level, index: int, options: Syn, listener: Listener | None) -> LevelRecord:
-    energies: list[float] = []
-    start, done, most = time.perf_counter(), 0, options.iterations[index]
-    while done < most and not has_converged(energies, options.early_stop, CHECK_EVERY):
-        times = min(CHECK_EVERY, most - done)
-        level.backend.repeat(level.step, times)
-        done += times
-        energies.append(float(level.backend.download(level.value)[0]))
-        if len(energies) > PATIENCE and min(energies[-PATIENCE:]) >= min(energies[:-PATIENCE]):
-            level.step_length *= SHORTER
+    start, most, done = time.perf_counter(), options.iterations[index], 0
+    energies: tuple[float, ...] = ()
+    for done, trace in _looks(level, most, Pace(CHECK_EVERY, options.early_stop)):
+        energies = tuple(energies_of(trace).tolist())
         if listener:
             listener(Progress("syn", index, len(options.factors), done - 1, most, energies[-1], level.middle_images))
     seconds = time.perf_counter() - start
-    return LevelRecord("syn", index, level.grid.shape, done, tuple(energies), seconds)
+    return LevelRecord("syn", index, level.grid.shape, done, energies, seconds)
+
+
+def _looks(level: Level, most: int, pace: Pace) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Run a level; yields iterations done and the trace of energies then, at every look.
+
+    A look is read while the iterations after it run, so that the device never waits for the host: a level goes on for
+    one look after it has converged.
+    """
+    backend, done = level.backend, 0
+    trace = backend.upload(new_trace(-(-most // pace.spacing)))
+    pending: tuple[int, Callable[[], NDArray[np.float64]]] | None = None
+    while done < most:
+        times = min(pace.spacing, most - done)
+        backend.repeat(level.step, times)
+        backend.watch(level.value, trace=trace, step=level.step_length, pace=pace)
+        done += times
+        before, pending = pending, (done, backend.download_later(trace))
+        if before is not None:
+            seen = before[1]()
+            yield before[0], seen
+            if seen[CONVERGED]:
+                break
+    if pending is not None:
+        yield pending[0], pending[1]()
 
 
 class Level:

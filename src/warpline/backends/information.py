@@ -1,0 +1,23 @@
+"""Mutual information of joint histograms, for the backends on the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+
+
+def information(joint: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+    """Negative mutual information (S,) of joint histograms (S, bins, bins), their totals (S,), and tables of slopes.
+
+    ``-sum p(f, m) log(p(f, m) / (p(f) p(m)))`` in nats, 0 for an empty histogram. ``tables[s, f, m]`` is its derivative
+    by an entry of the histogram; the total and the fixed histogram are constant under small motions, so it leaves
+    them out.
+    """
+    totals = joint.sum(axis=(1, 2))
+    some = np.where(totals > 0, totals, 1.0)[:, None, None]
+    product = joint.sum(axis=2)[:, :, None] * joint.sum(axis=1)[:, None, :] / some
+    ratio = np.where(joint > 0, joint, 1.0) / np.where(joint > 0, product, 1.0)
+    tables = -np.log(ratio) / some
+    return (joint * tables).sum(axis=(1, 2)), totals, tables
