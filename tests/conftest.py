@@ -13,7 +13,7 @@ from warpline.backends.cuda_backend import CudaBackend
 DATA_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def emulated_backend(threads=2, **options):
+def emulated_backend(threads=1, **options):
     """The GPU backend with its kernels run on the CPU; needs a C++ compiler."""
     if not emulated.available():
         pytest.skip(f"no C++ compiler called {emulated.COMPILER}; CXX names another one")
@@ -21,10 +21,10 @@ def emulated_backend(threads=2, **options):
 
 
 MAKERS = {
-    "numpy": lambda threads=2: select("numpy", threads),
-    "numba": lambda threads=2: select("numba", threads),
+    "numpy": lambda threads=1: select("numpy", threads),
+    "numba": lambda threads=1: select("numba", threads),
     "cuda-on-cpu": emulated_backend,
-    "cuda": lambda threads=2: select("cuda", threads),
+    "cuda": lambda threads=1: select("cuda", threads),
 }
 """What tests call a backend, to ``make(threads)``."""
 
@@ -42,7 +42,7 @@ def make_backend(request):
 
 @pytest.fixture(scope="session")
 def backend(make_backend):
-    """Each backend in turn, on two threads."""
+    """Each backend in turn, on one thread: tests run side by side."""
     return make_backend()
 
 

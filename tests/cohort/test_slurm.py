@@ -35,10 +35,12 @@ scratch="${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-$SLURM_JOB_ID"
 mkdir -p "$scratch"
 export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"
 export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"
-trap 'kill -USR1 "$run"' USR1
+run= warned=  # a warning may come before there is a run to pass it on to
+trap 'if [ "$run" ]; then kill -USR1 "$run"; else warned=1; fi' USR1
 
 warpline cohort run 'my cohort.tsv' out --recipe syn-fast --shard "$SLURM_ARRAY_TASK_ID/64" &
 run=$!
+[ -z "$warned" ] || kill -USR1 "$run"
 wait "$run"; code=$?
 while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done
 if [ "$code" -eq 75 ]; then scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"; fi

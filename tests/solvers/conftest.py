@@ -11,3 +11,9 @@ from conftest import MAKERS, parameters
 def make_backend(request):
     """How to make each backend in turn, but for the emulated GPU."""
     return MAKERS[request.param]
+
+
+@pytest.fixture(scope="session")
+def backend(make_backend):
+    """Each of them; the one of all tests is kept for the session with whatever it was made from first."""
+    return make_backend()

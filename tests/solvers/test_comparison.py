@@ -23,7 +23,7 @@ SHAPES = st.tuples(*[st.integers(1, 12)] * 3)
 
 @pytest.fixture(scope="module")
 def fast():
-    return select(None, threads=2)
+    return select(None, threads=1)
 
 
 def level_of(volume, size=(1.0, 1.0, 1.0), mask=None):

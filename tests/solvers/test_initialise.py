@@ -17,7 +17,7 @@ from warpline.solvers import initialise, linear
 
 @pytest.fixture(scope="module")
 def fast():
-    return select(None, threads=2)
+    return select(None, threads=1)
 
 
 def initial_affine(fixed, moving, options, *, backend, fixed_mask=None, moving_mask=None):

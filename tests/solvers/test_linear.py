@@ -22,7 +22,7 @@ OBLIQUE = Rotation.from_rotvec([0.2, -0.1, 0.3]).as_matrix()
 
 @pytest.fixture(scope="module")
 def fast():
-    return select(None, threads=2)
+    return select(None, threads=1)
 
 
 def register_linear(fixed, moving, start, options, *, backend, fixed_mask=None, moving_mask=None, **more):

@@ -24,7 +24,7 @@ QUICK = Syn(factors=(2.0, 1.0), iterations=(40, 30), step=0.25, early_stop=None)
 
 @pytest.fixture(scope="module")
 def fast():
-    return select(None, threads=2)
+    return select(None, threads=1)
 
 
 def prepare(fixed, moving, affine, *, backend, fixed_mask=None, moving_mask=None):

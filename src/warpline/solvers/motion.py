@@ -7,6 +7,7 @@ surface of the imaged object by about a millimetre.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ GENERATORS = np.zeros((3, 3, 3))
 """``GENERATORS[k] x = e_k cross x``."""
 for _k, (_i, _j) in enumerate(((1, 2), (2, 0), (0, 1))):
     GENERATORS[_k, _j, _i], GENERATORS[_k, _i, _j] = 1.0, -1.0
+_FLAT = GENERATORS.reshape(3, 9)
 
 
 def rotation(vector: Vector) -> tuple[Matrix, NDArray[np.float64]]:
@@ -31,15 +33,19 @@ def rotation(vector: Vector) -> tuple[Matrix, NDArray[np.float64]]:
     Derivatives after Gallego and Yezzi 2015, doi:10.1007/s10851-014-0528-x:
     ``dR/dv_k = (v_k [v] + [v x (I - R) e_k]) R / |v|^2``.
     """
-    angle = float(np.linalg.norm(vector))
-    cross = np.tensordot(vector, GENERATORS, 1)
+    angle = math.sqrt(vector @ vector)
+    cross = _crossed(vector)
     if angle < 1e-7:
         matrix = np.eye(3) + cross
         return matrix, GENERATORS @ matrix
-    matrix = np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
-    turned = (cross @ (np.eye(3) - matrix)).T
-    spins = np.einsum("k,ij->kij", vector, cross) + np.tensordot(turned, GENERATORS, 1)
-    return matrix, spins @ matrix / angle**2
+    matrix = np.eye(3) + math.sin(angle) / angle * cross + (1 - math.cos(angle)) / angle**2 * (cross @ cross)
+    turned = _crossed((cross @ (np.eye(3) - matrix)).T)
+    return matrix, (vector[:, None, None] * cross + turned) @ (matrix / angle**2)
+
+
+def _crossed(vectors: Vector) -> NDArray[np.float64]:
+    """Matrices (..., 3, 3) that multiply as cross products with vectors (..., 3) do."""
+    return (vectors @ _FLAT).reshape(*vectors.shape, 3)
 
 
 def _unmoved(_: Vector) -> tuple[Matrix, NDArray[np.float64]]:
