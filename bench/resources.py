@@ -20,7 +20,7 @@ HOT: dict[str, Defines] = {
     "compose": (),
     "invert": (),
     "jacobian": (),
-    "length_digits": (),
+    "norm_digits": (),
     "sample": (("ORDER", 3),),
     "affine_moments": (),
     "joint_histogram": (("BINS", 32),),

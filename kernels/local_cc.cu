@@ -137,10 +137,8 @@ struct Passage {
     // Takes the newest plane in, of which `at` is the voxel's place in the tile; everything else is a plane older now.
     __device__ void enter(const float* at) {
 #pragma unroll
-        for (int n = 0; n <= RADIUS; n++) value[n] = value[n + 1];
-#pragma unroll
-        for (int n = 0; n < RADIUS; n++) by_j[n] = by_j[n + 1], by_k[n] = by_k[n + 1];
-        value[RADIUS + 1] = at[0];
+        for (int n = 0; n < RADIUS; n++) value[n] = value[n + 1], by_j[n] = by_j[n + 1], by_k[n] = by_k[n + 1];
+        value[RADIUS] = value[RADIUS + 1], value[RADIUS + 1] = at[0];
         by_j[RADIUS] = at[PITCH] - at[-PITCH];
         by_k[RADIUS] = at[1] - at[-1];
     }

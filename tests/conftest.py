@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from cuda_on_cpu import emulated
 from warpline.backends import select
 from warpline.backends.cuda_backend import CudaBackend
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
+settings.load_profile("untimed")
 
 DATA_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 

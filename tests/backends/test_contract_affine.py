@@ -128,7 +128,7 @@ def test_no_point_in_view_gives_zeros(backend):
     assert not backend.mutual_information(*arrays, np.eye(4)[None], BINS).any()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_affine_slopes_are_derivatives_of_the_moments(backend, seed):
     shape, matrix = (7, 6, 8), general_matrix((7, 6, 8), seed, spread=0.05)
@@ -219,7 +219,7 @@ def test_mutual_information_at_whole_and_half_bins(backend):
     assert_rounded(found, oracles.mutual_information(points, values, volume, np.eye(4), BINS), scale=BINS)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_its_slope_is_the_derivative_of_mutual_information(backend, seed):
     shape, matrix = (7, 6, 8), general_matrix((7, 6, 8), seed, spread=0.05)

@@ -73,7 +73,7 @@ def test_compose_keeps_what_is_not_finite_where_it_is(backend):
         assert_rounded(result, expected, scale=2)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000))
 def test_compose_with_zero_changes_nothing(backend, seed):
     field = smooth_field((6, 5, 4), seed, largest=2)
@@ -82,7 +82,7 @@ def test_compose_with_zero_changes_nothing(backend, seed):
     np.testing.assert_array_equal(composed(backend, zero, field), field)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), shift=st.tuples(*[st.integers(-3, 3)] * 3))
 def test_compose_with_a_shift_looks_up_shifted_voxels(backend, seed, shift):
     field = smooth_field((6, 5, 4), seed)
@@ -143,7 +143,7 @@ def test_invert_from_a_good_start_needs_fewer_steps(backend):
     assert warm < cold / 10
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), largest=st.floats(0.1, 1.5))
 def test_a_field_and_its_inverse_cancel_both_ways(backend, seed, largest):
     field = fading_field((12, 11, 10), seed, largest, sigma=4.0)
@@ -155,7 +155,7 @@ def test_a_field_and_its_inverse_cancel_both_ways(backend, seed, largest):
     assert np.abs(composed(backend, inverse, field)).max() <= 2 * bend + 1e-3
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 10_000))
 def test_the_inverse_of_a_composition_is_the_composition_of_inverses(backend, seed):
     first, second = (fading_field((12, 11, 10), seed + i, 0.6, sigma=4.0) for i in (0, 1))
@@ -191,7 +191,7 @@ def test_jacobian_of_no_motion_is_one_and_fills_out(backend):
     np.testing.assert_array_equal(backend.download(out), np.ones((4, 5, 6), dtype=np.float32))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 10_000),
     share=st.floats(0, 1),

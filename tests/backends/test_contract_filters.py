@@ -73,7 +73,7 @@ def test_smooth_of_zero_has_no_norm(backend):
     assert smoothed(backend, np.zeros((3, 6, 5, 4), dtype=np.float32), (1.0, 1.0, 1.0))[1] == 0
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     height=st.floats(-1e3, 1e3, width=32, allow_subnormal=False),
     sigma=st.tuples(*[st.just(0.0) | st.floats(0.05, 4)] * 3),
@@ -83,7 +83,7 @@ def test_smooth_leaves_a_constant_alone(backend, height, sigma):
     assert_rounded(smoothed(backend, flat, sigma)[0], flat)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), sigma=st.floats(0.2, 3))
 def test_smooth_stays_between_the_extremes(backend, seed, sigma):
     volume = smooth_volume((6, 5, 7), seed, sigma=0.3)

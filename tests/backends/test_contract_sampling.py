@@ -161,7 +161,7 @@ def test_cubic_recovers_a_warp_that_is_known(backend):
     assert_rounded(sampled(backend, moving, field=field, order=3), fixed, scale=1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10_000), slopes=st.tuples(*[st.floats(-2, 2, width=32)] * 3))
 def test_linear_interpolation_is_exact_on_ramps(backend, seed, slopes):
     shape = (6, 5, 4)

@@ -174,7 +174,7 @@ def test_exchanging_the_images_exchanges_the_forces(backend, metric):
     assert_rounded(swapped[2], on_fixed, condition=condition)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 10_000), gain=st.floats(0.5, 2), offset=st.floats(-0.5, 0.5))
 def test_local_cc_does_not_see_brightness_and_contrast(backend, seed, gain, offset):
     fixed, moving = rough_pair((7, 6, 5), seed)
@@ -206,7 +206,7 @@ def test_outer_faces_are_still_except_along_axes_of_one_voxel(backend, shape, me
         assert shape[2] > 1 or not force[2].any()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(seed=st.integers(0, 10_000), side=st.sampled_from([0, 1]), cc=st.booleans())
 def test_following_a_force_lowers_the_value(backend, seed, side, cc):
     images = list(pair_with_known_map((12, 11, 10), seed)[:2])

@@ -13,7 +13,7 @@ from warpline.io.points import read_point_table, read_points, write_point_table
 NUMBERS = st.floats(-1e4, 1e4, allow_nan=False)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), min_size=1, max_size=20), st.sampled_from(["ras", "lps"]))
 def test_what_is_written_is_read(tmp_path_factory, points, space):
     path = tmp_path_factory.getbasetemp() / "points.csv"
@@ -54,7 +54,7 @@ def test_coordinates_that_are_not_finite_are_refused_by_line(tmp_path, cell):
         read_points(tmp_path / "points.csv")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_points_or_a_clear_error(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "bytes.csv"

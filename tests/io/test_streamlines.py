@@ -102,7 +102,7 @@ def test_what_cannot_be_written_is_said(trk, tmp_path):
         write_streamlines(read, tmp_path / "absent" / "lines.tck")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.binary(max_size=1500), st.sampled_from([b"", b"TRACK\0", b"mrtrix tracks\n"]), st.sampled_from(["trk", "tck"])
 )

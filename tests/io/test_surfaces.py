@@ -57,7 +57,7 @@ def test_vertices_that_are_not_finite_are_refused(tmp_path):
         read_surface(tmp_path / "bad.surf.gii")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 3000), st.binary(max_size=20))
 def test_damaged_files_give_a_clear_error(tmp_path_factory, cut, garbage):
     array = GiftiDataArray(VERTICES, intent="NIFTI_INTENT_POINTSET")

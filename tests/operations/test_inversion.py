@@ -17,7 +17,7 @@ from warpline.operations import inversion, invert
 from warpline.transforms import Affine, Chain, Displacement
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**31), st.floats(0.1, 1.5))
 def test_there_and_back_is_where_it_began(seed, largest):
     warp, voxels = fading(FIXED, largest, seed), world_points(FIXED)

@@ -29,7 +29,7 @@ def test_to_moving_is_the_transform_itself():
     np.testing.assert_array_equal(apply_points(inner(FIXED), CHAIN, to="moving"), CHAIN.map_points(inner(FIXED)))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**31), st.floats(0, 3))
 def test_to_fixed_undoes_to_moving(seed, size):
     chain = Chain((smooth_field(FIXED, size, seed), TURN))

@@ -25,7 +25,7 @@ def most_weight(volume, where):
     return names[np.argmax(np.round(votes, 9), axis=0)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.tuples(*[st.integers(1, 4)] * 3))
 def test_the_label_with_most_weight_wins(seed, shape):
     rng = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ def voxels_of(points):
     return {tuple(index) for index in np.floor(points + 0.5).astype(int)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(shape=SHAPES, size=SIZES, rim=st.sampled_from([0.5, 1.4, 2.0, 3.0, 4.7, 30.0]), seed=st.integers(0, 99))
 def test_sample_points_reach_as_far_around_the_foreground_as_the_distance_transform(shape, size, rim, seed):
     volume = (np.random.default_rng(seed).uniform(size=shape) < 0.03).astype(np.float32)

@@ -24,6 +24,8 @@ Sigma = tuple[float, float, float]
 
 WIDEST_FUSED = 5
 """Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
+NARROW = 1
+"""Radius up to which a multiprocessor holds three blocks of smooth.cu, by their registers; else two."""
 SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
 DIGITS, PASSES = 2048, 3
@@ -149,9 +151,11 @@ class CudaBackend:
         defines = (("COMPONENTS", len(stack)), *zip(("RI", "RJ", "RK"), radii, strict=True))
         kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
         weights = np.array([tuple(taps)], dtype=kind)
-        self._work.march(
-            "smooth", shape, 16, defines, array=stack, taps=weights, out=out.reshape(stack.shape), norm=norm
-        )
+        grid, length = self._work.marching_grid(shape, 16, resident=3 if max(radii) <= NARROW else 2)
+        self._work.launch(
+            "smooth", grid, defines, VOXELS, array=stack, taps=weights, out=out.reshape(stack.shape), norm=norm,
+            length=length,
+        )  # fmt: skip
         return norm
 
     def _smooth_by_axis(self, stack: Array, sigma: Sigma, radii: list[int], *, out: Array, norm: Array) -> None:
@@ -204,8 +208,8 @@ class CudaBackend:
     ) -> None:
         defines = (("RADIUS", radius), ("MASKED", int(mask is not None)), ("VALUE", _REALS[value.dtype]))
         arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
-        shape, rows = fixed.shape, 16 if radius <= 2 else 8
-        grid, length = self._work.marching_grid(shape, rows)
+        resident = 2 if radius + (mask is not None) <= 4 else 1  # the launch bounds of local_cc.cu
+        grid, length = self._work.marching_grid(fixed.shape, 16 if radius <= 2 else 8, resident)
         self._work.launch(
             "local_cc", grid, defines, VOXELS, **arrays, out_fixed=out_fixed, out_moving=out_moving, value=value,
             **self._work.partial(math.prod(grid)), contrast=floor, length=length,
@@ -328,7 +332,7 @@ class CudaBackend:
         )  # fmt: skip
 
     def parallel(self, *steps: Callable[[], None]) -> None:
-        self._work.runtime.parallel(steps)
+        self._work.parallel(steps)
 
     def _gaussian(self, sigma: float) -> Array:
         return self._work.constant(("gaussian", sigma), partial(gaussian, sigma))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,17 +20,16 @@ BLOCK = 256
 """Threads of a block; kernels/volume.cuh."""
 VOXELS: Size = (32, 8, 1)
 """Voxels along k, j and i of a block in kernels that give each thread a voxel."""
-RESIDENT = 2
-"""Blocks of a marching kernel that a multiprocessor holds at once, by their registers."""
 LEAST_MARCH = 2
 """Fewest planes that a block of a marching kernel writes."""
 
 
 class _Local(threading.local):
-    """What belongs to one thread: scratch arrays, a captured step, and arrays that its graph writes to."""
+    """What belongs to one thread: scratch, a captured step, arrays that its graph writes to, launches side by side."""
 
     def __init__(self) -> None:
         self.depth = 0
+        self.sides = 1
         self.clear()
 
     def clear(self) -> None:
@@ -113,15 +112,14 @@ class Workspace:
         """Launch a kernel whose threads are the voxels of `shape`."""
         self.launch(name, voxel_grid(shape), defines, VOXELS, **arguments)
 
-    def march(self, name: str, shape: tuple[int, ...], rows: int, defines: Defines, /, **arguments: Any) -> None:
-        """Launch a kernel whose blocks march along i through columns of 32 x `rows` voxels."""
-        grid, length = self.marching_grid(shape, rows)
-        self.launch(name, grid, defines, VOXELS, **arguments, length=length)
+    def marching_grid(self, shape: tuple[int, ...], rows: int, resident: int) -> tuple[Size, int]:
+        """Columns of 32 x `rows` voxels, cut along i, and the planes of each piece.
 
-    def marching_grid(self, shape: tuple[int, ...], rows: int) -> tuple[Size, int]:
-        """Columns of 32 x `rows` voxels, cut along i so that all blocks run at once, and the planes of each."""
+        As many pieces as the GPU holds at once, `resident` a multiprocessor; launches side by side share it, so that
+        they really run together and fewer planes are computed twice.
+        """
         columns = block_count(shape[2], VOXELS[0]), block_count(shape[1], rows)
-        cuts = max(1, RESIDENT * self.runtime.processors // math.prod(columns))
+        cuts = max(1, resident * self.runtime.processors // (self._local.sides * math.prod(columns)))
         length = max(LEAST_MARCH, block_count(shape[0], cuts))
         return (*columns, block_count(shape[0], length)), length
 
@@ -163,6 +161,14 @@ class Workspace:
                 local.replay, local.step = self._captured(step), _reference(step)
             for _ in range(times):
                 local.replay()
+
+    def parallel(self, steps: Sequence[Callable[[], None]]) -> None:
+        """See `Backend.parallel`."""
+        self._local.sides = len(steps)
+        try:
+            self.runtime.parallel(steps)
+        finally:
+            self._local.sides = 1
 
     def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
         """The launches of `step` as a graph; arrays made on the way live as long as it does."""

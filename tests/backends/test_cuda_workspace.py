@@ -1,0 +1,75 @@
+"""How launches are cut for a GPU: pieces that it holds at once, and the same bits however they are cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from conftest import emulated_backend
+from cuda_on_cpu import emulated
+from warpline.backends.cuda_backend import CudaBackend
+from warpline.backends.cuda_workspace import Workspace
+
+BRAIN = (150, 190, 155)
+LONG = (40, 9, 11)
+
+
+class Processors(emulated.EmulatedRuntime):
+    def __init__(self, processors):
+        super().__init__()
+        self.processors = processors
+
+
+def test_a_march_is_cut_into_as_many_pieces_as_run_at_once():
+    (columns_k, columns_j, pieces), length = Workspace(Processors(132)).marching_grid(BRAIN, 16, resident=2)
+    assert (columns_k, columns_j) == (5, 12)
+    assert columns_k * columns_j * pieces <= 2 * 132
+    assert length * pieces >= BRAIN[0] > length * (pieces - 1)
+
+
+def test_marches_side_by_side_share_the_gpu():
+    work, lengths = Workspace(Processors(132)), []
+    note = lambda: lengths.append(work.marching_grid(BRAIN, 16, resident=2)[1])  # noqa: E731
+    note()
+    work.parallel([note, note])
+    note()
+    assert lengths == [38, 75, 75, 38]
+
+
+def test_a_march_that_fails_beside_another_leaves_the_whole_gpu_to_the_next():
+    work = Workspace(Processors(132))
+    with pytest.raises(ZeroDivisionError):
+        work.parallel([lambda: 1 // 0, lambda: None])
+    assert work.marching_grid(BRAIN, 16, resident=2)[1] == 38
+
+
+def test_a_grid_of_more_columns_than_run_at_once_is_not_cut():
+    assert Workspace(Processors(4)).marching_grid((512, 512, 512), 16, resident=2) == ((16, 32, 1), 512)
+
+
+@pytest.mark.parametrize("sigma", [0.4, 1.5])
+def test_smoothing_has_the_same_bits_however_it_is_cut(sigma):
+    emulated_backend()
+    field = np.random.default_rng(5).normal(size=(3, *LONG)).astype(np.float32)
+    results = []
+    for processors in (1, 3, 200):
+        backend = CudaBackend(Processors(processors))
+        out = backend.empty(field.shape)
+        norm = backend.download(backend.smooth(backend.upload(field), (sigma,) * 3, out=out))
+        results.append((backend.download(out).tobytes(), norm.tobytes()))
+    assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("radius", [2, 5])
+def test_local_correlation_has_the_same_forces_however_it_is_cut(radius):
+    emulated_backend()
+    images = np.random.default_rng(6).normal(size=(2, *LONG)).astype(np.float32)
+    results = []
+    for processors in (1, 3, 200):
+        backend = CudaBackend(Processors(processors))
+        forces, value = [backend.empty((3, *LONG)) for _ in range(2)], backend.zeros((1,), np.float64)
+        backend.local_cc(
+            *images, radius, floor=1e-6, mask=None, out_fixed=forces[0], out_moving=forces[1], value=value
+        )
+        results.append(b"".join(backend.download(force).tobytes() for force in forces))
+    assert len(set(results)) == 1
