@@ -243,6 +243,4 @@ def test_extent(backend, shape, seed):
 
 
 def test_the_extent_of_nothing_is_infinite(backend):
-    np.testing.assert_array_equal(
-        backend.extent(backend.zeros((4, 3, 2)), np.eye(4)), [[np.inf] * 3, [-np.inf] * 3]
-    )
+    np.testing.assert_array_equal(backend.extent(backend.zeros((4, 3, 2)), np.eye(4)), [[np.inf] * 3, [-np.inf] * 3])

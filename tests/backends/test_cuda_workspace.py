@@ -68,8 +68,6 @@ def test_local_correlation_has_the_same_forces_however_it_is_cut(radius):
     for processors in (1, 3, 200):
         backend = CudaBackend(Processors(processors))
         forces, value = [backend.empty((3, *LONG)) for _ in range(2)], backend.zeros((1,), np.float64)
-        backend.local_cc(
-            *images, radius, floor=1e-6, mask=None, out_fixed=forces[0], out_moving=forces[1], value=value
-        )
+        backend.local_cc(*images, radius, floor=1e-6, mask=None, out_fixed=forces[0], out_moving=forces[1], value=value)
         results.append(b"".join(backend.download(force).tobytes() for force in forces))
     assert len(set(results)) == 1

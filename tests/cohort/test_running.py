@@ -1,4 +1,4 @@
-"""Whole runs in one process: resume, what re-runs, bad inputs, bad folders, kills. Judged by bytes."""
+"""Whole runs in one process: resume, what re-runs, bad inputs, bad folders. Judged by bytes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import gzip
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -361,68 +359,3 @@ def test_outputs_never_replace_inputs(inputs, tmp_path):
     summary = run([again], tmp_path / "out", asked())
     assert summary.groups[0].kind == "input_error" and "would overwrite the input" in summary.groups[0].message
     assert warped.read_bytes() == before
-
-
-# -- killed drivers -----------------------------------------------------------------------------------------------
-
-SCRIPT = """
-import sys
-sys.path[:0] = {paths!r}
-from cohort_files import asked, leave_pages_out, pairs_in
-from warpline.cohort import run
-import pytest
-if __name__ == "__main__":
-    leave_pages_out(pytest.MonkeyPatch())
-    summary = run(pairs_in({inputs!r}), {out!r}, asked({options}))
-    sys.exit(summary.exit_code)
-"""
-
-
-def start(tmp_path, options=""):
-    """A driver in a process of its own."""
-    script = tmp_path / "drive.py"
-    text = SCRIPT.format(paths=[str(TESTS)], inputs=str(tmp_path / "in"), out=str(tmp_path / "out"), options=options)
-    script.write_text(text)
-    return subprocess.Popen([sys.executable, str(script)])
-
-
-def wait_until(ready, process, seconds=60):
-    end = time.monotonic() + seconds
-    while not ready():
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.05)
-
-
-def sidecars(out):
-    return list(out.glob("sub-*/anat/*_qc.json"))
-
-
-def test_a_driver_killed_in_the_middle_is_resumed(inputs, undisturbed, tmp_path):
-    out = tmp_path / "out"
-    faults.plan(inputs, sub_04="hang")
-    process = start(tmp_path)
-    wait_until(lambda: "sub-04" in faults.calls(inputs) and len(sidecars(out)) >= 3, process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    (out / "sub-05" / "anat").mkdir(parents=True)  # as a kill while writing leaves it
-    (out / "sub-05/anat/.0123456789ab.sub-05_space-fixed_desc-registered_T1w.nii.gz").write_bytes(b"half")
-    (inputs / faults.FILE).unlink()
-    summary = run(pairs_in(inputs), out, asked())
-    assert summary.exit_code == 0 and summary.finished == COUNT - 3
-    assert outputs(out) == undisturbed
-
-
-def test_a_signal_lets_pairs_in_flight_finish(inputs, undisturbed, tmp_path):
-    out = tmp_path / "out"
-    faults.plan(inputs, sub_03="pause")
-    process = start(tmp_path)
-    wait_until(lambda: "sub-03" in faults.calls(inputs), process)
-    process.send_signal(signal.SIGUSR1)
-    time.sleep(0.2)
-    (inputs / "go").touch()
-    assert process.wait(60) == 75
-    assert 3 <= len(sidecars(out)) <= COUNT
-    done = outputs(out)
-    assert done == {name: undisturbed[name] for name in done} and len(done) == 6 * len(sidecars(out))
-    assert run(pairs_in(inputs), out, asked()).exit_code == 0
-    assert outputs(out) == undisturbed

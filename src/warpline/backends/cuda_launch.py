@@ -166,9 +166,7 @@ def _parameters(declared: str, macros: Mapping[str, str]) -> list[Parameter]:
     return found
 
 
-def launch(
-    runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, block: Size, /, **arguments: Any
-) -> None:
+def launch(runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, block: Size, /, **arguments: Any) -> None:
     """Check the arguments against the kernel's declaration, fill in lengths, cast scalars, launch.
 
     Raises
@@ -190,9 +188,7 @@ def launch(
     compiled(grid, block, [_value(kernel, parameter, arguments, lengths) for parameter in kernel.parameters])
 
 
-def _check_array(
-    kernel: Kernel, parameter: Parameter, array: Any, lengths: dict[str, int], kind: type[Any]
-) -> None:
+def _check_array(kernel: Kernel, parameter: Parameter, array: Any, lengths: dict[str, int], kind: type[Any]) -> None:
     where = f"{kernel.name}: {parameter.name}"
     if array is None and parameter.optional:
         return

@@ -17,6 +17,7 @@ POINT_BLOCKS = 128
 HISTOGRAM_BYTES = 2**25
 """Most memory of the joint histograms of one launch: 16 bytes per cell, for the count and the table of slopes."""
 
+
 def most_at_once(bins: int) -> int:
     """Matrices whose histograms one launch makes."""
     return min(max(1, HISTOGRAM_BYTES // (16 * bins**2)), MOST_BLOCKS[1])

@@ -40,9 +40,7 @@ class Samples(NamedTuple):
     mask: Array | None = None
 
 
-def mutual_information(
-    samples: Samples, matrices: NDArray[np.float64], bins: int, slopes: bool
-) -> NDArray[np.float64]:
+def mutual_information(samples: Samples, matrices: NDArray[np.float64], bins: int, slopes: bool) -> NDArray[np.float64]:
     """Value, number of points and derivative under each matrix: `Backend.mutual_information`."""
     many, chunks = len(matrices), _chunks(samples.points)
     given = (*samples[:3], np.array(matrices[:, :3], dtype=np.float64, order="C"), _mask(samples.mask))
@@ -57,9 +55,7 @@ def sample_at(volume: Array, points: Array) -> Array:
     return _run(_values, points, volume, np.eye(4)[:3], _mask(None))
 
 
-def _run(
-    kernel: Callable[..., Array], points: Array, *arguments: Any, passes: int = 1
-) -> Array:
+def _run(kernel: Callable[..., Array], points: Array, *arguments: Any, passes: int = 1) -> Array:
     """Call a kernel; few points are done before other threads would wake up on a busy machine."""
     if passes * len(points) > FEW_POINTS:
         return kernel(points, *arguments)
@@ -193,9 +189,7 @@ def _histograms(points: Any, values: Any, volume: Any, matrices: Any, mask: Any,
 
 
 @njit(**PARALLEL)
-def _histogram_slopes(
-    points: Any, values: Any, volume: Any, matrices: Any, mask: Any, tables: Any, chunks: Any
-) -> Any:
+def _histogram_slopes(points: Any, values: Any, volume: Any, matrices: Any, mask: Any, tables: Any, chunks: Any) -> Any:
     many, bins = len(matrices), tables.shape[1]
     partial = np.zeros((many, chunks, 12))
     for task in prange(many * chunks):

@@ -113,7 +113,7 @@ _SETTING = (
     'export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"',
     'export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"',
     "run= warned=  # a warning may come before there is a run to pass it on to",
-    "trap 'if [ \"$run\" ]; then kill -USR1 \"$run\"; else warned=1; fi' USR1",
+    'trap \'if [ "$run" ]; then kill -USR1 "$run"; else warned=1; fi\' USR1',
 )
 _FOOT = (
     "run=$!",

@@ -86,9 +86,7 @@ def grid_of(place: Place, name: str = "image") -> Grid:
     return read_grid(place) if isinstance(place, (str, os.PathLike)) else as_image(place, name).grid
 
 
-def _read(
-    entry: Entry, *, grids: list[Grid | None], backend: str | Backend | None, threads: int | None
-) -> Transform:
+def _read(entry: Entry, *, grids: list[Grid | None], backend: str | Backend | None, threads: int | None) -> Transform:
     if not isinstance(entry, (str, os.PathLike)):
         return entry
     path, inverted, format = _split(os.fspath(entry))

@@ -35,9 +35,7 @@ _ALTS = {
 _AXES = {"Sagittal": "x", "Coronal": "y", "Axial": "z"}
 
 
-def write_page(
-    report: Mapping[str, Any], layers: Layers, path: str | Path, standing: Standing | None = None
-) -> None:
+def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, standing: Standing | None = None) -> None:
     """Write the page of one registration.
 
     Parameters

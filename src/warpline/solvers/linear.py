@@ -84,9 +84,7 @@ class Descent:
         pulled = starts[:, :3, :3].transpose(0, 2, 1) @ by_world
         return values, np.einsum("aij,apij->ap", pulled, np.stack(by_parameters)[:, :, :3])
 
-    def run(
-        self, iterations: int, listen: Callable[[int, float], None] = lambda *_: None
-    ) -> NDArray[np.float64]:
+    def run(self, iterations: int, listen: Callable[[int, float], None] = lambda *_: None) -> NDArray[np.float64]:
         """The best maps (S, 4, 4) found in at most so many iterations.
 
         After each, `listen` receives the number of the start and the energy.

@@ -77,9 +77,7 @@ class Refinement:
 
     def _normalised(self, level: Level) -> Array:
         contrast = float(level.array[level.foreground].std(dtype=np.float64))
-        return normalise_locally(
-            level.array, self._sigma(level.grid), contrast, backend=self._backend, mask=level.mask
-        )
+        return normalise_locally(level.array, self._sigma(level.grid), contrast, backend=self._backend, mask=level.mask)
 
     def _sigma(self, grid: Grid) -> Sigma:
         """The window in voxels of a grid; none along axes of one voxel."""
