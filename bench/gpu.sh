@@ -26,7 +26,7 @@ cd "$(dirname "$0")/.." || exit 1
 ALL_STEPS="install tests memcheck racecheck initcheck kernels registration fireants compare"
 # Every operation once, small: what the sanitizers watch. Captured graphs need the memory pool, which hides bounds.
 SANITIZED="tests/backends/test_contract.py"
-SANITIZED_ONLY="not repeat"
+SANITIZED_ONLY="not test_repeat_runs"
 # PyTest with each array in memory of its own, so that a step beyond its end is seen.
 UNPOOLED="import cupy, pytest, sys; cupy.cuda.set_allocator(None); sys.exit(pytest.main(sys.argv[1:]))"
 

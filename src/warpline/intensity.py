@@ -25,8 +25,10 @@ class Normalised:
 
     Parameters
     ----------
-    image : Image
-        As it was given.
+    name : str
+        Of the image, for messages.
+    grid : Grid
+        Where it lies.
     volume : (I, J, K) float32
         (image - background) / range, on the backend; nobody may write to it.
     has_background : bool
@@ -37,17 +39,13 @@ class Normalised:
         Not 0 where the image counts, on the backend.
     """
 
-    image: Image
+    name: str
+    grid: Grid
     volume: Array
     has_background: bool
     start: Shape
     stop: Shape
     mask: Array | None = None
-
-    @property
-    def grid(self) -> Grid:
-        """Where the image lies."""
-        return self.image.grid
 
     def is_whole(self) -> bool:
         """Whether the content ends before the grid does, so that background surrounds it on every side."""
@@ -67,7 +65,9 @@ def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Norm
     InputError
         When the mask has no voxel inside the image.
     """
-    return backend.kept.get(image, ("normalised", mask), lambda: _normalised(image, backend, mask))
+    found = backend.kept.get(image, ("normalised", mask), lambda: _normalised(image, backend, mask))
+    backend.kept.share(found)  # its levels stay as long as it does
+    return found
 
 
 def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalised:
@@ -85,7 +85,7 @@ def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalise
         found = backend.extent(volume, np.eye(4))
         ends = found if np.isfinite(found).all() else ends
     start, stop = (cast(Shape, tuple(int(n) for n in end)) for end in (ends[0], ends[1] + 1))
-    return Normalised(image, volume, background is not None, start, stop, chosen)
+    return Normalised(image.name, image.grid, volume, background is not None, start, stop, chosen)
 
 
 def _background(data: NDArray[np.generic]) -> Any:

@@ -1,4 +1,4 @@
-"""One typical call of every operation, for tests that hold for all of them."""
+"""Typical calls of every operation, for tests that hold for all of them; with them every kernel runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import numpy as np
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
 from warpline.backends.convergence import Pace, new_trace
 
-SHAPE = (13, 11, 9)
+SHAPE = (7, 18, 35)
+"""More than one block of a GPU kernel along j and k."""
 FIXED, MOVING = smooth_volume(SHAPE, 1), smooth_volume(SHAPE, 2)
 FIELD, ROUGH = smooth_field(SHAPE, 3), wide_field(SHAPE, 4)
 MASK = ellipsoid(SHAPE).astype(np.uint8)
@@ -22,20 +23,26 @@ def _sampled(order, array=FIXED):
     return lambda b, up: [b.sample(up(array), MATRIX, field=up(ROUGH), order=order)]
 
 
-def _smooth(b, up):
-    out = b.empty(FIELD.shape)
-    return [b.smooth(up(FIELD), (1.5, 0.4, 0.0), out=out), out]
+def _smoothed(array, *sigma):
+    def call(b, up):
+        out = b.empty(array.shape)
+        return [b.smooth(up(array), sigma, out=out), out]
+
+    return call
 
 
 def _downsample(b, up):
-    return [b.downsample(up(FIXED), (2.0, 2.0, 1.0), out=b.empty((7, 6, 9)))]
+    return [b.downsample(up(FIXED), (2.0, 2.0, 1.0), out=b.empty((4, 9, 35)))]
 
 
-def _local_cc(b, up):
-    outs = [b.empty(FIELD.shape), b.empty(FIELD.shape), b.empty((1,))]
-    keys = dict(zip(("out_fixed", "out_moving", "value"), outs, strict=True))
-    b.local_cc(up(FIXED), up(MOVING), 2, floor=1e-5, mask=up(MASK), **keys)
-    return outs
+def _local_cc(radius, mask=None):
+    def call(b, up):
+        outs = [b.empty(FIELD.shape), b.empty(FIELD.shape), b.empty((1,))]
+        keys = dict(zip(("out_fixed", "out_moving", "value"), outs, strict=True))
+        b.local_cc(up(FIXED), up(MOVING), radius, floor=1e-5, mask=None if mask is None else up(mask), **keys)
+        return outs
+
+    return call
 
 
 def _squared_difference(b, up):
@@ -55,9 +62,12 @@ def _invert(b, up):
     return [b.invert(up(FIELD), start=up(-FIELD), tolerance=1e-3, iterations=20, out=out), out]
 
 
-def _mutual_information(b, up):
-    given = [up(array) for array in (POINTS, VALUES, BINNED)]
-    return [b.mutual_information(*given, MATRICES, 16, slopes=slopes, mask=up(MASK)) for slopes in (False, True)]
+def _mutual_information(bins):
+    def call(b, up):
+        given = [up(array) for array in (POINTS, VALUES, BINNED)]
+        return [b.mutual_information(*given, MATRICES, bins, slopes=slopes, mask=up(MASK)) for slopes in (False, True)]
+
+    return call
 
 
 def _watch(b, up):
@@ -68,15 +78,19 @@ def _watch(b, up):
 
 
 OPERATIONS = {
-    "sample nearest": _sampled(0, label_map(SHAPE, np.int16)),
+    **{f"sample nearest, {kind}": _sampled(0, label_map(SHAPE, kind)) for kind in ("uint8", "int16", "uint32", "int64")},
     "sample linear": _sampled(1),
     "sample cubic": _sampled(3),
     "sample through a field": lambda b, up: [b.sample(up(FIXED), field=up(ROUGH))],
     "sample_field": lambda b, up: [b.sample_field(up(FIELD), MATRIX, (7, 8, 9))],
     "gradient": lambda b, up: [b.gradient(up(FIXED))],
-    "smooth": _smooth,
+    "smooth": _smoothed(FIELD, 1.5, 0.4, 0.0),
+    "smooth a volume": _smoothed(FIXED, 0.4, 1.5, 1.0),
+    "smooth far": _smoothed(FIELD, 2.3, 0.0, 0.5),
     "downsample": _downsample,
-    "local_cc": _local_cc,
+    "local_cc": _local_cc(2),
+    "local_cc in a mask": _local_cc(2, MASK),
+    "local_cc, wide": _local_cc(5),
     "squared_difference": _squared_difference,
     "compose": _compose,
     "invert": _invert,
@@ -85,7 +99,8 @@ OPERATIONS = {
     "extent": lambda b, up: [b.extent(up(FIXED), MATRIX)],
     "sample_at": lambda b, up: [b.sample_at(up(FIXED), up(POINTS))],
     "affine_moments": lambda b, up: b.affine_moments(up(POINTS), up(VALUES), up(FIXED), MATRIX, mask=up(MASK)),
-    "mutual_information": _mutual_information,
+    "mutual_information": _mutual_information(16),
+    "mutual_information, many bins": _mutual_information(70),
     "watch": _watch,
 }
 """Name to ``call(backend, upload) -> arrays of the backend``."""
@@ -93,4 +108,5 @@ OPERATIONS = {
 
 def results(name, backend, upload=None):
     """Host arrays that one operation returns; `upload` puts each input on the device."""
-    return [np.array(backend.download(array)) for array in OPERATIONS[name](backend, upload or backend.upload)]
+    found = OPERATIONS[name](backend, upload or backend.upload)
+    return [array if isinstance(array, np.ndarray) else backend.download(array) for array in found]

@@ -11,7 +11,8 @@ import oracles
 from backends.rounding import assert_rounded
 from synthetic import ellipsoid, fading_field, general_matrix, smooth_field, wide_field
 
-SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 3, 2)]
+SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 3, 2), (3, 18, 35)]
+"""The last one takes several blocks of a GPU kernel along j and k."""
 
 
 def composed(backend, outer, inner, **options):

@@ -11,7 +11,8 @@ import oracles
 from backends.rounding import assert_rounded
 from synthetic import smooth_volume, wide_field
 
-SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 3, 2)]
+SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 3, 2), (3, 18, 35)]
+"""The last one takes several blocks of a GPU kernel along j and k."""
 SIGMAS = [(1.5, 1.5, 1.5), (0.4, 0.4, 0.4), (0.1, 0.0, 2.3), (0.0, 0.0, 3.0), (0.5, 0.0, 0.0)]
 DOWNSAMPLINGS = [
     ((9, 7, 5), (2.0, 2.0, 2.0), (5, 4, 3)),

@@ -11,7 +11,8 @@ import oracles
 from backends.rounding import assert_rounded
 from synthetic import ellipsoid, pair_with_known_map, smooth_volume
 
-SHAPES = [(9, 7, 6), (5, 10, 7), (9, 7, 1), (1, 8, 7), (2, 5, 4)]
+SHAPES = [(9, 7, 6), (5, 10, 7), (9, 7, 1), (1, 8, 7), (2, 5, 4), (3, 18, 35)]
+"""The last one takes several blocks of a GPU kernel along j and k."""
 FLOOR = 1e-5
 
 

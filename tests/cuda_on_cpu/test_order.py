@@ -7,6 +7,18 @@ import pytest
 
 from backends.operations import OPERATIONS, results
 from conftest import emulated_backend
+from cuda_on_cpu import emulated
+from kernel_builds import KERNELS
+from warpline.backends.cuda_backend import CudaBackend
+
+
+def test_the_operations_run_every_kernel():
+    """So that what holds for all operations, here and under sanitizers, holds for all kernels."""
+    emulated_backend()
+    runtime = emulated.EmulatedRuntime()
+    for operation in OPERATIONS:
+        results(operation, CudaBackend(runtime))
+    assert set(runtime.launches) == set(KERNELS)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

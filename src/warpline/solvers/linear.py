@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.errors import InputError
-from warpline.image import Image
 from warpline.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.solvers.comparison import (
@@ -171,7 +170,7 @@ def register_linear(
     course = Course(initial, motions, len(options.voxel_sizes) + options.refinements, progress)
     for level, pair in enumerate(zip(fixed_levels, moving_levels, strict=True)):
         comparison = compare(*pair, options)
-        _check_overlap(comparison.overlap(course.affine.matrix), fixed.image, moving.image)
+        _check_overlap(comparison.overlap(course.affine.matrix), fixed.name, moving.name)
         for stage in _stages(options, level):
             course.descend(comparison, stage, level, options.iterations[level])
     refined = options.refinements > 0 and options.stages[-1] == "affine"
@@ -180,10 +179,10 @@ def register_linear(
     return LinearResult(course.affine, tuple(course.records))
 
 
-def _check_overlap(share: float, fixed: Image, moving: Image) -> None:
+def _check_overlap(share: float, fixed: str, moving: str) -> None:
     if share < LEAST_OVERLAP:
         raise InputError(
-            f"{fixed.name} and {moving.name}: only {share:.0%} of the fixed image falls into the moving one at "
+            f"{fixed} and {moving}: only {share:.0%} of the fixed image falls into the moving one at "
             f"the start; at least {LEAST_OVERLAP:.0%} is needed: start from the centres of mass, or correct the headers"
         )
 
