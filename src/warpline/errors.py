@@ -35,3 +35,7 @@ class DeviceError(WarplineError, RuntimeError):
 
 class DeviceMemoryError(DeviceError):
     """The device works, but has too little free memory for these images."""
+
+
+class DeviceLostError(DeviceError):
+    """The device failed while it was used; this process cannot go on with it, a new one may."""

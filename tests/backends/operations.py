@@ -19,6 +19,9 @@ VALUES = np.random.default_rng(7).uniform(2, 13, 2000).astype(np.float32)
 BINNED = 2 + 11 * MOVING
 
 
+LABELS = ("uint8", "int16", "uint32", "int64")
+
+
 def _sampled(order, array=FIXED):
     return lambda b, up: [b.sample(up(array), MATRIX, field=up(ROUGH), order=order)]
 
@@ -78,7 +81,7 @@ def _watch(b, up):
 
 
 OPERATIONS = {
-    **{f"sample nearest, {kind}": _sampled(0, label_map(SHAPE, kind)) for kind in ("uint8", "int16", "uint32", "int64")},
+    **{f"sample nearest, {kind}": _sampled(0, label_map(SHAPE, kind)) for kind in LABELS},
     "sample linear": _sampled(1),
     "sample cubic": _sampled(3),
     "sample through a field": lambda b, up: [b.sample(up(FIXED), field=up(ROUGH))],

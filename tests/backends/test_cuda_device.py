@@ -10,10 +10,18 @@ import pytest
 
 from warpline.backends import cuda_device
 from warpline.backends.cuda_device import GpuRuntime
-from warpline.errors import DeviceError, UsageError
+from warpline.errors import DeviceError, DeviceLostError, DeviceMemoryError, UsageError
 
 
 class OutOfMemoryError(MemoryError):
+    pass
+
+
+class CUDARuntimeError(RuntimeError):
+    pass
+
+
+class CUDADriverError(RuntimeError):
     pass
 
 
@@ -79,9 +87,11 @@ def cupy(monkeypatch):
                 getDeviceCount=lambda: 2,
                 getDeviceProperties=lambda _: facts,
                 memGetInfo=lambda: (3 * 2**20, 80 * 2**30),
+                CUDARuntimeError=CUDARuntimeError,
             ),
+            driver=SimpleNamespace(CUDADriverError=CUDADriverError),
         ),
-        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda stream: freed.append(stream)),
+        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda stream="all": freed.append(stream)),
         freed=freed,
         log=log,
         current=Stream(log, "current"),
@@ -109,7 +119,16 @@ def test_a_session_has_a_stream_waits_for_it_and_gives_memory_back(cupy):
     with GpuRuntime.open("0").session():
         assert cupy.log == ["session waits for current", "enter"]
     assert cupy.log[2:] == ["synchronize", "exit"]
-    assert len(cupy.freed) == 1
+    assert cupy.freed == ["all"]
+
+
+def test_a_session_beside_another_gives_only_its_own_memory_back(cupy):
+    runtime = GpuRuntime.open("0")
+    with runtime.session():
+        with runtime.session():
+            pass
+        assert [stream.name for stream in cupy.freed] == ["session"]
+    assert cupy.freed[1:] == ["all"]
 
 
 def test_steps_run_one_after_the_other_until_they_are_captured(cupy):
@@ -143,6 +162,36 @@ def test_out_of_memory_names_the_bytes_and_the_remedy(cupy):
     for part in ("NVIDIA H200", "allocating 5,000 bytes", "3 of 81920 MiB are free", "backend='numba'"):
         assert part in said
     assert len(cupy.freed) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CUDARuntimeError("cudaErrorMemoryAllocation: out of memory"),
+        CUDADriverError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
+    ],
+)
+def test_memory_that_cupys_pool_does_not_hand_out_can_be_short_too(cupy, error):
+    with pytest.raises(DeviceMemoryError, match="3 of 81920 MiB are free"), GpuRuntime.open("0").session():
+        raise error
+
+
+def test_a_device_that_fails_is_named_and_what_it_cannot_free_hides_nothing(cupy, monkeypatch):
+    def fail():
+        raise CUDARuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
+
+    monkeypatch.setattr(cupy, "get_default_memory_pool", fail)
+    message = r"H200 \(cuda:0\), 80 GiB failed \(cudaErrorIllegalAddress.*new process"
+    with pytest.raises(DeviceLostError, match=message), GpuRuntime.open("0").session():
+        fail()
+
+
+def test_an_old_cupy_is_refused(cupy, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(cuda_device, "count_gpus", lambda: 1)
+    monkeypatch.setattr(cuda_device.importlib.util, "find_spec", lambda _: True)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(__version__="13.6.0"))
+    assert "CuPy 13.6.0 is too old, 14 or newer is needed; pip install" in cuda_device.why_unusable()
 
 
 @contextmanager

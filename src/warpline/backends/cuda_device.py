@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,11 +14,13 @@ import numpy as np
 
 from warpline.backends.cuda_launch import Function, Size
 from warpline.backends.interface import Array
-from warpline.errors import DeviceError, DeviceMemoryError, UsageError
+from warpline.errors import DeviceError, DeviceLostError, DeviceMemoryError, UsageError
 
 OPTIONS = ("-std=c++17", "-lineinfo")
 INSTALL = "pip install 'warpline[cuda12]' (or [cuda13] with driver 580 or newer)"
 _ELSEWHERE = "or use backend='numba'"
+OLDEST = 14
+"""Version of CuPy; older ones pass None to kernels as an address that is no null."""
 
 
 def count_gpus() -> int:
@@ -40,6 +43,8 @@ def why_unusable() -> str | None:
     try:
         import cupy
 
+        if int(cupy.__version__.partition(".")[0]) < OLDEST:
+            return f"CuPy {cupy.__version__} is too old, {OLDEST} or newer is needed; {INSTALL}, {_ELSEWHERE}"
         usable = cupy.zeros(1, "float32").sum().item() == 0 if cupy.cuda.runtime.getDeviceCount() else False
     except Exception as error:
         return f"the GPU is there but CuPy cannot use it ({_first_line(error)}); {INSTALL}, {_ELSEWHERE}"
@@ -65,6 +70,7 @@ class GpuRuntime:
 
         self.xp = cupy
         self._local = threading.local()
+        self._lock, self._sessions = threading.Lock(), 0
         self._device = cupy.cuda.Device(ordinal)
         facts = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.processors = int(facts["multiProcessorCount"])
@@ -176,23 +182,50 @@ class GpuRuntime:
         """Work on this GPU, and a stream of its own for the calling thread; its unused memory goes back at the end.
 
         The stream does not wait for the default one, whose use by another thread would break a capture; what the
-        calling thread has queued before is waited for.
+        calling thread has queued before is waited for. Errors of the device become `DeviceError`.
         """
         cuda = self.xp.cuda
         with self._device:
             before, stream = cuda.Event(disable_timing=True), cuda.Stream(non_blocking=True)
             before.record(cuda.get_current_stream())
             stream.wait_event(before)
+            with self._lock:
+                self._sessions += 1
             try:
                 with stream:
                     yield
                     stream.synchronize()
             except cuda.memory.OutOfMemoryError as error:
                 raise DeviceMemoryError(self._out_of_memory(error)) from None
+            except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+                raise self._failed(error) from error
             finally:
-                pool = self.xp.get_default_memory_pool()
-                for used in (stream, *self._side_streams()):
-                    pool.free_all_blocks(stream=used)
+                with suppress(cuda.runtime.CUDARuntimeError):  # a device that has failed frees nothing
+                    self._give_back(stream)
+
+    def _give_back(self, stream: Any) -> None:
+        """Free the unused memory of a session's streams.
+
+        What outlives its session goes back to the arena of a stream that is gone, so the last of the sessions that are
+        open frees those of all streams.
+        """
+        with self._lock:
+            self._sessions -= 1
+            last = self._sessions == 0
+        pool = self.xp.get_default_memory_pool()
+        if last:
+            pool.free_all_blocks()
+            return
+        for used in (stream, *self._side_streams()):
+            pool.free_all_blocks(stream=used)
+
+    def _failed(self, error: Exception) -> DeviceError:
+        if re.search("out.?of.?memory", str(error), re.IGNORECASE):
+            return DeviceMemoryError(self._out_of_memory(error))
+        return DeviceLostError(
+            f"{self.name} failed ({_first_line(error)}); start again in a new process, look for the cause with "
+            f"nvidia-smi and in the system's log, {_ELSEWHERE}"
+        )
 
     def _out_of_memory(self, error: Exception) -> str:
         free, total = self.xp.cuda.runtime.memGetInfo()

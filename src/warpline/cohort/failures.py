@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from warpline.errors import DeviceError, DeviceMemoryError, InputError, OutputError, UsageError
+from warpline.errors import DeviceError, DeviceLostError, DeviceMemoryError, InputError, OutputError, UsageError
 
 Kind = Literal[
     "input_error",
@@ -41,6 +41,7 @@ _KINDS: tuple[tuple[type[BaseException], Kind], ...] = (
     (UsageError, "input_error"),
     (OutputError, "output_error"),
     (DeviceMemoryError, "out_of_memory"),
+    (DeviceLostError, "device_lost"),
     (DeviceError, "device_error"),
     (MemoryError, "out_of_memory"),
     (ArithmeticError, "numeric"),

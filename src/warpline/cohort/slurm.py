@@ -120,7 +120,8 @@ _FOOT = (
     '[ -z "$warned" ] || kill -USR1 "$run"',
     'wait "$run"; code=$?',
     'while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done',
-    'if [ "$code" -eq 75 ]; then scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}'
-    '${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"; fi',
+    "# 138 is a run that was warned before it could listen.",
+    'case "$code" in 75 | 138) scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}'
+    '${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" ;; esac',
     'exit "$code"',
 )
