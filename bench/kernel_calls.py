@@ -80,7 +80,7 @@ class Operation:
     Attributes
     ----------
     units : str
-        What `nbytes` is counted per: ``"voxel"`` or ``"point"``.
+        What `nbytes` is counted per: ``"voxel"``, ``"point"`` or ``"call"``.
     nbytes : float
         Bytes that must move per unit: every input read once, every output written once.
     prepare : callable
@@ -187,8 +187,8 @@ def _mutual_information(many: int, slopes: bool) -> Callable[[Scene], Call]:
 
 def _watch(s: Scene) -> Call:
     energy, step = s.backend.upload(np.array([-0.5])), s.backend.upload(np.ones(1, np.float32))
-    pace, room = Pace(5, 1e-6), new_trace(40)
-    return lambda: s.backend.watch(energy, trace=s.backend.upload(room.copy()), step=step, pace=pace)
+    trace = s.backend.upload(new_trace(10_000))  # more than there are calls
+    return lambda: s.backend.watch(energy, trace=trace, step=step, pace=Pace(5, 1e-6))
 
 
 # Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
@@ -223,7 +223,7 @@ OPERATIONS: dict[str, Operation] = {
     "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),
     "mutual_information": Operation("point", 2 * (12 + 4 + 8 * 4), _mutual_information(1, slopes=True)),
     "mutual_information, 16 values": Operation("point", 12 + 4 + 16 * 8 * 4, _mutual_information(16, slopes=False)),
-    "watch": Operation("point", 0, _watch),
+    "watch": Operation("call", 8 + 8 + 2 * 8 + 4, _watch),
 }
 
 # One iteration of SyN: warp both images, local_cc, then for either field smooth, compose, smooth.

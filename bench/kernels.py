@@ -69,7 +69,7 @@ def _libraries(name: str, device: Device) -> Iterator[tuple[str, Callable[[Scene
 
 def achieved(operation: Operation, shape: Shape, seconds: list[float], copy: float) -> Row:
     """Median and best seconds, and the rate of the median by the bytes that must move."""
-    count = POINTS if operation.units == "point" else int(np.prod(shape))
+    count = {"voxel": int(np.prod(shape)), "point": POINTS, "call": 1}[operation.units]
     rate = operation.nbytes * count / median(seconds)
     return {
         "bytes_per_unit": operation.nbytes,
@@ -141,7 +141,7 @@ def page(document: dict[str, Any]) -> str:
             f"# Operations on {document['device']['name']}, {shape}",
             tables.table(["operation", "by", "us", "bytes", "GB/s", "of copy"], rows),
             "us: median of a call, the host's part included where a call returns numbers to it. bytes: what must move "
-            "per voxel (per sample point for the last four).",
+            "per voxel; per sample point for sample_at, affine_moments and mutual_information; per call for watch.",
             tables.table(["SyN iteration at", "eager us", "replayed us", "GB/s"], loops),
         ]
     )

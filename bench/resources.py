@@ -34,17 +34,16 @@ REGISTERS, THREADS, SHARED = 65536, 2048, {"sm_80": 164, "sm_90": 228}
 BLOCK = 256
 
 
-def compiler_log(source: str, architecture: str) -> str:
-    """What NVRTC's assembler says of a source."""
+def compile_for(architecture: str, source: str) -> tuple[bool, str]:
+    """Whether NVRTC compiles a source, and what it and its assembler say."""
     options = [f"-arch={architecture}".encode(), b"-std=c++17", b"--ptxas-options=-v"]
     _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, None, None)
     (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     _, size = nvrtc.nvrtcGetProgramLogSize(program)
     log = bytearray(size)
     nvrtc.nvrtcGetProgramLog(program, log)
-    if status != nvrtc.nvrtcResult.NVRTC_SUCCESS:
-        raise SystemExit(log.decode())
-    return log.decode()
+    nvrtc.nvrtcDestroyProgram(program)
+    return status == nvrtc.nvrtcResult.NVRTC_SUCCESS, log.decode().rstrip("\0 ")
 
 
 def number(pattern: str, log: str) -> int:
@@ -55,7 +54,9 @@ def number(pattern: str, log: str) -> int:
 
 def row(name: str, architecture: str) -> str:
     """One line of the table."""
-    log = compiler_log(load(name.split()[0], HOT[name]).source, architecture)
+    compiled, log = compile_for(architecture, load(name.split()[0], HOT[name]).source)
+    if not compiled:
+        raise SystemExit(log)
     registers, shared = number(r"Used (\d+) registers", log), number(r"(\d+) bytes smem", log)
     spilled = number(r"(\d+) bytes spill stores", log) + number(r"(\d+) bytes spill loads", log)
     by_registers = REGISTERS // (-(-registers // 8) * 8 * BLOCK)

@@ -26,11 +26,10 @@ extern "C" __global__ void __launch_bounds__(256) extent(
     double* out,                       // (2, 3)
     int blocks, int ni, int nj, int nk) {
     const double beyond = __longlong_as_double(0x7ff0000000000000);  // infinity
-    Box box = {ni, nj, nk};
     double low[3] = {beyond, beyond, beyond}, high[3] = {-beyond, -beyond, -beyond};
-    for (int line = blockIdx.x * LINES + threadIdx.x / 32; line < ni * nj; line += blocks * LINES)
+    for (long long line = blockIdx.x * LINES + threadIdx.x / 32; line < (long long)ni * nj; line += blocks * LINES)
         for (int k = threadIdx.x % 32; k < nk; k += 32) {
-            if (__ldg(volume + box.at(0, line, k)) == 0.0f) continue;
+            if (__ldg(volume + line * nk + k) == 0.0f) continue;
 #pragma unroll
             for (int row = 0; row < 3; row++) {
                 double x = matrix.row(row, line / nj, line % nj, k);

@@ -213,7 +213,7 @@ extern "C" __global__ void __launch_bounds__(256, RADIUS + MASKED <= 4 ? 2 : 1) 
     Own own = {};
 #pragma unroll
     for (int n = 0; n < OWN; n++) own.wide[n] = (float)(overlap(j0 + row + n, nj) * overlap(k, nk));
-    float mine = 0.0f;  // a few hundred numbers at most
+    float mine = 0.0f;  // of OWN numbers between 0 and 1 a plane
     if (AHEAD) share.fetch(images, box, start - RADIUS);
     for (int i = start - 2 * RADIUS; i < end; i++) {
         if (!AHEAD) share.fetch(images, box, i + RADIUS);

@@ -90,7 +90,7 @@ def align(
     backend : Backend
         Where to run it.
     fixed_mask, moving_mask : Image, optional
-        Nonzero where an image counts, each on the grid of its image.
+        Nonzero where an image counts, on any grid.
     initial : Affine, optional
         Fixed world to moving world; replaces the recipe's initialiser.
     progress : callable, optional

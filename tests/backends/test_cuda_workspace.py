@@ -8,7 +8,8 @@ import pytest
 from conftest import emulated_backend
 from cuda_on_cpu import emulated
 from warpline.backends.cuda_backend import CudaBackend
-from warpline.backends.cuda_workspace import Workspace
+from warpline.backends.cuda_workspace import Workspace, voxel_grid
+from warpline.errors import DeviceError
 
 BRAIN = (150, 190, 155)
 LONG = (40, 9, 11)
@@ -45,6 +46,12 @@ def test_a_march_that_fails_beside_another_leaves_the_whole_gpu_to_the_next():
 
 def test_a_grid_of_more_columns_than_run_at_once_is_not_cut():
     assert Workspace(Processors(4)).marching_grid((512, 512, 512), 16, resident=2) == ((16, 32, 1), 512)
+
+
+@pytest.mark.parametrize("shape", [(65536, 3, 1), (1, 2**16, 2**15)])
+def test_a_volume_that_kernels_cannot_count_is_refused_in_words(shape):
+    with pytest.raises(DeviceError, match=f"{shape[0]} x {shape[1]} x {shape[2]} voxels is too large for a GPU"):
+        voxel_grid(shape)
 
 
 @pytest.mark.parametrize("sigma", [0.4, 1.5])

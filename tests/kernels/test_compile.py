@@ -9,19 +9,8 @@ import pytest
 from kernel_builds import ARCHITECTURES, KERNELS, MEASURED, VARIANTS, builds
 from warpline.backends.cuda_launch import load
 
-nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings and NVRTC are for Linux and Windows")
-
-
-def compile_for(architecture, source):
-    """(whether it compiles, the compiler's log)."""
-    options = [f"-arch={architecture}".encode(), b"-std=c++17", b"--ptxas-options=-v"]
-    _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, None, None)
-    (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
-    _, size = nvrtc.nvrtcGetProgramLogSize(program)
-    log = bytearray(size)
-    nvrtc.nvrtcGetProgramLog(program, log)
-    nvrtc.nvrtcDestroyProgram(program)
-    return status == nvrtc.nvrtcResult.NVRTC_SUCCESS, log.decode().rstrip("\0 ")
+pytest.importorskip("cuda.bindings.nvrtc", reason="cuda-bindings and NVRTC are for Linux and Windows")
+from resources import compile_for
 
 
 def spilled(log):

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.cuda_launch import Defines, Function, Runtime, Size, load
+from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Function, Runtime, Size, load
 from warpline.backends.cuda_launch import launch as check_and_launch
 from warpline.backends.interface import Array
+from warpline.errors import DeviceError
 
 BLOCK = 256
 """Threads of a block; kernels/volume.cuh."""
@@ -69,13 +70,16 @@ class Workspace:
 
     def scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of the calling thread that starts as zeros and keeps its content between launches."""
-        return self.constant(key, lambda: np.zeros(shape, dtype))
+        return self._once(key, lambda: self.xp.zeros(shape, dtype))
 
     def constant(self, key: Any, make: Callable[[], NDArray[Any]]) -> Array:
         """An array of the calling thread, uploaded once."""
+        return self._once(key, lambda: self.xp.array(make()))
+
+    def _once(self, key: Any, make: Callable[[], Array]) -> Array:
         found = self._local.scratch.get(key)
         if found is None:
-            found = self._local.scratch[key] = self.xp.array(make())
+            found = self._local.scratch[key] = make()
         return found
 
     def keep(self, array: Array) -> Array:
@@ -186,7 +190,18 @@ def block_count(count: int, each: int) -> int:
 
 
 def voxel_grid(shape: tuple[int, ...]) -> Size:
-    """Blocks of a kernel whose threads are voxels."""
+    """Blocks of a kernel whose threads are voxels.
+
+    Raises
+    ------
+    DeviceError
+        When the kernels cannot count that many voxels.
+    """
+    if shape[0] > MOST_BLOCKS[2] or math.prod(shape[1:]) >= 2**31:
+        raise DeviceError(
+            f"a volume of {' x '.join(map(str, shape))} voxels is too large for a GPU: at most {MOST_BLOCKS[2]} along "
+            f"its first axis and 2^31 - 1 in a plane of the others are possible; crop it, or use backend='numba'"
+        )
     return block_count(shape[2], VOXELS[0]), block_count(shape[1], VOXELS[1]), shape[0]
 
 

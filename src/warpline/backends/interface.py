@@ -8,6 +8,7 @@ Conventions shared by every backend
   [0, n - 1] (ITK's rule). Elsewhere, and at NaN, a volume has the value `outside`. Fields are clamped
   everywhere: they continue as constants beyond their grid.
 - **Ties** of nearest-neighbour sampling go up: index = floor(x + 0.5).
+- Images and fields hold no NaN or infinity; norms and sums of such are undefined. Coordinates may be NaN.
 - `out=` receives the result and is returned; without it a new array is allocated. `out` never overlaps an input.
 - 0-d results (`value`, norms) are one-element arrays of the backend, so that nothing waits for the device.
 """
@@ -288,7 +289,8 @@ class Backend(Protocol):
         energy : (1,) float64
             Of the iteration just run; smaller is better.
         trace : (2 + N,) float64
-            Number of energies, 1 once the level has converged (else 0), and the energies, see `convergence`.
+            Number of energies, 1 once the level has converged (else 0), and the energies, see `convergence`; with room
+            for all that are to come.
         step : (1,) float32
             Length of the steps to come; multiplied by ``pace.shorter`` when none of the last ``pace.patience`` energies
             is better than the best one before.
@@ -300,7 +302,7 @@ class Backend(Protocol):
     def parallel(self, *steps: Callable[[], None]) -> None:
         """Run steps of which none needs what another one does: one after the other, or side by side on a GPU.
 
-        They may sample, smooth, compose and differentiate; steps that end in a sum take turns.
+        They may sample, smooth, compose and differentiate; those that end in a sum may not be among them.
         """
         ...
 
