@@ -38,4 +38,4 @@ class DeviceMemoryError(DeviceError):
 
 
 class DeviceLostError(DeviceError):
-    """The device failed while it was used; this process cannot go on with it, a new one may."""
+    """The device failed while it was used; a new process may be able to use it again."""

@@ -58,7 +58,8 @@ def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Norm
 
     The background is the value that at least 90 % of the voxels of the outer faces have; where there is none, the
     smallest value is taken and the image counts as having none. With a mask (not 0 where the image counts, on any
-    grid), only what it marks sets the range. Of a shared image the result is kept on the backend.
+    grid), only what it marks sets the range. Of a shared image the result is kept on the backend, and what
+    is made of the result.
 
     Raises
     ------
@@ -66,7 +67,8 @@ def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Norm
         When the mask has no voxel inside the image.
     """
     found = backend.kept.get(image, ("normalised", mask), lambda: _normalised(image, backend, mask))
-    backend.kept.share(found)  # its levels stay as long as it does
+    if backend.kept.is_shared(image):
+        backend.kept.share(found)
     return found
 
 

@@ -50,7 +50,7 @@ class Linear(_Options):
     iterations: tuple[Iterations, ...] = (60, 40, 20)
     """Most iterations of the optimiser at each level."""
     samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000
-    """Most sample points per level, spread evenly; fewer are faster. A GPU counts up to 2^24 of them in one bin."""
+    """Most sample points per level, spread evenly; fewer are faster. Their number times 2^40 fits 64 bits."""
     bins: Annotated[int, Field(ge=8, le=256)] = 32
     """Bins of the joint histogram of mutual information, along either axis."""
     refinements: Annotated[int, Field(ge=0)] = 5

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -162,6 +164,24 @@ def test_out_of_memory_names_the_bytes_and_the_remedy(cupy):
     for part in ("NVIDIA H200", "allocating 5,000 bytes", "3 of 81920 MiB are free", "backend='numba'"):
         assert part in said
     assert len(cupy.freed) == 1
+
+
+@pytest.mark.parametrize("edge", ["__enter__", "__exit__"])
+def test_a_device_that_fails_where_a_session_begins_or_ends_is_told_in_words(cupy, monkeypatch, edge):
+    def fail(*_):
+        raise CUDARuntimeError("cudaErrorIllegalAddress")
+
+    runtime = GpuRuntime.open("0")
+    monkeypatch.setattr(Device, edge, fail)
+    with pytest.raises(DeviceLostError, match="new process"), runtime.session():
+        pass
+
+
+def test_the_extras_ask_for_the_oldest_cupy_that_works():
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
+    asked = [need for name in ("cuda12", "cuda13") for need in project["optional-dependencies"][name] if "cupy" in need]
+    assert len(asked) == 2
+    assert all(f">={cuda_device.OLDEST}," in need for need in asked)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_a_grid_of_more_columns_than_run_at_once_is_not_cut():
     assert Workspace(Processors(4)).marching_grid((512, 512, 512), 16, resident=2) == ((16, 32, 1), 512)
 
 
-@pytest.mark.parametrize("shape", [(65536, 3, 1), (1, 2**16, 2**15)])
+@pytest.mark.parametrize("shape", [(65536, 3, 1), (1, 2**20, 3), (1, 2**16, 2**15)])
 def test_a_volume_that_kernels_cannot_count_is_refused_in_words(shape):
     with pytest.raises(DeviceError, match=f"{shape[0]} x {shape[1]} x {shape[2]} voxels is too large for a GPU"):
         voxel_grid(shape)

@@ -32,6 +32,8 @@ def test_only_what_a_shared_owner_gives_is_kept():
     for asked in (owner, other, owner, other):
         kept.get(asked, "key", lambda asked=asked: made.append(asked))
     assert made == [owner, other, other]
+    assert kept.is_shared(owner)
+    assert not kept.is_shared(other)
 
 
 def test_keys_are_told_apart_and_sharing_twice_loses_nothing():
@@ -74,7 +76,7 @@ def test_nothing_is_left_of_a_registration_when_its_shared_image_has_gone():
     shared = Image(pair.fixed.data, pair.fixed.grid)
     backend.kept.share(shared)
     align(shared, pair.moving, RECIPE, backend=backend)
-    assert len(backend.kept._stores) == 2, "the image's, and that of what was made of it"
+    assert len(backend.kept._stores) == 2, "the shared image's, and that of what was made of it"
     del shared
     gc.collect()
     assert len(backend.kept._stores) == 0

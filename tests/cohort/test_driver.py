@@ -19,7 +19,7 @@ from warpline.cohort.settings import Settings
 from warpline.cohort.state import make_plan
 from warpline.cohort.tasks import make_tasks
 from warpline.cohort.worker import run_journaled
-from warpline.errors import DeviceError, DeviceMemoryError, InputError, OutputError
+from warpline.errors import DeviceError, DeviceLostError, DeviceMemoryError, InputError, OutputError
 from warpline.recipe import Recipe
 
 
@@ -188,6 +188,7 @@ class OutOfMemoryError(Exception):
         (InputError("x"), "input_error"),
         (OutputError("x"), "output_error"),
         (DeviceError("x"), "device_error"),
+        (DeviceLostError("x"), "device_lost"),
         (DeviceMemoryError("x"), "out_of_memory"),
         (TimeLimitError("x"), "timeout"),
         (MemoryError(), "out_of_memory"),

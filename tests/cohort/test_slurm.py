@@ -43,7 +43,8 @@ run=$!
 [ -z "$warned" ] || kill -USR1 "$run"
 wait "$run"; code=$?
 while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done
-# 138 is a run that was warned before it could listen.
+wait "$run"; code=$?  # of the run itself: a warning ends a wait too
+# 138 is a run that the warning ended before it could listen.
 case "$code" in 75 | 138) scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" ;; esac
 exit "$code"
 """  # noqa: E501

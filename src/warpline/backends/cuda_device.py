@@ -20,7 +20,7 @@ OPTIONS = ("-std=c++17", "-lineinfo")
 INSTALL = "pip install 'warpline[cuda12]' (or [cuda13] with driver 580 or newer)"
 _ELSEWHERE = "or use backend='numba'"
 OLDEST = 14
-"""Version of CuPy; older ones pass None to kernels as an address that is no null."""
+"""Oldest major version of CuPy that works: those before pass None to kernels as an address that is no null."""
 
 
 def count_gpus() -> int:
@@ -181,41 +181,53 @@ class GpuRuntime:
     def session(self) -> Iterator[None]:
         """Work on this GPU, and a stream of its own for the calling thread; its unused memory goes back at the end.
 
-        The stream does not wait for the default one, whose use by another thread would break a capture; what the
-        calling thread has queued before is waited for. Errors of the device become `DeviceError`.
+        Raises
+        ------
+        DeviceMemoryError, DeviceLostError
+            For errors of the device, wherever they show.
         """
         cuda = self.xp.cuda
-        with self._device:
-            before, stream = cuda.Event(disable_timing=True), cuda.Stream(non_blocking=True)
-            before.record(cuda.get_current_stream())
-            stream.wait_event(before)
-            with self._lock:
-                self._sessions += 1
-            try:
-                with stream:
-                    yield
-                    stream.synchronize()
-            except cuda.memory.OutOfMemoryError as error:
-                raise DeviceMemoryError(self._out_of_memory(error)) from None
-            except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
-                raise self._failed(error) from error
-            finally:
-                with suppress(cuda.runtime.CUDARuntimeError):  # a device that has failed frees nothing
-                    self._give_back(stream)
+        try:
+            with self._device, self._own_stream():
+                yield
+        except cuda.memory.OutOfMemoryError as error:
+            raise DeviceMemoryError(self._out_of_memory(error)) from None
+        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+            raise self._failed(error) from error
+
+    @contextmanager
+    def _own_stream(self) -> Iterator[None]:
+        """A new stream for the calling thread.
+
+        It does not wait for the default one, whose use by another thread would break a capture; what the calling thread
+        has queued before is waited for.
+        """
+        cuda = self.xp.cuda
+        before, stream = cuda.Event(disable_timing=True), cuda.Stream(non_blocking=True)
+        before.record(cuda.get_current_stream())
+        stream.wait_event(before)
+        with self._lock:
+            self._sessions += 1
+        try:
+            with stream:
+                yield
+                stream.synchronize()
+        finally:
+            with suppress(cuda.runtime.CUDARuntimeError):  # a device that has failed frees nothing
+                self._give_back(stream)
 
     def _give_back(self, stream: Any) -> None:
         """Free the unused memory of a session's streams.
 
-        What outlives its session goes back to the arena of a stream that is gone, so the last of the sessions that are
-        open frees those of all streams.
+        What outlives its session goes back to the arena of a stream that is gone, so this backend's last session
+        frees those of all streams.
         """
+        pool = self.xp.get_default_memory_pool()
         with self._lock:
             self._sessions -= 1
-            last = self._sessions == 0
-        pool = self.xp.get_default_memory_pool()
-        if last:
-            pool.free_all_blocks()
-            return
+            if self._sessions == 0:
+                pool.free_all_blocks()
+                return
         for used in (stream, *self._side_streams()):
             pool.free_all_blocks(stream=used)
 

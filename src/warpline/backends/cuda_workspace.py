@@ -197,10 +197,11 @@ def voxel_grid(shape: tuple[int, ...]) -> Size:
     DeviceError
         When the kernels cannot count that many voxels.
     """
-    if shape[0] > MOST_BLOCKS[2] or math.prod(shape[1:]) >= 2**31:
+    most = MOST_BLOCKS[2], MOST_BLOCKS[1] * VOXELS[1]
+    if shape[0] > most[0] or shape[1] > most[1] or math.prod(shape[1:]) >= 2**31:
         raise DeviceError(
-            f"a volume of {' x '.join(map(str, shape))} voxels is too large for a GPU: at most {MOST_BLOCKS[2]} along "
-            f"its first axis and 2^31 - 1 in a plane of the others are possible; crop it, or use backend='numba'"
+            f"a volume of {' x '.join(map(str, shape))} voxels is too large for a GPU: at most {most[0]} along its "
+            f"first axis, {most[1]} along its second and 2^31 - 1 in a plane are possible; crop it, or use backend='numba'"
         )
     return block_count(shape[2], VOXELS[0]), block_count(shape[1], VOXELS[1]), shape[0]
 

@@ -40,7 +40,7 @@ class Backend(Protocol):
     """What it runs on, in words."""
 
     kept: Kept
-    """What stays here while many registrations share an image."""
+    """What stays here while many registrations of one thread share an image."""
 
     # -- memory ---------------------------------------------------------------------------------------------
 

@@ -25,8 +25,12 @@ class Kept(threading.local):
         self._stores: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
 
     def share(self, owner: Any) -> None:
-        """Keep what is made of `owner`, such as the template of a cohort, from now on."""
+        """Keep what this thread makes of `owner`, such as the template of a cohort, from now on."""
         self._stores.setdefault(owner, {})
+
+    def is_shared(self, owner: Any) -> bool:
+        """Whether this thread keeps what it makes of `owner`."""
+        return owner in self._stores
 
     def get(self, owner: Any, key: Hashable, make: Callable[[], Result]) -> Result:
         """The result of `make`, from an earlier call with this key where `owner` is shared; nobody may write to it."""

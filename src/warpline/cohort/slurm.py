@@ -50,7 +50,8 @@ class Cluster:
 def script(cluster: Cluster, arguments: Sequence[str]) -> str:
     """The text of a batch script that runs ``warpline cohort run`` with `arguments`.
 
-    It ends with the exit code of the run, and queues itself again after exit code 75.
+    It ends with the exit code of the run, and queues itself again after exit code 75, or when a warning ended the
+    run before it could listen.
     """
     several = cluster.array is None and cluster.nodes > 1
     command = " ".join(["warpline cohort run", *map(shlex.quote, arguments)])
@@ -120,7 +121,8 @@ _FOOT = (
     '[ -z "$warned" ] || kill -USR1 "$run"',
     'wait "$run"; code=$?',
     'while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done',
-    "# 138 is a run that was warned before it could listen.",
+    'wait "$run"; code=$?  # of the run itself: a warning ends a wait too',
+    "# 138 is a run that the warning ended before it could listen.",
     'case "$code" in 75 | 138) scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}'
     '${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" ;; esac',
     'exit "$code"',

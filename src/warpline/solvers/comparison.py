@@ -122,7 +122,7 @@ def compare(fixed: Level, moving: Level, options: Linear) -> Comparison:
 def build_levels(image: Normalised, spacings: tuple[float, ...], backend: Backend) -> list[Level]:
     """The image at each spacing in mm, coarse to fine; each level is made from the next finer one.
 
-    With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. They are kept as long as `image` is.
+    With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. Levels of a shared image are kept.
     """
     return backend.kept.get(image, ("levels", spacings), lambda: _levels(image, spacings, backend))
 
