@@ -201,7 +201,7 @@ def voxel_grid(shape: tuple[int, ...]) -> Size:
     if shape[0] > most[0] or shape[1] > most[1] or math.prod(shape[1:]) >= 2**31:
         raise DeviceError(
             f"a volume of {' x '.join(map(str, shape))} voxels is too large for a GPU: at most {most[0]} along its "
-            f"first axis, {most[1]} along its second and 2^31 - 1 in a plane are possible; crop it, or use backend='numba'"
+            f"first axis, {most[1]} along its second, 2^31 - 1 in a plane are possible; crop it or use backend='numba'"
         )
     return block_count(shape[2], VOXELS[0]), block_count(shape[1], VOXELS[1]), shape[0]
 
