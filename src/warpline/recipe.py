@@ -49,8 +49,8 @@ class Linear(_Options):
     """Spacing of the levels in mm, coarse to fine; a level finer than the images uses their own spacing."""
     iterations: tuple[Iterations, ...] = (60, 40, 20)
     """Most iterations of the optimiser at each level."""
-    samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000
-    """Most sample points per level, spread evenly; fewer are faster. Their number times 2^40 fits 64 bits."""
+    samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000  # 64 bits hold them all in multiples of 2^-40
+    """Most sample points per level, spread evenly; fewer are faster."""
     bins: Annotated[int, Field(ge=8, le=256)] = 32
     """Bins of the joint histogram of mutual information, along either axis."""
     refinements: Annotated[int, Field(ge=0)] = 5

@@ -119,9 +119,8 @@ _SETTING = (
 _FOOT = (
     "run=$!",
     '[ -z "$warned" ] || kill -USR1 "$run"',
+    'while kill -0 "$run" 2>/dev/null; do wait "$run"; done  # a warning ends a wait too',
     'wait "$run"; code=$?',
-    'while kill -0 "$run" 2>/dev/null; do wait "$run"; code=$?; done',
-    'wait "$run"; code=$?  # of the run itself: a warning ends a wait too',
     "# 138 is a run that the warning ended before it could listen.",
     'case "$code" in 75 | 138) scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}'
     '${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" ;; esac',
