@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,14 @@ DIGITS, PASSES = 2048, 3
 
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+
+
+@lru_cache(64)
+def smoothing_taps(sigma: Sigma) -> NDArray[Any]:
+    """The weights of Gaussians along each axis, as the struct that smooth.cu takes by value."""
+    taps = [gaussian(s) for s in sigma]
+    kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
+    return np.array([tuple(taps)], dtype=kind)
 
 
 def create(threads: int, ordinal: str = "") -> CudaBackend:
@@ -69,9 +77,8 @@ class CudaBackend:
     def upload(self, array: NDArray[Any]) -> Array:
         return self._work.keep(self._work.xp.array(array, order="C"))
 
-    def download(self, array: Array) -> NDArray[Any]:
-        host: NDArray[Any] = self._work.runtime.to_host(array)
-        return host
+    def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        return self._work.runtime.to_host(self._work.contiguous(array), out)
 
     def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
         return self._work.runtime.to_host_later(array)
@@ -84,6 +91,9 @@ class CudaBackend:
 
     def session(self) -> AbstractContextManager[None]:
         return self._work.session()
+
+    def release(self) -> None:
+        self._work.runtime.release()
 
     # -- sampling -------------------------------------------------------------------------------------------
 
@@ -100,10 +110,10 @@ class CudaBackend:
     ) -> Array:
         volume = self._work.contiguous(volume) if order == 0 else self._work.floats(volume)
         shape = shape or next(tuple(a.shape[-3:]) for a in (out, field, volume) if a is not None)
-        out = self._work.empty(shape, volume.dtype) if out is None else out
+        out = self._work.empty((*volume.shape[:-3], *shape), volume.dtype) if out is None else out
         field = None if field is None else self._work.floats(field)
         if order == 1 and matrix is None and field is not None:
-            self._work.over_voxels("warp", shape, volume=volume, field=field, out=out, outside=outside)
+            self._warp(volume, field, out, outside)
             return out
         beyond = np.asarray(outside).astype(volume.dtype)
         value, source, target = "float", volume, out
@@ -117,6 +127,11 @@ class CudaBackend:
             volume=source, field=field, matrix=as_struct(matrix), out=target, outside=beyond.item(),
         )  # fmt: skip
         return out
+
+    def _warp(self, volume: Array, field: Array, out: Array, outside: float) -> None:
+        arrays = {"volume": volume.reshape(-1, *volume.shape[-3:]), "out": out.reshape(-1, *out.shape[-3:])}
+        arrays["field"] = field.reshape(-1, 3, *field.shape[-3:])
+        self._work.over_slabs("warp", len(arrays["out"]), out.shape[-3:], **arrays, outside=outside)
 
     def sample_field(
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
@@ -141,24 +156,26 @@ class CudaBackend:
         return out
 
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
-        norm, shape = self._work.zero(), array.shape[-3:]
-        stack = self._work.floats(array).reshape(-1, *shape)
-        taps = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, shape, strict=True)]
-        radii = [len(tap) - 1 for tap in taps]
+        shape = array.shape[-3:]
+        stack = self._work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
+        taps = smoothing_taps(tuple(float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True)))
+        radii = [taps.dtype[axis].shape[0] - 1 for axis in range(3)]
+        many, norm = len(stack), self._work.empty((len(stack),))
         if max(radii) > WIDEST_FUSED:
-            self._smooth_by_axis(stack, sigma, radii, out=out, norm=norm)
+            for one, to, longest in zip(stack, out.reshape(stack.shape), norm.reshape(-1, 1), strict=True):
+                self._smooth_by_axis(one, sigma, radii, out=to, norm=longest)
             return norm
-        defines = (("COMPONENTS", len(stack)), *zip(("RI", "RJ", "RK"), radii, strict=True))
-        kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
-        weights = np.array([tuple(taps)], dtype=kind)
-        grid, length = self._work.marching_grid(shape, 16, resident=3 if max(radii) <= NARROW else 2)
+        defines = (("COMPONENTS", stack.shape[1]), *zip(("RI", "RJ", "RK"), radii, strict=True))
+        grid, length = self._work.marching_grid(shape, 16, resident=3 if max(radii) <= NARROW else 2, many=many)
         self._work.launch(
-            "smooth", grid, defines, VOXELS, array=stack, taps=weights, out=out.reshape(stack.shape), norm=norm,
-            length=length,
+            "smooth", grid, defines, VOXELS, array=stack, taps=taps, out=out.reshape(stack.shape), norm=norm,
+            largest_squares=self._work.scratch(("largest squares", many), (many,), np.float32),
+            arrived=self._work.arrived(), length=length,
         )  # fmt: skip
         return norm
 
     def _smooth_by_axis(self, stack: Array, sigma: Sigma, radii: list[int], *, out: Array, norm: Array) -> None:
+        self._work.clear(norm)
         smoothed, axes = stack, [axis for axis, radius in enumerate(radii) if radius]
         for axis in axes:
             taps = self._gaussian(sigma[axis])
@@ -245,9 +262,11 @@ class CudaBackend:
     ) -> Array:
         factor, step = (None, step) if isinstance(step, (int, float)) else (step, 1.0)
         fields = {"outer": self._work.floats(outer), "inner": self._work.floats(inner), "out": out}
-        self._work.over_voxels(
-            "compose", inner.shape[1:], **fields, norm=norm, factor=factor, least_norm=least_norm, step=step
-        )
+        fields = {name: field.reshape(-1, 3, *field.shape[-3:]) for name, field in fields.items()}
+        self._work.over_slabs(
+            "compose", len(fields["out"]), inner.shape[-3:], **fields, norm=norm, factor=factor,
+            least_norm=least_norm, step=step,
+        )  # fmt: skip
         return out
 
     def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
@@ -330,9 +349,6 @@ class CudaBackend:
             "watch", (1, 1, 1), block=(1, 1, 1), energy=energy, trace=trace, step=step, tolerance=tolerance,
             shorter=pace.shorter, patience=pace.patience, spacing=pace.spacing,
         )  # fmt: skip
-
-    def parallel(self, *steps: Callable[[], None]) -> None:
-        self._work.parallel(steps)
 
     def _gaussian(self, sigma: float) -> Array:
         return self._work.constant(("gaussian", sigma), partial(gaussian, sigma))
