@@ -17,7 +17,7 @@ VARIANTS = {
         (("ORDER", 1), ("VALUE", "float")),
         (("ORDER", 3), ("VALUE", "float")),
     ],
-    "filter_axis": [(("MIRROR", mirror),) for mirror in (0, 1)],
+    "spline": [(("ALONG_K", along),) for along in (0, 1)],
     "smooth": [
         (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k))
         for components in (1, 3)

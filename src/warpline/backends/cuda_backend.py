@@ -15,7 +15,7 @@ from warpline.backends import cuda_points
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
-from warpline.backends.gaussian import downsampling_offset, gaussian, spline_prefilter
+from warpline.backends.gaussian import downsampling_offset, gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
@@ -30,6 +30,8 @@ SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
 DIGITS, PASSES = 2048, 3
 """Values of a digit of a length's bits, and digits; kernels/norm_digits.cu."""
+SPLINE_RUN = 20
+"""Voxels of a piece of a line; kernels/spline.cu."""
 
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -127,11 +129,25 @@ class CudaBackend:
         return out
 
     def _spline_coefficients(self, volume: Array) -> Array:
-        taps = self._work.constant("spline", spline_prefilter)
         for axis, n in enumerate(volume.shape):
             if n > 1:
-                volume = self._filter(volume, axis, taps, mirror=1)
+                volume = self._spline_along(volume, axis)
         return volume
+
+    def _spline_along(self, volume: Array, axis: int) -> Array:
+        out, (na, n, nb) = self._work.empty(volume.shape), _seen_along(volume.shape, axis)
+        warps = BLOCK // 32
+        if nb == 1:
+            pieces = block_count(n, SPLINE_RUN * warps)
+            blocks = pieces * block_count(na, 32)
+        else:
+            pieces = block_count(n, SPLINE_RUN)
+            blocks = block_count(na * pieces * block_count(nb, 32), warps)
+        self._work.launch(
+            "spline", (blocks, 1, 1), (("ALONG_K", int(nb == 1)),),
+            array=volume.reshape(na, n, nb), out=out.reshape(na, n, nb), pieces=pieces,
+        )  # fmt: skip
+        return out
 
     # -- filters --------------------------------------------------------------------------------------------
 
@@ -168,13 +184,11 @@ class CudaBackend:
         blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], BLOCK))
         self._work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
 
-    def _filter(self, array: Array, axis: int, taps: Array, *, mirror: int = 0, out: Array | None = None) -> Array:
+    def _filter(self, array: Array, axis: int, taps: Array, *, out: Array | None = None) -> Array:
         out = self._work.empty(array.shape) if out is None else out
-        seen = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
+        seen = _seen_along(array.shape, axis)
         grid = (block_count(array.size, BLOCK), 1, 1)
-        self._work.launch(
-            "filter_axis", grid, (("MIRROR", mirror),), array=array.reshape(seen), taps=taps, out=out.reshape(seen)
-        )
+        self._work.launch("filter_axis", grid, array=array.reshape(seen), taps=taps, out=out.reshape(seen))
         return out
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
@@ -339,3 +353,8 @@ class CudaBackend:
 
     def _mask(self, mask: Array | None) -> Array | None:
         return None if mask is None else self._work.floats(mask)
+
+
+def _seen_along(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    """The shape (na, n, nb) of an array to a kernel that works along one axis."""
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
