@@ -15,6 +15,7 @@
 
 constexpr int RUN = 20, FADED = 14, SPAN = RUN + 2 * FADED;
 constexpr int ROWS = 32, PIECES = BLOCK / ROWS, WIDE = PIECES * RUN, PITCH = WIDE + 2 * FADED + 1;  // odd: no conflicts
+constexpr int COLUMNS = (PITCH + 31) / 32;
 constexpr float POLE = -0.26794919243112270f, GAIN = 6.0f;  // sqrt(3) - 2
 
 // Voxels of a line one after the other.
@@ -92,14 +93,21 @@ extern "C" __global__ void __launch_bounds__(256) spline(
     long long slab = (long long)(blockIdx.x / pieces) * ROWS;
     int rows = na - slab < ROWS ? (int)(na - slab) : ROWS;
     array += slab * n, out += slab * n + start;
-    for (int column = lane; column < (wide + RUN - 1) / RUN * RUN + 2 * FADED; column += 32) {
-        const float* from = array + mirrored(start - FADED + column, n);
+    float fresh[COLUMNS][ROWS / PIECES];
+#pragma unroll
+    for (int c = 0; c < COLUMNS; c++) {
+        const float* from = array + mirrored(start - FADED + lane + 32 * c, n);
 #pragma unroll
         for (int m = 0; m < ROWS / PIECES; m++) {
             int row = warp + m * PIECES;
-            if (row < rows) tile[row][column] = __ldg(from + (long long)row * n);
+            fresh[c][m] = row < rows ? __ldg(from + (long long)row * n) : 0.0f;
         }
     }
+#pragma unroll
+    for (int c = 0; c < COLUMNS; c++)
+#pragma unroll
+        for (int m = 0; m < ROWS / PIECES; m++)
+            if (lane + 32 * c < PITCH) tile[warp + m * PIECES][lane + 32 * c] = fresh[c][m];
     __syncthreads();
     bool mine = lane < rows && warp * RUN < wide;
     if (mine) forward(Near{&tile[lane][warp * RUN]}, line), backward(line);
