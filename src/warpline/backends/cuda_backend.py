@@ -15,7 +15,7 @@ from warpline.backends import cuda_points
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
-from warpline.backends.gaussian import downsampling_offset, gaussian, spline_prefilter
+from warpline.backends.gaussian import downsampling_offset, gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
@@ -30,6 +30,8 @@ SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
 DIGITS, PASSES = 2048, 3
 """Values of a digit of a length's bits, and digits; kernels/norm_digits.cu."""
+SPLINE_RUN, FILTER_RUN = 20, 12
+"""Voxels of a piece of a line; kernels/spline.cu and filter_axis.cu."""
 
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -142,10 +144,9 @@ class CudaBackend:
         return out
 
     def _spline_coefficients(self, volume: Array) -> Array:
-        taps = self._work.constant("spline", spline_prefilter)
         for axis, n in enumerate(volume.shape):
             if n > 1:
-                volume = self._filter(volume, axis, taps, mirror=1)
+                volume = self._in_pieces("spline", volume, axis, SPLINE_RUN)
         return volume
 
     # -- filters --------------------------------------------------------------------------------------------
@@ -180,18 +181,24 @@ class CudaBackend:
         for axis in axes:
             taps = self._gaussian(sigma[axis])
             last = out.reshape(stack.shape) if axis == axes[-1] else None
-            smoothed = self._filter(smoothed, axis + 1, taps, out=last)
+            smoothed = self._in_pieces("filter_axis", smoothed, axis + 1, FILTER_RUN, out=last, taps=taps)
         flat = out.reshape(len(stack), -1)
         blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], BLOCK))
         self._work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
 
-    def _filter(self, array: Array, axis: int, taps: Array, *, mirror: int = 0, out: Array | None = None) -> Array:
+    def _in_pieces(
+        self, name: str, array: Array, axis: int, run: int, *, out: Array | None = None, **arguments: Any
+    ) -> Array:
+        """Launch a kernel whose threads take pieces of `run` voxels of the lines along an axis."""
         out = self._work.empty(array.shape) if out is None else out
-        seen = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
-        grid = (block_count(array.size, BLOCK), 1, 1)
+        na, n, nb = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
+        warps, along_k = BLOCK // 32, int(nb == 1)
+        pieces = block_count(n, run * warps if along_k else run)
+        blocks = pieces * block_count(na, 32) if along_k else block_count(na * pieces * block_count(nb, 32), warps)
         self._work.launch(
-            "filter_axis", grid, (("MIRROR", mirror),), array=array.reshape(seen), taps=taps, out=out.reshape(seen)
-        )
+            name, (blocks, 1, 1), (("ALONG_K", along_k),), array=array.reshape(na, n, nb), out=out.reshape(na, n, nb),
+            pieces=pieces, **arguments,
+        )  # fmt: skip
         return out
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
@@ -285,15 +292,17 @@ class CudaBackend:
     def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
         flat = self._work.floats(array).reshape(array.size // math.prod(array.shape[-3:]), -1)
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
-        blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], BLOCK)))
+        blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], 4 * BLOCK)))
         counts = self._work.scratch("digits", (DIGITS,), np.uint32)
         given = {"counts": counts, "found": self._work.empty((4,), np.float64), "largest": self._work.zero()}
         given |= {"state": self._work.empty((2,), np.uint64), "arrived": self._work.arrived()}
-        partial = self._work.empty((2, blocks), np.float64)
+        given |= {"partial": self._work.empty((2, blocks), np.float64), "mask": mask, "share": share}
+        norms = self._work.empty((1, flat.shape[1])) if len(flat) > 1 else None
         for digit in range(PASSES):
+            seen, kept = (flat, norms) if digit == 0 or norms is None else (norms, None)
             self._work.launch(
-                "norm_digits", (blocks, 1, 1), (("COMPONENTS", len(flat)), ("DIGIT", digit)),
-                array=flat, mask=mask, partial=partial, share=share, **given,
+                "norm_digits", (blocks, 1, 1), (("COMPONENTS", len(seen)), ("DIGIT", digit)), array=seen,
+                norms=None if kept is None else kept.ravel(), **given,
             )  # fmt: skip
         return self.download(given["found"])
 
