@@ -340,12 +340,10 @@ class CudaBackend:
         mask: Array | None = None,
     ) -> NDArray[np.float64]:
         samples = cuda_points.Samples(self._work, points, values, volume, mask)
-        found = np.empty((len(matrices), 14 if slopes else 2))
         most = cuda_points.most_at_once(bins)
-        for first in range(0, len(matrices), most):
-            part = samples.information(matrices[first : first + most], bins, slopes=slopes)
-            found[first : first + most] = self.download(part)
-        return found
+        parts = (matrices[first : first + most] for first in range(0, len(matrices), most))
+        found = [self.download(samples.information(part, bins, slopes=slopes)) for part in parts]
+        return found[0] if len(found) == 1 else np.concatenate([np.empty((0, 14 if slopes else 2)), *found])
 
     # -- loops ----------------------------------------------------------------------------------------------
 
