@@ -49,11 +49,16 @@ def phantom(size: str, backend: Backend) -> Case:
     shape = shape_of(size)
     voxel = float(np.min(FIELD_OF_VIEW / shape))
     pair = _drawn(max(voxel, FINEST_DRAWN))
-    images = (pair.fixed, pair.moving, pair.fixed_labels, pair.moving_labels)
-    if pair.fixed.grid.shape != shape:
-        images = tuple(_refined(image, pair.fixed.grid, shape, backend) for image in images)
     unit = "" if size.endswith("^3") else " mm"
-    return Case(f"phantom {size}{unit}", *images)
+    case = Case(f"phantom {size}{unit}", pair.fixed, pair.moving, pair.fixed_labels, pair.moving_labels)
+    return case if pair.fixed.grid.shape == shape else resampled(case, shape, backend)
+
+
+def resampled(case: Case, shape: Shape, backend: Backend) -> Case:
+    """The pair with a fixed image of another shape over the same box, and a moving one that changes as much."""
+    grid = case.fixed.grid
+    images = (case.fixed, case.moving, case.fixed_labels, case.moving_labels)
+    return Case(case.name, *(_refined(image, grid, shape, backend) for image in images))
 
 
 @cache

@@ -174,6 +174,8 @@ class Place:
         if not folder.exists():
             if self.data:
                 made = cases.real(self.data, _first_pair(self.data), self.work)
+                if self.rehearse:
+                    made = cases.resampled(made, cases.shape_of(self.size.phantom), select("numpy"))
             else:
                 made = cases.phantom(self.size.phantom, select("numpy"))
             cases.keep(made, folder.with_name("unfinished"))

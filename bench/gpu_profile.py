@@ -23,7 +23,7 @@ LAUNCHES = 200
 
 
 def profile(place: Place) -> int:
-    """Profile of the host to ``OUT/profile.txt``; seconds with memory given back or kept; costs of primitives."""
+    """Profile of the host to ``OUT/profile.txt``; seconds with memory given back after each run, and kept."""
     from warpline.registration import align
 
     pair, backend = place.pair, place.backend
@@ -40,7 +40,7 @@ def profile(place: Place) -> int:
         with backend.session() if kept else nullcontext():
             walls = [_seconds(once) for _ in range(place.size.profiled)]
         place.tell(step="profile", memory_kept=kept, walls=[round(wall, 4) for wall in walls])
-    return costs(place)
+    return 0
 
 
 def tables(watched: cProfile.Profile) -> str:
@@ -75,9 +75,9 @@ def costs(place: Place) -> int:
         for prepare in (*ANYWHERE, *(() if place.rehearse else BY_CUPY)):
             try:
                 for name, call, times in prepare(place):
-                    place.tell(step="profile", cost=name, ms=_milliseconds(call, place.device.wait, times))
+                    place.tell(step="costs", cost=name, ms=_milliseconds(call, place.device.wait, times))
             except Exception as error:
-                place.tell(step="profile", cost=prepare.__name__, error=f"{type(error).__name__}: {error}"[:600])
+                place.tell(step="costs", cost=prepare.__name__, error=f"{type(error).__name__}: {error}"[:600])
                 failed += 1
     return failed
 

@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 
+import cases
 import gpu_run
 import gpu_tools
 from cuda_on_cpu import emulated
 from gpu_place import Place
 from gpu_run import Planned
 from gpu_steps import HOW, STEPS
+from warpline import write_image
+from warpline.backends import select
 
 SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "gpu.sh"
 NEED_WHAT_IS_NOT_HERE = {"gpu_tests", "fireants"}
@@ -51,7 +54,7 @@ def gpu_sh(*arguments, **variables):
     unset = ("PYTHON", "WHEELS", "DATA", "FIREANTS_PYTHON", "PYTHONPATH")
     environment = {k: v for k, v in os.environ.items() if k not in unset} | {"PYTHON": sys.executable} | variables
     command = ["bash", str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=450, check=False)
 
 
 def program(folder, name, text):
@@ -88,8 +91,19 @@ def rehearsal(tmp_path_factory):
     tools = program(folder / "tools", "ncu", NCU)
     program(tools, "compute-sanitizer", SANITIZER)
     out = folder / "out"
-    result = gpu_sh(out, "--rehearse", PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
+    result = gpu_sh(out, "--rehearse", DATA=str(brains(folder)), PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
     return result, out
+
+
+def brains(folder):
+    """Two subjects as `DATA` has them."""
+    case = cases.phantom("8", select("numpy"))
+    for number, side in (("07", "fixed"), ("11", "moving")):
+        subject = folder / "data" / f"sub-{number}"
+        subject.mkdir(parents=True)
+        write_image(getattr(case, side), subject / "t1_brain.nii.gz")
+        write_image(getattr(case, f"{side}_labels"), subject / "labels.nii.gz")
+    return folder / "data"
 
 
 def test_a_rehearsal_runs_every_step(rehearsal):
@@ -105,13 +119,15 @@ def test_a_rehearsal_runs_every_step(rehearsal):
 def test_a_rehearsal_measures_what_it_should(rehearsal):
     _, out = rehearsal
     (headline,) = [row for row in rows_of(out, "headline") if "walls" in row]
+    assert headline["case"] == "brains 07,11"
     assert headline["same_bits"] is True
     assert headline["dice"] > headline["dice_before"]
     assert len(headline["walls"]) == 2
     assert all(row["worst"] <= 1e-5 * row["scale"] for row in rows_of(out, "smoke") if "operation" in row)
     profile = rows_of(out, "profile")
     assert [row["memory_kept"] for row in profile if "memory_kept" in row] == [False, True]
-    assert {"download a field", "launch smooth", "affine moments"} <= {row.get("cost") for row in profile}
+    costs = {row["cost"]: row["ms"] for row in rows_of(out, "costs") if "cost" in row}
+    assert {"download a field", "launch smooth", "affine moments"} <= set(costs)
     assert "was called by" in (out / "profile.txt").read_text()
     kernels = [row for row in rows_of(out, "kernels") if "operation" in row]
     assert "smooth field 1.5, two at once" in {row["operation"] for row in kernels}
@@ -173,9 +189,7 @@ def test_a_step_that_crashes_hangs_or_runs_out_of_memory_costs_only_itself(tmp_p
 
 
 def test_nothing_that_a_step_started_outlives_it(tmp_path):
-    starts = (
-        "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
-    )
+    starts = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid)"
     _, said = gpu_run.run_step(made("starts", starts), 30.0, dict(os.environ))
     ends = time.monotonic() + 10
     while _runs(int(said)) and time.monotonic() < ends:
