@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import brains
-from warpline import read_image
+from warpline import read_image, write_image
 from warpline.backends import Backend
 from warpline.geometry import Grid, Shape
 from warpline.image import Image
@@ -50,11 +49,16 @@ def phantom(size: str, backend: Backend) -> Case:
     shape = shape_of(size)
     voxel = float(np.min(FIELD_OF_VIEW / shape))
     pair = _drawn(max(voxel, FINEST_DRAWN))
-    images = (pair.fixed, pair.moving, pair.fixed_labels, pair.moving_labels)
-    if pair.fixed.grid.shape != shape:
-        images = tuple(_refined(image, pair.fixed.grid, shape, backend) for image in images)
     unit = "" if size.endswith("^3") else " mm"
-    return Case(f"phantom {size}{unit}", *images)
+    case = Case(f"phantom {size}{unit}", pair.fixed, pair.moving, pair.fixed_labels, pair.moving_labels)
+    return case if pair.fixed.grid.shape == shape else resampled(case, shape, backend)
+
+
+def resampled(case: Case, shape: Shape, backend: Backend) -> Case:
+    """The pair with a fixed image of another shape over the same box, and a moving one that changes as much."""
+    grid = case.fixed.grid
+    images = (case.fixed, case.moving, case.fixed_labels, case.moving_labels)
+    return Case(case.name, *(_refined(image, grid, shape, backend) for image in images))
 
 
 @cache
@@ -71,11 +75,32 @@ def _refined(image: Image, fixed: Grid, shape: Shape, backend: Backend) -> Image
     return resample(image, like=grid, order=0 if image.data.dtype.kind in "iu" else 1, backend=backend)
 
 
-def real(data: Path, pairs: list[str], work: Path, margin: int = 8) -> Iterator[Case]:
-    """Labelled brains, cropped as `compare.py` crops them; `pairs` are ``"FIXED,MOVING"``."""
-    for pair in pairs:
-        fixed, moving = (brains.prepare(data, side, work, margin) for side in pair.split(","))
-        files = (fixed.image, moving.image, fixed.labels, moving.labels)
-        images = [read_image(file) for file in files]
-        labels = (replace(image, data=np.rint(image.data).astype(np.int32)) for image in images[2:])
-        yield Case(f"brains {pair}", images[0], images[1], *labels)
+def real(data: Path, pair: str, work: Path, margin: int = 8) -> Case:
+    """Two labelled brains, cropped as `compare.py` crops them; `pair` is ``"FIXED,MOVING"``."""
+    fixed, moving = (brains.prepare(data, side, work, margin) for side in pair.split(","))
+    images = [read_image(file) for file in (fixed.image, moving.image, fixed.labels, moving.labels)]
+    labels = (replace(image, data=np.rint(image.data).astype(np.int32)) for image in images[2:])
+    return Case(f"brains {pair}", images[0], images[1], *labels)
+
+
+FILES = ("fixed", "moving", "fixed_labels", "moving_labels")
+
+
+def keep(case: Case, folder: Path) -> None:
+    """Write a pair to files that `kept` reads."""
+    folder.mkdir(parents=True)
+    for name in FILES:
+        image = getattr(case, name)
+        kind = np.int32 if "labels" in name else np.float32
+        write_image(replace(image, data=image.data.astype(kind)), file_of(folder, name))
+    (folder / "name.txt").write_text(case.name)
+
+
+def kept(folder: Path) -> Case:
+    """The pair that `keep` wrote."""
+    return Case((folder / "name.txt").read_text(), *(read_image(file_of(folder, name)) for name in FILES))
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """Where one image of a pair is kept."""
+    return folder / f"{name}.nii.gz"

@@ -15,11 +15,8 @@ from warpline.backends import Backend
 Call = Callable[[], object]
 
 FLUSHED, FLUSHES = 512 * 2**20, 4
-"""Bytes written before each timed call on a GPU, and how often: no L2 holds them, and the host, which launches the call
-meanwhile, is done before they are."""
-
-COPIED = {"cuda": 2**30, "numba": 2**28, "numpy": 2**28}
-"""Bytes of each of the two arrays by which copy bandwidth is measured."""
+"""Bytes read before each timed call on a GPU, and how often: no L2 holds them, and the host, which launches the call
+meanwhile, is done before they are. They are read, not written: what was written would go to memory during the call."""
 
 
 class Device(Protocol):
@@ -30,6 +27,9 @@ class Device(Protocol):
 
     peer: str
     """The module that offers SciPy's `ndimage` there."""
+
+    copied: int
+    """Bytes of each of the two arrays by which copy bandwidth is measured."""
 
     def describe(self) -> dict[str, Any]:
         """Name, memory, versions."""
@@ -47,7 +47,7 @@ class Device(Protocol):
 class Cpu:
     """The processor: wall clock; memory is what this process has resident."""
 
-    peer = "scipy.ndimage"
+    peer, copied = "scipy.ndimage", 2**28
 
     def __init__(self, backend: Backend) -> None:
         self._name = backend.device
@@ -64,21 +64,26 @@ class Cpu:
         """Calls return when they are done."""
 
 
-class Gpu:
-    """The GPU of a backend: events on the current stream, L2 flushed before each; memory by NVML and by CuPy's pool."""
+class Rehearsed(Cpu):
+    """A GPU whose kernels are run on the processor: too slow for large arrays."""
 
-    peer = "cupyx.scipy.ndimage"
+    copied = 2**20
+
+
+class Gpu:
+    """The GPU of a backend: events on the current stream, L2 flushed before each; memory in use and in CuPy's pool."""
+
+    peer, copied = "cupyx.scipy.ndimage", 2**30
 
     def __init__(self, backend: Backend) -> None:
         import cupy
-        import pynvml
 
-        pynvml.nvmlInit()
-        self._cupy, self._nvml, self._name = cupy, pynvml, backend.device
+        self._cupy, self._name = cupy, backend.device
         with backend.session():
             chosen = cupy.cuda.Device()
         self._ordinal = int(chosen.id)
-        self._handle = pynvml.nvmlDeviceGetHandleByPciBusId(chosen.pci_bus_id)
+        self._nvml = _nvml()
+        self._handle = self._nvml and self._nvml.nvmlDeviceGetHandleByPciBusId(chosen.pci_bus_id)
         self._flushed: Any = None
         self.memory = {"all processes on the GPU": self._used_bytes, "CuPy's pool": self._pool_bytes}
 
@@ -86,7 +91,7 @@ class Gpu:
         facts = self._cupy.cuda.runtime.getDeviceProperties(self._ordinal)
         return {
             "name": self._name,
-            "driver": str(self._nvml.nvmlSystemGetDriverVersion()),
+            "driver": str(self._nvml.nvmlSystemGetDriverVersion()) if self._nvml else "unknown",
             "cuda": self._cupy.cuda.runtime.runtimeGetVersion(),
             "cupy": self._cupy.__version__,
             "processors": int(facts["multiProcessorCount"]),
@@ -95,14 +100,16 @@ class Gpu:
         }
 
     def times(self, call: Call, repeats: int) -> list[float]:
-        self._flushed = self._cupy.empty(FLUSHED, np.uint8) if self._flushed is None else self._flushed
+        if self._flushed is None:
+            self._flushed = self._cupy.zeros(FLUSHED // 4, np.float32)
+            self._flushed.max()
         call()
         return [self._between_events(call) for _ in range(repeats)]
 
     def _between_events(self, call: Call) -> float:
         start, end = self._cupy.cuda.Event(), self._cupy.cuda.Event()
-        for value in range(FLUSHES):
-            self._flushed.fill(value)
+        for _ in range(FLUSHES):
+            self._flushed.max()
         start.record()
         call()
         end.record()
@@ -113,7 +120,11 @@ class Gpu:
         self._cupy.cuda.get_current_stream().synchronize()
 
     def _used_bytes(self) -> int:
-        return int(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
+        if self._nvml:
+            return int(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)
+        with self._cupy.cuda.Device(self._ordinal):
+            free, total = self._cupy.cuda.runtime.memGetInfo()
+        return int(total - free)
 
     def _pool_bytes(self) -> int:
         with self._cupy.cuda.Device(self._ordinal):
@@ -129,6 +140,17 @@ def device_of(backend: Backend) -> Device:
     return DEVICES[backend.name](backend)
 
 
+def _nvml() -> Any:
+    """NVML's module, ready; None where it is not there."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # no package or no permission: each is an error of NVML's own
+        return None
+    return pynvml
+
+
 def _elapsed(call: Call) -> float:
     start = time.perf_counter()
     call()
@@ -137,7 +159,7 @@ def _elapsed(call: Call) -> float:
 
 def copy_bandwidth(backend: Backend, device: Device, repeats: int = 20) -> float:
     """Bytes per second, read and written, of a large copy on the device: the best of `repeats`."""
-    count = COPIED[backend.name] // 4
+    count = device.copied // 4
     source, target = backend.zeros((count,)), backend.zeros((count,))
 
     def copy() -> None:

@@ -85,11 +85,14 @@ class Operation:
         Bytes that must move per unit: every input read once, every output written once.
     prepare : callable
         From a scene to the call that is timed; what it allocates is not timed.
+    again : float
+        Bytes per unit beyond those, which the GPU's kernels move because they go over the data more than once.
     """
 
     units: str
     nbytes: float
     prepare: Callable[[Scene], Call]
+    again: float = 0.0
 
 
 def _sample(**options: Any) -> Callable[[Scene], Call]:
@@ -191,13 +194,29 @@ def _watch(s: Scene) -> Call:
     return lambda: s.backend.watch(energy, trace=trace, step=step, pace=Pace(5, 1e-6))
 
 
+def _side_by_side(operation: Callable[[Scene], Call]) -> Callable[[Scene], Call]:
+    """Two calls as an iteration of SyN makes them: on branches of a graph, where they share the GPU."""
+
+    def prepare(s: Scene) -> Call:
+        calls = [operation(s), operation(s)]
+
+        def both() -> None:
+            s.backend.parallel(*calls)
+
+        return lambda: s.backend.repeat(both, 1)
+
+    return prepare
+
+
+# Passes over the data: a filter along one axis after the other reads and writes all of it each time, and the length of
+# the longest vector is found in one more; a quantile takes three.
 # Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
 # Bytes per point: 12 + 4 for its place and value, 8 x 4 for its neighbours in the volume; sums go to the host.
 OPERATIONS: dict[str, Operation] = {
     "sample linear, field": Operation("voxel", 4 + 12 + 4, _sample(field=True)),
     "sample linear, matrix": Operation("voxel", 4 + 4, _sample(matrix=True)),
     "sample linear, matrix and field": Operation("voxel", 4 + 12 + 4, _sample(matrix=True, field=True)),
-    "sample cubic, matrix": Operation("voxel", 4 + 4, _sample(matrix=True, order=3)),
+    "sample cubic, matrix": Operation("voxel", 4 + 4, _sample(matrix=True, order=3), 3 * (4 + 4)),
     "sample nearest, matrix": Operation("voxel", 2 + 2, _sample(matrix=True, order=0)),
     "sample nearest, matrix and field": Operation("voxel", 2 + 12 + 2, _sample(matrix=True, field=True, order=0)),
     "sample_field": Operation("voxel", 12 + 12, _sample_field),
@@ -205,9 +224,13 @@ OPERATIONS: dict[str, Operation] = {
     "smooth field 1.5": Operation("voxel", 12 + 12, _smooth(1.5, "field")),
     "smooth field 0.42": Operation("voxel", 12 + 12, _smooth(0.42, "field")),
     "smooth volume 1.5": Operation("voxel", 4 + 4, _smooth(1.5, "fixed")),
-    "smooth volume 4": Operation("voxel", 4 + 4, _smooth(4.0, "fixed")),
-    "downsample 2": Operation("voxel", 4 + 4 / 8, _downsample(2)),
-    "downsample 4": Operation("voxel", 4 + 4 / 64, _downsample(4)),
+    "smooth volume 4": Operation("voxel", 4 + 4, _smooth(4.0, "fixed"), 2 * (4 + 4) + 4),
+    "smooth field 1.5, two at once": Operation("voxel", 2 * (12 + 12), _side_by_side(_smooth(1.5, "field"))),
+    "smooth field 0.42, two at once": Operation("voxel", 2 * (12 + 12), _side_by_side(_smooth(0.42, "field"))),
+    "compose, two at once": Operation("voxel", 2 * (2 * 12 + 12), _side_by_side(_compose)),
+    "sample linear, field, two at once": Operation("voxel", 2 * (4 + 12 + 4), _side_by_side(_sample(field=True))),
+    "downsample 2": Operation("voxel", 4 + 4 / 8, _downsample(2), 2 * (4 / 2 + 4 / 4)),
+    "downsample 4": Operation("voxel", 4 + 4 / 64, _downsample(4), 2 * (4 / 4 + 4 / 16)),
     "local_cc radius 2": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(2, masked=False)),
     "local_cc radius 2, mask": Operation("voxel", 3 * 4 + 2 * 12, _local_cc(2, masked=True)),
     "local_cc radius 4": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(4, masked=False)),
@@ -216,8 +239,8 @@ OPERATIONS: dict[str, Operation] = {
     "compose": Operation("voxel", 2 * 12 + 12, _compose),
     "invert": Operation("voxel", 2 * 12 + 12, _invert),
     "jacobian": Operation("voxel", 12 + 4, _jacobian),
-    "statistics of a field": Operation("voxel", 12, _statistics("field")),
-    "statistics of a volume": Operation("voxel", 4, _statistics("fixed")),
+    "statistics of a field": Operation("voxel", 12, _statistics("field"), 2 * 12),
+    "statistics of a volume": Operation("voxel", 4, _statistics("fixed"), 2 * 4),
     "extent": Operation("voxel", 4, _extent),
     "sample_at": Operation("point", 12 + 8 * 4 + 4, _sample_at),
     "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),

@@ -10,9 +10,10 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -139,10 +140,11 @@ def from_files(case: Case, options: argparse.Namespace) -> Row:
 # -- several at once --------------------------------------------------------------------------------------------------
 
 
-def measure_at_once(case: Case, recipe: Recipe, backend: Backend, device: Device, counts: Sequence[int]) -> list[Row]:
+def measure_at_once(
+    case: Case, recipe: Recipe, backend: Backend, device: Device, counts: Sequence[int]
+) -> Iterator[Row]:
     """The same pair from so many threads at the same time; each must come out as it does alone, bit for bit."""
     alone = align(case.fixed, case.moving, recipe, backend=backend)
-    rows = []
     for count in counts:
         with peaks_of(device) as peaks:
             start = time.perf_counter()
@@ -150,10 +152,7 @@ def measure_at_once(case: Case, recipe: Recipe, backend: Backend, device: Device
             wall = time.perf_counter() - start
         same = all(identical(alone, other) for other in together)
         memory = {name: peak.grown for name, peak in peaks.items()}
-        rows.append(
-            {"at_once": count, "wall_s": wall, "s_each": wall / count, "memory_bytes": memory, "same_bits": same}
-        )
-    return rows
+        yield {"at_once": count, "wall_s": wall, "s_each": wall / count, "memory_bytes": memory, "same_bits": same}
 
 
 def _together(case: Case, recipe: Recipe, backend: Backend, count: int) -> list[Alignment]:
@@ -190,11 +189,11 @@ def page(document: Row) -> str:
 
 
 def _line(row: Row) -> list[str]:
-    if "error" in row:
+    if "stages" not in row:
         return [row["case"], row["error"].splitlines()[0]]
     stages = [row["stages"][stage] for stage in STAGES]
     seconds = [f"{value:.3f}" for value in (row["first_s"], sum(stages), *stages)]
-    files = f"{row['files']['wall_s']:.3f}" if "files" in row else "-"
+    files = f"{row['files']['wall_s']:.3f}" if "files" in row else row.get("error", "-").splitlines()[0]
     found = [format(row[name], form) if name in row else "-" for name, form in QUALITIES]
     return [row["case"], str(row["voxels"]), *seconds, files, _gib(row["memory_bytes"]), *found, str(row["same_bits"])]
 
@@ -206,10 +205,12 @@ def _gib(counts: dict[str, int]) -> str:
     return " / ".join(f"{count / 2**30:.2f}" for count in counts.values())
 
 
-def _cases(options: argparse.Namespace, backend: Backend, work: Path) -> Iterator[Case]:
-    yield from (cases.phantom(size, backend) for size in options.sizes)
-    if options.data:
-        yield from cases.real(options.data, options.pairs, work)
+def _cases(options: argparse.Namespace, backend: Backend, work: Path) -> Iterator[tuple[str, Callable[[], Case]]]:
+    """Name of every case, and how it is made."""
+    for size in options.sizes:
+        yield f"phantom {size}", partial(cases.phantom, size, backend)
+    for pair in options.pairs if options.data else ():
+        yield f"brains {pair}", partial(cases.real, options.data, pair, work)
 
 
 def run(options: argparse.Namespace) -> Row:
@@ -218,23 +219,31 @@ def run(options: argparse.Namespace) -> Row:
     device = device_of(backend)
     document = {"device": device.describe(), "version": measure.version("warpline"), "memory": list(device.memory)}
     document |= {"recipe": recipe.model_dump(mode="json"), "cases": [], "at_once": []}
+
+    def one(case: Case) -> Row:
+        return measure_case(case, recipe, backend, device, options.repeats)
+
     with tempfile.TemporaryDirectory(prefix="brains-") as work:
-        for case in _cases(options, backend, Path(work)):
-            document["cases"].append(_case(case, recipe, backend, device, options))
+        for name, make in _cases(options, backend, Path(work)):
+            document["cases"].append(_case(name, make, options, one))
             _write(document, options.json)
     if options.at_once:
         pair = cases.phantom(options.at_once_size, backend)
-        document["at_once"] = measure_at_once(pair, recipe, backend, device, options.at_once)
-        _write(document, options.json)
+        for row in measure_at_once(pair, recipe, backend, device, options.at_once):
+            document["at_once"].append(row)
+            _write(document, options.json)
     return document
 
 
-def _case(case: Case, recipe: Recipe, backend: Backend, device: Device, options: argparse.Namespace) -> Row:
+def _case(name: str, make: Callable[[], Case], options: argparse.Namespace, in_memory: Callable[[Case], Row]) -> Row:
+    """What was measured until something failed, and why it did."""
+    row: Row = {"case": name}
     try:
-        row = measure_case(case, recipe, backend, device, options.repeats)
+        case = make()
+        row = in_memory(case)
         return {**row, "files": from_files(case, options)} if row["voxels"] <= options.files_up_to else row
     except Exception as error:
-        return {"case": case.name, "error": f"{type(error).__name__}: {error}"}
+        return {**row, "error": f"{type(error).__name__}: {error}"}
 
 
 def _write(document: Row, path: Path | None) -> None:

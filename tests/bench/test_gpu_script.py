@@ -1,4 +1,4 @@
-"""bench/gpu.sh as far as it goes without a GPU: syntax, dry run, choice of CUDA, steps that fail."""
+"""bench/gpu.sh without a GPU: rehearsed whole, steps that fail, results of other programs."""
 
 from __future__ import annotations
 
@@ -6,83 +6,265 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import cases
+import gpu_run
+import gpu_tools
+from cuda_on_cpu import emulated
+from gpu_place import Place
+from gpu_run import Planned
+from gpu_steps import HOW, STEPS
+from warpline import write_image
+from warpline.backends import select
+
 SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "gpu.sh"
-STEPS = ["install", "tests", "memcheck", "racecheck", "initcheck", "kernels", "registration", "fireants", "compare"]
+NEED_WHAT_IS_NOT_HERE = {"gpu_tests", "fireants"}
+
+# Stand-ins for NVIDIA's programs: each runs the command that it is given.
+NCU = """
+import subprocess, sys
+at = sys.argv.index("--log-file")
+open(sys.argv[at + 1], "w").write('''==PROF== Connected
+"ID","Kernel Name","Block Size","Grid Size","Metric Name","Metric Unit","Metric Value"
+"0","warp","(32, 8, 1)","(5, 24, 150)","Duration","ns","46,496"
+"0","warp","(32, 8, 1)","(5, 24, 150)","DRAM Throughput","%","54.15"
+"1","smooth","(32, 8, 1)","(5, 10, 5)","Duration","us","61.5"
+"1","smooth","(32, 8, 1)","(5, 10, 5)","Registers Per Thread","register/thread","124"
+"1","smooth","(32, 8, 1)","(5, 10, 5)","L2 Compression Ratio","%","no data"
+''')
+sys.exit(subprocess.run(sys.argv[at + 2:]).returncode)
+"""
+SANITIZER = """
+import subprocess, sys
+code = subprocess.run(sys.argv[sys.argv.index("--print-limit") + 2:]).returncode
+print("========= Invalid __global__ read of size 4 bytes")
+print("========= ERROR SUMMARY: %d errors" % (sys.argv[2] == "memcheck"))
+sys.exit(code)
+"""
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the script is for Linux, and bash is not here")
 
 
-def gpu_sh(*arguments, tools=None, **variables):
-    """Run the script; `tools` is a folder searched for programs before all others."""
-    path = os.pathsep.join(filter(None, (tools and str(tools), os.environ["PATH"])))
-    unset = ("STEPS", "PYTHON", "VENV", "WHEELS", "DATA", "FIREANTS_PYTHON", "LIMIT")
-    environment = {k: v for k, v in os.environ.items() if k not in unset} | {"PATH": path} | variables
+def gpu_sh(*arguments, **variables):
+    unset = ("PYTHON", "WHEELS", "DATA", "FIREANTS_PYTHON", "PYTHONPATH")
+    environment = {k: v for k, v in os.environ.items() if k not in unset} | {"PYTHON": sys.executable} | variables
     command = ["bash", str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=450, check=False)
 
 
 def program(folder, name, text):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).write_text(f"#!{sys.executable}\n{text}")
     (folder / name).chmod(0o755)
-    return folder / name
+    return folder
 
 
-def test_it_is_well_formed_and_can_be_run():
+def rows_of(out, step=None):
+    rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    return [row for row in rows if step in (None, row["step"])]
+
+
+def exits(out):
+    return {row["step"]: row["exit"] for row in rows_of(out) if "seconds" in row and "exit" in row}
+
+
+def test_it_is_well_formed_and_explains_itself():
     assert subprocess.run(["bash", "-n", str(SCRIPT)], check=False).returncode == 0
     assert os.access(SCRIPT, os.X_OK)
+    result = gpu_sh("--help")
+    assert result.returncode == 0
+    assert ", ".join(STEPS) in result.stdout
+    assert "FIREANTS_PYTHON" in result.stdout
 
 
-def test_a_dry_run_names_every_step_and_every_file_is_there(tmp_path):
-    result = gpu_sh(tmp_path / "out", "--dry-run", DATA=str(tmp_path))
-    assert result.returncode == 0, result.stderr
-    assert [line[:-1] for line in result.stdout.splitlines() if line.endswith(":")] == STEPS
-    assert result.stdout.count("compute-sanitizer") == 3
-    assert "bench/compare.py --gpu" in result.stdout
-    assert not (tmp_path / "out").exists()
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory):
+    """Everything, from another folder, with programs of NVIDIA's that do nothing; no module of the extras is needed."""
+    if not emulated.available():
+        pytest.skip(f"no C++ compiler called {emulated.COMPILER}; CXX names another one")
+    folder = tmp_path_factory.mktemp("rehearsal")
+    tools = program(folder / "tools", "ncu", NCU)
+    program(tools, "compute-sanitizer", SANITIZER)
+    out = folder / "out"
+    result = gpu_sh(out, "--rehearse", DATA=str(brains(folder)), PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
+    return result, out
 
 
-def test_quick_is_smaller(tmp_path):
-    result = gpu_sh(tmp_path, "--dry-run", "--quick", STEPS="registration compare")
-    assert "--sizes 2 1" in result.stdout
-    assert result.stdout.count("--pairs") == 2
+def brains(folder):
+    """Two subjects as `DATA` has them."""
+    case = cases.phantom("8", select("numpy"))
+    for number, side in (("07", "fixed"), ("11", "moving")):
+        subject = folder / "data" / f"sub-{number}"
+        subject.mkdir(parents=True)
+        write_image(getattr(case, side), subject / "t1_brain.nii.gz")
+        write_image(getattr(case, f"{side}_labels"), subject / "labels.nii.gz")
+    return folder / "data"
 
 
-@pytest.mark.parametrize(("version", "extra"), [("12.4", "cuda12"), ("13.0", "cuda13")])
-def test_the_driver_chooses_the_extra(tmp_path, version, extra):
-    program(tmp_path / "tools", "nvidia-smi", f'echo "CUDA Version                 : {version}"')
-    result = gpu_sh(tmp_path / "out", "--dry-run", tools=tmp_path / "tools", STEPS="install", WHEELS="/wheels")
-    assert f"[{extra}" in result.stdout.replace("\\", "")
-    assert "--no-index --find-links /wheels" in result.stdout
-
-
-def test_a_step_that_fails_is_noted_and_the_next_one_runs(tmp_path):
-    program(tmp_path / "tools", "nvidia-smi", "echo a GPU")
-    program(tmp_path / "venv" / "bin", "python", 'echo "ran $1"; test "$1" != bench/kernels.py || exit 7')
-    folders = {"VENV": str(tmp_path / "venv"), "DATA": str(tmp_path / "none")}
-    steps = "kernels registration compare"
-    result = gpu_sh(tmp_path / "out", tools=tmp_path / "tools", STEPS=steps, **folders)
+def test_a_rehearsal_runs_every_step(rehearsal):
+    result, out = rehearsal
+    ended = exits(out)
+    assert set(ended) == set(STEPS) - {"eager", "sequential"}, result.stderr
+    assert {step for step, code in ended.items() if code == 3} == NEED_WHAT_IS_NOT_HERE
+    assert {step for step, code in ended.items() if code not in (0, 3)} == {"sanitizers"}, (out / "log.txt").read_text()
     assert result.returncode == 1
-    rows = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert [(row["step"], row["exit"]) for row in rows] == [("kernels", 7), ("registration", 0), ("compare", 3)]
-    assert (tmp_path / "out" / "registration.log").read_text() == "ran bench/registration.py\n"
-    assert "name their folder with DATA=" in (tmp_path / "out" / "compare.log").read_text()
+    assert sorted(path.name for path in out.iterdir()) == ["counters.csv", "log.txt", "profile.txt", "results.jsonl"]
+
+
+def test_a_rehearsal_measures_what_it_should(rehearsal):
+    _, out = rehearsal
+    (headline,) = [row for row in rows_of(out, "headline") if "walls" in row]
+    assert headline["case"] == "brains 07,11"
+    assert headline["same_bits"] is True
+    assert headline["dice"] > headline["dice_before"]
+    assert len(headline["walls"]) == 2
+    assert all(row["worst"] <= 1e-5 * row["scale"] for row in rows_of(out, "smoke") if "operation" in row)
+    profile = rows_of(out, "profile")
+    assert [row["memory_kept"] for row in profile if "memory_kept" in row] == [False, True]
+    costs = {row["cost"]: row["ms"] for row in rows_of(out, "costs") if "cost" in row}
+    assert {"download a field", "launch smooth", "affine moments"} <= set(costs)
+    assert "was called by" in (out / "profile.txt").read_text()
+    kernels = [row for row in rows_of(out, "kernels") if "operation" in row]
+    assert "smooth field 1.5, two at once" in {row["operation"] for row in kernels}
+    assert all(row["median_s"] > 0 for row in kernels)
+    assert [row["shape"] for row in rows_of(out, "iterations") if "shape" in row][-1] == [8, 9, 10]
+    assert [row["same_bits"] for row in rows_of(out, "at_once") if "at_once" in row] == [True]
+    assert rows_of(out, "contract")[0]["passed"] > 0
+    assert rows_of(out, "sizes")[0]["dice"] > 0
+
+
+def test_counters_are_a_row_per_kernel(rehearsal):
+    _, out = rehearsal
+    first, second = (row for row in rows_of(out, "counters") if "kernel" in row)
+    assert (first["kernel"], first["us"], first["dram_percent"]) == ("warp", pytest.approx(46.496), 54.15)
+    assert (second["us"], second["registers"]) == (61.5, 124)
+
+
+def test_sanitizers_tell_what_they_found_by_tool(rehearsal):
+    _, out = rehearsal
+    found = {row["tool"]: row for row in rows_of(out, "sanitizers") if "tool" in row}
+    assert {tool: row["errors"] for tool, row in found.items()} == {"memcheck": 1, "racecheck": 0, "initcheck": 0}
+    assert all(row["unfinished"] == [] and row["operations"] == 2 for row in found.values())
+    assert "Invalid __global__ read" in found["memcheck"]["first"]
+
+
+def test_an_operation_that_ends_its_process_costs_only_itself():
+    def run(names):
+        return "".join(f"{gpu_tools.DID}{name}\n" for name in names[: names.index("b") if "b" in names else None])
+
+    said, unfinished = gpu_tools.over_all(["a", "b", "c", "d"], run)
+    assert unfinished == ["b"]
+    assert said.count(gpu_tools.DID) == 3
+
+
+# -- made steps -------------------------------------------------------------------------------------------------------
+
+
+def made(name, code, limit=30.0, unless=""):
+    return Planned(name, [sys.executable, "-c", code], limit, unless)
+
+
+CRASHES = "import os, signal; print('before', flush=True); os.kill(os.getpid(), signal.SIGSEGV)"
+HANGS = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(1000)'])"
+OUT_OF_MEMORY = "raise MemoryError('no room')"
+
+
+def test_a_step_that_crashes_hangs_or_runs_out_of_memory_costs_only_itself(tmp_path):
+    steps = [made("crashes", CRASHES), made("hangs", HANGS, 1.0), made("full", OUT_OF_MEMORY), made("last", "print(7)")]
+    steps.insert(2, Planned("absent", [str(tmp_path / "no program")], 1.0))
+    found = gpu_run.run_steps(steps, tmp_path, time.monotonic() + 60, dict(os.environ))
+    assert found == {"crashes": -11, "hangs": 124, "absent": 127, "full": 1, "last": 0}
+    rows = {row["step"]: row for row in rows_of(tmp_path)}
+    assert rows["crashes"]["ended"] == "by signal SIGSEGV"
+    assert rows["hangs"]["ended"] == "after its limit of 1 s"
+    assert exits(tmp_path) == found
+    said = (tmp_path / "log.txt").read_text()
+    assert "before" in said
+    assert "MemoryError: no room" in said
+
+
+def test_nothing_that_a_step_started_outlives_it(tmp_path):
+    starts = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid)"
+    _, said = gpu_run.run_step(made("starts", starts), 30.0, dict(os.environ))
+    ends = time.monotonic() + 10
+    while _runs(int(said)) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not _runs(int(said))
+
+
+def _runs(pid):
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize(("code", "ran"), [("pass", False), ("raise SystemExit(1)", True)])
+def test_a_remedy_runs_only_when_what_it_is_for_failed(tmp_path, code, ran):
+    found = gpu_run.run_steps(
+        [made("first", code), made("remedy", "pass", unless="first")], tmp_path, time.monotonic() + 60, dict(os.environ)
+    )
+    assert ("remedy" in found) is ran
+
+
+def test_what_there_is_no_time_for_is_said_by_name(tmp_path):
+    steps = [made("slow", "import time; time.sleep(2)"), made("late", "pass")]
+    found = gpu_run.run_steps(steps, tmp_path, time.monotonic() + gpu_run.LEAST + 1, dict(os.environ))
+    assert found == {"slow": 0}
+    assert "no time is left" in rows_of(tmp_path, "late")[0]["skipped"]
+
+
+def test_a_wheel_that_does_not_fit_is_told_and_the_others_are_installed(tmp_path):
+    wheels, out = tmp_path / "wheels", tmp_path / "out"
+    wheels.mkdir()
+    out.mkdir()
+    (wheels / "broken-1.0-py3-none-any.whl").write_text("no archive")
+    make_wheel(wheels)
+    gpu_run.install(wheels, tmp_path / "site", out)
+    assert (tmp_path / "site" / "whole.py").read_text() == "VALUE = 7\n"
+    assert [row["wheel"] for row in rows_of(out)] == ["broken-1.0-py3-none-any.whl"]
+
+
+def make_wheel(folder):
+    import zipfile
+
+    about = {"METADATA": "Metadata-Version: 2.1\nName: whole\nVersion: 1.0\n", "RECORD": ""}
+    about["WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(folder / "whole-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("whole.py", "VALUE = 7\n")
+        for name, text in about.items():
+            archive.writestr(f"whole-1.0.dist-info/{name}", text)
+
+
+def test_the_order_is_that_of_the_table_and_steps_can_be_picked():
+    place = Place(Path("out"), Path("work"))
+    steps = gpu_run.planned(["sizes", "smoke"], place.command)
+    assert [step.name for step in steps] == ["smoke", "sizes"]
+    assert steps[0].command[-2:] == ["--", "smoke"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_an_iteration_may_run_without_graphs_or_without_branches(how):
+    runtime = Place(Path("out"), Path("work"), rehearse=True).runtime(**HOW[how])
+    done = []
+    runtime.parallel([lambda: done.append(1), lambda: done.append(2)])
+    runtime.capture(lambda: done.append(3))()
+    assert done == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "variables", "message"),
+    ("arguments", "message"),
     [
-        ((), {}, "name a folder"),
-        (("out", "--fast"), {}, "unknown option --fast"),
-        (("one", "two"), {}, "not two"),
-        (("out",), {"STEPS": "kernels dance"}, "unknown step dance; choose from install"),
+        ((), "OUT"),
+        (("out", "--fast"), "--fast"),
+        (("out", "--steps", "kernels dance"), "unknown dance; choose from builds"),
+        (("out", "--data", "/no/such/folder"), "--data: no folder /no/such/folder"),
     ],
 )
-def test_wrong_use_is_explained(arguments, variables, message):
-    result = gpu_sh(*arguments, **variables)
+def test_wrong_use_is_explained(arguments, message):
+    result = gpu_sh(*arguments)
     assert result.returncode == 2
     assert message in result.stderr

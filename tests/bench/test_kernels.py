@@ -10,8 +10,10 @@ import pytest
 import scipy.ndimage
 
 import kernels
+from cuda_on_cpu.emulated import EmulatedRuntime
 from kernel_calls import OPERATIONS, PEERS, POINTS, Operation, Scene
 from warpline.backends import Backend, select
+from warpline.backends.cuda_backend import CudaBackend
 
 SHAPE = (24, 20, 28)
 
@@ -37,7 +39,7 @@ class Recorder:
 
     def __getattr__(self, name):
         method = getattr(self._backend, name)
-        if name in ("upload", "download", "empty", "zeros"):
+        if name in ("upload", "download", "empty", "zeros", "parallel", "repeat"):
             return method
         return lambda *given, **named: self.arrays.extend(a for a in (*given, *named.values()) if is_array(a))
 
@@ -52,6 +54,27 @@ def test_the_bytes_of_an_operation_are_those_of_the_arrays_it_is_given(scene, na
     call = OPERATIONS[name].prepare(SimpleNamespace(**{**vars(scene), "backend": recorder}, **makers(scene)))
     call()
     assert sum(array.nbytes for array in recorder.arrays) == OPERATIONS[name].nbytes * np.prod(SHAPE)
+
+
+class CountingRuntime(EmulatedRuntime):
+    """Counts the bytes of the volumes and fields that kernels are given, and runs none."""
+
+    moved = 0
+
+    def compile(self, source, entry):
+        def launch(grid, block, arguments):
+            self.moved += sum(a.nbytes for a in arguments if is_array(a) and a.ndim > 1 and a.dtype != np.float64)
+
+        return launch
+
+
+@pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.units == "voxel"])
+def test_the_kernels_move_the_bytes_of_an_operation_and_those_that_they_move_again(scene, name):
+    runtime = CountingRuntime()
+    on_host = {**vars(scene), "backend": CudaBackend(runtime)}
+    call = OPERATIONS[name].prepare(SimpleNamespace(**on_host, **makers(scene)))
+    call()
+    assert runtime.moved == (OPERATIONS[name].nbytes + OPERATIONS[name].again) * np.prod(SHAPE)
 
 
 def makers(scene):
@@ -90,6 +113,12 @@ def test_a_rate_is_bytes_over_the_median_and_its_share_that_of_the_copy():
     assert (row["median_s"], row["best_s"]) == (2.0, 1.0)
     assert row["gb_per_s"] == pytest.approx(5000e-9)
     assert row["share_of_copy"] == pytest.approx(0.1)
+
+
+def test_what_is_moved_again_counts_in_the_rate():
+    once, twice = (kernels.achieved(Operation("voxel", 10, None), (9, 9, 9), [1.0], 1.0, again) for again in (0, 10))
+    assert twice["gb_per_s"] == 2 * once["gb_per_s"]
+    assert twice["bytes_per_unit"] == 20
 
 
 def test_operations_over_points_count_points():

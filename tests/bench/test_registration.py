@@ -77,3 +77,23 @@ def test_a_case_that_fails_says_why_and_the_others_go_on(monkeypatch, capsys):
     document = registration.run(registration.parse_arguments(arguments))
     assert [row["error"] for row in document["cases"]] == ["MemoryError: no room for 3 bytes"] * 2
     assert "no room for 3 bytes" in registration.page(document)
+
+
+def test_what_was_measured_stays_when_the_files_fail(monkeypatch):
+    monkeypatch.setattr(registration, "from_files", lambda *_: 1 / 0)
+    arguments = ["--backend", "numba", "--sizes", "12", "--repeats", "0", "--at-once"]
+    settings = [text for setting in SETTINGS for text in ("--set", setting)]
+    document = registration.run(registration.parse_arguments([*arguments, *settings]))
+    (row,) = document["cases"]
+    assert row["first_s"] > 0
+    assert "files" not in row
+    assert row["error"] == "ZeroDivisionError: division by zero"
+    assert "division by zero" in registration.page(document)
+
+
+def test_a_case_that_cannot_be_made_is_a_row_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(registration, "measure_case", lambda case, *_: {"case": case.name, "voxels": np.inf})
+    arguments = ["--backend", "numba", "--sizes", "tiny", "8", "--at-once"]
+    document = registration.run(registration.parse_arguments([*arguments, "--data", str(tmp_path), "--pairs", "01,02"]))
+    assert [row["case"] for row in document["cases"]] == ["phantom tiny", "phantom 8 mm", "brains 01,02"]
+    assert ["error" in row for row in document["cases"]] == [True, False, True]
