@@ -35,10 +35,10 @@ def test_no_build_spills_registers(name, defines, architecture):
 
 
 def test_an_error_names_file_and_line():
-    source = load("compose").source.replace("return;", "retrun;", 1)
+    source = load("compose").source.replace("continue;", "contnue;", 1)
     compiled, log = compile_for("sm_90", source)
     assert not compiled
-    line = 1 + open_kernel("compose").split("return;")[0].count("\n")
+    line = 1 + open_kernel("compose").split("continue;")[0].count("\n")
     assert f"compose.cu({line})" in log
 
 
