@@ -168,7 +168,7 @@ class CudaBackend:
             last = out.reshape(stack.shape) if axis == axes[-1] else None
             smoothed = self._in_pieces("filter_axis", smoothed, axis + 1, FILTER_RUN, out=last, taps=taps)
         flat = out.reshape(len(stack), -1)
-        blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], BLOCK))
+        blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], 8 * BLOCK))
         self._work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
 
     def _in_pieces(
