@@ -9,7 +9,7 @@
 #ifndef ALONG_K
 #define ALONG_K 0
 #endif
-#include "volume.cuh"
+#include "lines.cuh"
 
 constexpr int RUN = 12, STRIDE = 60;  // voxels that a thread passes between two barriers
 constexpr int ROWS = 32, PIECES = BLOCK / ROWS, WIDE = PIECES * RUN, PITCH = WIDE + STRIDE + 1;  // odd: no conflicts
@@ -19,30 +19,6 @@ __shared__ float weights[STRIDE];
 #if ALONG_K
 __shared__ float tile[ROWS][PITCH];
 #endif
-
-// The voxels of a line one after the other; those at the ends go on for ever.
-struct Line {
-    const float* from;
-    long long step;
-    int at, last;
-
-    __device__ Line(const float* line, long long step, int first, int n)
-        : from(line + clamped(first, n) * step), step(step), at(first), last(n - 1) {}
-
-    __device__ float next() {
-        float voxel = __ldg(from);
-        if (at >= 0 && at < last) from += step;
-        at++;
-        return voxel;
-    }
-};
-
-// A line in shared memory.
-struct Near {
-    const float* from;
-
-    __device__ float next() { return *from++; }
-};
 
 // `count` more voxels, a multiple of RUN, into the sums of a piece; `recent` has the weights of the last ones.
 template <typename Voxels>

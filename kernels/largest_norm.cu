@@ -2,15 +2,25 @@
 // Called by CudaBackend.smooth after filter_axis.cu; `norm` starts at 0.
 #include "volume.cuh"
 
+constexpr int MANY = 8;  // voxels that a thread asks for at once
+
 extern "C" __global__ void __launch_bounds__(256) largest_norm(
     const float* __restrict__ array,  // (components, size)
     float* norm,                      // (1)
     int components, long long size) {
     float largest = 0.0f;
-    for (long long at = (long long)blockIdx.x * BLOCK + threadIdx.x; at < size; at += (long long)gridDim.x * BLOCK) {
-        float square = 0.0f;
-        for (int c = 0; c < components; c++) square += array[c * size + at] * array[c * size + at];
-        largest = fmaxf(largest, square);
+    for (long long first = (long long)blockIdx.x * BLOCK * MANY + threadIdx.x; first < size;
+         first += (long long)gridDim.x * BLOCK * MANY) {
+        float squares[MANY] = {};
+        for (int c = 0; c < components; c++)
+#pragma unroll
+            for (int n = 0; n < MANY; n++) {
+                long long at = first + n * BLOCK;
+                float x = at < size ? __ldg(array + (c * size + at)) : 0.0f;
+                squares[n] += x * x;
+            }
+#pragma unroll
+        for (int n = 0; n < MANY; n++) largest = fmaxf(largest, squares[n]);
     }
     largest = block_max<BLOCK>(largest);
     if (thread_in_block() == 0) raise(norm, sqrtf(largest));

@@ -11,7 +11,7 @@
 #ifndef ALONG_K
 #define ALONG_K 0
 #endif
-#include "volume.cuh"
+#include "lines.cuh"
 
 constexpr int RUN = 20, FADED = 14, SPAN = RUN + 2 * FADED;
 constexpr int ROWS = 32, PIECES = BLOCK / ROWS, WIDE = PIECES * RUN, PITCH = WIDE + 2 * FADED + 1;  // odd: no conflicts
@@ -51,13 +51,6 @@ struct Turning {
         if (at == 0 || at == last) way = -way, step = -step;
         return voxel;
     }
-};
-
-// A line in shared memory.
-struct Near {
-    const float* from;
-
-    __device__ float next() { return *from++; }
 };
 
 // The filter on its way forward, from the beginning of the piece to FADED voxels behind it.

@@ -230,7 +230,7 @@ def test_statistics_of_many_voxels_are_those_of_numpy(backend):
     assert found[3] == sizes[-1]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (3, 70, 40)])
 @pytest.mark.parametrize("seed", range(3))
 def test_extent(backend, shape, seed):
     volume = np.where(np.random.default_rng(seed).uniform(size=shape) < 0.1, -1, 0).astype(np.float32)

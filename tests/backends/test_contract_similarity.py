@@ -186,7 +186,7 @@ def test_local_cc_does_not_see_brightness_and_contrast(backend, seed, gain, offs
     assert_rounded(other[1], plain[1], condition=condition)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (25, 4, 3)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_squared_difference(backend, shape, masked):
     fixed, moving = rough_pair(shape, 13)

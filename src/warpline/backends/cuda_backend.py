@@ -30,6 +30,8 @@ SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
 DIGITS, PASSES = 2048, 3
 """Values of a digit of a length's bits, and digits; kernels/norm_digits.cu."""
+MARCH = 8
+"""Voxels along i of a thread of squared_difference.cu."""
 SPLINE_RUN, FILTER_RUN = 20, 12
 """Voxels of a piece of a line; kernels/spline.cu and filter_axis.cu."""
 
@@ -183,7 +185,7 @@ class CudaBackend:
             last = out.reshape(stack.shape) if axis == axes[-1] else None
             smoothed = self._in_pieces("filter_axis", smoothed, axis + 1, FILTER_RUN, out=last, taps=taps)
         flat = out.reshape(len(stack), -1)
-        blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], BLOCK))
+        blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], 8 * BLOCK))
         self._work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
 
     def _in_pieces(
@@ -207,11 +209,11 @@ class CudaBackend:
             taps = self._gaussian(0.5 * factor if factor > 1 else 0.0)
             shape = (*out.shape[: axis + 1], *volume.shape[axis + 1 :])
             na, nb, (n, m) = math.prod(shape[:axis]), math.prod(shape[axis + 1 :]), (volume.shape[axis], shape[axis])
-            target = out if axis == 2 else self._work.empty(shape)
+            target, groups = out if axis == 2 else self._work.empty(shape), block_count(m, 4)
             self._work.launch(
-                "downsample", (block_count(target.size, BLOCK), 1, 1),
+                "downsample", (block_count(na * groups * nb, BLOCK), 1, 1),
                 array=result.reshape(na, n, nb), taps=taps, out=target.reshape(na, m, nb),
-                factor=factor, offset=downsampling_offset(n, m, factor),
+                factor=factor, offset=downsampling_offset(n, m, factor), groups=groups,
             )  # fmt: skip
             result = target
         return out
@@ -250,9 +252,11 @@ class CudaBackend:
         value: Array,
     ) -> None:
         arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
-        self._work.over_voxels(
-            "squared_difference", fixed.shape, (("VALUE", _REALS[value.dtype]),), **arrays, out_fixed=out_fixed,
-            out_moving=out_moving, value=value, **self._work.partial(math.prod(voxel_grid(fixed.shape))),
+        across, down, planes = voxel_grid(fixed.shape)
+        grid = (across, down, block_count(planes, MARCH))
+        self._work.launch(
+            "squared_difference", grid, (("VALUE", _REALS[value.dtype]),), VOXELS, **arrays, out_fixed=out_fixed,
+            out_moving=out_moving, value=value, **self._work.partial(math.prod(grid)), length=MARCH,
         )  # fmt: skip
 
     # -- fields ---------------------------------------------------------------------------------------------
@@ -308,7 +312,8 @@ class CudaBackend:
 
     def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
         volume = self._work.floats(volume)
-        blocks = max(1, min(SUM_BLOCKS, block_count(math.prod(volume.shape[:2]), BLOCK // 32)))
+        ni, nj, nk = volume.shape
+        blocks = max(1, min(SUM_BLOCKS, block_count(ni * block_count(nj, 32) * block_count(nk, 32), BLOCK // 32)))
         out, partial = self._work.empty((2, 3), np.float64), self._work.empty((6, blocks), np.float64)
         self._work.launch(
             "extent", (blocks, 1, 1), volume=volume, matrix=as_struct(matrix), partial=partial,
