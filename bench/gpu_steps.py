@@ -24,6 +24,8 @@ from gpu_place import MissingError, Place
 
 AT_ONCE = 8
 """Processes beside each other that call operations."""
+PACKAGES = ("warpline", "numpy", "scipy", "numba", "torch", "fireants")
+"""Whose versions are told."""
 MISSING = 3
 """Exit code of a step that needs what is not there."""
 
@@ -35,7 +37,8 @@ def builds(place: Place) -> int:
     from warpline.backends.cuda_launch import load
 
     runtime, failed, start = place.runtime(), [], time.perf_counter()
-    place.tell(step="builds", version=measure.version("warpline"), machine=place.device.describe())
+    packages = {name: measure.version(name) for name in PACKAGES}
+    place.tell(step="builds", machine=place.device.describe(), packages=packages)
     wanted = all_builds()[: place.size.builds]
     for name, defines in wanted:
         try:
