@@ -125,7 +125,7 @@ def headline(place: Place, how: str = "graphs") -> int:
 
 
 def kernels(place: Place) -> int:
-    """Rates of operations; the device is not touched again by a step that fails here."""
+    """Rates of operations, each told as it is measured."""
     import kernels as bench
 
     size, failed = place.size, 0
