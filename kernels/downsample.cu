@@ -10,14 +10,15 @@ extern "C" __global__ void __launch_bounds__(256) downsample(
     double factor, double offset, int width, long long na, int n, int m, long long nb) {
     long long voxel = (long long)blockIdx.x * BLOCK + threadIdx.x;
     if (voxel >= na * m * nb) return;
-    long long slab = voxel / nb / m;
-    const float* line = array + slab * n * nb + voxel % nb;
-    Bracket at = around(factor * (double)(voxel / nb % m) + offset, n);
-    float sum = 0.0f;
-    for (int t = -width + 1; t <= width; t++) {
-        float low = t < width ? __ldg(taps + (t < 0 ? -t : t)) : 0.0f;
-        float high = t > -width + 1 ? __ldg(taps + (t < 1 ? 1 - t : t - 1)) : 0.0f;
-        sum += mix(low, high, at.weight) * __ldg(line + clamped(at.low + t, n) * nb);
+    long long line = voxel / nb, b = voxel - line * nb, slab = line / m;
+    Bracket at = around(factor * (double)(line - slab * m) + offset, n);
+    const float* from = array + (slab * n * nb + b);
+    float low = 0.0f, high = 0.0f, before = 0.0f;  // Gaussians around both voxels, and the weight of the tap before
+    for (int t = 1 - width; t <= width; t++) {
+        float tap = t < width ? __ldg(taps + (t < 0 ? -t : t)) : 0.0f, value = __ldg(from + clamped(at.low + t, n) * nb);
+        low += tap * value;
+        high += before * value;
+        before = tap;
     }
-    out[voxel] = sum;
+    out[voxel] = mix(low, high, at.weight);
 }

@@ -9,16 +9,15 @@ extern "C" __global__ void __launch_bounds__(256, 2) histogram_derivative(
     const float* __restrict__ values,    // (count)
     const float* __restrict__ volume,    // (ni, nj, nk)
     const unsigned char* mask,           // (ni, nj, nk) or null
-    const double* __restrict__ matrices,  // (many, 12) fixed voxel -> voxel of volume
+    Few few,                             // fixed voxel -> voxel of volume, where `matrices` is null
+    const double* matrices,              // (many, 12) or null
     const double* __restrict__ tables,   // (many, cells)
     double* partial,                     // (many, 12, blocks)
     unsigned* arrived,                   // (many)
     double* out,                         // (many, 14) ..., derivative
     long long count, int blocks, int cells, int bins, int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
-    __shared__ Matrix matrix;
-    if (threadIdx.x < 12) matrix.m[threadIdx.x] = matrices[12 * blockIdx.y + threadIdx.x];
-    __syncthreads();
+    const Matrix& matrix = matrix_of_block(matrices, few);
     const double* table = tables + (long long)blockIdx.y * cells;
     double sums[12] = {};
     for (long long p = (long long)blockIdx.x * BLOCK + threadIdx.x; p < count; p += (long long)blocks * BLOCK) {

@@ -65,25 +65,34 @@ __device__ inline void add_outer(double sums[12], double weight, const double sl
 constexpr int GROUP = 16;  // sums that a block adds up at once, each by BLOCK / GROUP threads
 constexpr int LANES = BLOCK / GROUP;
 
+// The sum of each of GROUP rows of `count` numbers, of which thread t of a lane of LANES threads takes every LANES-th, in
+// a fixed order; valid where the thread is the first of its lane. Rows from COUNT on are none.
+template <int COUNT>
+__device__ inline double row_sum(const double* row, int first, int count) {
+    __shared__ double parts[GROUP][LANES];
+    int thread = threadIdx.x, column = thread / LANES, lane = thread % LANES;
+    double sum = 0.0;
+    for (int t = lane; t < count && first + column < COUNT; t += LANES) sum += row[t];
+    parts[column][lane] = sum;
+    __syncthreads();
+    for (int t = 1; t < LANES && lane == 0; t++) sum += parts[column][t];
+    __syncthreads();
+    return sum;
+}
+
 // The sums over a block, in column blockIdx.x of `partial` (COUNT, blocks), in a fixed order.
 template <int COUNT>
 __device__ inline void sum_over_block(const double mine[COUNT], double* partial) {
-    __shared__ double values[GROUP][BLOCK], parts[GROUP][LANES];
-    int thread = threadIdx.x, column = thread / LANES, lane = thread % LANES;
+    __shared__ double values[GROUP][BLOCK];
+    int thread = threadIdx.x, column = thread / LANES;
 #pragma unroll
     for (int first = 0; first < COUNT; first += GROUP) {
 #pragma unroll
         for (int n = 0; n < GROUP; n++)
             if (first + n < COUNT) values[n][thread] = mine[first + n];
         __syncthreads();
-        double sum = 0.0;
-        for (int t = lane; t < BLOCK && first + column < COUNT; t += LANES) sum += values[column][t];
-        parts[column][lane] = sum;
-        __syncthreads();
-        if (lane == 0 && first + column < COUNT) {
-            for (int t = 1; t < LANES; t++) sum += parts[column][t];
-            partial[(first + column) * gridDim.x + blockIdx.x] = sum;
-        }
+        double sum = row_sum<COUNT>(values[column], first, BLOCK);
+        if (thread % LANES == 0 && first + column < COUNT) partial[(first + column) * gridDim.x + blockIdx.x] = sum;
     }
 }
 
@@ -91,8 +100,10 @@ __device__ inline void sum_over_block(const double mine[COUNT], double* partial)
 template <int COUNT>
 __device__ inline void sum_over_grid(const double mine[COUNT], double* partial, unsigned* arrived, double* out) {
     sum_over_block<COUNT>(mine, partial);
-    if (!is_last_block(arrived, gridDim.x) || threadIdx.x >= COUNT) return;
-    double total = 0.0;
-    for (int b = 0; b < (int)gridDim.x; b++) total += partial[threadIdx.x * gridDim.x + b];
-    out[threadIdx.x] = total;
+    if (!is_last_block(arrived, gridDim.x)) return;
+    int column = threadIdx.x / LANES;
+    for (int first = 0; first < COUNT; first += GROUP) {
+        double sum = row_sum<COUNT>(partial + (first + column) * gridDim.x, first, gridDim.x);
+        if (threadIdx.x % LANES == 0 && first + column < COUNT) out[first + column] = sum;
+    }
 }

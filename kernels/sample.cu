@@ -2,7 +2,7 @@
 // Called by CudaBackend.sample, which allocates `out`. A thread is a voxel of the output.
 //
 // Built for one ORDER each: 0 nearest (bits of any type of the width of VALUE, ties up), 1 linear, 3 cubic B-spline from
-// the coefficients that filter_axis.cu makes, mirror boundary.
+// the coefficients that spline.cu makes, mirror boundary.
 #ifndef ORDER
 #define ORDER 1
 #endif
@@ -21,35 +21,68 @@ __device__ inline VALUE nearest(const VALUE* __restrict__ volume, Box box, Point
 }
 
 // Weights of the four voxels around a point at fraction t of a cell.
-__device__ inline void spline_weights(double t, float w[4]) {
-    double s = 1.0 - t;
-    w[0] = (float)(s * s * s / 6.0);
-    w[1] = (float)(2.0 / 3.0 - t * t * (2.0 - t) / 2.0);
-    w[2] = (float)(2.0 / 3.0 - s * s * (2.0 - s) / 2.0);
-    w[3] = (float)(t * t * t / 6.0);
+__device__ inline void spline_weights(float t, float w[4]) {
+    float s = 1.0f - t;
+    w[0] = s * s * s * (1.0f / 6.0f);
+    w[1] = 2.0f / 3.0f - t * t * (1.0f - 0.5f * t);
+    w[2] = 2.0f / 3.0f - s * s * (1.0f - 0.5f * s);
+    w[3] = t * t * t * (1.0f / 6.0f);
 }
 
-__device__ inline int spline_cell(double x, int n, float w[4]) {
-    double bounded = fmin(fmax(x, 0.0), n - 1.0), whole = floor(bounded);
-    spline_weights(bounded - whole, w);
-    return (int)whole;
-}
+// The four voxels of an axis of at least four that a point is made of, and their weights; those beyond the border lend
+// theirs to the voxels that they mirror.
+struct Four {
+    int first;
+    float w[4];
+
+    __device__ Four(double x, int n) {
+        double whole = floor(x);
+        int low = clamped((int)whole, n - 1);  // the last cell ends in the last voxel
+        float b[4];
+        spline_weights(fminf(fmaxf((float)(x - low), 0.0f), 1.0f), b);
+        bool under = low == 0, over = low == n - 2;
+        first = under ? 0 : over ? n - 4 : low - 1;
+        w[0] = under ? b[1] : over ? 0.0f : b[0];
+        w[1] = under ? b[0] + b[2] : over ? b[0] : b[1];
+        w[2] = under ? b[3] : over ? b[1] + b[3] : b[2];
+        w[3] = under ? 0.0f : over ? b[2] : b[3];
+    }
+
+    __device__ float of(const float* __restrict__ row) const {
+        return w[0] * __ldg(row) + w[1] * __ldg(row + 1) + w[2] * __ldg(row + 2) + w[3] * __ldg(row + 3);
+    }
+};
 
 __device__ inline float cubic(const float* __restrict__ coefficients, Box box, Point p) {
-    float wx[4], wy[4], wz[4];
-    int i = spline_cell(p.x, box.ni, wx), j = spline_cell(p.y, box.nj, wy), k = spline_cell(p.z, box.nk, wz);
-    int ks[4] = {mirrored(k - 1, box.nk), k, mirrored(k + 1, box.nk), mirrored(k + 2, box.nk)};
+    Four x(p.x, box.ni), y(p.y, box.nj), z(p.z, box.nk);
+    const float* plane = coefficients + box.at(x.first, y.first, z.first);
     float total = 0.0f;
 #pragma unroll
-    for (int a = 0; a < 4; a++) {
-        float plane = 0.0f;
+    for (int a = 0; a < 4; a++, plane += (long long)box.nj * box.nk) {
+        const float* row = plane;
+        float sum = 0.0f;
 #pragma unroll
-        for (int b = 0; b < 4; b++) {
-            const float* row = coefficients + box.at(mirrored(i + a - 1, box.ni), mirrored(j + b - 1, box.nj), 0);
-            plane += wy[b] * (wz[0] * __ldg(row + ks[0]) + wz[1] * __ldg(row + ks[1]) + wz[2] * __ldg(row + ks[2]) +
-                              wz[3] * __ldg(row + ks[3]));
-        }
-        total += wx[a] * plane;
+        for (int b = 0; b < 4; b++, row += box.nk) sum += y.w[b] * z.of(row);
+        total += x.w[a] * sum;
+    }
+    return total;
+}
+
+// The same of a volume with an axis of fewer than four voxels.
+__device__ inline int thin_cell(double x, int n, float w[4]) {
+    double bounded = fmin(fmax(x, 0.0), n - 1.0), whole = floor(bounded);
+    spline_weights((float)(bounded - whole), w);
+    return (int)whole - 1;
+}
+
+__device__ inline float thin_cubic(const float* __restrict__ coefficients, Box box, Point p) {
+    float wx[4], wy[4], wz[4], total = 0.0f;
+    int i = thin_cell(p.x, box.ni, wx), j = thin_cell(p.y, box.nj, wy), k = thin_cell(p.z, box.nk, wz);
+#pragma unroll 1
+    for (int abc = 0; abc < 64; abc++) {
+        int a = abc / 16, b = abc / 4 % 4, c = abc % 4;
+        long long at = box.at(mirrored(i + a, box.ni), mirrored(j + b, box.nj), mirrored(k + c, box.nk));
+        total += wx[a] * wy[b] * wz[c] * __ldg(coefficients + at);
     }
     return total;
 }
@@ -60,7 +93,7 @@ __device__ inline VALUE value_at(const VALUE* __restrict__ volume, Box box, Poin
 #elif ORDER == 1
     return Cube(box, around(p.x, box.ni), around(p.y, box.nj), around(p.z, box.nk)).of(volume);
 #else
-    return cubic(volume, box, p);
+    return box.ni < 4 || box.nj < 4 || box.nk < 4 ? thin_cubic(volume, box, p) : cubic(volume, box, p);
 #endif
 }
 

@@ -1,9 +1,10 @@
 // Gaussian smoothing of a volume (COMPONENTS 1) or a field (3), all axes in one pass: a block owns a column of 32 x 16
 // voxels and marches along i. Each plane is smoothed along j on its way into shared memory, along k within it, and along
-// i in registers, where each voxel keeps its 2 RI unfinished sums. Borders are clamped. The largest norm of the result
-// is raised into `norm` on the way.
-// Called by CudaBackend.smooth for radii up to 5 (wider kernels: filter_axis.cu); `out` is the caller's, `norm` starts
-// at 0. Moves 8 bytes per voxel and component, plus halos that the caches hold.
+// i in registers, where each voxel keeps its 2 RI unfinished sums. Borders are clamped. The largest norm of each result
+// is found on the way.
+// Called by CudaBackend.smooth for radii up to 5 (wider kernels: filter_axis.cu), for one or several volumes or fields;
+// `out` and `norm` are the caller's, `largest` and `arrived` are 0 before and after. Moves 8 bytes per voxel and
+// component, plus halos that the caches hold.
 #ifndef COMPONENTS
 #define COMPONENTS 3
 #endif
@@ -107,13 +108,17 @@ struct Sums {
 };
 
 extern "C" __global__ void __launch_bounds__(256, 2) smooth(
-    const float* __restrict__ array,  // (components, ni, nj, nk)
+    const float* __restrict__ array,  // (many, components, ni, nj, nk)
     Taps taps,                        // weights
-    float* __restrict__ out,          // (components, ni, nj, nk)
-    float* norm,                      // (1)
-    int length, int ni, int nj, int nk) {
+    float* __restrict__ out,          // (many, components, ni, nj, nk)
+    float* norm,                      // (many)
+    float* largest_squares,           // (many)
+    unsigned* arrived,                // (1)
+    int length, int many, int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
-    int k0 = blockIdx.x * TILE_K, j0 = blockIdx.y * TILE_J, start = blockIdx.z * length;
+    int cuts = gridDim.z / many, one = blockIdx.z / cuts;
+    array += one * COMPONENTS * box.size(), out += one * COMPONENTS * box.size();
+    int k0 = blockIdx.x * TILE_K, j0 = blockIdx.y * TILE_J, start = (blockIdx.z - one * cuts) * length;
     int end = start + length < ni ? start + length : ni;
     int k = k0 + (int)threadIdx.x, j = j0 + (int)threadIdx.y;  // of the thread's first voxel; the others are BLOCK_J on
     Sums sums[COMPONENTS][OWN] = {};
@@ -142,5 +147,7 @@ extern "C" __global__ void __launch_bounds__(256, 2) smooth(
         }
     }
     largest = block_max<BLOCK>(largest);
-    if (thread_in_block() == 0) raise(norm, sqrtf(largest));
+    if (thread_in_block() == 0) raise(largest_squares + one, largest);
+    if (!is_last_block(arrived) || thread_in_block() != 0) return;
+    for (int n = 0; n < many; n++) norm[n] = sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0)));
 }

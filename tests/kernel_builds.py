@@ -17,7 +17,7 @@ VARIANTS = {
         (("ORDER", 1), ("VALUE", "float")),
         (("ORDER", 3), ("VALUE", "float")),
     ],
-    "filter_axis": [(("MIRROR", mirror),) for mirror in (0, 1)],
+    **{name: [(("ALONG_K", along),) for along in (0, 1)] for name in ("spline", "filter_axis")},
     "smooth": [
         (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k))
         for components in (1, 3)
@@ -29,7 +29,7 @@ VARIANTS = {
         for masked, value in ((0, "double"), (1, "float"))
     ],
     "squared_difference": [(("VALUE", value),) for value in ("float", "double")],
-    "norm_digits": [(("COMPONENTS", c), ("DIGIT", digit)) for c in (1, 3) for digit in (0, 1, 2)],
+    "norm_digits": [(("COMPONENTS", c), ("DIGIT", digit)) for c, digit in ((1, 0), (1, 1), (1, 2), (3, 0))],
     "joint_histogram": [(("BINS", bins),) for bins in (8, 32, 64, 65, 256)],
 }
 """Kernel to the defines it is built with; kernels that are not here have none."""

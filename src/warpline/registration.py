@@ -161,7 +161,7 @@ def _on_host(found: InvertibleMap, grid: Grid, spans: tuple[slice, ...], backend
     """The map on the whole fixed grid, in mm; beyond the box it was computed in, nothing moves."""
     whole = [np.zeros((3, *grid.shape), np.float32) for _ in range(2)]
     for field_found, target in zip((found.forward, found.inverse), whole, strict=True):
-        target[(slice(None), *spans)] = backend.download(fields.to_world(field_found, grid))
+        backend.download(fields.to_world(field_found, grid), out=target[(slice(None), *spans)])
     return Displacement(whole[0], grid, whole[1])
 
 

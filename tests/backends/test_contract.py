@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from backends.operations import OPERATIONS, SHAPE, results
-from synthetic import smooth_field
+from synthetic import smooth_field, smooth_volume, wide_field
 from warpline.backends import BACKENDS
 from warpline.backends.interface import Backend
 
@@ -115,12 +115,22 @@ def test_repeat_runs_the_step_that_many_times(backend, times):
     np.testing.assert_array_equal(backend.download(fields[0]), np.full((3, 4, 4, 4), times, dtype=np.float32))
 
 
-def test_parallel_runs_every_step_once(backend):
-    ones = backend.upload(np.ones((3, 4, 4, 4), dtype=np.float32))
-    outs = [backend.zeros((3, 4, 4, 4)) for _ in range(3)]
-    backend.parallel(*(lambda out=out: backend.compose(ones, ones, out=out) for out in outs))
-    for out in outs:
-        np.testing.assert_array_equal(backend.download(out), np.full((3, 4, 4, 4), 2, dtype=np.float32))
+def test_a_download_fills_the_part_of_an_array_that_it_is_given(backend):
+    field = smooth_field(SHAPE, 1)
+    whole = np.zeros((3, *(n + 2 for n in SHAPE)), np.float32)
+    part = whole[:, 1:-1, 1:-1, 1:-1]
+    assert backend.download(backend.upload(field), out=part) is part
+    np.testing.assert_array_equal(part, field)
+    assert np.count_nonzero(whole) == np.count_nonzero(field)
+
+
+def test_memory_can_be_given_back_at_any_time(backend):
+    kept = backend.upload(smooth_field(SHAPE, 1))
+    with backend.session():
+        backend.release()
+        determinants = backend.download(backend.jacobian(kept))
+    backend.release()
+    np.testing.assert_array_equal(determinants, backend.download(backend.jacobian(kept)))
 
 
 def test_sessions_nest_and_operations_work_in_and_out_of_them(backend):
@@ -128,3 +138,26 @@ def test_sessions_nest_and_operations_work_in_and_out_of_them(backend):
     with backend.session(), backend.session():
         inside = backend.download(backend.jacobian(backend.upload(field)))
     np.testing.assert_array_equal(inside, backend.download(backend.jacobian(backend.upload(field))))
+
+
+def test_several_volumes_and_fields_side_by_side_give_what_each_gives_alone(backend):
+    volumes = backend.upload(np.stack([smooth_volume(SHAPE, seed) for seed in (1, 2)]))
+    outer = backend.upload(np.stack([smooth_field(SHAPE, seed) for seed in (3, 4)]))
+    inner = backend.upload(np.stack([wide_field(SHAPE, seed) for seed in (5, 6)]))
+    norms = backend.upload(np.array([2.0, 3.0], np.float32))
+    sampled = backend.sample(volumes, field=inner, outside=0.5, out=backend.empty((2, *SHAPE)))
+    composed = backend.compose(outer, inner, norm=norms, step=0.5, out=backend.empty(inner.shape))
+    for sigma in (1.5, 0.4, 2.3):
+        smoothed = backend.empty(inner.shape)
+        longest = backend.smooth(inner, (sigma,) * 3, out=smoothed)
+        for side in (0, 1):
+            alone = backend.empty((3, *SHAPE))
+            norm = backend.smooth(inner[side], (sigma,) * 3, out=alone)
+            np.testing.assert_array_equal(backend.download(longest)[side : side + 1], backend.download(norm))
+            np.testing.assert_array_equal(backend.download(smoothed[side]), backend.download(alone))
+    for side in (0, 1):
+        alone = backend.sample(volumes[side], field=inner[side], outside=0.5)
+        np.testing.assert_array_equal(backend.download(sampled[side]), backend.download(alone))
+        norm, out = norms[side : side + 1], backend.empty((3, *SHAPE))
+        alone = backend.compose(outer[side], inner[side], norm=norm, step=0.5, out=out)
+        np.testing.assert_array_equal(backend.download(composed[side]), backend.download(alone))

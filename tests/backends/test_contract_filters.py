@@ -65,6 +65,13 @@ def test_smooth_each_component_of_a_field(backend, shape, sigma):
     assert_rounded(norm, oracles.largest_norm(expected))
 
 
+@pytest.mark.parametrize("sigma", [(2.3, 5.0, 4.0), (21.0, 0.0, 25.0)])
+@pytest.mark.parametrize("shape", [(40, 3, 2), (3, 14, 33), (2, 3, 110), (1, 26, 1)])
+def test_smooth_far_beyond_every_border(backend, shape, sigma):
+    volume = smooth_volume(shape, 8, sigma=0.3)
+    assert_rounded(smoothed(backend, volume, sigma)[0], oracles.smooth(volume, sigma), scale=1)
+
+
 def test_smooth_by_nothing_copies(backend):
     field = wide_field((6, 5, 4), 5)
     np.testing.assert_array_equal(smoothed(backend, field, (0.0, 0.0, 0.0))[0], field)

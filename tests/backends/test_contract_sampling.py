@@ -156,6 +156,25 @@ def test_cubic_spline_passes_through_every_voxel(backend):
     assert_rounded(sampled(backend, volume, np.eye(4), order=3), volume, scale=1)
 
 
+LONG = [(70, 3, 2), (2, 70, 33), (33, 2, 340), (3, 35, 1), (34, 1, 161), (1, 1, 48), (4, 5, 4), (3, 4, 9)]
+"""Pieces of a line whose ends reach over the border, once and more than once, and those that lie inside."""
+
+
+@pytest.mark.parametrize("shape", LONG)
+def test_cubic_spline_of_noise_passes_through_every_voxel_of_a_long_axis(backend, shape):
+    volume = np.random.default_rng(22).uniform(size=shape).astype(np.float32)
+    assert_rounded(sampled(backend, volume, np.eye(4), order=3), volume, scale=1)
+
+
+@pytest.mark.parametrize("shape", LONG)
+def test_cubic_spline_of_noise_between_the_voxels_of_a_long_axis(backend, shape):
+    volume, grid = np.random.default_rng(23).uniform(size=shape).astype(np.float32), (3, 4, 11)
+    matrix = np.diag([*(np.array(shape) / grid), 1.0])
+    matrix[:3, 3] = -0.4
+    expected = oracles.sample(volume, matrix, shape=grid, order=3)
+    assert_rounded(sampled(backend, volume, matrix, shape=grid, order=3), expected, scale=1)
+
+
 def test_cubic_recovers_a_warp_that_is_known(backend):
     fixed, moving, field = pair_with_known_map((12, 13, 11), 17)
     assert_rounded(sampled(backend, moving, field=field, order=3), fixed, scale=1)

@@ -77,11 +77,19 @@ class Device:
 def cupy(monkeypatch):
     """Two GPUs of 80 GiB."""
     facts = {"multiProcessorCount": 132, "name": b"NVIDIA H200", "totalGlobalMem": 80 * 2**30}
-    freed, log = [], []
+    log = []
+
+    def new_stream(non_blocking):
+        fake.streams += 1
+        return Stream(log, f"session {fake.streams - 1}")
+
+    def free():
+        fake.freed += 1
+
     fake = SimpleNamespace(
         cuda=SimpleNamespace(
             Device=Device,
-            Stream=lambda non_blocking: Stream(log, "branch" if log and log[0] == "capturing" else "session"),
+            Stream=new_stream,
             Event=Event,
             get_current_stream=lambda: fake.current,
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
@@ -93,8 +101,10 @@ def cupy(monkeypatch):
             ),
             driver=SimpleNamespace(CUDADriverError=CUDADriverError),
         ),
-        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda stream="all": freed.append(stream)),
-        freed=freed,
+        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=free, total_bytes=lambda: fake.held),
+        freed=0,
+        held=19 * 2**30,
+        streams=0,
         log=log,
         current=Stream(log, "current"),
     )
@@ -117,35 +127,38 @@ def test_a_gpu_that_is_not_there_or_no_number_is_refused(cupy):
         GpuRuntime.open("first")
 
 
-def test_a_session_has_a_stream_waits_for_it_and_gives_memory_back(cupy):
+def test_a_session_has_a_stream_and_waits_for_it(cupy):
     with GpuRuntime.open("0").session():
-        assert cupy.log == ["session waits for current", "enter"]
+        assert cupy.log == ["session 0 waits for current", "enter"]
     assert cupy.log[2:] == ["synchronize", "exit"]
-    assert cupy.freed == ["all"]
 
 
-def test_a_session_beside_another_gives_only_its_own_memory_back(cupy):
+def test_streams_and_their_memory_are_used_again(cupy):
     runtime = GpuRuntime.open("0")
-    with runtime.session():
-        with runtime.session():
+    for _ in range(2):
+        with runtime.session(), runtime.session():
             pass
-        assert [stream.name for stream in cupy.freed] == ["session"]
-    assert cupy.freed[1:] == ["all"]
+    assert cupy.streams == 2
+    assert cupy.freed == 0
 
 
-def test_steps_run_one_after_the_other_until_they_are_captured(cupy):
-    runtime, steps = GpuRuntime.open("0"), [lambda: cupy.log.append("first"), lambda: cupy.log.append("second")]
-    runtime.parallel(steps)
-    assert cupy.log == ["first", "second"]
+def test_memory_beyond_what_may_be_kept_goes_back(cupy):
+    runtime = GpuRuntime.open("0")
+    cupy.held = 21 * 2**30
+    with runtime.session():
+        assert cupy.freed == 0
+    assert cupy.freed == 1
+    runtime.release()
+    assert cupy.freed == 2
 
 
-def test_captured_steps_branch_off_and_join_again(cupy):
-    runtime, steps = GpuRuntime.open("0"), [lambda: cupy.log.append("first"), lambda: cupy.log.append("second")]
-    cupy.log.append("capturing")
-    cupy.current.capturing = True
-    runtime.parallel(steps)
-    branch = ["branch waits for current", "enter", "second", "exit"]
-    assert cupy.log[1:] == [*branch, "first", "current waits for branch"]
+def test_the_stream_of_a_session_that_failed_is_not_used_again(cupy):
+    runtime = GpuRuntime.open("0")
+    with pytest.raises(ZeroDivisionError), runtime.session():
+        _ = 1 // 0
+    with runtime.session():
+        pass
+    assert (cupy.streams, cupy.freed) == (2, 1)
 
 
 def test_what_breaks_a_capture_is_not_hidden_by_its_end(cupy):
@@ -163,7 +176,7 @@ def test_out_of_memory_names_the_bytes_and_the_remedy(cupy):
     said = str(raised.value)
     for part in ("NVIDIA H200", "allocating 5,000 bytes", "3 of 81920 MiB are free", "backend='numba'"):
         assert part in said
-    assert len(cupy.freed) == 1
+    assert cupy.freed == 1
 
 
 @pytest.mark.parametrize("edge", ["__enter__", "__exit__"])

@@ -28,20 +28,11 @@ def test_a_march_is_cut_into_as_many_pieces_as_run_at_once():
     assert length * pieces >= BRAIN[0] > length * (pieces - 1)
 
 
-def test_marches_side_by_side_share_the_gpu():
-    work, lengths = Workspace(Processors(132)), []
-    note = lambda: lengths.append(work.marching_grid(BRAIN, 16, resident=2)[1])  # noqa: E731
-    note()
-    work.parallel([note, note])
-    note()
-    assert lengths == [38, 75, 75, 38]
-
-
-def test_a_march_that_fails_beside_another_leaves_the_whole_gpu_to_the_next():
+def test_marches_of_several_volumes_share_the_gpu():
     work = Workspace(Processors(132))
-    with pytest.raises(ZeroDivisionError):
-        work.parallel([lambda: 1 // 0, lambda: None])
-    assert work.marching_grid(BRAIN, 16, resident=2)[1] == 38
+    (columns_k, columns_j, pieces), length = work.marching_grid(BRAIN, 16, resident=2, many=2)
+    assert columns_k * columns_j * pieces <= 2 * 132
+    assert (pieces, length) == (2 * 2, 75)
 
 
 def test_a_grid_of_more_columns_than_run_at_once_is_not_cut():

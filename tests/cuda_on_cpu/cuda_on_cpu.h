@@ -44,6 +44,11 @@ static inline T atomicAdd(T* at, T more) {
     return before;
 }
 
+static inline int atomicExch(int* at, int other) {
+    int before = *at;
+    *at = other;
+    return before;
+}
 static inline int atomicMax(int* at, int other) {
     int before = *at;
     if (other > before) *at = other;

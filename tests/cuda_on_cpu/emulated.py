@@ -98,8 +98,11 @@ class EmulatedRuntime:
                 os.replace(made, built)
         return built
 
-    def to_host(self, array):
-        return np.array(array)
+    def to_host(self, array, out=None):
+        if out is None:
+            return np.array(array)
+        out[...] = array
+        return out
 
     def to_host_later(self, array):
         copied = self.to_host(array)
@@ -108,9 +111,8 @@ class EmulatedRuntime:
     def capture(self, step):
         return step
 
-    def parallel(self, steps):
-        for step in reversed(steps) if self.descending else steps:
-            step()
+    def release(self):
+        pass
 
     @contextmanager
     def session(self):

@@ -14,11 +14,11 @@ from cuda_on_cpu.emulated import EmulatedRuntime
 UFUNCS = {
     np.add, np.subtract, np.multiply, np.true_divide, np.power, np.negative, np.absolute, np.minimum, np.maximum,
     np.sqrt, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and,
-    np.logical_or, np.logical_not, np.bitwise_and, np.bitwise_or, np.invert,
+    np.logical_or, np.logical_not, np.bitwise_and, np.bitwise_or, np.invert, np.floor, np.floor_divide, np.remainder,
 }  # fmt: skip
 """What code outside the backends may call on its arrays; CuPy has all of them under the same names."""
 
-FUNCTIONS = {np.empty_like}
+FUNCTIONS = {np.empty_like, np.flatnonzero, np.arange}
 VIEWS = {"reshape", "ravel", "view"}
 
 
@@ -170,10 +170,10 @@ class TwoWorldsRuntime(EmulatedRuntime):
         finally:
             self.sessions -= 1
 
-    def to_host(self, array):
+    def to_host(self, array, out=None):
         if not isinstance(array, DeviceArray):
             raise TypeError(f"{type(array).__name__} is downloaded; it is on the host already")
-        return array.held.copy()
+        return super().to_host(array.held, out)
 
 
 class TwoWorldsGraphRuntime(TwoWorldsRuntime):

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from warpline.geometry import Grid, apply_affine
-from warpline.solvers.motion import PLANAR, SPATIAL, Motion, rotation, slice_frame
+from warpline.solvers.motion import PLANAR, SPATIAL, Motion, rotations, slice_frame
 
 CENTRE = np.array([12.0, -30.0, 7.0])
 OBLIQUE = Rotation.from_rotvec([0.3, -0.5, 0.2]).as_matrix()
@@ -18,6 +18,14 @@ def named(name, plane):
     return Motion.named(name, CENTRE, 55.0, plane)
 
 
+def matrix_of(motion, parameters):
+    return motion.matrices(np.array(parameters, float)[None])[0][0]
+
+
+def slopes_of(motion, parameters):
+    return motion.matrices(np.array(parameters, float)[None])[1][0]
+
+
 @pytest.mark.parametrize(
     ("name", "plane", "size"),
     [("translation", None, 3), ("rigid", None, 6), ("similarity", None, 7), ("affine", None, 12),
@@ -25,10 +33,9 @@ def named(name, plane):
 )  # fmt: skip
 def test_sizes_and_identity(name, plane, size):
     motion = named(name, plane)
-    matrix, slopes = motion.matrix(np.zeros(size))
     assert motion.size == size
-    assert slopes.shape == (size, 4, 4)
-    np.testing.assert_allclose(matrix, np.eye(4), atol=1e-12)
+    assert slopes_of(motion, np.zeros(size)).shape == (size, 3, 4)
+    np.testing.assert_allclose(matrix_of(motion, np.zeros(size)), np.eye(4), atol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "plane"), MOTIONS)
@@ -36,17 +43,27 @@ def test_sizes_and_identity(name, plane, size):
 def test_derivatives_match_finite_differences(name, plane, scale):
     motion = named(name, plane)
     here = scale * np.random.default_rng(1).normal(size=motion.size)
-    _, slopes = motion.matrix(here)
+    slopes = slopes_of(motion, here)
     step = 1e-4
     for k, unit in enumerate(np.eye(motion.size)):
-        difference = motion.matrix(here + step * unit)[0] - motion.matrix(here - step * unit)[0]
-        np.testing.assert_allclose(slopes[k], difference / (2 * step), atol=2e-7)
+        difference = matrix_of(motion, here + step * unit) - matrix_of(motion, here - step * unit)
+        np.testing.assert_allclose(slopes[k], difference[:3] / (2 * step), atol=2e-7)
+
+
+@pytest.mark.parametrize(("name", "plane"), MOTIONS)
+def test_many_motions_are_each_as_it_would_be_alone(name, plane):
+    motion = named(name, plane)
+    many = np.concatenate([np.zeros((1, motion.size)), np.random.default_rng(4).normal(size=(5, motion.size), scale=9)])
+    matrices, slopes = motion.matrices(many)
+    for one, matrix, slope in zip(many, matrices, np.broadcast_to(slopes, (6, *slopes.shape[1:])), strict=True):
+        np.testing.assert_allclose(matrix, matrix_of(motion, one), rtol=1e-15, atol=1e-13)
+        np.testing.assert_allclose(slope, slopes_of(motion, one), rtol=1e-15, atol=1e-13)
 
 
 @pytest.mark.parametrize("vector", [[0, 0, 0], [1e-9, 0, 0], [0.1, -0.2, 0.3], [0, np.pi, 0], [2, -1, 1.5]])
 def test_rotation_agrees_with_scipy(vector):
     expected = Rotation.from_rotvec(vector).as_matrix()
-    np.testing.assert_allclose(rotation(np.array(vector, float))[0], expected, atol=1e-12)
+    np.testing.assert_allclose(rotations(np.array([vector], float))[0][0], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "plane"), [m for m in MOTIONS if m[0] in ("rigid", "similarity")])
@@ -56,7 +73,7 @@ def test_rigid_keeps_and_similarity_scales_distances(name, plane):
     points = np.random.default_rng(2).normal(scale=40, size=(5, 3))
     if plane is not None:  # within one slice
         points = CENTRE + (points @ plane * [1, 1, 0]) @ plane.T
-    moved = apply_affine(motion.matrix(parameters)[0], points)
+    moved = apply_affine(matrix_of(motion, parameters), points)
     factor = np.exp(parameters[motion.linear_size - 1] / 55.0) if name == "similarity" else 1.0
     np.testing.assert_allclose(np.diff(moved, axis=0) ** 2 @ np.ones(3),
                                factor**2 * (np.diff(points, axis=0) ** 2 @ np.ones(3)))  # fmt: skip
@@ -65,7 +82,7 @@ def test_rigid_keeps_and_similarity_scales_distances(name, plane):
 def test_one_unit_of_angle_moves_a_point_at_the_radius_by_a_millimetre():
     motion = named("rigid", None)
     point = CENTRE + [0, 55.0, 0]
-    moved = apply_affine(motion.matrix(np.array([1.0, 0, 0, 0, 0, 0]))[0], point)
+    moved = apply_affine(matrix_of(motion, [1.0, 0, 0, 0, 0, 0]), point)
     assert np.linalg.norm(moved - point) == pytest.approx(1.0, abs=1e-4)
 
 
@@ -73,7 +90,7 @@ def test_one_unit_of_angle_moves_a_point_at_the_radius_by_a_millimetre():
 def test_planar_motion_stays_in_its_plane(name):
     motion = named(name, OBLIQUE)
     points = np.random.default_rng(3).normal(scale=40, size=(6, 3))
-    moved = apply_affine(motion.matrix(np.linspace(5, -8, motion.size))[0], points)
+    moved = apply_affine(matrix_of(motion, np.linspace(5, -8, motion.size)), points)
     np.testing.assert_allclose((moved - points) @ OBLIQUE[:, 2], 0, atol=1e-10)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from warpline.backends import cuda_points
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
-from warpline.backends.gaussian import downsampling_offset, gaussian, spline_prefilter
+from warpline.backends.gaussian import downsampling_offset, gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
@@ -30,9 +30,19 @@ SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
 DIGITS, PASSES = 2048, 3
 """Values of a digit of a length's bits, and digits; kernels/norm_digits.cu."""
+SPLINE_RUN, FILTER_RUN = 20, 12
+"""Voxels of a piece of a line; kernels/spline.cu and filter_axis.cu."""
 
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+
+
+@lru_cache(64)
+def smoothing_taps(sigma: Sigma) -> NDArray[Any]:
+    """The weights of Gaussians along each axis, as the struct that smooth.cu takes by value."""
+    taps = [gaussian(s) for s in sigma]
+    kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
+    return np.array([tuple(taps)], dtype=kind)
 
 
 def create(threads: int, ordinal: str = "") -> CudaBackend:
@@ -69,9 +79,8 @@ class CudaBackend:
     def upload(self, array: NDArray[Any]) -> Array:
         return self._work.keep(self._work.xp.array(array, order="C"))
 
-    def download(self, array: Array) -> NDArray[Any]:
-        host: NDArray[Any] = self._work.runtime.to_host(array)
-        return host
+    def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        return self._work.runtime.to_host(self._work.contiguous(array), out)
 
     def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
         return self._work.runtime.to_host_later(array)
@@ -84,6 +93,9 @@ class CudaBackend:
 
     def session(self) -> AbstractContextManager[None]:
         return self._work.session()
+
+    def release(self) -> None:
+        self._work.runtime.release()
 
     # -- sampling -------------------------------------------------------------------------------------------
 
@@ -100,10 +112,10 @@ class CudaBackend:
     ) -> Array:
         volume = self._work.contiguous(volume) if order == 0 else self._work.floats(volume)
         shape = shape or next(tuple(a.shape[-3:]) for a in (out, field, volume) if a is not None)
-        out = self._work.empty(shape, volume.dtype) if out is None else out
+        out = self._work.empty((*volume.shape[:-3], *shape), volume.dtype) if out is None else out
         field = None if field is None else self._work.floats(field)
         if order == 1 and matrix is None and field is not None:
-            self._work.over_voxels("warp", shape, volume=volume, field=field, out=out, outside=outside)
+            self._warp(volume, field, out, outside)
             return out
         beyond = np.asarray(outside).astype(volume.dtype)
         value, source, target = "float", volume, out
@@ -118,6 +130,11 @@ class CudaBackend:
         )  # fmt: skip
         return out
 
+    def _warp(self, volume: Array, field: Array, out: Array, outside: float) -> None:
+        arrays = {"volume": volume.reshape(-1, *volume.shape[-3:]), "out": out.reshape(-1, *out.shape[-3:])}
+        arrays["field"] = field.reshape(-1, 3, *field.shape[-3:])
+        self._work.over_slabs("warp", len(arrays["out"]), out.shape[-3:], **arrays, outside=outside)
+
     def sample_field(
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
     ) -> Array:
@@ -127,10 +144,9 @@ class CudaBackend:
         return out
 
     def _spline_coefficients(self, volume: Array) -> Array:
-        taps = self._work.constant("spline", spline_prefilter)
         for axis, n in enumerate(volume.shape):
             if n > 1:
-                volume = self._filter(volume, axis, taps, mirror=1)
+                volume = self._in_pieces("spline", volume, axis, SPLINE_RUN)
         return volume
 
     # -- filters --------------------------------------------------------------------------------------------
@@ -141,40 +157,48 @@ class CudaBackend:
         return out
 
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
-        norm, shape = self._work.zero(), array.shape[-3:]
-        stack = self._work.floats(array).reshape(-1, *shape)
-        taps = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, shape, strict=True)]
-        radii = [len(tap) - 1 for tap in taps]
+        shape = array.shape[-3:]
+        stack = self._work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
+        taps = smoothing_taps(tuple(float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True)))
+        radii = [taps.dtype[axis].shape[0] - 1 for axis in range(3)]
+        many, norm = len(stack), self._work.empty((len(stack),))
         if max(radii) > WIDEST_FUSED:
-            self._smooth_by_axis(stack, sigma, radii, out=out, norm=norm)
+            for one, to, longest in zip(stack, out.reshape(stack.shape), norm.reshape(-1, 1), strict=True):
+                self._smooth_by_axis(one, sigma, radii, out=to, norm=longest)
             return norm
-        defines = (("COMPONENTS", len(stack)), *zip(("RI", "RJ", "RK"), radii, strict=True))
-        kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
-        weights = np.array([tuple(taps)], dtype=kind)
-        grid, length = self._work.marching_grid(shape, 16, resident=3 if max(radii) <= NARROW else 2)
+        defines = (("COMPONENTS", stack.shape[1]), *zip(("RI", "RJ", "RK"), radii, strict=True))
+        grid, length = self._work.marching_grid(shape, 16, resident=3 if max(radii) <= NARROW else 2, many=many)
         self._work.launch(
-            "smooth", grid, defines, VOXELS, array=stack, taps=weights, out=out.reshape(stack.shape), norm=norm,
-            length=length,
+            "smooth", grid, defines, VOXELS, array=stack, taps=taps, out=out.reshape(stack.shape), norm=norm,
+            largest_squares=self._work.scratch(("largest squares", many), (many,), np.float32),
+            arrived=self._work.arrived(), length=length,
         )  # fmt: skip
         return norm
 
     def _smooth_by_axis(self, stack: Array, sigma: Sigma, radii: list[int], *, out: Array, norm: Array) -> None:
+        self._work.clear(norm)
         smoothed, axes = stack, [axis for axis, radius in enumerate(radii) if radius]
         for axis in axes:
             taps = self._gaussian(sigma[axis])
             last = out.reshape(stack.shape) if axis == axes[-1] else None
-            smoothed = self._filter(smoothed, axis + 1, taps, out=last)
+            smoothed = self._in_pieces("filter_axis", smoothed, axis + 1, FILTER_RUN, out=last, taps=taps)
         flat = out.reshape(len(stack), -1)
         blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], BLOCK))
         self._work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
 
-    def _filter(self, array: Array, axis: int, taps: Array, *, mirror: int = 0, out: Array | None = None) -> Array:
+    def _in_pieces(
+        self, name: str, array: Array, axis: int, run: int, *, out: Array | None = None, **arguments: Any
+    ) -> Array:
+        """Launch a kernel whose threads take pieces of `run` voxels of the lines along an axis."""
         out = self._work.empty(array.shape) if out is None else out
-        seen = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
-        grid = (block_count(array.size, BLOCK), 1, 1)
+        na, n, nb = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
+        warps, along_k = BLOCK // 32, int(nb == 1)
+        pieces = block_count(n, run * warps if along_k else run)
+        blocks = pieces * block_count(na, 32) if along_k else block_count(na * pieces * block_count(nb, 32), warps)
         self._work.launch(
-            "filter_axis", grid, (("MIRROR", mirror),), array=array.reshape(seen), taps=taps, out=out.reshape(seen)
-        )
+            name, (blocks, 1, 1), (("ALONG_K", along_k),), array=array.reshape(na, n, nb), out=out.reshape(na, n, nb),
+            pieces=pieces, **arguments,
+        )  # fmt: skip
         return out
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
@@ -245,9 +269,11 @@ class CudaBackend:
     ) -> Array:
         factor, step = (None, step) if isinstance(step, (int, float)) else (step, 1.0)
         fields = {"outer": self._work.floats(outer), "inner": self._work.floats(inner), "out": out}
-        self._work.over_voxels(
-            "compose", inner.shape[1:], **fields, norm=norm, factor=factor, least_norm=least_norm, step=step
-        )
+        fields = {name: field.reshape(-1, 3, *field.shape[-3:]) for name, field in fields.items()}
+        self._work.over_slabs(
+            "compose", len(fields["out"]), inner.shape[-3:], **fields, norm=norm, factor=factor,
+            least_norm=least_norm, step=step,
+        )  # fmt: skip
         return out
 
     def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
@@ -266,15 +292,17 @@ class CudaBackend:
     def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
         flat = self._work.floats(array).reshape(array.size // math.prod(array.shape[-3:]), -1)
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
-        blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], BLOCK)))
+        blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], 4 * BLOCK)))
         counts = self._work.scratch("digits", (DIGITS,), np.uint32)
         given = {"counts": counts, "found": self._work.empty((4,), np.float64), "largest": self._work.zero()}
         given |= {"state": self._work.empty((2,), np.uint64), "arrived": self._work.arrived()}
-        partial = self._work.empty((2, blocks), np.float64)
+        given |= {"partial": self._work.empty((2, blocks), np.float64), "mask": mask, "share": share}
+        norms = self._work.empty((1, flat.shape[1])) if len(flat) > 1 else None
         for digit in range(PASSES):
+            seen, kept = (flat, norms) if digit == 0 or norms is None else (norms, None)
             self._work.launch(
-                "norm_digits", (blocks, 1, 1), (("COMPONENTS", len(flat)), ("DIGIT", digit)),
-                array=flat, mask=mask, partial=partial, share=share, **given,
+                "norm_digits", (blocks, 1, 1), (("COMPONENTS", len(seen)), ("DIGIT", digit)), array=seen,
+                norms=None if kept is None else kept.ravel(), **given,
             )  # fmt: skip
         return self.download(given["found"])
 
@@ -312,12 +340,10 @@ class CudaBackend:
         mask: Array | None = None,
     ) -> NDArray[np.float64]:
         samples = cuda_points.Samples(self._work, points, values, volume, mask)
-        found = np.empty((len(matrices), 14 if slopes else 2))
         most = cuda_points.most_at_once(bins)
-        for first in range(0, len(matrices), most):
-            part = samples.information(matrices[first : first + most], bins, slopes=slopes)
-            found[first : first + most] = self.download(part)
-        return found
+        parts = (matrices[first : first + most] for first in range(0, len(matrices), most))
+        found = [self.download(samples.information(part, bins, slopes=slopes)) for part in parts]
+        return found[0] if len(found) == 1 else np.concatenate([np.empty((0, 14 if slopes else 2)), *found])
 
     # -- loops ----------------------------------------------------------------------------------------------
 
@@ -330,9 +356,6 @@ class CudaBackend:
             "watch", (1, 1, 1), block=(1, 1, 1), energy=energy, trace=trace, step=step, tolerance=tolerance,
             shorter=pace.shorter, patience=pace.patience, spacing=pace.spacing,
         )  # fmt: skip
-
-    def parallel(self, *steps: Callable[[], None]) -> None:
-        self._work.parallel(steps)
 
     def _gaussian(self, sigma: float) -> Array:
         return self._work.constant(("gaussian", sigma), partial(gaussian, sigma))

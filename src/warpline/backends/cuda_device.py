@@ -11,14 +11,20 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline.backends.cuda_launch import Function, Size
+from warpline.backends.cuda_staging import Staging
 from warpline.backends.interface import Array
 from warpline.errors import DeviceError, DeviceLostError, DeviceMemoryError, UsageError
 
 OPTIONS = ("-std=c++17", "-lineinfo")
 INSTALL = "pip install 'warpline[cuda12]' (or [cuda13] with driver 580 or newer)"
 _ELSEWHERE = "or use backend='numba'"
+KEPT = 0.25
+"""Share of the GPU's memory that may stay with CuPy's pool when a session ends, for the next one."""
+STAGED = 2**20
+"""Bytes from which on an array is downloaded in pieces."""
 OLDEST = 14
 """Oldest major version of CuPy that works: those before pass None to kernels as an address that is no null."""
 
@@ -69,11 +75,13 @@ class GpuRuntime:
         import cupy
 
         self.xp = cupy
-        self._local = threading.local()
-        self._lock, self._sessions = threading.Lock(), 0
+        self._lock = threading.Lock()
+        self._idle: list[Any] = []
         self._device = cupy.cuda.Device(ordinal)
         facts = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.processors = int(facts["multiProcessorCount"])
+        self._most_kept = int(KEPT * facts["totalGlobalMem"])
+        self._staging = Staging(cupy, self._device)
         self.name = f"{facts['name'].decode()} (cuda:{ordinal}), {facts['totalGlobalMem'] / 2**30:.0f} GiB"
 
     @classmethod
@@ -110,9 +118,14 @@ class GpuRuntime:
 
         return launch
 
-    def to_host(self, array: Array) -> Any:
-        """A NumPy copy of an array, once everything before it on the stream is done."""
-        return self.xp.asnumpy(array)
+    def to_host(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The content of an array, in `out` or a new one, once everything before it on the stream is done."""
+        out = np.empty(array.shape, array.dtype) if out is None else out
+        if array.nbytes < STAGED:
+            out[...] = self.xp.asnumpy(array)
+        else:
+            self._staging.download(array, out)
+        return out
 
     def to_host_later(self, array: Array) -> Callable[[], Any]:
         """A NumPy copy through pinned memory, which leaves the stream running."""
@@ -146,40 +159,9 @@ class GpuRuntime:
 
         return replay
 
-    def parallel(self, steps: Sequence[Callable[[], None]]) -> None:
-        """In a graph each step on a branch of its own, else one after the other.
-
-        What a step uploads once, on its first run, is then there before another stream reads it.
-        """
-        cuda = self.xp.cuda
-        current = cuda.get_current_stream()
-        if not current.is_capturing():
-            for step in steps:
-                step()
-            return
-        start = cuda.Event(disable_timing=True)
-        start.record(current)
-        ends = []
-        for step, stream in zip(steps[1:], self._side_streams(len(steps) - 1), strict=False):
-            stream.wait_event(start)
-            with stream:
-                step()
-            ends.append(cuda.Event(disable_timing=True))
-            ends[-1].record(stream)
-        steps[0]()
-        for end in ends:
-            current.wait_event(end)
-
-    def _side_streams(self, least: int = 0) -> list[Any]:
-        """Streams of the calling thread, made once; at least so many."""
-        streams: list[Any] = self._local.__dict__.setdefault("streams", [])
-        while len(streams) < least:
-            streams.append(self.xp.cuda.Stream(non_blocking=True))
-        return streams
-
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Work on this GPU, and a stream of its own for the calling thread; its unused memory goes back at the end.
+        """Work on this GPU, on a stream of its own for the calling thread; see `_own_stream`.
 
         Raises
         ------
@@ -197,39 +179,34 @@ class GpuRuntime:
 
     @contextmanager
     def _own_stream(self) -> Iterator[None]:
-        """A new stream for the calling thread.
+        """A stream that no other thread uses meanwhile; what the calling thread has queued before is waited for.
 
-        It does not wait for the default one, whose use by another thread would break a capture; what the calling thread
-        has queued before is waited for.
+        It does not wait for the default stream, whose use by another thread would break a capture. Streams are used
+        again, since the memory that one has freed is at hand for the next session on it only.
         """
         cuda = self.xp.cuda
-        before, stream = cuda.Event(disable_timing=True), cuda.Stream(non_blocking=True)
+        before = cuda.Event(disable_timing=True)
         before.record(cuda.get_current_stream())
-        stream.wait_event(before)
         with self._lock:
-            self._sessions += 1
+            stream = self._idle.pop() if self._idle else cuda.Stream(non_blocking=True)
         try:
+            stream.wait_event(before)
             with stream:
                 yield
                 stream.synchronize()
-        finally:
+        except BaseException:  # what is left on the stream is unknown, and nobody else can use the memory it has freed
             with suppress(cuda.runtime.CUDARuntimeError):  # a device that has failed frees nothing
-                self._give_back(stream)
-
-    def _give_back(self, stream: Any) -> None:
-        """Free the unused memory of a session's streams.
-
-        What outlives its session goes back to the arena of a stream that is gone, so this backend's last session
-        frees those of all streams.
-        """
-        pool = self.xp.get_default_memory_pool()
+                self.release()
+            raise
         with self._lock:
-            self._sessions -= 1
-            if self._sessions == 0:
-                pool.free_all_blocks()
-                return
-        for used in (stream, *self._side_streams()):
-            pool.free_all_blocks(stream=used)
+            self._idle.append(stream)
+        if self.xp.get_default_memory_pool().total_bytes() > self._most_kept:
+            self.release()
+
+    def release(self) -> None:
+        """Give the memory back that no array uses; sessions leave it in CuPy's pool, up to `KEPT` of the GPU's."""
+        with self._device:
+            self.xp.get_default_memory_pool().free_all_blocks()
 
     def _failed(self, error: Exception) -> DeviceError:
         if re.search("out.?of.?memory", str(error), re.IGNORECASE):

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ _DEFAULT = re.compile(r"^#define (\w+) (.+)$", re.MULTILINE)
 
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)
 
+_MISSING = object()
 
 _MATRIX = np.dtype([("m", np.float64, (12,))])
 
@@ -68,8 +69,8 @@ class Runtime(Protocol):
         """The entry of a source, compiled."""
         ...
 
-    def to_host(self, array: Array) -> Any:
-        """A NumPy copy of an array."""
+    def to_host(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The content of an array, in `out` or a new NumPy array."""
         ...
 
     def to_host_later(self, array: Array) -> Callable[[], Any]:
@@ -80,20 +81,19 @@ class Runtime(Protocol):
         """What `step` launches, as one graph to replay."""
         ...
 
-    def parallel(self, steps: Sequence[Callable[[], None]]) -> None:
-        """Run steps side by side where they can be; what follows waits for all of them."""
-        ...
-
     def session(self) -> AbstractContextManager[None]:
         """A stream of its own for the calling thread; errors of the device become `DeviceError`."""
         ...
 
+    def release(self) -> None:
+        """Give memory back that is kept for later sessions."""
+        ...
 
-@dataclass(frozen=True)
-class Parameter:
+
+class Parameter(NamedTuple):
     """One parameter of a kernel, as declared in its source.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Its name.
@@ -118,6 +118,11 @@ class Kernel:
     name: str
     source: str
     parameters: tuple[Parameter, ...]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all parameters."""
+        return frozenset(parameter.name for parameter in self.parameters)
 
 
 @cache
@@ -169,6 +174,9 @@ def _parameters(declared: str, macros: Mapping[str, str]) -> list[Parameter]:
 def launch(runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, block: Size, /, **arguments: Any) -> None:
     """Check the arguments against the kernel's declaration, fill in lengths, cast scalars, launch.
 
+    A registration launches hundreds of kernels, so that each check is a few comparisons; words are found only once one
+    of them has failed.
+
     Raises
     ------
     TypeError, ValueError
@@ -176,46 +184,76 @@ def launch(runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, blo
         C-contiguous, a length does not fit its type, or the grid is too large. These are mistakes of the caller, not
         of a user.
     """
-    lengths: dict[str, int] = {}
+    kind = runtime.xp.ndarray
+    lengths: dict[int | str, int] = {}
+    values: list[Any] = []
     for parameter in kernel.parameters:
-        if parameter.shape is not None:
-            _check_array(kernel, parameter, arguments[parameter.name], lengths, runtime.xp.ndarray)
-    unknown = set(arguments) - {parameter.name for parameter in kernel.parameters}
-    if unknown:
-        raise TypeError(f"{kernel.name} has no parameter {', '.join(sorted(unknown))}")
-    if any(not 0 < n <= most for n, most in zip(grid, MOST_BLOCKS, strict=True)):
-        raise ValueError(f"{kernel.name}: a grid of {grid} blocks; at least 1 and at most {MOST_BLOCKS} are possible")
-    compiled(grid, block, [_value(kernel, parameter, arguments, lengths) for parameter in kernel.parameters])
+        name, dtype, shape, optional = parameter
+        value = arguments.get(name, lengths.get(name, _MISSING))
+        if shape is not None:
+            if value is None and optional:
+                pass
+            elif type(value) is not kind or value.dtype != dtype or not value.flags.c_contiguous:
+                raise TypeError(_unfit(kernel, parameter, value, kind))
+            elif not _fits(value.shape, shape, lengths):
+                where = f"{kernel.name}: {name}"
+                raise ValueError(f"{where} has shape {value.shape}; {shape} is needed, where {lengths}")
+        elif value is _MISSING:
+            raise TypeError(f"{kernel.name} needs {name}")
+        elif name in lengths and value != lengths[name]:
+            raise ValueError(f"{kernel.name}: {name} is {value}; the arrays say {lengths[name]}")
+        else:
+            value = _scalar(kernel, parameter, value)
+        values.append(value)
+    if not kernel.names.issuperset(arguments):
+        raise TypeError(f"{kernel.name} has no parameter {', '.join(sorted(arguments.keys() - kernel.names))}")
+    _check_grid(kernel, grid)
+    compiled(grid, block, values)
 
 
-def _check_array(kernel: Kernel, parameter: Parameter, array: Any, lengths: dict[str, int], kind: type[Any]) -> None:
+def _unfit(kernel: Kernel, parameter: Parameter, array: Any, kind: type[Any]) -> str:
     where = f"{kernel.name}: {parameter.name}"
-    if array is None and parameter.optional:
-        return
     if type(array) is not kind:
-        raise TypeError(f"{where} is {type(array).__name__}; {kind.__module__}.{kind.__name__} is needed")
-    if array.dtype != parameter.dtype or not array.flags.c_contiguous:
-        raise TypeError(f"{where} is {array.dtype}, strides {array.strides}; C-contiguous {parameter.dtype} is needed")
-    declared = parameter.shape or ()
-    fits = len(declared) == array.ndim
-    for name, n in zip(declared, array.shape, strict=False):
-        fits = fits and n == (name if isinstance(name, int) else lengths.setdefault(name, n))
-    if not fits:
-        raise ValueError(f"{where} has shape {array.shape}; {declared} is needed, where {lengths}")
+        return f"{where} is {type(array).__name__}; {kind.__module__}.{kind.__name__} is needed"
+    return f"{where} is {array.dtype}, strides {array.strides}; C-contiguous {parameter.dtype} is needed"
 
 
-def _value(kernel: Kernel, parameter: Parameter, arguments: Mapping[str, Any], lengths: Mapping[str, int]) -> Any:
-    if parameter.shape is not None:
-        return arguments[parameter.name]
-    if parameter.name not in arguments and parameter.name not in lengths:
-        raise TypeError(f"{kernel.name} needs {parameter.name}")
-    value = arguments.get(parameter.name, lengths.get(parameter.name))
-    if parameter.name in lengths and value != lengths[parameter.name]:
-        raise ValueError(f"{kernel.name}: {parameter.name} is {value}; the arrays say {lengths[parameter.name]}")
+def _fits(shape: tuple[int, ...], declared: tuple[int | str, ...], lengths: dict[int | str, int]) -> bool:
+    """Whether a shape is the declared one; names that it meets for the first time go into `lengths`."""
+    if len(shape) != len(declared):
+        return False
+    for name, n in zip(declared, shape, strict=True):
+        if n != (name if type(name) is int else lengths.setdefault(name, n)):
+            return False
+    return True
+
+
+def _scalar(kernel: Kernel, parameter: Parameter, value: Any) -> Any:
+    """A number in the type of its parameter, or a struct as it is."""
     if parameter.dtype is None:
         if not (isinstance(value, np.ndarray) and value.size == 1 and value.dtype.names):
             raise TypeError(f"{kernel.name}: {parameter.name} must be a structured array of one element")
         return value
-    if parameter.dtype.kind in "iu" and not np.iinfo(parameter.dtype).min <= value <= np.iinfo(parameter.dtype).max:
+    if parameter.dtype.kind not in "iu":
+        return parameter.dtype.type(value)
+    number = _whole_number(parameter.dtype, value)
+    if number is None:
         raise ValueError(f"{kernel.name}: {parameter.name} is {value}, which {parameter.dtype} does not hold")
-    return parameter.dtype.type(value)
+    return number
+
+
+@lru_cache(4096)
+def _whole_number(dtype: np.dtype[Any], value: int) -> Any:
+    """A number in a whole type, None where it does not fit; most are lengths, the same in every launch."""
+    limits = np.iinfo(dtype)
+    return dtype.type(value) if limits.min <= value <= limits.max else None
+
+
+@lru_cache(4096)
+def _is_grid(grid: Size) -> bool:
+    return all(0 < n <= most for n, most in zip(grid, MOST_BLOCKS, strict=True))
+
+
+def _check_grid(kernel: Kernel, grid: Size) -> None:
+    if not _is_grid(grid):
+        raise ValueError(f"{kernel.name}: a grid of {grid} blocks; at least 1 and at most {MOST_BLOCKS} are possible")

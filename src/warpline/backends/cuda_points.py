@@ -17,6 +17,12 @@ POINT_BLOCKS = 128
 HISTOGRAM_BYTES = 2**25
 """Most memory of the joint histograms of one launch: 16 bytes per cell, for the count and the table of slopes."""
 
+FEW = 16
+"""Matrices that travel with a launch, which spares an upload; kernels/parzen.cuh."""
+
+_FEW = np.dtype([("m", np.float64, (FEW, 12))])
+_FLOATS, _BYTES = np.dtype(np.float32), np.dtype(np.uint8)
+
 
 def most_at_once(bins: int) -> int:
     """Matrices whose histograms one launch makes."""
@@ -46,32 +52,43 @@ class Samples:
         self._work = work
         self._blocks = max(1, min(POINT_BLOCKS, block_count(len(points), BLOCK)))
         floats = {"points": points, "values": values, "volume": volume}
-        self._arrays = {name: work.floats(array) for name, array in floats.items()}
-        self._arrays["mask"] = None if mask is None else work.bytes_of(mask)
+        self._arrays = {n: a if _is(a, _FLOATS) else work.floats(a) for n, a in floats.items()}
+        self._arrays["mask"] = mask if mask is None or _is(mask, _BYTES) else work.bytes_of(mask)
 
     def moments(self, matrix: Matrix) -> Array:
-        """The 42 sums of `Backend.affine_moments`, on the device."""
-        out = self._work.empty((42,), np.float64)
-        self._launch("affine_moments", matrix=as_struct(matrix), out=out, **self._partial(42))
+        """The 42 sums of `Backend.affine_moments`, on the device until the next call."""
+        out, partial = self._doubles("moments", 42), self._doubles("sums", 42, self._blocks)
+        self._launch("affine_moments", matrix=as_struct(matrix), out=out, partial=partial, arrived=self._work.arrived())
         return out
 
     def information(self, matrices: NDArray[np.float64], bins: int, *, slopes: bool) -> Array:
-        """Rows of `Backend.mutual_information` for at most so many matrices as `most_at_once` says, on the device."""
+        """Rows of `Backend.mutual_information` for at most so many matrices as `most_at_once` says.
+
+        They are on the device until the next call.
+        """
         many, cells = len(matrices), bins * bins
-        rows = self._work.keep(self._work.xp.array(np.asarray(matrices[:, :3], np.float64).reshape(-1, 12), order="C"))
-        out = self._work.empty((many, 14 if slopes else 2), np.float64)
-        tables = self._work.empty((many, cells), np.float64) if slopes else None
+        few, rows = self._few(matrices)
+        out = self._doubles("information", many, 14 if slopes else 2)
+        tables = self._doubles("tables", many, cells) if slopes else None
         counts = self._work.scratch(("counts", many, cells), (many, cells), np.uint64)
-        given = {"matrices": rows, "tables": tables, "out": out, "arrived": self._work.arrived(many)}
+        given = {"few": few, "matrices": rows, "tables": tables, "out": out, "arrived": self._work.arrived(many)}
         self._launch("joint_histogram", (("BINS", bins),), many=many, counts=counts, **given)
         if slopes:
-            partial = self._work.empty((many, 12, self._shared_out(many)), np.float64)
+            partial = self._doubles("derivatives", many, 12, self._shared_out(many))
             self._launch("histogram_derivative", many=many, bins=bins, partial=partial, **given)
         return out
 
-    def _partial(self, count: int) -> dict[str, Array]:
-        partial = self._work.scratch(("sums", count, self._blocks), (count, self._blocks), np.float64)
-        return {"partial": partial, "arrived": self._work.arrived()}
+    def _few(self, matrices: NDArray[np.float64]) -> tuple[NDArray[Any], Array | None]:
+        """The upper rows of matrices (S, 4, 4) as what travels with a launch, or on the device where they are many."""
+        few, upper = np.zeros(1, _FEW), matrices[:, :3].reshape(-1, 12)
+        if len(matrices) <= FEW:
+            few["m"][0, : len(matrices)] = upper
+            return few, None
+        return few, self._work.keep(self._work.xp.array(np.asarray(upper, np.float64), order="C"))
+
+    def _doubles(self, name: str, *shape: int) -> Array:
+        """Scratch that a launch fills before anything reads it."""
+        return self._work.scratch((name, *shape), shape, np.float64)
 
     def _shared_out(self, many: int) -> int:
         """Blocks of each of so many passes over the points."""
@@ -81,3 +98,8 @@ class Samples:
         """Launch a kernel that passes over the points `many` times at once, with the blocks of one pass shared out."""
         grid = (self._shared_out(many), many, 1)
         self._work.launch(name, grid, defines, **self._arrays, **arguments)
+
+
+def _is(array: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether an array is C-contiguous and of a type."""
+    return bool(array.dtype == dtype and array.flags.c_contiguous)

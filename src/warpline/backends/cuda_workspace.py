@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,16 +21,17 @@ BLOCK = 256
 """Threads of a block; kernels/volume.cuh."""
 VOXELS: Size = (32, 8, 1)
 """Voxels along k, j and i of a block in kernels that give each thread a voxel."""
+PLANES = 2
+"""Planes of which each thread takes a voxel in kernels over slabs; warp.cu, compose.cu."""
 LEAST_MARCH = 2
 """Fewest planes that a block of a marching kernel writes."""
 
 
 class _Local(threading.local):
-    """What belongs to one thread: scratch, a captured step, arrays that its graph writes to, launches side by side."""
+    """What belongs to one thread: scratch, a captured step, arrays that its graph writes to."""
 
     def __init__(self) -> None:
         self.depth = 0
-        self.sides = 1
         self.clear()
 
     def clear(self) -> None:
@@ -65,8 +66,12 @@ class Workspace:
     def zero(self) -> Array:
         """A number that starts at 0 each time a captured step is replayed."""
         number = self.empty((1,))
-        self.launch("clear", (1, 1, 1), out=number)
+        self.clear(number)
         return number
+
+    def clear(self, out: Array) -> None:
+        """Set a small array to 0, as a launch."""
+        self.launch("clear", (1, 1, 1), out=out)
 
     def scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of the calling thread that starts as zeros and keeps its content between launches."""
@@ -88,17 +93,18 @@ class Workspace:
             self._local.kept.append(array)
         return array
 
-    def contiguous(self, array: Array) -> Array:
-        """The array itself where it is C-contiguous, else a copy."""
-        return self.keep(self.xp.ascontiguousarray(array))
+    def contiguous(self, array: Array, dtype: Any = None) -> Array:
+        """The array itself where it is C-contiguous and of that dtype, else a copy."""
+        found = self.xp.ascontiguousarray(array, dtype)
+        return array if found is array else self.keep(found)
 
     def floats(self, array: Array) -> Array:
         """C-contiguous float32."""
-        return self.keep(self.xp.ascontiguousarray(array, np.float32))
+        return self.contiguous(array, np.float32)
 
     def bytes_of(self, array: Array) -> Array:
         """C-contiguous uint8."""
-        return self.keep(self.xp.ascontiguousarray(array, np.uint8))
+        return self.contiguous(array, np.uint8)
 
     # -- launches -------------------------------------------------------------------------------------------
 
@@ -116,16 +122,20 @@ class Workspace:
         """Launch a kernel whose threads are the voxels of `shape`."""
         self.launch(name, voxel_grid(shape), defines, VOXELS, **arguments)
 
-    def marching_grid(self, shape: tuple[int, ...], rows: int, resident: int) -> tuple[Size, int]:
-        """Columns of 32 x `rows` voxels, cut along i, and the planes of each piece.
+    def over_slabs(self, name: str, many: int, shape: tuple[int, ...], /, **arguments: Any) -> None:
+        """Launch a kernel whose threads take a voxel of `PLANES` planes each, of `many` volumes side by side."""
+        across, down, planes = voxel_grid(shape)
+        self.launch(name, (across, down, many * block_count(planes, PLANES)), (), VOXELS, **arguments)
 
-        As many pieces as the GPU holds at once, `resident` a multiprocessor; launches side by side share it, so that
-        they really run together and fewer planes are computed twice.
+    def marching_grid(self, shape: tuple[int, ...], rows: int, resident: int, many: int = 1) -> tuple[Size, int]:
+        """Columns of 32 x `rows` voxels of `many` volumes, cut along i, and the planes of each piece.
+
+        As many pieces as the GPU holds at once, `resident` a multiprocessor: more would only compute more planes twice.
         """
         columns = block_count(shape[2], VOXELS[0]), block_count(shape[1], rows)
-        cuts = max(1, resident * self.runtime.processors // (self._local.sides * math.prod(columns)))
+        cuts = max(1, resident * self.runtime.processors // (many * math.prod(columns)))
         length = max(LEAST_MARCH, block_count(shape[0], cuts))
-        return (*columns, block_count(shape[0], length)), length
+        return (*columns, many * block_count(shape[0], length)), length
 
     def partial(self, blocks: int) -> dict[str, Array]:
         """Scratch for a sum over so many blocks."""
@@ -165,14 +175,6 @@ class Workspace:
                 local.replay, local.step = self._captured(step), _reference(step)
             for _ in range(times):
                 local.replay()
-
-    def parallel(self, steps: Sequence[Callable[[], None]]) -> None:
-        """See `Backend.parallel`."""
-        self._local.sides = len(steps)
-        try:
-            self.runtime.parallel(steps)
-        finally:
-            self._local.sides = 1
 
     def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
         """The launches of `step` as a graph; arrays made on the way live as long as it does."""

@@ -19,14 +19,6 @@ def gaussian(sigma: float) -> Float:
     return (half / (2 * half.sum() - half[0])).astype(np.float32)
 
 
-def spline_prefilter() -> Float:
-    """Taps 0..14 of the filter that turns voxels into cubic B-spline coefficients: ``sqrt(3) (sqrt(3) - 2)^t``.
-
-    Tap 15 is below single precision (Unser 1999, doi:10.1109/79.799930).
-    """
-    return (math.sqrt(3) * (math.sqrt(3) - 2) ** np.arange(15)).astype(np.float32)
-
-
 def downsampling_offset(n_in: int, n_out: int, factor: float) -> float:
     """Where the first coarse voxel lies on the fine axis when the two are centred on each other."""
     return (n_in - 1 - factor * (n_out - 1)) / 2

@@ -11,6 +11,8 @@ Conventions shared by every backend
 - Images and fields hold no NaN or infinity; norms and sums of such are undefined. Coordinates may be NaN.
 - `out=` receives the result and is returned; without it a new array is allocated. `out` never overlaps an input.
 - 0-d results (`value`, norms) are one-element arrays of the backend, so that nothing waits for the device.
+- **Several at once**: `sample` through a field, `smooth` and `compose` take S volumes or fields of one shape side by
+  side, (S, I, J, K) and (S, 3, I, J, K), the same S in all arrays, and norms (S,); on a GPU in one launch.
 """
 
 from __future__ import annotations
@@ -48,8 +50,8 @@ class Backend(Protocol):
         """The array on the device, C-contiguous, same dtype."""
         ...
 
-    def download(self, array: Array) -> NDArray[Any]:
-        """The array on the host."""
+    def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The array on the host, in `out` (of the same shape and dtype, any strides) where it is given."""
         ...
 
     def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
@@ -81,11 +83,11 @@ class Backend(Protocol):
 
         Parameters
         ----------
-        volume : (I, J, K)
+        volume : (I, J, K), or (S, I, J, K) with a field each
             float32; with ``order=0`` any integer, bool or float dtype, which the result keeps.
         matrix : (4, 4), optional
             Output voxel to volume voxel; identity when None.
-        field : (3, *shape), optional
+        field : (3, *shape) or (S, 3, *shape), optional
             Displacement in output voxels, added before the matrix.
         shape : tuple, optional
             Shape of the output; that of `out`, `field` or `volume` when None.
@@ -109,11 +111,11 @@ class Backend(Protocol):
         ...
 
     def smooth(self, array: Array, sigma: tuple[float, float, float], *, out: Array) -> Array:
-        """Gaussian of `sigma` voxels per axis on a volume or on each component of a field.
+        """Gaussian of `sigma` voxels per axis on a volume, or on each component of a field or of S fields.
 
         Kernels are truncated at max(1, floor(3 sigma + 0.5)) voxels and normalised; borders are clamped;
         sigma 0 leaves an axis alone. Returns the largest Euclidean norm (absolute value for a volume)
-        of the result as a one-element array.
+        of the result as a one-element array, or those of S fields as (S,).
         """
         ...
 
@@ -178,7 +180,7 @@ class Backend(Protocol):
     ) -> Array:
         """``out(i) = s inner(i) + outer(i + s inner(i))``, ``s = step / max(norm, least_norm)``, or `step`.
 
-        `norm` is a one-element array such as `smooth` returns; without it s is `step`. A step that changes between
+        `norm` is an array such as `smooth` returns; without it s is `step`. A step that changes between
         repetitions of a loop is a one-element float32 array too, so that a replayed graph reads its new value.
         """
         ...
@@ -299,16 +301,10 @@ class Backend(Protocol):
         """
         ...
 
-    def parallel(self, *steps: Callable[[], None]) -> None:
-        """Run steps of which none needs what another one does: one after the other, or side by side on a GPU.
-
-        They may sample, smooth, compose and differentiate; those that end in a sum may not be among them.
-        """
-        ...
-
     def session(self) -> AbstractContextManager[None]:
-        """A stretch of work by the calling thread: on a GPU, a stream of its own whose memory is given back after.
+        """A stretch of work by the calling thread: on a GPU, on a stream that no other thread uses meanwhile.
 
+        Memory that it no longer needs is kept for the next session, up to a share of the GPU's; see `release`.
         Sessions may be nested; the outermost one counts. Operations also work outside of one, on whatever GPU is
         current.
 
@@ -317,4 +313,8 @@ class Backend(Protocol):
         DeviceError
             When the device runs out of memory within.
         """
+        ...
+
+    def release(self) -> None:
+        """Give memory back to the device that is kept for later sessions; a CPU keeps none."""
         ...

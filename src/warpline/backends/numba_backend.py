@@ -45,8 +45,11 @@ class NumbaBackend:
         # a read-only array would be another type to numba, and compile every kernel again
         return np.require(array, requirements=("C", "W"))
 
-    def download(self, array: Array) -> NDArray[Any]:
-        return np.asarray(array)
+    def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        if out is None:
+            return np.asarray(array)
+        out[...] = array
+        return out
 
     def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
         copied = np.array(array)
@@ -71,6 +74,11 @@ class NumbaBackend:
         outside: float = 0.0,
         out: Array | None = None,
     ) -> Array:
+        if field is not None and field.ndim == 5:
+            out = np.empty((len(field), *field.shape[2:]), np.float32) if out is None else out
+            for one, moved, to in zip(volume, field, out, strict=True):
+                self.sample(one, matrix, field=moved, order=order, outside=outside, out=to)
+            return out
         volume = np.ascontiguousarray(volume, None if order == 0 else np.float32)
         if out is None:
             out = np.empty(shape or (volume.shape if field is None else field.shape[1:]), volume.dtype)
@@ -105,6 +113,8 @@ class NumbaBackend:
         return out
 
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
+        if array.ndim == 5:
+            return np.concatenate([self.smooth(one, sigma, out=to) for one, to in zip(array, out, strict=True)])
         array = _float(array)
         stack = (-1, *array.shape[-3:])
         weights = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, stack[1:], strict=True)]
@@ -161,6 +171,11 @@ class NumbaBackend:
         step: float | Array = 1.0,
         out: Array,
     ) -> Array:
+        if outer.ndim == 5:
+            for side, (one, moved, to) in enumerate(zip(outer, inner, out, strict=True)):
+                longest = None if norm is None else norm[side : side + 1]
+                self.compose(one, moved, norm=longest, least_norm=least_norm, step=step, out=to)
+            return out
         length = float(np.asarray(step).item())
         scale = length if norm is None else length / max(float(norm[0]), least_norm)
         self._claim_threads()
@@ -224,12 +239,11 @@ class NumbaBackend:
     def watch(self, energy: Array, *, trace: Array, step: Array, pace: convergence.Pace) -> None:
         convergence.watch(float(energy[0]), trace, step, pace)
 
-    def parallel(self, *steps: Callable[[], None]) -> None:
-        for step in steps:
-            step()
-
     def session(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def release(self) -> None:
+        return
 
     def _claim_threads(self) -> None:
         """The number of threads belongs to the calling Python thread in numba, so it is set at each call."""

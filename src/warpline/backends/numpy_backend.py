@@ -41,9 +41,12 @@ class NumpyBackend:
         """The array itself where it is C-contiguous, else a copy."""
         return np.ascontiguousarray(array)
 
-    def download(self, array: Array) -> NDArray[Any]:
-        """The array itself."""
-        return np.asarray(array)
+    def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """The array itself, or a copy in `out`."""
+        if out is None:
+            return np.asarray(array)
+        out[...] = array
+        return out
 
     def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
         """A copy, at once."""
@@ -70,6 +73,11 @@ class NumpyBackend:
         out: Array | None = None,
     ) -> Array:
         """``out(i) = volume(matrix (i + field(i)))``."""
+        if field is not None and field.ndim == 5:
+            out = np.empty((len(field), *field.shape[2:]), np.float32) if out is None else out
+            for one, moved, to in zip(volume, field, out, strict=True):
+                self.sample(one, matrix, field=moved, order=order, outside=outside, out=to)
+            return out
         if shape is None:
             shape = next(tuple(a.shape[-3:]) for a in (out, field, volume) if a is not None)
         where = np.indices(shape, dtype=np.float64)
@@ -93,6 +101,8 @@ class NumpyBackend:
 
     def smooth(self, array: Array, sigma: tuple[float, float, float], *, out: Array) -> Array:
         """Gaussian of `sigma` voxels per axis; returns the largest norm of the result."""
+        if array.ndim == 5:
+            return np.concatenate([self.smooth(one, sigma, out=to) for one, to in zip(array, out, strict=True)])
         smoothed = _gaussian(array, sigma)
         out[...] = smoothed
         components = smoothed.reshape(-1, *smoothed.shape[-3:])
@@ -153,6 +163,11 @@ class NumpyBackend:
         out: Array,
     ) -> Array:
         """``out(i) = s inner(i) + outer(i + s inner(i))``."""
+        if outer.ndim == 5:
+            for side, (one, moved, to) in enumerate(zip(outer, inner, out, strict=True)):
+                longest = None if norm is None else norm[side : side + 1]
+                self.compose(one, moved, norm=longest, least_norm=least_norm, step=step, out=to)
+            return out
         length = float(np.asarray(step).item())
         scale = length if norm is None else length / max(float(norm.item()), least_norm)
         moved = scale * _doubles(inner)
@@ -232,14 +247,12 @@ class NumpyBackend:
         """Append an energy to a trace, and steer by it."""
         convergence.watch(float(energy[0]), trace, step, pace)
 
-    def parallel(self, *steps: Callable[[], None]) -> None:
-        """Run one after the other."""
-        for step in steps:
-            step()
-
     def session(self) -> AbstractContextManager[None]:
         """Nothing to set up."""
         return nullcontext()
+
+    def release(self) -> None:
+        """Nothing is kept."""
 
 
 def _doubles(array: Array) -> Doubles:

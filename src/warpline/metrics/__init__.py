@@ -48,14 +48,14 @@ class DeformableMetric(Protocol):
 
     def forces(
         self,
-        images: tuple[Array, Array],
-        forces: tuple[Array, Array],
+        images: Array,
+        forces: Array,
         value: Array,
         *,
         mask: Array | None,
         backend: Backend,
     ) -> None:
-        """Write `value` (1,), to be minimised, and the two `forces` (3, I, J, K) that lower it."""
+        """Write `value` (1,), to be minimised, and the `forces` (2, 3, I, J, K) that lower it, on two `images`."""
         ...
 
 

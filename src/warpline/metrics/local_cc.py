@@ -24,8 +24,8 @@ class LocalCC:
 
     def forces(
         self,
-        images: tuple[Array, Array],
-        forces: tuple[Array, Array],
+        images: Array,
+        forces: Array,
         value: Array,
         *,
         mask: Array | None,
@@ -33,7 +33,8 @@ class LocalCC:
     ) -> None:
         """Write the force on either image of (fixed, moving), and the value: `Backend.local_cc`."""
         backend.local_cc(
-            *images,
+            images[0],
+            images[1],
             self.radius,
             floor=self.contrast_floor,
             mask=mask,

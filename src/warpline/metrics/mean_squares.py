@@ -13,12 +13,14 @@ class MeanSquares:
 
     def forces(
         self,
-        images: tuple[Array, Array],
-        forces: tuple[Array, Array],
+        images: Array,
+        forces: Array,
         value: Array,
         *,
         mask: Array | None,
         backend: Backend,
     ) -> None:
         """Write the force on either image of (fixed, moving), and the value: `Backend.squared_difference`."""
-        backend.squared_difference(*images, mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value)
+        backend.squared_difference(
+            images[0], images[1], mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value
+        )

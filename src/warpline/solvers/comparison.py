@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -68,8 +69,12 @@ class Level:
         """Voxels inside the mask that differ from a constant background of lowest value; all of them without one."""
         values = self.array if self.mask is None else self.array[self.inside]
         low, high = float(values.min()), float(values.max())
-        found = self.inside & (self.array > low + CONSTANT * (high - low))
+        found = self.within(self.array > low + CONSTANT * (high - low))
         return found if 0 < int(found.sum()) <= (1 - EMPTY) * values.size else self.inside
+
+    def within(self, voxels: Array) -> Array:
+        """Those of some voxels that are inside the mask."""
+        return voxels if self.mask is None else voxels & self.inside
 
     def on_host(self, array: Array) -> NDArray[np.bool_]:
         """An array of voxels, such as `foreground`, on the host."""
@@ -114,7 +119,7 @@ class Comparison:
 def compare(fixed: Level, moving: Level, options: Linear) -> Comparison:
     """The images of one level under the metric of `options`, on points in and around the fixed foreground."""
     backend = fixed.backend
-    points = backend.upload(sample_points(fixed, options.samples, rim=RIM * fixed.spacing))
+    points = sample_points(fixed, options.samples, rim=RIM * fixed.spacing)
     samples = Samples(points, backend.sample_at(fixed.array, points), moving.array, backend, moving.mask)
     return Comparison(LINEAR_METRICS[options.metric](samples, options), fixed.grid, moving.grid)
 
@@ -153,19 +158,34 @@ def _level(volume: Array, grid: Grid, image: Normalised, inside: Array | None, b
     return Level(averaged, grid, origin, backend, known.astype(np.uint8))
 
 
-def sample_points(level: Level, most: int, rim: float) -> NDArray[np.float32]:
-    """Evenly spread points (N, 3) in voxels of the level.
+def sample_points(level: Level, most: int, rim: float) -> Array:
+    """Evenly spread points (N, 3) float32 in voxels of the level, on the backend.
 
     They lie in the foreground and a rim around it (mm), one at most per voxel, each moved off the voxel's centre by a
     fixed low-discrepancy sequence: the additive recurrence of the plastic number's generalisation to 3-D.
     """
-    found = np.flatnonzero(level.on_host(_with_rim(level, rim)))
-    chosen = found[np.linspace(0, len(found) - 1, min(most, len(found))).astype(int)]
-    voxels = np.stack(np.unravel_index(chosen, level.grid.shape), axis=1)
-    ratio = 1 / 1.2207440846057596 ** np.arange(1, 4)
-    jitter = (0.5 + np.outer(np.arange(len(voxels)), ratio)) % 1.0 - 0.5
-    points: NDArray[np.float32] = np.clip(voxels + jitter, 0, np.array(level.grid.shape) - 1).astype(np.float32)
+    found = np.flatnonzero(_with_rim(level, rim))
+    count = min(most, len(found))
+    numbers = np.arange(count, dtype=np.float64, like=found)
+    chosen = found[_spread_out(numbers, len(found))]
+    points = level.backend.empty((count, 3))
+    stride = level.array.size
+    for axis, n in enumerate(level.grid.shape):
+        stride //= n
+        place = numbers * (1 / 1.2207440846057596 ** (axis + 1)) + 0.5
+        place -= np.floor(place)
+        place -= 0.5
+        place += chosen // stride % n
+        points[:, axis] = place.clip(0, n - 1)
     return points
+
+
+def _spread_out(numbers: Array, among: int) -> Array:
+    """Whole numbers (N,) from 0 to among - 1, evenly spread, from 0.0 ... N - 1."""
+    places = (numbers * ((among - 1) / max(len(numbers) - 1, 1))).astype(np.int64)
+    if len(numbers) > 1:
+        places[-1:] = among - 1
+    return places
 
 
 def _with_rim(level: Level, rim: float) -> Array:
@@ -173,15 +193,29 @@ def _with_rim(level: Level, rim: float) -> Array:
     found = level.foreground
     if rim == 0:
         return found
-    reach = np.minimum(np.ceil(rim / level.grid.voxel_size), np.array(found.shape) - 1).astype(int)
-    shifts = np.indices(2 * reach + 1).reshape(3, -1) - reach[:, None]
-    lengths = np.sqrt(np.square(shifts * level.grid.voxel_size[:, None]).sum(axis=0))
-    near = found.copy()
-    for shift in shifts[:, lengths <= rim].T:
-        to = tuple(slice(max(s, 0), n + min(s, 0)) for s, n in zip(shift, found.shape, strict=True))
-        source = tuple(slice(max(-s, 0), n + min(-s, 0)) for s, n in zip(shift, found.shape, strict=True))
-        np.logical_or(near[to], found[source], out=near[to])
-    return near & level.inside
+    sizes = level.grid.voxel_size
+    reach = np.minimum(np.ceil(rim / sizes), np.array(found.shape) - 1).astype(int)
+    lengths = np.sqrt(np.square(np.indices(reach + 1) * sizes[:, None, None, None]).sum(axis=0))
+    widths = (lengths <= rim).sum(axis=2) - 1  # of the run along the last axis at each shift along the others
+    runs = [found]
+    for width in range(1, widths.max() + 1):
+        runs.append(_joined(runs[-1], [(found, width)], axis=2))
+    planes = [
+        _joined(runs[row[0]], [(runs[w], j) for j, w in enumerate(row) if w >= 0 < j], axis=1)
+        for row in widths
+        if row[0] >= 0
+    ]
+    return level.within(_joined(planes[0], [(plane, i) for i, plane in enumerate(planes) if i], axis=0))
+
+
+def _joined(first: Array, others: Iterable[tuple[Array, int]], axis: int) -> Array:
+    """Where `first` is true, or one of the others moved by its shift to either side along an axis."""
+    found = first.copy()
+    for other, shift in others:
+        above, below = (*[slice(None)] * axis, slice(shift, None)), (*[slice(None)] * axis, slice(None, -shift))
+        np.logical_or(found[above], other[below], out=found[above])
+        np.logical_or(found[below], other[above], out=found[below])
+    return found
 
 
 def centre_and_radius(level: Level) -> tuple[NDArray[np.float64], float]:

@@ -72,16 +72,15 @@ class Descent:
         self._comparison = comparison
         self._motion = motion
         self._starts = starts
+        self._turned_back = np.ascontiguousarray(starts[:, :3, :3].transpose(0, 2, 1))
 
     def energies(
         self, which: Sequence[int], parameters: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The metric (A,) at ``starts[which] motion(parameters)``, and its derivatives (A, size) by the parameters."""
-        starts = self._starts[which]
-        moved, by_parameters = zip(*map(self._motion.matrix, parameters), strict=True)
-        values, by_world = self._comparison.values_and_derivatives(starts @ np.stack(moved))
-        pulled = starts[:, :3, :3].transpose(0, 2, 1) @ by_world
-        return values, np.einsum("aij,apij->ap", pulled, np.stack(by_parameters)[:, :, :3])
+        moved, slopes = self._motion.matrices(parameters)
+        values, by_world = self._comparison.values_and_derivatives(self._starts[which] @ moved)
+        return values, np.einsum("aij,apij->ap", self._turned_back[which] @ by_world, slopes)
 
     def run(self, iterations: int, listen: Callable[[int, float], None] = lambda *_: None) -> NDArray[np.float64]:
         """The best maps (S, 4, 4) found in at most so many iterations.
@@ -90,7 +89,7 @@ class Descent:
         """
         start = np.zeros((len(self._starts), self._motion.size))
         found = minimise(self.energies, start, iterations=iterations, tolerance=SMALLEST_DECREASE, listen=listen)
-        return np.asarray(self._starts @ np.stack([self._motion.matrix(parameters)[0] for parameters in found]))
+        return np.asarray(self._starts @ self._motion.matrices(found)[0])
 
 
 class Course:

@@ -1,4 +1,4 @@
-"""Motions of world space with few parameters, and their analytic derivatives.
+"""Motions of world space with few parameters, many at once, and their analytic derivatives.
 
 A motion acts about a centre c, in an orthonormal frame Q: ``x -> c + Q (L(p) Q^T (x - c) + t(p))``. All parameters are
 in mm: angles, log scales and matrix entries are multiplied by a radius, so that one unit of any of them moves the
@@ -7,9 +7,9 @@ surface of the imaged object by about a millimetre.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,74 +17,83 @@ from numpy.typing import NDArray
 from warpline.geometry import Grid, Matrix
 
 Vector = NDArray[np.float64]
-Linear = Callable[[Vector], tuple[Matrix, NDArray[np.float64]]]
-"""Parameters (P,) to the linear part L (3, 3) and its derivatives (P, 3, 3)."""
+Stack = NDArray[np.float64]
+Linear = Callable[[Stack], tuple[Stack, Stack]]
+"""Parameters (A, P) to linear parts L (A, 3, 3) and their derivatives (A, P, 3, 3), or (1, P, 3, 3) where they are
+constant."""
 
 GENERATORS = np.zeros((3, 3, 3))
 """``GENERATORS[k] x = e_k cross x``."""
 for _k, (_i, _j) in enumerate(((1, 2), (2, 0), (0, 1))):
     GENERATORS[_k, _j, _i], GENERATORS[_k, _i, _j] = 1.0, -1.0
 _FLAT = GENERATORS.reshape(3, 9)
+_IDENTITY = np.eye(3)
+_IN_PLANE = np.diag([1.0, 1.0, 0.0])
+_UNMOVED = np.zeros((1, 0, 3, 3))
+_ENTRIES = np.eye(9).reshape(1, 9, 3, 3)
+_ENTRIES_IN_PLANE = np.ascontiguousarray(_ENTRIES[:, [0, 1, 3, 4]])
 
 
-def rotation(vector: Vector) -> tuple[Matrix, NDArray[np.float64]]:
-    """Rotation matrix (3, 3) of a rotation vector (3,) in radians, and its derivatives (3, 3, 3).
+def rotations(vectors: Stack) -> tuple[Stack, Stack]:
+    """Rotation matrices (A, 3, 3) of rotation vectors (A, 3) in radians, and their derivatives (A, 3, 3, 3).
 
     Derivatives after Gallego and Yezzi 2015, doi:10.1007/s10851-014-0528-x:
     ``dR/dv_k = (v_k [v] + [v x (I - R) e_k]) R / |v|^2``.
     """
-    angle = math.sqrt(vector @ vector)
-    cross = _crossed(vector)
-    if angle < 1e-7:
-        matrix = np.eye(3) + cross
-        return matrix, GENERATORS @ matrix
-    matrix = np.eye(3) + math.sin(angle) / angle * cross + (1 - math.cos(angle)) / angle**2 * (cross @ cross)
-    turned = _crossed((cross @ (np.eye(3) - matrix)).T)
-    return matrix, (vector[:, None, None] * cross + turned) @ (matrix / angle**2)
+    squares = vectors[:, None] @ vectors[:, :, None]
+    still = squares < 1e-14
+    squares = np.where(still, 1.0, squares)
+    angles = np.sqrt(squares)
+    cross = _crossed(vectors)
+    matrices = _IDENTITY + np.where(still, 1.0, np.sin(angles) / angles) * cross
+    matrices += np.where(still, 0.0, (1 - np.cos(angles)) / angles**2) * (cross @ cross)
+    turned = _crossed((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
+    slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / angles**2)[:, None]
+    if still.any():
+        slopes[still[:, 0, 0]] = GENERATORS @ matrices[still[:, 0, 0], None]
+    return matrices, slopes
 
 
-def _crossed(vectors: Vector) -> NDArray[np.float64]:
+def _crossed(vectors: Stack) -> Stack:
     """Matrices (..., 3, 3) that multiply as cross products with vectors (..., 3) do."""
     return (vectors @ _FLAT).reshape(*vectors.shape, 3)
 
 
-def _unmoved(_: Vector) -> tuple[Matrix, NDArray[np.float64]]:
-    return np.eye(3), np.zeros((0, 3, 3))
+def _unmoved(parameters: Stack) -> tuple[Stack, Stack]:
+    return np.broadcast_to(_IDENTITY, (len(parameters), 3, 3)), _UNMOVED
 
 
-def _similar(parameters: Vector) -> tuple[Matrix, NDArray[np.float64]]:
-    turned, slopes = rotation(parameters[:3])
-    scale = np.exp(parameters[3])
-    return scale * turned, scale * np.concatenate([slopes, turned[None]])
+def _similar(parameters: Stack) -> tuple[Stack, Stack]:
+    turned, slopes = rotations(parameters[:, :3])
+    turned = np.exp(parameters[:, 3])[:, None, None] * turned
+    return turned, np.concatenate([np.exp(parameters[:, 3])[:, None, None, None] * slopes, turned[:, None]], axis=1)
 
 
-def _free(parameters: Vector) -> tuple[Matrix, NDArray[np.float64]]:
-    return np.eye(3) + parameters.reshape(3, 3), np.eye(9).reshape(9, 3, 3)
+def _free(parameters: Stack) -> tuple[Stack, Stack]:
+    return _IDENTITY + parameters.reshape(-1, 3, 3), _ENTRIES
 
 
-def _similar_in_plane(parameters: Vector) -> tuple[Matrix, NDArray[np.float64]]:
-    turned, slopes = rotation(np.array([0.0, 0.0, parameters[0]]))
-    in_plane = np.diag([1.0, 1.0, 0.0])
-    scale = np.exp(parameters[1])
-    stretch = np.diag([scale, scale, 1.0])
-    return stretch @ turned, np.stack([stretch @ slopes[2], scale * in_plane @ turned])
+def _turned_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    turned, slopes = rotations(parameters[:, :1] * _IDENTITY[2])
+    return turned, slopes[:, 2:]
 
 
-def _turned_in_plane(parameters: Vector) -> tuple[Matrix, NDArray[np.float64]]:
-    turned, slopes = rotation(np.array([0.0, 0.0, parameters[0]]))
-    return turned, slopes[2:]
+def _similar_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    turned, slopes = _turned_in_plane(parameters[:, :1])
+    scales = np.exp(parameters[:, 1])[:, None, None]
+    stretch = scales * _IN_PLANE + (_IDENTITY - _IN_PLANE)
+    return stretch @ turned, np.concatenate([stretch[:, None] @ slopes, (scales * _IN_PLANE @ turned)[:, None]], axis=1)
 
 
-def _free_in_plane(parameters: Vector) -> tuple[Matrix, NDArray[np.float64]]:
-    matrix, slopes = np.eye(3), np.zeros((4, 3, 3))
-    matrix[:2, :2] += parameters.reshape(2, 2)
-    slopes[:, :2, :2] = np.eye(4).reshape(4, 2, 2)
-    return matrix, slopes
+def _free_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    matrices = np.tile(_IDENTITY, (len(parameters), 1, 1))
+    matrices[:, :2, :2] += parameters.reshape(-1, 2, 2)
+    return matrices, _ENTRIES_IN_PLANE
 
 
 SPATIAL: dict[str, tuple[int, Linear]] = {
     "translation": (0, _unmoved),
-    "rigid": (3, rotation),
+    "rigid": (3, rotations),
     "similarity": (4, _similar),
     "affine": (9, _free),
 }
@@ -138,19 +147,34 @@ class Motion:
         """Number of parameters."""
         return self.linear_size + (2 if self.planar else 3)
 
-    def matrix(self, parameters: Vector) -> tuple[Matrix, NDArray[np.float64]]:
-        """World to world matrix (4, 4) of parameters (size,) in mm, and its derivatives (size, 4, 4)."""
-        linear, slopes = self.linear(parameters[: self.linear_size] / self.radius)
-        shift = np.zeros(3)
-        shift[: self.size - self.linear_size] = parameters[self.linear_size :]
-        matrix = np.eye(4)
-        matrix[:3, :3] = self.frame @ linear @ self.frame.T
-        matrix[:3, 3] = self.centre - matrix[:3, :3] @ self.centre + self.frame @ shift
-        derivatives = np.zeros((self.size, 4, 4))
-        derivatives[: self.linear_size, :3, :3] = self.frame @ (slopes / self.radius) @ self.frame.T
-        derivatives[:, :3, 3] = -derivatives[:, :3, :3] @ self.centre
-        derivatives[self.linear_size :, :3, 3] = self.frame.T[: self.size - self.linear_size]
-        return matrix, derivatives
+    def matrices(self, parameters: Stack) -> tuple[Stack, Stack]:
+        """World to world matrices (A, 4, 4) of parameters (A, size) in mm, and their derivatives.
+
+        Those are (A, size, 3, 4), of the upper rows, or (1, size, 3, 4) where they are constant.
+        """
+        linear, slopes = self.linear(parameters[:, : self.linear_size] / self.radius)
+        matrices = np.zeros((len(parameters), 4, 4))
+        matrices[:, :3, :3] = self._in_world(linear)
+        matrices[:, :3, 3] = self.centre - matrices[:, :3, :3] @ self.centre
+        matrices[:, :3, 3] += parameters[:, self.linear_size :] @ self.frame.T[: self.size - self.linear_size]
+        matrices[:, 3, 3] = 1.0
+        return matrices, self._free_slopes if slopes is _ENTRIES else self._slopes(slopes)
+
+    def _slopes(self, slopes: Stack) -> Stack:
+        """Derivatives (A, size, 3, 4) of the upper rows of the matrix, from those of the linear part."""
+        derivatives = np.zeros((len(slopes), self.size, 3, 4))
+        derivatives[:, : self.linear_size, :, :3] = self._in_world(slopes / self.radius)
+        derivatives[..., 3] = -derivatives[..., :3] @ self.centre
+        derivatives[:, self.linear_size :, :, 3] = self.frame.T[: self.size - self.linear_size]
+        return derivatives
+
+    @cached_property
+    def _free_slopes(self) -> Stack:
+        """What `_slopes` makes of the derivatives of a free linear part, which are constant."""
+        return self._slopes(_ENTRIES)
+
+    def _in_world(self, linear: Stack) -> Stack:
+        return self.frame @ linear @ self.frame.T if self.planar else linear
 
 
 def slice_frame(grid: Grid) -> Matrix | None:

@@ -6,6 +6,7 @@ metrics take, and its results depend on how many there are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 
@@ -61,10 +62,11 @@ def minimise(
     asked = {n: next(search) for n, search in enumerate(searches)}
     ends = np.array(starts, dtype=np.float64)
     while asked:
-        values, slopes = function(list(asked), np.stack(list(asked.values())))
-        for n, value, slope in zip(list(asked), values, slopes, strict=True):
+        going = list(asked)
+        values, slopes = function(going, np.array(list(asked.values())))
+        for n, value, slope in zip(going, values.tolist(), slopes, strict=True):
             try:
-                asked[n] = searches[n].send((float(value), slope))
+                asked[n] = searches[n].send((value, slope))
             except StopIteration as end:
                 ends[n] = end.value
                 del asked[n]
@@ -94,8 +96,9 @@ def _search(start: Vector, listen: Callable[[float], None], *, iterations: int, 
 
 def _direction(slope: Vector, inverse: Matrix | None) -> Vector:
     """Newton's step with the inverse Hessian, or a first step downhill; no parameter changes by too much."""
-    step = -FIRST_STEP * slope / max(float(np.sqrt(slope @ slope)), 1e-300) if inverse is None else -inverse @ slope
-    return np.asarray(step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300)))
+    step = -FIRST_STEP * slope / max(math.sqrt(slope @ slope), 1e-300) if inverse is None else -inverse @ slope
+    longest = max(map(abs, step.tolist()))
+    return step if longest <= LONGEST_STEP else np.asarray(step * (LONGEST_STEP / longest))
 
 
 def _step(
@@ -119,10 +122,10 @@ def _step(
 
 def _updated(inverse: Matrix | None, moved: Vector, turned: Vector) -> Matrix | None:
     """BFGS update of the inverse Hessian from a step and the change of the gradient along it."""
-    curvature = float(moved @ turned)
-    if curvature <= 1e-10 * float(np.sqrt((moved @ moved) * (turned @ turned))):
+    curvature, bend = float(moved @ turned), float(turned @ turned)
+    if curvature <= 1e-10 * math.sqrt(float(moved @ moved) * bend):
         return inverse
-    if inverse is None:
-        inverse = np.eye(len(moved)) * (curvature / float(turned @ turned))
-    project = np.eye(len(moved)) - np.outer(moved, turned) / curvature
-    return np.asarray(project @ inverse @ project.T + np.outer(moved, moved) / curvature)
+    identity = np.eye(len(moved))
+    project = identity - moved[:, None] * turned / curvature
+    before = identity * (curvature / bend) if inverse is None else inverse
+    return np.asarray(project @ before @ project.T + moved[:, None] * moved / curvature)

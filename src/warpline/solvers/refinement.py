@@ -53,7 +53,7 @@ class Refinement:
 
     def __init__(self, fixed: Level, moving: Level, samples: int) -> None:
         self._backend, self._grids = fixed.backend, (fixed.grid, moving.grid)
-        self._points = self._backend.upload(sample_points(fixed, samples, rim=0.0))
+        self._points = sample_points(fixed, samples, rim=0.0)
         self._foreground, self._size = fixed.foreground, int(fixed.foreground.sum())
         self._mask = moving.mask
         self._width = WINDOW * fixed.spacing

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,15 +74,23 @@ def _looks(level: Level, most: int, pace: Pace) -> Iterator[tuple[int, NDArray[n
     """Run a level; yields iterations done and the trace of energies then, at every look.
 
     A look is read while the iterations after it run, so that the device never waits for the host: a level goes on for
-    one look after it has converged.
+    one look after it has converged. The iterations between two looks are one graph on a GPU.
     """
     backend, done = level.backend, 0
     trace = backend.upload(new_trace(-(-most // pace.spacing)))
+
+    def advance(times: int = pace.spacing) -> None:
+        for _ in range(times):
+            level.step()
+        backend.watch(level.value, trace=trace, step=level.step_length, pace=pace)
+
     pending: tuple[int, Callable[[], NDArray[np.float64]]] | None = None
     while done < most:
         times = min(pace.spacing, most - done)
-        backend.repeat(level.step, times)
-        backend.watch(level.value, trace=trace, step=level.step_length, pace=pace)
+        if times == pace.spacing:
+            backend.repeat(advance, 1)
+        else:
+            advance(times)
         done += times
         before, pending = pending, (done, backend.download_later(trace))
         if before is not None:
@@ -96,30 +103,30 @@ def _looks(level: Level, most: int, pace: Pace) -> Iterator[tuple[int, NDArray[n
 
 
 class Level:
-    """One level of the pyramid: its images, its half-maps (from a coarser level), and all an iteration needs."""
+    """One level of the pyramid: its images, its half-maps (from a coarser level), and all an iteration needs.
+
+    Arrays hold both sides, the fixed one first, so that one operation works on both.
+    """
 
     def __init__(
         self, scene: Scene, spacing: float, options: Syn, backend: Backend, *, coarser: Level | None = None
     ) -> None:
         self.grid = coarse_grid(scene.grid, factors_for_spacing(scene.grid, spacing))
         fixed, moving = (scene.fixed, scene.grid, np.eye(4)), (scene.moving, scene.moving_grid, scene.affine)
-        self.images = (
-            _on_level(self.grid, fixed, scene.fixed_mask, spacing, backend),
-            _on_level(self.grid, moving, scene.moving_mask, spacing, backend),
-        )
+        shape, field = (2, *self.grid.shape), (2, 3, *self.grid.shape)
+        self.images = backend.empty(shape)
+        self.images[0] = _on_level(self.grid, fixed, scene.fixed_mask, spacing, backend)
+        self.images[1] = _on_level(self.grid, moving, scene.moving_mask, spacing, backend)
         self.masks = _masks_on(self.grid, scene, backend)
         self.options, self.backend = options, backend
         self.step_length = backend.upload(np.array([options.step], np.float32))
         self.metric = DEFORMABLE_METRICS[options.metric](options)
-        shape, field = self.grid.shape, (3, *self.grid.shape)
-        if coarser is None:
-            self.halves = [backend.zeros(field), backend.zeros(field)]
-        else:
-            self.halves = [fields.move_to_grid(half, coarser.grid, self.grid, backend) for half in coarser.halves]
-        self.warped = backend.empty(shape), backend.empty(shape)
-        self.warped_masks = backend.empty(shape), backend.empty(shape)
-        self.forces = backend.empty(field), backend.empty(field)
-        self.updates = backend.empty(field), backend.empty(field)
+        self.halves = backend.zeros(field)
+        if coarser is not None:
+            for half, finer in zip(coarser.halves, self.halves, strict=True):
+                finer[...] = fields.move_to_grid(half, coarser.grid, self.grid, backend)
+        self.warped, self.warped_masks = backend.empty(shape), backend.empty(shape)
+        self.forces, self.updates = backend.empty(field), backend.empty(field)
         self.value = backend.zeros((1,), np.float64)
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
@@ -127,21 +134,16 @@ class Level:
         return tuple(self.backend.download(warped) for warped in self.warped)
 
     def step(self) -> None:
-        """One iteration: warp both images, follow the force on either side."""
-        self.backend.parallel(*(partial(self._warp, side) for side in (0, 1)))
-        self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=self.backend)
-        self.backend.parallel(*(partial(self._follow, side) for side in (0, 1)))
+        """One iteration, on both sides at once: warp the images, follow the forces.
 
-    def _warp(self, side: int) -> None:
-        self.backend.sample(self.images[side], field=self.halves[side], out=self.warped[side])
-
-    def _follow(self, side: int) -> None:
-        """``half <- smooth(v + half o (id + v))`` with v the smoothed force, at most one step long."""
-        options, backend, half = self.options, self.backend, self.halves[side]
-        update, moved = self.updates[side], self.forces[side]
-        norm = backend.smooth(self.forces[side], (options.update_sigma,) * 3, out=update)
-        backend.compose(half, update, norm=norm, least_norm=LEAST_NORM, step=self.step_length, out=moved)
-        backend.smooth(moved, (options.total_sigma,) * 3, out=half)
+        ``half <- smooth(v + half o (id + v))`` with v the smoothed force, at most one step long.
+        """
+        options, backend, updates, moved = self.options, self.backend, self.updates, self.forces
+        backend.sample(self.images, field=self.halves, out=self.warped)
+        self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=backend)
+        norms = backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates)
+        backend.compose(self.halves, updates, norm=norms, least_norm=LEAST_NORM, step=self.step_length, out=moved)
+        backend.smooth(moved, (options.total_sigma,) * 3, out=self.halves)
 
     def _mask(self) -> Array | None:
         """Positive where both images count, in the middle space: not where a mask's edge is blended in."""

@@ -1,0 +1,82 @@
+"""Downloads in pieces, with a CuPy that is only pretended; the real one: test_cuda_gpu.py."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from warpline.backends import cuda_staging
+from warpline.backends.cuda_staging import Staging, pieces
+
+
+class Copied:
+    """An array of the device, whose copies arrive when their event is waited for."""
+
+    def __init__(self, held, log):
+        self.held, self.log, self.shape, self.dtype, self.nbytes = held, log, held.shape, held.dtype, held.nbytes
+
+    def __getitem__(self, place):
+        return Copied(self.held[place], self.log)
+
+    def get(self, out, blocking):
+        assert not blocking
+        assert out.flags.c_contiguous
+        self.log.append((out, self.held))
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """A pretended CuPy, with small buffers."""
+    monkeypatch.setattr(cuda_staging, "PIECE", 64)
+    log, pinned = [], []
+
+    class Event:
+        def __init__(self, disable_timing):
+            pass
+
+        def record(self):
+            self.copy = log[-1]
+
+        def synchronize(self):
+            out, held = self.copy
+            out[...] = held
+
+    def alloc_pinned_memory(size):
+        pinned.append(bytearray(size))
+        return pinned[-1]
+
+    cuda = SimpleNamespace(Event=Event, alloc_pinned_memory=alloc_pinned_memory)
+    return SimpleNamespace(xp=SimpleNamespace(cuda=cuda), log=log, pinned=pinned)
+
+
+@pytest.mark.parametrize("shape", [(200,), (3, 5, 7), (2, 1, 1, 40), (1, 1, 1, 1)])
+def test_a_download_fills_an_array_piece_by_piece(device, shape):
+    held = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    whole = np.zeros([2 * n for n in shape], np.float32)
+    part = whole[tuple(slice(None, None, 2) for _ in shape)]
+    Staging(device.xp, nullcontext()).download(Copied(held, device.log), part)
+    np.testing.assert_array_equal(part, held)
+    assert max(out.nbytes for out, _ in device.log) <= 64
+
+
+def test_buffers_are_pinned_once_and_used_again(device):
+    staging, held = Staging(device.xp, nullcontext()), np.arange(4000, dtype=np.float32)
+    for _ in range(2):
+        found = np.empty_like(held)
+        staging.download(Copied(held, device.log), found)
+        np.testing.assert_array_equal(found, held)
+    assert [len(memory) for memory in device.pinned] == [64 * cuda_staging.PIECES]
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4, 5), (2, 3, 4, 5), (1, 1, 1, 200), (5, 0, 3)])
+@pytest.mark.parametrize("most", [1, 6, 20, 1000])
+def test_pieces_cover_every_element_once(shape, most):
+    seen = np.zeros(shape, int)
+    for place in pieces(shape, most):
+        assert seen[place].size <= max(most, 1)
+        assert seen[place].flags.c_contiguous
+        seen[place] += 1
+    assert (seen == 1).all()
