@@ -87,16 +87,7 @@ def _captured_as_is(_: Any, step: Callable[[], None]) -> Callable[[], None]:
     return step
 
 
-def _one_by_one(_: Any, steps: list[Callable[[], None]]) -> None:
-    for step in steps:
-        step()
-
-
-HOW: dict[str, dict[str, Callable[..., Any]]] = {
-    "graphs": {},
-    "eager": {"capture": _captured_as_is},
-    "sequential": {"parallel": _one_by_one},
-}
+HOW: dict[str, dict[str, Callable[..., Any]]] = {"graphs": {}, "eager": {"capture": _captured_as_is}}
 """How iterations run: methods of the runtime that are replaced."""
 
 
@@ -188,7 +179,6 @@ STEPS: dict[str, Step] = {
     "smoke": Step(smoke, 75),
     "headline": Step(headline, 90),
     "eager": Step(partial(headline, how="eager"), 60, unless="headline"),
-    "sequential": Step(partial(headline, how="sequential"), 60, unless="headline"),
     "profile": Step(gpu_profile.profile, 45),
     "costs": Step(gpu_profile.costs, 45),
     "kernels": Step(kernels, 60),
