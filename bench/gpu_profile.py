@@ -8,7 +8,6 @@ import pstats
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from statistics import median
 from typing import Any
 
@@ -23,7 +22,7 @@ LAUNCHES = 200
 
 
 def profile(place: Place) -> int:
-    """Profile of the host to ``OUT/profile.txt``; seconds with memory given back after each run, and kept."""
+    """Profile of the host to ``OUT/profile.txt``; seconds with memory kept from run to run, and given back."""
     from warpline.registration import align
 
     pair, backend = place.pair, place.backend
@@ -35,10 +34,12 @@ def profile(place: Place) -> int:
     watched = cProfile.Profile()
     watched.runcall(once)
     (place.out / "profile.txt").write_text(tables(watched))
-    for kept in (False, True):
-        # Memory goes back at the end of the outermost session of a thread.
-        with backend.session() if kept else nullcontext():
-            walls = [_seconds(once) for _ in range(place.size.profiled)]
+    for kept in (True, False):
+        walls = []
+        for _ in range(place.size.profiled):
+            if not kept:
+                backend.release()
+            walls.append(_seconds(once))
         place.tell(step="profile", memory_kept=kept, walls=[round(wall, 4) for wall in walls])
     return 0
 
@@ -109,8 +110,10 @@ def transfers(place: Place) -> Prepared:
 
     backend, field = place.backend, _field(place)
     number, slices = backend.zeros((1,)), np.zeros(place.size.field, np.int16)
+    old = np.ones(field.shape, np.float32)
     return [
         ("download a field", lambda: backend.download(field), 1),
+        ("download a field to old pages", lambda: backend.download(field, old), 1),
         ("download a field later", lambda: backend.download_later(field)(), 1),
         ("download a number", lambda: backend.download(number), 1),
         ("upload a volume of int16", lambda: backend.upload(slices), 1),
@@ -205,7 +208,8 @@ def pinned(place: Place) -> Prepared:
     return [
         ("download a field to pinned memory", lambda: field.get(out=hosts[0]), 1),
         ("download a number to pinned memory", lambda: number.get(out=hosts[1]), 1),
-        ("download a field to old pages", lambda: field.get(out=touched), 1),
+        ("download a field by CuPy to old pages", lambda: field.get(out=touched), 1),
+        ("download a field by CuPy", field.get, 1),
         ("pin and unpin a new field", register, 1),
     ]
 

@@ -152,6 +152,12 @@ def log(out: Path, text: str) -> None:
         file.write(text)
 
 
+def describe_gpu(out: Path) -> None:
+    """What the driver says about the GPU and who else uses it, into the log."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        log(out, subprocess.run(["nvidia-smi"], capture_output=True, text=True, timeout=10, check=False).stdout)
+
+
 def install(wheels: Path, site: Path, out: Path) -> None:
     """Put every wheel of a folder into `site`; one that does not fit here is told and left out."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
@@ -188,6 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     out = options.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
+    describe_gpu(out)
     with tempfile.TemporaryDirectory(prefix="gpu-", ignore_cleanup_errors=True) as folder:
         work = Path(folder)
         if options.wheels:

@@ -24,6 +24,8 @@ from gpu_place import MissingError, Place
 
 AT_ONCE = 8
 """Processes beside each other that call operations."""
+PACKAGES = ("warpline", "numpy", "scipy", "numba", "torch", "fireants")
+"""Whose versions are told."""
 MISSING = 3
 """Exit code of a step that needs what is not there."""
 
@@ -35,7 +37,8 @@ def builds(place: Place) -> int:
     from warpline.backends.cuda_launch import load
 
     runtime, failed, start = place.runtime(), [], time.perf_counter()
-    place.tell(step="builds", version=measure.version("warpline"), machine=place.device.describe())
+    packages = {name: measure.version(name) for name in PACKAGES}
+    place.tell(step="builds", machine=place.device.describe(), packages=packages)
     wanted = all_builds()[: place.size.builds]
     for name, defines in wanted:
         try:
@@ -84,16 +87,7 @@ def _captured_as_is(_: Any, step: Callable[[], None]) -> Callable[[], None]:
     return step
 
 
-def _one_by_one(_: Any, steps: list[Callable[[], None]]) -> None:
-    for step in steps:
-        step()
-
-
-HOW: dict[str, dict[str, Callable[..., Any]]] = {
-    "graphs": {},
-    "eager": {"capture": _captured_as_is},
-    "sequential": {"parallel": _one_by_one},
-}
+HOW: dict[str, dict[str, Callable[..., Any]]] = {"graphs": {}, "eager": {"capture": _captured_as_is}}
 """How iterations run: methods of the runtime that are replaced."""
 
 
@@ -122,7 +116,7 @@ def headline(place: Place, how: str = "graphs") -> int:
 
 
 def kernels(place: Place) -> int:
-    """Rates of operations; the device is not touched again by a step that fails here."""
+    """Rates of operations, each told as it is measured."""
     import kernels as bench
 
     size, failed = place.size, 0
@@ -185,7 +179,6 @@ STEPS: dict[str, Step] = {
     "smoke": Step(smoke, 75),
     "headline": Step(headline, 90),
     "eager": Step(partial(headline, how="eager"), 60, unless="headline"),
-    "sequential": Step(partial(headline, how="sequential"), 60, unless="headline"),
     "profile": Step(gpu_profile.profile, 45),
     "costs": Step(gpu_profile.costs, 45),
     "kernels": Step(kernels, 60),

@@ -10,9 +10,10 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -116,15 +117,15 @@ def counted(lines: Iterable[str]) -> list[Row]:
         )
         name = COUNTERS.get(line["Metric Name"] or "")
         if name:
-            row[name] = _number(line["Metric Value"]) * MICROSECONDS.get(line["Metric Unit"], 1.0)
+            row[name] = _number(line["Metric Value"], MICROSECONDS.get(line["Metric Unit"], 1.0))
     return list(rows.values())
 
 
-def _number(text: str) -> float:
+def _number(text: str, unit: float) -> float | None:
     try:
-        return float(text.replace(",", ""))
-    except ValueError:
-        return float("nan")
+        return float(text.replace(",", "")) * unit
+    except ValueError:  # "no data"
+        return None
 
 
 def hot_kernels(place: Place) -> None:
@@ -164,15 +165,22 @@ HOT = (
 """Operations outside of iterations."""
 
 
-def _profiled() -> Any:
-    import cupyx.profiler
+@contextmanager
+def _profiled() -> Iterator[None]:
+    import cupy
 
-    return cupyx.profiler.profile()
+    cupy.cuda.runtime.profilerStart()
+    yield
+    cupy.cuda.runtime.profilerStop()
 
 
 # -- compute-sanitizer ------------------------------------------------------------------------------------------------
 
 SANITIZERS = ("memcheck", "racecheck", "initcheck")
+SANITIZER_LIMIT = 100.0
+"""Seconds for each of them."""
+VAIN = 3
+"""Processes in a row that end before their first operation does, after which no more are started."""
 DID = "did: "
 FOUND = re.compile(r"(?:ERROR SUMMARY: (\d+) error|RACECHECK SUMMARY: (\d+) hazard)")
 
@@ -189,10 +197,16 @@ def sanitizers(place: Place) -> int:
 
 
 def _sanitize(place: Place, tool: str, names: Sequence[str]) -> int:
+    ends = time.monotonic() + SANITIZER_LIMIT
+
     def run(left: Sequence[str]) -> str:
         command = ["compute-sanitizer", "--tool", tool, "--print-limit", "20", *place.command("operations", *left)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        return done.stdout
+        with (place.work / f"{tool}.txt").open("w+", errors="replace") as said:
+            with suppress(subprocess.TimeoutExpired):
+                limit = max(1.0, ends - time.monotonic())
+                subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, timeout=limit, check=False)
+            said.seek(0)
+            return said.read()
 
     said, unfinished = over_all(names, run)
     errors = sum(int(a or b) for a, b in FOUND.findall(said))
@@ -211,15 +225,16 @@ def over_all(names: Sequence[str], run: Callable[[Sequence[str]], str]) -> tuple
     tuple of str and list of str
         What all processes said, and the operations that did not end well.
     """
-    said, unfinished, left = "", [], list(names)
-    while left:
+    said, unfinished, left, vain = "", [], list(names), 0
+    while left and vain < VAIN:
         text = run(left)
         said += text
         done = {line.removeprefix(DID) for line in text.splitlines() if line.startswith(DID)}
         failed = next((n for n, name in enumerate(left) if name not in done), len(left))
+        vain = 0 if failed else vain + 1
         unfinished += left[failed : failed + 1]
         left = left[failed + 1 :]
-    return said, unfinished
+    return said, unfinished + left
 
 
 def operations(place: Place, *names: str) -> None:

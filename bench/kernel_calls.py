@@ -194,22 +194,35 @@ def _watch(s: Scene) -> Call:
     return lambda: s.backend.watch(energy, trace=trace, step=step, pace=Pace(5, 1e-6))
 
 
-def _side_by_side(operation: Callable[[Scene], Call]) -> Callable[[Scene], Call]:
-    """Two calls as an iteration of SyN makes them: on branches of a graph, where they share the GPU."""
+def _both(s: Scene, one: Array, other: Array) -> Array:
+    """Two volumes or fields side by side, as SyN holds those of either side."""
+    stacked = s.backend.empty((2, *one.shape))
+    stacked[0], stacked[1] = one, other
+    return stacked
 
+
+def _sample_both(s: Scene) -> Call:
+    volumes, fields, out = _both(s, s.fixed, s.moving), _both(s, s.field, s.update), s.backend.empty((2, *s.shape))
+    return lambda: s.backend.sample(volumes, field=fields, out=out)
+
+
+def _smooth_both(sigma: float) -> Callable[[Scene], Call]:
     def prepare(s: Scene) -> Call:
-        calls = [operation(s), operation(s)]
-
-        def both() -> None:
-            s.backend.parallel(*calls)
-
-        return lambda: s.backend.repeat(both, 1)
+        fields = _both(s, s.field, s.update)
+        out = s.backend.empty(fields.shape)
+        return lambda: s.backend.smooth(fields, (sigma,) * 3, out=out)
 
     return prepare
 
 
+def _compose_both(s: Scene) -> Call:
+    outer, inner = _both(s, s.field, s.update), _both(s, s.update, s.field)
+    out, norm = s.backend.empty(outer.shape), s.backend.upload(np.array([2.0, 3.0], np.float32))
+    return lambda: s.backend.compose(outer, inner, norm=norm, step=0.5, out=out)
+
+
 # Passes over the data: a filter along one axis after the other reads and writes all of it each time, and the length of
-# the longest vector is found in one more; a quantile takes three.
+# the longest vector is found in one more; a quantile takes three, of which the first writes the lengths of vectors.
 # Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
 # Bytes per point: 12 + 4 for its place and value, 8 x 4 for its neighbours in the volume; sums go to the host.
 OPERATIONS: dict[str, Operation] = {
@@ -225,10 +238,10 @@ OPERATIONS: dict[str, Operation] = {
     "smooth field 0.42": Operation("voxel", 12 + 12, _smooth(0.42, "field")),
     "smooth volume 1.5": Operation("voxel", 4 + 4, _smooth(1.5, "fixed")),
     "smooth volume 4": Operation("voxel", 4 + 4, _smooth(4.0, "fixed"), 2 * (4 + 4) + 4),
-    "smooth field 1.5, two at once": Operation("voxel", 2 * (12 + 12), _side_by_side(_smooth(1.5, "field"))),
-    "smooth field 0.42, two at once": Operation("voxel", 2 * (12 + 12), _side_by_side(_smooth(0.42, "field"))),
-    "compose, two at once": Operation("voxel", 2 * (2 * 12 + 12), _side_by_side(_compose)),
-    "sample linear, field, two at once": Operation("voxel", 2 * (4 + 12 + 4), _side_by_side(_sample(field=True))),
+    "smooth field 1.5, two at once": Operation("voxel", 2 * (12 + 12), _smooth_both(1.5)),
+    "smooth field 0.42, two at once": Operation("voxel", 2 * (12 + 12), _smooth_both(0.42)),
+    "compose, two at once": Operation("voxel", 2 * (2 * 12 + 12), _compose_both),
+    "sample linear, field, two at once": Operation("voxel", 2 * (4 + 12 + 4), _sample_both),
     "downsample 2": Operation("voxel", 4 + 4 / 8, _downsample(2), 2 * (4 / 2 + 4 / 4)),
     "downsample 4": Operation("voxel", 4 + 4 / 64, _downsample(4), 2 * (4 / 4 + 4 / 16)),
     "local_cc radius 2": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(2, masked=False)),
@@ -239,7 +252,7 @@ OPERATIONS: dict[str, Operation] = {
     "compose": Operation("voxel", 2 * 12 + 12, _compose),
     "invert": Operation("voxel", 2 * 12 + 12, _invert),
     "jacobian": Operation("voxel", 12 + 4, _jacobian),
-    "statistics of a field": Operation("voxel", 12, _statistics("field"), 2 * 12),
+    "statistics of a field": Operation("voxel", 12, _statistics("field"), 3 * 4),
     "statistics of a volume": Operation("voxel", 4, _statistics("fixed"), 2 * 4),
     "extent": Operation("voxel", 4, _extent),
     "sample_at": Operation("point", 12 + 8 * 4 + 4, _sample_at),

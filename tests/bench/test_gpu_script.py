@@ -21,9 +21,10 @@ from gpu_run import Planned
 from gpu_steps import HOW, STEPS
 from warpline import write_image
 from warpline.backends import select
+from warpline.backends.cuda_device import GpuRuntime
 
 SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "gpu.sh"
-NEED_WHAT_IS_NOT_HERE = {"gpu_tests", "fireants"}
+NEED_WHAT_IS_NOT_HERE = {"gpu_tests"}
 
 # Stand-ins for NVIDIA's programs: each runs the command that it is given.
 NCU = """
@@ -35,7 +36,7 @@ open(sys.argv[at + 1], "w").write('''==PROF== Connected
 "0","warp","(32, 8, 1)","(5, 24, 150)","DRAM Throughput","%","54.15"
 "1","smooth","(32, 8, 1)","(5, 10, 5)","Duration","us","61.5"
 "1","smooth","(32, 8, 1)","(5, 10, 5)","Registers Per Thread","register/thread","124"
-"1","smooth","(32, 8, 1)","(5, 10, 5)","L2 Compression Ratio","%","no data"
+"1","smooth","(32, 8, 1)","(5, 10, 5)","Waves Per SM","","no data"
 ''')
 sys.exit(subprocess.run(sys.argv[at + 2:]).returncode)
 """
@@ -45,6 +46,20 @@ code = subprocess.run(sys.argv[sys.argv.index("--print-limit") + 2:]).returncode
 print("========= Invalid __global__ read of size 4 bytes")
 print("========= ERROR SUMMARY: %d errors" % (sys.argv[2] == "memcheck"))
 sys.exit(code)
+"""
+# An interpreter that has FireANTs, which finds that nothing need move.
+FIREANTS = """
+import json, sys
+if sys.argv[1] == "-c":
+    sys.exit(0)
+import numpy as np
+from warpline import read_image, write_transform
+from warpline.transforms import Affine, Displacement
+job = json.load(open(sys.argv[3]))
+grid = read_image(job["fixed"]["image"]).grid
+write_transform(Affine.identity(), job["work"] + "/reg_0GenericAffine.mat")
+write_transform(Displacement(np.zeros((3, *grid.shape), "f4"), grid), job["work"] + "/reg_1Warp.nii.gz")
+sys.exit("no memory") if "syn" in job["tool"] else json.dump({"affine": 2.5}, open(job["work"] + "/register.json", "w"))
 """
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the script is for Linux, and bash is not here")
@@ -73,6 +88,13 @@ def exits(out):
     return {row["step"]: row["exit"] for row in rows_of(out) if "seconds" in row and "exit" in row}
 
 
+def test_an_interpreter_that_is_too_old_is_refused(tmp_path):
+    program(tmp_path, "python", "import sys; sys.exit(1)")
+    result = gpu_sh("out", PYTHON=str(tmp_path / "python"))
+    assert result.returncode == 2
+    assert "not Python 3.11 or newer" in result.stderr
+
+
 def test_it_is_well_formed_and_explains_itself():
     assert subprocess.run(["bash", "-n", str(SCRIPT)], check=False).returncode == 0
     assert os.access(SCRIPT, os.X_OK)
@@ -91,7 +113,9 @@ def rehearsal(tmp_path_factory):
     tools = program(folder / "tools", "ncu", NCU)
     program(tools, "compute-sanitizer", SANITIZER)
     out = folder / "out"
-    result = gpu_sh(out, "--rehearse", DATA=str(brains(folder)), PATH=f"{tools}{os.pathsep}{os.environ['PATH']}")
+    other = program(folder / "other", "python", FIREANTS) / "python"
+    path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    result = gpu_sh(out, "--rehearse", DATA=str(brains(folder)), PATH=path, FIREANTS_PYTHON=str(other))
     return result, out
 
 
@@ -109,9 +133,11 @@ def brains(folder):
 def test_a_rehearsal_runs_every_step(rehearsal):
     result, out = rehearsal
     ended = exits(out)
-    assert set(ended) == set(STEPS) - {"eager", "sequential"}, result.stderr
+    assert set(ended) == set(STEPS) - {"eager"}, result.stderr
     assert {step for step, code in ended.items() if code == 3} == NEED_WHAT_IS_NOT_HERE
-    assert {step for step, code in ended.items() if code not in (0, 3)} == {"sanitizers"}, (out / "log.txt").read_text()
+    assert {step for step, code in ended.items() if code not in (0, 3)} == {"sanitizers", "fireants"}, (
+        out / "log.txt"
+    ).read_text()
     assert result.returncode == 1
     assert sorted(path.name for path in out.iterdir()) == ["counters.csv", "log.txt", "profile.txt", "results.jsonl"]
 
@@ -125,7 +151,7 @@ def test_a_rehearsal_measures_what_it_should(rehearsal):
     assert len(headline["walls"]) == 2
     assert all(row["worst"] <= 1e-5 * row["scale"] for row in rows_of(out, "smoke") if "operation" in row)
     profile = rows_of(out, "profile")
-    assert [row["memory_kept"] for row in profile if "memory_kept" in row] == [False, True]
+    assert [row["memory_kept"] for row in profile if "memory_kept" in row] == [True, False]
     costs = {row["cost"]: row["ms"] for row in rows_of(out, "costs") if "cost" in row}
     assert {"download a field", "launch smooth", "affine moments"} <= set(costs)
     assert "was called by" in (out / "profile.txt").read_text()
@@ -142,7 +168,7 @@ def test_counters_are_a_row_per_kernel(rehearsal):
     _, out = rehearsal
     first, second = (row for row in rows_of(out, "counters") if "kernel" in row)
     assert (first["kernel"], first["us"], first["dram_percent"]) == ("warp", pytest.approx(46.496), 54.15)
-    assert (second["us"], second["registers"]) == (61.5, 124)
+    assert (second["us"], second["registers"], second["waves"]) == (61.5, 124, None)
 
 
 def test_sanitizers_tell_what_they_found_by_tool(rehearsal):
@@ -153,6 +179,16 @@ def test_sanitizers_tell_what_they_found_by_tool(rehearsal):
     assert "Invalid __global__ read" in found["memcheck"]["first"]
 
 
+def test_fireants_is_judged_by_the_field_that_it_saved(rehearsal):
+    _, out = rehearsal
+    greedy, syn = (row for row in rows_of(out, "fireants") if "tool" in row)
+    (headline,) = [row for row in rows_of(out, "headline") if "walls" in row]
+    assert greedy["dice"] == pytest.approx(headline["dice_before"], abs=0.01)
+    assert greedy["seconds"] == {"affine": 2.5}
+    assert greedy["settings"]["method"] == "Greedy"
+    assert "no memory" in syn["error"]
+
+
 def test_an_operation_that_ends_its_process_costs_only_itself():
     def run(names):
         return "".join(f"{gpu_tools.DID}{name}\n" for name in names[: names.index("b") if "b" in names else None])
@@ -160,6 +196,13 @@ def test_an_operation_that_ends_its_process_costs_only_itself():
     said, unfinished = gpu_tools.over_all(["a", "b", "c", "d"], run)
     assert unfinished == ["b"]
     assert said.count(gpu_tools.DID) == 3
+
+
+def test_a_sanitizer_that_never_gets_to_an_operation_is_not_started_again_for_each():
+    runs = []
+    _, unfinished = gpu_tools.over_all(list("abcdef"), lambda names: runs.append(names) or "no driver\n")
+    assert unfinished == list("abcdef")
+    assert len(runs) == gpu_tools.VAIN
 
 
 # -- made steps -------------------------------------------------------------------------------------------------------
@@ -246,13 +289,12 @@ def test_the_order_is_that_of_the_table_and_steps_can_be_picked():
     assert steps[0].command[-2:] == ["--", "smoke"]
 
 
-@pytest.mark.parametrize("how", HOW)
-def test_an_iteration_may_run_without_graphs_or_without_branches(how):
-    runtime = Place(Path("out"), Path("work"), rehearse=True).runtime(**HOW[how])
-    done = []
-    runtime.parallel([lambda: done.append(1), lambda: done.append(2)])
-    runtime.capture(lambda: done.append(3))()
-    assert done == [1, 2, 3]
+def test_an_iteration_may_run_without_graphs():
+    place, done = Place(Path("out"), Path("work"), rehearse=True), []
+    eager = place.runtime(**HOW["eager"])
+    eager.capture(lambda: done.append(3))()
+    assert done == [3]
+    assert set(HOW["eager"]) <= set(dir(GpuRuntime))
 
 
 @pytest.mark.parametrize(
