@@ -31,6 +31,10 @@ def field(shape=(3, 4, 5, 6), dtype=np.float32):
     return np.zeros(shape, dtype)
 
 
+def fields(many=1):
+    return np.zeros((many, 3, 4, 5, 6), np.float32)
+
+
 VOLUME = np.zeros((4, 5, 6), np.float32)
 
 
@@ -79,7 +83,7 @@ def test_lengths_are_filled_in_and_scalars_cast():
     *_, ni, nj, nk = launched(volume=VOLUME, out=field())
     assert [ni, nj, nk] == [4, 5, 6]
     assert {type(n) for n in (ni, nj, nk)} == {np.int32}
-    arrays = {"outer": field(), "inner": field(), "norm": None, "factor": None, "out": field()}
+    arrays = {"outer": fields(), "inner": fields(), "norm": None, "factor": None, "out": fields()}
     arguments = launched("compose", **arrays, least_norm=1, step=2)
     assert arguments[2] is None
     assert isinstance(arguments[6], np.float32)
@@ -106,13 +110,13 @@ def test_unknown_missing_and_contradicting_arguments_are_refused():
     with pytest.raises(TypeError, match="gradient has no parameter sigma"):
         launched(volume=VOLUME, out=field(), sigma=1.0)
     with pytest.raises(TypeError, match="compose needs least_norm"):
-        launched("compose", outer=field(), inner=field(), norm=None, factor=None, out=field(), step=1.0)
+        launched("compose", outer=fields(), inner=fields(), norm=None, factor=None, out=fields(), step=1.0)
     with pytest.raises(ValueError, match="ni is 9; the arrays say 4"):
         launched(volume=VOLUME, out=field(), ni=9)
 
 
 def test_numbers_that_do_not_fit_are_refused():
-    arrays = {"outer": field(), "inner": field(), "norm": None, "factor": None, "out": field()}
+    arrays = {"outer": fields(), "inner": fields(), "norm": None, "factor": None, "out": fields()}
     with pytest.raises(ValueError, match="iterations is 4294967296, which int32 does not hold"):
         launched(
             "invert", field=field(), start=field(), out=field(), worst=np.zeros(1, "f4"), tolerance=1, iterations=2**32

@@ -235,7 +235,8 @@ class CudaBackend:
         defines = (("RADIUS", radius), ("MASKED", int(mask is not None)), ("VALUE", _REALS[value.dtype]))
         arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
         resident = 2 if radius + (mask is not None) <= 4 else 1  # the launch bounds of local_cc.cu
-        grid, length = self._work.marching_grid(fixed.shape, 16 if radius <= 2 else 8, resident)
+        rows = 16 if radius <= 2 and mask is None else 8
+        grid, length = self._work.marching_grid(fixed.shape, rows, resident)
         self._work.launch(
             "local_cc", grid, defines, VOXELS, **arrays, out_fixed=out_fixed, out_moving=out_moving, value=value,
             **self._work.partial(math.prod(grid)), contrast=floor, length=length,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple, Protocol
@@ -41,6 +41,11 @@ _INCLUDE = re.compile(r'^#include "([\w.]+)"\n', re.MULTILINE)
 _DEFAULT = re.compile(r"^#define (\w+) (.+)$", re.MULTILINE)
 
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)
+MOST_KNOWN = 256
+"""Shapes that a kernel remembers."""
+
+Shapes = tuple[tuple[int, ...] | None, ...]
+"""Of the arrays of a launch, in the order of the parameters; None for those left out."""
 
 _MISSING = object()
 
@@ -118,6 +123,18 @@ class Kernel:
     name: str
     source: str
     parameters: tuple[Parameter, ...]
+    known: dict[Shapes, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
+    """Shapes of the arrays of earlier launches, and the lengths in them as numbers of their parameters' types."""
+
+    @cached_property
+    def arrays(self) -> tuple[Parameter, ...]:
+        """The parameters that are arrays."""
+        return tuple(parameter for parameter in self.parameters if parameter.shape is not None)
+
+    @cached_property
+    def scalars(self) -> dict[str, Parameter]:
+        """The other parameters, by name."""
+        return {parameter.name: parameter for parameter in self.parameters if parameter.shape is None}
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -185,75 +202,72 @@ def launch(runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, blo
         of a user.
     """
     kind = runtime.xp.ndarray
-    lengths: dict[int | str, int] = {}
-    values: list[Any] = []
-    for parameter in kernel.parameters:
-        name, dtype, shape, optional = parameter
-        value = arguments.get(name, lengths.get(name, _MISSING))
-        if shape is not None:
-            if value is None and optional:
-                pass
-            elif type(value) is not kind or value.dtype != dtype or not value.flags.c_contiguous:
-                raise TypeError(_unfit(kernel, parameter, value, kind))
-            elif not _fits(value.shape, shape, lengths):
-                where = f"{kernel.name}: {name}"
-                raise ValueError(f"{where} has shape {value.shape}; {shape} is needed, where {lengths}")
-        elif value is _MISSING:
-            raise TypeError(f"{kernel.name} needs {name}")
-        elif name in lengths and value != lengths[name]:
-            raise ValueError(f"{kernel.name}: {name} is {value}; the arrays say {lengths[name]}")
-        else:
-            value = _scalar(kernel, parameter, value)
-        values.append(value)
+    shapes: list[tuple[int, ...] | None] = []
+    for parameter in kernel.arrays:
+        array = arguments.get(parameter.name, _MISSING)
+        if array is None and parameter.optional:
+            shapes.append(None)
+            continue
+        if type(array) is not kind or array.dtype != parameter.dtype or not array.flags.c_contiguous:
+            raise TypeError(_unfit(kernel, parameter, array, kind))
+        shapes.append(array.shape)
+    seen = tuple(shapes)
+    lengths = kernel.known[seen] if seen in kernel.known else _lengths(kernel, seen)
+    given = {name: _scalar(kernel, name, value, lengths) for name, value in arguments.items() if name in kernel.scalars}
     if not kernel.names.issuperset(arguments):
         raise TypeError(f"{kernel.name} has no parameter {', '.join(sorted(arguments.keys() - kernel.names))}")
-    _check_grid(kernel, grid)
-    compiled(grid, block, values)
+    if not _is_grid(grid):
+        raise ValueError(f"{kernel.name}: a grid of {grid} blocks; at least 1 and at most {MOST_BLOCKS} are possible")
+    values = lengths | arguments | given
+    if not kernel.names <= values.keys():
+        missing = [parameter.name for parameter in kernel.parameters if parameter.name not in values]
+        raise TypeError(f"{kernel.name} needs {', '.join(missing)}")
+    compiled(grid, block, [values[parameter.name] for parameter in kernel.parameters])
 
 
 def _unfit(kernel: Kernel, parameter: Parameter, array: Any, kind: type[Any]) -> str:
     where = f"{kernel.name}: {parameter.name}"
+    if array is _MISSING:
+        return f"{kernel.name} needs {parameter.name}"
     if type(array) is not kind:
         return f"{where} is {type(array).__name__}; {kind.__module__}.{kind.__name__} is needed"
     return f"{where} is {array.dtype}, strides {array.strides}; C-contiguous {parameter.dtype} is needed"
 
 
-def _fits(shape: tuple[int, ...], declared: tuple[int | str, ...], lengths: dict[int | str, int]) -> bool:
-    """Whether a shape is the declared one; names that it meets for the first time go into `lengths`."""
-    if len(shape) != len(declared):
-        return False
-    for name, n in zip(declared, shape, strict=True):
-        if n != (name if type(name) is int else lengths.setdefault(name, n)):
-            return False
-    return True
+def _lengths(kernel: Kernel, shapes: Shapes) -> dict[str, Any]:
+    """What the names in the declared shapes stand for, as numbers of their parameters' types."""
+    lengths: dict[str, int] = {}
+    for parameter, shape in zip(kernel.arrays, shapes, strict=True):
+        declared = parameter.shape or ()
+        if shape is None:
+            continue
+        fits = len(shape) == len(declared)
+        for name, n in zip(declared, shape, strict=False):
+            fits = fits and n == (name if isinstance(name, int) else lengths.setdefault(name, n))
+        if not fits:
+            where = f"{kernel.name}: {parameter.name}"
+            raise ValueError(f"{where} has shape {shape}; {declared} is needed, where {lengths}")
+    cast = {name: _scalar(kernel, name, n, {}) for name, n in lengths.items() if name in kernel.scalars}
+    if len(kernel.known) >= MOST_KNOWN:
+        kernel.known.clear()
+    kernel.known[shapes] = cast
+    return cast
 
 
-def _scalar(kernel: Kernel, parameter: Parameter, value: Any) -> Any:
+def _scalar(kernel: Kernel, name: str, value: Any, lengths: Mapping[str, Any]) -> Any:
     """A number in the type of its parameter, or a struct as it is."""
-    if parameter.dtype is None:
+    dtype = kernel.scalars[name].dtype
+    if dtype is None:
         if not (isinstance(value, np.ndarray) and value.size == 1 and value.dtype.names):
-            raise TypeError(f"{kernel.name}: {parameter.name} must be a structured array of one element")
+            raise TypeError(f"{kernel.name}: {name} must be a structured array of one element")
         return value
-    if parameter.dtype.kind not in "iu":
-        return parameter.dtype.type(value)
-    number = _whole_number(parameter.dtype, value)
-    if number is None:
-        raise ValueError(f"{kernel.name}: {parameter.name} is {value}, which {parameter.dtype} does not hold")
-    return number
-
-
-@lru_cache(4096)
-def _whole_number(dtype: np.dtype[Any], value: int) -> Any:
-    """A number in a whole type, None where it does not fit; most are lengths, the same in every launch."""
-    limits = np.iinfo(dtype)
-    return dtype.type(value) if limits.min <= value <= limits.max else None
+    if name in lengths and value != lengths[name]:
+        raise ValueError(f"{kernel.name}: {name} is {value}; the arrays say {lengths[name]}")
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise ValueError(f"{kernel.name}: {name} is {value}, which {dtype} does not hold")
+    return dtype.type(value)
 
 
 @lru_cache(4096)
 def _is_grid(grid: Size) -> bool:
     return all(0 < n <= most for n, most in zip(grid, MOST_BLOCKS, strict=True))
-
-
-def _check_grid(kernel: Kernel, grid: Size) -> None:
-    if not _is_grid(grid):
-        raise ValueError(f"{kernel.name}: a grid of {grid} blocks; at least 1 and at most {MOST_BLOCKS} are possible")

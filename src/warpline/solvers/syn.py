@@ -74,23 +74,15 @@ def _looks(level: Level, most: int, pace: Pace) -> Iterator[tuple[int, NDArray[n
     """Run a level; yields iterations done and the trace of energies then, at every look.
 
     A look is read while the iterations after it run, so that the device never waits for the host: a level goes on for
-    one look after it has converged. The iterations between two looks are one graph on a GPU.
+    one look after it has converged.
     """
     backend, done = level.backend, 0
     trace = backend.upload(new_trace(-(-most // pace.spacing)))
-
-    def advance(times: int = pace.spacing) -> None:
-        for _ in range(times):
-            level.step()
-        backend.watch(level.value, trace=trace, step=level.step_length, pace=pace)
-
     pending: tuple[int, Callable[[], NDArray[np.float64]]] | None = None
     while done < most:
         times = min(pace.spacing, most - done)
-        if times == pace.spacing:
-            backend.repeat(advance, 1)
-        else:
-            advance(times)
+        backend.repeat(level.step, times)
+        backend.watch(level.value, trace=trace, step=level.step_length, pace=pace)
         done += times
         before, pending = pending, (done, backend.download_later(trace))
         if before is not None:
