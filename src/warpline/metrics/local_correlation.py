@@ -82,4 +82,4 @@ class LocalCorrelation:
     def _at(self, matrix: Matrix) -> tuple[float, float, Matrix]:
         moments, slopes = self._samples.affine_moments(matrix)
         count = self._samples.count
-        return -float(moments[5]) / count, float(moments[0]) / count, -slopes[1] / count
+        return -float(moments[5]) / count, float(moments[0]) / count, slopes[1] / -count

@@ -97,6 +97,7 @@ class Comparison:
         self._metric = metric
         self._to_world = fixed.affine
         self._to_voxel = moving.inverse_affine
+        self._turned_back = np.ascontiguousarray(self._to_voxel[:3, :3].T)
 
     def overlap(self, world: Matrix) -> float:
         """Share of the sample points that land in the moving image."""
@@ -111,8 +112,10 @@ class Comparison:
     def values_and_derivatives(self, worlds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The metric (S,) and its derivatives (S, 3, 4) by the rows of `worlds`; flat where too little overlaps."""
         values, shares, slopes = self._metric.values_and_derivatives(self._to_voxel @ worlds @ self._to_world)
+        by_world = self._turned_back @ slopes @ self._to_world.T
         enough = shares >= LEAST_OVERLAP
-        by_world = self._to_voxel[:3, :3].T @ slopes @ self._to_world.T
+        if enough.all():
+            return values, by_world
         return np.where(enough, values, self._metric.worst), by_world * enough[:, None, None]
 
 

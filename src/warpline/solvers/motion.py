@@ -41,16 +41,17 @@ def rotations(vectors: Stack) -> tuple[Stack, Stack]:
     ``dR/dv_k = (v_k [v] + [v x (I - R) e_k]) R / |v|^2``.
     """
     squares = vectors[:, None] @ vectors[:, :, None]
-    still = squares < 1e-14
-    squares = np.where(still, 1.0, squares)
+    still = [n for n, (square,) in enumerate(squares[:, 0].tolist()) if square < 1e-14]
+    squares[still] = 1.0
     angles = np.sqrt(squares)
+    sines, squares = np.sin(angles) / angles, angles * angles
+    cosines = (1 - np.cos(angles)) / squares
+    sines[still], cosines[still] = 1.0, 0.0
     cross = _crossed(vectors)
-    matrices = _IDENTITY + np.where(still, 1.0, np.sin(angles) / angles) * cross
-    matrices += np.where(still, 0.0, (1 - np.cos(angles)) / angles**2) * (cross @ cross)
+    matrices = _IDENTITY + sines * cross + cosines * (cross @ cross)
     turned = _crossed((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
-    slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / angles**2)[:, None]
-    if still.any():
-        slopes[still[:, 0, 0]] = GENERATORS @ matrices[still[:, 0, 0], None]
+    slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / squares)[:, None]
+    slopes[still] = GENERATORS @ matrices[still, None]
     return matrices, slopes
 
 
