@@ -41,17 +41,20 @@ def rotations(vectors: Stack) -> tuple[Stack, Stack]:
     ``dR/dv_k = (v_k [v] + [v x (I - R) e_k]) R / |v|^2``.
     """
     squares = vectors[:, None] @ vectors[:, :, None]
-    still = [n for n, (square,) in enumerate(squares[:, 0].tolist()) if square < 1e-14]
-    squares[still] = 1.0
+    still = [n for n, square in enumerate(squares.ravel().tolist()) if square < 1e-14]
+    if still:
+        squares[still] = 1.0
     angles = np.sqrt(squares)
-    sines, squares = np.sin(angles) / angles, angles * angles
-    cosines = (1 - np.cos(angles)) / squares
-    sines[still], cosines[still] = 1.0, 0.0
+    squares = angles * angles
+    sines, cosines = np.sin(angles) / angles, (1 - np.cos(angles)) / squares
+    if still:
+        sines[still], cosines[still] = 1.0, 0.0
     cross = _crossed(vectors)
     matrices = _IDENTITY + sines * cross + cosines * (cross @ cross)
     turned = _crossed((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
     slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / squares)[:, None]
-    slopes[still] = GENERATORS @ matrices[still, None]
+    if still:
+        slopes[still] = GENERATORS @ matrices[still, None]
     return matrices, slopes
 
 
