@@ -157,10 +157,12 @@ class Motion:
         Those are (A, size, 3, 4), of the upper rows, or (1, size, 3, 4) where they are constant.
         """
         linear, slopes = self.linear(parameters[:, : self.linear_size] / self.radius)
+        linear, shift = self._in_world(linear), parameters[:, self.linear_size :]
+        if self.planar:
+            shift = shift @ self.frame.T[:2]
         matrices = np.zeros((len(parameters), 4, 4))
-        matrices[:, :3, :3] = self._in_world(linear)
-        matrices[:, :3, 3] = self.centre - matrices[:, :3, :3] @ self.centre
-        matrices[:, :3, 3] += parameters[:, self.linear_size :] @ self.frame.T[: self.size - self.linear_size]
+        matrices[:, :3, :3] = linear
+        matrices[:, :3, 3] = self.centre - linear @ self.centre + shift
         matrices[:, 3, 3] = 1.0
         return matrices, self._free_slopes if slopes is _ENTRIES else self._slopes(slopes)
 
