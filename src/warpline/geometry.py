@@ -45,7 +45,7 @@ def check_affine(matrix: ArrayLike, name: str = "affine") -> Matrix:
         raise InputError(f"{name} has shape {checked.shape}; a 4x4 matrix is needed")
     if not np.isfinite(checked).all():
         raise InputError(f"{name} has NaN or infinite entries; write a valid sform or qform into the file")
-    if not np.array_equal(checked[3], (0.0, 0.0, 0.0, 1.0)):
+    if checked[3].tolist() != [0.0, 0.0, 0.0, 1.0]:
         raise InputError(f"{name} ends in the row {checked[3].tolist()}; 0 0 0 1 is needed")
     scale = np.prod(np.linalg.norm(checked[:3, :3], axis=0))
     if scale == 0 or abs(np.linalg.det(checked[:3, :3])) < 1e-6 * scale:

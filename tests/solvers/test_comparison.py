@@ -55,6 +55,18 @@ def test_sample_points_reach_as_far_around_the_foreground_as_the_distance_transf
     assert voxels_of(points[inner]) <= {tuple(index) for index in np.argwhere(near)} | voxels_of(points[~inner])
 
 
+@pytest.mark.parametrize("rim", [0.0, 2.5, 7.0])
+def test_sample_points_are_the_same_bits_on_every_backend(rim, backend, numpy_backend):
+    volume = np.where(ellipsoid((16, 15, 14), 0.5), 5.0, 2.0).astype(np.float32)
+    grid = Grid(volume.shape, np.diag([1.0, 2.0, 1.5, 1.0]))
+    expected, found = (
+        b.download(sample_points(Level(b.upload(volume), grid, np.zeros(3), b), 700, rim))
+        for b in (numpy_backend, backend)
+    )
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_the_rim_stays_within_the_mask():
     volume, mask = np.zeros((20, 20, 20), np.float32), np.zeros((20, 20, 20), np.uint8)
     volume[8:12, 8:12, 8:12], mask[:, :, :11] = 1, 1

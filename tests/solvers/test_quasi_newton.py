@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warpline.solvers.quasi_newton import minimise
+from warpline.solvers.quasi_newton import BACKTRACKS, minimise
 
 
 def bowl(parameters):
@@ -76,6 +76,26 @@ def test_many_searches_go_as_each_would_alone_and_share_calls():
     np.testing.assert_array_equal(together, alone)
     assert calls[0] == [0, 1, 2, 3]
     assert 1 not in calls[-1], "a search that has ended is not asked for again"
+
+
+def kink(parameters):
+    return float(np.abs(parameters - 1.3).sum()), np.sign(parameters - 1.3)
+
+
+def test_a_search_that_no_step_helps_forgets_its_curvature_and_ends():
+    asked = []
+
+    def counted(which, parameters):
+        asked.append(len(which))
+        return each(kink)(which, parameters)
+
+    found = minimise(counted, np.array([[4.0, -3.0, 9.0]]), iterations=50, tolerance=0.0)
+    assert kink(found[0])[0] < kink(np.array([4.0, -3.0, 9.0]))[0]
+    assert len(asked) < 50 * BACKTRACKS
+
+
+def test_without_iterations_the_starts_are_returned():
+    np.testing.assert_array_equal(minimum_from(bowl, [1.0, 2.0, 3.0], iterations=0, tolerance=0.0), [1.0, 2.0, 3.0])
 
 
 def test_no_start_no_end():

@@ -21,6 +21,7 @@ from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
 
 Sigma = tuple[float, float, float]
+Radii = tuple[int, int, int]
 
 WIDEST_FUSED = 5
 """Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
@@ -40,11 +41,11 @@ _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 
 @lru_cache(64)
-def smoothing_taps(sigma: Sigma) -> NDArray[Any]:
-    """The weights of Gaussians along each axis, as the struct that smooth.cu takes by value."""
+def smoothing_taps(sigma: Sigma) -> tuple[NDArray[Any], Radii]:
+    """The weights of Gaussians along each axis, as the struct that smooth.cu takes by value, and their radii."""
     taps = [gaussian(s) for s in sigma]
     kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
-    return np.array([tuple(taps)], dtype=kind)
+    return np.array([tuple(taps)], dtype=kind), (len(taps[0]) - 1, len(taps[1]) - 1, len(taps[2]) - 1)
 
 
 def create(threads: int, ordinal: str = "") -> CudaBackend:
@@ -161,8 +162,7 @@ class CudaBackend:
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
         shape = array.shape[-3:]
         stack = self._work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
-        taps = smoothing_taps(tuple(float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True)))
-        radii = [taps.dtype[axis].shape[0] - 1 for axis in range(3)]
+        taps, radii = smoothing_taps(tuple([float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True)]))
         many, norm = len(stack), self._work.empty((len(stack),))
         if max(radii) > WIDEST_FUSED:
             for one, to, longest in zip(stack, out.reshape(stack.shape), norm.reshape(-1, 1), strict=True):
@@ -177,7 +177,7 @@ class CudaBackend:
         )  # fmt: skip
         return norm
 
-    def _smooth_by_axis(self, stack: Array, sigma: Sigma, radii: list[int], *, out: Array, norm: Array) -> None:
+    def _smooth_by_axis(self, stack: Array, sigma: Sigma, radii: Radii, *, out: Array, norm: Array) -> None:
         self._work.clear(norm)
         smoothed, axes = stack, [axis for axis, radius in enumerate(radii) if radius]
         for axis in axes:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Function, Runtime, Size, load
+from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Function, Kernel, Runtime, Size, load
 from warpline.backends.cuda_launch import launch as check_and_launch
 from warpline.backends.interface import Array
 from warpline.errors import DeviceError
@@ -54,7 +54,7 @@ class Workspace:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.xp = runtime.xp
-        self._functions: dict[tuple[str, Defines], Function] = {}
+        self._functions: dict[tuple[str, Defines], tuple[Kernel, Function]] = {}
         self._local = _Local()
 
     # -- memory ---------------------------------------------------------------------------------------------
@@ -112,11 +112,11 @@ class Workspace:
         self, name: str, grid: Size, defines: Defines = (), block: Size = (BLOCK, 1, 1), **arguments: Any
     ) -> None:
         """Launch a kernel, compiled on its first use."""
-        kernel = load(name, defines)
-        compiled = self._functions.get((name, defines))
-        if compiled is None:
-            compiled = self._functions[name, defines] = self.runtime.compile(kernel.source, name)
-        check_and_launch(self.runtime, compiled, kernel, grid, block, **arguments)
+        found = self._functions.get((name, defines))
+        if found is None:
+            kernel = load(name, defines)
+            found = self._functions[name, defines] = kernel, self.runtime.compile(kernel.source, name)
+        check_and_launch(self.runtime, found[1], found[0], grid, block, **arguments)
 
     def over_voxels(self, name: str, shape: tuple[int, ...], defines: Defines = (), /, **arguments: Any) -> None:
         """Launch a kernel whose threads are the voxels of `shape`."""

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.geometry import Matrix
-from warpline.metrics.samples import Samples, one_by_one
+from warpline.metrics.samples import Samples
 
 FLOOR = 0.1
 """Share of the standard deviation of the whole image that is added to the local one; it keeps flat parts flat."""
@@ -77,9 +76,7 @@ class LocalCorrelation:
         self, matrices: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
-        return one_by_one(self._at, matrices)
-
-    def _at(self, matrix: Matrix) -> tuple[float, float, Matrix]:
-        moments, slopes = self._samples.affine_moments(matrix)
-        count = self._samples.count
-        return -float(moments[5]) / count, float(moments[0]) / count, -slopes[1] / count
+        found = [self._samples.affine_moments(matrix) for matrix in matrices]
+        moments = np.array([one[0] for one in found]).reshape(-1, 6) / self._samples.count
+        slopes = np.array([one[1][1] for one in found]).reshape(-1, 3, 4) / -self._samples.count
+        return -moments[:, 5], moments[:, 0], slopes

@@ -57,5 +57,5 @@ def one_by_one(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Values (S,), shares (S,) and derivatives (S, 3, 4) of a metric that knows one matrix at a time."""
     found = [evaluate(matrix) for matrix in matrices]
-    values, shares = np.array([one[:2] for one in found], float).reshape(-1, 2).T
+    values, shares = np.array([one[0] for one in found], float), np.array([one[1] for one in found], float)
     return values, shares, np.array([one[2] for one in found]).reshape(-1, 3, 4)

@@ -72,6 +72,19 @@ class Level:
         found = self.within(self.array > low + CONSTANT * (high - low))
         return found if 0 < int(found.sum()) <= (1 - EMPTY) * values.size else self.inside
 
+    @cached_property
+    def mass_centre(self) -> NDArray[np.float64]:
+        """Centre of the intensity above the lowest one inside the mask, in world mm."""
+        volume, inside = self.backend.download(self.array), self.on_host(self.inside)
+        weights = np.where(inside, volume.astype(np.float64) - volume[inside].min(), 0.0)
+        total = weights.sum()
+        if total == 0:
+            return self.grid.centre
+        sides = [
+            weights.sum(axis=tuple(np.delete(range(3), axis))) @ np.arange(weights.shape[axis]) for axis in range(3)
+        ]
+        return apply_affine(self.grid.affine, np.array(sides) / total)
+
     def within(self, voxels: Array) -> Array:
         """Those of some voxels that are inside the mask."""
         return voxels if self.mask is None else voxels & self.inside
@@ -97,6 +110,7 @@ class Comparison:
         self._metric = metric
         self._to_world = fixed.affine
         self._to_voxel = moving.inverse_affine
+        self._turned_back = np.ascontiguousarray(self._to_voxel[:3, :3].T)
 
     def overlap(self, world: Matrix) -> float:
         """Share of the sample points that land in the moving image."""
@@ -111,8 +125,10 @@ class Comparison:
     def values_and_derivatives(self, worlds: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The metric (S,) and its derivatives (S, 3, 4) by the rows of `worlds`; flat where too little overlaps."""
         values, shares, slopes = self._metric.values_and_derivatives(self._to_voxel @ worlds @ self._to_world)
+        by_world = self._turned_back @ slopes @ self._to_world.T
+        if min(shares.tolist(), default=1.0) >= LEAST_OVERLAP:
+            return values, by_world
         enough = shares >= LEAST_OVERLAP
-        by_world = self._to_voxel[:3, :3].T @ slopes @ self._to_world.T
         return np.where(enough, values, self._metric.worst), by_world * enough[:, None, None]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.geometry import Matrix, apply_affine
+from warpline.geometry import Matrix
 from warpline.intensity import Normalised
 from warpline.recipe import Initialise, Linear
 from warpline.solvers.comparison import Comparison, Level, build_levels, compare, shared_plane
@@ -23,22 +24,14 @@ SAMPLES = 4000
 """Points on which they are compared."""
 TURN = np.pi / 6
 """Step of the lattice of rotation vectors, in radians."""
+REACH = range(-6, 7)
+"""Steps of the lattice along an axis, to half a turn either way."""
 FOLLOWED = 8
 """How many of the best starts are refined."""
 REFINEMENT = 20
 """Iterations of each refinement."""
 GAIN = 1.15
 """A refined start wins when its metric is this many times that of the plain start, refined alike."""
-
-
-def _mass_centre(level: Level) -> NDArray[np.float64]:
-    volume, inside = level.on_host(level.array), level.on_host(level.inside)
-    weights = np.where(inside, volume.astype(np.float64) - volume[inside].min(), 0.0)
-    total = weights.sum()
-    if total == 0:
-        return level.grid.centre
-    sides = [weights.sum(axis=tuple(np.delete(range(3), axis))) @ np.arange(weights.shape[axis]) for axis in range(3)]
-    return apply_affine(level.grid.affine, np.array(sides) / total)
 
 
 def _shift(shift: NDArray[np.float64]) -> Affine:
@@ -48,7 +41,7 @@ def _shift(shift: NDArray[np.float64]) -> Affine:
 
 
 STARTS: dict[str, Callable[[Level, Level], Affine]] = {
-    "mass": lambda fixed, moving: _shift(_mass_centre(moving) - _mass_centre(fixed)),
+    "mass": lambda fixed, moving: _shift(moving.mass_centre - fixed.mass_centre),
     "centre": lambda fixed, moving: _shift(moving.grid.centre - fixed.grid.centre),
     "origin": lambda fixed, moving: _shift(moving.origin - fixed.origin),
     "identity": lambda fixed, moving: Affine.identity(),
@@ -77,8 +70,8 @@ def initial_affine(fixed: Normalised, moving: Normalised, options: Initialise, *
         return start
     others = [STARTS[method](coarse_fixed, coarse_moving) for method in STARTS if method != options.method]
     plane = shared_plane(fixed.grid, moving.grid)
-    middle = _mass_centre(coarse_fixed)
-    turned = start.matrix @ _about(middle, _lattice(plane))
+    middle = coarse_fixed.mass_centre
+    turned = start.matrix @ _about(middle, _lattice() if plane is None else _lattice_in(plane))
     comparison = compare(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
     starts = np.concatenate([[affine.matrix for affine in (start, *others)], turned])
     return _best(comparison, starts, middle, plane)
@@ -96,16 +89,25 @@ def _best(
     return Affine(refined[winner] if reached[winner] < GAIN * reached[0] else starts[0])
 
 
-def _lattice(plane: Matrix | None) -> NDArray[np.float64]:
-    """Rotations (S, 3, 3) on a cubic lattice of rotation vectors within pi; about the normal only, in a plane."""
-    reach = np.arange(-6, 7)
-    steps = np.outer(reach, (0, 0, 1)) if plane is not None else np.array(list(product(reach, repeat=3)))
+@cache
+def _lattice() -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) on a cubic lattice of rotation vectors within pi."""
+    return _turns(np.array(list(product(REACH, repeat=3))), np.eye(3))
+
+
+def _lattice_in(plane: Matrix) -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) about the normal of a plane."""
+    return _turns(np.outer(REACH, (0, 0, 1)), plane.T)
+
+
+def _turns(steps: NDArray[np.int64], frame: Matrix) -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) by `TURN` times those of some steps (N, 3) along the rows of a frame that lie within pi."""
     lengths = np.linalg.norm(steps, axis=1)
-    inside = (lengths > 0) & (lengths <= reach[-1])
-    vectors = TURN * steps[inside] @ (np.eye(3) if plane is None else plane.T)
+    inside = (lengths > 0) & (lengths <= REACH[-1])
+    vectors = TURN * steps[inside] @ frame
     angles = TURN * lengths[inside, None, None]
     cross = np.tensordot(vectors, GENERATORS, 1)
-    # Rodrigues: R = I + sin(a)/a [v] + (1 - cos(a))/a^2 [v]^2, in one go; `rotation` takes longer, for its derivatives
+    # Rodrigues: R = I + sin(a)/a [v] + (1 - cos(a))/a^2 [v]^2; `rotations` takes longer, for its derivatives
     return np.asarray(np.eye(3) + np.sin(angles) / angles * cross + (1 - np.cos(angles)) / angles**2 * cross @ cross)
 
 

@@ -79,8 +79,9 @@ class Descent:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The metric (A,) at ``starts[which] motion(parameters)``, and its derivatives (A, size) by the parameters."""
         moved, slopes = self._motion.matrices(parameters)
-        values, by_world = self._comparison.values_and_derivatives(self._starts[which] @ moved)
-        return values, np.einsum("aij,apij->ap", self._turned_back[which] @ by_world, slopes)
+        at = slice(None) if len(which) == len(self._starts) else list(which)
+        values, by_world = self._comparison.values_and_derivatives(self._starts[at] @ moved)
+        return values, np.einsum("aij,apij->ap", self._turned_back[at] @ by_world, slopes)
 
     def run(self, iterations: int, listen: Callable[[int, float], None] = lambda *_: None) -> NDArray[np.float64]:
         """The best maps (S, 4, 4) found in at most so many iterations.

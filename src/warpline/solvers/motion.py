@@ -41,16 +41,20 @@ def rotations(vectors: Stack) -> tuple[Stack, Stack]:
     ``dR/dv_k = (v_k [v] + [v x (I - R) e_k]) R / |v|^2``.
     """
     squares = vectors[:, None] @ vectors[:, :, None]
-    still = squares < 1e-14
-    squares = np.where(still, 1.0, squares)
+    still = [n for n, square in enumerate(squares.ravel().tolist()) if square < 1e-14]
+    if still:
+        squares[still] = 1.0
     angles = np.sqrt(squares)
+    squares = angles * angles
+    sines, cosines = np.sin(angles) / angles, (1 - np.cos(angles)) / squares
+    if still:
+        sines[still], cosines[still] = 1.0, 0.0
     cross = _crossed(vectors)
-    matrices = _IDENTITY + np.where(still, 1.0, np.sin(angles) / angles) * cross
-    matrices += np.where(still, 0.0, (1 - np.cos(angles)) / angles**2) * (cross @ cross)
+    matrices = _IDENTITY + sines * cross + cosines * (cross @ cross)
     turned = _crossed((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
-    slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / angles**2)[:, None]
-    if still.any():
-        slopes[still[:, 0, 0]] = GENERATORS @ matrices[still[:, 0, 0], None]
+    slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / squares)[:, None]
+    if still:
+        slopes[still] = GENERATORS @ matrices[still, None]
     return matrices, slopes
 
 
@@ -153,10 +157,12 @@ class Motion:
         Those are (A, size, 3, 4), of the upper rows, or (1, size, 3, 4) where they are constant.
         """
         linear, slopes = self.linear(parameters[:, : self.linear_size] / self.radius)
+        linear, shift = self._in_world(linear), parameters[:, self.linear_size :]
+        if self.planar:
+            shift = shift @ self.frame.T[:2]
         matrices = np.zeros((len(parameters), 4, 4))
-        matrices[:, :3, :3] = self._in_world(linear)
-        matrices[:, :3, 3] = self.centre - matrices[:, :3, :3] @ self.centre
-        matrices[:, :3, 3] += parameters[:, self.linear_size :] @ self.frame.T[: self.size - self.linear_size]
+        matrices[:, :3, :3] = linear
+        matrices[:, :3, 3] = self.centre - linear @ self.centre + shift
         matrices[:, 3, 3] = 1.0
         return matrices, self._free_slopes if slopes is _ENTRIES else self._slopes(slopes)
 

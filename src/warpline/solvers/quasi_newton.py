@@ -7,8 +7,7 @@ metrics take, and its results depend on how many there are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,8 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Function = Callable[[Sequence[int], Matrix], tuple[Vector, Matrix]]
 """Numbers of the searches that go on and their parameters (A, P), to values (A,) and gradients (A, P)."""
-Search = Generator[Vector, tuple[float, Vector], Vector]
-"""Yields parameters (P,), is sent value and gradient (P,) there, and returns the best in the end."""
+Listener = Callable[[int, float], None]
+"""Receives the number of a search and the value after each of its steps."""
 
 FIRST_STEP = 1.0
 """Length of the first step, in units of the parameters."""
@@ -38,7 +37,7 @@ def minimise(
     *,
     iterations: int,
     tolerance: float,
-    listen: Callable[[int, float], None] = lambda *_: None,
+    listen: Listener = lambda *_: None,
 ) -> Matrix:
     """The parameters (S, P) reached from each of `starts` (S, P), by searches that know nothing of each other.
 
@@ -54,78 +53,108 @@ def minimise(
     tolerance : float
         Relative decrease per step below which a search ends.
     listen : callable
-        Receives the number of a search and the value after each of its steps.
+        See `Listener`.
     """
-    searches = [
-        _search(start, partial(listen, n), iterations=iterations, tolerance=tolerance) for n, start in enumerate(starts)
-    ]
-    asked = {n: next(search) for n, search in enumerate(searches)}
     ends = np.array(starts, dtype=np.float64)
-    while asked:
-        going = list(asked)
-        values, slopes = function(going, np.array(list(asked.values())))
-        for n, value, slope in zip(going, values.tolist(), slopes, strict=True):
-            try:
-                asked[n] = searches[n].send((value, slope))
-            except StopIteration as end:
-                ends[n] = end.value
-                del asked[n]
+    if len(ends) == 0:
+        return ends
+    values, slopes = function(range(len(ends)), ends)
+    given = zip(ends.copy(), values.tolist(), slopes, strict=True)
+    searches = [_Search(*found, iterations=iterations, tolerance=tolerance) for found in given]
+    going = [n for n, search in enumerate(searches) if search.left > 0]
+    while going:
+        there = np.array([searches[n].ahead() for n in going])
+        values, slopes = function(going, there)
+        for n, place, value, slope in zip(going, there, values.tolist(), slopes, strict=True):
+            if searches[n].move(place, value, slope):
+                listen(n, value)
+        ends[going] = [searches[n].here for n in going]
+        going = [n for n in going if searches[n].left > 0]
     return ends
 
 
-def _search(start: Vector, listen: Callable[[float], None], *, iterations: int, tolerance: float) -> Search:
-    here, (value, slope) = start, (yield start)
-    inverse: Matrix | None = None
-    idle = 0
-    for _ in range(iterations):
-        found = yield from _step(here, value, slope, _direction(slope, inverse))
-        if found is None and inverse is None:
-            break
-        if found is None:
-            inverse = None
-            continue
-        there, next_value, next_slope = found
-        inverse = _updated(inverse, there - here, next_slope - slope)
-        idle = idle + 1 if value - next_value <= tolerance * abs(next_value) else 0
-        here, value, slope = there, next_value, next_slope
-        listen(value)
-        if idle == PATIENCE:
-            break
-    return here
+class _Search:
+    """One search: where it is, where it looks next, and what it has learnt.
 
+    Its products of vectors and matrices are `dot`, which takes half the time of `@`; they are small.
 
-def _direction(slope: Vector, inverse: Matrix | None) -> Vector:
-    """Newton's step with the inverse Hessian, or a first step downhill; no parameter changes by too much."""
-    step = -FIRST_STEP * slope / max(math.sqrt(slope @ slope), 1e-300) if inverse is None else -inverse @ slope
-    longest = max(map(abs, step.tolist()))
-    return step if longest <= LONGEST_STEP else np.asarray(step * (LONGEST_STEP / longest))
+    Parameters
+    ----------
+    here : (P,)
+        Where it begins.
+    value, slope : float, (P,)
+        Of the function, there.
+    iterations, tolerance
+        See `minimise`.
+    """
 
+    def __init__(self, here: Vector, value: float, slope: Vector, *, iterations: int, tolerance: float) -> None:
+        self.here, self._value, self._slope = here, value, slope
+        self.left = iterations
+        self._tolerance, self._idle = tolerance, 0
+        self._identity = np.eye(len(here))
+        self._inverse: Matrix | None = None
+        self._direction, self._promised = here, 0.0
+        self._length, self._tries = 1.0, 0
+        self._aim()
 
-def _step(
-    here: Vector, value: float, slope: Vector, direction: Vector
-) -> Generator[Vector, tuple[float, Vector], tuple[Vector, float, Vector] | None]:
-    """The first point along `direction` that decreases enough; None when there is none."""
-    promised = float(slope @ direction)
-    if not promised < 0:
-        return None
-    length = 1.0
-    for _ in range(BACKTRACKS):
-        there = here + length * direction
-        reached, new_slope = yield there
-        if reached <= value + SUFFICIENT * length * promised:
-            return there, reached, new_slope
+    def ahead(self) -> Vector:
+        """Where the function is asked next."""
+        return self.here + (self._direction if self._length == 1.0 else self._length * self._direction)
+
+    def move(self, there: Vector, reached: float, slope: Vector) -> bool:
+        """Go there if the value decreases enough, which is told; else look nearer, or elsewhere."""
+        if not reached <= self._value + SUFFICIENT * self._length * self._promised:
+            self._shorten(reached)
+            return False
+        self._inverse = self._bent(there - self.here, slope - self._slope)
+        self._idle = self._idle + 1 if self._value - reached <= self._tolerance * abs(reached) else 0
+        self.here, self._value, self._slope = there, reached, slope
+        self.left = 0 if self._idle == PATIENCE else self.left - 1
+        self._aim()
+        return True
+
+    def _shorten(self, reached: float) -> None:
+        self._tries += 1
+        if self._tries == BACKTRACKS:
+            self._give_up()
+            self._aim()
+            return
         # minimum of the parabola through the value and slope here and the value there
-        best = -promised * length**2 / (2 * (reached - value - promised * length))
-        length = min(max(best, 0.1 * length), 0.5 * length)
-    return None
+        length, promised = self._length, self._promised
+        best = -promised * length**2 / (2 * (reached - self._value - promised * length))
+        self._length = min(max(best, 0.1 * length), 0.5 * length)
 
+    def _give_up(self) -> None:
+        """Forget the inverse Hessian along which nothing was found; without one, end."""
+        self.left = 0 if self._inverse is None else self.left - 1
+        self._inverse = None
 
-def _updated(inverse: Matrix | None, moved: Vector, turned: Vector) -> Matrix | None:
-    """BFGS update of the inverse Hessian from a step and the change of the gradient along it."""
-    curvature, bend = float(moved @ turned), float(turned @ turned)
-    if curvature <= 1e-10 * math.sqrt(float(moved @ moved) * bend):
-        return inverse
-    identity = np.eye(len(moved))
-    project = identity - moved[:, None] * turned / curvature
-    before = identity * (curvature / bend) if inverse is None else inverse
-    return np.asarray(project @ before @ project.T + moved[:, None] * moved / curvature)
+    def _aim(self) -> None:
+        """Set a direction downhill: Newton's step with the inverse Hessian, or a first step; or end."""
+        self._length, self._tries = 1.0, 0
+        while self.left > 0:
+            slope = self._slope
+            if self._inverse is None:
+                direction = -FIRST_STEP * slope / max(math.sqrt(slope.dot(slope)), 1e-300)
+            else:
+                direction = -self._inverse.dot(slope)
+            longest = max(map(abs, direction.tolist()))
+            if longest > LONGEST_STEP:  # no parameter changes by too much
+                direction *= LONGEST_STEP / longest
+            self._direction, self._promised = direction, float(slope.dot(direction))
+            if self._promised < 0:
+                return
+            self._give_up()
+
+    def _bent(self, moved: Vector, turned: Vector) -> Matrix | None:
+        """BFGS update of the inverse Hessian from a step and the change of the gradient along it."""
+        curvature, bend = float(moved.dot(turned)), float(turned.dot(turned))
+        if curvature <= 1e-10 * math.sqrt(float(moved.dot(moved)) * bend):
+            return self._inverse
+        before = self._identity * (curvature / bend) if self._inverse is None else self._inverse
+        column = moved[:, None]
+        project = self._identity - column * turned / curvature
+        updated: Matrix = project.dot(before).dot(project.T)
+        updated += column * moved / curvature
+        return updated
