@@ -39,6 +39,7 @@ class Scene:
         self.field, self.update = self._field(draw, 3.0), self._field(draw, 1.0)
         self.labels = backend.upload(draw.integers(0, 100, shape, dtype=np.uint16))
         self.mask = backend.upload(np.ones(shape, np.float32))
+        self.inside = backend.upload(np.ones(shape, np.uint8))
         self.points = backend.upload(draw.uniform(0, np.array(shape) - 1, (POINTS, 3)).astype(np.float32))
         self.values = backend.upload(draw.uniform(2, BINS - 3, POINTS).astype(np.float32))
         self.matrix = turned(shape)
@@ -168,6 +169,10 @@ def _statistics(of: str) -> Callable[[Scene], Call]:
     return lambda s: lambda: s.backend.statistics(getattr(s, of), 0.99)
 
 
+def _sums(s: Scene) -> Call:
+    return lambda: s.backend.sums(s.fixed, mask=s.inside)
+
+
 def _extent(s: Scene) -> Call:
     return lambda: s.backend.extent(s.fixed, s.matrix)
 
@@ -254,6 +259,7 @@ OPERATIONS: dict[str, Operation] = {
     "jacobian": Operation("voxel", 12 + 4, _jacobian),
     "statistics of a field": Operation("voxel", 12, _statistics("field"), 3 * 4),
     "statistics of a volume": Operation("voxel", 4, _statistics("fixed"), 2 * 4),
+    "sums": Operation("voxel", 4 + 1, _sums),
     "extent": Operation("voxel", 4, _extent),
     "sample_at": Operation("point", 12 + 8 * 4 + 4, _sample_at),
     "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),

@@ -99,6 +99,7 @@ OPERATIONS = {
     "invert": _invert,
     "jacobian": lambda b, up: [b.jacobian(up(FIELD))],
     "statistics": lambda b, up: [b.statistics(up(ROUGH), 0.9, mask=up(MASK)), b.statistics(up(FIXED), 0.5)],
+    "sums": lambda b, up: [b.sums(up(FIXED)), b.sums(up(FIXED), mask=up(MASK))],
     "extent": lambda b, up: [b.extent(up(FIXED), MATRIX)],
     "sample_at": lambda b, up: [b.sample_at(up(FIXED), up(POINTS))],
     "affine_moments": lambda b, up: b.affine_moments(up(POINTS), up(VALUES), up(FIXED), MATRIX, mask=up(MASK)),

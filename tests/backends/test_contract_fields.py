@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -212,6 +214,22 @@ def test_statistics(backend, seed, share, masked, repeated, components):
     assert_rounded(found[1:], [mean, quantile, largest], scale=largest)
     if components == 1:
         assert found[2] == quantile
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (5, 6, 7), (40, 50, 30), (4321,)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_sums(backend, shape, masked):
+    draw = np.random.default_rng(9)
+    values, mask = draw.normal(3, 2, shape).astype(np.float32), draw.integers(0, 2, shape).astype(bool)
+    found = backend.sums(backend.upload(values), mask=backend.upload(mask) if masked else None)
+    counted = [float(v) for v, inside in zip(values.ravel(), mask.ravel(), strict=True) if inside or not masked]
+    assert found[0] == len(counted)
+    np.testing.assert_allclose(found[1:], [math.fsum(counted), math.fsum(v * v for v in counted)], rtol=1e-13)
+
+
+def test_sums_of_nothing_are_zeros(backend):
+    values, nowhere = backend.zeros((4, 3, 2)) + 1, backend.zeros((4, 3, 2), np.uint8)
+    np.testing.assert_array_equal(backend.sums(values, mask=nowhere), np.zeros(3))
 
 
 def test_statistics_of_nothing_are_zeros(backend):

@@ -311,6 +311,17 @@ class CudaBackend:
             )  # fmt: skip
         return self.download(given["found"])
 
+    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
+        values = self._work.floats(volume).ravel()
+        mask = None if mask is None else self._work.bytes_of(mask).ravel()
+        blocks = max(1, min(SUM_BLOCKS, block_count(values.size, BLOCK)))
+        found = self._work.scratch("sums", (3,), np.float64)
+        self._work.launch(
+            "sums", (blocks, 1, 1), array=values, mask=mask, found=found, arrived=self._work.arrived(),
+            partial=self._work.scratch(("sums", blocks), (3, blocks), np.float64),
+        )  # fmt: skip
+        return self.download(found)
+
     def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
         volume = self._work.floats(volume)
         ni, nj, nk = volume.shape

@@ -205,6 +205,10 @@ class Backend(Protocol):
         """
         ...
 
+    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
+        """Number, sum and sum of squares (3,) of values (float32, any shape), in double; where `mask` is not 0."""
+        ...
+
     def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
         """Lowest and highest coordinates ``matrix i`` of voxels that are not 0: (2, 3); inf and -inf without any."""
         ...

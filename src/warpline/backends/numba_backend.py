@@ -11,11 +11,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import convergence, numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing
+from warpline.backends import (
+    convergence,
+    numba_affine,
+    numba_fields,
+    numba_sampling,
+    numba_similarity,
+    numba_smoothing,
+    numpy_points,
+)
 from warpline.backends.gaussian import gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
-from warpline.backends.numpy_points import statistics
 from warpline.geometry import Matrix
 
 Float = NDArray[np.float32]
@@ -197,7 +204,10 @@ class NumbaBackend:
         array = _float(array)
         self._claim_threads()
         lengths = numba_fields.lengths(array.reshape(-1, *array.shape[-3:]))
-        return statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+        return numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+
+    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
+        return numpy_points.sums(volume, mask)
 
     def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
         self._claim_threads()

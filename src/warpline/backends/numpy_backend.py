@@ -199,6 +199,10 @@ class NumpyBackend:
         lengths = np.sqrt(np.square(_doubles(array)).reshape(-1, *array.shape[-3:]).sum(axis=0))
         return numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
 
+    def sums(self, volume: Array, *, mask: Array | None = None) -> Doubles:
+        """Number, sum and sum of squares of the values."""
+        return numpy_points.sums(volume, mask)
+
     def extent(self, volume: Array, matrix: Matrix) -> Doubles:
         """Lowest and highest coordinates ``matrix i`` of the voxels that are not 0 (2, 3)."""
         where = numpy_points.transform(matrix, np.argwhere(volume).T.astype(np.float64))

@@ -91,6 +91,12 @@ def statistics(values: NDArray[Any], share: float) -> Doubles:
     return np.array([count, values.mean(dtype=np.float64), quantile, values.max()], dtype=np.float64)
 
 
+def sums(volume: Array, mask: Array | None) -> Doubles:
+    """Number, sum and sum of squares of the values of a volume, where the mask is not 0."""
+    values = volume if mask is None else volume[mask != 0]
+    return np.array([values.size, values.sum(dtype=np.float64), np.square(values, dtype=np.float64).sum()])
+
+
 class Parzen:
     """Points seen under one matrix, and the windows through which they enter a joint histogram.
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends import Array, Backend
 from warpline.geometry import Matrix
 from warpline.metrics.samples import Samples, one_by_one
 
@@ -32,8 +33,8 @@ class Correlation:
         values, volume = samples.values, samples.volume
         self._samples = replace(
             samples,
-            values=values - float(values.mean(dtype=np.float64)),
-            volume=volume - float(volume.mean(dtype=np.float64)),
+            values=values - _mean(values, samples.backend),
+            volume=volume - _mean(volume, samples.backend),
         )
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -60,3 +61,8 @@ class Correlation:
         d_mm = 2 * (slopes[2] - m / n * slopes[0])
         value = -(c_fm**2) / (c_ff * c_mm)
         return float(value), share, -2 * c_fm / (c_ff * c_mm) * d_fm - value / c_mm * d_mm
+
+
+def _mean(values: Array, backend: Backend) -> float:
+    count, total, _ = backend.sums(values)
+    return float(total / count)

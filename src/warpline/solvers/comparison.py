@@ -70,7 +70,8 @@ class Level:
         values = self.array if self.mask is None else self.array[self.inside]
         low, high = float(values.min()), float(values.max())
         found = self.within(self.array > low + CONSTANT * (high - low))
-        return found if 0 < int(found.sum()) <= (1 - EMPTY) * values.size else self.inside
+        count = self.backend.sums(self.array, mask=found)[0]
+        return found if 0 < count <= (1 - EMPTY) * values.size else self.inside
 
     @cached_property
     def mass_centre(self) -> NDArray[np.float64]:

@@ -119,8 +119,9 @@ def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend) -> In
         missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
         errors = [fields.round_trip_error(miss, backend, mask) for miss in missed]
         determinants = [backend.jacobian(field) for field in (forward, inverse)]
-        folding = np.minimum(*determinants) <= LEAST_JACOBIAN
-        misses, folds = _exceeds(errors), bool(folding.any())
+        lowest = np.minimum(*determinants)
+        folding = lowest <= LEAST_JACOBIAN
+        misses, folds = _exceeds(errors), float(lowest.min()) <= LEAST_JACOBIAN
         if rounds == ROUNDS or not (misses or folds):
             break
         weight = _near(folding, backend) if folds else None
@@ -129,7 +130,7 @@ def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend) -> In
         if weight is not None:
             forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
     inside = mask != 0
-    return InvertibleMap(forward, inverse, _quality([one[inside] for one in determinants], errors, rounds))
+    return InvertibleMap(forward, inverse, _quality([one[inside] for one in determinants], errors, rounds, backend))
 
 
 def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
@@ -177,10 +178,10 @@ def _mended(field: Array, weight: Array, backend: Backend) -> Array:
     return field
 
 
-def _quality(inside: list[Array], errors: list[InverseError], rounds: int) -> Quality:
+def _quality(inside: list[Array], errors: list[InverseError], rounds: int, backend: Backend) -> Quality:
     """From the determinants inside the mask (n,) and the round-trip errors, of either direction."""
     size = inside[0].size
-    folded = max(int((values <= 0).sum()) for values in inside) if size else 0
+    folded = max(int(backend.sums(values, mask=values <= 0)[0]) for values in inside) if size else 0
     return Quality(
         folds=folded / max(size, 1),
         folded_voxels=folded,

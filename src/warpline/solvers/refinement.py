@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -54,7 +55,8 @@ class Refinement:
     def __init__(self, fixed: Level, moving: Level, samples: int) -> None:
         self._backend, self._grids = fixed.backend, (fixed.grid, moving.grid)
         self._points = sample_points(fixed, samples, rim=0.0)
-        self._foreground, self._size = fixed.foreground, int(fixed.foreground.sum())
+        self._foreground = fixed.foreground
+        self._size = self._backend.sums(fixed.array, mask=self._foreground)[0]
         self._mask = moving.mask
         self._width = WINDOW * fixed.spacing
         self._volumes = [self._normalised(level) for level in (fixed, moving)]
@@ -65,7 +67,7 @@ class Refinement:
         warped = self._backend.sample(moving, grid.voxel_map_to(other, affine.matrix), shape=grid.shape)
         correlation = local_correlation(fixed, warped, self._sigma(grid), self._backend)
         signed = correlation * abs(correlation) * self._foreground
-        squares, balance = (float(part.sum(dtype=np.float64)) for part in (abs(signed), signed))
+        squares, balance = (float(self._backend.sums(part)[1]) for part in (abs(signed), signed))
         return Agreement(affine, correlation, squares / self._size, abs(balance) / max(squares, 1e-300))
 
     def around(self, agreement: Agreement) -> Comparison:
@@ -76,7 +78,8 @@ class Refinement:
         return Comparison(LocalCorrelation(samples), *self._grids)
 
     def _normalised(self, level: Level) -> Array:
-        contrast = float(level.array[level.foreground].std(dtype=np.float64))
+        count, total, squares = self._backend.sums(level.array, mask=level.foreground)
+        contrast = math.sqrt(max(squares / count - (total / count) ** 2, 0.0))
         return normalise_locally(level.array, self._sigma(level.grid), contrast, backend=self._backend, mask=level.mask)
 
     def _sigma(self, grid: Grid) -> Sigma:
