@@ -3,7 +3,7 @@
 // Called by CudaBackend.extent; `partial` is scratch, `arrived` is 0. A thread looks for the first and the last such voxel
 // along j of RUN voxels, because coordinates along a line lie between those of its ends; neighbouring threads are
 // neighbours along k. Moves 4 bytes in per voxel.
-#include "volume.cuh"
+#include "reductions.cuh"
 
 constexpr int RUN = 32, AT_ONCE = 8;  // voxels along j of a thread, and how many of them it asks for at once
 

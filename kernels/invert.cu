@@ -1,7 +1,7 @@
 // Inverse of x -> x + field(x): every voxel solves v + field(i + v) = 0 alone, by steps that are whole for the first
 // 8 iterations and 0.4 after (undamped ones oscillate where the map expands), until its residual is small.
 // Called by CudaBackend.invert; `out` is the caller's, `worst` starts at 0. A thread is a voxel.
-#include "volume.cuh"
+#include "reductions.cuh"
 
 constexpr int UNDAMPED_STEPS = 8;
 constexpr float DAMPING = 0.4f;

@@ -1,6 +1,6 @@
 // The largest Euclidean norm over the components of a volume or field, raised into `norm`.
 // Called by CudaBackend.smooth after filter_axis.cu; `norm` starts at 0.
-#include "volume.cuh"
+#include "reductions.cuh"
 
 constexpr int MANY = 8;  // voxels that a thread asks for at once
 

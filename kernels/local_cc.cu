@@ -18,7 +18,8 @@
 #ifndef VALUE
 #define VALUE double
 #endif
-#include "volume.cuh"
+#include "reductions.cuh"
+#include "windows.cuh"
 
 constexpr int OWN = RADIUS <= 2 && !MASKED ? 2 : 1;  // rows of a thread, next to each other
 constexpr int TILE_K = 32, TILE_J = BLOCK_J * OWN, ROWS = TILE_J + 2 * RADIUS;
@@ -74,22 +75,6 @@ struct Share {
     }
 };
 
-// COUNT neighbouring windows of 2 RADIUS + 1 numbers each, which share the numbers that lie in all of them.
-template <int COUNT>
-__device__ inline void sum_windows(const float* from, float sums[COUNT]) {
-    constexpr int WIDTH = 2 * RADIUS + 1;
-    float shared = 0.0f;
-#pragma unroll
-    for (int t = COUNT - 1; t < WIDTH; t++) shared += from[t];
-#pragma unroll
-    for (int n = 0; n < COUNT; n++) {
-        sums[n] = shared;
-#pragma unroll
-        for (int t = n; t < n + WIDTH; t++)
-            if (t < COUNT - 1 || t >= WIDTH) sums[n] += from[t];
-    }
-}
-
 __device__ inline void put_sums(const float window[4 * QUADS], float* to) {
     float sums[RUN];
     sum_windows<RUN>(window, sums);
@@ -121,20 +106,6 @@ __device__ inline void sum_rows(int buffer) {
         put_sums(product, &rows[buffer][4][row][k]);
     }
 }
-
-// Sums over the windows along i of one channel that are not complete yet.
-struct Window {
-    float unfinished[2 * RADIUS + 1];
-
-    // Takes the sums of plane i in and returns those around plane i - RADIUS. Every sum moves down by one place.
-    __device__ float add(float fresh) {
-        unfinished[2 * RADIUS] = 0.0f;
-        float done = unfinished[0] + fresh;
-#pragma unroll
-        for (int s = 0; s < 2 * RADIUS; s++) unfinished[s] = unfinished[s + 1] + fresh;
-        return done;
-    }
-};
 
 // A voxel of one image on its way through the window: values of planes i - 1 ... i + RADIUS, and twice the slopes along
 // j and k of planes i ... i + RADIUS.
@@ -202,11 +173,6 @@ struct Own {
         }
     }
 };
-
-__device__ inline int overlap(int i, int n) {
-    int low = i - RADIUS > 0 ? i - RADIUS : 0, high = i + RADIUS < n - 1 ? i + RADIUS : n - 1;
-    return high - low + 1;
-}
 
 extern "C" __global__ void __launch_bounds__(256, RADIUS + MASKED <= 4 ? 2 : 1) local_cc(
     const float* __restrict__ fixed,   // (ni, nj, nk)

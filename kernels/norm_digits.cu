@@ -12,7 +12,7 @@
 #ifndef DIGIT
 #define DIGIT 0
 #endif
-#include "volume.cuh"
+#include "reductions.cuh"
 
 typedef unsigned long long Count;
 

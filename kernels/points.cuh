@@ -1,7 +1,7 @@
 // Sample points of the fixed image seen in the moving one: shared by the kernels of affine metrics. In double: there are
 // few points, and sums over them must not depend on rounding.
 #pragma once
-#include "volume.cuh"
+#include "reductions.cuh"
 
 // What a point sees: whether it counts, the linear value there and its slope by the voxel coordinates.
 struct Seen {

@@ -14,7 +14,7 @@
 #define RJ 5
 #define RK 5
 #endif
-#include "volume.cuh"
+#include "reductions.cuh"
 
 constexpr int TILE_K = 32, TILE_J = 16, OWN = TILE_J / BLOCK_J;  // voxels of a block, rows of a thread
 constexpr int RUN = 8;                                           // neighbours that a thread smooths at once

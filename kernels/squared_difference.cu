@@ -6,7 +6,7 @@
 #ifndef VALUE
 #define VALUE double
 #endif
-#include "volume.cuh"
+#include "reductions.cuh"
 
 // Voxels of one image along i: the plane before, this one and the next.
 struct March {

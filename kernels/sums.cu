@@ -1,7 +1,7 @@
 // Number, sum and sum of squares of the values of a volume inside the mask, in double and in a fixed order.
 // Called by CudaBackend.sums; `partial` has an entry per block and sum, `arrived` is 0. Moves 4 bytes per voxel, 5 with a
 // mask.
-#include "volume.cuh"
+#include "reductions.cuh"
 
 constexpr int MANY = 8;  // voxels that a thread asks for at once
 

@@ -1,5 +1,5 @@
-// What every kernel shares: the layout of volumes and fields, the border rules, linear interpolation, sums in a
-// fixed order. Inlined into each source before it is compiled, so that a change here is never missed by a cache.
+// What every kernel shares: the layout of volumes and fields, the border rules, linear interpolation. Inlined into each
+// source before it is compiled, so that a change here is never missed by a cache.
 //
 // Volumes are float (ni, nj, nk), fields float (3, ni, nj, nk) in voxels, both C-contiguous; threadIdx.x runs along
 // k, the fastest axis. Flat positions are 64-bit. Rules: docs/conventions.md.
@@ -185,75 +185,4 @@ struct Surroundings {
 __device__ inline bool on_face(Box box, Voxel v) {
     return (box.ni > 1 && (v.i == 0 || v.i == box.ni - 1)) || (box.nj > 1 && (v.j == 0 || v.j == box.nj - 1)) ||
            (box.nk > 1 && (v.k == 0 || v.k == box.nk - 1));
-}
-
-// -- sums that come out the same in every run -------------------------------------------------------------------
-
-__device__ inline int thread_in_block() {
-    return (int)((threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x);
-}
-
-__device__ inline int block_in_grid() {
-    return (int)((blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x);
-}
-
-// The sum over a block of `THREADS` threads, a power of two; every thread must call it, and every thread gets it.
-template <int THREADS>
-__device__ inline double block_sum(double mine) {
-    __shared__ double sums[THREADS];
-    int thread = thread_in_block();
-    sums[thread] = mine;
-    for (int half = THREADS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (thread < half) sums[thread] += sums[thread + half];
-    }
-    __syncthreads();
-    double total = sums[0];
-    __syncthreads();
-    return total;
-}
-
-template <int THREADS>
-__device__ inline float block_max(float mine) {
-    __shared__ float largest[THREADS];
-    int thread = thread_in_block();
-    largest[thread] = mine;
-    for (int half = THREADS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (thread < half) largest[thread] = fmaxf(largest[thread], largest[thread + half]);
-    }
-    __syncthreads();
-    return largest[0];
-}
-
-// Raise `out`, which is not negative, to `mine`: the order of whole numbers is that of floats, and a maximum does not
-// depend on the order of its arguments.
-__device__ inline void raise(float* out, float mine) { atomicMax((int*)out, __float_as_int(mine)); }
-
-// True in the last of so many blocks to come here, which then sees what all of them have written; `arrived` starts and
-// ends at 0.
-__device__ inline bool is_last_block(unsigned* arrived, unsigned blocks) {
-    __shared__ bool last;
-    __threadfence();
-    __syncthreads();
-    if (thread_in_block() == 0) {
-        last = atomicAdd(arrived, 1u) == blocks - 1;
-        if (last) *arrived = 0;
-    }
-    __syncthreads();
-    if (last) __threadfence();
-    return last;
-}
-
-// The same over the whole grid.
-__device__ inline bool is_last_block(unsigned* arrived) {
-    return is_last_block(arrived, gridDim.x * gridDim.y * gridDim.z);
-}
-
-// The sum of `count` numbers by one block of THREADS threads, in a fixed order.
-template <int THREADS>
-__device__ inline double ordered_sum(const double* numbers, int count) {
-    double mine = 0;
-    for (int n = thread_in_block(); n < count; n += THREADS) mine += numbers[n];
-    return block_sum<THREADS>(mine);
 }
