@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from warpline.backends import cuda_points
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
-from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
+from warpline.backends.cuda_workspace import BLOCK, LEAST_MARCH, VOXELS, Workspace, block_count, voxel_grid
 from warpline.backends.gaussian import downsampling_offset, gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
@@ -25,16 +25,19 @@ Radii = tuple[int, int, int]
 
 WIDEST_FUSED = 5
 """Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
-NARROW = 1
-"""Radius up to which a multiprocessor holds three blocks of smooth.cu, by their registers; else two."""
+FEW = 6_000_000
+"""Elements up to which a wide Gaussian takes two launches: the L2 holds what lies between them, and cuts make marches
+short. Bits do not depend on it; 0 has everything march."""
+SHORT = 2
+"""Radius along i up to which marches of smooth.cu may be short."""
 SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
 DIGITS, PASSES = 2048, 3
 """Values of a digit of a length's bits, and digits; kernels/norm_digits.cu."""
 MARCH = 8
 """Voxels along i of a thread of squared_difference.cu."""
-SPLINE_RUN, FILTER_RUN = 20, 12
-"""Voxels of a piece of a line; kernels/spline.cu and filter_axis.cu."""
+SPLINE_RUN, FILTER_RUN, SMOOTH_RUN = 20, 12, 4
+"""Voxels of a piece of a line; kernels/spline.cu, filter_axis.cu and smooth_along_i.cu."""
 
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -162,20 +165,43 @@ class CudaBackend:
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
         shape = array.shape[-3:]
         stack = self._work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
-        taps, radii = smoothing_taps(tuple([float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True)]))
-        many, norm = len(stack), self._work.empty((len(stack),))
+        si, sj, sk = (float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True))
+        radii, many, target = smoothing_taps((si, sj, sk))[1], len(stack), out.reshape(stack.shape)
+        norm = self._work.empty((many,))
         if max(radii) > WIDEST_FUSED:
-            for one, to, longest in zip(stack, out.reshape(stack.shape), norm.reshape(-1, 1), strict=True):
+            for one, to, longest in zip(stack, target, norm.reshape(-1, 1), strict=True):
                 self._smooth_by_axis(one, sigma, radii, out=to, norm=longest)
             return norm
-        defines = (("COMPONENTS", stack.shape[1]), *zip(("RI", "RJ", "RK"), radii, strict=True))
-        grid, length = self._work.marching_grid(shape, 16, resident=3 if max(radii) <= NARROW else 2, many=many)
-        self._work.launch(
-            "smooth", grid, defines, VOXELS, array=stack, taps=taps, out=out.reshape(stack.shape), norm=norm,
-            largest_squares=self._work.scratch(("largest squares", many), (many,), np.float32),
-            arrived=self._work.arrived(), length=length,
-        )  # fmt: skip
+        ends = {"norm": norm, "largest_squares": self._work.scratch(("largest squares", many), (many,), np.float32)}
+        ends |= {"arrived": self._work.arrived()}
+        if radii[0] <= SHORT or stack.size > FEW:
+            self._march(stack, (si, sj, sk), out=target, **ends)
+            return norm
+        planes = stack
+        if sj or sk:
+            planes = self._work.empty(stack.shape)
+            self._march(stack, (0.0, sj, sk), finds_norm=False, out=planes, **ends)
+        self._smooth_along_i(planes, si, out=target, **ends)
         return norm
+
+    def _march(self, stack: Array, sigma: Sigma, *, finds_norm: bool = True, **given: Array) -> None:
+        """All axes of which sigma is not 0 in one pass; radii are at most `WIDEST_FUSED`."""
+        taps, radii = smoothing_taps(sigma)
+        many, components, *shape = stack.shape
+        resident, least = (4, 1) if radii[0] == 0 else (3 if max(radii) == 1 else 2, LEAST_MARCH)
+        grid, length = self._work.marching_grid(tuple(shape), 16, resident, many, least=least)
+        defines = (("COMPONENTS", components), *zip(("RI", "RJ", "RK"), radii, strict=True), ("NORM", int(finds_norm)))
+        self._work.launch("smooth", grid, defines, VOXELS, array=stack, taps=taps, length=length, **given)
+
+    def _smooth_along_i(self, stack: Array, sigma: float, *, out: Array, **given: Array) -> None:
+        taps, (radius, _, _) = smoothing_taps((sigma, 0.0, 0.0))
+        many, components, ni, plane = flat = (*stack.shape[:3], math.prod(stack.shape[3:]))
+        pieces, defines = block_count(ni, SMOOTH_RUN), (("COMPONENTS", components), ("RI", radius))
+        grid = block_count(pieces * block_count(plane, VOXELS[0]), VOXELS[1]), many, 1
+        self._work.launch(
+            "smooth_along_i", grid, defines, VOXELS, array=stack.reshape(flat), taps=taps, out=out.reshape(flat),
+            pieces=pieces, **given,
+        )  # fmt: skip
 
     def _smooth_by_axis(self, stack: Array, sigma: Sigma, radii: Radii, *, out: Array, norm: Array) -> None:
         self._work.clear(norm)
