@@ -16,6 +16,8 @@ HOT: dict[str, Defines] = {
     "warp": (),
     "local_cc": (("RADIUS", 2), ("MASKED", 0)),
     "smooth (update, 1.5)": (("COMPONENTS", 3), ("RI", 5), ("RJ", 5), ("RK", 5)),
+    "smooth (few voxels, 1.5)": (("COMPONENTS", 3), ("RI", 0), ("RJ", 5), ("RK", 5), ("NORM", 0)),
+    "smooth_along_i (few voxels, 1.5)": (("COMPONENTS", 3), ("RI", 5)),
     "smooth (total, 0.42)": (("COMPONENTS", 3), ("RI", 1), ("RJ", 1), ("RK", 1)),
     "compose": (),
     "invert": (),

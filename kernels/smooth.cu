@@ -1,10 +1,10 @@
 // Gaussian smoothing of a volume (COMPONENTS 1) or a field (3), all axes in one pass: a block owns a column of 32 x 16
 // voxels and marches along i. Each plane is smoothed along j on its way into shared memory, along k within it, and along
 // i in registers, where each voxel keeps its 2 RI unfinished sums. Shared memory holds two planes of either kind, so that
-// there is one barrier a plane. Borders are clamped. The largest norm of each result
-// is found on the way.
+// there is one barrier a plane. Borders are clamped. The largest norm of each result is found on the way, unless NORM is 0
+// because smooth_along_i.cu goes on with it.
 // Called by CudaBackend.smooth for radii up to 5 (wider kernels: filter_axis.cu), for one or several volumes or fields;
-// `out` and `norm` are the caller's, `largest` and `arrived` are 0 before and after. Moves 8 bytes per voxel and
+// `out` and `norm` are the caller's, `largest_squares` and `arrived` are 0 before and after. Moves 8 bytes per voxel and
 // component, plus halos that the caches hold.
 #ifndef COMPONENTS
 #define COMPONENTS 3
@@ -13,6 +13,9 @@
 #define RI 5
 #define RJ 5
 #define RK 5
+#endif
+#ifndef NORM
+#define NORM 1
 #endif
 #include "reductions.cuh"
 
@@ -25,6 +28,8 @@ constexpr int QUADS = (RUN + 2 * RK + 3) / 4;               // float4 loads that
 constexpr int LEAST = TILE_K - RUN + 4 * QUADS, PITCH = LEAST + (12 - LEAST % 8) % 8;  // 4 more than a multiple of 8:
 constexpr int ROW = TILE_K + 4;                                                        // no two runs share a bank
 static_assert(TASKS <= BLOCK && ITEMS <= BLOCK, "each thread smooths one run along either axis");
+
+constexpr int RESIDENT = RI == 0 ? 4 : RI == 1 && RJ <= 1 && RK <= 1 ? 3 : 2;  // blocks of a multiprocessor
 
 // Weights of taps 0 ... R along each axis.
 struct Taps {
@@ -108,7 +113,7 @@ struct Sums {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(256, RI > 1 || RJ > 1 || RK > 1 ? 2 : 3) smooth(
+extern "C" __global__ void __launch_bounds__(256, RESIDENT) smooth(
     const float* __restrict__ array,  // (many, components, ni, nj, nk)
     Taps taps,                        // weights
     float* __restrict__ out,          // (many, components, ni, nj, nk)
@@ -127,13 +132,13 @@ extern "C" __global__ void __launch_bounds__(256, RI > 1 || RJ > 1 || RK > 1 ? 2
     Run run(array, box, j0, k0);
     run.fetch(box, start - RI);
     run.put_down(taps, 0);
-    run.fetch(box, start - RI + 1);
+    if (start - RI + 1 < end + RI) run.fetch(box, start - RI + 1);
     __syncthreads();
     for (int i = start - RI, now = 0; i < end + RI; i++, now ^= 1) {
         smooth_rows(taps, now);
-        run.put_down(taps, now ^ 1);
+        if (i + 1 < end + RI) run.put_down(taps, now ^ 1);
         __syncthreads();
-        run.fetch(box, i + 2);
+        if (i + 2 < end + RI) run.fetch(box, i + 2);
         float* to = out + box.at(i - RI, j, k);
 #pragma unroll
         for (int n = 0; n < OWN; n++) {
@@ -149,8 +154,10 @@ extern "C" __global__ void __launch_bounds__(256, RI > 1 || RJ > 1 || RK > 1 ? 2
             largest = fmaxf(largest, square);
         }
     }
+#if NORM
     largest = block_max<BLOCK>(largest);
     if (thread_in_block() == 0) raise(largest_squares + one, largest);
     if (!is_last_block(arrived) || thread_in_block() != 0) return;
     for (int n = 0; n < many; n++) norm[n] = sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0)));
+#endif
 }

@@ -19,10 +19,14 @@ VARIANTS = {
     ],
     **{name: [(("ALONG_K", along),) for along in (0, 1)] for name in ("spline", "filter_axis")},
     "smooth": [
-        (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k))
+        (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k), ("NORM", norm))
         for components in (1, 3)
-        for i, j, k in ((1, 1, 1), (3, 3, 3), (5, 5, 5), (5, 5, 0), (0, 0, 5), (5, 1, 2))
+        for i, j, k, norm in (
+            *((1, 1, 1, 1), (2, 5, 0, 1), (3, 3, 3, 1), (5, 5, 5, 1), (5, 5, 0, 1), (5, 1, 2, 1)),
+            *((0, 0, 5, 1), (0, 5, 5, 1), (0, 5, 5, 0), (0, 3, 3, 0)),
+        )
     ],
+    "smooth_along_i": [(("COMPONENTS", components), ("RI", i)) for components in (1, 3) for i in (3, 4, 5)],
     "local_cc": [
         (("RADIUS", radius), ("MASKED", masked), ("VALUE", value))
         for radius in (1, 2, 3, 4, 5, 8)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backends.rounding import assert_rounded
 from conftest import emulated_backend
 from cuda_on_cpu import emulated
+from warpline.backends import cuda_filters, numpy_backend
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.cuda_workspace import Workspace, voxel_grid
 from warpline.errors import DeviceError
@@ -39,6 +41,12 @@ def test_a_grid_of_more_columns_than_run_at_once_is_not_cut():
     assert Workspace(Processors(4)).marching_grid((512, 512, 512), 16, resident=2) == ((16, 32, 1), 512)
 
 
+@pytest.mark.parametrize(("least", "pieces"), [(1, 38), (2, 19), (4, 10)])
+def test_pieces_have_a_least_length(least, pieces):
+    grid, length = Workspace(Processors(132)).marching_grid((38, 48, 39), 16, resident=4, least=least)
+    assert (grid, length) == ((2, 3, pieces), least)
+
+
 @pytest.mark.parametrize("shape", [(65536, 3, 1), (1, 2**20, 3), (1, 2**16, 2**15)])
 def test_a_volume_that_kernels_cannot_count_is_refused_in_words(shape):
     with pytest.raises(DeviceError, match=f"{shape[0]} x {shape[1]} x {shape[2]} voxels is too large for a GPU"):
@@ -52,15 +60,50 @@ def results_however_cut(call):
     return {b"".join(backend.download(array).tobytes() for array in call(backend)) for backend in backends}
 
 
-@pytest.mark.parametrize("sigma", [0.4, 1.5])
-def test_smoothing_has_the_same_bits_however_it_is_cut(sigma):
+@pytest.mark.parametrize("few", [0, cuda_filters.FEW], ids=["marching", "in two launches"])
+@pytest.mark.parametrize("sigma", [(0.4, 0.4, 0.4), (1.5, 1.5, 1.5), (0.0, 1.5, 1.0)])
+def test_smoothing_has_the_same_bits_however_it_is_cut(sigma, few, monkeypatch):
+    monkeypatch.setattr(cuda_filters, "FEW", few)
     field = np.random.default_rng(5).normal(size=(3, *LONG)).astype(np.float32)
 
     def smoothed(backend):
         out = backend.empty(field.shape)
-        return [backend.smooth(backend.upload(field), (sigma,) * 3, out=out), out]
+        return [backend.smooth(backend.upload(field), sigma, out=out), out]
 
     assert len(results_however_cut(smoothed)) == 1
+
+
+def smoothed_by_size(array, sigma, monkeypatch):
+    """Kernels that ran and (result, norms) where the array has as many elements as count as few, and one more."""
+    for few in (array.size, array.size - 1):
+        monkeypatch.setattr(cuda_filters, "FEW", few)
+        backend = emulated_backend()
+        out = backend.empty(array.shape)
+        norm = backend.smooth(backend.upload(array), sigma, out=out)
+        yield backend._work.runtime.launches, out, norm
+
+
+@pytest.mark.parametrize("sigma", [(1.5, 1.5, 1.5), (1.0, 0.0, 1.3), (1.2, 0.4, 0.0), (1.5, 0.0, 0.0)])
+@pytest.mark.parametrize(
+    "shape",
+    [(2, 3, 38, 18, 35), (3, 5, 4, 37), (23, 9, 6), (2, 3, 7, 5, 1), (3, 6, 1, 40), (3, 2, 1, 1), (3, 37, 1, 1)],
+)
+def test_few_and_many_voxels_are_smoothed_to_the_same_bits(shape, sigma, monkeypatch):
+    array = np.random.default_rng(8).normal(size=shape).astype(np.float32)
+    expected = np.empty_like(array)
+    longest = numpy_backend.NumpyBackend().smooth(array, sigma, out=expected)
+    (few, *small), (many, *large) = smoothed_by_size(array, sigma, monkeypatch)
+    assert few in (["smooth", "smooth_along_i"], ["smooth_along_i"])
+    assert many == ["smooth"]
+    for a, b, slow in zip(small, large, (expected, longest), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert_rounded(a, slow, scale=4)
+
+
+def test_an_axis_of_one_voxel_takes_one_launch(monkeypatch):
+    array = np.random.default_rng(9).normal(size=(3, 1, 20, 34)).astype(np.float32)
+    for launches, *_ in smoothed_by_size(array, (1.5, 1.5, 1.5), monkeypatch):
+        assert launches == ["smooth"]
 
 
 @pytest.mark.parametrize("radius", [2, 5])

@@ -5,47 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import cuda_points
+from warpline.backends import cuda_filters, cuda_points
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
-from warpline.backends.gaussian import downsampling_offset, gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
 
 Sigma = tuple[float, float, float]
-Radii = tuple[int, int, int]
 
-WIDEST_FUSED = 5
-"""Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
-NARROW = 1
-"""Radius up to which a multiprocessor holds three blocks of smooth.cu, by their registers; else two."""
 SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
 DIGITS, PASSES = 2048, 3
 """Values of a digit of a length's bits, and digits; kernels/norm_digits.cu."""
 MARCH = 8
 """Voxels along i of a thread of squared_difference.cu."""
-SPLINE_RUN, FILTER_RUN = 20, 12
-"""Voxels of a piece of a line; kernels/spline.cu and filter_axis.cu."""
-
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
-
-
-@lru_cache(64)
-def smoothing_taps(sigma: Sigma) -> tuple[NDArray[Any], Radii]:
-    """The weights of Gaussians along each axis, as the struct that smooth.cu takes by value, and their radii."""
-    taps = [gaussian(s) for s in sigma]
-    kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
-    return np.array([tuple(taps)], dtype=kind), (len(taps[0]) - 1, len(taps[1]) - 1, len(taps[2]) - 1)
 
 
 def create(threads: int, ordinal: str = "") -> CudaBackend:
@@ -126,7 +108,7 @@ class CudaBackend:
             value, width = _BITS[volume.dtype.itemsize], f"u{volume.dtype.itemsize}"
             source, target, beyond = volume.view(width), out.view(width), beyond.view(width)
         elif order == 3:
-            source = self._spline_coefficients(volume)
+            source = cuda_filters.spline_coefficients(self._work, volume)
         self._work.over_voxels(
             "sample", shape, (("ORDER", order), ("VALUE", value)),
             volume=source, field=field, matrix=as_struct(matrix), out=target, outside=beyond.item(),
@@ -146,12 +128,6 @@ class CudaBackend:
         self._work.over_voxels("sample_field", shape, **given, out=out)
         return out
 
-    def _spline_coefficients(self, volume: Array) -> Array:
-        for axis, n in enumerate(volume.shape):
-            if n > 1:
-                volume = self._in_pieces("spline", volume, axis, SPLINE_RUN)
-        return volume
-
     # -- filters --------------------------------------------------------------------------------------------
 
     def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
@@ -160,63 +136,10 @@ class CudaBackend:
         return out
 
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
-        shape = array.shape[-3:]
-        stack = self._work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
-        taps, radii = smoothing_taps(tuple([float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True)]))
-        many, norm = len(stack), self._work.empty((len(stack),))
-        if max(radii) > WIDEST_FUSED:
-            for one, to, longest in zip(stack, out.reshape(stack.shape), norm.reshape(-1, 1), strict=True):
-                self._smooth_by_axis(one, sigma, radii, out=to, norm=longest)
-            return norm
-        defines = (("COMPONENTS", stack.shape[1]), *zip(("RI", "RJ", "RK"), radii, strict=True))
-        grid, length = self._work.marching_grid(shape, 16, resident=3 if max(radii) <= NARROW else 2, many=many)
-        self._work.launch(
-            "smooth", grid, defines, VOXELS, array=stack, taps=taps, out=out.reshape(stack.shape), norm=norm,
-            largest_squares=self._work.scratch(("largest squares", many), (many,), np.float32),
-            arrived=self._work.arrived(), length=length,
-        )  # fmt: skip
-        return norm
-
-    def _smooth_by_axis(self, stack: Array, sigma: Sigma, radii: Radii, *, out: Array, norm: Array) -> None:
-        self._work.clear(norm)
-        smoothed, axes = stack, [axis for axis, radius in enumerate(radii) if radius]
-        for axis in axes:
-            taps = self._gaussian(sigma[axis])
-            last = out.reshape(stack.shape) if axis == axes[-1] else None
-            smoothed = self._in_pieces("filter_axis", smoothed, axis + 1, FILTER_RUN, out=last, taps=taps)
-        flat = out.reshape(len(stack), -1)
-        blocks = min(4 * self._work.runtime.processors, block_count(flat.shape[1], 8 * BLOCK))
-        self._work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
-
-    def _in_pieces(
-        self, name: str, array: Array, axis: int, run: int, *, out: Array | None = None, **arguments: Any
-    ) -> Array:
-        """Launch a kernel whose threads take pieces of `run` voxels of the lines along an axis."""
-        out = self._work.empty(array.shape) if out is None else out
-        na, n, nb = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
-        warps, along_k = BLOCK // 32, int(nb == 1)
-        pieces = block_count(n, run * warps if along_k else run)
-        blocks = pieces * block_count(na, 32) if along_k else block_count(na * pieces * block_count(nb, 32), warps)
-        self._work.launch(
-            name, (blocks, 1, 1), (("ALONG_K", along_k),), array=array.reshape(na, n, nb), out=out.reshape(na, n, nb),
-            pieces=pieces, **arguments,
-        )  # fmt: skip
-        return out
+        return cuda_filters.smooth(self._work, array, sigma, out=out)
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
-        result = self._work.floats(volume)
-        for axis, factor in enumerate(factors):
-            taps = self._gaussian(0.5 * factor if factor > 1 else 0.0)
-            shape = (*out.shape[: axis + 1], *volume.shape[axis + 1 :])
-            na, nb, (n, m) = math.prod(shape[:axis]), math.prod(shape[axis + 1 :]), (volume.shape[axis], shape[axis])
-            target, groups = out if axis == 2 else self._work.empty(shape), block_count(m, 4)
-            self._work.launch(
-                "downsample", (block_count(na * groups * nb, BLOCK), 1, 1),
-                array=result.reshape(na, n, nb), taps=taps, out=target.reshape(na, m, nb),
-                factor=factor, offset=downsampling_offset(n, m, factor), groups=groups,
-            )  # fmt: skip
-            result = target
-        return out
+        return cuda_filters.downsample(self._work, volume, factors, out=out)
 
     # -- similarity -----------------------------------------------------------------------------------------
 
@@ -373,9 +296,6 @@ class CudaBackend:
             "watch", (1, 1, 1), block=(1, 1, 1), energy=energy, trace=trace, step=step, tolerance=tolerance,
             shorter=pace.shorter, patience=pace.patience, spacing=pace.spacing,
         )  # fmt: skip
-
-    def _gaussian(self, sigma: float) -> Array:
-        return self._work.constant(("gaussian", sigma), partial(gaussian, sigma))
 
     def _mask(self, mask: Array | None) -> Array | None:
         return None if mask is None else self._work.floats(mask)

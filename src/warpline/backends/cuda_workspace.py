@@ -24,7 +24,7 @@ VOXELS: Size = (32, 8, 1)
 PLANES = 2
 """Planes of which each thread takes a voxel in kernels over slabs; warp.cu, compose.cu."""
 LEAST_MARCH = 2
-"""Fewest planes that a block of a marching kernel writes."""
+"""Fewest planes that a block of a marching kernel writes where it computes planes of its neighbours."""
 
 
 class _Local(threading.local):
@@ -127,14 +127,16 @@ class Workspace:
         across, down, planes = voxel_grid(shape)
         self.launch(name, (across, down, many * block_count(planes, PLANES)), (), VOXELS, **arguments)
 
-    def marching_grid(self, shape: tuple[int, ...], rows: int, resident: int, many: int = 1) -> tuple[Size, int]:
-        """Columns of 32 x `rows` voxels of `many` volumes, cut along i, and the planes of each piece.
+    def marching_grid(
+        self, shape: tuple[int, ...], rows: int, resident: int, many: int = 1, *, least: int = LEAST_MARCH
+    ) -> tuple[Size, int]:
+        """Columns of 32 x `rows` voxels of `many` volumes, cut along i, and the planes of each piece, `least` or more.
 
         As many pieces as the GPU holds at once, `resident` a multiprocessor: more would only compute more planes twice.
         """
         columns = block_count(shape[2], VOXELS[0]), block_count(shape[1], rows)
         cuts = max(1, resident * self.runtime.processors // (many * math.prod(columns)))
-        length = max(LEAST_MARCH, block_count(shape[0], cuts))
+        length = max(least, block_count(shape[0], cuts))
         return (*columns, many * block_count(shape[0], length)), length
 
     def partial(self, blocks: int) -> dict[str, Array]:

@@ -1,0 +1,63 @@
+// Gaussian smoothing along i of a volume (COMPONENTS 1) or a field (3) that smooth.cu with RI 0 has smoothed within its
+// planes: where there are few voxels the march of smooth.cu is short, and most of its planes are those of a neighbour.
+// A thread takes RUN neighbours along i with all components, a warp 32 places of a plane, whatever their row, and a block
+// pieces that follow each other, so that the L1 holds the planes they share. Borders are clamped. Each sum grows as in
+// smooth.cu, to the same bits. The largest norm of each result is found on the way.
+// Called by CudaBackend.smooth for radii up to 5 and fewer than 2^31 elements, for one or several volumes or fields; `out`,
+// another array, and `norm` are the caller's, `largest_squares` and `arrived` are 0 before and after. Moves 8 bytes per voxel
+// and component, plus halos that the caches hold.
+#ifndef COMPONENTS
+#define COMPONENTS 3
+#endif
+#ifndef RI
+#define RI 5
+#endif
+#include "reductions.cuh"
+
+constexpr int RUN = 4, NEAR = RUN + 2 * RI;
+
+// Weights of taps 0 ... RI along i; those along j and k are 1.
+struct Taps {
+    float i[RI + 1], j, k;
+};
+
+extern "C" __global__ void __launch_bounds__(256, 4) smooth_along_i(
+    const float* __restrict__ array,  // (many, components, ni, plane)
+    Taps taps,                        // weights
+    float* __restrict__ out,          // (many, components, ni, plane)
+    float* norm,                      // (many)
+    float* largest_squares,           // (many)
+    unsigned* arrived,                // (1)
+    int pieces, int many, int ni, int plane) {
+    int item = (int)(blockIdx.x * BLOCK_J + threadIdx.y), column = item / pieces, size = ni * plane;
+    int i = (item - column * pieces) * RUN, place = column * 32 + (int)threadIdx.x;
+    int first = (int)blockIdx.y * COMPONENTS * size + place;
+    float largest = 0.0f;
+    if (place < plane) {
+        float values[COMPONENTS][NEAR];
+#pragma unroll
+        for (int t = 0; t < NEAR; t++) {
+            int at = first + clamped(i - RI + t, ni) * plane;
+#pragma unroll
+            for (int c = 0; c < COMPONENTS; c++) values[c][t] = __ldg(array + (at + c * size));
+        }
+#pragma unroll
+        for (int n = 0; n < RUN; n++) {
+            if (i + n >= ni) break;
+            float square = 0.0f;
+#pragma unroll
+            for (int c = 0; c < COMPONENTS; c++) {
+                float sum = 0.0f;
+#pragma unroll
+                for (int t = 0; t <= 2 * RI; t++) sum += taps.i[t < RI ? RI - t : t - RI] * values[c][n + t];
+                out[first + c * size + (i + n) * plane] = sum;
+                square += sum * sum;
+            }
+            largest = fmaxf(largest, square);
+        }
+    }
+    largest = block_max<BLOCK>(largest);
+    if (thread_in_block() == 0) raise(largest_squares + blockIdx.y, largest);
+    if (!is_last_block(arrived) || thread_in_block() != 0) return;
+    for (int n = 0; n < many; n++) norm[n] = sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0)));
+}

@@ -1,0 +1,137 @@
+"""The GPU backend's filters along the axes of volumes and fields."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends.cuda_workspace import BLOCK, LEAST_MARCH, VOXELS, Workspace, block_count
+from warpline.backends.gaussian import downsampling_offset, gaussian
+from warpline.backends.interface import Array
+
+Sigma = tuple[float, float, float]
+Radii = tuple[int, int, int]
+
+WIDEST_FUSED = 5
+"""Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
+FEW = 6_000_000
+"""Elements up to which a wide Gaussian takes two launches: the L2 holds what lies between them, and cuts make marches
+short. Bits do not depend on it; 0 has everything march."""
+SHORT = 2
+"""Radius along i up to which marches of smooth.cu may be short."""
+SPLINE_RUN, FILTER_RUN, SMOOTH_RUN = 20, 12, 4
+"""Voxels of a piece of a line; kernels/spline.cu, filter_axis.cu and smooth_along_i.cu."""
+
+
+@lru_cache(64)
+def smoothing_taps(sigma: Sigma) -> tuple[NDArray[Any], Radii]:
+    """The weights of Gaussians along each axis, as the struct that smooth.cu takes by value, and their radii."""
+    taps = [gaussian(s) for s in sigma]
+    kind = np.dtype([(name, np.float32, (len(tap),)) for name, tap in zip("ijk", taps, strict=True)])
+    return np.array([tuple(taps)], dtype=kind), (len(taps[0]) - 1, len(taps[1]) - 1, len(taps[2]) - 1)
+
+
+def smooth(work: Workspace, array: Array, sigma: Sigma, *, out: Array) -> Array:
+    """See `Backend.smooth`."""
+    shape = array.shape[-3:]
+    stack = work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
+    si, sj, sk = (float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True))
+    radii, many, target = smoothing_taps((si, sj, sk))[1], len(stack), out.reshape(stack.shape)
+    norm = work.empty((many,))
+    if max(radii) > WIDEST_FUSED:
+        for one, to, longest in zip(stack, target, norm.reshape(-1, 1), strict=True):
+            _smooth_by_axis(work, one, sigma, radii, out=to, norm=longest)
+        return norm
+    ends = {"norm": norm, "largest_squares": work.scratch(("largest squares", many), (many,), np.float32)}
+    ends |= {"arrived": work.arrived()}
+    if radii[0] <= SHORT or stack.size > FEW:
+        _march(work, stack, (si, sj, sk), out=target, **ends)
+        return norm
+    planes = stack
+    if sj or sk:
+        planes = work.empty(stack.shape)
+        _march(work, stack, (0.0, sj, sk), finds_norm=False, out=planes, **ends)
+    _smooth_along_i(work, planes, si, out=target, **ends)
+    return norm
+
+
+def _march(work: Workspace, stack: Array, sigma: Sigma, *, finds_norm: bool = True, **given: Array) -> None:
+    """All axes of which sigma is not 0 in one pass; radii are at most `WIDEST_FUSED`."""
+    taps, radii = smoothing_taps(sigma)
+    many, components, *shape = stack.shape
+    resident, least = (4, 1) if radii[0] == 0 else (3 if max(radii) == 1 else 2, LEAST_MARCH)
+    grid, length = work.marching_grid(tuple(shape), 16, resident, many, least=least)
+    defines = (("COMPONENTS", components), *zip(("RI", "RJ", "RK"), radii, strict=True), ("NORM", int(finds_norm)))
+    work.launch("smooth", grid, defines, VOXELS, array=stack, taps=taps, length=length, **given)
+
+
+def _smooth_along_i(work: Workspace, stack: Array, sigma: float, *, out: Array, **given: Array) -> None:
+    taps, (radius, _, _) = smoothing_taps((sigma, 0.0, 0.0))
+    many, components, ni, plane = flat = (*stack.shape[:3], math.prod(stack.shape[3:]))
+    pieces, defines = block_count(ni, SMOOTH_RUN), (("COMPONENTS", components), ("RI", radius))
+    grid = block_count(pieces * block_count(plane, VOXELS[0]), VOXELS[1]), many, 1
+    work.launch(
+        "smooth_along_i", grid, defines, VOXELS, array=stack.reshape(flat), taps=taps, out=out.reshape(flat),
+        pieces=pieces, **given,
+    )  # fmt: skip
+
+
+def _smooth_by_axis(work: Workspace, stack: Array, sigma: Sigma, radii: Radii, *, out: Array, norm: Array) -> None:
+    work.clear(norm)
+    smoothed, axes = stack, [axis for axis, radius in enumerate(radii) if radius]
+    for axis in axes:
+        taps = _gaussian(work, sigma[axis])
+        last = out.reshape(stack.shape) if axis == axes[-1] else None
+        smoothed = _in_pieces(work, "filter_axis", smoothed, axis + 1, FILTER_RUN, out=last, taps=taps)
+    flat = out.reshape(len(stack), -1)
+    blocks = min(4 * work.runtime.processors, block_count(flat.shape[1], 8 * BLOCK))
+    work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
+
+
+def _in_pieces(
+    work: Workspace, name: str, array: Array, axis: int, run: int, *, out: Array | None = None, **arguments: Any
+) -> Array:
+    """Launch a kernel whose threads take pieces of `run` voxels of the lines along an axis."""
+    out = work.empty(array.shape) if out is None else out
+    na, n, nb = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
+    warps, along_k = BLOCK // 32, int(nb == 1)
+    pieces = block_count(n, run * warps if along_k else run)
+    blocks = pieces * block_count(na, 32) if along_k else block_count(na * pieces * block_count(nb, 32), warps)
+    work.launch(
+        name, (blocks, 1, 1), (("ALONG_K", along_k),), array=array.reshape(na, n, nb), out=out.reshape(na, n, nb),
+        pieces=pieces, **arguments,
+    )  # fmt: skip
+    return out
+
+
+def downsample(work: Workspace, volume: Array, factors: Sigma, *, out: Array) -> Array:
+    """See `Backend.downsample`."""
+    result = work.floats(volume)
+    for axis, factor in enumerate(factors):
+        taps = _gaussian(work, 0.5 * factor if factor > 1 else 0.0)
+        shape = (*out.shape[: axis + 1], *volume.shape[axis + 1 :])
+        na, nb, (n, m) = math.prod(shape[:axis]), math.prod(shape[axis + 1 :]), (volume.shape[axis], shape[axis])
+        target, groups = out if axis == 2 else work.empty(shape), block_count(m, 4)
+        work.launch(
+            "downsample", (block_count(na * groups * nb, BLOCK), 1, 1),
+            array=result.reshape(na, n, nb), taps=taps, out=target.reshape(na, m, nb),
+            factor=factor, offset=downsampling_offset(n, m, factor), groups=groups,
+        )  # fmt: skip
+        result = target
+    return out
+
+
+def spline_coefficients(work: Workspace, volume: Array) -> Array:
+    """Coefficients of the cubic B-spline that goes through the voxels."""
+    for axis, n in enumerate(volume.shape):
+        if n > 1:
+            volume = _in_pieces(work, "spline", volume, axis, SPLINE_RUN)
+    return volume
+
+
+def _gaussian(work: Workspace, sigma: float) -> Array:
+    return work.constant(("gaussian", sigma), partial(gaussian, sigma))
