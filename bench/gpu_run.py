@@ -115,8 +115,9 @@ def run_step(step: Planned, limit: float, environment: dict[str, str]) -> tuple[
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         try:
             child = subprocess.Popen(
-                step.command, stdout=said, stderr=subprocess.STDOUT, env=environment, cwd=ROOT, start_new_session=True
-            )
+                step.command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True,
+                env=environment | {"STEP_SECONDS": f"{limit:.0f}"},
+            )  # fmt: skip
         except OSError as error:
             return 127, str(error)
         try:
@@ -126,7 +127,8 @@ def run_step(step: Planned, limit: float, environment: dict[str, str]) -> tuple[
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+            with suppress(subprocess.TimeoutExpired):  # what hangs in the driver does not end; the next step goes on
+                child.wait(10)
         said.seek(0)
         return code, said.read()
 
@@ -168,7 +170,9 @@ def install(wheels: Path, site: Path, out: Path) -> None:
         return "" if done.returncode == 0 else done.stderr[-500:] or f"pip ended with {done.returncode}"
 
     found = sorted(wheels.glob("*.whl"))
-    if not into_site(found):
+    if not found:
+        tell(out, step="wheels", error=f"no wheel in {wheels}")
+    if not found or not into_site(found):
         return
     for wheel in found:
         error = into_site([wheel])

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -52,9 +53,22 @@ def _pytest(place: Place, step: str, files: Sequence[str]) -> int:
     options = ["-q", "-W", "default", "-p", "no:cacheprovider", f"--junitxml={report}", *place.size.tests]
     options += ["-n", "2" if place.rehearse else "8"] if importlib.util.find_spec("xdist") and len(files) > 1 else []
     options += ["--timeout=60"] if importlib.util.find_spec("pytest_timeout") else []
-    code = subprocess.run([sys.executable, "-m", "pytest", *options, *files], cwd=ROOT, check=False).returncode
+    child = subprocess.Popen([sys.executable, "-m", "pytest", *options, *files], cwd=ROOT)
+    try:
+        code = child.wait(seconds_left())
+    except subprocess.TimeoutExpired:
+        child.send_signal(signal.SIGINT)  # it writes its report all the same
+        code = child.wait(SPARE)
+    if not report.exists():
+        place.tell(step=step, error=f"pytest ended with {code} and left no report")
+        return code or 1
     place.tell(step=step, **outcomes(report))
     return code
+
+
+def seconds_left() -> float:
+    """Of the step, less what telling its results takes; `gpu_run.py` says how long it may take in all."""
+    return max(1.0, float(os.environ.get("STEP_SECONDS", "120")) - SPARE)
 
 
 def outcomes(report: Path) -> Row:
@@ -177,7 +191,8 @@ def _profiled() -> Iterator[None]:
 # -- compute-sanitizer ------------------------------------------------------------------------------------------------
 
 SANITIZERS = ("memcheck", "racecheck", "initcheck")
-SANITIZER_LIMIT = 100.0
+SANITIZER_LIMIT, SPARE = 100.0, 8.0
+"""Seconds that each sanitizer may take, and that are kept of a step's time to tell what was found."""
 """Seconds for each of them."""
 VAIN = 3
 """Processes in a row that end before their first operation does, after which no more are started."""
@@ -197,7 +212,7 @@ def sanitizers(place: Place) -> int:
 
 
 def _sanitize(place: Place, tool: str, names: Sequence[str]) -> int:
-    ends = time.monotonic() + SANITIZER_LIMIT
+    ends = time.monotonic() + min(SANITIZER_LIMIT, seconds_left())
 
     def run(left: Sequence[str]) -> str:
         command = ["compute-sanitizer", "--tool", tool, "--print-limit", "20", *place.command("operations", *left)]

@@ -62,7 +62,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def measure_case(case: Case, recipe: Recipe, backend: Backend, device: Device, repeats: int) -> Row:
     """Register a pair several times: first and later times, peak memory, quality, and whether all came out alike."""
-    with peaks_of(device) as peaks:
+    with peaks_of(device, backend) as peaks:
         start = time.perf_counter()
         first = align(case.fixed, case.moving, recipe, backend=backend)
         first_s = time.perf_counter() - start
@@ -81,8 +81,9 @@ def measure_case(case: Case, recipe: Recipe, backend: Backend, device: Device, r
 
 
 @contextmanager
-def peaks_of(device: Device) -> Iterator[dict[str, Peak]]:
-    """Watch everything that counts the memory of a device."""
+def peaks_of(device: Device, backend: Backend) -> Iterator[dict[str, Peak]]:
+    """Watch everything that counts the memory of a device, from where nothing is kept of runs before."""
+    backend.release()
     with ExitStack() as watched:
         yield {name: watched.enter_context(peak_of(read)) for name, read in device.memory.items()}
 
@@ -146,7 +147,7 @@ def measure_at_once(
     """The same pair from so many threads at the same time; each must come out as it does alone, bit for bit."""
     alone = align(case.fixed, case.moving, recipe, backend=backend)
     for count in counts:
-        with peaks_of(device) as peaks:
+        with peaks_of(device, backend) as peaks:
             start = time.perf_counter()
             together = _together(case, recipe, backend, count)
             wall = time.perf_counter() - start

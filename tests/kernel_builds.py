@@ -12,6 +12,8 @@ KERNELS = sorted(file.name.removesuffix(".cu") for file in files("warpline.kerne
 WIDTHS = ("unsigned char", "unsigned short", "unsigned int", "unsigned long long")
 
 VARIANTS = {
+    "warp": [(("PLANES", 2),)],
+    "compose": [(("PLANES", 2),)],
     "sample": [
         *((("ORDER", 0), ("VALUE", width)) for width in WIDTHS),
         (("ORDER", 1), ("VALUE", "float")),

@@ -113,6 +113,6 @@ def _mask_on(grid: Grid, mask: Image, backend: Backend) -> Array:
     chosen: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
     if mask.grid != grid:
         chosen = backend.sample(chosen, grid.voxel_map_to(mask.grid), shape=grid.shape, order=0)
-    if not chosen.max():
+    if chosen.size == 0 or not chosen.max():
         raise InputError(f"{mask.name} has no voxel inside its image; it must cover part of the image in world space")
     return chosen

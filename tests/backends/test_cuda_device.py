@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,7 +102,7 @@ def cupy(monkeypatch):
             ),
             driver=SimpleNamespace(CUDADriverError=CUDADriverError),
         ),
-        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=free, total_bytes=lambda: fake.held),
+        get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=free, free_bytes=lambda: fake.held),
         freed=0,
         held=19 * 2**30,
         streams=0,
@@ -133,13 +134,20 @@ def test_a_session_has_a_stream_and_waits_for_it(cupy):
     assert cupy.log[2:] == ["synchronize", "exit"]
 
 
-def test_streams_and_their_memory_are_used_again(cupy):
+def test_a_thread_keeps_its_stream_and_another_has_one_of_its_own(cupy):
     runtime = GpuRuntime.open("0")
-    for _ in range(2):
-        with runtime.session(), runtime.session():
+
+    def session():
+        with runtime.session():
             pass
-    assert cupy.streams == 2
-    assert cupy.freed == 0
+
+    for _ in range(2):
+        session()
+    assert cupy.streams == 1
+    other = threading.Thread(target=session)
+    other.start()
+    other.join()
+    assert (cupy.streams, cupy.freed) == (2, 0)
 
 
 def test_memory_beyond_what_may_be_kept_goes_back(cupy):
@@ -159,6 +167,7 @@ def test_the_stream_of_a_session_that_failed_is_not_used_again(cupy):
     with runtime.session():
         pass
     assert (cupy.streams, cupy.freed) == (2, 1)
+    assert "synchronize" in cupy.log[: cupy.log.index("exit") + 2]  # its work has ended before anyone goes on
 
 
 def test_what_breaks_a_capture_is_not_hidden_by_its_end(cupy):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from types import SimpleNamespace
 
@@ -15,6 +17,9 @@ from warpline.backends.cuda_staging import Staging, pieces
 class Copied:
     """An array of the device, whose copies arrive when their event is waited for."""
 
+    asked = threading.local()
+    """The copy that each thread has asked for last."""
+
     def __init__(self, held, log):
         self.held, self.log, self.shape, self.dtype, self.nbytes = held, log, held.shape, held.dtype, held.nbytes
 
@@ -25,6 +30,7 @@ class Copied:
         assert not blocking
         assert out.flags.c_contiguous
         self.log.append((out, self.held))
+        Copied.asked.last = out, self.held
 
 
 @pytest.fixture
@@ -34,11 +40,11 @@ def device(monkeypatch):
     log, pinned = [], []
 
     class Event:
-        def __init__(self, disable_timing):
-            pass
+        def __init__(self, block, disable_timing):
+            assert block, "threads that spin take the processor from those that register"
 
         def record(self):
-            self.copy = log[-1]
+            self.copy = Copied.asked.last
 
         def synchronize(self):
             out, held = self.copy
@@ -48,7 +54,8 @@ def device(monkeypatch):
         pinned.append(bytearray(size))
         return pinned[-1]
 
-    cuda = SimpleNamespace(Event=Event, alloc_pinned_memory=alloc_pinned_memory)
+    stream = SimpleNamespace(synchronize=lambda: log.append("synchronize"))
+    cuda = SimpleNamespace(Event=Event, alloc_pinned_memory=alloc_pinned_memory, get_current_stream=lambda: stream)
     return SimpleNamespace(xp=SimpleNamespace(cuda=cuda), log=log, pinned=pinned)
 
 
@@ -59,7 +66,8 @@ def test_a_download_fills_an_array_piece_by_piece(device, shape):
     part = whole[tuple(slice(None, None, 2) for _ in shape)]
     Staging(device.xp, nullcontext()).download(Copied(held, device.log), part)
     np.testing.assert_array_equal(part, held)
-    assert max(out.nbytes for out, _ in device.log) <= 64
+    assert device.log[0] == "synchronize"
+    assert max(out.nbytes for out, _ in device.log[1:]) <= 64
 
 
 def test_buffers_are_pinned_once_and_used_again(device):
@@ -69,6 +77,39 @@ def test_buffers_are_pinned_once_and_used_again(device):
         staging.download(Copied(held, device.log), found)
         np.testing.assert_array_equal(found, held)
     assert [len(memory) for memory in device.pinned] == [64 * cuda_staging.PIECES]
+
+
+class Broken(Copied):
+    """An array whose copies fail."""
+
+    def __getitem__(self, place):
+        return Broken(self.held[place], self.log)
+
+    def get(self, out, blocking):
+        raise OSError("the device is gone")
+
+
+def test_a_download_that_fails_gives_its_buffer_back(device):
+    staging, held = Staging(device.xp, nullcontext()), np.arange(100, dtype=np.float32)
+    for _ in range(2 * cuda_staging.PIECES):
+        with pytest.raises(OSError, match="the device is gone"):
+            staging.download(Broken(held, device.log), np.empty_like(held))
+    found = np.empty_like(held)
+    staging.download(Copied(held, device.log), found)
+    np.testing.assert_array_equal(found, held)
+
+
+def test_threads_share_the_buffers(device):
+    staging = Staging(device.xp, nullcontext())
+
+    def one(seed):
+        held = np.random.default_rng(seed).normal(size=5000).astype(np.float32)
+        found = np.empty_like(held)
+        staging.download(Copied(held, []), found)
+        return np.array_equal(found, held)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(one, range(20)))
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 4, 5), (2, 3, 4, 5), (1, 1, 1, 200), (5, 0, 3)])

@@ -22,7 +22,7 @@ OPTIONS = ("-std=c++17", "-lineinfo")
 INSTALL = "pip install 'warpline[cuda12]' (or [cuda13] with driver 580 or newer)"
 _ELSEWHERE = "or use backend='numba'"
 KEPT = 0.25
-"""Share of the GPU's memory that may stay with CuPy's pool when a session ends, for the next one."""
+"""Share of the GPU's memory that may stay unused in CuPy's pool when a session ends, for the next one."""
 STAGED = 2**20
 """Bytes from which on an array is downloaded in pieces."""
 OLDEST = 14
@@ -75,8 +75,7 @@ class GpuRuntime:
         import cupy
 
         self.xp = cupy
-        self._lock = threading.Lock()
-        self._idle: list[Any] = []
+        self._local = threading.local()
         self._device = cupy.cuda.Device(ordinal)
         facts = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.processors = int(facts["multiProcessorCount"])
@@ -179,29 +178,35 @@ class GpuRuntime:
 
     @contextmanager
     def _own_stream(self) -> Iterator[None]:
-        """A stream that no other thread uses meanwhile; what the calling thread has queued before is waited for.
+        """The stream of the calling thread; what the thread has queued elsewhere before is waited for.
 
-        It does not wait for the default stream, whose use by another thread would break a capture. Streams are used
-        again, since the memory that one has freed is at hand for the next session on it only.
+        No other thread ever uses it: CuPy gives memory that is freed to the next array made on the same stream at once,
+        while kernels before may still read it. It does not wait for the default stream, whose use by another thread
+        would break a capture.
         """
         cuda = self.xp.cuda
         before = cuda.Event(disable_timing=True)
         before.record(cuda.get_current_stream())
-        with self._lock:
-            stream = self._idle.pop() if self._idle else cuda.Stream(non_blocking=True)
+        stream = self._stream()
         try:
             stream.wait_event(before)
             with stream:
                 yield
                 stream.synchronize()
-        except BaseException:  # what is left on the stream is unknown, and nobody else can use the memory it has freed
-            with suppress(cuda.runtime.CUDARuntimeError):  # a device that has failed frees nothing
+        except BaseException:
+            self._local.stream = None
+            with suppress(cuda.runtime.CUDARuntimeError):  # a device that has failed neither ends its work nor frees
+                stream.synchronize()
                 self.release()
             raise
-        with self._lock:
-            self._idle.append(stream)
-        if self.xp.get_default_memory_pool().total_bytes() > self._most_kept:
+        if self.xp.get_default_memory_pool().free_bytes() > self._most_kept:
             self.release()
+
+    def _stream(self) -> Any:
+        stream = getattr(self._local, "stream", None)
+        if stream is None:
+            stream = self._local.stream = self.xp.cuda.Stream(non_blocking=True)
+        return stream
 
     def release(self) -> None:
         """Give the memory back that no array uses; sessions leave it in CuPy's pool, up to `KEPT` of the GPU's."""

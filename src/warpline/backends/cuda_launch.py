@@ -212,7 +212,9 @@ def launch(runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, blo
             raise TypeError(_unfit(kernel, parameter, array, kind))
         shapes.append(array.shape)
     seen = tuple(shapes)
-    lengths = kernel.known[seen] if seen in kernel.known else _lengths(kernel, seen)
+    lengths = kernel.known.get(seen)
+    if lengths is None:
+        lengths = _lengths(kernel, seen)
     given = {name: _scalar(kernel, name, value, lengths) for name, value in arguments.items() if name in kernel.scalars}
     if not kernel.names.issuperset(arguments):
         raise TypeError(f"{kernel.name} has no parameter {', '.join(sorted(arguments.keys() - kernel.names))}")

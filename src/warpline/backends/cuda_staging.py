@@ -10,7 +10,8 @@ import math
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -54,16 +55,30 @@ class Staging:
 
     def download(self, array: Array, out: NDArray[Any]) -> None:
         """Fill `out`, of any strides, with a C-contiguous array as it is at this place of the current stream."""
-        threads, copied = self._start(), list[Future[None]]()
-        for place in pieces(array.shape, PIECE // array.dtype.itemsize):
-            part, buffer = array[place], self._free.get()
-            staged = buffer[: part.nbytes].view(array.dtype).reshape(part.shape)
-            part.get(out=staged, blocking=False)
-            arrived = self._xp.cuda.Event(disable_timing=True)
-            arrived.record()
-            copied.append(threads.submit(self._empty, buffer, arrived, staged, out[place]))
-        for one in copied:
+        threads, sent = self._start(), list[Future[None]]()
+        self._xp.cuda.get_current_stream().synchronize()  # no buffer is held while kernels run
+        try:
+            for place in pieces(array.shape, PIECE // array.dtype.itemsize):
+                sent.append(self._send(array[place], out[place], threads))
+        finally:
+            wait(sent)  # nobody writes to `out` any more
+        for one in sent:
             one.result()
+
+    def _send(self, part: Array, target: NDArray[Any], threads: ThreadPoolExecutor) -> Future[None]:
+        """Copy one piece to a buffer, as soon as one is free; a thread takes it from there."""
+        buffer = self._free.get()
+        try:
+            staged = buffer[: part.nbytes].view(part.dtype).reshape(part.shape)
+            part.get(out=staged, blocking=False)
+            arrived = self._xp.cuda.Event(block=True, disable_timing=True)
+            arrived.record()
+            return threads.submit(self._empty, buffer, arrived, staged, target)
+        except BaseException:
+            with suppress(Exception):
+                self._xp.cuda.get_current_stream().synchronize()
+            self._free.put(buffer)
+            raise
 
     def _empty(self, buffer: NDArray[np.uint8], arrived: Any, staged: NDArray[Any], target: NDArray[Any]) -> None:
         try:

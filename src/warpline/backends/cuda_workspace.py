@@ -23,6 +23,8 @@ VOXELS: Size = (32, 8, 1)
 """Voxels along k, j and i of a block in kernels that give each thread a voxel."""
 PLANES = 2
 """Planes of which each thread takes a voxel in kernels over slabs; warp.cu, compose.cu."""
+SIDE_BY_SIDE = 2
+"""Volumes side by side that every grid has room for."""
 LEAST_MARCH = 2
 """Fewest planes that a block of a marching kernel writes where it computes planes of its neighbours."""
 
@@ -125,7 +127,8 @@ class Workspace:
     def over_slabs(self, name: str, many: int, shape: tuple[int, ...], /, **arguments: Any) -> None:
         """Launch a kernel whose threads take a voxel of `PLANES` planes each, of `many` volumes side by side."""
         across, down, planes = voxel_grid(shape)
-        self.launch(name, (across, down, many * block_count(planes, PLANES)), (), VOXELS, **arguments)
+        defines = (("PLANES", PLANES),)
+        self.launch(name, (across, down, many * block_count(planes, PLANES)), defines, VOXELS, **arguments)
 
     def marching_grid(
         self, shape: tuple[int, ...], rows: int, resident: int, many: int = 1, *, least: int = LEAST_MARCH
@@ -201,11 +204,11 @@ def voxel_grid(shape: tuple[int, ...]) -> Size:
     DeviceError
         When the kernels cannot count that many voxels.
     """
-    most = MOST_BLOCKS[2], MOST_BLOCKS[1] * VOXELS[1]
-    if shape[0] > most[0] or shape[1] > most[1] or math.prod(shape[1:]) >= 2**31:
+    most = MOST_BLOCKS[2] // SIDE_BY_SIDE, MOST_BLOCKS[1] * VOXELS[1]
+    if shape[0] > most[0] or shape[1] > most[1] or (shape[1] + 1) * shape[2] >= 2**31:
         raise DeviceError(
             f"a volume of {' x '.join(map(str, shape))} voxels is too large for a GPU: at most {most[0]} along its "
-            f"first axis, {most[1]} along its second, 2^31 - 1 in a plane are possible; crop it or use backend='numba'"
+            f"first axis, {most[1]} along its second, 2^31 in a plane are possible; crop it or use backend='numba'"
         )
     return block_count(shape[2], VOXELS[0]), block_count(shape[1], VOXELS[1]), shape[0]
 

@@ -11,8 +11,9 @@ Conventions shared by every backend
 - Images and fields hold no NaN or infinity; norms and sums of such are undefined. Coordinates may be NaN.
 - `out=` receives the result and is returned; without it a new array is allocated. `out` never overlaps an input.
 - 0-d results (`value`, norms) are one-element arrays of the backend, so that nothing waits for the device.
-- **Several at once**: `sample` through a field, `smooth` and `compose` take S volumes or fields of one shape side by
-  side, (S, I, J, K) and (S, 3, I, J, K), the same S in all arrays, and norms (S,); on a GPU in one launch.
+- **Several at once**: `smooth` and `compose` take S fields of one shape side by side, (S, 3, I, J, K), the same S in
+  all arrays, and norms (S,); `sample`, linear and without a matrix, S volumes (S, I, J, K) with a field each. On a GPU
+  they are one launch.
 """
 
 from __future__ import annotations

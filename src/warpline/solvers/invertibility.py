@@ -121,7 +121,7 @@ def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend) -> In
         determinants = [backend.jacobian(field) for field in (forward, inverse)]
         lowest = np.minimum(*determinants)
         folding = lowest <= LEAST_JACOBIAN
-        misses, folds = _exceeds(errors), float(lowest.min()) <= LEAST_JACOBIAN
+        misses, folds = _exceeds(errors), not float(lowest.min()) > LEAST_JACOBIAN
         if rounds == ROUNDS or not (misses or folds):
             break
         weight = _near(folding, backend) if folds else None
