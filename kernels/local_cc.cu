@@ -1,7 +1,6 @@
 // Local squared correlation of two volumes and the force on either image, in one pass. A block owns a column of
 // 32 x TILE_J voxels and marches along i: products are summed over the window along k, then j, in shared memory, then
-// along i in registers, which also keep a voxel's slopes until its window is complete. Shared memory holds two planes, so
-// that one is summed along j while the next is along k and the one after it arrives.
+// along i in registers, which also keep a voxel's slopes until its window is complete.
 //
 //   cc = s_fm^2 / (s_ff s_mm),  force on f = 2 s_fm / (s_ff s_mm) ((m - mean_m) - s_fm / s_ff (f - mean_f)) grad f
 //
@@ -28,15 +27,9 @@ constexpr int QUADS = (RUN + 2 * RADIUS + 3) / 4, PITCH = TILE_K - RUN + 4 * QUA
 constexpr int IMAGES = 2 + MASKED, CHANNELS = 5 + MASKED;  // f, m, mask; sums of f, m, f^2, m^2, f m, mask
 constexpr int ITEMS = ROWS * PITCH, SHARE = (ITEMS + BLOCK - 1) / BLOCK;
 constexpr bool AHEAD = RADIUS <= 4;  // planes are asked for early, where registers allow
-constexpr int BUFFERS = RADIUS <= 5 ? 2 : 1;  // planes in shared memory: with two, a barrier a plane is enough
 
-__shared__ __align__(16) float tile[BUFFERS][IMAGES][ROWS][PITCH];
-__shared__ __align__(16) float rows[BUFFERS][CHANNELS][ROWS][TILE_K];
-
-// Between two uses of the same buffer, where there is only one.
-__device__ inline void barrier_of_one_buffer() {
-    if (BUFFERS == 1) __syncthreads();
-}
+__shared__ __align__(16) float tile[IMAGES][ROWS][PITCH];
+__shared__ __align__(16) float rows[CHANNELS][ROWS][TILE_K];
 
 // The thread's share of a plane around the block's column, zero beyond the border; asked for early, so that it arrives
 // while others compute.
@@ -64,13 +57,13 @@ struct Share {
         }
     }
 
-    __device__ void put_down(int buffer) const {
+    __device__ void put_down() const {
 #pragma unroll
         for (int n = 0; n < SHARE; n++) {
             int item = thread_in_block() + n * BLOCK;
 #pragma unroll
             for (int image = 0; image < IMAGES; image++)
-                if (item < ITEMS) (&tile[buffer][image][0][0])[item] = values[image][n];
+                if (item < ITEMS) (&tile[image][0][0])[item] = values[image][n];
         }
     }
 };
@@ -82,28 +75,28 @@ __device__ inline void put_sums(const float window[4 * QUADS], float* to) {
 }
 
 // Products summed along k.
-__device__ inline void sum_rows(int buffer) {
+__device__ inline void sum_rows() {
     for (int item = thread_in_block(); item < ROWS * (TILE_K / RUN); item += BLOCK) {
         int row = item / (TILE_K / RUN), k = RUN * (item % (TILE_K / RUN));
         float f[4 * QUADS], m[4 * QUADS], product[4 * QUADS];
-        load<QUADS>(&tile[buffer][0][row][k], f);
-        load<QUADS>(&tile[buffer][1][row][k], m);
+        load<QUADS>(&tile[0][row][k], f);
+        load<QUADS>(&tile[1][row][k], m);
 #if MASKED
-        load<QUADS>(&tile[buffer][2][row][k], product);
+        load<QUADS>(&tile[2][row][k], product);
 #pragma unroll
         for (int n = 0; n < 4 * QUADS; n++) {
             product[n] = product[n] > 0.0f ? 1.0f : 0.0f;
             f[n] *= product[n], m[n] *= product[n];
         }
-        put_sums(product, &rows[buffer][5][row][k]);
+        put_sums(product, &rows[5][row][k]);
 #endif
-        put_sums(f, &rows[buffer][0][row][k]);
-        put_sums(m, &rows[buffer][1][row][k]);
+        put_sums(f, &rows[0][row][k]);
+        put_sums(m, &rows[1][row][k]);
 #pragma unroll
         for (int n = 0; n < 4 * QUADS; n++) product[n] = f[n] * m[n], f[n] *= f[n], m[n] *= m[n];
-        put_sums(f, &rows[buffer][2][row][k]);
-        put_sums(m, &rows[buffer][3][row][k]);
-        put_sums(product, &rows[buffer][4][row][k]);
+        put_sums(f, &rows[2][row][k]);
+        put_sums(m, &rows[3][row][k]);
+        put_sums(product, &rows[4][row][k]);
     }
 }
 
@@ -147,26 +140,26 @@ struct Own {
     unsigned on_mask[OWN];  // a bit for each of the last planes, the newest one lowest
 
     // Takes a plane of the tile in; the thread's first voxel is at (row, column).
-    __device__ void enter(int buffer, int row, int column) {
+    __device__ void enter(int row, int column) {
 #pragma unroll
         for (int n = 0; n < OWN; n++)
 #pragma unroll
             for (int image = 0; image < 2; image++)
-                passages[image][n].enter(&tile[buffer][image][row + n + RADIUS][column + RADIUS]);
+                passages[image][n].enter(&tile[image][row + n + RADIUS][column + RADIUS]);
 #if MASKED
 #pragma unroll
         for (int n = 0; n < OWN; n++)
-            on_mask[n] = on_mask[n] << 1 | (tile[buffer][2][row + n + RADIUS][column + RADIUS] > 0.0f ? 1u : 0u);
+            on_mask[n] = on_mask[n] << 1 | (tile[2][row + n + RADIUS][column + RADIUS] > 0.0f ? 1u : 0u);
 #endif
     }
 
     // Takes the sums of that plane in and returns those over whole windows.
-    __device__ void complete(int buffer, int row, int column, float done[OWN][CHANNELS]) {
+    __device__ void complete(int row, int column, float done[OWN][CHANNELS]) {
 #pragma unroll
         for (int c = 0; c < CHANNELS; c++) {
             float line[OWN + 2 * RADIUS], sums[OWN];
 #pragma unroll
-            for (int t = 0; t < OWN + 2 * RADIUS; t++) line[t] = rows[buffer][c][row + t][column];
+            for (int t = 0; t < OWN + 2 * RADIUS; t++) line[t] = rows[c][row + t][column];
             sum_windows<OWN>(line, sums);
 #pragma unroll
             for (int n = 0; n < OWN; n++) done[n][c] = windows[c][n].add(sums[n]);
@@ -193,21 +186,17 @@ extern "C" __global__ void __launch_bounds__(256, RADIUS + MASKED <= 4 ? 2 : 1) 
 #pragma unroll
     for (int n = 0; n < OWN; n++) own.wide[n] = (float)(overlap(j0 + row + n, nj) * overlap(k, nk));
     float mine = 0.0f;  // of OWN numbers between 0 and 1 a plane
-    share.fetch(images, box, start - RADIUS);
-    share.put_down(0);
-    if (AHEAD) share.fetch(images, box, start - RADIUS + 1);
-    __syncthreads();
-    for (int i = start - 2 * RADIUS, now = 0; i < end; i++, now ^= BUFFERS - 1) {
-        sum_rows(now);
-        own.enter(now, row, threadIdx.x);
-        barrier_of_one_buffer();
-        if (!AHEAD) share.fetch(images, box, i + RADIUS + 1);
-        share.put_down(now ^ (BUFFERS - 1));
+    if (AHEAD) share.fetch(images, box, start - RADIUS);
+    for (int i = start - 2 * RADIUS; i < end; i++) {
+        if (!AHEAD) share.fetch(images, box, i + RADIUS);
+        share.put_down();
         __syncthreads();
-        if (AHEAD) share.fetch(images, box, i + RADIUS + 2);
+        if (AHEAD) share.fetch(images, box, i + RADIUS + 1);
+        sum_rows();
+        own.enter(row, threadIdx.x);
+        __syncthreads();
         float done[OWN][CHANNELS], thick = (float)overlap(i, ni);
-        own.complete(now, row, threadIdx.x, done);
-        barrier_of_one_buffer();
+        own.complete(row, threadIdx.x, done);
 #pragma unroll
         for (int n = 0; n < OWN; n++) {
             Voxel v = {i, j0 + row + n, k};

@@ -1,8 +1,7 @@
 // Gaussian smoothing of a volume (COMPONENTS 1) or a field (3), all axes in one pass: a block owns a column of 32 x 16
 // voxels and marches along i. Each plane is smoothed along j on its way into shared memory, along k within it, and along
-// i in registers, where each voxel keeps its 2 RI unfinished sums. Shared memory holds two planes of either kind, so that
-// there is one barrier a plane. Borders are clamped. The largest norm of each result is found on the way, unless NORM is 0
-// because smooth_along_i.cu goes on with it.
+// i in registers, where each voxel keeps its 2 RI unfinished sums. Borders are clamped. The largest norm of each result is
+// found on the way, unless NORM is 0 because smooth_along_i.cu goes on with it.
 // Called by CudaBackend.smooth for radii up to 5 (wider kernels: filter_axis.cu), for one or several volumes or fields;
 // `out` and `norm` are the caller's, `largest_squares` and `arrived` are 0 before and after. Moves 8 bytes per voxel and
 // component, plus halos that the caches hold.
@@ -36,7 +35,7 @@ struct Taps {
     float i[RI + 1], j[RJ + 1], k[RK + 1];
 };
 
-__shared__ __align__(16) float by_j[2][COMPONENTS][TILE_J][PITCH], by_k[2][COMPONENTS][TILE_J][ROW];
+__shared__ __align__(16) float by_j[COMPONENTS][TILE_J][PITCH], by_k[COMPONENTS][TILE_J][ROW];
 
 // RUN neighbours out of RUN + 2 R.
 template <int R>
@@ -74,23 +73,23 @@ struct Run {
         }
     }
 
-    __device__ void put_down(const Taps& taps, int buffer) const {
+    __device__ void put_down(const Taps& taps) const {
         if (thread_in_block() >= TASKS) return;
         float smoothed[RUN];
         smooth_run<RJ>(values, taps.j, smoothed);
 #pragma unroll
-        for (int n = 0; n < RUN; n++) by_j[buffer][component][row + n][column] = smoothed[n];
+        for (int n = 0; n < RUN; n++) by_j[component][row + n][column] = smoothed[n];
     }
 };
 
-__device__ inline void smooth_rows(const Taps& taps, int buffer) {
+__device__ inline void smooth_rows(const Taps& taps) {
     int item = thread_in_block();
     if (item >= ITEMS) return;
     int start = item % (TILE_K / RUN) * RUN, row = item / (TILE_K / RUN) % TILE_J, c = item / (TILE_K / RUN) / TILE_J;
     float window[4 * QUADS], smoothed[RUN];
-    load<QUADS>(&by_j[buffer][c][row][start], window);
+    load<QUADS>(&by_j[c][row][start], window);
     smooth_run<RK>(window, taps.k, smoothed);
-    float4* to = reinterpret_cast<float4*>(&by_k[buffer][c][row][start]);
+    float4* to = reinterpret_cast<float4*>(&by_k[c][row][start]);
 #pragma unroll
     for (int q = 0; q < RUN / 4; q++)
         to[q] = make_float4(smoothed[4 * q], smoothed[4 * q + 1], smoothed[4 * q + 2], smoothed[4 * q + 3]);
@@ -131,21 +130,19 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) smooth(
     float largest = 0.0f;
     Run run(array, box, j0, k0);
     run.fetch(box, start - RI);
-    run.put_down(taps, 0);
-    if (start - RI + 1 < end + RI) run.fetch(box, start - RI + 1);
-    __syncthreads();
-    for (int i = start - RI, now = 0; i < end + RI; i++, now ^= 1) {
-        smooth_rows(taps, now);
-        if (i + 1 < end + RI) run.put_down(taps, now ^ 1);
+    for (int i = start - RI; i < end + RI; i++) {
+        run.put_down(taps);
         __syncthreads();
-        if (i + 2 < end + RI) run.fetch(box, i + 2);
+        if (i + 1 < end + RI) run.fetch(box, i + 1);
+        smooth_rows(taps);
+        __syncthreads();
         float* to = out + box.at(i - RI, j, k);
 #pragma unroll
         for (int n = 0; n < OWN; n++) {
             float square = 0.0f, smoothed[COMPONENTS];
 #pragma unroll
             for (int c = 0; c < COMPONENTS; c++) {
-                smoothed[c] = sums[c][n].add(by_k[now][c][threadIdx.y + n * BLOCK_J][threadIdx.x], taps.i);
+                smoothed[c] = sums[c][n].add(by_k[c][threadIdx.y + n * BLOCK_J][threadIdx.x], taps.i);
                 square += smoothed[c] * smoothed[c];
             }
             if (i - RI < start || k >= nk || j + n * BLOCK_J >= nj) continue;

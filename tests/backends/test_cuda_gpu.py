@@ -29,15 +29,22 @@ INVERSE_ERROR = 0.002
 
 UNWANTED = ("libcublas", "libcufft", "libcurand", "libcusolver", "libcusparse")
 
-# A registration in a process of its own, then the names of all the libraries that it has loaded.
+# A registration in a process of its own, then the names of all the libraries that it has loaded beside those that CuPy
+# loads by itself (version 14: cublasLt, where there is one).
 REGISTER_AND_LIST = """
 import json, pathlib
+import cupy
+
+def loaded():
+    maps = pathlib.Path("/proc/self/maps").read_text().splitlines()
+    return {line.rpartition("/")[2] for line in maps if ".so" in line}
+
+before = loaded()
 import warpline
 from warpline.phantom import brain_pair
 pair = brain_pair((48, 56, 48), voxel_size=4.0)
 warpline.register(pair.fixed, pair.moving, backend="cuda")
-maps = pathlib.Path("/proc/self/maps").read_text().splitlines()
-print(json.dumps(sorted({line.rpartition("/")[2] for line in maps if ".so" in line})))
+print(json.dumps(sorted(loaded() - before)))
 """
 
 
