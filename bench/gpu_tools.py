@@ -275,10 +275,18 @@ def fireants(place: Place) -> int:
     """FireANTs on the same pair, as `compare.py` runs it: seconds of its stages, Dice by the field it saved."""
     interpreter = os.environ.get("FIREANTS_PYTHON") or sys.executable
     asked = [interpreter, "-c", "import fireants.io, fireants.registration.greedy, fireants.registration.syn"]
-    imported = subprocess.run(asked, capture_output=True, text=True, check=False)
+    imported = subprocess.run(asked, capture_output=True, text=True, check=False, env=surroundings_of_fireants())
     if imported.returncode:
         raise MissingError(f"FireANTs in {interpreter}: {(imported.stderr.strip().splitlines() or ['?'])[-1]}")
     return sum(_fireants(place, tool, interpreter) for tool in FIREANTS)
+
+
+def surroundings_of_fireants() -> dict[str, str]:
+    """The environment of FireANTs: an interpreter of its own has packages of its own."""
+    environment = dict(os.environ)
+    if environment.get("FIREANTS_PYTHON"):
+        environment["PYTHONPATH"] = str(ROOT / "bench")
+    return environment
 
 
 def _fireants(place: Place, tool: str, interpreter: str) -> int:
@@ -297,7 +305,8 @@ def _fireants(place: Place, tool: str, interpreter: str) -> int:
     command = [interpreter, str(Path(__file__).with_name("peer_job.py")), "register", str(work / "job.json")]
     row = {"step": "fireants", "tool": tool, "case": name, "settings": TOOLS[tool].settings}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FIREANTS_LIMIT, check=False)
+        how = {"timeout": FIREANTS_LIMIT, "env": surroundings_of_fireants()}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **how)
         if done.returncode:
             raise RuntimeError((done.stdout + done.stderr)[-1000:])
         stages = json.loads(Path(job.file("register.json")).read_text())

@@ -17,10 +17,10 @@ extern "C" __global__ void __launch_bounds__(256) compose(
     float least_norm, float step, int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
     Slab slab = this_slab<PLANES>(box);
-    long long before = slab.one * 3 * box.size();
+    long long before = slab.volume * 3 * box.size();
     outer += before, inner += before, out += before;
     float scale = factor ? step * *factor : step;
-    if (norm) scale = __fdividef(scale, fmaxf(norm[slab.one], least_norm));
+    if (norm) scale = __fdividef(scale, fmaxf(norm[slab.volume], least_norm));
     Vector shift[PLANES];
 #pragma unroll
     for (int n = 0; n < PLANES; n++)

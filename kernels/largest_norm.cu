@@ -2,25 +2,25 @@
 // Called by CudaBackend.smooth after filter_axis.cu; `norm` starts at 0.
 #include "reductions.cuh"
 
-constexpr int MANY = 8;  // voxels that a thread asks for at once
+constexpr int AT_ONCE = 8;  // voxels that a thread asks for at once
 
 extern "C" __global__ void __launch_bounds__(256) largest_norm(
     const float* __restrict__ array,  // (components, size)
     float* norm,                      // (1)
     int components, long long size) {
     float largest = 0.0f;
-    for (long long first = (long long)blockIdx.x * BLOCK * MANY + threadIdx.x; first < size;
-         first += (long long)gridDim.x * BLOCK * MANY) {
-        float squares[MANY] = {};
+    for (long long first = (long long)blockIdx.x * BLOCK * AT_ONCE + threadIdx.x; first < size;
+         first += (long long)gridDim.x * BLOCK * AT_ONCE) {
+        float squares[AT_ONCE] = {};
         for (int c = 0; c < components; c++)
 #pragma unroll
-            for (int n = 0; n < MANY; n++) {
+            for (int n = 0; n < AT_ONCE; n++) {
                 long long at = first + n * BLOCK;
                 float x = at < size ? __ldg(array + (c * size + at)) : 0.0f;
                 squares[n] += x * x;
             }
 #pragma unroll
-        for (int n = 0; n < MANY; n++) largest = fmaxf(largest, squares[n]);
+        for (int n = 0; n < AT_ONCE; n++) largest = fmaxf(largest, squares[n]);
     }
     largest = block_max<BLOCK>(largest);
     if (thread_in_block() == 0) raise(norm, sqrtf(largest));

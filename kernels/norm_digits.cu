@@ -18,7 +18,7 @@ typedef unsigned long long Count;
 
 constexpr int VALUES = 2048, SHIFT = 20 - 10 * DIGIT, BITS = DIGIT ? 10 : 11;
 constexpr int EACH = VALUES / BLOCK;  // values of the digit that a thread of the last block looks after
-constexpr int MANY = COMPONENTS == 1 ? 8 : 4;  // voxels that a thread asks for at once
+constexpr int AT_ONCE = COMPONENTS == 1 ? 8 : 4;  // voxels that a thread asks for at once
 
 __shared__ unsigned block_counts[VALUES];
 __shared__ Count upto[BLOCK];  // norms with a thread's values or lower ones
@@ -84,18 +84,18 @@ extern "C" __global__ void __launch_bounds__(256) norm_digits(
     unsigned digits = DIGIT ? (unsigned)state[1] : 0u;
     double count = 0.0, total = 0.0;
     float most = 0.0f;
-    for (long long first = (long long)blockIdx.x * BLOCK * MANY + threadIdx.x; first < size;
-         first += (long long)blocks * BLOCK * MANY) {
-        bool inside[MANY];
-        float norm[MANY];
+    for (long long first = (long long)blockIdx.x * BLOCK * AT_ONCE + threadIdx.x; first < size;
+         first += (long long)blocks * BLOCK * AT_ONCE) {
+        bool inside[AT_ONCE];
+        float norm[AT_ONCE];
 #pragma unroll
-        for (int n = 0; n < MANY; n++) {
+        for (int n = 0; n < AT_ONCE; n++) {
             long long at = first + n * BLOCK;
             inside[n] = at < size && !(mask && !mask[at]);
             norm[n] = inside[n] ? size_at(array, size, at) : 0.0f;
         }
 #pragma unroll
-        for (int n = 0; n < MANY; n++) {
+        for (int n = 0; n < AT_ONCE; n++) {
             if (!inside[n]) continue;
             if (COMPONENTS > 1) norm[n] = sqrtf(norm[n]);
             if (norms) norms[first + n * BLOCK] = norm[n];

@@ -121,9 +121,9 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) smooth(
     unsigned* arrived,                // (1)
     int length, int many, int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
-    int cuts = gridDim.z / many, one = blockIdx.z / cuts;
-    array += one * COMPONENTS * box.size(), out += one * COMPONENTS * box.size();
-    int k0 = blockIdx.x * TILE_K, j0 = blockIdx.y * TILE_J, start = (blockIdx.z - one * cuts) * length;
+    int cuts = gridDim.z / many, index = blockIdx.z / cuts;
+    array += index * COMPONENTS * box.size(), out += index * COMPONENTS * box.size();
+    int k0 = blockIdx.x * TILE_K, j0 = blockIdx.y * TILE_J, start = (blockIdx.z - index * cuts) * length;
     int end = start + length < ni ? start + length : ni;
     int k = k0 + (int)threadIdx.x, j = j0 + (int)threadIdx.y;  // of the thread's first voxel; the others are BLOCK_J on
     Sums sums[COMPONENTS][OWN] = {};
@@ -153,7 +153,7 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) smooth(
     }
 #if NORM
     largest = block_max<BLOCK>(largest);
-    if (thread_in_block() == 0) raise(largest_squares + one, largest);
+    if (thread_in_block() == 0) raise(largest_squares + index, largest);
     if (!is_last_block(arrived) || thread_in_block() != 0) return;
     for (int n = 0; n < many; n++) norm[n] = sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0)));
 #endif

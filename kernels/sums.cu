@@ -3,7 +3,7 @@
 // mask.
 #include "reductions.cuh"
 
-constexpr int MANY = 8;  // voxels that a thread asks for at once
+constexpr int AT_ONCE = 8;  // voxels that a thread asks for at once
 
 extern "C" __global__ void __launch_bounds__(256) sums(
     const float* __restrict__ array,         // (size)
@@ -13,18 +13,18 @@ extern "C" __global__ void __launch_bounds__(256) sums(
     double* found,                           // (3) number, sum, sum of squares
     int blocks, long long size) {
     double count = 0.0, total = 0.0, squares = 0.0;
-    for (long long first = (long long)blockIdx.x * BLOCK * MANY + threadIdx.x; first < size;
-         first += (long long)blocks * BLOCK * MANY) {
-        float value[MANY];
-        bool inside[MANY];
+    for (long long first = (long long)blockIdx.x * BLOCK * AT_ONCE + threadIdx.x; first < size;
+         first += (long long)blocks * BLOCK * AT_ONCE) {
+        float value[AT_ONCE];
+        bool inside[AT_ONCE];
 #pragma unroll
-        for (int n = 0; n < MANY; n++) {
+        for (int n = 0; n < AT_ONCE; n++) {
             long long at = first + n * BLOCK;
             inside[n] = at < size && !(mask && !__ldg(mask + at));
             value[n] = inside[n] ? __ldg(array + at) : 0.0f;
         }
 #pragma unroll
-        for (int n = 0; n < MANY; n++) {
+        for (int n = 0; n < AT_ONCE; n++) {
             count += inside[n] ? 1.0 : 0.0;
             total += value[n];
             squares += (double)value[n] * value[n];

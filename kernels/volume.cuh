@@ -36,7 +36,7 @@ __device__ inline Voxel this_voxel() {
 // What a thread is in charge of where volumes lie side by side and it takes a voxel of several planes: which volume, and
 // the voxel of the first plane. Blocks along z number the slabs of all volumes.
 struct Slab {
-    long long one;
+    long long volume;  // its number
     Voxel first;
 
     __device__ Voxel plane(int n) const { return {first.i + n, first.j, first.k}; }
@@ -44,9 +44,9 @@ struct Slab {
 
 template <int THICK>
 __device__ inline Slab this_slab(Box box) {
-    int slabs = (box.ni + THICK - 1) / THICK, one = (int)blockIdx.z / slabs;
+    int slabs = (box.ni + THICK - 1) / THICK, volume = (int)blockIdx.z / slabs;
     Voxel v = this_voxel();
-    return {one, {((int)blockIdx.z - one * slabs) * THICK, v.j, v.k}};
+    return {volume, {((int)blockIdx.z - volume * slabs) * THICK, v.j, v.k}};
 }
 
 __device__ inline bool holds(Box box, Voxel v) { return v.i < box.ni && v.j < box.nj && v.k < box.nk; }

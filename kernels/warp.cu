@@ -22,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(256) warp(
     float outside, int ai, int aj, int ak, int ni, int nj, int nk) {
     Box from = {ai, aj, ak}, box = {ni, nj, nk};
     Slab slab = this_slab<PLANES>(box);
-    volume += slab.one * from.size(), field += slab.one * 3 * box.size(), out += slab.one * box.size();
+    volume += slab.volume * from.size(), field += slab.volume * 3 * box.size(), out += slab.volume * box.size();
     Vector u[PLANES];
 #pragma unroll
     for (int n = 0; n < PLANES; n++)

@@ -73,7 +73,7 @@ def rough_pair(shape, seed=0):
     return smooth_volume(shape, seed, sigma=0.6), smooth_volume(shape, seed + 1, sigma=0.6)
 
 
-@pytest.mark.parametrize("radius", [1, 2, 3, 4])
+@pytest.mark.parametrize("radius", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_local_cc(backend, shape, radius):
     fixed, moving = rough_pair(shape, 1)

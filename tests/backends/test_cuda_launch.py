@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kernel_builds import KERNELS, builds
+from warpline.backends import cuda_launch
 from warpline.backends.cuda_launch import C_TYPES, Parameter, launch, load
 
 
@@ -125,6 +126,14 @@ def test_numbers_that_do_not_fit_are_refused():
         launched("compose", grid=(1, 65536, 1), **arrays, least_norm=1, step=1)
     with pytest.raises(ValueError, match="a grid of"):
         launched("compose", grid=(1, 0, 1), **arrays, least_norm=1, step=1)
+
+
+def test_a_kernel_remembers_few_shapes_and_is_right_about_all(monkeypatch):
+    monkeypatch.setattr(cuda_launch, "MOST_KNOWN", 2)
+    for n in (4, 5, 6, 4):
+        *_, ni, nj, nk = launched(volume=np.zeros((n, 5, 6), np.float32), out=field((3, n, 5, 6)))
+        assert [ni, nj, nk] == [n, 5, 6]
+    assert len(load("gradient").known) <= 2
 
 
 def test_a_struct_is_passed_as_a_structured_array_of_one_element():

@@ -87,3 +87,21 @@ def test_what_a_captured_step_allocates_outlives_the_capture():
         scale *= np.float32(0.5)
         backend.repeat(step, 1)
     assert (out != expected).any()
+
+
+def test_what_a_captured_step_converts_outlives_the_capture():
+    backend = CudaBackend(emulated.GraphRuntime())
+    field, out = smooth_field((8, 8, 8), 1), backend.empty((3, 8, 8, 8))
+    doubles = field.astype(np.float64)  # no field that a kernel reads as it is
+
+    def step():
+        backend.compose(doubles, doubles, out=out)
+
+    with backend.session():
+        backend.repeat(step, 1)
+        gc.collect()
+        rubbish = [np.full(field.shape, np.nan, np.float32) for _ in range(50)]
+        backend.repeat(step, 1)
+    expected = CudaBackend(emulated.EmulatedRuntime()).compose(field, field, out=np.empty_like(field))
+    np.testing.assert_array_equal(out, expected)
+    assert len(rubbish) == 50

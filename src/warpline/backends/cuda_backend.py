@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from warpline.backends import cuda_filters, cuda_points
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
-from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, voxel_grid
+from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
@@ -95,6 +95,7 @@ class CudaBackend:
         outside: float = 0.0,
         out: Array | None = None,
     ) -> Array:
+        check_countable(volume.shape[-3:])
         volume = self._work.contiguous(volume) if order == 0 else self._work.floats(volume)
         shape = shape or next(tuple(a.shape[-3:]) for a in (out, field, volume) if a is not None)
         out = self._work.empty((*volume.shape[:-3], *shape), volume.dtype) if out is None else out
@@ -123,6 +124,7 @@ class CudaBackend:
     def sample_field(
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
     ) -> Array:
+        check_countable(field.shape[1:])
         out = self._work.empty((3, *shape)) if out is None else out
         given = {"field": self._work.floats(field), "matrix": as_struct(matrix)}
         self._work.over_voxels("sample_field", shape, **given, out=out)

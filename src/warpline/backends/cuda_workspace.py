@@ -137,6 +137,7 @@ class Workspace:
 
         As many pieces as the GPU holds at once, `resident` a multiprocessor: more would only compute more planes twice.
         """
+        check_countable(shape)
         columns = block_count(shape[2], VOXELS[0]), block_count(shape[1], rows)
         cuts = max(1, resident * self.runtime.processors // (many * math.prod(columns)))
         length = max(least, block_count(shape[0], cuts))
@@ -197,7 +198,13 @@ def block_count(count: int, each: int) -> int:
 
 
 def voxel_grid(shape: tuple[int, ...]) -> Size:
-    """Blocks of a kernel whose threads are voxels.
+    """Blocks of a kernel whose threads are voxels; raises as `check_countable` does."""
+    check_countable(shape)
+    return block_count(shape[2], VOXELS[0]), block_count(shape[1], VOXELS[1]), shape[0]
+
+
+def check_countable(shape: tuple[int, ...]) -> None:
+    """Refuse a volume that kernels read or write when it is too large for them.
 
     Raises
     ------
@@ -210,7 +217,6 @@ def voxel_grid(shape: tuple[int, ...]) -> Size:
             f"a volume of {' x '.join(map(str, shape))} voxels is too large for a GPU: at most {most[0]} along its "
             f"first axis, {most[1]} along its second, 2^31 in a plane are possible; crop it or use backend='numba'"
         )
-    return block_count(shape[2], VOXELS[0]), block_count(shape[1], VOXELS[1]), shape[0]
 
 
 def _reference(step: Callable[[], None]) -> weakref.ref[Callable[[], None]]:
