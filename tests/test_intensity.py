@@ -142,3 +142,23 @@ def test_what_is_made_of_a_shared_image_is_kept():
     assert intensity.normalise(image, backend) is not intensity.normalise(image, backend)
     backend.kept.share(image)
     assert intensity.normalise(image, backend) is intensity.normalise(image, backend)
+
+
+@pytest.mark.parametrize("times", [1e3, 1e6, -1e4])
+def test_one_voxel_far_off_the_rest_changes_nothing_else(times, backend):
+    spoiled, middle = blob(), (8, 7, 6)
+    spoiled[middle] *= times
+    clean, found = (np.array(normalise(data, backend=backend).volume) for data in (blob(), spoiled))
+    assert abs(found[middle]) == intensity.CLIPPED
+    found[middle] = clean[middle]
+    np.testing.assert_allclose(found, clean, rtol=0.02)
+
+
+def test_one_dark_voxel_does_not_set_the_floor_of_an_image_without_background():
+    values = 100 + 20 * smooth_volume((20, 21, 22), 3)
+    spoiled = values.copy()
+    spoiled[9, 9, 9] = -1e6
+    clean, found = (np.array(normalise(data).volume) for data in (values, spoiled))
+    found[9, 9, 9] = clean[9, 9, 9]
+    assert np.corrcoef(found.ravel(), clean.ravel())[0, 1] > 0.9999
+    assert found.std() == pytest.approx(clean.std(), rel=0.2)

@@ -17,6 +17,11 @@ BACKGROUND = 0.9
 """Share of the outer faces that must have one value for it to be the background."""
 BRIGHT = 0.995
 """Quantile of the content that becomes 1."""
+CLIPPED = 2.5
+"""Values beyond this, of either sign, become it: one voxel far off the rest would take all bins of a histogram. Brains
+and heads reach 2.4."""
+DARK = 1e-3
+"""Quantile that stands in for the lowest value where that is further below than the range above reaches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +59,12 @@ class Normalised:
 
 
 def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Normalised:
-    """Shift the background to 0 and scale the 99.5th percentile of the rest to 1.
+    """Shift the background to 0 and scale the 99.5th percentile of the rest to 1; values beyond 2.5 are clipped.
 
     The background is the value that at least 90 % of the voxels of the outer faces have; where there is none, the
-    smallest value is taken and the image counts as having none. With a mask (not 0 where the image counts, on any
-    grid), only what it marks sets the range. Of a shared image the result is kept on the backend, and what
-    is made of the result.
+    smallest value that is not far off the rest is taken and the image counts as having none. With a mask (not 0 where
+    the image counts, on any grid), only what it marks sets the range. Of a shared image the result is kept on the
+    backend, and what is made of the result.
 
     Raises
     ------
@@ -82,6 +87,7 @@ def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalise
     count, _, bright, _ = backend.statistics(volume, BRIGHT, mask=counted)
     if count:
         volume /= np.float32(bright)
+        volume.clip(-CLIPPED, CLIPPED, out=volume)
     ends = np.array([(0, 0, 0), np.subtract(image.grid.shape, 1)], float)
     if background is not None:
         found = backend.extent(volume, np.eye(4))
@@ -97,10 +103,18 @@ def _background(data: NDArray[np.generic]) -> Any:
     return middle if np.count_nonzero(faces == middle) >= BACKGROUND * faces.size else None
 
 
+def _darkest(data: NDArray[np.generic]) -> Any:
+    """The smallest value; where it is far off the rest, the one that one voxel in a thousand lies below."""
+    ranks = int(DARK * data.size), int(BRIGHT * (data.size - 1))
+    low, bright = np.partition(data, ranks, axis=None)[list(ranks)]
+    lowest = data.min()
+    return low if float(low) - float(lowest) > float(bright) - float(low) else lowest
+
+
 def _shifted(data: NDArray[np.generic], background: Any, backend: Backend) -> Array:
-    """``data - background`` in single precision, on the backend; the smallest value stands in for no background."""
+    """``data - background`` in single precision, on the backend; the darkest value stands in for no background."""
     if background is None:
-        background = data.min()
+        background = _darkest(data)
     if np.can_cast(data.dtype, np.float32, "safe"):
         volume = backend.upload(np.ascontiguousarray(data, data.dtype.newbyteorder("="))).astype(np.float32)
         volume -= np.float32(background)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from made_heads import error, lattice, scan, world_of
@@ -13,6 +14,7 @@ from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import normalise
 from warpline.recipe import Linear
+from warpline.resampling import warp
 from warpline.solvers import linear
 from warpline.transforms import Affine
 
@@ -169,3 +171,43 @@ def test_an_empty_mask_is_named(fast):
     mask = Image(np.zeros(image.grid.shape, np.uint8), image.grid, "brain mask")
     with pytest.raises(InputError, match="brain mask has no voxel"):
         register_linear(image, image, Affine.identity(), Linear(**QUICK), backend=fast, fixed_mask=mask)
+
+
+def blob(radii, centre, blur=0.0):
+    where = (np.indices((36, 36, 36)) - np.array(centre)[:, None, None, None]) / np.array(radii)[:, None, None, None]
+    squares = np.square(where).sum(axis=0)
+    return gaussian_filter(100.0 * (squares < 1), blur) if blur else 100 * np.exp(-squares)
+
+
+SMOOTH = {
+    "ball": (blob((9, 9, 9), (18, 18, 18), 2), blob((7, 10, 11), (20, 17, 19), 2)),
+    "much blurred ball": (blob((9, 9, 9), (18, 18, 18), 4), blob((7, 10, 11), (20, 17, 19), 4)),
+    "Gaussian": (blob((8, 9, 7), (17, 18, 18)), blob((8, 9, 7), (19, 18, 18))),
+    "two Gaussians": tuple(
+        blob((10, 12, 11), c) + 0.5 * blob((5, 5, 5), np.array(c) - 5) for c in ((17, 18, 17), (19,) * 3)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SMOOTH)
+def test_smooth_images_do_not_shrink(case, fast):
+    """Their level sets fit at any size, and without structure local correlation grows towards a point."""
+    fixed, moving = (Image.from_array(data.astype(np.float32)) for data in SMOOTH[case])
+    start = Affine.identity()
+    found = register_linear(fixed, moving, start, Linear(), backend=fast).affine
+    lengths = np.linalg.svd(found.matrix[:3, :3], compute_uv=False)
+    assert 0.6 < lengths[-1] <= lengths[0] < 1.5
+    before, after = (np.corrcoef(fixed.data.ravel(), warp(moving, a, fixed.grid, backend=fast).data.ravel())[0, 1]
+                     for a in (start, found))  # fmt: skip
+    assert after > max(before, 0.95)
+
+
+def test_a_metric_that_fails_is_replaced_aloud(fast, caplog):
+    fixed, moving = (Image.from_array(data.astype(np.float32)) for data in SMOOTH["Gaussian"])
+    register_linear(fixed, moving, Affine.identity(), Linear(), backend=fast)
+    assert "less alike than they were at the start" in caplog.text
+
+
+def test_a_pair_with_structure_is_not_started_again(fast, caplog):
+    assert register(fast, motion(stretch=SHEAR)) < 0.4
+    assert caplog.text == ""

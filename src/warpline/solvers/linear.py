@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from warpline.solvers.comparison import (
 from warpline.solvers.motion import Motion
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.quasi_newton import minimise
-from warpline.solvers.refinement import Refinement
+from warpline.solvers.refinement import Agreement, Refinement
 from warpline.transforms import Affine
 
 SMALLEST_DECREASE = 1e-6
@@ -37,6 +38,11 @@ correlate with what is missing."""
 COHERENT = 0.85
 """Coherence, see `Agreement`, from which on contrasts are alike: brains of one contrast reach 0.94 and
 more, T1 against T2 or EPI 0.4 to 0.6."""
+STRETCH = 1.25
+"""Most by which a refinement may stretch or shrink along any direction: where there is no structure to hold on to,
+local correlation grows as the moving image shrinks to a point."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +181,13 @@ def register_linear(
             course.descend(comparison, stage, level, options.iterations[level])
     refined = options.refinements > 0 and options.stages[-1] == "affine"
     if refined and comparison.overlap(course.affine.matrix) >= WHOLE:
-        _refine(course, Refinement(*pair, options.samples), options)
+        refinement = Refinement(*pair, options.samples)
+        best = refinement.at(course.affine)
+        if best.coherence >= COHERENT and _is_worse(refinement, initial, best):
+            by_correlation = options.model_copy(update={"metric": "correlation"})
+            _start_again(course, compare(*pair, by_correlation), initial, options)
+        elif best.coherence >= COHERENT:
+            _refine(course, refinement, best, options)
     return LinearResult(course.affine, tuple(course.records))
 
 
@@ -193,15 +205,40 @@ def _stages(options: Linear, level: int) -> tuple[str, ...]:
     return options.stages[-1:] if finest and level > 0 else options.stages
 
 
-def _refine(course: Course, refinement: Refinement, options: Linear) -> None:
-    best = refinement.at(course.affine)
-    if best.coherence < COHERENT:
-        return
+def _is_worse(refinement: Refinement, initial: Affine, found: Agreement) -> bool:
+    """Whether two images of one contrast agree less than they did at the start.
+
+    Any map that carries level sets to level sets has the same mutual information, and smooth images have many of them.
+    """
+    return refinement.correlation(found.affine) < refinement.correlation(initial)
+
+
+def _start_again(course: Course, comparison: Comparison, initial: Affine, options: Linear) -> None:
+    """Start again where the course began, at the finest level, by correlation, which knows how large things are."""
+    _log.warning(
+        "the affine stage left the images less alike than they were at the start, as happens with smooth ones; it was "
+        "repeated by correlation: look at the result"
+    )
+    course.affine, level = initial, len(options.voxel_sizes) - 1
+    for stage in options.stages:
+        course.descend(comparison, stage, level, options.iterations[level])
+
+
+def _refine(course: Course, refinement: Refinement, best: Agreement, options: Linear) -> None:
+    """Climb squared local correlation in rounds, as long as it grows and nothing collapses."""
     for turn in range(options.refinements):
         comparison = refinement.around(best)
         course.descend(comparison, options.stages[-1], len(options.voxel_sizes) + turn, REFINEMENT)
         reached = refinement.at(course.affine)
-        if reached.mean <= best.mean:
+        lost = reached.coherence < COHERENT or _stretch(best.affine, reached.affine) > STRETCH
+        if lost or reached.mean <= best.mean:
             course.affine = best.affine
             return
         best = reached
+
+
+def _stretch(before: Affine, after: Affine) -> float:
+    """By how much a map stretches or shrinks what another one gives, at most, along any direction."""
+    change = np.linalg.solve(before.matrix[:3, :3], after.matrix[:3, :3])
+    lengths = np.linalg.svd(change, compute_uv=False)
+    return float(max(lengths[0], 1 / max(lengths[-1], 1e-300)))

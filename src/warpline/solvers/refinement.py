@@ -57,7 +57,7 @@ class Refinement:
         self._points = sample_points(fixed, samples, rim=0.0)
         self._foreground = fixed.foreground
         self._size = self._backend.sums(fixed.array, mask=self._foreground)[0]
-        self._mask = moving.mask
+        self._mask, self._arrays = moving.mask, (fixed.array, moving.array)
         self._width = WINDOW * fixed.spacing
         self._volumes = [self._normalised(level) for level in (fixed, moving)]
 
@@ -69,6 +69,14 @@ class Refinement:
         signed = correlation * abs(correlation) * self._foreground
         squares, balance = (float(self._backend.sums(part)[1]) for part in (abs(signed), signed))
         return Agreement(affine, correlation, squares / self._size, abs(balance) / max(squares, 1e-300))
+
+    def correlation(self, affine: Affine) -> float:
+        """The correlation of the intensities of the images under a map, over the whole fixed grid."""
+        (fixed, moving), (grid, other), sums = self._arrays, self._grids, self._backend.sums
+        warped = self._backend.sample(moving, grid.voxel_map_to(other, affine.matrix), shape=grid.shape)
+        (n, f, ff), (_, m, mm), (_, fm, _) = sums(fixed), sums(warped), sums(fixed * warped)
+        spread = (ff - f * f / n) * (mm - m * m / n)
+        return float((fm - f * m / n) / math.sqrt(spread)) if spread > 0 else 0.0
 
     def around(self, agreement: Agreement) -> Comparison:
         """The comparison whose slope at the map of `agreement` is that of the sum of squared local correlations."""
