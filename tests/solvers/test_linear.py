@@ -208,6 +208,7 @@ def test_a_metric_that_fails_is_replaced_aloud(fast, caplog):
     assert "less alike than they were at the start" in caplog.text
 
 
-def test_a_pair_with_structure_is_not_started_again(fast, caplog):
-    assert register(fast, motion(stretch=SHEAR)) < 0.4
+@pytest.mark.parametrize("contrast", [lambda v: v, lambda v: 300 - v], ids=["alike", "inverted"])
+def test_a_pair_with_structure_is_not_started_again(contrast, fast, caplog):
+    assert register(fast, motion(stretch=SHEAR), contrast) < 0.5
     assert caplog.text == ""

@@ -210,7 +210,7 @@ def _is_worse(refinement: Refinement, initial: Affine, found: Agreement) -> bool
 
     Any map that carries level sets to level sets has the same mutual information, and smooth images have many of them.
     """
-    return refinement.correlation(found.affine) < refinement.correlation(initial)
+    return abs(refinement.correlation(found.affine)) < abs(refinement.correlation(initial))
 
 
 def _start_again(course: Course, comparison: Comparison, initial: Affine, options: Linear) -> None:
