@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+import warpline
 from made_heads import lattice, scan
 from warpline.backends import select
 from warpline.evaluation import folding, inverse_error, landmark_error, overlap, similarity
@@ -324,3 +325,12 @@ def test_real_slices(data_folder, fast):
     )
     assert whole > linear + 0.05
     assert_sound(result)
+
+
+def test_what_did_not_go_as_asked_is_in_the_alignment_and_the_report():
+    where = np.square((np.indices((36, 36, 36)) - 17) / np.array([8, 9, 7])[:, None, None, None]).sum(axis=0)
+    fixed = Image.from_array((100 * np.exp(-where)).astype(np.float32))
+    moving = Image.from_array(np.roll(fixed.data, 2, axis=0))
+    for recipe in ("affine", "syn-fast"):
+        found = warpline.register(fixed, moving, recipe=recipe, backend="numba")
+        assert any("repeated by correlation" in said for said in found.report["warnings"]), recipe

@@ -17,7 +17,7 @@ from warpline.intensity import Normalised, normalise
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
 from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
-from warpline.solvers.linear import register_linear
+from warpline.solvers.linear import LinearResult, register_linear
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import prepare
 from warpline.solvers.syn import HalfMaps, register_syn
@@ -47,6 +47,8 @@ class Alignment:
         Wall-clock time of each part.
     quality : Quality or None
         Folds and inverse error of the warp.
+    warnings : tuple of str
+        A sentence for everything that did not go as asked.
     """
 
     fixed: Image
@@ -56,6 +58,7 @@ class Alignment:
     levels: tuple[LevelRecord, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     quality: Quality | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def transform(self) -> Chain:
@@ -115,17 +118,18 @@ def _align(
     with _timed(seconds, "preparation"):
         still, moved = normalise(fixed, backend, masks["fixed_mask"]), normalise(moving, backend, masks["moving_mask"])
     with _timed(seconds, "linear"):
-        affine, levels = _linear(still, moved, recipe, initial, backend=backend, progress=progress)
+        linear = _linear(still, moved, recipe, initial, backend=backend, progress=progress)
     if recipe.syn is None:
-        return Alignment(fixed, moving, affine, levels=levels, seconds=seconds)
+        return Alignment(fixed, moving, linear.affine, levels=linear.levels, seconds=seconds, warnings=linear.warnings)
     with _timed(seconds, "deformable"):
-        scene = prepare(still, moved, affine, backend=backend)
+        scene = prepare(still, moved, linear.affine, backend=backend)
         halves = register_syn(scene, recipe.syn, backend=backend, listener=progress)
     with _timed(seconds, "inversion"):
         found, spans = _whole_map(halves, fixed.grid, scene.content, backend)
     with _timed(seconds, "download"):
         warp = _on_host(found, fixed.grid, spans, backend)
-    return Alignment(fixed, moving, affine, warp, levels + halves.levels, seconds, found.quality)
+    levels = linear.levels + halves.levels
+    return Alignment(fixed, moving, linear.affine, warp, levels, seconds, found.quality, linear.warnings)
 
 
 def _linear(
@@ -136,12 +140,11 @@ def _linear(
     *,
     backend: Backend,
     progress: Listener | None,
-) -> tuple[Affine, tuple[LevelRecord, ...]]:
+) -> LinearResult:
     start = initial or initial_affine(fixed, moving, recipe.initialise, backend=backend)
     if recipe.linear is None:
-        return start, ()
-    found = register_linear(fixed, moving, start, recipe.linear, backend=backend, progress=progress)
-    return found.affine, found.levels
+        return LinearResult(start, ())
+    return register_linear(fixed, moving, start, recipe.linear, backend=backend, progress=progress)
 
 
 def _whole_map(

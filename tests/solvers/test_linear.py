@@ -202,13 +202,16 @@ def test_smooth_images_do_not_shrink(case, fast):
     assert after > max(before, 0.95)
 
 
-def test_a_metric_that_fails_is_replaced_aloud(fast, caplog):
+def test_a_metric_that_fails_is_replaced_aloud(fast):
     fixed, moving = (Image.from_array(data.astype(np.float32)) for data in SMOOTH["Gaussian"])
-    register_linear(fixed, moving, Affine.identity(), Linear(), backend=fast)
-    assert "less alike than they were at the start" in caplog.text
+    (said,) = register_linear(fixed, moving, Affine.identity(), Linear(), backend=fast).warnings
+    assert "less alike than they were at the start" in said
 
 
 @pytest.mark.parametrize("contrast", [lambda v: v, lambda v: 300 - v], ids=["alike", "inverted"])
-def test_a_pair_with_structure_is_not_started_again(contrast, fast, caplog):
-    assert register(fast, motion(stretch=SHEAR), contrast) < 0.5
-    assert caplog.text == ""
+def test_a_pair_with_structure_is_not_started_again(contrast, fast):
+    fixed = scan(lattice())
+    moving = scan(lattice(OBLIQUE, size=3.3), np.linalg.inv(motion(stretch=SHEAR)), contrast)
+    found = register_linear(fixed, moving, Affine.identity(), Linear(**QUICK), backend=fast)
+    assert error(found.affine, motion(stretch=SHEAR)) < 0.5
+    assert found.warnings == ()

@@ -195,7 +195,7 @@ def compute(
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "similarity": alike,
-        "warnings": shortcomings(alignment.quality),
+        "warnings": [*alignment.warnings, *shortcomings(alignment.quality)],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,8 +41,6 @@ STRETCH = 1.25
 """Most by which a refinement may stretch or shrink along any direction: where there is no structure to hold on to,
 local correlation grows as the moving image shrinks to a point."""
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, eq=False)
 class LinearResult:
@@ -55,10 +52,13 @@ class LinearResult:
         Fixed world to moving world.
     levels : tuple of LevelRecord
         How each level of each stage went, in the order in which they ran.
+    warnings : tuple of str
+        A sentence for everything that did not go as asked.
     """
 
     affine: Affine
     levels: tuple[LevelRecord, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Descent:
@@ -100,7 +100,7 @@ class Descent:
 
 
 class Course:
-    """The way from the first to the last level: the affine so far, and the records.
+    """The way from the first to the last level: the affine so far, the records, and what went wrong.
 
     Parameters
     ----------
@@ -117,6 +117,7 @@ class Course:
     def __init__(self, start: Affine, motions: Mapping[str, Motion], levels: int, progress: Listener | None) -> None:
         self.affine = start
         self.records: list[LevelRecord] = []
+        self.warnings: list[str] = []
         self._motions = motions
         self._levels = levels
         self._progress = progress
@@ -188,7 +189,7 @@ def register_linear(
             _start_again(course, compare(*pair, by_correlation), initial, options)
         elif best.coherence >= COHERENT:
             _refine(course, refinement, best, options)
-    return LinearResult(course.affine, tuple(course.records))
+    return LinearResult(course.affine, tuple(course.records), tuple(course.warnings))
 
 
 def _check_overlap(share: float, fixed: str, moving: str) -> None:
@@ -215,7 +216,7 @@ def _is_worse(refinement: Refinement, initial: Affine, found: Agreement) -> bool
 
 def _start_again(course: Course, comparison: Comparison, initial: Affine, options: Linear) -> None:
     """Start again where the course began, at the finest level, by correlation, which knows how large things are."""
-    _log.warning(
+    course.warnings.append(
         "the affine stage left the images less alike than they were at the start, as happens with smooth ones; it was "
         "repeated by correlation: look at the result"
     )
