@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -57,7 +58,7 @@ class Refinement:
         self._points = sample_points(fixed, samples, rim=0.0)
         self._foreground = fixed.foreground
         self._size = self._backend.sums(fixed.array, mask=self._foreground)[0]
-        self._mask, self._arrays = moving.mask, (fixed.array, moving.array)
+        self._fixed_mask, self._mask, self._arrays = fixed.mask, moving.mask, (fixed.array, moving.array)
         self._width = WINDOW * fixed.spacing
         self._volumes = [self._normalised(level) for level in (fixed, moving)]
 
@@ -71,8 +72,9 @@ class Refinement:
         return Agreement(affine, correlation, squares / self._size, abs(balance) / max(squares, 1e-300))
 
     def correlation(self, affine: Affine) -> float:
-        """The correlation of the intensities of the images under a map, over the whole fixed grid."""
-        (fixed, moving), (grid, other), sums = self._arrays, self._grids, self._backend.sums
+        """The correlation of the intensities of the images under a map, over the fixed grid, or its mask."""
+        (fixed, moving), (grid, other) = self._arrays, self._grids
+        sums = partial(self._backend.sums, mask=self._fixed_mask)
         warped = self._backend.sample(moving, grid.voxel_map_to(other, affine.matrix), shape=grid.shape)
         (n, f, ff), (_, m, mm), (_, fm, _) = sums(fixed), sums(warped), sums(fixed * warped)
         spread = (ff - f * f / n) * (mm - m * m / n)
