@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from warpline.backends import cuda_device
@@ -250,3 +251,22 @@ def test_a_driver_that_fails_offers_no_gpus(monkeypatch):
     driver = SimpleNamespace(cuInit=lambda _: 100, cuDeviceGetCount=lambda _: 0)
     monkeypatch.setattr(cuda_device.ctypes, "CDLL", lambda _: driver)
     assert cuda_device.count_gpus() == 0
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("count", [10, cuda_device.STAGED])
+def test_arrays_are_downloaded_whole_whatever_their_size(cupy, monkeypatch, count, given):
+    staged = []
+
+    def download(array, out):
+        staged.append(len(array))
+        out[...] = array
+
+    runtime, held = GpuRuntime.open("0"), np.arange(count, dtype=np.float32)
+    cupy.asnumpy = np.array
+    monkeypatch.setattr(runtime, "_staging", SimpleNamespace(download=download))
+    out = np.zeros(2 * count, np.float32)[::2] if given else None
+    found = runtime.to_host(held, out)
+    np.testing.assert_array_equal(found, held)
+    assert found is out if given else found is not held
+    assert staged == ([count] if held.nbytes >= cuda_device.STAGED else [])

@@ -119,11 +119,14 @@ class GpuRuntime:
 
     def to_host(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The content of an array, in `out` or a new one, once everything before it on the stream is done."""
-        out = np.empty(array.shape, array.dtype) if out is None else out
         if array.nbytes < STAGED:
-            out[...] = self.xp.asnumpy(array)
-        else:
-            self._staging.download(array, out)
+            host: NDArray[Any] = self.xp.asnumpy(array)
+            if out is None:
+                return host
+            out[...] = host
+            return out
+        out = np.empty(array.shape, array.dtype) if out is None else out
+        self._staging.download(array, out)
         return out
 
     def to_host_later(self, array: Array) -> Callable[[], Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline.backends import Array
 from warpline.geometry import Grid
@@ -71,12 +72,16 @@ class Refinement:
         squares, balance = (float(self._backend.sums(part)[1]) for part in (abs(signed), signed))
         return Agreement(affine, correlation, squares / self._size, abs(balance) / max(squares, 1e-300))
 
+    @cached_property
+    def _fixed_sums(self) -> NDArray[np.float64]:
+        return self._backend.sums(self._arrays[0], mask=self._fixed_mask)
+
     def correlation(self, affine: Affine) -> float:
         """The correlation of the intensities of the images under a map, over the fixed grid, or its mask."""
         (fixed, moving), (grid, other) = self._arrays, self._grids
         sums = partial(self._backend.sums, mask=self._fixed_mask)
         warped = self._backend.sample(moving, grid.voxel_map_to(other, affine.matrix), shape=grid.shape)
-        (n, f, ff), (_, m, mm), (_, fm, _) = sums(fixed), sums(warped), sums(fixed * warped)
+        (n, f, ff), (_, m, mm), (_, fm, _) = self._fixed_sums, sums(warped), sums(fixed * warped)
         spread = (ff - f * f / n) * (mm - m * m / n)
         return float((fm - f * m / n) / math.sqrt(spread)) if spread > 0 else 0.0
 
