@@ -78,7 +78,7 @@ def test_bash_takes_the_script(name):
     subprocess.run(["bash", "-n"], input=script(CLUSTERS[name], ARGUMENTS), text=True, check=True)
 
 
-CALLED = 'echo "$@" >> calls; for _ in $(seq 100); do sleep 0.05; done; exit 3'
+CALLED = 'echo "$@" >> calls; for _ in {1..100}; do sleep 0.05; done; exit 3'
 RUNS = {"listening": (f'trap "exit 75" USR1; {CALLED}', 75), "not yet listening": (CALLED, 138)}
 """Stand-ins for a run, and the exit code of a job that is warned meanwhile."""
 
