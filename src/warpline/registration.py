@@ -14,6 +14,7 @@ from warpline.backends import Array, Backend
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import Normalised, normalise
+from warpline.judgement import Interior, Judgement, examined, judge, merged, of_quality, of_warp, search_again
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
 from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
@@ -48,7 +49,9 @@ class Alignment:
     quality : Quality or None
         Folds and inverse error of the warp.
     warnings : tuple of str
-        A sentence for everything that did not go as asked.
+        A sentence for everything that did not go as asked, and for every reason to doubt the result.
+    judgement : Judgement
+        Whether the result can be trusted.
     """
 
     fixed: Image
@@ -59,6 +62,7 @@ class Alignment:
     seconds: dict[str, float] = field(default_factory=dict)
     quality: Quality | None = None
     warnings: tuple[str, ...] = ()
+    judgement: Judgement = field(default_factory=Judgement)
 
     @property
     def transform(self) -> Chain:
@@ -117,34 +121,45 @@ def _align(
     seconds: dict[str, float] = {}
     with _timed(seconds, "preparation"):
         still, moved = normalise(fixed, backend, masks["fixed_mask"]), normalise(moving, backend, masks["moving_mask"])
+    images = still, moved
     with _timed(seconds, "linear"):
-        linear = _linear(still, moved, recipe, initial, backend=backend, progress=progress)
+        linear = _linear(images, recipe, initial, backend=backend, progress=progress)
+    with _timed(seconds, "judgement"):
+        interior = Interior(still, moved, backend)
+        found = examined(images, linear, recipe.linear, interior, backend)
+        if recipe.linear is not None and recipe.initialise.rotations and initial is None and not found.is_clear:
+            found = search_again(images, found, recipe.linear, interior, backend)
+    affine, levels = found.result.affine, found.result.levels
     if recipe.syn is None:
-        return Alignment(fixed, moving, linear.affine, levels=linear.levels, seconds=seconds, warnings=linear.warnings)
+        told = found.result.warnings + found.judgement.reasons
+        return Alignment(fixed, moving, affine, None, levels, seconds, None, told, found.judgement)
     with _timed(seconds, "deformable"):
-        scene = prepare(still, moved, linear.affine, backend=backend)
+        scene = prepare(still, moved, affine, backend=backend)
         halves = register_syn(scene, recipe.syn, backend=backend, listener=progress)
     with _timed(seconds, "inversion"):
-        found, spans = _whole_map(halves, fixed.grid, scene.content, backend)
+        whole, spans = _whole_map(halves, fixed.grid, scene.content, backend)
+    with _timed(seconds, "judgement"):
+        box = fixed.grid.cropped(tuple(s.start for s in spans), tuple(s.stop for s in spans))
+        signs = of_warp(interior, affine, found.agreement, whole.forward, grid=box, backend=backend)
+        judgement = judge(merged(found.signs, signs, of_quality(whole.quality)))
     with _timed(seconds, "download"):
-        warp = _on_host(found, fixed.grid, spans, backend)
-    levels = linear.levels + halves.levels
-    return Alignment(fixed, moving, linear.affine, warp, levels, seconds, found.quality, linear.warnings)
+        warp = _on_host(whole, fixed.grid, spans, backend)
+    told = found.result.warnings + judgement.reasons
+    return Alignment(fixed, moving, affine, warp, levels + halves.levels, seconds, whole.quality, told, judgement)
 
 
 def _linear(
-    fixed: Normalised,
-    moving: Normalised,
+    images: tuple[Normalised, Normalised],
     recipe: Recipe,
     initial: Affine | None,
     *,
     backend: Backend,
     progress: Listener | None,
 ) -> LinearResult:
-    start = initial or initial_affine(fixed, moving, recipe.initialise, backend=backend)
+    start = initial or initial_affine(*images, recipe.initialise, backend=backend)
     if recipe.linear is None:
         return LinearResult(start, ())
-    return register_linear(fixed, moving, start, recipe.linear, backend=backend, progress=progress)
+    return register_linear(*images, start, recipe.linear, backend=backend, progress=progress)
 
 
 def _whole_map(
@@ -172,4 +187,4 @@ def _on_host(found: InvertibleMap, grid: Grid, spans: tuple[slice, ...], backend
 def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    seconds[part] = time.perf_counter() - start
+    seconds[part] = seconds.get(part, 0.0) + time.perf_counter() - start

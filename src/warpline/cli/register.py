@@ -15,6 +15,10 @@ EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8"""
 
 
+FAILED = 7
+"""Exit code of a registration whose files are written, but whose result is judged as certainly wrong."""
+
+
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument("fixed", metavar="FIXED", help="image that stays where it is; NIfTI, one volume")
@@ -43,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_device(parser)
 
 
-def run(options: Namespace, terminal: Terminal) -> None:
+def run(options: Namespace, terminal: Terminal) -> int | None:
     """Fill a job, run it, say how it went."""
     from warpline import jobs
 
@@ -61,3 +65,4 @@ def run(options: Namespace, terminal: Terminal) -> None:
     )
     report = jobs.run(job, terminal.progress()).report
     terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))
+    return FAILED if report["judgement"]["outcome"] == "failed" else None

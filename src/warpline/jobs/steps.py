@@ -25,7 +25,7 @@ from warpline.recipe import Recipe
 from warpline.registration import Alignment, Listener, align
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
-from warpline.report.provenance import describe, environment, likeness, plain, shortcomings
+from warpline.report.provenance import describe, environment, likeness, plain
 from warpline.resampling import warp
 from warpline.transforms import Affine, Chain
 
@@ -78,7 +78,7 @@ class Registration:
         The fixed image on the moving grid.
     report : dict
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, similarity before
-        and after, warnings where a bar of quality is missed; `outputs` after `save`. Plain JSON values.
+        and after, judgement, warnings; `outputs` after `save`. Plain JSON values.
     """
 
     alignment: Alignment
@@ -195,7 +195,8 @@ def compute(
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "similarity": alike,
-        "warnings": [*alignment.warnings, *shortcomings(alignment.quality)],
+        "judgement": asdict(alignment.judgement),
+        "warnings": list(alignment.warnings),
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
 
