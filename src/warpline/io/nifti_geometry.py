@@ -163,10 +163,14 @@ def qform_of_library(place: Placement) -> Matrix:
     if place.pixdim[0] < 0:
         sizes[2] = -sizes[2]
     matrix = np.eye(4)
-    turn: Matrix = quat2mat(quaternion)  # type: ignore[no-untyped-call]
+    turn: Matrix = quat2mat(quaternion)
     matrix[:3, :3] = turn * sizes
     matrix[:3, 3] = [float(place.header[f"qoffset_{letter}"]) for letter in "xyz"]
     return matrix
+
+
+def _sform(place: Placement) -> Matrix:
+    return np.array(place.header.get_sform(), np.float64)
 
 
 def _nibabel(place: Placement) -> Answer:
@@ -185,9 +189,8 @@ def _sform_first(
     name = chosen(place)
     if name == "qform" and not library and not np.all(place.pixdim[1:] > 0):
         return Answer("", None)
-    made = {"sform": lambda: place.header.get_sform(), "qform": lambda: qform_of_library(place)}
-    matrix = made[name]() if name in made else neither(place)
-    return Answer(words(place, name), in_mm(matrix, place.to_mm))
+    made: dict[str, Callable[[Placement], Matrix]] = {"sform": _sform, "qform": qform_of_library, "none": neither}
+    return Answer(words(place, name), in_mm(made[name](place), place.to_mm))
 
 
 def _corner(place: Placement) -> Matrix:
@@ -217,7 +220,7 @@ def _itk(place: Placement, *, takes: Callable[[Placement], str]) -> Answer:
     if name == "none":
         matrix = _LPS @ np.diag((*sizes, 1.0))
         return Answer(words(place, name), in_mm(matrix, place.to_mm))
-    matrix = np.array(place.header.get_sform() if name == "sform" else qform_of_library(place), np.float64)
+    matrix = _sform(place) if name == "sform" else qform_of_library(place)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     own = words(place, name) + ("" if np.allclose(lengths, sizes, rtol=1e-3) else _ITK_SPACING)
     matrix[:3, :3] *= sizes / np.where(lengths > 0, lengths, np.nan)
@@ -229,8 +232,8 @@ def _itk_takes(place: Placement) -> str:
     has_sform, has_qform = place.has("sform"), place.has("qform")
     if not (has_sform or has_qform):
         return "none"
-    if has_sform and _is_rigid(place.header.get_sform()):
-        alike = has_qform and np.abs(place.header.get_sform() - qform_of_library(place)).max() <= 1e-4
+    if has_sform and _is_rigid(_sform(place)):
+        alike = has_qform and np.abs(_sform(place) - qform_of_library(place)).max() <= 1e-4
         if not has_qform or place.codes["sform"] == 1 or alike:
             return "sform"
     return "qform" if has_qform else "refused"
