@@ -130,6 +130,11 @@ class Grid:
         """What its file's header leaves open, see `GridHeader`."""
         return () if self.header is None else self.header.notes
 
+    @property
+    def bare(self) -> Grid:
+        """The same lattice, without what a file says of it: for images that are made on it."""
+        return Grid(self.shape, self.affine)
+
     def corners(self) -> NDArray[np.float64]:
         """World positions of the eight corner voxels' centres, (8, 3) in mm."""
         ends = [(0, n - 1) for n in self.shape]

@@ -82,10 +82,10 @@ def apply(
             check_labels(source)
         if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
             _check_outside(outside, source)
-        return carry(source, _chain(transforms, grid, source, how), grid, **how)
+        return carry(source, _chain(transforms, grid, source, how), grid.bare, **how)
     order = _spline_order(interpolation)
     source = to_world(_vectors(image, geometry, grid), vectors)
-    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), vectors)
+    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid.bare, order=order, **how), vectors)
 
 
 def _vectors(image: Source, geometry: str | None, grid: Grid) -> Image:
@@ -140,7 +140,7 @@ def jacobian(
         if folded:
             _log.warning("%d voxels have no logarithm and become NaN: the map folds there", folded)
         values = np.log(values, out=np.full_like(values, np.nan), where=values > 0)
-    return Image(values, grid, "Jacobian determinant")
+    return Image(values, grid.bare, "Jacobian determinant")
 
 
 def check_labels(image: Image) -> None:
