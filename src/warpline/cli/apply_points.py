@@ -61,9 +61,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
         raise UsageError(f"--output {options.output} is another kind of file than --input {options.input}")
     images = (options.fixed, options.moving)
     refuse_overwriting(options.output, (options.input, *images, *paths_in(options.transform)))
-    chain = read_chain(
-        options.transform, fixed=options.fixed, moving=options.moving, geometry=options.geometry
-    )
+    chain = read_chain(options.transform, fixed=options.fixed, moving=options.moving, geometry=options.geometry)
     count = kind(options, lambda points: carry(chain, points, options.to))
     record = {"output": options.output, "points": count, "to": options.to, "space": options.space}
     where = f"the {options.to} image, {options.space.upper()}+ mm"

@@ -197,7 +197,11 @@ def _write_pairs(folder: Path, results: Results, chosen: Sequence[int], say: Cal
 
 
 def _write_pair(
-    folder: Path, sidecar: Mapping[str, Any], path: Path, standing: Standing, read_fixed: Callable[[Path, str | None], Image]
+    folder: Path,
+    sidecar: Mapping[str, Any],
+    path: Path,
+    standing: Standing,
+    read_fixed: Callable[[Path, str | None], Image],
 ) -> None:
     inputs, outputs = sidecar["inputs"], sidecar["outputs"]
     geometry = sidecar.get("geometry")

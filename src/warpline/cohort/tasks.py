@@ -51,9 +51,7 @@ class Task:
         return dict(sources_of(self.pair))
 
 
-def make_tasks(
-    pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps, geometry: str | None = None
-) -> list[Task]:
+def make_tasks(pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps, geometry: str | None = None) -> list[Task]:
     """Tasks of all pairs, in their order.
 
     Raises
@@ -63,7 +61,11 @@ def make_tasks(
     """
     places = [place_of(pair) for pair in pairs]
     check_places(pairs, places)
-    load, digest, stat = cache(Recipe.load), cache(partial(options_key, warps=warps, geometry=geometry)), cache(fingerprint)
+    load, digest, stat = (
+        cache(Recipe.load),
+        cache(partial(options_key, warps=warps, geometry=geometry)),
+        cache(fingerprint),
+    )
     tasks = []
     for pair, place in zip(pairs, places, strict=True):
         own = load(pair.recipe) if pair.recipe else recipe

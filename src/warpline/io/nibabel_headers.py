@@ -61,14 +61,16 @@ def _nifti(source: SpatialImage, name: str, geometry: str | None, head: bytes) -
     place = Placement.of(stored, header)
     try:
         own = np.allclose(header.get_best_affine(), source.affine, rtol=1e-5, atol=1e-4)
-    except HeaderDataError:
+    except (HeaderDataError, ValueError):
         own = True  # the reader says what is wrong
     if not own:
         matrix = in_mm(np.asarray(source.affine, np.float64), place.to_mm)
         return Grid(_shape(source), check_affine(matrix, f"{name}: its affine"))
     grid = nifti.grid_of(place, name, geometry)
     kept = in_mm(np.asarray(source.affine, np.float64), place.to_mm)
-    close = np.allclose(kept, grid.affine, rtol=1e-5, atol=1e-4)  # the affine of an image in memory is in full precision
+    close = np.allclose(
+        kept, grid.affine, rtol=1e-5, atol=1e-4
+    )  # the affine of an image in memory is in full precision
     return Grid(_shape(source), kept if close else grid.affine, grid.header)
 
 
@@ -87,13 +89,13 @@ def _analyze(source: SpatialImage, name: str, geometry: str | None, head: bytes)
         itk = np.diag((-grid.voxel_size[0], -grid.voxel_size[1], grid.voxel_size[2], 1.0))
         gap = Gap.between(grid.affine, itk, grid.shape)
         notes.append(
-            f"{name}: an Analyze file says nothing about orientation: left and right are a guess, x grows to the left, as "
-            f"in nibabel, SPM and FSL; {_ITK_ANALYZE}, {gap}. Convert it to NIfTI with the orientation that you know"
+            f"{name}: an Analyze file says nothing about orientation: left and right are a guess, x grows to the left, "
+            f"as in nibabel, SPM and FSL; {_ITK_ANALYZE}, {gap}. Convert it to NIfTI with the orientation that you know"
         )
         return Grid(grid.shape, grid.affine, GridHeader("none", notes=tuple(notes)))
     notes.append(
-        f"{name}: placed by the .mat file beside it, as in SPM and nibabel; ITK (ANTs, SimpleITK, Slicer), FSL and AFNI do "
-        "not read that. Convert it to NIfTI"
+        f"{name}: placed by the .mat file beside it, as in SPM and nibabel; ITK (ANTs, SimpleITK, Slicer), FSL and AFNI "
+        "do not read that. Convert it to NIfTI"
     )
     return Grid(grid.shape, grid.affine, GridHeader("mat", notes=tuple(notes)))
 
@@ -104,8 +106,8 @@ def _mgh(source: SpatialImage, name: str, geometry: str | None, head: bytes) -> 
     if head[_GOOD_RAS] != b"\0\0":
         return grid
     note = (
-        f"{name}: its header has no orientation (goodRASFlag 0): left and right are a guess, FreeSurfer's coronal slices "
-        "of 1 mm with the middle at the origin. Write the right one with mri_convert"
+        f"{name}: its header has no orientation (goodRASFlag 0): left and right are a guess, FreeSurfer's coronal "
+        "slices of 1 mm with the middle at the origin. Write the right one with mri_convert"
     )
     return Grid(grid.shape, grid.affine, GridHeader("none", notes=(note,)))
 

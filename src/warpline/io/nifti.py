@@ -179,10 +179,10 @@ def grid_of(place: Placement, name: str, geometry: str | None = None) -> Grid:
 def _checked(place: Placement, taken: str, name: str) -> Matrix:
     try:
         return check_affine(place.matrix(taken), f"{name}: the affine of its header")
-    except HeaderDataError as error:
-        reason = f"{name} has a damaged qform: {error}; write a valid sform or qform into the file"
     except InputError as error:
         reason = str(error)
+    except (HeaderDataError, ValueError) as error:
+        reason = f"{name} has a damaged qform: {error}; write a valid sform or qform into the file"
     other = next((other for other in CHOICES if other != taken and place.has(other)), None)
     raise InputError(f"{reason}, or take its {other}: --geometry {other} (geometry={other!r})" if other else reason)
 

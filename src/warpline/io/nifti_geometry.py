@@ -1,8 +1,8 @@
 """Where a NIfTI header puts its voxels: the matrix that is taken here, and what the tools of the field take.
 
-A header can say it three times: by the sform (a matrix), by the qform (a rotation, with the voxel sizes in pixdim), and by
-pixdim alone. The standard (https://nifti.nimh.nih.gov/nifti-1) has no rule for a file whose answers differ, and each tool
-has its own: those below are read from the sources of the tools, ITK's (5.4) is also tested against SimpleITK.
+A header can say it three times: by the sform (a matrix), by the qform (a rotation, with the voxel sizes in pixdim),
+and by pixdim alone. The standard (https://nifti.nimh.nih.gov/nifti-1) has no rule for a file whose answers differ, and
+each tool has its own: those below are read from the sources of the tools, ITK's (5.4) is also tested against SimpleITK.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Placement:
 
         Raises
         ------
-        HeaderDataError
+        HeaderDataError, ValueError
             When the quaternion of the qform is longer than 1.
         """
         return in_mm(_MATRICES[name](self.header), self.to_mm)
@@ -178,13 +178,11 @@ def _nibabel(place: Placement) -> Answer:
     name = next((name for name in CHOICES if place.header[f"{name}_code"] > 0), "none")
     try:
         return Answer(words(place, name), place.matrix(name))
-    except HeaderDataError:
+    except (HeaderDataError, ValueError):
         return Answer("refused: the quaternion is too long", None)
 
 
-def _sform_first(
-    place: Placement, *, neither: Callable[[Placement], Matrix], library: bool = True
-) -> Answer:
+def _sform_first(place: Placement, *, neither: Callable[[Placement], Matrix], library: bool = True) -> Answer:
     """Sform, qform, or a guess of its own; `library`: whether its qform is known to be that of the NIfTI library."""
     name = chosen(place)
     if name == "qform" and not library and not np.all(place.pixdim[1:] > 0):
@@ -228,7 +226,7 @@ def _itk(place: Placement, *, takes: Callable[[Placement], str]) -> Answer:
 
 
 def _itk_takes(place: Placement) -> str:
-    """The sform when it is free of shear and has code 1, no qform beside it, or one that is the same; else the qform."""
+    """The sform when it has no shear and has code 1, no qform beside it, or one that is the same; else the qform."""
     has_sform, has_qform = place.has("sform"), place.has("qform")
     if not (has_sform or has_qform):
         return "none"

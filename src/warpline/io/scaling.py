@@ -100,9 +100,10 @@ def _multiplied(stored: NDArray[Any], slope: int, inter: int, whole: np.dtype[An
     """Whole numbers without rounding: modulo 2^64, which is exact since the results fit `whole`."""
     made = np.empty(stored.shape, whole)
     factor, start = np.uint64(slope % 2**64), np.uint64(inter % 2**64)
+    wide = np.int64 if stored.dtype.kind == "i" else np.uint64
     for k in range(stored.shape[-1]):
-        product = stored[..., k].astype(np.int64 if stored.dtype.kind == "i" else np.uint64).astype(np.uint64) * factor
-        made[..., k] = (product + start).astype(whole)
+        piece = np.s_[..., k : k + 1]
+        made[piece] = (stored[piece].astype(wide).astype(np.uint64) * factor + start).astype(whole)
     return made
 
 

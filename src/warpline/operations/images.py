@@ -85,7 +85,9 @@ def apply(
         return carry(source, _chain(transforms, grid, source, how), grid.bare, **how)
     order = _spline_order(interpolation)
     source = to_world(_vectors(image, geometry, grid), vectors)
-    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid.bare, order=order, **how), vectors)
+    return from_world(
+        warp_vectors(source, _chain(transforms, grid, source, how), grid.bare, order=order, **how), vectors
+    )
 
 
 def _vectors(image: Source, geometry: str | None, grid: Grid) -> Image:
