@@ -111,8 +111,8 @@ def _fsl_sizes(place: Placement) -> Iterator[str]:
     drift = np.abs(place.sizes / np.maximum(lengths, 1e-30) - 1) * (np.array(place.shape) - 1)
     if drift.max() > TOLERANCE:
         yield (
-            f"its voxels are {_by(place.sizes)} by pixdim and {_by(lengths)} by the sform; flirt, fnirt and their files "
-            "count by pixdim, and are read and written so here"
+            f"its voxels are {_by(place.sizes)} by pixdim and {_by(lengths)} by the sform; flirt, fnirt and their "
+            "files count by pixdim, and are read and written so here"
         )
 
 

@@ -32,8 +32,8 @@ _UNREADABLE = (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFErr
 def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Image:
     """Read a NIfTI file (``.nii``, ``.nii.gz``), or any other image that nibabel reads (such as ``.mgz``).
 
-    Unscaled data keep their type, so labels stay exact; data that the header scales become whole numbers where they are,
-    else float32, see `warpline.io.scaling.scaled`. Axes of one voxel after the third are left out. Units of length
+    Unscaled data keep their type, so labels stay exact; data that the header scales become whole numbers where they
+    are, else float32, see `warpline.io.scaling.scaled`. Axes of one voxel after the third are left out. Units of length
     are turned into mm. What the header leaves open is in the `notes` of the image's grid.
 
     Parameters

@@ -94,8 +94,8 @@ def _analyze(source: SpatialImage, name: str, geometry: str | None, head: bytes)
         )
         return Grid(grid.shape, grid.affine, GridHeader("none", notes=tuple(notes)))
     notes.append(
-        f"{name}: placed by the .mat file beside it, as in SPM and nibabel; ITK (ANTs, SimpleITK, Slicer), FSL and AFNI "
-        "do not read that. Convert it to NIfTI"
+        f"{name}: placed by the .mat file beside it, as in SPM and nibabel; ITK (ANTs, SimpleITK, Slicer), FSL and "
+        "AFNI do not read that. Convert it to NIfTI"
     )
     return Grid(grid.shape, grid.affine, GridHeader("mat", notes=tuple(notes)))
 
