@@ -93,7 +93,7 @@ def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:
     images = {**ready.inputs.images, **ready.labels}
     warped_labels = None
     if "moving_labels" in images:
-        grid = registration.alignment.fixed.grid.bare
+        grid = registration.alignment.fixed.grid
         warped_labels = warp(images["moving_labels"], registration.transform, grid, order=0, backend=backend)
         images["warped_labels"] = warped_labels
     metrics = quality.measure(registration, images, backend=backend)

@@ -192,8 +192,8 @@ def compute(
     alignment = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):
-        warped = warp(alignment.moving, alignment.transform, alignment.fixed.grid.bare, backend=backend)
-        inverse_warped = warp(alignment.fixed, alignment.inverse, alignment.moving.grid.bare, backend=backend)
+        warped = warp(alignment.moving, alignment.transform, alignment.fixed.grid, backend=backend)
+        inverse_warped = warp(alignment.fixed, alignment.inverse, alignment.moving.grid, backend=backend)
     with clock.step("similarity"):
         alike = likeness(images["fixed"], images["moving"], warped, images.get("fixed_mask"), backend=backend)
     report = {

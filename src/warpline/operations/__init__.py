@@ -6,7 +6,7 @@ from warpline.operations.images import apply, check_labels, jacobian
 from warpline.operations.inversion import Inversion, inversion, invert
 from warpline.operations.origins import Origins, origins
 from warpline.operations.points import Destination, apply_points, apply_streamlines, carry
-from warpline.operations.reading import Place, grid_of, place_of, read, say
+from warpline.operations.reading import Place, grid_of, place_of, read, read_image, say
 
 __all__ = [
     "Destination",
@@ -31,6 +31,7 @@ __all__ = [
     "place_of",
     "read",
     "read_chain",
+    "read_image",
     "say",
     "write",
 ]

@@ -82,12 +82,10 @@ def apply(
             check_labels(source)
         if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
             _check_outside(outside, source)
-        return carry(source, _chain(transforms, grid, source, how), grid.bare, **how)
+        return carry(source, _chain(transforms, grid, source, how), grid, **how)
     order = _spline_order(interpolation)
     source = to_world(_vectors(image, geometry, grid), vectors)
-    return from_world(
-        warp_vectors(source, _chain(transforms, grid, source, how), grid.bare, order=order, **how), vectors
-    )
+    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), vectors)
 
 
 def _vectors(image: Source, geometry: str | None, grid: Grid) -> Image:

@@ -32,6 +32,24 @@ def read(source: Source, name: str = "image", geometry: str | None = None, *, sa
     return image
 
 
+def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Image:
+    """Read an image; a warning is logged for everything that its header leaves open.
+
+    Parameters
+    ----------
+    path : path
+        NIfTI (``.nii``, ``.nii.gz``), or another image that nibabel reads (such as ``.mgz``).
+    geometry : {"sform", "qform"}, optional
+        Which matrix of a NIfTI header to take where it has both; the sform when None.
+
+    Returns
+    -------
+    Image
+        See `warpline.io.images.read_image`, which says what is raised too; the warnings are in ``.grid.notes``.
+    """
+    return read(path, geometry=geometry)
+
+
 def grid_of(place: Place, name: str = "image", geometry: str | None = None) -> Grid:
     """The grid of an image; `name` is what error messages call one without a file."""
     if isinstance(place, (Grid, Image)):
