@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from warpline import operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
-from warpline.io.images import as_image
 from warpline.io.transform_files import write_transform
 from warpline.resampling import Interpolation, warp_sinc
 from warpline.transforms import Displacement, displacement_on
@@ -93,9 +92,9 @@ def apply_transforms(
     if interpolator not in INTERPOLATORS:
         raise UsageError(f"interpolator is {interpolator!r}; choose from {', '.join(INTERPOLATORS)}")
     entries = _entries(transformlist, whichtoinvert)
-    target = as_image(fixed, "fixed")
+    target = operations.read(fixed, "fixed")
     if compose is not None:
-        return _composed(entries, target, as_image(moving, "moving"), compose)
+        return _composed(entries, target, operations.read(moving, "moving"), compose)
     how = INTERPOLATORS[interpolator]
     return to_nibabel(operations.apply(moving, target.grid, entries, interpolation=how, outside=float(defaultvalue)))
 
@@ -179,7 +178,7 @@ def create_jacobian_determinant_image(domain_image: Any, tx: Files, do_log: bool
     if geom:
         raise UsageError("geom=True is not offered; leave it False for the determinant of the derivative")
     entries = _entries(tx, [False] * len(_listed(tx)))
-    return to_nibabel(operations.jacobian(entries, as_image(domain_image, "domain_image").grid, log=do_log))
+    return to_nibabel(operations.jacobian(entries, operations.grid_of(domain_image, "domain_image"), log=do_log))
 
 
 def _listed(files: Files) -> list[str]:

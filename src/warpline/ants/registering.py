@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -15,6 +16,8 @@ from warpline.errors import UsageError
 from warpline.io.transform_files import write_transform
 from warpline.recipe import PRESETS, Initialise, Linear, Motion, Recipe
 from warpline.transforms import Affine
+
+_log = logging.getLogger(__name__)
 
 _STAY = Initialise(method="identity", rotations=False)
 
@@ -129,6 +132,8 @@ def registration(
         initial_transform = Affine.identity()
     start = None if initial_transform is None else _start(initial_transform)
     result = jobs.register(fixed, moving, recipe, mask, moving_mask, initial=start)
+    for warning in result.report["warnings"]:
+        _log.warning("%s", warning)
     prefix = outprefix or tempfile.mkdtemp(prefix="warpline-") + os.sep
     files = {kind: str(path) for kind, path in result.save(prefix).items()}
     forward = [files[kind] for kind in ("warp", "affine") if kind in files]

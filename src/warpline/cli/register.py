@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from warpline.cli.options import add_device, as_prefix
+from warpline.cli.options import add_device, add_geometry, as_prefix
 from warpline.cli.summary import commands_after, facts_of
 from warpline.cli.terminal import Terminal
 from warpline.recipe import PRESETS, Recipe
@@ -44,6 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--fixed-mask", metavar="FILE", help="where the fixed image counts: every voxel that is not 0")
     parser.add_argument("--moving-mask", metavar="FILE", help="where the moving image counts")
     parser.add_argument("--initial", metavar="FILE.mat", help="affine to start from, instead of looking for a start")
+    add_geometry(parser)
     add_device(parser)
 
 
@@ -62,6 +63,7 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         initial=options.initial,
         backend=options.backend,
         threads=options.threads,
+        geometry=options.geometry,
     )
     report = jobs.run(job, terminal.progress()).report
     terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))

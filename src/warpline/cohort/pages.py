@@ -197,11 +197,16 @@ def _write_pairs(folder: Path, results: Results, chosen: Sequence[int], say: Cal
 
 
 def _write_pair(
-    folder: Path, sidecar: Mapping[str, Any], path: Path, standing: Standing, read_fixed: Callable[[Path], Image]
+    folder: Path,
+    sidecar: Mapping[str, Any],
+    path: Path,
+    standing: Standing,
+    read_fixed: Callable[[Path, str | None], Image],
 ) -> None:
     inputs, outputs = sidecar["inputs"], sidecar["outputs"]
-    fixed = read_fixed(folder / inputs["fixed"]["path"])
-    moving, warped = read_image(folder / inputs["moving"]["path"]), read_image(folder / outputs["warped"])
+    geometry = sidecar.get("geometry")
+    fixed = read_fixed(folder / inputs["fixed"]["path"], geometry)
+    moving, warped = read_image(folder / inputs["moving"]["path"], geometry), read_image(folder / outputs["warped"])
     warp = read_transform(folder / outputs["warp"]) if "warp" in outputs else None
     layers = draw_layers(fixed, moving, warped, warp if isinstance(warp, Displacement) else None)
     write_page(sidecar, layers, path, standing)

@@ -33,7 +33,9 @@ def environment(backend: Backend, threads: int | None) -> dict[str, Any]:
 
 
 def describe(image: Image, source: Any) -> dict[str, Any]:
-    """Path (None for arrays), shape, voxel size and checksum of an input.
+    """Path (None for arrays), shape, voxel size, matrix and checksum of an input.
+
+    The matrix is that of its header which places the voxels, None where the format has only one.
 
     Parameters
     ----------
@@ -47,6 +49,7 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
         "path": path,
         "shape": list(image.data.shape),
         "voxel_size": image.grid.voxel_size.tolist(),
+        "matrix": None if image.grid.header is None else image.grid.header.matrix,
         "sha256": _sha256(image, path),
     }
 
