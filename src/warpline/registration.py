@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
@@ -49,6 +50,9 @@ class Alignment:
         Folds and inverse error of the warp.
     warnings : tuple of str
         A sentence for everything that did not go as asked.
+    halves : pair of Displacement, optional
+        Where they were asked for: the maps from the middle to the fixed image and to the moving one, that one before
+        `affine`, both on the fixed grid as they came from the solver, before folds and inverse errors were mended.
     """
 
     fixed: Image
@@ -59,6 +63,7 @@ class Alignment:
     seconds: dict[str, float] = field(default_factory=dict)
     quality: Quality | None = None
     warnings: tuple[str, ...] = ()
+    halves: tuple[Displacement, Displacement] | None = None
 
     @property
     def transform(self) -> Chain:
@@ -81,6 +86,7 @@ def align(
     moving_mask: Image | None = None,
     initial: Affine | None = None,
     progress: Listener | None = None,
+    keep_halves: bool = False,
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -98,10 +104,14 @@ def align(
         Fixed world to moving world; replaces the recipe's initialiser.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
+    keep_halves : bool
+        Whether to return the maps from the middle too.
     """
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
     with backend.session():
-        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)
+        return _align(
+            fixed, moving, recipe, initial, backend=backend, progress=progress, keep_halves=keep_halves, **masks
+        )
 
 
 def _align(
@@ -112,6 +122,7 @@ def _align(
     *,
     backend: Backend,
     progress: Listener | None,
+    keep_halves: bool,
     **masks: Image | None,
 ) -> Alignment:
     seconds: dict[str, float] = {}
@@ -128,8 +139,9 @@ def _align(
         found, spans = _whole_map(halves, fixed.grid, scene.content, backend)
     with _timed(seconds, "download"):
         warp = _on_host(found, fixed.grid, spans, backend)
+        kept = _halves_on_host(halves, fixed.grid, backend) if keep_halves else None
     levels = linear.levels + halves.levels
-    return Alignment(fixed, moving, linear.affine, warp, levels, seconds, found.quality, linear.warnings)
+    return Alignment(fixed, moving, linear.affine, warp, levels, seconds, found.quality, linear.warnings, kept)
 
 
 def _linear(
@@ -151,21 +163,45 @@ def _whole_map(
     halves: HalfMaps, grid: Grid, content: Array, backend: Backend
 ) -> tuple[InvertibleMap, tuple[slice, ...]]:
     """The map and its inverse from half-maps on a box of the fixed grid, on that box and some way around it."""
+    to_fixed, to_moving, spans = _extended(halves, grid, backend)
+    return make_invertible(to_fixed, to_moving, content[spans].copy(), backend), spans
+
+
+def _extended(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Array, Array, tuple[slice, ...]]:
+    """Both half-maps on their box of the fixed grid and some way around it, and where that lies."""
     inner = np.rint(halves.grid.voxel_map_to(grid)[:3, 3]).astype(int)
     start = np.maximum(inner - REACH, 0)
     stop = np.minimum(inner + halves.grid.shape + REACH, grid.shape)
     box = grid.cropped(tuple(start), tuple(stop))
     spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     both = [fields.extend(half, halves.grid, box, REACH, backend) for half in (halves.to_fixed, halves.to_moving)]
-    return make_invertible(both[0], both[1], content[spans].copy(), backend), spans
+    return both[0], both[1], spans
 
 
 def _on_host(found: InvertibleMap, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> Displacement:
     """The map on the whole fixed grid, in mm; beyond the box it was computed in, nothing moves."""
-    whole = [np.zeros((3, *grid.shape), np.float32) for _ in range(2)]
-    for field_found, target in zip((found.forward, found.inverse), whole, strict=True):
-        backend.download(fields.to_world(field_found, grid), out=target[(slice(None), *spans)])
-    return Displacement(whole[0], grid, whole[1])
+    forward, inverse = (_whole(one, grid, spans, backend) for one in (found.forward, found.inverse))
+    return Displacement(forward, grid, inverse)
+
+
+def _halves_on_host(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
+    """The half-maps and their inverses on the whole fixed grid, in mm."""
+    *both, spans = _extended(halves, grid, backend)
+    found = [
+        Displacement(
+            _whole(half, grid, spans, backend),
+            grid,
+            _whole(fields.invert(half, backend)[0], grid, spans, backend),
+        )
+        for half in both
+    ]
+    return found[0], found[1]
+
+
+def _whole(field_found: Array, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> NDArray[np.float32]:
+    whole = np.zeros((3, *grid.shape), np.float32)
+    backend.download(fields.to_world(field_found, grid), out=whole[(slice(None), *spans)])
+    return whole
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from warpline.dipy.affine_map import (
     transform_origins,
 )
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
+from warpline.dipy.grids import get_direction_and_spacings, mult_aff
 from warpline.dipy.images import load_nifti, load_nifti_data, save_nifti
 from warpline.dipy.linear import AffineRegistration
 from warpline.dipy.linear_transforms import (
@@ -33,16 +34,19 @@ from warpline.dipy.linear_transforms import (
     Transform,
     TranslationTransform2D,
     TranslationTransform3D,
+    regtransforms,
 )
 from warpline.dipy.mapping_files import read_mapping, write_mapping
 from warpline.dipy.masking import median_otsu
-from warpline.dipy.metrics import CCMetric, MutualInformationMetric, SSDMetric
+from warpline.dipy.metrics import CCMetric, EMMetric, SSDMetric
+from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.one_call import (
     affine,
     affine_registration,
     center_of_mass,
     rigid,
     rigid_isoscaling,
+    rigid_scaling,
     syn_registration,
     translation,
 )

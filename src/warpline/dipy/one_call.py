@@ -16,16 +16,18 @@ from warpline.dipy.linear import AffineRegistration
 from warpline.dipy.linear_transforms import (
     AffineTransform3D,
     RigidIsoScalingTransform3D,
+    RigidScalingTransform3D,
     RigidTransform3D,
     Transform,
     TranslationTransform3D,
 )
-from warpline.dipy.metrics import CCMetric, MutualInformationMetric, SSDMetric
+from warpline.dipy.metrics import CCMetric, EMMetric, SSDMetric, SynMetric
+from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.syn import SymmetricDiffeomorphicRegistration
 from warpline.errors import UsageError
 from warpline.geometry import Matrix
 
-SYN_METRICS: dict[str, Callable[..., CCMetric | SSDMetric]] = {"CC": CCMetric, "SSD": SSDMetric}
+SYN_METRICS: dict[str, Callable[..., SynMetric]] = {"CC": CCMetric, "EM": EMMetric, "SSD": SSDMetric}
 """Names of the metrics of `syn_registration`."""
 
 STEPS: dict[str, type[Transform] | None] = {
@@ -33,6 +35,7 @@ STEPS: dict[str, type[Transform] | None] = {
     "translation": TranslationTransform3D,
     "rigid": RigidTransform3D,
     "rigid_isoscaling": RigidIsoScalingTransform3D,
+    "rigid_scaling": RigidScalingTransform3D,
     "affine": AffineTransform3D,
 }
 """Steps of the pipeline of `affine_registration`."""
@@ -127,6 +130,7 @@ center_of_mass = partial(affine_registration, pipeline=["center_of_mass"])
 translation = partial(affine_registration, pipeline=["translation"])
 rigid = partial(affine_registration, pipeline=["rigid"])
 rigid_isoscaling = partial(affine_registration, pipeline=["rigid_isoscaling"])
+rigid_scaling = partial(affine_registration, pipeline=["rigid_scaling"])
 affine = partial(affine_registration, pipeline=["affine"])
 
 
@@ -152,7 +156,7 @@ def syn_registration(
         Voxel to world (RAS+ mm); needed for arrays.
     step_length, level_iters
         As in `SymmetricDiffeomorphicRegistration`, with [10, 10, 5] iterations when None.
-    metric : {"CC", "SSD"}
+    metric : {"CC", "EM", "SSD"}
         Similarity.
     dim : {2, 3}
         Dimension of the images.
