@@ -24,7 +24,7 @@ from warpline.solvers.scene import prepare
 from warpline.solvers.syn import HalfMaps, register_syn
 from warpline.transforms import Affine, Chain, Displacement
 
-__all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align"]
+__all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align", "align_by_halves"]
 
 REACH = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in."""
@@ -50,9 +50,6 @@ class Alignment:
         Folds and inverse error of the warp.
     warnings : tuple of str
         A sentence for everything that did not go as asked.
-    halves : pair of Displacement, optional
-        Where they were asked for: the maps from the middle to the fixed image and to the moving one, that one before
-        `affine`, both on the fixed grid as they came from the solver, before folds and inverse errors were mended.
     """
 
     fixed: Image
@@ -63,7 +60,6 @@ class Alignment:
     seconds: dict[str, float] = field(default_factory=dict)
     quality: Quality | None = None
     warnings: tuple[str, ...] = ()
-    halves: tuple[Displacement, Displacement] | None = None
 
     @property
     def transform(self) -> Chain:
@@ -86,7 +82,6 @@ def align(
     moving_mask: Image | None = None,
     initial: Affine | None = None,
     progress: Listener | None = None,
-    keep_halves: bool = False,
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -104,14 +99,35 @@ def align(
         Fixed world to moving world; replaces the recipe's initialiser.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
-    keep_halves : bool
-        Whether to return the maps from the middle too.
     """
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
     with backend.session():
-        return _align(
-            fixed, moving, recipe, initial, backend=backend, progress=progress, keep_halves=keep_halves, **masks
+        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)[0]
+
+
+def align_by_halves(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    *,
+    backend: Backend,
+    initial: Affine | None = None,
+    progress: Listener | None = None,
+) -> tuple[Alignment, tuple[Displacement, Displacement]]:
+    """As `align` with a deformable recipe, and the maps from the middle that the result was made of.
+
+    Returns
+    -------
+    Alignment, pair of Displacement
+        The latter from the middle to the fixed image and to the moving one, that one before the affine; both on the
+        fixed grid with their inverses, as they came from the solver, before folds and inverse errors were mended.
+    """
+    with backend.session():
+        found, halves = _align(
+            fixed, moving, recipe, initial, backend=backend, progress=progress, fixed_mask=None, moving_mask=None
         )
+        assert halves is not None, "a deformable recipe has half-maps"
+        return found, _halves_on_host(halves, fixed.grid, backend)
 
 
 def _align(
@@ -122,26 +138,26 @@ def _align(
     *,
     backend: Backend,
     progress: Listener | None,
-    keep_halves: bool,
     **masks: Image | None,
-) -> Alignment:
+) -> tuple[Alignment, HalfMaps | None]:
     seconds: dict[str, float] = {}
     with _timed(seconds, "preparation"):
         still, moved = normalise(fixed, backend, masks["fixed_mask"]), normalise(moving, backend, masks["moving_mask"])
     with _timed(seconds, "linear"):
         linear = _linear(still, moved, recipe, initial, backend=backend, progress=progress)
     if recipe.syn is None:
-        return Alignment(fixed, moving, linear.affine, levels=linear.levels, seconds=seconds, warnings=linear.warnings)
+        return Alignment(
+            fixed, moving, linear.affine, levels=linear.levels, seconds=seconds, warnings=linear.warnings
+        ), None
     with _timed(seconds, "deformable"):
-        scene = prepare(still, moved, linear.affine, backend=backend)
+        scene = prepare(still, moved, linear.affine, backend=backend, beyond=recipe.syn.beyond)
         halves = register_syn(scene, recipe.syn, backend=backend, listener=progress)
     with _timed(seconds, "inversion"):
         found, spans = _whole_map(halves, fixed.grid, scene.content, backend)
     with _timed(seconds, "download"):
         warp = _on_host(found, fixed.grid, spans, backend)
-        kept = _halves_on_host(halves, fixed.grid, backend) if keep_halves else None
     levels = linear.levels + halves.levels
-    return Alignment(fixed, moving, linear.affine, warp, levels, seconds, found.quality, linear.warnings, kept)
+    return Alignment(fixed, moving, linear.affine, warp, levels, seconds, found.quality, linear.warnings), halves
 
 
 def _linear(

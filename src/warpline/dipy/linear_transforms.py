@@ -50,7 +50,8 @@ class Transform:
     def jacobian(self, theta: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
         """Return the derivative (dim, n) of the mapped point ``T(x)`` by the parameters (n,), x in mm."""
         point = np.append(np.asarray(x, dtype=np.float64), 1.0)
-        return (self.matrix_derivatives(theta) @ point)[:, :-1].T
+        moved: NDArray[np.float64] = self.matrix_derivatives(theta) @ point
+        return moved[:, :-1].T
 
     def matrix_derivatives(self, theta: ArrayLike) -> NDArray[np.float64]:
         """Return the derivatives (n, dim + 1, dim + 1) of the matrix by the parameters (n,)."""

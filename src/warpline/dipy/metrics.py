@@ -132,8 +132,8 @@ class SSDMetric:
 class EMMetric:
     """Difference from what the grey values of the other image predict, for any two contrasts.
 
-    After Arce-Santana et al. 2014, doi:10.1016/j.media.2013.10.007; see `warpline.metrics.class_means`. It is computed on
-    CPUs only: `SymmetricDiffeomorphicRegistration` says so when a GPU was chosen, and goes to the CPU.
+    After Arce-Santana et al. 2014, doi:10.1016/j.media.2013.10.007; see `warpline.metrics.class_means`. It is
+    computed on CPUs only: `SymmetricDiffeomorphicRegistration` says so when a GPU was chosen, and goes to the CPU.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ class EMMetric:
 
 
 def newton_turns(inner_iter: int) -> int:
-    """Turns of a Gauss-Newton step for DIPY's inner iterations: a turn smooths as far as five of its sweeps at least."""
+    """Turns of a Gauss-Newton step for DIPY's inner iterations, see `SWEEPS`."""
     return max(-(-int(inner_iter) // SWEEPS), 1)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import nibabel
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -39,6 +41,9 @@ STEPS: dict[str, type[Transform] | None] = {
     "affine": AffineTransform3D,
 }
 """Steps of the pipeline of `affine_registration`."""
+
+PIPELINE = ("center_of_mass", "translation", "rigid", "affine")
+"""What it runs by default."""
 
 
 def affine_registration(
@@ -98,7 +103,9 @@ def affine_registration(
     """
     if metric.upper() != "MI":
         raise UsageError(f"metric {metric!r} is not offered; use 'MI'")
-    names = [_name(step) for step in pipeline or ("center_of_mass", "translation", "rigid", "affine")]
+    names = [_name(step) for step in pipeline or PIPELINE]
+    if starting_affine is not None and "center_of_mass" in names:
+        warnings.warn("the step center_of_mass replaces starting_affine", UserWarning, stacklevel=2)
     if ret_metric and names == ["center_of_mass"]:
         raise UsageError("center_of_mass has no metric to return; add a step or set ret_metric=False")
     (static, static_affine), (moving, moving_affine) = (
@@ -188,6 +195,37 @@ def syn_registration(
     start = None if prealign is None else np.asarray(prealign, dtype=np.float64)
     mapping = sdr.optimize(static, moving, static_affine, moving_affine, start)
     return mapping.transform(moving), mapping
+
+
+def resample(
+    moving: Any,
+    static: Any,
+    moving_affine: Matrix | None = None,
+    static_affine: Matrix | None = None,
+    between_affine: Matrix | None = None,
+) -> Any:
+    """Carry an image onto the grid of another one through world space.
+
+    Parameters
+    ----------
+    moving, static : path, nibabel image or array
+        3-D images.
+    moving_affine, static_affine : (4, 4), optional
+        Voxel to world (RAS+ mm); needed for arrays.
+    between_affine : (4, 4), optional
+        Static world to moving world; identity when None.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        float64, linear interpolation.
+    """
+    (static, static_affine), (moving, moving_affine) = (
+        array_and_affine(static, static_affine, "static"),
+        array_and_affine(moving, moving_affine, "moving"),
+    )
+    carried = AffineMap(between_affine, static.shape, static_affine, moving.shape, moving_affine).transform(moving)
+    return nibabel.Nifti1Image(carried, static_affine)
 
 
 def _name(step: str | Callable[..., Any]) -> str:

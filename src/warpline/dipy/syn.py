@@ -19,7 +19,8 @@ from warpline.errors import InputError, UsageError
 from warpline.geometry import Matrix
 from warpline.io.checks import check_pair
 from warpline.recipe import Recipe
-from warpline.registration import Alignment, Progress, align
+from warpline.registration import Alignment, Progress, align_by_halves
+from warpline.transforms import Displacement
 
 
 class RegistrationStages(IntEnum):
@@ -53,9 +54,10 @@ class SymmetricDiffeomorphicRegistration:
         [100, 100, 25] when None.
     step_length : float
         Longest update of an iteration, in voxels of the level.
-    ss_sigma_factor, inv_iter, inv_tol : float
-        Kept for DIPY's signature. Levels are smoothed by half their shrink factor, and the maps are inverted once,
-        at the end, to within 0.05 voxels on average.
+    ss_sigma_factor : float
+        Smoothing of the images of each level: so many voxels for every voxel that it is shrunk by.
+    inv_iter, inv_tol : float
+        Kept for DIPY's signature. The maps are inverted once, at the end, to within 0.05 voxels on average.
     opt_tol : float
         A level ends when the energy falls by less than this share of itself per iteration.
     callback : callable, optional
@@ -156,7 +158,9 @@ class SymmetricDiffeomorphicRegistration:
             When there are fewer than `energy_window`.
         """
         if len(self.energy_list) < self.energy_window:
-            raise InputError(f"there are {len(self.energy_list)} energies of this level; {self.energy_window} are needed")
+            raise InputError(
+                f"there are {len(self.energy_list)} energies of this level; {self.energy_window} are needed"
+            )
         energies = np.array(self.energy_list[-self.energy_window :])
         slope = np.polyder(np.polyfit(np.arange(self.energy_window), energies, 2))
         return float(np.polyval(slope, self.energy_window / 2) / (-abs(energies.sum()) or 1.0))
@@ -196,6 +200,8 @@ class SymmetricDiffeomorphicRegistration:
         recipe = syn_recipe(
             factors=factors,
             iterations=tuple(self.level_iters),
+            sigmas=tuple(self.ss_sigma_factor * (factor - 1) for factor in factors),
+            beyond="background",
             step=self.step_length,
             early_stop=self.opt_tol,
             **self.metric.options(),
@@ -204,10 +210,10 @@ class SymmetricDiffeomorphicRegistration:
         check_pair(*images, recipe, initial=initial)
         narrator = _Narrator(self)
         backend = _backend_for(recipe, self.backend)
-        found = align(*images, recipe, backend=backend, initial=initial, progress=narrator.hear, keep_halves=True)
+        found, halves = align_by_halves(*images, recipe, backend=backend, initial=initial, progress=narrator.hear)
         narrator.end()
         self.static_to_moving = map_of(found, self.metric.dim, prealign)
-        self.static_to_ref, self.moving_to_ref = halves_of(found, self.metric.dim, prealign)
+        self.static_to_ref, self.moving_to_ref = halves_of(found, halves, self.metric.dim, prealign)
         self._tell(RegistrationStages.OPT_END)
         return self.static_to_moving
 
@@ -286,13 +292,14 @@ def map_of(found: Alignment, dim: int, prealign: Matrix | None) -> Diffeomorphic
     return mapping
 
 
-def halves_of(found: Alignment, dim: int, prealign: Matrix | None) -> tuple[DiffeomorphicMap, DiffeomorphicMap]:
+def halves_of(
+    found: Alignment, halves: tuple[Displacement, Displacement], dim: int, prealign: Matrix | None
+) -> tuple[DiffeomorphicMap, DiffeomorphicMap]:
     """Wrap the maps to the middle: domains the static and the moving grid, the codomain of both the static one."""
-    assert found.halves is not None, "asked for"
     fixed = flatten(found.fixed.affine, dim)
     maps = []
     starts = (None, None if prealign is None else np.asarray(np.linalg.inv(prealign), dtype=np.float64))
-    for image, start, half in zip((found.fixed, found.moving), starts, found.halves, strict=True):
+    for image, start, half in zip((found.fixed, found.moving), starts, halves, strict=True):
         shape, grid = found.fixed.grid.shape[:dim], flatten(image.affine, dim)
         made = DiffeomorphicMap(dim, shape, fixed, image.grid.shape[:dim], grid, shape, fixed, start)
         assert half.inverse_field is not None

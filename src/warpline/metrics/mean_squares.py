@@ -9,7 +9,6 @@ import numpy as np
 from warpline.backends import Array, Backend
 from warpline.metrics.newton import newton_step
 
-
 VARIANCE = 1.0
 """Uncertainty of a difference in a Gauss-Newton step: that of two images without anything in common, whose range is
 about 1. Less of it takes larger steps across slopes, which fold."""
