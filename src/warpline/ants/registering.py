@@ -243,12 +243,14 @@ def _with_levels(recipe: Recipe, given: dict[str, Any], grid: Grid) -> Recipe:
     levels = {
         name: default if given.get(name) is None else tuple(given[name]) for name, default in AFFINE_LEVELS.items()
     }
+    if given.get("aff_smoothing_sigmas") is None:
+        del levels["aff_smoothing_sigmas"]
     if len({len(values) for values in levels.values()}) != 1:
         counts = ", ".join(f"{name} has {len(values)}" for name, values in levels.items())
         raise UsageError(f"{counts} entries; give one per level each")
     if recipe.linear is None:
         return recipe
-    if given.get("aff_smoothing_sigmas") is not None:
+    if "aff_smoothing_sigmas" in levels:
         warnings.warn(
             "aff_smoothing_sigmas has no effect: linear levels are smoothed by half their shrink factor, in voxels",
             UserWarning,
