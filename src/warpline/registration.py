@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
@@ -24,7 +25,7 @@ from warpline.solvers.scene import prepare
 from warpline.solvers.syn import HalfMaps, register_syn
 from warpline.transforms import Affine, Chain, Displacement
 
-__all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align"]
+__all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align", "align_by_halves"]
 
 REACH = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in."""
@@ -105,7 +106,32 @@ def align(
     """
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
     with backend.session():
-        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)
+        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)[0]
+
+
+def align_by_halves(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    *,
+    backend: Backend,
+    initial: Affine | None = None,
+    progress: Listener | None = None,
+) -> tuple[Alignment, tuple[Displacement, Displacement]]:
+    """As `align` with a deformable recipe, and the maps from the middle that the result was made of.
+
+    Returns
+    -------
+    Alignment, pair of Displacement
+        The latter from the middle to the fixed image and to the moving one, that one before the affine; both on the
+        fixed grid with their inverses, as they came from the solver, before folds and inverse errors were mended.
+    """
+    with backend.session():
+        found, halves = _align(
+            fixed, moving, recipe, initial, backend=backend, progress=progress, fixed_mask=None, moving_mask=None
+        )
+        assert halves is not None, "a deformable recipe has half-maps"
+        return found, _halves_on_host(halves, fixed.grid, backend)
 
 
 def _align(
@@ -117,7 +143,7 @@ def _align(
     backend: Backend,
     progress: Listener | None,
     **masks: Image | None,
-) -> Alignment:
+) -> tuple[Alignment, HalfMaps | None]:
     seconds: dict[str, float] = {}
     with _timed(seconds, "preparation"):
         still, moved = normalise(fixed, backend, masks["fixed_mask"]), normalise(moving, backend, masks["moving_mask"])
@@ -132,9 +158,9 @@ def _align(
     affine, levels = found.result.affine, found.result.levels
     if recipe.syn is None:
         told = found.result.warnings + found.judgement.reasons
-        return Alignment(fixed, moving, affine, None, levels, seconds, None, told, found.judgement)
+        return Alignment(fixed, moving, affine, None, levels, seconds, None, told, found.judgement), None
     with _timed(seconds, "deformable"):
-        scene = prepare(still, moved, affine, backend=backend)
+        scene = prepare(still, moved, affine, backend=backend, beyond=recipe.syn.beyond)
         halves = register_syn(scene, recipe.syn, backend=backend, listener=progress)
     with _timed(seconds, "inversion"):
         whole, spans = _whole_map(halves, fixed.grid, scene.content, backend)
@@ -144,8 +170,8 @@ def _align(
         judgement = judge(merged(found.signs, signs, of_quality(whole.quality)))
     with _timed(seconds, "download"):
         warp = _on_host(whole, fixed.grid, spans, backend)
-    told = found.result.warnings + judgement.reasons
-    return Alignment(fixed, moving, affine, warp, levels + halves.levels, seconds, whole.quality, told, judgement)
+    told, levels = found.result.warnings + judgement.reasons, levels + halves.levels
+    return Alignment(fixed, moving, affine, warp, levels, seconds, whole.quality, told, judgement), halves
 
 
 def _linear(
@@ -166,21 +192,45 @@ def _whole_map(
     halves: HalfMaps, grid: Grid, content: Array, backend: Backend
 ) -> tuple[InvertibleMap, tuple[slice, ...]]:
     """The map and its inverse from half-maps on a box of the fixed grid, on that box and some way around it."""
+    to_fixed, to_moving, spans = _extended(halves, grid, backend)
+    return make_invertible(to_fixed, to_moving, content[spans].copy(), backend), spans
+
+
+def _extended(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Array, Array, tuple[slice, ...]]:
+    """Both half-maps on their box of the fixed grid and some way around it, and where that lies."""
     inner = np.rint(halves.grid.voxel_map_to(grid)[:3, 3]).astype(int)
     start = np.maximum(inner - REACH, 0)
     stop = np.minimum(inner + halves.grid.shape + REACH, grid.shape)
     box = grid.cropped(tuple(start), tuple(stop))
     spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     both = [fields.extend(half, halves.grid, box, REACH, backend) for half in (halves.to_fixed, halves.to_moving)]
-    return make_invertible(both[0], both[1], content[spans].copy(), backend), spans
+    return both[0], both[1], spans
 
 
 def _on_host(found: InvertibleMap, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> Displacement:
     """The map on the whole fixed grid, in mm; beyond the box it was computed in, nothing moves."""
-    whole = [np.zeros((3, *grid.shape), np.float32) for _ in range(2)]
-    for field_found, target in zip((found.forward, found.inverse), whole, strict=True):
-        backend.download(fields.to_world(field_found, grid), out=target[(slice(None), *spans)])
-    return Displacement(whole[0], grid, whole[1])
+    forward, inverse = (_whole(one, grid, spans, backend) for one in (found.forward, found.inverse))
+    return Displacement(forward, grid, inverse)
+
+
+def _halves_on_host(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
+    """The half-maps and their inverses on the whole fixed grid, in mm."""
+    *both, spans = _extended(halves, grid, backend)
+    found = [
+        Displacement(
+            _whole(half, grid, spans, backend),
+            grid,
+            _whole(fields.invert(half, backend)[0], grid, spans, backend),
+        )
+        for half in both
+    ]
+    return found[0], found[1]
+
+
+def _whole(field_found: Array, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> NDArray[np.float32]:
+    whole = np.zeros((3, *grid.shape), np.float32)
+    backend.download(fields.to_world(field_found, grid), out=whole[(slice(None), *spans)])
+    return whole
 
 
 @contextmanager

@@ -47,9 +47,13 @@ def image_write(image: Any, filename: str | os.PathLike[str]) -> None:
     write_image(read(image), filename)
 
 
-def to_nibabel(image: Image) -> Any:
-    """The image as nibabel's, sform and qform set where the affine is no shear."""
+def to_nibabel(image: Image, vectors: bool = False) -> Any:
+    """The image as nibabel's, sform and qform set where the affine is no shear; vectors along the fifth axis."""
     data = image.data.astype(np.uint8) if image.data.dtype == bool else image.data
+    if vectors:
+        data = data[:, :, :, None]
     made = nibabel.Nifti1Image(data, image.affine, dtype=data.dtype)
+    if vectors:
+        made.header.set_intent("vector")
     made.header.set_xyzt_units("mm", "sec")
     return made

@@ -51,7 +51,8 @@ def of_search(
     spacing = options.voxel_sizes[min(NEARBY_LEVEL, len(options.voxel_sizes) - 1)]
     levels = [build_levels(image, (spacing,), backend)[0] for image in (fixed, moving)]
     centre, radius = centre_and_radius(levels[0])
-    motion = Motion.named(options.stages[-1], centre, radius, shared_plane(fixed.grid, moving.grid))
+    plane = shared_plane(fixed.grid, moving.grid)
+    motion = Motion.after(affine.matrix, options.stages[-1], centre, radius, plane)
     steps = STEP * radius * np.concatenate([np.zeros((1, motion.size)), np.eye(motion.size), -np.eye(motion.size)])
     comparison = compare(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
     matrices = affine.matrix @ motion.matrices(steps)[0]
