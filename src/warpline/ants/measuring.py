@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from warpline import evaluation, operations
 from warpline.errors import InputError, UsageError
 from warpline.image import Image
-from warpline.io.images import as_image
 from warpline.transforms import Affine
 
 _NEIGHBOURHOOD = 2
@@ -55,12 +54,12 @@ def image_similarity(
     """
     if metric_type not in SIMILARITIES:
         raise UsageError(f"metric_type is {metric_type!r}; choose from {', '.join(SIMILARITIES)}")
-    fixed, moving = as_image(fixed_image, "fixed_image"), as_image(moving_image, "moving_image")
+    fixed, moving = operations.read(fixed_image, "fixed_image"), operations.read(moving_image, "moving_image")
     inside = _carried(Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name), fixed)
     if fixed_mask is not None:
-        inside &= np.greater(as_image(fixed_mask, "fixed_mask").data, 0)
+        inside &= np.greater(operations.read(fixed_mask, "fixed_mask").data, 0)
     if moving_mask is not None:
-        inside &= _carried(as_image(moving_mask, "moving_mask"), fixed)
+        inside &= _carried(operations.read(moving_mask, "moving_mask"), fixed)
     if not inside.any():
         raise InputError(f"no voxel of {fixed.name} lies inside {moving.name} and the masks")
     seen = operations.apply(moving, fixed.grid, Affine.identity())
@@ -121,7 +120,7 @@ def label_overlap_measures(source_image: Any, target_image: Any) -> Any:
     UsageError
         When pandas is not installed.
     """
-    source, target = as_image(source_image, "source_image"), as_image(target_image, "target_image")
+    source, target = operations.read(source_image, "source_image"), operations.read(target_image, "target_image")
     rows = evaluation.label_counts(source, target)
     voxels = source.data.size
     first, second, both = (sum(counts[n] for counts in rows.values()) for n in range(3))

@@ -12,7 +12,6 @@ from warpline.ants.applying import INTERPOLATORS
 from warpline.ants.images import to_nibabel
 from warpline.errors import UsageError
 from warpline.geometry import Grid
-from warpline.io.images import as_image
 from warpline.transforms import Affine
 
 NUMBERED = {0: "linear", 1: "nearestNeighbor", 4: "bSpline"}
@@ -48,7 +47,7 @@ def resample_image(image: Any, resample_params: Sequence[float], use_voxels: boo
     """
     if interp_type not in NUMBERED:
         raise UsageError(f"interp_type is {interp_type!r}; choose from {NUMBERED}, or use resample_image_to_target")
-    source = as_image(image, "image")
+    source = operations.read(image, "image")
     grid = _resized(source.grid, resample_params, use_voxels)
     how = INTERPOLATORS[NUMBERED[interp_type]]
     return to_nibabel(operations.apply(source, grid, Affine.identity(), interpolation=how))
@@ -85,7 +84,7 @@ def resample_image_to_target(
     name = BY_ORDER[interp_type] if isinstance(interp_type, int) and interp_type in range(5) else interp_type
     if name not in INTERPOLATORS:
         raise UsageError(f"interp_type is {interp_type!r}; choose from {', '.join(INTERPOLATORS)}")
-    grid, how = as_image(target, "target").grid, INTERPOLATORS[str(name)]
+    grid, how = operations.read(target, "target").grid, INTERPOLATORS[str(name)]
     return to_nibabel(operations.apply(image, grid, Affine.identity(), interpolation=how))
 
 

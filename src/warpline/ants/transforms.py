@@ -16,7 +16,6 @@ from warpline.ants.applying import INTERPOLATORS
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
 from warpline.io import transform_files
-from warpline.io.images import as_image
 from warpline.transforms import Affine, Chain, Transform
 
 _LPS = np.array([-1.0, -1.0, 1.0])
@@ -126,8 +125,8 @@ class ANTsTransform:
         """
         if interpolation.lower() not in _INTERPOLATORS:
             raise UsageError(f"interpolation is {interpolation!r}; choose from {', '.join(INTERPOLATORS)}")
-        moving = as_image(image, "image")
-        grid = moving.grid if reference is None else as_image(reference, "reference").grid
+        moving = operations.read(image, "image")
+        grid = moving.grid if reference is None else operations.read(reference, "reference").grid
         how = _INTERPOLATORS[interpolation.lower()]
         return to_nibabel(operations.apply(moving, grid, self.transform, interpolation=how))
 
@@ -265,7 +264,7 @@ def fsl2antstransform(matrix: ArrayLike, reference: Any, moving: Any) -> ANTsTra
     values = np.asarray(matrix, dtype=np.float64)
     if values.shape != (4, 4):
         raise InputError(f"matrix has shape {values.shape}; (4, 4) is needed")
-    grids = {"fixed": as_image(reference, "reference").grid, "moving": as_image(moving, "moving").grid}
+    grids = {"fixed": operations.read(reference, "reference").grid, "moving": operations.read(moving, "moving").grid}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "flirt.mat"
         np.savetxt(path, values, fmt="%.17g")
