@@ -5,7 +5,15 @@ import pytest
 import SimpleITK
 
 from warpline.errors import InputError
-from warpline.evaluation import bending_energy, folding, inverse_error, landmark_error, overlap, similarity
+from warpline.evaluation import (
+    bending_energy,
+    folding,
+    inverse_error,
+    label_counts,
+    landmark_error,
+    overlap,
+    similarity,
+)
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.transforms import Affine, Chain, Displacement
@@ -202,3 +210,10 @@ def test_similarity_is_pearsons_inside_the_mask(backend):
 def test_constant_images_have_no_correlation(backend):
     flat = labels_of(np.ones((8, 8, 8)))
     assert asdict(similarity(flat, flat, backend=backend)) == {"ncc": 0.0, "local_ncc": 0.0}
+
+
+def test_voxels_of_every_label_are_counted_on_either_side_and_in_both():
+    first, second = np.zeros((4, 4, 4), np.int16), np.zeros((4, 4, 4), np.int16)
+    first[0], first[1], second[0, :2], second[2] = 3, 7, 3, 2**14
+    counts = label_counts(Image.from_array(first), Image.from_array(second))
+    assert counts == {3: (16, 8, 8), 7: (16, 0, 0), 2**14: (0, 16, 0)}

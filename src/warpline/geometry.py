@@ -64,12 +64,15 @@ class GridHeader:
         Which of its matrices was taken: ``"sform"``, ``"qform"``, or ``"none"`` where it has neither.
     pixdim : (3,), optional
         Voxel sizes that it states apart from the matrices, in its own unit of length: FSL counts by them.
+    right_handed : bool, optional
+        Whether FSL takes the voxels for right-handed, which the matrix that was taken need not be.
     notes : tuple of str
         A sentence for everything in it that was guessed, converted or repaired, or that tools read differently.
     """
 
     matrix: str
     pixdim: tuple[float, float, float] | None = None
+    right_handed: bool | None = None
     notes: tuple[str, ...] = ()
 
 

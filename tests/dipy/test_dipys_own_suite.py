@@ -59,7 +59,7 @@ def suite(name):
     return module
 
 
-def tests():
+def cases():
     """All tests of the modules, as parameters."""
     for module in REPLACED:
         for name in vars(suite(module)):
@@ -71,7 +71,7 @@ def tests():
 
 
 @pytest.mark.filterwarnings("ignore")  # what DIPY's own modules warn of
-@pytest.mark.parametrize(("module", "name"), tests())
+@pytest.mark.parametrize(("module", "name"), cases())
 def test_dipys_own(module, name):
     run = getattr(suite(module), name)
     run(None) if inspect.signature(run).parameters else run()  # its fixture of random numbers takes pytest's config

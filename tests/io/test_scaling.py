@@ -8,7 +8,7 @@ import pytest
 
 from warpline.errors import InputError
 from warpline.io.images import as_image, read_image
-from warpline.io.scaling import scaled
+from warpline.io.scaling import scaled, settled
 
 LABELS = {
     "int16 + 614454272": (np.arange(5, dtype="int16"), 1, 614454272, "int32"),
@@ -89,3 +89,13 @@ def test_labels_of_files_are_restored(tmp_path, suffix):
     for image in (read_image(tmp_path / f"a{suffix}"), as_image(nibabel.load(tmp_path / f"a{suffix}"), "a")):
         assert image.data.dtype == np.int32
         np.testing.assert_array_equal(image.data, labels.astype(np.int64) + 614454272)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([0.0, 2.0**40 + 1], "int64"), ([0, 614454277 + 1e-5], "int32"), ([0.5, 2.0**40], "float32"), ([3, 4], "float32")],
+)
+def test_values_of_other_formats_are_settled_alike(values, kind):
+    made = settled(np.array(values))
+    assert made.dtype == kind
+    np.testing.assert_allclose(made, values, rtol=1e-7)

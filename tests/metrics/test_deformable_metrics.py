@@ -13,6 +13,16 @@ from warpline.recipe import Syn
 SHAPE = (13, 12, 11)
 CONTRAST_FLOOR = Syn().contrast_floor
 METRICS = [(name, radius) for name in DEFORMABLE_METRICS for radius in (1, 2)]
+STEPS = ("mean_squares", "class_means")
+"""Metrics with Gauss-Newton steps."""
+
+
+@pytest.fixture(autouse=True)
+def only_where_it_runs(request, backend):
+    """Leave out the metric that has no sums over classes on a GPU."""
+    on_gpu = not isinstance(backend.empty((1,)), np.ndarray)
+    if on_gpu and ("class_means" in request.node.name or "grey_values" in request.node.name):
+        pytest.skip("class_means runs on the CPU only")
 
 
 def measure(metric, fixed, moving, backend, mask=None):
@@ -145,3 +155,68 @@ def test_flat_images_feel_no_force(backend, name, radius):
             assert not np.any([on_fixed, on_moving])
         if fixed is flat:
             assert not on_fixed.any()
+
+
+# -- what grey values predict, and Gauss-Newton steps ---------------------------------------------------------------
+
+
+def test_any_function_of_the_grey_values_is_as_good_as_the_same_image(backend):
+    fixed, moving = rough_pair(seed=2)
+    metric = DEFORMABLE_METRICS["class_means"](Syn(metric="class_means"))
+    turned = (1.5 - 0.8 * moving).astype(np.float32)
+    aligned = measure(metric, fixed, (1.5 - 0.8 * fixed).astype(np.float32), backend)
+    assert aligned[0] < 1e-3 * measure(metric, fixed, turned, backend)[0]
+    plain, inverted = (measure(metric, fixed, image, backend)[1] for image in (moving, turned))
+    np.testing.assert_allclose(inverted, plain, atol=0.02 * np.abs(plain).max())
+
+
+def test_predictions_are_means_and_variances_of_classes():
+    from warpline.metrics.class_means import LEAST_DEVIATION, ClassMeans
+
+    grey = np.repeat([0.0, 1.0, 2.0], 60).reshape(6, 5, 6).astype(np.float32)
+    other = np.random.default_rng(0).normal(size=grey.shape).astype(np.float32)
+    counted = np.random.default_rng(1).random(grey.shape) > 0.3
+    predicted, variance = ClassMeans(classes=3)._expected(grey, other, counted)
+    for value in np.unique(grey):
+        inside = (grey == value) & counted
+        np.testing.assert_allclose(predicted[grey == value], other[inside].mean(dtype=np.float64), rtol=1e-5)
+        np.testing.assert_allclose(variance[grey == value], other[inside].var(dtype=np.float64), rtol=1e-5)
+    _, certain = ClassMeans(classes=3)._expected(grey, grey, None)
+    np.testing.assert_allclose(certain, LEAST_DEVIATION**2)
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("turns", [1, 4])
+def test_newton_steps_are_the_formula_in_double(backend, name, turns):
+    fixed, moving = rough_pair(seed=5)
+    mask = ellipsoid(SHAPE, 0.45).astype(np.float32)
+    metric = DEFORMABLE_METRICS[name](Syn(metric=name, newton=turns, update_sigma=1.0))
+    _, *found = measure(metric, fixed, moving, backend, mask)
+    for image, other, step in ((fixed, moving, found[0]), (moving, fixed, found[1])):
+        variance = 1.0
+        if name == "class_means":
+            other, variance = metric._expected(other, image, mask > 0)
+        slope, residual = np.stack(np.gradient(np.float64(image))), (np.float64(other) - image) * (mask > 0)
+        c = v = np.zeros_like(slope)
+        for turn in range(turns):
+            if turn:
+                v = np.stack([gaussian_filter(part, 1.0, mode="nearest", radius=3) for part in c])
+            c = v + slope * (residual - (slope * v).sum(axis=0)) / ((slope**2).sum(axis=0) + variance)
+        for axis in range(3):
+            np.moveaxis(c, axis + 1, 0)[[0, -1]] = 0
+        np.testing.assert_allclose(step, c * (mask > 0), atol=2e-5 * np.abs(c).max())
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("shape", [(24, 22, 20), (28, 26, 1)])
+def test_following_a_newton_step_lowers_the_energy(backend, name, shape):
+    fixed, moving, _ = pair_with_known_map(shape, 3)
+    metric = DEFORMABLE_METRICS[name](Syn(metric=name, newton=3, update_sigma=1.5))
+    before, *steps = measure(metric, fixed, moving, backend)
+    for side, step in enumerate(steps):
+        update = np.stack([gaussian_filter(component, [1.5 if n > 1 else 0 for n in shape]) for component in step])
+        update *= 0.25 / np.linalg.norm(update, axis=0).max()
+        images = [fixed, moving]
+        followed = backend.sample(backend.upload(images[side]), field=backend.upload(update.astype(np.float32)))
+        images[side] = np.array(backend.download(followed))
+        assert measure(metric, *images, backend)[0] < before

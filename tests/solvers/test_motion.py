@@ -109,3 +109,37 @@ def test_slice_frame_is_orthonormal_and_normal_to_the_slice(thin):
 
 def test_volumes_have_no_slice_frame():
     assert slice_frame(Grid((5, 6, 7), np.eye(4))) is None
+
+
+# -- counted in the moving world ------------------------------------------------------------------------------------
+
+START = np.eye(4)
+START[:3, :3] = OBLIQUE @ np.diag([1.1, 0.9, 1.05])
+START[:3, 3] = 20, -5, 11
+
+
+@pytest.mark.parametrize("plane", [None, np.eye(3)])
+@pytest.mark.parametrize(
+    ("name", "size", "flat"), [("rotation", 3, 1), ("scaling", 1, 1), ("rigid_scaling", 9, 5), ("rigid", 6, 3)]
+)
+def test_motions_after_a_start(name, size, flat, plane):
+    start = START if plane is None else np.array([[0.9, -0.2, 0, 4], [0.3, 1.1, 0, -7], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    motion = Motion.after(start, name, CENTRE, 55.0, plane)
+    assert motion.size == (size if plane is None else flat)
+    np.testing.assert_allclose(matrix_of(motion, np.zeros(motion.size)), np.eye(4), atol=1e-12)
+    here = 9 * np.random.default_rng(3).normal(size=motion.size)
+    slopes = slopes_of(motion, here)
+    for k, unit in enumerate(np.eye(motion.size)):
+        difference = matrix_of(motion, here + 1e-4 * unit) - matrix_of(motion, here - 1e-4 * unit)
+        np.testing.assert_allclose(slopes[k], difference[:3] / 2e-4, atol=2e-7)
+    after = start @ matrix_of(motion, here) @ np.linalg.inv(start)
+    stretch = np.linalg.norm(after[:3, :3], axis=1)  # diag(s) R has rows of length s
+    unit_rows = after[:3, :3] / stretch[:, None]
+    if name != "rigid":
+        np.testing.assert_allclose(unit_rows @ unit_rows.T, np.eye(3), atol=1e-9)
+    if name in ("rotation", "scaling"):
+        np.testing.assert_allclose(after[:3, 3], 0, atol=1e-9)
+    if name == "rotation":
+        np.testing.assert_allclose(stretch, 1, atol=1e-9)
+    if plane is not None:
+        np.testing.assert_allclose(after[2], [0, 0, 1, 0], atol=1e-12)

@@ -67,6 +67,9 @@ def test_an_object_that_the_field_of_view_cuts_gets_a_mask(backend):
     mask = backend.download(scene.moving_mask)
     assert (mask[..., 0] == 0).all(), "the outermost voxels of the grid do not count"
     assert (mask[..., 1:] == 1).all()
+    still, moved = normalise(whole, backend), normalise(cut, backend)
+    open_ended = scenes.prepare(still, moved, Affine.identity(), backend=backend, beyond="background")
+    assert open_ended.moving_mask is None
 
 
 @pytest.mark.parametrize("flip", [1, -1])

@@ -21,15 +21,18 @@ def missing_inputs(tasks: Sequence[Task]) -> list[tuple[str, str]]:
     return [(task.id, path) for task in tasks for path in task.sources().values() if not os.path.exists(path)]
 
 
-def disk_need(tasks: Sequence[Task], warps: Warps) -> float | None:
-    """Bytes that the outputs will take, from the size of a few fixed images; None when none of them can be read."""
+def disk_need(tasks: Sequence[Task], warps: Warps, geometry: str | None = None) -> float | None:
+    """Bytes that the outputs will take, from the size of a few fixed images; None when none of them can be read.
+
+    What their headers leave open is logged as a warning; `geometry` is the matrix that was asked for.
+    """
     from warpline.errors import InputError
-    from warpline.io.images import read_image
+    from warpline.operations import grid_of
 
     voxels = []
     for path in dict.fromkeys(task.pair.fixed for task in tasks):
         try:
-            voxels.append(read_image(path).data.size)
+            voxels.append(np.prod(grid_of(path, geometry=geometry).shape))
         except InputError:
             continue
         if len(voxels) == SAMPLE:

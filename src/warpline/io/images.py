@@ -21,7 +21,7 @@ from warpline.image import Image
 from warpline.io import nibabel_headers, nifti
 from warpline.io.atomic import write_atomic
 from warpline.io.compression import compress, open_stream, peek
-from warpline.io.scaling import scaled
+from warpline.io.scaling import scaled, settled
 
 Source = Any
 """A path, a nibabel image, an `Image`, an array, or a pair (array, affine)."""
@@ -174,7 +174,7 @@ def _values(source: SpatialImage, name: str) -> NDArray[np.generic]:
         return scaled(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
     values = np.asanyarray(proxy)
     if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled, in the way of its format
-        values = values.astype(np.float32)
+        values = settled(values)
     return scaled(values, (None, None), name)
 
 

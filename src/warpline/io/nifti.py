@@ -20,7 +20,7 @@ from warpline.errors import InputError
 from warpline.geometry import Grid, GridHeader, Matrix, check_affine
 from warpline.io.compression import open_stream
 from warpline.io.header_notes import notes_of
-from warpline.io.nifti_geometry import CHOICES, Placement, chosen
+from warpline.io.nifti_geometry import CHOICES, Placement, chosen, is_right_handed
 
 HEAD_SIZE = 540
 """Bytes of the longest header."""
@@ -173,7 +173,7 @@ def grid_of(place: Placement, name: str, geometry: str | None = None) -> Grid:
     affine = _checked(place, taken, name)
     notes = notes_of(place, name, geometry, (taken, affine))
     i, j, k = (float(size) for size in place.sizes)
-    return Grid(place.shape, affine, GridHeader(taken, (i, j, k), notes))
+    return Grid(place.shape, affine, GridHeader(taken, (i, j, k), is_right_handed(place), notes))
 
 
 def _checked(place: Placement, taken: str, name: str) -> Matrix:

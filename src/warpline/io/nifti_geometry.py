@@ -141,6 +141,13 @@ def usable(sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.isfinite(sizes) & (sizes != 0), sizes, 1.0)
 
 
+def is_right_handed(place: Placement) -> bool:
+    """Whether FSL takes the voxels for right-handed: by the sform before the qform, and not when neither is set."""
+    name = chosen(place)
+    matrix = {"sform": _sform, "qform": qform_of_library}.get(name)
+    return matrix is not None and bool(np.linalg.det(matrix(place)[:3, :3]) > 0)
+
+
 def words(place: Placement, name: str) -> str:
     """The name of a matrix with its code."""
     return f"the {name} (code {place.codes[name]})" if name in CHOICES else "pixdim alone"

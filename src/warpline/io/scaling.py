@@ -60,6 +60,12 @@ def scaled(stored: NDArray[Any], scale: Scale, name: str) -> NDArray[np.generic]
     return made
 
 
+def settled(values: NDArray[Any]) -> NDArray[np.generic]:
+    """Values that a library has scaled, as `scaled` gives them: whole numbers where they are, else float32."""
+    whole = _whole_type(values, 1.0, 0.0) if values.dtype.kind == "f" else None
+    return values.astype(np.float32) if whole is None else np.rint(values).astype(whole)
+
+
 def _volumes(stored: NDArray[Any], slope: float, inter: float) -> Iterator[NDArray[np.float64]]:
     """Scaled values along the last axis, a piece at a time: of large files all at once would not fit."""
     for k in range(stored.shape[-1]):

@@ -232,3 +232,19 @@ def test_what_leaves_its_slice_is_not_written_in_2_d(tmp_path):
     with pytest.raises(UsageError, match="moves points out of their slice"):
         write_transform(motion(), tmp_path / "a.mat", "itk-affine-2d")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_field_whose_matrices_differ_lies_where_itk_sees_it(tmp_path):
+    field = displacement(grid("oblique"))
+    write_transform(field, tmp_path / "w.nii")
+    stored = nibabel.load(tmp_path / "w.nii", mmap=False)
+    stored.set_sform(np.diag((-1, 1, 1, 1)) @ stored.affine, 4)
+    nibabel.save(stored, tmp_path / "odd.nii")
+    theirs = SimpleITK.DisplacementFieldTransform(
+        SimpleITK.ReadImage(str(tmp_path / "odd.nii"), SimpleITK.sitkVectorFloat64)
+    )
+    ours = read_transform(tmp_path / "odd.nii")
+    assert ours.grid == field.grid
+    points = np.random.default_rng(0).normal(field.grid.centre, 8, (20, 3))
+    expected = [theirs.TransformPoint(point * (-1, -1, 1)) for point in points]
+    np.testing.assert_allclose(ours.map_points(points), np.array(expected) * (-1, -1, 1), atol=1e-3)

@@ -36,7 +36,7 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
     root = Path(os.path.abspath(options.output))
     plan = plan_pairs(pairs, root, asked)
     absent = missing_inputs(plan.todo)
-    need = disk_need(plan.todo, asked.warps)
+    need = disk_need(plan.todo, asked.warps, asked.geometry)
     record = {
         "pairs": len(plan.tasks),
         **{state: plan.count(state) for state in ("done", "new", "stale", "failed", "excluded")},

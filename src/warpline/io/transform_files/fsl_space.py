@@ -21,7 +21,8 @@ def sizes(grid: Grid) -> NDArray[np.float64]:
 def from_voxels(grid: Grid) -> Matrix:
     """Voxel index to FSL's mm, (4, 4)."""
     scaled = np.diag([*sizes(grid), 1.0])
-    if np.linalg.det(grid.affine[:3, :3]) > 0:
+    stated = None if grid.header is None else grid.header.right_handed
+    if stated or (stated is None and np.linalg.det(grid.affine[:3, :3]) > 0):
         scaled[0] = (-scaled[0, 0], 0, 0, (grid.shape[0] - 1) * scaled[0, 0])
     return scaled
 
