@@ -76,8 +76,8 @@ def apply_transforms(
     Returns
     -------
     nibabel.Nifti1Image or str
-        nearestNeighbor and genericLabel keep the data type of the moving image, the others give float32. Slices stay
-        slices, (I, J, 1).
+        nearestNeighbor and genericLabel keep the data type of the moving image, the others give float32. On a
+        2-D image it is 2-D.
 
     Raises
     ------

@@ -47,8 +47,10 @@ def image_write(image: Any, filename: str | os.PathLike[str]) -> None:
 
 
 def to_nibabel(image: Image) -> Any:
-    """The image as nibabel's, sform and qform set where the affine is no shear."""
+    """The image as nibabel's, of two axes where it is 2-D; sform and qform set where the affine is no shear."""
     data = image.data.astype(np.uint8) if image.data.dtype == bool else image.data
+    if image.grid.flat and data.ndim == 3:
+        data = data[:, :, 0]
     made = nibabel.Nifti1Image(data, image.affine, dtype=data.dtype)
     made.header.set_xyzt_units("mm", "sec")
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid, Matrix, check_affine
+from warpline.geometry import Grid, Matrix, check_affine, lies_in_plane
 from warpline.image import Image
 from warpline.io import nifti
 from warpline.io.atomic import write_atomic
@@ -22,6 +23,13 @@ from warpline.io.compression import compress, open_stream
 
 Source = Any
 """A path, a nibabel image, an `Image`, an array, or a pair (array, affine)."""
+
+_log = logging.getLogger(__name__)
+
+_TILTED = (
+    "%s is 2-D, but does not lie in the plane of world x and y, where ITK and ANTs take 2-D images to be: it is taken "
+    "as one slice of a volume, and its transforms are written in 3-D"
+)
 
 _UNREADABLE = (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, KeyError, TypeError)
 
@@ -68,7 +76,7 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
     if placed is None:
         return read_image(path).grid
     (i, j, k, *_), affine = (*placed[0], 1, 1), placed[1]
-    return Grid((i, j, k), affine)
+    return Grid((i, j, k), affine, len(placed[0]) == 2 and lies_in_plane(affine))
 
 
 def write_image(image: Image, path: str | os.PathLike[str]) -> None:
@@ -104,8 +112,9 @@ def check_name(path: str | os.PathLike[str]) -> None:
 
 
 def encode_image(image: Image) -> bytes:
-    """The bytes of an uncompressed NIfTI file."""
-    return nifti.encode(image.data, image.affine)
+    """The bytes of an uncompressed NIfTI file; one of two axes where the grid is flat."""
+    flat = image.grid.flat and image.data.ndim == 3
+    return nifti.encode(image.data[:, :, 0] if flat else image.data, image.affine)
 
 
 def as_image(source: Source, name: str) -> Image:
@@ -179,9 +188,12 @@ def _image(values: NDArray[np.generic], affine: Matrix, name: str) -> Image:
         raise InputError(
             f"{name} has {values.ndim} axes, shape {values.shape}; an image of 2, 3 or 4 axes is needed{hint}"
         )
+    flat = values.ndim == 2 and lies_in_plane(affine)
     if values.ndim == 2:
         values = values[:, :, None]
-    return Image(np.ascontiguousarray(values), Grid(values.shape[:3], affine), name)
+        if not flat:
+            _log.warning(_TILTED, name)
+    return Image(np.ascontiguousarray(values), Grid(values.shape[:3], affine, flat), name)
 
 
 def _check_real(values: NDArray[np.generic], name: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from warpline.backends import Backend
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.image import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_pair
@@ -166,7 +166,7 @@ def read(
     with clock.step("read"):
         loaded = {name: load(source, name) for name, source in given.items() if source is not None}
         start = _read_initial(initial)
-    images = {name: image for name, (image, _) in loaded.items()}
+    images = in_one_plane({name: image for name, (image, _) in loaded.items()})
     with clock.step("check"):
         check_pair(**images, recipe=recipe, initial=start)
     described = {name: description for name, (_, description) in loaded.items()}
@@ -179,7 +179,8 @@ def compute(
 ) -> Registration:
     """Find the maps between the images of `inputs`, and carry both images through them; touches no file."""
     images, clock = inputs.images, Clock(dict(inputs.seconds))
-    alignment = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
+    found = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
+    alignment = _flattened(found)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):
         warped = warp(alignment.moving, alignment.transform, alignment.fixed.grid, backend=backend)
@@ -198,6 +199,25 @@ def compute(
         "warnings": [*alignment.warnings, *shortcomings(alignment.quality)],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
+
+
+def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
+    """The images, 2-D ones all in the plane of the fixed one: where they lie along the third axis does not count."""
+    fixed = images["fixed"].grid
+    if not (fixed.flat and images["moving"].grid.flat):
+        return dict(images)
+    return {name: replace(image, grid=image.grid.in_plane_of(fixed)) for name, image in images.items()}
+
+
+def _flattened(alignment: Alignment) -> Alignment:
+    """The alignment with a map of 2-D images, where both are and it stays in their plane."""
+    if not (alignment.fixed.grid.flat and alignment.moving.grid.flat):
+        return alignment
+    try:
+        return replace(alignment, affine=alignment.affine.flattened())
+    except UsageError:
+        leaves = "the affine leads out of the plane of the 2-D images; its files are in 3-D, which ANTs does not apply"
+        return replace(alignment, warnings=(*alignment.warnings, leaves))
 
 
 def _read_initial(initial: Initial | None) -> Affine | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,11 +79,13 @@ def apply(
             check_labels(source)
         if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
             _check_outside(outside, source)
-        return carry(source, _chain(transforms, grid, source, how), grid, **how)
+        source, chain = _route(transforms, grid, source, how)
+        return carry(source, chain, grid, **how)
     order = _spline_order(interpolation)
     from_file = isinstance(image, (str, os.PathLike))
     source = to_world(read_vectors(image).image if from_file else as_image(image, "image"), vectors)
-    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), vectors)
+    source, chain = _route(transforms, grid, source, how)
+    return from_world(warp_vectors(source, chain, grid, order=order, **how), vectors)
 
 
 def jacobian(
@@ -145,14 +148,17 @@ def check_labels(image: Image) -> None:
         raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
 
 
-def _chain(transforms: Entries, grid: Grid, image: Image, how: dict[str, Any]) -> Chain:
+def _route(transforms: Entries, grid: Grid, image: Image, how: dict[str, Any]) -> tuple[Image, Chain]:
+    """The image, a 2-D one in the plane of a 2-D reference, and the way from the reference to it."""
     chain = read_chain(transforms, fixed=grid, moving=image.grid, backend=how["backend"])
+    if chain.flat and grid.flat and image.grid.flat:
+        image = replace(image, grid=image.grid.in_plane_of(grid))
     if not _meets(chain, grid, image.grid):
         _log.warning(
             "no voxel of the reference looks into %s: are the transforms in order, and is the right one inverted?",
             image.name,
         )
-    return chain
+    return image, chain
 
 
 def _meets(chain: Chain, grid: Grid, target: Grid) -> bool:

@@ -91,8 +91,12 @@ def pull_back(transform: Transform, grid: Grid, backend: Backend) -> Pullback:
 def _displaced(
     world: Matrix, field: NDArray[np.float32] | None, part: Displacement, grid: Grid, backend: Backend
 ) -> NDArray[np.float32]:
-    matrix = grid.voxel_map_to(part.grid, world)
-    if field is None and Grid(grid.shape, world @ grid.affine) == part.grid:
+    seen = Grid(grid.shape, world @ grid.affine)
+    place = part.grid.in_plane_of(seen)
+    matrix = seen.voxel_map_to(place)
+    if part.flat:
+        matrix[2] = 0, 0, 0, 0
+    if field is None and seen == place:
         moved = part.field
     else:
         at = None if field is None else backend.upload(field)

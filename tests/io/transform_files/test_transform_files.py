@@ -276,7 +276,8 @@ def test_the_numbers_stored_for_a_shift_by_hand(tmp_path, name, expected):
 
 def test_every_written_format_has_its_numbers_checked_by_hand():
     (cases,) = [mark.args[1] for mark in test_the_numbers_stored_for_a_shift_by_hand.pytestmark]
-    assert {name for name, _ in cases} | {"dipy-mapping", "itk-affine-2d", "itk-warp-2d"} == set(WRITTEN)
+    flat = {name for name, known in WRITTEN.items() if known.flat}
+    assert {name for name, _ in cases} | {"dipy-mapping"} | flat == set(WRITTEN)
 
 
 def test_the_conventions_list_every_format_and_class_of_itk():

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
+from warpline.geometry import Grid, lies_in_plane
 from warpline.io import nifti
 from warpline.io.transform_files import nifti_fields
 from warpline.io.transform_files.format import Format, Head
@@ -52,7 +52,8 @@ def read(path: Path) -> Displacement:
         )
     field = nifti_fields.components_first(_three(stored.array[:, :, :, 0]))
     field *= _SIGNS[intent][:, None, None, None]
-    return Displacement(field, Grid(field.shape[1:], stored.affine))
+    flat = stored.array.shape[2:] == (1, 1, 2) and lies_in_plane(stored.affine)
+    return Displacement(field, Grid(field.shape[1:], stored.affine, flat))
 
 
 def encode(transform: Displacement) -> bytes:
@@ -70,13 +71,26 @@ def encode_flat(transform: Displacement) -> bytes:
     UsageError
         When the field is thicker than a slice, or leaves it.
     """
-    if transform.grid.shape[2] != 1 or transform.field[2].any():
-        raise UsageError(
-            f"a field on {transform.grid.shape} voxels does not fit a 2-D file; one slice and vectors in it do"
-        )
+    check_flat(transform)
     lps = -transform.field[:2]
     data = np.moveaxis(lps, 0, -1)[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, intent=nifti.INTENT_VECTOR)
+
+
+def check_flat(transform: Displacement) -> None:
+    """Refuse a field that files of 2-D images cannot hold.
+
+    Raises
+    ------
+    UsageError
+        When it is thicker than a slice, leaves it, or the slice does not lie in the plane of world x and y.
+    """
+    grid = transform.grid
+    if grid.shape[2] != 1 or not lies_in_plane(grid.affine) or transform.field[2].any():
+        raise UsageError(
+            f"a field on {grid.shape} voxels does not fit a 2-D file; one slice in the plane of world x and y and "
+            "vectors in it do"
+        )
 
 
 def _three(array: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -100,4 +114,5 @@ FLAT = replace(
     about="displacement field in NIfTI in 2-D, (I, J, 1, 1, 2)",
     matches=matches_flat,
     encode=encode_flat,
+    flat=True,
 )
