@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from nibabel.nifti1 import Nifti1Header
 
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, Matrix
 from warpline.image import Image
 from warpline.io import nifti
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import compress
-from warpline.io.images import check_name
+from warpline.io.compression import compress, peek
+from warpline.io.images import as_image, check_name
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "ras": lambda grid: np.eye(3),
@@ -23,6 +26,22 @@ FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "voxel": lambda grid: grid.affine[:3, :3] / grid.voxel_size,
 }
 """What the components are along, to the matrix that takes them to world R, A, S."""
+
+
+BY_THEMSELVES = "none"
+"""In place of a frame: the components are no vectors, or are carried like the volumes of a series all the same."""
+
+_VECTORS, _TENSORS = "vectors", "matrices"
+_INTENTS = {1004: _TENSORS, 1005: _TENSORS, nifti.INTENT_DISPLACEMENT: _VECTORS, nifti.INTENT_VECTOR: _VECTORS}
+_INTENTS.update(dict.fromkeys(range(2006, 2010), _VECTORS))  # of FSL's FNIRT
+"""NIfTI's codes of images with several components per voxel, to what these are."""
+
+_TURNED = {
+    _VECTORS: "name what they are along, --vectors {}, so that they are turned with the anatomy",
+    _TENSORS: "turning these with the anatomy is not offered",
+}
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +61,65 @@ class StoredVectors:
     image: Image
     intent: int
     fifth_axis: bool
+
+
+def read_series(source: Any, name: str) -> Image:
+    """An image, or a series of volumes, that does not say that it holds vectors or matrices.
+
+    Three volumes whose header says nothing are a warning: vectors are often stored like that.
+
+    Parameters
+    ----------
+    source : path, nibabel image, Image, array or (array, affine)
+        As for `warpline.io.images.as_image`.
+    name : str
+        What messages call an image without a file.
+
+    Raises
+    ------
+    UsageError
+        When its header says that it holds vectors or matrices; the error says how to carry it.
+    InputError
+        When it cannot be read.
+    """
+    intent, frames = _intent(source), ", ".join(FRAMES)
+    if intent in _INTENTS:
+        called = source if isinstance(source, (str, os.PathLike)) else source.get_filename() or name
+        kind, turned = _INTENTS[intent], _TURNED[_INTENTS[intent]].format(frames)
+        raise UsageError(
+            f"{called} holds {kind} (NIfTI intent {intent}), not a series of volumes: {turned}; "
+            f"--vectors {BY_THEMSELVES} carries each component by itself"
+        )
+    image = as_image(source, name)
+    if image.data.shape[3:] == (3,):
+        _log.warning(
+            "%s has three volumes, carried one by one: if they are components of vectors, say what these are along "
+            "(--vectors %s); --vectors %s says that they are none",
+            *(image.name, frames, BY_THEMSELVES),
+        )
+    return image
+
+
+def read_components(source: Any, name: str) -> Image:
+    """An image whose components are carried one by one, as a series of volumes, wherever its axes are.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    placed = nifti.read_place(Path(source)) if isinstance(source, (str, os.PathLike)) else None
+    fifth = placed is not None and placed[0][3:] == (1, 3)
+    return read_vectors(source).image if fifth else as_image(source, name)
+
+
+def _intent(source: Any) -> int:
+    """NIfTI's intent code, 0 where there is none."""
+    if isinstance(source, (str, os.PathLike)):
+        header = nifti.parse_header(peek(Path(source), nifti.HEAD_SIZE), str(source))
+    else:
+        header = getattr(source, "header", None)
+    return int(header["intent_code"]) if isinstance(header, Nifti1Header) else 0
 
 
 def read_vectors(path: str | os.PathLike[str]) -> StoredVectors:

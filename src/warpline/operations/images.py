@@ -14,7 +14,14 @@ from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
 from warpline.io.images import Source, as_image
-from warpline.io.vectors import from_world, read_vectors, to_world
+from warpline.io.vectors import (
+    BY_THEMSELVES,
+    from_world,
+    read_components,
+    read_series,
+    read_vectors,
+    to_world,
+)
 from warpline.operations.chains import Entries, Place, grid_of, read_chain
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
 from warpline.transforms import Chain
@@ -51,9 +58,10 @@ def apply(
         A name in `warpline.resampling.INTERPOLATIONS`, or one of those functions.
     outside : float
         Value where a point leaves the image.
-    vectors : {"ras", "lps", "voxel"}, optional
+    vectors : {"ras", "lps", "voxel", "none"}, optional
         The image holds three components per voxel in this frame; they are turned with the anatomy. ``"voxel"``: along
-        the axes of the grid, of the image before and of the reference after.
+        the axes of the grid, of the image before and of the reference after. ``"none"``: each component is carried
+        by itself, like the volumes of a series, although the header says that they are vectors.
     backend, threads
         Where it is computed, as in `warpline.backends.select`.
 
@@ -66,26 +74,26 @@ def apply(
     Raises
     ------
     UsageError
-        When a choice is not offered.
+        When a choice is not offered, or the header says that the image holds vectors and `vectors` says nothing.
     InputError
         When an image or a transform cannot be used, or labels have fractions.
     """
     grid = grid_of(reference, "reference")
     how: dict[str, Any] = {"outside": outside, "backend": select(backend, threads), "threads": threads}
-    if vectors is None:
+    if vectors in (None, BY_THEMSELVES):
         carry = _chosen(interpolation)
-        source = as_image(image, "image")
+        source = read_components(image, "image") if vectors else read_series(image, "image")
         if carry is INTERPOLATIONS["label"]:
             check_labels(source)
         if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
             _check_outside(outside, source)
         source, chain = _route(transforms, grid, source, how)
         return carry(source, chain, grid, **how)
-    order = _spline_order(interpolation)
+    order, frame = _spline_order(interpolation), str(vectors)
     from_file = isinstance(image, (str, os.PathLike))
-    source = to_world(read_vectors(image).image if from_file else as_image(image, "image"), vectors)
+    source = to_world(read_vectors(image).image if from_file else as_image(image, "image"), frame)
     source, chain = _route(transforms, grid, source, how)
-    return from_world(warp_vectors(source, chain, grid, order=order, **how), vectors)
+    return from_world(warp_vectors(source, chain, grid, order=order, **how), frame)
 
 
 def jacobian(
