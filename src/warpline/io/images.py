@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, Matrix, check_affine, lies_in_plane
 from warpline.image import Image
-from warpline.io import nifti
-from warpline.io.atomic import write_atomic
+from warpline.io import itk_images, nifti
+from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, open_stream
 
 Source = Any
@@ -35,7 +35,7 @@ _UNREADABLE = (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFErr
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:
-    """Read a NIfTI file (``.nii``, ``.nii.gz``), or any other image that nibabel reads (such as ``.mgz``).
+    """Read NIfTI (``.nii``, ``.nii.gz``), NRRD, MetaImage, or any other image that nibabel reads (such as ``.mgz``).
 
     Unscaled data keep their type, so labels stay exact; data that the header scales become float32.
     Axes of one voxel after the third are left out.
@@ -59,12 +59,12 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     path = Path(path)
     stored = nifti.read(path)
     if stored is None:
-        return _read_other(path)
+        return _read_by_itk(path) if itk_images.matches(path) else _read_other(path)
     return _image(_scaled(stored.array, *stored.header.get_slope_inter()), stored.affine, str(path))
 
 
 def read_grid(path: str | os.PathLike[str]) -> Grid:
-    """Where the voxels of an image lie; of a NIfTI file only the header is read.
+    """Where the voxels of an image lie; of a NIfTI, NRRD or MetaImage file only the header is read.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
         When the file is missing, damaged, not an image, or its affine is singular or not finite.
     """
     path = Path(path)
-    placed = nifti.read_place(path)
+    placed = itk_images.read_place(path) if itk_images.matches(path) else nifti.read_place(path)
     if placed is None:
         return read_image(path).grid
     (i, j, k, *_), affine = (*placed[0], 1, 1), placed[1]
@@ -80,35 +80,56 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
 
 
 def write_image(image: Image, path: str | os.PathLike[str]) -> None:
-    """Write an image as NIfTI, gzip-compressed when the name ends in ``.gz``; its data type is kept.
+    """Write an image as NIfTI, gzip-compressed when the name ends in ``.gz``, NRRD or MetaImage; its type is kept.
 
-    The file appears complete or not at all, and equal images give equal bytes.
+    The files appear complete or not at all, and equal images give equal bytes.
+
+    Parameters
+    ----------
+    image : Image
+        Three or four axes.
+    path : path
+        Ends in ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd``; of ``.nhdr`` and ``.mhd`` the values
+        become a second file beside it.
 
     Raises
     ------
     UsageError
-        When the name ends neither in ``.nii`` nor in ``.nii.gz``.
+        When the name ends otherwise.
     OutputError
         When the file cannot be written.
     InputError
-        When NIfTI cannot hold the data type.
+        When the format cannot hold the data type, or needs SimpleITK, which is not installed.
     """
     path = Path(path)
     check_name(path)
+    if path.suffix in itk_images.SUFFIXES:
+        write_by_itk(image, path)
+        return
     content = encode_image(image)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)
 
 
+def write_by_itk(image: Image, path: Path, *, vectors: bool = False) -> None:
+    """Write an image as NRRD or MetaImage, its fourth axis as components of vectors where it is one of `vectors`."""
+    with Transaction() as files:
+        for name, content in itk_images.encode(image, path.name, vectors=vectors).items():
+            files.write(path.with_name(name), content)
+
+
 def check_name(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that promises another format than NIfTI.
+    """Refuse a name that promises another format than those that are written.
 
     Raises
     ------
     UsageError
-        When the name ends neither in ``.nii`` nor in ``.nii.gz``.
+        When the name ends neither in ``.nii`` or ``.nii.gz`` nor in one of `warpline.io.itk_images.SUFFIXES`.
     """
-    if not os.fspath(path).endswith((".nii", ".nii.gz")):
-        raise UsageError(f"{os.fspath(path)} is no name for an image to write; let it end in .nii.gz or .nii")
+    if not os.fspath(path).endswith((".nii", ".nii.gz", *itk_images.SUFFIXES)):
+        others = ", ".join(itk_images.SUFFIXES)
+        raise UsageError(
+            f"{os.fspath(path)} is no name for an image to write; let it end in .nii.gz or .nii, or in {others}"
+        )
 
 
 def encode_image(image: Image) -> bytes:
@@ -144,6 +165,13 @@ def as_image(source: Source, name: str) -> Image:
     return image
 
 
+def _read_by_itk(path: Path) -> Image:
+    stored = itk_images.read(path)
+    if stored.doubt:
+        _log.warning("%s %s", path, stored.doubt)
+    return _image(stored.array, stored.affine, str(path))
+
+
 def _read_other(path: Path) -> Image:
     with open_stream(path) as (stream, _):
         empty = not stream.read(1)
@@ -155,8 +183,10 @@ def _read_other(path: Path) -> Image:
         raise
     except _UNREADABLE as error:
         reason = "it is empty" if empty else " ".join(str(error).split())
-        raise InputError(f"{path} is not a readable image ({reason}); NIfTI (.nii, .nii.gz) or MGH is needed") from None
-    raise InputError(f"{path} holds no volume but a {type(loaded).__name__}; NIfTI (.nii, .nii.gz) or MGH is needed")
+        raise InputError(
+            f"{path} is not a readable image ({reason}); NIfTI, MGH, NRRD or MetaImage is needed"
+        ) from None
+    raise InputError(f"{path} holds no volume but a {type(loaded).__name__}; NIfTI, MGH, NRRD or MetaImage is needed")
 
 
 def _from_nibabel(source: SpatialImage, name: str) -> Image:

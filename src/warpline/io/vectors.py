@@ -15,10 +15,11 @@ from nibabel.nifti1 import Nifti1Header
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, Matrix
 from warpline.image import Image
-from warpline.io import nifti
+from warpline.io import itk_images, nifti
 from warpline.io.atomic import write_atomic
+from warpline.io.checks import check_finite
 from warpline.io.compression import compress, peek
-from warpline.io.images import as_image, check_name
+from warpline.io.images import as_image, check_name, read_image, write_by_itk
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "ras": lambda grid: np.eye(3),
@@ -82,12 +83,11 @@ def read_series(source: Any, name: str) -> Image:
     InputError
         When it cannot be read.
     """
-    intent, frames = _intent(source), ", ".join(FRAMES)
-    if intent in _INTENTS:
+    kind, frames = _kind(source), ", ".join(FRAMES)
+    if kind is not None:
         called = source if isinstance(source, (str, os.PathLike)) else source.get_filename() or name
-        kind, turned = _INTENTS[intent], _TURNED[_INTENTS[intent]].format(frames)
         raise UsageError(
-            f"{called} holds {kind} (NIfTI intent {intent}), not a series of volumes: {turned}; "
+            f"{called} holds {kind[0]} ({kind[1]}), not a series of volumes: {_TURNED[kind[0]].format(frames)}; "
             f"--vectors {BY_THEMSELVES} carries each component by itself"
         )
     image = as_image(source, name)
@@ -108,22 +108,27 @@ def read_components(source: Any, name: str) -> Image:
     InputError
         When it cannot be read.
     """
-    placed = nifti.read_place(Path(source)) if isinstance(source, (str, os.PathLike)) else None
+    from_file = isinstance(source, (str, os.PathLike)) and not itk_images.matches(Path(source))
+    placed = nifti.read_place(Path(source)) if from_file else None
     fifth = placed is not None and placed[0][3:] == (1, 3)
     return read_vectors(source).image if fifth else as_image(source, name)
 
 
-def _intent(source: Any) -> int:
-    """NIfTI's intent code, 0 where there is none."""
-    if isinstance(source, (str, os.PathLike)):
+def _kind(source: Any) -> tuple[str, str] | None:
+    """What the header of an image says that its components are, and how it says so; None where it says nothing."""
+    from_file = isinstance(source, (str, os.PathLike))
+    if from_file and itk_images.matches(Path(source)):
+        return (_VECTORS, "by its header") if itk_images.holds_vectors(Path(source)) else None
+    if from_file:
         header = nifti.parse_header(peek(Path(source), nifti.HEAD_SIZE), str(source))
     else:
         header = getattr(source, "header", None)
-    return int(header["intent_code"]) if isinstance(header, Nifti1Header) else 0
+    intent = int(header["intent_code"]) if isinstance(header, Nifti1Header) else 0
+    return (_INTENTS[intent], f"NIfTI intent {intent}") if intent in _INTENTS else None
 
 
 def read_vectors(path: str | os.PathLike[str]) -> StoredVectors:
-    """Read a NIfTI file of shape (I, J, K, 3) or (I, J, K, 1, 3).
+    """Read a NIfTI file of shape (I, J, K, 3) or (I, J, K, 1, 3), or NRRD or MetaImage with three components per voxel.
 
     Raises
     ------
@@ -131,6 +136,8 @@ def read_vectors(path: str | os.PathLike[str]) -> StoredVectors:
         When the file is missing, damaged, or of another shape or kind of number.
     """
     path = Path(path)
+    if itk_images.matches(path):
+        return _read_by_itk(path)
     stored = nifti.read(path)
     if stored is None or stored.array.shape[3:] not in ((3,), (1, 3)) or stored.array.dtype.kind not in "iuf":
         found = "no NIfTI file" if stored is None else f"of shape {stored.array.shape}, {stored.array.dtype}"
@@ -145,18 +152,29 @@ def read_vectors(path: str | os.PathLike[str]) -> StoredVectors:
     return StoredVectors(image, int(stored.header["intent_code"]), stored.array.ndim == 5)
 
 
+def _read_by_itk(path: Path) -> StoredVectors:
+    image = read_image(path)
+    if image.data.shape[3:] != (3,):
+        raise InputError(f"{path} has shape {image.data.shape}; vectors need three components per voxel")
+    check_finite(image)
+    return StoredVectors(Image(image.data.astype(np.float32), image.grid, str(path)), nifti.INTENT_VECTOR, True)
+
+
 def write_vectors(image: Image, path: str | os.PathLike[str], like: StoredVectors) -> None:
     """Write a vector image with the axes and the intent of `like`, complete or not at all.
 
     Raises
     ------
     UsageError
-        When the name ends neither in ``.nii`` nor in ``.nii.gz``.
+        When the name is none of an image.
     OutputError
         When the file cannot be written.
     """
     path = Path(path)
     check_name(path)
+    if path.suffix in itk_images.SUFFIXES:
+        write_by_itk(image, path, vectors=True)
+        return
     data = image.data[:, :, :, None] if like.fifth_axis else image.data
     content = nifti.encode(data, image.affine, intent=like.intent)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)
