@@ -230,3 +230,20 @@ def test_three_volumes_that_may_be_vectors_are_a_warning(tmp_path, caplog):
     apply(path, FIXED, TURN, vectors="none", backend="numpy")
     apply(stored_as(tmp_path / "s.nii.gz", (*MOVING.shape, 4), 0), FIXED, TURN, backend="numpy")
     assert caplog.messages == []
+
+
+def test_what_lies_beyond_ct_is_air(caplog):
+    data = np.full(MOVING.shape, -1000, np.int16)
+    data[4:-4, 4:-4, 4:-4] = 300
+    away = np.eye(4)
+    away[0, 3] = 30
+    image, shift = Image(data, MOVING, "ct.nii"), Affine(away)
+    warped = apply(image, FIXED, shift, backend="numpy")
+    assert warped.data.min() == -1000 and not (warped.data == 0).any()
+    assert "beyond ct.nii the result is -1000, its background; --outside" in caplog.text
+    assert (apply(image, FIXED, shift, interpolation="nearest", backend="numpy").data != 0).all()
+    assert (apply(image, FIXED, shift, outside=0.0, backend="numpy").data == 0).any()
+    caplog.clear()
+    bare = Image(np.random.default_rng(0).uniform(800, 1200, MOVING.shape).astype(np.float32), MOVING, "bare.nii")
+    assert (apply(bare, FIXED, shift, backend="numpy").data == 0).any()
+    assert "beyond bare.nii, whose values begin at 80" in caplog.text

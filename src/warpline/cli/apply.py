@@ -36,7 +36,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="linear",
         help="default: linear; label gives every voxel the label with the most linear weight and refuses fractions",
     )
-    parser.add_argument("--outside", type=finite, default=0.0, metavar="X", help="value beyond the image; default: 0")
+    parser.add_argument(
+        "--outside",
+        type=finite,
+        metavar="VALUE",
+        help="value beyond the image; default: 0, or its background where that is far from 0, as in CT",
+    )
     parser.add_argument(
         "--vectors",
         choices=FRAMES,

@@ -64,6 +64,8 @@ class Job:
         ``"auto"`` or None reads ``WARPLINE_BACKEND`` first.
     threads : int, optional
         CPU threads; None reads ``WARPLINE_THREADS``, else uses every core.
+    outside : float, optional
+        Value of the warped image beyond the moving one; None takes its background, mostly 0.
     """
 
     fixed: str | os.PathLike[str]
@@ -75,6 +77,7 @@ class Job:
     initial: str | os.PathLike[str] | None = None
     backend: str | None = None
     threads: int | None = None
+    outside: float | None = None
 
 
 def run(job: Job, progress: Listener | None = None) -> Registration:
@@ -106,6 +109,7 @@ def run(job: Job, progress: Listener | None = None) -> Registration:
             backend=job.backend,
             threads=job.threads,
             progress=progress,
+            outside=job.outside,
         )
         store(registration, files, names)
     return registration
@@ -122,6 +126,7 @@ def register(
     backend: str | Backend | None = "auto",
     threads: int | None = None,
     progress: Listener | None = None,
+    outside: float | None = None,
 ) -> Registration:
     """Find the map that carries the moving image onto the fixed image, and its inverse.
 
@@ -141,6 +146,9 @@ def register(
         CPU threads; None reads ``WARPLINE_THREADS``, else uses every core.
     progress : callable, optional
         Called with a `Progress` as the registration advances.
+    outside : float, optional
+        Value of the warped image beyond the moving one. None takes 0, or where the image begins far from 0, as CT does,
+        its background, see `warpline.intensity.value_beyond`; the fixed image, carried the other way, always gets that.
 
     Returns
     -------
@@ -157,4 +165,4 @@ def register(
     """
     chosen = select(None if backend == "auto" else backend, threads)
     inputs = read(fixed, moving, recipe, fixed_mask, moving_mask, initial=initial)
-    return compute(inputs, chosen, threads=threads, progress=progress)
+    return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from warpline.backends import Backend
 from warpline.errors import InputError, UsageError
 from warpline.image import Image
+from warpline.intensity import begins_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_pair
 from warpline.io.images import Source, as_image
@@ -27,7 +28,7 @@ from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
 from warpline.report.provenance import describe, environment, likeness, plain, shortcomings
 from warpline.resampling import warp
-from warpline.transforms import Affine, Chain
+from warpline.transforms import Affine, Chain, Transform
 
 Initial = Affine | str | os.PathLike[str] | ArrayLike
 """An affine from fixed world to moving world (RAS+ mm): a transform, a transform file or a (4, 4) matrix."""
@@ -175,18 +176,29 @@ def read(
 
 
 def compute(
-    inputs: Inputs, backend: Backend, *, threads: int | None = None, progress: Listener | None = None
+    inputs: Inputs,
+    backend: Backend,
+    *,
+    threads: int | None = None,
+    progress: Listener | None = None,
+    outside: float | None = None,
 ) -> Registration:
-    """Find the maps between the images of `inputs`, and carry both images through them; touches no file."""
+    """Find the maps between the images of `inputs`, and carry both images through them; touches no file.
+
+    `outside` is the value of the warped image beyond the moving one, as for `register`.
+    """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
     found = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
     alignment = _flattened(found)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):
-        warped = warp(alignment.moving, alignment.transform, alignment.fixed.grid, backend=backend)
-        inverse_warped = warp(alignment.fixed, alignment.inverse, alignment.moving.grid, backend=backend)
+        beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
+        beyond["fixed"] = value_beyond(images["fixed"])
+        warped = _warp(alignment.moving, alignment.transform, alignment.fixed, beyond["moving"], backend)
+        inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
     with clock.step("similarity"):
-        alike = likeness(images["fixed"], images["moving"], warped, images.get("fixed_mask"), backend=backend)
+        compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
+        alike = likeness(*compared, outside=beyond["moving"], backend=backend)
     report = {
         **environment(backend, threads),
         "recipe": inputs.recipe.model_dump(mode="json"),
@@ -196,9 +208,24 @@ def compute(
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "similarity": alike,
-        "warnings": [*alignment.warnings, *shortcomings(alignment.quality)],
+        "outside": beyond,
+        "warnings": [*alignment.warnings, *shortcomings(alignment.quality), *_holes(images, beyond)],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
+
+
+def _warp(image: Image, transform: Transform, onto: Image, outside: float, backend: Backend) -> Image:
+    return warp(image, transform, onto.grid, outside=outside, backend=backend)
+
+
+def _holes(images: Mapping[str, Image], beyond: Mapping[str, float]) -> list[str]:
+    """A sentence for a warped image in which what lies beyond the moving one stands out: no value for it is known."""
+    if beyond["moving"] != 0 or not begins_far_from_zero(images["moving"]):
+        return []
+    lowest = float(images["moving"].data.min())
+    return [
+        f"the warped image is 0 beyond the moving one, whose values begin at {lowest:g}; set another with --outside"
+    ]
 
 
 def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:

@@ -13,6 +13,7 @@ from warpline.backends import Backend, select
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
+from warpline.intensity import begins_far_from_zero, value_beyond
 from warpline.io.images import Source, as_image
 from warpline.io.vectors import (
     BY_THEMSELVES,
@@ -38,7 +39,7 @@ def apply(
     transforms: Entries,
     *,
     interpolation: str | Interpolation = "linear",
-    outside: float = 0.0,
+    outside: float | None = None,
     vectors: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
@@ -56,8 +57,9 @@ def apply(
         ``"[file,1]"`` is the inverse of a file, affine or not.
     interpolation : {"linear", "nearest", "cubic", "sinc", "label"} or Interpolation
         A name in `warpline.resampling.INTERPOLATIONS`, or one of those functions.
-    outside : float
-        Value where a point leaves the image.
+    outside : float, optional
+        Value where a point leaves the image. None takes 0, or the background of an image that begins far from 0, as
+        CT does, which is logged as a warning; of labels and vectors always 0.
     vectors : {"ras", "lps", "voxel", "none"}, optional
         The image holds three components per voxel in this frame; they are turned with the anatomy. ``"voxel"``: along
         the axes of the grid, of the image before and of the reference after. ``"none"``: each component is carried
@@ -79,14 +81,16 @@ def apply(
         When an image or a transform cannot be used, or labels have fractions.
     """
     grid = grid_of(reference, "reference")
-    how: dict[str, Any] = {"outside": outside, "backend": select(backend, threads), "threads": threads}
+    how: dict[str, Any] = {"outside": outside or 0.0, "backend": select(backend, threads), "threads": threads}
     if vectors in (None, BY_THEMSELVES):
         carry = _chosen(interpolation)
         source = read_components(image, "image") if vectors else read_series(image, "image")
         if carry is INTERPOLATIONS["label"]:
             check_labels(source)
+        elif outside is None:
+            how["outside"] = _background_of(source)
         if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
-            _check_outside(outside, source)
+            _check_outside(how["outside"], source)
         source, chain = _route(transforms, grid, source, how)
         return carry(source, chain, grid, **how)
     order, frame = _spline_order(interpolation), str(vectors)
@@ -154,6 +158,22 @@ def check_labels(image: Image) -> None:
     odd = values[values != np.rint(values)]
     if odd.size:
         raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
+
+
+def _background_of(image: Image) -> float:
+    """What lies beyond an image, see `value_beyond`; said where it is not 0, or where 0 stands out."""
+    found = value_beyond(image)
+    if image.data.dtype.kind in "iu":
+        found = float(round(found))
+    if found:
+        _log.warning(
+            "beyond %s the result is %g, its background; --outside (outside=) sets another value", image.name, found
+        )
+    elif begins_far_from_zero(image):
+        lowest = float(image.data.min())
+        told = "beyond %s, whose values begin at %g, the result is 0; --outside (outside=) sets another value"
+        _log.warning(told, image.name, lowest)
+    return found
 
 
 def _route(transforms: Entries, grid: Grid, image: Image, how: dict[str, Any]) -> tuple[Image, Chain]:

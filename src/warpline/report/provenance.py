@@ -15,6 +15,7 @@ import numpy as np
 from warpline.backends import Backend, thread_count
 from warpline.evaluation import similarity
 from warpline.image import Image
+from warpline.report import regions
 from warpline.resampling import warp
 from warpline.solvers.invertibility import MEAN_LIMIT, P99_LIMIT, Quality
 from warpline.transforms import Chain
@@ -53,9 +54,12 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
 
 
 def likeness(
-    fixed: Image, moving: Image, warped: Image, mask: Image | None = None, *, backend: Backend
+    fixed: Image, moving: Image, warped: Image, mask: Image | None = None, *, outside: float = 0.0, backend: Backend
 ) -> dict[str, dict[str, float]]:
     """Correlation with the fixed image before and after, see `warpline.evaluation.similarity`.
+
+    Masks, labels and other images of few values say nothing within their object: they are compared over the box around
+    the fixed one, a quarter wider on each side, and small windows where they cross its edges.
 
     Parameters
     ----------
@@ -67,14 +71,25 @@ def likeness(
         The result, on the fixed grid.
     mask : Image, optional
         Voxels other than 0 count; without it, every voxel above the lowest value of the fixed image.
+    outside : float
+        Value beyond the moving image where the headers carry it.
     backend : Backend
         Where the arithmetic runs.
     """
+    before = warp(moving, Chain(), fixed.grid, outside=outside, backend=backend)
+    compared = {"before": before, "after": warped}
+    if mask is None and (regions.of_few_values(fixed) or regions.of_few_values(moving)):
+        return {name: _likeness_of_shapes(fixed, image, backend) for name, image in compared.items()}
     inside = fixed.data > fixed.data.min() if mask is None else mask.data != 0
     where = Image(inside, fixed.grid)
-    before = warp(moving, Chain(), fixed.grid, backend=backend)
-    compared = {"before": before, "after": warped}
     return {name: asdict(similarity(fixed, image, where, backend=backend)) for name, image in compared.items()}
+
+
+def _likeness_of_shapes(fixed: Image, image: Image, backend: Backend) -> dict[str, float]:
+    region = regions.surroundings(fixed)
+    whole = similarity(fixed, image, region, backend=backend)
+    rim = similarity(fixed, image, regions.edges(fixed, region), radius=regions.RADIUS, backend=backend)
+    return {"ncc": whole.ncc, "local_ncc": rim.local_ncc}
 
 
 def shortcomings(quality: Quality | None) -> list[str]:
