@@ -14,6 +14,7 @@ from warpline.errors import UsageError
 from warpline.image import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import identify, read_transform, write_transform
+from warpline.resampling import INTERPOLATIONS, resample
 from warpline.transforms import Affine, Chain
 
 TURN = np.array([[0.96, 0.28], [-0.28, 0.96]])
@@ -58,6 +59,17 @@ def test_a_registration_of_2_d_images_writes_what_ants_applies(done):
     files = [folder / "r_1Warp.nii.gz", folder / "r_0GenericAffine.mat"]
     again = operations.apply(folder / "m.nii.gz", folder / "f.nii.gz", files, threads=1)
     np.testing.assert_allclose(again.data, ours.data, atol=1e-3)
+
+
+def test_where_a_2_d_image_lies_along_the_third_axis_does_not_count(done, numpy_backend):
+    folder, found = done
+    moving, grid = read_image(folder / "m.nii.gz"), found.alignment.fixed.grid
+    assert moving.affine[2, 3] == 40 and grid.affine[2, 3] == 0
+    for name, carry in INTERPOLATIONS.items():
+        carried = carry(moving, found.transform, grid, outside=-9.0, backend=numpy_backend)
+        assert (carried.data != -9).any(), name
+    seen = resample(moving, like=grid, backend=numpy_backend)
+    assert seen.grid.flat and seen.data.any()
 
 
 @pytest.mark.parametrize("name", ["whole.h5", "whole.nii.gz"])

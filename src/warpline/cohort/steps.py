@@ -69,13 +69,14 @@ def read(task: Task) -> Ready:
     labels = {name: sources.pop(name) for name in LABELS if name in sources}
     inputs = jobs.read(**sources, recipe=task.recipe, load=_load)
     loaded = {name: _load(path, name) for name, path in labels.items()}
-    for name, (image, _) in loaded.items():
-        _check_labels(image, name, inputs.images)
+    labelled = jobs.in_one_plane({**inputs.images, **{name: image for name, (image, _) in loaded.items()}})
+    for name in loaded:
+        _check_labels(labelled[name], name, inputs.images)
     described = {**inputs.described, **{name: about for name, (_, about) in loaded.items()}}
     sha256 = {name: about["sha256"] for name, about in described.items()}
     if "initial" in sources:
         sha256["initial"] = checksum(sources["initial"])
-    return Ready(replace(inputs, described=described), {name: image for name, (image, _) in loaded.items()}, sha256)
+    return Ready(replace(inputs, described=described), {name: labelled[name] for name in loaded}, sha256)
 
 
 def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:

@@ -20,7 +20,7 @@ from warpline.jobs.files import (
     names_after,
     store,
 )
-from warpline.jobs.steps import Initial, Inputs, Registration, compute, load, read
+from warpline.jobs.steps import Initial, Inputs, Registration, compute, in_one_plane, load, read
 from warpline.recipe import Recipe
 from warpline.registration import Listener
 
@@ -36,6 +36,7 @@ __all__ = [
     "Registration",
     "check_names",
     "compute",
+    "in_one_plane",
     "load",
     "read",
     "register",

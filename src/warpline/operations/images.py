@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,13 +90,11 @@ def apply(
             how["outside"] = _background_of(source)
         if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
             _check_outside(how["outside"], source)
-        source, chain = _route(transforms, grid, source, how)
-        return carry(source, chain, grid, **how)
+        return carry(source, _chain(transforms, grid, source, how), grid, **how)
     order, frame = _spline_order(interpolation), str(vectors)
     from_file = isinstance(image, (str, os.PathLike))
     source = to_world(read_vectors(image).image if from_file else as_image(image, "image"), frame)
-    source, chain = _route(transforms, grid, source, how)
-    return from_world(warp_vectors(source, chain, grid, order=order, **how), frame)
+    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), frame)
 
 
 def jacobian(
@@ -176,17 +173,14 @@ def _background_of(image: Image) -> float:
     return found
 
 
-def _route(transforms: Entries, grid: Grid, image: Image, how: dict[str, Any]) -> tuple[Image, Chain]:
-    """The image, a 2-D one in the plane of a 2-D reference, and the way from the reference to it."""
+def _chain(transforms: Entries, grid: Grid, image: Image, how: dict[str, Any]) -> Chain:
     chain = read_chain(transforms, fixed=grid, moving=image.grid, backend=how["backend"])
-    if chain.flat and grid.flat and image.grid.flat:
-        image = replace(image, grid=image.grid.in_plane_of(grid))
-    if not _meets(chain, grid, image.grid):
+    if not _meets(chain, grid, image.grid.in_plane_of(grid) if chain.flat else image.grid):
         _log.warning(
             "no voxel of the reference looks into %s: are the transforms in order, and is the right one inverted?",
             image.name,
         )
-    return image, chain
+    return chain
 
 
 def _meets(chain: Chain, grid: Grid, target: Grid) -> bool:

@@ -59,7 +59,7 @@ def warp(
     if order not in ORDERS:
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
     route = pull_back(transform, grid, backend)
-    matrix = grid.voxel_map_to(image.grid, route.matrix)
+    matrix = route.matrix_to(image.grid)
     with backend.session():
         moved = None if route.field is None else backend.upload(route.field)
         how: dict[str, Any] = {"field": moved, "shape": grid.shape, "order": order, "outside": outside}
