@@ -19,6 +19,7 @@ from warpline.io import itk_images
 from warpline.io.images import read_grid, read_image, write_image
 from warpline.io.transform_files import identify, read_transform
 from warpline.io.vectors import read_series, read_vectors, write_vectors
+from warpline.report.provenance import describe
 
 SUFFIXES = itk_images.SUFFIXES
 DTYPES = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
@@ -248,6 +249,15 @@ def test_equal_images_give_equal_bytes(tmp_path, name):
     for path in sorted((tmp_path / "one").iterdir()):
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
     assert len(list((tmp_path / "one").iterdir())) == (2 if name == "a.mhd" else 1)
+
+
+def test_the_checksum_of_an_image_in_two_files_is_that_of_its_values(tmp_path):
+    sums = []
+    for seed in (0, 1):
+        image = made(made_grid("oblique"), seed=seed)
+        write_image(image, tmp_path / "a.mhd")
+        sums.append(describe(read_image(tmp_path / "a.mhd"), tmp_path / "a.mhd")["sha256"])
+    assert sums[0] != sums[1]
 
 
 def test_without_simpleitk_the_error_says_what_to_install(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from xml.etree import ElementTree
 
 import nibabel
 import numpy as np
@@ -98,3 +99,13 @@ def test_contradictions_and_damage_are_refused(tmp_path, system, meta, message):
     path = saved(tmp_path / "a.surf.gii", GiftiCoordSystem(*system), meta)
     with pytest.raises(InputError, match=message):
         read_surface(path)
+
+
+def test_of_several_coordinate_systems_the_one_to_scanner_space_counts(tmp_path):
+    path = saved(tmp_path / "a.surf.gii", GiftiCoordSystem(0, 1, MOVED))
+    other = GiftiCoordSystem(0, 3, np.diag([2.0, 2, 2, 1]))._to_xml_element()
+    end = b"</CoordinateSystemTransformMatrix>"
+    text = path.read_bytes().replace(end, end + ElementTree.tostring(other), 1)
+    path.write_bytes(text)
+    assert nibabel.load(path).darrays[0].coordsys.xformspace == 3  # nibabel keeps the last
+    np.testing.assert_allclose(read_surface(path).points, VERTICES + CENTRE, atol=1e-4)

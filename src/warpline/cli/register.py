@@ -17,7 +17,9 @@ EXAMPLE = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("fixed", metavar="FIXED", help="image that stays where it is; NIfTI, NRRD, MetaImage or MGH, one volume")
+    parser.add_argument(
+        "fixed", metavar="FIXED", help="image that stays where it is; NIfTI, NRRD, MetaImage or MGH, one volume"
+    )
     parser.add_argument("moving", metavar="MOVING", help="image that is carried onto it")
     parser.add_argument(
         "-o",

@@ -72,7 +72,9 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
         When the file is missing, damaged, not an image, or its affine is singular or not finite.
     """
     path = Path(path)
-    placed = itk_images.read_place(path) if itk_images.matches(path) else nifti.read_place(path)
+    placed = nifti.read_place(path)
+    if placed is None and itk_images.matches(path):
+        placed = itk_images.read_place(path)
     if placed is None:
         return read_image(path).grid
     (i, j, k, *_), affine = (*placed[0], 1, 1), placed[1]

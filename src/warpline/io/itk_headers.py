@@ -134,12 +134,18 @@ def _data_of(path: Path, header: Mapping[str, str]) -> Path:
 
 
 def doubt(header: Mapping[str, str]) -> str:
-    """What a header does not say of the place of its voxels and is taken for granted; mostly nothing."""
+    """What a header does not say and is taken for granted, or says and is not kept; mostly nothing."""
+    found = []
     if not {"space", "spacedimension", "transformmatrix", "rotation", "orientation"} & set(header):
-        return "does not say in which space it lies; its axes are taken along L, P, S, as ITK does"
+        found.append("does not say in which space it lies; its axes are taken along L, P, S, as ITK does")
     if header.get("space", "").lower().startswith(("scanner", "3d", "right-up")):
-        return f"lies in the space {header['space']}, which is taken for L, P, S, as ITK does"
-    return ""
+        found.append(f"lies in the space {header['space']}, which is taken for L, P, S, as ITK does")
+    if any(key.startswith("dwmri_") for key in header):
+        found.append("has gradients of diffusion in its header (DWMRI_…), which are not carried along")
+    frame = re.findall(r"[-+.\deE]+", header.get("measurementframe", ""))
+    if frame and [float(word) for word in frame] != [float(n % 4 == 0) for n in range(9)]:
+        found.append("has a measurement frame, which is not applied to its vectors")
+    return "; it ".join(found)
 
 
 def _check_metaimage(header: Mapping[str, str], lines: list[str], path: Path) -> None:

@@ -23,6 +23,8 @@ from warpline.io import itk_headers
 from warpline.io.compression import peek
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+DETACHED = (".nhdr", ".mhd")
+"""Of those, the ones whose values are in a second file."""
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _STORED_AS = {"bool": "uint8", "float16": "float32"}
@@ -39,7 +41,7 @@ class StoredImage:
     affine : (4, 4)
         Voxel to world, RAS+ mm, checked.
     doubt : str
-        What it does not say and was taken for granted; mostly nothing.
+        What it does not say and was taken for granted, or says and is not kept; mostly nothing.
     """
 
     array: NDArray[Any] = field(repr=False)

@@ -8,16 +8,19 @@ its own, and the volume's geometry stands in the metadata ``VolGeom…``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from nibabel.gifti.gifti import GiftiCoordSystem
+from nibabel.nifti1 import xform_codes
 
 from warpline.errors import InputError
 from warpline.geometry import Matrix, apply_affine, check_affine
 
 UNKNOWN, SCANNER = 0, 1
+
+_SYSTEM, _SYSTEM_END = b"<CoordinateSystemTransformMatrix>", b"</CoordinateSystemTransformMatrix>"
 
 _NAMED = {2: "an aligned", 3: "Talairach", 4: "MNI-152", 5: "a template's"}
 """NIfTI's codes of spaces that are no scanner's."""
@@ -37,13 +40,15 @@ _USUAL = {a + s: _SURFACE_AXES[row, column] for column, a in enumerate("XYZ") fo
 _log = logging.getLogger(__name__)
 
 
-def to_world(vertices: Any, name: str) -> Matrix:
+def to_world(vertices: Any, systems: Sequence[GiftiCoordSystem], name: str) -> Matrix:
     """The matrix (4, 4) from coordinates in the file to world RAS+ mm; a guess is logged as a warning.
 
     Parameters
     ----------
     vertices : nibabel GiftiDataArray
         The point set.
+    systems : sequence of GiftiCoordSystem
+        All that its file states of it, as `systems_of` finds them: nibabel keeps the last one only.
     name : str
         What messages call the file.
 
@@ -52,7 +57,8 @@ def to_world(vertices: Any, name: str) -> Matrix:
     InputError
         When a matrix or a geometry in the file is damaged, or they contradict each other.
     """
-    system = vertices.coordsys or GiftiCoordSystem()
+    kept = vertices.coordsys or GiftiCoordSystem()
+    system = next((one for one in systems if SCANNER in (one.dataspace, one.xformspace)), kept)
     if system.dataspace == SCANNER:
         return np.eye(4)
     stated = _stated(system, name)
@@ -69,6 +75,44 @@ def to_world(vertices: Any, name: str) -> Matrix:
         return volume
     _warn_of_guess(system.dataspace, name)
     return np.eye(4)
+
+
+def systems_of(content: bytes) -> list[GiftiCoordSystem]:
+    """The coordinate systems of the point set in a GIFTI file, in their order.
+
+    Raises
+    ------
+    ValueError
+        When one is damaged.
+    """
+    found = []
+    for head in _heads_of_point_sets(content):
+        for part in head.split(_SYSTEM)[1:]:
+            block = part.partition(_SYSTEM_END)[0]
+            space, target, numbers = (_within(block, tag) for tag in (b"DataSpace", b"TransformedSpace", b"MatrixData"))
+            matrix = np.array(numbers.split(), np.float64).reshape(4, 4)
+            found.append(GiftiCoordSystem(xform_codes.code[space], xform_codes.code[target], matrix))
+    return found
+
+
+def _heads_of_point_sets(content: bytes) -> Iterator[bytes]:
+    """What stands before the numbers of each point set; whatever the file holds, every byte is looked at once."""
+    place = content.find(b"<DataArray")
+    while place >= 0:
+        opened, end = content.find(b">", place), content.find(b"</DataArray>", place)
+        if min(opened, end) < 0:
+            return
+        if b"NIFTI_INTENT_POINTSET" in content[place:opened]:
+            yield content[place:end].partition(b"<Data>")[0]
+        place = content.find(b"<DataArray", end)
+
+
+def _within(block: bytes, tag: bytes) -> str:
+    _, opened, rest = block.partition(b"<" + tag + b">")
+    text, closed, _ = rest.partition(b"</" + tag + b">")
+    if not (opened and closed):
+        raise ValueError(f"a coordinate system has no {tag.decode()}")
+    return text.decode("latin-1").replace("<![CDATA[", "").replace("]]>", "").strip()
 
 
 def place_in_scanner_space(vertices: Any) -> None:

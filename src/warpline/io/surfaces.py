@@ -57,12 +57,13 @@ def read_surface(path: str | os.PathLike[str]) -> Surface:
         gifti = nibabel.GiftiImage.from_bytes(content)
         (vertices,) = gifti.get_arrays_from_intent(_VERTICES)
         points = np.asarray(vertices.data, dtype=np.float64)
+        systems = surface_spaces.systems_of(content)
     except Exception as error:  # nibabel meets damage with errors of many kinds
         reason = "it is empty" if not content else " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} is no readable surface ({reason}); GIFTI with one point set is needed") from None
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise InputError(f"{path} has vertices of shape {points.shape}, or not finite; (N, 3) in mm is needed")
-    return Surface(apply_affine(surface_spaces.to_world(vertices, str(path)), points), gifti)
+    return Surface(apply_affine(surface_spaces.to_world(vertices, systems, str(path)), points), gifti)
 
 
 def check_surface_name(path: str | os.PathLike[str]) -> None:

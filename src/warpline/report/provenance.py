@@ -15,6 +15,7 @@ import numpy as np
 from warpline.backends import Backend, thread_count
 from warpline.evaluation import similarity
 from warpline.image import Image
+from warpline.io.itk_images import DETACHED
 from warpline.report import regions
 from warpline.resampling import warp
 from warpline.solvers.invertibility import MEAN_LIMIT, P99_LIMIT, Quality
@@ -130,8 +131,8 @@ def _version(package: str) -> str | None:
 
 
 def _sha256(image: Image, path: str | None) -> str:
-    """Of the file where there is one, else of the array in C order."""
-    if path is None:
+    """Of the file where there is one that holds the values, else of the array in C order."""
+    if path is None or path.endswith(DETACHED):
         return hashlib.sha256(np.ascontiguousarray(image.data).data).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
