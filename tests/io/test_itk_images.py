@@ -177,6 +177,7 @@ def test_a_place_that_is_a_guess_is_a_warning(tmp_path, caplog, name, head, mess
         ("a.nrrd", "sizes: 6 5 400000000\n\n", "promises 12000000000 values"),
         ("a.nrrd", "# " + "x" * 70000 + "\n\n", "has a header of more than 32768 bytes"),
         ("a.nrrd", "\n", "is damaged or cut short"),
+        ("a.nrrd", "encoding: gzip\n\n", "damaged data"),
     ],
 )
 def test_data_elsewhere_and_promises_are_refused(tmp_path, name, lines, message):
@@ -193,6 +194,22 @@ def test_data_elsewhere_and_promises_are_refused(tmp_path, name, lines, message)
     with pytest.raises(InputError, match=message) as caught:
         read_image(folder / name)
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    ["Comment = x\x0cElementDataFile = b.raw", "Comment = x\rElementDataFile = b.raw", "\tElementDataFile = b.raw"],
+)
+def test_no_line_hides_where_the_data_are(tmp_path, hidden):
+    """ITK would take the line after it for the one that counts, or the other way round."""
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    for path in (tmp_path / "b.raw", folder / "b.raw"):
+        path.write_bytes(bytes(4))
+    head = "NDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\n"
+    (folder / "a.mhd").write_bytes(f"{head}{hidden}\nElementDataFile = ../b.raw\n".encode())
+    with pytest.raises(InputError, match=r"keeps its data in '\.\./b\.raw'|odd ends of lines|says twice"):
+        read_image(folder / "a.mhd")
 
 
 def test_a_link_beside_a_header_is_refused(tmp_path):

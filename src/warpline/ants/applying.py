@@ -15,6 +15,7 @@ from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
 from warpline.io.images import as_image
 from warpline.io.transform_files import write_transform
+from warpline.io.vectors import BY_THEMSELVES
 from warpline.resampling import Interpolation, warp_sinc
 from warpline.transforms import Displacement, displacement_on
 
@@ -32,6 +33,9 @@ INTERPOLATORS: dict[str, str | Interpolation] = {
 
 IMAGE_TYPES = (0, 3)
 """Scalar images and time series; which of them an image is is told by its axes."""
+
+_SERIES = 3
+"""Of the types, the one whose volumes are carried one by one even where the header says that they are components."""
 
 _FLIP = np.array([-1.0, -1.0, 1.0])
 _AXES = ("x", "y", "z")
@@ -62,7 +66,8 @@ def apply_transforms(
     interpolator : str
         A key of `INTERPOLATORS`.
     imagetype : {0, 3}
-        Scalar or time series; a 4-D image is a series in either case.
+        Scalar or time series; a 4-D image is a series in either case, but one whose header says that it holds vectors
+        is only taken as 3.
     whichtoinvert : list of bool, optional
         Which transforms to invert; when None, the first of exactly two when it is a ``.mat`` and the other is not.
         Unlike in ANTs, warps can be inverted too.
@@ -96,8 +101,9 @@ def apply_transforms(
     target = as_image(fixed, "fixed")
     if compose is not None:
         return _composed(entries, target, as_image(moving, "moving"), compose)
-    how = INTERPOLATORS[interpolator]
-    return to_nibabel(operations.apply(moving, target.grid, entries, interpolation=how, outside=float(defaultvalue)))
+    how: dict[str, Any] = {"interpolation": INTERPOLATORS[interpolator], "outside": float(defaultvalue)}
+    series = BY_THEMSELVES if imagetype == _SERIES else None
+    return to_nibabel(operations.apply(moving, target.grid, entries, vectors=series, **how))
 
 
 def apply_transforms_to_points(

@@ -21,6 +21,8 @@ _META = re.compile(rb"\s*(ObjectType|NDims|Comment)\s*=")
 _FIELD = re.compile(r"(?P<key>[^:=#]{1,80}?)\s*(?::=?|=)\s*(?P<value>.*)")
 _DATA_KEYS = ("datafile", "elementdatafile")
 _INSIDE = ("", "local")
+_NUMBERS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _LOCAL = re.compile(rb"ElementDataFile\s*[=:]\s*LOCAL\s*?\n", re.IGNORECASE)
 _DIMENSIONS = ("2", "3", "4")
 
@@ -63,14 +65,14 @@ def read(path: Path) -> dict[str, str]:
     """
     head = peek(path, HEAD_SIZE)
     found: dict[str, str] = {}
-    lines = head.decode("latin-1").replace("\r\n", "\n").partition("\n\n")[0].splitlines()
-    if is_metaimage(head):
-        lines = lines[: next((n for n, line in enumerate(lines, 1) if line.startswith("ElementDataFile")), len(lines))]
-    if sum(map(len, lines)) > MAX_HEADER or max(map(len, lines), default=0) > MAX_HEADER:
-        raise InputError(f"{path} has a header of more than {MAX_HEADER} bytes; write it again without its notes")
+    lines = _lines(head)
+    if sum(map(len, lines)) > MAX_HEADER or "\r" in "".join(lines):
+        raise InputError(
+            f"{path} has a header of more than {MAX_HEADER} bytes, or odd ends of lines; write it again, without notes"
+        )
     for line in lines:
         match = _FIELD.fullmatch(line)
-        key = match["key"].replace(" ", "").lower() if match else ""
+        key = "".join(match["key"].split()).lower() if match else ""
         if match and (key in found or (key in _DATA_KEYS and set(_DATA_KEYS) & set(found))):
             raise InputError(f"{path} says twice what its {match['key']} is; write it again")
         if match:
@@ -80,11 +82,20 @@ def read(path: Path) -> dict[str, str]:
     return found
 
 
+def _lines(head: bytes) -> list[str]:
+    """The lines of a header: of MetaImage up to the one that says where the data are, of NRRD up to an empty one."""
+    text = head.decode("latin-1").replace("\r\n", "\n")
+    if is_nrrd(head):
+        return text.partition("\n\n")[0].split("\n")
+    lines = text.split("\n")
+    return lines[: next((n for n, line in enumerate(lines, 1) if line.startswith("ElementDataFile")), len(lines))]
+
+
 def holds_vectors(header: Mapping[str, str]) -> bool:
     """Whether the header says that the components at each voxel are a vector."""
-    kind = (header.get("kinds", "").split() or [""])[0].lower()
+    kinds = header.get("kinds", "").lower().split()
     channels, numbers = header.get("elementnumberofchannels", "1"), header.get("elementtype", "")
-    return kind in _VECTORS or (channels in ("2", "3") and numbers in ("MET_FLOAT", "MET_DOUBLE"))
+    return bool(set(kinds) & set(_VECTORS)) or (channels in ("2", "3") and numbers in ("MET_FLOAT", "MET_DOUBLE"))
 
 
 def values_held(path: Path, header: Mapping[str, str]) -> int:
@@ -109,16 +120,17 @@ def check_data(path: Path, header: Mapping[str, str]) -> None:
     if not _is_packed(header) or header.get("encoding", "gz").lower() not in ("gz", "gzip"):
         return
     data = _data_of(path, header)
-    start = int(header.get("headersize", 0)) if data != path else 0
+    head = peek(path, HEAD_SIZE)
+    start = int(header.get("headersize", 0)) if is_metaimage(head) else 0
     if data == path:
-        head = peek(path, HEAD_SIZE)
-        ends = (re.search(rb"\r?\n\r?\n", head) if is_nrrd(head) else _LOCAL.search(head)) or re.match(b"", head)
+        ends = (_EMPTY_LINE if is_nrrd(head) else _LOCAL).search(head)
         start = ends.end() if ends else 0
     check_stream(data, max(start, 0))
 
 
 def _is_packed(header: Mapping[str, str]) -> bool:
-    return header.get("encoding", "").lower() not in ("", "raw") or header.get("compresseddata", "").lower() == "true"
+    compressed = header.get("compresseddata", "").lower()[:1] in ("t", "1")
+    return header.get("encoding", "").lower() not in ("", "raw") or compressed
 
 
 def _data_of(path: Path, header: Mapping[str, str]) -> Path:
@@ -142,7 +154,7 @@ def doubt(header: Mapping[str, str]) -> str:
         found.append(f"lies in the space {header['space']}, which is taken for L, P, S, as ITK does")
     if any(key.startswith("dwmri_") for key in header):
         found.append("has gradients of diffusion in its header (DWMRI_…), which are not carried along")
-    frame = re.findall(r"[-+.\deE]+", header.get("measurementframe", ""))
+    frame = _NUMBERS.findall(header.get("measurementframe", ""))
     if frame and [float(word) for word in frame] != [float(n % 4 == 0) for n in range(9)]:
         found.append("has a measurement frame, which is not applied to its vectors")
     return "; it ".join(found)
@@ -168,5 +180,4 @@ def _check_metaimage(header: Mapping[str, str], lines: list[str], path: Path) ->
 
 def _are_numbers(text: str, count: int) -> bool:
     words = text.split()
-    number = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
-    return len(words) == count and all(len(word) < 40 and number.fullmatch(word) for word in words)
+    return len(words) == count and all(len(word) < 40 and _NUMBERS.fullmatch(word) for word in words)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.errors import InputError
+from warpline.errors import InputError, OutputError
 from warpline.geometry import Matrix, check_affine
 from warpline.image import Image
 from warpline.io import itk_headers
@@ -119,12 +119,18 @@ def encode(image: Image, name: str, *, vectors: bool = False) -> dict[str, bytes
     ------
     InputError
         When SimpleITK is not installed, or ITK cannot hold the data type.
+    OutputError
+        When the folder for temporary files is full.
     """
     sitk = _sitk(name)
     made = _made(sitk, image, vectors)
     with tempfile.TemporaryDirectory(prefix="warpline-") as folder:
         path = Path(folder) / name
-        sitk.WriteImage(made, str(path), useCompression=True)
+        try:
+            sitk.WriteImage(made, str(path), useCompression=True)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[-200:]
+            raise OutputError(f"{name} cannot be written by ITK: …{reason}; is {folder} full?") from None
         others = sorted(one for one in path.parent.iterdir() if one != path)
         return {one.name: one.read_bytes() for one in (*others, path)}
 
