@@ -67,13 +67,12 @@ def inner_points(grid, count=40, seed=0):
 
 
 def made_flat(kind):
-    """An affine or a displacement that leaves the third axis as it is."""
-    if kind is Affine:
-        matrix = np.eye(4)
-        matrix[:2] = (1.02, 0.05, 0, 1.5), (-0.03, 0.97, 0, -0.8)
-        return Affine(matrix)
-    grid = Grid((11, 9, 1), np.diag([-2.0, 2.5, 1, 1]))
-    return Displacement(smooth_field(grid.shape, 0, 2.0), grid)
+    """A transform of 2-D images, as what `kind` names."""
+    matrix = np.eye(4)
+    matrix[:2] = (1.02, 0.05, 0, 1.5), (-0.03, 0.97, 0, -0.8)
+    affine, grid = Affine(matrix, flat=True), Grid((11, 9, 1), np.diag([-2.0, 2.5, 1, 1]), flat=True)
+    field = Displacement(smooth_field(grid.shape, 0, 2.0), grid)
+    return {Affine: affine, Displacement: field, Chain: Chain((field, affine))}[kind]
 
 
 def made_for(name, kind, grid):

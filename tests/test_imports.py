@@ -9,8 +9,8 @@ import pytest
 
 import warpline
 
-HEAVY = ("numpy", "scipy", "numba", "nibabel", "matplotlib", "distributed", "pydantic", "cupy", "h5py")
-HEAVY_FOR_IMAGES = ("numba", "matplotlib", "distributed", "cupy", "h5py")
+HEAVY = ("numpy", "scipy", "numba", "nibabel", "matplotlib", "distributed", "pydantic", "cupy", "h5py", "SimpleITK")
+HEAVY_FOR_IMAGES = ("numba", "matplotlib", "distributed", "cupy", "h5py", "SimpleITK")
 
 
 def modules_after(statement):

@@ -13,7 +13,9 @@ from synthetic import ellipsoid, smooth_volume
 from warpline import intensity
 from warpline.backends import select
 from warpline.errors import InputError
+from warpline.geometry import Grid
 from warpline.image import Image
+from warpline.intensity import begins_far_from_zero, value_beyond
 
 SHAPE = (16, 14, 12)
 
@@ -162,3 +164,39 @@ def test_one_dark_voxel_does_not_set_the_floor_of_an_image_without_background():
     found[9, 9, 9] = clean[9, 9, 9]
     assert np.corrcoef(found.ravel(), clean.ravel())[0, 1] > 0.9999
     assert found.std() == pytest.approx(clean.std(), rel=0.2)
+
+
+def head(air, tissue, noise=0.0, rim=None, dtype=np.float32):
+    rng = np.random.default_rng(0)
+    data = np.full((20, 22, 18), air, float) + rng.normal(0, max(noise, 1e-9), (20, 22, 18))
+    data[5:15, 5:15, 5:15] = rng.uniform(*tissue, (10, 10, 10))
+    if rim is not None:
+        data[0] = rim
+    return Image(data.round(6).astype(dtype), Grid(data.shape, np.eye(4)))
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (head(-1000, (-100, 1500)), -1000),
+        (head(-1000, (-100, 1500), dtype=np.int16), -1000),
+        (head(-1000, (-100, 1500), noise=15), pytest.approx(-1000, abs=2)),
+        (head(-1000, (-100, 1500), noise=15, rim=-3000), pytest.approx(-1000, abs=30)),
+        (head(0, (200, 900)), 0),
+        (head(12, (200, 900), noise=4), 0),
+        (head(0, (-5, 5)), 0),
+        (head(1000, (1500, 2000)), 1000),
+        (head(0, (1, 2), dtype=bool), 0),
+        (head(1, (1, 1), dtype=np.uint8), 0),
+    ],
+)
+def test_the_value_beyond_an_image_is_its_background_where_that_is_far_from_0(image, expected):
+    assert value_beyond(image) == expected
+    series = Image(np.stack([image.data, image.data], -1), image.grid)
+    assert value_beyond(series) == expected
+
+
+def test_an_image_without_background_that_begins_far_from_0_has_no_value_beyond():
+    image = Image(np.random.default_rng(0).uniform(800, 1200, (9, 9, 9)).astype(np.float32), Grid((9, 9, 9), np.eye(4)))
+    assert value_beyond(image) == 0 and begins_far_from_zero(image)
+    assert not begins_far_from_zero(head(12, (200, 900), noise=4))

@@ -12,6 +12,9 @@ from warpline.errors import InputError
 Matrix = NDArray[np.float64]
 Shape = tuple[int, int, int]
 
+_IN_PLANE = 1e-5
+"""Share of a voxel by which rounding of a header may tilt a slice."""
+
 
 def apply_affine(matrix: Matrix, points: ArrayLike) -> Matrix:
     """Map points through a 4x4 matrix.
@@ -54,6 +57,12 @@ def check_affine(matrix: ArrayLike, name: str = "affine") -> Matrix:
     return checked
 
 
+def lies_in_plane(affine: Matrix) -> bool:
+    """Whether the first two voxel axes of an affine (4, 4) lie in the plane of world x and y, and the third across."""
+    mixed = max(np.abs(affine[2, :2]).max(), np.abs(affine[:2, 2]).max())
+    return bool(mixed <= _IN_PLANE * np.abs(affine[:2, :2]).max())
+
+
 @dataclass(frozen=True)
 class GridHeader:
     """What the header of a file says about its grid, beside the matrix that was taken from it.
@@ -86,12 +95,16 @@ class Grid:
         Number of voxels along each axis; a 2-D image is one slice thick.
     affine : (4, 4)
         Voxel index to world (RAS+ mm), as nibabel gives it.
+    flat : bool
+        Whether it is that of a 2-D image in the plane of world x and y: files of such an image, and of transforms
+        between two of them, have no third axis. One slice of a volume is not flat.
     header : GridHeader, optional
         What the file says that the grid was read from; it does not count in comparisons.
     """
 
     shape: Shape
     affine: Matrix
+    flat: bool = False
     header: GridHeader | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,9 +113,11 @@ class Grid:
             raise InputError(f"grid shape {tuple(self.shape)} is not allowed; three sizes of at least 1 are needed")
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "affine", check_affine(self.affine))
+        if self.flat and not (shape[2] == 1 and lies_in_plane(self.affine)):
+            raise InputError("a 2-D image is one slice in the plane of world x and y; this grid is not")
 
     def __eq__(self, other: object) -> bool:
-        """Equal shapes, and affines that agree to 1e-4 of a voxel at every corner."""
+        """Equal shapes, and affines that agree to 1e-4 of a voxel at every corner; `flat` does not count."""
         if not isinstance(other, Grid):
             return NotImplemented
         if self.shape != other.shape:
@@ -148,14 +163,25 @@ class Grid:
         shift = np.eye(4)
         shift[:3, 3] = start
         shape = tuple(int(b - a) for a, b in zip(start, stop, strict=True))
-        return Grid(shape, self.affine @ shift)  # type: ignore[arg-type]
+        return Grid(shape, self.affine @ shift, self.flat and shape[2] == 1)  # type: ignore[arg-type]
 
     def resized(self, shape: Shape) -> Grid:
         """A grid of another shape that spans the same box, outer voxel faces included."""
         ratio = np.array(self.shape) / np.array(shape)
         zoom = np.diag([*ratio, 1.0])
         zoom[:3, 3] = (ratio - 1) / 2
-        return Grid(shape, self.affine @ zoom)
+        return Grid(shape, self.affine @ zoom, self.flat and shape[2] == 1)
+
+    def in_plane_of(self, other: Grid) -> Grid:
+        """The same grid in the plane of `other` when it is flat and `other` a slice parallel to it, else itself.
+
+        The third axis of a 2-D image does not count: tools give it any place and thickness.
+        """
+        if not (self.flat and other.shape[2] == 1 and lies_in_plane(other.affine)):
+            return self
+        affine = self.affine.copy()
+        affine[2] = other.affine[2]
+        return Grid(self.shape, affine, flat=True)
 
     def voxel_map_to(self, other: Grid, world: Matrix | None = None) -> Matrix:
         """Voxel of this grid to voxel of `other`, through an optional world-to-world matrix, (4, 4)."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, Matrix
+from warpline.geometry import Grid, Matrix, check_affine, lies_in_plane
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +18,7 @@ class Image:
     Parameters
     ----------
     data : (I, J, K) or (I, J, K, T)
-        Voxel values, indexed as in the file; a 2-D image has K = 1.
+        Voxel values, indexed as in the file; a 2-D image has K = 1 and a flat grid.
     grid : Grid
         Shape and voxel-to-world matrix (RAS+ mm) of the first three axes.
     name : str
@@ -37,11 +37,13 @@ class Image:
     def from_array(cls, array: ArrayLike, affine: ArrayLike | None = None, name: str = "image") -> Image:
         """Wrap a 2-D, 3-D or 4-D array; `affine` (4, 4) or, for 2-D, (3, 3); identity when None."""
         data = np.asarray(array)
+        matrix = embed_affine(affine)
+        flat = data.ndim == 2 and lies_in_plane(check_affine(matrix, f"{name}: its affine"))
         if data.ndim == 2:
             data = data[:, :, None]
         if data.ndim not in (3, 4):
             raise InputError(f"{name} has {data.ndim} axes; 2, 3 or 4 are allowed")
-        return cls(data, Grid(data.shape[:3], embed_affine(affine)), name)
+        return cls(data, Grid(data.shape[:3], matrix, flat), name)
 
     @property
     def affine(self) -> Matrix:

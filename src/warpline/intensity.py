@@ -20,6 +20,11 @@ BRIGHT = 0.995
 CLIPPED = 2.5
 """Values beyond this, of either sign, become it: one voxel far off the rest would take all bins of a histogram. Brains
 and heads reach 2.4."""
+_NEAR_ZERO = 0.2
+"""Share of the range of an image from which on its darkest values are far from 0."""
+_DARK_RIM = 0.25
+"""Share of the range up to which the outer faces are dark enough to be what lies around the object."""
+_SAMPLE = 2**18
 DARK = 1e-3
 """Quantile that stands in for the lowest value where that is further below than the range above reaches."""
 
@@ -77,6 +82,39 @@ def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Norm
     return found
 
 
+def value_beyond(image: Image) -> float:
+    """The value of what lies around the object of an image, for places that it does not show; mostly 0.
+
+    An image that begins far from 0, such as CT with air of about -1000, gets its background: the value that nearly all
+    voxels of the outer faces have, else their median where that is dark. Only then is it not 0.
+
+    Parameters
+    ----------
+    image : Image
+        Three axes, or four: then the first volume counts.
+    """
+    data = image.data if image.data.ndim == 3 else image.data[..., 0]
+    values = data.ravel()[:: max(1, data.size // _SAMPLE)].astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0
+    dark, bright = np.percentile(values, (0.5, 99.5))
+    if dark == bright or abs(dark) <= _NEAR_ZERO * (bright - dark):
+        return 0.0
+    dark = np.percentile(values[values > values.min()], 0.5)  # the smallest may be a padding, below the air of CT
+    background = _background(data)
+    middle = float(np.median(_faces(data).astype(np.float64)) if background is None else background)
+    shown = background is not None or middle - dark <= _DARK_RIM * (bright - dark)
+    return middle if shown and np.isfinite(middle) else 0.0
+
+
+def begins_far_from_zero(image: Image) -> bool:
+    """Whether 0 is far below every value of an image, so that places filled with 0 stand out."""
+    lowest = float(image.data.min())
+    highest = float(image.data.max())
+    return highest > lowest > _NEAR_ZERO * (highest - lowest)
+
+
 def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalised:
     background = _background(image.data)
     volume = _shifted(image.data, background, backend)
@@ -98,9 +136,15 @@ def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalise
 
 def _background(data: NDArray[np.generic]) -> Any:
     """The value that most voxels of the outer faces have; None where no value has enough of them."""
-    faces = np.concatenate([np.take(data, (0, -1), axis=axis).ravel() for axis in range(3) if data.shape[axis] > 1])
+    faces = _faces(data)
     middle = np.partition(faces, faces.size // 2)[faces.size // 2]  # what more than half of them have is the median
     return middle if np.count_nonzero(faces == middle) >= BACKGROUND * faces.size else None
+
+
+def _faces(data: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The voxels of the outer faces of a volume (I, J, K); axes of one voxel have none."""
+    several = [axis for axis in range(3) if data.shape[axis] > 1]
+    return np.concatenate([np.take(data, (0, -1), axis=axis).ravel() for axis in several] or [data.ravel()])
 
 
 def _darkest(data: NDArray[np.generic]) -> Any:

@@ -20,7 +20,7 @@ NUMPY = ("--backend", "numpy")
 
 def test_choices_are_those_of_the_rooms_below():
     assert set(INTERPOLATIONS) == set(OFFERED)
-    assert set(FRAMES) == set(vectors.FRAMES)
+    assert set(FRAMES) == {*vectors.FRAMES, vectors.BY_THEMSELVES}
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "nearest", "cubic", "sinc"])
@@ -98,6 +98,9 @@ def test_vectors_are_turned_and_keep_their_layout(pair, phantom, call, refused, 
     expected = apply(arrows, phantom.fixed, phantom.transform.parts[1], vectors="lps", backend="numpy")
     assert stored.fifth_axis and stored.intent == 1007
     np.testing.assert_allclose(stored.image.data, expected.data, atol=1e-5)
+    assert "holds vectors (NIfTI intent 1007)" in refused(2, "apply", *files, *NUMPY)
+    call("apply", *files, "--vectors", "none", *NUMPY)
+    assert read_image(output).data.shape == expected.data.shape
     assert "interpolation of vectors" in refused(2, "apply", *files, "--vectors", "lps", "--interpolation", "label")
 
 

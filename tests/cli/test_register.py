@@ -68,11 +68,11 @@ def test_masks_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeyp
     monkeypatch.setattr(jobs, "run", record)
     masks = ("--fixed-mask", "f.nii", "--moving-mask", "m.nii", "--initial", "a.mat")
     arguments = ("register", "fixed.nii", "moving.nii", "-o", "out/a_", "--recipe", "affine", *masks)
-    assert main([*arguments, "--backend", "numpy", "--threads", "3"]) == 130
+    assert main([*arguments, "--backend", "numpy", "--threads", "3", "--outside", "-1000"]) == 130
     (job,) = seen
     assert (job.fixed, job.moving, job.prefix) == ("fixed.nii", "moving.nii", "out/a_")
     assert (job.fixed_mask, job.moving_mask, job.initial) == ("f.nii", "m.nii", "a.mat")
-    assert (job.recipe.name, job.backend, job.threads) == ("affine", "numpy", 3)
+    assert (job.recipe.name, job.backend, job.threads, job.outside) == ("affine", "numpy", 3, -1000)
 
 
 def test_linear_recipe_leaves_no_field(pair, call, tmp_path):

@@ -204,6 +204,29 @@ def test_slices_register(tmp_path):
     assert (tmp_path / "slice_report.json").exists()
 
 
+@pytest.mark.parametrize(("outside", "expected"), [(None, -1000), (0.0, 0), (7.0, 7)])
+def test_beyond_ct_there_is_air_unless_another_value_is_set(outside, expected):
+    fixed, moving, _ = pair_with_known_map((24, 22, 20), seed=2)
+    inside = ellipsoid((24, 22, 20), 0.4)
+    images = [
+        Image(np.where(inside, 900 * x, -1000).astype(np.float32), Grid(x.shape, np.eye(4))) for x in (fixed, moving)
+    ]
+    away = np.eye(4)
+    away[0, 3] = 8
+    found = register(*images, QUICK_RIGID.with_options("linear=none"), initial=away, outside=outside)
+    assert found.warped.data[-4:].min() == found.warped.data[-4:].max() == expected
+    assert found.report["outside"] == {"moving": expected, "fixed": -1000}
+    assert not [line for line in found.report["warnings"] if "beyond" in line]
+
+
+def test_an_image_whose_surroundings_are_not_known_is_warned_of():
+    fixed, moving, _ = pair_with_known_map((24, 22, 20), seed=2)
+    bare = np.random.default_rng(0).uniform(700, 1000, moving.shape).astype(np.float32)
+    report = register(fixed, bare, QUICK_RIGID.with_options("linear=none")).report
+    assert report["outside"]["moving"] == 0
+    assert "is 0 beyond the moving one, whose values begin at 700; set another with --outside" in report["warnings"][-1]
+
+
 def test_initial_transform_is_where_it_starts(pair, tmp_path):
     start = np.eye(4)
     start[:3, 3] = (1.0, 2.0, -3.0)

@@ -194,3 +194,56 @@ def test_a_composed_field_resamples_as_its_parts_do(files, tmp_path, numpy_backe
     one = apply(files["moving"], files["fixed"], str(tmp_path / "whole.nii"), backend=numpy_backend)
     parts = warp(smooth_image(MOVING), CHAIN, FIXED, backend=numpy_backend)
     np.testing.assert_allclose(one.data, parts.data, atol=2e-3)
+
+
+def stored_as(path, shape, intent):
+    image = nibabel.Nifti1Image(np.ones(shape, np.float32), MOVING.affine)
+    image.header["intent_code"] = intent
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("tail", "intent", "message"),
+    [
+        ((1, 3), 1007, r"holds vectors \(NIfTI intent 1007\).* --vectors ras, lps, voxel"),
+        ((1, 3), 1006, "holds vectors"),
+        ((3,), 1007, "holds vectors"),
+        ((3,), 2006, "holds vectors"),
+        ((6,), 1005, r"holds matrices \(NIfTI intent 1005\).* is not offered; --vectors none"),
+    ],
+)
+@pytest.mark.parametrize("opened", [False, True])
+def test_vectors_are_never_taken_for_a_series_in_silence(tmp_path, caplog, tail, intent, message, opened):
+    path = stored_as(tmp_path / "v.nii.gz", (*MOVING.shape, *tail), intent)
+    with pytest.raises(UsageError, match=message):
+        apply(nibabel.load(path) if opened else path, FIXED, TURN, backend="numpy")
+    carried = apply(path, FIXED, TURN, vectors="none", backend="numpy")
+    assert carried.data.shape == (*FIXED.shape, tail[-1]) and not caplog.messages
+
+
+def test_three_volumes_that_may_be_vectors_are_a_warning(tmp_path, caplog):
+    path = stored_as(tmp_path / "v.nii.gz", (*MOVING.shape, 3), 0)
+    apply(path, FIXED, TURN, backend="numpy")
+    assert "has three volumes, carried one by one: if they are components of vectors" in caplog.text
+    caplog.clear()
+    apply(path, FIXED, TURN, vectors="none", backend="numpy")
+    apply(stored_as(tmp_path / "s.nii.gz", (*MOVING.shape, 4), 0), FIXED, TURN, backend="numpy")
+    assert caplog.messages == []
+
+
+def test_what_lies_beyond_ct_is_air(caplog):
+    data = np.full(MOVING.shape, -1000, np.int16)
+    data[4:-4, 4:-4, 4:-4] = 300
+    away = np.eye(4)
+    away[0, 3] = 30
+    image, shift = Image(data, MOVING, "ct.nii"), Affine(away)
+    warped = apply(image, FIXED, shift, backend="numpy")
+    assert warped.data.min() == -1000 and not (warped.data == 0).any()
+    assert "beyond ct.nii the result is -1000, its background; --outside" in caplog.text
+    assert (apply(image, FIXED, shift, interpolation="nearest", backend="numpy").data != 0).all()
+    assert (apply(image, FIXED, shift, outside=0.0, backend="numpy").data == 0).any()
+    caplog.clear()
+    bare = Image(np.random.default_rng(0).uniform(800, 1200, MOVING.shape).astype(np.float32), MOVING, "bare.nii")
+    assert (apply(bare, FIXED, shift, backend="numpy").data == 0).any()
+    assert "beyond bare.nii, whose values begin at 80" in caplog.text

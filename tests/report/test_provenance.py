@@ -7,6 +7,7 @@ import pytest
 
 from warpline.backends import select
 from warpline.evaluation import similarity
+from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.report.provenance import describe, likeness, plain
 from warpline.resampling import resample
@@ -43,3 +44,34 @@ def test_an_array_is_described_without_a_path(phantom):
 
 def test_plain_values_are_json():
     assert plain({1: (np.float32(0.5), math.inf, np.int64(3)), "a": None}) == {"1": [0.5, None, 3], "a": None}
+
+
+def ball(centre, values=(0, 1), soft=0.0):
+    distance = np.linalg.norm(np.indices((40, 40, 40)).T - np.array(centre), axis=-1).T
+    inside = np.clip((10 - distance) / max(soft, 1e-6) + 0.5, 0, 1)
+    return Image((values[0] + (values[1] - values[0]) * inside).astype(np.float32), Grid((40, 40, 40), np.eye(4)))
+
+
+@pytest.mark.parametrize("values", [(0, 1), (-1000, 255)])
+@pytest.mark.parametrize("soft", [0.0, 2.0])
+def test_the_likeness_of_masks_means_something(values, soft):
+    fixed, moving = ball((20, 20, 20), values, soft), ball((26, 20, 20), values, soft)
+    found = likeness(fixed, moving, fixed, backend=select("numpy"))
+    assert found["after"]["ncc"] > 0.999 and found["after"]["local_ncc"] > 0.98
+    assert 0.3 < found["before"]["ncc"] < 0.7 and found["before"]["local_ncc"] < 0.5
+
+
+def test_the_likeness_of_an_image_and_a_mask_is_that_of_their_shapes():
+    mask = ball((20, 20, 20))
+    noise = np.random.default_rng(0).normal(100, 5, mask.data.shape).astype(np.float32)
+    image = Image(mask.data * noise, mask.grid)
+    away = Image(np.roll(mask.data, 6, axis=0), mask.grid)
+    found = likeness(image, away, mask, backend=select("numpy"))
+    assert found["after"]["ncc"] > 0.98 > 0.7 > found["before"]["ncc"]
+
+
+def test_labels_are_compared_by_their_shapes():
+    labels = Image((ball((20, 20, 20)).data + ball((20, 24, 20)).data * 3).astype(np.int16), ball((0, 0, 0)).grid)
+    found = likeness(labels, Image(np.roll(labels.data, 5, 2), labels.grid), labels, backend=select("numpy"))
+    assert found["after"] == pytest.approx({"ncc": 1, "local_ncc": 1}, abs=0.01)
+    assert found["before"]["ncc"] < 0.8

@@ -15,6 +15,7 @@ from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
 from warpline.image import Image
 from warpline.io.transform_files import write_transform
+from warpline.io.vectors import BY_THEMSELVES
 from warpline.resampling import Interpolation, warp_sinc
 from warpline.transforms import Displacement, displacement_on
 
@@ -35,6 +36,9 @@ IMAGE_TYPES = (0, 1, 3, 6)
 
 VECTORS = {1: "voxel", 6: "lps"}
 """Types of images with three components per voxel, to what these are along: the axes of the grid, or ITK's world."""
+
+_SERIES = 3
+"""Of the types, the one whose volumes are carried one by one even where the header says that they are components."""
 
 _FLIP = np.array([-1.0, -1.0, 1.0])
 _AXES = ("x", "y", "z")
@@ -65,9 +69,10 @@ def apply_transforms(
     interpolator : str
         A key of `INTERPOLATORS`.
     imagetype : {0, 1, 3, 6}
-        Scalar or time series; a 4-D image is a series in either case. With 1 or 6, `moving` holds vectors, (I, J, K, 3)
-        or (I, J, K, 1, 3), which are turned with the anatomy: their components are along the axes of the grid, or in
-        LPS+. Interpolators of vectors are linear, nearestNeighbor and bSpline.
+        Scalar or time series; a 4-D image is a series in either case, but one whose header says that it holds vectors
+        is only taken as 3. With 1 or 6, `moving` holds vectors, (I, J, K, 3) or (I, J, K, 1, 3), which are turned with
+        the anatomy: their components are along the axes of the grid, or in LPS+. Interpolators of vectors are linear,
+        nearestNeighbor and bSpline.
     whichtoinvert : list of bool, optional
         Which transforms to invert; when None, the first of exactly two when it is a ``.mat`` and the other is not.
         Unlike in ANTs, warps can be inverted too.
@@ -81,8 +86,8 @@ def apply_transforms(
     Returns
     -------
     nibabel.Nifti1Image or str
-        nearestNeighbor and genericLabel keep the data type of the moving image, the others give float32. Slices stay
-        slices, (I, J, 1); vectors become (I, J, K, 1, 3) with NIfTI's intent of vectors, which ITK reads as such.
+        nearestNeighbor and genericLabel keep the data type of the moving image, the others give float32. On a 2-D
+        image it is 2-D; vectors become (I, J, K, 1, 3) with NIfTI's intent of vectors, which ITK reads as such.
 
     Raises
     ------
@@ -102,7 +107,9 @@ def apply_transforms(
     how = INTERPOLATORS[interpolator]
     if imagetype in VECTORS:
         return _carried_vectors(moving, target, entries, interpolation=how, vectors=VECTORS[imagetype])
-    return to_nibabel(operations.apply(moving, target.grid, entries, interpolation=how, outside=float(defaultvalue)))
+    carried: dict[str, Any] = {"interpolation": how, "outside": float(defaultvalue)}
+    series = BY_THEMSELVES if imagetype == _SERIES else None
+    return to_nibabel(operations.apply(moving, target.grid, entries, vectors=series, **carried))
 
 
 def apply_transforms_to_points(

@@ -48,10 +48,12 @@ def image_write(image: Any, filename: str | os.PathLike[str]) -> None:
 
 
 def to_nibabel(image: Image, vectors: bool = False) -> Any:
-    """The image as nibabel's, sform and qform set where the affine is no shear; vectors along the fifth axis."""
+    """The image as nibabel's: two axes where it is 2-D, vectors along the fifth; sform and qform set where it may."""
     data = image.data.astype(np.uint8) if image.data.dtype == bool else image.data
     if vectors:
         data = data[:, :, :, None]
+    elif image.grid.flat and data.ndim == 3:
+        data = data[:, :, 0]
     made = nibabel.Nifti1Image(data, image.affine, dtype=data.dtype)
     if vectors:
         made.header.set_intent("vector")

@@ -18,8 +18,8 @@ EXAMPLE = """\
 INTERPOLATIONS = ("linear", "nearest", "cubic", "sinc", "label")
 """Keys of `warpline.resampling.INTERPOLATIONS`, which is not loaded for a help text."""
 
-FRAMES = ("ras", "lps", "voxel")
-"""Keys of `warpline.io.vectors.FRAMES`."""
+FRAMES = ("ras", "lps", "voxel", "none")
+"""Keys of `warpline.io.vectors.FRAMES`, and what it calls no frame."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,12 +36,17 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="linear",
         help="default: linear; label gives every voxel the label with the most linear weight and refuses fractions",
     )
-    parser.add_argument("--outside", type=finite, default=0.0, metavar="X", help="value beyond the image; default: 0")
+    parser.add_argument(
+        "--outside",
+        type=finite,
+        metavar="VALUE",
+        help="value beyond the image; default: 0, or its background where that is far from 0, as in CT",
+    )
     parser.add_argument(
         "--vectors",
         choices=FRAMES,
         help="the image holds three components per voxel along world R, A, S; along L, P, S (ITK, ANTs); or along the "
-        "axes of its voxels: each vector is turned with the anatomy",
+        "axes of its voxels: each vector is turned with the anatomy; none: each component is carried by itself",
     )
     add_geometry(parser)
     add_device(parser)
@@ -50,17 +55,18 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, carry over in one interpolation, write."""
     from warpline.io.images import check_name, write_image
+    from warpline.io.vectors import BY_THEMSELVES
     from warpline.operations import apply, paths_in
 
     check_name(options.output)
     refuse_overwriting(options.output, (options.image, options.reference, *paths_in(options.transform)))
     passed = ("interpolation", "outside", "geometry", "backend", "threads")
     how: dict[str, Any] = {name: getattr(options, name) for name in passed}
-    if options.vectors:
-        warped = _apply_to_vectors(options, how)
-    else:
-        warped = apply(options.image, options.reference, options.transform, **how)
+    if options.vectors in (None, BY_THEMSELVES):
+        warped = apply(options.image, options.reference, options.transform, vectors=options.vectors, **how)
         write_image(warped, options.output)
+    else:
+        warped = _apply_to_vectors(options, how)
     record = {"output": options.output, "shape": warped.data.shape, "dtype": str(warped.data.dtype)}
     terminal.result(record, f"wrote {options.output}: {' x '.join(map(str, warped.data.shape))} {warped.data.dtype}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from warpline.cli.options import add_device, add_geometry, as_prefix
+from warpline.cli.options import add_device, add_geometry, as_prefix, finite
 from warpline.cli.summary import commands_after, facts_of
 from warpline.cli.terminal import Terminal
 from warpline.recipe import PRESETS, Recipe
@@ -21,7 +21,9 @@ FAILED = 7
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("fixed", metavar="FIXED", help="image that stays where it is; NIfTI, one volume")
+    parser.add_argument(
+        "fixed", metavar="FIXED", help="image that stays where it is; NIfTI, NRRD, MetaImage or MGH, one volume"
+    )
     parser.add_argument("moving", metavar="MOVING", help="image that is carried onto it")
     parser.add_argument(
         "-o",
@@ -44,6 +46,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--fixed-mask", metavar="FILE", help="where the fixed image counts: every voxel that is not 0")
     parser.add_argument("--moving-mask", metavar="FILE", help="where the moving image counts")
     parser.add_argument("--initial", metavar="FILE.mat", help="affine to start from, instead of looking for a start")
+    parser.add_argument(
+        "--outside",
+        type=finite,
+        metavar="VALUE",
+        help="value of the warped image beyond the moving one; default: 0, or its background if far from 0, as in CT",
+    )
     add_geometry(parser)
     add_device(parser)
 
@@ -64,6 +72,7 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         backend=options.backend,
         threads=options.threads,
         geometry=options.geometry,
+        outside=options.outside,
     )
     report = jobs.run(job, terminal.progress()).report
     terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))

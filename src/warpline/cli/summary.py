@@ -28,14 +28,8 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     files = (f"wrote          {path}" for path in paths)
     warnings = (f"warning        {warning}" for warning in report["warnings"])
     judged = f"judgement      {report['judgement']['outcome']}"
-    return [
-        judged,
-        *_quality_lines(report["quality"]),
-        *_similarity_lines(report["similarity"]),
-        *warnings,
-        time,
-        *files,
-    ]
+    measured = (*_quality_lines(report["quality"]), *_similarity_lines(report["similarity"]))
+    return [judged, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
 
 
 def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
@@ -49,6 +43,12 @@ def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
         f" --prefix {shlex.quote(job.prefix)}"
     )
     return [apply, evaluate]
+
+
+def _outside_lines(outside: Mapping[str, float]) -> list[str]:
+    if not outside["moving"]:
+        return []
+    return [f"outside        the warped image is {outside['moving']:g} beyond the moving one (--outside sets it)"]
 
 
 def _similarity_lines(similarity: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -73,13 +73,14 @@ def read(task: Task, geometry: str | None = None) -> Ready:
     labels = {name: sources.pop(name) for name in LABELS if name in sources}
     inputs = jobs.read(**sources, recipe=task.recipe, geometry=geometry, load=_load)
     loaded = {name: _load(path, name, geometry) for name, path in labels.items()}
-    for name, (image, _) in loaded.items():
-        _check_labels(image, name, inputs.images)
+    labelled = jobs.in_one_plane({**inputs.images, **{name: image for name, (image, _) in loaded.items()}})
+    for name in loaded:
+        _check_labels(labelled[name], name, inputs.images)
     described = {**inputs.described, **{name: about for name, (_, about) in loaded.items()}}
     sha256 = {name: about["sha256"] for name, about in described.items()}
     if "initial" in sources:
         sha256["initial"] = checksum(sources["initial"])
-    images = {name: image for name, (image, _) in loaded.items()}
+    images = {name: labelled[name] for name in loaded}
     notes = tuple(once(*(image.grid for image in (*inputs.images.values(), *images.values()))))
     return Ready(replace(inputs, described=described, notes=notes), images, sha256)
 

@@ -25,6 +25,11 @@ GZIP_MAGIC = b"\x1f\x8b"
 MAX_RATIO = 1032
 """Bytes that one compressed byte can expand to at most (the limit of deflate)."""
 
+_EITHER = 32 + zlib.MAX_WBITS
+"""Window of zlib that tells gzip and zlib apart by their first bytes."""
+
+_PIECE = 2**20
+
 
 def compress(content: bytes) -> bytes:
     """One gzip member at the fastest level, without time stamp or file name."""
@@ -74,3 +79,25 @@ def peek(path: Path, size: int) -> bytes:
     """The first `size` decompressed bytes, or fewer when the file is shorter."""
     with open_stream(path) as (stream, _):
         return stream.read(size)
+
+
+def check_stream(path: Path, start: int) -> None:
+    """Check a zlib or gzip stream within a file, from byte `start` on, to its checksum.
+
+    Raises
+    ------
+    InputError
+        When it is damaged or cut short.
+    """
+    stream = zlib.decompressobj(_EITHER)
+    with path.open("rb") as file:
+        file.seek(start)
+        try:
+            while not stream.eof and (packed := file.read(_PIECE)):
+                while packed:
+                    stream.decompress(packed, _PIECE)
+                    packed = stream.unconsumed_tail
+        except zlib.error as error:
+            raise InputError(f"{path} has damaged data ({error}); copy or convert it again") from None
+    if not stream.eof:
+        raise InputError(f"{path} has data that are cut short; copy or convert it again")

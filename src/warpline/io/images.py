@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +18,28 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
+from warpline.geometry import Grid, lies_in_plane
 from warpline.image import Image
-from warpline.io import nibabel_headers, nifti
-from warpline.io.atomic import write_atomic
+from warpline.io import itk_images, nibabel_headers, nifti
+from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, open_stream, peek
 from warpline.io.scaling import scaled, settled
 
 Source = Any
 """A path, a nibabel image, an `Image`, an array, or a pair (array, affine)."""
 
+_log = logging.getLogger(__name__)
+
+_TILTED = (
+    "%s is 2-D, but does not lie in the plane of world x and y, where ITK and ANTs take 2-D images to be: it is taken "
+    "as one slice of a volume, and its transforms are written in 3-D"
+)
+
 _UNREADABLE = (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, KeyError, TypeError)
 
 
 def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Image:
-    """Read a NIfTI file (``.nii``, ``.nii.gz``), or any other image that nibabel reads (such as ``.mgz``).
+    """Read NIfTI (``.nii``, ``.nii.gz``), NRRD, MetaImage, or any other image that nibabel reads (such as ``.mgz``).
 
     Unscaled data keep their type, so labels stay exact; data that the header scales become whole numbers where they
     are, else float32, see `warpline.io.scaling.scaled`. Axes of one voxel after the third are left out. Units of length
@@ -59,12 +68,18 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     path = Path(path)
     stored = nifti.read(path, geometry)
     if stored is None:
-        return _read_other(path, geometry)
+        return _read_by_itk(path) if itk_images.matches(path) else _read_other(path, geometry)
     return _image(scaled(stored.array, stored.header.get_slope_inter(), str(path)), stored.grid, str(path))
 
 
 def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid:
-    """Where the voxels of an image lie; of a NIfTI file only the header is read. Parameters as of `read_image`.
+    """Where the voxels of an image lie; of a NIfTI, NRRD or MetaImage file only the header is read.
+
+    Parameters
+    ----------
+    path, geometry
+        As of `read_image`.
+
 
     Raises
     ------
@@ -73,44 +88,70 @@ def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid
     """
     path = Path(path)
     grid = nifti.read_grid(path, geometry)
+    if grid is None and itk_images.matches(path):
+        shape, affine = itk_images.read_place(path)
+        i, j, k, *_ = (*shape, 1, 1)
+        grid = Grid((i, j, k), affine, len(shape) == 2 and lies_in_plane(affine))
     return read_image(path, geometry).grid if grid is None else grid
 
 
 def write_image(image: Image, path: str | os.PathLike[str]) -> None:
-    """Write an image as NIfTI, gzip-compressed when the name ends in ``.gz``; its data type is kept.
+    """Write an image as NIfTI, gzip-compressed when the name ends in ``.gz``, NRRD or MetaImage; its type is kept.
 
-    The file appears complete or not at all, and equal images give equal bytes.
+    The files appear complete or not at all, and equal images give equal bytes.
+
+    Parameters
+    ----------
+    image : Image
+        Three or four axes.
+    path : path
+        Ends in ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd``; of ``.nhdr`` and ``.mhd`` the values
+        become a second file beside it.
 
     Raises
     ------
     UsageError
-        When the name ends neither in ``.nii`` nor in ``.nii.gz``.
+        When the name ends otherwise.
     OutputError
         When the file cannot be written.
     InputError
-        When NIfTI cannot hold the data type.
+        When the format cannot hold the data type, or needs SimpleITK, which is not installed.
     """
     path = Path(path)
     check_name(path)
+    if path.suffix in itk_images.SUFFIXES:
+        write_by_itk(image, path)
+        return
     content = encode_image(image)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)
 
 
+def write_by_itk(image: Image, path: Path, *, vectors: bool = False) -> None:
+    """Write an image as NRRD or MetaImage, its fourth axis as components of vectors where it is one of `vectors`."""
+    with Transaction() as files:
+        for name, content in itk_images.encode(image, path.name, vectors=vectors).items():
+            files.write(path.with_name(name), content)
+
+
 def check_name(path: str | os.PathLike[str]) -> None:
-    """Refuse a name that promises another format than NIfTI.
+    """Refuse a name that promises another format than those that are written.
 
     Raises
     ------
     UsageError
-        When the name ends neither in ``.nii`` nor in ``.nii.gz``.
+        When the name ends neither in ``.nii`` or ``.nii.gz`` nor in one of `warpline.io.itk_images.SUFFIXES`.
     """
-    if not os.fspath(path).endswith((".nii", ".nii.gz")):
-        raise UsageError(f"{os.fspath(path)} is no name for an image to write; let it end in .nii.gz or .nii")
+    if not os.fspath(path).endswith((".nii", ".nii.gz", *itk_images.SUFFIXES)):
+        others = ", ".join(itk_images.SUFFIXES)
+        raise UsageError(
+            f"{os.fspath(path)} is no name for an image to write; let it end in .nii.gz or .nii, or in {others}"
+        )
 
 
 def encode_image(image: Image) -> bytes:
-    """The bytes of an uncompressed NIfTI file."""
-    return nifti.encode(image.data, image.affine)
+    """The bytes of an uncompressed NIfTI file; one of two axes where the grid is flat."""
+    flat = image.grid.flat and image.data.ndim == 3
+    return nifti.encode(image.data[:, :, 0] if flat else image.data, image.affine)
 
 
 def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
@@ -142,6 +183,14 @@ def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
     return image
 
 
+def _read_by_itk(path: Path) -> Image:
+    stored = itk_images.read(path)
+    if stored.doubt:
+        _log.warning("%s %s", path, stored.doubt)
+    i, j, k, *_ = (*stored.array.shape, 1, 1)
+    return _image(stored.array, Grid((i, j, k), stored.affine), str(path))
+
+
 def _read_other(path: Path, geometry: str | None) -> Image:
     with open_stream(path) as (stream, _):
         empty = not stream.read(1)
@@ -154,8 +203,10 @@ def _read_other(path: Path, geometry: str | None) -> Image:
         raise
     except _UNREADABLE as error:
         reason = "it is empty" if empty else " ".join(str(error).split())
-        raise InputError(f"{path} is not a readable image ({reason}); NIfTI (.nii, .nii.gz) or MGH is needed") from None
-    raise InputError(f"{path} holds no volume but a {type(loaded).__name__}; NIfTI (.nii, .nii.gz) or MGH is needed")
+        raise InputError(
+            f"{path} is not a readable image ({reason}); NIfTI, MGH, NRRD or MetaImage is needed"
+        ) from None
+    raise InputError(f"{path} holds no volume but a {type(loaded).__name__}; NIfTI, MGH, NRRD or MetaImage is needed")
 
 
 def _from_nibabel(source: SpatialImage, name: str, geometry: str | None, head: bytes = b"") -> Image:
@@ -189,6 +240,10 @@ def _image(values: NDArray[np.generic], grid: Grid, name: str) -> Image:
         )
     if values.ndim == 2:
         values = values[:, :, None]
+        flat = lies_in_plane(grid.affine)
+        grid = replace(grid, flat=flat)
+        if not flat:
+            _log.warning(_TILTED, name)
     return Image(np.ascontiguousarray(values), grid, name)
 
 

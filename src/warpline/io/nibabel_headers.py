@@ -71,7 +71,7 @@ def _nifti(source: SpatialImage, name: str, geometry: str | None, head: bytes) -
     close = np.allclose(
         kept, grid.affine, rtol=1e-5, atol=1e-4
     )  # the affine of an image in memory is in full precision
-    return Grid(_shape(source), kept if close else grid.affine, grid.header)
+    return Grid(_shape(source), kept if close else grid.affine, header=grid.header)
 
 
 def _analyze(source: SpatialImage, name: str, geometry: str | None, head: bytes) -> Grid:
@@ -92,12 +92,12 @@ def _analyze(source: SpatialImage, name: str, geometry: str | None, head: bytes)
             f"{name}: an Analyze file says nothing about orientation: left and right are a guess, x grows to the left, "
             f"as in nibabel, SPM and FSL; {_ITK_ANALYZE}, {gap}. Convert it to NIfTI with the orientation that you know"
         )
-        return Grid(grid.shape, grid.affine, GridHeader("none", notes=tuple(notes)))
+        return Grid(grid.shape, grid.affine, header=GridHeader("none", notes=tuple(notes)))
     notes.append(
         f"{name}: placed by the .mat file beside it, as in SPM and nibabel; ITK (ANTs, SimpleITK, Slicer), FSL and "
         "AFNI do not read that. Convert it to NIfTI"
     )
-    return Grid(grid.shape, grid.affine, GridHeader("mat", notes=tuple(notes)))
+    return Grid(grid.shape, grid.affine, header=GridHeader("mat", notes=tuple(notes)))
 
 
 def _mgh(source: SpatialImage, name: str, geometry: str | None, head: bytes) -> Grid:
@@ -109,7 +109,7 @@ def _mgh(source: SpatialImage, name: str, geometry: str | None, head: bytes) -> 
         f"{name}: its header has no orientation (goodRASFlag 0): left and right are a guess, FreeSurfer's coronal "
         "slices of 1 mm with the middle at the origin. Write the right one with mri_convert"
     )
-    return Grid(grid.shape, grid.affine, GridHeader("none", notes=(note,)))
+    return Grid(grid.shape, grid.affine, header=GridHeader("none", notes=(note,)))
 
 
 def _shape(source: SpatialImage) -> Shape:

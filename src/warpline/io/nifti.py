@@ -17,7 +17,7 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, GridHeader, Matrix, check_affine
+from warpline.geometry import Grid, GridHeader, Matrix, check_affine, lies_in_plane
 from warpline.io.compression import open_stream
 from warpline.io.header_notes import notes_of
 from warpline.io.nifti_geometry import CHOICES, Placement, chosen, is_right_handed
@@ -173,7 +173,8 @@ def grid_of(place: Placement, name: str, geometry: str | None = None) -> Grid:
     affine = _checked(place, taken, name)
     notes = notes_of(place, name, geometry, (taken, affine))
     i, j, k = (float(size) for size in place.sizes)
-    return Grid(place.shape, affine, GridHeader(taken, (i, j, k), is_right_handed(place), notes))
+    flat = place.axes == 2 and lies_in_plane(affine)
+    return Grid(place.shape, affine, flat, GridHeader(taken, (i, j, k), is_right_handed(place), notes))
 
 
 def _checked(place: Placement, taken: str, name: str) -> Matrix:

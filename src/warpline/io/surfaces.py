@@ -1,7 +1,8 @@
-"""Surfaces in GIFTI files (``.surf.gii``): vertices in world RAS+ mm."""
+"""Surfaces in GIFTI files (``.surf.gii``): vertices in world RAS+ mm, whatever space the file is in."""
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
+from warpline.geometry import apply_affine
+from warpline.io import surface_spaces
 from warpline.io.atomic import write_atomic
 from warpline.io.compression import read_all
 
 _VERTICES = "NIFTI_INTENT_POINTSET"
+_NORMALS = "NIFTI_INTENT_VECTOR"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +43,13 @@ class Surface:
 def read_surface(path: str | os.PathLike[str]) -> Surface:
     """Read the vertices of a GIFTI surface.
 
+    What the file says of their space is heeded, see `warpline.io.surface_spaces`.
+
     Raises
     ------
     InputError
-        When the file is missing, damaged, has not one array of vertices, or these are not finite.
+        When the file is missing, damaged, has not one array of vertices, these are not finite, or what it says of their
+        space contradicts itself.
     """
     path = Path(path)
     content = read_all(path)
@@ -48,12 +57,13 @@ def read_surface(path: str | os.PathLike[str]) -> Surface:
         gifti = nibabel.GiftiImage.from_bytes(content)
         (vertices,) = gifti.get_arrays_from_intent(_VERTICES)
         points = np.asarray(vertices.data, dtype=np.float64)
+        systems = surface_spaces.systems_of(content)
     except Exception as error:  # nibabel meets damage with errors of many kinds
         reason = "it is empty" if not content else " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} is no readable surface ({reason}); GIFTI with one point set is needed") from None
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise InputError(f"{path} has vertices of shape {points.shape}, or not finite; (N, 3) in mm is needed")
-    return Surface(points, gifti)
+    return Surface(apply_affine(surface_spaces.to_world(vertices, systems, str(path)), points), gifti)
 
 
 def check_surface_name(path: str | os.PathLike[str]) -> None:
@@ -69,7 +79,9 @@ def check_surface_name(path: str | os.PathLike[str]) -> None:
 
 
 def write_surface(surface: Surface, path: str | os.PathLike[str], points: NDArray[np.float64]) -> None:
-    """Write the surface with its vertices at `points` (N, 3), complete or not at all.
+    """Write the surface with its vertices at `points` (N, 3), complete or not at all, marked as of scanner space.
+
+    Metadata and normals that counted from where the vertices were are left out.
 
     Raises
     ------
@@ -82,4 +94,10 @@ def write_surface(surface: Surface, path: str | os.PathLike[str], points: NDArra
     moved = nibabel.GiftiImage.from_bytes(surface.gifti.to_bytes())
     (vertices,) = moved.get_arrays_from_intent(_VERTICES)
     vertices.data = points.astype(np.float32)
+    surface_spaces.place_in_scanner_space(vertices)
+    surface_spaces.drop_stale(moved.meta)
+    normals = moved.get_arrays_from_intent(_NORMALS)
+    if normals:
+        _log.warning("%s is written without the normals of the surface that was read; they do not fit any more", path)
+    moved.darrays = [array for array in moved.darrays if array not in normals]
     write_atomic(Path(path), moved.to_bytes())

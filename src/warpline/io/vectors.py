@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from nibabel.nifti1 import Nifti1Header
 
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, Matrix
 from warpline.image import Image
-from warpline.io import nifti
+from warpline.io import itk_images, nifti
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import compress
-from warpline.io.images import check_name
+from warpline.io.checks import check_finite
+from warpline.io.compression import compress, peek
+from warpline.io.images import as_image, check_name, read_image, write_by_itk
 from warpline.io.scaling import scaled
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
@@ -24,6 +28,22 @@ FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "voxel": lambda grid: grid.affine[:3, :3] / grid.voxel_size,
 }
 """What the components are along, to the matrix that takes them to world R, A, S."""
+
+
+BY_THEMSELVES = "none"
+"""In place of a frame: the components are no vectors, or are carried like the volumes of a series all the same."""
+
+_VECTORS, _TENSORS = "vectors", "matrices"
+_INTENTS = {1004: _TENSORS, 1005: _TENSORS, nifti.INTENT_DISPLACEMENT: _VECTORS, nifti.INTENT_VECTOR: _VECTORS}
+_INTENTS.update(dict.fromkeys(range(2006, 2010), _VECTORS))  # of FSL's FNIRT
+"""NIfTI's codes of images with several components per voxel, to what these are."""
+
+_TURNED = {
+    _VECTORS: "name what they are along, --vectors {}, so that they are turned with the anatomy",
+    _TENSORS: "turning these with the anatomy is not offered",
+}
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +65,75 @@ class StoredVectors:
     fifth_axis: bool
 
 
+def read_series(source: Any, name: str, geometry: str | None = None) -> Image:
+    """An image, or a series of volumes, that does not say that it holds vectors or matrices.
+
+    Three volumes whose header says nothing are a warning: vectors are often stored like that.
+
+    Parameters
+    ----------
+    source : path, nibabel image, Image, array or (array, affine)
+        As for `warpline.io.images.as_image`.
+    name : str
+        What messages call an image without a file.
+    geometry : {"sform", "qform"}, optional
+        As for `warpline.io.images.as_image`.
+
+    Raises
+    ------
+    UsageError
+        When its header says that it holds vectors or matrices; the error says how to carry it.
+    InputError
+        When it cannot be read.
+    """
+    kind, frames = _kind(source), ", ".join(FRAMES)
+    if kind is not None:
+        called = source if isinstance(source, (str, os.PathLike)) else source.get_filename() or name
+        raise UsageError(
+            f"{called} holds {kind[0]} ({kind[1]}), not a series of volumes: {_TURNED[kind[0]].format(frames)}; "
+            f"--vectors {BY_THEMSELVES} carries each component by itself"
+        )
+    image = as_image(source, name, geometry)
+    if image.data.shape[3:] == (3,):
+        _log.warning(
+            "%s has three volumes, carried one by one: if they are components of vectors, say what these are along "
+            "(--vectors %s); --vectors %s says that they are none",
+            *(image.name, frames, BY_THEMSELVES),
+        )
+    return image
+
+
+def read_components(source: Any, name: str, geometry: str | None = None) -> Image:
+    """An image whose components are carried one by one, as a series of volumes, wherever its axes are.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    from_file = isinstance(source, (str, os.PathLike)) and not itk_images.matches(Path(source))
+    header = nifti.parse_header(peek(Path(source), nifti.HEAD_SIZE), str(source)) if from_file else None
+    fifth = header is not None and header.get_data_shape()[3:] == (1, 3)
+    return read_vectors(source, geometry).image if fifth else as_image(source, name, geometry)
+
+
+def _kind(source: Any) -> tuple[str, str] | None:
+    """What the header of an image says that its components are, and how it says so; None where it says nothing."""
+    from_file = isinstance(source, (str, os.PathLike))
+    if from_file and itk_images.matches(Path(source)):
+        return (_VECTORS, "by its header") if itk_images.holds_vectors(Path(source)) else None
+    if from_file:
+        header = nifti.parse_header(peek(Path(source), nifti.HEAD_SIZE), str(source))
+    else:
+        header = getattr(source, "header", None)
+    intent = int(header["intent_code"]) if isinstance(header, Nifti1Header) else 0
+    return (_INTENTS[intent], f"NIfTI intent {intent}") if intent in _INTENTS else None
+
+
 def read_vectors(path: str | os.PathLike[str], geometry: str | None = None) -> StoredVectors:
-    """Read a NIfTI file of shape (I, J, K, 3) or (I, J, K, 1, 3); `geometry` as in `warpline.io.images.read_image`.
+    """Read a NIfTI file of shape (I, J, K, 3) or (I, J, K, 1, 3), or NRRD or MetaImage with three components per voxel.
+
+    `geometry` is that of `warpline.io.images.read_image`.
 
     Raises
     ------
@@ -54,6 +141,8 @@ def read_vectors(path: str | os.PathLike[str], geometry: str | None = None) -> S
         When the file is missing, damaged, or of another shape or kind of number.
     """
     path = Path(path)
+    if itk_images.matches(path):
+        return _read_by_itk(path)
     stored = nifti.read(path, geometry)
     if stored is None or stored.array.shape[3:] not in ((3,), (1, 3)) or stored.array.dtype.kind not in "iuf":
         found = "no NIfTI file" if stored is None else f"of shape {stored.array.shape}, {stored.array.dtype}"
@@ -66,18 +155,29 @@ def read_vectors(path: str | os.PathLike[str], geometry: str | None = None) -> S
     return StoredVectors(image, int(stored.header["intent_code"]), stored.array.ndim == 5)
 
 
+def _read_by_itk(path: Path) -> StoredVectors:
+    image = read_image(path)
+    if image.data.shape[3:] != (3,):
+        raise InputError(f"{path} has shape {image.data.shape}; vectors need three components per voxel")
+    check_finite(image)
+    return StoredVectors(Image(image.data.astype(np.float32), image.grid, str(path)), nifti.INTENT_VECTOR, True)
+
+
 def write_vectors(image: Image, path: str | os.PathLike[str], like: StoredVectors) -> None:
     """Write a vector image with the axes and the intent of `like`, complete or not at all.
 
     Raises
     ------
     UsageError
-        When the name ends neither in ``.nii`` nor in ``.nii.gz``.
+        When the name is none of an image.
     OutputError
         When the file cannot be written.
     """
     path = Path(path)
     check_name(path)
+    if path.suffix in itk_images.SUFFIXES:
+        write_by_itk(image, path, vectors=True)
+        return
     data = image.data[:, :, :, None] if like.fifth_axis else image.data
     content = nifti.encode(data, image.affine, intent=like.intent)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)

@@ -20,7 +20,7 @@ from warpline.jobs.files import (
     names_after,
     store,
 )
-from warpline.jobs.steps import Initial, Inputs, Registration, compute, load, read
+from warpline.jobs.steps import Initial, Inputs, Registration, compute, in_one_plane, load, read
 from warpline.recipe import Recipe
 from warpline.registration import Listener
 
@@ -36,6 +36,7 @@ __all__ = [
     "Registration",
     "check_names",
     "compute",
+    "in_one_plane",
     "load",
     "read",
     "register",
@@ -66,6 +67,8 @@ class Job:
         CPU threads; None reads ``WARPLINE_THREADS``, else uses every core.
     geometry : {"sform", "qform"}, optional
         Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
+    outside : float, optional
+        Value of the warped image beyond the moving one; None takes its background, mostly 0.
     """
 
     fixed: str | os.PathLike[str]
@@ -78,6 +81,7 @@ class Job:
     backend: str | None = None
     threads: int | None = None
     geometry: str | None = None
+    outside: float | None = None
 
 
 def run(job: Job, progress: Listener | None = None) -> Registration:
@@ -110,6 +114,7 @@ def run(job: Job, progress: Listener | None = None) -> Registration:
             backend=job.backend,
             threads=job.threads,
             progress=progress,
+            outside=job.outside,
         )
         store(registration, files, names)
     return registration
@@ -127,6 +132,7 @@ def register(
     backend: str | Backend | None = "auto",
     threads: int | None = None,
     progress: Listener | None = None,
+    outside: float | None = None,
 ) -> Registration:
     """Find the map that carries the moving image onto the fixed image, and its inverse.
 
@@ -148,6 +154,9 @@ def register(
         CPU threads; None reads ``WARPLINE_THREADS``, else uses every core.
     progress : callable, optional
         Called with a `Progress` as the registration advances.
+    outside : float, optional
+        Value of the warped image beyond the moving one. None takes 0, or where the image begins far from 0, as CT does,
+        its background, see `warpline.intensity.value_beyond`; the fixed image, carried the other way, always gets that.
 
     Returns
     -------
@@ -164,4 +173,4 @@ def register(
     """
     chosen = select(None if backend == "auto" else backend, threads)
     inputs = read(fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry)
-    return compute(inputs, chosen, threads=threads, progress=progress)
+    return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)

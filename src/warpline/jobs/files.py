@@ -15,11 +15,12 @@ from warpline.errors import UsageError
 from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
-from warpline.io.transform_files import itk_affine, itk_warp
+from warpline.io.transform_files import Format, itk_affine, itk_warp
 from warpline.jobs.clock import Clock
 from warpline.report.page import write_page
 from warpline.report.pair_layers import Layers, draw_layers
 from warpline.report.pictures import write_deformation, write_overlay
+from warpline.transforms import Transform
 
 if TYPE_CHECKING:
     from warpline.jobs.steps import Registration
@@ -112,13 +113,20 @@ def store(
 def _results(registration: Registration) -> dict[str, Callable[[], bytes]]:
     """What each file is, and what makes its content."""
     affine, field = registration.alignment.affine, registration.alignment.warp
-    made: dict[str, Callable[[], bytes]] = {"affine": partial(itk_affine.encode, affine)}
+    flat = registration.transform.flat
+    linear, dense = (itk_affine.FLAT, itk_warp.FLAT) if flat else (itk_affine.FORMAT, itk_warp.FORMAT)
+    made: dict[str, Callable[[], bytes]] = {"affine": partial(_encoded, linear, affine)}
     if field is not None:
-        made["warp"] = lambda: compress(itk_warp.encode(field))
-        made["inverse_warp"] = lambda: compress(itk_warp.encode(field.inverse()))
+        made["warp"] = lambda: compress(_encoded(dense, field))
+        made["inverse_warp"] = lambda: compress(_encoded(dense, field.inverse()))
     made["warped"] = lambda: compress(encode_image(registration.warped))
     made["inverse_warped"] = lambda: compress(encode_image(registration.inverse_warped))
     return made
+
+
+def _encoded(known: Format, transform: Transform) -> bytes:
+    assert known.encode is not None
+    return known.encode(transform)
 
 
 def _pictures(registration: Registration) -> Iterator[tuple[str, Callable[[BinaryIO], None]]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from warpline.backends import Backend
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.image import Image
+from warpline.intensity import begins_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_pair
 from warpline.io.header_notes import once
@@ -28,7 +29,7 @@ from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
 from warpline.report.provenance import describe, environment, likeness, plain
 from warpline.resampling import warp
-from warpline.transforms import Affine, Chain
+from warpline.transforms import Affine, Chain, Transform
 
 Initial = Affine | str | os.PathLike[str] | ArrayLike
 """An affine from fixed world to moving world (RAS+ mm): a transform, a transform file or a (4, 4) matrix."""
@@ -175,7 +176,7 @@ def read(
     with clock.step("read"):
         loaded = {name: load(source, name, geometry) for name, source in given.items() if source is not None}
         start = _read_initial(initial)
-    images = {name: image for name, (image, _) in loaded.items()}
+    images = in_one_plane({name: image for name, (image, _) in loaded.items()})
     with clock.step("check"):
         check_pair(**images, recipe=recipe, initial=start)
     described = {name: description for name, (_, description) in loaded.items()}
@@ -185,17 +186,29 @@ def read(
 
 
 def compute(
-    inputs: Inputs, backend: Backend, *, threads: int | None = None, progress: Listener | None = None
+    inputs: Inputs,
+    backend: Backend,
+    *,
+    threads: int | None = None,
+    progress: Listener | None = None,
+    outside: float | None = None,
 ) -> Registration:
-    """Find the maps between the images of `inputs`, and carry both images through them; touches no file."""
+    """Find the maps between the images of `inputs`, and carry both images through them; touches no file.
+
+    `outside` is the value of the warped image beyond the moving one, as for `register`.
+    """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
-    alignment = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
+    found = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
+    alignment = _flattened(found)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):
-        warped = warp(alignment.moving, alignment.transform, alignment.fixed.grid, backend=backend)
-        inverse_warped = warp(alignment.fixed, alignment.inverse, alignment.moving.grid, backend=backend)
+        beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
+        beyond["fixed"] = value_beyond(images["fixed"])
+        warped = _warp(alignment.moving, alignment.transform, alignment.fixed, beyond["moving"], backend)
+        inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
     with clock.step("similarity"):
-        alike = likeness(images["fixed"], images["moving"], warped, images.get("fixed_mask"), backend=backend)
+        compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
+        alike = likeness(*compared, outside=beyond["moving"], backend=backend)
     report = {
         **environment(backend, threads),
         "recipe": inputs.recipe.model_dump(mode="json"),
@@ -206,10 +219,44 @@ def compute(
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "similarity": alike,
+        "outside": beyond,
         "judgement": asdict(alignment.judgement),
-        "warnings": [*inputs.notes, *alignment.warnings],
+        "warnings": [*inputs.notes, *alignment.warnings, *_holes(images, beyond)],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
+
+
+def _warp(image: Image, transform: Transform, onto: Image, outside: float, backend: Backend) -> Image:
+    return warp(image, transform, onto.grid, outside=outside, backend=backend)
+
+
+def _holes(images: Mapping[str, Image], beyond: Mapping[str, float]) -> list[str]:
+    """A sentence for a warped image in which what lies beyond the moving one stands out: no value for it is known."""
+    if beyond["moving"] != 0 or not begins_far_from_zero(images["moving"]):
+        return []
+    lowest = float(images["moving"].data.min())
+    return [
+        f"the warped image is 0 beyond the moving one, whose values begin at {lowest:g}; set another with --outside"
+    ]
+
+
+def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
+    """The images, 2-D ones all in the plane of the fixed one: where they lie along the third axis does not count."""
+    fixed = images["fixed"].grid
+    if not (fixed.flat and images["moving"].grid.flat):
+        return dict(images)
+    return {name: replace(image, grid=image.grid.in_plane_of(fixed)) for name, image in images.items()}
+
+
+def _flattened(alignment: Alignment) -> Alignment:
+    """The alignment with a map of 2-D images, where both are and it stays in their plane."""
+    if not (alignment.fixed.grid.flat and alignment.moving.grid.flat):
+        return alignment
+    try:
+        return replace(alignment, affine=alignment.affine.flattened())
+    except UsageError:
+        leaves = "the affine leads out of the plane of the 2-D images; its files are in 3-D, which ANTs does not apply"
+        return replace(alignment, warnings=(*alignment.warnings, leaves))
 
 
 def _read_initial(initial: Initial | None) -> Affine | None:

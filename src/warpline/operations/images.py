@@ -12,8 +12,16 @@ from warpline.backends import Backend, select
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
+from warpline.intensity import begins_far_from_zero, value_beyond
 from warpline.io.images import Source
-from warpline.io.vectors import from_world, read_vectors, to_world
+from warpline.io.vectors import (
+    BY_THEMSELVES,
+    from_world,
+    read_components,
+    read_series,
+    read_vectors,
+    to_world,
+)
 from warpline.operations.chains import Entries, read_chain
 from warpline.operations.reading import Place, grid_of, read, say
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
@@ -31,7 +39,7 @@ def apply(
     transforms: Entries,
     *,
     interpolation: str | Interpolation = "linear",
-    outside: float = 0.0,
+    outside: float | None = None,
     vectors: str | None = None,
     geometry: str | None = None,
     backend: str | Backend | None = None,
@@ -50,11 +58,13 @@ def apply(
         ``"[file,1]"`` is the inverse of a file, affine or not.
     interpolation : {"linear", "nearest", "cubic", "sinc", "label"} or Interpolation
         A name in `warpline.resampling.INTERPOLATIONS`, or one of those functions.
-    outside : float
-        Value where a point leaves the image.
-    vectors : {"ras", "lps", "voxel"}, optional
+    outside : float, optional
+        Value where a point leaves the image. None takes 0, or the background of an image that begins far from 0, as
+        CT does, which is logged as a warning; of labels and vectors always 0.
+    vectors : {"ras", "lps", "voxel", "none"}, optional
         The image holds three components per voxel in this frame; they are turned with the anatomy. ``"voxel"``: along
-        the axes of the grid, of the image before and of the reference after.
+        the axes of the grid, of the image before and of the reference after. ``"none"``: each component is carried
+        by itself, like the volumes of a series, although the header says that they are vectors.
     geometry : {"sform", "qform"}, optional
         Which matrix of the NIfTI headers to take where both are set; the sform when None.
     backend, threads
@@ -69,23 +79,27 @@ def apply(
     Raises
     ------
     UsageError
-        When a choice is not offered.
+        When a choice is not offered, or the header says that the image holds vectors and `vectors` says nothing.
     InputError
         When an image or a transform cannot be used, or labels have fractions.
     """
     grid = grid_of(reference, "reference", geometry)
-    how: dict[str, Any] = {"outside": outside, "backend": select(backend, threads), "threads": threads}
-    if vectors is None:
+    how: dict[str, Any] = {"outside": outside or 0.0, "backend": select(backend, threads), "threads": threads}
+    if vectors in (None, BY_THEMSELVES):
         carry = _chosen(interpolation)
-        source = read(image, "image", geometry, said=grid.notes)
+        source = (read_components if vectors else read_series)(image, "image", geometry)
+        if source is not image:
+            say(source.grid, grid.notes)
         if carry is INTERPOLATIONS["label"]:
             check_labels(source)
+        elif outside is None:
+            how["outside"] = _background_of(source)
         if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
-            _check_outside(outside, source)
+            _check_outside(how["outside"], source)
         return carry(source, _chain(transforms, grid, source, how), grid, **how)
-    order = _spline_order(interpolation)
-    source = to_world(_vectors(image, geometry, grid), vectors)
-    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), vectors)
+    order, frame = _spline_order(interpolation), str(vectors)
+    source = to_world(_vectors(image, geometry, grid), frame)
+    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), frame)
 
 
 def _vectors(image: Source, geometry: str | None, grid: Grid) -> Image:
@@ -159,9 +173,25 @@ def check_labels(image: Image) -> None:
         raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
 
 
+def _background_of(image: Image) -> float:
+    """What lies beyond an image, see `value_beyond`; said where it is not 0, or where 0 stands out."""
+    found = value_beyond(image)
+    if image.data.dtype.kind in "iu":
+        found = float(round(found))
+    if found:
+        _log.warning(
+            "beyond %s the result is %g, its background; --outside (outside=) sets another value", image.name, found
+        )
+    elif begins_far_from_zero(image):
+        lowest = float(image.data.min())
+        told = "beyond %s, whose values begin at %g, the result is 0; --outside (outside=) sets another value"
+        _log.warning(told, image.name, lowest)
+    return found
+
+
 def _chain(transforms: Entries, grid: Grid, image: Image, how: dict[str, Any]) -> Chain:
     chain = read_chain(transforms, fixed=grid, moving=image.grid, backend=how["backend"])
-    if not _meets(chain, grid, image.grid):
+    if not _meets(chain, grid, image.grid.in_plane_of(grid) if chain.flat else image.grid):
         _log.warning(
             "no voxel of the reference looks into %s: are the transforms in order, and is the right one inverted?",
             image.name,

@@ -169,10 +169,15 @@ def check_known(part: Displacement) -> None:
 def on_grid(grid: Grid, points: Doubles) -> NDArray[np.bool_]:
     """Which world points (N, 3) lie within the outer voxel faces of a grid."""
     voxels = apply_affine(grid.inverse_affine, points)
+    if grid.flat:
+        voxels[:, 2] = 0
     within: NDArray[np.bool_] = np.all((voxels >= -0.5) & (voxels < np.array(grid.shape) - 0.5), axis=1)
     return within
 
 
 def _confined(grid: Grid, points: Doubles) -> Doubles:
     voxels = apply_affine(grid.inverse_affine, points)
-    return apply_affine(grid.affine, np.clip(voxels, -_RIM, np.array(grid.shape) - 1 + _RIM))
+    confined = np.clip(voxels, -_RIM, np.array(grid.shape) - 1 + _RIM)
+    if grid.flat:
+        confined[:, 2] = voxels[:, 2]
+    return apply_affine(grid.affine, confined)

@@ -15,6 +15,8 @@ import numpy as np
 from warpline.backends import Backend, thread_count
 from warpline.evaluation import similarity
 from warpline.image import Image
+from warpline.io.itk_images import DETACHED
+from warpline.report import regions
 from warpline.resampling import warp
 from warpline.transforms import Chain
 
@@ -55,9 +57,12 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
 
 
 def likeness(
-    fixed: Image, moving: Image, warped: Image, mask: Image | None = None, *, backend: Backend
+    fixed: Image, moving: Image, warped: Image, mask: Image | None = None, *, outside: float = 0.0, backend: Backend
 ) -> dict[str, dict[str, float]]:
     """Correlation with the fixed image before and after, see `warpline.evaluation.similarity`.
+
+    Masks, labels and other images of few values say nothing within their object: they are compared over the box around
+    the fixed one, a quarter wider on each side, and small windows where they cross its edges.
 
     Parameters
     ----------
@@ -69,14 +74,25 @@ def likeness(
         The result, on the fixed grid.
     mask : Image, optional
         Voxels other than 0 count; without it, every voxel above the lowest value of the fixed image.
+    outside : float
+        Value beyond the moving image where the headers carry it.
     backend : Backend
         Where the arithmetic runs.
     """
+    before = warp(moving, Chain(), fixed.grid, outside=outside, backend=backend)
+    compared = {"before": before, "after": warped}
+    if mask is None and (regions.of_few_values(fixed) or regions.of_few_values(moving)):
+        return {name: _likeness_of_shapes(fixed, image, backend) for name, image in compared.items()}
     inside = fixed.data > fixed.data.min() if mask is None else mask.data != 0
     where = Image(inside, fixed.grid)
-    before = warp(moving, Chain(), fixed.grid, backend=backend)
-    compared = {"before": before, "after": warped}
     return {name: asdict(similarity(fixed, image, where, backend=backend)) for name, image in compared.items()}
+
+
+def _likeness_of_shapes(fixed: Image, image: Image, backend: Backend) -> dict[str, float]:
+    region = regions.surroundings(fixed)
+    whole = similarity(fixed, image, region, backend=backend)
+    rim = similarity(fixed, image, regions.edges(fixed, region), radius=regions.RADIUS, backend=backend)
+    return {"ncc": whole.ncc, "local_ncc": rim.local_ncc}
 
 
 def plain(value: Any) -> Any:
@@ -98,8 +114,8 @@ def _version(package: str) -> str | None:
 
 
 def _sha256(image: Image, path: str | None) -> str:
-    """Of the file where there is one, else of the array in C order."""
-    if path is None:
+    """Of the file where there is one that holds the values, else of the array in C order."""
+    if path is None or path.endswith(DETACHED):
         return hashlib.sha256(np.ascontiguousarray(image.data).data).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -29,16 +29,24 @@ class Pullback:
         World to world, RAS+ mm: the affine parts of the chain, one after the other.
     field : (3, *grid.shape) float32 or None
         What the displacement parts add, in voxels of `grid`; None where there are none.
+    flat : bool
+        Whether it maps 2-D images within their plane.
     """
 
     grid: Grid
     matrix: Matrix
     field: NDArray[np.float32] | None
+    flat: bool = False
+
+    def matrix_to(self, target: Grid) -> Matrix:
+        """Voxel of `grid`, displaced, to voxel of `target`, (4, 4); a 2-D target is seen in the plane of the grid."""
+        place = target.in_plane_of(self.grid) if self.flat else target
+        return self.grid.voxel_map_to(place, self.matrix)
 
     def voxels(self, target: Grid, slab: slice) -> Doubles:
         """Where the voxels of a slab along the first axis look: voxels of `target`, (3, n, J, K)."""
         where = self._displaced(slab)
-        matrix = self.grid.voxel_map_to(target, self.matrix)
+        matrix = self.matrix_to(target)
         return np.tensordot(matrix[:3, :3], where, axes=1) + matrix[:3, 3].reshape(3, 1, 1, 1)
 
     def determinant(self, backend: Backend) -> NDArray[np.float32]:
@@ -85,14 +93,19 @@ def pull_back(transform: Transform, grid: Grid, backend: Backend) -> Pullback:
         else:
             with backend.session():
                 field = _displaced(world, field, part, grid, backend)
-    return Pullback(grid, world, field)
+    stays = all(part.flat or (isinstance(part, Affine) and part.is_identity) for part in parts)
+    return Pullback(grid, world, field, grid.flat and stays)
 
 
 def _displaced(
     world: Matrix, field: NDArray[np.float32] | None, part: Displacement, grid: Grid, backend: Backend
 ) -> NDArray[np.float32]:
-    matrix = grid.voxel_map_to(part.grid, world)
-    if field is None and Grid(grid.shape, world @ grid.affine) == part.grid:
+    seen = Grid(grid.shape, world @ grid.affine)
+    place = part.grid.in_plane_of(seen)
+    matrix = seen.voxel_map_to(place)
+    if part.flat:
+        matrix[2] = 0, 0, 0, 0
+    if field is None and seen == place:
         moved = part.field
     else:
         at = None if field is None else backend.upload(field)

@@ -59,7 +59,7 @@ def warp(
     if order not in ORDERS:
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
     route = pull_back(transform, grid, backend)
-    matrix = grid.voxel_map_to(image.grid, route.matrix)
+    matrix = route.matrix_to(image.grid)
     with backend.session():
         moved = None if route.field is None else backend.upload(route.field)
         how: dict[str, Any] = {"field": moved, "shape": grid.shape, "order": order, "outside": outside}
@@ -135,7 +135,7 @@ def _with_voxel_size(grid: Grid, voxel_size: float | ArrayLike) -> Grid:
     count = np.maximum(np.ceil(np.array(grid.shape) / ratio - 1e-3), 1).astype(int)
     zoom = np.diag([*ratio, 1.0])
     zoom[:3, 3] = (ratio - 1) / 2
-    return Grid(tuple(count.tolist()), grid.affine @ zoom)
+    return Grid(tuple(count.tolist()), grid.affine @ zoom, grid.flat)
 
 
 def _readable(volume: NDArray[Any], order: int) -> NDArray[Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from warpline.errors import UsageError
 from warpline.geometry import Matrix, apply_affine, check_affine
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ class Affine:
     ----------
     matrix : (4, 4)
         RAS+ mm to RAS+ mm, invertible, last row 0 0 0 1.
+    flat : bool
+        Whether it is one of 2-D images, which leaves the third axis as it is, and is written as such.
     """
 
     matrix: Matrix
+    flat: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "matrix", check_affine(self.matrix, "transform matrix"))
@@ -36,6 +40,20 @@ class Affine:
     def identity(cls) -> Affine:
         """The map that moves nothing."""
         return cls(np.eye(4))
+
+    def flattened(self) -> Affine:
+        """The same map as one of 2-D images.
+
+        Raises
+        ------
+        UsageError
+            When it does not leave the third axis as it is.
+        """
+        if not (np.allclose(self.matrix[2], np.eye(4)[2]) and np.allclose(self.matrix[:2, 2], 0)):
+            raise UsageError("the affine moves points out of their slice or across slices; it does not fit a 2-D file")
+        matrix = np.eye(4)
+        matrix[np.ix_((0, 1), (0, 1, 3))] = self.matrix[np.ix_((0, 1), (0, 1, 3))]
+        return Affine(matrix, flat=True)
 
     @property
     def is_identity(self) -> bool:
@@ -48,7 +66,7 @@ class Affine:
 
     def inverse(self) -> Affine:
         """The map from moving world back to fixed world."""
-        return Affine(np.linalg.inv(self.matrix).astype(np.float64, copy=False))
+        return Affine(np.linalg.inv(self.matrix).astype(np.float64, copy=False), self.flat)
 
     def __invert__(self) -> Affine:
         """The same as `inverse`."""
@@ -63,11 +81,12 @@ class Affine:
     def __matmul__(self, first: Affine | Displacement | Chain) -> Affine | Chain:
         """``(a @ b)(x) = a(b(x))``."""
         if isinstance(first, Affine):
-            return Affine(self.matrix @ first.matrix)
+            return Affine(self.matrix @ first.matrix, self.flat and first.flat)
         from warpline.transforms.chain import Chain  # it imports this module
 
         return Chain.of(first, self)
 
     def __repr__(self) -> str:
         rows = ("  " + "".join(f"{value:12.6f}" for value in row) for row in self.matrix[:3])
-        return "\n".join(("Affine, fixed to moving world, RAS+ mm:", *rows))
+        kind = "Affine of 2-D images" if self.flat else "Affine"
+        return "\n".join((f"{kind}, fixed to moving world, RAS+ mm:", *rows))

@@ -8,7 +8,7 @@ from textwrap import indent
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.transforms.affine import Affine
 from warpline.transforms.displacement import Displacement
 
@@ -44,6 +44,21 @@ class Chain:
                 raise InputError(f"{type(one).__name__} is no transform; for points there is map_points")
         return cls(tuple(part for one in transforms for part in (one.parts if isinstance(one, Chain) else (one,))))
 
+    @property
+    def flat(self) -> bool:
+        """Whether it is a map of 2-D images: every part is."""
+        return bool(self.parts) and all(part.flat for part in self.parts)
+
+    def flattened(self) -> Chain:
+        """The same map as one of 2-D images.
+
+        Raises
+        ------
+        UsageError
+            When an affine does not leave the third axis as it is, or a field lies on another grid than a flat one.
+        """
+        return Chain(tuple(_flattened(part) for part in self.parts))
+
     def map_points(self, points: ArrayLike) -> NDArray[np.float64]:
         """Map world points (..., 3) in mm through every part."""
         mapped = np.asarray(points, dtype=np.float64)
@@ -71,7 +86,7 @@ class Chain:
             else:
                 parts.append(part)
         kept = [part for part in parts if not (isinstance(part, Affine) and part.is_identity)]
-        return Chain(tuple(kept)) if len(kept) > 1 else (*kept, Affine.identity())[0]
+        return Chain(tuple(kept)) if len(kept) > 1 else (*kept, Affine(np.eye(4), self.flat))[0]
 
     def __invert__(self) -> Chain:
         """The same as `inverse`."""
@@ -84,6 +99,14 @@ class Chain:
     def __repr__(self) -> str:
         parts = [indent(f"{number}. {part!r}", "  ") for number, part in enumerate(self.parts, 1)]
         return "\n".join((f"Chain of {len(parts)}, in the order in which points go through it:", *parts))
+
+
+def _flattened(part: Part) -> Part:
+    if isinstance(part, Affine):
+        return part.flattened()
+    if not part.flat:
+        raise UsageError(f"a field on {part.grid.shape} voxels does not lie on a 2-D image; it does not fit a 2-D file")
+    return part
 
 
 Transform = Affine | Displacement | Chain

@@ -29,7 +29,8 @@ class Displacement:
     field : (3, I, J, K) float32
         Displacement in mm, components along world R, A, S.
     grid : Grid
-        Where the field lives. Outside it the displacement is zero, as in ITK.
+        Where the field lives. Outside it the displacement is zero, as in ITK; that of 2-D images, whose grid is flat,
+        is the same at any place along the third axis.
     inverse_field : (3, I, J, K) float32, optional
         Displacement of the inverse map, on the same grid, in mm.
     """
@@ -43,10 +44,17 @@ class Displacement:
             if field is not None and field.shape != (3, *self.grid.shape):
                 raise InputError(f"displacement field has shape {field.shape}; {(3, *self.grid.shape)} is needed")
 
+    @property
+    def flat(self) -> bool:
+        """Whether it is a map of 2-D images."""
+        return self.grid.flat
+
     def map_points(self, points: ArrayLike) -> NDArray[np.float64]:
         """Map world points (..., 3) in mm; the field is interpolated linearly, zero beyond its outer voxel faces."""
         points = np.asarray(points, dtype=np.float64)
         voxels = apply_affine(self.grid.inverse_affine, points.reshape(-1, 3)).T
+        if self.flat:
+            voxels[2] = 0
         inside = np.all((voxels >= -0.5) & (voxels < np.array(self.grid.shape)[:, None] - 0.5), axis=0)
         moved = [map_coordinates(u, voxels, order=1, mode="nearest", output=np.float64) for u in self.field]
         shift: NDArray[np.float64] = np.where(inside, moved, 0.0).T.reshape(points.shape)

@@ -167,7 +167,7 @@ def replace(name, value, group="1"):
         (replace("TransformFixedParameters", np.full(18, np.nan), "2"), "18 finite ones are needed"),
         (replace("TransformFixedParameters", np.full(18, 1e30), "2"), "numbers are no field of|singular"),
         (replace("TransformFixedParameters", np.zeros(18), "2"), r"holds a field of \(0, 0, 0\) voxels"),
-        (replace("TransformFixedParameters", np.zeros(4), "2"), "has 4 fixed parameters; 18 finite"),
+        (replace("TransformFixedParameters", np.zeros(4), "2"), "has 4 fixed parameters for a field; 18 finite"),
     ],
 )
 def test_damage_is_named(tmp_path, edit, message):

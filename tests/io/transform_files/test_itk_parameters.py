@@ -95,10 +95,3 @@ def test_a_composite_in_matlab_form_is_refused_for_itk_loses_its_parts(tmp_path)
     )
     with pytest.raises(InputError, match=r"t\.mat holds a CompositeTransform_double_3_3, whose parts ITK does not"):
         read_transform(tmp_path / "t.mat")
-
-
-@pytest.mark.parametrize("container", ["tfm", "h5"])
-def test_a_class_that_is_not_linear_is_named(tmp_path, container):
-    SimpleITK.WriteTransform(SimpleITK.BSplineTransform(3, 3), str(tmp_path / f"t.{container}"))
-    with pytest.raises(InputError, match="holds a BSplineTransform_double_3_3; these can be read: AffineTransform, "):
-        read_transform(tmp_path / f"t.{container}")

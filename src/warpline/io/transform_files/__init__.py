@@ -24,6 +24,7 @@ from warpline.io.transform_files import (
     fsl_fnirt,
     itk_affine,
     itk_composite,
+    itk_image_warp,
     itk_text,
     itk_warp,
     matrix,
@@ -41,7 +42,11 @@ FORMATS = {
     "itk-composite": itk_composite.FORMAT,
     "itk-warp": itk_warp.FORMAT,
     "itk-affine-2d": itk_affine.FLAT,
+    "itk-text-2d": itk_text.FLAT,
+    "itk-composite-2d": itk_composite.FLAT,
     "itk-warp-2d": itk_warp.FLAT,
+    "nrrd-warp": itk_image_warp.NRRD,
+    "metaimage-warp": itk_image_warp.META,
     "dipy-mapping": dipy_mapping.FORMAT,
     "matrix": matrix.FORMAT,
     "fsl-flirt": fsl_flirt.FORMAT,
@@ -56,7 +61,8 @@ FORMATS = {
     "spm-deformation": spm_deformation.FORMAT,
     "x5": x5.FORMAT,
 }
-"""Name to format; where several hold a transform, the first is the default for writing."""
+"""Name to format; where several hold a transform, the first is the default for writing, of those in 2-D for one of 2-D
+images."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -196,6 +202,7 @@ def write_transform(
         When the file cannot be written.
     """
     path = Path(path)
+    transform = _as_flat(transform, fixed, moving)
     known = _fitting(transform, path, format)
     stored = _HOLD[known.holds](transform, path, fixed)
     if not known.gaps:
@@ -203,6 +210,18 @@ def write_transform(
     assert known.encode is not None
     content = known.encode(stored, Grids(fixed, moving)) if known.between else known.encode(stored)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)
+
+
+def _as_flat(transform: Transform, fixed: Grid | None, moving: Grid | None) -> Transform:
+    """As a transform of 2-D images, when those that are given are such images and it can be one."""
+    given = [grid for grid in (fixed, moving) if grid is not None]
+    if not given or not all(grid.flat for grid in given):
+        return transform
+    try:
+        flat = Chain.of(transform).flattened()
+    except UsageError:
+        return transform
+    return flat if isinstance(transform, Chain) else flat.parts[0]
 
 
 def _found(path: Path) -> str:
@@ -231,7 +250,8 @@ def _fitting(transform: Transform, path: Path, name: str | None) -> Format:
     if name is not None and _checked(name) not in able:
         reason = "is only read" if FORMATS[name].encode is None else f"holds no {type(transform).__name__}"
         raise UsageError(f"{path}: {name} {reason}; choose from {', '.join(able)}")
-    for key, known in able.items():
+    flat = Chain.of(transform).flat
+    for key, known in sorted(able.items(), key=lambda item: item[1].flat != flat):
         if name in (None, key) and path.name.endswith(known.suffixes):
             return known
     allowed = ", ".join(f"{key} ({' '.join(one.suffixes)})" for key, one in able.items() if name in (None, key))

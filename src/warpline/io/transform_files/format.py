@@ -21,7 +21,13 @@ HEAD_SIZE = 4096
 """Bytes by which a file is told apart."""
 
 MAX_TEXT = 2**22
-"""Bytes of the longest text file that is read."""
+"""Bytes of the longest text file that is read, if its format says nothing else."""
+
+MAX_FIELD = 2**29
+"""Bytes of the longest file of numbers one after the other that is read: in text, a field of 256^3 voxels."""
+
+_PACKED = 50
+"""Part of the most that a compressed file could hold to which numbers come."""
 
 _TEXT = frozenset(string.printable.encode())
 
@@ -151,6 +157,8 @@ class Format:
         Whether a file counts from the geometry of its images, so that `read` and `encode` take `Grids` too.
     gaps : bool
         Whether its fields may be NaN where nothing is known.
+    flat : bool
+        Whether its files are those of 2-D images.
     """
 
     about: str
@@ -163,21 +171,35 @@ class Format:
     encode: Callable[..., bytes] | None = None
     between: bool = False
     gaps: bool = False
+    flat: bool = False
 
 
-def read_text(path: Path) -> str:
+def read_numbers(path: Path, most: int) -> bytes:
+    """The whole content of a file of numbers; of a compressed one, no more than numbers can be compressed.
+
+    Raises
+    ------
+    InputError
+        When it is longer than `most` bytes.
+    """
+    with open_stream(path) as (stream, limit):
+        if limit > path.stat().st_size:
+            most = min(most, max(MAX_TEXT, limit // _PACKED))
+        content = stream.read(min(most, limit) + 1)
+    if len(content) > most:
+        raise InputError(f"{path} is longer than {most} bytes; no transform in this form is so long")
+    return content
+
+
+def read_text(path: Path, most: int = MAX_TEXT) -> str:
     """The whole content of a text file.
 
     Raises
     ------
     InputError
-        When it is longer than `MAX_TEXT` or no text.
+        When it is longer than `most` bytes or no text.
     """
-    with open_stream(path) as (stream, _):
-        content = stream.read(MAX_TEXT + 1)
-    if len(content) > MAX_TEXT:
-        raise InputError(f"{path} is longer than {MAX_TEXT} bytes; no transform in text form is so long")
     try:
-        return content.decode()
+        return read_numbers(path, most).decode()
     except UnicodeDecodeError:
         raise InputError(f"{path} is no text file; copy it again, or name its format") from None

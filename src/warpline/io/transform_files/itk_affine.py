@@ -1,8 +1,8 @@
-"""ITK's linear transforms in MATLAB level-4 files, as ANTs writes them (``0GenericAffine.mat``).
+"""ITK's transforms in MATLAB level-4 files, as ANTs writes them (``0GenericAffine.mat``); linear ones are written.
 
 Two variables, each with a header of five int32 (type, rows, columns, imaginary, name length) and its
 name: the parameters, named after the ITK class, and ``fixed``, which begins with the centre. What they mean
-is in `itk_parameters`.
+is in `itk_parts`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError
-from warpline.io.compression import open_stream
-from warpline.io.transform_files import itk_parameters
-from warpline.io.transform_files.format import MAX_TEXT, Format, Head
-from warpline.transforms import Affine
+from warpline.io.transform_files import itk_parameters, itk_parts
+from warpline.io.transform_files.format import MAX_FIELD, Format, Head, read_numbers
+from warpline.transforms import Affine, Part
 
 _NUMBER_TYPES: dict[int, np.dtype[np.floating[Any]]] = {0: np.dtype("<f8"), 10: np.dtype("<f4")}
 _HEADER = struct.Struct("<5i")
@@ -33,26 +32,25 @@ def matches(head: Head) -> bool:
 
 def matches_flat(head: Head) -> bool:
     """Whether it is one in 2-D."""
-    return _first_name(head).endswith(b"Transform_double_2_2\0") or _first_name(head).endswith(b"Transform_float_2_2\0")
+    return b"Transform_double_2_2" in _first_name(head) or b"Transform_float_2_2" in _first_name(head)
 
 
-def read(path: Path) -> Affine:
+def read(path: Path) -> Part:
     """Read the transform, fixed world to moving world in RAS+ mm.
 
     Raises
     ------
     InputError
-        When the file is damaged or holds a class that is not linear.
+        When the file is damaged or holds a class that is not known.
     """
-    with open_stream(path) as (stream, _):
-        content = stream.read(MAX_TEXT)
+    content = read_numbers(path, MAX_FIELD)
     name, parameters, position = _variable(content, 0, path)
     if name.startswith(itk_parameters.COMPOSITE):
         raise InputError(f"{path} holds a {name}, whose parts ITK does not store in .mat; write it as .h5 or .tfm")
     fixed_name, fixed, _ = _variable(content, position, path)
     if fixed_name != "fixed":
         raise InputError(f"{path} has a variable {fixed_name!r} after {name}; 'fixed' is needed there")
-    return itk_parameters.to_affine(name, parameters, fixed, path)
+    return itk_parts.to_part(name, parameters, fixed, path)
 
 
 def encode(transform: Affine, centre: ArrayLike = (0.0, 0.0, 0.0)) -> bytes:
@@ -121,4 +119,4 @@ FORMAT = Format(
     read=read,
     encode=encode,
 )
-FLAT = replace(FORMAT, about=f"{FORMAT.about}, in 2-D", matches=matches_flat, encode=encode_flat)
+FLAT = replace(FORMAT, about=f"{FORMAT.about}, in 2-D", matches=matches_flat, encode=encode_flat, flat=True)

@@ -2,39 +2,45 @@
 
 ``/TransformGroup/0`` is the composite, the groups 1, 2, … (by number, 10 after 9) are its parts, the **last** of
 which points go through first. Each has a ``TransformType`` and, spelt rightly or as in older versions of ITK,
-``TransformParameters`` and ``TransformFixedParameters``. Of a displacement field the fixed ones are size, origin,
-spacing and direction, the others its vectors in LPS mm, components fastest, then x, y, z. What a linear part
-means is in `itk_parameters`.
+``TransformParameters`` and ``TransformFixedParameters``. What these mean is in `itk_parts`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, check_affine
-from warpline.io.nifti import c_ordered
-from warpline.io.transform_files import hdf5, itk_parameters
+from warpline.io.transform_files import hdf5, itk_parameters, itk_parts
 from warpline.io.transform_files.format import Format, Head
-from warpline.io.transform_files.itk_parameters import LPS
-from warpline.transforms import Affine, Chain, Displacement, Part, Transform
-
-_FIELD = "DisplacementFieldTransform"
-_FIELD_NAME = "DisplacementFieldTransform_float_3_3"
-_FIXED_SIZES = {18: 3, 10: 2}
-"""Number of fixed parameters of a field to its dimension."""
+from warpline.transforms import Chain, Part, Transform
 
 
 def matches(head: Head) -> bool:
     """Whether a file is HDF5 with ITK's groups."""
+    return _is_itk(head) and not _is_flat(head)
+
+
+def matches_flat(head: Head) -> bool:
+    """Whether it is one in 2-D."""
+    return _is_itk(head) and _is_flat(head)
+
+
+def _is_itk(head: Head) -> bool:
     if not head.content.startswith(hdf5.SIGNATURE):
         return False
     with hdf5.reading(head.path) as reader:
         return "TransformGroup" in reader.root and reader.attribute(reader.root, "Format") is None
+
+
+def _is_flat(head: Head) -> bool:
+    with hdf5.reading(head.path) as reader:
+        top = reader.child(reader.root, "TransformGroup")
+        first = None if top is None else reader.child(top, "0")
+        return first is not None and "_2_2" in reader.text(first, "TransformType")
 
 
 def read(path: Path) -> Transform:
@@ -43,7 +49,7 @@ def read(path: Path) -> Transform:
     Raises
     ------
     InputError
-        When the file is damaged, a part is neither linear nor a displacement field, or several transforms are not
+        When the file is damaged, the class of a part is not known, or several transforms are not
         joined by a composite.
     """
     with hdf5.reading(path) as reader:
@@ -63,16 +69,28 @@ def read(path: Path) -> Transform:
 
 def encode(transform: Chain) -> bytes:
     """The bytes of a file that ANTs and SimpleITK read; linear parts in double, fields in single precision."""
+    return _encoded(transform, flat=False)
+
+
+def encode_flat(transform: Chain) -> bytes:
+    """The bytes of a file in 2-D.
+
+    Raises
+    ------
+    UsageError
+        When a part does not fit one.
+    """
+    return _encoded(transform, flat=True)
+
+
+def _encoded(transform: Chain, *, flat: bool) -> bytes:
+    parts = [itk_parts.from_part(part, flat=flat) for part in reversed(transform.parts)]
 
     def fill(root: Any) -> None:
         top = root.create_group("TransformGroup")
-        _write(top.create_group("0"), "CompositeTransform_double_3_3")
-        for number, part in enumerate(reversed(transform.parts), 1):
-            group = top.create_group(str(number))
-            if isinstance(part, Affine):
-                _write(group, itk_parameters.LINEAR_NAME, *itk_parameters.from_affine(part))
-            else:
-                _write(group, _FIELD_NAME, *_field_parameters(part))
+        _write(top.create_group("0"), f"{itk_parameters.COMPOSITE}_double_{'2_2' if flat else '3_3'}")
+        for number, (name, parameters, fixed) in enumerate(parts, 1):
+            _write(top.create_group(str(number)), name, parameters, fixed)
 
     return hdf5.written(fill)
 
@@ -81,47 +99,7 @@ def _part(reader: hdf5.Reader, group: Any) -> Part:
     name = reader.text(group, "TransformType")
     fixed = reader.array(group, "TransformFixedParameters", "TranformFixedParameters").astype(np.float64)
     parameters = reader.array(group, "TransformParameters", "TranformParameters")
-    if _FIELD not in name:
-        return itk_parameters.to_affine(name, parameters.astype(np.float64), fixed, reader.path)
-    dimension = _FIXED_SIZES.get(fixed.size, 0)
-    if not dimension or not np.isfinite(fixed).all():
-        raise InputError(f"{reader.path}: the {name} has {fixed.size} fixed parameters; 18 finite ones are needed")
-    grid, shape = _grid(fixed, dimension, reader.path)
-    if parameters.size != dimension * np.prod(shape, dtype=object):
-        raise InputError(
-            f"{reader.path}: {parameters.size} numbers are no field of {dimension} x {shape}; copy it anew"
-        )
-    return Displacement(_field(parameters, dimension, grid, reader.path), grid)
-
-
-def _grid(fixed: NDArray[np.float64], dimension: int, path: Path) -> tuple[Grid, tuple[int, ...]]:
-    sizes, origin, spacing = fixed[: 3 * dimension].reshape(3, dimension)
-    affine = np.eye(4)
-    affine[:dimension, :dimension] = fixed[3 * dimension :].reshape(dimension, dimension) * spacing
-    affine[:dimension, 3] = origin
-    shape = tuple(int(n) for n in sizes)
-    if min(shape) < 1:
-        raise InputError(f"{path} holds a field of {shape} voxels; at least one along each axis is needed")
-    affine = check_affine(LPS @ affine, f"{path}: the grid of its displacement field")
-    return Grid((*shape, 1)[:3], affine), shape  # type: ignore[arg-type]
-
-
-def _field(parameters: NDArray[Any], dimension: int, grid: Grid, path: Path) -> NDArray[np.float32]:
-    if not np.isfinite(parameters).all():
-        raise InputError(f"{path} has NaN or infinite displacements; write the field again")
-    vectors = parameters.reshape((dimension, *grid.shape), order="F")
-    field = np.zeros((3, *grid.shape), np.float32)
-    for axis in range(dimension):
-        field[axis] = c_ordered(vectors[axis], np.float32) * np.float32(LPS[axis, axis])
-    return field
-
-
-def _field_parameters(part: Displacement) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    grid, spacing = part.grid, part.grid.voxel_size
-    affine = LPS @ grid.affine
-    fixed = np.concatenate([grid.shape, affine[:3, 3], spacing, (affine[:3, :3] / spacing).ravel()])
-    signs = np.diag(LPS)[:3, None, None, None].astype(np.float32)
-    return c_ordered((part.field * signs).T, np.float32).ravel(), fixed
+    return itk_parts.to_part(name, parameters.ravel(), fixed.ravel(), reader.path)
 
 
 def _write(group: Any, name: str, parameters: Any = None, fixed: Any = None) -> None:
@@ -143,3 +121,4 @@ FORMAT = Format(
     read=read,
     encode=encode,
 )
+FLAT = replace(FORMAT, about=f"{FORMAT.about}, in 2-D", matches=matches_flat, encode=encode_flat, flat=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from warpline.errors import InputError, UsageError
+from warpline.errors import InputError
 from warpline.geometry import Matrix
 from warpline.io.transform_files import numbers
 from warpline.transforms import Affine
@@ -29,10 +29,14 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Class:
-    """Number of parameters of a class, and ``parse(parameters, fixed) -> (M, t)``."""
+    """Number of parameters of a class, ``parse(parameters, fixed) -> (M, t)``, and where the centre is among them.
+
+    Without a place among the parameters, the centre is what the fixed ones begin with.
+    """
 
     size: int
     parse: Callable[[Values, Values], tuple[Values, Values]]
+    centre: slice | None = None
 
 
 def to_affine(name: str, parameters: Values, fixed: Values, path: Path) -> Affine:
@@ -57,7 +61,7 @@ def to_affine(name: str, parameters: Values, fixed: Values, path: Path) -> Affin
     known = LINEAR[dimension].get(kind)
     if known is None or not sizes.endswith(("2_2", "3_3")):
         raise InputError(f"{path} holds a {name}; these can be read: {', '.join(LINEAR[dimension])}, in 2-D or 3-D")
-    centre = fixed[:dimension] if fixed.size else np.zeros(dimension)
+    centre = parameters[known.centre] if known.centre else fixed[:dimension] if fixed.size else np.zeros(dimension)
     if parameters.size != known.size or centre.size != dimension:
         raise InputError(
             f"{path} has {parameters.size} parameters and {fixed.size} fixed parameters; "
@@ -67,7 +71,8 @@ def to_affine(name: str, parameters: Values, fixed: Values, path: Path) -> Affin
     matrix = np.eye(4)
     matrix[:dimension, :dimension] = linear
     matrix[:dimension, 3] = shift + centre - linear @ centre
-    return numbers.affine(LPS @ matrix @ LPS, path)
+    found = numbers.affine(LPS @ matrix @ LPS, path)
+    return found.flattened() if dimension == 2 else found
 
 
 def from_affine(transform: Affine, centre: ArrayLike = (0.0, 0.0, 0.0)) -> tuple[Values, Values]:
@@ -86,9 +91,7 @@ def flat_from_affine(transform: Affine) -> tuple[Values, Values]:
     UsageError
         When the transform does not leave the third axis as it is.
     """
-    matrix = LPS @ transform.matrix @ LPS
-    if not (np.allclose(matrix[2], np.eye(4)[2]) and np.allclose(matrix[:2, 2], 0)):
-        raise UsageError("the affine moves points out of their slice or across slices; it does not fit a 2-D file")
+    matrix = LPS @ transform.flattened().matrix @ LPS
     return np.concatenate([matrix[:2, :2].ravel(), matrix[:2, 3]]) + 0.0, np.zeros(2)
 
 
@@ -119,24 +122,66 @@ def _turn_2d(angle: float) -> Values:
     return _about(2, angle)[:2, :2]
 
 
+def _skewed(p: Values, _: Values) -> tuple[Values, Values]:
+    """ITK adds the skews, row by row, and the scales less 1 to the rotation."""
+    matrix = _versor(p[:3]) + np.diag(p[6:9] - 1)
+    matrix[~np.eye(3, dtype=bool)] += p[9:]
+    return matrix, p[3:6]
+
+
+def _composed(p: Values, _: Values) -> tuple[Values, Values]:
+    """Points are skewed first, then scaled, then turned."""
+    skew = np.eye(3)
+    skew[np.triu_indices(3, 1)] = p[9:]
+    return _versor(p[:3]) @ np.diag(p[6:9]) @ skew, p[3:6]
+
+
+def _quaternion(p: Values, _: Values) -> tuple[Values, Values]:
+    """The rotation of a quaternion x, y, z, w of any length."""
+    length = np.linalg.norm(p[:4])
+    x, y, z, w = p[:4] / length if length > 0 else (0.0, 0.0, 0.0, 1.0)
+    cross = np.cross(np.eye(3), (x, y, z))
+    turn: Values = np.eye(3) + 2 * (w * cross + cross @ cross)
+    return turn, p[4:]
+
+
+def _free(dimension: int, centre: slice | None = None) -> _Class:
+    """A whole matrix and a translation, with the centre between them or not."""
+    size = dimension**2
+    count = size + dimension * (1 if centre is None else 2)
+    return _Class(count, lambda p, _: (p[:size].reshape(dimension, dimension), p[-dimension:]), centre)
+
+
 LINEAR: dict[int, dict[str, _Class]] = {
     3: {
-        "AffineTransform": _Class(12, lambda p, _: (p[:9].reshape(3, 3), p[9:])),
-        "MatrixOffsetTransformBase": _Class(12, lambda p, _: (p[:9].reshape(3, 3), p[9:])),
+        "AffineTransform": _free(3),
+        "MatrixOffsetTransformBase": _free(3),
+        "FixedCenterOfRotationAffineTransform": _free(3),
+        "ScalableAffineTransform": _free(3),
+        "CenteredAffineTransform": _free(3, slice(9, 12)),
         "Euler3DTransform": _Class(6, _euler),
+        "CenteredEuler3DTransform": _Class(9, lambda p, fixed: (_euler(p, fixed)[0], p[6:]), slice(3, 6)),
+        "QuaternionRigidTransform": _Class(7, _quaternion),
         "VersorTransform": _Class(3, lambda p, _: (_versor(p), np.zeros(3))),
         "VersorRigid3DTransform": _Class(6, lambda p, _: (_versor(p[:3]), p[3:])),
         "Similarity3DTransform": _Class(7, lambda p, _: (p[6] * _versor(p[:3]), p[3:6])),
         "ScaleVersor3DTransform": _Class(9, lambda p, _: (_versor(p[:3]) + np.diag(p[6:] - 1), p[3:6])),
+        "ScaleSkewVersor3DTransform": _Class(15, _skewed),
+        "ComposeScaleSkewVersor3DTransform": _Class(12, _composed),
         "ScaleTransform": _Class(3, lambda p, _: (np.diag(p), np.zeros(3))),
+        "ScaleLogarithmicTransform": _Class(3, lambda p, _: (np.diag(np.exp(p)), np.zeros(3))),
         "TranslationTransform": _Class(3, lambda p, _: (np.eye(3), p)),
         "IdentityTransform": _Class(0, lambda _, __: (np.eye(3), np.zeros(3))),
     },
     2: {
-        "AffineTransform": _Class(6, lambda p, _: (p[:4].reshape(2, 2), p[4:])),
-        "MatrixOffsetTransformBase": _Class(6, lambda p, _: (p[:4].reshape(2, 2), p[4:])),
+        "AffineTransform": _free(2),
+        "MatrixOffsetTransformBase": _free(2),
+        "ScalableAffineTransform": _free(2),
+        "CenteredAffineTransform": _free(2, slice(4, 6)),
         "Euler2DTransform": _Class(3, lambda p, _: (_turn_2d(p[0]), p[1:])),
         "Rigid2DTransform": _Class(3, lambda p, _: (_turn_2d(p[0]), p[1:])),
+        "CenteredRigid2DTransform": _Class(5, lambda p, _: (_turn_2d(p[0]), p[3:]), slice(1, 3)),
+        "CenteredSimilarity2DTransform": _Class(6, lambda p, _: (p[0] * _turn_2d(p[1]), p[4:]), slice(2, 4)),
         "Similarity2DTransform": _Class(4, lambda p, _: (p[0] * _turn_2d(p[1]), p[2:])),
         "ScaleTransform": _Class(2, lambda p, _: (np.diag(p), np.zeros(2))),
         "TranslationTransform": _Class(2, lambda p, _: (np.eye(2), p)),

@@ -1,38 +1,53 @@
-"""ITK's linear transforms in text files (``.tfm``, ``.txt``), alone or as a composite.
+"""ITK's transforms in text files (``.tfm``, ``.txt``), alone or as a composite; linear ones are written.
 
 After the line ``#Insight Transform File V1.0``, each transform has a line ``Transform:`` with its class, and
 lines ``Parameters:`` and ``FixedParameters:``. A composite comes first, without numbers, and is followed by its
-parts, the **last** of which points go through first. What the numbers mean is in `itk_parameters`.
+parts, the **last** of which points go through first. What the numbers mean is in `itk_parts`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline.errors import InputError
-from warpline.io.transform_files import itk_parameters, numbers
-from warpline.io.transform_files.format import Format, Head, read_text
-from warpline.transforms import Affine, Chain
+from warpline.io.transform_files import itk_parameters, itk_parts, numbers
+from warpline.io.transform_files.format import MAX_FIELD, Format, Head, read_text
+from warpline.transforms import Affine, Chain, Part, Transform
 
 _TITLE = "#Insight Transform File V1.0"
 
 
 def matches(head: Head) -> bool:
     """Whether a file is an ITK transform in text form."""
-    return head.text.startswith(_TITLE)
+    return _is_itk(head) and not _is_flat(head)
 
 
-def read(path: Path) -> Affine | Chain:
+def matches_flat(head: Head) -> bool:
+    """Whether it is one in 2-D."""
+    return _is_itk(head) and _is_flat(head)
+
+
+def _is_itk(head: Head) -> bool:
+    return head.content.startswith(_TITLE.encode()) and b"\0" not in head.content
+
+
+def _is_flat(head: Head) -> bool:
+    return b"_2_2" in head.content.partition(b"\nTransform:")[2].partition(b"\n")[0]
+
+
+def read(path: Path) -> Transform:
     """Read the transform, or the composite as a chain, fixed world to moving world in RAS+ mm.
 
     Raises
     ------
     InputError
-        When the file is damaged, a class is not linear, or several transforms are not joined by a composite.
+        When the file is damaged, a class is not known, or several transforms are not joined by a composite.
     """
-    found = _entries(read_text(path), path)
+    found = _entries(read_text(path, MAX_FIELD), path)
     composite = found[0]["Transform"].startswith(itk_parameters.COMPOSITE)
     if not composite and len(found) > 1:
         raise InputError(
@@ -45,11 +60,25 @@ def read(path: Path) -> Affine | Chain:
 
 def encode(transform: Affine) -> bytes:
     """The bytes of a file that keeps every digit."""
-    parameters, fixed = itk_parameters.from_affine(transform)
+    return _encoded(itk_parameters.LINEAR_NAME, *itk_parameters.from_affine(transform))
+
+
+def encode_flat(transform: Affine) -> bytes:
+    """The bytes of a file in 2-D.
+
+    Raises
+    ------
+    UsageError
+        When the transform does not leave the third axis as it is.
+    """
+    return _encoded(itk_parameters.FLAT_NAME, *itk_parameters.flat_from_affine(transform))
+
+
+def _encoded(name: str, parameters: NDArray[np.float64], fixed: NDArray[np.float64]) -> bytes:
     lines = (
         _TITLE,
         "#Transform 0",
-        f"Transform: {itk_parameters.LINEAR_NAME}",
+        f"Transform: {name}",
         f"Parameters: {numbers.line(parameters)}",
         f"FixedParameters: {numbers.line(fixed)}",
     )
@@ -69,16 +98,24 @@ def _entries(text: str, path: Path) -> list[dict[str, str]]:
     return found
 
 
-def _part(entry: dict[str, str], path: Path) -> Affine:
+def _part(entry: dict[str, str], path: Path) -> Part:
+    keys = ("Parameters", "FixedParameters")
+    missing = [key for key in keys if key not in entry]
+    if missing:
+        raise InputError(f"{path} has damaged or missing parameters ({missing[0]!r}); write the transform again")
+    values = [_numbers(entry[key], path) for key in keys]
+    return itk_parts.to_part(entry["Transform"], values[0], values[1], path)
+
+
+def _numbers(text: str, path: Path) -> NDArray[np.float64]:
     try:
-        values = [np.array([float(word) for word in entry[key].split()]) for key in ("Parameters", "FixedParameters")]
-    except (KeyError, ValueError) as error:
+        return np.array(text.split(), np.float64)
+    except ValueError as error:
         raise InputError(f"{path} has damaged or missing parameters ({error}); write the transform again") from None
-    return itk_parameters.to_affine(entry["Transform"], values[0], values[1], path)
 
 
 FORMAT = Format(
-    about="ITK linear transform in text form (.tfm, .txt)",
+    about="ITK transform in text form (.tfm, .txt)",
     stores="fixed to moving",
     unit="mm, LPS",
     holds=Affine,
@@ -87,3 +124,4 @@ FORMAT = Format(
     read=read,
     encode=encode,
 )
+FLAT = replace(FORMAT, about=f"{FORMAT.about}, in 2-D", matches=matches_flat, encode=encode_flat, flat=True)

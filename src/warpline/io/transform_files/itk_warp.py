@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
+from warpline.geometry import Grid, lies_in_plane
 from warpline.io import nifti
 from warpline.io.header_notes import TOLERANCE, Gap
 from warpline.io.nifti_geometry import ITK, TOOLS
@@ -54,7 +54,8 @@ def read(path: Path) -> Displacement:
         )
     field = nifti_fields.components_first(_three(stored.array[:, :, :, 0]))
     field *= _SIGNS[intent][:, None, None, None]
-    return Displacement(field, _grid(stored))
+    flat = stored.array.shape[2:] == (1, 1, 2) and lies_in_plane(stored.affine)
+    return Displacement(field, replace(_grid(stored), flat=flat))
 
 
 def encode(transform: Displacement) -> bytes:
@@ -72,10 +73,7 @@ def encode_flat(transform: Displacement) -> bytes:
     UsageError
         When the field is thicker than a slice, or leaves it.
     """
-    if transform.grid.shape[2] != 1 or transform.field[2].any():
-        raise UsageError(
-            f"a field on {transform.grid.shape} voxels does not fit a 2-D file; one slice and vectors in it do"
-        )
+    check_flat(transform)
     lps = -transform.field[:2]
     data = np.moveaxis(lps, 0, -1)[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, intent=nifti.INTENT_VECTOR)
@@ -87,6 +85,22 @@ def _grid(stored: nifti.StoredArray) -> Grid:
     if affine is None or Gap.between(stored.affine, affine, stored.grid.shape).voxels <= TOLERANCE:
         return stored.grid
     return Grid(stored.grid.shape, affine)
+
+
+def check_flat(transform: Displacement) -> None:
+    """Refuse a field that files of 2-D images cannot hold.
+
+    Raises
+    ------
+    UsageError
+        When it is thicker than a slice, leaves it, or the slice does not lie in the plane of world x and y.
+    """
+    grid = transform.grid
+    if grid.shape[2] != 1 or not lies_in_plane(grid.affine) or transform.field[2].any():
+        raise UsageError(
+            f"a field on {grid.shape} voxels does not fit a 2-D file; one slice in the plane of world x and y and "
+            "vectors in it do"
+        )
 
 
 def _three(array: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -110,4 +124,5 @@ FLAT = replace(
     about="displacement field in NIfTI in 2-D, (I, J, 1, 1, 2)",
     matches=matches_flat,
     encode=encode_flat,
+    flat=True,
 )

@@ -1,0 +1,183 @@
+"""Headers of NRRD and MetaImage, read and checked before ITK sees the file: it trusts much of what it reads there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from warpline.errors import InputError
+from warpline.io.compression import MAX_RATIO, check_stream, peek
+
+HEAD_SIZE = 2**16
+"""Bytes that are looked at for a header."""
+
+MAX_HEADER = 2**15
+"""Bytes of the longest header that is read."""
+
+_MAX_LINE = 2000
+_NRRD = b"NRRD0"
+_META = re.compile(rb"\s*(ObjectType|NDims|Comment)\s*=")
+_FIELD = re.compile(r"(?P<key>[^:=#]{1,80}?)\s*(?::=?|=)\s*(?P<value>.*)")
+_DATA_KEYS = ("datafile", "elementdatafile")
+_INSIDE = ("", "local")
+_NUMBERS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_LOCAL = re.compile(rb"ElementDataFile\s*[=:]\s*LOCAL\s*?\n", re.IGNORECASE)
+_DIMENSIONS = ("2", "3", "4")
+
+_LISTS = {
+    "dimsize": 1,
+    "elementspacing": 1,
+    "elementsize": 1,
+    "offset": 1,
+    "origin": 1,
+    "position": 1,
+    "centerofrotation": 1,
+    "transformmatrix": 2,
+    "rotation": 2,
+    "orientation": 2,
+}
+"""MetaImage's keys with as many numbers as axes, or with a square of them."""
+
+_TYPES = {f"MET_{sign}{kind}" for sign in ("", "U") for kind in ("CHAR", "SHORT", "INT", "LONG", "LONG_LONG")}
+_TYPES |= {"MET_FLOAT", "MET_DOUBLE"}
+_VECTORS = tuple(f"{size}{kind}" for size in ("", "2-", "3-") for kind in ("vector", "covariant-vector", "normal"))
+
+
+def is_nrrd(head: bytes) -> bool:
+    """Whether a file that begins like this is NRRD."""
+    return head.startswith(_NRRD)
+
+
+def is_metaimage(head: bytes) -> bool:
+    """Whether a file that begins like this is MetaImage."""
+    return _META.match(head) is not None and b"NDims" in head[:512]
+
+
+def read(path: Path) -> dict[str, str]:
+    """Keys without blanks and in small letters, to their values; the data that may follow are not looked at.
+
+    Raises
+    ------
+    InputError
+        When the header is too long, says something twice, or holds what ITK could not bear.
+    """
+    head = peek(path, HEAD_SIZE)
+    found: dict[str, str] = {}
+    lines = _lines(head)
+    if sum(map(len, lines)) > MAX_HEADER or "\r" in "".join(lines):
+        raise InputError(
+            f"{path} has a header of more than {MAX_HEADER} bytes, or odd ends of lines; write it again, without notes"
+        )
+    for line in lines:
+        match = _FIELD.fullmatch(line)
+        key = "".join(match["key"].split()).lower() if match else ""
+        if match and (key in found or (key in _DATA_KEYS and set(_DATA_KEYS) & set(found))):
+            raise InputError(f"{path} says twice what its {match['key']} is; write it again")
+        if match:
+            found[key] = match["value"].strip()
+    if is_metaimage(head):
+        _check_metaimage(found, lines, path)
+    return found
+
+
+def _lines(head: bytes) -> list[str]:
+    """The lines of a header: of MetaImage up to the one that says where the data are, of NRRD up to an empty one."""
+    text = head.decode("latin-1").replace("\r\n", "\n")
+    if is_nrrd(head):
+        return text.partition("\n\n")[0].split("\n")
+    lines = text.split("\n")
+    return lines[: next((n for n, line in enumerate(lines, 1) if line.startswith("ElementDataFile")), len(lines))]
+
+
+def holds_vectors(header: Mapping[str, str]) -> bool:
+    """Whether the header says that the components at each voxel are a vector."""
+    kinds = header.get("kinds", "").lower().split()
+    channels, numbers = header.get("elementnumberofchannels", "1"), header.get("elementtype", "")
+    return bool(set(kinds) & set(_VECTORS)) or (channels in ("2", "3") and numbers in ("MET_FLOAT", "MET_DOUBLE"))
+
+
+def values_held(path: Path, header: Mapping[str, str]) -> int:
+    """The most values that the file, or the one beside it that has its data, can hold.
+
+    Raises
+    ------
+    InputError
+        When the data are elsewhere, or in several files.
+    """
+    return _data_of(path, header).stat().st_size * (MAX_RATIO if _is_packed(header) else 1)
+
+
+def check_data(path: Path, header: Mapping[str, str]) -> None:
+    """Check compressed data to their checksum, which ITK does not look at.
+
+    Raises
+    ------
+    InputError
+        When they are damaged or cut short.
+    """
+    if not _is_packed(header) or header.get("encoding", "gz").lower() not in ("gz", "gzip"):
+        return
+    data = _data_of(path, header)
+    head = peek(path, HEAD_SIZE)
+    start = int(header.get("headersize", 0)) if is_metaimage(head) else 0
+    if data == path:
+        ends = (_EMPTY_LINE if is_nrrd(head) else _LOCAL).search(head)
+        start = ends.end() if ends else 0
+    check_stream(data, max(start, 0))
+
+
+def _is_packed(header: Mapping[str, str]) -> bool:
+    compressed = header.get("compresseddata", "").lower()[:1] in ("t", "1")
+    return header.get("encoding", "").lower() not in ("", "raw") or compressed
+
+
+def _data_of(path: Path, header: Mapping[str, str]) -> Path:
+    """The file that holds the data: itself, or one beside it."""
+    named = next((header[key] for key in _DATA_KEYS if key in header), "")
+    data = path if named.lower() in _INSIDE else path.parent / named
+    if data is not path and (Path(named).name != named or not data.is_file() or data.is_symlink()):
+        raise InputError(
+            f"{path} keeps its data in {named!r}; a file beside it, without a folder in its name, can be read: put "
+            "both into one folder, or write the image as one file (.nrrd, .mha)"
+        )
+    return data
+
+
+def doubt(header: Mapping[str, str]) -> str:
+    """What a header does not say and is taken for granted, or says and is not kept; mostly nothing."""
+    found = []
+    if not {"space", "spacedimension", "transformmatrix", "rotation", "orientation"} & set(header):
+        found.append("does not say in which space it lies; its axes are taken along L, P, S, as ITK does")
+    if header.get("space", "").lower().startswith(("scanner", "3d", "right-up")):
+        found.append(f"lies in the space {header['space']}, which is taken for L, P, S, as ITK does")
+    if any(key.startswith("dwmri_") for key in header):
+        found.append("has gradients of diffusion in its header (DWMRI_…), which are not carried along")
+    frame = _NUMBERS.findall(header.get("measurementframe", ""))
+    if frame and [float(word) for word in frame] != [float(n % 4 == 0) for n in range(9)]:
+        found.append("has a measurement frame, which is not applied to its vectors")
+    return "; it ".join(found)
+
+
+def _check_metaimage(header: Mapping[str, str], lines: list[str], path: Path) -> None:
+    """ITK takes room for ten axes and for short lines, and looks at no number of numbers."""
+    axes = header.get("ndims", "")
+    wrong = [line[:60] for line in lines if len(line) > _MAX_LINE]
+    wrong += [] if axes in _DIMENSIONS else [f"NDims = {axes[:20]}"]
+    count = int(axes) if axes in _DIMENSIONS else 0
+    for key, power in _LISTS.items():
+        if key in header and not _are_numbers(header[key], count**power):
+            wrong.append(f"{key} = {header[key][:60]}")
+    wrong += [] if header.get("elementtype", "") in _TYPES else [f"ElementType = {header.get('elementtype', '')[:20]}"]
+    for key, default in (("elementnumberofchannels", "1"), ("headersize", "0")):
+        wrong += [] if re.fullmatch(r"-1|\d{1,9}", header.get(key, default)) else [f"{key} = {header[key][:20]}"]
+    if "dimsize" not in header or "elementdatafile" not in header:
+        wrong.append("no DimSize or no ElementDataFile")
+    if wrong:
+        raise InputError(f"{path} has a damaged header ({wrong[0]}), or one of no 2, 3 or 4 axes; write it again")
+
+
+def _are_numbers(text: str, count: int) -> bool:
+    words = text.split()
+    return len(words) == count and all(len(word) < 40 and _NUMBERS.fullmatch(word) for word in words)

@@ -1,0 +1,203 @@
+"""Images in NRRD and MetaImage (``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd``), read and written by ITK through SimpleITK.
+
+ITK counts in LPS mm; this module turns them to RAS. Headers are checked before ITK sees them (`itk_headers`): data
+stand in the file itself or in one file beside it, and are no larger than these bytes can hold.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.errors import InputError, OutputError
+from warpline.geometry import Matrix, check_affine
+from warpline.image import Image
+from warpline.io import itk_headers
+from warpline.io.compression import peek
+
+SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+DETACHED = (".nhdr", ".mhd")
+"""Of those, the ones whose values are in a second file."""
+
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_STORED_AS = {"bool": "uint8", "float16": "float32"}
+
+
+@dataclass(frozen=True, eq=False)
+class StoredImage:
+    """An image as ITK reads it.
+
+    Parameters
+    ----------
+    array : (I, J), (I, J, K) or (I, J, K, T)
+        Values in C order; with several components per voxel these are last, and a 2-D image then has K = 1.
+    affine : (4, 4)
+        Voxel to world, RAS+ mm, checked.
+    doubt : str
+        What it does not say and was taken for granted, or says and is not kept; mostly nothing.
+    """
+
+    array: NDArray[Any] = field(repr=False)
+    affine: Matrix
+    doubt: str = ""
+
+
+def matches(path: Path) -> bool:
+    """Whether a file is NRRD or MetaImage, by content.
+
+    Raises
+    ------
+    InputError
+        When it is missing or unreadable.
+    """
+    head = peek(path, itk_headers.HEAD_SIZE)
+    return itk_headers.is_nrrd(head) or itk_headers.is_metaimage(head)
+
+
+def read(path: Path) -> StoredImage:
+    """Read an image.
+
+    Raises
+    ------
+    InputError
+        When SimpleITK is not installed, the file is damaged, points to data elsewhere, promises more than it holds, or
+        its geometry is singular.
+    """
+    reader, header = _opened(path)
+    itk_headers.check_data(path, header)
+    try:
+        image = reader.Execute()
+    except RuntimeError as error:
+        raise _unreadable(path, error) from None
+    array, components = _sitk().GetArrayFromImage(image), image.GetNumberOfComponentsPerPixel()
+    space = tuple(range(image.GetDimension()))[::-1]
+    values = array.transpose(*space, *range(image.GetDimension(), array.ndim))
+    if components > 1 and image.GetDimension() == 2:
+        values = values[:, :, None]
+    if components > 1 and values.ndim != 4:
+        raise InputError(f"{path} holds {components} components at each of {image.GetSize()} voxels; give one volume")
+    return StoredImage(np.ascontiguousarray(values), _affine(image, path), itk_headers.doubt(header))
+
+
+def holds_vectors(path: Path) -> bool:
+    """Whether the header of an image says that the components at each voxel are a vector."""
+    return itk_headers.holds_vectors(itk_headers.read(path))
+
+
+def read_place(path: Path) -> tuple[tuple[int, ...], Matrix]:
+    """Sizes of the axes and voxel-to-world matrix (RAS+ mm) in the header of an image.
+
+    Raises
+    ------
+    InputError
+        As for `read`.
+    """
+    reader, _ = _opened(path)
+    return tuple(reader.GetSize()), _affine(reader, path)
+
+
+def encode(image: Image, name: str, *, vectors: bool = False) -> dict[str, bytes]:
+    """The files of an image, compressed: their names, and their content in the order in which they are to be written.
+
+    Parameters
+    ----------
+    image : Image
+        Three or four axes; of two where the grid is flat.
+    name : str
+        Of the file, ending in one of `SUFFIXES`.
+    vectors : bool
+        Whether the fourth axis are components of vectors; else it is a fourth axis in the file too.
+
+    Raises
+    ------
+    InputError
+        When SimpleITK is not installed, or ITK cannot hold the data type.
+    OutputError
+        When the folder for temporary files is full.
+    """
+    sitk = _sitk(name)
+    made = _made(sitk, image, vectors)
+    with tempfile.TemporaryDirectory(prefix="warpline-") as folder:
+        path = Path(folder) / name
+        try:
+            sitk.WriteImage(made, str(path), useCompression=True)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[-200:]
+            raise OutputError(f"{name} cannot be written by ITK: …{reason}; is {folder} full?") from None
+        others = sorted(one for one in path.parent.iterdir() if one != path)
+        return {one.name: one.read_bytes() for one in (*others, path)}
+
+
+def _sitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
+    try:
+        import SimpleITK
+    except ImportError:
+        raise InputError(
+            f"{os.fspath(name)}: NRRD and MetaImage are read and written by SimpleITK, which is not installed; "
+            "pip install 'warpline[itk]'"
+        ) from None
+    sitk: Any = SimpleITK
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    return sitk
+
+
+def _opened(path: Path) -> tuple[Any, dict[str, str]]:
+    """A reader that has read the header, and the header's words."""
+    sitk = _sitk(path)
+    header = itk_headers.read(path)
+    held = itk_headers.values_held(path, header)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.SetImageIO("NrrdImageIO" if itk_headers.is_nrrd(peek(path, 8)) else "MetaImageIO")
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise _unreadable(path, error) from None
+    size = math.prod(map(int, reader.GetSize())) * max(reader.GetNumberOfComponents(), 1)
+    if not 0 < size <= held:
+        raise InputError(f"{path} promises {size} values, but its data can hold at most {held}; copy it again")
+    return reader, header
+
+
+def _affine(image: Any, path: Path) -> Matrix:
+    """From a SimpleITK image or reader."""
+    dimension = image.GetDimension()
+    if dimension not in (2, 3, 4):
+        raise InputError(f"{path} has {dimension} axes; an image of 2, 3 or 4 axes is needed")
+    most = min(dimension, 3)
+    affine = np.eye(4)
+    directions = np.array(image.GetDirection(), np.float64).reshape(dimension, dimension)
+    affine[:most, :most] = directions[:most, :most] * np.array(image.GetSpacing())[:most]
+    affine[:most, 3] = np.array(image.GetOrigin())[:most]
+    return check_affine(_LPS @ affine, f"{path}: the geometry in its header")
+
+
+def _made(sitk: Any, image: Image, vectors: bool) -> Any:
+    data = image.data.astype(_STORED_AS.get(image.data.dtype.name, image.data.dtype), copy=False)
+    if image.grid.flat and (data.ndim == 3 or vectors):
+        data = data[:, :, 0]
+    dimension = data.ndim - vectors
+    axes = (*range(dimension)[::-1], *range(dimension, data.ndim))
+    if data.dtype.kind not in "biuf" or data.dtype.itemsize > 8:
+        raise InputError(f"data of type {image.data.dtype} cannot be stored by ITK; convert it to float32")
+    made = sitk.GetImageFromArray(np.ascontiguousarray(data.transpose(axes)), isVector=vectors)
+    most = min(dimension, 3)
+    sizes, lps = image.grid.voxel_size, _LPS @ image.affine
+    directions = np.eye(dimension)
+    directions[:most, :most] = (lps[:3, :3] / sizes)[:most, :most]
+    made.SetDirection(directions.ravel().tolist())
+    made.SetSpacing([*sizes[:most].tolist(), *[1.0] * (dimension - most)])
+    made.SetOrigin([*lps[:most, 3].tolist(), *[0.0] * (dimension - most)])
+    return made
+
+
+def _unreadable(path: Path, error: RuntimeError) -> InputError:
+    reason = " ".join(str(error).split())[-200:]
+    return InputError(f"{path} is damaged or cut short, ITK says: …{reason}; copy or convert it again")
