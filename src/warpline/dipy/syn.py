@@ -36,11 +36,11 @@ class RegistrationStages(IntEnum):
     ITER_END = 7
 
 
-LEVEL_SIGMA = 1.75
+LEVEL_SIGMA = 2.0
 """Smoothing of a level's images in voxels, for every voxel that it is shrunk by and unit of `ss_sigma_factor`.
 
-DIPY takes ``factor - 1`` in place of ``1.75 factor``, and reads the images linearly. Here splines read them; of the rules
-that were measured on brains, this one leaves neither direction behind DIPY's.
+DIPY takes ``factor - 1`` in place of ``2 factor``, and reads the images linearly. Here splines read them; of the
+rules that were measured on brains, this one leaves neither direction behind DIPY's.
 """
 
 CPU_BACKENDS = ("numpy", "numba")
