@@ -242,7 +242,7 @@ def test_syn_registration_in_one_call(brain):
         (lambda b: ours.affine_registration(b, b, np.eye(4), np.eye(4), metric="NCC"), "'NCC' is not offered"),
         (lambda b: ours.affine_registration(b, b, np.eye(4), np.eye(4), ["shear"]), "choose from center_of_mass"),
         (lambda b: ours.center_of_mass(b, b, np.eye(4), np.eye(4), ret_metric=True), "no metric to return"),
-        (lambda b: ours.syn_registration(b, b, np.eye(4), np.eye(4), metric="EM"), "choose from CC, SSD"),
+        (lambda b: ours.syn_registration(b, b, np.eye(4), np.eye(4), metric="MI"), "choose from CC, EM, SSD"),
     ],
 )
 def test_calls_that_are_refused(brain, call, words):

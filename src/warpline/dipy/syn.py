@@ -36,6 +36,13 @@ class RegistrationStages(IntEnum):
     ITER_END = 7
 
 
+LEVEL_SIGMA = 2.0
+"""Smoothing of a level's images in voxels, for every voxel that it is shrunk by and unit of `ss_sigma_factor`.
+
+DIPY takes ``factor - 1`` in place of ``2 factor``, and reads the images linearly. Here splines read them; of the
+rules that were measured on brains, this one leaves neither direction behind DIPY's.
+"""
+
 CPU_BACKENDS = ("numpy", "numba")
 """Where `EMMetric` runs."""
 
@@ -55,7 +62,7 @@ class SymmetricDiffeomorphicRegistration:
     step_length : float
         Longest update of an iteration, in voxels of the level.
     ss_sigma_factor : float
-        Smoothing of the images of each level: so many voxels for every voxel that it is shrunk by.
+        Smoothing of the images of each level, see `LEVEL_SIGMA`.
     inv_iter, inv_tol : float
         Kept for DIPY's signature. The maps are inverted once, at the end, to within 0.05 voxels on average.
     opt_tol : float
@@ -200,7 +207,7 @@ class SymmetricDiffeomorphicRegistration:
         recipe = syn_recipe(
             factors=factors,
             iterations=tuple(self.level_iters),
-            sigmas=tuple(self.ss_sigma_factor * (factor - 1) for factor in factors),
+            sigmas=tuple(LEVEL_SIGMA * self.ss_sigma_factor * factor if factor > 1 else 0.0 for factor in factors),
             beyond="background",
             step=self.step_length,
             early_stop=self.opt_tol,
