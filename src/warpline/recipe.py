@@ -22,6 +22,10 @@ OFF = ("off", "none")
 Motion = Literal["translation", "rigid", "similarity", "affine"]
 
 
+HEAD_SPACINGS = (6.0, 4.0, 1.5)
+"""Spacing of the levels of linear registration in mm, coarse to fine, for an object as large as a human head."""
+
+
 def _check_lengths(**lists: tuple[float, ...]) -> None:
     if len({len(values) for values in lists.values()}) != 1 or not all(lists.values()):
         raise ValueError(f"{' and '.join(lists)} need one entry per level each")
@@ -45,8 +49,9 @@ class Linear(_Options):
 
     stages: Annotated[tuple[Motion, ...], Field(min_length=1)] = ("rigid", "affine")
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
-    voxel_sizes: tuple[Positive, ...] = (6.0, 4.0, 1.5)
-    """Spacing of the levels in mm, coarse to fine; a level finer than the images uses their own spacing."""
+    voxel_sizes: tuple[Positive, ...] | None = None
+    """Spacing of the levels in mm, coarse to fine; None takes 6, 4 and 1.5 mm for a head, and for other objects as much
+    larger or smaller as they are, in powers of two. A level finer than the images uses their own spacing."""
     iterations: tuple[Iterations, ...] = (60, 40, 20)
     """Most iterations of the optimiser at each level."""
     samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000  # 64 bits hold them all in multiples of 2^-40
@@ -58,7 +63,7 @@ class Linear(_Options):
 
     @model_validator(mode="after")
     def _same_length(self) -> Linear:
-        _check_lengths(voxel_sizes=self.voxel_sizes, iterations=self.iterations)
+        _check_lengths(voxel_sizes=self.voxel_sizes or HEAD_SPACINGS, iterations=self.iterations)
         return self
 
 
