@@ -25,6 +25,9 @@ Motion = Literal["translation", "rigid", "similarity", "affine"]
 HEAD_SPACINGS = (6.0, 4.0, 1.5)
 """Spacing of the levels of linear registration in mm, coarse to fine, for an object as large as a human head."""
 
+FACTORS = (4.0, 2.0, 1.0)
+"""Shrink factors of the last levels of deformable registration, whatever the size of the images."""
+
 
 def _check_lengths(**lists: tuple[float, ...]) -> None:
     if len({len(values) for values in lists.values()}) != 1 or not all(lists.values()):
@@ -63,7 +66,8 @@ class Linear(_Options):
 
     @model_validator(mode="after")
     def _same_length(self) -> Linear:
-        _check_lengths(voxel_sizes=self.voxel_sizes or HEAD_SPACINGS, iterations=self.iterations)
+        sizes = HEAD_SPACINGS if self.voxel_sizes is None else self.voxel_sizes
+        _check_lengths(voxel_sizes=sizes, iterations=self.iterations)
         return self
 
 
@@ -71,9 +75,11 @@ class Syn(_Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
     metric: Literal["local_cc", "mean_squares"] = "local_cc"
-    factors: tuple[Annotated[float, Field(ge=1)], ...] = (4.0, 2.0, 1.0)
-    """Shrink factors of the levels; axes with thick voxels are shrunk less."""
+    factors: tuple[Annotated[float, Field(ge=1)], ...] | None = None
+    """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
+    before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4."""
     iterations: tuple[Iterations, ...] = (200, 150, 30)
+    """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Window radius of local correlation, in voxels of the level."""
     contrast_floor: NonNegative = 2e-3
@@ -89,7 +95,7 @@ class Syn(_Options):
 
     @model_validator(mode="after")
     def _same_length(self) -> Syn:
-        _check_lengths(factors=self.factors, iterations=self.iterations)
+        _check_lengths(factors=FACTORS if self.factors is None else self.factors, iterations=self.iterations)
         return self
 
 

@@ -19,6 +19,7 @@ from warpline.io.atomic import Transaction
 from warpline.io.checks import check_pair
 from warpline.io.images import Source, as_image
 from warpline.io.transform_files import read_transform
+from warpline.io.unknown import fill_unknown
 from warpline.jobs.clock import Clock
 from warpline.jobs.files import Prefix, check_names, names_after, store
 from warpline.recipe import Recipe
@@ -54,6 +55,8 @@ class Inputs:
         The file or matrix that `initial` comes from.
     seconds : dict
         Wall-clock time of each part.
+    notes : tuple of str
+        A sentence for everything that was taken for granted.
     """
 
     recipe: Recipe
@@ -62,6 +65,7 @@ class Inputs:
     initial: Affine | None
     origin: Any
     seconds: dict[str, float]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,10 +172,13 @@ def read(
         start = _read_initial(initial)
     images = {name: image for name, (image, _) in loaded.items()}
     with clock.step("check"):
+        filled = {name: fill_unknown(images[name], images.get(f"{name}_mask")) for name in ("fixed", "moving")}
+        images |= {name: image for name, (image, _) in filled.items()}
         check_pair(**images, recipe=recipe, initial=start)
     described = {name: description for name, (_, description) in loaded.items()}
     origin = os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist()
-    return Inputs(recipe, images, described, start, origin, clock.seconds)
+    notes = tuple(said for _, said in filled.values() if said is not None)
+    return Inputs(recipe, images, described, start, origin, clock.seconds, notes)
 
 
 def compute(
@@ -195,7 +202,7 @@ def compute(
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "similarity": alike,
-        "warnings": [*alignment.warnings, *shortcomings(alignment.quality)],
+        "warnings": [*inputs.notes, *alignment.warnings, *shortcomings(alignment.quality)],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
 
