@@ -199,6 +199,11 @@ def _watch(s: Scene) -> Call:
     return lambda: s.backend.watch(energy, trace=trace, step=step, pace=Pace(5, 1e-6))
 
 
+def _keep(s: Scene) -> Call:
+    kept, trace = s.backend.empty((2, *s.field.shape)), s.backend.upload(new_trace(1))
+    return lambda: s.backend.keep(s.field, kept=kept, trace=trace)
+
+
 def _both(s: Scene, one: Array, other: Array) -> Array:
     """Two volumes or fields side by side, as SyN holds those of either side."""
     stacked = s.backend.empty((2, *one.shape))
@@ -265,6 +270,7 @@ OPERATIONS: dict[str, Operation] = {
     "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),
     "mutual_information": Operation("point", 2 * (12 + 4 + 8 * 4), _mutual_information(1, slopes=True)),
     "mutual_information, 16 values": Operation("point", 12 + 4 + 16 * 8 * 4, _mutual_information(16, slopes=False)),
+    "keep": Operation("voxel", 12 + 12, _keep),
     "watch": Operation("call", 8 + 8 + 2 * 8 + 4, _watch),
 }
 

@@ -347,6 +347,9 @@ def _local_correlation(
     radius: int,
     backend: Backend,
 ) -> float:
+    # rows are what backends go along; those of one voxel would cost more than they hold
+    order = np.argsort(fixed.shape, kind="stable")
+    fixed, warped, inside = (np.ascontiguousarray(volume.transpose(order)) for volume in (fixed, warped, inside))
     force = (3, *fixed.shape)
     value = backend.zeros((1,))
     backend.local_cc(

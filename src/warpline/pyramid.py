@@ -12,6 +12,10 @@ from warpline.geometry import Grid, Shape
 SMALLEST_AXIS = 8
 """No axis is shrunk below this many voxels; one that starts shorter is left alone."""
 
+MOST_ACROSS = 72
+"""Voxels along the longest side that the coarsest level of a pyramid may have, so that it has about 40 and sees as far
+as on a brain of 1 mm, whatever the voxels are."""
+
 Factors = tuple[float, float, float]
 
 
@@ -20,6 +24,13 @@ def factors_for_spacing(grid: Grid, spacing: float) -> Factors:
     most = np.maximum(np.array(grid.shape) / SMALLEST_AXIS, 1.0)
     factors = np.clip(spacing / grid.voxel_size, 1.0, most)
     return cast(Factors, tuple(float(factor) for factor in factors))
+
+
+def with_coarser(factors: tuple[float, ...], across: float) -> tuple[float, ...]:
+    """Shrink factors, coarse to fine, after as many larger ones as an image of `across` voxels needs."""
+    while across / factors[0] > MOST_ACROSS:
+        factors = (2 * factors[0], *factors)
+    return factors
 
 
 def coarse_grid(grid: Grid, factors: Factors) -> Grid:

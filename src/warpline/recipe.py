@@ -24,6 +24,13 @@ Motion = Literal["translation", "rigid", "similarity", "affine", "rotation", "sc
 and rigid with a scale along each of its axes."""
 
 
+HEAD_SPACINGS = (6.0, 4.0, 1.5)
+"""Spacing of the levels of linear registration in mm, coarse to fine, for an object as large as a human head."""
+
+FACTORS = (4.0, 2.0, 1.0)
+"""Shrink factors of the last levels of deformable registration, whatever the size of the images."""
+
+
 def _check_lengths(**lists: tuple[float, ...]) -> None:
     if len({len(values) for values in lists.values()}) != 1 or not all(lists.values()):
         raise ValueError(f"{' and '.join(lists)} need one entry per level each")
@@ -47,8 +54,9 @@ class Linear(_Options):
 
     stages: Annotated[tuple[Motion, ...], Field(min_length=1)] = ("rigid", "affine")
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
-    voxel_sizes: tuple[Positive, ...] = (6.0, 4.0, 1.5)
-    """Spacing of the levels in mm, coarse to fine; a level finer than the images uses their own spacing."""
+    voxel_sizes: tuple[Positive, ...] | None = None
+    """Spacing of the levels in mm, coarse to fine; None takes 6, 4 and 1.5 mm for a head, and for other objects as much
+    larger or smaller as they are, in powers of two. A level finer than the images uses their own spacing."""
     iterations: tuple[Iterations, ...] = (60, 40, 20)
     """Most iterations of the optimiser at each level."""
     samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000  # 64 bits hold them all in multiples of 2^-40
@@ -60,7 +68,8 @@ class Linear(_Options):
 
     @model_validator(mode="after")
     def _same_length(self) -> Linear:
-        _check_lengths(voxel_sizes=self.voxel_sizes, iterations=self.iterations)
+        sizes = HEAD_SPACINGS if self.voxel_sizes is None else self.voxel_sizes
+        _check_lengths(voxel_sizes=sizes, iterations=self.iterations)
         return self
 
 
@@ -70,9 +79,11 @@ class Syn(_Options):
     metric: Literal["local_cc", "mean_squares", "class_means"] = "local_cc"
     """Squared local correlation; squared difference, for equal contrasts; or the difference from what the grey values
     of the other image predict, for any two contrasts, on the CPU only."""
-    factors: tuple[Annotated[float, Field(ge=1)], ...] = (4.0, 2.0, 1.0)
-    """Shrink factors of the levels; axes with thick voxels are shrunk less."""
+    factors: tuple[Annotated[float, Field(ge=1)], ...] | None = None
+    """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
+    before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4."""
     iterations: tuple[Iterations, ...] = (200, 150, 30)
+    """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first."""
     sigmas: tuple[NonNegative, ...] | None = None
     """Gaussian smoothing of the images of each level, in voxels of the finest one; half the shrink factor when off."""
     beyond: Literal["unknown", "background"] = "unknown"
@@ -96,9 +107,10 @@ class Syn(_Options):
 
     @model_validator(mode="after")
     def _same_length(self) -> Syn:
-        _check_lengths(factors=self.factors, iterations=self.iterations)
+        factors = FACTORS if self.factors is None else self.factors
+        _check_lengths(factors=factors, iterations=self.iterations)
         if self.sigmas is not None:
-            _check_lengths(factors=self.factors, sigmas=self.sigmas)
+            _check_lengths(factors=factors, sigmas=self.sigmas)
         return self
 
 

@@ -73,6 +73,14 @@ def _mutual_information(bins):
     return call
 
 
+def _keep(b, up):
+    trace, step, kept = b.upload(new_trace(3)), b.upload(np.ones(1, np.float32)), b.zeros((2, *FIELD.shape))
+    for state, energy in ((FIELD, -0.5), (ROUGH, -0.6), (2 * FIELD, -0.55)):
+        b.keep(up(state), kept=kept, trace=trace)
+        b.watch(up(np.array([energy])), trace=trace, step=step, pace=Pace(5, 1e-3))
+    return [trace, kept]
+
+
 def _watch(b, up):
     trace, step = b.upload(new_trace(8)), b.upload(np.ones(1, np.float32))
     for energy in (-0.5, -0.6, -0.6, -0.59, -0.601, -0.6):
@@ -108,6 +116,7 @@ OPERATIONS = {
     "mutual_information": _mutual_information(16),
     "mutual_information, many bins": _mutual_information(70),
     "watch": _watch,
+    "keep": _keep,
 }
 """Name to ``call(backend, upload) -> arrays of the backend``."""
 

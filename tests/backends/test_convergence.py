@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warpline.backends.convergence import CONVERGED, WINDOW, Pace, energies_of, has_converged, new_trace
+from warpline.backends.convergence import (
+    BEST,
+    CONVERGED,
+    WINDOW,
+    Pace,
+    energies_of,
+    has_converged,
+    new_trace,
+    went_astray,
+)
 
 FALLING = np.array([-0.5, -0.52, -0.54, -0.56, -0.58])
 READINGS = st.lists(st.floats(-1, 1), min_size=WINDOW, max_size=12).map(np.array)
@@ -103,3 +112,23 @@ def test_a_trace_that_is_read_later_is_the_one_of_its_time(backend):
     backend.watch(energy, trace=trace, step=step, pace=pace)
     assert len(energies_of(reading())) == 1
     assert len(energies_of(backend.download(trace))) == 2
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_state_is_kept_whatever_comes_after_it(backend, seed):
+    energies = np.random.default_rng(seed).normal(size=9).round(1)  # with ties: the first of them counts
+    states = np.arange(9 * 6, dtype=np.float32).reshape(9, 1, 2, 3)
+    trace, step = backend.upload(new_trace(9)), backend.upload(np.ones(1, np.float32))
+    kept = backend.zeros((2, 1, 2, 3))
+    for count, (state, energy) in enumerate(zip(states, energies, strict=True), start=1):
+        backend.keep(backend.upload(state), kept=kept, trace=trace)
+        backend.watch(backend.upload(np.array([energy])), trace=trace, step=step, pace=Pace(5, None))
+        best = int(backend.download(trace)[BEST])
+        np.testing.assert_array_equal(backend.download(kept)[best], states[energies[:count].argmin()])
+
+
+def test_a_level_goes_back_only_from_well_above_its_best():
+    assert not went_astray(-0.4, [-0.5, -0.6])
+    assert not went_astray(-0.4, [-0.6, -0.59])  # it jumps around the optimum
+    assert went_astray(-0.4, [-0.6, -0.57])
+    assert went_astray(-0.6, [-0.59])  # it never got better than at its start

@@ -12,6 +12,8 @@ from warpline.backends import select
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import normalise
+from warpline.metrics import DEFORMABLE_METRICS
+from warpline.metrics.local_cc import LocalCC
 from warpline.recipe import Syn
 from warpline.solvers import scene as scenes
 from warpline.solvers.invertibility import join
@@ -260,3 +262,44 @@ def test_the_half_maps_do_not_fold(backend):
         assert backend.download(backend.jacobian(half)).min() > 0.1
         _, residual = fields.invert(half, backend)
         assert residual < 0.05
+
+
+class Uphill(LocalCC):
+    """Local correlation whose forces point the wrong way after so many iterations."""
+
+    right = 0
+
+    def forces(self, images, forces, value, **more):
+        super().forces(images, forces, value, **more)
+        Uphill.right -= 1
+        if Uphill.right < 0:
+            forces *= -1
+
+
+@pytest.mark.parametrize(("right", "kept"), [(0, 0), (22, 19)])
+def test_a_level_that_walks_uphill_is_taken_back(fast, monkeypatch, right, kept):
+    fixed, moving, truth, seen = known_pair(SHAPE)
+    monkeypatch.setitem(DEFORMABLE_METRICS, "local_cc", lambda _: Uphill())
+    monkeypatch.setattr(Uphill, "right", right)
+    padded = [Image.from_array(np.pad(image.data, 4)) for image in (fixed, moving)]  # no field of view cuts them
+    options = QUICK.model_copy(update={"factors": (1.0,), "iterations": (40,)})
+    halves, found = run(*padded, fast, options)
+    (level,) = halves.levels
+    assert (level.kept, level.iterations) == (kept, 40)
+    found = on_whole(halves, found, padded[0].grid, fast)[:, 4:-4, 4:-4, 4:-4]
+    left = error(found, truth, seen) / error(0 * truth, truth, seen)
+    assert left == 1 if right == 0 else left < 0.6
+
+
+def test_levels_are_added_until_the_coarsest_sees_all(fast):
+    """Finer voxels of one scene add levels; up to 288 voxels there are three."""
+    image = in_background(smooth_volume((80, 60, 1), 3, sigma=2.0))
+    levels = []
+    for finer in (1, 3, 6):
+        fine = Image.from_array(
+            np.kron(image, np.ones((finer, finer, 1), np.float32)), np.diag([1 / finer] * 2 + [1, 1])
+        )
+        levels.append(run(fine, fine, fast, Syn(iterations=(1, 1, 1)))[0].levels)
+    assert [len(records) for records in levels] == [3, 3, 4]
+    assert [record.level for record in levels[2]] == [0, 1, 2, 3]
+    assert 36 <= max(levels[2][0].shape) <= 72

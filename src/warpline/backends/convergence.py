@@ -1,14 +1,17 @@
-"""How the energies of a level steer it: when its steps shrink, and when it has converged."""
+"""How the energies of a level steer it: when its steps shrink, when it has converged, and which state to go back to."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-COUNT, CONVERGED, ENERGIES = 0, 1, 2
-"""Places in a trace: the number of energies, whether the level has converged, and the first energy."""
+COUNT, CONVERGED, BEST, ENERGIES = 0, 1, 2, 3
+"""Places in a trace: the number of energies, whether the level has converged, which of two kept states is the best one
+(0 or 1), and the first energy."""
 
 WINDOW = 4
 """Energies that the slope is fitted to."""
@@ -37,8 +40,13 @@ class Pace:
     shorter: float = 0.5
 
 
+LOST = 0.1
+"""Share of what a level gained that it may lose again before it goes back; an oscillation around the optimum loses
+less."""
+
+
 def new_trace(most: int) -> NDArray[np.float64]:
-    """A trace (2 + most,) without energies, with room for so many."""
+    """A trace (3 + most,) without energies, with room for so many."""
     return np.zeros(ENERGIES + most)
 
 
@@ -49,6 +57,8 @@ def energies_of(trace: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def watch(energy: float, trace: NDArray[np.float64], step: NDArray[np.float32], pace: Pace) -> None:
     """See `Backend.watch`; all arrays on the host."""
+    if trace[COUNT] == 0 or energy < energies_of(trace).min():
+        trace[BEST] = 1 - trace[BEST]  # the state just kept went into the other place
     trace[ENERGIES + int(trace[COUNT])] = energy
     trace[COUNT] += 1
     energies = energies_of(trace)
@@ -64,3 +74,17 @@ def has_converged(energies: NDArray[np.float64], pace: Pace) -> bool:
     first, second, third, last = (float(energy) for energy in energies[-WINDOW:])
     slope = (3 * (last - first) + (third - second)) / (10 * pace.spacing)
     return -slope < pace.tolerance * max(abs(last), 1e-12)
+
+
+def went_astray(start: float, energies: Sequence[float]) -> bool:
+    """Whether a level ended so much above its best energy that it should go back to the state which had that one.
+
+    Parameters
+    ----------
+    start : float
+        Energy at the level's start; infinite where it does not compare with the others.
+    energies : sequence of float
+        Those that came after it, at least one.
+    """
+    best = min(start, *energies)
+    return energies[-1] - best > LOST * ((start if math.isfinite(start) else energies[0]) - best)

@@ -20,6 +20,8 @@ from warpline.geometry import Matrix
 
 Sigma = tuple[float, float, float]
 
+KEEP_BLOCKS = 4096
+"""Most blocks of a copy; more are not resident at once on any GPU."""
 SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
 DIGITS, PASSES = 2048, 3
@@ -291,6 +293,11 @@ class CudaBackend:
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         self._work.repeat(step, times)
+
+    def keep(self, state: Array, *, kept: Array, trace: Array) -> None:
+        state = self._work.floats(state).ravel()
+        blocks = max(1, min(KEEP_BLOCKS, block_count(state.size, BLOCK)))
+        self._work.launch("keep", (blocks, 1, 1), state=state, kept=kept.reshape(2, -1), trace=trace)
 
     def watch(self, energy: Array, *, trace: Array, step: Array, pace: Pace) -> None:
         tolerance = -math.inf if pace.tolerance is None else pace.tolerance

@@ -247,6 +247,10 @@ class NumpyBackend:
         for _ in range(times):
             step()
 
+    def keep(self, state: Array, *, kept: Array, trace: Array) -> None:
+        """Copy into the place that does not hold the best."""
+        kept[1 - int(trace[convergence.BEST])] = state
+
     def watch(self, energy: Array, *, trace: Array, step: Array, pace: convergence.Pace) -> None:
         """Append an energy to a trace, and steer by it."""
         convergence.watch(float(energy[0]), trace, step, pace)
@@ -320,7 +324,7 @@ def _window_sum(array: Doubles, radius: int) -> Doubles:
 
 
 def _weights(mask: Array | None, shape: tuple[int, ...]) -> Doubles:
-    return np.ones(shape) if mask is None else _doubles(mask != 0)
+    return np.ones(shape) if mask is None else _doubles(mask > 0)
 
 
 def _interior(shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -30,7 +30,8 @@ def check_pair(
     ------
     InputError
         When an image is not one volume, not finite, constant or smaller than the metric's window, when a
-        mask is empty or not on its image's grid, or when the grids do not overlap in world space.
+        mask is empty or not on its image's grid, or when the grids do not overlap in world space although the
+        headers, or a given start, are to bring them together.
     """
     for image, mask in ((fixed, fixed_mask), (moving, moving_mask)):
         check_one_volume(image)
@@ -39,7 +40,8 @@ def check_pair(
             check_mask(mask, image)
         check_contrast(image, mask)
         check_window(image, recipe)
-    check_overlap(fixed, moving, initial)
+    if initial is not None or recipe.initialise.method == "identity":
+        check_overlap(fixed, moving, initial)
 
 
 def check_one_volume(image: Image) -> None:
@@ -122,7 +124,7 @@ def check_overlap(fixed: Image, moving: Image, initial: Affine | None = None) ->
         f"{fixed.name} and {moving.name} do not overlap in world space: along {direction} they span "
         f"{fixed_low[axis]:.1f} to {fixed_high[axis]:.1f} mm and {moving_low[axis]:.1f} to {moving_high[axis]:.1f} mm, "
         f"{gaps[axis]:.1f} mm apart; correct the affine of one header (srow_{letter}, qoffset_{letter}) "
-        f"or give an initial transform"
+        f"or start from the centres of mass (initialise.method), or from another transform"
     )
 
 

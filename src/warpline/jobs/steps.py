@@ -21,6 +21,7 @@ from warpline.io.checks import check_pair
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
 from warpline.io.transform_files import read_transform
+from warpline.io.unknown import fill_unknown
 from warpline.jobs.clock import Clock
 from warpline.jobs.files import Prefix, check_names, names_after, store
 from warpline.recipe import Recipe
@@ -59,7 +60,7 @@ class Inputs:
     geometry : str or None
         Which matrix of NIfTI headers was asked for.
     notes : tuple of str
-        What the headers of the images leave open, for the warnings of the report.
+        A sentence for everything that was taken for granted, for the warnings of the report.
     """
 
     recipe: Recipe
@@ -178,10 +179,12 @@ def read(
         start = _read_initial(initial)
     images = in_one_plane({name: image for name, (image, _) in loaded.items()})
     with clock.step("check"):
+        filled = {name: fill_unknown(images[name], images.get(f"{name}_mask")) for name in ("fixed", "moving")}
+        images |= {name: image for name, (image, _) in filled.items()}
         check_pair(**images, recipe=recipe, initial=start)
     described = {name: description for name, (_, description) in loaded.items()}
     origin = os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist()
-    notes = tuple(once(*(image.grid for image in images.values())))
+    notes = (*once(*(image.grid for image in images.values())), *(said for _, said in filled.values() if said))
     return Inputs(recipe, images, described, start, origin, clock.seconds, geometry, notes)
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.errors import InputError
@@ -13,11 +14,12 @@ from warpline.intensity import Normalised
 from warpline.judgement.evidence import merged, of_affine, of_search
 from warpline.judgement.interior import Agreement, Interior
 from warpline.judgement.signs import Judgement, Signs, judge
-from warpline.recipe import Linear
+from warpline.recipe import HEAD_SPACINGS, Linear
 from warpline.solvers.comparison import build_levels, compare, shared_plane
 from warpline.solvers.initialise import REFINEMENT, SAMPLES, SPACING, promising_starts
 from warpline.solvers.linear import Descent, LinearResult, register_linear
 from warpline.solvers.motion import Motion
+from warpline.solvers.unit import Unit
 from warpline.transforms import Affine
 
 CLEAR = 2.0
@@ -80,7 +82,7 @@ def search_again(images: Images, first: Attempt, options: Linear, interior: Inte
     the first attempt goes all the way.
     """
     best = first
-    coarse = _coarse(options)
+    coarse = _coarse(options, Unit.of(images[0]))
     for start, changed in _others(images, coarse, interior, backend):
         with suppress(InputError):  # this start leaves no overlap
             result = register_linear(*images, start, changed, backend=backend)
@@ -96,10 +98,11 @@ def search_again(images: Images, first: Attempt, options: Linear, interior: Inte
     return replace(best, result=replace(best.result, warnings=best.result.warnings + told))
 
 
-def _coarse(options: Linear) -> Linear:
+def _coarse(options: Linear, unit: Unit) -> Linear:
     """The same without its finest level and its refinements."""
-    most = max(len(options.voxel_sizes) - 1, 1)
-    levels = {"voxel_sizes": options.voxel_sizes[:most], "iterations": options.iterations[:most]}
+    sizes = tuple(size * unit.mm for size in HEAD_SPACINGS) if options.voxel_sizes is None else options.voxel_sizes
+    most = max(len(sizes) - 1, 1)
+    levels = {"voxel_sizes": sizes[:most], "iterations": options.iterations[:most]}
     return options.model_copy(update={**levels, "refinements": 0})
 
 
@@ -137,12 +140,14 @@ def _angle(first: Affine, second: Affine) -> float:
 
 def _handedness(images: Images, best: Attempt, interior: Interior, backend: Backend) -> tuple[str, ...]:
     """A proposal to check the headers where one of the images, mirrored, would agree better."""
-    levels = [build_levels(image, (SPACING,), backend)[0] for image in images]
-    comparison = compare(levels[0], levels[1], Linear(samples=SAMPLES))
-    motion = Motion.named("affine", interior.centre, interior.radius, shared_plane(images[0].grid, images[1].grid))
-    starts = np.stack([best.result.affine.matrix @ _mirror(axis, interior) for axis in range(3)])
+    unit = Unit.of(images[0])
+    fixed, moving = (build_levels(unit.image(image, backend), (SPACING,), backend)[0] for image in images)
+    comparison = compare(fixed, moving, Linear(samples=SAMPLES))
+    centre, radius = interior.centre / unit.mm, interior.radius / unit.mm
+    motion = Motion.named("affine", centre, radius, shared_plane(images[0].grid, images[1].grid))
+    starts = np.stack([unit.inward(best.result.affine).matrix @ _mirror(axis, centre) for axis in range(3)])
     climbed = Descent(comparison, motion, starts).run(REFINEMENT)
-    found = [interior.at(matrix).correlation for matrix in climbed]
+    found = [interior.at(unit.outward(Affine(matrix)).matrix).correlation for matrix in climbed]
     axis = int(np.argmax(found))
     if found[axis] < BETTER * best.agreement.correlation + 2 * LEAST:
         return ()
@@ -152,8 +157,8 @@ def _handedness(images: Images, best: Attempt, interior: Interior, backend: Back
     )
 
 
-def _mirror(axis: int, interior: Interior) -> np.ndarray:
+def _mirror(axis: int, centre: NDArray[np.float64]) -> NDArray[np.float64]:
     matrix = np.eye(4)
     matrix[axis, axis] = -1
-    matrix[axis, 3] = 2 * interior.centre[axis]
+    matrix[axis, 3] = 2 * centre[axis]
     return matrix

@@ -9,10 +9,11 @@ from warpline.geometry import Grid
 from warpline.intensity import Normalised
 from warpline.judgement.interior import Agreement, Interior
 from warpline.judgement.signs import Signs
-from warpline.recipe import Linear
+from warpline.recipe import HEAD_SPACINGS, Linear
 from warpline.solvers.comparison import build_levels, centre_and_radius, compare, shared_plane
 from warpline.solvers.invertibility import Quality
 from warpline.solvers.motion import Motion
+from warpline.solvers.unit import Unit
 from warpline.transforms import Affine
 
 SHARED = 0.5
@@ -47,19 +48,22 @@ def of_search(
     interior: Interior, images: tuple[Normalised, Normalised], affine: Affine, options: Linear, *, backend: Backend
 ) -> dict[str, float | None]:
     """Whether the affine is an optimum among its neighbours: of the metric, or of local correlation."""
-    fixed, moving = images
-    spacing = options.voxel_sizes[min(NEARBY_LEVEL, len(options.voxel_sizes) - 1)]
+    unit = Unit.of(images[0])
+    fixed, moving = (unit.image(image, backend) for image in images)
+    found = unit.inward(affine)
+    spacings = HEAD_SPACINGS if options.voxel_sizes is None else unit.lengths(options.voxel_sizes)
+    spacing = spacings[min(NEARBY_LEVEL, len(spacings) - 1)]
     levels = [build_levels(image, (spacing,), backend)[0] for image in (fixed, moving)]
     centre, radius = centre_and_radius(levels[0])
     plane = shared_plane(fixed.grid, moving.grid)
-    motion = Motion.after(affine.matrix, options.stages[-1], centre, radius, plane)
+    motion = Motion.after(found.matrix, options.stages[-1], centre, radius, plane)
     steps = STEP * radius * np.concatenate([np.zeros((1, motion.size)), np.eye(motion.size), -np.eye(motion.size)])
     comparison = compare(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
-    matrices = affine.matrix @ motion.matrices(steps)[0]
+    matrices = found.matrix @ motion.matrices(steps)[0]
     here, *nearby = -comparison.values(matrices)
     better = float(max(nearby) / here) if here > 0 else None
     if better is not None and better > 1:
-        correlations = [interior.at(matrix).correlation for matrix in matrices]
+        correlations = [interior.at(unit.outward(Affine(matrix)).matrix).correlation for matrix in matrices]
         better = min(better, max(correlations[1:]) / max(correlations[0], 1e-6))
     return {"better_nearby": better}
 

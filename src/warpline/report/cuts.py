@@ -20,6 +20,9 @@ _VIEWS = {"Sagittal": (0, 1, 2), "Coronal": (1, 0, 2), "Axial": (2, 0, 1)}
 
 _LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
 
+_LONGEST = 640
+"""Most pixels along a side of a cut through the middle; a picture has room for no more."""
+
 _ASIDE = {"Sagittal": 0.12, "Coronal": 0.0, "Axial": 0.0}
 """How far a cut lies from the middle, as a share of the width: the midline itself shows little brain."""
 
@@ -72,6 +75,10 @@ class Cut:
         height, width = self.voxels.shape[1:]
         return plane if finer == 1 else plane.reshape(height, finer, width, finer).mean((1, 3), dtype=np.float32)
 
+    def finer(self, image: Image) -> int:
+        """Samples along a pixel that an image with smaller voxels needs, 3 at most."""
+        return int(np.clip(round(self.pixel / float(image.grid.voxel_size.min())), 1, 3))
+
     def displacement(self, warp: Displacement, ahead: int = 0) -> Plane:
         """Displacement in mm along the grid's axes, on the plane `ahead` voxels further along the normal: (3, H, W)."""
         voxels = self.voxels.copy()
@@ -105,7 +112,8 @@ class Cut:
 def cuts_through(image: Image) -> tuple[Cut, ...]:
     """The three cuts through the middle of what the volume shows, or the only one of a 2-D image."""
     frame = _Frame.around(image)
-    return tuple(frame.cut(view, frame.middle_of(view), frame.finest_pixel(view)) for view in frame.views)
+    least = float(frame.extent(frame.views).max()) / _LONGEST
+    return tuple(frame.cut(view, frame.middle_of(view), max(frame.finest_pixel(view), least)) for view in frame.views)
 
 
 def series_through(image: Image, count: int, longest: int) -> tuple[tuple[Cut, ...], ...]:

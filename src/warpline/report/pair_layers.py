@@ -81,8 +81,7 @@ def draw_layers(fixed: Image, before: Image, after: Image, warp: Displacement | 
 
 def grey(cut: Cut, image: Image, limits: tuple[float, float]) -> Plane:
     """Shades from 0 to 1, averaged where voxels are finer than pixels."""
-    finer = int(np.clip(round(cut.pixel / float(image.grid.voxel_size.min())), 1, 3))
-    return shades(cut.sample(image, finer), *limits)
+    return shades(cut.sample(image, cut.finer(image)), *limits)
 
 
 def _views(rows: Sequence[Sequence[Cut]], seen: Sequence[Sequence[Plane]]) -> Iterator[dict[str, Any]]:

@@ -43,7 +43,8 @@ def write_overlay(fixed: Image, before: Image, after: Image, path: Target) -> No
     windows = [window(image) for image in (fixed, before, after)]
     for column, cut in enumerate(cuts):
         target, start, result = (
-            shades(cut.sample(image), *limits) for image, limits in zip((fixed, before, after), windows, strict=True)
+            shades(cut.sample(image, cut.finer(image)), *limits)
+            for image, limits in zip((fixed, before, after), windows, strict=True)
         )
         sheet.show(0, column, np.stack((start, target, start), axis=-1))
         sheet.show(1, column, np.stack((result, target, result), axis=-1))
@@ -87,7 +88,7 @@ def write_deformation(fixed: Image, warp: Displacement, path: Target) -> None:
     sheet.scale(2, "magma", ("0", f"{length:g} mm"))
     limits = window(fixed)
     for column, (cut, plane) in enumerate(zip(cuts, seen, strict=True)):
-        target = shades(cut.sample(fixed), *limits)
+        target = shades(cut.sample(fixed, cut.finer(fixed)), *limits)
         grid = sheet.show(0, column, target, cmap="gray", vmin=0, vmax=1.5)
         for position in plane.position:
             lines = np.arange(np.ceil(position.min() / spacing), position.max() / spacing) * spacing

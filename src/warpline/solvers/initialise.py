@@ -16,10 +16,11 @@ from warpline.recipe import Initialise, Linear
 from warpline.solvers.comparison import Comparison, Level, build_levels, compare, shared_plane
 from warpline.solvers.linear import Descent
 from warpline.solvers.motion import GENERATORS, Motion
+from warpline.solvers.unit import Unit
 from warpline.transforms import Affine
 
 SPACING = 8.0
-"""Voxel size at which starts are compared, in mm."""
+"""Voxel size at which starts are compared, in mm of a head; see `Unit`."""
 SAMPLES = 4000
 """Points on which they are compared."""
 TURN = np.pi / 6
@@ -59,11 +60,18 @@ def initial_affine(fixed: Normalised, moving: Normalised, options: Initialise, *
     options : Initialise
         ``mass`` joins the centres of intensity above the minimum, ``centre`` the middles of the grids, ``origin``
         the centres of their first voxels; ``identity`` trusts the headers. With `rotations`, many rotations and the
-        other methods are compared as well, by mutual information at 8 mm; the best few are refined, and one of them
-        is returned when it clearly beats the plain start.
+        other methods are compared as well, by mutual information at 8 mm (of a head); the best few are refined, and
+        one of them is returned when it clearly beats the plain start.
     backend : Backend
         Where starts are compared.
     """
+    unit = Unit.of(fixed)
+    still, moved = (unit.image(image, backend) for image in (fixed, moving))
+    return unit.outward(_start(still, moved, options, backend))
+
+
+def _start(fixed: Normalised, moving: Normalised, options: Initialise, backend: Backend) -> Affine:
+    """See `initial_affine`; in the unit of the grids."""
     coarse_fixed, coarse_moving = (build_levels(image, (SPACING,), backend)[0] for image in (fixed, moving))
     start = STARTS[options.method](coarse_fixed, coarse_moving)
     if not options.rotations:
@@ -122,6 +130,8 @@ def _about(middle: NDArray[np.float64], turns: NDArray[np.float64]) -> NDArray[n
 def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backend: Backend) -> list[Affine]:
     """The best of many rotations about all pairs of centres, each refined a little, no two of them alike.
 
+    As in `initial_affine`, lengths are those of a head.
+
     Parameters
     ----------
     fixed, moving : Normalised
@@ -131,7 +141,9 @@ def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backe
     backend : Backend
         Where they are compared.
     """
-    coarse_fixed, coarse_moving = (build_levels(image, (SPACING,), backend)[0] for image in (fixed, moving))
+    unit = Unit.of(fixed)
+    levels = [build_levels(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
+    coarse_fixed, coarse_moving = levels
     plane = shared_plane(fixed.grid, moving.grid)
     middle = coarse_fixed.mass_centre
     turns = _about(middle, np.concatenate([np.eye(3)[None], _lattice() if plane is None else _lattice_in(plane)]))
@@ -142,7 +154,7 @@ def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backe
     apart = _apart(best, middle, 4 * count)
     refined = Descent(comparison, Motion.named("rigid", middle, 60.0, plane), apart).run(REFINEMENT)
     ordered = refined[np.argsort(comparison.values(refined), kind="stable")]
-    return [Affine(matrix) for matrix in _apart(ordered, middle, count)]
+    return [unit.outward(Affine(matrix)) for matrix in _apart(ordered, middle, count)]
 
 
 def _apart(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import InputError
 from warpline.intensity import Normalised
-from warpline.recipe import Linear
+from warpline.recipe import HEAD_SPACINGS, Linear
 from warpline.solvers.comparison import (
     LEAST_OVERLAP,
     Comparison,
+    Level,
     build_levels,
     centre_and_radius,
     compare,
@@ -25,6 +26,7 @@ from warpline.solvers.motion import Motion
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.quasi_newton import minimise
 from warpline.solvers.refinement import Agreement, Refinement
+from warpline.solvers.unit import Unit
 from warpline.transforms import Affine
 
 SMALLEST_DECREASE = 1e-6
@@ -170,16 +172,25 @@ def register_linear(
     InputError
         When the images do not overlap at the start.
     """
-    fixed_levels, moving_levels = (build_levels(image, options.voxel_sizes, backend) for image in (fixed, moving))
-    centre, radius = centre_and_radius(fixed_levels[0])
-    plane = shared_plane(fixed.grid, moving.grid)
+    unit, planar = Unit.of(fixed), shared_plane(fixed.grid, moving.grid)
+    spacings = HEAD_SPACINGS if options.voxel_sizes is None else unit.lengths(options.voxel_sizes)
+    levels = [build_levels(unit.image(image, backend), spacings, backend) for image in (fixed, moving)]
+    centre, radius = centre_and_radius(levels[0][0])
+    start = unit.inward(initial)
     motions: dict[str, Motion] = {
-        stage: Motion.after(initial.matrix, stage, centre, radius, plane) for stage in options.stages
+        stage: Motion.after(start.matrix, stage, centre, radius, planar) for stage in options.stages
     }
-    course = Course(initial, motions, len(options.voxel_sizes) + options.refinements, progress)
-    for level, pair in enumerate(zip(fixed_levels, moving_levels, strict=True)):
+    course = Course(start, motions, len(spacings) + options.refinements, progress)
+    _run(course, list(zip(*levels, strict=True)), options, (fixed.name, moving.name))
+    return LinearResult(unit.outward(course.affine), tuple(course.records), tuple(course.warnings))
+
+
+def _run(course: Course, levels: Sequence[tuple[Level, Level]], options: Linear, names: tuple[str, str]) -> None:
+    """Every stage, level by level, and the refinement where the two contrasts are alike."""
+    initial = course.affine
+    for level, pair in enumerate(levels):
         comparison = compare(*pair, options)
-        _check_overlap(comparison.overlap(course.affine.matrix), fixed.name, moving.name)
+        _check_overlap(comparison.overlap(course.affine.matrix), *names)
         for stage in _stages(options, level):
             course.descend(comparison, stage, level, options.iterations[level])
     refined = options.refinements > 0 and options.stages[-1] == "affine"
@@ -191,7 +202,6 @@ def register_linear(
             _start_again(course, compare(*pair, by_correlation), initial, options)
         elif best.coherence >= COHERENT:
             _refine(course, refinement, best, options)
-    return LinearResult(course.affine, tuple(course.records), tuple(course.warnings))
 
 
 def _check_overlap(share: float, fixed: str, moving: str) -> None:
@@ -204,7 +214,7 @@ def _check_overlap(share: float, fixed: str, moving: str) -> None:
 
 def _stages(options: Linear, level: int) -> tuple[str, ...]:
     """All stages; only the last one at the finest of several levels."""
-    finest = level == len(options.voxel_sizes) - 1
+    finest = level == len(options.iterations) - 1
     return options.stages[-1:] if finest and level > 0 else options.stages
 
 
@@ -222,7 +232,7 @@ def _start_again(course: Course, comparison: Comparison, initial: Affine, option
         "the affine stage left the images less alike than they were at the start, as happens with smooth ones; it was "
         "repeated by correlation: look at the result"
     )
-    course.affine, level = initial, len(options.voxel_sizes) - 1
+    course.affine, level = initial, len(options.iterations) - 1
     for stage in options.stages:
         course.descend(comparison, stage, level, options.iterations[level])
 
@@ -231,7 +241,7 @@ def _refine(course: Course, refinement: Refinement, best: Agreement, options: Li
     """Climb squared local correlation in rounds, as long as it grows and nothing collapses."""
     for turn in range(options.refinements):
         comparison = refinement.around(best)
-        course.descend(comparison, options.stages[-1], len(options.voxel_sizes) + turn, REFINEMENT)
+        course.descend(comparison, options.stages[-1], len(options.iterations) + turn, REFINEMENT)
         reached = refinement.at(course.affine)
         lost = reached.coherence < COHERENT or _stretch(best.affine, reached.affine) > STRETCH
         if lost or reached.mean <= best.mean:

@@ -46,6 +46,9 @@ class LevelRecord:
         Value at each look, smaller is better: every iteration of linear stages, every fifth of SyN.
     seconds : float
         Wall-clock time of the level, its preparation excluded.
+    kept : int, optional
+        Iterations after which its result was reached: fewer than `iterations` where a level went astray and was taken
+        back to its best energy. None for linear stages, which never go uphill.
     """
 
     stage: str
@@ -54,6 +57,7 @@ class LevelRecord:
     iterations: int
     energies: tuple[float, ...]
     seconds: float
+    kept: int | None = None
 
 
 Listener = Callable[[Progress], None]

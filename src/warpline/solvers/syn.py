@@ -6,6 +6,7 @@ the middle to either image, and are inverted once, at the end.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
-from warpline.backends.convergence import CONVERGED, Pace, energies_of, new_trace
+from warpline.backends.convergence import BEST, CONVERGED, Pace, energies_of, new_trace, went_astray
 from warpline.geometry import Grid, Matrix
 from warpline.metrics import DEFORMABLE_METRICS
-from warpline.pyramid import coarse_grid, factors_for_spacing
-from warpline.recipe import Syn
+from warpline.pyramid import coarse_grid, factors_for_spacing, with_coarser
+from warpline.recipe import FACTORS, Syn
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import Scene
 
@@ -54,39 +55,59 @@ def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: List
     spacing = _finest_spacing(scene.grid)
     level: Level | None = None
     records: list[LevelRecord] = []
-    for index, factor in enumerate(options.factors):
-        blur = HALF if options.sigmas is None else options.sigmas[index] / factor
-        level = Level(scene, factor * spacing, options, backend, blur=blur, coarser=level)
-        records.append(_run(level, index, options, listener))
+    levels = _schedule(scene.grid, options)
+    for index, (factor, most, blur) in enumerate(levels):
+        coarser, level = level, Level(scene, factor * spacing, options, backend, blur=blur, coarser=level)
+        records.append(_run(level, coarser, (index, len(levels)), most, listener))
     assert level is not None, "a recipe has at least one level"
     to_fixed, to_moving = (fields.move_to_grid(half, level.grid, scene.grid, backend) for half in level.halves)
     return HalfMaps(to_fixed, to_moving, scene.grid, tuple(records))
 
 
-def _run(level: Level, index: int, options: Syn, listener: Listener | None) -> LevelRecord:
-    start, most, done = time.perf_counter(), options.iterations[index], 0
+def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
+    """Shrink factor, most iterations, and smoothing as a share of the factor, of every level, coarse to fine."""
+    across = float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid)
+    factors = with_coarser(FACTORS, across) if options.factors is None else options.factors
+    further = len(factors) - len(options.iterations)
+    iterations = options.iterations[:1] * further + options.iterations
+    if options.sigmas is None:
+        return [(factor, most, HALF) for factor, most in zip(factors, iterations, strict=True)]
+    blurs = [HALF] * further + [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
+    return list(zip(factors, iterations, blurs, strict=True))
+
+
+def _run(
+    level: Level, coarser: Level | None, place: tuple[int, int], most: int, listener: Listener | None
+) -> LevelRecord:
+    """Run the level at a place among so many, and take it back to its best energy where it went astray."""
+    began, (index, levels), done = time.perf_counter(), place, 0
     energies: tuple[float, ...] = ()
-    for done, trace in _looks(level, most, Pace(CHECK_EVERY, options.early_stop)):
+    for done, trace in _looks(level, most):
         energies = tuple(energies_of(trace).tolist())
         if listener:
-            listener(Progress("syn", index, len(options.factors), done - 1, most, energies[-1], level.middle_images))
-    seconds = time.perf_counter() - start
-    return LevelRecord("syn", index, level.grid.shape, done, energies, seconds)
+            listener(Progress("syn", index, levels, done - 1, most, energies[-1], level.middle_images))
+    start = level.energy_at_start() if energies else 0.0
+    if coarser is None and any(mask is not None for mask in level.masks):
+        start = math.inf  # no mask's edge was blended yet: other voxels counted
+    kept = done
+    if energies and went_astray(start, energies):
+        kept = level.go_back(coarser, start, trace, done)
+    seconds = time.perf_counter() - began
+    return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept)
 
 
-def _looks(level: Level, most: int, pace: Pace) -> Iterator[tuple[int, NDArray[np.float64]]]:
+def _looks(level: Level, most: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Run a level; yields iterations done and the trace of energies then, at every look.
 
     A look is read while the iterations after it run, so that the device never waits for the host: a level goes on for
     one look after it has converged.
     """
-    backend, done = level.backend, 0
+    backend, pace, done = level.backend, level.pace, 0
     trace = backend.upload(new_trace(-(-most // pace.spacing)))
     pending: tuple[int, Callable[[], NDArray[np.float64]]] | None = None
     while done < most:
         times = min(pace.spacing, most - done)
-        backend.repeat(level.step, times)
-        backend.watch(level.value, trace=trace, step=level.step_length, pace=pace)
+        level.advance(times, trace, first=done == 0)
         done += times
         before, pending = pending, (done, backend.download_later(trace))
         if before is not None:
@@ -122,15 +143,56 @@ class Level:
         self.images[1] = _on_level(self.grid, moving, scene.moving_mask, (spacing, blur), backend)
         self.masks = _masks_on(self.grid, scene, backend)
         self.options, self.backend = options, backend
+        self.pace = Pace(CHECK_EVERY, options.early_stop)
         self.step_length = backend.upload(np.array([options.step], np.float32))
         self.metric = DEFORMABLE_METRICS[options.metric](options)
-        self.halves = backend.zeros(field)
-        if coarser is not None:
-            for half, finer in zip(coarser.halves, self.halves, strict=True):
-                finer[...] = fields.move_to_grid(half, coarser.grid, self.grid, backend)
+        self.halves = backend.empty(field)
+        self._start_from(coarser)
         self.warped, self.warped_masks = backend.empty(shape), backend.empty(shape)
         self.forces, self.updates = backend.empty(field), backend.empty(field)
         self.value = backend.zeros((1,), np.float64)
+        self.kept = backend.empty((2, *field))
+
+    def _start_from(self, coarser: Level | None) -> None:
+        """Take the half-maps of a coarser level; none move anything without one."""
+        if coarser is None:
+            self.halves[...] = 0
+            return
+        for half, finer in zip(coarser.halves, self.halves, strict=True):
+            finer[...] = fields.move_to_grid(half, coarser.grid, self.grid, self.backend)
+
+    def advance(self, times: int, trace: Array, *, first: bool) -> None:
+        """Iterate so often; append the energy of the last iteration to a trace, and keep the half-maps that it is of.
+
+        The energy of the `first` iteration of all is that of the start.
+        """
+        backend, done = self.backend, 0
+        if first:
+            backend.repeat(self.step, 1)
+            value = backend.download_later(self._energy())
+            self.energy_at_start, done = (lambda: float(value()[0])), 1
+        if times > done:
+            backend.repeat(self.step, times - done - 1)
+            backend.keep(self.halves, kept=self.kept, trace=trace)
+            backend.repeat(self.step, 1)
+        backend.watch(self._energy(), trace=trace, step=self.step_length, pace=self.pace)
+
+    def _energy(self) -> Array:
+        """The energy of the last iteration, per voxel that counted: with masks, fewer do as their edges are blended."""
+        last = [side for side, mask in enumerate(self.masks) if mask is not None][-1:]
+        if not last:
+            return self.value
+        return self.value / np.maximum((self.warped_masks[last[0]] > 0).mean(dtype=np.float64), 1e-12)
+
+    def go_back(self, coarser: Level | None, start: float, trace: NDArray[np.float64], done: int) -> int:
+        """Take the half-maps of the lowest energy, at the start or in a trace; returns the iterations behind them."""
+        energies = energies_of(trace)
+        best = int(energies.argmin())
+        if start <= energies[best]:
+            self._start_from(coarser)
+            return 0
+        self.halves[...] = self.kept[int(trace[BEST])]
+        return min((best + 1) * self.pace.spacing, done) - 1
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
         """Fixed and moving volume as the last iteration saw them."""
