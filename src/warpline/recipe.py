@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from warpline.errors import UsageError
 
-NUMERICS = 2
+NUMERICS = 3
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 Positive = Annotated[float, Field(gt=0)]
