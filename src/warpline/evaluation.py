@@ -349,7 +349,8 @@ def _local_correlation(
 ) -> float:
     # rows are what backends go along; those of one voxel would cost more than they hold
     order = np.argsort(fixed.shape, kind="stable")
-    fixed, warped, inside = (np.ascontiguousarray(volume.transpose(order)) for volume in (fixed, warped, inside))
+    fixed, warped = (np.ascontiguousarray(volume.transpose(order)) for volume in (fixed, warped))
+    inside = np.ascontiguousarray(inside.transpose(order))
     force = (3, *fixed.shape)
     value = backend.zeros((1,))
     backend.local_cc(

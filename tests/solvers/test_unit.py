@@ -15,7 +15,7 @@ from warpline.registration import align
 from warpline.solvers.unit import HEAD, HEADS, Unit
 from warpline.transforms import Affine
 
-QUICK = Recipe(linear=Linear(iterations=(20, 15, 5), samples=4000, refinements=1), syn=None)
+QUICK = Recipe(linear=Linear(iterations=(60, 40, 20), samples=60_000, refinements=5), syn=None)
 TURN = np.array([[0.96, -0.28, 0, 4], [0.28, 0.96, 0, -6], [0, 0, 1.06, 3], [0, 0, 0, 1]], float)
 
 

@@ -151,6 +151,7 @@ class Level:
         self.warped, self.warped_masks = backend.empty(shape), backend.empty(shape)
         self.forces, self.updates = backend.empty(field), backend.empty(field)
         self.value = backend.zeros((1,), np.float64)
+        self.energy_at_start: Callable[[], float] = lambda: math.inf
         self.kept = backend.empty((2, *field))
 
     def _start_from(self, coarser: Level | None) -> None:

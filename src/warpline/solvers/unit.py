@@ -20,7 +20,7 @@ from warpline.transforms import Affine
 HEADS = (28.0, 160.0)
 """Radii of what is taken for a head, or a large part of one, in mm: its unit is 1 mm. A brain has 75, a newborn's 45, a
 slice of a brain 55, a field of view of 256 mm a side 128."""
-HEAD = 90.0
+HEAD = 75.0
 """Radius that other objects are brought next to, at most a factor of the square root of 2 away."""
 
 
