@@ -150,6 +150,24 @@ def test_what_changed_runs_again_and_nothing_else(inputs, undisturbed, tmp_path,
     assert run(pairs, out, asked(recipe=other)).finished == COUNT
 
 
+def test_outputs_that_were_cut_or_deleted_run_again_and_nothing_else(inputs, undisturbed, tmp_path, caplog):
+    out = tmp_path / "out"
+    run(pairs_in(inputs), out, asked())
+    names = {id: next((out / id / "anat").glob("*affine_xfm.mat")) for id in ("sub-02", "sub-03", "sub-04")}
+    os.truncate(names["sub-02"], 10)
+    names["sub-03"].unlink()
+    flipped = bytearray(names["sub-04"].read_bytes())
+    flipped[-1] ^= 1
+    names["sub-04"].write_bytes(flipped)
+    plan = plan_of(out)
+    assert set(plan.damaged) == {"sub-02", "sub-03"} and plan.count("done") == COUNT - 2
+    assert "2 pairs are done no longer" in caplog.text and "holds 10 of" in caplog.text
+    assert set(plan_of(out, checksums=True).damaged) == {"sub-02", "sub-03", "sub-04"}
+    assert run(pairs_in(inputs), out, asked()).finished == 2
+    assert run(pairs_in(inputs), out, asked(checksums=True)).finished == 1
+    assert outputs(out) == undisturbed
+
+
 def test_decisions_of_people_leave_out_and_run_again(inputs, tmp_path):
     pairs, out = pairs_in(inputs)[:4], tmp_path / "out"
     (tmp_path / "seen.tsv").write_text("id\tdecision\tnote\nsub-01\tfail\tmoved\nsub-02\treview\t\nsub-03\tpass\t\n")

@@ -16,6 +16,7 @@ from typing import NoReturn
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from warpline.cli.options import add_talk
+from warpline.cli.signals import Stopped, stoppable
 from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError, WarplineError
 
@@ -70,8 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted. Of
-        cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a signal, to be resumed.
+        0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted, 143 by
+        SIGTERM, 129 by SIGHUP. Of cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a
+        signal, to be resumed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
@@ -80,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
     place_numba_cache()
-    with terminal:
+    with terminal, stoppable():
         return _run(options.run, options, terminal)
 
 
@@ -99,6 +101,9 @@ def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespac
     except WarplineError as error:
         terminal.fail(str(error))
         return error.exit_code
+    except Stopped as signal:
+        terminal.fail(f"{signal}; what was half-written is taken away")
+        return signal.exit_code
     except KeyboardInterrupt:
         terminal.fail("interrupted")
         return INTERRUPTED

@@ -66,6 +66,8 @@ class Options:
         Failed pairs up to which the exit code stays 0; a float is a share of all pairs.
     pages : {"flagged", "all", "none"}
         Which pairs get a page of their own.
+    checksums : bool
+        Compare the outputs of done pairs by checksum too; by size they always are.
     compute : callable, optional
         Stands in for `warpline.jobs.compute`.
     """
@@ -90,6 +92,7 @@ class Options:
     max_failures: float = 0.3
     allow_failures: float = 0
     pages: Pages = "flagged"
+    checksums: bool = False
     compute: Any = None
 
 
@@ -122,7 +125,15 @@ def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
     tasks = make_tasks(pairs, recipe=Recipe.load(options.recipe), warps=options.warps)
     exclude = () if options.exclude_from is None else read_decisions(options.exclude_from, ("fail",))
     again = () if options.retry_from is None else read_decisions(options.retry_from, ("review", "fail"))
-    return make_plan(tasks, root, exclude=exclude, again=again, retry_failed=options.retry_failed, shard=options.shard)
+    return make_plan(
+        tasks,
+        root,
+        exclude=exclude,
+        again=again,
+        retry_failed=options.retry_failed,
+        shard=options.shard,
+        checksums=options.checksums,
+    )
 
 
 def _pairs_in(source: str | os.PathLike[str], fixed: str | None, options: Options) -> list[Pair]:

@@ -16,13 +16,15 @@ import numpy as np
 from warpline import jobs
 from warpline.backends import Backend, select
 from warpline.cohort import quality
+from warpline.cohort.outputs import sizes_in
 from warpline.cohort.settings import Settings, host, now
 from warpline.cohort.tasks import Task, checksum, fingerprint
-from warpline.errors import InputError, OutputError
+from warpline.errors import InputError
 from warpline.image import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress
+from warpline.io.drafts import writing
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
 from warpline.registration import Listener
@@ -100,7 +102,7 @@ def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[s
     Raises
     ------
     OutputError
-        When a file cannot be written; none of the pair is left then.
+        When a file cannot be written; what an earlier run wrote stays then.
     """
     root, names = Path(settings.root), task.place.names()
     metrics = {**computed.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
@@ -110,11 +112,12 @@ def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[s
         registration = replace(registration, alignment=replace(registration.alignment, warp=None))
     extra = _extra(computed)
     jobs.check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
-    _tidy(root, names)
     with Transaction() as files:
+        _make_folder(root / task.place.folder)
+        files.reserve([root / path for path in names.values()])
         jobs.store(registration, files, names, root=root, extra=extra)
     size, time = fingerprint(str(root / task.place.sidecar))
-    return {"metrics": metrics, "stat": [size, time]}
+    return {"metrics": metrics, "stat": [size, time], "sizes": sizes_in(registration.report)}
 
 
 def peak_memory() -> float:
@@ -201,17 +204,6 @@ def _sidecar(task: Task, computed: Computed, root: Path, metrics: Mapping[str, f
     }
 
 
-def _tidy(root: Path, names: Mapping[str, Path]) -> None:
-    """Make the folder, and take away what a killed process left of this pair under temporary names."""
-    folder = root / names["report"].parent
-    try:
+def _make_folder(folder: Path) -> None:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        targets = {path.name for path in names.values()}
-        for entry in os.scandir(folder):
-            head, _, target = entry.name.removeprefix(".").partition(".")
-            if entry.name.startswith(".") and len(head) == 12 and target in targets:
-                os.unlink(entry.path)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written: {error.strerror}; choose a folder that is writable and has free space"
-        ) from None

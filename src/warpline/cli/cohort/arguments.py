@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PAGES = ("flagged", "all", "none")
 
+CHECKSUMS = "compare the outputs of done pairs by checksum too; by size they always are"
+
 _SHARD = re.compile(r"(\d+)/(\d+)")
 
 
@@ -31,6 +33,7 @@ def add_selection(parser: ArgumentParser) -> None:
     pairs.add_argument("--retry-failed", action="store_true", help="run pairs again that failed before")
     pairs.add_argument("--exclude-from", metavar="TSV", help="leave out what these decisions call fail")
     pairs.add_argument("--retry-from", metavar="TSV", help="run again what these decisions call review or fail")
+    pairs.add_argument("--checksums", action="store_true", help=CHECKSUMS)
     what = parser.add_argument_group("what is done")
     what.add_argument(
         "--recipe", default="syn", metavar="NAME|FILE.toml", help=f"{', '.join(PRESETS)}, or a file; default: syn"
@@ -87,6 +90,7 @@ def options_of(arguments: Namespace, **more: object) -> Options:
         "retry_failed": arguments.retry_failed,
         "exclude_from": arguments.exclude_from,
         "retry_from": arguments.retry_from,
+        "checksums": arguments.checksums,
     }
     return Options(**{**given, **more})  # type: ignore[arg-type]
 
