@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -251,6 +251,11 @@ class NumbaBackend:
 
     def session(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def prepare(self, parts: Collection[str]) -> None:
+        from warpline.backends.numba_compile import compile_ahead  # it imports this module
+
+        compile_ahead(parts, self.threads)
 
     def release(self) -> None:
         return

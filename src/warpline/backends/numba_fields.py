@@ -117,13 +117,11 @@ def compose(first: Any, last: Any, outer: Any, inner: Any, scale: Any, out: Any,
     nj, nk = outer.shape[2], outer.shape[3]
     for i in range(first, last):
         for j in range(nj):
-            if _scaled_row(inner, (i, j), scale, shift) < f32(1):
+            near = _scaled_row(inner, (i, j), scale, shift) < f32(1)
+            if near:
                 for c in range(3):
                     _compose_near(outer[c], (i, j), shift, c, out[c, i, j])
-                _compose_far(outer, (i, j), shift, (0, 1), out)
-                _compose_far(outer, (i, j), shift, (nk - 1, nk), out)
-            else:
-                _compose_far(outer, (i, j), shift, (0, nk), out)
+            _compose_far(outer, (i, j), shift, max(nk - 1, 1) if near else 1, out)
 
 
 @njit(**HELPER)
@@ -140,10 +138,10 @@ def _scaled_row(inner: Any, row: Any, scale: Any, shift: Any) -> Any:
 
 
 @njit(**HELPER)
-def _compose_far(outer: Any, row: Any, shift: Any, span: Any, out: Any) -> None:
-    """Any displacement: gathers the eight voxels around each point."""
+def _compose_far(outer: Any, row: Any, shift: Any, step: Any, out: Any) -> None:
+    """Any displacement, at every `step`-th voxel of a row: gathers the eight voxels around each point."""
     i, j = row
-    for k in range(span[0], span[1]):
+    for k in range(0, outer.shape[3], step):
         x, y, z = shift[0, k], shift[1, k], shift[2, k]
         a, b, c = _displacement_at(outer, (i, j, k), (x, y, z))
         out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = a + x, b + y, c + z

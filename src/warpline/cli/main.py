@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -81,18 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
-    place_numba_cache()
     with terminal, stoppable():
         return _run(options.run, options, terminal)
-
-
-def place_numba_cache() -> None:
-    """Point numba at the user's cache folder when compiled code cannot be kept beside the package."""
-    package = Path(__file__).resolve().parents[1]
-    if "NUMBA_CACHE_DIR" not in os.environ and not os.access(package, os.W_OK):
-        from platformdirs import user_cache_path
-
-        os.environ["NUMBA_CACHE_DIR"] = str(user_cache_path("warpline") / "numba")
 
 
 def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespace, terminal: Terminal) -> int:

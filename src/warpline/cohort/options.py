@@ -40,8 +40,10 @@ class Options:
         Of the images in a BIDS folder.
     space : str
         Label of the fixed image in output names, where a pair gives none.
-    warps : {"rounded", "full", "none"}
-        How displacement fields are kept: rounded to 1/256 mm, which halves them; with all bits; or not at all.
+    warps : {"rounded", "forward", "full", "none"}
+        How displacement fields are kept: rounded to 1/64 mm, and to 1/2 mm in the air around both images, which takes
+        a fifth of the room; the same without the inverse, which `warpline.invert` computes; with all bits; or not at
+        all.
     backend : str, optional
         As for `warpline.register`.
     threads : int, optional

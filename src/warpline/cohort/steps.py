@@ -11,12 +11,11 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from warpline import jobs
 from warpline.backends import Backend, select
 from warpline.cohort import quality
 from warpline.cohort.outputs import sizes_in
+from warpline.cohort.rounding import kept
 from warpline.cohort.settings import Settings, host, now
 from warpline.cohort.tasks import Task, checksum, fingerprint
 from warpline.errors import InputError
@@ -30,10 +29,6 @@ from warpline.recipe import NUMERICS
 from warpline.registration import Listener
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
-from warpline.transforms import Displacement
-
-WARP_STEP = 1 / 256
-"""Rounded displacements are whole multiples of this many mm: at most 0.002 mm off, and half the size on disk."""
 
 LABELS = ("moving_labels", "fixed_labels")
 
@@ -86,6 +81,7 @@ def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:
     backend.kept.share(ready.inputs.images["fixed"])
     register = settings.compute or jobs.compute
     registration: jobs.Registration = register(ready.inputs, backend, threads=settings.threads, progress=progress)
+    registration = kept(registration, settings.warps, backend)
     images = {**ready.inputs.images, **ready.labels}
     warped_labels = None
     if "moving_labels" in images:
@@ -106,8 +102,7 @@ def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[s
     """
     root, names = Path(settings.root), task.place.names()
     metrics = {**computed.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
-    registration = _kept(computed.registration, settings.warps)
-    registration = replace(registration, report=_sidecar(task, computed, root, metrics))
+    registration = replace(computed.registration, report=_sidecar(task, computed, root, metrics))
     if settings.warps == "none":
         registration = replace(registration, alignment=replace(registration.alignment, warp=None))
     extra = _extra(computed)
@@ -151,23 +146,6 @@ def _check_labels(labels: Image, name: str, images: Mapping[str, Image]) -> None
             f"{labels.name} (shape {labels.grid.shape}) does not lie on the grid of {image.name} "
             f"(shape {image.grid.shape}): shape and affine must agree; resample the labels with order 0"
         )
-
-
-def _kept(registration: jobs.Registration, warps: str) -> jobs.Registration:
-    field = registration.alignment.warp
-    if field is None or warps != "rounded":
-        return registration
-    inverse = field.inverse()
-    rounded = Displacement(_rounded(field.field), field.grid, _rounded(inverse.field))
-    return replace(registration, alignment=replace(registration.alignment, warp=rounded))
-
-
-def _rounded(field: Any) -> Any:
-    steps = np.multiply(field, np.float32(1 / WARP_STEP))
-    np.rint(steps, out=steps)
-    steps *= np.float32(WARP_STEP)
-    steps += 0.0  # no negative zeros: they compress worse
-    return steps
 
 
 def _extra(computed: Computed) -> dict[str, Callable[[], bytes]]:

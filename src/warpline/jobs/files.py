@@ -128,7 +128,8 @@ def _results(registration: Registration) -> dict[str, Callable[[], bytes]]:
     made: dict[str, Callable[[], bytes]] = {"affine": partial(itk_affine.encode, affine)}
     if field is not None:
         made["warp"] = lambda: compress(itk_warp.encode(field))
-        made["inverse_warp"] = lambda: compress(itk_warp.encode(field.inverse()))
+        if field.inverse_field is not None:
+            made["inverse_warp"] = lambda: compress(itk_warp.encode(field.inverse()))
     made["warped"] = lambda: compress(encode_image(registration.warped))
     made["inverse_warped"] = lambda: compress(encode_image(registration.inverse_warped))
     return made
