@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -42,18 +43,22 @@ def kernels():
     """Every function that Python calls; helpers have no wrapper for Python."""
     for module in MODULES:
         for value in vars(module).values():
-            if isinstance(value, CPUDispatcher) and "cache" in value.targetoptions and value.signatures:
+            if isinstance(value, CPUDispatcher) and value.targetoptions.get("nogil") and value.signatures:
                 yield value
 
 
 def object_code(kernel):
-    """The machine code of every signature of a kernel that lies in the cache."""
-    code = kernel.py_func.__code__
+    """The machine code of every signature of a kernel, as the cache's index names the files."""
+    code, folder = kernel.py_func.__code__, Path(kernel.stats.cache_path)
     name = f"{kernel.py_func.__module__.rpartition('.')[2]}.{kernel.py_func.__qualname__}-{code.co_firstlineno}."
-    for path in Path(kernel.stats.cache_path).glob(f"{name}*.nbc"):
-        content = path.read_bytes()
-        if (start := content.find(b"\x7fELF")) >= 0:
-            yield content[start:]
+    for index in folder.glob(f"{name}*.nbi"):
+        with index.open("rb") as file:
+            pickle.load(file)
+            _, files = pickle.load(file)
+        for path in files.values():
+            content = (folder / path).read_bytes()
+            if (start := content.find(b"\x7fELF")) >= 0:
+                yield content[start:]
 
 
 def symbols(elf):
