@@ -105,6 +105,8 @@ def align(
         Called with a `Progress` as the work goes on.
     """
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    parts = ["linear"] if recipe.linear is not None else []
+    backend.prepare(parts if recipe.syn is None else [*parts, recipe.syn.metric])
     with backend.session():
         return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)[0]
 

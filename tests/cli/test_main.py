@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
 import types
-from pathlib import Path
 
 import pytest
 
-import warpline.cli.main as command_line
-from warpline.cli.main import COMMANDS, build_parser, main, place_numba_cache
+from warpline.cli.main import COMMANDS, build_parser, main
 from warpline.errors import DeviceError, InputError, OutputError, UsageError
 
 
@@ -94,25 +91,3 @@ def test_only_the_command_that_is_called_is_loaded():
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("warpline ")
-
-
-def test_compiled_code_goes_beside_the_package_where_that_is_writable(monkeypatch):
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setattr(os, "access", lambda path, mode: True)
-    place_numba_cache()
-    assert "NUMBA_CACHE_DIR" not in os.environ
-
-
-def test_compiled_code_goes_to_the_users_cache_elsewhere(monkeypatch):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
-    monkeypatch.delenv("NUMBA_CACHE_DIR")
-    monkeypatch.setattr(os, "access", lambda path, mode: path != Path(command_line.__file__).parents[1])
-    place_numba_cache()
-    assert "warpline" in os.environ["NUMBA_CACHE_DIR"]
-
-
-def test_a_cache_that_was_chosen_stays(monkeypatch):
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "/chosen")
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    place_numba_cache()
-    assert os.environ["NUMBA_CACHE_DIR"] == "/chosen"

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from warpline import jobs
 from warpline.cli.main import main
+from warpline.errors import OutputError
+from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
 from warpline.jobs.files import ENDINGS
 
@@ -118,3 +122,30 @@ def test_next_commands_work(finished, pair, tmp_path, monkeypatch, capsys):
         assert main(arguments) == 0
     assert read_image("labels.nii.gz").grid == read_image(pair["fixed"]).grid
     assert "mean Dice" in capsys.readouterr().out
+
+
+def test_sigterm_takes_away_what_was_begun_and_says_so(pair, tmp_path, monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(jobs, "register", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    assert main(["register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/new/a_", *QUICK]) == 143
+    assert capsys.readouterr().err.startswith("warpline register: error: stopped by SIGTERM")
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_second_run_on_one_prefix_is_refused_and_harms_nothing(pair, tmp_path, monkeypatch, capsys):
+    command = ["register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/a_", *QUICK]
+    with Transaction() as files:
+        files.reserve([tmp_path / f"a_{jobs.REPORT}"])
+        assert main(command) == OutputError.exit_code
+        assert "is being written by another run" in capsys.readouterr().err
+        files.write(tmp_path / f"a_{jobs.REPORT}", b"of the first")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"of the first"]
+
+
+def test_report_tells_size_and_checksum_of_every_other_file(finished):
+    _, folder = finished
+    report = json.loads((folder / jobs.REPORT).read_text())
+    contents = {kind: Path(path).read_bytes() for kind, path in report["outputs"].items()}
+    stamps = {kind: {"bytes": len(b), "sha256": hashlib.sha256(b).hexdigest()} for kind, b in contents.items()}
+    assert report["files"] == stamps and len(stamps) == len(ENDINGS) - 1

@@ -80,17 +80,25 @@ def test_a_sidecar_says_everything_without_absolute_paths(undisturbed):
     assert str(TESTS.parent) not in json.dumps(sidecar) and "/tmp" not in json.dumps(sidecar)
 
 
-def test_displacements_are_rounded_to_whole_steps_unless_asked_otherwise(inputs, tmp_path):
+def test_displacements_are_rounded_unless_asked_otherwise(inputs, tmp_path):
     pairs = pairs_in(inputs)[:1]
-    found = {}
-    for warps in ("rounded", "full", "none"):
+    found, reports = {}, {}
+    for warps in ("forward", "rounded", "full", "none"):
         run(pairs, tmp_path / warps, asked(warps=warps))
-        paths = sorted((tmp_path / warps).rglob("*warp_xfm.nii.gz"))
+        paths = sorted((tmp_path / warps).rglob("*warp_xfm.nii.gz"), key=lambda path: "from-fixed" in path.name)
         found[warps] = [np.asarray(nibabel.load(path).dataobj) for path in paths]
-    assert [len(found[warps]) for warps in ("rounded", "full", "none")] == [2, 2, 0]
+        reports[warps] = json.loads(next((tmp_path / warps).rglob("*_qc.json")).read_text())
+    assert {warps: len(fields) for warps, fields in found.items()} == {"forward": 1, "rounded": 2, "full": 2, "none": 0}
+    np.testing.assert_array_equal(found["forward"][0], found["rounded"][0])
+    inside = read_image(inputs / "fixed_dseg.nii").data != 0
     for rounded, full in zip(found["rounded"], found["full"], strict=True):
-        np.testing.assert_array_equal(rounded * 256, np.round(rounded * 256))
-        assert 0 < np.abs(rounded - full).max() <= 1 / 512
+        np.testing.assert_array_equal(rounded * 64, np.round(rounded * 64))
+        assert np.abs(rounded - full).max() <= 1 / 4
+        assert 0 < np.abs(rounded - full)[inside].max() <= 1 / 128
+    assert reports["rounded"]["rounding_mm"] == {"content": 1 / 64, "elsewhere": 1 / 2, "margin_voxels": 3}
+    assert "rounding_mm" not in reports["full"]
+    assert reports["rounded"]["quality"]["folded_voxels"] == 0
+    assert reports["rounded"]["quality"] == reports["forward"]["quality"] != reports["full"]["quality"]
 
 
 def test_labels_are_carried_and_scored(inputs, tmp_path):
@@ -148,6 +156,24 @@ def test_what_changed_runs_again_and_nothing_else(inputs, undisturbed, tmp_path,
     assert sorted(faults.calls(inputs)[3:]) == ["sub-01", "sub-02", "sub-03", "sub-05", "sub-06"]
     monkeypatch.setattr(tasks, "NUMERICS", recipes.NUMERICS + 1)
     assert run(pairs, out, asked(recipe=other)).finished == COUNT
+
+
+def test_outputs_that_were_cut_or_deleted_run_again_and_nothing_else(inputs, undisturbed, tmp_path, caplog):
+    out = tmp_path / "out"
+    run(pairs_in(inputs), out, asked())
+    names = {id: next((out / id / "anat").glob("*affine_xfm.mat")) for id in ("sub-02", "sub-03", "sub-04")}
+    os.truncate(names["sub-02"], 10)
+    names["sub-03"].unlink()
+    flipped = bytearray(names["sub-04"].read_bytes())
+    flipped[-1] ^= 1
+    names["sub-04"].write_bytes(flipped)
+    plan = plan_of(out)
+    assert set(plan.damaged) == {"sub-02", "sub-03"} and plan.count("done") == COUNT - 2
+    assert "2 pairs are done no longer" in caplog.text and "holds 10 of" in caplog.text
+    assert set(plan_of(out, checksums=True).damaged) == {"sub-02", "sub-03", "sub-04"}
+    assert run(pairs_in(inputs), out, asked()).finished == 2
+    assert run(pairs_in(inputs), out, asked(checksums=True)).finished == 1
+    assert outputs(out) == undisturbed
 
 
 def test_decisions_of_people_leave_out_and_run_again(inputs, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -80,6 +80,9 @@ class CudaBackend:
 
     def session(self) -> AbstractContextManager[None]:
         return self._work.session()
+
+    def prepare(self, parts: Collection[str]) -> None:
+        """Kernels are compiled as they are called, in seconds."""
 
     def release(self) -> None:
         self._work.runtime.release()

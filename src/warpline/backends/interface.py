@@ -18,7 +18,7 @@ Conventions shared by every backend
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -334,6 +334,16 @@ class Backend(Protocol):
         ------
         DeviceError
             When the device runs out of memory within.
+        """
+        ...
+
+    def prepare(self, parts: Collection[str]) -> None:
+        """Compile what the parts of a recipe need, where that takes long and is not kept from an earlier run.
+
+        Parameters
+        ----------
+        parts : collection of {"linear", "local_cc", "mean_squares"}
+            The linear stages, and the metric of the deformable one.
         """
         ...
 

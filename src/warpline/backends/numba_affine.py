@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import get_num_threads, njit, prange, set_num_threads
+from numba import njit
 from numpy.typing import NDArray
 
 from warpline.backends.information import information
 from warpline.backends.interface import Array
-from warpline.backends.numba_settings import PARALLEL, SERIAL
+from warpline.backends.numba_settings import HELPER, IN_ORDER, INLINE, KERNEL
+from warpline.backends.numba_slabs import in_slabs
 from warpline.geometry import Matrix
 
 CHUNKS = 64
@@ -23,16 +24,8 @@ CHUNK_POINTS = 256
 FEW_POINTS = 16384
 
 
-def affine_moments(
-    points: Array, values: Array, volume: Array, matrix: Matrix, mask: Array | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Moments (6,) and slopes (3, 3, 4): `Backend.affine_moments`."""
-    sums = _run(_moments, points, values, volume, _rows(matrix), _mask(mask), _chunks(points))
-    return sums[:6], sums[6:].reshape(3, 3, 4)
-
-
 class Samples(NamedTuple):
-    """What `Backend.mutual_information` is given, apart from the matrices."""
+    """What the metrics are given, apart from the matrices."""
 
     points: Array
     values: Array
@@ -40,31 +33,59 @@ class Samples(NamedTuple):
     mask: Array | None = None
 
 
-def mutual_information(samples: Samples, matrices: NDArray[np.float64], bins: int, slopes: bool) -> NDArray[np.float64]:
+def affine_moments(samples: Samples, matrix: Matrix, threads: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Moments (6,) and slopes (3, 3, 4): `Backend.affine_moments`."""
+    points, values, volume, mask = samples
+    partial = np.zeros((_chunks(points), 42))
+    given = points, values, volume, _rows(matrix), _mask(mask), partial
+    in_slabs(_moments, len(partial), _busy(threads, len(points)), *given)
+    sums = _in_order(partial)
+    return sums[:6], sums[6:].reshape(3, 3, 4)
+
+
+def mutual_information(
+    samples: Samples, matrices: NDArray[np.float64], bins: int, slopes: bool, threads: int
+) -> NDArray[np.float64]:
     """Value, number of points and derivative under each matrix: `Backend.mutual_information`."""
-    many, chunks = len(matrices), _chunks(samples.points)
-    given = (*samples[:3], np.array(matrices[:, :3], dtype=np.float64, order="C"), _mask(samples.mask))
-    partial = np.empty((many, max(1, chunks // max(many, 1)), bins, bins))
-    values, totals, tables = information(_run(_histograms, *given, partial, passes=many))
+    many, points = len(matrices), samples.points
+    chunks = max(1, _chunks(points) // max(many, 1))
+    given = *samples[:3], np.array(matrices[:, :3], dtype=np.float64, order="C"), _mask(samples.mask)
+    threads = _busy(threads, many * len(points))
+    partial = np.zeros((many, chunks, bins, bins))
+    in_slabs(_histograms, many * chunks, threads, *given, partial, scratch=_fetched(points, chunks))
+    values, totals, tables = information(_in_order(partial.swapaxes(0, 1)))
     found = np.column_stack([values, totals])
-    return np.hstack([found, _run(_histogram_slopes, *given, tables, chunks, passes=many)]) if slopes else found
+    if not slopes:
+        return found
+    chunks = _chunks(points)
+    partial = np.zeros((many, chunks, 12))
+    in_slabs(_histogram_slopes, many * chunks, threads, *given, tables, partial, scratch=_fetched(points, chunks))
+    return np.hstack([found, _in_order(partial.swapaxes(0, 1))])
 
 
-def sample_at(volume: Array, points: Array) -> Array:
+def sample_at(volume: Array, points: Array, threads: int) -> Array:
     """Linear interpolant at points (N,): `Backend.sample_at`."""
-    return _run(_values, points, volume, np.eye(4)[:3], _mask(None))
+    out = np.empty(len(points), np.float32)
+    in_slabs(_values, len(out), _busy(threads, len(out)), points, volume, np.eye(4)[:3], _mask(None), out)
+    return out
 
 
-def _run(kernel: Callable[..., Array], points: Array, *arguments: Any, passes: int = 1) -> Array:
-    """Call a kernel; few points are done before other threads would wake up on a busy machine."""
-    if passes * len(points) > FEW_POINTS:
-        return kernel(points, *arguments)
-    threads = get_num_threads()
-    set_num_threads(1)
-    try:
-        return kernel(points, *arguments)
-    finally:
-        set_num_threads(threads)
+def _busy(threads: int, points: int) -> int:
+    """Few points are done before other threads would wake up on a busy machine."""
+    return threads if points > FEW_POINTS else 1
+
+
+def _in_order(partial: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over the first axis, in its order, so that results are the same for any number of threads."""
+    total = partial[0].copy()
+    for chunk in partial[1:]:
+        total += chunk
+    return total
+
+
+def _fetched(points: Array, chunks: int) -> Callable[[], tuple[Array]]:
+    """Makes room for what `_fetch_chunk` finds in the largest chunk."""
+    return lambda: (np.empty((len(points) // chunks + 1, 5)),)
 
 
 def _rows(matrix: Matrix) -> Matrix:
@@ -79,7 +100,7 @@ def _chunks(points: Array) -> int:
     return min(CHUNKS, max(1, len(points) // CHUNK_POINTS))
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _cell(x: Any, n: Any) -> Any:
     """Lower voxel of the cell of x on an axis of n voxels, offset in it, whether x lies inside, and dx'/dx."""
     inside = -0.5 <= x < n - 0.5
@@ -89,7 +110,7 @@ def _cell(x: Any, n: Any) -> Any:
     return lower, clamped - lower, inside, slope
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _fetch(volume: Any, mask: Any, matrix: Any, x: Any) -> Any:
     """Whether ``y = matrix (x, 1)`` counts, and the linear interpolant and its gradient there."""
     n0, n1, n2 = volume.shape
@@ -117,7 +138,7 @@ def _fetch(volume: Any, mask: Any, matrix: Any, x: Any) -> Any:
     return True, b0 + u * (b1 - b0), slope_i * (b1 - b0), slope_j * along_j, slope_k * along_k
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _add_outer(sums: Any, start: Any, weight: Any, gradient: Any, x: Any) -> None:
     """``sums[start:start + 12] += weight gradient (x, 1)^T``."""
     for row in range(3):
@@ -129,19 +150,14 @@ def _add_outer(sums: Any, start: Any, weight: Any, gradient: Any, x: Any) -> Non
         sums[first + 3] += scaled
 
 
-@njit(**SERIAL)
-def _in_order(partial: Any) -> Any:
-    total = partial[0].copy()
-    for chunk in range(1, len(partial)):
-        total += partial[chunk]
-    return total
-
-
-@njit(**PARALLEL)
-def _moments(points: Any, values: Any, volume: Any, matrix: Any, mask: Any, chunks: Any) -> Any:
-    partial = np.zeros((chunks, 42))
-    for chunk in prange(chunks):
-        sums = np.zeros(42)
+@njit(**KERNEL)
+def _moments(
+    first: Any, last: Any, points: Any, values: Any, volume: Any, matrix: Any, mask: Any, partial: Any
+) -> None:
+    """Sums of every chunk of points, into `partial` (chunks, 42)."""
+    chunks = partial.shape[0]
+    for chunk in range(first, last):
+        sums = partial[chunk]
         for p in range(chunk * len(points) // chunks, (chunk + 1) * len(points) // chunks):
             counts, m, g0, g1, g2 = _fetch(volume, mask, matrix, points[p])
             if counts:
@@ -155,66 +171,98 @@ def _moments(points: Any, values: Any, volume: Any, matrix: Any, mask: Any, chun
                 _add_outer(sums, 6, 1.0, (g0, g1, g2), points[p])
                 _add_outer(sums, 18, f, (g0, g1, g2), points[p])
                 _add_outer(sums, 30, m, (g0, g1, g2), points[p])
-        partial[chunk] = sums
-    return _in_order(partial)
 
 
-@njit(**SERIAL)
+@njit(**INLINE)
 def _bin(value: Any, low: Any, high: Any) -> Any:
     return min(max(int(np.floor(value)), low), high)
 
 
-@njit(**PARALLEL)
-def _histograms(points: Any, values: Any, volume: Any, matrices: Any, mask: Any, partial: Any) -> Any:
-    many, chunks, bins, _ = partial.shape
-    for task in prange(many * chunks):
+@njit(**IN_ORDER)
+def _add(sums: Any, at: Any, value: Any) -> None:
+    """``sums[at] += value``, the value computed first."""
+    sums[at] += value
+
+
+@njit(**HELPER)
+def _fetch_chunk(points: Any, volume: Any, matrix: Any, mask: Any, fetched: Any) -> Any:
+    """`_fetch` of every point (N, 3), into `fetched` (N, 5): index within the chunk, value and gradient.
+
+    Returns how many points count. Between this loop and the next lies memory, so that fast math does not carry the
+    interpolation into the histogram's arithmetic.
+    """
+    found = 0
+    for p in range(points.shape[0]):
+        counts, m, g0, g1, g2 = _fetch(volume, mask, matrix, points[p])
+        if counts:
+            row = fetched[found]
+            row[0], row[1], row[2], row[3], row[4] = p, m, g0, g1, g2
+            found += 1
+    return found
+
+
+@njit(**KERNEL)
+def _histograms(
+    first: Any,
+    last: Any,
+    points: Any,
+    values: Any,
+    volume: Any,
+    matrices: Any,
+    mask: Any,
+    partial: Any,
+    fetched: Any,
+) -> None:
+    """Joint histograms of every matrix and chunk of points, into `partial` (M, chunks, bins, bins)."""
+    chunks, bins = partial.shape[1], partial.shape[2]
+    for task in range(first, last):
         which, chunk = task // chunks, task % chunks
-        counts_here, matrix = partial[which, chunk], matrices[which]
-        counts_here[:] = 0.0
-        for p in range(chunk * len(points) // chunks, (chunk + 1) * len(points) // chunks):
-            counts, m, _, _, _ = _fetch(volume, mask, matrix, points[p])
-            if counts:
-                row = counts_here[_bin(values[p] + 0.5, 0, bins - 1)]
-                column = _bin(m, 1, bins - 3)
-                t = m - column
-                s = 1.0 - t
-                row[column - 1] += s * s * s / 6.0
-                row[column] += (4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0
-                row[column + 1] += (4.0 - 6.0 * s * s + 3.0 * s * s * s) / 6.0
-                row[column + 2] += t * t * t / 6.0
-    total = np.empty((many, bins, bins))
-    for which in prange(many):
-        total[which] = _in_order(partial[which])
-    return total
+        begin, end = chunk * len(points) // chunks, (chunk + 1) * len(points) // chunks
+        counts_here = partial[which, chunk]
+        for q in range(_fetch_chunk(points[begin:end], volume, matrices[which], mask, fetched)):
+            m = fetched[q, 1]
+            row = counts_here[_bin(values[begin + int(fetched[q, 0])] + 0.5, 0, bins - 1)]
+            column = _bin(m, 1, bins - 3)
+            t = m - column
+            s = 1.0 - t
+            _add(row, column - 1, s * s * s / 6.0)
+            _add(row, column, (4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0)
+            _add(row, column + 1, (4.0 - 6.0 * s * s + 3.0 * s * s * s) / 6.0)
+            _add(row, column + 2, t * t * t / 6.0)
 
 
-@njit(**PARALLEL)
-def _histogram_slopes(points: Any, values: Any, volume: Any, matrices: Any, mask: Any, tables: Any, chunks: Any) -> Any:
-    many, bins = len(matrices), tables.shape[1]
-    partial = np.zeros((many, chunks, 12))
-    for task in prange(many * chunks):
+@njit(**KERNEL)
+def _histogram_slopes(
+    first: Any,
+    last: Any,
+    points: Any,
+    values: Any,
+    volume: Any,
+    matrices: Any,
+    mask: Any,
+    tables: Any,
+    partial: Any,
+    fetched: Any,
+) -> None:
+    """Derivatives for every matrix and chunk of points, into `partial` (M, chunks, 12)."""
+    chunks, bins = partial.shape[1], tables.shape[1]
+    for task in range(first, last):
         which, chunk = task // chunks, task % chunks
-        sums, matrix, table = partial[which, chunk], matrices[which], tables[which]
-        for p in range(chunk * len(points) // chunks, (chunk + 1) * len(points) // chunks):
-            counts, m, g0, g1, g2 = _fetch(volume, mask, matrix, points[p])
-            if counts:
-                row = table[_bin(values[p] + 0.5, 0, bins - 1)]
-                column = _bin(m, 1, bins - 3)
-                t = m - column
-                s = 1.0 - t
-                # derivatives of the four B-spline weights by m
-                weight = 0.5 * (t * t * row[column + 2] - s * s * row[column - 1])
-                weight += (1.5 * t * t - 2.0 * t) * row[column] + (2.0 * s - 1.5 * s * s) * row[column + 1]
-                _add_outer(sums, 0, weight, (g0, g1, g2), points[p])
-    total = np.zeros((many, 12))
-    for which in range(many):
-        total[which] = _in_order(partial[which])
-    return total
+        begin, end = chunk * len(points) // chunks, (chunk + 1) * len(points) // chunks
+        sums, table = partial[which, chunk], tables[which]
+        for q in range(_fetch_chunk(points[begin:end], volume, matrices[which], mask, fetched)):
+            p, m = begin + int(fetched[q, 0]), fetched[q, 1]
+            row = table[_bin(values[p] + 0.5, 0, bins - 1)]
+            column = _bin(m, 1, bins - 3)
+            t = m - column
+            s = 1.0 - t
+            # derivatives of the four B-spline weights by m
+            weight = 0.5 * (t * t * row[column + 2] - s * s * row[column - 1])
+            weight += (1.5 * t * t - 2.0 * t) * row[column] + (2.0 * s - 1.5 * s * s) * row[column + 1]
+            _add_outer(sums, 0, weight, (fetched[q, 2], fetched[q, 3], fetched[q, 4]), points[p])
 
 
-@njit(**PARALLEL)
-def _values(points: Any, volume: Any, matrix: Any, mask: Any) -> Any:
-    out = np.empty(len(points), np.float32)
-    for p in prange(len(points)):
+@njit(**KERNEL)
+def _values(first: Any, last: Any, points: Any, volume: Any, matrix: Any, mask: Any, out: Any) -> None:
+    for p in range(first, last):
         out[p] = _fetch(volume, mask, matrix, points[p])[1]
-    return out

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,17 +21,18 @@ from warpline.backends import (
 from warpline.backends.gaussian import gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
+from warpline.backends.numba_slabs import Scratch, in_slabs
 from warpline.geometry import Matrix
 
 Float = NDArray[np.float32]
 Sigma = tuple[float, float, float]
 
+FEW_VOXELS = 4096
+
 
 def create(threads: int, ordinal: str = "") -> NumbaBackend:
-    """A backend on `threads` CPU threads, at most as many as numba was started with; CPUs have no `ordinal`."""
-    # OpenMP threads that spin while they wait slow a busy machine many times over; read when its pool starts.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return NumbaBackend(min(threads, numba.config.NUMBA_NUM_THREADS))
+    """A backend on `threads` CPU threads; CPUs have no `ordinal`."""
+    return NumbaBackend(threads)
 
 
 class NumbaBackend:
@@ -90,33 +89,30 @@ class NumbaBackend:
         if out is None:
             out = np.empty(shape or (volume.shape if field is None else field.shape[1:]), volume.dtype)
         beyond = np.array([outside]).astype(volume.dtype)
-        self._claim_threads()
         if order == 1 and matrix is None and field is not None:
-            numba_sampling.linear_through_field(volume, _float(field), beyond[0], out)
+            self._over(out, numba_sampling.linear_through_field, volume, _float(field), beyond[0], out)
             return out
         moved = numba_sampling.NO_FIELD if field is None else _float(field)
         if order == 0:
             bits = [numba_sampling.as_bits(array) for array in (volume, beyond, out)]
-            numba_sampling.nearest(bits[0], _matrix(matrix), moved, bits[1][0], bits[2])
+            self._over(out, numba_sampling.nearest, bits[0], _matrix(matrix), moved, bits[1][0], bits[2])
             return out
         source = numba_sampling.spline_coefficients(volume) if order == 3 else volume
-        numba_sampling.KERNELS[order](source, _matrix(matrix), moved, beyond[0], out)
+        self._over(out, numba_sampling.KERNELS[order], source, _matrix(matrix), moved, beyond[0], out)
         return out
 
     def sample_field(
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
     ) -> Array:
         out = np.empty((3, *shape), np.float32) if out is None else out
-        self._claim_threads()
-        numba_sampling.field_linear(_float(field), _matrix(matrix), out)
+        self._over(out[0], numba_sampling.field_linear, _float(field), _matrix(matrix), out)
         return out
 
     # -- filters --------------------------------------------------------------------------------------------
 
     def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
         out = np.empty((3, *volume.shape), np.float32) if out is None else out
-        self._claim_threads()
-        numba_fields.gradient(_float(volume), out)
+        self._over(volume, numba_fields.gradient, _float(volume), out)
         return out
 
     def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
@@ -125,13 +121,14 @@ class NumbaBackend:
         array = _float(array)
         stack = (-1, *array.shape[-3:])
         weights = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, stack[1:], strict=True)]
-        self._claim_threads()
-        norm = numba_smoothing.smooth(array.reshape(stack), *weights, out.reshape(stack))
-        return np.array([norm], np.float32)
+        largest = np.empty(stack[1], np.float32)
+        given = array.reshape(stack), *weights, out.reshape(stack), largest
+        plane, line = stack[2:], stack[3] + 2 * (len(weights[2]) - 1)
+        self._over(given[0][0], numba_smoothing.smooth, *given, scratch=_empty(plane, line, plane))
+        return np.sqrt(largest.max(keepdims=True))
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
-        self._claim_threads()
-        numba_smoothing.downsample(_float(volume), factors, out)
+        numba_smoothing.downsample(_float(volume), factors, out, self.threads)
         return out
 
     # -- similarity -----------------------------------------------------------------------------------------
@@ -149,8 +146,11 @@ class NumbaBackend:
         value: Array,
     ) -> None:
         images = _float(fixed), _float(moving)
-        self._claim_threads()
-        value[0] = numba_similarity.local_cc(*images, radius, np.float32(floor), _mask(mask), out_fixed, out_moving)
+        totals, (nj, nk) = np.empty(len(fixed)), fixed.shape[1:]
+        given = *images, radius, np.float32(floor), _mask(mask), out_fixed, out_moving, totals
+        scratch = _zeros((6, nj, nk), nk + 2 * radius, (9, nk))
+        self._over(fixed, numba_similarity.local_cc, *given, scratch=scratch)
+        value[0] = -totals.sum() / fixed.size
 
     def squared_difference(
         self,
@@ -163,8 +163,10 @@ class NumbaBackend:
         value: Array,
     ) -> None:
         images = _float(fixed), _float(moving)
-        self._claim_threads()
-        value[0] = numba_similarity.squared_difference(*images, _mask(mask), out_fixed, out_moving)
+        totals = np.empty(len(fixed))
+        given = *images, _mask(mask), out_fixed, out_moving, totals
+        self._over(fixed, numba_similarity.squared_difference, *given, scratch=_empty((3, fixed.shape[2])))
+        value[0] = totals.sum() / fixed.size
 
     # -- fields ---------------------------------------------------------------------------------------------
 
@@ -185,45 +187,44 @@ class NumbaBackend:
             return out
         length = float(np.asarray(step).item())
         scale = length if norm is None else length / max(float(norm[0]), least_norm)
-        self._claim_threads()
-        numba_fields.compose(_float(outer), _float(inner), np.float32(scale), out)
+        given = _float(outer), _float(inner), np.float32(scale), out
+        self._over(out[0], numba_fields.compose, *given, scratch=_empty((3, out.shape[3])))
         return out
 
     def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
-        self._claim_threads()
-        worst = numba_fields.invert(_float(field), _float(start), np.float32(tolerance), iterations, out)
-        return np.array([worst], np.float32)
+        largest = np.empty(field.shape[1], np.float32)
+        given = _float(field), _float(start), np.float32(tolerance), iterations, out, largest
+        self._over(field[0], numba_fields.invert, *given)
+        return np.sqrt(largest.max(keepdims=True))
 
     def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         out = np.empty(field.shape[1:], np.float32) if out is None else out
-        self._claim_threads()
-        numba_fields.jacobian(_float(field), out)
+        self._over(out, numba_fields.jacobian, _float(field), out)
         return out
 
     def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
         array = _float(array)
-        self._claim_threads()
-        lengths = numba_fields.lengths(array.reshape(-1, *array.shape[-3:]))
+        lengths = np.empty(array.shape[-3:], np.float32)
+        self._over(lengths, numba_fields.lengths, array.reshape(-1, *array.shape[-3:]), lengths)
         return numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
 
     def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
         return numpy_points.sums(volume, mask)
 
     def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
-        self._claim_threads()
-        return np.asarray(numba_fields.extent(_float(volume), _matrix(matrix)))
+        ends = np.empty((len(volume), 2, 3))
+        self._over(volume, numba_fields.extent, _float(volume), _matrix(matrix), ends)
+        return np.stack([ends[:, 0].min(0), ends[:, 1].max(0)])
 
     # -- sample points --------------------------------------------------------------------------------------
 
     def sample_at(self, volume: Array, points: Array) -> Array:
-        self._claim_threads()
-        return np.asarray(numba_affine.sample_at(_float(volume), points))
+        return np.asarray(numba_affine.sample_at(_float(volume), points, self.threads))
 
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        self._claim_threads()
-        return numba_affine.affine_moments(points, values, volume, matrix, mask)
+        return numba_affine.affine_moments(numba_affine.Samples(points, values, volume, mask), matrix, self.threads)
 
     def mutual_information(
         self,
@@ -236,9 +237,8 @@ class NumbaBackend:
         slopes: bool = True,
         mask: Array | None = None,
     ) -> NDArray[np.float64]:
-        self._claim_threads()
         samples = numba_affine.Samples(points, values, volume, mask)
-        return numba_affine.mutual_information(samples, matrices, bins, slopes)
+        return numba_affine.mutual_information(samples, matrices, bins, slopes, self.threads)
 
     # -- loops ----------------------------------------------------------------------------------------------
 
@@ -255,12 +255,26 @@ class NumbaBackend:
     def session(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def prepare(self, parts: Collection[str]) -> None:
+        from warpline.backends.numba_compile import compile_ahead  # it imports this module
+
+        compile_ahead(parts, self.threads)
+
     def release(self) -> None:
         return
 
-    def _claim_threads(self) -> None:
-        """The number of threads belongs to the calling Python thread in numba, so it is set at each call."""
-        numba.set_num_threads(self.threads)
+    def _over(self, volume: Array, kernel: Callable[..., Any], *arguments: Any, scratch: Scratch = tuple) -> None:
+        """Run a kernel over the first axis of `volume`; few voxels are done before other threads would wake up."""
+        in_slabs(kernel, len(volume), self.threads if volume.size > FEW_VOXELS else 1, *arguments, scratch=scratch)
+
+
+def _empty(*shapes: int | tuple[int, ...]) -> Scratch:
+    """Makes float32 arrays of these shapes for each thread."""
+    return lambda: tuple(np.empty(shape, np.float32) for shape in shapes)
+
+
+def _zeros(*shapes: int | tuple[int, ...]) -> Scratch:
+    return lambda: tuple(np.zeros(shape, np.float32) for shape in shapes)
 
 
 def _float(array: Array) -> Float:

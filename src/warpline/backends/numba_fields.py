@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from warpline.backends.numba_settings import INLINE, PARALLEL, SERIAL
+from warpline.backends.numba_settings import EXACT, HELPER, IN_ORDER, INLINE, KERNEL
 
 f32 = np.float32
 
@@ -26,20 +26,19 @@ def _difference(volume: Any, i: Any, j: Any, k: Any) -> Any:
     )
 
 
-@njit(**PARALLEL)
-def gradient(volume: Any, out: Any) -> None:
+@njit(**KERNEL)
+def gradient(first: Any, last: Any, volume: Any, out: Any) -> None:
     """See `warpline.backends.interface.Backend.gradient`."""
-    for i in prange(volume.shape[0]):
+    for i in range(first, last):
         for j in range(volume.shape[1]):
             for k in range(volume.shape[2]):
                 out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = _difference(volume, i, j, k)
 
 
-@njit(**PARALLEL)
-def lengths(stack: Any) -> Any:
+@njit(**KERNEL)
+def lengths(first: Any, last: Any, stack: Any, out: Any) -> None:
     """Absolute values of a volume (1, I, J, K), or lengths of a field's vectors (3, I, J, K)."""
-    out = np.empty(stack.shape[1:], np.float32)
-    for i in prange(stack.shape[1]):
+    for i in range(first, last):
         for j in range(stack.shape[2]):
             for k in range(stack.shape[3]):
                 if stack.shape[0] == 1:
@@ -47,39 +46,33 @@ def lengths(stack: Any) -> Any:
                 else:
                     a, b, c = stack[0, i, j, k], stack[1, i, j, k], stack[2, i, j, k]
                     out[i, j, k] = np.sqrt(a * a + b * b + c * c)
-    return out
 
 
-@njit(**PARALLEL)
-def extent(volume: Any, matrix: Any) -> Any:
-    """Lowest and highest coordinates ``matrix i`` of the voxels that are not 0: (2, 3)."""
-    ni, nj, nk = volume.shape
-    ends = np.empty((ni, 2, 3))
-    for i in prange(ni):
-        ends[i, 0], ends[i, 1] = np.inf, -np.inf
-        for j in range(nj):
-            first, last = nk, -1
+@njit(**KERNEL)
+def extent(first: Any, last: Any, volume: Any, matrix: Any, ends: Any) -> None:
+    """Lowest and highest coordinates ``matrix i`` of the voxels of every slab that are not 0: (I, 2, 3)."""
+    nk = volume.shape[2]
+    for i in range(first, last):
+        for row in range(3):
+            ends[i, 0, row], ends[i, 1, row] = np.inf, -np.inf
+        for j in range(volume.shape[1]):
+            low, high = nk, -1
             for k in range(nk):
                 if volume[i, j, k] != 0:
-                    first, last = min(first, k), k
-            if last < 0:
+                    low, high = min(low, k), k
+            if high < 0:
                 continue
             for row in range(3):  # along k coordinates rise or fall, so that the ends of a line hold its extremes
                 rest = matrix[row, 0] * i + matrix[row, 1] * j + matrix[row, 3]
-                for k in (first, last):
+                for k in (low, high):
                     x = rest + matrix[row, 2] * k
                     ends[i, 0, row], ends[i, 1, row] = min(ends[i, 0, row], x), max(ends[i, 1, row], x)
-    found = ends[0].copy()
-    for i in range(1, ni):
-        for row in range(3):
-            found[0, row], found[1, row] = min(found[0, row], ends[i, 0, row]), max(found[1, row], ends[i, 1, row])
-    return found
 
 
-@njit(**PARALLEL)
-def jacobian(field: Any, out: Any) -> None:
+@njit(**KERNEL)
+def jacobian(first: Any, last: Any, field: Any, out: Any) -> None:
     """``det(I + d field / d x)``."""
-    for i in prange(field.shape[1]):
+    for i in range(first, last):
         for j in range(field.shape[2]):
             for k in range(field.shape[3]):
                 a, b, c = _difference(field[0], i, j, k)
@@ -118,23 +111,20 @@ def _displacement_at(field: Any, index: Any, shift: Any) -> Any:
     return a, b, c
 
 
-@njit(**PARALLEL)
-def compose(outer: Any, inner: Any, scale: Any, out: Any) -> None:
-    """``out(i) = s inner(i) + outer(i + s inner(i))``."""
-    _, ni, nj, nk = outer.shape
-    for i in prange(ni):
-        shift = np.empty((3, nk), np.float32)
+@njit(**KERNEL)
+def compose(first: Any, last: Any, outer: Any, inner: Any, scale: Any, out: Any, shift: Any) -> None:
+    """``out(i) = s inner(i) + outer(i + s inner(i))``; works in `shift` (3, K)."""
+    nj, nk = outer.shape[2], outer.shape[3]
+    for i in range(first, last):
         for j in range(nj):
-            if _scaled_row(inner, (i, j), scale, shift) < f32(1):
+            near = _scaled_row(inner, (i, j), scale, shift) < f32(1)
+            if near:
                 for c in range(3):
                     _compose_near(outer[c], (i, j), shift, c, out[c, i, j])
-                _compose_far(outer, (i, j), shift, (0, 1), out)
-                _compose_far(outer, (i, j), shift, (nk - 1, nk), out)
-            else:
-                _compose_far(outer, (i, j), shift, (0, nk), out)
+            _compose_far(outer, (i, j), shift, max(nk - 1, 1) if near else 1, out)
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _scaled_row(inner: Any, row: Any, scale: Any, shift: Any) -> Any:
     """``shift = scale inner`` along a row; returns its largest absolute entry."""
     largest = f32(0)
@@ -147,11 +137,11 @@ def _scaled_row(inner: Any, row: Any, scale: Any, shift: Any) -> Any:
     return largest
 
 
-@njit(**SERIAL)
-def _compose_far(outer: Any, row: Any, shift: Any, span: Any, out: Any) -> None:
-    """Any displacement: gathers the eight voxels around each point."""
+@njit(**HELPER)
+def _compose_far(outer: Any, row: Any, shift: Any, step: Any, out: Any) -> None:
+    """Any displacement, at every `step`-th voxel of a row: gathers the eight voxels around each point."""
     i, j = row
-    for k in range(span[0], span[1]):
+    for k in range(0, outer.shape[3], step):
         x, y, z = shift[0, k], shift[1, k], shift[2, k]
         a, b, c = _displacement_at(outer, (i, j, k), (x, y, z))
         out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = a + x, b + y, c + z
@@ -169,7 +159,7 @@ def _hat(x: Any) -> Any:
     return below, f32(1) - below - above, above
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _compose_near(u: Any, row: Any, shift: Any, component: Any, out: Any) -> None:
     """Displacements shorter than a voxel: 27 weighted neighbours, no gather, so that the row vectorises."""
     i, j = row
@@ -187,20 +177,57 @@ def _compose_near(u: Any, row: Any, shift: Any, component: Any, out: Any) -> Non
         out[k] = own[k] + x[0] * a + x[1] * b + x[2] * c
 
 
-@njit(**PARALLEL)
-def invert(field: Any, start: Any, tolerance: Any, iterations: Any, out: Any) -> Any:
-    """Solve ``v + field(i + v) = 0`` voxel by voxel; returns the largest residual."""
+@njit(**EXACT)
+def _times(a: Any, b: Any) -> Any:
+    """A product that is rounded, whatever it is added to."""
+    return a * b
+
+
+@njit(**IN_ORDER)
+def _residual_at(field: Any, index: Any, shift: Any) -> Any:
+    """``shift + field(index + shift)``, linear, clamped at the border.
+
+    Which product of each sum is fused and which is rounded is written down, so that it does not depend on where this
+    is inlined.
+    """
     _, ni, nj, nk = field.shape
-    largest = np.zeros(ni, np.float32)
-    for i in prange(ni):
+    x0, x1, fx = _bracket(index[0], shift[0], ni)
+    y0, y1, fy = _bracket(index[1], shift[1], nj)
+    z0, z1, fz = _bracket(index[2], shift[2], nk)
+    gx, gy, gz = f32(1) - fx, f32(1) - fy, f32(1) - fz
+    w00, w01, w10, w11 = gx * gy, gx * fy, fx * gy, fx * fy
+    u = field[0]
+    a = shift[0] + w00 * (gz * u[x0, y0, z0] + _times(fz, u[x0, y0, z1]))
+    a += w01 * (gz * u[x0, y1, z0] + _times(fz, u[x0, y1, z1]))
+    a += w10 * (fz * u[x1, y0, z1] + _times(gz, u[x1, y0, z0]))
+    a += w11 * (fz * u[x1, y1, z1] + _times(gz, u[x1, y1, z0]))
+    u = field[1]
+    b = shift[1] + w00 * (fz * u[x0, y0, z1] + _times(gz, u[x0, y0, z0]))
+    b += w01 * (fz * u[x0, y1, z1] + _times(gz, u[x0, y1, z0]))
+    b += w10 * (fz * u[x1, y0, z1] + _times(gz, u[x1, y0, z0]))
+    b += w11 * (fz * u[x1, y1, z1] + _times(gz, u[x1, y1, z0]))
+    u = field[2]
+    c = shift[2] + w00 * (fz * u[x0, y0, z1] + _times(gz, u[x0, y0, z0]))
+    c += w01 * (fz * u[x0, y1, z1] + _times(gz, u[x0, y1, z0]))
+    c += w10 * (fz * u[x1, y0, z1] + _times(gz, u[x1, y0, z0]))
+    c += w11 * (fz * u[x1, y1, z1] + _times(gz, u[x1, y1, z0]))
+    return a, b, c
+
+
+@njit(**KERNEL)
+def invert(
+    first: Any, last: Any, field: Any, start: Any, tolerance: Any, iterations: Any, out: Any, largest: Any
+) -> None:
+    """Solve ``v + field(i + v) = 0`` voxel by voxel; `largest` (I,) gets the squared residual of every slab."""
+    nj, nk = field.shape[2], field.shape[3]
+    for i in range(first, last):
         worst = f32(0)
         for j in range(nj):
             for k in range(nk):
                 x, y, z = start[0, i, j, k], start[1, i, j, k], start[2, i, j, k]
                 residual = f32(0)
                 for step in range(iterations + 1):
-                    a, b, c = _displacement_at(field, (i, j, k), (x, y, z))
-                    a, b, c = a + x, b + y, c + z
+                    a, b, c = _residual_at(field, (i, j, k), (x, y, z))
                     residual = a * a + b * b + c * c
                     if residual <= tolerance * tolerance or step == iterations:
                         break
@@ -209,4 +236,3 @@ def invert(field: Any, start: Any, tolerance: Any, iterations: Any, out: Any) ->
                 out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = x, y, z
                 worst = max(worst, residual)
         largest[i] = worst
-    return np.sqrt(largest.max())

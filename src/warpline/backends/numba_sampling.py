@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
-from warpline.backends.numba_settings import INLINE, PARALLEL
+from warpline.backends.numba_settings import EXACT, INLINE, KERNEL
 
 f32 = np.float32
 NO_FIELD = np.zeros((3, 0, 0, 0), np.float32)
@@ -77,11 +77,11 @@ def _position(matrix: Any, field: Any, i: Any, j: Any, k: Any) -> Any:
     )
 
 
-@njit(**PARALLEL)
-def linear_through_field(volume: Any, field: Any, outside: Any, out: Any) -> None:
+@njit(**KERNEL)
+def linear_through_field(first: Any, last: Any, volume: Any, field: Any, outside: Any, out: Any) -> None:
     """``out(i) = volume(i + field(i))``."""
     a, b, c = volume.shape
-    for i in prange(out.shape[0]):
+    for i in range(first, last):
         for j in range(out.shape[1]):
             for k in range(out.shape[2]):
                 dx, dy, dz = field[0, i, j, k], field[1, i, j, k], field[2, i, j, k]
@@ -92,11 +92,11 @@ def linear_through_field(volume: Any, field: Any, outside: Any, out: Any) -> Non
                     out[i, j, k] = outside
 
 
-@njit(**PARALLEL)
-def linear(volume: Any, matrix: Any, field: Any, outside: Any, out: Any) -> None:
+@njit(**KERNEL)
+def linear(first: Any, last: Any, volume: Any, matrix: Any, field: Any, outside: Any, out: Any) -> None:
     """``out(i) = volume(matrix (i + field(i)))``, linear."""
     a, b, c = volume.shape
-    for i in prange(out.shape[0]):
+    for i in range(first, last):
         for j in range(out.shape[1]):
             for k in range(out.shape[2]):
                 x, y, z = _position(matrix, field, i, j, k)
@@ -117,11 +117,11 @@ def _rounded(x: Any, n: Any) -> Any:
     return min(np.int64(np.floor(x + 0.5)), n - 1)
 
 
-@njit(**PARALLEL)
-def nearest(volume: Any, matrix: Any, field: Any, outside: Any, out: Any) -> None:
+@njit(**KERNEL)
+def nearest(first: Any, last: Any, volume: Any, matrix: Any, field: Any, outside: Any, out: Any) -> None:
     """``out(i) = volume(round(matrix (i + field(i))))``, any dtype, ties up."""
     a, b, c = volume.shape
-    for i in prange(out.shape[0]):
+    for i in range(first, last):
         for j in range(out.shape[1]):
             for k in range(out.shape[2]):
                 x, y, z = _position(matrix, field, i, j, k)
@@ -131,21 +131,21 @@ def nearest(volume: Any, matrix: Any, field: Any, outside: Any, out: Any) -> Non
                     out[i, j, k] = outside
 
 
-@njit(**PARALLEL)
-def cubic(coefficients: Any, matrix: Any, field: Any, outside: Any, out: Any) -> None:
+@njit(**KERNEL)
+def cubic(first: Any, last: Any, volume: Any, matrix: Any, field: Any, outside: Any, out: Any) -> None:
     """``out(i)`` from cubic B-spline coefficients with mirror boundary at ``matrix (i + field(i))``."""
-    a, b, c = coefficients.shape
-    for i in prange(out.shape[0]):
+    a, b, c = volume.shape
+    for i in range(first, last):
         for j in range(out.shape[1]):
             for k in range(out.shape[2]):
                 x, y, z = _position(matrix, field, i, j, k)
                 if _is_inside(x, a) and _is_inside(y, b) and _is_inside(z, c):
-                    out[i, j, k] = _spline(coefficients, x, y, z)
+                    out[i, j, k] = _spline(volume, x, y, z)
                 else:
                     out[i, j, k] = outside
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**EXACT)
 def _spline(coefficients: Any, x: Any, y: Any, z: Any) -> Any:
     a, b, c = coefficients.shape
     x, y, z = min(max(x, 0.0), a - 1.0), min(max(y, 0.0), b - 1.0), min(max(z, 0.0), c - 1.0)
@@ -168,7 +168,7 @@ def _spline_within(block: Any, weights: Any) -> Any:
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@njit(**EXACT)
 def _spline_mirrored(coefficients: Any, cell: Any, weights: Any) -> Any:
     """The same next to the border, where indices are reflected."""
     (a, b, c), (i, j, k), (wx, wy, wz) = coefficients.shape, cell, weights
@@ -183,11 +183,11 @@ def _spline_mirrored(coefficients: Any, cell: Any, weights: Any) -> Any:
     return total
 
 
-@njit(**PARALLEL)
-def field_linear(field: Any, matrix: Any, out: Any) -> None:
+@njit(**KERNEL)
+def field_linear(first: Any, last: Any, field: Any, matrix: Any, out: Any) -> None:
     """``out(c, i) = field(c, matrix i)``, clamped at the border."""
     _, a, b, c = field.shape
-    for i in prange(out.shape[1]):
+    for i in range(first, last):
         for j in range(out.shape[2]):
             for k in range(out.shape[3]):
                 px, py, pz = _position(matrix, NO_FIELD, i, j, k)

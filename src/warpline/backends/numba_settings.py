@@ -1,4 +1,11 @@
-"""Compilation settings shared by the numba modules."""
+"""Compilation settings shared by the numba modules, so that compiled code gives the same bits however it came there.
+
+A function that is compiled on its own and called from others exists several times in a process: numba links a copy into
+every caller, optimised once more, and the linker takes the copy that was loaded first. Compiled in this process that is
+another one than loaded from the cache, and fast-math copies differ in their last bits. So every kernel is one piece:
+its helpers are inlined, without exception, and no code is shared between kernels
+(``tests/backends/test_numba_compiled.py`` looks into the object code).
+"""
 
 from __future__ import annotations
 
@@ -7,21 +14,24 @@ from typing import Any
 FAST = {"contract", "reassoc", "arcp", "nsz"}
 """Floating-point licence: reordering and fused multiply-add, but NaN and infinity keep their meaning."""
 
-PARALLEL: dict[str, Any] = {"parallel": True, "cache": True, "fastmath": FAST, "error_model": "numpy"}
-"""For loops over slabs. Each slab writes its own results, so any number of threads gives the same bits."""
+_ARITHMETIC: dict[str, Any] = {"fastmath": FAST, "error_model": "numpy"}
 
-INLINE: dict[str, Any] = {"inline": "always", "fastmath": FAST, "error_model": "numpy"}
-"""For helpers inside such loops."""
+KERNEL: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True, **_ARITHMETIC}
+"""For loops over slabs, run by `numba_slabs`. Each slab writes its own results: any split gives the same bits."""
 
-SERIAL: dict[str, Any] = {"cache": True, "fastmath": FAST, "error_model": "numpy"}
-"""For helpers compiled on their own."""
+INLINE: dict[str, Any] = {"inline": "always", **_ARITHMETIC}
+"""For helpers that become part of the kernel before it is typed."""
 
+HELPER: dict[str, Any] = {
+    "forceinline": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    **_ARITHMETIC,
+}
+"""For helpers with their own types, which LLVM inlines: rows of a volume, so that their loops vectorise."""
 
-def threading_layer() -> str:
-    """Name of the library that runs numba's parallel loops; known after the first of them."""
-    import numba
+IN_ORDER: dict[str, Any] = {**HELPER, "fastmath": {"contract"}}
+"""For helpers whose operations keep their order, so that it does not depend on where they are inlined."""
 
-    try:
-        return str(numba.threading_layer())
-    except ValueError:
-        return "not started"
+EXACT: dict[str, Any] = {**HELPER, "fastmath": False}
+"""For helpers without any licence."""

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from warpline.backends.numba_settings import PARALLEL, SERIAL
+from warpline.backends.numba_settings import HELPER, KERNEL
 
 f32 = np.float32
 NO_MASK = np.zeros((0, 0, 0), np.float32)
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _overlap(i: Any, radius: Any, n: Any) -> Any:
     """Voxels of a window around i that lie inside an axis of n voxels."""
     return min(i + radius, n - 1) - max(i - radius, 0) + 1
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _sum_planes(fixed: Any, moving: Any, mask: Any, window: Any, sums: Any) -> None:
     """Products of rows `window` summed along axis 0 into `sums` (6, J, K): f, m, f^2, m^2, f m, mask."""
     sums[:] = f32(0)
@@ -31,7 +31,7 @@ def _sum_planes(fixed: Any, moving: Any, mask: Any, window: Any, sums: Any) -> N
                 _add_products(fixed[i, j], moving[i, j], sums[:, j])
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _add_products(f: Any, m: Any, sums: Any) -> None:
     s0, s1, s2, s3, s4 = sums[0], sums[1], sums[2], sums[3], sums[4]
     for k in range(f.shape[0]):
@@ -42,7 +42,7 @@ def _add_products(f: Any, m: Any, sums: Any) -> None:
         s4[k] += f[k] * m[k]
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _add_masked_products(f: Any, m: Any, mask: Any, sums: Any) -> None:
     for k in range(f.shape[0]):
         if mask[k] > f32(0):
@@ -54,7 +54,7 @@ def _add_masked_products(f: Any, m: Any, mask: Any, sums: Any) -> None:
             sums[5, k] += f32(1)
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _sum_row(plane: Any, j: Any, radius: Any, line: Any, row: Any) -> None:
     """Window sums at row j of `plane`, along both its axes, into `row` (K,); `line` is (K + 2 radius,), ends 0."""
     n = row.shape[0]
@@ -71,7 +71,7 @@ def _sum_row(plane: Any, j: Any, radius: Any, line: Any, row: Any) -> None:
             row[k] += shifted[k]
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _correlation_row(f: Any, m: Any, weight: Any, sums: Any, floor: Any, factors: Any) -> Any:
     """Factors of grad f and grad m along a row, and the sum of cc; see Backend.local_cc for the formula."""
     total = f32(0)
@@ -91,12 +91,12 @@ def _correlation_row(f: Any, m: Any, weight: Any, sums: Any, floor: Any, factors
     return total
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _is_face(i: Any, n: Any) -> Any:
     return n > 1 and (i == 0 or i == n - 1)
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _spread_row(volume: Any, i: Any, j: Any, factor: Any, out: Any) -> None:
     """``out(c, i, j, k) = factor(k) d volume / d c`` by central differences, zero on the outer faces."""
     ni, nj, nk = volume.shape
@@ -116,13 +116,13 @@ def _spread_row(volume: Any, i: Any, j: Any, factor: Any, out: Any) -> None:
             out[c, i, j, nk - 1] = f32(0)
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _scaled_difference(above: Any, below: Any, factor: Any, row: Any) -> None:
     for k in range(row.shape[0]):
         row[k] = factor[k] * f32(0.5) * (above[k] - below[k])
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _set_weight(mask: Any, i: Any, j: Any, weight: Any) -> None:
     """1 along a row where the mask is positive or absent, else 0."""
     weight[:] = f32(1)
@@ -131,7 +131,7 @@ def _set_weight(mask: Any, i: Any, j: Any, weight: Any) -> None:
             weight[k] = f32(1) if mask[i, j, k] > f32(0) else f32(0)
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _set_count(fixed: Any, i: Any, j: Any, radius: Any, count: Any) -> None:
     """Voxels in the window around each voxel of a row."""
     area = _overlap(i, radius, fixed.shape[0]) * _overlap(j, radius, fixed.shape[1])
@@ -139,17 +139,29 @@ def _set_count(fixed: Any, i: Any, j: Any, radius: Any, count: Any) -> None:
         count[k] = f32(area * _overlap(k, radius, fixed.shape[2]))
 
 
-@njit(**PARALLEL)
-def local_cc(fixed: Any, moving: Any, radius: Any, floor: Any, mask: Any, out_fixed: Any, out_moving: Any) -> Any:
-    """See `warpline.backends.interface.Backend.local_cc`; returns the value."""
-    ni, nj, nk = fixed.shape
-    totals = np.zeros(ni, np.float64)
-    for i in prange(ni):
-        planes = np.empty((6, nj, nk), np.float32)
-        line = np.zeros(nk + 2 * radius, np.float32)
-        sums = np.empty((6, nk), np.float32)
-        factors = np.empty((2, nk), np.float32)
-        weight = np.empty(nk, np.float32)
+@njit(**KERNEL)
+def local_cc(
+    first: Any,
+    last: Any,
+    fixed: Any,
+    moving: Any,
+    radius: Any,
+    floor: Any,
+    mask: Any,
+    out_fixed: Any,
+    out_moving: Any,
+    totals: Any,
+    planes: Any,
+    line: Any,
+    rows: Any,
+) -> None:
+    """See `warpline.backends.interface.Backend.local_cc`; `totals` (I,) gets the sum of cc of every slab.
+
+    Works in `planes` (6, J, K), `line` (K + 2 radius,) with zeros at its ends, and `rows` (9, K).
+    """
+    ni, nj = fixed.shape[0], fixed.shape[1]
+    sums, factors, weight = rows[:6], rows[6:8], rows[8]
+    for i in range(first, last):
         _sum_planes(fixed, moving, mask, (max(i - radius, 0), min(i + radius + 1, ni)), planes)
         total = 0.0
         for j in range(nj):
@@ -162,25 +174,33 @@ def local_cc(fixed: Any, moving: Any, radius: Any, floor: Any, mask: Any, out_fi
             _spread_row(fixed, i, j, factors[0], out_fixed)
             _spread_row(moving, i, j, factors[1], out_moving)
         totals[i] = total
-    return -totals.sum() / fixed.size
 
 
-@njit(**PARALLEL)
-def squared_difference(fixed: Any, moving: Any, mask: Any, out_fixed: Any, out_moving: Any) -> Any:
-    """See `warpline.backends.interface.Backend.squared_difference`; returns the value."""
-    ni, nj, nk = fixed.shape
-    totals = np.zeros(ni, np.float64)
-    for i in prange(ni):
-        factors = np.empty((2, nk), np.float32)
-        weight = np.empty(nk, np.float32)
+@njit(**KERNEL)
+def squared_difference(
+    first: Any,
+    last: Any,
+    fixed: Any,
+    moving: Any,
+    mask: Any,
+    out_fixed: Any,
+    out_moving: Any,
+    totals: Any,
+    rows: Any,
+) -> None:
+    """See `warpline.backends.interface.Backend.squared_difference`; `totals` (I,) gets the sum of every slab.
+
+    Works in `rows` (3, K).
+    """
+    factors, weight = rows[:2], rows[2]
+    for i in range(first, last):
         total = 0.0
-        for j in range(nj):
+        for j in range(fixed.shape[1]):
             _set_weight(mask, i, j, weight)
-            for k in range(nk):
+            for k in range(fixed.shape[2]):
                 difference = weight[k] * (moving[i, j, k] - fixed[i, j, k])
                 factors[0, k], factors[1, k] = difference, -difference
                 total += difference * difference
             _spread_row(fixed, i, j, factors[0], out_fixed)
             _spread_row(moving, i, j, factors[1], out_moving)
         totals[i] = total
-    return totals.sum() / fixed.size

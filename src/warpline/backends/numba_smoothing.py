@@ -6,16 +6,17 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from warpline.backends.gaussian import downsampling_offset, gaussian
-from warpline.backends.numba_settings import PARALLEL, SERIAL
+from warpline.backends.numba_settings import HELPER, KERNEL
+from warpline.backends.numba_slabs import in_slabs
 
 f32 = np.float32
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _along_first(volume: Any, i: Any, w: Any, plane: Any) -> None:
     """Row i of the volume smoothed along axis 0, into `plane` (J, K)."""
     last = volume.shape[0] - 1
@@ -29,7 +30,7 @@ def _along_first(volume: Any, i: Any, w: Any, plane: Any) -> None:
                 row[k] += weight * (below[k] + above[k])
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _along_second(plane: Any, j: Any, w: Any, line: Any, pad: Any) -> None:
     """Row j of `plane` smoothed along its first axis, into `line[pad : pad + K]`, its ends repeated outward."""
     last, n = plane.shape[0] - 1, plane.shape[1]
@@ -45,7 +46,7 @@ def _along_second(plane: Any, j: Any, w: Any, line: Any, pad: Any) -> None:
         line[pad + n + k] = body[n - 1]
 
 
-@njit(**SERIAL)
+@njit(**HELPER)
 def _along_third(line: Any, w: Any, row: Any) -> None:
     """The padded `line` smoothed, into `row` (K,)."""
     n, pad = row.shape[0], w.shape[0] - 1
@@ -58,44 +59,65 @@ def _along_third(line: Any, w: Any, row: Any) -> None:
             row[k] += weight * (below[k] + above[k])
 
 
-@njit(**PARALLEL)
-def smooth(stack: Any, wi: Any, wj: Any, wk: Any, out: Any) -> Any:
-    """Smooth every volume of `stack` (C, I, J, K); returns the largest norm over the first axis of the result."""
-    count, ni, nj, nk = stack.shape
-    largest = np.zeros(ni, np.float32)
+@njit(**KERNEL)
+def smooth(
+    first: Any,
+    last: Any,
+    stack: Any,
+    wi: Any,
+    wj: Any,
+    wk: Any,
+    out: Any,
+    largest: Any,
+    plane: Any,
+    line: Any,
+    norm: Any,
+) -> None:
+    """Smooth every volume of `stack` (C, I, J, K); `largest` (I,) gets the largest squared norm over C of each slab.
+
+    Works in `plane` and `norm` (J, K) and `line` (K + 2 pad,), pad the radius of `wk`.
+    """
     pad = wk.shape[0] - 1
-    for i in prange(ni):
-        plane = np.empty((nj, nk), np.float32)
-        line = np.empty(nk + 2 * pad, np.float32)
-        norm = np.zeros((nj, nk), np.float32)
-        for c in range(count):
+    for i in range(first, last):
+        for c in range(stack.shape[0]):
             _along_first(stack[c], i, wi, plane)
-            for j in range(nj):
+            for j in range(stack.shape[2]):
                 _along_second(plane, j, wj, line, pad)
                 _along_third(line, wk, out[c, i, j])
-                _add_squares(out[c, i, j], norm[j])
-        largest[i] = norm.max()
-    return np.sqrt(largest.max())
+                _add_squares(out[c, i, j], c, norm[j])
+        most = f32(0)
+        for j in range(stack.shape[2]):
+            for k in range(stack.shape[3]):
+                most = max(most, norm[j, k])
+        largest[i] = most
 
 
-@njit(**SERIAL)
-def _add_squares(row: Any, total: Any) -> None:
-    for k in range(row.shape[0]):
-        total[k] += row[k] * row[k]
+@njit(**HELPER)
+def _add_squares(row: Any, c: Any, total: Any) -> None:
+    """Add the squares of volume c; those of the first replace what was there."""
+    if c == 0:
+        for k in range(row.shape[0]):
+            total[k] = row[k] * row[k]
+    else:
+        for k in range(row.shape[0]):
+            total[k] += row[k] * row[k]
 
 
-@njit(**PARALLEL)
-def downsample_axis(stack: Any, first: Any, weights: Any, out: Any) -> None:
-    """``out(a, i, b) = sum_t weights(i, t) stack(a, clamp(first(i) + t), b)``: a strided filter of the middle axis."""
-    na, n, nb = stack.shape
+@njit(**KERNEL)
+def downsample_axis(first: Any, last: Any, stack: Any, starts: Any, weights: Any, out: Any) -> None:
+    """``out(a, i, b) = sum_t weights(i, t) stack(a, clamp(starts(i) + t), b)``: a strided filter of the middle axis.
+
+    There is a slab for every pair of a and i.
+    """
+    n, nb = stack.shape[1], stack.shape[2]
     n_out = out.shape[1]
-    for job in prange(na * n_out):
+    for job in range(first, last):
         a, i = job // n_out, job % n_out
         row = out[a, i]
         for b in range(nb):
             row[b] = f32(0)
         for t in range(weights.shape[1]):
-            source, weight = stack[a, min(max(first[i] + t, 0), n - 1)], weights[i, t]
+            source, weight = stack[a, min(max(starts[i] + t, 0), n - 1)], weights[i, t]
             for b in range(nb):
                 row[b] += weight * source[b]
 
@@ -113,13 +135,16 @@ def downsampling_weights(n_in: int, n_out: int, factor: float) -> tuple[NDArray[
     return low.astype(np.int64) - (taps.size - 1), weights.astype(np.float32)
 
 
-def downsample(volume: NDArray[np.float32], factors: tuple[float, float, float], out: NDArray[np.float32]) -> None:
+def downsample(
+    volume: NDArray[np.float32], factors: tuple[float, float, float], out: NDArray[np.float32], threads: int
+) -> None:
     """See `warpline.backends.interface.Backend.downsample`."""
     result = volume
     for axis, factor in enumerate(factors):
         shape = (*out.shape[: axis + 1], *volume.shape[axis + 1 :])
-        first, weights = downsampling_weights(volume.shape[axis], out.shape[axis], factor)
+        starts, weights = downsampling_weights(volume.shape[axis], out.shape[axis], factor)
         stack = result.reshape(math.prod(shape[:axis]), volume.shape[axis], math.prod(shape[axis + 1 :]))
         target = out if axis == 2 else np.empty(shape, np.float32)
-        downsample_axis(stack, first, weights, target.reshape(stack.shape[0], out.shape[axis], stack.shape[2]))
+        filtered = target.reshape(stack.shape[0], out.shape[axis], stack.shape[2])
+        in_slabs(downsample_axis, math.prod(filtered.shape[:2]), threads, stack, starts, weights, filtered)
         result = target

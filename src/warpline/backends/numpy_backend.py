@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -258,6 +258,9 @@ class NumpyBackend:
     def session(self) -> AbstractContextManager[None]:
         """Nothing to set up."""
         return nullcontext()
+
+    def prepare(self, parts: Collection[str]) -> None:
+        """Nothing is compiled."""
 
     def release(self) -> None:
         """Nothing is kept."""

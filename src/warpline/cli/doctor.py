@@ -128,7 +128,6 @@ def _trial(options: Namespace) -> dict[str, Any]:
     return {
         "backend": backend.name,
         "device": backend.device,
-        "threading_layer": _threading_layer(backend.name),
         "trial_seconds": {"first": seconds[0], "again": seconds[1]},
     }
 
@@ -141,14 +140,6 @@ def _register_phantom(backend: Backend) -> None:
     pair = brain_pair((24, 28, 24), voxel_size=8.0)
     recipe = Recipe.load("syn").with_options(*TRIAL)
     align(pair.fixed, pair.moving, recipe, backend=backend)
-
-
-def _threading_layer(backend: str) -> str:
-    if backend != "numba":
-        return "none: one thread"
-    from warpline.backends.numba_settings import threading_layer
-
-    return threading_layer()
 
 
 def _table(facts: dict[str, Any]) -> Table:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from warpline.cli.options import add_talk
+from warpline.cli.signals import Stopped, stoppable
 from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError, WarplineError
 
@@ -70,8 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted. Of
-        cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a signal, to be resumed.
+        0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted, 143 by
+        SIGTERM, 129 by SIGHUP. Of cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a
+        signal, to be resumed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
@@ -79,18 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
-    place_numba_cache()
-    with terminal:
+    with terminal, stoppable():
         return _run(options.run, options, terminal)
-
-
-def place_numba_cache() -> None:
-    """Point numba at the user's cache folder when compiled code cannot be kept beside the package."""
-    package = Path(__file__).resolve().parents[1]
-    if "NUMBA_CACHE_DIR" not in os.environ and not os.access(package, os.W_OK):
-        from platformdirs import user_cache_path
-
-        os.environ["NUMBA_CACHE_DIR"] = str(user_cache_path("warpline") / "numba")
 
 
 def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespace, terminal: Terminal) -> int:
@@ -99,6 +89,9 @@ def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespac
     except WarplineError as error:
         terminal.fail(str(error))
         return error.exit_code
+    except Stopped as signal:
+        terminal.fail(f"{signal}; what was half-written is taken away")
+        return signal.exit_code
     except KeyboardInterrupt:
         terminal.fail("interrupted")
         return INTERRUPTED

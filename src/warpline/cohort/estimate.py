@@ -9,7 +9,7 @@ import numpy as np
 
 from warpline.cohort.tasks import Task, Warps
 
-BYTES_PER_VOXEL: dict[Warps, float] = {"full": 14.0, "rounded": 7.0, "none": 0.7}
+BYTES_PER_VOXEL: dict[Warps, float] = {"full": 14.0, "rounded": 3.3, "forward": 2.0, "none": 0.7}
 """Of all files of a pair, per voxel of the fixed image, for skull-stripped brains; heads take up to twice that."""
 
 SAMPLE = 5

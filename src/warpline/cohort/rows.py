@@ -63,6 +63,8 @@ class Row:
         Of one that has failed.
     host : str or None
         Where it ran.
+    sizes : dict
+        Bytes of each of its outputs, by what it is; empty where they are not known.
     """
 
     key: str
@@ -71,6 +73,7 @@ class Row:
     metrics: Metrics | None
     failure: Failure | None
     host: str | None
+    sizes: Mapping[str, int]
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Row:
@@ -84,6 +87,7 @@ class Row:
             metrics=Metrics(metrics) if metrics else None,
             failure=Failure.from_record(record.get("failure") or record) if failed else None,
             host=_shared((record.get("host") or {}).get("name")),
+            sizes={sys.intern(kind): int(size) for kind, size in (record.get("sizes") or {}).items()},
         )
 
 

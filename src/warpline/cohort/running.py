@@ -152,13 +152,17 @@ def report(out: str | os.PathLike[str], *, pages: Pages = "flagged", say: Say | 
     return write(root, pages=pages, say=say)
 
 
-def plan_of(root: Path) -> Plan:
-    """The state of every pair of the last run in a folder; results count as they are, whatever became of the inputs."""
+def plan_of(root: Path, *, checksums: bool = False) -> Plan:
+    """The state of every pair of the last run in a folder; results count as they are, whatever became of the inputs.
+
+    Outputs are compared with what was written, by size, and by checksum where asked.
+    """
     if not (root / MANIFEST).exists():
         raise InputError(f"{root} has no {MANIFEST}: no cohort was run there; check the path")
     pairs = [replace(pair, recipe="") for pair in read_manifest(root / MANIFEST)]
     excluded = read_json(root / RUN).get("excluded", ())
-    return make_plan(make_tasks(pairs, recipe=Recipe(), warps="rounded"), root, exclude=excluded, check_keys=False)
+    tasks = make_tasks(pairs, recipe=Recipe(), warps="rounded")
+    return make_plan(tasks, root, exclude=excluded, check_keys=False, checksums=checksums)
 
 
 def _drive(plan: Plan, root: Path, options: Options, listen: Listener | None, say: Say | None) -> Summary:

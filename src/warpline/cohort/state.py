@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from warpline.cohort.layout import LOGS, WORK, log_name
+from warpline.cohort.outputs import Folders, sizes_in
 from warpline.cohort.rows import Row
 from warpline.cohort.tasks import Task, checksum, fingerprint
 
 State = Literal["done", "failed", "stale", "new", "excluded"]
+
+_log = logging.getLogger(__name__)
 
 JOURNAL = "results"
 """How the names of the journals of all runs begin, in the working folder."""
@@ -31,6 +35,8 @@ class Plan:
         The state of each, by id.
     rows : dict
         What is known of done and failed pairs, by id.
+    damaged : dict
+        What is wrong with the outputs of pairs that were done, by id; they are done no longer.
     todo : list of Task
         What to run, in a good order: pairs of one fixed image together, alike sizes together.
     """
@@ -38,6 +44,7 @@ class Plan:
     tasks: list[Task]
     states: dict[str, State] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
     todo: list[Task] = field(default_factory=list)
 
     def count(self, state: State) -> int:
@@ -58,6 +65,7 @@ def make_plan(
     retry_failed: bool = False,
     shard: tuple[int, int] = (1, 1),
     check_keys: bool = True,
+    checksums: bool = False,
 ) -> Plan:
     """Look at what is there, and decide what to run.
 
@@ -75,14 +83,18 @@ def make_plan(
         Run every n-th pair only, beginning with the i-th.
     check_keys : bool
         Whether results of other inputs, recipes or numerics count as out of date.
+    checksums : bool
+        Whether outputs are compared by checksum too; by size they always are.
     """
     plan = Plan(list(tasks))
-    seen = _Folder(root, check_keys)
+    seen = _Folder(root, check_keys, checksums)
     left_out, wanted = frozenset(exclude), frozenset(again)
     runnable = {"new", "stale"} | ({"failed"} if retry_failed else set())
     index, count = shard
     for number, task in enumerate(plan.tasks):
         state, row = seen.state(task)
+        if state == "done" and row is not None and (damage := seen.damage(task, row)):
+            state, plan.damaged[task.id] = "stale", damage
         if task.id in left_out:
             state = "excluded"
         plan.states[task.id] = state
@@ -91,6 +103,7 @@ def make_plan(
         mine = number % count == index - 1
         if mine and (state in runnable or (task.id in wanted and state != "excluded")):
             plan.todo.append(task)
+    _tell_damage(plan)
     plan.todo.sort(key=lambda task: (task.pair.fixed, task.recipe.name, task.bytes))
     return plan
 
@@ -98,9 +111,11 @@ def make_plan(
 class _Folder:
     """Reads states; journals of earlier runs spare reading every sidecar, and are never trusted without a look."""
 
-    def __init__(self, root: Path, check_keys: bool) -> None:
+    def __init__(self, root: Path, check_keys: bool, checksums: bool) -> None:
         self._root = root
         self._check_keys = check_keys
+        self._checksums = checksums
+        self._folders = Folders(root)
         self._remembered = read_rows(root)
         try:
             self._failed = {entry.name.removesuffix(".json") for entry in os.scandir(root / LOGS)}
@@ -126,6 +141,13 @@ class _Folder:
             return "done", row
         return "stale", row
 
+    def damage(self, task: Task, row: Row) -> str:
+        """What is wrong with the outputs of a pair that was done; empty when nothing is."""
+        found = self._folders.damage(task, row.sizes)
+        if not found and self._checksums:
+            found = self._folders.changed(task, _read_json(self._root / task.place.sidecar) or {})
+        return found
+
     def _failure(self, task: Task, *, since: int) -> Row | None:
         """The failure of a pair with these inputs; none when its sidecar, written at `since`, came later."""
         log = self._root / log_name(task.id)
@@ -135,6 +157,12 @@ class _Folder:
         if record is None or (self._check_keys and record.get("key") != task.key):
             return None
         return Row.of(record)
+
+
+def _tell_damage(plan: Plan) -> None:
+    if plan.damaged:
+        id, damage = next(iter(plan.damaged.items()))
+        _log.warning("%d pairs are done no longer, their outputs have changed; %s: %s", len(plan.damaged), id, damage)
 
 
 def read_rows(root: Path) -> dict[str, Row]:
@@ -151,7 +179,7 @@ def read_sidecar(path: Path) -> Row | None:
     if report is None or report.get("status") != "ok":
         return None
     name = (report.get("recipe") or {}).get("name")
-    return Row.of({**report, "recipe": name, "stat": fingerprint(str(path))})
+    return Row.of({**report, "recipe": name, "sizes": sizes_in(report), "stat": fingerprint(str(path))})
 
 
 def _same_content(task: Task, key: str, sidecar: Path) -> bool:

@@ -11,28 +11,25 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from warpline import jobs
 from warpline.backends import Backend, select
 from warpline.cohort import quality
+from warpline.cohort.outputs import sizes_in
+from warpline.cohort.rounding import kept
 from warpline.cohort.settings import Settings, host, now
 from warpline.cohort.tasks import Task, checksum, fingerprint
-from warpline.errors import InputError, OutputError
+from warpline.errors import InputError
 from warpline.image import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress
+from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
 from warpline.registration import Listener
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
-from warpline.transforms import Displacement
-
-WARP_STEP = 1 / 256
-"""Rounded displacements are whole multiples of this many mm: at most 0.002 mm off, and half the size on disk."""
 
 LABELS = ("moving_labels", "fixed_labels")
 
@@ -91,6 +88,7 @@ def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:
     backend.kept.share(ready.inputs.images["fixed"])
     register = settings.compute or jobs.compute
     registration: jobs.Registration = register(ready.inputs, backend, threads=settings.threads, progress=progress)
+    registration = kept(registration, settings.warps, backend)
     images = {**ready.inputs.images, **ready.labels}
     warped_labels = None
     if "moving_labels" in images:
@@ -112,21 +110,22 @@ def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[s
     Raises
     ------
     OutputError
-        When a file cannot be written; none of the pair is left then.
+        When a file cannot be written; what an earlier run wrote stays then.
     """
     root, names = Path(settings.root), task.place.names()
     metrics = {**computed.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
-    registration = _kept(computed.registration, settings.warps)
-    registration = replace(registration, report=_sidecar(task, computed, root, metrics))
+    registration = replace(computed.registration, report=_sidecar(task, computed, root, metrics))
     if settings.warps == "none":
         registration = replace(registration, alignment=replace(registration.alignment, warp=None))
     extra = _extra(computed)
     jobs.check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
-    _tidy(root, names)
     with Transaction() as files:
+        _make_folder(root / task.place.folder)
+        files.reserve([root / path for path in names.values()])
         jobs.store(registration, files, names, root=root, extra=extra)
     size, time = fingerprint(str(root / task.place.sidecar))
-    return {"metrics": metrics, "notes": list(computed.notes), "stat": [size, time]}
+    stat = [size, time]
+    return {"metrics": metrics, "notes": list(computed.notes), "stat": stat, "sizes": sizes_in(registration.report)}
 
 
 def peak_memory() -> float:
@@ -164,23 +163,6 @@ def _check_labels(labels: Image, name: str, images: Mapping[str, Image]) -> None
         )
 
 
-def _kept(registration: jobs.Registration, warps: str) -> jobs.Registration:
-    field = registration.alignment.warp
-    if field is None or warps != "rounded":
-        return registration
-    inverse = field.inverse()
-    rounded = Displacement(_rounded(field.field), field.grid, _rounded(inverse.field))
-    return replace(registration, alignment=replace(registration.alignment, warp=rounded))
-
-
-def _rounded(field: Any) -> Any:
-    steps = np.multiply(field, np.float32(1 / WARP_STEP))
-    np.rint(steps, out=steps)
-    steps *= np.float32(WARP_STEP)
-    steps += 0.0  # no negative zeros: they compress worse
-    return steps
-
-
 def _extra(computed: Computed) -> dict[str, Callable[[], bytes]]:
     registration, labels = computed.registration, computed.warped_labels
     extra: dict[str, Callable[[], bytes]] = {
@@ -215,17 +197,6 @@ def _sidecar(task: Task, computed: Computed, root: Path, metrics: Mapping[str, f
     }
 
 
-def _tidy(root: Path, names: Mapping[str, Path]) -> None:
-    """Make the folder, and take away what a killed process left of this pair under temporary names."""
-    folder = root / names["report"].parent
-    try:
+def _make_folder(folder: Path) -> None:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        targets = {path.name for path in names.values()}
-        for entry in os.scandir(folder):
-            head, _, target = entry.name.removeprefix(".").partition(".")
-            if entry.name.startswith(".") and len(head) == 12 and target in targets:
-                os.unlink(entry.path)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written: {error.strerror}; choose a folder that is writable and has free space"
-        ) from None

@@ -13,8 +13,9 @@ from warpline.cohort.layout import Place, check_places, place_of
 from warpline.cohort.manifest import PATHS, Pair
 from warpline.recipe import NUMERICS, Recipe
 
-Warps = Literal["full", "rounded", "none"]
-"""How displacement fields are kept: all bits, rounded to 1/256 mm (half the size), or not at all."""
+Warps = Literal["full", "rounded", "forward", "none"]
+"""How displacement fields are kept: all bits, rounded (a fifth of the size, see `warpline.cohort.rounding`), rounded
+and without the inverse, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)

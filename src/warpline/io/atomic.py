@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import errno
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 from warpline.errors import OutputError
+from warpline.io.drafts import Draft, flush_folder, set_aside, settle, sweep, writing
 
 _PROBE = bytes(4096)
+_PATIENCE = 30.0
+"""Seconds that a short write waits for another of the same file."""
 
 
 class Transaction:
     """Collects output files under temporary names and gives them their names at the end.
 
     Each file is written beside its target, so the last step is a rename. Leaving the ``with`` block
-    normally renames every file in the order of writing; leaving it by an error, or an error while
-    renaming, removes every file and folder that was made. The target of the file written last is the
-    mark of completeness: an older one is taken away before the first rename.
+    normally brings every file to the disk and renames them in the order of writing; older files of the same
+    names are kept aside until the last one is in place. Leaving it by an error, or an error while
+    renaming, removes every file and folder that was made and puts the older files back. The target of the
+    file written last is the mark of completeness: an older one is set aside before the first rename.
+
+    A process that is killed leaves drafts, and files set aside, that the next writer of the same targets
+    removes, or puts back where their mark is missing.
 
     Raises
     ------
     OutputError
-        When a file cannot be written, naming its target and the reason.
+        When a file cannot be written, or is being written by another process, naming its target and the reason.
     """
 
     def __init__(self) -> None:
-        self._staged: list[tuple[Path, Path]] = []
+        self._drafts: dict[Path, Draft] = {}
+        self._reserved: dict[Path, Draft] = {}
+        self._settled: set[Path] = set()
         self._folders: list[Path] = []
         self._stale: list[Path] = []
-        self._named: list[Path] = []
+        self._replaced: dict[Path, Draft] = {}
+        self._complete = False
 
     def __enter__(self) -> Transaction:
         return self
@@ -40,39 +50,54 @@ class Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._undo()
-            return
         try:
-            self._commit()
-        except BaseException:
-            self._undo()
-            raise
+            if error is None:
+                self._commit()
+        finally:
+            self._clear()
 
     def prepare(self, folder: Path) -> None:
         """Create `folder` where it is missing, and try to write into it."""
-        with _writing(folder):
+        with writing(folder):
             for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
-                missing.mkdir(exist_ok=True)
                 self._folders.append(missing)
-            probe = _beside(folder / "probe")
-            try:
-                probe.write_bytes(_PROBE)
-            finally:
-                probe.unlink(missing_ok=True)
+                missing.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(_PROBE)
+
+    def reserve(self, targets: Sequence[Path]) -> None:
+        """Claim the outputs of a run before it computes, and clear away what a killed one left of them.
+
+        Parameters
+        ----------
+        targets : sequence of Path
+            Every file that the run may write or discard; the last is written last.
+
+        Raises
+        ------
+        OutputError
+            When another process has claimed them.
+        """
+        mark = targets[-1]
+        with writing(mark):
+            self._reserved[mark] = Draft(mark)
+            self._reserved[mark].claim()
+            settle(targets)
+            for target in targets[:-1]:
+                sweep(target)
+            self._settled.update(targets)
 
     @contextmanager
     def staged(self, target: Path) -> Iterator[Path]:
         """The temporary path, with the target's suffix, that another writer fills inside the ``with`` block."""
-        temporary = _beside(target)
-        self._staged.append((temporary, target))
-        with _writing(target):
+        with writing(target):
             if target.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "a folder of that name exists")
+            draft = self._draft(target)
             try:
-                yield temporary
+                yield draft.temporary
             except OutputError as error:
-                raise OutputError(str(error).replace(str(temporary), str(target))) from None
+                raise OutputError(str(error).replace(str(draft.temporary), str(target))) from None
 
     def write(self, target: Path, content: bytes) -> None:
         """Write `content`, to become `target`."""
@@ -83,20 +108,58 @@ class Transaction:
         """Take a file of an earlier run away when the new ones get their names."""
         self._stale.append(target)
 
-    def _commit(self) -> None:
-        mark = [target for _, target in self._staged[-1:]]
-        for target in mark + self._stale:
-            with _writing(target):
-                target.unlink(missing_ok=True)
-        for temporary, target in self._staged:
-            with _writing(target):
-                temporary.replace(target)
-            self._named.append(target)
-        self._folders.clear()
+    def _draft(self, target: Path) -> Draft:
+        if target not in self._drafts:
+            if target not in self._reserved:
+                self._reserved[target] = Draft(target)
+                self._reserved[target].claim()
+                if target not in self._settled:
+                    settle([target])
+            self._drafts[target] = self._reserved.pop(target)
+        return self._drafts[target]
 
-    def _undo(self) -> None:
-        for path in [temporary for temporary, _ in self._staged] + self._named:
-            path.unlink(missing_ok=True)
+    def _commit(self) -> None:
+        drafts = list(self._drafts.values())
+        for draft in drafts:
+            with writing(draft.target):
+                draft.flush()
+        folders = {draft.target.parent for draft in drafts}
+        if len(drafts) + len(self._stale) > 1:
+            self._exchange(drafts, folders)
+        for draft in drafts[-1:]:
+            with writing(draft.target):
+                draft.place()
+        self._complete = True
+        for folder in folders:
+            flush_folder(folder)
+
+    def _exchange(self, drafts: list[Draft], folders: set[Path]) -> None:
+        """Set every older file aside, the mark first, and name every new one but the mark."""
+        older = [draft.target for draft in (*drafts[-1:], *drafts[:-1])] + self._stale
+        for target in older:
+            with writing(target):
+                self._replaced[target] = self._drafts.get(target, Draft(target))
+                set_aside(target)
+        for draft in drafts[:-1]:
+            with writing(draft.target):
+                draft.place()
+        for folder in folders:
+            flush_folder(folder)
+
+    def _clear(self) -> None:
+        """Take away what is not needed any more: of a complete exchange the older files, else everything new."""
+        for draft in reversed(self._replaced.values()):
+            if self._complete:
+                with suppress(OSError):
+                    draft.earlier.unlink(missing_ok=True)
+            else:
+                draft.take_back()
+        for draft in (*self._drafts.values(), *self._reserved.values()):
+            draft.drop()
+        if not self._complete:
+            self._remove_folders()
+
+    def _remove_folders(self) -> None:
         for folder in reversed(self._folders):
             try:
                 folder.rmdir()
@@ -105,35 +168,20 @@ class Transaction:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write one file under a temporary name beside it, then rename it.
+    """Write one file under a temporary name beside it, bring it to the disk, then rename it.
 
     Raises
     ------
     OutputError
         When it cannot be written; nothing is left behind, and an older file of that name stays.
     """
-    temporary = _beside(path)
-    try:
-        with _writing(path):
-            temporary.write_bytes(content)
-            temporary.replace(path)
-    finally:
-        with _writing(path):
-            temporary.unlink(missing_ok=True)
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{uuid.uuid4().hex[:12]}.{target.name}")
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OutputError:
-        raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"{target} cannot be written: {reason}; choose a folder that is writable and has free space"
-        ) from None
+    draft = Draft(path)
+    with writing(path):
+        try:
+            draft.claim(_PATIENCE)
+            draft.temporary.write_bytes(content)
+            draft.flush()
+            draft.place()
+        finally:
+            draft.drop()
+        flush_folder(path.parent)

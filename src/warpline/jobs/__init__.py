@@ -96,13 +96,14 @@ def run(job: Job, progress: Listener | None = None) -> Registration:
     InputError
         When an input cannot be used.
     OutputError
-        When the output folder is not writable or full.
+        When the output folder is not writable or full, or another run is writing the same files.
     """
     sources = (job.fixed, job.moving, job.fixed_mask, job.moving_mask, job.initial)
     names = names_after(job.prefix)
     check_names(names, sources)
     with Transaction() as files:
         files.prepare(names["report"].parent)
+        files.reserve(list(names.values()))
         registration = register(
             job.fixed,
             job.moving,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -84,7 +85,7 @@ def store(
 
     A file that has a name, but that this registration does not have, is taken away: an earlier run left it.
     """
-    report, clock, pictures = registration.report, Clock(), {}
+    report, clock, pictures, stamps = registration.report, Clock(), {}, {}
     results = {kind: make for kind, make in {**_results(registration), **(extra or {})}.items() if kind in names}
     with ThreadPoolExecutor(report["backend"]["threads"]) as pool:
         encoded = {kind: pool.submit(make) for kind, make in results.items()}
@@ -93,10 +94,10 @@ def store(
                 if kind in names:
                     pictures[kind] = io.BytesIO()
                     draw(pictures[kind])
-                    files.write(root / names[kind], pictures[kind].getvalue())
+                    stamps[kind] = _write(files, root / names[kind], pictures[kind].getvalue())
         with clock.step("write"):
             for kind, content in encoded.items():
-                files.write(root / names[kind], content.result())
+                stamps[kind] = _write(files, root / names[kind], content.result())
     made = {**pictures, **encoded, **{kind: None for kind in ("page",) if kind in names}}
     for kind in names.keys() - made.keys() - {"report"}:
         files.discard(root / names[kind])
@@ -105,9 +106,21 @@ def store(
     if "page" in names:
         with files.staged(root / names["page"]) as temporary, clock.step("page"):
             write_page(report, _layers(registration), temporary)
+            stamps["page"] = _stamp(temporary.read_bytes())
     report["seconds"].update(clock.seconds)
+    report["files"] = {kind: stamps[kind] for kind in report["outputs"]}
     files.write(root / names["report"], json.dumps(report, indent=2, allow_nan=False).encode() + b"\n")
     return {kind: path for kind, path in names.items() if kind in made or kind == "report"}
+
+
+def _write(files: Transaction, path: Path, content: bytes) -> dict[str, Any]:
+    files.write(path, content)
+    return _stamp(content)
+
+
+def _stamp(content: bytes) -> dict[str, Any]:
+    """What tells later whether a file is whole: see `warpline.cohort.outputs`."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _results(registration: Registration) -> dict[str, Callable[[], bytes]]:
@@ -118,7 +131,8 @@ def _results(registration: Registration) -> dict[str, Callable[[], bytes]]:
     made: dict[str, Callable[[], bytes]] = {"affine": partial(_encoded, linear, affine)}
     if field is not None:
         made["warp"] = lambda: compress(_encoded(dense, field))
-        made["inverse_warp"] = lambda: compress(_encoded(dense, field.inverse()))
+        if field.inverse_field is not None:
+            made["inverse_warp"] = lambda: compress(_encoded(dense, field.inverse()))
     made["warped"] = lambda: compress(encode_image(registration.warped))
     made["inverse_warped"] = lambda: compress(encode_image(registration.inverse_warped))
     return made

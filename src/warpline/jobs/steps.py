@@ -87,8 +87,8 @@ class Registration:
         The fixed image on the moving grid.
     report : dict
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, similarity before
-        and after, judgement, warnings (what headers leave open, reasons for doubt); `outputs` after `save`. Plain JSON
-        values.
+        and after, judgement, warnings (what headers leave open, reasons for doubt); after `save` also `outputs` (paths)
+        and `files` (bytes and SHA-256 of each). Plain JSON values.
     """
 
     alignment: Alignment
@@ -130,6 +130,7 @@ class Registration:
         check_names(names, [entry["path"] for entry in self.report["inputs"].values()])
         with Transaction() as files:
             files.prepare(names["report"].parent)
+            files.reserve(list(names.values()))
             return store(self, files, names)
 
     def __repr__(self) -> str:

@@ -142,6 +142,25 @@ def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Ar
     return forward, inverse
 
 
+def quality_of(forward: Array, inverse: Array, mask: Array, backend: Backend, *, rounds: int = 0) -> Quality:
+    """What a map and its inverse (3, I, J, K), in voxels of one grid, are like inside a mask, as they are.
+
+    Parameters
+    ----------
+    forward, inverse : (3, I, J, K)
+        Displacements in voxels.
+    mask : (I, J, K) uint8
+        Not 0 where they are judged.
+    rounds : int
+        Of settling, that were spent on them.
+    """
+    missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
+    errors = [fields.round_trip_error(miss, backend, mask) for miss in missed]
+    inside = mask != 0
+    determinants = [backend.jacobian(field)[inside] for field in (forward, inverse)]
+    return _quality(determinants, errors, rounds, backend)
+
+
 def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
     """``outer(inner(x)) - x``."""
     return backend.compose(outer, inner, out=backend.empty(inner.shape))

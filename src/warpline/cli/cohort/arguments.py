@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PAGES = ("flagged", "all", "none")
 
+CHECKSUMS = "compare the outputs of done pairs by checksum too; by size they always are"
+
 _SHARD = re.compile(r"(\d+)/(\d+)")
 
 
@@ -31,6 +33,7 @@ def add_selection(parser: ArgumentParser) -> None:
     pairs.add_argument("--retry-failed", action="store_true", help="run pairs again that failed before")
     pairs.add_argument("--exclude-from", metavar="TSV", help="leave out what these decisions call fail")
     pairs.add_argument("--retry-from", metavar="TSV", help="run again what these decisions call review or fail")
+    pairs.add_argument("--checksums", action="store_true", help=CHECKSUMS)
     what = parser.add_argument_group("what is done")
     what.add_argument(
         "--recipe", default="syn", metavar="NAME|FILE.toml", help=f"{', '.join(PRESETS)}, or a file; default: syn"
@@ -41,9 +44,10 @@ def add_selection(parser: ArgumentParser) -> None:
     add_geometry(parser)
     what.add_argument(
         "--warp",
-        choices=("rounded", "full", "none"),
+        choices=("rounded", "forward", "full", "none"),
         default="rounded",
-        help="how displacements are kept: rounded to 1/256 mm (half the size, the default), full, or not at all",
+        help="how displacements are kept: rounded to 1/64 mm, 1/2 mm in the air (a fifth of the size, the default), "
+        "forward: the same without the inverse, full, or not at all",
     )
 
 
@@ -89,6 +93,7 @@ def options_of(arguments: Namespace, **more: object) -> Options:
         "retry_failed": arguments.retry_failed,
         "exclude_from": arguments.exclude_from,
         "retry_from": arguments.retry_from,
+        "checksums": arguments.checksums,
     }
     return Options(**{**given, **more})  # type: ignore[arg-type]
 

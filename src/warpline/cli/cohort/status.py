@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.table import Column, Table
 
+from warpline.cli.cohort.arguments import CHECKSUMS
 from warpline.cli.cohort.progress import duration, line
 from warpline.cli.terminal import Terminal
 
@@ -26,6 +27,7 @@ LIVE = 60.0
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the action."""
     parser.add_argument("output", metavar="OUT", help="the output folder of a run, of all its shards together")
+    parser.add_argument("--checksums", action="store_true", help=CHECKSUMS)
 
 
 def run(options: Namespace, terminal: Terminal) -> None:
@@ -35,7 +37,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     from warpline.cohort.running import plan_of
 
     root = Path(options.output)
-    plan = plan_of(root.absolute())
+    plan = plan_of(root.absolute(), checksums=options.checksums)
     said = list(_said(root))
     live = [numbers for numbers in said if numbers["age_s"] < LIVE and not numbers["ended"]]
     rate = sum(numbers["pairs_per_s"] for numbers in live)
@@ -50,7 +52,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     }
     numbers["eta_s"] = round(numbers["todo"] / rate) if rate else None
     groups = grouped(failures(plan))
-    record = {**numbers, "groups": [vars(group) for group in groups]}
+    record = {**numbers, "damaged": plan.damaged, "groups": [vars(group) for group in groups]}
     shown: list[str | Table] = [line(numbers), _drivers(said, live)]
     if groups:
         table = Table("failed", "class", Column("message", overflow="fold"), "for example")

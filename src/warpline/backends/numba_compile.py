@@ -1,0 +1,170 @@
+"""What a registration needs, compiled once per machine before it starts: by several processes, into numba's cache.
+
+Each operation is called on a few voxels, so that it is compiled for the types it is really called with. What is not
+in the table, or could not be compiled here, is compiled by numba when it is first called.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import logging
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from warpline.backends import numba_affine, numba_backend, numba_fields
+from warpline.backends.interface import Array
+
+_log = logging.getLogger(__name__)
+
+MOST = 4
+"""Processes that compile at once."""
+
+_SHAPE = (4, 5, 6)
+
+
+def _volume() -> Array:
+    return np.ones(_SHAPE, np.float32)
+
+
+def _field() -> Array:
+    return np.zeros((3, *_SHAPE), np.float32)
+
+
+def _local_cc(backend: Any) -> None:
+    outs = {"out_fixed": _field(), "out_moving": _field(), "value": np.zeros(1)}
+    backend.local_cc(_volume(), _volume(), 1, floor=1e-5, mask=None, **outs)
+
+
+def _squared_difference(backend: Any) -> None:
+    outs = {"out_fixed": _field(), "out_moving": _field(), "value": np.zeros(1)}
+    backend.squared_difference(_volume(), _volume(), mask=None, **outs)
+
+
+def _points() -> tuple[Array, Array, Array]:
+    return np.ones((9, 3), np.float32), np.full(9, 4, np.float32), 4 * _volume()
+
+
+Call = Callable[[Any], Any]
+
+OPERATIONS: dict[str, tuple[float, Call]] = {
+    "local_cc": (5.6, _local_cc),
+    "compose": (4.0, lambda b: b.compose(_field(), _field(), out=_field())),
+    "smooth": (3.1, lambda b: b.smooth(_volume(), (1.0, 1.0, 1.0), out=_volume())),
+    "mutual_information": (2.5, lambda b: b.mutual_information(*_points(), np.eye(4)[None], 8)),
+    "invert": (2.5, lambda b: b.invert(_field(), start=_field(), tolerance=1e-3, iterations=2, out=_field())),
+    "sample": (1.6, lambda b: b.sample(_volume(), np.eye(4))),
+    "sample_at": (1.5, lambda b: b.sample_at(_volume(), _points()[0])),
+    "jacobian": (1.5, lambda b: b.jacobian(_field())),
+    "squared_difference": (1.4, _squared_difference),
+    "sample_field": (1.4, lambda b: b.sample_field(_field(), np.eye(4), _SHAPE)),
+    "affine_moments": (1.4, lambda b: b.affine_moments(*_points(), np.eye(4))),
+    "sample through a field": (1.0, lambda b: b.sample(_volume(), field=_field())),
+    "downsample": (0.6, lambda b: b.downsample(_volume(), (2.0, 1.0, 1.0), out=np.ones((2, 5, 6), np.float32))),
+    "extent": (0.6, lambda b: b.extent(_volume(), np.eye(4))),
+    "statistics": (0.4, lambda b: b.statistics(_field(), 0.5)),
+}
+"""Operation to about how many seconds its compilation takes, and a call on a few voxels."""
+
+_ALWAYS = ("smooth", "downsample", "sample", "extent", "statistics")
+_DEFORMABLE = ("compose", "invert", "jacobian", "sample_field", "sample through a field")
+PARTS: dict[str, tuple[str, ...]] = {
+    "linear": (*_ALWAYS, "mutual_information", "affine_moments", "sample_at"),
+    "local_cc": (*_ALWAYS, *_DEFORMABLE, "local_cc"),
+    "mean_squares": (*_ALWAYS, *_DEFORMABLE, "squared_difference"),
+}
+"""Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the operations it uses."""
+
+
+def compile_ahead(parts: Collection[str], threads: int) -> None:
+    """Compile what these parts of a recipe need, unless this machine has it; says so, as it takes a while.
+
+    Parameters
+    ----------
+    parts : collection of str
+        Of `PARTS`.
+    threads : int
+        Processes to use, this one among them.
+    """
+    names = sorted({name for part in parts for name in PARTS[part]})
+    stamp = _stamp(names)
+    if stamp.exists():
+        return
+    cost = sum(OPERATIONS[name][0] for name in names)
+    count = max(1, min(threads, MOST))
+    _log.warning("compiling %d operations for this CPU, once: about %.0f s", len(names), cost / count + 2)
+    shares = _shares(names, count)
+    with _elsewhere(shares[1:]):
+        compile_here(shares[0])
+    with suppress(OSError):
+        stamp.touch()
+
+
+def compile_here(names: Sequence[str]) -> None:
+    """Compile operations in this process, or load them."""
+    backend = numba_backend.NumbaBackend(1)
+    gc.disable()  # the compiler makes millions of small objects, of which few are garbage
+    try:
+        for name in names:
+            OPERATIONS[name][1](backend)
+    finally:
+        gc.enable()
+
+
+@contextmanager
+def _elsewhere(shares: Sequence[Sequence[str]]) -> Iterator[None]:
+    """Processes that compile the shares while the block runs; what one of them cannot do is done at the first call."""
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import compile_here; compile_here(sys.argv[1:])"
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for names in shares:
+            with suppress(OSError):
+                started.append(subprocess.Popen([sys.executable, "-c", code, *names], **quiet))  # type: ignore[call-overload]
+        yield
+        for process in started:
+            process.wait()
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.terminate()
+
+
+def _shares(names: Sequence[str], count: int) -> list[list[str]]:
+    """Operations dealt out so that all processes end together; others than the first take a while to start."""
+    shares: list[list[str]] = [[] for _ in range(count)]
+    busy = [0.0] + [3.0] * (count - 1)
+    for name in sorted(names, key=lambda name: -OPERATIONS[name][0]):
+        first = busy.index(min(busy))
+        shares[first].append(name)
+        busy[first] += OPERATIONS[name][0]
+    return [share for share in shares if share]
+
+
+def _stamp(names: Sequence[str]) -> Path:
+    """A file in the cache that says that these operations, as they are, were compiled for this CPU."""
+    import llvmlite
+    import numba
+    from llvmlite import binding
+
+    sources = sorted(Path(numba_fields.__file__).parent.glob("numba_*.py"))
+    facts = [
+        names,
+        numba.__version__,
+        llvmlite.__version__,
+        platform.python_version(),
+        binding.get_host_cpu_name(),
+        dict(binding.get_host_cpu_features()),
+        [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in sources],
+    ]
+    digest = hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=8).hexdigest()
+    folder: str = numba_affine._moments.stats.cache_path
+    return Path(folder, f"compiled-{digest}")
