@@ -8,9 +8,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, SpatialImage
-from nibabel.wrapstruct import WrapStructError
+from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
@@ -18,16 +16,15 @@ from warpline.geometry import Grid, Matrix, check_affine
 from warpline.image import Image
 from warpline.io import nifti
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import compress, open_stream
+from warpline.io.compression import compress
+from warpline.io.image_formats import guarded, open_image
 
 Source = Any
 """A path, a nibabel image, an `Image`, an array, or a pair (array, affine)."""
 
-_UNREADABLE = (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, KeyError, TypeError)
-
 
 def read_image(path: str | os.PathLike[str]) -> Image:
-    """Read a NIfTI file (``.nii``, ``.nii.gz``), or any other image that nibabel reads (such as ``.mgz``).
+    """Read a NIfTI file (``.nii``, ``.nii.gz``), or an image in one of `warpline.io.image_formats.FORMATS`.
 
     Unscaled data keep their type, so labels stay exact; data that the header scales become float32.
     Axes of one voxel after the third are left out.
@@ -52,7 +49,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     stored = nifti.read(path)
     if stored is None:
         return _read_other(path)
-    return _image(_scaled(stored.array, *stored.header.get_slope_inter()), stored.affine, str(path))
+    return _image(_scaled(stored.array, *nifti.scaling(stored.header, str(path))), stored.affine, str(path))
 
 
 def read_grid(path: str | os.PathLike[str]) -> Grid:
@@ -136,18 +133,8 @@ def as_image(source: Source, name: str) -> Image:
 
 
 def _read_other(path: Path) -> Image:
-    with open_stream(path) as (stream, _):
-        empty = not stream.read(1)
-    try:
-        loaded = nibabel.load(path)
-        if isinstance(loaded, SpatialImage):
-            return _from_nibabel(loaded, str(path))
-    except InputError:
-        raise
-    except _UNREADABLE as error:
-        reason = "it is empty" if empty else " ".join(str(error).split())
-        raise InputError(f"{path} is not a readable image ({reason}); NIfTI (.nii, .nii.gz) or MGH is needed") from None
-    raise InputError(f"{path} holds no volume but a {type(loaded).__name__}; NIfTI (.nii, .nii.gz) or MGH is needed")
+    loaded = open_image(path)
+    return guarded(path, lambda: _from_nibabel(loaded, str(path)))
 
 
 def _from_nibabel(source: SpatialImage, name: str) -> Image:

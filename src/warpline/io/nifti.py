@@ -17,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from warpline.errors import InputError
 from warpline.geometry import Matrix, check_affine
+from warpline.io import limits
 from warpline.io.compression import open_stream
 
 HEAD_SIZE = 540
@@ -75,6 +76,21 @@ def parse_header(head: bytes, name: str) -> Nifti1Header | None:
     return None
 
 
+def scaling(header: Nifti1Header, name: str) -> tuple[float | None, float | None]:
+    """Slope and intercept of the stored values, None where there are none.
+
+    Raises
+    ------
+    InputError
+        When the slope is valid and the intercept is not finite.
+    """
+    try:
+        slope, inter = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise InputError(f"{name} has a damaged scaling (scl_slope, scl_inter): {error}; convert it again") from None
+    return slope, inter
+
+
 def read(path: Path) -> StoredArray | None:
     """Read a single NIfTI file, compressed or not; None when it is not one.
 
@@ -90,6 +106,7 @@ def read(path: Path) -> StoredArray | None:
             return None
         shape, dtype, offset = _layout(header, str(path))
         total = offset + math.prod(shape) * dtype.itemsize
+        limits.check_memory(path, min(total, limit))
         body = b"" if total > limit else stream.read(max(total - len(head), 0))
         held = limit if total > limit else len(head) + len(body)
         if held < total:
@@ -170,9 +187,23 @@ def _place(header: Nifti1Header, affine: Matrix) -> None:
         header["qform_code"] = 0
 
 
+def stored_shape(header: Nifti1Header, name: str) -> tuple[int, ...]:
+    """Sizes of the axes.
+
+    Raises
+    ------
+    InputError
+        When the header contradicts itself, as in FreeSurfer's way of writing long axes.
+    """
+    try:
+        return tuple(int(n) for n in header.get_data_shape())
+    except (HeaderDataError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} has a damaged NIfTI header: {error}; convert it again") from None
+
+
 def _layout(header: Nifti1Header, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
     try:
-        shape = tuple(int(n) for n in header.get_data_shape())
+        shape = stored_shape(header, name)
         dtype = header.get_data_dtype()
         offset = int(header.get_data_offset())
     except (HeaderDataError, ValueError, OverflowError) as error:
@@ -187,6 +218,6 @@ def _layout(header: Nifti1Header, name: str) -> tuple[tuple[int, ...], np.dtype[
 def _affine(header: Nifti1Header, name: str) -> Matrix:
     try:
         affine = header.get_best_affine()
-    except HeaderDataError as error:
+    except (HeaderDataError, ValueError) as error:
         raise InputError(f"{name} has a damaged qform: {error}; write a valid sform or qform into the file") from None
     return check_affine(affine, f"{name}: the affine of its header")

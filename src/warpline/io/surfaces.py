@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import read_all
+from warpline.io.gifti_checks import check_gifti
+from warpline.io.limits import MEGABYTE, read_bounded
 
 _VERTICES = "NIFTI_INTENT_POINTSET"
+_LONGEST = 256 * MEGABYTE
+"""Bytes of the longest file: five million vertices in text form."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +46,14 @@ def read_surface(path: str | os.PathLike[str]) -> Surface:
         When the file is missing, damaged, has not one array of vertices, or these are not finite.
     """
     path = Path(path)
-    content = read_all(path)
+    content = read_bounded(path, _LONGEST)
+    check_gifti(content, path)
     try:
         gifti = nibabel.GiftiImage.from_bytes(content)
         (vertices,) = gifti.get_arrays_from_intent(_VERTICES)
         points = np.asarray(vertices.data, dtype=np.float64)
     except Exception as error:  # nibabel meets damage with errors of many kinds
-        reason = "it is empty" if not content else " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path} is no readable surface ({reason}); GIFTI with one point set is needed") from None
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise InputError(f"{path} has vertices of shape {points.shape}, or not finite; (N, 3) in mm is needed")

@@ -58,9 +58,9 @@ def read_vectors(path: str | os.PathLike[str]) -> StoredVectors:
         found = "no NIfTI file" if stored is None else f"of shape {stored.array.shape}, {stored.array.dtype}"
         raise InputError(f"{path} is {found}; vectors need shape (I, J, K, 3) or (I, J, K, 1, 3) of real numbers")
     values = np.asarray(stored.array, dtype=np.float32).reshape(*stored.array.shape[:3], 3)
-    slope, inter = stored.header.get_slope_inter()
+    slope, inter = nifti.scaling(stored.header, str(path))
     if slope is not None:
-        values = values * np.float32(slope) + np.float32(inter)
+        values = values * np.float32(slope) + np.float32(inter or 0)
     if not np.isfinite(values).all():
         raise InputError(f"{path} has NaN or infinite vectors; write 0 where there is none")
     image = Image(np.ascontiguousarray(values), Grid(values.shape[:3], stored.affine), str(path))

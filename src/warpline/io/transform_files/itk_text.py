@@ -59,10 +59,12 @@ def encode(transform: Affine) -> bytes:
 def _entries(text: str, path: Path) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for line in text.splitlines():
+        if ":" not in line:
+            continue
         key, _, value = line.partition(":")
         if key == "Transform":
             found.append({})
-        if found and not line.startswith("#") and line.strip():
+        if found and not line.startswith("#"):
             found[-1][key.strip()] = value.strip()
     if not text.startswith(_TITLE) or not found:
         raise InputError(f"{path} is no ITK transform in text form; {_TITLE!r} and a line 'Transform:' are needed")
