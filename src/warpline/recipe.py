@@ -145,13 +145,13 @@ def _found(recipe: str | Path, within: tuple[Path, ...]) -> Recipe:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LONGEST or not path.is_file():
-            raise UsageError(f"recipe {path} is no file of at most {_LONGEST} bytes, as every recipe is")
+            raise UsageError(f"recipe {path} cannot be read: no file of at most {_LONGEST} bytes, as recipes are")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(PRESETS)
         raise UsageError(f"recipe {path} does not exist; choose from {known}, or a .toml file") from None
     except (OSError, ValueError) as error:  # damage, numbers of thousands of digits
-        raise UsageError(f"recipe {_short(str(path))} cannot be read: {error}") from None
+        raise UsageError(f"recipe {path} cannot be read: {error}") from None
     except RecursionError:
         raise UsageError(f"recipe {path} cannot be read: its values are nested too deeply") from None
 

@@ -244,7 +244,7 @@ def _executor(driver: Driver, settings: Settings, options: Options) -> Executor:
     from warpline.cohort.pool import Pool, make_crew
 
     if options.scheduler is not None:
-        return Pool(settings, scheduler=options.scheduler)
+        return Pool(settings, scheduler=options.scheduler, credentials=options.credentials)
     crew = make_crew(workers, gpus, per_gpu=options.workers_per_gpu, threads=options.threads)
     return Pool(replace(settings, threads=crew.threads), crew=crew)
 
