@@ -57,6 +57,7 @@ class PageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 4 * MOST_CONNECTIONS
 
     def __init__(self, folder: Path, port: int) -> None:
         self.token = secrets.token_urlsafe(24)

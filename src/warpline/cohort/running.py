@@ -154,7 +154,8 @@ def plan_of(root: Path) -> Plan:
     if not (root / MANIFEST).exists():
         raise InputError(f"{root} has no {MANIFEST}: no cohort was run there; check the path")
     pairs = [replace(pair, recipe="") for pair in read_manifest(root / MANIFEST)]
-    excluded = read_json(root / RUN).get("excluded", ())
+    excluded = read_json(root / RUN).get("excluded")
+    excluded = [id for id in excluded if isinstance(id, str)] if isinstance(excluded, list) else []
     return make_plan(make_tasks(pairs, recipe=Recipe(), warps="rounded"), root, exclude=excluded, check_keys=False)
 
 

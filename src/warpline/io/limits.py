@@ -92,7 +92,7 @@ def read_bounded(path: Path, most: int) -> bytes:
     with open_stream(path) as (stream, limit):
         size = path.stat().st_size
         allowed = min(most, max(size * TEXT_RATIO, MEGABYTE)) if limit > size else most
-        content = stream.read(allowed + 1)
+        content = stream.read(min(allowed, limit) + 1)
     if len(content) > allowed:
         kind = f"is longer than {most} bytes" if allowed == most else f"expands to over {TEXT_RATIO} times its size"
         raise InputError(f"{path} {kind}, as no file of its kind does; write it again, or split it")
