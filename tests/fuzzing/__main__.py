@@ -26,7 +26,7 @@ from fuzzing.trial import case, outcome_of
 SLOW, LARGE = 1.0, 300.0
 """Seconds of computing and megabytes above which a file is a finding."""
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds without a word after which a child hangs."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from warpline.cohort.records import RESULT_COLUMNS
 from warpline.cohort.results import Results
 from warpline.cohort.running import plan_of
 from warpline.cohort.state import read_rows, read_sidecar
+from warpline.errors import InputError
 from warpline.geometry import Grid, apply_affine
 from warpline.io.images import read_grid, read_image
 from warpline.io.points import read_points
@@ -131,7 +133,10 @@ def _coefficients(path: Path) -> None:
 
 
 def _read_transform(name: str, path: Path) -> object:
-    return read_transform(path, name, **GRIDS) if path.stat().st_size % 2 else identify(path, **GRIDS)
+    """By its content first, which may fit several formats, then as the one it was."""
+    with suppress(InputError):
+        identify(path, **GRIDS)
+    return read_transform(path, name, **GRIDS)
 
 
 # -- points ---------------------------------------------------------------------------------------------------------
@@ -224,7 +229,7 @@ READERS: dict[str, Reader] = {
         name: Reader(_written(f"t{known.suffixes[0]}", write=partial(_transform, name)), partial(_read_transform, name))
         for name, known in FORMATS.items()
     },
-    "points": Reader(_fixed({"p.csv": TABLE}, {"p.csv.gz": gzip.compress(TABLE)}), read_points),
+    "points": Reader(_fixed({"p.csv": TABLE}, {"p.csv.gz": gzip.compress(TABLE, mtime=0)}), read_points),
     "surface": Reader(_written("a.gii", "b.gii", "c.gii", write=_surface), read_surface),
     "trk": Reader(_written("s.trk", write=_streamlines), read_streamlines),
     "tck": Reader(_written("s.tck", write=_streamlines), read_streamlines),

@@ -185,6 +185,8 @@ def _pairs(path: Path, lines: Iterable[str], fixed: str | None) -> Iterator[Pair
     for number, row in enumerate(rows, 2):
         if not any(row):
             continue
+        if any("\0" in cell for cell in row):
+            raise InputError(f"{path}, line {number}: a byte 0, which no text has; write the table again as UTF-8")
         if len(row) != len(header):
             raise InputError(f"{path}, line {number}: {len(row)} cells where the header has {len(header)} columns")
         cells = {

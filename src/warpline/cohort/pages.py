@@ -134,7 +134,7 @@ def _output(folder: Path, sidecar: Mapping[str, Any], kind: str) -> Path:
     """
     outputs = sidecar.get("outputs")
     name = outputs.get(kind) if isinstance(outputs, dict) else None
-    if not isinstance(name, str) or not (folder / name).resolve().is_relative_to(folder.resolve()):
+    if not isinstance(name, str) or "\0" in name or not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise InputError(f"the sidecar names no {kind} inside the output folder, but {str(name)[:80]!r}")
     return folder / name
 
