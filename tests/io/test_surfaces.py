@@ -123,6 +123,12 @@ def test_hostile_files_are_refused_before_they_take_memory(tmp_path, name):
         tracemalloc.stop()
 
 
+def test_an_encoding_that_nobody_knows_is_told(tmp_path):
+    (tmp_path / "x.surf.gii").write_text(damaged().replace('version="1.0"?', 'version="1.0" encoding="UmF-8"?', 1))
+    with pytest.raises(InputError, match="unknown encoding"):
+        read_surface(tmp_path / "x.surf.gii")
+
+
 def test_the_sound_one_of_them_is_read(tmp_path):
     (tmp_path / "x.surf.gii").write_text(damaged())
     np.testing.assert_array_equal(read_surface(tmp_path / "x.surf.gii").points, [[1, 2, 3]])

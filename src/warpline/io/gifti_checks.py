@@ -52,7 +52,7 @@ def check_gifti(content: bytes, path: Path) -> None:
     parser.EntityDeclHandler = walk.entity
     try:
         parser.Parse(content, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # also encodings that nobody knows
         reason = "it is empty" if not content else str(error)
         raise InputError(f"{path} is no readable surface ({reason}); GIFTI with one point set is needed") from None
 

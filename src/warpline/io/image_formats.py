@@ -7,8 +7,10 @@ in files that the name gives, and their size is held against what these can hold
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,8 @@ from nibabel.spatialimages import SpatialImage
 from warpline.errors import InputError
 from warpline.io import limits
 from warpline.io.compression import GZIP_MAGIC, MAX_RATIO, open_stream, peek
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -78,11 +82,32 @@ def guarded(path: Path, read: Callable[[], T]) -> T:
         For every error.
     """
     try:
-        return read()
+        with _told(path):
+            return read()
     except InputError:
         raise
     except (Exception, SystemError) as error:  # nibabel meets damage with errors of many kinds
         raise _unreadable(path, " ".join(str(error).split())[:200] or type(error).__name__) from None
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Pass on what nibabel says of a header that it mends, which it would print."""
+    logger, handler = nibabel.imageglobals.logger, _Passing(path)
+    before, logger.handlers = logger.handlers, [handler]
+    try:
+        yield
+    finally:
+        logger.handlers = before
+
+
+class _Passing(logging.Handler):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.warning("%s: its header is doubtful: %s", self._path, record.getMessage())
 
 
 def _unreadable(path: Path, reason: str) -> InputError:
