@@ -12,10 +12,19 @@ if TYPE_CHECKING:
     from warpline.errors import DeviceError, InputError, OutputError, UsageError, WarplineError
     from warpline.geometry import Grid
     from warpline.image import Image
-    from warpline.io.images import read_image, write_image
+    from warpline.io.images import write_image
     from warpline.io.transform_files import identify, read_transform, write_transform
     from warpline.jobs import Job, Registration, register, run
-    from warpline.operations import apply, apply_points, apply_streamlines, compose, convert, invert, jacobian
+    from warpline.operations import (
+        apply,
+        apply_points,
+        apply_streamlines,
+        compose,
+        convert,
+        invert,
+        jacobian,
+        read_image,
+    )
     from warpline.recipe import Recipe
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
     from warpline.transforms import Affine, Chain, Displacement
@@ -24,7 +33,7 @@ _ROOMS = {
     "warpline.errors": ("DeviceError", "InputError", "OutputError", "UsageError", "WarplineError"),
     "warpline.geometry": ("Grid",),
     "warpline.image": ("Image",),
-    "warpline.io.images": ("read_image", "write_image"),
+    "warpline.io.images": ("write_image",),
     "warpline.io.transform_files": ("identify", "read_transform", "write_transform"),
     "warpline.jobs": ("Job", "Registration", "register", "run"),
     "warpline.operations": (
@@ -35,6 +44,7 @@ _ROOMS = {
         "convert",
         "invert",
         "jacobian",
+        "read_image",
     ),
     "warpline.recipe": ("Recipe",),
     "warpline.resampling": ("affine_transform", "map_coordinates", "resample", "warp"),

@@ -129,6 +129,28 @@ def overlap(fixed_labels: Image, warped_labels: Image) -> Overlap:
     return Overlap(dice, sum(dice.values()) / len(dice), tuple(sorted(in_fixed.keys() ^ in_warped.keys())))
 
 
+def label_counts(source: Image, target: Image) -> dict[int, tuple[int, int, int]]:
+    """Voxels of every label but 0 in the source, in the target and in both at one place, labels in ascending order.
+
+    Parameters
+    ----------
+    source, target : Image
+        Whole-numbered volumes on the same grid.
+
+    Raises
+    ------
+    InputError
+        When the grids differ or a value is not a whole number.
+    """
+    _check_grid(target, source.grid, source.name)
+    first, second = _whole_numbers(source), _whole_numbers(target)
+    counts = _counts(first), _counts(second), _counts(first[first == second])
+    return {
+        label: (counts[0].get(label, 0), counts[1].get(label, 0), counts[2].get(label, 0))
+        for label in sorted(counts[0].keys() | counts[1].keys())
+    }
+
+
 def landmark_error(fixed_points: ArrayLike, moving_points: ArrayLike, transform: Transform) -> TRE:
     """Distance between mapped fixed landmarks and their partners in the moving image.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +54,25 @@ def check_affine(matrix: ArrayLike, name: str = "affine") -> Matrix:
     return checked
 
 
+@dataclass(frozen=True)
+class GridHeader:
+    """What the header of a file says about its grid, beside the matrix that was taken from it.
+
+    Parameters
+    ----------
+    matrix : str
+        Which of its matrices was taken: ``"sform"``, ``"qform"``, or ``"none"`` where it has neither.
+    pixdim : (3,), optional
+        Voxel sizes that it states apart from the matrices, in its own unit of length: FSL counts by them.
+    notes : tuple of str
+        A sentence for everything in it that was guessed, converted or repaired, or that tools read differently.
+    """
+
+    matrix: str
+    pixdim: tuple[float, float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Grid:
     """A regular lattice of voxels in world space.
@@ -64,10 +83,13 @@ class Grid:
         Number of voxels along each axis; a 2-D image is one slice thick.
     affine : (4, 4)
         Voxel index to world (RAS+ mm), as nibabel gives it.
+    header : GridHeader, optional
+        What the file says that the grid was read from; it does not count in comparisons.
     """
 
     shape: Shape
     affine: Matrix
+    header: GridHeader | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         shape = tuple(int(n) for n in self.shape)
@@ -102,6 +124,16 @@ class Grid:
     def centre(self) -> NDArray[np.float64]:
         """World position of the middle of the grid, (3,) in mm."""
         return apply_affine(self.affine, (np.array(self.shape) - 1) / 2)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its file's header leaves open, see `GridHeader`."""
+        return () if self.header is None else self.header.notes
+
+    @property
+    def bare(self) -> Grid:
+        """The same lattice, without what a file says of it: for images that are made on it."""
+        return self if self.header is None else Grid(self.shape, self.affine)
 
     def corners(self) -> NDArray[np.float64]:
         """World positions of the eight corner voxels' centres, (8, 3) in mm."""

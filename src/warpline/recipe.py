@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from warpline.errors import UsageError
 
-NUMERICS = 2
+NUMERICS = 3
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 Iterations = Annotated[int, Field(ge=0, le=100_000)]
@@ -25,7 +25,9 @@ OFF = ("off", "none")
 _LONGEST, _SHOWN = 2**16, 80
 """Bytes of the longest recipe, letters of a value that an error repeats."""
 
-Motion = Literal["translation", "rigid", "similarity", "affine"]
+Motion = Literal["translation", "rigid", "similarity", "affine", "rotation", "scaling", "rigid_scaling"]
+"""Motions of a linear stage. The last three are counted in the moving world: about its origin without a translation,
+and rigid with a scale along each of its axes."""
 
 
 def _check_lengths(**lists: tuple[float, ...]) -> None:
@@ -71,14 +73,24 @@ class Linear(_Options):
 class Syn(_Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
-    metric: Literal["local_cc", "mean_squares"] = "local_cc"
+    metric: Literal["local_cc", "mean_squares", "class_means"] = "local_cc"
+    """Squared local correlation; squared difference, for equal contrasts; or the difference from what the grey values
+    of the other image predict, for any two contrasts, on the CPU only."""
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] = (4.0, 2.0, 1.0)
     """Shrink factors of the levels; axes with thick voxels are shrunk less."""
     iterations: Annotated[tuple[Iterations, ...], LEVELS] = (200, 150, 30)
+    sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=64)], ...], LEVELS] | None = None
+    """Gaussian smoothing of the images of each level, in voxels of the finest one; half the shrink factor when off."""
+    beyond: Literal["unknown", "background"] = "unknown"
+    """What lies beyond an image that its field of view cuts: nothing to compare with, or background, which is 0."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Window radius of local correlation, in voxels of the level."""
     contrast_floor: Annotated[float, Field(ge=0, le=1)] = 2e-3
     """Variance below which a window counts as flat, for intensities scaled to about 1: noise moves nothing."""
+    classes: Annotated[int, Field(ge=2, le=65536)] = 256
+    """Grey values that class_means tells apart in each image."""
+    newton: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Turns of a Gauss-Newton step of mean_squares and class_means; one is a demons step, 0 follows the slope."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Longest update of an iteration, in voxels of the level."""
     update_sigma: Sigma = 1.5
@@ -91,6 +103,8 @@ class Syn(_Options):
     @model_validator(mode="after")
     def _same_length(self) -> Syn:
         _check_lengths(factors=self.factors, iterations=self.iterations)
+        if self.sigmas is not None:
+            _check_lengths(factors=self.factors, sigmas=self.sigmas)
         return self
 
 

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import Normalised, normalise
+from warpline.judgement import Interior, Judgement, examined, judge, merged, of_quality, of_warp, search_again
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
 from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
@@ -23,7 +25,7 @@ from warpline.solvers.scene import prepare
 from warpline.solvers.syn import HalfMaps, register_syn
 from warpline.transforms import Affine, Chain, Displacement
 
-__all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align"]
+__all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align", "align_by_halves"]
 
 REACH = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in."""
@@ -48,7 +50,9 @@ class Alignment:
     quality : Quality or None
         Folds and inverse error of the warp.
     warnings : tuple of str
-        A sentence for everything that did not go as asked.
+        A sentence for everything that did not go as asked, and for every reason to doubt the result.
+    judgement : Judgement
+        Whether the result can be trusted.
     """
 
     fixed: Image
@@ -59,6 +63,7 @@ class Alignment:
     seconds: dict[str, float] = field(default_factory=dict)
     quality: Quality | None = None
     warnings: tuple[str, ...] = ()
+    judgement: Judgement = field(default_factory=Judgement)
 
     @property
     def transform(self) -> Chain:
@@ -101,7 +106,32 @@ def align(
     """
     masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
     with backend.session():
-        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)
+        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)[0]
+
+
+def align_by_halves(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    *,
+    backend: Backend,
+    initial: Affine | None = None,
+    progress: Listener | None = None,
+) -> tuple[Alignment, tuple[Displacement, Displacement]]:
+    """As `align` with a deformable recipe, and the maps from the middle that the result was made of.
+
+    Returns
+    -------
+    Alignment, pair of Displacement
+        The latter from the middle to the fixed image and to the moving one, that one before the affine; both on the
+        fixed grid with their inverses, as they came from the solver, before folds and inverse errors were mended.
+    """
+    with backend.session():
+        found, halves = _align(
+            fixed, moving, recipe, initial, backend=backend, progress=progress, fixed_mask=None, moving_mask=None
+        )
+        assert halves is not None, "a deformable recipe has half-maps"
+        return found, _halves_on_host(halves, fixed.grid, backend)
 
 
 def _align(
@@ -113,63 +143,98 @@ def _align(
     backend: Backend,
     progress: Listener | None,
     **masks: Image | None,
-) -> Alignment:
+) -> tuple[Alignment, HalfMaps | None]:
     seconds: dict[str, float] = {}
     with _timed(seconds, "preparation"):
         still, moved = normalise(fixed, backend, masks["fixed_mask"]), normalise(moving, backend, masks["moving_mask"])
+    images = still, moved
     with _timed(seconds, "linear"):
-        linear = _linear(still, moved, recipe, initial, backend=backend, progress=progress)
+        linear = _linear(images, recipe, initial, backend=backend, progress=progress)
+    with _timed(seconds, "judgement"):
+        interior = Interior(still, moved, backend)
+        found = examined(images, linear, recipe.linear, interior, backend)
+        if recipe.linear is not None and recipe.initialise.rotations and initial is None and not found.is_clear:
+            found = search_again(images, found, recipe.linear, interior, backend)
+    affine, levels = found.result.affine, found.result.levels
     if recipe.syn is None:
-        return Alignment(fixed, moving, linear.affine, levels=linear.levels, seconds=seconds, warnings=linear.warnings)
+        told = found.result.warnings + found.judgement.reasons
+        return Alignment(fixed, moving, affine, None, levels, seconds, None, told, found.judgement), None
     with _timed(seconds, "deformable"):
-        scene = prepare(still, moved, linear.affine, backend=backend)
+        scene = prepare(still, moved, affine, backend=backend, beyond=recipe.syn.beyond)
         halves = register_syn(scene, recipe.syn, backend=backend, listener=progress)
     with _timed(seconds, "inversion"):
-        found, spans = _whole_map(halves, fixed.grid, scene.content, backend)
+        whole, spans = _whole_map(halves, fixed.grid, scene.content, backend)
+    with _timed(seconds, "judgement"):
+        box = fixed.grid.cropped(tuple(s.start for s in spans), tuple(s.stop for s in spans))
+        signs = of_warp(interior, affine, found.agreement, whole.forward, grid=box, backend=backend)
+        judgement = judge(merged(found.signs, signs, of_quality(whole.quality)))
     with _timed(seconds, "download"):
-        warp = _on_host(found, fixed.grid, spans, backend)
-    levels = linear.levels + halves.levels
-    return Alignment(fixed, moving, linear.affine, warp, levels, seconds, found.quality, linear.warnings)
+        warp = _on_host(whole, fixed.grid, spans, backend)
+    told, levels = found.result.warnings + judgement.reasons, levels + halves.levels
+    return Alignment(fixed, moving, affine, warp, levels, seconds, whole.quality, told, judgement), halves
 
 
 def _linear(
-    fixed: Normalised,
-    moving: Normalised,
+    images: tuple[Normalised, Normalised],
     recipe: Recipe,
     initial: Affine | None,
     *,
     backend: Backend,
     progress: Listener | None,
 ) -> LinearResult:
-    start = initial or initial_affine(fixed, moving, recipe.initialise, backend=backend)
+    start = initial or initial_affine(*images, recipe.initialise, backend=backend)
     if recipe.linear is None:
         return LinearResult(start, ())
-    return register_linear(fixed, moving, start, recipe.linear, backend=backend, progress=progress)
+    return register_linear(*images, start, recipe.linear, backend=backend, progress=progress)
 
 
 def _whole_map(
     halves: HalfMaps, grid: Grid, content: Array, backend: Backend
 ) -> tuple[InvertibleMap, tuple[slice, ...]]:
     """The map and its inverse from half-maps on a box of the fixed grid, on that box and some way around it."""
+    to_fixed, to_moving, spans = _extended(halves, grid, backend)
+    return make_invertible(to_fixed, to_moving, content[spans].copy(), backend), spans
+
+
+def _extended(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Array, Array, tuple[slice, ...]]:
+    """Both half-maps on their box of the fixed grid and some way around it, and where that lies."""
     inner = np.rint(halves.grid.voxel_map_to(grid)[:3, 3]).astype(int)
     start = np.maximum(inner - REACH, 0)
     stop = np.minimum(inner + halves.grid.shape + REACH, grid.shape)
     box = grid.cropped(tuple(start), tuple(stop))
     spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     both = [fields.extend(half, halves.grid, box, REACH, backend) for half in (halves.to_fixed, halves.to_moving)]
-    return make_invertible(both[0], both[1], content[spans].copy(), backend), spans
+    return both[0], both[1], spans
 
 
 def _on_host(found: InvertibleMap, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> Displacement:
     """The map on the whole fixed grid, in mm; beyond the box it was computed in, nothing moves."""
-    whole = [np.zeros((3, *grid.shape), np.float32) for _ in range(2)]
-    for field_found, target in zip((found.forward, found.inverse), whole, strict=True):
-        backend.download(fields.to_world(field_found, grid), out=target[(slice(None), *spans)])
-    return Displacement(whole[0], grid, whole[1])
+    forward, inverse = (_whole(one, grid, spans, backend) for one in (found.forward, found.inverse))
+    return Displacement(forward, grid, inverse)
+
+
+def _halves_on_host(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
+    """The half-maps and their inverses on the whole fixed grid, in mm."""
+    *both, spans = _extended(halves, grid, backend)
+    found = [
+        Displacement(
+            _whole(half, grid, spans, backend),
+            grid,
+            _whole(fields.invert(half, backend)[0], grid, spans, backend),
+        )
+        for half in both
+    ]
+    return found[0], found[1]
+
+
+def _whole(field_found: Array, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> NDArray[np.float32]:
+    whole = np.zeros((3, *grid.shape), np.float32)
+    backend.download(fields.to_world(field_found, grid), out=whole[(slice(None), *spans)])
+    return whole
 
 
 @contextmanager
 def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    seconds[part] = time.perf_counter() - start
+    seconds[part] = seconds.get(part, 0.0) + time.perf_counter() - start

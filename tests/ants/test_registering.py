@@ -11,7 +11,7 @@ import pytest
 
 from ants_peers import in_ants
 from warpline import ants as ours
-from warpline.ants.registering import OPTIONS, TYPES, _recipe, _with_options
+from warpline.ants.registering import OPTIONS, TYPES, _recipe, _with_levels, _with_options
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid
 from warpline.io.transform_files import write_transform
@@ -126,6 +126,23 @@ def test_options_change_the_recipe(options, expected):
     assert {name: getattr(stage, name) for name in expected} == expected
 
 
+def test_levels_of_the_linear_stages_are_counted_in_voxels_of_the_fixed_image():
+    grid = Grid((40, 40, 20), np.diag([2.0, 2.0, 3.0, 1.0]))
+    given = {"aff_iterations": (50, 40), "aff_shrink_factors": (4, 2), "aff_smoothing_sigmas": (2, 1)}
+    with pytest.warns(UserWarning, match="aff_smoothing_sigmas has no effect"):
+        linear = _with_levels(TYPES["SyN"], given, grid).linear
+    assert linear.voxel_sizes == (8.0, 4.0) and linear.iterations == (50, 40)
+    defaults = _with_levels(TYPES["Rigid"], {"aff_iterations": (9, 8, 7, 6)}, grid).linear
+    assert defaults.voxel_sizes == (12.0, 8.0, 4.0, 2.0) and defaults.iterations == (9, 8, 7, 6)
+    assert _with_levels(TYPES["SyNOnly"], {"aff_iterations": (1, 1, 1, 1)}, grid).linear is None
+
+
+def test_linear_levels_in_a_registration(pair):
+    how = {"aff_iterations": (20, 10), "aff_shrink_factors": (3, 1), "singleprecision": False}
+    found = ours.registration(*pair, "Rigid", **how)
+    assert len(found["fwdtransforms"]) == 1
+
+
 def test_options_of_a_stage_that_is_not_run_are_left_out():
     assert _with_options(TYPES["Rigid"], {"syn_sampling": 4, "aff_metric": "GC"}).linear.metric == "correlation"
 
@@ -143,6 +160,8 @@ def test_every_option_is_one_of_antspy():
         ({"type_of_transform": "TVMSQ"}, "choose from Translation"),
         ({"type_of_transform": "antsRegistrationSyN[b]"}, "choose from Translation"),
         ({"restrict_transformation": (1, 1, 0)}, "restrict_transformation is not offered"),
+        ({"multivariate_extras": [("CC", 0, 0, 1, 4)]}, "multivariate_extras is not offered: one pair"),
+        ({"aff_iterations": (10, 10)}, "aff_iterations has 2, aff_shrink_factors has 4"),
         ({"syn_metric": "demons"}, "choose from CC"),
         ({"grad_step": 9}, "less than or equal to 1"),
     ],

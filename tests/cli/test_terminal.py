@@ -28,7 +28,7 @@ def test_an_error_is_one_line_on_stderr(capsys):
 
 @pytest.mark.parametrize(
     ("options", "heard"),
-    [({}, ["warning: b"]), ({"verbose": True}, ["debug: a", "warning: b"]), ({"quiet": True}, [])],
+    [({}, ["warning: b"]), ({"verbose": True}, ["debug: a", "warning: b"]), ({"quiet": True}, ["warning: b"])],
 )
 def test_what_is_logged_goes_to_stderr(options, heard, capsys):
     with Terminal("test", **options):
@@ -38,6 +38,16 @@ def test_what_is_logged_goes_to_stderr(options, heard, capsys):
     captured = capsys.readouterr()
     assert [line for line in captured.err.splitlines() if line != "after"] == heard
     assert captured.out == ""
+
+
+def test_a_warning_is_said_once_and_stands_in_the_record(capsys):
+    with Terminal("test", json=True) as terminal:
+        for _ in range(2):
+            logging.getLogger("warpline.somewhere").warning("b")
+        terminal.result({"a": 1})
+    captured = capsys.readouterr()
+    assert captured.err == "warning: b\n"
+    assert json.loads(captured.out) == {"a": 1, "warnings": ["b"]}
 
 
 def test_quiet_has_no_progress():

@@ -39,7 +39,7 @@ def registration_of(moving, transform, warp_part=None, quality=None):
     linear = next(part for part in transform.parts if isinstance(part, Affine))
     alignment = SimpleNamespace(fixed=fixed, moving=moving, affine=linear, warp=warp_part)
     alike = {"before": {"ncc": 0.25, "local_ncc": 0.1}, "after": {"ncc": 0.75, "local_ncc": 0.5}}
-    report = {"similarity": alike, "quality": quality}
+    report = {"similarity": alike, "quality": quality, "judgement": {"signs": {"above_chance": 3.0}}}
     return SimpleNamespace(alignment=alignment, warped=warped, transform=transform, report=report)
 
 

@@ -359,3 +359,20 @@ def test_outputs_never_replace_inputs(inputs, tmp_path):
     summary = run([again], tmp_path / "out", asked())
     assert summary.groups[0].kind == "input_error" and "would overwrite the input" in summary.groups[0].message
     assert warped.read_bytes() == before
+
+
+def test_headers_are_judged_once_for_all_pairs_and_by_the_matrix_asked_for(inputs, tmp_path):
+    fixed = nibabel.load(inputs / "fixed.nii", mmap=False)
+    fixed.set_sform(fixed.affine, 4)
+    fixed.set_qform(np.diag((1, -1, 1, 1)) @ fixed.affine, 1)
+    nibabel.save(fixed, inputs / "fixed.nii")
+    out, pairs = tmp_path / "out", pairs_in(inputs)[:2]
+    (note,) = run(pairs, out, asked()).notes
+    assert "fixed.nii: its voxels are placed by the sform (code 4)" in note and note.endswith("(and alike in 2 pairs)")
+    sidecar = next(out.rglob("*desc-registration_qc.json"))
+    assert json.loads(sidecar.read_text())["inputs"]["fixed"]["matrix"] == "sform"
+    assert run(pairs, out, asked()).finished == 0
+    assert run(pairs, out, asked(geometry="qform")).finished == 2
+    report = json.loads(sidecar.read_text())
+    assert report["geometry"] == report["inputs"]["fixed"]["matrix"] == "qform"
+    assert any("placed by the qform (code 1)" in text for text in report["warnings"])

@@ -8,7 +8,7 @@ import pytest
 
 from warpline import dipy as ours
 from warpline.backends import select
-from warpline.errors import UsageError
+from warpline.errors import InputError, UsageError
 from warpline.geometry import apply_affine
 from warpline.image import Image
 from warpline.phantom import brain_pair
@@ -59,6 +59,87 @@ def test_a_known_motion_is_found(brain, name, theta):
     assert np.isfinite(fopt)
 
 
+@pytest.mark.parametrize(
+    ("name", "theta"),
+    [
+        ("RotationTransform3D", [0.06, -0.05, 0.08]),
+        ("ScalingTransform3D", [1.06]),
+        ("RigidScalingTransform3D", [0.06, -0.05, 0.08, 2.0, -3.0, 1.5, 1.05, 0.96, 1.03]),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_counted_in_the_world_acts_after_the_start(brain, name, theta, turned):
+    transform, start = getattr(ours, name)(), np.eye(4)
+    if turned:
+        start = ours.RigidTransform3D().param_to_matrix([0.3, -0.2, 0.25, 6.0, -9.0, 4.0])
+    truth = transform.param_to_matrix(theta) @ start
+    moving = warp(brain, Affine(np.linalg.inv(truth)), brain.grid, backend=select("numpy")).data
+    affreg = ours.AffineRegistration(ours.MutualInformationMetric(32), [60, 30], factors=[2, 1])
+    found, xopt, _ = affreg.optimize(
+        brain.data, moving, transform, None, brain.affine, brain.affine, starting_affine=start, ret_metric=True
+    )
+    assert error(found.affine, truth, brain) < 0.35 < error(start, truth, brain)
+    tolerance = {"RigidScalingTransform3D": 5e-3}.get(name, 1e-5)  # a product of several is not quite one of the family
+    np.testing.assert_allclose(transform.param_to_matrix(xopt) @ start, found.affine, atol=30 * tolerance)
+
+
+def test_scales_in_a_plane_are_along_the_axes_of_the_world(brain):
+    picture = brain.data[:, :, 20]
+    turn = ours.RigidTransform2D().param_to_matrix([0.4, 3.0, -2.0])
+    theta = [0.05, 1.0, -1.5, 1.06, 0.95]
+    truth = ours.RigidScalingTransform2D().param_to_matrix(theta)
+    grid = turn @ np.diag([3.5, 3.5, 1.0])
+    moving = ours.AffineMap(np.linalg.inv(truth), picture.shape, grid, picture.shape, grid).transform(picture)
+    affreg = ours.AffineRegistration(level_iters=[60, 30], factors=[2, 1])
+    found, xopt, _ = affreg.optimize(
+        picture, moving, ours.RigidScalingTransform2D(), None, grid, grid, starting_affine=None, ret_metric=True
+    )
+    np.testing.assert_allclose(found.affine[:2, :2], truth[:2, :2], atol=0.02)
+    np.testing.assert_allclose(xopt[3:], theta[3:], atol=0.02)
+
+
+def test_transforms_of_dipys_own_are_taken(brain):
+    theirs = pytest.importorskip("dipy.align.transforms")
+    assert {key: type(one).__name__ for key, one in ours.regtransforms.items()} == {
+        key: type(one).__name__ for key, one in theirs.regtransforms.items()
+    }
+    truth, moving = moved_by(brain, ours.TranslationTransform3D(), np.array([3.0, -4.0, 2.5]))
+    affreg = ours.AffineRegistration(level_iters=[40], factors=[2])
+    found = affreg.optimize(
+        brain.data, moving, theirs.regtransforms["TRANSLATION", 3], None, brain.affine, brain.affine
+    )
+    assert error(found.affine, truth, brain) < 0.35
+
+
+def test_masks_that_count_for_nothing_and_masks_of_samples_are_said(brain):
+    affreg = ours.AffineRegistration(ours.MutualInformationMetric(32, 0.3), [2], factors=[4])
+    how = {"static_grid2world": brain.affine, "moving_grid2world": brain.affine}
+    with pytest.warns(UserWarning, match="moving_mask is 0 everywhere; the whole image counts"):
+        affreg.optimize(
+            brain.data, brain.data, ours.TranslationTransform3D(), moving_mask=np.zeros_like(brain.data), **how
+        )
+    with pytest.warns(UserWarning, match=r"masks count here although sampling_proportion is 0\.3"):
+        affreg.optimize(
+            brain.data, brain.data, ours.TranslationTransform3D(), static_mask=np.ones_like(brain.data), **how
+        )
+
+
+def test_the_metric_as_a_function_of_parameters(brain):
+    transform = ours.RigidTransform3D()
+    metric = ours.MutualInformationMetric(32, 0.2)
+    with pytest.raises(InputError, match="call setup"):
+        metric.distance(transform.get_identity_parameters())
+    metric.setup(transform, brain.data, brain.data, brain.affine, brain.affine)
+    here = np.array([0.02, -0.03, 0.01, 1.0, -1.5, 0.5])
+    slope, steps = metric.gradient(here), np.array([1e-5] * 3 + [1e-3] * 3)
+    numeric = [
+        (metric.distance(here + step * unit) - metric.distance(here - step * unit)) / (2 * step)
+        for step, unit in zip(steps, np.eye(6), strict=True)
+    ]
+    np.testing.assert_allclose(slope, numeric, rtol=0.05, atol=0.02 * np.abs(slope[3:]).max())
+    assert metric.distance(np.zeros(6)) < metric.distance(here) < 0
+
+
 def test_two_dimensions(brain):
     picture = brain.data[:, :, 20]
     transform = ours.RigidTransform2D()
@@ -95,7 +176,8 @@ def test_masks_restrict_the_comparison(brain):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda brain: optimise(brain, ours.RotationTransform3D()), "RotationTransform3D cannot be optimised"),
+        (lambda brain: optimise(brain, "rigid"), "transform is 'rigid'; choose from TranslationTransform2D"),
+        (lambda _: ours.AffineRegistration(level_iters=[]), "level_iters is empty"),
         (lambda brain: optimise(brain, ours.RigidTransform3D(), starting_affine="middle"), "choose from mass"),
         (lambda _: ours.AffineRegistration(level_iters=[1, 2]), "2 entries and factors 3"),
         (lambda _: ours.MutualInformationMetric(sampling_proportion=2), "sampling_proportion is 2"),

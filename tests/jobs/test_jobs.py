@@ -365,3 +365,19 @@ def test_unknown_options_are_refused_before_computing(pair, tmp_path):
         with pytest.raises(UsageError):
             run(Job(*pair, prefix=f"{tmp_path}/new/sub_", **options))
     assert everything_under(tmp_path) == []
+
+
+def test_what_headers_leave_open_stands_in_the_report(pair, tmp_path):
+    moving = nibabel.load(pair[1])
+    moving.set_sform(moving.affine, 4)
+    moving.set_qform(np.diag((1, 1, -1, 1)) @ moving.affine, 1)
+    nibabel.save(moving, tmp_path / "open.nii")
+    made = register(pair[0], tmp_path / "open.nii", QUICK_RIGID, backend="numpy")
+    (warning,) = (text for text in made.report["warnings"] if "open.nii" in text)
+    assert "placed by the sform (code 4)" in warning and "and mirrored" in warning
+    assert made.report["geometry"] is None
+    assert [made.report["inputs"][name]["matrix"] for name in ("fixed", "moving")] == ["sform", "sform"]
+    assert made.inverse_warped.grid == read_image(pair[1]).grid and made.inverse_warped.grid.notes == ()
+    other = steps.read(pair[0], tmp_path / "open.nii", QUICK_RIGID, geometry="qform")
+    assert other.described["moving"]["matrix"] == "qform" and other.geometry == "qform"
+    np.testing.assert_allclose(other.images["moving"].affine, np.diag((1, 1, -1, 1)) @ MOVING_AFFINE, atol=1e-5)

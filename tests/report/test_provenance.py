@@ -8,43 +8,8 @@ import pytest
 from warpline.backends import select
 from warpline.evaluation import similarity
 from warpline.image import Image
-from warpline.report.provenance import describe, likeness, plain, shortcomings
+from warpline.report.provenance import describe, likeness, plain
 from warpline.resampling import resample
-from warpline.solvers.invertibility import MEAN_LIMIT, P99_LIMIT, Quality
-
-
-def quality(**changes):
-    met = {
-        "folds": 0.0,
-        "folded_voxels": 0,
-        "jacobian_min": 0.2,
-        "jacobian_max": 3.0,
-        "inverse_error_mean": MEAN_LIMIT,
-        "inverse_error_p99": P99_LIMIT,
-        "inverse_error_max": 2.0,
-        "rounds": 3,
-    }
-    return Quality(**met | changes)
-
-
-def test_a_map_on_the_bars_has_no_shortcoming():
-    assert shortcomings(quality()) == []
-    assert shortcomings(None) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"folded_voxels": 12, "folds": 0.01}, "12 voxels"),
-        ({"inverse_error_mean": MEAN_LIMIT * 1.1}, "inverse error"),
-        ({"inverse_error_p99": P99_LIMIT * 1.1}, "inverse error"),
-        ({"inverse_error_mean": math.nan}, "inverse error"),
-    ],
-)
-def test_every_missed_bar_is_told_with_a_remedy(changes, word):
-    (sentence,) = shortcomings(quality(**changes))
-    assert word in sentence
-    assert "syn.total_sigma" in sentence
 
 
 def test_likeness_compares_what_the_headers_say_with_the_result(phantom):

@@ -7,14 +7,42 @@ as well. Transforms are files, as there, in the same formats and with the same n
 
 from warpline.ants.applying import apply_transforms, apply_transforms_to_points, create_jacobian_determinant_image
 from warpline.ants.images import image_read, image_write
+from warpline.ants.measuring import image_similarity, label_overlap_measures
 from warpline.ants.registering import TYPES, registration
+from warpline.ants.resampling import resample_image, resample_image_to_target
+from warpline.ants.transforms import (
+    ANTsTransform,
+    apply_ants_transform,
+    apply_ants_transform_to_image,
+    apply_ants_transform_to_point,
+    apply_ants_transform_to_vector,
+    compose_ants_transforms,
+    fsl2antstransform,
+    invert_ants_transform,
+    read_transform,
+    write_transform,
+)
 
 __all__ = [
     "TYPES",
+    "ANTsTransform",
+    "apply_ants_transform",
+    "apply_ants_transform_to_image",
+    "apply_ants_transform_to_point",
+    "apply_ants_transform_to_vector",
     "apply_transforms",
     "apply_transforms_to_points",
+    "compose_ants_transforms",
     "create_jacobian_determinant_image",
+    "fsl2antstransform",
     "image_read",
+    "image_similarity",
     "image_write",
+    "invert_ants_transform",
+    "label_overlap_measures",
+    "read_transform",
     "registration",
+    "resample_image",
+    "resample_image_to_target",
+    "write_transform",
 ]

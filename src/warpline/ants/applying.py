@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from warpline import operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
-from warpline.io.images import as_image
+from warpline.image import Image
 from warpline.io.transform_files import write_transform
 from warpline.resampling import Interpolation, warp_sinc
 from warpline.transforms import Displacement, displacement_on
@@ -30,8 +30,11 @@ INTERPOLATORS: dict[str, str | Interpolation] = {
 }
 """ANTsPy's names of interpolations; its gaussian and multiLabel are not offered."""
 
-IMAGE_TYPES = (0, 3)
-"""Scalar images and time series; which of them an image is is told by its axes."""
+IMAGE_TYPES = (0, 1, 3, 6)
+"""Scalar images and time series, which are told apart by their axes, and vectors."""
+
+VECTORS = {1: "voxel", 6: "lps"}
+"""Types of images with three components per voxel, to what these are along: the axes of the grid, or ITK's world."""
 
 _FLIP = np.array([-1.0, -1.0, 1.0])
 _AXES = ("x", "y", "z")
@@ -61,8 +64,10 @@ def apply_transforms(
         In ANTs' order: points of the fixed image go through the first one first.
     interpolator : str
         A key of `INTERPOLATORS`.
-    imagetype : {0, 3}
-        Scalar or time series; a 4-D image is a series in either case.
+    imagetype : {0, 1, 3, 6}
+        Scalar or time series; a 4-D image is a series in either case. With 1 or 6, `moving` holds vectors, (I, J, K, 3)
+        or (I, J, K, 1, 3), which are turned with the anatomy: their components are along the axes of the grid, or in
+        LPS+. Interpolators of vectors are linear, nearestNeighbor and bSpline.
     whichtoinvert : list of bool, optional
         Which transforms to invert; when None, the first of exactly two when it is a ``.mat`` and the other is not.
         Unlike in ANTs, warps can be inverted too.
@@ -77,7 +82,7 @@ def apply_transforms(
     -------
     nibabel.Nifti1Image or str
         nearestNeighbor and genericLabel keep the data type of the moving image, the others give float32. Slices stay
-        slices, (I, J, 1).
+        slices, (I, J, 1); vectors become (I, J, K, 1, 3) with NIfTI's intent of vectors, which ITK reads as such.
 
     Raises
     ------
@@ -87,16 +92,16 @@ def apply_transforms(
         When a file cannot be read.
     """
     if imagetype not in IMAGE_TYPES:
-        raise UsageError(
-            f"imagetype is {imagetype!r}; choose from 0, 3 (for vectors: warpline.apply(..., vectors='lps'))"
-        )
+        raise UsageError(f"imagetype is {imagetype!r}; choose from 0 (scalar), 1 or 6 (vectors), 3 (time series)")
     if interpolator not in INTERPOLATORS:
         raise UsageError(f"interpolator is {interpolator!r}; choose from {', '.join(INTERPOLATORS)}")
     entries = _entries(transformlist, whichtoinvert)
-    target = as_image(fixed, "fixed")
-    if compose is not None:
-        return _composed(entries, target, as_image(moving, "moving"), compose)
+    target = operations.read(fixed, "fixed")
+    if compose is not None:  # the moving image is looked at for its grid only
+        return _composed(entries, target, operations.read(moving, "moving"), compose)
     how = INTERPOLATORS[interpolator]
+    if imagetype in VECTORS:
+        return _carried_vectors(moving, target, entries, interpolation=how, vectors=VECTORS[imagetype])
     return to_nibabel(operations.apply(moving, target.grid, entries, interpolation=how, outside=float(defaultvalue)))
 
 
@@ -179,7 +184,20 @@ def create_jacobian_determinant_image(domain_image: Any, tx: Files, do_log: bool
     if geom:
         raise UsageError("geom=True is not offered; leave it False for the determinant of the derivative")
     entries = _entries(tx, [False] * len(_listed(tx)))
-    return to_nibabel(operations.jacobian(entries, as_image(domain_image, "domain_image").grid, log=do_log))
+    return to_nibabel(operations.jacobian(entries, operations.grid_of(domain_image, "domain_image"), log=do_log))
+
+
+def _carried_vectors(moving: Any, target: Image, entries: list[str], **how: Any) -> Any:
+    array = moving if isinstance(moving, (str, os.PathLike, Image)) else _components_last(moving)
+    carried = operations.apply(array, target.grid, entries, **how)
+    made = to_nibabel(Image(carried.data, carried.grid, carried.name), vectors=True)
+    return made
+
+
+def _components_last(moving: Any) -> Any:
+    """Arrays and nibabel images of shape (I, J, K, 1, 3) as (I, J, K, 3)."""
+    array, affine = (np.asanyarray(moving.dataobj), moving.affine) if hasattr(moving, "dataobj") else moving
+    return (array[:, :, :, 0] if array.ndim == 5 else array), affine
 
 
 def _listed(files: Files) -> list[str]:

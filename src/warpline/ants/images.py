@@ -9,7 +9,8 @@ import nibabel
 import numpy as np
 
 from warpline.image import Image
-from warpline.io.images import as_image, read_image, write_image
+from warpline.io.images import write_image
+from warpline.operations import read
 
 
 def image_read(filename: str | os.PathLike[str]) -> Any:
@@ -25,7 +26,7 @@ def image_read(filename: str | os.PathLike[str]) -> Any:
     InputError
         When the file cannot be read.
     """
-    return to_nibabel(read_image(filename))
+    return to_nibabel(read(filename))
 
 
 def image_write(image: Any, filename: str | os.PathLike[str]) -> None:
@@ -43,12 +44,16 @@ def image_write(image: Any, filename: str | os.PathLike[str]) -> None:
     OutputError
         When the file cannot be written.
     """
-    write_image(as_image(image, "image"), filename)
+    write_image(read(image), filename)
 
 
-def to_nibabel(image: Image) -> Any:
-    """The image as nibabel's, sform and qform set where the affine is no shear."""
+def to_nibabel(image: Image, vectors: bool = False) -> Any:
+    """The image as nibabel's, sform and qform set where the affine is no shear; vectors along the fifth axis."""
     data = image.data.astype(np.uint8) if image.data.dtype == bool else image.data
+    if vectors:
+        data = data[:, :, :, None]
     made = nibabel.Nifti1Image(data, image.affine, dtype=data.dtype)
+    if vectors:
+        made.header.set_intent("vector")
     made.header.set_xyzt_units("mm", "sec")
     return made

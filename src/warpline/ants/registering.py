@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from warpline import jobs, operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import UsageError
+from warpline.geometry import Grid
+from warpline.io.images import as_image
 from warpline.io.transform_files import write_transform
 from warpline.recipe import PRESETS, Initialise, Linear, Motion, Recipe
 from warpline.transforms import Affine
+
+_log = logging.getLogger(__name__)
 
 _STAY = Initialise(method="identity", rotations=False)
 
@@ -108,8 +114,9 @@ def registration(
         Write ``Composite.h5`` and ``InverseComposite.h5`` too, and return these names.
     **options
         ANTsPy's further arguments, see `OPTIONS`: reg_iterations, grad_step, flow_sigma, total_sigma (variances in
-        voxels), aff_metric, syn_metric and syn_sampling (radius) change the recipe; those that only say how ANTs
-        computes have no effect. Left out, the recipe's own values hold, not ANTs' defaults.
+        voxels), aff_metric, syn_metric and syn_sampling (radius) change the recipe, and so do those of
+        `AFFINE_LEVELS`; those that only say how ANTs computes have no effect. Left out, the recipe's own values hold,
+        not ANTs' defaults.
 
     Returns
     -------
@@ -124,11 +131,16 @@ def registration(
     InputError
         When an image cannot be used.
     """
+    levels = {name: options.pop(name) for name in AFFINE_LEVELS if name in options}
     recipe = _with_options(_recipe(type_of_transform), options)
+    if levels:
+        recipe = _with_levels(recipe, levels, as_image(fixed, "fixed").grid)
     if isinstance(initial_transform, str) and initial_transform.lower() == "identity":
         initial_transform = Affine.identity()
     start = None if initial_transform is None else _start(initial_transform)
     result = jobs.register(fixed, moving, recipe, mask, moving_mask, initial=start)
+    for warning in result.report["warnings"]:
+        _log.warning("%s", warning)
     prefix = outprefix or tempfile.mkdtemp(prefix="warpline-") + os.sep
     files = {kind: str(path) for kind, path in result.save(prefix).items()}
     forward = [files[kind] for kind in ("warp", "affine") if kind in files]
@@ -216,7 +228,49 @@ OPTIONS: dict[str, Callable[[Any], list[str]]] = {
 """ANTsPy's further arguments, to settings of a recipe; those without a setting only say how ANTs computes."""
 
 
+AFFINE_LEVELS: dict[str, tuple[float, ...]] = {
+    "aff_iterations": (2100, 1200, 1200, 10),
+    "aff_shrink_factors": (6, 4, 2, 1),
+    "aff_smoothing_sigmas": (3, 2, 1, 0),
+}
+"""Arguments for the levels of the linear stages, coarse to fine, and what ANTsPy takes for those that are left out."""
+
+REFUSED = {
+    "multivariate_extras": "one pair of images is registered at a time",
+    "restrict_transformation": "all axes are moved along",
+    "smoothing_in_mm": "smoothing is counted in voxels",
+}
+"""Arguments of ANTsPy that are not offered, and what holds in their place."""
+
+
+def _with_levels(recipe: Recipe, given: dict[str, Any], grid: Grid) -> Recipe:
+    """A recipe whose linear levels have these shrink factors, of the shortest voxel edge of `grid`, and iterations."""
+    levels = {
+        name: default if given.get(name) is None else tuple(given[name]) for name, default in AFFINE_LEVELS.items()
+    }
+    if given.get("aff_smoothing_sigmas") is None:
+        del levels["aff_smoothing_sigmas"]
+    if len({len(values) for values in levels.values()}) != 1:
+        counts = ", ".join(f"{name} has {len(values)}" for name, values in levels.items())
+        raise UsageError(f"{counts} entries; give one per level each")
+    if recipe.linear is None:
+        return recipe
+    if "aff_smoothing_sigmas" in levels:
+        warnings.warn(
+            "aff_smoothing_sigmas has no effect: linear levels are smoothed by half their shrink factor, in voxels",
+            UserWarning,
+            stacklevel=3,
+        )
+    edge = min(size for size, n in zip(grid.voxel_size, grid.shape, strict=True) if n > 1)
+    sizes = [float(factor) * float(edge) for factor in levels["aff_shrink_factors"]]
+    iterations = [int(count) for count in levels["aff_iterations"]]
+    return recipe.with_options(f"linear.voxel_sizes={sizes}", f"linear.iterations={iterations}")
+
+
 def _with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    for name in REFUSED.keys() & {key for key, value in options.items() if value}:
+        raise UsageError(f"argument {name} is not offered: {REFUSED[name]}; leave it out")
+    options = {name: value for name, value in options.items() if name not in REFUSED}
     unknown = sorted(options.keys() - OPTIONS.keys())
     if unknown:
         raise UsageError(f"argument {unknown[0]} is not offered; choose from {', '.join(OPTIONS)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from warpline.cli.options import add_device, add_transforms, finite, refuse_overwriting
+from warpline.cli.options import add_device, add_geometry, add_transforms, finite, refuse_overwriting
 from warpline.cli.terminal import Terminal
 
 SUMMARY = "carry an image, labels, vectors or a time series through transforms onto a reference grid"
@@ -43,6 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the image holds three components per voxel along world R, A, S; along L, P, S (ITK, ANTs); or along the "
         "axes of its voxels: each vector is turned with the anatomy",
     )
+    add_geometry(parser)
     add_device(parser)
 
 
@@ -53,7 +54,8 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
     check_name(options.output)
     refuse_overwriting(options.output, (options.image, options.reference, *paths_in(options.transform)))
-    how: dict[str, Any] = {name: getattr(options, name) for name in ("interpolation", "outside", "backend", "threads")}
+    passed = ("interpolation", "outside", "geometry", "backend", "threads")
+    how: dict[str, Any] = {name: getattr(options, name) for name in passed}
     if options.vectors:
         warped = _apply_to_vectors(options, how)
     else:
@@ -65,9 +67,10 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
 def _apply_to_vectors(options: Namespace, how: dict[str, Any]) -> Any:
     from warpline.io.vectors import read_vectors, write_vectors
-    from warpline.operations import apply
+    from warpline.operations import apply, say
 
-    stored = read_vectors(options.image)
+    stored = read_vectors(options.image, options.geometry)
+    say(stored.image.grid)
     warped = apply(stored.image, options.reference, options.transform, vectors=options.vectors, **how)
     write_vectors(warped, options.output, stored)
     return warped

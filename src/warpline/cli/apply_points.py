@@ -61,7 +61,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
         raise UsageError(f"--output {options.output} is another kind of file than --input {options.input}")
     images = (options.fixed, options.moving)
     refuse_overwriting(options.output, (options.input, *images, *paths_in(options.transform)))
-    chain = read_chain(options.transform, fixed=options.fixed, moving=options.moving)
+    chain = read_chain(options.transform, fixed=options.fixed, moving=options.moving, geometry=options.geometry)
     count = kind(options, lambda points: carry(chain, points, options.to))
     record = {"output": options.output, "points": count, "to": options.to, "space": options.space}
     where = f"the {options.to} image, {options.space.upper()}+ mm"
@@ -77,14 +77,14 @@ def _carry_table(options: Namespace, carry: Carry) -> int:
 
 
 def _carry_streamlines(options: Namespace, carry: Carry) -> int:
-    from warpline.io.images import read_grid
+    from warpline.io.images import read_grid  # its notes are said where the transforms are read
     from warpline.io.streamlines import read_streamlines, write_streamlines
 
     _check_space(options)
     place = options.fixed if options.to == "fixed" else options.moving
     if place is None and options.output.endswith(".trk"):
         raise UsageError(f"a .trk file names the image it lies on; give --{options.to} IMAGE, or write a .tck file")
-    grid = None if place is None else read_grid(place)
+    grid = None if place is None else read_grid(place, options.geometry)
     streamlines = read_streamlines(options.input)
     write_streamlines(streamlines.with_points(carry(streamlines.points)), options.output, grid)
     return len(streamlines.points)

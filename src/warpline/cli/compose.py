@@ -27,7 +27,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     from warpline.operations import compose, paths_in, place_of, write
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
-    fixed, moving = place_of(options.fixed), place_of(options.moving)
+    fixed, moving = (place_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
     where = {"backend": options.backend, "threads": options.threads}
     whole = compose(options.transform, fixed=fixed, moving=moving, **where)
     write(whole, options.output, options.to, fixed=fixed, moving=moving, **where)

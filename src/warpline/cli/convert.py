@@ -31,6 +31,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
     refuse_overwriting(options.output, (options.input, options.fixed, options.moving))
     formats = {"source_format": options.source, "target_format": options.to}
-    transform = convert(options.input, options.output, fixed=options.fixed, moving=options.moving, **formats)
+    between = {"fixed": options.fixed, "moving": options.moving, "geometry": options.geometry}
+    transform = convert(options.input, options.output, **between, **formats)
     kind = type(transform).__name__.lower()
     terminal.result({"output": options.output, "kind": kind}, f"wrote {options.output}: {kind}, fixed to moving")

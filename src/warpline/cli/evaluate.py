@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from warpline.cli.options import add_device, add_transforms, as_prefix
+from warpline.cli.options import add_device, add_geometry, add_transforms, as_prefix
 from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
@@ -39,6 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--inverse", action="append", default=[], metavar="FILE", help="the map back, written as for -t"
     )
     parser.add_argument("--prefix", metavar="PREFIX", help="outputs of a registration, instead of -t and --inverse")
+    add_geometry(parser)
     add_device(parser)
 
 
@@ -78,20 +79,20 @@ def _labels(options: Namespace) -> dict[str, Any]:
     if not options.fixed_labels:
         return {}
     from warpline.evaluation import overlap
-    from warpline.io.images import read_image
+    from warpline.operations import read
 
-    fixed = read_image(options.fixed_labels)
-    warped = read_image(options.warped_labels) if options.warped_labels else _carried_labels(options, fixed.grid)
+    fixed = read(options.fixed_labels, geometry=options.geometry)
+    given = options.warped_labels
+    warped = read(given, geometry=options.geometry) if given else _carried_labels(options, fixed.grid)
     return {"overlap": asdict(overlap(fixed, warped))}
 
 
 def _carried_labels(options: Namespace, grid: Grid) -> Image:
     from warpline.backends import select
-    from warpline.io.images import read_image
-    from warpline.operations import check_labels, read_chain
+    from warpline.operations import check_labels, read, read_chain
     from warpline.resampling import warp
 
-    labels = read_image(options.moving_labels)
+    labels = read(options.moving_labels, geometry=options.geometry)
     check_labels(labels)
     backend = select(options.backend, options.threads)
     return warp(labels, read_chain(options.transform), grid, order=0, backend=backend)
@@ -107,17 +108,18 @@ def _maps(options: Namespace) -> dict[str, Any]:
     fields = [part for part in chain.parts if isinstance(part, Displacement)]
     if not fields:
         return {}
-    mask = _mask_on(fields[0].grid, options.fixed_labels)
+    mask = _mask_on(fields[0].grid, options)
     record = {"folding": _folding(fields[0], mask, options)}
     if options.inverse:
         record["inverse_error"] = asdict(inverse_error(chain, read_chain(options.inverse), fields[0].grid, mask))
     return record
 
 
-def _mask_on(grid: Grid, path: str | None) -> Image | None:
+def _mask_on(grid: Grid, options: Namespace) -> Image | None:
     from warpline.io.images import read_image
 
-    labels = None if path is None else read_image(path)
+    path = options.fixed_labels
+    labels = None if path is None else read_image(path, options.geometry)
     return labels if labels is not None and labels.grid == grid else None
 
 

@@ -35,7 +35,8 @@ def run(options: Namespace, terminal: Terminal) -> None:
     from warpline.io.transform_files import identify
     from warpline.operations import place_of
 
-    found = identify(options.file, options.source, fixed=place_of(options.fixed), moving=place_of(options.moving))
+    fixed, moving = (place_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
+    found = identify(options.file, options.source, fixed=fixed, moving=moving)
     parts = [_part(part) for part in found.parts]
     record = {
         "file": str(found.path),

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 import numpy as np
 
-from warpline.cli.options import add_device, add_transforms, refuse_overwriting
+from warpline.cli.options import add_device, add_geometry, add_transforms, refuse_overwriting
 from warpline.cli.terminal import Terminal
 
 SUMMARY = "write the Jacobian determinant of a map, its affine part included"
@@ -24,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="image to write")
     parser.add_argument("--log", action="store_true", help="natural logarithm; NaN where the map folds")
     parser.add_argument("--moving", metavar="FILE", help="moving image; some formats of transforms need it")
+    add_geometry(parser)
     add_device(parser)
 
 
@@ -34,8 +35,8 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
     check_name(options.output)
     refuse_overwriting(options.output, (options.reference, options.moving, *paths_in(options.transform)))
-    where = {"backend": options.backend, "threads": options.threads}
-    image = jacobian(options.transform, options.reference, log=options.log, moving=options.moving, **where)
+    where = {name: getattr(options, name) for name in ("log", "moving", "geometry", "backend", "threads")}
+    image = jacobian(options.transform, options.reference, **where)
     write_image(image, options.output)
     values = image.data[np.isfinite(image.data)]
     folded = int(image.data.size - values.size if options.log else np.count_nonzero(values <= 0))

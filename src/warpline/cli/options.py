@@ -11,6 +11,9 @@ from pathlib import Path
 from warpline.backends import BACKENDS
 from warpline.errors import UsageError
 
+GEOMETRIES = ("sform", "qform")
+"""`warpline.io.nifti_geometry.CHOICES`, which is not loaded for a help text."""
+
 
 def add_device(parser: ArgumentParser) -> None:
     """``--backend`` and ``--threads``: where the arithmetic runs."""
@@ -42,7 +45,7 @@ def add_talk(parser: ArgumentParser, *, nested: bool = False) -> None:
     default = SUPPRESS if nested else False
     flags = (
         ("--json", "write the result to stdout as JSON"),
-        ("-q --quiet", "say nothing but errors and the result"),
+        ("-q --quiet", "say nothing but warnings, errors and the result"),
         ("-v --verbose", "say more, with tracebacks of unexpected errors"),
     )
     for names, meaning in flags:
@@ -96,11 +99,22 @@ def add_transforms(parser: ArgumentParser, *, required: bool = False) -> None:
     )
 
 
+def add_geometry(parser: ArgumentParser) -> None:
+    """``--geometry``: which matrix of a header places the voxels."""
+    parser.add_argument(
+        "--geometry",
+        choices=GEOMETRIES,
+        help="matrix that NIfTI headers are placed by where both are set; default: sform. Where tools see the voxels "
+        "elsewhere a warning says so",
+    )
+
+
 def add_grids(parser: ArgumentParser) -> None:
-    """``--fixed`` and ``--moving``: the images between which a transform maps."""
+    """``--fixed`` and ``--moving``: the images between which a transform maps, and ``--geometry``: by which matrix."""
     group = parser.add_argument_group("images it maps between (needed by some formats)")
     group.add_argument("--fixed", metavar="FILE", help="image whose points the transform takes, or its grid")
     group.add_argument("--moving", metavar="FILE", help="image that the points arrive in")
+    add_geometry(parser)
 
 
 def refuse_overwriting(output: str, inputs: Iterable[str | None]) -> None:

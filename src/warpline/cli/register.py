@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from warpline.cli.options import add_device, as_prefix
+from warpline.cli.options import add_device, add_geometry, as_prefix
 from warpline.cli.summary import commands_after, facts_of
 from warpline.cli.terminal import Terminal
 from warpline.recipe import PRESETS, Recipe
@@ -13,6 +13,10 @@ SUMMARY = "find the invertible map that carries a moving image onto a fixed one"
 EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/sub-01_
   warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8"""
+
+
+FAILED = 7
+"""Exit code of a registration whose files are written, but whose result is judged as certainly wrong."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,10 +44,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--fixed-mask", metavar="FILE", help="where the fixed image counts: every voxel that is not 0")
     parser.add_argument("--moving-mask", metavar="FILE", help="where the moving image counts")
     parser.add_argument("--initial", metavar="FILE.mat", help="affine to start from, instead of looking for a start")
+    add_geometry(parser)
     add_device(parser)
 
 
-def run(options: Namespace, terminal: Terminal) -> None:
+def run(options: Namespace, terminal: Terminal) -> int | None:
     """Fill a job, run it, say how it went."""
     from warpline import jobs
 
@@ -58,6 +63,8 @@ def run(options: Namespace, terminal: Terminal) -> None:
         initial=options.initial,
         backend=options.backend,
         threads=options.threads,
+        geometry=options.geometry,
     )
     report = jobs.run(job, terminal.progress()).report
     terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))
+    return FAILED if report["judgement"]["outcome"] == "failed" else None

@@ -27,7 +27,15 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     paths = (*report["outputs"].values(), f"{job.prefix}{REPORT}")
     files = (f"wrote          {path}" for path in paths)
     warnings = (f"warning        {warning}" for warning in report["warnings"])
-    return [*_quality_lines(report["quality"]), *_similarity_lines(report["similarity"]), *warnings, time, *files]
+    judged = f"judgement      {report['judgement']['outcome']}"
+    return [
+        judged,
+        *_quality_lines(report["quality"]),
+        *_similarity_lines(report["similarity"]),
+        *warnings,
+        time,
+        *files,
+    ]
 
 
 def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:

@@ -28,7 +28,7 @@ class Terminal:
     json : bool
         Write the result as JSON.
     quiet, verbose : bool
-        Say only errors and the result; or say everything that is logged.
+        Say only warnings, errors and the result; or say everything that is logged.
     """
 
     def __init__(self, command: str, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -37,7 +37,8 @@ class Terminal:
         self.quiet = quiet
         self._listeners: list[Listener] = []
         self._level_before = logging.NOTSET
-        self._log = _LogLines(self.say, logging.DEBUG if verbose else logging.WARNING)
+        self._warnings: list[str] = []
+        self._log = _LogLines(self._hear, logging.DEBUG if verbose else logging.WARNING)
 
     def __enter__(self) -> Terminal:
         """Show what the package logs."""
@@ -78,23 +79,36 @@ class Terminal:
             self._listeners.pop().close()
 
     def result(self, record: Mapping[str, Any], *shown: str | Table) -> None:
-        """Write the result to stdout: `record` with ``--json``, else the lines and tables in `shown`."""
+        """Write the result to stdout: `record` with ``--json``, else the lines and tables in `shown`.
+
+        What was logged as a warning is among the `warnings` of the record.
+        """
         self.settle()
         if self.json:
-            print(json_text.dumps(_plain(record), indent=2), flush=True)
+            heard = {"warnings": [*record.get("warnings", ()), *self._warnings]} if self._warnings else {}
+            print(json_text.dumps(_plain({**record, **heard}), indent=2), flush=True)
             return
         console = Console(highlight=False, soft_wrap=True, markup=False)
         for part in shown:
             print(part, flush=True) if isinstance(part, str) else console.print(part)  # rich would expand tabs
 
+    def _hear(self, level: int, text: str) -> None:
+        """A line of the log: a warning is said once, and also when the command is quiet."""
+        line = f"{logging.getLevelName(level).lower()}: {text}"
+        if level < logging.WARNING:
+            self.say(line)
+        elif text not in self._warnings:
+            self._warnings.append(text)
+            print(line, file=sys.stderr, flush=True)
+
 
 class _LogLines(logging.Handler):
-    def __init__(self, say: Callable[[str], None], level: int) -> None:
+    def __init__(self, hear: Callable[[int, str], None], level: int) -> None:
         super().__init__(level)
-        self._say = say
+        self._hear = hear
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._say(f"{record.levelname.lower()}: {record.getMessage()}")
+        self._hear(record.levelno, record.getMessage())
 
 
 def _plain(value: Any) -> Any:

@@ -14,6 +14,7 @@ from warpline.cohort import records
 from warpline.cohort.executors import Chunk, Executor
 from warpline.cohort.failures import STOPPING, Failure
 from warpline.cohort.layout import log_name
+from warpline.cohort.notes import Notes
 from warpline.cohort.rows import Row
 from warpline.cohort.settings import Settings, now
 from warpline.cohort.state import Plan
@@ -104,6 +105,7 @@ class Driver:
     ) -> None:
         self.halt: Halt | None = None
         self.tally = _Tally()
+        self.notes = Notes()
         self._plan = plan
         self._settings = settings
         self._root = Path(settings.root)
@@ -202,6 +204,7 @@ class Driver:
             (self._root / log_name(task.id)).unlink(missing_ok=True)
             self._plan.states[task.id] = "done"
             self._books.remember(outcome)
+            self.notes.add(outcome.get("notes", ()))
         else:
             self.tally.failed += 1
             attempts = self._deaths[task.id] + (failure.kind != "worker_lost")

@@ -60,6 +60,8 @@ class Options:
         Run pairs again that failed before.
     exclude_from, retry_from : path, optional
         Tables of decisions: leave out what was decided ``fail``; run again what was decided ``review`` or ``fail``.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     time_limit : float
         Longest time of a pair, in seconds, for reading, computing and writing, each.
     max_failures : float
@@ -89,6 +91,7 @@ class Options:
     retry_failed: bool = False
     exclude_from: str | os.PathLike[str] | None = None
     retry_from: str | os.PathLike[str] | None = None
+    geometry: str | None = None
     time_limit: float = 3600.0
     max_failures: float = 0.3
     allow_failures: float = 0
@@ -122,7 +125,8 @@ def load_pairs(source: Source, options: Options) -> list[Pair]:
 
 def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
     """What there is to do for these pairs in an output folder."""
-    tasks = make_tasks(pairs, recipe=Recipe.load(options.recipe), warps=options.warps)
+    recipe = Recipe.load(options.recipe)
+    tasks = make_tasks(pairs, recipe=recipe, warps=options.warps, geometry=options.geometry)
     exclude = () if options.exclude_from is None else read_decisions(options.exclude_from, ("fail",))
     again = () if options.retry_from is None else read_decisions(options.retry_from, ("review", "fail"))
     return make_plan(tasks, root, exclude=exclude, again=again, retry_failed=options.retry_failed, shard=options.shard)

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.cohort.quality import COLUMNS
+from warpline.cohort.quality import COLUMNS, JUDGED
+from warpline.judgement import LIMITS, Limit
 from warpline.solvers.invertibility import P99_LIMIT
 
 VERDICTS = ("pass", "review", "fail")
@@ -63,6 +64,11 @@ class Rule:
     decisive: bool = False
 
 
+def _limited(limit: Limit) -> Rule:
+    """The rule of a sign of the judgement, which is compared with no other pair."""
+    return Rule("high" if limit.doubtful[0] is None else "low", review=limit.doubtful, fail=limit.failed)
+
+
 RULES: dict[str, Rule] = {
     "ncc_after": Rule("low", 0.02, decisive=True),
     "local_ncc_after": Rule("low", 0.02, decisive=True),
@@ -83,6 +89,7 @@ RULES: dict[str, Rule] = {
     "log_jacobian_sd": Rule("high", 0.05),
     "folded_share": Rule("high", review=(None, 0.0), fail=(None, 0.01)),
     "inverse_error_p99": Rule("high", review=(None, P99_LIMIT), fail=(None, 1.0)),
+    **{name: _limited(LIMITS[name]) for name in JUDGED},
 }
 """The columns that decide a verdict."""
 

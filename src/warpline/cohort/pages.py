@@ -223,10 +223,11 @@ def _write_pair(
     row: Row,
     sidecar: Mapping[str, Any],
     page: tuple[Path, Standing],
-    read_fixed: Callable[[Path], Image],
+    read_fixed: Callable[[Path, str | None], Image],
 ) -> None:
     """Draw a pair: its inputs are those of the manifest, its outputs lie in the folder, whatever the sidecar says."""
-    fixed, moving = read_fixed(folder / row["fixed"]), read_image(folder / row["moving"])
+    geometry = sidecar.get("geometry")
+    fixed, moving = read_fixed(folder / row["fixed"], geometry), read_image(folder / row["moving"], geometry)
     warped = read_image(_output(folder, sidecar, "warped"))
     warp = read_transform(_output(folder, sidecar, "warp")) if "warp" in sidecar["outputs"] else None
     layers = draw_layers(fixed, moving, warped, warp if isinstance(warp, Displacement) else None)

@@ -14,6 +14,7 @@ from warpline.evaluation import overlap
 from warpline.fields import jacobian_determinant
 from warpline.geometry import Matrix, apply_affine
 from warpline.image import Image
+from warpline.judgement import LIMITS
 from warpline.resampling import warp
 from warpline.transforms import Chain, Displacement
 
@@ -43,8 +44,14 @@ class Column:
     unit: str = ""
 
 
+CONSISTENCY = ("inverse_error_mean", "inverse_error_p99", "inverse_error_max", "folded_voxels")
+"""Columns that come from the quality of the warp as they are."""
+
 _NCC = "Pearson correlation with the fixed image inside the fixed mask, or where the fixed image is not background"
 _LOCAL = "Mean squared correlation with the fixed image in windows of 5 voxels, in the same place"
+
+JUDGED = tuple(name for name in LIMITS if name not in ("coverage", "jacobian_max") and name not in CONSISTENCY)
+"""Signs of the judgement that are columns of their own; the others are measured below as well."""
 
 COLUMNS: dict[str, Column] = {
     "ncc_before": Column("similarity", "Correlation before", f"{_NCC}, by the headers alone"),
@@ -60,6 +67,7 @@ COLUMNS: dict[str, Column] = {
     "mask_dice": Column("overlap", "Dice of masks", "Dice of the fixed mask and the moving mask carried onto it"),
     "foreground_dice": Column("overlap", "Dice of foregrounds", "Dice of what is brighter than a tenth of the range"),
     "coverage": Column("overlap", "Coverage", "Share of the fixed object that lies in the moving field of view"),
+    **{name: Column("judgement", LIMITS[name].title, f"{LIMITS[name].meaning}") for name in JUDGED},
     "translation": Column("affine", "Translation", "How far the centre of the fixed grid is moved", "mm"),
     "translation_x": Column("affine", "Translation x", "To the right", "mm"),
     "translation_y": Column("affine", "Translation y", "To the front", "mm"),
@@ -126,6 +134,7 @@ def measure(registration: jobs.Registration, images: Mapping[str, Image], *, bac
     found: Metrics = {
         **_similarity(registration.report["similarity"]),
         **_overlap(registration, images, backend),
+        **{name: registration.report["judgement"]["signs"].get(name) for name in JUDGED},
         "coverage": _coverage(registration, inside),
         **affine_parameters(alignment.affine.matrix, fixed.grid.centre),
         **_consistency(registration.report["quality"]),
@@ -254,8 +263,7 @@ def _deformation(field: Displacement, inside: NDArray[np.bool_], backend: Backen
 def _consistency(quality: Mapping[str, float | None] | None) -> Metrics:
     if quality is None:
         return {}
-    errors = ("inverse_error_mean", "inverse_error_p99", "inverse_error_max", "folded_voxels")
-    return {"folded_share": quality["folds"], **{name: quality[name] for name in errors}}
+    return {"folded_share": quality["folds"], **{name: quality[name] for name in CONSISTENCY}}
 
 
 def _plain(value: float | None) -> float | None:

@@ -61,6 +61,8 @@ class Summary:
         What the command line returns.
     page : Path or None
         The page of the cohort.
+    notes : tuple of str
+        What the headers of this run's images leave open, with the number of pairs; notes that are alike are one.
     """
 
     counts: dict[str, int]
@@ -72,6 +74,7 @@ class Summary:
     halt: Halt | None
     exit_code: int
     page: Path | None
+    notes: tuple[str, ...] = ()
 
 
 def run(
@@ -169,6 +172,7 @@ def _drive(plan: Plan, root: Path, options: Options, listen: Listener | None, sa
         threads=options.threads,
         warps=options.warps,
         time_limit=options.time_limit,
+        geometry=options.geometry,
         compute=options.compute,
     )
     started = now()
@@ -225,6 +229,7 @@ def _summary(plan: Plan, driver: Driver, options: Options, verdicts: dict[str, i
         halt=driver.halt,
         exit_code=code if driver.halt is None else driver.halt.exit_code,
         page=page,
+        notes=driver.notes.lines(),
     )
 
 

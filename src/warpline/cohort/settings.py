@@ -32,6 +32,8 @@ class Settings:
         How displacement fields are kept.
     time_limit : float
         Longest time in seconds that a pair may take for reading, for computing and for writing, each.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of NIfTI headers to take where both are set.
     readers, writers : int
         Threads that read ahead of, and write behind, the computation.
     compute : callable, optional
@@ -44,6 +46,7 @@ class Settings:
     threads: int | None = None
     warps: Warps = "rounded"
     time_limit: float = 3600.0
+    geometry: str | None = None
     readers: int = 2
     writers: int = 2
     compute: Callable[..., Any] | None = None

@@ -23,6 +23,7 @@ from warpline.image import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress
+from warpline.io.header_notes import once
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
 from warpline.registration import Listener
@@ -55,10 +56,13 @@ class Computed:
     warped_labels: Image | None
     sha256: dict[str, str]
     metrics: dict[str, float | None]
+    notes: tuple[str, ...] = ()
 
 
-def read(task: Task) -> Ready:
+def read(task: Task, geometry: str | None = None) -> Ready:
     """Read and check all inputs of a pair; fixed images are kept for the pairs that follow.
+
+    `geometry` says which matrix of NIfTI headers to take, as for `warpline.register`.
 
     Raises
     ------
@@ -67,15 +71,17 @@ def read(task: Task) -> Ready:
     """
     sources = task.sources()
     labels = {name: sources.pop(name) for name in LABELS if name in sources}
-    inputs = jobs.read(**sources, recipe=task.recipe, load=_load)
-    loaded = {name: _load(path, name) for name, path in labels.items()}
+    inputs = jobs.read(**sources, recipe=task.recipe, geometry=geometry, load=_load)
+    loaded = {name: _load(path, name, geometry) for name, path in labels.items()}
     for name, (image, _) in loaded.items():
         _check_labels(image, name, inputs.images)
     described = {**inputs.described, **{name: about for name, (_, about) in loaded.items()}}
     sha256 = {name: about["sha256"] for name, about in described.items()}
     if "initial" in sources:
         sha256["initial"] = checksum(sources["initial"])
-    return Ready(replace(inputs, described=described), {name: image for name, (image, _) in loaded.items()}, sha256)
+    images = {name: image for name, (image, _) in loaded.items()}
+    notes = tuple(once(*(image.grid for image in (*inputs.images.values(), *images.values()))))
+    return Ready(replace(inputs, described=described, notes=notes), images, sha256)
 
 
 def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:
@@ -91,11 +97,16 @@ def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:
         warped_labels = warp(images["moving_labels"], registration.transform, grid, order=0, backend=backend)
         images["warped_labels"] = warped_labels
     metrics = quality.measure(registration, images, backend=backend)
-    return Computed(registration, warped_labels, ready.sha256, metrics)
+    return Computed(registration, warped_labels, ready.sha256, metrics, ready.inputs.notes)
 
 
 def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """Write every file of a pair, its sidecar last; returns the metrics and what `os.stat` says of the sidecar.
+    """Write every file of a pair, its sidecar last.
+
+    Returns
+    -------
+    dict
+        The metrics, the notes on headers, and what `os.stat` says of the sidecar.
 
     Raises
     ------
@@ -114,7 +125,7 @@ def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[s
     with Transaction() as files:
         jobs.store(registration, files, names, root=root, extra=extra)
     size, time = fingerprint(str(root / task.place.sidecar))
-    return {"metrics": metrics, "stat": [size, time]}
+    return {"metrics": metrics, "notes": list(computed.notes), "stat": [size, time]}
 
 
 def peak_memory() -> float:
@@ -123,14 +134,16 @@ def peak_memory() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def _load(path: str, name: str) -> Loaded:
+def _load(path: str, name: str, geometry: str | None = None) -> Loaded:
     """`jobs.load`; what many pairs share is read once, as long as its file stays the same."""
-    return _kept_image(path, name, fingerprint(path)) if name.startswith("fixed") else jobs.load(path, name)
+    if name.startswith("fixed"):
+        return _kept_image(path, name, geometry, stat=fingerprint(path))
+    return jobs.load(path, name, geometry)
 
 
 @lru_cache(maxsize=6)
-def _kept_image(path: str, name: str, stat: tuple[int, int]) -> Loaded:
-    image, about = jobs.load(path, name)
+def _kept_image(path: str, name: str, geometry: str | None, *, stat: tuple[int, int]) -> Loaded:
+    image, about = jobs.load(path, name, geometry)
     image.data.setflags(write=False)
     return image, about
 

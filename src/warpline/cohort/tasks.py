@@ -51,7 +51,7 @@ class Task:
         return dict(sources_of(self.pair))
 
 
-def make_tasks(pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps) -> list[Task]:
+def make_tasks(pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps, geometry: str | None = None) -> list[Task]:
     """Tasks of all pairs, in their order.
 
     Raises
@@ -61,7 +61,11 @@ def make_tasks(pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps) -> list[T
     """
     places = [place_of(pair) for pair in pairs]
     check_places(pairs, places)
-    load, digest, stat = cache(Recipe.load), cache(partial(options_key, warps=warps)), cache(fingerprint)
+    load, digest, stat = (
+        cache(Recipe.load),
+        cache(partial(options_key, warps=warps, geometry=geometry)),
+        cache(fingerprint),
+    )
     tasks = []
     for pair, place in zip(pairs, places, strict=True):
         own = load(pair.recipe) if pair.recipe else recipe
@@ -72,9 +76,10 @@ def make_tasks(pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps) -> list[T
     return tasks
 
 
-def options_key(recipe: Recipe, warps: Warps) -> str:
+def options_key(recipe: Recipe, warps: Warps, geometry: str | None = None) -> str:
     """Digest of everything but the inputs that makes a result what it is; the recipe's name does not."""
-    return _digest(f"{NUMERICS}|{warps}|{recipe.model_dump_json(exclude={'name'})}")
+    asked = "" if geometry is None else f"{geometry}|"
+    return _digest(f"{NUMERICS}|{warps}|{asked}{recipe.model_dump_json(exclude={'name'})}")
 
 
 def sources_of(pair: Pair) -> Iterator[tuple[str, str]]:

@@ -130,7 +130,7 @@ class _Line:
 
     def _begin(self, task: Task) -> _Work:
         work = _Work(task, stopped=self._stopping())
-        self._stage(work, "read", lambda _: steps.read(task))
+        self._stage(work, "read", lambda _: steps.read(task, self._settings.geometry))
         return work
 
     def _stopping(self) -> bool:

@@ -1,8 +1,9 @@
 """DIPY's registration under its own names, computed by warpline.
 
-A script written for DIPY runs after its import lines are changed: whatever came from ``dipy.align.imaffine``,
-``dipy.align.imwarp``, ``dipy.align.metrics``, ``dipy.align.transforms``, ``dipy.align``, ``dipy.io.image``,
-``dipy.segment.mask`` or ``dipy.viz`` comes from here. DIPY's *static* and *moving* are warpline's *fixed* and *moving*.
+A script written for DIPY runs after its import lines are changed: whatever came from ``dipy.align``,
+``dipy.align.imaffine``, ``dipy.align.imwarp``, ``dipy.align.metrics``, ``dipy.align.reslice``,
+``dipy.align.transforms``, ``dipy.io.image``, ``dipy.segment.mask`` or ``dipy.viz`` comes from here. DIPY's *static* and
+*moving* are warpline's *fixed* and *moving*.
 """
 
 from warpline.dipy import regtools
@@ -15,6 +16,7 @@ from warpline.dipy.affine_map import (
     transform_origins,
 )
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
+from warpline.dipy.grids import get_direction_and_spacings, mult_aff
 from warpline.dipy.images import load_nifti, load_nifti_data, save_nifti
 from warpline.dipy.linear import AffineRegistration
 from warpline.dipy.linear_transforms import (
@@ -33,16 +35,20 @@ from warpline.dipy.linear_transforms import (
     Transform,
     TranslationTransform2D,
     TranslationTransform3D,
+    regtransforms,
 )
 from warpline.dipy.mapping_files import read_mapping, write_mapping
 from warpline.dipy.masking import median_otsu
-from warpline.dipy.metrics import CCMetric, MutualInformationMetric, SSDMetric
+from warpline.dipy.metrics import CCMetric, EMMetric, SSDMetric
+from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.one_call import (
     affine,
     affine_registration,
     center_of_mass,
+    resample,
     rigid,
     rigid_isoscaling,
+    rigid_scaling,
     syn_registration,
     translation,
 )
@@ -53,6 +59,8 @@ from warpline.dipy.regtools import (
     plot_2d_diffeomorphic_map,
     plot_slices,
 )
+from warpline.dipy.reslice import reslice
+from warpline.dipy.series import motion_correction, register_dwi_series, register_dwi_to_template, register_series
 from warpline.dipy.syn import RegistrationStages, SymmetricDiffeomorphicRegistration
 
 __all__ = [
@@ -64,6 +72,7 @@ __all__ = [
     "AffineTransform3D",
     "CCMetric",
     "DiffeomorphicMap",
+    "EMMetric",
     "MutualInformationMetric",
     "RegistrationStages",
     "RigidIsoScalingTransform2D",
@@ -85,17 +94,27 @@ __all__ = [
     "affine_registration",
     "center_of_mass",
     "draw_lattice_2d",
+    "get_direction_and_spacings",
     "load_nifti",
     "load_nifti_data",
     "median_otsu",
+    "motion_correction",
+    "mult_aff",
     "overlay_images",
     "overlay_slices",
     "plot_2d_diffeomorphic_map",
     "plot_slices",
     "read_mapping",
+    "register_dwi_series",
+    "register_dwi_to_template",
+    "register_series",
     "regtools",
+    "regtransforms",
+    "resample",
+    "reslice",
     "rigid",
     "rigid_isoscaling",
+    "rigid_scaling",
     "save_nifti",
     "syn_registration",
     "transform_centers_of_mass",

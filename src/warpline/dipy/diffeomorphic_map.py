@@ -98,6 +98,47 @@ class DiffeomorphicMap:
         """Return a copy that shares the fields."""
         return copy.copy(self)
 
+    @staticmethod
+    def interpret_matrix(obj: Any) -> Any:
+        """Return None for None and "identity", and an array as it is.
+
+        Raises
+        ------
+        UsageError
+            For anything else.
+        """
+        if obj is None or isinstance(obj, np.ndarray):
+            return obj
+        if isinstance(obj, str) and obj == "identity":
+            return None
+        raise UsageError(f"matrix {obj!r} is not allowed; give an array, 'identity' or None")
+
+    def get_simplified_transform(self) -> DiffeomorphicMap:
+        """Return the same map with all matrices worked into the fields: displacements in voxels, grids at identity.
+
+        The forward field then lies on the domain's voxels and points to voxels of the codomain, the backward field the
+        other way round. Unlike in DIPY, `is_inverse` is kept, so that `transform` means the same.
+        """
+        dim = self.dim
+        simple = DiffeomorphicMap(
+            dim, self.disp_shape, domain_shape=self.domain_shape, codomain_shape=self.codomain_shape
+        )
+        aligned = _matrix(self.prealign, None, dim) @ _matrix(None, self.domain_grid2world, dim)
+        to_codomain = _matrix(None, self.codomain_world2grid, dim)
+        simple.forward = self._between_voxels(_field(self.forward, "forward"), aligned, to_codomain, self.domain_shape)
+        start = _matrix(None, self.codomain_grid2world, dim)
+        to_domain = _matrix(None, self.domain_world2grid, dim) @ _matrix(self.prealign_inv, None, dim)
+        simple.backward = self._between_voxels(_field(self.backward, "backward"), start, to_domain, self.codomain_shape)
+        simple.is_inverse = self.is_inverse
+        return simple
+
+    def _between_voxels(self, field: Field, before: Matrix, after: Matrix, shape: tuple[int, ...]) -> Field:
+        """``after (before i + field(before i)) - i`` for every voxel i of `shape`."""
+        steps = np.empty((*shape, self.dim), np.float32)
+        for slab, voxels in slabs_of(shape):
+            steps[slab] = np.moveaxis(self._follow(voxels, field, before, after) - voxels, 0, -1)
+        return steps
+
     def compute_inversion_error(self) -> tuple[Field, NDArray[np.float64]]:
         """Follow the backward field, then the forward field.
 
@@ -172,14 +213,14 @@ class DiffeomorphicMap:
         world2grid = _matrix(to_image, self.codomain_world2grid, self.dim)
         aligned = _matrix(self.prealign, None, self.dim) @ _matrix(grid, self.domain_grid2world, self.dim)
         field = _field(self.forward, "forward")
-        shape = self.domain_shape if shape is None else _shape(shape)
+        shape = _output_shape(shape, self.domain_shape)
         return self._pull(image, (field, aligned, world2grid), shape, interpolation)
 
     def _backwards(self, image: NDArray[Any], interpolation: str, to_image: Any, shape: Any, grid: Any) -> NDArray[Any]:
         world2grid = _matrix(to_image, self.domain_world2grid, self.dim) @ _matrix(self.prealign_inv, None, self.dim)
         aligned = _matrix(grid, self.codomain_grid2world, self.dim)
         field = _field(self.backward, "backward")
-        shape = self.codomain_shape if shape is None else _shape(shape)
+        shape = _output_shape(shape, self.codomain_shape)
         return self._pull(image, (field, aligned, world2grid), shape, interpolation)
 
     def _pull(
@@ -242,6 +283,13 @@ class DiffeomorphicMap:
         return self._follow(np.asarray(points, dtype=np.float64).T, field, first, last).T
 
 
+def _output_shape(given: ArrayLike | None, default: tuple[int, ...] | None) -> tuple[int, ...]:
+    chosen = default if given is None else given
+    if chosen is None:
+        raise UsageError("the map has no grid to sample on; give out_shape")
+    return _shape(chosen)
+
+
 def _shape(shape: ArrayLike) -> tuple[int, ...]:
     return tuple(int(n) for n in np.asarray(shape))
 
@@ -252,8 +300,7 @@ def _inverse(matrix: Matrix | None) -> Matrix | None:
 
 def _matrix(given: Matrix | str | None, default: Matrix | None, dim: int) -> Matrix:
     if isinstance(given, str):
-        if given != "identity":
-            raise UsageError(f"matrix {given!r} is not allowed; give an array, 'identity' or None")
+        DiffeomorphicMap.interpret_matrix(given)
         return np.eye(dim + 1)
     chosen = default if given is None else given
     return np.eye(dim + 1) if chosen is None else np.asarray(chosen, dtype=np.float64)

@@ -31,6 +31,13 @@ def image_of(data: Any, grid2world: Matrix | None, name: str) -> Image:
     return Image.from_array(array, grid2world, name)
 
 
+def mask_of(mask: Any, image: Image) -> Image | None:
+    """Wrap a mask on the grid of its image; None without one."""
+    if mask is None:
+        return None
+    return Image(np.asarray(mask).reshape(image.grid.shape), image.grid, f"{image.name}_mask")
+
+
 def affine_of(matrix: Matrix | None) -> Affine:
     """Wrap a (3, 3) or (4, 4) world matrix; identity when None."""
     return Affine(embed_affine(matrix))
@@ -45,3 +52,22 @@ def field_of(displacement: NDArray[np.float32], dim: int) -> NDArray[np.float32]
     """Turn a field (3, I, J, K) into DIPY's layout (I, J, K, 3), or (I, J, 2) for one slice."""
     field = displacement if dim == 3 else displacement[:2, :, :, 0]
     return np.ascontiguousarray(np.moveaxis(field, 0, -1))
+
+
+def mult_aff(A: Matrix | None, B: Matrix | None) -> Matrix | None:
+    """Return the product ``A B``, with None for the identity; None when both are."""
+    if A is None or B is None:
+        return B if A is None else A
+    return np.asarray(A @ B)
+
+
+def get_direction_and_spacings(affine: Matrix | None, dim: int) -> tuple[Matrix, NDArray[np.float64]]:
+    """Return the directions of the grid's axes as columns (dim, dim), and its spacings (dim,).
+
+    Of a voxel to world matrix (dim + 1, dim + 1); the identity when None.
+    """
+    if affine is None:
+        return np.eye(dim), np.ones(dim)
+    axes = np.asarray(affine, dtype=np.float64)[:-1, :-1]
+    spacings = np.sqrt((axes**2).sum(axis=0))
+    return axes / spacings, spacings

@@ -14,7 +14,7 @@ from warpline.errors import UsageError
 from warpline.geometry import Matrix
 from warpline.io.atomic import write_atomic
 from warpline.io.compression import compress
-from warpline.io.images import as_image
+from warpline.operations import read
 
 FileName = str | os.PathLike[str]
 
@@ -103,5 +103,5 @@ def array_and_affine(source: Any, affine: ArrayLike | None, name: str) -> tuple[
         if affine is None:
             raise UsageError(f"{name} is an array; give {name}_affine as well")
         return source, np.asarray(affine, dtype=np.float64)
-    image = as_image(source, name)
+    image = read(source, name)
     return image.data, np.array(image.affine) if affine is None else np.asarray(affine, dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypedDict
 
@@ -16,9 +17,9 @@ from warpline.dipy.affine_map import (
     transform_geometric_centers,
     transform_origins,
 )
-from warpline.dipy.grids import affine_of, flatten, image_of
-from warpline.dipy.linear_transforms import Transform
-from warpline.dipy.metrics import MutualInformationMetric
+from warpline.dipy.grids import affine_of, flatten, image_of, mask_of
+from warpline.dipy.linear_transforms import Transform, transform_of
+from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.recipes import linear_recipe
 from warpline.errors import UsageError
 from warpline.geometry import Matrix
@@ -65,7 +66,7 @@ class AffineRegistration:
     Raises
     ------
     UsageError
-        When `level_iters` and `factors` differ in length.
+        When `level_iters` is empty, or it and `factors` differ in length.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class AffineRegistration:
         self.verbosity = verbosity
         self.backend = backend
         self.levels = len(self.level_iters)
+        if not self.level_iters:
+            raise UsageError("level_iters is empty; give the iterations of at least one level")
         if self.levels != len(self.factors):
             raise UsageError(f"level_iters has {self.levels} entries and factors {len(self.factors)}; give as many")
 
@@ -114,7 +117,7 @@ class AffineRegistration:
         static, moving : 2-D or 3-D arrays
             The images.
         transform : Transform
-            Translation, rigid, rigid with one scale, or affine.
+            One of the families of this package, or an object of DIPY's own.
         params0 : (n,), optional
             Parameters that the search starts from, after `starting_affine`; the identity when None.
         static_grid2world, moving_grid2world : (dim + 1, dim + 1), optional
@@ -124,7 +127,7 @@ class AffineRegistration:
         ret_metric : bool
             Return parameters and energy as well.
         static_mask, moving_mask : arrays, optional
-            Nonzero where an image counts.
+            Nonzero where an image counts; one that is 0 everywhere is left out, with a warning.
 
         Returns
         -------
@@ -136,10 +139,10 @@ class AffineRegistration:
         UsageError
             When the transform or start is not offered.
         InputError
-            When an image is not finite or constant, a mask is empty, or the grids do not overlap.
+            When an image is not finite or constant, or the grids do not overlap.
         """
-        if transform.motion is None:
-            raise UsageError(f"{type(transform).__name__} cannot be optimised; use translation, rigid or affine")
+        transform = transform_of(transform)
+        static_mask, moving_mask = self._checked_masks(static_mask, moving_mask)
         images = image_of(static, static_grid2world, "static"), image_of(moving, moving_grid2world, "moving")
         grids = [flatten(image.affine, transform.dim) for image in images]
         start = _start(starting_affine, static, grids[0], moving, grids[1])
@@ -151,7 +154,7 @@ class AffineRegistration:
             iterations=tuple(self.level_iters),
             **self.metric.options(images[0].data.size),
         )
-        masks = _Masks(fixed_mask=_mask(static_mask, images[0]), moving_mask=_mask(moving_mask, images[1]))
+        masks = _Masks(fixed_mask=mask_of(static_mask, images[0]), moving_mask=mask_of(moving_mask, images[1]))
         check_pair(*images, recipe, initial=initial, **masks)
         found = align(*images, recipe, backend=select(self.backend), initial=initial, **masks)
         matrix = flatten(found.affine.matrix, transform.dim)
@@ -160,6 +163,23 @@ class AffineRegistration:
             return mapping
         energies = [energy for level in found.levels for energy in level.energies]
         return mapping, parameters_of(transform, matrix @ np.linalg.inv(start)), energies[-1] if energies else np.nan
+
+    def _checked_masks(self, *masks: NDArray[Any] | None) -> list[NDArray[Any] | None]:
+        """The masks that count: not one that is 0 everywhere. Where DIPY would leave them out, a warning says so."""
+        kept: list[NDArray[Any] | None] = []
+        for name, mask in zip(("static_mask", "moving_mask"), masks, strict=True):
+            empty = mask is not None and not np.any(mask)
+            if empty:
+                warnings.warn(f"{name} is 0 everywhere; the whole image counts", UserWarning, stacklevel=3)
+            kept.append(None if empty else mask)
+        share = self.metric.sampling_proportion
+        if share not in (None, 1) and any(mask is not None for mask in kept):
+            warnings.warn(
+                f"masks count here although sampling_proportion is {share}; DIPY would leave them out",
+                UserWarning,
+                stacklevel=3,
+            )
+        return kept
 
 
 def parameters_of(transform: Transform, matrix: Matrix) -> NDArray[np.float64]:
@@ -182,9 +202,3 @@ def _start(given: Matrix | str | None, static: Any, static_grid: Matrix, moving:
     matrix = STARTS[given](static, static_grid, moving, moving_grid).affine
     assert matrix is not None
     return matrix
-
-
-def _mask(mask: NDArray[Any] | None, image: Image) -> Image | None:
-    if mask is None:
-        return None
-    return Image(np.asarray(mask).reshape(image.grid.shape), image.grid, f"{image.name}_mask")

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import UsageError
 from warpline.geometry import Matrix
+from warpline.recipe import Motion
 
 Parameters = NDArray[np.float64]
 
@@ -24,8 +25,8 @@ class Transform:
     """
 
     dim: ClassVar[int]
-    motion: ClassVar[str | None] = None
-    """The motion of `warpline.recipe.Linear` that it stands for; None when registration does not offer it."""
+    motion: ClassVar[Motion]
+    """The motion of `warpline.recipe.Linear` that it stands for."""
     _angles: ClassVar[int] = 0
     _shifts: ClassVar[int] = 0
     _scales: ClassVar[int] = 0
@@ -48,10 +49,15 @@ class Transform:
 
     def jacobian(self, theta: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
         """Return the derivative (dim, n) of the mapped point ``T(x)`` by the parameters (n,), x in mm."""
-        parameters = self._checked(theta).astype(complex)
         point = np.append(np.asarray(x, dtype=np.float64), 1.0)
+        moved: NDArray[np.float64] = self.matrix_derivatives(theta) @ point
+        return moved[:, :-1].T
+
+    def matrix_derivatives(self, theta: ArrayLike) -> NDArray[np.float64]:
+        """Return the derivatives (n, dim + 1, dim + 1) of the matrix by the parameters (n,)."""
+        parameters = self._checked(theta).astype(complex)
         steps = parameters + 1j * _STEP * np.eye(len(parameters))
-        return np.stack([(self._matrix(p) @ point)[:-1].imag / _STEP for p in steps], axis=1)
+        return np.stack([self._matrix(one).imag / _STEP for one in steps])
 
     def _checked(self, theta: ArrayLike) -> Parameters:
         parameters = np.asarray(theta, dtype=np.float64)
@@ -113,25 +119,25 @@ class TranslationTransform3D(Transform):
 class RotationTransform2D(Transform):
     """Rotations (angle)."""
 
-    dim, _angles = 2, 1
+    dim, motion, _angles = 2, "rotation", 1
 
 
 class RotationTransform3D(Transform):
     """Rotations (rx, ry, rz)."""
 
-    dim, _angles = 3, 3
+    dim, motion, _angles = 3, "rotation", 3
 
 
 class ScalingTransform2D(Transform):
     """Isotropic scalings (s)."""
 
-    dim, _scales = 2, 1
+    dim, motion, _scales = 2, "scaling", 1
 
 
 class ScalingTransform3D(Transform):
     """Isotropic scalings (s)."""
 
-    dim, _scales = 3, 1
+    dim, motion, _scales = 3, "scaling", 1
 
 
 class RigidTransform2D(Transform):
@@ -161,13 +167,13 @@ class RigidIsoScalingTransform3D(Transform):
 class RigidScalingTransform2D(Transform):
     """Rotation, translation and a scale per axis (angle, tx, ty, sx, sy)."""
 
-    dim, _angles, _shifts, _scales = 2, 1, 2, 2
+    dim, motion, _angles, _shifts, _scales = 2, "rigid_scaling", 1, 2, 2
 
 
 class RigidScalingTransform3D(Transform):
     """Rotation, translation and a scale per axis (rx, ry, rz, tx, ty, tz, sx, sy, sz)."""
 
-    dim, _angles, _shifts, _scales = 3, 3, 3, 3
+    dim, motion, _angles, _shifts, _scales = 3, "rigid_scaling", 3, 3, 3
 
 
 class AffineTransform2D(_Affine):
@@ -180,3 +186,40 @@ class AffineTransform3D(_Affine):
     """All affine maps, the upper 3 x 4 of the matrix row by row."""
 
     dim, motion = 3, "affine"
+
+
+regtransforms: dict[tuple[str, int], Transform] = {
+    ("TRANSLATION", 2): TranslationTransform2D(),
+    ("TRANSLATION", 3): TranslationTransform3D(),
+    ("ROTATION", 2): RotationTransform2D(),
+    ("ROTATION", 3): RotationTransform3D(),
+    ("RIGID", 2): RigidTransform2D(),
+    ("RIGID", 3): RigidTransform3D(),
+    ("SCALING", 2): ScalingTransform2D(),
+    ("SCALING", 3): ScalingTransform3D(),
+    ("AFFINE", 2): AffineTransform2D(),
+    ("AFFINE", 3): AffineTransform3D(),
+    ("RIGIDSCALING", 2): RigidScalingTransform2D(),
+    ("RIGIDSCALING", 3): RigidScalingTransform3D(),
+    ("RIGIDISOSCALING", 2): RigidIsoScalingTransform2D(),
+    ("RIGIDISOSCALING", 3): RigidIsoScalingTransform3D(),
+}
+"""The families by DIPY's names, and the dimension of space."""
+
+_BY_CLASS = {type(transform).__name__: transform for transform in regtransforms.values()}
+
+
+def transform_of(given: object) -> Transform:
+    """Return a family of this module for one of DIPY's own objects, or the given one.
+
+    Raises
+    ------
+    UsageError
+        When it is neither.
+    """
+    if isinstance(given, Transform):
+        return given
+    name = type(given).__name__
+    if name not in _BY_CLASS:
+        raise UsageError(f"transform is {given!r}; choose from {', '.join(_BY_CLASS)}, called without arguments")
+    return _BY_CLASS[name]

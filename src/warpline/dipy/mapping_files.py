@@ -18,8 +18,8 @@ from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, Matrix
 from warpline.io.atomic import write_atomic
 from warpline.io.compression import compress
-from warpline.io.images import as_image
 from warpline.io.transform_files import dipy_mapping
+from warpline.operations import grid_of
 from warpline.transforms import Displacement
 
 _NOTE = "warpline.prealign"
@@ -79,7 +79,7 @@ def read_mapping(
         When the file is damaged or of another kind.
     """
     stored = dipy_mapping.read(Path(disp))
-    moving, static = as_image(domain_img, "domain_img").grid, as_image(codomain_img, "codomain_img").grid
+    moving, static = grid_of(domain_img, "domain_img"), grid_of(codomain_img, "codomain_img")
     if _lies_on(stored.grid, moving) and not _lies_on(stored.grid, static):
         warnings.warn(
             f"{disp} lies on the grid of the second argument of read_mapping, which is meant for the moving image; "

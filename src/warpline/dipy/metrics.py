@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,13 @@ with which maps stay invertible."""
 
 CONTRAST_FLOOR = 1e-5
 """DIPY knows none: what is left of it only keeps rounding noise from moving flat regions."""
+
+
+SWEEPS = 5
+"""Sweeps of DIPY's Gauss-Seidel solver, each of which smooths over a voxel, that one turn of ours stands for."""
+
+STEP_TYPES = ("demons", "gauss_newton")
+"""Kinds of steps of `SSDMetric` and `EMMetric`."""
 
 
 class SynMetric(Protocol):
@@ -76,17 +84,18 @@ class CCMetric:
 
 
 class SSDMetric:
-    """Mean of squared differences, followed by gradient steps.
+    """Mean of squared differences, followed by gradient or by Gauss-Newton steps.
 
     Parameters
     ----------
     dim : {2, 3}
         Dimension of the images.
     smooth : float
-        Gaussian smoothing of each update, in voxels of the level.
+        With demons, Gaussian smoothing of each update in voxels of the level; with Gauss-Newton, the weight of the
+        field's slope, see `newton_sigma`.
     inner_iter : int
-        Kept for DIPY's signature: it belongs to its Gauss-Newton steps.
-    step_type : {"demons"}
+        Turns of each Gauss-Newton step.
+    step_type : {"demons", "gauss_newton"}
         Kind of step.
 
     Attributes
@@ -97,56 +106,112 @@ class SSDMetric:
     Raises
     ------
     UsageError
-        When `dim` is neither 2 nor 3, or the kind of step is not offered.
+        When `dim` is neither 2 nor 3, or the kind of step is unknown.
     """
 
     static_image: Volume | None = None
     moving_image: Volume | None = None
 
     def __init__(self, dim: int, smooth: float = 4, inner_iter: int = 10, step_type: str = "demons") -> None:
-        if step_type != "demons":
-            raise UsageError(f"step_type {step_type!r} is not offered; use 'demons'")
         self.dim = _checked(dim)
         self.smooth = smooth
         self.inner_iter = inner_iter
-        self.step_type = step_type
+        self.step_type = _checked_step(step_type)
 
     def options(self) -> dict[str, Any]:
         """Return entries of `warpline.recipe.Syn`."""
-        return {"metric": "mean_squares", "update_sigma": self.smooth}
+        if self.step_type == "demons":
+            return {"metric": "mean_squares", "update_sigma": self.smooth}
+        return {
+            "metric": "mean_squares",
+            "newton": newton_turns(self.inner_iter),
+            "update_sigma": newton_sigma(self.smooth),
+        }
 
 
-class MutualInformationMetric:
-    """Mutual information after Mattes et al. 2003, doi:10.1109/TMI.2003.809072.
+class EMMetric:
+    """Difference from what the grey values of the other image predict, for any two contrasts.
+
+    After Arce-Santana et al. 2014, doi:10.1016/j.media.2013.10.007; see `warpline.metrics.class_means`. It is
+    computed on CPUs only: `SymmetricDiffeomorphicRegistration` says so when a GPU was chosen, and goes to the CPU.
 
     Parameters
     ----------
-    nbins : int
-        Bins of the joint histogram along either axis.
-    sampling_proportion : float in (0, 1], optional
-        Share of the static voxels that is compared at each level; None leaves the number to warpline.
+    dim : {2, 3}
+        Dimension of the images.
+    smooth : float
+        As in `SSDMetric`.
+    inner_iter : int
+        Turns of each Gauss-Newton step.
+    q_levels : int
+        Grey values that are told apart in each image.
+    double_gradient : bool
+        Kept for DIPY's signature: the slope of each image itself is followed.
+    step_type : {"gauss_newton", "demons"}
+        Kind of step.
+
+    Attributes
+    ----------
+    static_image, moving_image : array or None
+        In a callback: both images on the grid of the level, carried to the middle.
 
     Raises
     ------
     UsageError
-        When the share is not in (0, 1].
+        When `dim` is neither 2 nor 3, or the kind of step is unknown.
     """
 
-    def __init__(self, nbins: int = 32, sampling_proportion: float | None = None) -> None:
-        if sampling_proportion is not None and not 0 < sampling_proportion <= 1:
-            raise UsageError(f"sampling_proportion is {sampling_proportion!r}; a share above 0 and up to 1 is needed")
-        self.nbins = nbins
-        self.sampling_proportion = sampling_proportion
+    static_image: Volume | None = None
+    moving_image: Volume | None = None
 
-    def options(self, voxels: int) -> dict[str, Any]:
-        """Return entries of `warpline.recipe.Linear` for a static image of so many voxels."""
-        if self.sampling_proportion is None:
-            return {"metric": "mutual_information", "bins": self.nbins}
-        samples = max(int(voxels * self.sampling_proportion), 1000)
-        return {"metric": "mutual_information", "bins": self.nbins, "samples": samples}
+    def __init__(
+        self,
+        dim: int,
+        smooth: float = 1.0,
+        inner_iter: int = 5,
+        q_levels: int = 256,
+        double_gradient: bool = True,
+        step_type: str = "gauss_newton",
+    ) -> None:
+        self.dim = _checked(dim)
+        self.smooth = smooth
+        self.inner_iter = inner_iter
+        self.q_levels = q_levels
+        self.use_double_gradient = double_gradient
+        self.step_type = _checked_step(step_type)
+
+    def options(self) -> dict[str, Any]:
+        """Return entries of `warpline.recipe.Syn`."""
+        demons = self.step_type == "demons"
+        return {
+            "metric": "class_means",
+            "classes": int(self.q_levels),
+            "newton": 1 if demons else newton_turns(self.inner_iter),
+            "update_sigma": self.smooth if demons else newton_sigma(self.smooth),
+        }
+
+
+def newton_turns(inner_iter: int) -> int:
+    """Turns of a Gauss-Newton step for DIPY's inner iterations, see `SWEEPS`."""
+    return max(-(-int(inner_iter) // SWEEPS), 1)
+
+
+def newton_sigma(smooth: float) -> float:
+    """Gaussian smoothing in voxels that stands for DIPY's weight of the slope of the field in a Gauss-Newton step.
+
+    Its linear system smooths over ``sqrt(smooth) / |g|`` voxels at an image gradient g; this is that length at the
+    gradient of an edge of two voxels, 1/2.
+    """
+    return 2 * math.sqrt(max(smooth, 0.0))
 
 
 def _checked(dim: int) -> int:
     if dim not in (2, 3):
         raise UsageError(f"dim is {dim!r}; 2 or 3 is allowed")
     return dim
+
+
+def _checked_step(step_type: str) -> str:
+    if step_type not in STEP_TYPES:
+        raise UsageError(f"step_type {step_type!r} is unknown; choose from {', '.join(STEP_TYPES)}")
+    return step_type

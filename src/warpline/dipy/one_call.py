@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import nibabel
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -16,16 +18,18 @@ from warpline.dipy.linear import AffineRegistration
 from warpline.dipy.linear_transforms import (
     AffineTransform3D,
     RigidIsoScalingTransform3D,
+    RigidScalingTransform3D,
     RigidTransform3D,
     Transform,
     TranslationTransform3D,
 )
-from warpline.dipy.metrics import CCMetric, MutualInformationMetric, SSDMetric
+from warpline.dipy.metrics import CCMetric, EMMetric, SSDMetric, SynMetric
+from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.syn import SymmetricDiffeomorphicRegistration
 from warpline.errors import UsageError
 from warpline.geometry import Matrix
 
-SYN_METRICS: dict[str, Callable[..., CCMetric | SSDMetric]] = {"CC": CCMetric, "SSD": SSDMetric}
+SYN_METRICS: dict[str, Callable[..., SynMetric]] = {"CC": CCMetric, "EM": EMMetric, "SSD": SSDMetric}
 """Names of the metrics of `syn_registration`."""
 
 STEPS: dict[str, type[Transform] | None] = {
@@ -33,9 +37,13 @@ STEPS: dict[str, type[Transform] | None] = {
     "translation": TranslationTransform3D,
     "rigid": RigidTransform3D,
     "rigid_isoscaling": RigidIsoScalingTransform3D,
+    "rigid_scaling": RigidScalingTransform3D,
     "affine": AffineTransform3D,
 }
 """Steps of the pipeline of `affine_registration`."""
+
+PIPELINE = ("center_of_mass", "translation", "rigid", "affine")
+"""What it runs by default."""
 
 
 def affine_registration(
@@ -95,7 +103,9 @@ def affine_registration(
     """
     if metric.upper() != "MI":
         raise UsageError(f"metric {metric!r} is not offered; use 'MI'")
-    names = [_name(step) for step in pipeline or ("center_of_mass", "translation", "rigid", "affine")]
+    names = [_name(step) for step in pipeline or PIPELINE]
+    if starting_affine is not None and "center_of_mass" in names:
+        warnings.warn("the step center_of_mass replaces starting_affine", UserWarning, stacklevel=2)
     if ret_metric and names == ["center_of_mass"]:
         raise UsageError("center_of_mass has no metric to return; add a step or set ret_metric=False")
     (static, static_affine), (moving, moving_affine) = (
@@ -127,6 +137,7 @@ center_of_mass = partial(affine_registration, pipeline=["center_of_mass"])
 translation = partial(affine_registration, pipeline=["translation"])
 rigid = partial(affine_registration, pipeline=["rigid"])
 rigid_isoscaling = partial(affine_registration, pipeline=["rigid_isoscaling"])
+rigid_scaling = partial(affine_registration, pipeline=["rigid_scaling"])
 affine = partial(affine_registration, pipeline=["affine"])
 
 
@@ -152,7 +163,7 @@ def syn_registration(
         Voxel to world (RAS+ mm); needed for arrays.
     step_length, level_iters
         As in `SymmetricDiffeomorphicRegistration`, with [10, 10, 5] iterations when None.
-    metric : {"CC", "SSD"}
+    metric : {"CC", "EM", "SSD"}
         Similarity.
     dim : {2, 3}
         Dimension of the images.
@@ -184,6 +195,37 @@ def syn_registration(
     start = None if prealign is None else np.asarray(prealign, dtype=np.float64)
     mapping = sdr.optimize(static, moving, static_affine, moving_affine, start)
     return mapping.transform(moving), mapping
+
+
+def resample(
+    moving: Any,
+    static: Any,
+    moving_affine: Matrix | None = None,
+    static_affine: Matrix | None = None,
+    between_affine: Matrix | None = None,
+) -> Any:
+    """Carry an image onto the grid of another one through world space.
+
+    Parameters
+    ----------
+    moving, static : path, nibabel image or array
+        3-D images.
+    moving_affine, static_affine : (4, 4), optional
+        Voxel to world (RAS+ mm); needed for arrays.
+    between_affine : (4, 4), optional
+        Static world to moving world; identity when None.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        float64, linear interpolation.
+    """
+    (static, static_affine), (moving, moving_affine) = (
+        array_and_affine(static, static_affine, "static"),
+        array_and_affine(moving, moving_affine, "moving"),
+    )
+    carried = AffineMap(between_affine, static.shape, static_affine, moving.shape, moving_affine).transform(moving)
+    return nibabel.Nifti1Image(carried, static_affine)
 
 
 def _name(step: str | Callable[..., Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
@@ -17,7 +18,9 @@ from warpline.dipy.recipes import syn_recipe
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Matrix
 from warpline.io.checks import check_pair
-from warpline.registration import Alignment, Progress, align
+from warpline.recipe import Recipe
+from warpline.registration import Alignment, Progress, align_by_halves
+from warpline.transforms import Displacement
 
 
 class RegistrationStages(IntEnum):
@@ -33,6 +36,9 @@ class RegistrationStages(IntEnum):
     ITER_END = 7
 
 
+CPU_BACKENDS = ("numpy", "numba")
+"""Where `EMMetric` runs."""
+
 Callback = Callable[["SymmetricDiffeomorphicRegistration", RegistrationStages], Any]
 
 
@@ -41,16 +47,17 @@ class SymmetricDiffeomorphicRegistration:
 
     Parameters
     ----------
-    metric : CCMetric or SSDMetric
+    metric : CCMetric, SSDMetric or EMMetric
         What is optimised.
     level_iters : sequence of int
         Iterations of each level, the coarsest first; their number sets the shrink factors ..., 4, 2, 1.
         [100, 100, 25] when None.
     step_length : float
         Longest update of an iteration, in voxels of the level.
-    ss_sigma_factor, inv_iter, inv_tol : float
-        Kept for DIPY's signature. Levels are smoothed by half their shrink factor, and the maps are inverted once,
-        at the end, to within 0.05 voxels on average.
+    ss_sigma_factor : float
+        Smoothing of the images of each level: so many voxels for every voxel that it is shrunk by.
+    inv_iter, inv_tol : float
+        Kept for DIPY's signature. The maps are inverted once, at the end, to within 0.05 voxels on average.
     opt_tol : float
         A level ends when the energy falls by less than this share of itself per iteration.
     callback : callable, optional
@@ -71,8 +78,11 @@ class SymmetricDiffeomorphicRegistration:
     Raises
     ------
     UsageError
-        When `level_iters` is empty, or in `optimize` when an option is out of range.
+        When there is no metric or `level_iters` is empty, or in `optimize` when an option is out of range.
     """
+
+    energy_window = 12
+    """Energies that DIPY fits a parabola to."""
 
     def __init__(
         self,
@@ -87,6 +97,8 @@ class SymmetricDiffeomorphicRegistration:
         *,
         backend: str | Backend | None = None,
     ) -> None:
+        if not hasattr(metric, "options"):
+            raise UsageError(f"metric is {metric!r}; give a CCMetric, SSDMetric or EMMetric of warpline.dipy")
         self.metric = metric
         self.set_level_iters([100, 100, 25] if level_iters is None else level_iters)
         self.step_length = step_length
@@ -120,6 +132,38 @@ class SymmetricDiffeomorphicRegistration:
         if not hasattr(self, "static_to_moving"):
             raise InputError("there is no map yet; call optimize() first")
         return self.static_to_moving
+
+    def get_intermediate_maps(self) -> tuple[DiffeomorphicMap, DiffeomorphicMap]:
+        """Return the maps from the static and from the moving image to the middle of the last `optimize`.
+
+        Their `transform_inverse` carries the static, or the moving, image to the middle, which lies on the static
+        grid; there both look alike. They are as the search left them: the map that `optimize` returns is made of them,
+        and then mended where it folds.
+
+        Raises
+        ------
+        InputError
+            When there are none.
+        """
+        if not hasattr(self, "static_to_ref"):
+            raise InputError("there are no maps yet; call optimize() first")
+        return self.static_to_ref, self.moving_to_ref
+
+    def _get_energy_derivative(self) -> float:
+        """Slope of the parabola through the last energies, in the middle of them, over the size of their sum.
+
+        Raises
+        ------
+        InputError
+            When there are fewer than `energy_window`.
+        """
+        if len(self.energy_list) < self.energy_window:
+            raise InputError(
+                f"there are {len(self.energy_list)} energies of this level; {self.energy_window} are needed"
+            )
+        energies = np.array(self.energy_list[-self.energy_window :])
+        slope = np.polyder(np.polyfit(np.arange(self.energy_window), energies, 2))
+        return float(np.polyval(slope, self.energy_window / 2) / (-abs(energies.sum()) or 1.0))
 
     def optimize(
         self,
@@ -156,6 +200,8 @@ class SymmetricDiffeomorphicRegistration:
         recipe = syn_recipe(
             factors=factors,
             iterations=tuple(self.level_iters),
+            sigmas=tuple(self.ss_sigma_factor * (factor - 1) for factor in factors),
+            beyond="background",
             step=self.step_length,
             early_stop=self.opt_tol,
             **self.metric.options(),
@@ -163,9 +209,11 @@ class SymmetricDiffeomorphicRegistration:
         initial = affine_of(prealign)
         check_pair(*images, recipe, initial=initial)
         narrator = _Narrator(self)
-        found = align(*images, recipe, backend=select(self.backend), initial=initial, progress=narrator.hear)
+        backend = _backend_for(recipe, self.backend)
+        found, halves = align_by_halves(*images, recipe, backend=backend, initial=initial, progress=narrator.hear)
         narrator.end()
         self.static_to_moving = map_of(found, self.metric.dim, prealign)
+        self.static_to_ref, self.moving_to_ref = halves_of(found, halves, self.metric.dim, prealign)
         self._tell(RegistrationStages.OPT_END)
         return self.static_to_moving
 
@@ -242,3 +290,28 @@ def map_of(found: Alignment, dim: int, prealign: Matrix | None) -> Diffeomorphic
     mapping.forward = field_of(found.warp.inverse_field, dim)
     mapping.is_inverse = True
     return mapping
+
+
+def halves_of(
+    found: Alignment, halves: tuple[Displacement, Displacement], dim: int, prealign: Matrix | None
+) -> tuple[DiffeomorphicMap, DiffeomorphicMap]:
+    """Wrap the maps to the middle: domains the static and the moving grid, the codomain of both the static one."""
+    fixed = flatten(found.fixed.affine, dim)
+    maps = []
+    starts = (None, None if prealign is None else np.asarray(np.linalg.inv(prealign), dtype=np.float64))
+    for image, start, half in zip((found.fixed, found.moving), starts, halves, strict=True):
+        shape, grid = found.fixed.grid.shape[:dim], flatten(image.affine, dim)
+        made = DiffeomorphicMap(dim, shape, fixed, image.grid.shape[:dim], grid, shape, fixed, start)
+        assert half.inverse_field is not None
+        made.backward, made.forward = field_of(half.field, dim), field_of(half.inverse_field, dim)
+        maps.append(made)
+    return maps[0], maps[1]
+
+
+def _backend_for(recipe: Recipe, wanted: str | Backend | None) -> Backend:
+    """The backend that was asked for; on a GPU, the CPU in its place for the metric that runs on CPUs only."""
+    backend = select(wanted)
+    if recipe.syn is None or recipe.syn.metric != "class_means" or backend.name in CPU_BACKENDS:
+        return backend
+    warnings.warn(f"EMMetric runs on the CPU only; numba takes the place of {backend.name}", UserWarning, stacklevel=3)
+    return select("numba")

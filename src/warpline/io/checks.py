@@ -90,6 +90,7 @@ def check_contrast(image: Image, mask: Image | None = None) -> None:
 SMALLEST_AXIS: dict[str, Callable[[Syn], int]] = {
     "local_cc": lambda options: 2 * options.radius + 1,
     "mean_squares": lambda _: 3,
+    "class_means": lambda _: 3,
 }
 """Fewest voxels along an axis that each metric of SyN can use: a window, or an inner voxel with two neighbours."""
 

@@ -7,10 +7,8 @@ in files that the name gives, and their size is held against what these can hold
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,13 +16,12 @@ from typing import Any, TypeVar
 import nibabel
 import numpy as np
 from nibabel.freesurfer.mghformat import MGHHeader
+from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.spatialimages import SpatialImage
 
 from warpline.errors import InputError
 from warpline.io import limits
 from warpline.io.compression import GZIP_MAGIC, MAX_RATIO, open_stream, peek
-
-_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -82,32 +79,12 @@ def guarded(path: Path, read: Callable[[], T]) -> T:
         For every error.
     """
     try:
-        with _told(path):
+        with LoggingOutputSuppressor():  # what nibabel repairs is among the notes of the grid
             return read()
     except InputError:
         raise
     except (Exception, SystemError) as error:  # nibabel meets damage with errors of many kinds
         raise _unreadable(path, " ".join(str(error).split())[:200] or type(error).__name__) from None
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Pass on what nibabel says of a header that it mends, which it would print."""
-    logger, handler = nibabel.imageglobals.logger, _Passing(path)
-    before, logger.handlers = logger.handlers, [handler]
-    try:
-        yield
-    finally:
-        logger.handlers = before
-
-
-class _Passing(logging.Handler):
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-
-    def emit(self, record: logging.LogRecord) -> None:
-        _log.warning("%s: its header is doubtful: %s", self._path, record.getMessage())
 
 
 def _unreadable(path: Path, reason: str) -> InputError:
@@ -133,7 +110,9 @@ def _open_mgh(path: Path) -> SpatialImage:
             )
         stream.read(1)  # the end of a gzip stream carries its checksum
     values = np.frombuffer(body, dtype.newbyteorder(">")).reshape(shape, order="F")
-    return SpatialImage(values, header.get_affine())
+    image = nibabel.MGHImage(values, header.get_affine(), header)
+    image.file_map["image"].filename = os.fspath(path)
+    return image
 
 
 def _open_pair(path: Path) -> SpatialImage:

@@ -8,31 +8,36 @@ from typing import Any
 
 import nibabel
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid, Matrix, check_affine
+from warpline.geometry import Grid
 from warpline.image import Image
-from warpline.io import nifti
+from warpline.io import nibabel_headers, nifti
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import compress
+from warpline.io.compression import compress, peek
 from warpline.io.image_formats import guarded, open_image
+from warpline.io.scaling import scaled
 
 Source = Any
 """A path, a nibabel image, an `Image`, an array, or a pair (array, affine)."""
 
 
-def read_image(path: str | os.PathLike[str]) -> Image:
+def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Image:
     """Read a NIfTI file (``.nii``, ``.nii.gz``), or an image in one of `warpline.io.image_formats.FORMATS`.
 
-    Unscaled data keep their type, so labels stay exact; data that the header scales become float32.
-    Axes of one voxel after the third are left out.
+    Unscaled data keep their type, so labels stay exact; data that the header scales become whole numbers where they
+    are, else float32, see `warpline.io.scaling.scaled`. Axes of one voxel after the third are left out. Units of length
+    are turned into mm. What the header leaves open is in the `notes` of the image's grid.
 
     Parameters
     ----------
     path : path
         The file; whether it is compressed is told by its content.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of a NIfTI header to take where it has both; the sform when None.
 
     Returns
     -------
@@ -43,17 +48,19 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     ------
     InputError
         When the file is missing, truncated, damaged, not an image, of 1 or more than 4 axes, not of real
-        numbers, or its affine is singular or not finite.
+        numbers, or its affine is singular or not finite, or its scaled values cannot be kept apart.
+    UsageError
+        When `geometry` is something else.
     """
     path = Path(path)
-    stored = nifti.read(path)
+    stored = nifti.read(path, geometry)
     if stored is None:
-        return _read_other(path)
-    return _image(_scaled(stored.array, *nifti.scaling(stored.header, str(path))), stored.affine, str(path))
+        return _read_other(path, geometry)
+    return _image(scaled(stored.array, nifti.scaling(stored.header, str(path)), str(path)), stored.grid, str(path))
 
 
-def read_grid(path: str | os.PathLike[str]) -> Grid:
-    """Where the voxels of an image lie; of a NIfTI file only the header is read.
+def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid:
+    """Where the voxels of an image lie; of a NIfTI file only the header is read. Parameters as of `read_image`.
 
     Raises
     ------
@@ -61,11 +68,8 @@ def read_grid(path: str | os.PathLike[str]) -> Grid:
         When the file is missing, damaged, not an image, or its affine is singular or not finite.
     """
     path = Path(path)
-    placed = nifti.read_place(path)
-    if placed is None:
-        return read_image(path).grid
-    (i, j, k, *_), affine = (*placed[0], 1, 1), placed[1]
-    return Grid((i, j, k), affine)
+    grid = nifti.read_grid(path, geometry)
+    return read_image(path, geometry).grid if grid is None else grid
 
 
 def write_image(image: Image, path: str | os.PathLike[str]) -> None:
@@ -105,7 +109,7 @@ def encode_image(image: Image) -> bytes:
     return nifti.encode(image.data, image.affine)
 
 
-def as_image(source: Source, name: str) -> Image:
+def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
     """An `Image` from a path, a nibabel image, an `Image`, an array (identity affine) or (array, affine).
 
     Parameters
@@ -114,6 +118,8 @@ def as_image(source: Source, name: str) -> Image:
         An array has 2, 3 or 4 axes; an affine is (4, 4), or (3, 3) for a 2-D array.
     name : str
         What error messages call an image that has no file name.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of a NIfTI header to take, as in `read_image`.
 
     Raises
     ------
@@ -123,41 +129,41 @@ def as_image(source: Source, name: str) -> Image:
     if isinstance(source, Image):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return read_image(source)
+        return read_image(source, geometry)
     if isinstance(source, SpatialImage):
-        return _from_nibabel(source, source.get_filename() or name)
+        return _from_nibabel(source, source.get_filename() or name, geometry)
     array, affine = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
     image = Image.from_array(np.ascontiguousarray(array), affine, name)
     _check_real(image.data, name)
     return image
 
 
-def _read_other(path: Path) -> Image:
+def _read_other(path: Path, geometry: str | None) -> Image:
     loaded = open_image(path)
-    return guarded(path, lambda: _from_nibabel(loaded, str(path)))
+    return guarded(path, lambda: _from_nibabel(loaded, str(path), geometry, _head(loaded)))
 
 
-def _from_nibabel(source: SpatialImage, name: str) -> Image:
-    values = np.asanyarray(source.dataobj)
-    if nibabel.is_proxy(source.dataobj) and values.dtype != source.get_data_dtype():  # the header scales
+def _from_nibabel(source: SpatialImage, name: str, geometry: str | None, head: bytes = b"") -> Image:
+    return _image(_values(source, name), nibabel_headers.grid_of(source, name, geometry, head), name)
+
+
+def _head(loaded: SpatialImage) -> bytes:
+    """How the file begins that holds the header of an image."""
+    holder = loaded.file_map.get("header") or loaded.file_map["image"]
+    return b"" if holder.filename is None else peek(Path(holder.filename), nifti.HEAD_SIZE)
+
+
+def _values(source: SpatialImage, name: str) -> NDArray[np.generic]:
+    proxy = source.dataobj
+    if isinstance(proxy, ArrayProxy):
+        return scaled(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
+    values = np.asanyarray(proxy)
+    if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled, in the way of its format
         values = values.astype(np.float32)
-    if source.affine is None:
-        raise InputError(f"{name} has no affine; write a valid sform or qform into the file")
-    affine = check_affine(source.affine, f"{name}: the affine of its header")
-    return _image(_scaled(values), affine, name)
+    return scaled(values, (None, None), name)
 
 
-def _scaled(stored: NDArray[Any], slope: float | None = None, inter: float | None = None) -> NDArray[np.generic]:
-    """Values in native byte order and C order; computed in double and rounded once where the header scales."""
-    if slope is None or (slope, inter) == (1, 0) or stored.dtype.kind not in "biuf":
-        return stored.astype(stored.dtype.newbyteorder("="), order="C")
-    scaled = np.empty(stored.shape, np.float32)
-    for k in range(stored.shape[-1]):
-        scaled[..., k] = stored[..., k] * np.float64(slope) + np.float64(inter or 0)
-    return scaled
-
-
-def _image(values: NDArray[np.generic], affine: Matrix, name: str) -> Image:
+def _image(values: NDArray[np.generic], grid: Grid, name: str) -> Image:
     while values.ndim > 3 and values.shape[-1] == 1:
         values = values[..., 0]
     _check_real(values, name)
@@ -168,7 +174,7 @@ def _image(values: NDArray[np.generic], affine: Matrix, name: str) -> Image:
         )
     if values.ndim == 2:
         values = values[:, :, None]
-    return Image(np.ascontiguousarray(values), Grid(values.shape[:3], affine), name)
+    return Image(np.ascontiguousarray(values), grid, name)
 
 
 def _check_real(values: NDArray[np.generic], name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Matrix, check_affine
+from warpline.geometry import Grid, GridHeader, Matrix, check_affine
 from warpline.io import limits
 from warpline.io.compression import open_stream
+from warpline.io.header_notes import notes_of
+from warpline.io.nifti_geometry import CHOICES, Placement, chosen
 
 HEAD_SIZE = 540
 """Bytes of the longest header."""
@@ -45,13 +48,21 @@ class StoredArray:
         NIfTI-2 headers are a subclass.
     array : any shape
         Stored values before scaling, a read-only view in the file's order.
-    affine : (4, 4)
-        Voxel to world (RAS+ mm), checked.
+    grid : Grid
+        Of its first three axes, with what the header leaves open.
+    place : Placement
+        What the header says about the grid.
     """
 
     header: Nifti1Header
     array: NDArray[np.generic]
-    affine: Matrix
+    grid: Grid
+    place: Placement
+
+    @property
+    def affine(self) -> Matrix:
+        """Voxel to world (RAS+ mm), (4, 4)."""
+        return self.grid.affine
 
 
 def parse_header(head: bytes, name: str) -> Nifti1Header | None:
@@ -62,17 +73,18 @@ def parse_header(head: bytes, name: str) -> Nifti1Header | None:
     InputError
         When the header contradicts itself.
     """
+    stored = stored_header(head)
+    return None if stored is None else _repaired(stored, name)
+
+
+def stored_header(head: bytes, *, pair: bool = False) -> Nifti1Header | None:
+    """The header in the first bytes of a single NIfTI file, or of the header of a pair, as it is stored; else None."""
     kinds: tuple[tuple[Any, bytes], ...] = ((Nifti1Header, head[344:348]), (Nifti2Header, head[4:8]))
     for kind, magic in kinds:
         size = kind.template_dtype.itemsize
-        if magic != kind.single_magic + b"\0" or len(head) < size:
-            continue
-        try:
+        if magic == (kind.pair_magic if pair else kind.single_magic) + b"\0" and len(head) >= size:
             header: Nifti1Header = kind(head[:size], check=False)
-            header.check_fix(_SILENT, error_level=logging.ERROR)
             return header
-        except (HeaderDataError, WrapStructError, ValueError) as error:
-            raise InputError(f"{name} has a damaged NIfTI header: {error}; convert it again") from None
     return None
 
 
@@ -91,8 +103,25 @@ def scaling(header: Nifti1Header, name: str) -> tuple[float | None, float | None
     return slope, inter
 
 
-def read(path: Path) -> StoredArray | None:
+def _repaired(stored: Nifti1Header, name: str) -> Nifti1Header:
+    """A header as nibabel repairs it; what matters of that is among the notes of its grid."""
+    header: Nifti1Header = stored.copy()
+    try:
+        header.check_fix(_SILENT, error_level=logging.ERROR)
+    except (HeaderDataError, WrapStructError, ValueError) as error:
+        raise InputError(f"{name} has a damaged NIfTI header: {error}; convert it again") from None
+    return header
+
+
+def read(path: Path, geometry: str | None = None) -> StoredArray | None:
     """Read a single NIfTI file, compressed or not; None when it is not one.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of the header to take where it has both.
 
     Raises
     ------
@@ -101,9 +130,10 @@ def read(path: Path) -> StoredArray | None:
     """
     with open_stream(path) as (stream, limit):
         head = stream.read(HEAD_SIZE)
-        header = parse_header(head, str(path))
-        if header is None:
+        stored = stored_header(head)
+        if stored is None:
             return None
+        header = _repaired(stored, str(path))
         shape, dtype, offset = _layout(header, str(path))
         total = offset + math.prod(shape) * dtype.itemsize
         limits.check_memory(path, min(total, limit))
@@ -113,11 +143,12 @@ def read(path: Path) -> StoredArray | None:
             raise _truncated(path, shape, dtype, total, held)
         stream.read(1)  # the end of a gzip stream carries its checksum
     array = np.frombuffer(head + body, dtype, math.prod(shape), offset).reshape(shape, order="F")
-    return StoredArray(header, array, _affine(header, str(path)))
+    place = Placement.of(stored, header)
+    return StoredArray(header, array, grid_of(place, str(path), geometry), place)
 
 
-def read_place(path: Path) -> tuple[tuple[int, ...], Matrix] | None:
-    """Shape and voxel-to-world matrix (RAS+ mm) in the header of a single NIfTI file; None when it is not one.
+def read_grid(path: Path, geometry: str | None = None) -> Grid | None:
+    """The grid in the header of a single NIfTI file; None when it is not one.
 
     Raises
     ------
@@ -125,14 +156,52 @@ def read_place(path: Path) -> tuple[tuple[int, ...], Matrix] | None:
         When the file is missing, its header is not usable, or it cannot hold what the header promises.
     """
     with open_stream(path) as (stream, limit):
-        header = parse_header(stream.read(HEAD_SIZE), str(path))
-        if header is None:
+        stored = stored_header(stream.read(HEAD_SIZE))
+        if stored is None:
             return None
+        header = _repaired(stored, str(path))
         shape, dtype, offset = _layout(header, str(path))
         total = offset + math.prod(shape) * dtype.itemsize
         if total > limit:
             raise _truncated(path, shape, dtype, total, limit)
-        return shape, _affine(header, str(path))
+        return grid_of(Placement.of(stored, header), str(path), geometry)
+
+
+def grid_of(place: Placement, name: str, geometry: str | None = None) -> Grid:
+    """Where a header puts its voxels, with a note for everything that it leaves open.
+
+    Parameters
+    ----------
+    place : Placement
+        What the header says.
+    name : str
+        Of the file.
+    geometry : {"sform", "qform"}, optional
+        Which matrix to take where both are set; the sform when None.
+
+    Raises
+    ------
+    InputError
+        When the matrix is singular or not finite.
+    UsageError
+        When `geometry` is neither.
+    """
+    taken = chosen(place, geometry)
+    affine = _checked(place, taken, name)
+    notes = notes_of(place, name, geometry, (taken, affine))
+    i, j, k = (float(size) for size in place.sizes)
+    return Grid(place.shape, affine, GridHeader(taken, (i, j, k), notes))
+
+
+def _checked(place: Placement, taken: str, name: str) -> Matrix:
+    try:
+        return check_affine(place.matrix(taken), f"{name}: the affine of its header")
+    except InputError as error:
+        reason = str(error)
+    except (HeaderDataError, ValueError) as error:
+        reason = f"{name} has a damaged qform: {error}; write a valid sform or qform into the file"
+    other = next((other for other in CHOICES if other != taken and place.has(other)), None)
+    raise InputError(f"{reason}, or take its {other}: --geometry {other} (geometry={other!r})" if other else reason)
 
 
 def _truncated(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], total: int, held: int) -> InputError:
@@ -142,11 +211,19 @@ def _truncated(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], 
     )
 
 
-def encode(array: NDArray[np.generic], affine: Matrix, *, intent: int = 0, description: str = "") -> bytes:
+def encode(
+    array: NDArray[np.generic],
+    affine: Matrix,
+    *,
+    intent: int = 0,
+    description: str = "",
+    pixdim: Sequence[float] | None = None,
+) -> bytes:
     """The bytes of an uncompressed file with sform and qform (mm); NIfTI-2 when an axis needs it.
 
     A sheared `affine` fits only the sform, so the qform is then marked unknown. Booleans are stored
-    as uint8 and float16 as float32, which keep every value.
+    as uint8 and float16 as float32, which keep every value. `pixdim` are voxel sizes to state apart from the
+    lengths of the columns of `affine`, for tools that count by them.
 
     Raises
     ------
@@ -166,7 +243,7 @@ def encode(array: NDArray[np.generic], affine: Matrix, *, intent: int = 0, descr
     header["intent_code"] = intent
     header["descrip"] = description
     header["vox_offset"] = header.single_vox_offset
-    _place(header, affine)
+    _place(header, affine, pixdim)
     padding = bytes(header.single_vox_offset - len(header.binaryblock))
     return b"".join((header.binaryblock, padding, c_ordered(array.T, dtype).data.cast("B")))
 
@@ -179,11 +256,14 @@ def c_ordered(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     return ordered
 
 
-def _place(header: Nifti1Header, affine: Matrix) -> None:
+def _place(header: Nifti1Header, affine: Matrix, pixdim: Sequence[float] | None) -> None:
     header.set_qform(affine, _SCANNER, strip_shears=True)
     header.set_sform(affine, _SCANNER)
     sheared = np.abs(header.get_qform() - affine)[:3, :3].max() > 1e-4 * np.abs(affine[:3, :3]).max()
-    if sheared:
+    apart = pixdim is not None and not np.allclose(header["pixdim"][1:4], pixdim, rtol=1e-6, atol=0)
+    if apart:
+        header["pixdim"][1:4] = pixdim
+    if sheared or apart:
         header["qform_code"] = 0
 
 
@@ -213,11 +293,3 @@ def _layout(header: Nifti1Header, name: str) -> tuple[tuple[int, ...], np.dtype[
     if offset < header.single_vox_offset:
         raise InputError(f"{name} has vox_offset {offset} in its header; at least {header.single_vox_offset} is needed")
     return shape, dtype, offset
-
-
-def _affine(header: Nifti1Header, name: str) -> Matrix:
-    try:
-        affine = header.get_best_affine()
-    except (HeaderDataError, ValueError) as error:
-        raise InputError(f"{name} has a damaged qform: {error}; write a valid sform or qform into the file") from None
-    return check_affine(affine, f"{name}: the affine of its header")

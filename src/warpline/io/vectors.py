@@ -16,6 +16,7 @@ from warpline.io import nifti
 from warpline.io.atomic import write_atomic
 from warpline.io.compression import compress
 from warpline.io.images import check_name
+from warpline.io.scaling import scaled
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "ras": lambda grid: np.eye(3),
@@ -44,8 +45,8 @@ class StoredVectors:
     fifth_axis: bool
 
 
-def read_vectors(path: str | os.PathLike[str]) -> StoredVectors:
-    """Read a NIfTI file of shape (I, J, K, 3) or (I, J, K, 1, 3).
+def read_vectors(path: str | os.PathLike[str], geometry: str | None = None) -> StoredVectors:
+    """Read a NIfTI file of shape (I, J, K, 3) or (I, J, K, 1, 3); `geometry` as in `warpline.io.images.read_image`.
 
     Raises
     ------
@@ -53,17 +54,15 @@ def read_vectors(path: str | os.PathLike[str]) -> StoredVectors:
         When the file is missing, damaged, or of another shape or kind of number.
     """
     path = Path(path)
-    stored = nifti.read(path)
+    stored = nifti.read(path, geometry)
     if stored is None or stored.array.shape[3:] not in ((3,), (1, 3)) or stored.array.dtype.kind not in "iuf":
         found = "no NIfTI file" if stored is None else f"of shape {stored.array.shape}, {stored.array.dtype}"
         raise InputError(f"{path} is {found}; vectors need shape (I, J, K, 3) or (I, J, K, 1, 3) of real numbers")
-    values = np.asarray(stored.array, dtype=np.float32).reshape(*stored.array.shape[:3], 3)
-    slope, inter = nifti.scaling(stored.header, str(path))
-    if slope is not None:
-        values = values * np.float32(slope) + np.float32(inter or 0)
+    values = scaled(stored.array, nifti.scaling(stored.header, str(path)), str(path))
+    values = np.asarray(values, dtype=np.float32).reshape(*stored.array.shape[:3], 3)
     if not np.isfinite(values).all():
         raise InputError(f"{path} has NaN or infinite vectors; write 0 where there is none")
-    image = Image(np.ascontiguousarray(values), Grid(values.shape[:3], stored.affine), str(path))
+    image = Image(np.ascontiguousarray(values), stored.grid, str(path))
     return StoredVectors(image, int(stored.header["intent_code"]), stored.array.ndim == 5)
 
 

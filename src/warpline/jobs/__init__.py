@@ -64,6 +64,8 @@ class Job:
         ``"auto"`` or None reads ``WARPLINE_BACKEND`` first.
     threads : int, optional
         CPU threads; None reads ``WARPLINE_THREADS``, else uses every core.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     """
 
     fixed: str | os.PathLike[str]
@@ -75,6 +77,7 @@ class Job:
     initial: str | os.PathLike[str] | None = None
     backend: str | None = None
     threads: int | None = None
+    geometry: str | None = None
 
 
 def run(job: Job, progress: Listener | None = None) -> Registration:
@@ -103,6 +106,7 @@ def run(job: Job, progress: Listener | None = None) -> Registration:
             job.fixed_mask,
             job.moving_mask,
             initial=job.initial,
+            geometry=job.geometry,
             backend=job.backend,
             threads=job.threads,
             progress=progress,
@@ -119,6 +123,7 @@ def register(
     moving_mask: Source | None = None,
     *,
     initial: Initial | None = None,
+    geometry: str | None = None,
     backend: str | Backend | None = "auto",
     threads: int | None = None,
     progress: Listener | None = None,
@@ -135,6 +140,8 @@ def register(
         Where the metric counts (voxels other than 0), each on its image's grid.
     initial : Affine, path or (4, 4), optional
         Where to start, fixed world to moving world (RAS+ mm), in place of the recipe's initialisation.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     backend : str or Backend
         ``"auto"`` takes ``WARPLINE_BACKEND``, else the fastest that runs here.
     threads : int, optional
@@ -156,5 +163,5 @@ def register(
         window, when a mask does not lie on its image's grid, or when the grids do not overlap in world space.
     """
     chosen = select(None if backend == "auto" else backend, threads)
-    inputs = read(fixed, moving, recipe, fixed_mask, moving_mask, initial=initial)
+    inputs = read(fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry)
     return compute(inputs, chosen, threads=threads, progress=progress)

@@ -17,6 +17,7 @@ from warpline.errors import InputError
 from warpline.image import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_pair
+from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
 from warpline.io.transform_files import read_transform
 from warpline.jobs.clock import Clock
@@ -25,14 +26,14 @@ from warpline.recipe import Recipe
 from warpline.registration import Alignment, Listener, align
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
-from warpline.report.provenance import describe, environment, likeness, plain, shortcomings
+from warpline.report.provenance import describe, environment, likeness, plain
 from warpline.resampling import warp
 from warpline.transforms import Affine, Chain
 
 Initial = Affine | str | os.PathLike[str] | ArrayLike
 """An affine from fixed world to moving world (RAS+ mm): a transform, a transform file or a (4, 4) matrix."""
 
-Loader = Callable[[Source, str], tuple[Image, dict[str, Any]]]
+Loader = Callable[[Source, str, str | None], tuple[Image, dict[str, Any]]]
 """Reads and describes one image; see `load`."""
 
 
@@ -54,6 +55,10 @@ class Inputs:
         The file or matrix that `initial` comes from.
     seconds : dict
         Wall-clock time of each part.
+    geometry : str or None
+        Which matrix of NIfTI headers was asked for.
+    notes : tuple of str
+        What the headers of the images leave open, for the warnings of the report.
     """
 
     recipe: Recipe
@@ -62,6 +67,8 @@ class Inputs:
     initial: Affine | None
     origin: Any
     seconds: dict[str, float]
+    geometry: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +85,8 @@ class Registration:
         The fixed image on the moving grid.
     report : dict
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, similarity before
-        and after, warnings where a bar of quality is missed; `outputs` after `save`. Plain JSON values.
+        and after, judgement, warnings (what headers leave open, reasons for doubt); `outputs` after `save`. Plain JSON
+        values.
     """
 
     alignment: Alignment
@@ -135,9 +143,9 @@ class Registration:
         return html_summary(self.report, {"overlay": overlay})
 
 
-def load(source: Source, name: str) -> tuple[Image, dict[str, Any]]:
-    """Read one image, and describe it as reports do: path, shape, voxel size, checksum."""
-    image = as_image(source, name)
+def load(source: Source, name: str, geometry: str | None = None) -> tuple[Image, dict[str, Any]]:
+    """Read one image, and describe it as reports do: path, shape, voxel size, matrix of its header, checksum."""
+    image = as_image(source, name, geometry)
     return image, describe(image, source)
 
 
@@ -149,6 +157,7 @@ def read(
     moving_mask: Source | None = None,
     *,
     initial: Initial | None = None,
+    geometry: str | None = None,
     load: Loader = load,
 ) -> Inputs:
     """Read and check everything one registration needs; nothing is computed, so it can run ahead in a thread.
@@ -164,14 +173,15 @@ def read(
     clock = Clock()
     given = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask, "moving_mask": moving_mask}
     with clock.step("read"):
-        loaded = {name: load(source, name) for name, source in given.items() if source is not None}
+        loaded = {name: load(source, name, geometry) for name, source in given.items() if source is not None}
         start = _read_initial(initial)
     images = {name: image for name, (image, _) in loaded.items()}
     with clock.step("check"):
         check_pair(**images, recipe=recipe, initial=start)
     described = {name: description for name, (_, description) in loaded.items()}
     origin = os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist()
-    return Inputs(recipe, images, described, start, origin, clock.seconds)
+    notes = tuple(once(*(image.grid for image in images.values())))
+    return Inputs(recipe, images, described, start, origin, clock.seconds, geometry, notes)
 
 
 def compute(
@@ -190,12 +200,14 @@ def compute(
         **environment(backend, threads),
         "recipe": inputs.recipe.model_dump(mode="json"),
         "inputs": inputs.described,
+        "geometry": inputs.geometry,
         "initial": inputs.origin,
         "seconds": clock.seconds,
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "similarity": alike,
-        "warnings": [*alignment.warnings, *shortcomings(alignment.quality)],
+        "judgement": asdict(alignment.judgement),
+        "warnings": [*inputs.notes, *alignment.warnings],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
 

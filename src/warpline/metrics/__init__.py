@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
@@ -61,6 +62,7 @@ class DeformableMetric(Protocol):
 
 DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
     "local_cc": lambda options: LocalCC(options.radius, options.contrast_floor),
-    "mean_squares": lambda _: MeanSquares(),
+    "mean_squares": lambda options: MeanSquares(options.newton, options.update_sigma),
+    "class_means": lambda options: ClassMeans(options.classes, options.newton, options.update_sigma),
 }
 """Metrics of deformable registration by the names recipes use, each made from the options it heeds."""

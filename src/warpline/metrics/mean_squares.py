@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from warpline.backends import Array, Backend
+from warpline.metrics.newton import newton_step
+
+VARIANCE = 1.0
+"""Uncertainty of a difference in a Gauss-Newton step: that of two images without anything in common, whose range is
+about 1. Less of it takes larger steps across slopes, which fold."""
 
 
 @dataclass(frozen=True)
 class MeanSquares:
-    """Mean of (fixed - moving)^2, for images of equal contrast."""
+    """Mean of (fixed - moving)^2, for images of equal contrast.
+
+    Parameters
+    ----------
+    newton : int
+        Turns of a Gauss-Newton step, see `newton_step`; with 0 the forces are the slope of the value.
+    sigma : float
+        Smoothing of the updates, in voxels, which these turns anticipate.
+    """
+
+    newton: int = 0
+    sigma: float = 0.0
 
     def forces(
         self,
@@ -24,3 +42,16 @@ class MeanSquares:
         backend.squared_difference(
             images[0], images[1], mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value
         )
+        for side, other in ((0, 1), (1, 0)) if self.newton else ():
+            self._step(images[side], images[other], mask, backend, out=forces[side])
+
+    def _step(self, image: Array, other: Array, mask: Array | None, backend: Backend, *, out: Array) -> None:
+        """Write a Gauss-Newton step in place of the slope."""
+        counted = None if mask is None else np.greater(mask, 0, out=backend.empty(mask.shape, np.bool_))
+        residual = np.subtract(other, image, out=backend.empty(image.shape))
+        if counted is not None:
+            residual *= counted
+        slope = backend.gradient(image, out=backend.empty(out.shape))
+        newton_step(residual, slope, variance=VARIANCE, turns=self.newton, sigma=self.sigma, backend=backend, out=out)
+        if counted is not None:
+            out *= counted

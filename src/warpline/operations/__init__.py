@@ -1,11 +1,12 @@
 """What users do with transforms, on files and on objects: apply, compose, invert, convert, measure."""
 
-from warpline.operations.chains import Entries, Entry, Place, grid_of, paths_in, place_of, read_chain
+from warpline.operations.chains import Entries, Entry, paths_in, read_chain
 from warpline.operations.files import compose, convert, write
 from warpline.operations.images import apply, check_labels, jacobian
 from warpline.operations.inversion import Inversion, inversion, invert
 from warpline.operations.origins import Origins, origins
 from warpline.operations.points import Destination, apply_points, apply_streamlines, carry
+from warpline.operations.reading import Place, grid_of, place_of, read, read_image, say
 
 __all__ = [
     "Destination",
@@ -28,6 +29,9 @@ __all__ = [
     "origins",
     "paths_in",
     "place_of",
+    "read",
     "read_chain",
+    "read_image",
+    "say",
     "write",
 ]

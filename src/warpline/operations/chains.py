@@ -10,10 +10,9 @@ from typing import Any
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.geometry import Grid
-from warpline.image import Image
-from warpline.io.images import Source, as_image, read_grid
 from warpline.io.transform_files import FORMATS, read_transform
 from warpline.operations.inversion import inversion
+from warpline.operations.reading import Place, place_of
 from warpline.transforms import Affine, Chain, Displacement, Transform
 
 Entry = Transform | str | os.PathLike[str]
@@ -21,9 +20,6 @@ Entry = Transform | str | os.PathLike[str]
 
 Entries = Entry | Sequence[Entry]
 """One entry or several, in the order in which points of the fixed image go through them."""
-
-Place = Source | Grid
-"""A grid, or an image that lies on it; of a file only the header is read."""
 
 _INVERTED = re.compile(r"\[(?P<path>.+),(?P<flag>[01])\]")
 _NAMED = re.compile(r"(?P<format>[\w-]+):(?P<path>.+)")
@@ -34,6 +30,7 @@ def read_chain(
     *,
     fixed: Place | None = None,
     moving: Place | None = None,
+    geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
 ) -> Chain:
@@ -47,6 +44,8 @@ def read_chain(
         `warpline.io.transform_files.FORMATS` that the content does not tell. None at all is the identity.
     fixed, moving : Grid, Image, path, nibabel image or (array, affine), optional
         Of the whole chain; some formats cannot be read without them.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of their NIfTI headers to take where both are set; the sform when None.
     backend, threads
         Where displacement fields are inverted, as in `warpline.backends.select`.
 
@@ -64,7 +63,7 @@ def read_chain(
     """
     if isinstance(entries, (str, os.PathLike, Affine, Displacement, Chain)):
         entries = [entries]
-    grids = [place_of(fixed, "fixed"), place_of(moving, "moving")]
+    grids = [place_of(fixed, "fixed", geometry), place_of(moving, "moving", geometry)]
     how: dict[str, Any] = {"grids": grids, "backend": backend, "threads": threads}
     return Chain.of(*(_read(entry, **how) for entry in entries))
 
@@ -72,18 +71,6 @@ def read_chain(
 def paths_in(entries: Iterable[str]) -> list[str]:
     """The files that ``-t`` arguments name, without the brackets of inversion and the names of formats."""
     return [_split(entry)[0] for entry in entries]
-
-
-def place_of(place: Place | None, name: str = "image") -> Grid | None:
-    """As `grid_of`, None where there is no image."""
-    return None if place is None else grid_of(place, name)
-
-
-def grid_of(place: Place, name: str = "image") -> Grid:
-    """The grid of an image; `name` is what error messages call one without a file."""
-    if isinstance(place, (Grid, Image)):
-        return place if isinstance(place, Grid) else place.grid
-    return read_grid(place) if isinstance(place, (str, os.PathLike)) else as_image(place, name).grid
 
 
 def _read(entry: Entry, *, grids: list[Grid | None], backend: str | Backend | None, threads: int | None) -> Transform:

@@ -8,8 +8,9 @@ from typing import Any
 from warpline.backends import Backend
 from warpline.geometry import Grid
 from warpline.io.transform_files import read_transform, write_transform
-from warpline.operations.chains import Entries, Place, place_of, read_chain
+from warpline.operations.chains import Entries, read_chain
 from warpline.operations.inversion import invert
+from warpline.operations.reading import Place, place_of
 from warpline.transforms import Chain, Displacement, Transform, displacement_on
 
 Path = str | os.PathLike[str]
@@ -23,6 +24,7 @@ def compose(
     *,
     fixed: Place | None = None,
     moving: Place | None = None,
+    geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
 ) -> Transform:
@@ -37,6 +39,8 @@ def compose(
         In the order in which points of the fixed image go through them; ``"[file,1]"`` is the inverse of a file.
     fixed, moving : Grid, Image, path, nibabel image or (array, affine), optional
         Of the whole chain; some formats cannot be read without them.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of their NIfTI headers to take where both are set; the sform when None.
     backend, threads
         Where displacement fields are inverted, as in `warpline.backends.select`.
 
@@ -45,7 +49,8 @@ def compose(
     Affine, Displacement or Chain
         Fixed world to moving world.
     """
-    return read_chain(transforms, fixed=fixed, moving=moving, backend=backend, threads=threads).simplified()
+    where: dict[str, Any] = {"geometry": geometry, "backend": backend, "threads": threads}
+    return read_chain(transforms, fixed=fixed, moving=moving, **where).simplified()
 
 
 def convert(
@@ -56,6 +61,7 @@ def convert(
     target_format: str | None = None,
     fixed: Place | None = None,
     moving: Place | None = None,
+    geometry: str | None = None,
 ) -> Transform:
     """Write the transform of a file into a file of another format; the direction of the map stays.
 
@@ -67,6 +73,8 @@ def convert(
         Keys of `warpline.io.transform_files.FORMATS`; found by content and by the name's end when None.
     fixed, moving : Grid, Image, path, nibabel image or (array, affine), optional
         The images between which it maps; several formats need them.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of their NIfTI headers to take where both are set; the sform when None.
 
     Returns
     -------
@@ -82,7 +90,7 @@ def convert(
     OutputError
         When the target cannot be written.
     """
-    between = {"fixed": place_of(fixed, "fixed"), "moving": place_of(moving, "moving")}
+    between = {"fixed": place_of(fixed, "fixed", geometry), "moving": place_of(moving, "moving", geometry)}
     transform = read_transform(source, source_format, **between)
     write(transform, target, target_format, **between)
     return transform

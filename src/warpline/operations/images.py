@@ -12,9 +12,10 @@ from warpline.backends import Backend, select
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
-from warpline.io.images import Source, as_image
+from warpline.io.images import Source
 from warpline.io.vectors import from_world, read_vectors, to_world
-from warpline.operations.chains import Entries, Place, grid_of, read_chain
+from warpline.operations.chains import Entries, read_chain
+from warpline.operations.reading import Place, grid_of, read, say
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
 from warpline.transforms import Chain
 
@@ -32,6 +33,7 @@ def apply(
     interpolation: str | Interpolation = "linear",
     outside: float = 0.0,
     vectors: str | None = None,
+    geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
 ) -> Image:
@@ -53,6 +55,8 @@ def apply(
     vectors : {"ras", "lps", "voxel"}, optional
         The image holds three components per voxel in this frame; they are turned with the anatomy. ``"voxel"``: along
         the axes of the grid, of the image before and of the reference after.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of the NIfTI headers to take where both are set; the sform when None.
     backend, threads
         Where it is computed, as in `warpline.backends.select`.
 
@@ -60,7 +64,7 @@ def apply(
     -------
     Image
         On the grid of the reference. Nearest and label keep type and values; the others give float32. A warning is
-        logged when no part of the reference is mapped into the image.
+        logged for what the headers leave open, and when no part of the reference is mapped into the image.
 
     Raises
     ------
@@ -69,20 +73,27 @@ def apply(
     InputError
         When an image or a transform cannot be used, or labels have fractions.
     """
-    grid = grid_of(reference, "reference")
+    grid = grid_of(reference, "reference", geometry)
     how: dict[str, Any] = {"outside": outside, "backend": select(backend, threads), "threads": threads}
     if vectors is None:
         carry = _chosen(interpolation)
-        source = as_image(image, "image")
+        source = read(image, "image", geometry, said=grid.notes)
         if carry is INTERPOLATIONS["label"]:
             check_labels(source)
         if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
             _check_outside(outside, source)
         return carry(source, _chain(transforms, grid, source, how), grid, **how)
     order = _spline_order(interpolation)
-    from_file = isinstance(image, (str, os.PathLike))
-    source = to_world(read_vectors(image).image if from_file else as_image(image, "image"), vectors)
+    source = to_world(_vectors(image, geometry, grid), vectors)
     return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), vectors)
+
+
+def _vectors(image: Source, geometry: str | None, grid: Grid) -> Image:
+    if not isinstance(image, (str, os.PathLike)):
+        return read(image, "image", geometry, said=grid.notes)
+    found = read_vectors(image, geometry).image
+    say(found.grid, grid.notes)
+    return found
 
 
 def jacobian(
@@ -91,6 +102,7 @@ def jacobian(
     *,
     log: bool = False,
     moving: Place | None = None,
+    geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
 ) -> Image:
@@ -109,6 +121,8 @@ def jacobian(
         Natural logarithm; NaN where the map folds, and a warning says in how many voxels.
     moving : like `reference`, optional
         Some transform formats cannot be read without it.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of the NIfTI headers to take where both are set; the sform when None.
     backend, threads
         Where it is computed, as in `warpline.backends.select`.
 
@@ -117,16 +131,16 @@ def jacobian(
     Image
         float32, on the grid of the reference; derivatives are central differences between its voxels.
     """
-    grid = grid_of(reference, "reference")
+    grid = grid_of(reference, "reference", geometry)
     chosen = select(backend, threads)
-    chain = read_chain(transforms, fixed=grid, moving=moving, backend=chosen)
+    chain = read_chain(transforms, fixed=grid, moving=moving, geometry=geometry, backend=chosen)
     values = pull_back(chain, grid, chosen).determinant(chosen)
     if log:
         folded = int(np.count_nonzero(~(values > 0)))
         if folded:
             _log.warning("%d voxels have no logarithm and become NaN: the map folds there", folded)
         values = np.log(values, out=np.full_like(values, np.nan), where=values > 0)
-    return Image(values, grid, "Jacobian determinant")
+    return Image(values, grid.bare, "Jacobian determinant")
 
 
 def check_labels(image: Image) -> None:

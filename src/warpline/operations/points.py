@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from warpline.errors import InputError, UsageError
-from warpline.operations.chains import Entries, Place, read_chain
+from warpline.operations.chains import Entries, read_chain
 from warpline.operations.origins import Doubles, on_grid, origins
+from warpline.operations.reading import Place
 from warpline.transforms import Chain, Displacement, Transform
 
 Destination = Literal["fixed", "moving"]
@@ -29,6 +30,7 @@ def apply_points(
     to: Destination,
     fixed: Place | None = None,
     moving: Place | None = None,
+    geometry: str | None = None,
 ) -> Doubles:
     """Carry points between the two images of a registration.
 
@@ -43,6 +45,8 @@ def apply_points(
         that arrives at each of them is searched for, which is exact wherever the map does not fold.
     fixed, moving : Grid, Image, path, nibabel image or (array, affine), optional
         Some transform formats cannot be read without them.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of their NIfTI headers to take where both are set; the sform when None.
 
     Returns
     -------
@@ -56,7 +60,7 @@ def apply_points(
     InputError
         When points are not finite or have not three coordinates, or a transform cannot be read.
     """
-    chain = read_chain(transforms, fixed=fixed, moving=moving)
+    chain = read_chain(transforms, fixed=fixed, moving=moving, geometry=geometry)
     return carry(chain, points, to)
 
 
@@ -67,6 +71,7 @@ def apply_streamlines(
     to: Destination,
     fixed: Place | None = None,
     moving: Place | None = None,
+    geometry: str | None = None,
 ) -> list[Doubles]:
     """Carry streamlines between the two images of a registration.
 
@@ -74,7 +79,7 @@ def apply_streamlines(
     ----------
     streamlines : iterable of (N, 3)
         World, RAS+ mm, as nibabel and DIPY hold them.
-    transforms, to, fixed, moving
+    transforms, to, fixed, moving, geometry
         As in `apply_points`: ``to="fixed"`` carries streamlines of the moving image to the fixed one.
 
     Returns
@@ -89,7 +94,7 @@ def apply_streamlines(
     """
     lines = [np.asarray(line, dtype=np.float64).reshape(-1, 3) for line in streamlines]
     points = np.concatenate([np.zeros((0, 3)), *lines])
-    carried = apply_points(points, transforms, to=to, fixed=fixed, moving=moving)
+    carried = apply_points(points, transforms, to=to, fixed=fixed, moving=moving, geometry=geometry)
     return np.split(carried, np.cumsum([len(line) for line in lines])[:-1]) if lines else []
 
 

@@ -16,7 +16,6 @@ from warpline.backends import Backend, thread_count
 from warpline.evaluation import similarity
 from warpline.image import Image
 from warpline.resampling import warp
-from warpline.solvers.invertibility import MEAN_LIMIT, P99_LIMIT, Quality
 from warpline.transforms import Chain
 
 _PACKAGES = ("numpy", "scipy", "numba", "nibabel")
@@ -34,7 +33,9 @@ def environment(backend: Backend, threads: int | None) -> dict[str, Any]:
 
 
 def describe(image: Image, source: Any) -> dict[str, Any]:
-    """Path (None for arrays), shape, voxel size and checksum of an input.
+    """Path (None for arrays), shape, voxel size, matrix and checksum of an input.
+
+    The matrix is that of its header which places the voxels, None where the format has only one.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
         "path": path,
         "shape": list(image.data.shape),
         "voxel_size": image.grid.voxel_size.tolist(),
+        "matrix": None if image.grid.header is None else image.grid.header.matrix,
         "sha256": _sha256(image, path),
     }
 
@@ -75,25 +77,6 @@ def likeness(
     before = warp(moving, Chain(), fixed.grid, backend=backend)
     compared = {"before": before, "after": warped}
     return {name: asdict(similarity(fixed, image, where, backend=backend)) for name, image in compared.items()}
-
-
-def shortcomings(quality: Quality | None) -> list[str]:
-    """A sentence for each bar of invertibility that a map misses; none for linear maps."""
-    if quality is None:
-        return []
-    found = []
-    if quality.folded_voxels:
-        found.append(
-            f"the map folds at {quality.folded_voxels} voxels; "
-            f"raise syn.total_sigma or mask out what only one image shows"
-        )
-    mean, p99 = quality.inverse_error_mean, quality.inverse_error_p99
-    if not (mean <= MEAN_LIMIT and p99 <= P99_LIMIT):
-        found.append(
-            f"the inverse error, mean {mean:.3f} and 99th percentile {p99:.3f} voxels, is above {MEAN_LIMIT:g} and "
-            f"{P99_LIMIT:g}: do not rely on the way back to less than that; raise syn.total_sigma"
-        )
-    return found
 
 
 def plain(value: Any) -> Any:

@@ -67,7 +67,7 @@ def warp_vectors(
         vectors[slab] = turned
 
     on_threads(run, slabs(grid.shape), threads)
-    return Image(vectors, grid, image.name)
+    return Image(vectors, grid.bare, image.name)
 
 
 def _slopes(route: Pullback, backend: Backend) -> NDArray[np.float32]:

@@ -75,7 +75,7 @@ def series(image: Image) -> Iterator[NDArray[Any]]:
 
 def stacked(volumes: list[NDArray[Any]], grid: Grid, image: Image) -> Image:
     """`volumes` on `grid`, with as many axes and the name of `image`."""
-    return Image(volumes[0] if image.data.ndim == 3 else np.stack(volumes, axis=-1), grid, image.name)
+    return Image(volumes[0] if image.data.ndim == 3 else np.stack(volumes, axis=-1), grid.bare, image.name)
 
 
 def resample(

@@ -117,3 +117,44 @@ def _about(middle: NDArray[np.float64], turns: NDArray[np.float64]) -> NDArray[n
     matrices[:, :3, :3] = turns
     matrices[:, :3, 3] = middle - turns @ middle
     return matrices
+
+
+def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backend: Backend) -> list[Affine]:
+    """The best of many rotations about all pairs of centres, each refined a little, no two of them alike.
+
+    Parameters
+    ----------
+    fixed, moving : Normalised
+        As for `initial_affine`.
+    count : int
+        At most so many are returned, the best first.
+    backend : Backend
+        Where they are compared.
+    """
+    coarse_fixed, coarse_moving = (build_levels(image, (SPACING,), backend)[0] for image in (fixed, moving))
+    plane = shared_plane(fixed.grid, moving.grid)
+    middle = coarse_fixed.mass_centre
+    turns = _about(middle, np.concatenate([np.eye(3)[None], _lattice() if plane is None else _lattice_in(plane)]))
+    plain = np.stack([start(coarse_fixed, coarse_moving).matrix for start in STARTS.values()])
+    starts = np.concatenate([matrix @ turns for matrix in plain])
+    comparison = compare(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
+    best = starts[np.argsort(comparison.values(starts), kind="stable")]
+    apart = _apart(best, middle, 4 * count)
+    refined = Descent(comparison, Motion.named("rigid", middle, 60.0, plane), apart).run(REFINEMENT)
+    ordered = refined[np.argsort(comparison.values(refined), kind="stable")]
+    return [Affine(matrix) for matrix in _apart(ordered, middle, count)]
+
+
+def _apart(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The first `count` of some maps (S, 4, 4) that differ from those before by a step of the lattice, or as far."""
+    kept: list[NDArray[np.float64]] = []
+    for matrix in matrices:
+        if len(kept) < count and not any(_alike(matrix, other, middle) for other in kept):
+            kept.append(matrix)
+    return np.stack(kept)
+
+
+def _alike(first: NDArray[np.float64], second: NDArray[np.float64], middle: NDArray[np.float64]) -> bool:
+    cosine = (np.trace(first[:3, :3].T @ second[:3, :3]) - 1) / 2
+    moved = np.linalg.norm((first - second)[:3] @ np.append(middle, 1.0))
+    return bool(cosine > np.cos(0.9 * TURN) and moved < 2 * SPACING)

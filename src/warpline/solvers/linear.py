@@ -173,7 +173,9 @@ def register_linear(
     fixed_levels, moving_levels = (build_levels(image, options.voxel_sizes, backend) for image in (fixed, moving))
     centre, radius = centre_and_radius(fixed_levels[0])
     plane = shared_plane(fixed.grid, moving.grid)
-    motions: dict[str, Motion] = {stage: Motion.named(stage, centre, radius, plane) for stage in options.stages}
+    motions: dict[str, Motion] = {
+        stage: Motion.after(initial.matrix, stage, centre, radius, plane) for stage in options.stages
+    }
     course = Course(initial, motions, len(options.voxel_sizes) + options.refinements, progress)
     for level, pair in enumerate(zip(fixed_levels, moving_levels, strict=True)):
         comparison = compare(*pair, options)

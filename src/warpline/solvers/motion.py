@@ -8,7 +8,7 @@ surface of the imaged object by about a millimetre.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -73,6 +73,27 @@ def _similar(parameters: Stack) -> tuple[Stack, Stack]:
     return turned, np.concatenate([np.exp(parameters[:, 3])[:, None, None, None] * slopes, turned[:, None]], axis=1)
 
 
+def _scaled(parameters: Stack) -> tuple[Stack, Stack]:
+    scaled = np.exp(parameters[:, :1, None]) * _IDENTITY
+    return scaled, scaled[:, None]
+
+
+def _turned_and_scaled(parameters: Stack) -> tuple[Stack, Stack]:
+    return _with_scales(*rotations(parameters[:, :3]), parameters[:, 3:])
+
+
+def _with_scales(turned: Stack, slopes: Stack, logarithms: Stack) -> tuple[Stack, Stack]:
+    """``diag(exp s) R`` for as many axes as there are scales, and its derivatives: those of R first."""
+    count = logarithms.shape[1]
+    scales = np.ones((len(turned), 3, 1))
+    scales[:, :count, 0] = np.exp(logarithms)
+    scaled = scales * turned
+    by_scale = np.zeros((len(turned), count, 3, 3))
+    for axis in range(count):
+        by_scale[:, axis, axis] = scaled[:, axis]
+    return scaled, np.concatenate([scales[:, None] * slopes, by_scale], axis=1)
+
+
 def _free(parameters: Stack) -> tuple[Stack, Stack]:
     return _IDENTITY + parameters.reshape(-1, 3, 3), _ENTRIES
 
@@ -89,6 +110,15 @@ def _similar_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     return stretch @ turned, np.concatenate([stretch[:, None] @ slopes, (scales * _IN_PLANE @ turned)[:, None]], axis=1)
 
 
+def _scaled_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    stretch = np.exp(parameters[:, :1, None]) * _IN_PLANE
+    return stretch + (_IDENTITY - _IN_PLANE), stretch[:, None]
+
+
+def _turned_and_scaled_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    return _with_scales(*_turned_in_plane(parameters[:, :1]), parameters[:, 1:])
+
+
 def _free_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     matrices = np.tile(_IDENTITY, (len(parameters), 1, 1))
     matrices[:, :2, :2] += parameters.reshape(-1, 2, 2)
@@ -100,6 +130,9 @@ SPATIAL: dict[str, tuple[int, Linear]] = {
     "rigid": (3, rotations),
     "similarity": (4, _similar),
     "affine": (9, _free),
+    "rotation": (3, rotations),
+    "scaling": (1, _scaled),
+    "rigid_scaling": (6, _turned_and_scaled),
 }
 """Motion to the number of parameters of its linear part, and that part."""
 
@@ -108,13 +141,25 @@ PLANAR: dict[str, tuple[int, Linear]] = {
     "rigid": (1, _turned_in_plane),
     "similarity": (2, _similar_in_plane),
     "affine": (4, _free_in_plane),
+    "rotation": (1, _turned_in_plane),
+    "scaling": (1, _scaled_in_plane),
+    "rigid_scaling": (3, _turned_and_scaled_in_plane),
 }
 """The same for motions within the plane of the first two axes of the frame."""
+
+ABOUT_ORIGIN = ("rotation", "scaling")
+"""Motions that keep the origin of the moving world where it is: they have no translation."""
+
+ALONG_WORLD = (*ABOUT_ORIGIN, "rigid_scaling")
+"""Motions that are counted in the moving world, about its origin or along its axes: they act after the start."""
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
     """A family of motions: translation (3 parameters), rigid (6), similarity (7), affine (12); in a plane 2, 3, 4, 6.
+
+    Besides, about the origin of the moving world, rotation (3) and scaling (1), and along its axes rigid with a scale
+    for each (9); in a plane 1, 1, 5.
 
     Parameters
     ----------
@@ -130,6 +175,10 @@ class Motion:
         Orthonormal axes as columns.
     planar : bool
         Whether only the first two axes of the frame are moved along.
+    translates : bool
+        Whether there is a translation too.
+    start : (4, 4), optional
+        Fixed world to moving world: the motion M acts after it, as ``start^-1 M start`` on fixed points.
     """
 
     linear_size: int
@@ -138,6 +187,8 @@ class Motion:
     radius: float
     frame: Matrix
     planar: bool = False
+    translates: bool = True
+    start: Matrix | None = None
 
     @classmethod
     def named(cls, name: str, centre: Vector, radius: float, plane: Matrix | None = None) -> Motion:
@@ -146,10 +197,27 @@ class Motion:
             return cls(*SPATIAL[name], centre, radius, np.eye(3))
         return cls(*PLANAR[name], centre, radius, plane, planar=True)
 
+    @classmethod
+    def after(cls, start: Matrix, name: str, centre: Vector, radius: float, plane: Matrix | None = None) -> Motion:
+        """The motion called `name` where a search begins at `start` (4, 4), fixed world to moving world.
+
+        Those of `ALONG_WORLD` act after the start; the others, see `named`, before it.
+        """
+        motion = cls.named(name, centre, radius, plane)
+        if name not in ALONG_WORLD:
+            return motion
+        reached = start[:3, :3] @ centre + start[:3, 3]
+        frame = motion.frame if plane is None else _world_frame(plane)
+        moved = replace(motion, centre=reached, frame=frame, start=start)
+        if name not in ABOUT_ORIGIN:
+            return moved
+        reach = float(np.hypot(radius, np.linalg.norm(reached)))
+        return replace(moved, centre=np.zeros(3), radius=reach, translates=False)
+
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return self.linear_size + (2 if self.planar else 3)
+        return self.linear_size + (0 if not self.translates else 2 if self.planar else 3)
 
     def matrices(self, parameters: Stack) -> tuple[Stack, Stack]:
         """World to world matrices (A, 4, 4) of parameters (A, size) in mm, and their derivatives.
@@ -158,13 +226,23 @@ class Motion:
         """
         linear, slopes = self.linear(parameters[:, : self.linear_size] / self.radius)
         linear, shift = self._in_world(linear), parameters[:, self.linear_size :]
-        if self.planar:
+        if not self.translates:
+            shift = np.zeros(3)
+        elif self.planar:
             shift = shift @ self.frame.T[:2]
         matrices = np.zeros((len(parameters), 4, 4))
         matrices[:, :3, :3] = linear
         matrices[:, :3, 3] = self.centre - linear @ self.centre + shift
         matrices[:, 3, 3] = 1.0
+        if self.start is not None:
+            return self._before(matrices, self._slopes(slopes))
         return matrices, self._free_slopes if slopes is _ENTRIES else self._slopes(slopes)
+
+    def _before(self, matrices: Stack, slopes: Stack) -> tuple[Stack, Stack]:
+        """Matrices and their derivatives that do before the start what these do after it."""
+        assert self.start is not None
+        back = np.linalg.inv(self.start)
+        return back @ matrices @ self.start, back[:3, :3] @ slopes @ self.start
 
     def _slopes(self, slopes: Stack) -> Stack:
         """Derivatives (A, size, 3, 4) of the upper rows of the matrix, from those of the linear part."""
@@ -192,3 +270,12 @@ def slice_frame(grid: Grid) -> Matrix | None:
     normal = np.cross(first, second)
     frame = np.stack([first / np.linalg.norm(first), np.cross(normal, first), normal], axis=1)
     return np.asarray(frame / np.linalg.norm(frame, axis=0))
+
+
+def _world_frame(frame: Matrix) -> Matrix:
+    """The same plane, its first axis as close as can be to an axis of the world."""
+    normal = frame[:, 2]
+    first = np.eye(3)[np.argmin(np.abs(normal))]
+    first = first - (first @ normal) * normal
+    first /= np.linalg.norm(first)
+    return np.stack([first, np.cross(normal, first), normal], axis=1)

@@ -44,11 +44,13 @@ class Scene:
     moving_mask: Array | None = None
 
 
-def prepare(fixed: Normalised, moving: Normalised, affine: Affine, *, backend: Backend) -> Scene:
+def prepare(
+    fixed: Normalised, moving: Normalised, affine: Affine, *, backend: Backend, beyond: str = "unknown"
+) -> Scene:
     """Cut both images to their content.
 
     An image that its field of view cuts gets a mask that ends with its grid, so that nothing is compared with what
-    lies beyond.
+    lies beyond; not where that is taken for "background".
     """
     grid = _common_box(fixed, moving, affine, backend)
     inner = _widened(moving.grid, moving.start, moving.stop)
@@ -59,15 +61,15 @@ def prepare(fixed: Normalised, moving: Normalised, affine: Affine, *, backend: B
         moving_grid=inner,
         affine=affine.matrix,
         content=(fixed.volume != 0).astype(np.uint8) if fixed.mask is None else fixed.mask,
-        fixed_mask=_cut(_mask(fixed, backend), fixed.grid, grid),
-        moving_mask=_cut(_mask(moving, backend), moving.grid, inner),
+        fixed_mask=_cut(_mask(fixed, backend, beyond), fixed.grid, grid),
+        moving_mask=_cut(_mask(moving, backend, beyond), moving.grid, inner),
     )
 
 
-def _mask(image: Normalised, backend: Backend) -> Array | None:
+def _mask(image: Normalised, backend: Backend, beyond: str) -> Array | None:
     if image.mask is not None:
         return (image.mask != 0).astype(np.float32)
-    return None if image.is_whole() else backend.upload(_field_of_view(image.grid.shape))
+    return None if beyond == "background" or image.is_whole() else backend.upload(_field_of_view(image.grid.shape))
 
 
 def _field_of_view(shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -29,6 +29,9 @@ CHECK_EVERY = 5
 FINER = 1.2
 """An image is smoothed before it is resampled on a level whose voxels are longer than its own by this ratio."""
 
+HALF = 0.5
+"""Gaussian smoothing of an image before that, in voxels of the level."""
+
 COUNTED = 0.998
 """Share of masked voxels among those that an interpolated value is made of, above which it counts."""
 
@@ -52,7 +55,8 @@ def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: List
     level: Level | None = None
     records: list[LevelRecord] = []
     for index, factor in enumerate(options.factors):
-        level = Level(scene, factor * spacing, options, backend, coarser=level)
+        blur = HALF if options.sigmas is None else options.sigmas[index] / factor
+        level = Level(scene, factor * spacing, options, backend, blur=blur, coarser=level)
         records.append(_run(level, index, options, listener))
     assert level is not None, "a recipe has at least one level"
     to_fixed, to_moving = (fields.move_to_grid(half, level.grid, scene.grid, backend) for half in level.halves)
@@ -101,14 +105,21 @@ class Level:
     """
 
     def __init__(
-        self, scene: Scene, spacing: float, options: Syn, backend: Backend, *, coarser: Level | None = None
+        self,
+        scene: Scene,
+        spacing: float,
+        options: Syn,
+        backend: Backend,
+        *,
+        blur: float = HALF,
+        coarser: Level | None = None,
     ) -> None:
         self.grid = coarse_grid(scene.grid, factors_for_spacing(scene.grid, spacing))
         fixed, moving = (scene.fixed, scene.grid, np.eye(4)), (scene.moving, scene.moving_grid, scene.affine)
         shape, field = (2, *self.grid.shape), (2, 3, *self.grid.shape)
         self.images = backend.empty(shape)
-        self.images[0] = _on_level(self.grid, fixed, scene.fixed_mask, spacing, backend)
-        self.images[1] = _on_level(self.grid, moving, scene.moving_mask, spacing, backend)
+        self.images[0] = _on_level(self.grid, fixed, scene.fixed_mask, (spacing, blur), backend)
+        self.images[1] = _on_level(self.grid, moving, scene.moving_mask, (spacing, blur), backend)
         self.masks = _masks_on(self.grid, scene, backend)
         self.options, self.backend = options, backend
         self.step_length = backend.upload(np.array([options.step], np.float32))
@@ -158,12 +169,15 @@ def _finest_spacing(grid: Grid) -> float:
 
 
 def _on_level(
-    level: Grid, source: tuple[Array, Grid, Matrix], mask: Array | None, spacing: float, backend: Backend
+    level: Grid, source: tuple[Array, Grid, Matrix], mask: Array | None, width: tuple[float, float], backend: Backend
 ) -> Array:
-    """A volume on its grid, smoothed to the spacing of a level and resampled there through a world matrix, cubic."""
-    volume, grid, world = source
+    """A volume on its grid, smoothed and resampled on a level through a world matrix, cubic.
+
+    `width` is the spacing of the level in mm and the smoothing as a share of it.
+    """
+    (volume, grid, world), (spacing, blur) = source, width
     ratio = np.where(np.array(grid.shape) > 1, spacing / grid.voxel_size, 0.0)
-    sigma = tuple(float(0.5 * r) if r > FINER else 0.0 for r in ratio)
+    sigma = tuple(float(blur * r) if r > FINER else 0.0 for r in ratio)
     if level == grid and np.array_equal(world, np.eye(4)) and not any(sigma):
         return volume
     if any(sigma):

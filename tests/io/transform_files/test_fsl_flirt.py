@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from fsl.data.image import Image as FslImage
 from fsl.transform.flirt import fromFlirt
+from nibabel import imageglobals
 
+from made_headers import HEADERS, write_header
 from made_transforms import PAIRS, inner_points, made_affine, made_pair
 from warpline.errors import InputError
 from warpline.geometry import Grid
+from warpline.io.images import read_grid
 from warpline.io.transform_files import read_transform, write_transform
 
 SHIFTED = "1 0 0 5  \n0 1 0 0  \n0 0 1 0  \n0 0 0 1  \n"
@@ -85,3 +88,22 @@ def test_missing_images_are_asked_for(tmp_path, given, message):
     with pytest.raises(InputError, match="a FLIRT matrix counts from the geometry of its images"):
         write_transform(made_affine(), tmp_path / "b.mat", "fsl-flirt", **given)
     assert not (tmp_path / "b.mat").exists()
+
+
+@pytest.mark.parametrize("name", ["scaled 4, qform", "sheared, qform", "pixdim 1", "negative, sform", "micrometres"])
+@pytest.mark.parametrize("moved", [False, True])
+def test_flirt_counts_by_pixdim(tmp_path, name, moved):
+    plain = write_header(tmp_path / "plain.nii", **HEADERS["both equal"])
+    odd = write_header(tmp_path / "odd.nii", **HEADERS[name])
+    fixed, moving = (plain, odd) if moved else (odd, plain)
+    np.savetxt(tmp_path / "flirt.mat", made_affine().matrix)
+    with imageglobals.LoggingOutputSuppressor():
+        images = FslImage(str(moving)), FslImage(str(fixed))
+    pushed = fromFlirt(np.loadtxt(tmp_path / "flirt.mat"), *images, "world", "world")
+    to_mm = [np.diag((*(np.full(3, 1e-3 if "micro" in name and odd == path else 1)), 1)) for path in (moving, fixed)]
+    pulled = to_mm[0] @ np.linalg.inv(pushed) @ np.linalg.inv(to_mm[1])
+    between = {"fixed": read_grid(fixed), "moving": read_grid(moving)}
+    ours = read_transform(tmp_path / "flirt.mat", "fsl-flirt", **between)
+    np.testing.assert_allclose(ours.matrix, pulled, rtol=1e-4, atol=1e-4)
+    write_transform(ours, tmp_path / "back.mat", "fsl-flirt", **between)
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "back.mat"), np.loadtxt(tmp_path / "flirt.mat"), atol=1e-5)

@@ -8,9 +8,11 @@ import pytest
 from fsl.data.image import Image as FslImage
 from fsl.transform.fnirt import fromFnirt, readFnirt
 
+from made_headers import HEADERS, SIZES, write_header
 from made_transforms import PAIRS, made_affine, made_chain, made_pair
 from warpline.errors import InputError
 from warpline.geometry import Grid
+from warpline.io.images import read_grid
 from warpline.io.transform_files import identify, read_transform, write_transform
 from warpline.transforms import Affine, Chain, Displacement
 
@@ -105,3 +107,22 @@ def test_the_moving_image_and_a_missing_affine_are_asked_for(tmp_path):
     back = read_transform(tmp_path / "bare.nii", fixed=fixed, moving=moving)
     expected = made_chain(fixed).map_points(fixed.centre)
     np.testing.assert_allclose(back.map_points(fixed.centre), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["scaled 4, qform", "sheared, qform", "pixdim 1"])
+def test_fields_count_by_pixdim(tmp_path, kind, name):
+    paths = [write_header(tmp_path / f"{role}.nii", **HEADERS[name]) for role in ("fixed", "moving")]
+    fixed, moving = map(read_grid, paths)
+    assert fixed.header.pixdim == HEADERS[name].get("pixdim", SIZES)
+    chain = made_chain(fixed.bare)
+    write_transform(chain, tmp_path / "w.nii.gz", kind, fixed=fixed, moving=moving)
+    images = [FslImage(str(path)) for path in (paths[1], paths[0])]
+    theirs = fromFnirt(readFnirt(str(tmp_path / "w.nii.gz"), *images, defType=kind.rpartition("-")[2]))
+    voxels = np.random.default_rng(0).integers(0, 6, (30, 3))
+    points = voxels @ fixed.affine[:3, :3].T + fixed.affine[:3, 3]
+    np.testing.assert_allclose(theirs.transform(points), chain.map_points(points), atol=2e-5)
+    back = read_transform(tmp_path / "w.nii.gz", kind, moving=moving)
+    np.testing.assert_allclose(back.map_points(points), chain.map_points(points), atol=2e-5)
+    stored = nibabel.load(tmp_path / "w.nii.gz").header
+    np.testing.assert_allclose(stored["pixdim"][1:4], fixed.header.pixdim, rtol=1e-6)

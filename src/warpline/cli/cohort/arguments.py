@@ -6,7 +6,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
-from warpline.cli.options import add_device, positive, positive_count
+from warpline.cli.options import add_device, add_geometry, positive, positive_count
 from warpline.recipe import PRESETS
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def add_selection(parser: ArgumentParser) -> None:
     what.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="change one option of it"
     )
+    add_geometry(parser)
     what.add_argument(
         "--warp",
         choices=("rounded", "full", "none"),
@@ -90,6 +91,7 @@ def options_of(arguments: Namespace, **more: object) -> Options:
         "suffix": arguments.suffix,
         "space": arguments.space,
         "warps": arguments.warp,
+        "geometry": arguments.geometry,
         "shard": arguments.shard,
         "retry_failed": arguments.retry_failed,
         "exclude_from": arguments.exclude_from,

@@ -66,7 +66,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
 
 def _record(summary: Summary) -> dict[str, Any]:
     return {
-        **{name: getattr(summary, name) for name in ("counts", "finished", "failed", "verdicts", "exit_code")},
+        **{name: getattr(summary, name) for name in ("counts", "finished", "failed", "verdicts", "notes", "exit_code")},
         "failures": [asdict(group) for group in summary.groups],
         "halt": None if summary.halt is None else summary.halt.reason,
         "seconds": summary.numbers["elapsed_s"],
@@ -87,6 +87,7 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
         shown.append(f"time       {pace}; workers compute {numbers['busy']:.0%} of it")
     if summary.groups:
         shown.append(_failures(summary))
+    shown += [f"warning    {note}" for note in summary.notes]
     if summary.halt is not None:
         shown.append(f"stopped    {summary.halt.reason}")
     return [*shown, "", "next:", *_next(summary, options)]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from warpline.errors import InputError
 from warpline.geometry import Grid
 from warpline.io import nifti
-from warpline.io.transform_files import fsl_fnirt, nifti_fields, numbers
+from warpline.io.transform_files import fsl_fnirt, fsl_space, nifti_fields, numbers
 from warpline.io.transform_files.format import Format, Grids, Head
 from warpline.transforms import Displacement, Transform
 
@@ -61,10 +61,10 @@ def _check_grid(stored: nifti.StoredArray, fixed: Grid, path: Path) -> None:
     header = stored.header
     shape = tuple(float(header[f"qoffset_{axis}"]) for axis in "xyz")
     size = np.array([float(header[f"intent_p{n}"]) for n in (1, 2, 3)])
-    if shape != fixed.shape or not np.allclose(size, fixed.voxel_size, rtol=1e-3):
+    if shape != fixed.shape or not np.allclose(size, fsl_space.sizes(fixed), rtol=1e-3):
         raise InputError(
             f"{path} was made on a fixed image of {tuple(shape)} voxels of {size.tolist()} mm; the one given has "
-            f"{fixed.shape} of {fixed.voxel_size.tolist()}: give the reference of that run"
+            f"{fixed.shape} of {fsl_space.sizes(fixed).tolist()}: give the reference of that run"
         )
 
 

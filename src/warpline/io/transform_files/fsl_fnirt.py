@@ -96,17 +96,19 @@ def encode(transform: Displacement, grids: Grids, *, absolute: bool = False) -> 
         When the grid of the moving image is missing.
     """
     moving = grids.need_moving("FSL's fields count from the geometry of the moving image")
-    leave, arrive = fsl_space.to_world(transform.grid), fsl_space.to_world(moving)
+    fixed = grids.fixed if grids.fixed is not None and grids.fixed == transform.grid else transform.grid
+    leave, arrive = fsl_space.to_world(fixed), fsl_space.to_world(moving)
     back = np.linalg.inv(arrive)
     start = np.zeros((4, 4)) if absolute else np.linalg.inv(leave)
-    field = nifti_fields.combined(transform.field, back, (back - start) @ transform.grid.affine)
-    return nifti.encode(nifti_fields.components_last(field), transform.grid.affine, intent=INTENT_FIELD)
+    field = nifti_fields.combined(transform.field, back, (back - start) @ fixed.affine)
+    data, sizes = nifti_fields.components_last(field), fsl_space.sizes(fixed).tolist()
+    return nifti.encode(data, fixed.affine, intent=INTENT_FIELD, pixdim=sizes)
 
 
 def _fixed_grid(stored: nifti.StoredArray, grids: Grids, path: Path) -> Grid:
     shape = stored.array.shape[:3]
     if stored.header["sform_code"] > 0 or stored.header["qform_code"] > 0:
-        return Grid(shape, stored.affine)
+        return stored.grid
     fixed = grids.need_fixed(f"{path} has neither sform nor qform")
     if fixed.shape != shape:
         raise InputError(f"{path} has the shape {shape} and no affine; the fixed image has {fixed.shape}")

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid
 from warpline.io import nifti
+from warpline.io.header_notes import TOLERANCE, Gap
+from warpline.io.nifti_geometry import ITK, TOOLS
 from warpline.io.transform_files import nifti_fields
 from warpline.io.transform_files.format import Format, Head
 from warpline.transforms import Displacement
@@ -52,7 +54,7 @@ def read(path: Path) -> Displacement:
         )
     field = nifti_fields.components_first(_three(stored.array[:, :, :, 0]))
     field *= _SIGNS[intent][:, None, None, None]
-    return Displacement(field, Grid(field.shape[1:], stored.affine))
+    return Displacement(field, _grid(stored))
 
 
 def encode(transform: Displacement) -> bytes:
@@ -77,6 +79,14 @@ def encode_flat(transform: Displacement) -> bytes:
     lps = -transform.field[:2]
     data = np.moveaxis(lps, 0, -1)[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, intent=nifti.INTENT_VECTOR)
+
+
+def _grid(stored: nifti.StoredArray) -> Grid:
+    """Where ITK sees the field, which need not be where nibabel does; where ITK refuses it, as read."""
+    affine = TOOLS[ITK](stored.place).matrix
+    if affine is None or Gap.between(stored.affine, affine, stored.grid.shape).voxels <= TOLERANCE:
+        return stored.grid
+    return Grid(stored.grid.shape, affine)
 
 
 def _three(array: NDArray[np.generic]) -> NDArray[np.generic]:

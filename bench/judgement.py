@@ -1,0 +1,342 @@
+"""How often the judgement of a registration is wrong: brains with a known map, spoiled in many ways.
+
+A case is right where the affine that was found is within `RIGHT` mm of the true one, averaged over the brain, and
+wrong where it is farther off than `WRONG` mm or where there is no true one; what lies between is not counted. A right
+case that is not judged as fine is a false alarm; a wrong one that is judged as fine is a missed failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+import brains
+from warpline import read_image
+from warpline.backends import select
+from warpline.geometry import Grid, apply_affine
+from warpline.image import Image
+from warpline.recipe import PRESETS, Recipe
+from warpline.registration import align
+from warpline.resampling import resample, warp
+from warpline.transforms import Affine
+
+RIGHT, WRONG = 4.0, 8.0
+"""Mean distances from the true map, in mm."""
+VOXEL = 3.0
+"""Voxel size in mm at which the brains are registered."""
+RESULTS = Path(__file__).parent / "results" / "judgement.json"
+
+Volume = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Two images and the true map between them.
+
+    Parameters
+    ----------
+    fixed, moving : Image
+        What is registered.
+    truth : (4, 4) or None
+        Fixed world to moving world; None where no map can be right.
+    recipe : Recipe
+        How.
+    initial : Affine or None
+        A start that is given.
+    """
+
+    fixed: Image
+    moving: Image
+    truth: NDArray[np.float64] | None
+    recipe: Recipe
+    initial: Affine | None = None
+
+
+Spoil = Callable[[Case, np.random.Generator], Case]
+
+
+# -- ways to spoil a pair ---------------------------------------------------------------------------------------------
+
+
+def _values(change: Callable[[Volume, np.random.Generator], Volume], worthless: bool = False) -> Spoil:
+    """Other intensities in the moving image."""
+
+    def spoil(case: Case, rng: np.random.Generator) -> Case:
+        data = np.asarray(change(case.moving.data.astype(np.float32), rng), np.float32)
+        return replace(case, moving=Image(data, case.moving.grid), truth=None if worthless else case.truth)
+
+    return spoil
+
+
+def _both(change: Callable[[Volume, np.random.Generator], Volume]) -> Spoil:
+    """The same change to both images."""
+
+    def spoil(case: Case, rng: np.random.Generator) -> Case:
+        images = [Image(np.asarray(change(im.data, rng), np.float32), im.grid) for im in (case.fixed, case.moving)]
+        return replace(case, fixed=images[0], moving=images[1])
+
+    return spoil
+
+
+def _turned(axis: tuple[float, float, float], degrees: float, shift: float = 0.0) -> Spoil:
+    """The head of the moving image turned and shifted in its scanner."""
+
+    def spoil(case: Case, rng: np.random.Generator) -> Case:
+        middle = case.moving.grid.centre
+        moved = _about(middle, axis, degrees)
+        moved[:3, 3] += shift
+        affine = moved @ case.moving.grid.affine
+        truth = None if case.truth is None else moved @ case.truth
+        return replace(case, moving=Image(case.moving.data, Grid(case.moving.grid.shape, affine)), truth=truth)
+
+    return spoil
+
+
+def _started(axis: tuple[float, float, float], degrees: float, shift: float, **recipe: object) -> Spoil:
+    """A start that is given, and as far from the truth."""
+
+    def spoil(case: Case, rng: np.random.Generator) -> Case:
+        moved = _about(case.moving.grid.centre, axis, degrees)
+        moved[:3, 3] += shift
+        linear = case.recipe.linear.model_copy(update=recipe) if case.recipe.linear else None
+        changed = case.recipe.model_copy(update={"linear": linear})
+        return replace(case, initial=Affine(moved @ case.truth), recipe=changed)
+
+    return spoil
+
+
+def _cut(axis: int, first: float, last: float) -> Spoil:
+    """Only a part of the field of view, between shares of it along an axis of the moving image."""
+
+    def spoil(case: Case, rng: np.random.Generator) -> Case:
+        grid = case.moving.grid
+        start, stop = [0, 0, 0], list(grid.shape)
+        start[axis], stop[axis] = int(first * grid.shape[axis]), int(last * grid.shape[axis])
+        spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+        part = grid.cropped((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+        return replace(case, moving=Image(case.moving.data[spans], part))
+
+    return spoil
+
+
+def _mirrored(axis: int) -> Spoil:
+    """A header that says the wrong handedness: no affine without a reflection is right."""
+    return _values(lambda data, _: np.flip(data, axis), worthless=True)
+
+
+def _header_scaled(factor: float) -> Spoil:
+    """Voxel sizes that are wrong by a factor."""
+
+    def spoil(case: Case, rng: np.random.Generator) -> Case:
+        scale = np.diag([factor, factor, factor, 1.0])
+        grid = case.moving.grid
+        return replace(case, moving=Image(case.moving.data, Grid(grid.shape, scale @ grid.affine)), truth=None)
+
+    return spoil
+
+
+def _about(middle: NDArray[np.float64], axis: tuple[float, float, float], degrees: float) -> NDArray[np.float64]:
+    direction = np.array(axis) / np.linalg.norm(axis)
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_rotvec(np.radians(degrees) * direction).as_matrix()
+    matrix[:3, 3] = middle - matrix[:3, :3] @ middle
+    return matrix
+
+
+def _noise(share: float) -> Callable[[Volume, np.random.Generator], Volume]:
+    return lambda data, rng: np.where(data > 0, data + rng.normal(0, share * data.max(), data.shape), 0)
+
+
+def _air(share: float) -> Callable[[Volume, np.random.Generator], Volume]:
+    return lambda data, rng: np.abs(data + rng.normal(0, share * data.max(), data.shape))
+
+
+def _bias(strength: float) -> Callable[[Volume, np.random.Generator], Volume]:
+    def change(data: Volume, rng: np.random.Generator) -> Volume:
+        ramp = np.linspace(-1, 1, data.shape[1])[None, :, None] + np.linspace(-1, 1, data.shape[0])[:, None, None]
+        return np.asarray(data * np.exp(strength * ramp))
+
+    return change
+
+
+def _shape_of_noise(sigma: float) -> Callable[[Volume, np.random.Generator], Volume]:
+    def change(data: Volume, rng: np.random.Generator) -> Volume:
+        noise = ndimage.gaussian_filter(rng.normal(size=data.shape), sigma)
+        return np.where(data > 0, 100 + 30 * noise / noise.std(), 0)
+
+    return change
+
+
+def _ball(data: Volume, rng: np.random.Generator) -> Volume:
+    middle = (np.array(data.shape) / 2)[:, None, None, None]
+    distance = np.linalg.norm(np.indices(data.shape) - middle, axis=0)
+    return np.where(distance < 0.35 * min(data.shape), 100 + rng.normal(0, 3, data.shape), 0)
+
+
+def _blocks(data: Volume, rng: np.random.Generator) -> Volume:
+    """The brain cut into eight blocks that change places."""
+    return np.roll(data, np.array(data.shape) // 2, axis=(0, 1, 2))
+
+
+def _lesion(value: float) -> Callable[[Volume, np.random.Generator], Volume]:
+    def change(data: Volume, rng: np.random.Generator) -> Volume:
+        middle = (np.array(data.shape) * (0.35, 0.6, 0.6))[:, None, None, None]
+        distance = np.linalg.norm(np.indices(data.shape) - middle, axis=0)
+        return np.where(distance < 8, value * data.max(), data)
+
+    return change
+
+
+def _hot(data: Volume, rng: np.random.Generator) -> Volume:
+    data = data.copy()
+    data[tuple(np.array(data.shape) // 3)] = 1e5 * data.max()
+    return data
+
+
+X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+SPOILS: dict[str, Spoil] = {
+    "as it is": _values(lambda data, _: data),
+    "noise 10 %": _values(_noise(0.1)),
+    "noise 30 % in both": _both(_noise(0.3)),
+    "noise in air 5 %": _both(_air(0.05)),
+    "bias field": _values(_bias(0.3)),
+    "strong bias field": _values(_bias(0.8)),
+    "inverted": _values(lambda data, _: np.where(data > 0, data.max() - data, 0)),
+    "squared": _values(lambda data, _: data**2),
+    "folded contrast": _values(lambda data, _: np.abs(data - 0.6 * data.max()) * (data > 0)),
+    "four grey levels": _values(lambda data, _: np.ceil(4 * data / data.max())),
+    "negated": _values(lambda data, _: -data),
+    "blurred 6 mm": _values(lambda data, _: ndimage.gaussian_filter(data, 2)),
+    "blurred 12 mm, both": _both(lambda data, _: ndimage.gaussian_filter(data, 4)),
+    "edges only": _both(lambda data, _: ndimage.gaussian_gradient_magnitude(data, 1.0)),
+    "masks": _both(lambda data, _: (data > 0).astype(np.float32)),
+    "bright lesion": _values(_lesion(1.5)),
+    "hole": _values(_lesion(0.0)),
+    "hot voxel": _values(_hot),
+    "turned 20°": _turned((1, 2, 3), 20),
+    "turned 70°": _turned((3, 1, 2), 70),
+    "turned 120°": _turned((1, 1, 2), 120),
+    "upside down": _turned(Y, 180),
+    "back to front": _turned(Z, 180),
+    "far away": _turned(X, 5, 80),
+    "lower half": _cut(2, 0.0, 0.55),
+    "upper half": _cut(2, 0.45, 1.0),
+    "left half": _cut(0, 0.0, 0.55),
+    "thin slab": _cut(2, 0.4, 0.6),
+    "noise, shape of the brain": _values(_shape_of_noise(0.7), worthless=True),
+    "smooth noise, shape of the brain": _values(_shape_of_noise(2.0), worthless=True),
+    "noise alone": _values(lambda data, rng: rng.normal(100, 10, data.shape), worthless=True),
+    "ball": _values(_ball, worthless=True),
+    "blocks change places": _values(_blocks, worthless=True),
+    "mirrored front to back": _mirrored(1),
+    "mirrored top to bottom": _mirrored(2),
+    "voxels 10 times as large": _header_scaled(10.0),
+    "start turned 180° about x": _started(X, 180, 0),
+    "start turned 180° about z": _started(Z, 180, 0),
+    "start turned 90°": _started(Y, 90, 0),
+    "start 60 mm off": _started(X, 20, 60),
+    "start 15 mm off, no iterations": _started(Z, 8, 12, iterations=(0, 0, 0), refinements=0),
+    "start 40° off, few iterations": _started((1, 2, 1), 40, 10, iterations=(3, 2, 1), refinements=0),
+}
+"""What is done to a pair, by name."""
+
+
+# -- running ----------------------------------------------------------------------------------------------------------
+
+
+def pairs(data: Path, work: Path) -> Iterator[tuple[str, Case]]:
+    """Brains on themselves, moved by a known affine, and brains on others, whose true map is what labels support."""
+    backend = select(None)
+    affine = PRESETS["affine"]
+    for names in brains.DEVELOPMENT_PAIRS:
+        fixed, moving = (_brain(data, name, work) for name in names.split(","))
+        truth = _small_affine(fixed.grid.centre)
+        moved = warp(fixed, Affine(np.linalg.inv(truth)), fixed.grid, backend=backend)
+        yield f"{names[:2]} moved", Case(fixed, moved, truth, affine)
+        found = align(fixed, moving, affine, backend=backend)
+        yield names, Case(fixed, moving, found.affine.matrix, affine)
+
+
+def _brain(data: Path, name: str, work: Path) -> Image:
+    whole = read_image(brains.prepare(data, name, work, 10).image)
+    blurred = ndimage.gaussian_filter(whole.data.astype(np.float32), 0.4 * VOXEL / whole.grid.voxel_size)
+    coarse = resample(Image(blurred, whole.grid), voxel_size=VOXEL)
+    return Image(np.where(coarse.data > 0.02 * coarse.data.max(), coarse.data, 0), coarse.grid)
+
+
+def _small_affine(middle: NDArray[np.float64]) -> NDArray[np.float64]:
+    matrix = _about(middle, (1, 1, 0), 6)
+    matrix[:3, :3] *= np.array([1.04, 0.97, 1.02])
+    matrix[:3, 3] = middle - matrix[:3, :3] @ middle + (4, -3, 2)
+    return matrix
+
+
+def distance(case: Case, affine: Affine) -> float | None:
+    """Mean distance in mm over the fixed brain between the map found and the true one."""
+    if case.truth is None:
+        return None
+    places = apply_affine(case.fixed.grid.affine, np.argwhere(case.fixed.data > 0)[::20])
+    return float(np.linalg.norm(affine.map_points(places) - apply_affine(case.truth, places), axis=1).mean())
+
+
+def look(pair: str, case: Case, name: str) -> dict[str, object]:
+    """One spoiled case: how far off the result is, and what is said of it."""
+    rng = np.random.default_rng(zlib.crc32(f"{pair} {name}".encode()))
+    spoiled = SPOILS[name](case, rng)
+    found = align(spoiled.fixed, spoiled.moving, spoiled.recipe, backend=select(None), initial=spoiled.initial)
+    off = distance(spoiled, found.affine)
+    wrong = True if off is None or off > WRONG else False if off <= RIGHT else None
+    judged = found.judgement
+    return {"pair": pair, "spoil": name, "off": off, "wrong": wrong, "outcome": judged.outcome, "signs": judged.signs}
+
+
+def summary(rows: list[dict[str, object]]) -> dict[str, float]:
+    """How many cases are right, wrong and neither, and the shares that were judged wrongly."""
+    right = [row for row in rows if row["wrong"] is False]
+    wrong = [row for row in rows if row["wrong"] is True]
+    alarms = sum(row["outcome"] != "fine" for row in right)
+    missed = sum(row["outcome"] == "fine" for row in wrong)
+    return {
+        "right": len(right),
+        "wrong": len(wrong),
+        "between": len(rows) - len(right) - len(wrong),
+        "false_alarms": alarms / max(len(right), 1),
+        "missed_failures": missed / max(len(wrong), 1),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try every spoil on every pair, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data/oasis-trt-20")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="where cropped brains are kept")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--pairs", type=int, help="only the first so many")
+    options = parser.parse_args(arguments)
+    rows = []
+    for number, (pair, case) in enumerate(pairs(options.data, options.work)):
+        if options.pairs is not None and number >= options.pairs:
+            break
+        for name in SPOILS:
+            rows.append(row := look(pair, case, name))
+            told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
+            sys.stdout.write(f"{pair:10s} {name:34s} {told:8s} {row['outcome']:8s} {row['off']}\n")
+    found = {"python": platform.python_version(), "summary": summary(rows), "rows": rows}
+    options.out.write_text(json.dumps(found, indent=1) + "\n")
+    sys.stdout.write(f"{found['summary']}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""Series of volumes: each volume registered to one of them, or to a template."""
+
+from __future__ import annotations
+
+import numbers
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
+from warpline.dipy.images import array_and_affine
+from warpline.dipy.one_call import PIPELINE, affine_registration, syn_registration
+from warpline.errors import InputError, UsageError
+from warpline.geometry import Matrix
+
+B0_THRESHOLD = 50.0
+"""Highest b-value, s/mm^2, of a volume that counts as not weighted by diffusion, where files are given."""
+
+Pipeline = Sequence[str | Callable[..., Any]]
+
+
+def register_series(
+    series: Any,
+    ref: Any,
+    pipeline: Pipeline | None = None,
+    series_affine: Matrix | None = None,
+    ref_affine: Matrix | None = None,
+    static_mask: NDArray[Any] | None = None,
+    level_iters: Sequence[int] | None = None,
+    optimizer_options: dict[str, Any] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Register every volume of a series linearly to a reference.
+
+    Parameters
+    ----------
+    series : path, nibabel image or array (I, J, K, T)
+        The volumes.
+    ref : int, or path, nibabel image or array (I, J, K)
+        Number of a volume of the series, which is left as it is, or an image.
+    pipeline : sequence, optional
+        As in `affine_registration`.
+    series_affine, ref_affine : (4, 4), optional
+        Voxel to world (RAS+ mm); needed for arrays.
+    static_mask : array (I, J, K), optional
+        Nonzero where the reference counts.
+    level_iters, optimizer_options
+        As in `AffineRegistration`.
+
+    Returns
+    -------
+    xformed : (I', J', K', T) float64
+        The volumes on the grid of the reference.
+    affines : (4, 4, T)
+        Reference world to volume world; the last axis counts volumes, as in DIPY.
+
+    Raises
+    ------
+    InputError
+        When the series has not four axes, or the reference not three.
+    """
+    volumes, series_affine = _series(series, series_affine)
+    count = volumes.shape[-1]
+    chosen = int(ref) if isinstance(ref, numbers.Integral) else None
+    if chosen is None:
+        static, ref_affine = array_and_affine(ref, ref_affine, "ref")
+    elif not -count <= chosen < count:
+        raise InputError(f"ref is {chosen}; the series has {count} volumes, from 0 to {count - 1}")
+    else:
+        chosen %= count
+        static, ref_affine = volumes[..., chosen], series_affine
+    if static.ndim != 3:
+        raise InputError(f"ref has {static.ndim} axes; give one volume, or its number in the series")
+    xformed, affines = np.empty((*static.shape, count)), np.empty((4, 4, count))
+    for number in range(count):
+        moved = volumes[..., number], np.eye(4)
+        if number != chosen:
+            moved = affine_registration(
+                volumes[..., number], static, series_affine, ref_affine, pipeline or PIPELINE,
+                level_iters=level_iters, static_mask=static_mask, optimizer_options=optimizer_options,
+            )  # fmt: skip
+        xformed[..., number], affines[..., number] = moved
+    return xformed, affines
+
+
+def register_dwi_series(
+    data: Any,
+    gtab: Any,
+    affine: Matrix | None = None,
+    b0_ref: int = 0,
+    pipeline: Pipeline | None = None,
+    static_mask: NDArray[Any] | None = None,
+    level_iters: Sequence[int] | None = None,
+    optimizer_options: dict[str, Any] | None = None,
+) -> tuple[Any, NDArray[np.float64]]:
+    """Register a diffusion series to the mean of its unweighted volumes, which are first registered to one of them.
+
+    Parameters
+    ----------
+    data : path, nibabel image or array (I, J, K, T)
+        The series.
+    gtab : DIPY's GradientTable, or (bvals, bvecs)
+        What tells which volumes are unweighted. Files or arrays; of these, b-values up to `B0_THRESHOLD` count.
+    affine : (4, 4), optional
+        Voxel to world (RAS+ mm); needed for an array.
+    b0_ref : int
+        Which of the unweighted volumes the others are registered to.
+    pipeline, static_mask, level_iters, optimizer_options
+        As in `register_series`.
+
+    Returns
+    -------
+    registered : nibabel.Nifti1Image
+        The series, float64.
+    affines : (4, 4, T)
+        Reference world to volume world.
+
+    Raises
+    ------
+    InputError
+        When no volume is unweighted, or the table has another length than the series.
+    """
+    volumes, affine = _series(data, affine)
+    plain = _unweighted(gtab, volumes.shape[-1])
+    how: dict[str, Any] = {
+        "pipeline": pipeline,
+        "static_mask": static_mask,
+        "level_iters": level_iters,
+        "optimizer_options": optimizer_options,
+    }
+    registered, affines = np.empty(volumes.shape), np.empty((4, 4, volumes.shape[-1]))
+    registered[..., plain], affines[..., plain] = register_series(
+        volumes[..., plain], b0_ref, series_affine=affine, ref_affine=None, **how
+    )
+    if not plain.all():
+        mean = registered[..., plain].mean(axis=-1)
+        registered[..., ~plain], affines[..., ~plain] = register_series(
+            volumes[..., ~plain], mean, series_affine=affine, ref_affine=affine, **how
+        )
+    return nibabel.Nifti1Image(registered, affine), affines
+
+
+motion_correction = partial(register_dwi_series, pipeline=list(PIPELINE))
+"""`register_dwi_series` with the whole linear pipeline, as in DIPY."""
+
+
+def register_dwi_to_template(
+    dwi: Any,
+    gtab: Any,
+    dwi_affine: Matrix | None = None,
+    template: Any = None,
+    template_affine: Matrix | None = None,
+    reg_method: str = "syn",
+    **reg_kwargs: Any,
+) -> tuple[NDArray[Any], DiffeomorphicMap | Matrix]:
+    """Register the mean of the unweighted volumes of a diffusion series to a template.
+
+    Parameters
+    ----------
+    dwi : path, nibabel image or array (I, J, K, T)
+        The series, its volumes aligned with each other already, see `register_dwi_series`.
+    gtab : DIPY's GradientTable, or (bvals, bvecs)
+        As in `register_dwi_series`.
+    dwi_affine, template_affine : (4, 4), optional
+        Voxel to world (RAS+ mm); needed for arrays.
+    template : path, nibabel image or array (I, J, K)
+        What to register to. There is no default here: DIPY downloads one.
+    reg_method : {"syn", "aff"}
+        `syn_registration` or `affine_registration`.
+    **reg_kwargs
+        Further arguments of that.
+
+    Returns
+    -------
+    warped : (I', J', K')
+        The mean unweighted volume on the grid of the template.
+    mapping : DiffeomorphicMap, or (4, 4)
+        The map, or template world to series world.
+
+    Raises
+    ------
+    UsageError
+        When there is no template, or the method is unknown.
+    """
+    if reg_method.lower() not in _METHODS:
+        raise UsageError(f"reg_method is {reg_method!r}; choose from {', '.join(_METHODS)}")
+    if template is None:
+        raise UsageError("template is None; give an image, such as DIPY's dipy.data.read_mni_template()")
+    volumes, dwi_affine = _series(dwi, dwi_affine)
+    mean = volumes[..., _unweighted(gtab, volumes.shape[-1])].mean(axis=-1)
+    target, template_affine = array_and_affine(template, template_affine, "template")
+    warped, mapping = _METHODS[reg_method.lower()](mean, target, dwi_affine, template_affine, **reg_kwargs)
+    return warped, mapping
+
+
+_METHODS: dict[str, Callable[..., tuple[Any, ...]]] = {"syn": syn_registration, "aff": affine_registration}
+
+
+def _series(given: Any, affine: Matrix | None) -> tuple[NDArray[Any], Matrix]:
+    volumes, matrix = array_and_affine(given, affine, "series")
+    if volumes.ndim != 4:
+        raise InputError(
+            f"the series has {volumes.ndim} axes, shape {volumes.shape}; four are needed, the last of time"
+        )
+    return volumes, matrix
+
+
+def _unweighted(gtab: Any, count: int) -> NDArray[np.bool_]:
+    """Which of so many volumes have no diffusion weighting."""
+    if hasattr(gtab, "b0s_mask"):
+        plain = np.asarray(gtab.b0s_mask, dtype=bool)
+    elif isinstance(gtab, Sequence) and not isinstance(gtab, str) and len(gtab) == 2:
+        plain = _b_values(gtab[0]) <= B0_THRESHOLD
+    else:
+        raise UsageError(f"gtab is {type(gtab).__name__}; give a GradientTable of DIPY's, or (bvals, bvecs)")
+    if plain.shape != (count,):
+        raise InputError(f"gtab has {plain.size} entries and the series {count} volumes; give one for each")
+    if not plain.any():
+        raise InputError(f"no volume is unweighted: all b-values are above {B0_THRESHOLD:g} s/mm^2")
+    return plain
+
+
+def _b_values(given: Any) -> NDArray[np.float64]:
+    """B-values from a text file of numbers, or as given."""
+    if not isinstance(given, (str, os.PathLike)):
+        return np.asarray(given, dtype=np.float64).ravel()
+    try:
+        return np.loadtxt(given, dtype=np.float64, ndmin=1).ravel()
+    except (OSError, ValueError) as error:
+        raise InputError(f"bvals {os.fspath(given)} cannot be read: {error}") from None

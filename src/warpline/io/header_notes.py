@@ -1,0 +1,161 @@
+"""What a header leaves open, in sentences: guesses, conversions, repairs, and where tools read it differently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.geometry import Grid, Matrix, Shape
+from warpline.io.nifti_geometry import CHOICES, TOOLS, UNITS, Answer, Placement, words
+
+TOLERANCE = 0.01
+"""Voxels by which two answers may differ at a corner of the volume before it is said."""
+
+_UNIT_NAMES = {1: "metres", 3: "micrometres"}
+_AXES = "ijk"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far apart two answers put a voxel, at most.
+
+    Parameters
+    ----------
+    mm, voxels : float
+        In mm, and in voxels of the first answer.
+    mirrored : bool
+        Whether one is the mirror image of the other.
+    """
+
+    mm: float
+    voxels: float
+    mirrored: bool
+
+    @classmethod
+    def between(cls, taken: Matrix, other: Matrix, shape: Shape) -> Gap:
+        """Compare two voxel-to-world matrices (mm) at the corners of a volume, where they are furthest apart."""
+        corners = Grid(shape, np.eye(4)).corners()
+        apart = corners @ (other - taken)[:3, :3].T + (other - taken)[:3, 3]
+        voxels = np.linalg.solve(taken[:3, :3], apart.T).T
+        turned = np.linalg.det(taken[:3, :3]) * np.linalg.det(other[:3, :3]) < 0
+        mm, within = (float(np.linalg.norm(one, axis=1).max()) for one in (apart, voxels))
+        return cls(mm, within, bool(turned))
+
+    def __str__(self) -> str:
+        mirrored = " and mirrored" if self.mirrored else ""
+        return f"up to {self.mm:.2f} mm ({self.voxels:.2f} voxels) away{mirrored}"
+
+
+def notes_of(place: Placement, name: str, asked: str | None, taken: tuple[str, Matrix]) -> tuple[str, ...]:
+    """Every sentence about a header, beginning with the name of its file.
+
+    Parameters
+    ----------
+    place : Placement
+        What it says.
+    name : str
+        Of the file.
+    asked : str or None
+        The matrix that the user asked for.
+    taken : (str, (4, 4))
+        The matrix that was taken, and itself, in mm.
+    """
+    sentences = (
+        *_asked_in_vain(place, asked, taken[0]),
+        *_units(place, taken[1]),
+        *_sizes(place),
+        *_fsl_sizes(place),
+        *_disagreement(place, *taken),
+    )
+    return tuple(f"{name}: {sentence}" for sentence in sentences)
+
+
+def once(*grids: Grid | None) -> list[str]:
+    """The notes of several grids, each sentence once."""
+    return list(dict.fromkeys(note for grid in grids if grid is not None for note in grid.notes))
+
+
+def _asked_in_vain(place: Placement, asked: str | None, taken: str) -> Iterator[str]:
+    if asked is not None and asked != taken:
+        yield f"its header has no {asked} ({asked}_code {place.codes[asked]}); taken is {words(place, taken)}"
+
+
+def _units(place: Placement, matrix: Matrix) -> Iterator[str]:
+    if place.unit in _UNIT_NAMES:
+        yield (
+            f"its header is in {_UNIT_NAMES[place.unit]} (xyzt_units): converted to mm, voxels of "
+            f"{_by(np.linalg.norm(matrix[:3, :3], axis=0))} mm, as in ITK, AFNI, SPM and FreeSurfer; nibabel and FSL "
+            "take the numbers for mm"
+        )
+    elif place.unit not in UNITS:
+        yield f"its unit of length (xyzt_units) is {place.unit}, which is none of NIfTI: taken for mm"
+
+
+def _sizes(place: Placement) -> Iterator[str]:
+    for axis in range(place.axes):
+        size = place.pixdim[1 + axis]
+        if not (size > 0 and np.isfinite(size)):
+            made = f"{place.sizes[axis]:g}"
+            yield f"its pixdim is {size:g} along {_AXES[axis]}, which is no size of a voxel: taken for {made}"
+
+
+def _fsl_sizes(place: Placement) -> Iterator[str]:
+    """Where the voxel sizes that FSL counts by are not those of the matrix that it takes."""
+    name = next((name for name in CHOICES if place.has(name)), None)
+    if name != "sform":
+        return
+    lengths = np.linalg.norm(place.header.get_sform()[:3, :3], axis=0)
+    drift = np.abs(place.sizes / np.maximum(lengths, 1e-30) - 1) * (np.array(place.shape) - 1)
+    if drift.max() > TOLERANCE:
+        yield (
+            f"its voxels are {_by(place.sizes)} by pixdim and {_by(lengths)} by the sform; flirt, fnirt and their "
+            "files count by pixdim, and are read and written so here"
+        )
+
+
+def _disagreement(place: Placement, name: str, matrix: Matrix) -> Iterator[str]:
+    """Which tools see the voxels elsewhere, by how much, and what each takes."""
+    apart: dict[str, list[str]] = {"": []}
+    for tool, answer in ((tool, answer(place)) for tool, answer in TOOLS.items()):
+        if answer.source:
+            apart.setdefault(_elsewhere(answer, matrix, place.shape), []).append(tool)
+    same = apart.pop("")
+    if not apart:
+        return
+    agree = f", as in {listed(same)}" if same else ""
+    others = "; ".join(f"in {listed(tools)} {what}" for what, tools in apart.items())
+    if name == "none":
+        yield f"neither sform nor qform is set (codes 0 and 0): {GUESS}{agree}; {others}. {WRITE_ONE}"
+    else:
+        yield f"its voxels are placed by {words(place, name)}{agree}; {others}. {MAKE_EQUAL}"
+
+
+GUESS = "left and right are a guess, x grows to the left and the middle is the origin"
+WRITE_ONE = "Write the right sform and qform into the file"
+MAKE_EQUAL = (
+    "Transforms are wrong in a tool that sees the voxels elsewhere: make sform, qform and pixdim agree, or choose with "
+    "--geometry (geometry=)"
+)
+
+
+def _elsewhere(answer: Answer, matrix: Matrix, shape: Shape) -> str:
+    """What a tool does that sees the voxels elsewhere than `matrix` does; nothing for one that agrees."""
+    if answer.matrix is None:
+        return answer.source
+    if not np.isfinite(answer.matrix).all() or np.linalg.matrix_rank(answer.matrix[:3, :3]) < 3:
+        return f"by {answer.source}, which is singular or not finite"
+    gap = Gap.between(matrix, answer.matrix, shape)
+    return f"by {answer.source}, {gap}" if gap.voxels > TOLERANCE else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a row: a, b and c."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _by(sizes: NDArray[np.float64]) -> str:
+    return " x ".join(f"{size:.4g}" for size in sizes)

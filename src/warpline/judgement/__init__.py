@@ -1,0 +1,25 @@
+"""Whether a registration can be trusted: evidence from the images, limits, what to say about it, and trying again."""
+
+from __future__ import annotations
+
+from warpline.judgement.attempts import Attempt, examined, search_again
+from warpline.judgement.evidence import merged, of_quality, of_warp
+from warpline.judgement.interior import Agreement, Interior
+from warpline.judgement.signs import LIMITS, OUTCOMES, Judgement, Limit, Signs, judge
+
+__all__ = [
+    "LIMITS",
+    "OUTCOMES",
+    "Agreement",
+    "Attempt",
+    "Interior",
+    "Judgement",
+    "Limit",
+    "Signs",
+    "examined",
+    "judge",
+    "merged",
+    "of_quality",
+    "of_warp",
+    "search_again",
+]

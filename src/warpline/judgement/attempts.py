@@ -1,0 +1,159 @@
+"""Linear registration that looks at its result, and tries again where that is doubtful."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from warpline.backends import Backend
+from warpline.errors import InputError
+from warpline.intensity import Normalised
+from warpline.judgement.evidence import merged, of_affine, of_search
+from warpline.judgement.interior import Agreement, Interior
+from warpline.judgement.signs import Judgement, Signs, judge
+from warpline.recipe import Linear
+from warpline.solvers.comparison import build_levels, compare, shared_plane
+from warpline.solvers.initialise import REFINEMENT, SAMPLES, SPACING, promising_starts
+from warpline.solvers.linear import Descent, LinearResult, register_linear
+from warpline.solvers.motion import Motion
+from warpline.transforms import Affine
+
+CLEAR = 2.0
+"""`above_chance` from which on nothing else is tried: brains of one contrast reach 3 and more, of two contrasts 2."""
+CONSIDERED, FOLLOWED = 8, 3
+"""Other starts that are looked at; those that are followed."""
+BETTER = 1.1
+"""An attempt replaces another when it agrees this many times as well."""
+LEAST = 0.02
+"""What is more it must agree better by this: differences below are those of noise."""
+
+Images = tuple[Normalised, Normalised]
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """One linear registration and the signs of how good it is.
+
+    Parameters
+    ----------
+    result : LinearResult
+        Affine, levels, warnings.
+    agreement : Agreement
+        How the images agree under it.
+    signs : dict
+        See `warpline.judgement.LIMITS`.
+    """
+
+    result: LinearResult
+    agreement: Agreement
+    signs: Signs
+
+    @property
+    def judgement(self) -> Judgement:
+        """What the signs add up to."""
+        return judge(self.signs)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether there is no reason to look for anything better."""
+        above = self.signs["above_chance"]
+        return self.judgement.outcome == "fine" and (above is None or above >= CLEAR)
+
+
+def examined(
+    images: Images, result: LinearResult, options: Linear | None, interior: Interior, backend: Backend
+) -> Attempt:
+    """The signs of a linear registration."""
+    agreement = interior.at(result.affine.matrix)
+    signs: Signs = of_affine(interior, result.affine, agreement)
+    if options is not None:
+        signs = merged(signs, of_search(interior, images, result.affine, options, backend=backend))
+    return Attempt(result, agreement, signs)
+
+
+def search_again(images: Images, first: Attempt, options: Linear, interior: Interior, backend: Backend) -> Attempt:
+    """The best of the first attempt and of some from other starts; its warnings say what was done.
+
+    The starts whose images agree best are followed through the coarse levels; what then agrees clearly better than
+    the first attempt goes all the way.
+    """
+    best = first
+    coarse = _coarse(options)
+    for start, changed in _others(images, coarse, interior, backend):
+        with suppress(InputError):  # this start leaves no overlap
+            result = register_linear(*images, start, changed, backend=backend)
+            if not _is_better(interior.at(result.affine.matrix), best.agreement):
+                continue
+            finest = options.model_copy(update={"metric": changed.metric})
+            result = register_linear(*images, result.affine, finest, backend=backend)
+            other = examined(images, result, finest, interior, backend)
+            best = other if _is_better(other.agreement, best.agreement) else best
+    told = _told(first, best)
+    if best.judgement.outcome != "fine":
+        told += _handedness(images, best, interior, backend)
+    return replace(best, result=replace(best.result, warnings=best.result.warnings + told))
+
+
+def _coarse(options: Linear) -> Linear:
+    """The same without its finest level and its refinements."""
+    most = max(len(options.voxel_sizes) - 1, 1)
+    levels = {"voxel_sizes": options.voxel_sizes[:most], "iterations": options.iterations[:most]}
+    return options.model_copy(update={**levels, "refinements": 0})
+
+
+def _others(images: Images, options: Linear, interior: Interior, backend: Backend) -> list[tuple[Affine, Linear]]:
+    """Other starts, those whose images agree best, and the best of them with the other metric."""
+    starts = promising_starts(*images, CONSIDERED, backend=backend)
+    starts.sort(key=lambda start: -interior.at(start.matrix).correlation)
+    other = "correlation" if options.metric == "mutual_information" else "mutual_information"
+    changed = options.model_copy(update={"metric": other})
+    return [*((start, options) for start in starts[:FOLLOWED]), (starts[0], changed)]
+
+
+def _is_better(other: Agreement, best: Agreement) -> bool:
+    return other.voxels >= 0.5 * best.voxels and other.correlation > BETTER * best.correlation + LEAST
+
+
+def _told(first: Attempt, best: Attempt) -> tuple[str, ...]:
+    """What is said of further attempts: nothing where they only confirmed a result that is fine."""
+    if best is first:
+        fine = first.judgement.outcome == "fine"
+        return () if fine else (f"the affine was doubtful; {FOLLOWED + 1} other ways to find one agreed no better",)
+    turned, now, then = _angle(first.result.affine, best.result.affine), best.agreement, first.agreement
+    return (
+        f"the first affine was doubtful, so {FOLLOWED + 1} other ways were tried; one that differs by {turned:.0f}° "
+        f"agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) and was kept",
+    )
+
+
+def _angle(first: Affine, second: Affine) -> float:
+    """Angle in degrees between the rotations of two affines."""
+    (u, _, v), (w, _, z) = (np.linalg.svd(affine.matrix[:3, :3]) for affine in (first, second))
+    cosine = (np.trace((u @ v).T @ (w @ z)) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _handedness(images: Images, best: Attempt, interior: Interior, backend: Backend) -> tuple[str, ...]:
+    """A proposal to check the headers where one of the images, mirrored, would agree better."""
+    levels = [build_levels(image, (SPACING,), backend)[0] for image in images]
+    comparison = compare(levels[0], levels[1], Linear(samples=SAMPLES))
+    motion = Motion.named("affine", interior.centre, interior.radius, shared_plane(images[0].grid, images[1].grid))
+    starts = np.stack([best.result.affine.matrix @ _mirror(axis, interior) for axis in range(3)])
+    climbed = Descent(comparison, motion, starts).run(REFINEMENT)
+    found = [interior.at(matrix).correlation for matrix in climbed]
+    axis = int(np.argmax(found))
+    if found[axis] < BETTER * best.agreement.correlation + 2 * LEAST:
+        return ()
+    return (
+        f"with one of them mirrored along {'xyz'[axis]} the images would agree better (local correlation "
+        f"{found[axis]:.2f}, not {best.agreement.correlation:.2f}): check the orientations in the headers",
+    )
+
+
+def _mirror(axis: int, interior: Interior) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[axis, axis] = -1
+    matrix[axis, 3] = 2 * interior.centre[axis]
+    return matrix

@@ -1,0 +1,100 @@
+"""Signs of a wrong map, measured on the images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from warpline.backends import Array, Backend
+from warpline.geometry import Grid
+from warpline.intensity import Normalised
+from warpline.judgement.interior import Agreement, Interior
+from warpline.judgement.signs import Signs
+from warpline.recipe import Linear
+from warpline.solvers.comparison import build_levels, centre_and_radius, compare, shared_plane
+from warpline.solvers.invertibility import Quality
+from warpline.solvers.motion import Motion
+from warpline.transforms import Affine
+
+SHARED = 0.5
+"""Share of the voxels compared under the found map that a wrong map must leave to be counted."""
+ALIKE = 0.02
+"""Local correlation above which it says something that it has fallen."""
+STEP = 0.08
+"""How far the neighbours of a map are, as a share of the object's radius."""
+SAMPLES = 8000
+"""Points on which neighbours are compared."""
+NEARBY_LEVEL = 1
+"""Level of the linear stage at which they are compared."""
+
+
+def of_affine(interior: Interior, affine: Affine, found: Agreement | None = None) -> dict[str, float | None]:
+    """Signs of an affine map (fixed world to moving world): agreement, overlap and stretches."""
+    found = found or interior.at(affine.matrix)
+    lengths = np.linalg.svd(affine.matrix[:3, :3], compute_uv=False)
+    before = interior.at(np.eye(4)).correlation
+    return {
+        "above_chance": _above_chance(interior, affine, found),
+        "affine_gain": found.correlation / before if before > ALIKE else None,
+        "object_overlap": found.overlap,
+        "coverage": found.coverage,
+        "least_stretch": float(lengths[-1]),
+        "most_stretch": float(lengths[0]),
+        "distortion": float(lengths[0] / max(lengths[-1], 1e-300)),
+    }
+
+
+def of_search(
+    interior: Interior, images: tuple[Normalised, Normalised], affine: Affine, options: Linear, *, backend: Backend
+) -> dict[str, float | None]:
+    """Whether the affine is an optimum among its neighbours: of the metric, or of local correlation."""
+    fixed, moving = images
+    spacing = options.voxel_sizes[min(NEARBY_LEVEL, len(options.voxel_sizes) - 1)]
+    levels = [build_levels(image, (spacing,), backend)[0] for image in (fixed, moving)]
+    centre, radius = centre_and_radius(levels[0])
+    plane = shared_plane(fixed.grid, moving.grid)
+    motion = Motion.after(affine.matrix, options.stages[-1], centre, radius, plane)
+    steps = STEP * radius * np.concatenate([np.zeros((1, motion.size)), np.eye(motion.size), -np.eye(motion.size)])
+    comparison = compare(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
+    matrices = affine.matrix @ motion.matrices(steps)[0]
+    here, *nearby = -comparison.values(matrices)
+    better = float(max(nearby) / here) if here > 0 else None
+    if better is not None and better > 1:
+        correlations = [interior.at(matrix).correlation for matrix in matrices]
+        better = min(better, max(correlations[1:]) / max(correlations[0], 1e-6))
+    return {"better_nearby": better}
+
+
+def of_warp(
+    interior: Interior, affine: Affine, found: Agreement, warp: Array, *, grid: Grid, backend: Backend
+) -> dict[str, float | None]:
+    """Signs of a deformation (3, I, J, K), on the backend in voxels of `grid`, that an affine with `found` follows."""
+    after = interior.at(affine.matrix, interior.coarse_field(warp, grid)).correlation
+    longest = float(backend.statistics(warp * _lengths(grid, backend), 0.5)[3])
+    return {
+        "warp_gain": after / found.correlation if found.correlation > ALIKE else None,
+        "farthest": longest / interior.radius,
+    }
+
+
+def of_quality(quality: Quality) -> dict[str, float | None]:
+    """Signs that invertibility gives: folds, inverse errors, extreme Jacobian determinants."""
+    names = ("folded_voxels", "inverse_error_mean", "inverse_error_p99", "jacobian_max")
+    return {name: float(getattr(quality, name)) for name in names}
+
+
+def _lengths(grid: Grid, backend: Backend) -> Array:
+    """Voxel sizes in mm, shaped to multiply a displacement in voxels."""
+    return backend.upload(grid.voxel_size.astype(np.float32).reshape(3, 1, 1, 1))
+
+
+def _above_chance(interior: Interior, affine: Affine, found: Agreement) -> float | None:
+    """How many times the agreement is what the best of some wrong maps gives; None where nothing can be compared."""
+    if found.voxels == 0:
+        return 0.0
+    chance = interior.by_chance(affine.matrix, int(SHARED * found.voxels))
+    return None if chance is None else found.correlation / max(chance, 1e-6)
+
+
+def merged(*parts: Signs) -> dict[str, float | None]:
+    """All signs in one dictionary."""
+    return {name: value for part in parts for name, value in part.items()}

@@ -1,0 +1,98 @@
+"""Images of any two contrasts, compared through what each class of grey values of one shows in the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Array, Backend
+from warpline.errors import DeviceError
+from warpline.metrics.newton import clear_faces, newton_step
+
+LEAST_DEVIATION = 0.02
+"""Standard deviation of a class below which it does not count as more certain, for intensities scaled to about 1."""
+
+
+@dataclass(frozen=True)
+class ClassMeans:
+    """Mean squared difference of either image from what the grey values of the other one predict in it.
+
+    After Arce-Santana et al. 2014 (doi:10.1016/j.media.2013.10.007): the grey values of an image are its classes, and
+    the means and variances of the other image in each class are estimated anew in every iteration (expectation), then
+    held while both images move (maximisation). Between the classes, predictions are linear.
+
+    Sums over classes are made by NumPy, so that this metric runs on the CPU backends only.
+
+    Parameters
+    ----------
+    classes : int
+        Grey values that are told apart in each image, evenly spaced over its range.
+    newton : int
+        Turns of a Gauss-Newton step, see `newton_step`; with 0 the forces are the slope of the value.
+    sigma : float
+        Smoothing of the updates, in voxels, which these turns anticipate.
+    """
+
+    classes: int = 256
+    newton: int = 0
+    sigma: float = 0.0
+
+    def forces(
+        self,
+        images: Array,
+        forces: Array,
+        value: Array,
+        *,
+        mask: Array | None,
+        backend: Backend,
+    ) -> None:
+        """Write the force on either image of (fixed, moving), and the value.
+
+        Raises
+        ------
+        DeviceError
+            On a GPU.
+        """
+        if not isinstance(images[0], np.ndarray):
+            raise DeviceError(f"class_means runs on the CPU only, not on {backend.name}; choose backend numba")
+        counted = None if mask is None else mask > 0
+        value[0] = 0.0
+        for image, other, force in zip(images, (images[1], images[0]), forces, strict=True):
+            residual, variance = self._expected(other, image, counted)
+            residual -= image
+            if counted is not None:
+                residual *= counted
+            value[0] += 0.5 * np.mean(np.square(residual, dtype=np.float64))
+            self._force(residual, variance, backend.gradient(image), backend, out=force)
+            if counted is not None:
+                force *= counted
+
+    def _force(self, residual: Array, variance: Array, slope: Array, backend: Backend, *, out: Array) -> None:
+        if self.newton:
+            newton_step(
+                residual, slope, variance=variance, turns=self.newton, sigma=self.sigma, backend=backend, out=out
+            )
+        else:
+            np.multiply(residual, slope, out=out)
+            clear_faces(out)
+
+    def _expected(
+        self, image: NDArray[np.float32], other: NDArray[np.float32], counted: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What the grey values of `image` predict in `other`, linear between the classes, and its variance."""
+        low, high = float(image.min()), float(image.max())
+        scale = (self.classes - 1) / max(high - low, 1e-30)
+        found = ((image - low) * scale + 0.5).astype(np.intp).clip(0, self.classes - 1)
+        whole = slice(None) if counted is None else counted
+        inside, values = found[whole].ravel(), other[whole].ravel().astype(np.float64)
+        counts = np.bincount(inside, minlength=self.classes)
+        seen, number = counts > 0, np.maximum(counts, 1)
+        greys = np.bincount(inside, image[whole].ravel(), self.classes) / number
+        means = np.bincount(inside, values, self.classes) / number
+        variances = np.bincount(inside, values**2, self.classes) / number - means**2
+        if not seen.any():
+            return other.copy(), np.ones_like(other)
+        predicted = np.interp(image, greys[seen], means[seen]).astype(np.float32)
+        return predicted, np.maximum(variances, LEAST_DEVIATION**2).astype(np.float32)[found]
