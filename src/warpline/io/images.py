@@ -155,7 +155,7 @@ def _head(loaded: SpatialImage) -> bytes:
 
 def _values(source: SpatialImage, name: str) -> NDArray[np.generic]:
     proxy = source.dataobj
-    if isinstance(proxy, ArrayProxy):
+    if type(proxy) is ArrayProxy:  # not AFNI's, which scales each volume by a factor of its own
         return scaled(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
     values = np.asanyarray(proxy)
     if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled, in the way of its format
