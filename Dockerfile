@@ -2,7 +2,7 @@
 ARG PYTHON=3.12
 
 FROM python:${PYTHON}-slim AS build
-ARG EXTRAS=cuda12
+ARG EXTRAS=cuda12,cluster
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY src src

@@ -5,12 +5,13 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check fuzz clean
 
 help:
 	@echo "make demo    register a synthetic pair of brains; the results are left in demo/"
 	@echo "make test    make check, then every test"
 	@echo "make check   style, types and layering"
+	@echo "make fuzz    damaged files for every reader, for four minutes"
 	@echo "make clean   remove the environment and everything built"
 
 demo: $(VENV)/core.done
@@ -36,6 +37,9 @@ $(VENV)/core.done: pyproject.toml | $(BIN)/python
 $(VENV)/test.done: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	touch $@ $(VENV)/core.done
+
+fuzz: $(VENV)/test.done
+	cd tests && ../$(BIN)/python -m fuzzing --jobs $(JOBS)
 
 clean:
 	rm -rf $(VENV) build dist demo src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

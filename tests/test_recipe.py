@@ -156,3 +156,55 @@ def test_two_settings_that_contradict_are_an_error():
 def test_a_setting_never_brings_in_what_the_recipe_leaves_out(preset, settings, words):
     with pytest.raises(UsageError, match=words):
         Recipe.load(preset).with_options(*settings)
+
+
+def test_a_recipe_that_is_based_on_itself_is_refused(tmp_path):
+    for name, base in (("a", "b"), ("b", "c"), ("c", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'base = "{tmp_path}/{base}.toml"\n')
+    with pytest.raises(UsageError, match="is based on itself"):
+        Recipe.load(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["syn.factors=[1e9,2,1]", "syn.update_sigma=1e6", "syn.total_sigma=1e6", "linear.refinements=10000000",
+     "syn.iterations=[1000000000,1,1]", "linear.voxel_sizes=[1e9,2,1]", "syn.early_stop=2", "syn.contrast_floor=7"],
+)  # fmt: skip
+def test_every_number_has_an_upper_bound(setting):
+    with pytest.raises(UsageError, match="less than or equal to"):
+        Recipe.load("syn").with_options(setting)
+
+
+def test_no_number_of_a_recipe_is_without_bounds():
+    """Also of options that will be added: every number in the schema has a largest value."""
+    schemas = Recipe.model_json_schema()
+    options = [option for table in schemas["$defs"].values() for option in table["properties"].items()]
+    numbers = [(name, part) for name, option in options for part in parts_of(option)]
+    assert len(numbers) > 10
+    assert [name for name, part in numbers if "maximum" not in part] == []
+    assert [name for name, option in options if option.get("type") == "array" and "maxItems" not in option] == []
+
+
+def parts_of(option):
+    """The parts of a schema that stand for a number."""
+    inner = [option.get("items"), *option.get("anyOf", ())]
+    own = [option] if option.get("type") in ("number", "integer") else []
+    return own + [part for one in inner if one for part in parts_of(one)]
+
+
+@pytest.mark.parametrize(
+    "text", ["syn.step = " + "9" * 5000, "x = " + "[" * 5000, "# " + "x" * 70000, 'base = "a\\u0000.toml"'],
+    ids=["digits", "nesting", "length", "name"],
+)  # fmt: skip
+def test_endless_values_are_refused_in_a_line(tmp_path, text):
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        Recipe.load(tmp_path / "a.toml")
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000, "x" * 5000])
+def test_endless_settings_are_refused_in_a_line(value):
+    with pytest.raises(UsageError) as caught:
+        Recipe.load("syn").with_options(f"syn.step={value}")
+    assert len(str(caught.value)) < 500

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+LONGEST = 2000
+"""Letters of the longest message."""
+
 
 class WarplineError(Exception):
     """Base of every error warpline raises on purpose; ``exit_code`` is what the command line returns."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The message; one that repeats an endless word of a file is cut in its middle."""
+        text = super().__str__()
+        return text if len(text) <= LONGEST else f"{text[: LONGEST - 500]} ... {text[-400:]}"
 
 
 class UsageError(WarplineError, ValueError):

@@ -13,11 +13,17 @@ from warpline.errors import UsageError
 NUMERICS = 3
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Iterations = Annotated[int, Field(ge=0)]
+Iterations = Annotated[int, Field(ge=0, le=100_000)]
+Sigma = Annotated[float, Field(ge=0, le=20)]
+VoxelSize = Annotated[float, Field(gt=0, le=1000)]
+LEVELS = Field(max_length=12)
+"""How many levels a stage may have: twelve halve 4096 voxels to one."""
+
 OFF = ("off", "none")
 """Values that switch an option off, in ``--set`` and in TOML, which has no null."""
+
+_LONGEST, _SHOWN = 2**16, 80
+"""Bytes of the longest recipe, letters of a value that an error repeats."""
 
 Motion = Literal["translation", "rigid", "similarity", "affine", "rotation", "scaling", "rigid_scaling"]
 """Motions of a linear stage. The last three are counted in the moving world: about its origin without a translation,
@@ -52,18 +58,18 @@ class Initialise(_Options):
 class Linear(_Options):
     """Linear registration in stages of growing freedom, coarse to fine."""
 
-    stages: Annotated[tuple[Motion, ...], Field(min_length=1)] = ("rigid", "affine")
+    stages: Annotated[tuple[Motion, ...], Field(min_length=1, max_length=12)] = ("rigid", "affine")
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
-    voxel_sizes: tuple[Positive, ...] | None = None
+    voxel_sizes: Annotated[tuple[VoxelSize, ...], LEVELS] | None = None
     """Spacing of the levels in mm, coarse to fine; None takes 6, 4 and 1.5 mm for a head, and for other objects as much
     larger or smaller as they are, in powers of two. A level finer than the images uses their own spacing."""
-    iterations: tuple[Iterations, ...] = (60, 40, 20)
+    iterations: Annotated[tuple[Iterations, ...], LEVELS] = (60, 40, 20)
     """Most iterations of the optimiser at each level."""
     samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000  # 64 bits hold them all in multiples of 2^-40
     """Most sample points per level, spread evenly; fewer are faster."""
     bins: Annotated[int, Field(ge=8, le=256)] = 32
     """Bins of the joint histogram of mutual information, along either axis."""
-    refinements: Annotated[int, Field(ge=0)] = 5
+    refinements: Annotated[int, Field(ge=0, le=100)] = 5
     """Rounds on squared local correlation after the last level of an affine stage, where contrasts are alike."""
 
     @model_validator(mode="after")
@@ -79,18 +85,18 @@ class Syn(_Options):
     metric: Literal["local_cc", "mean_squares", "class_means"] = "local_cc"
     """Squared local correlation; squared difference, for equal contrasts; or the difference from what the grey values
     of the other image predict, for any two contrasts, on the CPU only."""
-    factors: tuple[Annotated[float, Field(ge=1)], ...] | None = None
+    factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
     """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
     before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4."""
-    iterations: tuple[Iterations, ...] = (200, 150, 30)
+    iterations: Annotated[tuple[Iterations, ...], LEVELS] = (200, 150, 30)
     """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first."""
-    sigmas: tuple[NonNegative, ...] | None = None
+    sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=64)], ...], LEVELS] | None = None
     """Gaussian smoothing of the images of each level, in voxels of the finest one; half the shrink factor when off."""
     beyond: Literal["unknown", "background"] = "unknown"
     """What lies beyond an image that its field of view cuts: nothing to compare with, or background, which is 0."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Window radius of local correlation, in voxels of the level."""
-    contrast_floor: NonNegative = 2e-3
+    contrast_floor: Annotated[float, Field(ge=0, le=1)] = 2e-3
     """Variance below which a window counts as flat, for intensities scaled to about 1: noise moves nothing."""
     classes: Annotated[int, Field(ge=2, le=65536)] = 256
     """Grey values that class_means tells apart in each image."""
@@ -98,11 +104,11 @@ class Syn(_Options):
     """Turns of a Gauss-Newton step of mean_squares and class_means; one is a demons step, 0 follows the slope."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Longest update of an iteration, in voxels of the level."""
-    update_sigma: NonNegative = 1.5
+    update_sigma: Sigma = 1.5
     """Gaussian smoothing of each update, in voxels of the level."""
-    total_sigma: NonNegative = 0.42
+    total_sigma: Sigma = 0.42
     """Gaussian smoothing of the whole field after each update, in voxels of the level."""
-    early_stop: Positive | None = 1e-6
+    early_stop: Annotated[float, Field(gt=0, le=1)] | None = 1e-6
     """Leave a level when the energy falls by less than this share of itself per iteration; None never does."""
 
     @model_validator(mode="after")
@@ -123,7 +129,7 @@ class Recipe(_Options):
         From `load` and `with_options`, when an option is unknown or out of range.
     """
 
-    name: str = "custom"
+    name: Annotated[str, Field(max_length=200)] = "custom"
     initialise: Initialise = Initialise()
     linear: Linear | None = Linear()
     syn: Syn | None = Syn()
@@ -131,26 +137,7 @@ class Recipe(_Options):
     @classmethod
     def load(cls, recipe: str | Path | Recipe) -> Recipe:
         """A preset by name, a recipe from a TOML file, or the recipe itself."""
-        if isinstance(recipe, Recipe):
-            return recipe
-        if str(recipe) in PRESETS:
-            return PRESETS[str(recipe)]
-        path = Path(recipe)
-        if path.suffix != ".toml":
-            raise UsageError(f"recipe {str(recipe)!r} is unknown; choose from {', '.join(PRESETS)}, or a .toml file")
-        return cls._from_toml(path)
-
-    @classmethod
-    def _from_toml(cls, path: Path) -> Recipe:
-        try:
-            options = tomllib.loads(path.read_text())
-        except FileNotFoundError:
-            known = ", ".join(PRESETS)
-            raise UsageError(f"recipe {path} does not exist; choose from {known}, or a .toml file") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UsageError(f"recipe {path} cannot be read: {error}") from None
-        base = cls.load(str(options.pop("base", "syn"))).model_dump()
-        return _checked({**_merged(base, options), "name": options.get("name", path.stem)}, str(path))
+        return recipe if isinstance(recipe, Recipe) else _found(recipe, ())
 
     def with_options(self, *settings: str) -> Recipe:
         """A copy with ``"syn.step=0.2"``-like settings applied; values are written as in TOML."""
@@ -163,8 +150,36 @@ class Recipe(_Options):
             stage = key.partition(".")[0].strip()
             if "." in key and given.get(stage, stage) is None:
                 raise UsageError(f"setting {setting!r}: recipe {self.name!r} runs no {stage}; start from one that does")
-            _place(options, key.strip(), _parse_value(text.strip()))
+            _place(options, key.strip(), _parse_value(setting, text.strip()))
         return _checked(_merged(given, options), "--set")
+
+
+def _found(recipe: str | Path, within: tuple[Path, ...]) -> Recipe:
+    """A preset or a file; `within` are the files that it is the base of."""
+    if str(recipe) in PRESETS:
+        return PRESETS[str(recipe)]
+    path = Path(recipe)
+    if path.suffix != ".toml":
+        raise UsageError(f"recipe {_short(str(recipe))} is unknown; choose from {', '.join(PRESETS)}, or a .toml file")
+    options = _read_toml(path)
+    if path.resolve() in within:
+        raise UsageError(f"recipe {path} is based on itself; let its base be one of {', '.join(PRESETS)}")
+    base = _found(str(options.pop("base", "syn")), (*within, path.resolve())).model_dump()
+    return _checked({**_merged(base, options), "name": options.get("name", path.stem)}, str(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LONGEST or not path.is_file():
+            raise UsageError(f"recipe {path} cannot be read: no file of at most {_LONGEST} bytes, as recipes are")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(PRESETS)
+        raise UsageError(f"recipe {path} does not exist; choose from {known}, or a .toml file") from None
+    except (OSError, ValueError) as error:  # damage, numbers of thousands of digits
+        raise UsageError(f"recipe {path} cannot be read: {error}") from None
+    except RecursionError:
+        raise UsageError(f"recipe {path} cannot be read: its values are nested too deeply") from None
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -184,11 +199,13 @@ def _place(options: dict[str, Any], key: str, value: Any) -> None:
     options[last] = value
 
 
-def _parse_value(text: str) -> Any:
+def _parse_value(setting: str, text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except (ValueError, RecursionError):
+        raise UsageError(f"setting {_short(setting)} is too long or too deeply nested to be a value") from None
 
 
 def _checked(options: dict[str, Any], source: str) -> Recipe:
@@ -200,7 +217,13 @@ def _checked(options: dict[str, Any], source: str) -> Recipe:
         problem = first["msg"]
         if first["type"] == "extra_forbidden":
             problem = f"no such option; choose from {', '.join(_SECTIONS.get(first['loc'][0], Recipe).model_fields)}"
-        raise UsageError(f"{source}: {where} = {first.get('input')!r}: {problem}") from None
+        raise UsageError(f"{source}: {where} = {_short(first.get('input'))}: {problem}") from None
+
+
+def _short(value: Any) -> str:
+    """A value as it is written, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 _SECTIONS: dict[Any, type[_Options]] = {"initialise": Initialise, "linear": Linear, "syn": Syn}

@@ -13,8 +13,8 @@ from cohort_files import leave_pages_out, write_brains
 from warpline.cli.cohort import ACTIONS
 from warpline.cli.cohort.check import size
 from warpline.cli.cohort.progress import duration, line
-from warpline.cli.cohort.serve import server_of
 from warpline.cli.main import build_parser, main
+from warpline.cohort.page_server import PageServer
 
 RECIPE = """
 base = "rigid"
@@ -156,10 +156,10 @@ def test_pages_are_served_on_this_machine_only(tmp_path):
     assert main(["cohort", "serve", str(tmp_path)]) == 5
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "index.html").write_text("<p>here</p>")
-    with server_of(str(tmp_path), 0) as server:
+    with PageServer(tmp_path, 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         host, port = server.server_address[:2]
-        with urllib.request.urlopen(f"http://{host}:{port}/report/index.html") as answer:
+        with urllib.request.urlopen(server.address("report/index.html")) as answer:
             assert answer.read() == b"<p>here</p>"
         assert host == "127.0.0.1"
         assert main(["cohort", "serve", str(tmp_path), "--port", str(port)]) == 2

@@ -168,10 +168,11 @@ def test_a_journal_tells_who_was_in_flight(tmp_path):
     journal.end("a")
     journal.begin("b", "compute")
     assert reader.news() == [] and reader.in_flight == {"b": "compute"}
-    journal.outcome({"id": "b", "status": "ok"})
+    done = {"id": "b", "status": "ok", "seconds": {"compute": 1.0}}
+    journal.outcome(done)
     with (tmp_path / "j").open("ab") as file:
         file.write(b'{"id": "c", "in": "wri')  # cut off by a kill
-    assert reader.news() == [{"id": "b", "status": "ok"}] and reader.news() == []
+    assert reader.news() == [done] and reader.news() == []
     assert reader.in_flight == {}
     with pytest.raises(FileExistsError):
         Journal(tmp_path / "j")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 
+import psutil
 import pytest
+from distributed.core import rpc
+from distributed.security import Security
 
 import faults
 from cohort_files import COUNT, asked, outputs, pairs_in
@@ -94,3 +99,56 @@ def test_a_given_choice_of_gpus_is_honoured(monkeypatch):
     assert visible_gpus("numba") == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_gpus("cuda") == []
+
+
+def test_a_stranger_on_the_machine_runs_nothing_in_a_worker(inputs, tmp_path):
+    """While a pair is computed every port is on loopback, and neither scheduler nor worker takes a call without TLS."""
+    faults.plan(inputs, sub_01="pause")
+    found, refused = [], []
+
+    async def call(port):
+        async with rpc(f"tcp://127.0.0.1:{port}", timeout=2) as stranger:
+            await stranger.identity()
+
+    def try_all():
+        while not (inputs / "pid.txt").exists():
+            time.sleep(0.02)
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        ours = [one for process in processes for one in process.net_connections("tcp") if one.status == "LISTEN"]
+        found.extend(one.laddr for one in ours)
+        for port in {place.port for place in found}:
+            try:
+                asyncio.run(asyncio.wait_for(call(port), 4))
+            except Exception:
+                refused.append(port)
+        (inputs / "go").touch()
+
+    thread = threading.Thread(target=try_all)
+    thread.start()
+    summary = run(pairs_in(inputs)[:1], tmp_path / "out", asked(workers=1))
+    thread.join()
+    assert summary.exit_code == 0 and len(found) >= 3
+    assert {place.ip for place in found} == {"127.0.0.1"}
+    assert set(refused) == {place.port for place in found}
+
+
+def test_a_missing_dask_is_told_in_one_line(inputs, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(UsageError, match=r"pip install 'warpline\[cluster\]', or run --workers 0"):
+        run(pairs_in(inputs), tmp_path / "out", asked(workers=1))
+
+
+def test_credentials_of_a_scheduler_are_a_file_of_ones_own(tmp_path):
+    path = tmp_path / "key.pem"
+    path.write_text("no key")
+    path.chmod(0o644)
+    with pytest.raises(UsageError, match="others may read it; run: chmod 600"):
+        pool._security(path)
+    path.chmod(0o600)
+    with pytest.raises(UsageError, match="it holds no private key with certificate"):
+        pool._security(path)
+    with pytest.raises(UsageError, match=r"none\.pem cannot be used: No such file"):
+        pool._security(tmp_path / "none.pem")
+    made = Security.temporary()
+    path.write_text(made.tls_client_key + made.tls_client_cert)
+    assert pool._security(path).require_encryption

@@ -31,9 +31,10 @@ ARRAY = """\
 #SBATCH --requeue
 #SBATCH --open-mode=append
 
-scratch="${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-$SLURM_JOB_ID"
-mkdir -p "$scratch"
-export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"
+# A folder that nobody else can have made; compiled code stays in your own cache, for all jobs.
+scratch="$(mktemp -d "${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-XXXXXXXXXX")" || exit 1
+key= address=
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$scratch" "$key"' EXIT
 export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"
 run= warned=  # a warning may come before there is a run to pass it on to
 trap 'if [ "$run" ]; then kill -USR1 "$run"; else warned=1; fi' USR1
@@ -62,9 +63,9 @@ def test_the_script_of_an_array():
 
 def test_a_job_of_several_nodes_starts_a_scheduler_and_a_worker_per_gpu():
     text = script(CLUSTERS["nodes"], ARGUMENTS)
-    for part in ("--nodes=4", "--ntasks-per-node=8", "--mem=128G", "srun --ntasks=32 --gpus-per-task=1 dask worker"):
+    for part in ("--nodes=4", "--ntasks-per-node=8", "--mem=128G", "srun --ntasks=32 --gpus-per-task=1 bash -c "):
         assert part in text
-    assert '--scheduler "$address" &' in text and "--shard" not in text
+    assert '--scheduler "$address" --scheduler-credentials "$key" &' in text and "--shard" not in text
     assert text.index('rm -f "$address"') < text.index("dask scheduler")  # a job that was queued again left one
 
 
@@ -76,6 +77,29 @@ def test_one_node_needs_no_scheduler():
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_bash_takes_the_script(name):
     subprocess.run(["bash", "-n"], input=script(CLUSTERS[name], ARGUMENTS), text=True, check=True)
+
+
+def test_no_folder_or_key_of_a_job_can_be_guessed_and_none_is_left(tmp_path):
+    """Another user who makes folders beforehand changes nothing, and what the job made is gone after it."""
+    planted = tmp_path / "tmp" / "warpline-8"
+    planted.mkdir(parents=True)
+    tools = {
+        "warpline": 'ls -d "$TMPDIR"/warpline-?????????? >seen; echo "$@" >>seen; ls -l .warpline-* >>seen; cp .w* k',
+        "dask": "sleep 30",
+        "srun": "sleep 30",
+    }
+    for name, body in tools.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_ID": "8", "TMPDIR": str(planted.parent)}
+    text = script(CLUSTERS["cpu"], ARGUMENTS)
+    subprocess.run(["bash"], input=text, text=True, cwd=tmp_path, env=environment, timeout=20, check=True)
+    folder, called, key = (tmp_path / "seen").read_text().splitlines()
+    assert Path(folder) != planted and not Path(folder).exists() and not list(planted.iterdir())
+    assert "--scheduler-credentials" in called and key.startswith("-rw------- ")
+    assert not list(tmp_path.glob(".warpline-*"))
+    text = (tmp_path / "k").read_text()
+    assert "PRIVATE KEY" in text and "BEGIN CERTIFICATE" in text
 
 
 CALLED = 'echo "$@" >> calls; for _ in {1..100}; do sleep 0.05; done; exit 3'

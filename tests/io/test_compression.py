@@ -8,8 +8,10 @@ import pytest
 
 from warpline.errors import InputError
 from warpline.io import compression
+from warpline.io.limits import read_bounded
 
 CONTENT = bytes(range(256)) * 500
+MOST = 2**20
 
 
 @pytest.fixture(params=["isal", "zlib"])
@@ -35,7 +37,7 @@ def two_members(raw):
 def test_reads_plain_gzip_and_several_members_by_content(tmp_path, codec, packing):
     path = tmp_path / "file.any"
     path.write_bytes(packing(CONTENT))
-    assert compression.read_all(path) == CONTENT
+    assert read_bounded(path, MOST) == CONTENT
     assert compression.peek(path, 300) == CONTENT[:300]
 
 
@@ -44,7 +46,7 @@ def test_damaged_gzip_is_named(tmp_path, codec, damage):
     path = tmp_path / "broken.gz"
     path.write_bytes(damage(gzip.compress(CONTENT)))
     with pytest.raises(InputError, match=r"broken\.gz is a damaged or truncated gzip file"):
-        compression.read_all(path)
+        read_bounded(path, MOST)
 
 
 def test_wrong_checksum_is_named(tmp_path, codec):
@@ -53,11 +55,11 @@ def test_wrong_checksum_is_named(tmp_path, codec):
     path = tmp_path / "broken.gz"
     path.write_bytes(raw)
     with pytest.raises(InputError, match="damaged or truncated"):
-        compression.read_all(path)
+        read_bounded(path, MOST)
 
 
 def test_missing_file_and_folder_are_named(tmp_path):
     with pytest.raises(InputError, match=r"gone\.nii does not exist"):
-        compression.read_all(tmp_path / "gone.nii")
+        read_bounded(tmp_path / "gone.nii", MOST)
     with pytest.raises(InputError, match="cannot be read: Is a directory"):
-        compression.read_all(tmp_path)
+        read_bounded(tmp_path, MOST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 
 import nibabel
@@ -15,6 +16,7 @@ from nibabel.streamlines import Tractogram, TrkFile
 from scenes import FIXED, MOVING
 from warpline.errors import InputError, OutputError, UsageError
 from warpline.geometry import apply_affine
+from warpline.io import streamlines
 from warpline.io.images import write_image
 from warpline.io.streamlines import read_streamlines, write_streamlines
 
@@ -144,3 +146,15 @@ def test_hostile_headers_are_refused(trk, tmp_path, place, content, words):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.trk does not exist"):
         read_streamlines(tmp_path / "absent.trk")
+
+
+def test_streamlines_without_points_and_compressed_files_are_refused(lines, tmp_path, monkeypatch):
+    monkeypatch.setattr(streamlines, "_MOST_EMPTY", 10)
+    nibabel.streamlines.save(Tractogram(lines, affine_to_rasmm=np.eye(4)), str(tmp_path / "a.trk"))
+    header = (tmp_path / "a.trk").read_bytes()[:1000]
+    (tmp_path / "empty.trk").write_bytes(header[:988] + struct.pack("<i", 0) + header[992:] + bytes(48))
+    with pytest.raises(InputError, match=r"empty\.trk has over 10 streamlines without a point"):
+        read_streamlines(tmp_path / "empty.trk")
+    (tmp_path / "a.trk.gz").write_bytes(gzip.compress(header))
+    with pytest.raises(InputError, match=r"a\.trk\.gz is compressed"):
+        read_streamlines(tmp_path / "a.trk.gz")

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Collection
 
+from warpline.cohort.cells import original
 from warpline.errors import InputError
 
 DECISIONS = ("pass", "review", "fail")
@@ -30,7 +31,7 @@ def read_decisions(path: str | os.PathLike[str], wanted: Collection[str]) -> lis
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{name} cannot be read as a table of decisions: {reason}") from None
     if rows and "id" not in rows[0]:
@@ -38,4 +39,4 @@ def read_decisions(path: str | os.PathLike[str], wanted: Collection[str]) -> lis
     other = sorted({row["decision"] or "" for row in rows if "decision" in row} - {*DECISIONS, ""})
     if other:
         raise InputError(f"{name} has the decision {other[0]!r}; {', '.join(DECISIONS)} are allowed")
-    return [row["id"] for row in rows if "decision" not in row or row["decision"] in wanted]
+    return [original(row["id"] or "") for row in rows if "decision" not in row or row["decision"] in wanted]

@@ -28,7 +28,7 @@ STOPPING = ("output_error", "device_error", "device_lost")
 _PARTS = re.compile(
     r"(?:\.{0,2}/)[^\s:;,()]+|\S+\.(?:nii|gz|mat|mgz|tsv|csv|json)\b|0x[0-9a-f]+|-?\d+(?:\.\d+)?(?:e-?\d+)?"
 )
-_SIGNATURE_LENGTH = 160
+_SIGNATURE_LENGTH, _LOOKED_AT = 160, 1000
 
 
 class TimeLimitError(Exception):
@@ -131,7 +131,7 @@ def kind_of(error: BaseException) -> Kind:
 
 def signature_of(message: str) -> str:
     """A message without what differs between pairs: ``sub-03.nii.gz has 7 NaN`` becomes ``* has * NaN``."""
-    return _PARTS.sub("*", message)[:_SIGNATURE_LENGTH]
+    return _PARTS.sub("*", message[:_LOOKED_AT])[:_SIGNATURE_LENGTH]
 
 
 def grouped(failures: Iterable[tuple[str, Failure]]) -> list[Group]:

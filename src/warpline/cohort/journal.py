@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from warpline.cohort.failures import Failure
+from warpline.cohort.json_lines import object_in
 from warpline.errors import OutputError
 
 STAGES = ("read", "compute", "write")
@@ -102,14 +104,27 @@ class JournalReader:
         return [outcome for line in whole.splitlines() if (outcome := self._take(line))]
 
     def _take(self, text: bytes) -> dict[str, Any] | None:
-        try:
-            line = json.loads(text)
-        except ValueError:  # empty, or cut off by a full disk
+        line = object_in(text)  # nothing where it is empty, cut off by a full disk, or damaged
+        if line is None:
             return None
-        self.leaves = line.get("leaves", self.leaves)
-        if line.get("in"):
-            self.in_flight[line["id"]] = line["in"]
-        elif "id" in line:
-            self.in_flight.pop(line["id"], None)
-        outcome: dict[str, Any] | None = line.get("outcome")
-        return outcome
+        self.leaves = str(line.get("leaves", self.leaves))
+        id, stage = line.get("id"), line.get("in")
+        if isinstance(id, str) and stage in STAGES:
+            self.in_flight[id] = stage
+        elif isinstance(id, str):
+            self.in_flight.pop(id, None)
+        outcome = line.get("outcome")
+        return outcome if isinstance(outcome, dict) and is_whole(outcome) else None
+
+
+def is_whole(outcome: dict[str, Any]) -> bool:
+    """Whether a record has all that an outcome has: id, status, seconds, and of a failure its parts."""
+    seconds, failure = outcome.get("seconds"), outcome.get("failure")
+    if not isinstance(outcome.get("id"), str) or not isinstance(seconds, dict):
+        return False
+    if not all(isinstance(value, int | float) for value in seconds.values()):
+        return False
+    try:
+        return outcome.get("status") == "ok" or bool(Failure.from_record(failure or {}).kind)
+    except (AttributeError, LookupError, TypeError):
+        return False

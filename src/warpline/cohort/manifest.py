@@ -13,6 +13,7 @@ from functools import partial
 from itertools import permutations
 from pathlib import Path
 
+from warpline.cohort.cells import original, safe
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
 
@@ -114,10 +115,10 @@ def format_manifest(pairs: Iterable[Pair], folder: Path) -> str:
     pairs = list(pairs)
     used = [name for name in USED if name in ("id", "moving", "fixed") or any(getattr(pair, name) for pair in pairs)]
     free = list(dict.fromkeys(name for pair in pairs for name in pair.columns))
-    lines = ["\t".join((*used, *free))]
+    lines = ["\t".join(map(safe, (*used, *free)))]
     for pair in pairs:
         cells = [_relative(pair, name, folder) for name in used] + [pair.columns.get(name, "") for name in free]
-        lines.append("\t".join(cell or "n/a" for cell in cells))
+        lines.append("\t".join(safe(cell) or "n/a" for cell in cells))
     return "\n".join(lines) + "\n"
 
 
@@ -177,16 +178,20 @@ def check_ids(pairs: Sequence[Pair], source: str) -> None:
 
 def _pairs(path: Path, lines: Iterable[str], fixed: str | None) -> Iterator[Pair]:
     rows = _READERS[path.suffix](lines)
-    header = [name.strip() for name in next(rows, [])]
+    header = [original(name.strip()) for name in next(rows, [])]
     _check_header(header, path, fixed)
     folder = os.path.abspath(path.parent)
     shared = {} if fixed is None else {"fixed": os.path.abspath(fixed)}
     for number, row in enumerate(rows, 2):
         if not any(row):
             continue
+        if any("\0" in cell for cell in row):
+            raise InputError(f"{path}, line {number}: a byte 0, which no text has; write the table again as UTF-8")
         if len(row) != len(header):
             raise InputError(f"{path}, line {number}: {len(row)} cells where the header has {len(header)} columns")
-        cells = {name: cell.strip() for name, cell in zip(header, row, strict=True) if cell.strip() not in MISSING}
+        cells = {
+            name: original(cell.strip()) for name, cell in zip(header, row, strict=True) if cell.strip() not in MISSING
+        }
         used = {
             name: os.path.join(folder, cells[name]) if name in PATHS else cells[name] for name in cells.keys() & USED
         }

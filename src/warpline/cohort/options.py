@@ -53,7 +53,9 @@ class Options:
     workers_per_gpu : int
         Worker processes that share each GPU.
     scheduler : str, optional
-        Address or file of a Dask scheduler whose workers to use.
+        Address or file of a Dask scheduler whose workers to use. It, they and its other clients run code as you.
+    credentials : path, optional
+        PEM file with the private key, its certificate and the authority's, for a scheduler with TLS.
     shard : (i, n)
         Run every n-th pair only, beginning with the i-th.
     retry_failed : bool
@@ -88,6 +90,7 @@ class Options:
     workers: int | None = None
     workers_per_gpu: int = 1
     scheduler: str | None = None
+    credentials: str | os.PathLike[str] | None = None
     shard: tuple[int, int] = (1, 1)
     retry_failed: bool = False
     exclude_from: str | os.PathLike[str] | None = None

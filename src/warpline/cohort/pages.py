@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from warpline.cohort.layout import PROGRESS, RUN
 from warpline.cohort.outliers import RULES
 from warpline.cohort.results import MISSING, NUMBERS, Results, Row, is_done, kind_of, read_json
-from warpline.errors import InputError
+from warpline.errors import InputError, OutputError
 from warpline.image import Image
 from warpline.io.atomic import write_atomic
 from warpline.io.images import read_image
@@ -117,11 +117,26 @@ def _page_row(results: Results, at: int, page: str | None) -> PageRow:
 
 
 def _thumbnail(folder: Path, sidecar: str) -> bytes:
-    name = read_json(folder / sidecar).get("outputs", {}).get("thumbnail")
     try:
-        return (folder / name).read_bytes() if name else b""
-    except OSError:
+        content = _output(folder, read_json(folder / sidecar), "thumbnail").read_bytes()
+    except (InputError, OSError):
         return b""
+    return content if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else b""
+
+
+def _output(folder: Path, sidecar: Mapping[str, Any], kind: str) -> Path:
+    """A file that a sidecar calls an output of its pair; it must lie in the folder, links followed.
+
+    Raises
+    ------
+    InputError
+        When it does not, or the sidecar is damaged.
+    """
+    outputs = sidecar.get("outputs")
+    name = outputs.get(kind) if isinstance(outputs, dict) else None
+    if not isinstance(name, str) or "\0" in name or not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"the sidecar names no {kind} inside the output folder, but {str(name)[:80]!r}")
+    return folder / name
 
 
 def _groups(failures: Iterable[Row]) -> list[PageGroup]:
@@ -182,9 +197,11 @@ def _write_pairs(folder: Path, results: Results, chosen: Sequence[int], say: Cal
         digest = hashlib.blake2b(repr((version("warpline"), sidecar.get("key"), standing)).encode()).hexdigest()[:16]
         if known.get(name) != digest or not (pairs / name).exists():
             try:
-                _write_pair(folder, sidecar, pairs / name, standing, read_fixed)
-            except InputError as error:
-                say(f"no page for {results.rows[at]['id']}: {error}")
+                _write_pair(folder, results.rows[at], sidecar, (pairs / name, standing), read_fixed)
+            except OutputError:
+                raise
+            except Exception as error:  # a damaged sidecar costs its own page only
+                say(f"no page for {results.rows[at]['id']}: {_reason(error)}")
                 continue
         written[name], addresses[at] = digest, f"pairs/{name}"
         if number % 20 == 19:
@@ -196,20 +213,25 @@ def _write_pairs(folder: Path, results: Results, chosen: Sequence[int], say: Cal
     return addresses
 
 
+def _reason(error: Exception) -> str:
+    known = isinstance(error, InputError)
+    return str(error) if known else f"its sidecar is damaged ({type(error).__name__}); run the pair again"
+
+
 def _write_pair(
     folder: Path,
+    row: Row,
     sidecar: Mapping[str, Any],
-    path: Path,
-    standing: Standing,
+    page: tuple[Path, Standing],
     read_fixed: Callable[[Path, str | None], Image],
 ) -> None:
-    inputs, outputs = sidecar["inputs"], sidecar["outputs"]
+    """Draw a pair: its inputs are those of the manifest, its outputs lie in the folder, whatever the sidecar says."""
     geometry = sidecar.get("geometry")
-    fixed = read_fixed(folder / inputs["fixed"]["path"], geometry)
-    moving, warped = read_image(folder / inputs["moving"]["path"], geometry), read_image(folder / outputs["warped"])
-    warp = read_transform(folder / outputs["warp"]) if "warp" in outputs else None
+    fixed, moving = read_fixed(folder / row["fixed"], geometry), read_image(folder / row["moving"], geometry)
+    warped = read_image(_output(folder, sidecar, "warped"))
+    warp = read_transform(_output(folder, sidecar, "warp")) if "warp" in sidecar["outputs"] else None
     layers = draw_layers(fixed, moving, warped, warp if isinstance(warp, Displacement) else None)
-    write_page(sidecar, layers, path, standing)
+    write_page(sidecar, layers, *page)
 
 
 def _standing(

@@ -1,4 +1,10 @@
-"""Workers of a Dask cluster: one process per GPU or share of the CPU, or those of a scheduler that is there."""
+"""Workers of a Dask cluster: one process per GPU or share of the CPU, or those of a scheduler that is there.
+
+Whoever reaches a worker of Dask runs code in it. The workers that are started here therefore listen on the loopback
+interface only, and take nothing without the certificate of this run (TLS, made for it, kept in memory): other users of
+the machine, who reach loopback too, are strangers. A scheduler that is named by its address is trusted entirely, with
+its workers and all its other clients; `tls://` and a file of credentials keep others out.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +21,17 @@ from warpline.cohort.executors import Chunk
 from warpline.cohort.settings import Settings
 from warpline.errors import DeviceError, UsageError
 
+_log = logging.getLogger(__name__)
+
 PATIENCE = 300
 """Seconds to wait for the first worker."""
 
 ANSWER = 60
 """Seconds to wait for a scheduler."""
+
+LOOPBACK = "127.0.0.1"
+
+MISSING = "worker processes need packages of the extra 'cluster': pip install 'warpline[cluster]', or run --workers 0"
 
 CONFIG = {
     "distributed.scheduler.allowed-failures": 0,  # the journal tells who is to blame, not a count
@@ -29,6 +41,8 @@ CONFIG = {
     "distributed.worker.multiprocessing-method": "spawn",  # CUDA does not survive a fork
     "distributed.diagnostics.nvml": False,
     "distributed.comm.timeouts.connect": "60s",
+    "distributed.scheduler.http.routes": [],  # pages about the cluster, which nobody asked for
+    "distributed.worker.http.routes": [],
     "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "critical",
 }
 """Settings of Dask that differ from its defaults."""
@@ -87,18 +101,33 @@ class Pool:
         The workers to start on this machine.
     scheduler : str, optional
         Address or scheduler file of a cluster to use instead; its workers need one thread each.
+    credentials : path, optional
+        A PEM file for that scheduler: private key, its certificate, and that of the authority.
 
     Raises
     ------
     DeviceError
         When the scheduler does not answer, or no worker comes.
+    UsageError
+        When Dask is not installed, or the credentials cannot be used.
     """
 
     whole = False
 
-    def __init__(self, settings: Settings, *, crew: Crew | None = None, scheduler: str | None = None) -> None:
-        import dask
-        import distributed
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        crew: Crew | None = None,
+        scheduler: str | None = None,
+        credentials: str | os.PathLike[str] | None = None,
+    ) -> None:
+        try:
+            import cryptography  # noqa: F401  # Dask asks for it too late for one line
+            import dask
+            import distributed
+        except ImportError:
+            raise UsageError(MISSING) from None
 
         self._settings = settings
         self._flying: dict[Any, Chunk] = {}
@@ -107,7 +136,7 @@ class Pool:
         with dask.config.set(CONFIG):
             if crew is not None:
                 self._cluster = _local_cluster(crew)
-            self._client = _connect(self._cluster, scheduler)
+            self._client = _connect(self._cluster, scheduler, credentials)
         self._wait: Any = distributed.wait
         self._client.register_plugin(_deaf_to_interrupts())
 
@@ -156,20 +185,31 @@ class Pool:
 
 def _local_cluster(crew: Crew) -> Any:
     from distributed import Nanny, Scheduler, SpecCluster
+    from distributed.security import Security
 
-    options = {"nthreads": 1, "memory_limit": 0, "dashboard": False}
+    here = {"host": LOOPBACK, "protocol": "tls", "security": Security.temporary()}
+    quiet = {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
+    options = {**here, **quiet, "nthreads": 1, "memory_limit": 0}
     workers = {
         name: {"cls": Nanny, "options": {**options, "env": environment}}
         for name, environment in crew.environments().items()
     }
-    scheduler = {"cls": Scheduler, "options": {"dashboard": False, "host": "127.0.0.1", "port": 0}}
-    return SpecCluster(workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL)
+    scheduler = {"cls": Scheduler, "options": {**here, **quiet, "port": 0}}
+    return SpecCluster(workers=workers, scheduler=scheduler, security=here["security"], silence_logs=logging.CRITICAL)
 
 
-def _connect(cluster: Any, scheduler: str | None) -> Any:
+def _connect(cluster: Any, scheduler: str | None, credentials: str | os.PathLike[str] | None) -> Any:
     from distributed import Client
 
     given = {"address": cluster} if scheduler is None else _where(scheduler)
+    if scheduler is not None and credentials is not None:
+        given["security"] = _security(credentials)
+    elif scheduler is not None:
+        _log.warning(
+            "the connection to %s is not encrypted, and whoever reaches it runs code as you; "
+            "start it with TLS and give --scheduler-credentials FILE",
+            scheduler,
+        )
     try:
         client = Client(**given, timeout=ANSWER)
         client.wait_for_workers(1, timeout=PATIENCE)
@@ -178,7 +218,27 @@ def _connect(cluster: Any, scheduler: str | None) -> Any:
     return client
 
 
-def _where(scheduler: str) -> dict[str, str]:
+def _security(credentials: str | os.PathLike[str]) -> Any:
+    """What a file of credentials says, for every role."""
+    import ssl
+
+    from distributed.security import Security
+
+    name = os.fspath(credentials)
+    try:
+        if os.stat(name).st_mode & 0o077:
+            raise UsageError(f"{name} holds a private key and others may read it; run: chmod 600 {name}")
+        security = Security(require_encryption=True, tls_ca_file=name, tls_client_cert=name, tls_client_key=name)
+        security.get_connection_args("client")
+    except OSError as error:  # ssl.SSLError is one
+        reason = "it holds no private key with certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise UsageError(
+            f"{name} cannot be used: {reason}; a PEM file with key, certificate and authority is needed"
+        ) from None
+    return security
+
+
+def _where(scheduler: str) -> dict[str, Any]:
     """An address, or a file with one; a scheduler that starts together with the run may write its file only now."""
     end = time.monotonic() + ANSWER
     while scheduler.endswith(".json") and not os.path.exists(scheduler) and time.monotonic() < end:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from warpline.cohort.cells import safe
 from warpline.cohort.failures import Failure, grouped
 from warpline.cohort.layout import FAILURES, LOGS, PROGRESS, RESULTS, RUN, WORK, log_name
 from warpline.cohort.outliers import Verdict, judge
@@ -141,7 +142,7 @@ def _failure_lines(plan: Plan) -> Iterator[tuple[Any, ...]]:
 
 def _table(header: Iterable[str], lines: Iterable[Iterable[Any]]) -> bytes:
     text = io.BytesIO()
-    text.write("\t".join(header).encode() + b"\n")
+    text.write("\t".join(map(safe, header)).encode() + b"\n")
     for line in lines:
         text.write("\t".join(map(_cell, line)).encode() + b"\n")
     return text.getvalue()
@@ -150,4 +151,4 @@ def _table(header: Iterable[str], lines: Iterable[Iterable[Any]]) -> bytes:
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return MISSING if value is None else " ".join(str(value).split()) or MISSING
+    return MISSING if value is None else safe(" ".join(str(value).split())) or MISSING

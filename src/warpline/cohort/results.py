@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import math
 import sys
 from array import array
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.cohort.cells import original
+from warpline.cohort.json_lines import object_in
 from warpline.cohort.layout import FAILURES, RESULTS
 from warpline.cohort.outliers import judge_columns
 from warpline.cohort.quality import COLUMNS, RUN_COLUMNS
@@ -27,6 +28,10 @@ NUMBERS = {**COLUMNS, **RUN_COLUMNS}
 MISSING = frozenset({"", "n/a"})
 
 _ORDER = ("error", "fail", "review", "pass", "todo")
+
+_STATUSES = ("ok", "failed", "excluded", "todo")
+_NEEDED = frozenset({"id", "status", "verdict", "reasons", "fixed", "moving", "sidecar"})
+"""Columns that every table of results has."""
 
 Row = Mapping[str, str]
 """What a row says besides its numbers: column to text."""
@@ -74,7 +79,7 @@ class Results:
         key = hashlib.blake2b("\n".join((folder.resolve().name, *sorted(ids))).encode(), digest_size=8).hexdigest()
         flagged = {at: verdict.columns for at, verdict in zip(done, verdicts, strict=True) if verdict.columns}
         path = folder / FAILURES
-        failures = {row["id"]: row for row in (_rows(path) if path.exists() else ()) if row["id"] in ids}
+        failures = {row["id"]: row for row in _failures(path) if row["id"] in ids}
         return cls(key, rows, values, flagged, failures)
 
     def ranked(self) -> dict[str, NDArray[np.float64]]:
@@ -95,10 +100,9 @@ def kind_of(row: Row) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """What a JSON file says; nothing when it is missing or damaged."""
     try:
-        read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return object_in(path.read_bytes()) or {}
+    except OSError:
         return {}
-    return read
 
 
 def _gravity(row: Row, score: float) -> tuple[int, float]:
@@ -110,10 +114,25 @@ def _read_results(path: Path) -> tuple[list[Row], dict[str, NDArray[np.float64]]
     columns = {name: array("d") for name in (*NUMBERS, "score")}
     rows: list[Row] = []
     for row in _rows(path):
+        _check_row(row, path)
         for name, column in columns.items():
             column.append(_number(row.pop(name, ""), path))
         rows.append({sys.intern(name): sys.intern(text) for name, text in row.items()})
     return rows, {name: np.array(column, np.float64) for name, column in columns.items()}
+
+
+def _failures(path: Path) -> Iterator[Row]:
+    for row in _rows(path) if path.exists() else ():
+        if not row.keys() >= {"id", "class", "signature", "message"}:
+            raise InputError(f"{path} is damaged; write it anew with warpline cohort report")
+        yield row
+
+
+def _check_row(row: Row, path: Path) -> None:
+    """Refuse a row that no run has written."""
+    known = row.keys() >= _NEEDED and row["status"] in _STATUSES
+    if not known or (row["status"] == "ok" and row["verdict"] not in _ORDER):
+        raise InputError(f"{path} is damaged; write it anew with warpline cohort report")
 
 
 def _number(text: str, path: Path) -> float:
@@ -130,11 +149,11 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            given = next(lines, [])
+            given = [original(name) for name in next(lines, [])]
             names = [f"manifest {name}" if name in given[:at] else name for at, name in enumerate(given)]
             for line in lines:
-                yield dict(zip(names, line, strict=True))
+                yield dict(zip(names, map(original, line), strict=True))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; give the output folder of a cohort") from None
-    except ValueError:
+    except (ValueError, csv.Error):
         raise InputError(f"{path} is damaged; write it anew with warpline cohort report") from None

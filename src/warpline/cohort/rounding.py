@@ -13,7 +13,8 @@ from warpline import fields, jobs
 from warpline.backends import Backend
 from warpline.cohort.tasks import Warps
 from warpline.image import Image
-from warpline.report.provenance import plain, shortcomings
+from warpline.judgement import judge, merged, of_quality
+from warpline.report.provenance import plain
 from warpline.resampling import warp
 from warpline.solvers.invertibility import quality_of
 from warpline.transforms import Chain, Displacement
@@ -47,13 +48,15 @@ def kept(registration: jobs.Registration, warps: Warps, backend: Backend) -> job
     whole = Displacement(found, field.grid, inverse)
     written = whole if warps == "rounded" else Displacement(found, field.grid)
     quality = _measured(registration, whole, backend)
-    alignment = replace(registration.alignment, warp=written, quality=quality)
-    before = shortcomings(registration.alignment.quality)
-    warnings = [text for text in registration.report["warnings"] if text not in before]
+    judged = registration.alignment.judgement
+    judgement = judge(merged(judged.signs, of_quality(quality)))
+    alignment = replace(registration.alignment, warp=written, quality=quality, judgement=judgement)
+    warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
     report = {
         **registration.report,
         "quality": plain(asdict(quality)),
-        "warnings": [*warnings, *shortcomings(quality)],
+        "judgement": plain(asdict(judgement)),
+        "warnings": [*warnings, *judgement.reasons],
         "rounding_mm": {"content": STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
     }
     return replace(registration, alignment=alignment, report=report)

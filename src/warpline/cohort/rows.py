@@ -90,6 +90,14 @@ class Row:
             sizes={sys.intern(kind): int(size) for kind, size in (record.get("sizes") or {}).items()},
         )
 
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Row | None:
+        """The same from a file that may be damaged: None where a value is of another kind than `of` needs."""
+        try:
+            return cls.of(record)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            return None
+
 
 def _shared(text: str | None) -> str | None:
     """One string for all rows that say the same."""

@@ -160,7 +160,8 @@ def plan_of(root: Path, *, checksums: bool = False) -> Plan:
     if not (root / MANIFEST).exists():
         raise InputError(f"{root} has no {MANIFEST}: no cohort was run there; check the path")
     pairs = [replace(pair, recipe="") for pair in read_manifest(root / MANIFEST)]
-    excluded = read_json(root / RUN).get("excluded", ())
+    excluded = read_json(root / RUN).get("excluded")
+    excluded = [id for id in excluded if isinstance(id, str)] if isinstance(excluded, list) else []
     tasks = make_tasks(pairs, recipe=Recipe(), warps="rounded")
     return make_plan(tasks, root, exclude=excluded, check_keys=False, checksums=checksums)
 
@@ -253,7 +254,7 @@ def _executor(driver: Driver, settings: Settings, options: Options) -> Executor:
     from warpline.cohort.pool import Pool, make_crew
 
     if options.scheduler is not None:
-        return Pool(settings, scheduler=options.scheduler)
+        return Pool(settings, scheduler=options.scheduler, credentials=options.credentials)
     crew = make_crew(workers, gpus, per_gpu=options.workers_per_gpu, threads=options.threads)
     return Pool(replace(settings, threads=crew.threads), crew=crew)
 

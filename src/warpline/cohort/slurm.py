@@ -57,7 +57,7 @@ def script(cluster: Cluster, arguments: Sequence[str]) -> str:
     command = " ".join(["warpline cohort run", *map(shlex.quote, arguments)])
     parts = [*_head(cluster), "", *_SETTING]
     if several:
-        parts += ["", *_workers(cluster), "", f'{command} --scheduler "$address" &']
+        parts += ["", *_workers(cluster), "", f'{command} --scheduler "$address" --scheduler-credentials "$key" &']
     elif cluster.array is not None:
         parts += ["", f'{command} --shard "$SLURM_ARRAY_TASK_ID/{cluster.array}" &']
     else:
@@ -89,8 +89,16 @@ def _head(cluster: Cluster) -> list[str]:
 def _workers(cluster: Cluster) -> list[str]:
     total = cluster.nodes * cluster.workers
     bind = " --gpus-per-task=1" if cluster.gpus else ""
-    options = "--nthreads 1 --nworkers 1 --memory-limit 0 --no-dashboard --death-timeout 120"
+    tls = '--protocol tls --tls-ca-file "$key" --tls-cert "$key" --tls-key "$key"'
+    quiet = "--no-dashboard --dashboard-address 127.0.0.1:0"
+    options = f"{tls} {quiet} --nthreads 1 --nworkers 1 --memory-limit 0 --death-timeout 120"
     return [
+        "# Only who has the key of this job reaches its scheduler and workers: they run any code that does.",
+        'key="$(mktemp "$PWD/.warpline-XXXXXXXXXX")" || exit 1',
+        'openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=warpline -keyout "$key" -out "$scratch/own.pem" '
+        '2>"$scratch/openssl.log" && cat "$scratch/own.pem" >>"$key" || { cat "$scratch/openssl.log"; exit 1; }',
+        "export DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION=True",
+        "export DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES='[]' DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'",
         "# A pair that kills its worker is found by its journal: Dask shall not try it elsewhere by itself.",
         "export DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=0",
         "export DASK_DISTRIBUTED__SCHEDULER__WORKER_SATURATION=1.0",
@@ -98,8 +106,10 @@ def _workers(cluster: Cluster) -> list[str]:
         "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False",
         'address="$PWD/warpline-$SLURM_JOB_ID.json"',
         'rm -f "$address"',
-        'dask scheduler --scheduler-file "$address" --no-dashboard --port 0 &',
-        f'srun --ntasks={total}{bind} dask worker --scheduler-file "$address" {options} --local-directory "$scratch" &',
+        f'dask scheduler --scheduler-file "$address" {tls} {quiet} --port 0 &',
+        "export key address  # each worker makes its own folder on its own node",
+        f'srun --ntasks={total}{bind} bash -c \'own="$(mktemp -d)" && dask worker --scheduler-file "$address" '
+        f'{options} --local-directory "$own"; rm -rf "$own"\' &',
     ]
 
 
@@ -109,9 +119,10 @@ def _times(memory: str, count: int) -> str:
 
 
 _SETTING = (
-    'scratch="${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-$SLURM_JOB_ID"',
-    'mkdir -p "$scratch"',
-    'export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"',
+    "# A folder that nobody else can have made; compiled code stays in your own cache, for all jobs.",
+    'scratch="$(mktemp -d "${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-XXXXXXXXXX")" || exit 1',
+    "key= address=",
+    'trap \'kill $(jobs -p) 2>/dev/null; rm -rf "$scratch" "$key"\' EXIT',
     'export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"',
     "run= warned=  # a warning may come before there is a run to pass it on to",
     'trap \'if [ "$run" ]; then kill -USR1 "$run"; else warned=1; fi\' USR1',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from warpline.cohort.json_lines import object_in
 from warpline.cohort.layout import LOGS, WORK, log_name
 from warpline.cohort.outputs import Folders, sizes_in
 from warpline.cohort.rows import Row
@@ -156,7 +156,7 @@ class _Folder:
         record = _read_json(log)
         if record is None or (self._check_keys and record.get("key") != task.key):
             return None
-        return Row.of(record)
+        return Row.read(record)
 
 
 def _tell_damage(plan: Plan) -> None:
@@ -169,7 +169,8 @@ def read_rows(root: Path) -> dict[str, Row]:
     """The last line about each pair in the journals of all runs."""
     rows: dict[str, Row] = {}
     for path in sorted((root / WORK).glob(f"{JOURNAL}*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
-        rows.update((record["id"], Row.of(record)) for record in _lines(path))
+        known = ((record["id"], Row.read(record)) for record in _lines(path))
+        rows.update((id, row) for id, row in known if row is not None)
     return rows
 
 
@@ -178,8 +179,9 @@ def read_sidecar(path: Path) -> Row | None:
     report = _read_json(path)
     if report is None or report.get("status") != "ok":
         return None
-    name = (report.get("recipe") or {}).get("name")
-    return Row.of({**report, "recipe": name, "sizes": sizes_in(report), "stat": fingerprint(str(path))})
+    recipe = report.get("recipe")
+    name = recipe.get("name") if isinstance(recipe, dict) else None
+    return Row.read({**report, "recipe": name, "sizes": sizes_in(report), "stat": fingerprint(str(path))})
 
 
 def _same_content(task: Task, key: str, sidecar: Path) -> bool:
@@ -187,7 +189,8 @@ def _same_content(task: Task, key: str, sidecar: Path) -> bool:
     if key.partition("-")[0] != task.key.partition("-")[0]:
         return False
     report = _read_json(sidecar) or {}
-    recorded: Mapping[str, str] = report.get("sha256") or {}
+    found = report.get("sha256")
+    recorded: Mapping[str, str] = found if isinstance(found, dict) else {}
     sources = task.sources()
     try:
         return recorded.keys() == sources.keys() and all(recorded[name] == checksum(sources[name]) for name in sources)
@@ -196,20 +199,16 @@ def _same_content(task: Task, key: str, sidecar: Path) -> bool:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Records of a journal; a last line that was cut off is left out."""
+    """Records of a journal; lines that were cut off or damaged are left out."""
     with path.open("rb") as file:
         for line in file:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and "id" in row:
+            row = object_in(line)
+            if row is not None and isinstance(row.get("id"), str):
                 yield row
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return object_in(path.read_bytes())
+    except OSError:
         return None
-    return value if isinstance(value, dict) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         From the ``with`` block too, when the file is missing, unreadable, damaged or cut short.
     """
     try:
+        _check_regular(path)
         with path.open("rb") as file:
             size = path.stat().st_size
             magic = file.read(2)
@@ -69,10 +71,11 @@ def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def read_all(path: Path) -> bytes:
-    """The decompressed content of a small file."""
-    with open_stream(path) as (stream, _):
-        return stream.read()
+def _check_regular(path: Path) -> None:
+    """Refuse what may never end: pipes, devices, sockets."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InputError(f"{path} cannot be read: it is no regular file; save its content to one")
 
 
 def peek(path: Path, size: int) -> bytes:

@@ -11,10 +11,7 @@ from typing import Any
 import nibabel
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
-from nibabel.filebasedimages import ImageFileError
-from nibabel.imageglobals import LoggingOutputSuppressor
-from nibabel.spatialimages import HeaderDataError, SpatialImage
-from nibabel.wrapstruct import WrapStructError
+from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
@@ -22,7 +19,8 @@ from warpline.geometry import Grid, lies_in_plane
 from warpline.image import Image
 from warpline.io import itk_images, nibabel_headers, nifti
 from warpline.io.atomic import Transaction, write_atomic
-from warpline.io.compression import compress, open_stream, peek
+from warpline.io.compression import compress, peek
+from warpline.io.image_formats import guarded, open_image
 from warpline.io.scaling import scaled, settled
 
 Source = Any
@@ -35,11 +33,9 @@ _TILTED = (
     "as one slice of a volume, and its transforms are written in 3-D"
 )
 
-_UNREADABLE = (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, KeyError, TypeError)
-
 
 def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Image:
-    """Read NIfTI (``.nii``, ``.nii.gz``), NRRD, MetaImage, or any other image that nibabel reads (such as ``.mgz``).
+    """Read a NIfTI file (``.nii``, ``.nii.gz``), NRRD, MetaImage, or one of `warpline.io.image_formats.FORMATS`.
 
     Unscaled data keep their type, so labels stay exact; data that the header scales become whole numbers where they
     are, else float32, see `warpline.io.scaling.scaled`. Axes of one voxel after the third are left out. Units of length
@@ -69,7 +65,7 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     stored = nifti.read(path, geometry)
     if stored is None:
         return _read_by_itk(path) if itk_images.matches(path) else _read_other(path, geometry)
-    return _image(scaled(stored.array, stored.header.get_slope_inter(), str(path)), stored.grid, str(path))
+    return _image(scaled(stored.array, nifti.scaling(stored.header, str(path)), str(path)), stored.grid, str(path))
 
 
 def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid:
@@ -192,21 +188,8 @@ def _read_by_itk(path: Path) -> Image:
 
 
 def _read_other(path: Path, geometry: str | None) -> Image:
-    with open_stream(path) as (stream, _):
-        empty = not stream.read(1)
-    try:
-        with LoggingOutputSuppressor():  # what nibabel repairs is among our notes
-            loaded = nibabel.load(path)
-        if isinstance(loaded, SpatialImage):
-            return _from_nibabel(loaded, str(path), geometry, _head(loaded))
-    except InputError:
-        raise
-    except _UNREADABLE as error:
-        reason = "it is empty" if empty else " ".join(str(error).split())
-        raise InputError(
-            f"{path} is not a readable image ({reason}); NIfTI, MGH, NRRD or MetaImage is needed"
-        ) from None
-    raise InputError(f"{path} holds no volume but a {type(loaded).__name__}; NIfTI, MGH, NRRD or MetaImage is needed")
+    loaded = open_image(path)
+    return guarded(path, lambda: _from_nibabel(loaded, str(path), geometry, _head(loaded)))
 
 
 def _from_nibabel(source: SpatialImage, name: str, geometry: str | None, head: bytes = b"") -> Image:
@@ -221,7 +204,7 @@ def _head(loaded: SpatialImage) -> bytes:
 
 def _values(source: SpatialImage, name: str) -> NDArray[np.generic]:
     proxy = source.dataobj
-    if isinstance(proxy, ArrayProxy):
+    if type(proxy) is ArrayProxy:  # not AFNI's, which scales each volume by a factor of its own
         return scaled(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
     values = np.asanyarray(proxy)
     if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled, in the way of its format

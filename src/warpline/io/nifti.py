@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from warpline.errors import InputError
 from warpline.geometry import Grid, GridHeader, Matrix, check_affine, lies_in_plane
+from warpline.io import limits
 from warpline.io.compression import open_stream
 from warpline.io.header_notes import notes_of
 from warpline.io.nifti_geometry import CHOICES, Placement, chosen, is_right_handed
@@ -87,6 +88,21 @@ def stored_header(head: bytes, *, pair: bool = False) -> Nifti1Header | None:
     return None
 
 
+def scaling(header: Nifti1Header, name: str) -> tuple[float | None, float | None]:
+    """Slope and intercept of the stored values, None where there are none.
+
+    Raises
+    ------
+    InputError
+        When the slope is valid and the intercept is not finite.
+    """
+    try:
+        slope, inter = header.get_slope_inter()
+    except HeaderDataError as error:
+        raise InputError(f"{name} has a damaged scaling (scl_slope, scl_inter): {error}; convert it again") from None
+    return slope, inter
+
+
 def _repaired(stored: Nifti1Header, name: str) -> Nifti1Header:
     """A header as nibabel repairs it; what matters of that is among the notes of its grid."""
     header: Nifti1Header = stored.copy()
@@ -120,6 +136,7 @@ def read(path: Path, geometry: str | None = None) -> StoredArray | None:
         header = _repaired(stored, str(path))
         shape, dtype, offset = _layout(header, str(path))
         total = offset + math.prod(shape) * dtype.itemsize
+        limits.check_memory(path, min(total, limit))
         body = b"" if total > limit else stream.read(max(total - len(head), 0))
         held = limit if total > limit else len(head) + len(body)
         if held < total:
@@ -251,9 +268,23 @@ def _place(header: Nifti1Header, affine: Matrix, pixdim: Sequence[float] | None)
         header["qform_code"] = 0
 
 
+def stored_shape(header: Nifti1Header, name: str) -> tuple[int, ...]:
+    """Sizes of the axes.
+
+    Raises
+    ------
+    InputError
+        When the header contradicts itself, as in FreeSurfer's way of writing long axes.
+    """
+    try:
+        return tuple(int(n) for n in header.get_data_shape())
+    except (HeaderDataError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} has a damaged NIfTI header: {error}; convert it again") from None
+
+
 def _layout(header: Nifti1Header, name: str) -> tuple[tuple[int, ...], np.dtype[np.generic], int]:
     try:
-        shape = tuple(int(n) for n in header.get_data_shape())
+        shape = stored_shape(header, name)
         dtype = header.get_data_dtype()
         offset = int(header.get_data_offset())
     except (HeaderDataError, ValueError, OverflowError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import read_all
+from warpline.io.limits import MEGABYTE, read_bounded
 
 SPACES = {"ras": (1.0, 1.0, 1.0), "lps": (-1.0, -1.0, 1.0)}
 """Convention of a table's coordinates, to the signs that take them to RAS+ and back."""
@@ -22,6 +22,12 @@ SPACES = {"ras": (1.0, 1.0, 1.0), "lps": (-1.0, -1.0, 1.0)}
 _AXES = ("x", "y", "z")
 _DECIMALS = 6
 """Of coordinates in mm when they are written."""
+
+_SHOWN = 120
+"""Letters of a line that an error repeats."""
+
+_LONGEST, _MOST_CELLS = 64 * MEGABYTE, 4_000_000
+"""Bytes and cells of the largest table: a million points; more belong into a streamline file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +80,14 @@ def read_point_table(path: str | os.PathLike[str], space: str = "ras") -> PointT
         When the space is not known.
     """
     signs = _signs(space)
-    lines, delimiter = _lines(Path(path))
-    heading = None if not lines or _is_number(lines[0][1][0]) else tuple(lines.pop(0)[1])
-    columns = _coordinate_columns(heading)
-    points = np.array([_coordinates(cells, columns, f"{path}, line {number}") for number, cells in lines])
-    if not lines:
+    numbers, rows, delimiter = _rows(Path(path))
+    heading = None if not rows or _is_number(rows[0][0]) else rows.pop(0)
+    first = len(numbers) - len(rows)
+    if not rows:
         raise InputError(f"{path} has no points; a line x,y,z for each is needed, in mm")
-    return PointTable(points * signs, tuple(tuple(cells) for _, cells in lines), columns, heading, delimiter)
+    columns = _coordinate_columns(heading)
+    points = _points(rows, columns, lambda at: f"{path}, line {numbers[first + at]}")
+    return PointTable(points * signs, tuple(rows), columns, heading, delimiter)
 
 
 def read_points(path: str | os.PathLike[str]) -> NDArray[np.float64]:
@@ -116,15 +123,24 @@ def _signs(space: str) -> NDArray[np.float64]:
     return np.array(SPACES[space])
 
 
-def _lines(path: Path) -> tuple[list[tuple[int, list[str]]], str]:
-    """Numbered lines that are not empty, in cells, and what separates these."""
+def _rows(path: Path) -> tuple[list[int], list[tuple[str, ...]], str]:
+    """Numbers of the lines that are not empty, their cells, and what separates these."""
     try:
-        text = read_all(path).decode("utf-8-sig")
+        text = read_bounded(path, _LONGEST).decode("utf-8-sig")
         delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-        cells = list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
+        cells = text.count(delimiter) + text.count("\n") + text.count("\r")
+        if cells > _MOST_CELLS:
+            raise InputError(
+                f"{path} has more than {_MOST_CELLS} cells; split it, or use a streamline file (.tck, .trk)"
+            )
+        numbers, rows = [], []
+        for number, row in enumerate(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), 1):
+            if any(cell.strip() for cell in row):
+                numbers.append(number)
+                rows.append(tuple(row))
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as a table of points, a line x,y,z for each: {error}") from None
-    return [(number, row) for number, row in enumerate(cells, 1) if any(cell.strip() for cell in row)], delimiter
+    return numbers, rows, delimiter
 
 
 def _coordinate_columns(heading: Sequence[str] | None) -> tuple[int, ...]:
@@ -132,14 +148,21 @@ def _coordinate_columns(heading: Sequence[str] | None) -> tuple[int, ...]:
     return tuple(map(names.index, _AXES)) if set(_AXES) <= set(names) else (0, 1, 2)
 
 
-def _coordinates(cells: Sequence[str], columns: Sequence[int], place: str) -> list[float]:
-    try:
-        point = [float(cells[column]) for column in columns]
-    except (ValueError, IndexError):
-        raise InputError(f"{place} cannot be read as a point: {','.join(cells)!r}; x,y,z in mm are needed") from None
-    if not np.isfinite(point).all():
-        raise InputError(f"{place} holds a coordinate that is not finite: {','.join(cells)!r}; remove the line")
-    return point
+def _points(rows: Sequence[Sequence[str]], columns: Sequence[int], place: Callable[[int], str]) -> NDArray[np.float64]:
+    """Coordinates (N, 3) of rows of cells; `place` names the line of a row."""
+    points = np.empty((len(rows), 3))
+    for at, cells in enumerate(rows):
+        try:
+            points[at] = [float(cells[column]) for column in columns]
+        except (ValueError, IndexError):
+            shown = ",".join(cells)[:_SHOWN]
+            raise InputError(f"{place(at)} cannot be read as a point: {shown!r}; x,y,z in mm are needed") from None
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        at = int(np.argmin(finite))
+        shown = ",".join(rows[at])[:_SHOWN]
+        raise InputError(f"{place(at)} holds a coordinate that is not finite: {shown!r}; remove the line")
+    return points
 
 
 def _is_number(text: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import os
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +23,18 @@ from numpy.typing import NDArray
 from warpline.errors import InputError, OutputError, UsageError
 from warpline.geometry import Grid
 from warpline.io.atomic import Transaction
-from warpline.io.compression import peek
+from warpline.io.compression import GZIP_MAGIC, peek
+from warpline.io.limits import check_memory
 
 SUFFIXES = (".trk", ".tck")
 """How names of streamline files end."""
+
+
+_HEADER = 1000
+"""Bytes of the header of a ``.trk`` file."""
+
+_DECODED, _MOST_EMPTY = 4, 100_000
+"""Bytes in memory for one of a file, and streamlines without a point that a file may have."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +72,8 @@ def read_streamlines(path: str | os.PathLike[str]) -> Streamlines:
         that are not finite.
     """
     path = Path(path)
-    head = peek(path, 64)
+    head = peek(path, _HEADER)
+    _check_sizes(path, head)
     try:
         if not nibabel.streamlines.is_supported(str(path)):
             raise ValueError("it begins with neither TRACK nor mrtrix tracks")
@@ -76,6 +87,36 @@ def read_streamlines(path: str | os.PathLike[str]) -> Streamlines:
     if not np.isfinite(points).all():
         raise InputError(f"{path} holds coordinates that are not finite; export the streamlines again")
     return Streamlines(points, tractogram)
+
+
+def _check_sizes(path: Path, head: bytes) -> None:
+    """Refuse what would not fit into memory, is compressed, or consists of streamlines without a point."""
+    with path.open("rb") as file:
+        plain = file.read(len(GZIP_MAGIC)) != GZIP_MAGIC
+    if not plain or path.suffix in (".gz", ".bz2", ".zst"):
+        raise InputError(f"{path} is compressed, or called so; decompress it, .trk or .tck is needed")
+    check_memory(path, _DECODED * path.stat().st_size)
+    if not head.startswith(b"TRACK") or len(head) < _HEADER:
+        return
+    order = "<" if struct.unpack_from("<i", head, 996)[0] == _HEADER else ">"
+    (scalars,), (properties,) = struct.unpack_from(f"{order}h", head, 36), struct.unpack_from(f"{order}h", head, 238)
+    if min(scalars, properties) < 0 or _count_empty(path, f"{order}i", 4 * (3 + scalars), 4 * properties) > _MOST_EMPTY:
+        raise InputError(
+            f"{path} has over {_MOST_EMPTY} streamlines without a point, or a damaged header; export it again"
+        )
+
+
+def _count_empty(path: Path, number: str, point: int, properties: int) -> int:
+    """How many streamlines of a ``.trk`` file have no point; a count that is no such thing ends the walk."""
+    empty, at = 0, _HEADER
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        while at + 4 <= len(content):
+            (count,) = struct.unpack_from(number, content, at)
+            if count < 0:
+                break
+            empty += count == 0
+            at += 4 + count * point + properties
+    return empty
 
 
 def check_streamline_name(path: str | os.PathLike[str]) -> None:

@@ -16,10 +16,13 @@ from warpline.errors import InputError, UsageError
 from warpline.geometry import apply_affine
 from warpline.io import surface_spaces
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import read_all
+from warpline.io.gifti_checks import check_gifti
+from warpline.io.limits import MEGABYTE, read_bounded
 
 _VERTICES = "NIFTI_INTENT_POINTSET"
 _NORMALS = "NIFTI_INTENT_VECTOR"
+_LONGEST = 256 * MEGABYTE
+"""Bytes of the longest file: five million vertices in text form."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,14 +55,15 @@ def read_surface(path: str | os.PathLike[str]) -> Surface:
         space contradicts itself.
     """
     path = Path(path)
-    content = read_all(path)
+    content = read_bounded(path, _LONGEST)
+    check_gifti(content, path)
     try:
         gifti = nibabel.GiftiImage.from_bytes(content)
         (vertices,) = gifti.get_arrays_from_intent(_VERTICES)
         points = np.asarray(vertices.data, dtype=np.float64)
         systems = surface_spaces.systems_of(content)
     except Exception as error:  # nibabel meets damage with errors of many kinds
-        reason = "it is empty" if not content else " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path} is no readable surface ({reason}); GIFTI with one point set is needed") from None
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise InputError(f"{path} has vertices of shape {points.shape}, or not finite; (N, 3) in mm is needed")

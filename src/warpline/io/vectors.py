@@ -147,7 +147,7 @@ def read_vectors(path: str | os.PathLike[str], geometry: str | None = None) -> S
     if stored is None or stored.array.shape[3:] not in ((3,), (1, 3)) or stored.array.dtype.kind not in "iuf":
         found = "no NIfTI file" if stored is None else f"of shape {stored.array.shape}, {stored.array.dtype}"
         raise InputError(f"{path} is {found}; vectors need shape (I, J, K, 3) or (I, J, K, 1, 3) of real numbers")
-    values = scaled(stored.array, stored.header.get_slope_inter(), str(path))
+    values = scaled(stored.array, nifti.scaling(stored.header, str(path)), str(path))
     values = np.asarray(values, dtype=np.float32).reshape(*stored.array.shape[:3], 3)
     if not np.isfinite(values).all():
         raise InputError(f"{path} has NaN or infinite vectors; write 0 where there is none")

@@ -75,9 +75,15 @@ function setMark(row, change) {
 
 const decisionOf = row => marks[COHORT.ids[row]]?.decision ?? "";
 
+const FORMULA = /^'*[=+\-@＝＋－＠]/, NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+
+/** A text that no spreadsheet runs as a formula, and the text again: as cohort/cells.py does it. */
+const safeCell = text => (FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text);
+const originalCell = cell => (cell.startsWith("'") && safeCell(cell.slice(1)) === cell ? cell.slice(1) : cell);
+
 function decisionsText() {
-  const clean = text => (text ?? "").replace(/\s+/g, " ").trim() || "n/a";
-  const lines = COHORT.ids.filter(id => marks[id]?.decision).map(id => [id, marks[id].decision, clean(marks[id].note)].join("\t"));
+  const clean = text => safeCell((text ?? "").replace(/\s+/g, " ").trim()) || "n/a";
+  const lines = COHORT.ids.filter(id => marks[id]?.decision).map(id => [safeCell(id), marks[id].decision, clean(marks[id].note)].join("\t"));
   return ["id\tdecision\tnote", ...lines].join("\n") + "\n";
 }
 
@@ -88,9 +94,9 @@ function takeDecisions(text) {
   if (at("id") < 0 || at("decision") < 0) throw new Error("a header with the columns id and decision is needed");
   let taken = 0;
   for (const line of lines) {
-    const row = known.get(line[at("id")]), decision = line[at("decision")];
+    const row = known.get(originalCell(line[at("id")] ?? "")), decision = line[at("decision")];
     if (row === undefined || !["pass", "review", "fail"].includes(decision)) continue;
-    const note = at("note") < 0 || line[at("note")] === "n/a" ? "" : line[at("note")] ?? "";
+    const note = at("note") < 0 || line[at("note")] === "n/a" ? "" : originalCell(line[at("note")] ?? "");
     setMark(row, { decision, note });
     taken++;
   }

@@ -121,3 +121,10 @@ def test_damage_is_named(tmp_path, text, message):
 def test_writing_asks_for_the_images(tmp_path):
     with pytest.raises(InputError, match=r"an LTA file describes its images; .* fixed= and moving="):
         write_transform(made_affine(), tmp_path / "a.lta")
+
+
+def test_endless_blank_lines_take_no_time_to_refuse(tmp_path):
+    """A pattern that tried every split of them took hours."""
+    (tmp_path / "x.lta").write_text("type = 1\nnxforms = 1\n" + "\n" * 200_000)
+    with pytest.raises(InputError, match="no matrix after the line"):
+        read_transform(tmp_path / "x.lta", "freesurfer-lta")

@@ -61,7 +61,14 @@ def add_workers(parser: ArgumentParser) -> None:
         help="processes, or GPUs to use; 0 works in this process; default: all GPUs where there are several, else 0",
     )
     where.add_argument("--workers-per-gpu", type=positive_count, default=1, metavar="N", help="default: 1")
-    where.add_argument("--scheduler", metavar="ADDRESS|FILE", help="use the workers of this Dask scheduler")
+    where.add_argument(
+        "--scheduler",
+        metavar="ADDRESS|FILE",
+        help="use the workers of this Dask scheduler; it and all who reach it run code as you",
+    )
+    where.add_argument(
+        "--scheduler-credentials", metavar="PEM", help="for tls://: private key, its certificate, the authority's"
+    )
     add_device(parser)
     failing = parser.add_argument_group("failures")
     failing.add_argument(

@@ -50,6 +50,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         workers=options.workers,
         workers_per_gpu=options.workers_per_gpu,
         scheduler=options.scheduler,
+        credentials=options.scheduler_credentials,
         backend=options.backend,
         threads=options.threads,
         time_limit=options.time_limit,

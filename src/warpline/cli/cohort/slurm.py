@@ -56,7 +56,7 @@ def _check(arguments: list[str]) -> None:
     """Let the parser of the run refuse what it would refuse on the cluster."""
     parser = _Asking(add_help=False)
     run_pairs.add_arguments(parser)
-    taken = {"--shard", "--scheduler"} & set(arguments)
+    taken = {"--shard", "--scheduler", "--scheduler-credentials"} & set(arguments)
     if taken:
         raise UsageError(f"{taken.pop()} is set by the script; leave it out")
     parser.parse_args(arguments)

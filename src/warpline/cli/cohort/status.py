@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -66,14 +65,16 @@ def _said(root: Path) -> Iterator[dict[str, Any]]:
     """The last words of every driver, with how many seconds ago they were said."""
     from warpline.cohort.layout import PROGRESS, WORK
     from warpline.cohort.records import SHARD
+    from warpline.cohort.results import read_json
 
     for path in list((root / WORK).glob(f"{SHARD}-*.json")) or [root / PROGRESS]:
         try:
-            numbers = json.loads(path.read_bytes())
+            numbers = read_json(path)
             age = (datetime.now(UTC) - datetime.fromisoformat(numbers["updated"])).total_seconds()
-        except (OSError, ValueError, KeyError):
+            said = {name: float(numbers[name]) for name in ("pairs_per_s", "busy")}
+        except (KeyError, TypeError, ValueError):  # missing, damaged, or half of it
             continue
-        yield {**numbers, "age_s": age}
+        yield {**said, "ended": bool(numbers.get("ended")), "age_s": age}
 
 
 def _drivers(said: list[dict[str, Any]], live: list[dict[str, Any]]) -> str:

@@ -97,7 +97,7 @@ class Head:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """Sizes of the axes when it is a NIfTI file, else none."""
-        return () if self.nifti is None else tuple(int(n) for n in self.nifti.get_data_shape())
+        return () if self.nifti is None else nifti.stored_shape(self.nifti, str(self.path))
 
     @cached_property
     def intent(self) -> int:

@@ -6,7 +6,6 @@ image, so that the matrix pushes. The geometry of both volumes (`freesurfer_spac
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,14 @@ from warpline.io.transform_files.freesurfer_space import Volume
 from warpline.transforms import Affine
 
 _VOXELS, _WORLD = 0, 1
-_BEGINS = re.compile(r"^\s*type\s*=\s*\d+.*?^\s*nxforms\s*=\s*\d+", re.MULTILINE | re.DOTALL)
-_ENTRY = re.compile(r"^[ \t]*(\w+)[ \t]*=[ \t]*([^#\n]*)", re.MULTILINE)
-_MATRIX = re.compile(r"^\s*1\s+4\s+4\s*\n((?:[^\n]*\n){3}[^\n]*)", re.MULTILINE)
 _SOURCE, _DESTINATION = "src volume info", "dst volume info"
 
 
 def matches(head: Head) -> bool:
     """Whether a file begins with a type and a number of transforms."""
-    return _BEGINS.search(head.text) is not None
+    lines = head.text.splitlines()
+    kind = next((at for at, line in enumerate(lines) if _is_entry(line, "type")), len(lines))
+    return any(_is_entry(line, "nxforms") for line in lines[kind:])
 
 
 def read(path: Path, grids: Grids) -> Affine:
@@ -41,14 +39,11 @@ def read(path: Path, grids: Grids) -> Affine:
     """
     text = read_text(path)
     head, _, volumes = text.partition(_SOURCE)
-    entries = dict(_ENTRY.findall(head))
+    entries = _entries(head)
     kind, count = _whole(entries.get("type", "")), _whole(entries.get("nxforms", ""))
     if kind not in (_VOXELS, _WORLD) or count != 1:
         raise InputError(f"{path} holds {count} transforms of type {kind}; one of type 0 or 1 can be read")
-    found = _MATRIX.search(head)
-    if found is None:
-        raise InputError(f"{path} has no matrix after the line '1 4 4'; write it again with lta_convert")
-    pushed = _matrix(found[1], path)
+    pushed = _matrix(head, path)
     source, _, destination = volumes.partition(_DESTINATION)
     moving, fixed = _volume(source, path, "source"), _volume(destination, path, "destination")
     if kind == _VOXELS:
@@ -87,9 +82,25 @@ def _whole(text: str) -> int:
     return int(text) if text.strip().isdecimal() and len(text) < 9 else -1
 
 
+def _entries(text: str) -> dict[str, str]:
+    """Every line ``key = value  # comment``."""
+    halves = (line.partition("#")[0].partition("=") for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip() for key, sign, value in halves if sign}
+
+
+def _is_entry(line: str, key: str) -> bool:
+    """Whether a line gives `key` a whole number."""
+    return _whole(_entries(line).get(key, "")) >= 0
+
+
 def _matrix(text: str, path: Path) -> Matrix:
+    """The four lines after the line ``1 4 4``."""
+    lines = text.splitlines()
+    size = next((at for at, line in enumerate(lines) if "1" in line and line.split() == ["1", "4", "4"]), None)
+    if size is None:
+        raise InputError(f"{path} has no matrix after the line '1 4 4'; write it again with lta_convert")
     try:
-        matrix = numbers.exact(np.array(numbers.rows(text), dtype=np.float64))
+        matrix = numbers.exact(np.array(numbers.rows("\n".join(lines[size + 1 : size + 5])), dtype=np.float64))
     except ValueError as error:
         raise InputError(f"{path} has a damaged matrix ({error}); write it again with lta_convert") from None
     return numbers.affine(matrix, path).matrix
@@ -97,7 +108,7 @@ def _matrix(text: str, path: Path) -> Matrix:
 
 def _volume(text: str, path: Path, which: str) -> Grid | None:
     """The grid of one section of the file, None where it says that it is not valid."""
-    entries = dict(_ENTRY.findall(text))
+    entries = _entries(text)
     valid = _whole(entries.get("valid", ""))
     if valid == 0:
         return None

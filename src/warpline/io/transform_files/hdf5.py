@@ -7,9 +7,10 @@ read in all is bounded by what the bytes of the file can hold. Nothing is unpick
 from __future__ import annotations
 
 import io
+import math
 import mmap
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError
+from warpline.io import limits
 from warpline.io.compression import MAX_RATIO, open_stream
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -73,22 +75,43 @@ class Reader:
         data = next((one for one in found if one is not None), None)
         if data is None:
             raise InputError(f"{self.path} has no {names[0]} in {group.name}; write the file again")
-        self._check(data, names[0])
+        self.check_numbers(data, names[0])
         return np.asarray(data[()])
 
-    def _check(self, data: Any, name: str) -> None:
-        """Refuse a dataset that is larger than its part of the file can hold, or was read before."""
+    def check_numbers(self, data: Any, name: str, *, decoded: int = 0) -> None:
+        """Refuse a dataset that is larger than its part of the file can hold or than memory, or was read before.
+
+        Parameters
+        ----------
+        data : h5py.Dataset
+            What lies at `name`; anything else is refused.
+        name : str
+            What messages call it.
+        decoded : int
+            Bytes of one number in memory, where they are more than in the file.
+        """
         import h5py
 
         if not isinstance(data, h5py.Dataset) or data.dtype.kind not in "fiu" or data.is_virtual or data.external:
             raise InputError(f"{self.path}: {name} holds no plain numbers; write the file again")
         size, stored = int(data.size) * data.dtype.itemsize, data.id.get_storage_size()
-        if size > stored * (1 if data.chunks is None else MAX_RATIO) or stored > self.path.stat().st_size:
+        chunk = math.prod(data.chunks or ()) * data.dtype.itemsize  # decoded as a whole, also for a few of its numbers
+        most = stored * (1 if data.chunks is None else MAX_RATIO)
+        if max(size, chunk if data.chunks else 0) > most or stored > self.path.stat().st_size:
             raise InputError(f"{self.path}: {name} claims {size} bytes, more than the file holds; copy it again")
+        limits.check_memory(self.path, int(data.size) * max(data.dtype.itemsize, decoded))
         address = h5py.h5o.get_info(data.id).addr
         if address in self._used:
             raise InputError(f"{self.path}: {name} is a second name of other numbers; write the file again")
         self._used.add(address)
+
+    def check_attributes(self, data: Any, names: Sequence[str] | None) -> None:
+        """Refuse attributes that are no few numbers or string; of all names when None."""
+        for name in data.attrs if names is None else [name for name in names if name in data.attrs]:
+            stored = data.attrs.get_id(name)
+            plain = stored.dtype.kind in "iuf" or _is_string(stored.dtype)
+            if not plain or stored.dtype.itemsize * math.prod(stored.shape or ()) > _MAX_TEXT:
+                raise InputError(f"{self.path}: {name} of {data.name} holds no plain value; write the file again")
 
     def text(self, group: Any, name: str) -> str:
         """The text of a dataset that holds one string."""

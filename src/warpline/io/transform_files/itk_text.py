@@ -88,10 +88,12 @@ def _encoded(name: str, parameters: NDArray[np.float64], fixed: NDArray[np.float
 def _entries(text: str, path: Path) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for line in text.splitlines():
+        if ":" not in line:
+            continue
         key, _, value = line.partition(":")
         if key == "Transform":
             found.append({})
-        if found and not line.startswith("#") and line.strip():
+        if found and not line.startswith("#"):
             found[-1][key.strip()] = value.strip()
     if not text.startswith(_TITLE) or not found:
         raise InputError(f"{path} is no ITK transform in text form; {_TITLE!r} and a line 'Transform:' are needed")

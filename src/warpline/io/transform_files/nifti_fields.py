@@ -63,7 +63,7 @@ def read(path: Path, tails: tuple[tuple[int, ...], ...], *, gaps: bool = False) 
     if stored is None or stored.array.shape[3:] not in tails:
         wanted = " or ".join(f"(I, J, K, {', '.join(map(str, tail))})" for tail in tails)
         raise InputError(f"{path} is no field of this format; NIfTI of shape {wanted} is needed")
-    if stored.array.dtype.kind != "f" or stored.header.get_slope_inter() not in ((None, None), (1, 0)):
+    if stored.array.dtype.kind != "f" or nifti.scaling(stored.header, str(path)) not in ((None, None), (1, 0)):
         raise InputError(f"{path} holds {stored.array.dtype} with scaling; an unscaled field of floats is needed")
     bad = np.isinf if gaps else lambda values: ~np.isfinite(values)
     if any(bad(stored.array[..., n]).any() for n in range(stored.array.shape[-1])):

@@ -1,0 +1,244 @@
+"""Every reader of files, with sound files to begin from."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from nibabel.gifti import GiftiDataArray, GiftiImage
+from nibabel.streamlines import Tractogram
+
+from made_morph import morph
+from made_transforms import made_for, made_pair
+from warpline.cohort.decisions import read_decisions
+from warpline.cohort.journal import JournalReader
+from warpline.cohort.layout import FAILURES, RESULTS
+from warpline.cohort.manifest import read_manifest
+from warpline.cohort.pages import write
+from warpline.cohort.records import RESULT_COLUMNS
+from warpline.cohort.results import Results
+from warpline.cohort.running import plan_of
+from warpline.cohort.state import read_rows, read_sidecar
+from warpline.errors import InputError
+from warpline.geometry import Grid, apply_affine
+from warpline.io.images import read_grid, read_image
+from warpline.io.points import read_points
+from warpline.io.streamlines import read_streamlines
+from warpline.io.surfaces import read_surface
+from warpline.io.transform_files import FORMATS, identify, read_transform, write_transform
+from warpline.io.vectors import read_vectors
+from warpline.recipe import Recipe
+
+Files = Mapping[str, bytes]
+"""Names and contents; the first is what the reader is given."""
+
+FIXED, MOVING = made_pair("left-handed", "oblique")
+GRIDS = {"fixed": FIXED, "moving": MOVING}
+THEIRS = Path(nibabel.__file__).parent / "tests" / "data"
+"""Small files of many formats that nibabel brings along."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What is tried.
+
+    Parameters
+    ----------
+    seeds : callable
+        ``seeds(folder) -> list of Files``, sound; the folder is empty and may be used.
+    read : callable
+        ``read(path)``; it returns, or raises an error that names what is wrong.
+    """
+
+    seeds: Callable[[Path], list[Files]]
+    read: Callable[[Path], object]
+
+
+def _written(*names: str, write: Callable[[Path], object]) -> Callable[[Path], list[Files]]:
+    """Seeds that a function writes, one for each name."""
+
+    def seeds(folder: Path) -> list[Files]:
+        for name in names:
+            write(folder / name)
+        return [{name: (folder / name).read_bytes()} for name in names]
+
+    return seeds
+
+
+def _theirs(*groups: tuple[str, ...]) -> Callable[[Path], list[Files]]:
+    """Seeds from nibabel's own tests, each of one file or several that belong together."""
+    return lambda _: [{name: (THEIRS / name).read_bytes() for name in group} for group in groups]
+
+
+def _fixed(*files: Files) -> Callable[[Path], list[Files]]:
+    return lambda _: list(files)
+
+
+# -- images and transforms ------------------------------------------------------------------------------------------
+
+
+def _values(shape: tuple[int, ...] = (7, 6, 5)) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 1000, shape).astype(np.int16)
+
+
+def _image(path: Path) -> None:
+    kind = {".mgz": nibabel.MGHImage, ".mgh": nibabel.MGHImage, ".img": nibabel.Nifti1Pair}
+    nibabel.save(kind.get(path.suffix, nibabel.Nifti1Image)(_values().astype(np.int32), FIXED.affine), path)
+
+
+def _both(path: Path) -> Grid:
+    read_image(path)
+    return read_grid(path)
+
+
+def _pair(folder: Path) -> list[Files]:
+    nibabel.save(nibabel.Nifti1Pair(_values(), FIXED.affine), folder / "a.img")
+    nibabel.save(nibabel.Spm2AnalyzeImage(_values(), np.diag((-2.0, 2, 2, 1))), folder / "b.img")
+    names = (("a.hdr", "a.img"), ("b.hdr", "b.img", "b.mat"))
+    return [{name: (folder / name).read_bytes() for name in group if (folder / name).exists()} for group in names]
+
+
+def _vectors(path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.ones((7, 6, 5, 1, 3), np.float32), FIXED.affine), path)
+
+
+def _transform(name: str, path: Path) -> None:
+    known = FORMATS[name]
+    if known.encode is not None:
+        write_transform(made_for(name, known.holds, FIXED), path, name, **(GRIDS if known.between else {}))
+    elif name == "freesurfer-m3z":
+        nodes = apply_affine(FIXED.affine, np.moveaxis(np.indices(FIXED.shape), 0, -1))
+        path.write_bytes(gzip.compress(morph(nodes, FIXED, MOVING, kind=1)))
+    else:
+        _coefficients(path)
+
+
+def _coefficients(path: Path) -> None:
+    image = nibabel.Nifti1Image(np.ones((7, 6, 8, 3), np.float32), None)
+    image.header["intent_code"] = 2007
+    image.header["intent_p1"], image.header["intent_p2"], image.header["intent_p3"] = FIXED.voxel_size
+    image.header.set_zooms((3, 4, 2, 1))
+    image.set_sform(np.eye(4), 1)
+    offsets = np.diag([3.0, 4, 2, 1])
+    offsets[:3, 3] = FIXED.shape
+    image.set_qform(offsets, 1)
+    nibabel.save(image, path)
+
+
+def _read_transform(name: str, path: Path) -> object:
+    """By its content first, which may fit several formats, then as the one it was."""
+    with suppress(InputError):
+        identify(path, **GRIDS)
+    return read_transform(path, name, **GRIDS)
+
+
+# -- points ---------------------------------------------------------------------------------------------------------
+
+TABLE = b"name,x,y,z\n" + b"".join(b"p%d,%d.5,-%d,3e1\n" % (n, n, n) for n in range(30))
+
+
+def _surface(path: Path) -> None:
+    points = np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0], [0, 0, 10]], np.float32)
+    encoding = {"a": "ASCII", "b": "B64BIN", "c": "B64GZ"}[path.name[0]]
+    arrays = [
+        GiftiDataArray(points, intent="NIFTI_INTENT_POINTSET", encoding=encoding, meta={"Name": "lh"}),
+        GiftiDataArray(np.array([[0, 1, 2]], np.int32), intent="NIFTI_INTENT_TRIANGLE", encoding=encoding),
+    ]
+    path.write_bytes(GiftiImage(darrays=arrays).to_bytes())
+
+
+def _streamlines(path: Path) -> None:
+    lines = [np.random.default_rng(n).normal(size=(n + 2, 3)).astype(np.float32) for n in range(5)]
+    given = {"data_per_streamline": {"weight": np.ones((5, 1), np.float32)}} if path.suffix == ".trk" else {}
+    nibabel.streamlines.save(Tractogram(lines, affine_to_rasmm=np.eye(4), **given), str(path))
+
+
+# -- recipes and cohorts --------------------------------------------------------------------------------------------
+
+RECIPE = b'base = "rigid"\nname = "mine"\n[linear]\niterations = [10, 5]\nvoxel_sizes = [4.0, 2.0]\n[syn]\nstep = 0.2\n'
+MANIFEST = b"id\tmoving\tfixed\tage\tnote\nsub-01\ta.nii\tf.nii\t71\t=1+1\nsub-02\tb.nii\tf.nii\t-3.5\tn/a\n"
+DECISIONS = b"id\tdecision\tnote\nsub-01\tfail\tbad\nsub-02\tpass\tn/a\n"
+SIDECAR = {
+    "id": "sub-01", "status": "ok", "key": "a-b", "recipe": {"name": "syn"}, "host": {"name": "h"},
+    "inputs": {"fixed": {"path": "f.nii"}, "moving": {"path": "a.nii"}}, "sha256": {"fixed": "0", "moving": "1"},
+    "outputs": {"warped": "w.nii.gz", "thumbnail": "t.webp"}, "metrics": {"dice": 0.8, "seconds": 3.0},
+}  # fmt: skip
+OUTCOME = {
+    "id": "sub-01", "key": "a-b", "recipe": "syn", "status": "ok", "seconds": {"read": 1.0}, "stat": [100, 5],
+    "host": {"name": "h", "pid": 1, "gpu": None}, "finished": "now", "metrics": {"dice": 0.8, "seconds": 3.0},
+}  # fmt: skip
+FAILED = {
+    **{name: OUTCOME[name] for name in ("id", "key", "recipe", "seconds", "host")}, "status": "failed",
+    "failure": {"class": "input_error", "signature": "* is empty", "message": "a.nii is empty", "traceback": ""},
+}  # fmt: skip
+JOURNAL = b"".join(
+    b"\n" + json.dumps(line).encode() + b"\n"
+    for line in ({"id": "sub-01", "in": "read"}, {"id": "sub-01", "in": None, "outcome": OUTCOME}, {"leaves": "hung"})
+)
+
+
+def _results(folder: Path) -> list[Files]:
+    cells = {"id": "sub-01", "status": "ok", "verdict": "pass", "fixed": "f.nii", "moving": "a.nii", "dice": "0.8"}
+    cells |= {"sidecar": "sub-01/anat/x_qc.json", "score": "1.5"}
+    rows = [RESULT_COLUMNS, [cells.get(name, "n/a") for name in RESULT_COLUMNS]]
+    table = "".join("\t".join(row) + "\n" for row in rows).encode()
+    failures = b"id\tclass\tsignature\tmessage\thost\tlog\nsub-02\tinput_error\t*\tempty\th\tl\n"
+    return [{RESULTS: table, FAILURES: failures}]
+
+
+def _read_results(path: Path) -> object:
+    Results.read(path.parent)
+    return write(path.parent, pages="all")
+
+
+def _folder(_: Path) -> list[Files]:
+    """An output folder: any of its files may be damaged."""
+    lines = b"".join(json.dumps(line).encode() + b"\n" for line in (OUTCOME, FAILED))
+    place = "sub-01/anat/sub-01_space-f_desc-registration_qc.json"
+    run = json.dumps({"excluded": ["sub-02"], "recipes": {"syn": {}}, "started": "2026"}).encode()
+    log = json.dumps({**FAILED, **FAILED["failure"]}).encode()
+    files = {"manifest.tsv": MANIFEST, "work/results-1of1.jsonl": lines, place: json.dumps(SIDECAR).encode()}
+    return [{**files, "run.json": run, "logs/sub-02.json": log}]
+
+
+def _read_folder(path: Path) -> object:
+    root = path.parent
+    read_rows(root)
+    return plan_of(root)
+
+
+READERS: dict[str, Reader] = {
+    "nifti": Reader(_written("a.nii", "a.nii.gz", write=_image), _both),
+    "mgh": Reader(_written("a.mgz", "a.mgh", write=_image), _both),
+    "pair": Reader(_pair, _both),
+    "minc-1": Reader(_theirs(("tiny.mnc",), ("minc1_1_scale.mnc",)), _both),
+    "minc-2": Reader(_theirs(("minc2_1_scale.mnc",), ("minc2_4d.mnc",)), _both),
+    "par-rec": Reader(_theirs(("phantom_EPI_asc_CLEAR_2_1.PAR", "phantom_EPI_asc_CLEAR_2_1.REC")), _both),
+    "afni": Reader(
+        _theirs(("example4d+orig.HEAD", "example4d+orig.BRIK.gz"), ("scaled+tlrc.HEAD", "scaled+tlrc.BRIK")), _both
+    ),
+    "vectors": Reader(_written("v.nii.gz", write=_vectors), read_vectors),
+    **{
+        name: Reader(_written(f"t{known.suffixes[0]}", write=partial(_transform, name)), partial(_read_transform, name))
+        for name, known in FORMATS.items()
+    },
+    "points": Reader(_fixed({"p.csv": TABLE}, {"p.csv.gz": gzip.compress(TABLE, mtime=0)}), read_points),
+    "surface": Reader(_written("a.gii", "b.gii", "c.gii", write=_surface), read_surface),
+    "trk": Reader(_written("s.trk", write=_streamlines), read_streamlines),
+    "tck": Reader(_written("s.tck", write=_streamlines), read_streamlines),
+    "recipe": Reader(_fixed({"r.toml": RECIPE}), Recipe.load),
+    "manifest": Reader(_fixed({"m.tsv": MANIFEST}, {"m.csv": MANIFEST.replace(b"\t", b",")}), read_manifest),
+    "decisions": Reader(_fixed({"d.tsv": DECISIONS}), lambda path: read_decisions(path, ("fail",))),
+    "journal": Reader(_fixed({"j.jsonl": JOURNAL}), lambda path: JournalReader(path).news()),
+    "sidecar": Reader(_fixed({"s.json": json.dumps(SIDECAR).encode()}), read_sidecar),
+    "results": Reader(_results, _read_results),
+    "folder": Reader(_folder, _read_folder),
+}
+"""Name to reader."""
