@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from warpline.cohort.manifest import Pair
-from warpline.errors import UsageError
+from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
 
 DESCRIPTION = "dataset_description.json"
@@ -24,6 +26,12 @@ LOGS = "logs"
 WORK = "work"
 
 BIDS_VERSION = "1.11.0"
+
+LONGEST_NAME = 255
+"""Bytes that file systems allow a name."""
+
+_TEMPORARY = 14
+"""Bytes that names grow by while their files are written."""
 
 _ENTITIES = re.compile(r"(sub-[A-Za-z0-9]+)(_[a-zA-Z]+-[A-Za-z0-9+]+)*")
 _SESSION = re.compile(r"_ses-([A-Za-z0-9+]+)")
@@ -75,30 +83,47 @@ class Place:
 def place_of(pair: Pair) -> Place:
     """Where the outputs of a pair go: an id of BIDS entities stays as it is, others become one subject label."""
     found = _ENTITIES.fullmatch(pair.id)
-    subject = found[1] if found else f"sub-{_letters(pair.id.removeprefix('sub-'))}"
+    subject = found[1] if found else f"sub-{label_of(pair.id.removeprefix('sub-')) or label_of(pair.id)}"
     stem = pair.id if found else subject
     session = pair.session or next(iter(_SESSION.findall(stem)), "")
     if session and not _SESSION.search(stem):
-        stem = f"{subject}_ses-{_letters(session)}{stem.removeprefix(subject)}"
-    folder = f"{subject}/ses-{_letters(session)}/anat" if session else f"{subject}/anat"
-    return Place(folder, stem, _suffix(pair.moving), _letters(pair.space) or _space(pair.fixed))
+        stem = f"{subject}_ses-{label_of(session)}{stem.removeprefix(subject)}"
+    folder = f"{subject}/ses-{label_of(session)}/anat" if session else f"{subject}/anat"
+    return Place(folder, stem, _suffix(pair.moving), label_of(pair.space) or _space(pair.fixed))
 
 
 def check_places(pairs: Iterable[Pair], places: Iterable[Place]) -> None:
-    """Refuse pairs whose outputs would have the same names, also where upper and lower case are one.
+    """Refuse pairs whose outputs would have the same names, also where upper and lower case are one, or too long ones.
 
     Raises
     ------
     UsageError
-        Naming both ids.
+        When two would have the same names, naming both ids.
+    InputError
+        When names would be longer than file systems allow, naming the ids.
     """
     owners: dict[str, str] = {}
+    long: list[str] = []
     for pair, place in zip(pairs, places, strict=True):
         other = owners.setdefault(f"{place.folder}/{place.stem}".lower(), pair.id)
         if other != pair.id:
             raise UsageError(
                 f"ids {other!r} and {pair.id!r} would both write {place.folder}/{place.stem}_*; rename one"
             )
+        if _longest(pair, place) > LONGEST_NAME:
+            long.append(pair.id)
+    if long:
+        more = f" and {len(long) - 1} more" if len(long) > 1 else ""
+        raise InputError(
+            f"id {long[0][:40]!r}… ({len(long[0])} letters){more} would give files names of more than {LONGEST_NAME} "
+            "bytes; shorten it in its row, or the name of the fixed image by --space"
+        )
+
+
+def _longest(pair: Pair, place: Place) -> int:
+    """Bytes of the longest name that a pair gives a file, while it is written."""
+    names = (log_name(pair.id).removeprefix(f"{LOGS}/"), *(path.name for path in place.names().values()))
+    return max(len(os.fsencode(name)) for name in names) + _TEMPORARY
 
 
 def log_name(id: str) -> str:
@@ -121,18 +146,27 @@ def describe_dataset(folder: Path) -> None:
 
 
 def _suffix(path: str) -> str:
-    return _letters(_stem(path).rpartition("_")[2]) or "moving"
+    return label_of(_stem(path).rpartition("_")[2]) or "moving"
 
 
 def _space(path: str) -> str:
     stem = _stem(path)
     found = _TEMPLATE.match(stem)
-    return found[1] if found else _letters(stem) or "fixed"
+    return found[1] if found else label_of(stem) or "fixed"
 
 
 def _stem(path: str) -> str:
     return _ENDING.sub("", os.path.basename(path))
 
 
-def _letters(text: str) -> str:
-    return "".join(letter for letter in text if letter.isascii() and letter.isalnum())
+def label_of(text: str) -> str:
+    """The label that BIDS names have for a text: its ASCII letters and digits.
+
+    Where letters of other alphabets are left out or lose their accents, eight digits of a checksum of the whole text
+    follow, so that different texts keep different labels.
+    """
+    text = unicodedata.normalize("NFC", text)
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if letter.isascii() and letter.isalnum())
+    if all(letter.isascii() or not letter.isalnum() for letter in text):
+        return plain
+    return plain + hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

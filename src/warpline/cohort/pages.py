@@ -46,7 +46,12 @@ _ENDING = "_desc-registration_qc.json"
 
 
 def write(
-    folder: Path, *, pages: Which = "flagged", sample: int = SAMPLE, say: Callable[[str], None] | None = None
+    folder: Path,
+    *,
+    pages: Which = "flagged",
+    sample: int = SAMPLE,
+    draw: bool = True,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the pages of a cohort from the files of its output folder.
 
@@ -59,6 +64,8 @@ def write(
         ``"none"``.
     sample : int
         How many of the others, drawn evenly and the same at every call.
+    draw : bool
+        Whether pages of pairs that are not there are written; without it the cohort's page leads to those there are.
     say : callable, optional
         Called with a line of text as the work goes on.
 
@@ -80,7 +87,7 @@ def write(
     view = CohortView(
         key=results.key,
         title=folder.resolve().name,
-        facts=list(_facts(folder, len(results.rows))),
+        facts=list(_facts(folder, len(results.rows), _recipes(results))),
         columns=[_page_column(name) for name in NUMBERS],
         values={name: results.values[name] for name in NUMBERS},
         rows=[_page_row(results, at, written.get(at)) for at in range(len(results.rows))],
@@ -136,7 +143,12 @@ def _groups(failures: Iterable[Row]) -> list[PageGroup]:
     return sorted(groups, key=lambda group: -len(group.ids))
 
 
-def _facts(folder: Path, pairs: int) -> Iterator[tuple[str, str]]:
+def _recipes(results: Results) -> list[str]:
+    """Names of the recipes that made the results."""
+    return sorted({row["recipe"] for row in results.rows if is_done(row)} - MISSING)
+
+
+def _facts(folder: Path, pairs: int, recipes: Sequence[str]) -> Iterator[tuple[str, str]]:
     """What the head of the page says of the run, as far as it is known."""
     run, progress = read_json(folder / RUN), read_json(folder / PROGRESS)
     yield "pairs", str(pairs)
@@ -146,8 +158,8 @@ def _facts(folder: Path, pairs: int) -> Iterator[tuple[str, str]]:
         yield "workers", str(progress["workers"])
     if progress.get("busy"):
         yield "time spent computing", f"{100 * progress['busy']:.0f} %"
-    if run.get("recipes"):
-        yield "recipe", ", ".join(run["recipes"])
+    if recipes:
+        yield "recipe", ", ".join(recipes)
     for name in ("started", "ended"):
         if run.get(name):
             yield name, str(run[name])[:16].replace("T", " ")

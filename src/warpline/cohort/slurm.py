@@ -66,22 +66,22 @@ def script(cluster: Cluster, arguments: Sequence[str]) -> str:
 
 
 def _head(cluster: Cluster) -> list[str]:
-    tasks = cluster.workers if cluster.array is None else 1
+    spread = cluster.array is None and cluster.nodes > 1
     asked = {
         "job-name": "warpline",
         "partition": cluster.partition,
         "account": cluster.account,
         "array": cluster.array and f"1-{cluster.array}",
         "nodes": cluster.nodes,
-        "ntasks-per-node": tasks if cluster.nodes > 1 else 1,
-        "cpus-per-task": cluster.cpus * (1 if cluster.nodes > 1 else tasks),
+        "ntasks-per-node": cluster.workers if spread else 1,
+        "cpus-per-task": cluster.cpus * (1 if spread else cluster.workers),
         "mem-per-cpu": None,
         "gpus-per-node": cluster.gpus or None,
         "time": cluster.time,
         "signal": f"B:USR1@{WARNING}",
         "output": "warpline-%A_%a.log" if cluster.array else "warpline-%j.log",
     }
-    memory = _times(cluster.memory, tasks)
+    memory = _times(cluster.memory, cluster.workers)
     lines = [f"#SBATCH --{name}={value}" for name, value in {**asked, "mem": memory}.items() if value is not None]
     return ["#!/bin/bash", *lines, "#SBATCH --requeue", "#SBATCH --open-mode=append"]
 
@@ -111,6 +111,7 @@ def _times(memory: str, count: int) -> str:
 _SETTING = (
     'scratch="${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-$SLURM_JOB_ID"',
     'mkdir -p "$scratch"',
+    "trap 'rm -rf \"$scratch\"' EXIT",
     'export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"',
     'export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"',
     "run= warned=  # a warning may come before there is a run to pass it on to",
