@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from warpline.cohort.bids import scan
+from warpline.cohort.entities import Filter
 from warpline.cohort.layout import check_places, place_of
 from warpline.cohort.manifest import Pair
 from warpline.errors import InputError, UsageError
@@ -40,14 +41,14 @@ def test_anatomy_is_found_with_its_mask_and_labels(dataset):
 def test_participants_sessions_and_suffixes_are_chosen(dataset, label):
     assert len(scan(dataset, fixed="t", participants=[label])) == 2
     assert [pair.id for pair in scan(dataset, fixed="t", sessions=["a"])] == ["sub-02_ses-a_run-1"]
-    assert [pair.id for pair in scan(dataset, fixed="t", suffix="FLAIR")] == ["sub-02_ses-b"]
+    assert [pair.id for pair in scan(dataset, fixed="t", wanted=Filter(suffix="FLAIR"))] == ["sub-02_ses-b"]
 
 
 def test_what_is_not_there_is_named(dataset, tmp_path):
     with pytest.raises(InputError, match="has no sub-07; it has sub-01, sub-02"):
         scan(dataset, fixed="t", participants=["01", "07"])
     with pytest.raises(InputError, match=r"anat/\*_T2w"):
-        scan(dataset, fixed="t", suffix="T2w")
+        scan(dataset, fixed="t", wanted=Filter(suffix="T2w"))
     with pytest.raises(InputError, match=r"has no folders sub-\*"):
         scan(dataset / "sub-01", fixed="t")
 

@@ -33,6 +33,7 @@ ARRAY = """\
 
 scratch="${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/warpline-$SLURM_JOB_ID"
 mkdir -p "$scratch"
+trap 'rm -rf "$scratch"' EXIT
 export NUMBA_CACHE_DIR="$scratch/numba" CUPY_CACHE_DIR="$scratch/cupy"
 export WARPLINE_THREADS="${SLURM_CPUS_PER_TASK:-1}"
 run= warned=  # a warning may come before there is a run to pass it on to
@@ -71,6 +72,13 @@ def test_a_job_of_several_nodes_starts_a_scheduler_and_a_worker_per_gpu():
 def test_one_node_needs_no_scheduler():
     text = script(CLUSTERS["single"], ARGUMENTS)
     assert "dask" not in text and "--cpus-per-task=32" in text and "--gpus-per-node=8" in text
+
+
+def test_cores_and_memory_are_those_of_a_worker_times_workers():
+    several = script(Cluster(array=4, gpus=8, cpus=8, memory="16G"), ARGUMENTS)
+    assert "--cpus-per-task=64" in several and "--mem=128G" in several and "--ntasks-per-node=1" in several
+    shared = script(Cluster(gpus=2, cpus=3, memory="5G", processes=4), ARGUMENTS)
+    assert "--cpus-per-task=12" in shared and "--mem=20G" in shared and "--gpus-per-node=2" in shared
 
 
 @pytest.mark.parametrize("name", CLUSTERS)

@@ -22,10 +22,25 @@ RESULTS = "results.tsv"
 FAILURES = "failures.tsv"
 PROGRESS = "progress.json"
 RUN = "run.json"
+FIGURES = "figures"
+IGNORED = ".bidsignore"
 LOGS = "logs"
 WORK = "work"
 
 BIDS_VERSION = "1.11.0"
+
+SUFFIXES = {
+    **{name.lower(): name for name in ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "inplaneT1", "inplaneT2", "PDT2")},
+    **{name.lower(): name for name in ("UNIT1", "T1map", "T2map", "T2starmap", "R1map", "R2map", "PDmap", "MTsat")},
+    **{"t1": "T1w", "t2": "T2w", "pd": "PDw", "t2star": "T2starw", "angio": "angio", "swi": "swi", "bold": "bold"},
+}
+"""Suffixes of BIDS, by what file names end with."""
+
+_NOT_BIDS = (
+    *("*_xfm.*", "*_desc-registration_qc.json", FIGURES, LOGS, "report", WORK),
+    *(MANIFEST, RESULTS, FAILURES, PROGRESS, RUN),
+)
+"""What BIDS has no place for yet, as ``.bidsignore`` says it."""
 
 LONGEST_NAME = 255
 """Bytes that file systems allow a name."""
@@ -73,11 +88,13 @@ class Place:
             "warp": f"{there}-warp_xfm.nii.gz",
             "inverse_warp": f"{back}-warp_xfm.nii.gz",
             "warped": f"{placed}_{self.source}.nii.gz",
+            "warped_sidecar": f"{placed}_{self.source}.json",
             "warped_labels": f"{placed}_dseg.nii.gz",
-            "thumbnail": f"{placed}_{self.source}.webp",
+            "warped_labels_sidecar": f"{placed}_dseg.json",
         }
         names = {kind: Path(self.folder, f"{self.stem}_{ending}") for kind, ending in endings.items()}
-        return {**names, "report": Path(self.sidecar)}
+        thumbnail = Path(self.folder.partition("/")[0], FIGURES, f"{self.stem}_{placed}_{self.source}.webp")
+        return {**names, "thumbnail": thumbnail, "report": Path(self.sidecar)}
 
 
 def place_of(pair: Pair) -> Place:
@@ -131,8 +148,22 @@ def log_name(id: str) -> str:
     return f"{LOGS}/{id}.json"
 
 
-def describe_dataset(folder: Path) -> None:
-    """Write ``dataset_description.json`` where it is missing."""
+def describe_dataset(folder: Path, sources: Iterable[str] = ()) -> None:
+    """Write ``dataset_description.json`` where it is missing, and ``.bidsignore`` with what BIDS has no place for.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder.
+    sources : iterable of str
+        Labels of the moving images; those that are no suffix of BIDS are ignored by its validator.
+    """
+    ignored = folder / IGNORED
+    there = ignored.read_text(encoding="utf-8").splitlines() if ignored.exists() else []
+    unknown = sorted(set(sources) - set(SUFFIXES.values()))
+    wanted = [*_NOT_BIDS, *(f"*_desc-registered_{source}.*" for source in unknown)]
+    if missing := [line for line in wanted if line not in there]:
+        write_atomic(ignored, "\n".join((*there, *missing, "")).encode())
     path = folder / DESCRIPTION
     if path.exists():
         return
@@ -146,7 +177,8 @@ def describe_dataset(folder: Path) -> None:
 
 
 def _suffix(path: str) -> str:
-    return label_of(_stem(path).rpartition("_")[2]) or "moving"
+    label = label_of(_stem(path).rpartition("_")[2]) or "moving"
+    return SUFFIXES.get(label.lower(), label)
 
 
 def _space(path: str) -> str:

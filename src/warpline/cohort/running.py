@@ -69,8 +69,8 @@ def run(
         When the output folder cannot be written.
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or (lambda text: None)
-    check_output(root, source)
     pairs = load_pairs(source, options)
+    check_output(root, source)
     tasks, decided = tasks_of(pairs, options), decided_in(pairs, options)
     with Transaction() as files:
         files.prepare(root / WORK)
@@ -80,7 +80,7 @@ def run(
         for line in check_redo(plan, root, warps=options.warps, named=options.recipe is not None, redo=options.redo):
             say(line)
         with lock.tables():
-            describe_dataset(root)
+            describe_dataset(root, (task.place.source for task in tasks))
             write_manifest([*_others(root, pairs, options), *pairs], root / MANIFEST)
         records.forget_logs(root, plan)
         driver, started = _drive(plan, root, options, listen)

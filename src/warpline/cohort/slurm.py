@@ -30,6 +30,8 @@ class Cluster:
         Memory of each worker, as SLURM writes it.
     partition, account : str, optional
         Where to queue, and who pays.
+    processes : int, optional
+        Workers that the run on one node is told to start; None takes one per GPU, or one.
     """
 
     array: int | None = None
@@ -40,11 +42,12 @@ class Cluster:
     memory: str = "16G"
     partition: str | None = None
     account: str | None = None
+    processes: int | None = None
 
     @property
     def workers(self) -> int:
         """Workers on each node."""
-        return max(1, self.gpus)
+        return max(1, self.gpus) if self.processes is None else self.processes
 
 
 def script(cluster: Cluster, arguments: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from warpline import jobs
 from warpline.backends import Backend, select
 from warpline.cohort import quality
 from warpline.cohort.settings import Settings, host, now
+from warpline.cohort.sidecars import image_sidecars
 from warpline.cohort.tasks import Task, checksum, fingerprint
 from warpline.errors import InputError, OutputError
 from warpline.image import Image
@@ -105,10 +106,11 @@ def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[s
     root, names = Path(settings.root), task.place.names()
     metrics = {**computed.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
     registration = _kept(computed.registration, settings.warps)
-    registration = replace(registration, report=_sidecar(task, computed, root, metrics))
+    report = _sidecar(task, computed, root, metrics)
+    registration = replace(registration, report=report)
     if settings.warps == "none":
         registration = replace(registration, alignment=replace(registration.alignment, warp=None))
-    extra = _extra(computed)
+    extra = {**_extra(computed), **image_sidecars(task, report, labels=computed.warped_labels is not None)}
     jobs.check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
     _tidy(root, names)
     with Transaction() as files:
@@ -202,16 +204,16 @@ def _sidecar(task: Task, computed: Computed, root: Path, metrics: Mapping[str, f
 
 
 def _tidy(root: Path, names: Mapping[str, Path]) -> None:
-    """Make the folder, and take away what a killed process left of this pair under temporary names."""
-    folder = root / names["report"].parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        targets = {path.name for path in names.values()}
-        for entry in os.scandir(folder):
-            head, _, target = entry.name.removeprefix(".").partition(".")
-            if entry.name.startswith(".") and len(head) == 12 and target in targets:
-                os.unlink(entry.path)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written: {error.strerror}; choose a folder that is writable and has free space"
-        ) from None
+    """Make the folders, and take away what a killed process left of this pair under temporary names."""
+    targets = {path.name for path in names.values()}
+    for folder in {root / path.parent for path in names.values()}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for entry in os.scandir(folder):
+                head, _, target = entry.name.removeprefix(".").partition(".")
+                if entry.name.startswith(".") and len(head) == 12 and target in targets:
+                    os.unlink(entry.path)
+        except OSError as error:
+            raise OutputError(
+                f"{folder} cannot be written: {error.strerror}; choose a folder that is writable and has free space"
+            ) from None
