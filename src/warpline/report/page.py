@@ -29,6 +29,7 @@ _ALTS = {
     "down": "Displacement down the page, grey where there is none",
     "jacobian": "Logarithm of the Jacobian determinant: blue where the map shrinks space, orange where it grows",
     "displacement": "Length of the displacement, brighter where it is longer",
+    "mismatch": "Local mismatch of the fixed image and the registered one, brighter where they fit less",
 }
 """What each layer of the viewer is, for those who do not see it."""
 
@@ -155,7 +156,8 @@ def _rows(target: Target) -> Iterator[str]:
 
 
 def _data_address(picture: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
+    kind = "jpeg" if picture.startswith(b"\xff\xd8") else "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
 
 
 # -- words and numbers ----------------------------------------------------------------------------------------------
