@@ -80,12 +80,15 @@ class Ending:
         Of the run.
     started : str
         When.
+    source : str
+        Name of the manifest or the dataset.
     """
 
     plan: Plan
     driver: Driver
     options: Options
     started: str
+    source: str
 
     @property
     def _interrupted(self) -> bool:
@@ -158,7 +161,8 @@ class Ending:
         when = {"started": self.started, "ended": now(), "exit_code": self._exit_code(plan)}
         recipes = {**(before.get("recipes") or {}), **recipes}
         with suppress(OutputError):  # a full disk has stopped the run, and is told
-            records.write_run(root, {**when, "settings": asked, "recipes": recipes, "excluded": excluded})
+            what = {"settings": asked, "recipes": recipes, "excluded": excluded}
+            records.write_run(root, {"source": self.source, **when, **what})
 
     def _exit_code(self, plan: Plan) -> int:
         if self.driver.halt is not None:

@@ -85,7 +85,13 @@ def run(
         records.forget_logs(root, plan)
         driver, started = _drive(plan, root, options, listen)
         with lock.tables():
-            return Ending(plan, driver, options, started).write(last=lock.alone(), say=say)
+            return Ending(plan, driver, options, started, _name_of(source)).write(last=lock.alone(), say=say)
+
+
+def _name_of(source: Source) -> str:
+    """What people call the input: its file or folder."""
+    path = os.path.realpath(source) if isinstance(source, str | os.PathLike) else ""
+    return os.path.basename(path)
 
 
 def _others(root: Path, pairs: Sequence[Pair], options: Options) -> list[Pair]:

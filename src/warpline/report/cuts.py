@@ -75,18 +75,18 @@ class Cut:
 
         Each pixel is the mean of `finer` x `finer` samples: more than 1 where pixels are larger than voxels.
         """
-        return sampled((self,), image, finer)[0]
+        return np.asarray(sampled((self,), image, finer)[0])
 
     def displacement(self, warp: Displacement, ahead: int = 0) -> Plane:
         """Displacement in mm along the grid's axes, on the plane `ahead` voxels further along the normal: (3, H, W)."""
-        return displaced((self,), warp, ahead=ahead)[:, 0]
+        return np.asarray(displaced((self,), warp, ahead=ahead)[:, 0])
 
     def jacobian(self, warp: Displacement, here: Plane) -> Plane:
         """Determinant of ``I + du/dx`` from central differences on the page and across it: (H, W).
 
         `here` is what `displacement` gives for this plane.
         """
-        return jacobians((self,), warp, here[:, None])[0]
+        return np.asarray(jacobians((self,), warp, here[:, None])[0])
 
 
 def sampled(cuts: Sequence[Cut], image: Image, finer: int = 1) -> Planes:

@@ -133,7 +133,7 @@ def _worst(rows: Sequence[Sequence[Cut]], missed: Sequence[Planes]) -> NDArray[n
     cuts, planes = rows[-1], missed[-1]
     blurred = gaussian_filter(planes, (1.5, *[5.0 / (COARSER * cuts[0].pixel)] * 2), mode="constant")
     cut, row, column = np.unravel_index(int(np.argmax(blurred)), blurred.shape)
-    return np.asarray(cuts[cut].voxels[:, ::COARSER, ::COARSER][:, row, column])
+    return np.asarray(cuts[int(cut)].voxels[:, ::COARSER, ::COARSER][:, row, column])
 
 
 # -- deformation ----------------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, gaussian_filter, uniform_filter
 
-from warpline.report.cuts import Cut, Plane, displaced, jacobians
+from warpline.report.cuts import Cut, displaced, jacobians
+from warpline.report.sampling import Plane
 from warpline.transforms import Displacement
 
 SHRINKS_GROWS = ("#c9e7ff", "#4a93d9", "#1d3a5f", "#0e1116", "#6b2d16", "#e0703a", "#ffdcb8")
@@ -64,7 +65,7 @@ def shades(plane: Plane, black: float, white: float) -> Plane:
     """Intensities as shades from 0 to 1; what is not finite is black."""
     scaled = (plane - np.float32(black)) * np.float32(1 / (white - black))
     np.fmax(scaled, 0, out=scaled)  # NaN becomes 0, too
-    return np.minimum(scaled, 1, out=scaled)
+    return np.asarray(np.minimum(scaled, 1, out=scaled), dtype=np.float32)
 
 
 def silhouette(seen: Plane) -> NDArray[np.float32]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,7 @@ def _parallel(linear: NDArray[np.float64]) -> list[int] | None:
     return sources if len(set(sources)) == 3 and np.abs(others).max() < _SLANT else None
 
 
-def _interpolated(values: NDArray[np.generic], places: Line, axis: int, beyond: Beyond) -> NDArray[np.generic]:
+def _interpolated(values: NDArray[Any], places: Line, axis: int, beyond: Beyond) -> NDArray[Any]:
     """Values at places (M,) along one of their axes; nothing is computed where the places are whole."""
     last = values.shape[axis] - 1
     inside = np.clip(places, 0, last)
@@ -99,11 +99,13 @@ def _interpolated(values: NDArray[np.generic], places: Line, axis: int, beyond: 
     return found
 
 
-def _taken(values: NDArray[np.generic], at: NDArray[np.intp], axis: int) -> NDArray[np.generic]:
+def _taken(values: NDArray[Any], at: NDArray[np.intp], axis: int) -> NDArray[Any]:
     """Some of the values along an axis: a view where they are evenly spaced."""
     steps = np.diff(at)
     step = int(steps[0]) if steps.size else 1
+    before = [slice(None)] * axis
     if step == 0 or (steps != step).any():
-        return values[(*[slice(None)] * axis, at)]  # np.take would first copy all of a view
+        index: tuple[Any, ...] = (*before, at)  # np.take would first copy all of a view
+        return np.asarray(values[index])
     end = int(at[-1]) + step
-    return values[(*[slice(None)] * axis, slice(int(at[0]), None if end < 0 else end, step))]
+    return values[(*before, slice(int(at[0]), None if end < 0 else end, step))]

@@ -60,8 +60,9 @@ def _processes(options: Namespace, asked: Namespace) -> int | None:
         return None
     if asked.workers is None and asked.workers_per_gpu == 1:
         return None
-    workers = max(1, options.gpus if asked.workers is None else asked.workers)
-    return workers * (asked.workers_per_gpu if options.gpus else 1)
+    workers: int = max(1, options.gpus if asked.workers is None else asked.workers)
+    shared: int = asked.workers_per_gpu if options.gpus else 1
+    return workers * shared
 
 
 def _check(arguments: list[str]) -> Namespace:
