@@ -62,6 +62,7 @@ def test_overlay_is_coloured_before_and_grey_after(folder, open_page):
 )
 def test_every_mode_shows_something_else(folder, open_page, mode):
     page = open_page(folder / "alone.html", reduced_motion="reduce")
+    page.get_by_label("Overlay: from before to after").fill("50")
     overlay = colours(page)
     page.get_by_role("button", name=mode, exact=True).click()
     shown = colours(page)

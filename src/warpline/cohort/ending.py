@@ -107,8 +107,6 @@ class Ending:
             Takes a line for the user.
         """
         shared = self.options.shard[1] > 1
-        if self.options.selected and not shared:
-            self.driver.books.fold()
         plan = self.plan
         if shared and not self._interrupted:  # the other shards went on meanwhile
             plan = make_plan(plan.tasks, self.driver.books.root, exclude=plan.ids("excluded"), again=plan.again)
@@ -124,6 +122,8 @@ class Ending:
         elif whole.rows:
             left = whole.count("new") + whole.count("stale")
             page = self._pages(finished=self.driver.halt is None and not left, say=say)
+        if self.options.selected and not shared:
+            self.driver.books.fold()
         return self._summary(plan, verdicts, page)
 
     def _tables(self, plan: Plan) -> dict[str, int]:

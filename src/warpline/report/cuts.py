@@ -239,7 +239,7 @@ class _Frame:
             spread = np.linspace(low + margin, high - margin, count)
         else:
             step = max(1.0, round(spacing / self.grid.voxel_size[normal]), np.ceil((high - low) / count))
-            spread = np.arange(low + (high - low) % step / 2, high + 0.5, step)
+            spread = np.arange(np.rint(low + (high - low) % step / 2), high + 0.5, step)
         whole = np.unique(np.clip(np.rint(spread), 0, self.grid.shape[normal] - 1))
         return whole if facing > 0 else whole[::-1]
 

@@ -22,7 +22,7 @@
     Escape: () => document.getElementById("index").click(),
   };
   addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=range]), textarea")) return;
     KEYS[event.key]?.();
   });
   addEventListener("storage", show);

@@ -427,7 +427,8 @@
   };
 
   addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=range]), textarea, select")) return;
+    if (event.key.startsWith("Arrow") && event.target.closest("input")) return;
     if (event.key === " " && event.target.closest("button, summary, a")) return;
     const mode = Object.keys(MODES)[+event.key - 1], action = mode ? () => choose(mode) : KEYS[event.key];
     if (!action) return;
