@@ -16,8 +16,9 @@ from typing import NoReturn
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from warpline.cli.options import add_talk
+from warpline.cli.streams import writing_result
 from warpline.cli.terminal import Terminal
-from warpline.errors import UsageError, WarplineError
+from warpline.errors import OutputError, UsageError, WarplineError
 
 COMMANDS = {
     "register": "warpline.cli.register",
@@ -74,10 +75,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a signal, to be resumed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    options: Namespace | None = None
     try:
-        options = build_parser(arguments).parse_args(arguments)
+        with writing_result():  # help and version
+            options = build_parser(arguments).parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
+    except OutputError as error:
+        print(f"warpline: error: {error}", file=sys.stderr)
+        return error.exit_code
+    if options is None:  # whoever read the help has gone
+        return 0
     terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
     place_numba_cache()
     with terminal:
