@@ -109,7 +109,7 @@ def test_standing_shows_verdict_reasons_percentiles_and_neighbours(layers, tmp_p
     standing = Standing("sub-07", "key", 1200, "review", reasons, measures, "../index.html", next="sub-08.html")
     page = page_of(report_of(), layers, tmp_path, standing)
     assert '<script src="report.js"></script>' in page and "sub-07" in page.partition("</title>")[0]
-    assert "far" not in page and "1200" not in page  # what changes with the cohort stands beside the page
+    assert "dice 0.41" not in page and "1\u202f200" not in page  # what changes with the cohort stands beside the page
     told = (tmp_path / "report.js").read_text().removeprefix("const STANDING = ").removesuffix(";\n")
     record = json.loads(told)
     assert (record["verdict"], record["reasons"], record["pairs"]) == ("review", list(reasons), 1200)

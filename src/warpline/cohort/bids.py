@@ -107,7 +107,8 @@ class _Search:
     def hint(self) -> str:
         """What to do about images that were not found."""
         if not self.passed:
-            return "choose what there is with --suffix"
+            wanted = " and its filter" if self.wanted.wanted else ""
+            return f"choose what there is with --suffix{wanted}"
         return f"there is {some(sorted(self.passed))}; choose it with --entity {' --entity '.join(self._entities())}"
 
     def subject(self, folder: str, sessions: set[str]) -> Iterator[Pair]:
