@@ -1,4 +1,4 @@
-"""Reports of registrations that never ran."""
+"""Reports of registrations that never ran, and what a judge of accessibility says of pages."""
 
 from __future__ import annotations
 
@@ -41,3 +41,18 @@ def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
         "judgement": {"outcome": "fine", "reasons": [], "signs": {}},
         "warnings": [],
     }
+
+
+def serious_faults(browser, path, address=""):
+    """Serious and critical findings of axe on a page, by name and first place."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    context = browser.new_context(bypass_csp=True)
+    try:
+        page = context.new_page()
+        page.goto(path.as_uri() + address)
+        page.wait_for_selector("[data-ready]")
+        found = Axe().run(page).response["violations"]
+    finally:
+        context.close()
+    return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]

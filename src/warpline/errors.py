@@ -23,6 +23,13 @@ class UsageError(WarplineError, ValueError):
     exit_code = 2
 
 
+class BusyError(UsageError):
+    """Another process works on what was asked for; the same command succeeds once that has ended."""
+
+    exit_code = 75
+    """EX_TEMPFAIL of sysexits.h: schedulers that are told so queue the job again."""
+
+
 class InputError(WarplineError, ValueError):
     """A file or array cannot be used: unreadable, not finite, constant, too small, or without overlap."""
 

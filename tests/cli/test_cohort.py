@@ -92,6 +92,9 @@ def test_check_says_what_a_run_would_do(folder, capsys):
     assert main(asked(folder, "check", "--json")) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["pairs"], record["done"], record["todo"], record["missing"]) == (2, 2, 0, [])
+    assert record["refused"] is None
+    assert main(["cohort", "check", f"{folder}/c.tsv", f"{folder}/out"]) == 0
+    assert "a run would be refused: 2 finished pairs (sub-01, sub-02)" in capsys.readouterr().out
     assert main(asked(folder, "check", "--set", "linear.bins=16")) == 0
     told = capsys.readouterr().out
     assert "2 done with other inputs, recipe or numerics" in told and "to run: 2" in told and "disk: about" in told

@@ -92,3 +92,36 @@ def test_patterns_that_find_nothing_are_refused(images):
         find_pairs(f"{images}/*.nii", fixed="t.nii")
     with pytest.raises(InputError, match="matches no file"):
         find_pairs(f"{images}/{{id}}.nii", fixed="t.nii")
+
+
+def test_two_files_of_one_id_are_refused(images):
+    with pytest.raises(InputError, match=r"finds id 's1' twice: .*/s1/s1_t1\.nii and .*/s3/s1_t1\.nii; write \{id\}"):
+        find_pairs(f"{images}/*/{{id}}_t1.nii", fixed="t.nii")
+    with pytest.raises(InputError, match="finds id 's' twice"):
+        find_pairs(f"{images}/*/{{id}}*_t1.nii", fixed="t.nii")
+
+
+def test_two_stars_go_through_any_number_of_folders(tmp_path):
+    for name in ("a_t1.nii", "x/b_t1.nii", "x/y/z/c_t1.nii", "x/.hidden/d_t1.nii"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder_t1.nii").mkdir()
+    assert [pair.id for pair in find_pairs(f"{tmp_path}/**/{{id}}_t1.nii", fixed="t.nii")] == ["a", "b", "c"]
+    assert [pair.id for pair in find_pairs(f"{tmp_path}/**/{{id}}_t[!2-9].nii", fixed="t.nii")] == ["a", "b", "c"]
+    assert [pair.id for pair in find_pairs(f"{tmp_path}/x/{{id}}_t?.nii", fixed="t.nii")] == ["b"]
+
+
+def test_labels_need_the_id(images):
+    with pytest.raises(UsageError, match=r"have no \{id\}: every image would get the same"):
+        find_pairs(f"{images}/s2/{{id}}_t1.nii", fixed="t.nii", labels="l.nii")
+
+
+def test_the_name_says_what_parts_the_cells(tmp_path):
+    pairs = [Pair("a", f"{tmp_path}/a, b.nii", f"{tmp_path}/t.nii", columns={"note": 'say "x"'})]
+    write_manifest(pairs, tmp_path / "m.csv")
+    assert (tmp_path / "m.csv").read_text().startswith("id,moving,fixed,note\n")
+    assert [normal(pair) for pair in read_manifest(tmp_path / "m.csv")] == pairs
+    with pytest.raises(UsageError, match=r"its name must end in \.tsv or \.csv"):
+        write_manifest(pairs, tmp_path / "m.txt")
+    with pytest.raises(UsageError, match="holds a tab or a new line"):
+        write_manifest([replace(pairs[0], moving=f"{tmp_path}/a\tb.nii")], tmp_path / "m.tsv")

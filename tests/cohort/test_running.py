@@ -57,12 +57,13 @@ def test_a_run_leaves_bids_names_tables_and_no_other_file(inputs, undisturbed, t
         "from-T1w_to-fixed_mode-image_desc-warp_xfm.nii.gz",
         "from-fixed_to-T1w_mode-image_desc-warp_xfm.nii.gz",
         "space-fixed_desc-registered_T1w.nii.gz",
-        "space-fixed_desc-registered_T1w.webp",
+        "space-fixed_desc-registered_T1w.json",
         "space-fixed_desc-registration_qc.json",
     }
+    assert "sub-01/figures/sub-01_space-fixed_desc-registered_T1w.webp" in undisturbed
     made = {path.name for path in (tmp_path / "out").iterdir()} - {f"sub-{n:02d}" for n in range(1, COUNT + 1)}
     tables = {"results.tsv", "failures.tsv", "progress.json", "run.json", "manifest.tsv"}
-    assert made == tables | {"dataset_description.json", "work"}
+    assert made == tables | {"dataset_description.json", ".bidsignore", "work"}
     description = json.loads((tmp_path / "out" / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert [row["status"] for row in rows(tmp_path / "out").values()] == ["ok"] * COUNT
@@ -147,7 +148,7 @@ def test_what_changed_runs_again_and_nothing_else(inputs, undisturbed, tmp_path,
     other = QUICK.with_options("syn.radius=3")
     (inputs / "other.toml").write_text(LINEAR)
     pairs[3] = replace(pairs[3], recipe=str(inputs / "other.toml"))
-    run(pairs, out, asked())
+    run(pairs, out, asked(redo=True))
     assert faults.calls(inputs)[2:] == ["sub-04"]
     assert not list(out.glob("sub-04/anat/*warp*"))  # the recipe has no warp any more
     assert rows(out)["sub-04"]["recipe"] == "other"
@@ -289,7 +290,7 @@ def test_short_memory_is_tried_once_more_and_then_told(inputs, undisturbed, tmp_
     assert groups["out_of_memory"].signature == "out of memory allocating *,*,*,* bytes"
     assert "puzzling" in json.loads((tmp_path / "out/logs/sub-03.json").read_text())["traceback"]
     done = outputs(tmp_path / "out")
-    assert done == {name: undisturbed[name] for name in done} and len(done) == 6 * (COUNT - 2)
+    assert done == {name: undisturbed[name] for name in done} and len(done) == 7 * (COUNT - 2)
 
 
 def test_a_slow_pair_ends_at_its_time_limit(inputs, tmp_path):
@@ -338,7 +339,7 @@ def test_a_full_disk_stops_the_run_and_leaves_whole_pairs(inputs, undisturbed, s
     assert summary.exit_code == 5 and "No space left" in summary.halt.reason
     done = outputs(out)
     assert 0 < summary.counts["done"] < COUNT and summary.counts["failed"] == 0
-    assert done == {name: undisturbed[name] for name in done} and len(done) == 6 * summary.counts["done"]
+    assert done == {name: undisturbed[name] for name in done} and len(done) == 7 * summary.counts["done"]
     resize("size=64m")
     assert run(pairs_in(inputs), out, asked()).exit_code == 0
     assert outputs(out) == undisturbed

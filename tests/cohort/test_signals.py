@@ -74,6 +74,6 @@ def test_a_signal_lets_pairs_in_flight_finish(inputs, undisturbed, tmp_path):
     assert process.wait(60) == 75
     assert 3 <= len(sidecars(out)) <= COUNT
     done = outputs(out)
-    assert done == {name: undisturbed[name] for name in done} and len(done) == 6 * len(sidecars(out))
+    assert done == {name: undisturbed[name] for name in done} and len(done) == 7 * len(sidecars(out))
     assert run(pairs_in(inputs), out, asked()).exit_code == 0
     assert outputs(out) == undisturbed

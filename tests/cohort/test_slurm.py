@@ -74,6 +74,13 @@ def test_one_node_needs_no_scheduler():
     assert "dask" not in text and "--cpus-per-task=32" in text and "--gpus-per-node=8" in text
 
 
+def test_cores_and_memory_are_those_of_a_worker_times_workers():
+    several = script(Cluster(array=4, gpus=8, cpus=8, memory="16G"), ARGUMENTS)
+    assert "--cpus-per-task=64" in several and "--mem=128G" in several and "--ntasks-per-node=1" in several
+    shared = script(Cluster(gpus=2, cpus=3, memory="5G", processes=4), ARGUMENTS)
+    assert "--cpus-per-task=12" in shared and "--mem=20G" in shared and "--gpus-per-node=2" in shared
+
+
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_bash_takes_the_script(name):
     subprocess.run(["bash", "-n"], input=script(CLUSTERS[name], ARGUMENTS), text=True, check=True)

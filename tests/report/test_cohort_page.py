@@ -200,7 +200,7 @@ def test_pointing_at_a_strip_names_the_pair_and_a_click_chooses_it(index, open_p
     page.mouse.move(*spot)
     assert page.locator(".tip").inner_text() == "sub-050"
     page.mouse.click(*spot)
-    assert page.locator(".panel h3").inner_text() == "sub-050"
+    assert page.locator(".panel h2").inner_text() == "sub-050"
 
 
 def test_keys_move_decide_and_open(index, open_page):
@@ -208,7 +208,7 @@ def test_keys_move_decide_and_open(index, open_page):
     for key in ("j", "ArrowDown", "j", "j", "k", "ArrowDown", "f", "j", "R"):
         page.keyboard.press(key)
     assert page.evaluate("marks") == {"sub-003": {"decision": "fail"}, "sub-004": {"decision": "review"}}
-    assert page.locator(".panel h3").inner_text() == "sub-005"
+    assert page.locator(".panel h2").inner_text() == "sub-005"
     assert page.locator("#list").get_attribute("aria-activedescendant") == "row-5"
     page.keyboard.press("ArrowUp")
     page.keyboard.press("u")
@@ -267,7 +267,7 @@ def test_the_address_keeps_the_state(index, open_page):
     other = open_page(index, "#" + address.partition("#")[2])
     assert ids(other) == before
     assert other.locator("#search").input_value() == "site:oxford"
-    assert other.locator(".panel h3").inner_text() == before[0]
+    assert other.locator(".panel h2").inner_text() == before[0]
 
 
 def test_thumbnails_overlay_flip_and_name_what_they_show(index, open_page):

@@ -3,9 +3,12 @@ import io
 import numpy as np
 import pytest
 from PIL import Image as Picture
+from scipy.ndimage import map_coordinates
 
+from warpline.geometry import Grid
 from warpline.image import Image
-from warpline.report.pair_layers import CUTS, LONGEST, draw_layers
+from warpline.report.cuts import cuts_through, sampled, series_through
+from warpline.report.pair_layers import LONGEST, SPACING, draw_layers
 from warpline.transforms import Displacement
 
 
@@ -26,15 +29,16 @@ def shifted(fixed, millimetres):
 
 def test_mosaics_hold_a_row_for_each_view_and_a_tile_for_each_cut(layers):
     assert [view["name"] for view in layers.views] == ["Sagittal", "Coronal", "Axial"]
-    assert all(len(view["positions"]) == len(view["tissues"]) == CUTS for view in layers.views)
-    assert all(np.diff(view["positions"]).min() > 0 for view in layers.views)
-    width = max(view["width"] for view in layers.views) * CUTS
+    assert all(len(view["positions"]) == len(view["tissues"]) for view in layers.views)
+    assert all(0 < np.diff(view["positions"]).max() <= max(SPACING, 4.0) + 0.1 for view in layers.views)
+    width = max(view["width"] * len(view["positions"]) for view in layers.views)
     height = sum(view["height"] for view in layers.views)
     assert max(max(view["width"], view["height"]) for view in layers.views) <= LONGEST + 1
-    for name in ("fixed", "before", "after", "jacobian", "displacement"):
+    for name in ("fixed", "before", "after"):
         assert pixels(layers.pictures[name]).shape == (height, width, 3)
     halves = sum(-(-view["height"] // 2) for view in layers.views)
-    assert pixels(layers.pictures["across"]).shape[0] == halves
+    for name in ("across", "down", "jacobian", "displacement", "mismatch"):
+        assert pixels(layers.pictures[name]).shape[0] == halves
 
 
 def test_what_is_equal_looks_equal_and_what_moved_does_not(layers):
@@ -53,9 +57,43 @@ def test_components_point_where_the_page_shows_them(phantom, millimetres, name, 
     assert layers.scales["displacement"] == 10
     picture, top = pixels(layers.pictures[name])[..., 0], 0
     for view in layers.views:
-        height, width = -(-view["height"] // 2), -(-view["width"] // 2) * CUTS
+        height, width = -(-view["height"] // 2), -(-view["width"] // 2) * len(view["positions"])
         part, top = picture[top : top + height, :width], top + height
         assert part.mean() == pytest.approx(0.5 + 0.5 * brighter.get(view["name"], 0), abs=0.03)
+
+
+def test_the_worst_place_is_found_in_every_view(phantom):
+    """Where a ball of the moved image was replaced by noise; all views lead to the same place."""
+    data, centre = np.array(phantom.fixed.data), (30, 36, 26)
+    ball = sum((i - c) ** 2 for i, c in zip(np.indices(data.shape), centre, strict=True)) < 16
+    data[ball] = np.random.default_rng(0).permutation(data[ball])
+    layers = draw_layers(phantom.fixed, phantom.fixed, Image(data, phantom.fixed.grid))
+    there = phantom.fixed.grid.affine[:3] @ (*centre, 1)
+    for view, place in zip(layers.views, there, strict=True):
+        worst = view["worst"]
+        assert abs(view["positions"][worst["cut"]] - place) <= 16 and 0 < worst["x"] < 1 and 0 < worst["y"] < 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_stacks_of_planes_hold_what_interpolation_at_each_point_gives(phantom, turned):
+    """Parallel axes are interpolated one after the other, slanted ones at once; SciPy is the judge of both."""
+    moving = phantom.moving
+    if turned:
+        slant = np.eye(4)
+        slant[:2, :2] = ((np.cos(0.1), -np.sin(0.1)), (np.sin(0.1), np.cos(0.1)))
+        moving = Image(moving.data, Grid(moving.grid.shape, slant @ moving.grid.affine))
+    for cuts in series_through(phantom.fixed, 5, 70):
+        found = sampled(cuts, moving)
+        matrix = phantom.fixed.grid.voxel_map_to(moving.grid)
+        for plane, cut in zip(found, cuts, strict=True):
+            where = np.tensordot(matrix[:3, :3], cut.voxels, 1) + matrix[:3, 3, None, None]
+            inside = np.all([(w >= 0) & (w <= n - 1) for w, n in zip(where, moving.grid.shape, strict=True)], axis=0)
+            wanted = np.where(inside, map_coordinates(moving.data.astype(float), where, order=1), 0)
+            border = np.abs(plane - wanted) > 1e-3 * moving.data.max()
+            assert border.mean() < 0.01  # points that rounding puts on either side of the border
+    assert np.array_equal(
+        cuts_through(phantom.fixed)[0].sample(moving), sampled(cuts_through(phantom.fixed)[:1], moving)[0]
+    )
 
 
 def test_growth_is_warm_and_folds_are_yellow(phantom):
@@ -75,7 +113,7 @@ def colours_of(fixed, field):
 
 def test_linear_maps_have_no_layers_of_deformation(phantom):
     layers = draw_layers(phantom.fixed, phantom.moving, phantom.fixed)
-    assert set(layers.pictures) == {"fixed", "before", "after"}
+    assert set(layers.pictures) == {"fixed", "before", "after", "mismatch"}
     assert set(layers.scales) == {"pixel"}
 
 
@@ -92,4 +130,4 @@ def test_fine_voxels_are_averaged_not_picked(phantom):
 @pytest.mark.parametrize("value", [0.0, 7.5, np.nan])
 def test_images_without_content_do_not_stop_a_page(value):
     empty = Image.from_array(np.full((12, 13, 14), value, np.float32))
-    assert set(draw_layers(empty, empty, empty).pictures) == {"fixed", "before", "after"}
+    assert set(draw_layers(empty, empty, empty).pictures) == {"fixed", "before", "after", "mismatch"}

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from made_reports import report_of
+from made_reports import report_of, serious_faults
 from warpline.report.page import write_page
 from warpline.report.pair_layers import draw_layers
 from warpline.report.standing import Measure, Standing
@@ -19,6 +19,9 @@ PIXELS = """() => new Promise(resolve => requestAnimationFrame(() => requestAnim
 """All panels, reduced to 48 x 48 pixels."""
 
 
+REASONS = ("dice is low", "<b>one</b>", "two", "three", "four")
+
+
 @pytest.fixture(scope="module")
 def folder(phantom, tmp_path_factory):
     """Pages of one pair: alone, and twice in a cohort."""
@@ -27,7 +30,7 @@ def folder(phantom, tmp_path_factory):
     write_page(report_of(), layers, folder / "alone.html")
     measures = (Measure("Dice", "", "Mean Dice", "overlap", 0.41, 3.0, flagged=True),)
     for id, neighbours in (("a", {"next": "b.html"}), ("b", {"previous": "a.html"})):
-        standing = Standing(id, "cohort", 2, "review", ("dice is low",), measures, "a.html#index", **neighbours)
+        standing = Standing(id, "cohort", 2, "review", REASONS, measures, "a.html#index", **neighbours)
         write_page(report_of(), layers, folder / f"{id}.html", standing)
     return folder
 
@@ -45,7 +48,7 @@ def tint(panel):
 def test_overlay_is_coloured_before_and_grey_after(folder, open_page):
     page = open_page(folder / "alone.html")
     slider = page.get_by_label("Overlay: from before to after")
-    slider.fill("0")
+    assert slider.input_value() == "0"  # a page opens at the result
     after = [tint(panel) for panel in colours(page)]
     slider.fill("100")
     before = [tint(panel) for panel in colours(page)]
@@ -54,9 +57,12 @@ def test_overlay_is_coloured_before_and_grey_after(folder, open_page):
     assert min(before) > 25
 
 
-@pytest.mark.parametrize("mode", ["Flicker", "Blend", "Checkerboard", "Edges", "Grid", "Log-Jacobian", "Displacement"])
+@pytest.mark.parametrize(
+    "mode", ["Flicker", "Blend", "Checkerboard", "Edges", "Grid", "Log-Jacobian", "Displacement", "Mismatch"]
+)
 def test_every_mode_shows_something_else(folder, open_page, mode):
     page = open_page(folder / "alone.html", reduced_motion="reduce")
+    page.get_by_label("Overlay: from before to after").fill("50")
     overlay = colours(page)
     page.get_by_role("button", name=mode, exact=True).click()
     shown = colours(page)
@@ -116,7 +122,7 @@ def test_cuts_are_stepped_through_by_keys_slider_and_wheel(folder, open_page):
 def test_one_view_shows_all_its_cuts(folder, open_page):
     page = open_page(folder / "alone.html")
     page.get_by_role("button", name="Axial").click()
-    assert page.locator(".stage canvas").count() == 9
+    assert page.locator(".stage canvas").count() == 12
     page.keyboard.press("v")
     assert page.locator(".stage canvas").count() == 3
 
@@ -139,16 +145,65 @@ def test_decisions_are_kept_and_seen_by_the_neighbours(folder, open_page):
     page.keyboard.press("f")
     is_chosen("fail")
     page.keyboard.press("j")
-    page.wait_for_url("**/b.html")
+    page.wait_for_url("**/b.html*")
     page.wait_for_selector("[data-ready]")
     is_chosen("")
     page.keyboard.press("k")
-    page.wait_for_url("**/a.html")
+    page.wait_for_url("**/a.html*")
     page.wait_for_selector("[data-ready]")
     is_chosen("fail")
     assert page.evaluate("JSON.parse(localStorage['warpline cohort']).a.decision") == "fail"
     page.keyboard.press("u")
     assert page.evaluate("localStorage['warpline cohort']") == "{}"
+
+
+def test_mode_cut_and_amount_go_along_to_the_next_pair(folder, open_page):
+    page = open_page(folder / "a.html", reduced_motion="reduce")
+    page.get_by_role("button", name="Edges").click()
+    page.get_by_label("Edges: from fainter to stronger").fill("40")
+    page.get_by_role("slider", name="Coronal cut").fill("3")
+    place = page.locator(".stage output").nth(1).inner_text()
+    page.keyboard.press("j")
+    page.wait_for_url("**/b.html*")
+    page.wait_for_selector("[data-ready]")
+    assert page.get_by_role("button", name="Edges").get_attribute("aria-pressed") == "true"
+    assert page.get_by_label("Edges: from fainter to stronger").input_value() == "40"
+    assert page.locator(".stage output").nth(1).inner_text() == place
+
+
+def test_a_page_tells_its_place_in_the_cohort(folder, open_page):
+    page = open_page(folder / "a.html")
+    assert page.locator("#verdict").inner_text() == "review" and not page.locator("#previous").is_visible()
+    assert page.locator("#reasons > li").all_inner_texts() == ["dice is low", "<b>one</b>", "two", "and 2 more"]
+    page.get_by_role("button", name="and 2 more").click()
+    assert page.locator("#reasons > li").all_inner_texts()[3:] == ["three", "four"]
+    assert page.locator(".measures tr.out th").inner_text() == "Dice"
+    assert page.get_by_label("percentile 3 of the cohort").count() == 1
+
+
+def test_a_page_without_its_script_says_so(folder, open_page, tmp_path):
+    (tmp_path / "a.html").write_bytes((folder / "a.html").read_bytes())
+    (tmp_path / "a.js").write_text("")
+    page = open_page(tmp_path / "a.html")
+    assert "a.js is missing beside this page" in page.locator("[data-missing]").inner_text()
+    assert not page.locator("#verdict").is_visible()
+
+
+def test_radiologists_may_look_from_below(folder, open_page):
+    page = open_page(folder / "alone.html", reduced_motion="reduce")
+    before = colours(page)
+    assert "neurological: right of the patient on the right" in page.locator(".legend").inner_text()
+    page.get_by_role("button", name="Radiological").click()
+    assert "radiological: right of the patient on the left" in page.locator(".legend").inner_text()
+    sagittal, coronal, _ = colours(page)
+    assert np.abs(sagittal - before[0]).mean() < 1
+    mirrored = before[1].reshape(48, 48, 3)[:, ::-1].reshape(-1, 3)
+    assert np.abs(coronal - mirrored).mean() < np.abs(coronal - before[1]).mean() / 2
+
+
+@pytest.mark.parametrize("name", ["a.html", "alone.html"])
+def test_axe_finds_nothing_serious(folder, chromium, name):
+    assert serious_faults(chromium, folder / name) == []
 
 
 def test_the_page_is_dark_where_the_system_is(folder, open_page):

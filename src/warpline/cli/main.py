@@ -15,8 +15,9 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from warpline.cli.options import add_talk
 from warpline.cli.signals import Stopped, stoppable
+from warpline.cli.streams import writing_result
 from warpline.cli.terminal import Terminal
-from warpline.errors import UsageError, WarplineError
+from warpline.errors import OutputError, UsageError, WarplineError
 
 COMMANDS = {
     "register": "warpline.cli.register",
@@ -74,10 +75,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal, to be resumed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    options: Namespace | None = None
     try:
-        options = build_parser(arguments).parse_args(arguments)
+        with writing_result():  # help and version
+            options = build_parser(arguments).parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
+    except OutputError as error:
+        print(f"warpline: error: {error}", file=sys.stderr)
+        return error.exit_code
+    if options is None:  # whoever read the help has gone
+        return 0
     terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
     with terminal, stoppable():
         return _run(options.run, options, terminal)

@@ -6,7 +6,7 @@ import json as json_text
 import logging
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from warpline.cli.progress import Bar, Lines
+from warpline.cli.streams import writing_notes, writing_result
 
 Listener = Bar | Lines
 
@@ -57,12 +58,14 @@ class Terminal:
     def say(self, text: str) -> None:
         """One line on stderr, unless the command is quiet."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            with writing_notes():
+                print(text, file=sys.stderr, flush=True)
 
     def fail(self, text: str) -> None:
         """The one line of an error on stderr."""
         self.settle()
-        print(f"warpline {self.command}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
+        with writing_notes():
+            print(f"warpline {self.command}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
     def progress(self) -> Listener | None:
         """A listener for a registration: a bar on a terminal, lines elsewhere, None when quiet."""
@@ -82,8 +85,17 @@ class Terminal:
         """Write the result to stdout: `record` with ``--json``, else the lines and tables in `shown`.
 
         What was logged as a warning is among the `warnings` of the record.
+
+        Raises
+        ------
+        OutputError
+            When stdout cannot be written; a reader that has gone is no error.
         """
         self.settle()
+        with writing_result():
+            self._write(record, shown)
+
+    def _write(self, record: Mapping[str, Any], shown: Sequence[str | Table]) -> None:
         if self.json:
             heard = {"warnings": [*record.get("warnings", ()), *self._warnings]} if self._warnings else {}
             print(json_text.dumps(_plain({**record, **heard}), indent=2), flush=True)

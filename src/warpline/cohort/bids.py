@@ -1,99 +1,191 @@
-"""BIDS folders: the anatomical images of every subject as pairs, found without an index."""
+"""BIDS folders, those of fMRIPrep and Clinica too: the anatomical images of every subject, found without an index."""
 
 from __future__ import annotations
 
+import logging
 import os
-import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from warpline.cohort.entities import ENDINGS, BidsName, Filter, joined
 from warpline.cohort.manifest import Pair, check_ids
 from warpline.errors import InputError
 
-_ENDINGS = (".nii.gz", ".nii")
-_ENTITIES = re.compile(r"sub-[A-Za-z0-9]+(_[a-zA-Z]+-[A-Za-z0-9+]+)*")
+_log = logging.getLogger(__name__)
+
+MODALITIES = ("anat", "t1_linear", "t2_linear", "flair_linear")
+"""Folders of a subject or session that hold anatomical images: of BIDS, and of Clinica's CAPS."""
+
+_PLACED = ("space", "res", "den")
+"""Entities of images that were resampled; they are taken only when asked for."""
+
+_PROCESSED = (*_PLACED, "desc")
+_LABELS = ("", "aseg", "aparcaseg")
+"""Descriptions of segmentations, the one that is taken first."""
 
 
 def scan(
     folder: str | os.PathLike[str],
     *,
     fixed: str,
-    suffix: str = "T1w",
+    wanted: Filter | None = None,
     participants: Sequence[str] = (),
     sessions: Sequence[str] = (),
 ) -> list[Pair]:
-    """Pairs of every ``sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]`` with one fixed image.
+    """Pairs of the anatomical images of every subject with one fixed image.
 
-    Only these folders are looked at. A mask ``<name>_desc-brain_mask`` and labels ``<name>_dseg`` that lie beside
-    an image go with it.
+    ``sub-*/[ses-*/]anat/*_<suffix>.nii[.gz]`` is looked at, and the same under ``subjects/`` and in ``t1_linear`` for
+    Clinica. Images in another space (``space-``, ``res-``) are left out unless the filter names the space. Where files
+    differ by ``desc-`` alone, the filter must say which. A mask ``desc-brain_mask`` and labels ``dseg`` of the same
+    other entities that lie beside an image go with it. Subjects without an image are named in a warning.
 
     Parameters
     ----------
     folder : path
-        A BIDS dataset.
+        A BIDS dataset, or one of derivatives.
     fixed : path
         The image that all are registered to.
-    suffix : str
-        What the names of the images end with.
+    wanted : Filter, optional
+        Which images are taken; all T1w in their own space by default.
     participants, sessions : sequence of str
         Labels, with or without ``sub-`` and ``ses-``; all when empty.
 
     Raises
     ------
     InputError
-        When the folder has no subjects, a participant is not there, or no image is found.
+        When the folder has no subjects, a participant or session is not there, no image is found, or several files
+        differ by their description alone.
     """
-    subjects = _labelled(folder, "sub-")
+    wanted = wanted or Filter()
+    root, name = _subjects_in(folder), os.fspath(folder)
+    subjects = _labelled(root, "sub-")
     if not subjects:
-        raise InputError(f"{os.fspath(folder)} has no folders sub-*; a BIDS dataset or a manifest is needed")
+        raise InputError(f"{name} has no folders sub-*; a BIDS dataset or a manifest is needed")
+    chosen = _chosen(name, list(subjects), participants)
+    search = _Search(name, os.path.abspath(fixed), wanted)
+    labels = {f"ses-{label.removeprefix('ses-')}" for label in sessions}
+    pairs = {subject: list(search.subject(subjects[subject], labels)) for subject in sorted(chosen)}
+    _name_missing(name, wanted.suffix, [subject for subject, own in pairs.items() if not own], len(chosen), search)
+    found = [pair for own in pairs.values() for pair in own]
+    check_ids(found, name)
+    return found
+
+
+def _chosen(folder: str, subjects: Sequence[str], participants: Sequence[str]) -> set[str]:
     chosen = {f"sub-{label.removeprefix('sub-')}" for label in participants} or set(subjects)
     absent = sorted(chosen - set(subjects))
     if absent:
-        raise InputError(f"{os.fspath(folder)} has no {', '.join(absent)}; it has {_some(subjects)}")
-    wanted = {f"ses-{label.removeprefix('ses-')}" for label in sessions}
-    pairs = [pair for name in subjects if name in chosen for pair in _subject(subjects[name], fixed, suffix, wanted)]
-    if not pairs:
-        raise InputError(
-            f"{os.fspath(folder)} has no sub-*/[ses-*/]anat/*_{suffix}.nii[.gz] of {len(chosen)} subjects; "
-            "choose what there is with --suffix"
-        )
-    check_ids(pairs, os.fspath(folder))
-    return pairs
+        raise InputError(f"{folder} has no {', '.join(absent)}; it has {some(subjects)}")
+    return chosen
 
 
-def _subject(folder: str, fixed: str, suffix: str, wanted: set[str]) -> Iterator[Pair]:
-    sessions = _labelled(folder, "ses-")
-    if not wanted:
-        yield from _anatomy(os.path.join(folder, "anat"), fixed, suffix, "")
-    for name, path in sessions.items():
-        if not wanted or name in wanted:
-            yield from _anatomy(os.path.join(path, "anat"), fixed, suffix, name.removeprefix("ses-"))
-
-
-def _anatomy(folder: str, fixed: str, suffix: str, session: str) -> Iterator[Pair]:
-    try:
-        names = {entry.name for entry in os.scandir(folder)}
-    except FileNotFoundError:
+def _name_missing(folder: str, suffix: str, missing: list[str], asked: int, search: _Search) -> None:
+    """Warn of subjects without an image; refuse when all are."""
+    if not missing:
         return
-    for name in sorted(names):
-        stem, ending = _split(name)
-        head = stem.removesuffix(f"_{suffix}")
-        if not ending or head == stem or not _ENTITIES.fullmatch(head):
-            continue
-        beside = {"moving_mask": f"{head}_desc-brain_mask", "moving_labels": f"{head}_dseg"}
-        extra: dict[str, Any] = {
-            column: os.path.join(folder, other + end)
-            for column, other in beside.items()
-            for end in reversed(_ENDINGS)
-            if other + end in names
-        }
-        pair = Pair(head, os.path.join(folder, name), os.path.abspath(fixed), session=session)
-        yield replace(pair, **extra)
+    hint = search.hint()
+    if len(missing) == asked:
+        raise InputError(
+            f"{folder} has no sub-*/[ses-*/]anat/*_{suffix}.nii[.gz] that is wanted, of {asked} subjects; {hint}"
+        )
+    _log.warning("%s: no %s image of %s; %s", folder, suffix, some(missing), hint)
 
 
-def _split(name: str) -> tuple[str, str]:
-    return next(((name.removesuffix(end), end) for end in _ENDINGS if name.endswith(end)), (name, ""))
+@dataclass
+class _Search:
+    """Looks for the images of one dataset, and remembers what it passed over."""
+
+    folder: str
+    fixed: str
+    wanted: Filter
+
+    def __post_init__(self) -> None:
+        self.passed: set[str] = set()
+
+    def hint(self) -> str:
+        """What to do about images that were not found."""
+        if not self.passed:
+            wanted = " and its filter" if self.wanted.wanted else ""
+            return f"choose what there is with --suffix{wanted}"
+        return f"there is {some(sorted(self.passed))}; choose it with --entity {' --entity '.join(self._entities())}"
+
+    def subject(self, folder: str, sessions: set[str]) -> Iterator[Pair]:
+        """Pairs of one subject."""
+        if not sessions:
+            yield from self._anatomy(folder, "")
+        for name, path in _labelled(folder, "ses-").items():
+            if not sessions or name in sessions:
+                yield from self._anatomy(path, name.removeprefix("ses-"))
+
+    def _anatomy(self, folder: str, session: str) -> Iterator[Pair]:
+        for place in (os.path.join(folder, modality) for modality in MODALITIES):
+            names = _files_in(place)
+            images = self._images(parsed for name in sorted(names) if (parsed := BidsName.parse(name)))
+            for image in images:
+                pair = Pair(joined(image.without(*_PROCESSED)), os.path.join(place, image.name), self.fixed)
+                yield replace(pair, session=session, **_beside(image, place, names))
+
+    def _images(self, names: Iterator[BidsName]) -> Iterator[BidsName]:
+        """The images that are wanted: one of each set of entities that are no matter of processing."""
+        groups: defaultdict[tuple[tuple[str, str], ...], list[BidsName]] = defaultdict(list)
+        for name in names:
+            if name.suffix != self.wanted.suffix or not self.wanted.takes(name):
+                continue
+            if any(key in name.entities for key in _PLACED) and not any(key in self.wanted.wanted for key in _PLACED):
+                self.passed.add(joined((key, name.entities[key]) for key in _PROCESSED if key in name.entities))
+                continue
+            groups[name.without(*_PROCESSED)].append(name)
+        for alike in groups.values():
+            if len(alike) > 1:
+                names_ = ", ".join(name.name for name in alike)
+                raise InputError(f"{self.folder}: {names_} are images of one scan; {_telling(alike)}")
+            yield alike[0]
+
+    def _entities(self) -> list[str]:
+        first = sorted(self.passed)[0]
+        return [part.replace("-", "=", 1) for part in first.split("_")]
+
+
+def _telling(alike: list[BidsName]) -> str:
+    """How to choose among images of one scan."""
+    last = alike[-1].entities
+    keys = [key for key in _PROCESSED if len({name.entities.get(key) for name in alike}) > 1]
+    if not keys:
+        return "remove one"
+    return f"choose one with --entity, such as --entity {keys[0]}={last.get(keys[0], 'none')}"
+
+
+def _beside(image: BidsName, folder: str, names: set[str]) -> dict[str, Any]:
+    """Paths of the brain mask and the segmentation that belong to an image, by the column of a manifest."""
+    there = {
+        "moving_mask": (_named(image, "brain", "mask"),),
+        "moving_labels": tuple(_named(image, description, "dseg") for description in _LABELS),
+    }
+    found = {
+        column: next((stem + end for stem in stems for end in ENDINGS if stem + end in names), None)
+        for column, stems in there.items()
+    }
+    return {column: os.path.join(folder, name) for column, name in found.items() if name}
+
+
+def _named(image: BidsName, description: str, suffix: str) -> str:
+    entities = (*image.without("desc"), *((("desc", description),) if description else ()))
+    return f"{joined(entities)}_{suffix}"
+
+
+def _subjects_in(folder: str | os.PathLike[str]) -> str:
+    """Where the folders of subjects lie: of Clinica's CAPS in ``subjects``."""
+    inner = os.path.join(folder, "subjects")
+    return inner if os.path.isdir(inner) else os.fspath(folder)
+
+
+def _files_in(folder: str) -> set[str]:
+    try:
+        return {entry.name for entry in os.scandir(folder)}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
 
 
 def _labelled(folder: str | os.PathLike[str], prefix: str) -> dict[str, str]:
@@ -104,6 +196,6 @@ def _labelled(folder: str | os.PathLike[str], prefix: str) -> dict[str, str]:
     return {entry.name: os.path.abspath(entry.path) for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
-def _some(names: Sequence[str] | dict[str, str]) -> str:
-    shown = list(names)[:5]
-    return ", ".join(shown) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+def some(names: Sequence[str]) -> str:
+    """The first five of some names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

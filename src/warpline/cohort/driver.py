@@ -109,7 +109,7 @@ class Driver:
         self._plan = plan
         self._settings = settings
         self._root = Path(settings.root)
-        self._books = books
+        self.books = books
         self._max_failures = max_failures
         self._listen = listen
         self._waiting = deque(plan.todo)
@@ -142,6 +142,11 @@ class Driver:
         if self._pending and self.halt is None:
             self.stop(Halt(f"{len(self._pending)} pairs came back without an outcome; run it again", 1))
         self.end()
+
+    def confirm(self) -> None:
+        """Remember which inputs have other dates and the content of before."""
+        with self._stopping_when_full():
+            self.books.confirm(self._plan)
 
     def end(self) -> None:
         """Say that the run is over."""
@@ -203,7 +208,7 @@ class Driver:
             self.tally.ok += 1
             (self._root / log_name(task.id)).unlink(missing_ok=True)
             self._plan.states[task.id] = "done"
-            self._books.remember(outcome)
+            self.books.remember(outcome)
             self.notes.add(outcome.get("notes", ()))
         else:
             self.tally.failed += 1
@@ -281,7 +286,7 @@ class Driver:
         self._reported = time.monotonic()
         numbers = self.numbers()
         with self._stopping_when_full():
-            self._books.write_progress(self._plan, numbers)
+            self.books.write_progress(self._plan, numbers)
         if self._listen is not None:
             self._listen(numbers)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from warpline.cohort.manifest import Pair
-from warpline.errors import UsageError
+from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
 
 DESCRIPTION = "dataset_description.json"
@@ -20,10 +22,31 @@ RESULTS = "results.tsv"
 FAILURES = "failures.tsv"
 PROGRESS = "progress.json"
 RUN = "run.json"
+FIGURES = "figures"
+IGNORED = ".bidsignore"
 LOGS = "logs"
 WORK = "work"
 
 BIDS_VERSION = "1.11.0"
+
+SUFFIXES = {
+    **{name.lower(): name for name in ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "inplaneT1", "inplaneT2", "PDT2")},
+    **{name.lower(): name for name in ("UNIT1", "T1map", "T2map", "T2starmap", "R1map", "R2map", "PDmap", "MTsat")},
+    **{"t1": "T1w", "t2": "T2w", "pd": "PDw", "t2star": "T2starw", "angio": "angio", "swi": "swi", "bold": "bold"},
+}
+"""Suffixes of BIDS, by what file names end with."""
+
+_NOT_BIDS = (
+    *("*_xfm.*", "*_desc-registration_qc.json", FIGURES, LOGS, "report", WORK),
+    *(MANIFEST, RESULTS, FAILURES, PROGRESS, RUN),
+)
+"""What BIDS has no place for yet, as ``.bidsignore`` says it."""
+
+LONGEST_NAME = 255
+"""Bytes that file systems allow a name."""
+
+_TEMPORARY = 14
+"""Bytes that names grow by while their files are written."""
 
 _ENTITIES = re.compile(r"(sub-[A-Za-z0-9]+)(_[a-zA-Z]+-[A-Za-z0-9+]+)*")
 _SESSION = re.compile(r"_ses-([A-Za-z0-9+]+)")
@@ -65,40 +88,59 @@ class Place:
             "warp": f"{there}-warp_xfm.nii.gz",
             "inverse_warp": f"{back}-warp_xfm.nii.gz",
             "warped": f"{placed}_{self.source}.nii.gz",
+            "warped_sidecar": f"{placed}_{self.source}.json",
             "warped_labels": f"{placed}_dseg.nii.gz",
-            "thumbnail": f"{placed}_{self.source}.webp",
+            "warped_labels_sidecar": f"{placed}_dseg.json",
         }
         names = {kind: Path(self.folder, f"{self.stem}_{ending}") for kind, ending in endings.items()}
-        return {**names, "report": Path(self.sidecar)}
+        thumbnail = Path(self.folder.partition("/")[0], FIGURES, f"{self.stem}_{placed}_{self.source}.webp")
+        return {**names, "thumbnail": thumbnail, "report": Path(self.sidecar)}
 
 
 def place_of(pair: Pair) -> Place:
     """Where the outputs of a pair go: an id of BIDS entities stays as it is, others become one subject label."""
     found = _ENTITIES.fullmatch(pair.id)
-    subject = found[1] if found else f"sub-{_letters(pair.id.removeprefix('sub-'))}"
+    subject = found[1] if found else f"sub-{label_of(pair.id.removeprefix('sub-')) or label_of(pair.id)}"
     stem = pair.id if found else subject
     session = pair.session or next(iter(_SESSION.findall(stem)), "")
     if session and not _SESSION.search(stem):
-        stem = f"{subject}_ses-{_letters(session)}{stem.removeprefix(subject)}"
-    folder = f"{subject}/ses-{_letters(session)}/anat" if session else f"{subject}/anat"
-    return Place(folder, stem, _suffix(pair.moving), _letters(pair.space) or _space(pair.fixed))
+        stem = f"{subject}_ses-{label_of(session)}{stem.removeprefix(subject)}"
+    folder = f"{subject}/ses-{label_of(session)}/anat" if session else f"{subject}/anat"
+    return Place(folder, stem, _suffix(pair.moving), label_of(pair.space) or _space(pair.fixed))
 
 
 def check_places(pairs: Iterable[Pair], places: Iterable[Place]) -> None:
-    """Refuse pairs whose outputs would have the same names, also where upper and lower case are one.
+    """Refuse pairs whose outputs would have the same names, also where upper and lower case are one, or too long ones.
 
     Raises
     ------
     UsageError
-        Naming both ids.
+        When two would have the same names, naming both ids.
+    InputError
+        When names would be longer than file systems allow, naming the ids.
     """
     owners: dict[str, str] = {}
+    long: list[str] = []
     for pair, place in zip(pairs, places, strict=True):
         other = owners.setdefault(f"{place.folder}/{place.stem}".lower(), pair.id)
         if other != pair.id:
             raise UsageError(
                 f"ids {other!r} and {pair.id!r} would both write {place.folder}/{place.stem}_*; rename one"
             )
+        if _longest(pair, place) > LONGEST_NAME:
+            long.append(pair.id)
+    if long:
+        more = f" and {len(long) - 1} more" if len(long) > 1 else ""
+        raise InputError(
+            f"id {long[0][:40]!r}… ({len(long[0])} letters){more} would give files names of more than {LONGEST_NAME} "
+            "bytes; shorten it in its row, or the name of the fixed image by --space"
+        )
+
+
+def _longest(pair: Pair, place: Place) -> int:
+    """Bytes of the longest name that a pair gives a file, while it is written."""
+    names = (log_name(pair.id).removeprefix(f"{LOGS}/"), *(path.name for path in place.names().values()))
+    return max(len(os.fsencode(name)) for name in names) + _TEMPORARY
 
 
 def log_name(id: str) -> str:
@@ -106,8 +148,22 @@ def log_name(id: str) -> str:
     return f"{LOGS}/{id}.json"
 
 
-def describe_dataset(folder: Path) -> None:
-    """Write ``dataset_description.json`` where it is missing."""
+def describe_dataset(folder: Path, sources: Iterable[str] = ()) -> None:
+    """Write ``dataset_description.json`` where it is missing, and ``.bidsignore`` with what BIDS has no place for.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder.
+    sources : iterable of str
+        Labels of the moving images; those that are no suffix of BIDS are ignored by its validator.
+    """
+    ignored = folder / IGNORED
+    there = ignored.read_text(encoding="utf-8").splitlines() if ignored.exists() else []
+    unknown = sorted(set(sources) - set(SUFFIXES.values()))
+    wanted = [*_NOT_BIDS, *(f"*_desc-registered_{source}.*" for source in unknown)]
+    if missing := [line for line in wanted if line not in there]:
+        write_atomic(ignored, "\n".join((*there, *missing, "")).encode())
     path = folder / DESCRIPTION
     if path.exists():
         return
@@ -121,18 +177,28 @@ def describe_dataset(folder: Path) -> None:
 
 
 def _suffix(path: str) -> str:
-    return _letters(_stem(path).rpartition("_")[2]) or "moving"
+    label = label_of(_stem(path).rpartition("_")[2]) or "moving"
+    return SUFFIXES.get(label.lower(), label)
 
 
 def _space(path: str) -> str:
     stem = _stem(path)
     found = _TEMPLATE.match(stem)
-    return found[1] if found else _letters(stem) or "fixed"
+    return found[1] if found else label_of(stem) or "fixed"
 
 
 def _stem(path: str) -> str:
     return _ENDING.sub("", os.path.basename(path))
 
 
-def _letters(text: str) -> str:
-    return "".join(letter for letter in text if letter.isascii() and letter.isalnum())
+def label_of(text: str) -> str:
+    """The label that BIDS names have for a text: its ASCII letters and digits.
+
+    Where letters of other alphabets are left out or lose their accents, eight digits of a checksum of the whole text
+    follow, so that different texts keep different labels.
+    """
+    text = unicodedata.normalize("NFC", text)
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", text) if letter.isascii() and letter.isalnum())
+    if all(letter.isascii() or not letter.isalnum() for letter in text):
+        return plain
+    return plain + hashlib.blake2b(text.encode(), digest_size=4).hexdigest()

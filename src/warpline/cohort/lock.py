@@ -1,4 +1,4 @@
-"""One driver per output folder: locks that the system lets go when a process dies."""
+"""Who works on an output folder: locks that the system lets go when a process dies."""
 
 from __future__ import annotations
 
@@ -8,65 +8,153 @@ import json
 import logging
 import os
 import platform
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from warpline.cohort.layout import WORK
-from warpline.errors import UsageError
+from warpline.errors import BusyError, OutputError
 
 _log = logging.getLogger(__name__)
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
+MOST_PARTS = 256
+"""Folders of subjects that one run claims one by one; a run on more keeps everybody else out."""
+
+_PREFIX = "part-"
+
 
 class FolderLock:
-    """Keeps other drivers out of an output folder; of several shards each keeps out its own kind only.
+    """Lets runs on different parts of a cohort share an output folder, and keeps all others out.
+
+    A run of all pairs is alone. Shards ``i/n`` of one n, and runs on different subjects or sessions, go on side by
+    side; shards of another n, or a shard beside a run on subjects, are refused.
 
     Parameters
     ----------
     root : Path
         The output folder; its working folder must exist.
     shard : (i, n)
-        (1, 1) for a run of all pairs.
+        (1, 1) for a run of all pairs, or of some participants.
+    folders : iterable of str, optional
+        The folders of pairs that a run on some participants or sessions writes to; None for other runs.
 
     Raises
     ------
-    UsageError
-        From ``with``, when another driver is at work, naming it.
+    BusyError
+        From ``with``, when another run is at work on the same part, naming it.
     """
 
-    def __init__(self, root: Path, shard: tuple[int, int] = (1, 1)) -> None:
+    def __init__(self, root: Path, shard: tuple[int, int] = (1, 1), folders: Iterable[str] | None = None) -> None:
+        self._folder = root / WORK
         index, count = shard
-        folder = root / WORK
-        self._wanted = [(folder / "driver.lock", fcntl.LOCK_EX if count == 1 else fcntl.LOCK_SH)]
+        names = [] if folders is None else sorted({folder.replace("/", "_") for folder in folders})
+        self._claims: list[str] = []
+        self._kind = ""
         if count > 1:
-            self._wanted.append((folder / f"driver-{index}-of-{count}.lock", fcntl.LOCK_EX))
+            self._kind, self._claims = f"{_PREFIX}of-{count}-", [str(index)]
+        elif 0 < len(names) <= MOST_PARTS:
+            self._kind, self._claims = f"{_PREFIX}subject-", names
         self._held: list[int] = []
+        self._driver = -1
 
     def __enter__(self) -> FolderLock:
         try:
-            for path, kind in self._wanted:
-                self._take(path, kind)
+            with self._waiting("starting.lock"):
+                self._driver = self._take("driver.lock", fcntl.LOCK_SH if self._claims else fcntl.LOCK_EX)
+                if self._claims:
+                    self._refuse_others()
+                for claim in self._claims:
+                    self._take(f"{self._kind}{claim}.lock", fcntl.LOCK_EX)
         except BaseException:
-            self.__exit__()
+            self._let_go()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        with suppress(OSError), self._waiting("starting.lock"):  # a lock file that nobody holds does no harm
+            for claim in self._claims:
+                (self._folder / f"{self._kind}{claim}.lock").unlink(missing_ok=True)
+        self._let_go()
+
+    @contextmanager
+    def tables(self) -> Iterator[None]:
+        """Wait for other runs to finish writing what is written for all pairs, and keep them from it."""
+        with self._waiting("tables.lock"):
+            yield
+
+    def alone(self) -> bool:
+        """Whether no other run is at work any more; this one gives up its share, so that the last one gets True."""
+        if not self._claims:
+            return True
+        with self._waiting("starting.lock"):
+            try:
+                fcntl.flock(self._driver, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                return error.errno not in _HELD
+            fcntl.flock(self._driver, fcntl.LOCK_UN)
+            return True
+
+    def _let_go(self) -> None:
         while self._held:
             os.close(self._held.pop())
 
-    def _take(self, path: Path, kind: int) -> None:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        self._held.append(file)
+    def _refuse_others(self) -> None:
+        """Refuse to share the folder with parts of another kind, which may hold the same pairs."""
+        for path in sorted(self._folder.glob(f"{_PREFIX}*.lock")):
+            if not path.name.startswith(self._kind):
+                os.close(self._take(path.name, fcntl.LOCK_SH, keep=False))
+
+    def _take(self, name: str, kind: int, *, keep: bool = True) -> int:
+        path = self._folder / name
+        file = _opened(path)
+        if keep:
+            self._held.append(file)
         try:
             fcntl.flock(file, kind | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in _HELD:
                 _log.warning("%s: this file system has no locks; start no second run on this folder", path)
-                return
-            owner = os.read(file, 200).decode(errors="replace").strip() or "unknown"
-            raise UsageError(
-                f"{path.parent.parent} is in use by another run ({owner}); wait for it or stop it"
+                return file
+            owner = os.read(file, 200).decode(errors="replace").strip() or "of several jobs"
+            if not keep:
+                os.close(file)
+            part = "" if name == "driver.lock" else f", which holds {name.removesuffix('.lock')}"
+            raise BusyError(
+                f"{path.parent.parent} is in use by another run ({owner}){part}; wait for it or stop it"
             ) from None
-        if kind == fcntl.LOCK_EX:
-            os.ftruncate(file, 0)
-            os.write(file, json.dumps({"host": platform.node(), "pid": os.getpid()}).encode())
+        if keep:
+            with suppress(OSError):  # on a full disk the owner stays unknown
+                os.ftruncate(file, 0)
+                if kind == fcntl.LOCK_EX:
+                    os.write(file, json.dumps({"host": platform.node(), "pid": os.getpid()}).encode())
+        return file
+
+    @contextmanager
+    def _waiting(self, name: str) -> Iterator[None]:
+        """Hold a lock for a while, however long it takes to get it; nothing where there are no locks."""
+        with waiting(self._folder.parent, name):
+            yield
+
+
+@contextmanager
+def waiting(root: Path, name: str = "tables.lock") -> Iterator[None]:
+    """Hold a lock of an output folder, however long it takes to get it; nothing where the file system has none."""
+    file = _opened(root / WORK / name)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            _log.debug("%s: this file system has no locks", name)
+        yield
+    finally:
+        os.close(file)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}; choose a folder that is writable and has free space"
+        ) from None

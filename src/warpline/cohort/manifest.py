@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
-import glob
+import io
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +14,7 @@ from itertools import permutations
 from pathlib import Path
 
 from warpline.cohort.cells import original, safe
+from warpline.cohort.patterns import MARK, files_by_id
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
 
@@ -25,7 +26,7 @@ _READERS: dict[str, Callable[[Iterable[str]], Iterator[list[str]]]] = {
     ".csv": csv.reader,
 }
 _FORBIDDEN = re.compile(r"[\x00-\x1f/\\]")
-_MARK = "{id}"
+_DELIMITERS = {".tsv": "\t", ".csv": ","}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,20 +107,51 @@ def read_manifest(path: str | os.PathLike[str], *, fixed: str | None = None) -> 
 
 
 def write_manifest(pairs: Iterable[Pair], path: Path) -> None:
-    """Write a table that `read_manifest` gives back, its paths relative to its folder."""
-    write_atomic(path, format_manifest(pairs, path.parent).encode())
+    """Write a table that `read_manifest` gives back, its paths relative to its folder.
+
+    Parameters
+    ----------
+    pairs : iterable of Pair
+        One row each.
+    path : Path
+        Its end, ``.tsv`` or ``.csv``, says what parts the cells.
+
+    Raises
+    ------
+    UsageError
+        When the name ends otherwise, or a path cannot stand in such a table.
+    OutputError
+        When it cannot be written.
+    """
+    if path.suffix not in _DELIMITERS:
+        raise UsageError(f"{path} cannot be a manifest; its name must end in {' or '.join(_DELIMITERS)}")
+    write_atomic(path, format_manifest(pairs, path.parent, delimiter=_DELIMITERS[path.suffix]).encode())
 
 
-def format_manifest(pairs: Iterable[Pair], folder: Path) -> str:
-    """The tab-separated text of a manifest that lies in `folder`; columns without any value are left out."""
+def format_manifest(pairs: Iterable[Pair], folder: Path, *, delimiter: str = "\t") -> str:
+    """The text of a manifest that lies in `folder`; columns without any value are left out."""
     pairs = list(pairs)
     used = [name for name in USED if name in ("id", "moving", "fixed") or any(getattr(pair, name) for pair in pairs)]
     free = list(dict.fromkeys(name for pair in pairs for name in pair.columns))
-    lines = ["\t".join(map(safe, (*used, *free)))]
+    lines = [(*used, *free)]
     for pair in pairs:
-        cells = [_relative(pair, name, folder) for name in used] + [pair.columns.get(name, "") for name in free]
-        lines.append("\t".join(safe(cell) or "n/a" for cell in cells))
-    return "\n".join(lines) + "\n"
+        cells = [_relative(pair, name, folder) for name in used]
+        lines.append((*cells, *(" ".join(pair.columns.get(name, "").split()) for name in free)))
+    shown = [[safe(cell) for cell in line] for line in lines]
+    if delimiter == "\t":
+        return "".join("\t".join(_plain(cell) for cell in line) + "\n" for line in shown)
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(
+        [cell or "n/a" for cell in line] for line in shown
+    )
+    return text.getvalue()
+
+
+def _plain(cell: str) -> str:
+    """A cell of a tab-separated table, which knows no quotes."""
+    if any(letter in cell for letter in "\t\r\n"):
+        raise UsageError(f"{cell!r} holds a tab or a new line, which a .tsv cannot hold; rename it")
+    return cell or "n/a"
 
 
 def find_pairs(
@@ -130,7 +162,8 @@ def find_pairs(
     Parameters
     ----------
     pattern : str
-        A shell pattern; ``{id}`` stands for the part of the path that becomes the id, the same wherever it is written.
+        A shell pattern, ``**`` for any number of folders; ``{id}`` stands for the part of a name that becomes the id,
+        the same wherever it is written.
     fixed : path, optional
         The fixed image; without it, all ordered pairs of the files are made.
     labels : str, optional
@@ -141,19 +174,17 @@ def find_pairs(
     Raises
     ------
     UsageError
-        When the pattern has no ``{id}``.
+        When a pattern has no ``{id}``.
     InputError
         When no file matches, or two have one id.
     """
-    if _MARK not in pattern:
+    if labels is not None and MARK not in labels:
         raise UsageError(
-            f"pattern {pattern!r} has no {_MARK}; write it where the names differ: 'data/{_MARK}_T1w.nii.gz'"
+            f"labels {labels!r} have no {MARK}: every image would get the same; write it where they differ"
         )
-    found = {name: path for path in sorted(glob.glob(pattern.replace(_MARK, "*"))) for name in _names(pattern, path)}
-    if not found:
-        raise InputError(f"pattern {pattern!r} matches no file; check it with ls")
+    found = files_by_id(pattern)
     images = {name: os.path.abspath(path) for name, path in found.items()}
-    atlas = {name: os.path.abspath(labels.replace(_MARK, name)) if labels else "" for name in images}
+    atlas = {name: os.path.abspath(labels.replace(MARK, name)) if labels else "" for name in images}
     if fixed is not None:
         target, known = os.path.abspath(fixed), os.path.abspath(fixed_labels) if fixed_labels else ""
         return [
@@ -221,13 +252,6 @@ def _check_header(header: Sequence[str], path: Path, fixed: str | None) -> None:
 def _relative(pair: Pair, name: str, folder: Path) -> str:
     value: str = getattr(pair, name)
     return os.path.relpath(value, folder) if value and name in PATHS else value
-
-
-def _names(pattern: str, path: str) -> list[str]:
-    first, *others = (re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") for part in pattern.split(_MARK))
-    expression = first + "(?P<id>[^/]+?)" + "(?P=id)".join(others)
-    found = re.fullmatch(expression, path)
-    return [found["id"]] if found else []
 
 
 def _label(name: str) -> str:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from warpline.cohort import bids
+from warpline.cohort.checks import check_options
 from warpline.cohort.decisions import read_decisions
+from warpline.cohort.entities import Filter
 from warpline.cohort.manifest import PATHS, Pair, check_ids, read_manifest
 from warpline.cohort.records import RESULT_COLUMNS
 from warpline.cohort.state import Plan, make_plan
-from warpline.cohort.tasks import Warps, make_tasks
+from warpline.cohort.tasks import Task, Warps, make_tasks
 from warpline.errors import InputError, UsageError
 from warpline.recipe import Recipe
 
+_log = logging.getLogger(__name__)
+
+RECIPE = "syn"
+"""What runs where no recipe is named."""
+
 Source = str | os.PathLike[str] | Sequence[Pair]
 """A manifest, a BIDS folder, or pairs."""
+
+Decided = tuple[Sequence[str], Sequence[str] | None]
+"""Ids to leave out, and ids to run again though they are done, where decisions say so."""
 
 Pages = Literal["flagged", "all", "none"]
 """Which pairs get a page of their own."""
@@ -32,12 +44,16 @@ class Options:
     ----------
     fixed : path, optional
         The fixed image of every pair that names none.
-    recipe : str, path or Recipe
-        Of every pair that names none.
+    recipe : str, path or Recipe, optional
+        Of every pair that names none; ``"syn"`` when None.
     participants, sessions : sequence of str
         Of a BIDS folder; all when empty.
     suffix : str
         Of the images in a BIDS folder.
+    bids_filter : path, optional
+        A filter file as fMRIPrep takes it: which images of a BIDS folder are taken.
+    entities : dict
+        The same for single entities: ``{"desc": "preproc", "space": None}``.
     space : str
         Label of the fixed image in output names, where a pair gives none.
     warps : {"rounded", "forward", "full", "none"}
@@ -60,8 +76,12 @@ class Options:
         Run every n-th pair only, beginning with the i-th.
     retry_failed : bool
         Run pairs again that failed before.
+    redo : bool
+        Replace finished pairs that were made with another recipe, other outputs or older numerics; without it such a
+        run is refused, unless `recipe` is given and little is lost.
     exclude_from, retry_from : path, optional
-        Tables of decisions: leave out what was decided ``fail``; run again what was decided ``review`` or ``fail``.
+        Tables of decisions: leave out what was decided ``fail``; run again what was decided ``review`` or ``fail``,
+        and no other finished pair.
     geometry : {"sform", "qform"}, optional
         Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     time_limit : float
@@ -76,13 +96,20 @@ class Options:
         Compare the outputs of done pairs by checksum too; by size they always are.
     compute : callable, optional
         Stands in for `warpline.jobs.compute`.
+
+    Raises
+    ------
+    UsageError
+        When a value is not allowed.
     """
 
     fixed: str | os.PathLike[str] | None = None
-    recipe: str | Path | Recipe = "syn"
+    recipe: str | Path | Recipe | None = None
     participants: Sequence[str] = ()
     sessions: Sequence[str] = ()
     suffix: str = "T1w"
+    bids_filter: str | os.PathLike[str] | None = None
+    entities: Mapping[str, Any] = field(default_factory=dict)
     space: str = ""
     warps: Warps = "rounded"
     backend: str | None = None
@@ -93,6 +120,7 @@ class Options:
     credentials: str | os.PathLike[str] | None = None
     shard: tuple[int, int] = (1, 1)
     retry_failed: bool = False
+    redo: bool = False
     exclude_from: str | os.PathLike[str] | None = None
     retry_from: str | os.PathLike[str] | None = None
     geometry: str | None = None
@@ -102,6 +130,27 @@ class Options:
     pages: Pages = "flagged"
     checksums: bool = False
     compute: Any = None
+
+    def __post_init__(self) -> None:
+        check_options(vars(self))
+
+    @property
+    def selected(self) -> bool:
+        """Whether only some participants or sessions of a dataset are run."""
+        return bool(self.participants or self.sessions)
+
+    @property
+    def part(self) -> str:
+        """Names the part of a cohort that is run, the same for the same part: ``1of1`` for all of it."""
+        index, count = self.shard
+        if not self.selected or count > 1:
+            return f"{index}of{count}"
+        chosen = repr((sorted(self.participants), sorted(self.sessions)))
+        return f"some{hashlib.blake2b(chosen.encode(), digest_size=6).hexdigest()}"
+
+    def load_recipe(self) -> Recipe:
+        """The recipe of every pair that names none."""
+        return Recipe.load(RECIPE if self.recipe is None else self.recipe)
 
 
 def load_pairs(source: Source, options: Options) -> list[Pair]:
@@ -128,12 +177,39 @@ def load_pairs(source: Source, options: Options) -> list[Pair]:
     return [replace(pair, space=pair.space or options.space) for pair in pairs] if options.space else pairs
 
 
-def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
-    """What there is to do for these pairs in an output folder."""
-    recipe = Recipe.load(options.recipe)
-    tasks = make_tasks(pairs, recipe=recipe, warps=options.warps, geometry=options.geometry)
+def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
+    """The tasks of some pairs; nothing is written.
+
+    Raises
+    ------
+    UsageError, InputError
+        When a recipe is unknown, or ids would give the same or too long names.
+    """
+    return make_tasks(pairs, recipe=options.load_recipe(), warps=options.warps, geometry=options.geometry)
+
+
+def decided_in(pairs: Sequence[Pair], options: Options) -> Decided:
+    """What the tables of decisions say of some pairs; decisions about others are named in a warning.
+
+    Raises
+    ------
+    InputError
+        When a table cannot be read.
+    """
     exclude = () if options.exclude_from is None else read_decisions(options.exclude_from, ("fail",))
-    again = () if options.retry_from is None else read_decisions(options.retry_from, ("review", "fail"))
+    again = None if options.retry_from is None else read_decisions(options.retry_from, ("review", "fail"))
+    _name_unknown(pairs, options, {"exclude-from": exclude, "retry-from": again or ()})
+    return exclude, again
+
+
+def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
+    """What there is to do for these pairs in an output folder; nothing is written."""
+    return plan_tasks(tasks_of(pairs, options), root, options, decided_in(pairs, options))
+
+
+def plan_tasks(tasks: Sequence[Task], root: Path, options: Options, decided: Decided) -> Plan:
+    """The same from tasks and decisions that were read before."""
+    exclude, again = decided
     return make_plan(
         tasks,
         root,
@@ -145,15 +221,25 @@ def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
     )
 
 
+def _name_unknown(pairs: Sequence[Pair], options: Options, decided: Mapping[str, Sequence[str]]) -> None:
+    """Warn of decisions about pairs that are none of this cohort; a selection of it has fewer by intention."""
+    known = {pair.id for pair in pairs}
+    for name, ids in decided.items():
+        unknown = [id for id in ids if id not in known]
+        if unknown and not options.selected:
+            _log.warning("--%s names %s, no pairs of this cohort", name, bids.some(unknown))
+
+
 def _pairs_in(source: str | os.PathLike[str], fixed: str | None, options: Options) -> list[Pair]:
     if not os.path.isdir(source):
-        if options.participants or options.sessions:
-            raise UsageError("participants and sessions belong to a BIDS folder; a manifest has rows")
+        if options.selected or options.entities or options.bids_filter is not None:
+            raise UsageError("participants, sessions and entities belong to a BIDS folder; a manifest has rows")
         return read_manifest(source, fixed=fixed)
     if fixed is None:
         raise UsageError("a BIDS folder needs a fixed image for all subjects: --fixed FILE")
     chosen = {"participants": options.participants, "sessions": options.sessions}
-    return bids.scan(source, fixed=fixed, suffix=options.suffix, **chosen)
+    wanted = Filter.of(options.suffix, options.entities, options.bids_filter)
+    return bids.scan(source, fixed=fixed, wanted=wanted, **chosen)
 
 
 def _absolute(pair: Pair) -> Pair:

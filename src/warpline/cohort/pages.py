@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
+import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import quote
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warpline.cohort.layout import PROGRESS, RUN
 from warpline.cohort.outliers import RULES
+from warpline.cohort.pair_pages import FOLDER, PairPages, output_of
 from warpline.cohort.results import MISSING, NUMBERS, Results, Row, is_done, kind_of, read_json
-from warpline.errors import InputError, OutputError
-from warpline.image import Image
+from warpline.errors import InputError
 from warpline.io.atomic import write_atomic
-from warpline.io.images import read_image
-from warpline.io.transform_files import read_transform
 from warpline.report.cohort_page import CohortView, PageColumn, PageGroup, PageRow, make_folder, write_cohort_page
-from warpline.report.page import write_page
-from warpline.report.pair_layers import draw_layers
-from warpline.report.standing import Measure, Standing
-from warpline.transforms import Displacement
 
 Which = Literal["flagged", "all", "none"]
 """Which pairs get a page of their own."""
-
-FOLDER = "report"
 
 WORST, SAMPLE = 500, 100
 """Of the flagged pairs the most that get a page; of the others, drawn evenly."""
@@ -41,12 +32,19 @@ _SHOWN = (
     *("ncc_after", "local_ncc_after", "dice", "mask_dice", "foreground_dice", "coverage", "rotation", "determinant"),
     *("displacement_mean", "log_jacobian_sd", "jacobian_min", "folded_voxels", "inverse_error_p99", "seconds"),
 )
+_FILE = re.compile(r"\.\w+:?$")
 _OWN = frozenset({"id", "status", "verdict", "reasons", "fixed", "moving", "recipe", "sidecar", "log"})
-_ENDING = "_desc-registration_qc.json"
+FEW = 3
+"""Most names that a title lists."""
 
 
 def write(
-    folder: Path, *, pages: Which = "flagged", sample: int = SAMPLE, say: Callable[[str], None] | None = None
+    folder: Path,
+    *,
+    pages: Which = "flagged",
+    sample: int = SAMPLE,
+    draw: bool = True,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the pages of a cohort from the files of its output folder.
 
@@ -59,6 +57,8 @@ def write(
         ``"none"``.
     sample : int
         How many of the others, drawn evenly and the same at every call.
+    draw : bool
+        Whether pages of pairs that are not there are written; without it the cohort's page leads to those there are.
     say : callable, optional
         Called with a line of text as the work goes on.
 
@@ -75,12 +75,13 @@ def write(
         When a page cannot be written.
     """
     say = say or (lambda text: None)
-    results = Results.read(folder)
-    written = _write_pairs(folder, results, _with_page(results, pages, sample), say)
+    results, key = Results.read(folder), cohort_key(folder)
+    written = PairPages(folder, results, key).write(_with_page(results, pages, sample), draw=draw, say=say)
+    title, *facts = _facts(folder, results)
     view = CohortView(
-        key=results.key,
-        title=folder.resolve().name,
-        facts=list(_facts(folder, len(results.rows))),
+        key=key,
+        title=title[1],
+        facts=facts,
         columns=[_page_column(name) for name in NUMBERS],
         values={name: results.values[name] for name in NUMBERS},
         rows=[_page_row(results, at, written.get(at)) for at in range(len(results.rows))],
@@ -109,34 +110,27 @@ def _page_row(results: Results, at: int, page: str | None) -> PageRow:
         id=row["id"],
         verdict=kind_of(row),
         score=score if np.isfinite(score) else None,
-        reasons="" if reasons in MISSING else reasons,
+        reasons="" if reasons in MISSING else cause_first(reasons) if row["status"] == "failed" else reasons,
         flagged=results.flagged.get(at, ()),
         free={name: "" if value in MISSING else value for name, value in row.items() if name not in _OWN},
         page=page,
     )
 
 
+def cause_first(message: str) -> str:
+    """A message that begins with what is wrong, not with the path of a file; the file's name stands at its end."""
+    path, space, rest = message.partition(" ")
+    if not space or not ("/" in path or _FILE.search(path)):
+        return message
+    return f"{rest} ({path.rstrip(':,').rpartition('/')[2]})"
+
+
 def _thumbnail(folder: Path, sidecar: str) -> bytes:
     try:
-        content = _output(folder, read_json(folder / sidecar), "thumbnail").read_bytes()
+        content = output_of(folder, read_json(folder / sidecar), "thumbnail").read_bytes()
     except (InputError, OSError):
         return b""
     return content if content[:4] == b"RIFF" and content[8:12] == b"WEBP" else b""
-
-
-def _output(folder: Path, sidecar: Mapping[str, Any], kind: str) -> Path:
-    """A file that a sidecar calls an output of its pair; it must lie in the folder, links followed.
-
-    Raises
-    ------
-    InputError
-        When it does not, or the sidecar is damaged.
-    """
-    outputs = sidecar.get("outputs")
-    name = outputs.get(kind) if isinstance(outputs, dict) else None
-    if not isinstance(name, str) or "\0" in name or not (folder / name).resolve().is_relative_to(folder.resolve()):
-        raise InputError(f"the sidecar names no {kind} inside the output folder, but {str(name)[:80]!r}")
-    return folder / name
 
 
 def _groups(failures: Iterable[Row]) -> list[PageGroup]:
@@ -151,25 +145,45 @@ def _groups(failures: Iterable[Row]) -> list[PageGroup]:
     return sorted(groups, key=lambda group: -len(group.ids))
 
 
-def _facts(folder: Path, pairs: int) -> Iterator[tuple[str, str]]:
-    """What the head of the page says of the run, as far as it is known."""
+def cohort_key(folder: Path) -> str:
+    """What names a cohort wherever decisions are kept: drawn once, it moves along with the folder."""
+    path = folder / FOLDER / "cohort.json"
+    known = read_json(path).get("key")
+    if isinstance(known, str) and known:
+        return known
+    key = uuid.uuid4().hex[:16]
+    make_folder(folder / FOLDER)
+    write_atomic(path, json.dumps({"key": key}).encode())
+    return key
+
+
+def _several(results: Results, column: str, kind: str) -> str:
+    """What done pairs have in a column: one name, a few, or how many."""
+    found = sorted({Path(row[column]).name for row in results.rows if is_done(row)} - MISSING)
+    return ", ".join(found) if len(found) <= FEW else f"{len(found)} {kind}"
+
+
+def _facts(folder: Path, results: Results) -> Iterator[tuple[str, str]]:
+    """The title of the page, then what its head says of the run, as far as it is known."""
     run, progress = read_json(folder / RUN), read_json(folder / PROGRESS)
-    yield "pairs", str(pairs)
+    fixed, recipe = _several(results, "fixed", "fixed images"), _several(results, "recipe", "recipes")
+    source, day = str(run.get("source") or folder.resolve().name), str(run.get("ended", ""))[:10]
+    onto = f"{source} on {fixed}" if fixed else source
+    yield "title", " · ".join(part for part in (onto, recipe, day) if part)
+    yield "folder", folder.resolve().name
+    yield "pairs", str(len(results.rows))
     if progress.get("pairs_per_s"):
         yield "pairs per minute", f"{60 * progress['pairs_per_s']:.3g}"
     if progress.get("workers"):
         yield "workers", str(progress["workers"])
     if progress.get("busy"):
         yield "time spent computing", f"{100 * progress['busy']:.0f} %"
-    if run.get("recipes"):
-        yield "recipe", ", ".join(run["recipes"])
+    if recipe:
+        yield "recipe", recipe
     for name in ("started", "ended"):
         if run.get(name):
             yield name, str(run[name])[:16].replace("T", " ")
     yield "warpline", str(run.get("warpline") or version("warpline"))
-
-
-# -- pages of pairs -------------------------------------------------------------------------------------------------
 
 
 def _with_page(results: Results, pages: Which, sample: int) -> list[int]:
@@ -181,87 +195,3 @@ def _with_page(results: Results, pages: Which, sample: int) -> list[int]:
     others = [at for at in done if results.rows[at]["verdict"] == "pass"]
     drawn = np.random.default_rng(0).choice(len(others), min(sample, len(others)), replace=False)
     return [*flagged, *(others[number] for number in sorted(drawn))] if pages == "flagged" else []
-
-
-def _write_pairs(folder: Path, results: Results, chosen: Sequence[int], say: Callable[[str], None]) -> dict[int, str]:
-    """Write what has changed since it was last written; returns the address of every page by its row."""
-    pairs = folder / FOLDER / "pairs"
-    make_folder(pairs)
-    names = [f"{Path(results.rows[at]['sidecar']).name.removesuffix(_ENDING)}.html" for at in chosen]
-    known, written, addresses = read_json(pairs / "pages.json"), {}, {}
-    read_fixed, ranked = lru_cache(maxsize=2)(read_image), results.ranked()
-    for number, (at, name) in enumerate(zip(chosen, names, strict=True)):
-        beside = [names[near] if 0 <= near < len(names) else None for near in (number - 1, number + 1)]
-        standing = _standing(results, at, ranked, beside)
-        sidecar = read_json(folder / results.rows[at]["sidecar"])
-        digest = hashlib.blake2b(repr((version("warpline"), sidecar.get("key"), standing)).encode()).hexdigest()[:16]
-        if known.get(name) != digest or not (pairs / name).exists():
-            try:
-                _write_pair(folder, results.rows[at], sidecar, (pairs / name, standing), read_fixed)
-            except OutputError:
-                raise
-            except Exception as error:  # a damaged sidecar costs its own page only
-                say(f"no page for {results.rows[at]['id']}: {_reason(error)}")
-                continue
-        written[name], addresses[at] = digest, f"pairs/{name}"
-        if number % 20 == 19:
-            say(f"page {number + 1} of {len(chosen)}")
-    for path in pairs.glob("*.html"):
-        if path.name not in written:
-            path.unlink()
-    write_atomic(pairs / "pages.json", json.dumps(written).encode())
-    return addresses
-
-
-def _reason(error: Exception) -> str:
-    known = isinstance(error, InputError)
-    return str(error) if known else f"its sidecar is damaged ({type(error).__name__}); run the pair again"
-
-
-def _write_pair(
-    folder: Path,
-    row: Row,
-    sidecar: Mapping[str, Any],
-    page: tuple[Path, Standing],
-    read_fixed: Callable[[Path, str | None], Image],
-) -> None:
-    """Draw a pair: its inputs are those of the manifest, its outputs lie in the folder, whatever the sidecar says."""
-    geometry = sidecar.get("geometry")
-    fixed, moving = read_fixed(folder / row["fixed"], geometry), read_image(folder / row["moving"], geometry)
-    warped = read_image(_output(folder, sidecar, "warped"))
-    warp = read_transform(_output(folder, sidecar, "warp")) if "warp" in sidecar["outputs"] else None
-    layers = draw_layers(fixed, moving, warped, warp if isinstance(warp, Displacement) else None)
-    write_page(sidecar, layers, *page)
-
-
-def _standing(
-    results: Results, at: int, ranked: Mapping[str, NDArray[np.float64]], beside: Sequence[str | None]
-) -> Standing:
-    row, flagged = results.rows[at], results.flagged.get(at, ())
-    known = {name: float(results.values[name][at]) for name in NUMBERS}
-    measures = (
-        Measure(
-            *(NUMBERS[name].title, NUMBERS[name].unit, NUMBERS[name].meaning, NUMBERS[name].group),
-            int(value) if value.is_integer() else value,
-            round(_percentile(ranked[name], value), 1),
-            name in flagged,
-        )
-        for name, value in known.items()
-        if np.isfinite(value)
-    )
-    return Standing(
-        id=row["id"],
-        cohort=results.key,
-        pairs=sum(map(is_done, results.rows)),
-        verdict=row["verdict"],
-        reasons=() if row["reasons"] in MISSING else tuple(row["reasons"].split("; ")),
-        measures=tuple(measures),
-        index=f"../index.html#id={quote(row['id'], safe='')}",
-        previous=beside[0],
-        next=beside[1],
-    )
-
-
-def _percentile(ranked: NDArray[np.float64], value: float) -> float:
-    """Share of the cohort below a value, and half of those that equal it, 0 to 100."""
-    return float(50 * (np.searchsorted(ranked, value) + np.searchsorted(ranked, value, "right")) / len(ranked))

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,25 @@ class Books:
                 file.write(json.dumps(record).encode() + b"\n")
         except OSError as error:
             raise OutputError(f"{self._memory} cannot be written: {error.strerror}; free some space") from None
+
+    def confirm(self, plan: Plan) -> None:
+        """Remember that finished pairs belong to inputs of other dates, so that these are compared only once."""
+        for id in plan.confirmed:
+            row = plan.rows[id]
+            known = {"id": id, "key": row.key, "status": "ok", "recipe": row.recipe, "stat": row.stat}
+            host = {} if row.host is None else {"host": {"name": row.host}}
+            self.remember({**known, **host, "metrics": dict(row.metrics or {})})
+
+    def fold(self) -> None:
+        """Move the lines of a part of a cohort into the memory of all of it, so that parts leave no files each."""
+        whole = self.root / WORK / f"{JOURNAL}-1of1.jsonl"
+        if not self._memory.exists() or self._memory == whole:
+            return
+        with suppress(OSError), whole.open("ab") as file:  # on a full disk both stay, and say the same
+            file.write(self._memory.read_bytes())
+            self._memory.unlink()
+        for path in self._progress[1:]:
+            path.unlink(missing_ok=True)
 
     def write_progress(self, plan: Plan, numbers: Mapping[str, Any]) -> None:
         """Write ``progress.json``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 import sys
 from array import array
@@ -43,8 +42,6 @@ class Results:
 
     Parameters
     ----------
-    key : str
-        Names the cohort wherever decisions are kept.
     rows : sequence of dict
         Texts of every row.
     values : dict of str to (N,)
@@ -55,7 +52,6 @@ class Results:
         Rows of ``failures.tsv`` by id.
     """
 
-    key: str
     rows: Sequence[Row]
     values: Mapping[str, NDArray[np.float64]]
     flagged: Mapping[int, tuple[str, ...]]
@@ -76,11 +72,10 @@ class Results:
         done = [at for at, row in enumerate(rows) if is_done(row)]
         verdicts = judge_columns({name: column[done] for name, column in values.items()}, len(done))
         ids = {row["id"] for row in rows}
-        key = hashlib.blake2b("\n".join((folder.resolve().name, *sorted(ids))).encode(), digest_size=8).hexdigest()
         flagged = {at: verdict.columns for at, verdict in zip(done, verdicts, strict=True) if verdict.columns}
         path = folder / FAILURES
-        failures = {row["id"]: row for row in _failures(path) if row["id"] in ids}
-        return cls(key, rows, values, flagged, failures)
+        failures = {row["id"]: row for row in (_rows(path) if path.exists() else ()) if row["id"] in ids}
+        return cls(rows, values, flagged, failures)
 
     def ranked(self) -> dict[str, NDArray[np.float64]]:
         """Finite numbers of every column in order, for percentiles."""

@@ -30,6 +30,8 @@ class Cluster:
         Memory of each worker, as SLURM writes it.
     partition, account : str, optional
         Where to queue, and who pays.
+    processes : int, optional
+        Workers that the run on one node is told to start; None takes one per GPU, or one.
     """
 
     array: int | None = None
@@ -40,11 +42,12 @@ class Cluster:
     memory: str = "16G"
     partition: str | None = None
     account: str | None = None
+    processes: int | None = None
 
     @property
     def workers(self) -> int:
         """Workers on each node."""
-        return max(1, self.gpus)
+        return max(1, self.gpus) if self.processes is None else self.processes
 
 
 def script(cluster: Cluster, arguments: Sequence[str]) -> str:
@@ -66,22 +69,22 @@ def script(cluster: Cluster, arguments: Sequence[str]) -> str:
 
 
 def _head(cluster: Cluster) -> list[str]:
-    tasks = cluster.workers if cluster.array is None else 1
+    spread = cluster.array is None and cluster.nodes > 1
     asked = {
         "job-name": "warpline",
         "partition": cluster.partition,
         "account": cluster.account,
         "array": cluster.array and f"1-{cluster.array}",
         "nodes": cluster.nodes,
-        "ntasks-per-node": tasks if cluster.nodes > 1 else 1,
-        "cpus-per-task": cluster.cpus * (1 if cluster.nodes > 1 else tasks),
+        "ntasks-per-node": cluster.workers if spread else 1,
+        "cpus-per-task": cluster.cpus * (1 if spread else cluster.workers),
         "mem-per-cpu": None,
         "gpus-per-node": cluster.gpus or None,
         "time": cluster.time,
         "signal": f"B:USR1@{WARNING}",
         "output": "warpline-%A_%a.log" if cluster.array else "warpline-%j.log",
     }
-    memory = _times(cluster.memory, tasks)
+    memory = _times(cluster.memory, cluster.workers)
     lines = [f"#SBATCH --{name}={value}" for name, value in {**asked, "mem": memory}.items() if value is not None]
     return ["#!/bin/bash", *lines, "#SBATCH --requeue", "#SBATCH --open-mode=append"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,12 @@ class Plan:
         What is wrong with the outputs of pairs that were done, by id; they are done no longer.
     todo : list of Task
         What to run, in a good order: pairs of one fixed image together, alike sizes together.
+    replaced : dict
+        What is known of finished pairs that are out of date, by id.
+    confirmed : list of str
+        Ids of finished pairs whose inputs have other dates than before, and were found to be the same by checksum.
+    again : frozenset of str, optional
+        The pairs that were asked for though they are done, where only such were.
     """
 
     tasks: list[Task]
@@ -46,10 +53,26 @@ class Plan:
     rows: dict[str, Row] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     todo: list[Task] = field(default_factory=list)
+    replaced: dict[str, Row] = field(default_factory=dict)
+    confirmed: list[str] = field(default_factory=list)
+    again: frozenset[str] | None = None
 
     def count(self, state: State) -> int:
         """How many pairs are in a state."""
         return sum(own == state for own in self.states.values())
+
+    def enter(self, task: Task, state: State, row: Row | None) -> None:
+        """Note the state of a pair."""
+        self.states[task.id] = state
+        if row is None:
+            return
+        if state in ("done", "failed"):
+            self.rows[task.id] = row
+        if state == "stale":
+            self.replaced[task.id] = row
+        if state == "done" and row.key != task.key and not differs_in_options(row.key, task):
+            self.rows[task.id] = replace(row, key=task.key)
+            self.confirmed.append(task.id)
 
     def ids(self, state: State) -> list[str]:
         """Which pairs are in a state."""
@@ -61,7 +84,7 @@ def make_plan(
     root: Path,
     *,
     exclude: Iterable[str] = (),
-    again: Iterable[str] = (),
+    again: Iterable[str] | None = None,
     retry_failed: bool = False,
     shard: tuple[int, int] = (1, 1),
     check_keys: bool = True,
@@ -75,8 +98,10 @@ def make_plan(
         All pairs.
     root : Path
         The output folder; it may not exist.
-    exclude, again : iterable of str
-        Ids to leave out, and ids to run though they are done.
+    exclude : iterable of str
+        Ids to leave out.
+    again : iterable of str, optional
+        Ids to run though they are done; other pairs then stay done though they were made with another recipe.
     retry_failed : bool
         Run pairs again that failed before.
     shard : (i, n)
@@ -86,21 +111,21 @@ def make_plan(
     checksums : bool
         Whether outputs are compared by checksum too; by size they always are.
     """
-    plan = Plan(list(tasks))
+    plan = Plan(list(tasks), again=None if again is None else frozenset(again))
     seen = _Folder(root, check_keys, checksums)
-    left_out, wanted = frozenset(exclude), frozenset(again)
+    left_out, wanted = frozenset(exclude), plan.again or frozenset()
     runnable = {"new", "stale"} | ({"failed"} if retry_failed else set())
     index, count = shard
     for number, task in enumerate(plan.tasks):
-        state, row = seen.state(task)
+        mine = number % count == index - 1
+        state, row = seen.state(task, compare=mine)
+        if state == "stale" and plan.again is not None and row is not None and differs_in_options(row.key, task):
+            state = "done"
         if state == "done" and row is not None and (damage := seen.damage(task, row)):
             state, plan.damaged[task.id] = "stale", damage
         if task.id in left_out:
             state = "excluded"
-        plan.states[task.id] = state
-        if row is not None and state in ("done", "failed"):
-            plan.rows[task.id] = row
-        mine = number % count == index - 1
+        plan.enter(task, state, row)
         if mine and (state in runnable or (task.id in wanted and state != "excluded")):
             plan.todo.append(task)
     _tell_damage(plan)
@@ -117,12 +142,14 @@ class _Folder:
         self._checksums = checksums
         self._folders = Folders(root)
         self._remembered = read_rows(root)
+        self._checksum = cache(checksum)  # many pairs share one fixed image
         try:
             self._failed = {entry.name.removesuffix(".json") for entry in os.scandir(root / LOGS)}
         except OSError:
             self._failed = set()
 
-    def state(self, task: Task) -> tuple[State, Row | None]:
+    def state(self, task: Task, *, compare: bool) -> tuple[State, Row | None]:
+        """The state of a pair; inputs of another date are read and compared only if asked."""
         sidecar = self._root / task.place.sidecar
         size, time = fingerprint(str(sidecar))
         failure = self._failure(task, since=time)
@@ -135,9 +162,7 @@ class _Folder:
             row = read_sidecar(sidecar)
         if row is None:
             return "new", None
-        if not self._check_keys:
-            return "done", row
-        if row.key == task.key or _same_content(task, row.key, sidecar):
+        if not self._check_keys or row.key == task.key or (compare and self._same_content(task, row.key, sidecar)):
             return "done", row
         return "stale", row
 
@@ -147,6 +172,20 @@ class _Folder:
         if not found and self._checksums:
             found = self._folders.changed(task, _read_json(self._root / task.place.sidecar) or {})
         return found
+
+    def _same_content(self, task: Task, key: str, sidecar: Path) -> bool:
+        """Whether only the dates of the inputs differ: files that were copied or touched need no new run."""
+        if differs_in_options(key, task):
+            return False
+        found = (_read_json(sidecar) or {}).get("sha256")
+        recorded: Mapping[str, str] = found if isinstance(found, dict) else {}
+        sources = task.sources()
+        try:
+            return recorded.keys() == sources.keys() and all(
+                recorded[name] == self._checksum(sources[name]) for name in sources
+            )
+        except OSError:
+            return False
 
     def _failure(self, task: Task, *, since: int) -> Row | None:
         """The failure of a pair with these inputs; none when its sidecar, written at `since`, came later."""
@@ -184,18 +223,9 @@ def read_sidecar(path: Path) -> Row | None:
     return Row.read({**report, "recipe": name, "sizes": sizes_in(report), "stat": fingerprint(str(path))})
 
 
-def _same_content(task: Task, key: str, sidecar: Path) -> bool:
-    """Whether only the dates of the inputs differ: files that were copied or touched need no new run."""
-    if key.partition("-")[0] != task.key.partition("-")[0]:
-        return False
-    report = _read_json(sidecar) or {}
-    found = report.get("sha256")
-    recorded: Mapping[str, str] = found if isinstance(found, dict) else {}
-    sources = task.sources()
-    try:
-        return recorded.keys() == sources.keys() and all(recorded[name] == checksum(sources[name]) for name in sources)
-    except OSError:
-        return False
+def differs_in_options(key: str, task: Task) -> bool:
+    """Whether a result was made with another recipe, other outputs or other numerics than a task asks for."""
+    return key.partition("-")[0] != task.key.partition("-")[0]
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

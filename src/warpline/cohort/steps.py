@@ -17,6 +17,7 @@ from warpline.cohort import quality
 from warpline.cohort.outputs import sizes_in
 from warpline.cohort.rounding import kept
 from warpline.cohort.settings import Settings, host, now
+from warpline.cohort.sidecars import image_sidecars
 from warpline.cohort.tasks import Task, checksum, fingerprint
 from warpline.errors import InputError
 from warpline.image import Image
@@ -114,13 +115,15 @@ def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[s
     """
     root, names = Path(settings.root), task.place.names()
     metrics = {**computed.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
-    registration = replace(computed.registration, report=_sidecar(task, computed, root, metrics))
+    report = _sidecar(task, computed, root, metrics)
+    registration = replace(computed.registration, report=report)
     if settings.warps == "none":
         registration = replace(registration, alignment=replace(registration.alignment, warp=None))
-    extra = _extra(computed)
+    extra = {**_extra(computed), **image_sidecars(task, report, labels=computed.warped_labels is not None)}
     jobs.check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
     with Transaction() as files:
-        _make_folder(root / task.place.folder)
+        for folder in {root / path.parent for path in names.values()}:
+            _make_folder(folder)
         files.reserve([root / path for path in names.values()])
         jobs.store(registration, files, names, root=root, extra=extra)
     size, time = fingerprint(str(root / task.place.sidecar))

@@ -89,16 +89,23 @@ function drawPanel() {
   panel.innerHTML = `
     ${thumbnailHtml(row)}
     <div class="caption"><i style="background:#00c800"></i>fixed<i style="background:#f03cf0"></i>warped<i style="background:#bbb"></i>both alike · <kbd>space</kbd> flips</div>
-    <h3>${escaped(COHORT.ids[row])}</h3>
+    <h2>${escaped(COHORT.ids[row])}</h2>
     <span class="verdict ${verdictOf(row)}">${VERDICT_WORDS[verdictOf(row)]}</span>
-    ${reasons.length ? `<ul>${reasons.map(reason => `<li>${escaped(reason)}</li>`).join("")}</ul>` : ""}
+    ${reasonsHtml(reasons)}
     <div class="marks" role="group" aria-label="Your decision">${button("pass", "p")}${button("review", "r")}${button("fail", "f")}${button("", "u")}</div>
     <input class="note" placeholder="Note" aria-label="Note on this pair" value="${escaped(mark.note ?? "")}">
     <div class="links">${page ? `<a class="button" id="open" href="${escaped(page)}">Open its page</a>` : ""}<button id="copy">Copy id</button></div>
     <table>${columns.filter(column => !Number.isNaN(column.values[row])).map(column => measureHtml(column, row)).join("")}</table>`;
 }
 
+/** The first three reasons; the others open on request. */
+function reasonsHtml(reasons) {
+  const items = some => `<ul>${some.map(reason => `<li>${escaped(reason)}</li>`).join("")}</ul>`;
+  if (!reasons.length) return "";
+  return items(reasons.slice(0, 3)) + (reasons.length > 3 ? `<details><summary>and ${reasons.length - 3} more</summary>${items(reasons.slice(3))}</details>` : "");
+}
+
 function measureHtml(column, row) {
   const value = column.values[row], at = percentile(column, value), out = COHORT.flagged[row]?.includes(column.number);
-  return `<tr><th title="${escaped(column.meaning)}">${escaped(column.title)}</th><td class="n${out ? " out" : ""}">${shownNumber(value)}${column.unit ? ` <span class="quiet">${escaped(column.unit)}</span>` : ""}</td><td class="place"><div role="img" aria-label="percentile ${Math.round(at)}" title="percentile ${Math.round(at)}"><i style="left:${at.toFixed(1)}%"></i></div></td></tr>`;
+  return `<tr><th scope="row" title="${escaped(column.meaning)}">${escaped(column.title)}</th><td class="n${out ? " out" : ""}">${shownNumber(value)}${column.unit ? ` <span class="quiet">${escaped(column.unit)}</span>` : ""}</td><td class="place"><div role="img" aria-label="percentile ${Math.round(at)}" title="percentile ${Math.round(at)}"><i style="left:${at.toFixed(1)}%"></i></div></td></tr>`;
 }

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
+from warpline.report.sampling import Line, Plane, Planes, planes_of
 from warpline.transforms import Displacement
-
-Plane = NDArray[np.float32]
 
 _VIEWS = {"Sagittal": (0, 1, 2), "Coronal": (1, 0, 2), "Axial": (2, 0, 1)}
 """World axes (x, y, z) of each view: normal, rightwards on the page, upwards on the page."""
@@ -65,15 +64,21 @@ class Cut:
         middle = self.voxels[:, self.voxels.shape[1] // 2, self.voxels.shape[2] // 2]
         return float(apply_affine(self.grid.affine, middle)[_VIEWS[self.name][0]])
 
+    @staticmethod
+    def place_on(cuts: Sequence[Cut], voxel: NDArray[np.float64]) -> dict[str, float]:
+        """Which of some parallel cuts is nearest to a voxel (3,), and where on it: shares of its width and height."""
+        normal, across, up = cuts[0].axes
+        distances = [abs(float(cut.voxels[normal][0, 0] - voxel[normal])) for cut in cuts]
+        columns, rows = cuts[0].voxels[across][0], cuts[0].voxels[up][:, 0]
+        x, y = ((voxel[axis] - line[0]) / (line[-1] - line[0]) for axis, line in ((across, columns), (up, rows)))
+        return {"cut": int(np.argmin(distances)), "x": round(float(x), 3), "y": round(float(y), 3)}
+
     def sample(self, image: Image, finer: int = 1) -> Plane:
         """Intensities of a volume on any grid, linear in world space, 0 outside it: (H, W).
 
         Each pixel is the mean of `finer` x `finer` samples: more than 1 where pixels are larger than voxels.
         """
-        voxels = self.voxels if finer == 1 else _subdivided(self.voxels, finer)
-        plane = _sampled(image.data, self._on(image.grid, voxels), mode="constant")
-        height, width = self.voxels.shape[1:]
-        return plane if finer == 1 else plane.reshape(height, finer, width, finer).mean((1, 3), dtype=np.float32)
+        return np.asarray(sampled((self,), image, finer)[0])
 
     def finer(self, image: Image) -> int:
         """Samples along a pixel that an image with smaller voxels needs, 3 at most."""
@@ -81,32 +86,72 @@ class Cut:
 
     def displacement(self, warp: Displacement, ahead: int = 0) -> Plane:
         """Displacement in mm along the grid's axes, on the plane `ahead` voxels further along the normal: (3, H, W)."""
-        voxels = self.voxels.copy()
-        voxels[self.axes[0]] += ahead
-        where = self._on(warp.grid, voxels)
-        world = np.stack([_sampled(component, where, mode="nearest") for component in warp.field])
-        directions = self.grid.affine[:3, :3] / self.grid.voxel_size
-        return np.tensordot(np.linalg.inv(directions).astype(np.float32), world, 1)
+        return np.asarray(displaced((self,), warp, ahead=ahead)[:, 0])
 
     def jacobian(self, warp: Displacement, here: Plane) -> Plane:
         """Determinant of ``I + du/dx`` from central differences on the page and across it: (H, W).
 
         `here` is what `displacement` gives for this plane.
         """
-        normal, across, up = self.axes
-        slopes = np.zeros((3, 3, *here.shape[1:]), np.float32)
-        if self.grid.shape[normal] > 1:
-            ahead, behind = self.displacement(warp, 1), self.displacement(warp, -1)
-            slopes[:, normal] = (ahead - behind) / np.float32(2 * self.grid.voxel_size[normal])
-        for axis, page in ((across, 2), (up, 1)):
-            forward = np.sign(self.voxels[axis][-1, -1] - self.voxels[axis][0, 0])
-            slopes[:, axis] = np.gradient(here, self.pixel, axis=page) * np.float32(forward)
-        matrices = np.moveaxis(slopes, (0, 1), (-2, -1)) + np.eye(3, dtype=np.float32)
-        return np.asarray(np.linalg.det(matrices), dtype=np.float32)
+        return np.asarray(jacobians((self,), warp, here[:, None])[0])
 
-    def _on(self, grid: Grid, voxels: NDArray[np.float64]) -> NDArray[np.float64]:
-        matrix = self.grid.voxel_map_to(grid)
-        return np.tensordot(matrix[:3, :3], voxels, 1) + matrix[:3, 3, None, None]
+
+def sampled(cuts: Sequence[Cut], image: Image, finer: int = 1) -> Planes:
+    """Intensities on parallel cuts of one size, as `Cut.sample` gives them: (N, H, W)."""
+    first, matrix = cuts[0], cuts[0].grid.voxel_map_to(image.grid)
+    planes = planes_of(image.data, matrix, _lines(cuts, finer), first.axes, beyond="constant")
+    height, width = first.voxels.shape[1:]
+    return planes if finer == 1 else planes.reshape(-1, height, finer, width, finer).mean((2, 4), dtype=np.float32)
+
+
+def displaced(cuts: Sequence[Cut], warp: Displacement, *, ahead: int = 0, coarser: int = 1) -> NDArray[np.float32]:
+    """Displacement on parallel cuts of one size, as `Cut.displacement` gives it: (3, N, H, W).
+
+    `coarser` takes every so many pixels of each row and column.
+    """
+    first = cuts[0]
+    normal, across, up = first.axes
+    lines = _lines(cuts)
+    lines[normal] = lines[normal] + ahead
+    lines |= {axis: lines[axis][::coarser] for axis in (across, up)}
+    matrix = first.grid.voxel_map_to(warp.grid)
+    planes = [planes_of(component, matrix, lines, first.axes, beyond="nearest") for component in warp.field]
+    directions = first.grid.affine[:3, :3] / first.grid.voxel_size
+    return np.tensordot(np.linalg.inv(directions).astype(np.float32), np.stack(planes), 1)
+
+
+def jacobians(cuts: Sequence[Cut], warp: Displacement, here: NDArray[np.float32], *, coarser: int = 1) -> Planes:
+    """Determinants on parallel cuts of one size, as of `Cut.jacobian`, from what `displaced` gave: (N, H, W).
+
+    Differences across the cuts are those between neighbours, where there are more than two.
+    """
+    first = cuts[0]
+    normal, across, up = first.axes
+    slopes = np.zeros((3, 3, *here.shape[1:]), np.float32)
+    if len(cuts) > 2:
+        places = [float(cut.voxels[normal][0, 0]) * first.grid.voxel_size[normal] for cut in cuts]
+        slopes[:, normal] = np.gradient(here, np.array(places, np.float32), axis=1)
+    elif first.grid.shape[normal] > 1:
+        ahead, behind = (displaced(cuts, warp, ahead=step, coarser=coarser) for step in (1, -1))
+        slopes[:, normal] = (ahead - behind) / np.float32(2 * first.grid.voxel_size[normal])
+    for axis, page in ((across, 3), (up, 2)):
+        forward = np.sign(first.voxels[axis][-1, -1] - first.voxels[axis][0, 0])
+        slopes[:, axis] = np.gradient(here, first.pixel * coarser, axis=page) * np.float32(forward)
+    for axis in range(3):
+        slopes[axis, axis] += 1
+    return _determinant(slopes)
+
+
+def _lines(cuts: Sequence[Cut], finer: int = 1) -> dict[int, Line]:
+    """Voxel coordinates along each axis of the grid: one for each cut, `finer` for each pixel along the others."""
+    first = cuts[0]
+    normal, across, up = first.axes
+    columns, rows = first.voxels[across][0], first.voxels[up][:, 0]
+    return {
+        normal: np.array([cut.voxels[normal][0, 0] for cut in cuts]),
+        across: columns if finer == 1 else _subdivided(columns, finer),
+        up: rows if finer == 1 else _subdivided(rows, finer),
+    }
 
 
 def cuts_through(image: Image) -> tuple[Cut, ...]:
@@ -116,7 +161,9 @@ def cuts_through(image: Image) -> tuple[Cut, ...]:
     return tuple(frame.cut(view, frame.middle_of(view), max(frame.finest_pixel(view), least)) for view in frame.views)
 
 
-def series_through(image: Image, count: int, longest: int) -> tuple[tuple[Cut, ...], ...]:
+def series_through(
+    image: Image, count: int, longest: int, *, spacing: float | None = None
+) -> tuple[tuple[Cut, ...], ...]:
     """For each anatomical view, evenly spaced cuts through what the volume shows; the only cut of a 2-D image.
 
     Parameters
@@ -127,10 +174,14 @@ def series_through(image: Image, count: int, longest: int) -> tuple[tuple[Cut, .
         Cuts for each view; fewer where the volume is thinner than that.
     longest : int
         Most pixels along either side of a cut; all cuts share one size of pixel.
+    spacing : float, optional
+        Millimetres between cuts from end to end, `count` at most; without it they leave an eighth out at either end.
     """
     frame = _Frame.around(image)
     pixel = max(*(frame.finest_pixel(view) for view in frame.views), *(frame.extent(frame.views) / longest))
-    return tuple(tuple(frame.cut(view, at, pixel) for at in frame.positions(view, count)) for view in frame.views)
+    return tuple(
+        tuple(frame.cut(view, at, pixel) for at in frame.positions(view, count, spacing)) for view in frame.views
+    )
 
 
 def window(image: Image) -> tuple[float, float]:
@@ -187,13 +238,18 @@ class _Frame:
         width = (self.high - self.low)[normal] if self.grid.shape[normal] > 1 else 0.0
         return float(facing * np.floor(facing * (self.middle[normal] + _ASIDE[view] * facing * width) + 0.5))
 
-    def positions(self, view: str, count: int) -> NDArray[np.float64]:
+    def positions(self, view: str, count: int, spacing: float | None = None) -> NDArray[np.float64]:
         """Voxel coordinates along the normal, inside the content, in the sense of the world axis."""
         normal, facing = self.along(view)[0], self.facing(view)[0]
         low, high = self.low[normal], self.high[normal]
-        margin = 0.12 * (high - low)
-        spread = np.unique(np.rint(np.linspace(low + margin, high - margin, count)))
-        return spread if facing > 0 else spread[::-1]
+        if spacing is None:
+            margin = 0.12 * (high - low)
+            spread = np.linspace(low + margin, high - margin, count)
+        else:
+            step = max(1.0, round(spacing / self.grid.voxel_size[normal]), np.ceil((high - low) / count))
+            spread = np.arange(np.rint(low + (high - low) % step / 2), high + 0.5, step)
+        whole = np.unique(np.clip(np.rint(spread), 0, self.grid.shape[normal] - 1))
+        return whole if facing > 0 else whole[::-1]
 
     def cut(self, view: str, at: float, pixel: float) -> Cut:
         normal, across, up = self.along(view)
@@ -212,14 +268,16 @@ class _Frame:
         return line if sign > 0 else line[::-1]
 
 
-def _subdivided(voxels: NDArray[np.float64], finer: int) -> NDArray[np.float64]:
-    """Coordinates (3, H, W) that are linear in row and column, at the middles of `finer` parts of either step."""
-    height, width = voxels.shape[1:]
-    start = voxels[:, :1, :1]
-    down, along = voxels[:, 1:2, :1] - start, voxels[:, :1, 1:2] - start
-    rows = (np.arange(height * finer) + 0.5) / finer - 0.5
-    columns = (np.arange(width * finer) + 0.5) / finer - 0.5
-    return start + down * rows[:, None] + along * columns
+def _subdivided(line: Line, finer: int) -> Line:
+    """Evenly spaced coordinates (N,) at the middles of `finer` parts of each step: (N * finer,)."""
+    places = (np.arange(line.size * finer) + 0.5) / finer - 0.5
+    return np.asarray(line[0] + (line[1] - line[0]) * places)
+
+
+def _determinant(matrices: NDArray[np.float32]) -> Planes:
+    """Determinants of matrices (3, 3, N, H, W): (N, H, W)."""
+    (a, b, c), (d, e, f), (g, h, i) = matrices
+    return np.asarray(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g), dtype=np.float32)
 
 
 def _nearest_axes(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -246,7 +304,3 @@ def _content(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64], ND
     low, middle, high = np.percentile(bright, (0.2, 50, 99.8), axis=0) * step
     margin = 0.05 * (high - low) + step
     return np.maximum(low - margin, 0), middle, np.minimum(high + margin, shape - 1.0)
-
-
-def _sampled(volume: NDArray[np.generic], where: NDArray[np.float64], mode: str) -> Plane:
-    return map_coordinates(volume, where, np.float32, order=1, mode=mode)  # type: ignore[call-overload, no-any-return]

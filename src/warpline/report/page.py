@@ -14,7 +14,7 @@ from typing import Any
 from warpline.errors import OutputError
 from warpline.report.pair_layers import RAMPS, Layers
 from warpline.report.sheet import ROWS, Target
-from warpline.report.standing import Standing
+from warpline.report.standing import Standing, write_standing
 
 _SUMMARY_WIDTH = 1000
 
@@ -29,6 +29,7 @@ _ALTS = {
     "down": "Displacement down the page, grey where there is none",
     "jacobian": "Logarithm of the Jacobian determinant: blue where the map shrinks space, orange where it grows",
     "displacement": "Length of the displacement, brighter where it is longer",
+    "mismatch": "Local mismatch of the fixed image and the registered one, brighter where they fit less",
 }
 """What each layer of the viewer is, for those who do not see it."""
 
@@ -45,9 +46,10 @@ def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, stan
     layers : Layers
         What the viewer shows; the pictures become part of the page.
     path : str or Path
-        The page: one HTML file of about 300 kB that loads nothing from anywhere.
+        The page: one HTML file of about 1.5 MB that loads nothing but that script.
     standing : Standing, optional
-        The pair's place in its cohort, with links to its neighbours.
+        The pair's place in its cohort, with links to its neighbours. It is written to a script beside the page, of the
+        same name, so that the page itself stays as it is when the cohort grows.
 
     Raises
     ------
@@ -56,11 +58,14 @@ def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, stan
     """
     names = _names(report["inputs"])
     addresses = {name: _data_address(picture) for name, picture in layers.pictures.items()}
+    if standing is not None:
+        place_in_cohort(standing, Path(path))
     page = rendered(
         "page.html.j2",
         **_facts(report),
         layers=replace(layers, pictures=addresses),  # type: ignore[arg-type]
         alts=_ALTS,
+        script=None if standing is None else Path(path).with_suffix(".js").name,
         standing=standing,
         viewer={
             "views": [{**view, "axis": _AXES[view["name"]]} for view in layers.views],
@@ -73,6 +78,17 @@ def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, stan
         commands=list(_commands(report)),
     )
     write_text(page, path)
+
+
+def place_in_cohort(standing: Standing, page: Path) -> None:
+    """Tell a page, by the script beside it, its place in the cohort.
+
+    Raises
+    ------
+    OutputError
+        When the script cannot be written.
+    """
+    write_standing(standing, page.with_suffix(".js"), _number)
 
 
 def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
@@ -155,7 +171,8 @@ def _rows(target: Target) -> Iterator[str]:
 
 
 def _data_address(picture: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
+    kind = "jpeg" if picture.startswith(b"\xff\xd8") else "webp"
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
 
 
 # -- words and numbers ----------------------------------------------------------------------------------------------

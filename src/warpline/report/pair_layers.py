@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,37 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
 from warpline.image import Image
-from warpline.report.cuts import Cut, Plane, series_through, window
-from warpline.report.planes import SHRINKS_GROWS, Deformed, round_up, shades, silhouette, tissue_borders
+from warpline.report.cuts import Cut, sampled, series_through, window
+from warpline.report.planes import (
+    SHRINKS_GROWS,
+    Deformed,
+    all_tissue_borders,
+    mismatches,
+    round_up,
+    shades,
+    silhouettes,
+)
+from warpline.report.sampling import Planes
 from warpline.transforms import Displacement
 
-CUTS, LONGEST, LONGEST_FLAT = 9, 176, 640
-"""Cuts for each view, and most pixels along a side of a cut: of volumes, of 2-D images."""
+SPACING, MOST = 3.0, 72
+"""Millimetres between cuts of a view, and most cuts: thicker volumes have them further apart."""
+
+LONGEST, LONGEST_FLAT = 144, 640
+"""Most pixels along a side of a cut: of volumes, of 2-D images."""
+
+COARSER = 2
+"""Pixels of the grey layers for one pixel of the layers of deformation and mismatch, along rows and columns."""
 
 _MAGMA = ("#000004", "#221150", "#5f187f", "#982d80", "#d3436e", "#f8765c", "#febb81", "#fcfdbf")
 
-RAMPS = {"jacobian": ",".join(SHRINKS_GROWS), "displacement": ",".join(_MAGMA)}
-"""Colours of the coloured layers from the least to the largest value, evenly spaced."""
+_HEAT = ("#000000", "#3b0f40", "#8c1d4f", "#d8433a", "#f98e2b", "#ffe98a")
+
+RAMPS = {"jacobian": ",".join(SHRINKS_GROWS), "displacement": ",".join(_MAGMA), "mismatch": ",".join(_HEAT)}
+"""Colours of the coloured layers from the least to the largest value, evenly spaced; the viewer has the last two."""
+
+_STEPS = 1024
+"""Of a ramp."""
 
 _GRID_LINES = 22
 """About how many lines of the warped grid cross the longest side of a cut."""
@@ -35,12 +56,13 @@ class Layers:
     Parameters
     ----------
     pictures : dict of str to bytes
-        WebP mosaics, a row of tiles for each view, a tile for each cut: ``fixed``, ``before`` and ``after``; for
-        deformable maps also ``jacobian``, ``displacement``, and at half the resolution its components ``across``
-        and ``down`` the page, from which the viewer draws the warped grid.
+        JPEG mosaics, a row of tiles for each view, a tile for each cut: ``fixed``, ``before`` and ``after``; at half
+        the resolution ``mismatch``, and for deformable maps ``jacobian`` in colours, ``displacement``, and its
+        components ``across`` and ``down`` the page, from which the viewer draws the warped grid.
     views : tuple of dict
         For each view: name, width, height (pixels of a tile), letters (left, right, bottom, top), and for each cut
-        its position in mm along the view's normal (world) and the two shades that part its tissues.
+        its position in mm along the view's normal (world) and the two shades that part its tissues; ``worst``: the cut
+        where the images fit worst, and the place on it as shares of its width and height.
     scales : dict
         ``pixel``: its side in mm; ``grid``: spacing of its lines in mm; ``jacobian``: largest log-Jacobian
         coloured; ``displacement``: the longest in mm.
@@ -64,37 +86,54 @@ def draw_layers(fixed: Image, before: Image, after: Image, warp: Displacement | 
         The deformable part of the map, on any grid.
     """
     flat = 1 in fixed.grid.shape
-    rows = series_through(fixed, CUTS, LONGEST_FLAT if flat else LONGEST)
-    seen = {
-        name: [[grey(cut, image, limits) for cut in row] for row in rows]
-        for name, image in (("fixed", fixed), ("before", before), ("after", after))
-        for limits in (window(image),)
-    }
-    pictures = {name: encode(_mosaic(planes), 80 if flat else 58) for name, planes in seen.items()}
+    rows = series_through(fixed, MOST, LONGEST_FLAT if flat else LONGEST, spacing=SPACING)
+    images = ((name, image, window(image)) for name, image in (("fixed", fixed), ("before", before), ("after", after)))
+    seen = {name: [greys(row, image, limits) for row in rows] for name, image, limits in images}
+    pictures = {name: encode(_mosaic(planes), 85 if flat else 55) for name, planes in seen.items()}
+    small = {name: [_halved(planes) for planes in seen[name]] for name in ("fixed", "after")}
+    missed = [mismatches(*planes) for planes in zip(small["fixed"], small["after"], strict=True)]
+    pictures["mismatch"] = encode(_mosaic(missed), 50)
     scales = {"pixel": float(rows[0][0].pixel)}
     if warp is not None:
-        drawn = _Deformation.of(rows, seen["fixed"], warp)
+        drawn = _Deformation.of(rows, small["fixed"], warp)
         pictures |= drawn.pictures()
         scales |= drawn.scales
-    return Layers(pictures, tuple(_views(rows, seen["fixed"])), scales)
+    return Layers(pictures, tuple(_views(rows, small["fixed"], missed)), scales)
 
 
-def grey(cut: Cut, image: Image, limits: tuple[float, float]) -> Plane:
-    """Shades from 0 to 1, averaged where voxels are finer than pixels."""
-    return shades(cut.sample(image, cut.finer(image)), *limits)
+def greys(cuts: Sequence[Cut], image: Image, limits: tuple[float, float]) -> Planes:
+    """Shades from 0 to 1 of parallel cuts, averaged where voxels are finer than pixels: (N, H, W)."""
+    finer = int(np.clip(round(cuts[0].pixel / float(image.grid.voxel_size.min())), 1, 3))
+    return shades(sampled(cuts, image, finer), *limits)
 
 
-def _views(rows: Sequence[Sequence[Cut]], seen: Sequence[Sequence[Plane]]) -> Iterator[dict[str, Any]]:
+def _halved(planes: Planes) -> Planes:
+    """Means of neighbouring pixels, those of the last row and column alone: (N, ceil(H / 2), ceil(W / 2))."""
+    even = np.pad(planes, [(0, 0), *((0, size % COARSER) for size in planes.shape[1:])], mode="edge")
+    return np.asarray((even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4)
+
+
+def _views(rows: Sequence[Sequence[Cut]], seen: Sequence[Planes], missed: Sequence[Planes]) -> Iterator[dict[str, Any]]:
+    worst = _worst(rows, missed)
     for cuts, planes in zip(rows, seen, strict=True):
-        height, width = planes[0].shape
+        height, width = cuts[0].voxels.shape[1:]
         yield {
             "name": cuts[0].name,
             "width": width,
             "height": height,
             "letters": cuts[0].letters,
             "positions": [round(cut.position, 1) for cut in cuts],
-            "tissues": [tissue_borders(gaussian_filter(plane, 0.8)) for plane in planes],
+            "tissues": all_tissue_borders(gaussian_filter(planes, (0, 0.4, 0.4))),
+            "worst": cuts[0].place_on(cuts, worst),
         }
+
+
+def _worst(rows: Sequence[Sequence[Cut]], missed: Sequence[Planes]) -> NDArray[np.float64]:
+    """Voxel coordinates (3,) of the place where images fit worst over about a centimetre, on the last of the views."""
+    cuts, planes = rows[-1], missed[-1]
+    blurred = gaussian_filter(planes, (1.5, *[5.0 / (COARSER * cuts[0].pixel)] * 2), mode="constant")
+    cut, row, column = np.unravel_index(int(np.argmax(blurred)), blurred.shape)
+    return np.asarray(cuts[int(cut)].voxels[:, ::COARSER, ::COARSER][:, row, column])
 
 
 # -- deformation ----------------------------------------------------------------------------------------------------
@@ -105,73 +144,81 @@ class _Deformation:
     """A displacement on rows of cuts, inside silhouettes, with the scales all of them share."""
 
     rows: Sequence[Sequence[Cut]]
-    planes: list[list[Deformed]]
-    bodies: list[list[NDArray[np.float32]]]
+    planes: Sequence[Deformed]
+    bodies: Sequence[Planes]
     scales: Mapping[str, float]
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[Cut]], seen: Sequence[Sequence[Plane]], warp: Displacement) -> _Deformation:
-        planes = [[Deformed.on(cut, warp) for cut in row] for row in rows]
-        every = [plane for row in planes for plane in row]
-        longest = max(max(cut.voxels.shape[1:]) * cut.pixel for row in rows for cut in row)
+    def of(cls, rows: Sequence[Sequence[Cut]], seen: Sequence[Planes], warp: Displacement) -> _Deformation:
+        planes = [Deformed.along(row, warp, coarser=COARSER) for row in rows]
+        longest = max(max(row[0].voxels.shape[1:]) * row[0].pixel for row in rows)
         scales = {
             "grid": round_up(longest / _GRID_LINES),
-            "jacobian": round_up(max(float(np.percentile(np.abs(plane.log_jacobian), 99.5)) for plane in every)),
-            "displacement": round_up(max(float(plane.length.max()) for plane in every)),
+            "jacobian": round_up(max(float(np.percentile(np.abs(plane.log_jacobian), 99.5)) for plane in planes)),
+            "displacement": round_up(max(float(plane.length.max()) for plane in planes)),
         }
-        return cls(rows, planes, [[silhouette(plane) for plane in row] for row in seen], scales)
+        return cls(rows, planes, [silhouettes(shown, 0.75) for shown in seen], scales)
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
-        """Name and WebP of each mosaic."""
+        """Name and JPEG of each mosaic."""
+        both = list(zip(self.rows, self.planes, strict=True))
         for number, name in enumerate(("across", "down")):
-            yield name, encode(_mosaic([[self._shift(*at, number) for at in row] for row in self._both()]), 70)
-        for name, draw in (("jacobian", self._jacobian), ("displacement", self._displacement)):
-            coloured = zip(self.planes, self.bodies, strict=True)
-            tiles = [[draw(p) * body[..., None] for p, body in zip(*row, strict=True)] for row in coloured]
-            yield name, encode(_mosaic(tiles), 45)
+            yield name, encode(_mosaic([self._shift(*row, number) for row in both]), 88)
+        drawn = list(zip(self.planes, self.bodies, strict=True))
+        yield "jacobian", encode(_mosaic([self._jacobian(plane) * body[..., None] for plane, body in drawn]), 60)
+        lengths = [plane.length / self.scales["displacement"] * body for plane, body in drawn]
+        yield "displacement", encode(_mosaic(lengths), 75)
 
-    def _both(self) -> Iterator[list[tuple[Cut, Deformed]]]:
-        for row in zip(self.rows, self.planes, strict=True):
-            yield list(zip(*row, strict=True))
-
-    def _shift(self, cut: Cut, plane: Deformed, number: int) -> Plane:
-        """Displacement to the right (0) or down (1) on the page, of every other pixel; 0 to 1 is +-`displacement`."""
-        axis = cut.axes[1 + number]
-        line = cut.voxels[axis] * cut.grid.voxel_size[axis]
-        shift = (plane.position[number] - line) * np.sign(line[-1, -1] - line[0, 0])
-        return np.asarray(0.5 + 0.5 * shift[::2, ::2] / self.scales["displacement"], dtype=np.float32)
+    def _shift(self, cuts: Sequence[Cut], plane: Deformed, number: int) -> Planes:
+        """Displacement to the right (0) or down (1) on the page; 0 to 1 is +-`displacement`."""
+        first = cuts[0]
+        axis = first.axes[1 + number]
+        line = first.voxels[axis] * first.grid.voxel_size[axis]
+        shift = (plane.position[number] - line[::COARSER, ::COARSER]) * np.sign(line[-1, -1] - line[0, 0])
+        return np.asarray(0.5 + 0.5 * shift / self.scales["displacement"], dtype=np.float32)
 
     def _jacobian(self, plane: Deformed) -> NDArray[np.float32]:
-        """Blue where the map shrinks space, orange where it grows, yellow around folds: (H, W, 3)."""
+        """Blue where the map shrinks space, orange where it grows, yellow around folds: (N, H, W, 3)."""
         drawn = _coloured(plane.log_jacobian / self.scales["jacobian"] * 0.5 + 0.5, SHRINKS_GROWS)
-        return np.where(maximum_filter(plane.folds, 3)[..., None] > 0, np.array((1, 1, 0.2), np.float32), drawn)
+        if plane.folds.any():
+            drawn[maximum_filter(plane.folds, (1, 3, 3)) > 0] = (1, 1, 0.2)
+        return drawn
 
-    def _displacement(self, plane: Deformed) -> NDArray[np.float32]:
-        return _coloured(plane.length / self.scales["displacement"], _MAGMA)
+
+def _coloured(values: Planes, ramp: Sequence[str]) -> NDArray[np.float32]:
+    """Colours (..., 3) of values from 0 to 1, linear between those of the ramp, in 1024 steps."""
+    steps = np.clip(values * (_STEPS - 1) + 0.5, 0, _STEPS - 1).astype(np.intp)
+    return _table(tuple(ramp))[steps]
 
 
-def _coloured(values: Plane, ramp: Sequence[str]) -> NDArray[np.float32]:
-    """Colours (H, W, 3) of values from 0 to 1, linear between those of the ramp."""
+@cache
+def _table(ramp: tuple[str, ...]) -> NDArray[np.float32]:
     colours = np.array([[int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)] for colour in ramp], np.float32)
-    channels = [np.interp(values, np.linspace(0, 1, len(colours)), channel) for channel in colours.T]
+    places = np.linspace(0, 1, len(colours))
+    channels = [np.interp(np.linspace(0, 1, _STEPS), places, channel) for channel in colours.T]
     return np.stack(channels, axis=-1).astype(np.float32)
 
 
 # -- pictures -------------------------------------------------------------------------------------------------------
 
 
-def _mosaic(rows: Sequence[Sequence[NDArray[Any]]]) -> NDArray[np.float32]:
-    """Tiles side by side in rows of their own height, black where a row is short: (H, W) or (H, W, 3)."""
-    strips = [np.concatenate(row, axis=1) for row in rows]
+def _mosaic(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Stacks of tiles (N, H, W) or (N, H, W, 3) side by side, a row for each, black where a row is short."""
+    strips = [np.moveaxis(row, 0, 1).reshape(row.shape[1], -1, *row.shape[3:]) for row in rows]
     width = max(strip.shape[1] for strip in strips)
     padded = [np.pad(s, [(0, 0), (0, width - s.shape[1])] + [(0, 0)] * (s.ndim - 2)) for s in strips]
     return np.asarray(np.concatenate(padded), dtype=np.float32)
 
 
 def encode(picture: NDArray[Any], quality: int) -> bytes:
-    """The WebP of shades or colours from 0 to 1, (H, W) or (H, W, 3)."""
+    """The JPEG of shades or colours from 0 to 1, (H, W) or (H, W, 3); WebP would take ten times as long."""
     from PIL import Image as Picture
 
-    packed, shades = io.BytesIO(), np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
-    Picture.fromarray(shades).save(packed, format="WEBP", quality=quality, method=4)
+    packed = io.BytesIO()
+    Picture.fromarray(bytes_of(picture)).save(packed, format="JPEG", quality=quality, subsampling=0)
     return packed.getvalue()
+
+
+def bytes_of(picture: NDArray[Any]) -> NDArray[np.uint8]:
+    """Shades or colours from 0 to 1 as they are stored."""
+    return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)

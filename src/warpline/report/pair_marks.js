@@ -1,17 +1,17 @@
 // Decisions are kept in this browser, under the same key as on the cohort's page.
 (() => {
-  const box = document.querySelector(".marks"), key = `warpline ${box.dataset.cohort}`;
+  const box = document.querySelector(".marks"), key = `warpline ${standing.cohort}`;
   const read = () => { try { return JSON.parse(localStorage.getItem(key)) ?? {}; } catch { return {}; } };
 
   function show() {
-    const chosen = read()[box.dataset.id]?.decision ?? "";
+    const chosen = read()[standing.id]?.decision ?? "";
     for (const button of box.querySelectorAll("button")) button.setAttribute("aria-pressed", button.dataset.mark === chosen);
   }
 
   function mark(decision) {
     const marks = read();
-    if (decision) marks[box.dataset.id] = { ...marks[box.dataset.id], decision };
-    else delete marks[box.dataset.id];
+    if (decision) marks[standing.id] = { ...marks[standing.id], decision };
+    else delete marks[standing.id];
     localStorage.setItem(key, JSON.stringify(marks));
     show();
   }
@@ -22,7 +22,7 @@
     Escape: () => document.getElementById("index").click(),
   };
   addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=range]), textarea")) return;
     KEYS[event.key]?.();
   });
   addEventListener("storage", show);

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
 
 from warpline.image import Image
-from warpline.report.cuts import Plane, series_through, window
-from warpline.report.pair_layers import encode, grey
+from warpline.report.cuts import series_through, window
+from warpline.report.pair_layers import bytes_of, greys
+from warpline.report.sampling import Plane
 
 WIDTH, HEIGHT = 288, 96
 """Pixels of either half."""
@@ -27,12 +29,16 @@ def thumbnail(fixed: Image, warped: Image) -> bytes:
     bytes
         576 x 96 pixels, grey, about 6 kB.
     """
+    from PIL import Image as Picture
+
     cuts = [row[len(row) // 2] for row in series_through(fixed, 3, HEIGHT)]
     halves = []
     for image in (fixed, warped):
         shades = window(image)
-        halves.append(_centred([grey(cut, image, shades) for cut in cuts]))
-    return encode(np.hstack(halves), 60)
+        halves.append(_centred([greys((cut,), image, shades)[0] for cut in cuts]))
+    packed = io.BytesIO()
+    Picture.fromarray(bytes_of(np.hstack(halves))).save(packed, format="WEBP", quality=60, method=4)
+    return packed.getvalue()
 
 
 def _centred(planes: Sequence[Plane]) -> Plane:

@@ -3,10 +3,11 @@
 (() => {
   const data = JSON.parse(document.getElementById("viewer-data").textContent);
   const images = Object.fromEntries([...document.querySelectorAll("img[data-layer]")].map(img => [img.dataset.layer, img]));
+  const { once, clear, tinted, heated, edgeLines, gridLines } = sourcesOf(data, images);
   const stage = document.querySelector(".stage");
   const control = document.querySelector(".control");
   const legend = document.querySelector(".legend");
-  const GREEN = "#00ff00", MAGENTA = "#ff00ff", EDGE = [255, 179, 71], GRID = [94, 200, 255];
+  const GREEN = "#00ff00", MAGENTA = "#ff00ff";
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   let top = 0, halfTop = 0;
@@ -16,101 +17,39 @@
     halfTop += Math.ceil(view.height / 2);
   }
   const state = {
-    mode: "overlay", layout: "all", after: true, moved: false, playing: !calm,
+    mode: "overlay", layout: "all", after: true, moved: false, playing: !calm, mirrored: false,
     cut: data.views.map(view => Math.floor(view.count / 2)),
-    amount: { overlay: 50, blend: 50, checkerboard: 8, edges: 90, grid: 80, jacobian: 100, displacement: 100 },
+    amount: { overlay: 0, blend: 50, checkerboard: 8, edges: 90, grid: 80, mismatch: 80, jacobian: 100, displacement: 100 },
   };
+  const SIDE = "warpline radiological";
+  const longest = data.scales.displacement, brightest = Number((standing?.displacement ?? longest ?? 0).toPrecision(2)) || 1;
+  try { state.mirrored = localStorage.getItem(SIDE) === "yes"; } catch { /* kept nowhere */ }
 
-  // -- sources ---------------------------------------------------------------------------------------------------
+  // -- what goes along to the next pair: mode, layout, amounts and places in mm --------------------------------------
 
-  const cache = new Map();
-  const once = (key, make) => cache.get(key) ?? (cache.set(key, make()), cache.get(key));
-
-  function canvasOf(width, height) {
-    const canvas = document.createElement("canvas");
-    canvas.width = width;
-    canvas.height = height;
-    return [canvas, canvas.getContext("2d", { willReadFrequently: true })];
+  function packed() {
+    const words = new URLSearchParams({ mode: state.mode, layout: state.layout, after: +state.after });
+    words.set("amount", Object.entries(state.amount).map(([name, value]) => `${name}:${value}`).join());
+    data.views.forEach((view, i) => words.set(view.name, view.positions[state.cut[i]]));
+    return words.toString();
   }
 
-  function tinted(layer, colour) {
-    return once(layer + colour, () => {
-      const img = images[layer], [canvas, ctx] = canvasOf(img.naturalWidth, img.naturalHeight);
-      ctx.drawImage(img, 0, 0);
-      ctx.globalCompositeOperation = "multiply";
-      ctx.fillStyle = colour;
-      ctx.fillRect(0, 0, canvas.width, canvas.height);
-      return canvas;
-    });
-  }
-
-  /** Grey values, 0 to 1, of one tile. */
-  function tile(layer, left, top, width, height) {
-    const [, ctx] = canvasOf(width, height);
-    ctx.drawImage(images[layer], left, top, width, height, 0, 0, width, height);
-    const pixels = ctx.getImageData(0, 0, width, height).data;
-    return Float32Array.from({ length: width * height }, (_, i) => pixels[4 * i] / 255);
-  }
-
-  function smoothed(plane, width, height) {
-    const out = new Float32Array(plane.length);
-    const at = (x, y) => plane[Math.min(height - 1, Math.max(0, y)) * width + Math.min(width - 1, Math.max(0, x))];
-    for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-      let sum = 0;
-      for (let dy = -1; dy <= 1; dy++) for (let dx = -1; dx <= 1; dx++) sum += (2 - Math.abs(dx)) * (2 - Math.abs(dy)) * at(x + dx, y + dy);
-      out[y * width + x] = sum / 16;
+  function unpack() {
+    const words = new URLSearchParams(location.hash.slice(1));
+    if (words.get("layout") === "all" || data.views.some(view => view.name === words.get("layout"))) state.layout = words.get("layout");
+    if (words.has("after")) state.after = words.get("after") === "1";
+    for (const [name, value] of (words.get("amount") ?? "").split(",").map(text => text.split(":"))) {
+      if (name in state.amount && Number.isFinite(+value)) state.amount[name] = +value;
     }
-    return out;
+    data.views.forEach((view, i) => { if (words.has(view.name)) state.cut[i] = nearest(view, +words.get(view.name)); });
+    return words.get("mode");
   }
 
-  /** Linear interpolation of a plane at the middles of the pixels of a larger one. */
-  function enlarged(plane, width, height, toWidth, toHeight) {
-    const out = new Float32Array(toWidth * toHeight);
-    for (let y = 0; y < toHeight; y++) {
-      const v = Math.min(height - 1, Math.max(0, (y + .5) * height / toHeight - .5)), j = Math.min(height - 2, Math.floor(v)), b = v - j;
-      for (let x = 0; x < toWidth; x++) {
-        const u = Math.min(width - 1, Math.max(0, (x + .5) * width / toWidth - .5)), i = Math.min(width - 2, Math.floor(u)), a = u - i;
-        const at = j * width + i;
-        out[y * toWidth + x] = (1 - b) * ((1 - a) * plane[at] + a * plane[at + 1]) + b * ((1 - a) * plane[at + width] + a * plane[at + width + 1]);
-      }
-    }
-    return out;
-  }
+  const nearest = (view, mm) => view.positions.reduce((best, at, i) => Math.abs(at - mm) < Math.abs(view.positions[best] - mm) ? i : best, 0);
 
-  /** A canvas of lines where any of the functions crosses 0: the distance to a line is |f| / |gradient of f|. */
-  function lines(functions, width, height, colour, half) {
-    const [canvas, ctx] = canvasOf(width, height), drawn = ctx.createImageData(width, height);
-    for (let y = 1; y < height - 1; y++) for (let x = 1; x < width - 1; x++) {
-      const at = y * width + x;
-      let cover = 0;
-      for (const { plane, away } of functions) {
-        const slope = Math.hypot(plane[at + 1] - plane[at - 1], plane[at + width] - plane[at - width]) / 2;
-        cover = Math.max(cover, half + .5 - Math.abs(away(plane[at])) / Math.max(slope, 1e-4));
-      }
-      if (cover > 0) drawn.data.set([...colour, 255 * Math.min(1, cover)], 4 * at);
-    }
-    ctx.putImageData(drawn, 0, 0);
-    return canvas;
-  }
-
-  function edgeLines(view, cut, width, height) {
-    const plane = smoothed(tile("fixed", cut * view.width, view.top, view.width, view.height), view.width, view.height);
-    const large = enlarged(plane, view.width, view.height, width, height);
-    const functions = view.tissues[cut].map(level => ({ plane: large, away: value => value - level }));
-    return lines(functions, width, height, EDGE, .6 * devicePixelRatio);
-  }
-
-  function gridLines(view, cut, width, height) {
-    const w = Math.ceil(view.width / 2), h = Math.ceil(view.height / 2), { pixel, grid, displacement } = data.scales;
-    const functions = ["across", "down"].map((layer, axis) => {
-      const plane = enlarged(tile(layer, cut * w, view.halfTop, w, h), w, h, width, height);
-      for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
-        const along = axis ? y / height * view.height : x / width * view.width;
-        plane[y * width + x] = (along * pixel + (2 * plane[y * width + x] - 1) * displacement) / grid;
-      }
-      return { plane, away: value => value - Math.round(value) };
-    });
-    return lines(functions, width, height, GRID, .5 * devicePixelRatio);
+  for (const name of ["previous", "next"]) {
+    const link = document.getElementById(name);
+    link?.addEventListener("click", () => { if (link.href) link.hash = packed(); });
   }
 
   // -- modes -----------------------------------------------------------------------------------------------------
@@ -127,24 +66,35 @@
     pen.ctx.globalCompositeOperation = "source-over";
   }
 
-  function faded(pen, layer) {
+  function faded(pen, layer, source) {
     pen.put(images.fixed);
     pen.ctx.globalAlpha = state.amount[layer] / 100;
-    pen.put(images[layer]);
+    pen.put(source, true);
     pen.ctx.globalAlpha = 1;
+  }
+
+  /** A ring around the place where the images fit worst, on the cut that goes through it. */
+  function ring({ ctx, view, cut, width, height, mirrored }) {
+    const { cut: worst, x, y } = view.worst;
+    if (cut !== worst) return;
+    ctx.strokeStyle = "#ffffff";
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.beginPath();
+    ctx.arc((mirrored ? 1 - x : x) * width, y * height, 12 * devicePixelRatio, 0, 2 * Math.PI);
+    ctx.stroke();
   }
 
   function drawnOver(pen, base, make) {
     pen.put(images[base]);
     pen.ctx.globalAlpha = state.amount[state.mode] / 100;
-    pen.ctx.drawImage(once([state.mode, pen.view.name, pen.cut, pen.width, pen.height].join(), () => make(pen.view, pen.cut, pen.width, pen.height)), 0, 0);
+    pen.lay(once([state.mode, pen.view.name, pen.cut, pen.width, pen.height].join(), () => make(pen.view, pen.cut, pen.width, pen.height)));
     pen.ctx.globalAlpha = 1;
   }
 
   const MODES = {
     overlay: {
       title: "Overlay", slider: [0, 100, "before", "after"],
-      legend: () => dot("#00c800", "fixed") + dot("#f03cf0", "moving") + dot("#bbb", "both alike") + "<span>left of the line before, right of it after</span>",
+      legend: () => dot("#00c800", "fixed") + dot("#f03cf0", "moving") + dot("#bbb", "both alike") + "<span>" + (state.amount.overlay > 0 ? "left of the line before, right of it after" : "after registration; drag for before") + "</span>",
       draw(pen) {
         const edge = pen.width * state.amount.overlay / 100;
         pen.clip(0, edge, () => overlaid(pen, "before"));
@@ -192,15 +142,20 @@
       legend: () => dot("#5ec8ff", `lines every ${data.scales.grid} mm of the space the map leads to`),
       draw: pen => drawnOver(pen, "fixed", gridLines),
     },
+    mismatch: {
+      title: "Mismatch", slider: [0, 100, "fixed", "map"], enter: toWorst,
+      legend: () => ramp("alike", data.ramps.mismatch, "unlike") + "<span>correlation in windows of 5 pixels; the ring is the worst place</span>",
+      draw(pen) { faded(pen, "mismatch", heated("mismatch", 1)); ring(pen); },
+    },
     jacobian: {
       title: "Log-Jacobian", deformable: true, slider: [0, 100, "fixed", "map"],
       legend: () => ramp(`shrinks −${data.scales.jacobian}`, data.ramps.jacobian, `${data.scales.jacobian} grows`) + dot("#ffff33", "folds"),
-      draw: pen => faded(pen, "jacobian"),
+      draw: pen => faded(pen, "jacobian", images.jacobian),
     },
     displacement: {
       title: "Displacement", deformable: true, slider: [0, 100, "fixed", "map"],
-      legend: () => ramp("0", data.ramps.displacement, `${data.scales.displacement} mm`),
-      draw: pen => faded(pen, "displacement"),
+      legend: () => ramp("0", data.ramps.displacement, `${brightest} mm${standing?.displacement ? ", 99 % of the cohort" : ""}`),
+      draw: pen => faded(pen, "displacement", heated("displacement", longest / brightest)),
     },
   };
   for (const name of Object.keys(MODES)) if (MODES[name].deformable && !images.jacobian) delete MODES[name];
@@ -216,9 +171,21 @@
     const ctx = canvas.getContext("2d"), cut = panel.cut ?? state.cut[panel.index];
     ctx.imageSmoothingQuality = "high";
     ctx.clearRect(0, 0, width, height);
+    const mirrored = state.mirrored && view.letters[0] === "L", halfWidth = Math.ceil(view.width / 2), halfHeight = Math.ceil(view.height / 2);
+    const turned = paint => {
+      if (!mirrored) return paint();
+      ctx.save();
+      ctx.translate(width, 0);
+      ctx.scale(-1, 1);
+      paint();
+      ctx.restore();
+    };
     const pen = {
-      ctx, view, cut, width, height,
-      put: source => ctx.drawImage(source, cut * view.width, view.top, view.width, view.height, 0, 0, width, height),
+      ctx, view, cut, width, height, mirrored,
+      put: (source, half) => turned(() => half
+        ? ctx.drawImage(source, cut * halfWidth, view.halfTop, halfWidth, halfHeight, 0, 0, width * 2 * halfWidth / view.width, height * 2 * halfHeight / view.height)
+        : ctx.drawImage(source, cut * view.width, view.top, view.width, view.height, 0, 0, width, height)),
+      lay: canvas => turned(() => ctx.drawImage(canvas, 0, 0)),
       clip(left, right, paint) {
         ctx.save();
         ctx.beginPath();
@@ -229,19 +196,21 @@
       },
     };
     MODES[state.mode].draw(pen);
-    if (!panel.cut) letters(ctx, view, width, height);
+    letters(ctx, view, width, height, mirrored, panel.cut === undefined ? 14 : 11);
     const at = `${view.axis} = ${view.positions[cut].toFixed(0).replace("-", "−")} mm`;
     panel.output.textContent = at;
     canvas.setAttribute("aria-label", `${view.name} cut at ${at}: ${MODES[state.mode].title} of ${data.names.moving} on ${data.names.fixed}`);
   }
 
-  function letters(ctx, view, width, height) {
-    const [left, right, bottom, top] = view.letters, size = 11 * devicePixelRatio;
-    Object.assign(ctx, { font: `${size}px system-ui, sans-serif`, fillStyle: "#8b929c", textAlign: "center", textBaseline: "middle" });
-    ctx.fillText(left, size, height / 2);
-    ctx.fillText(right, width - size, height / 2);
-    ctx.fillText(top, width / 2, size);
-    ctx.fillText(bottom, width / 2, height - size);
+  /** Letters of the patient's sides, white with a dark rim, so that lines below do not hide them. */
+  function letters(ctx, view, width, height, mirrored, points) {
+    const [left, right, bottom, top] = view.letters, size = points * devicePixelRatio;
+    Object.assign(ctx, { font: `600 ${size}px system-ui, sans-serif`, fillStyle: "#ffffff", strokeStyle: "#000000", lineWidth: size / 3.5, lineJoin: "round", textAlign: "center", textBaseline: "middle" });
+    const places = [[mirrored ? right : left, size, height / 2], [mirrored ? left : right, width - size, height / 2], [top, width / 2, size], [bottom, width / 2, height - size]];
+    for (const [letter, x, y] of places) {
+      ctx.strokeText(letter, x, y);
+      ctx.fillText(letter, x, y);
+    }
   }
 
   const redraw = () => requestAnimationFrame(() => panels.forEach(draw));
@@ -276,6 +245,7 @@
     state.amount.overlay = Math.max(0, Math.min(100, 100 * (event.clientX - box.left) / box.width));
     const slider = control.querySelector("input");
     if (slider) slider.value = state.amount.overlay;
+    explain();
     redraw();
   }
 
@@ -286,15 +256,29 @@
     redraw();
   }
 
+  /** Go to the place where the images fit worst. */
+  function toWorst() {
+    data.views.forEach((view, i) => {
+      state.cut[i] = view.worst.cut;
+      for (const panel of panels) if (panel.index === i && panel.slider) panel.slider.value = state.cut[i];
+    });
+  }
+
+  /** At most a dozen cuts of a view, evenly spaced. */
+  function spread(view) {
+    const count = Math.min(12, view.count);
+    return Array.from({ length: count }, (_, i) => Math.round((i + .5) * view.count / count - .5));
+  }
+
   function arrange() {
     const index = data.views.findIndex(view => view.name === state.layout);
-    const shown = index < 0 ? data.views.map((view, i) => panelOf(view, i)) : data.views[index].positions.map((_, cut) => panelOf(data.views[index], index, cut));
+    const shown = index < 0 ? data.views.map((view, i) => panelOf(view, i)) : spread(data.views[index]).map(cut => panelOf(data.views[index], index, cut));
     panels = shown.map(([panel]) => panel);
     stage.classList.toggle("mosaic", index >= 0);
     stage.classList.toggle("one", data.views.length === 1);
     stage.replaceChildren(...shown.map(([, figure]) => figure));
     press("layout", state.layout);
-    cache.clear();
+    clear();
     redraw();
   }
 
@@ -304,10 +288,11 @@
     for (const button of document.querySelectorAll(`button[data-${group}]`)) button.setAttribute("aria-pressed", button.dataset[group] === value);
   }
 
-  function choose(mode) {
+  function choose(mode, kept = false) {
     state.mode = mode;
     press("mode", mode);
-    const { slider, both } = MODES[mode];
+    const { slider, both, enter } = MODES[mode];
+    if (!kept) enter?.();
     document.querySelector(".states").hidden = !both;
     control.replaceChildren();
     if (slider) {
@@ -326,7 +311,8 @@
     redraw();
   }
 
-  const explain = () => { legend.innerHTML = MODES[state.mode].legend(); };
+  const side = () => `<span>${state.mirrored ? "radiological: right of the patient on the left" : "neurological: right of the patient on the right"}</span>`;
+  const explain = () => { legend.innerHTML = MODES[state.mode].legend() + side(); };
 
   function play() {
     const button = control.querySelector("button");
@@ -354,6 +340,16 @@
     arrange();
   }
 
+  function mirror() {
+    state.mirrored = !state.mirrored;
+    try { localStorage.setItem(SIDE, state.mirrored ? "yes" : "no"); } catch { /* kept nowhere */ }
+    showSide();
+    explain();
+    redraw();
+  }
+
+  const showSide = () => document.querySelector("button[data-side]").setAttribute("aria-pressed", state.mirrored);
+
   const KEYS = {
     b: () => setAfter(!state.after),
     v: cycleLayout,
@@ -368,7 +364,8 @@
   };
 
   addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=range]), textarea, select")) return;
+    if (event.key.startsWith("Arrow") && event.target.closest("input")) return;
     if (event.key === " " && event.target.closest("button, summary, a")) return;
     const mode = Object.keys(MODES)[+event.key - 1], action = mode ? () => choose(mode) : KEYS[event.key];
     if (!action) return;
@@ -386,12 +383,15 @@
     modes.append(button);
   });
   for (const button of document.querySelectorAll("button[data-state]")) button.addEventListener("click", () => setAfter(button.dataset.state === "after"));
+  document.querySelector("button[data-side]").addEventListener("click", mirror);
   for (const button of document.querySelectorAll("button[data-layout]")) button.addEventListener("click", () => { state.layout = button.dataset.layout; arrange(); });
 
   Promise.all(Object.values(images).map(img => img.decode())).then(() => {
+    const mode = unpack();
     arrange();
-    setAfter(true);
-    choose("overlay");
+    showSide();
+    setAfter(state.after);
+    choose(mode in MODES ? mode : "overlay", true);
     new ResizeObserver(redraw).observe(stage);
     requestAnimationFrame(() => { document.querySelector(".viewer").dataset.ready = "yes"; });
   });

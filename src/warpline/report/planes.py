@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, gaussian_filter
+from scipy.ndimage import binary_fill_holes, gaussian_filter, uniform_filter
 
-from warpline.report.cuts import Cut, Plane
+from warpline.report.cuts import Cut, displaced, jacobians
+from warpline.report.sampling import Plane
 from warpline.transforms import Displacement
 
 SHRINKS_GROWS = ("#c9e7ff", "#4a93d9", "#1d3a5f", "#0e1116", "#6b2d16", "#e0703a", "#ffdcb8")
 """Dark where nothing changes, so that what changes stands out on a dark page."""
 
+_WINDOW = (1, 5, 5)
+"""Planes, rows and columns of the windows in which planes are compared."""
+
+_FLAT = 0.001
+"""Variance of shades from 0 to 1 below which a window shows nothing to compare."""
+
+_BINS = 32
+"""Of the histogram that tissues are parted by."""
+
 
 @dataclass(frozen=True, eq=False)
 class Deformed:
-    """A displacement on a cut: mapped positions along the page's two axes (mm), log-Jacobian, folds, length (mm)."""
+    """A displacement on cuts, (N, H, W) each: mapped positions along the page's axes (mm), log-Jacobian, folds, length.
+
+    Lengths are in mm; folds are 1 where the determinant is not above 0.
+    """
 
     position: tuple[Plane, Plane]
     log_jacobian: Plane
@@ -27,23 +41,31 @@ class Deformed:
 
     @classmethod
     def on(cls, cut: Cut, warp: Displacement) -> Deformed:
-        """Sample a displacement, on any grid, on a cut."""
-        shift = cut.displacement(warp)
-        size = cut.grid.voxel_size
-        across, up = (np.asarray(cut.voxels[a] * size[a] + shift[a], np.float32) for a in cut.axes[1:])
-        jacobian = cut.jacobian(warp, shift)
+        """Sample a displacement, on any grid, on one cut; the arrays are (H, W)."""
+        found = cls.along((cut,), warp)
+        across, up = (position[0] for position in found.position)
+        return cls((across, up), found.log_jacobian[0], found.folds[0], found.length[0])
+
+    @classmethod
+    def along(cls, cuts: Sequence[Cut], warp: Displacement, *, coarser: int = 1) -> Deformed:
+        """Sample a displacement on parallel cuts of one size, on every so many pixels of their rows and columns."""
+        shift, first = displaced(cuts, warp, coarser=coarser), cuts[0]
+        size, thin = first.grid.voxel_size, slice(None, None, coarser)
+        across, up = (np.asarray(first.voxels[a][thin, thin] * size[a] + shift[a], np.float32) for a in first.axes[1:])
+        determinant = jacobians(cuts, warp, shift, coarser=coarser)
         return cls(
             (across, up),
-            np.log(np.maximum(jacobian, np.float32(0.01))),
-            (jacobian <= 0).astype(np.float32),
+            np.log(np.maximum(determinant, np.float32(0.01))),
+            (determinant <= 0).astype(np.float32),
             np.linalg.norm(shift, axis=0),
         )
 
 
 def shades(plane: Plane, black: float, white: float) -> Plane:
     """Intensities as shades from 0 to 1; what is not finite is black."""
-    scaled = (np.nan_to_num(plane, nan=black) - black) / (white - black)
-    return np.asarray(np.nan_to_num(np.clip(scaled, 0, 1)), dtype=np.float32)
+    scaled = (plane - np.float32(black)) * np.float32(1 / (white - black))
+    np.fmax(scaled, 0, out=scaled)  # NaN becomes 0, too
+    return np.asarray(np.minimum(scaled, 1, out=scaled), dtype=np.float32)
 
 
 def silhouette(seen: Plane) -> NDArray[np.float32]:
@@ -52,18 +74,51 @@ def silhouette(seen: Plane) -> NDArray[np.float32]:
     return np.asarray(gaussian_filter(filled.astype(np.float32), 1.0))
 
 
+def silhouettes(seen: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
+    """The same for many planes (N, H, W) at once, filled wherever there is body on all four sides."""
+    body = gaussian_filter(seen, (0, blur, blur)) > 0.1
+    filled = np.ones_like(body)
+    for axis in (1, 2):
+        filled &= np.maximum.accumulate(body, axis)
+        filled &= np.flip(np.maximum.accumulate(np.flip(body, axis), axis), axis)
+    return np.asarray(gaussian_filter(filled.astype(np.float32), (0, blur / 1.5, blur / 1.5)))
+
+
+def mismatches(fixed: NDArray[np.float32], moved: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How badly two stacks of planes (N, H, W) fit, 0 to 1: one minus their squared correlation in small windows.
+
+    Where the fixed planes show nothing, it is 0. Contrasts may differ, as they may for the metric of the registration
+    (Avants 2008, doi:10.1016/j.media.2007.06.004).
+    """
+
+    def mean(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(uniform_filter(planes, _WINDOW))
+
+    first, second = mean(fixed), mean(moved)
+    spread, other = (np.maximum(mean(p * p) - m * m, 0) for p, m in ((fixed, first), (moved, second)))
+    together = mean(fixed * moved) - first * second
+    alike = together**2 / np.maximum(spread * other, _FLAT**2)
+    telling = spread / (spread + _FLAT)
+    return np.asarray(np.clip(1 - alike, 0, 1) * telling, dtype=np.float32)
+
+
 def tissue_borders(seen: Plane) -> tuple[float, ...]:
-    """The two shades that part a picture best into three classes (Otsu 1979, doi:10.1109/TSMC.1979.4310076)."""
-    counts, edges = np.histogram(seen, bins=32, range=(0, 1))
-    weight = np.concatenate(([0.0], np.cumsum(counts)))
-    moment = np.concatenate(([0.0], np.cumsum(counts * (edges[1:] + edges[:-1]) / 2)))
+    """The two shades that part a picture (H, W) best into three classes (Otsu 1979, doi:10.1109/TSMC.1979.4310076)."""
+    return all_tissue_borders(seen[None])[0]
 
-    def between(cut: tuple[int, int]) -> float:
-        ends = np.array((0, *cut, 32))
-        weights, moments = np.diff(weight[ends]), np.diff(moment[ends])
-        return float((moments**2 / np.maximum(weights, 1)).sum())
 
-    return tuple(float(edges[at]) for at in max(combinations(range(1, 32), 2), key=between))
+def all_tissue_borders(seen: NDArray[np.float32]) -> list[tuple[float, ...]]:
+    """The same for each of many pictures (N, H, W)."""
+    number = np.arange(len(seen))[:, None, None] * _BINS
+    shade = np.minimum((np.clip(seen, 0, 1) * _BINS).astype(np.intp), _BINS - 1) + number
+    counts, edges = np.bincount(shade.ravel(), minlength=len(seen) * _BINS), np.linspace(0, 1, _BINS + 1)
+    counts = counts.reshape(len(seen), _BINS)
+    weight = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
+    moment = np.pad(np.cumsum(counts * (edges[1:] + edges[:-1]) / 2, axis=1), ((0, 0), (1, 0)))
+    ends = np.array([(0, *cut, _BINS) for cut in combinations(range(1, _BINS), 2)])
+    weights, moments = np.diff(weight[:, ends], axis=2), np.diff(moment[:, ends], axis=2)
+    between = (moments**2 / np.maximum(weights, 1)).sum(axis=2)
+    return [tuple(float(edges[at]) for at in ends[best, 1:3]) for best in np.argmax(between, axis=1)]
 
 
 def round_up(value: float) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from warpline.io.atomic import write_atomic
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Standing:
         Address of the cohort's page.
     previous, next : str, optional
         Addresses of the neighbours' pages, worst first.
+    displacement : float, optional
+        Length in mm that the map of displacements shows brightest: one for the whole cohort.
     """
 
     id: str
@@ -65,8 +70,28 @@ class Standing:
     index: str
     previous: str | None = None
     next: str | None = None
+    displacement: float | None = None
 
-    def groups(self) -> Iterator[tuple[str, list[Measure]]]:
-        """Measures under the names of their groups."""
-        for name, members in groupby(self.measures, key=lambda measure: measure.group):
-            yield name, list(members)
+
+def write_standing(standing: Standing, path: Path, text_of: Callable[[float | None], str]) -> None:
+    """Write the script that tells a pair's page its place in the cohort, unless it says so already.
+
+    Parameters
+    ----------
+    standing : Standing
+        What the page shall say.
+    path : Path
+        The script, beside the page and of its name.
+    text_of : callable
+        How numbers are written.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    measures = [{**asdict(measure), "text": text_of(measure.value)} for measure in standing.measures]
+    record = json.dumps({**asdict(standing), "measures": measures}, separators=(",", ":"))
+    content = f"const STANDING = {record};\n".encode()
+    if not path.exists() or path.read_bytes() != content:
+        write_atomic(path, content)

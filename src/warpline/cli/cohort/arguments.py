@@ -11,10 +11,14 @@ from warpline.recipe import PRESETS
 
 if TYPE_CHECKING:
     from warpline.cohort import Options
+    from warpline.recipe import Recipe
 
 PAGES = ("flagged", "all", "none")
 
 CHECKSUMS = "compare the outputs of done pairs by checksum too; by size they always are"
+
+RECIPE = "syn"
+"""What runs where no recipe is named; `warpline.cohort.options` says the same."""
 
 _SHARD = re.compile(r"(\d+)/(\d+)")
 
@@ -25,19 +29,18 @@ def add_selection(parser: ArgumentParser) -> None:
     parser.add_argument("output", metavar="OUT", help="the output folder; the same one again resumes")
     pairs = parser.add_argument_group("which pairs")
     pairs.add_argument("--fixed", metavar="FILE", help="the fixed image of every pair that names none")
-    pairs.add_argument("--participant-label", nargs="+", default=[], metavar="LABEL", help="of a BIDS folder")
-    pairs.add_argument("--session-label", nargs="+", default=[], metavar="LABEL", help="of a BIDS folder")
-    pairs.add_argument("--suffix", default="T1w", help="of the images in a BIDS folder; default: T1w")
+    _add_bids(parser)
     pairs.add_argument("--space", default="", metavar="LABEL", help="what output names call the fixed image")
     pairs.add_argument("--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th pair, from the I-th")
     pairs.add_argument("--retry-failed", action="store_true", help="run pairs again that failed before")
     pairs.add_argument("--exclude-from", metavar="TSV", help="leave out what these decisions call fail")
     pairs.add_argument("--retry-from", metavar="TSV", help="run again what these decisions call review or fail")
     pairs.add_argument("--checksums", action="store_true", help=CHECKSUMS)
-    what = parser.add_argument_group("what is done")
-    what.add_argument(
-        "--recipe", default="syn", metavar="NAME|FILE.toml", help=f"{', '.join(PRESETS)}, or a file; default: syn"
+    pairs.add_argument(
+        "--redo", action="store_true", help="replace finished pairs of another recipe, other outputs or older numerics"
     )
+    what = parser.add_argument_group("what is done")
+    what.add_argument("--recipe", metavar="NAME|FILE.toml", help=f"{', '.join(PRESETS)}, or a file; default: {RECIPE}")
     what.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="change one option of it"
     )
@@ -48,6 +51,30 @@ def add_selection(parser: ArgumentParser) -> None:
         default="rounded",
         help="how displacements are kept: rounded to 1/64 mm, 1/2 mm in the air (a fifth of the size, the default), "
         "forward: the same without the inverse, full, or not at all",
+    )
+
+
+def _add_bids(parser: ArgumentParser) -> None:
+    """What is taken of a BIDS folder; spellings with '_' are those of older BIDS Apps."""
+    bids = parser.add_argument_group("of a BIDS folder")
+    for name in ("participant", "session"):
+        flags = (f"--{name}-label", f"--{name}_label")
+        bids.add_argument(
+            *flags, nargs="+", action="extend", default=[], metavar="LABEL", help=f"these {name}s; default: all"
+        )
+    bids.add_argument("--suffix", default="T1w", help="of the images; default: T1w")
+    bids.add_argument(
+        "--bids-filter-file", "--bids_filter_file", metavar="FILE.json", help="which images, as fMRIPrep takes it"
+    )
+    bids.add_argument(
+        "--entity",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="which images: desc=preproc, space=MNI152NLin2009cAsym, res=none, run=1; once per entity",
+    )
+    bids.add_argument(
+        "--skip-bids-validator", "--skip_bids_validator", action="store_true", help="allowed for BIDS Apps: none is run"
     )
 
 
@@ -85,24 +112,36 @@ def add_workers(parser: ArgumentParser) -> None:
 def options_of(arguments: Namespace, **more: object) -> Options:
     """What `warpline.cohort.run` takes, from parsed arguments."""
     from warpline.cohort import Options
-    from warpline.recipe import Recipe
+    from warpline.cohort.entities import read_entities
 
     given: dict[str, object] = {
         "fixed": arguments.fixed,
-        "recipe": Recipe.load(arguments.recipe).with_options(*arguments.settings),
+        "recipe": _recipe_of(arguments),
         "participants": arguments.participant_label,
         "sessions": arguments.session_label,
         "suffix": arguments.suffix,
+        "bids_filter": arguments.bids_filter_file,
+        "entities": read_entities(arguments.entity),
         "space": arguments.space,
         "warps": arguments.warp,
         "geometry": arguments.geometry,
         "shard": arguments.shard,
         "retry_failed": arguments.retry_failed,
+        "redo": arguments.redo,
         "exclude_from": arguments.exclude_from,
         "retry_from": arguments.retry_from,
         "checksums": arguments.checksums,
     }
     return Options(**{**given, **more})  # type: ignore[arg-type]
+
+
+def _recipe_of(arguments: Namespace) -> Recipe | None:
+    """The recipe that was asked for; None when neither it nor an option of it was."""
+    from warpline.recipe import Recipe
+
+    if arguments.recipe is None and not arguments.settings:
+        return None
+    return Recipe.load(arguments.recipe or RECIPE).with_options(*arguments.settings)
 
 
 def shard(text: str) -> tuple[int, int]:

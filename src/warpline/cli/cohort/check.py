@@ -6,11 +6,15 @@ import os
 import shutil
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warpline.cli.cohort.arguments import add_selection, options_of
 from warpline.cli.terminal import Terminal
 from warpline.errors import InputError
+
+if TYPE_CHECKING:
+    from warpline.cohort import Options as RunOptions
+    from warpline.cohort.state import Plan
 
 SUMMARY = "check a manifest or BIDS folder, and say what a run would do"
 EXAMPLE = """\
@@ -28,12 +32,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Plan a run, look for its inputs, estimate its size."""
+    from warpline.cohort.checks import check_output
     from warpline.cohort.estimate import disk_need, missing_inputs
     from warpline.cohort.options import load_pairs, plan_pairs
 
     asked = options_of(options)
     pairs = load_pairs(options.source, asked)
     root = Path(os.path.abspath(options.output))
+    check_output(root, options.source)
     plan = plan_pairs(pairs, root, asked)
     absent = missing_inputs(plan.todo)
     need = disk_need(plan.todo, asked.warps, asked.geometry)
@@ -43,6 +49,7 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         "todo": len(plan.todo),
         "columns": sorted({name for pair in pairs for name in pair.columns}),
         "missing": absent,
+        "refused": _refusal(plan, root, asked),
         "disk_bytes": need,
         "disk_free_bytes": _free(root),
     }
@@ -50,9 +57,23 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
     return InputError.exit_code if absent else None
 
 
+def _refusal(plan: Plan, root: Path, asked: RunOptions) -> str | None:
+    """Why a run would be refused for what it replaces."""
+    from warpline.cohort.redo import check_redo
+    from warpline.errors import UsageError
+
+    try:
+        check_redo(plan, root, warps=asked.warps, named=asked.recipe is not None, redo=asked.redo)
+    except UsageError as error:
+        return str(error)
+    return None
+
+
 def _shown(record: dict[str, Any]) -> list[str]:
     states = ", ".join(f"{record[state]} {name}" for state, name in _STATES.items() if record[state])
     lines = [f"{record['pairs']} pairs: {states}", f"to run: {record['todo']}"]
+    if record["refused"]:
+        lines.append(f"a run would be refused: {record['refused']}")
     if record["columns"]:
         lines.append(f"copied to the results: {', '.join(record['columns'])}")
     if record["disk_bytes"] is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Column, Table
@@ -35,6 +36,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "level", nargs="?", choices=LEVELS, default="participant", help="of BIDS Apps; group writes the report only"
     )
     add_workers(parser)
+    parser.add_argument("--version", action="version", version=f"warpline {version('warpline')}")
     parser.add_argument("--pages", choices=PAGES, default="flagged", help="which pairs get a page; default: flagged")
 
 

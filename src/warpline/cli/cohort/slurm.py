@@ -6,6 +6,7 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 from typing import NoReturn
 
 from warpline.cli.cohort import run_pairs
+from warpline.cli.cohort.arguments import count
 from warpline.cli.options import positive_count
 from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
@@ -22,7 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     shape.add_argument("--array", type=positive_count, metavar="N", help="N independent jobs, each with its shard")
     shape.add_argument("--nodes", type=positive_count, metavar="N", help="one job: a scheduler, and workers on N nodes")
     parser.add_argument(
-        "--gpus", type=int, default=0, metavar="N", help="GPUs of each node or array element; default: 0"
+        "--gpus", type=count, default=0, metavar="N", help="GPUs of each node or array element; default: 0"
     )
     parser.add_argument("--cpus", type=positive_count, default=8, metavar="N", help="cores of each worker; default: 8")
     parser.add_argument("--time", default="8:00:00", help="time limit of the job; default: 8:00:00")
@@ -37,7 +38,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     from warpline.cohort.slurm import Cluster, script
 
     arguments = [word for word in options.arguments if word != "--"]
-    _check(arguments)
+    asked = _check(arguments)
     cluster = Cluster(
         array=options.array,
         nodes=options.nodes or 1,
@@ -47,19 +48,31 @@ def run(options: Namespace, terminal: Terminal) -> None:
         memory=options.memory,
         partition=options.partition,
         account=options.account,
+        processes=_processes(options, asked),
     )
     text = script(cluster, arguments)
     terminal.result({"script": text}, text.rstrip("\n"))
 
 
-def _check(arguments: list[str]) -> None:
+def _processes(options: Namespace, asked: Namespace) -> int | None:
+    """Workers on a node, where the arguments of the run say how many; several nodes have one per GPU."""
+    if (options.nodes or 1) > 1 and options.array is None:
+        return None
+    if asked.workers is None and asked.workers_per_gpu == 1:
+        return None
+    workers: int = max(1, options.gpus if asked.workers is None else asked.workers)
+    shared: int = asked.workers_per_gpu if options.gpus else 1
+    return workers * shared
+
+
+def _check(arguments: list[str]) -> Namespace:
     """Let the parser of the run refuse what it would refuse on the cluster."""
     parser = _Asking(add_help=False)
     run_pairs.add_arguments(parser)
     taken = {"--shard", "--scheduler", "--scheduler-credentials"} & set(arguments)
     if taken:
         raise UsageError(f"{taken.pop()} is set by the script; leave it out")
-    parser.parse_args(arguments)
+    return parser.parse_args(arguments)
 
 
 class _Asking(ArgumentParser):
