@@ -200,6 +200,7 @@ def _watch(s: Scene) -> Call:
 
 
 def _keep(s: Scene) -> Call:
+    """A field into one of the two places that it is given."""
     kept, trace = s.backend.empty((2, *s.field.shape)), s.backend.upload(new_trace(1))
     return lambda: s.backend.keep(s.field, kept=kept, trace=trace)
 

@@ -82,7 +82,7 @@ def test_what_a_result_holds(pair, aligned):
     assert aligned.transform.parts == (aligned.warp, aligned.affine)
     assert aligned.warp.grid == pair.fixed.grid
     assert aligned.warp.field.dtype == np.float32
-    assert list(aligned.seconds) == ["preparation", "linear", "deformable", "inversion", "download"]
+    assert list(aligned.seconds) == ["preparation", "linear", "judgement", "deformable", "inversion", "download"]
     assert {r.stage for r in aligned.levels} == {"affine", "syn"}
     assert aligned.quality.folded_voxels == 0
 
@@ -102,7 +102,7 @@ def test_a_linear_recipe_has_no_warp(pair, fast):
     assert result.warp is None
     assert result.quality is None
     assert result.transform.parts == (result.affine,)
-    assert list(result.seconds) == ["preparation", "linear"]
+    assert list(result.seconds) == ["preparation", "linear", "judgement"]
 
 
 def test_without_linear_stages_the_start_is_kept(pair, fast):

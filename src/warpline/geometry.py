@@ -151,7 +151,7 @@ class Grid:
     @property
     def bare(self) -> Grid:
         """The same lattice, without what a file says of it: for images that are made on it."""
-        return self if self.header is None else Grid(self.shape, self.affine)
+        return self if self.header is None else Grid(self.shape, self.affine, self.flat)
 
     def corners(self) -> NDArray[np.float64]:
         """World positions of the eight corner voxels' centres, (8, 3) in mm."""

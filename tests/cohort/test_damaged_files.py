@@ -9,7 +9,8 @@ import pytest
 from warpline.cohort.journal import JournalReader
 from warpline.cohort.json_lines import object_in
 from warpline.cohort.layout import FAILURES, RESULTS
-from warpline.cohort.pages import _output, _thumbnail
+from warpline.cohort.pages import _thumbnail
+from warpline.cohort.pair_pages import output_of
 from warpline.cohort.records import RESULT_COLUMNS
 from warpline.cohort.results import Results
 from warpline.cohort.state import read_rows, read_sidecar
@@ -80,4 +81,4 @@ def test_a_sidecar_embeds_no_file_from_outside(tmp_path):
     (out / "qc.json").write_text(json.dumps({"outputs": {"thumbnail": "own.webp"}}))
     assert _thumbnail(out, "qc.json") == picture
     with pytest.raises(InputError, match="names no warped inside the output folder"):
-        _output(out, {"outputs": {"warped": "../secret"}}, "warped")
+        output_of(out, {"outputs": {"warped": "../secret"}}, "warped")

@@ -96,7 +96,7 @@ def compile_ahead(parts: Collection[str], threads: int) -> None:
     """
     names = sorted({name for part in parts for name in PARTS[part]})
     stamp = _stamp(names)
-    if stamp.exists():
+    if not names or stamp.exists():
         return
     cost = sum(OPERATIONS[name][0] for name in names)
     count = max(1, min(threads, MOST))

@@ -26,18 +26,19 @@ class Folders:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folder: tuple[str, dict[str, int]] = ("", {})
+        self._pair = ""
+        self._listed: dict[Path, dict[str, int]] = {}
 
     def damage(self, task: Task, sizes: Mapping[str, int]) -> str:
         """What is wrong with the first output that has not the size it was written with; empty when all have."""
         if not sizes:
             return ""
-        there, names = self._sizes(task.place.folder), task.place.names()
-        for kind, size in sizes.items():
-            name = names[kind].name if kind in names else ""
-            found = there.get(name)
-            if name and found != size:
-                return f"{name} is missing" if found is None else f"{name} holds {found} of {size} bytes"
+        if self._pair != task.place.folder:
+            self._pair, self._listed = task.place.folder, {}
+        for kind, path in task.place.names().items():
+            size, found = sizes.get(kind), self._sizes(path.parent).get(path.name) if kind in sizes else None
+            if found != size:
+                return f"{path.name} is missing" if found is None else f"{path.name} holds {found} of {size} bytes"
         return ""
 
     def changed(self, task: Task, report: Mapping[str, Any]) -> str:
@@ -51,13 +52,12 @@ class Folders:
                 return f"{names[kind].name} cannot be read: {error.strerror}"
         return ""
 
-    def _sizes(self, folder: str) -> dict[str, int]:
-        """Sizes of the files in a folder; pairs come in the order of their folders, so that one listing is kept."""
-        if self._folder[0] != folder:
+    def _sizes(self, folder: Path) -> dict[str, int]:
+        """Sizes of the files in a folder; pairs come in the order of theirs, so that only those of one are kept."""
+        if folder not in self._listed:
             try:
                 with os.scandir(self._root / folder) as entries:
-                    sizes = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+                    self._listed[folder] = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
             except OSError:
-                sizes = {}
-            self._folder = (folder, sizes)
-        return self._folder[1]
+                self._listed[folder] = {}
+        return self._listed[folder]

@@ -138,7 +138,8 @@ class Registration:
         inputs, quality = self.report["inputs"], self.report["quality"]
         names = " on ".join(inputs[name]["path"] or name for name in ("moving", "fixed"))
         folds = "linear" if quality is None else f"{quality['folded_voxels']} folded voxels"
-        return f"<Registration of {names}: recipe {self.report['recipe']['name']}, {folds}>"
+        judged = self.report["judgement"]["outcome"]
+        return f"<Registration of {names}: {judged}, recipe {self.report['recipe']['name']}, {folds}>"
 
     def _repr_html_(self) -> str:
         overlay = io.BytesIO()
