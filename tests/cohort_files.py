@@ -26,8 +26,9 @@ QUICK = Recipe.load("syn").with_options(
     "linear.iterations=[2]",
     "linear.samples=1000",
     "linear.refinements=0",
-    "syn.factors=[2]",
+    "syn.factors=[1]",
     "syn.iterations=[2]",
+    "syn.step=0.1",
 )
 CHANGING = ("seconds", "finished", "host", "key", "platform", "memory_mb")
 """What differs between runs that did the same."""

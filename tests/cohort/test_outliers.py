@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warpline.cohort.outliers import FEWEST, RULES, TOGETHER, Rule, judge, spread
-from warpline.cohort.quality import COLUMNS
+from warpline.cohort.quality import COLUMNS, JUDGED
 
 GOOD = {
     **{"ncc_after": 0.9, "local_ncc_after": 0.6, "local_ncc_gain": 0.4, "dice": 0.7, "mask_dice": 0.97},
@@ -16,7 +16,7 @@ GOOD = {
     **{"above_chance": 4.0, "affine_gain": 3.0, "warp_gain": 1.5, "object_overlap": 0.95, "better_nearby": 0.98},
     **{"least_stretch": 0.9, "most_stretch": 1.1, "distortion": 1.2, "farthest": 0.3},
 }
-STILL = ("coverage", "folded_share", "inverse_error_p99")
+STILL = ("coverage", "folded_share", "inverse_error_p99", *JUDGED)
 
 
 def cohort(count=200, seed=0):

@@ -232,7 +232,7 @@ def damage(inputs):
     whole = gzip.compress((inputs / "sub-02_T1w.nii").read_bytes())
     (inputs / "sub-02_T1w.nii").write_bytes(whole[: len(whole) // 2])
     raw = bytearray((inputs / "sub-03_T1w.nii").read_bytes())
-    raw[-4000:-3996] = np.float32(np.nan).tobytes()
+    raw[-15160:-15156] = np.float32(np.nan).tobytes()  # in the middle: in the background it would not count
     (inputs / "sub-03_T1w.nii").write_bytes(raw)
     (inputs / "sub-04_T1w.nii").unlink()
 

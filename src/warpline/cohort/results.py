@@ -74,7 +74,7 @@ class Results:
         ids = {row["id"] for row in rows}
         flagged = {at: verdict.columns for at, verdict in zip(done, verdicts, strict=True) if verdict.columns}
         path = folder / FAILURES
-        failures = {row["id"]: row for row in (_rows(path) if path.exists() else ()) if row["id"] in ids}
+        failures = {row["id"]: row for row in _failures(path) if row["id"] in ids}
         return cls(rows, values, flagged, failures)
 
     def ranked(self) -> dict[str, NDArray[np.float64]]:
