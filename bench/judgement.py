@@ -332,9 +332,9 @@ def main(arguments: list[str] | None = None) -> int:
             rows.append(row := look(pair, case, name))
             told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
             sys.stdout.write(f"{pair:10s} {name:34s} {told:8s} {row['outcome']:8s} {row['off']}\n")
-    found = {"python": platform.python_version(), "summary": summary(rows), "rows": rows}
-    options.out.write_text(json.dumps(found, indent=1) + "\n")
-    sys.stdout.write(f"{found['summary']}\n")
+        found = {"python": platform.python_version(), "summary": summary(rows), "rows": rows}
+        options.out.write_text(json.dumps(found, indent=1) + "\n")
+    sys.stdout.write(f"{summary(rows)}\n")
     return 0
 
 

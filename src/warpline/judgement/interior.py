@@ -70,9 +70,10 @@ class Interior:
         self._backend = backend
         inside = [_level(image, _object(image), backend) for image in (fixed, moving)]
         self.has_structure = all(_has_structure(level, backend) for level in inside)
-        whole = [_level(image, image.mask, backend) for image in (fixed, moving)]
-        self._inside = inside
-        self._fixed, self._moving = inside if self.has_structure else whole
+        self._inside = compared = inside
+        if not self.has_structure:
+            compared = [_level(image, image.mask, backend) for image in (fixed, moving)]
+        self._fixed, self._moving = compared
         self.centre, self.radius = centre_and_radius(inside[0])
 
     @property
