@@ -130,11 +130,6 @@ def _cut(axis: int, first: float, last: float) -> Spoil:
     return spoil
 
 
-def _mirrored(axis: int) -> Spoil:
-    """A header that says the wrong handedness: no affine without a reflection is right."""
-    return _values(lambda data, _: np.flip(data, axis), worthless=True)
-
-
 def _header_scaled(factor: float) -> Spoil:
     """Voxel sizes that are wrong by a factor."""
 
@@ -230,17 +225,15 @@ SPOILS: dict[str, Spoil] = {
     "upside down": _turned(Y, 180),
     "back to front": _turned(Z, 180),
     "far away": _turned(X, 5, 80),
-    "lower half": _cut(2, 0.0, 0.55),
-    "upper half": _cut(2, 0.45, 1.0),
-    "left half": _cut(0, 0.0, 0.55),
-    "thin slab": _cut(2, 0.4, 0.6),
+    "first half, third axis": _cut(2, 0.0, 0.55),
+    "second half, third axis": _cut(2, 0.45, 1.0),
+    "first half, first axis": _cut(0, 0.0, 0.55),
+    "thin slab, third axis": _cut(2, 0.4, 0.6),
     "noise, shape of the brain": _values(_shape_of_noise(0.7), worthless=True),
     "smooth noise, shape of the brain": _values(_shape_of_noise(2.0), worthless=True),
     "noise alone": _values(lambda data, rng: rng.normal(100, 10, data.shape), worthless=True),
     "ball": _values(_ball, worthless=True),
     "blocks change places": _values(_blocks, worthless=True),
-    "mirrored front to back": _mirrored(1),
-    "mirrored top to bottom": _mirrored(2),
     "voxels 10 times as large": _header_scaled(10.0),
     "start turned 180° about x": _started(X, 180, 0),
     "start turned 180° about z": _started(Z, 180, 0),
