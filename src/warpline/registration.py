@@ -15,7 +15,7 @@ from warpline.backends import Array, Backend
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import Normalised, normalise
-from warpline.judgement import Interior, Judgement, examined, judge, merged, of_quality, of_warp, search_again
+from warpline.judgement import Interior, Judgement, examined, judge, of_quality, of_warp, search_again
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
 from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
@@ -169,7 +169,7 @@ def _align(
     with _timed(seconds, "judgement"):
         box = fixed.grid.cropped(tuple(s.start for s in spans), tuple(s.stop for s in spans))
         signs = of_warp(interior, affine, found.agreement, whole.forward, grid=box, backend=backend)
-        judgement = judge(merged(found.signs, signs, of_quality(whole.quality)))
+        judgement = judge({**found.signs, **signs, **of_quality(whole.quality)})
     with _timed(seconds, "download"):
         warp = _on_host(whole, fixed.grid, spans, backend)
     told, levels = found.result.warnings + judgement.reasons, levels + halves.levels

@@ -13,7 +13,7 @@ from warpline import fields, jobs
 from warpline.backends import Backend
 from warpline.cohort.tasks import Warps
 from warpline.image import Image
-from warpline.judgement import judge, merged, of_quality
+from warpline.judgement import judge, of_quality
 from warpline.report.provenance import plain
 from warpline.resampling import warp
 from warpline.solvers.invertibility import quality_of
@@ -49,7 +49,7 @@ def kept(registration: jobs.Registration, warps: Warps, backend: Backend) -> job
     written = whole if warps == "rounded" else Displacement(found, field.grid)
     quality = _measured(registration, whole, backend)
     judged = registration.alignment.judgement
-    judgement = judge(merged(judged.signs, of_quality(quality)))
+    judgement = judge({**judged.signs, **of_quality(quality)})
     alignment = replace(registration.alignment, warp=written, quality=quality, judgement=judgement)
     warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
     report = {

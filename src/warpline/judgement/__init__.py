@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from warpline.judgement.attempts import Attempt, examined, search_again
-from warpline.judgement.evidence import merged, of_quality, of_warp
+from warpline.judgement.evidence import of_quality, of_warp
 from warpline.judgement.interior import Agreement, Interior
 from warpline.judgement.signs import LIMITS, OUTCOMES, Judgement, Limit, Signs, judge
 
@@ -18,7 +18,6 @@ __all__ = [
     "Signs",
     "examined",
     "judge",
-    "merged",
     "of_quality",
     "of_warp",
     "search_again",

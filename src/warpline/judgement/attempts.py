@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import InputError
 from warpline.intensity import Normalised
-from warpline.judgement.evidence import merged, of_affine, of_search
+from warpline.judgement.evidence import of_affine, of_search
 from warpline.judgement.interior import Agreement, Interior
 from warpline.judgement.signs import Judgement, Signs, judge
 from warpline.recipe import HEAD_SPACINGS, Linear
@@ -71,7 +71,7 @@ def examined(
     agreement = interior.at(result.affine.matrix)
     signs: Signs = of_affine(interior, result.affine, agreement)
     if options is not None:
-        signs = merged(signs, of_search(interior, images, result.affine, options, backend=backend))
+        signs = {**signs, **of_search(interior, images, result.affine, options, backend=backend)}
     return Attempt(result, agreement, signs)
 
 
@@ -109,7 +109,7 @@ def _coarse(options: Linear, unit: Unit) -> Linear:
 def _others(images: Images, options: Linear, interior: Interior, backend: Backend) -> list[tuple[Affine, Linear]]:
     """Other starts, those whose images agree best, and the best of them with the other metric."""
     starts = promising_starts(*images, CONSIDERED, backend=backend)
-    starts.sort(key=lambda start: -interior.at(start.matrix).correlation)
+    starts.sort(key=lambda start: -interior.correlation(start.matrix))
     other = "correlation" if options.metric == "mutual_information" else "mutual_information"
     changed = options.model_copy(update={"metric": other})
     return [*((start, options) for start in starts[:FOLLOWED]), (starts[0], changed)]
@@ -147,7 +147,7 @@ def _handedness(images: Images, best: Attempt, interior: Interior, backend: Back
     motion = Motion.named("affine", centre, radius, shared_plane(images[0].grid, images[1].grid))
     starts = np.stack([unit.inward(best.result.affine).matrix @ _mirror(axis, centre) for axis in range(3)])
     climbed = Descent(comparison, motion, starts).run(REFINEMENT)
-    found = [interior.at(unit.outward(Affine(matrix)).matrix).correlation for matrix in climbed]
+    found = [interior.correlation(unit.outward(Affine(matrix)).matrix) for matrix in climbed]
     axis = int(np.argmax(found))
     if found[axis] < BETTER * best.agreement.correlation + 2 * LEAST:
         return ()

@@ -8,7 +8,6 @@ from warpline.backends import Array, Backend
 from warpline.geometry import Grid
 from warpline.intensity import Normalised
 from warpline.judgement.interior import Agreement, Interior
-from warpline.judgement.signs import Signs
 from warpline.recipe import HEAD_SPACINGS, Linear
 from warpline.solvers.comparison import build_levels, centre_and_radius, compare, shared_plane
 from warpline.solvers.invertibility import Quality
@@ -28,11 +27,10 @@ NEARBY_LEVEL = 1
 """Level of the linear stage at which they are compared."""
 
 
-def of_affine(interior: Interior, affine: Affine, found: Agreement | None = None) -> dict[str, float | None]:
-    """Signs of an affine map (fixed world to moving world): agreement, overlap and stretches."""
-    found = found or interior.at(affine.matrix)
+def of_affine(interior: Interior, affine: Affine, found: Agreement) -> dict[str, float | None]:
+    """Signs of an affine map (fixed world to moving world) under which the images agree as `found` says."""
     lengths = np.linalg.svd(affine.matrix[:3, :3], compute_uv=False)
-    before = interior.at(np.eye(4)).correlation
+    before = interior.correlation(np.eye(4))
     return {
         "above_chance": _above_chance(interior, affine, found),
         "affine_gain": found.correlation / before if before > ALIKE else None,
@@ -63,7 +61,7 @@ def of_search(
     here, *nearby = -comparison.values(matrices)
     better = float(max(nearby) / here) if here > 0 else None
     if better is not None and better > 1:
-        correlations = [interior.at(unit.outward(Affine(matrix)).matrix).correlation for matrix in matrices]
+        correlations = [interior.correlation(unit.outward(Affine(matrix)).matrix) for matrix in matrices]
         better = min(better, max(correlations[1:]) / max(correlations[0], 1e-6))
     return {"better_nearby": better}
 
@@ -72,7 +70,7 @@ def of_warp(
     interior: Interior, affine: Affine, found: Agreement, warp: Array, *, grid: Grid, backend: Backend
 ) -> dict[str, float | None]:
     """Signs of a deformation (3, I, J, K), on the backend in voxels of `grid`, that an affine with `found` follows."""
-    after = interior.at(affine.matrix, interior.coarse_field(warp, grid)).correlation
+    after = interior.correlation(affine.matrix, interior.coarse_field(warp, grid))
     longest = float(backend.statistics(warp * _lengths(grid, backend), 0.5)[3])
     return {
         "warp_gain": after / found.correlation if found.correlation > ALIKE else None,
@@ -97,8 +95,3 @@ def _above_chance(interior: Interior, affine: Affine, found: Agreement) -> float
         return 0.0
     chance = interior.by_chance(affine.matrix, int(SHARED * found.voxels))
     return None if chance is None else found.correlation / max(chance, 1e-6)
-
-
-def merged(*parts: Signs) -> dict[str, float | None]:
-    """All signs in one dictionary."""
-    return {name: value for part in parts for name, value in part.items()}

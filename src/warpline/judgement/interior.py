@@ -70,10 +70,9 @@ class Interior:
         self._backend = backend
         inside = [_level(image, _object(image), backend) for image in (fixed, moving)]
         self.has_structure = all(_has_structure(level, backend) for level in inside)
-        self._inside = compared = inside
-        if not self.has_structure:
-            compared = [_level(image, image.mask, backend) for image in (fixed, moving)]
-        self._fixed, self._moving = compared
+        self._inside = inside
+        whole = () if self.has_structure else [_level(image, image.mask, backend) for image in (fixed, moving)]
+        self._fixed, self._moving = whole or inside
         self.centre, self.radius = centre_and_radius(inside[0])
 
     @property
@@ -81,8 +80,13 @@ class Interior:
         """Where the images are compared."""
         return self._fixed.grid
 
-    def at(self, matrix: Matrix, field: Array | None = None) -> Agreement:
-        """How the images agree under a map.
+    def at(self, matrix: Matrix) -> Agreement:
+        """How the images agree under a map (4, 4), fixed world to moving world."""
+        correlation, voxels = self._correlation(matrix, None)
+        return Agreement(correlation, voxels, *self._overlap(matrix))
+
+    def correlation(self, matrix: Matrix, field: Array | None = None) -> float:
+        """The mean squared local correlation alone, which most comparisons need no more than.
 
         Parameters
         ----------
@@ -91,8 +95,7 @@ class Interior:
         field : (3, I, J, K), optional
             Displacement in voxels of `grid`, applied before the matrix; see `coarse_field`.
         """
-        correlation, voxels = self._correlation(matrix, field)
-        return Agreement(correlation, voxels, *self._overlap(matrix, field))
+        return self._correlation(matrix, field)[0]
 
     def by_chance(self, matrix: Matrix, least: int) -> float | None:
         """The largest correlation under the map after shifts of half a radius, which cannot be right.
@@ -122,9 +125,9 @@ class Interior:
         steps /= np.linalg.norm(steps, axis=1)[:, None]
         return np.asarray(SHIFT * self.radius * steps @ axes.T)
 
-    def _warped(self, level: Level, volume: Array, matrix: Matrix, field: Array | None, outside: float = 0.0) -> Array:
+    def _warped(self, level: Level, volume: Array, matrix: Matrix, field: Array | None = None) -> Array:
         to_moving = self.grid.voxel_map_to(level.grid, matrix)
-        return self._backend.sample(volume, to_moving, field=field, shape=self.grid.shape, outside=outside)
+        return self._backend.sample(volume, to_moving, field=field, shape=self.grid.shape)
 
     def _correlation(self, matrix: Matrix, field: Array | None) -> tuple[float, int]:
         """Mean squared local correlation over the voxels that both images know, and their number."""
@@ -159,12 +162,12 @@ class Interior:
         means = self._backend.empty(tuple(-(-n // factor) for n, factor in zip(volume.shape, factors, strict=True)))
         return self._backend.downsample(volume, (factors[0], factors[1], factors[2]), out=means)
 
-    def _overlap(self, matrix: Matrix, field: Array | None) -> tuple[float, float]:
+    def _overlap(self, matrix: Matrix) -> tuple[float, float]:
         """Share of the smaller object that the other covers, of what both images show; see `Agreement`."""
         fixed, moving = self._inside
         ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
-        shown = self._warped(moving, ones, matrix, field) > 0.5
-        first, second = fixed.inside & shown, self._warped(moving, _known(moving), matrix, field) > 0.5
+        shown = self._warped(moving, ones, matrix) > 0.5
+        first, second = fixed.inside & shown, self._warped(moving, _known(moving), matrix) > 0.5
         sizes = [float(self._backend.sums(part.astype(np.float32))[1]) for part in (first, second, first & second)]
         whole = float(self._backend.sums(fixed.inside.astype(np.float32))[1])
         return sizes[2] / max(min(sizes[0], sizes[1]), 1.0), sizes[0] / max(whole, 1.0)
