@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.cohort.quality import COLUMNS, JUDGED
-from warpline.judgement import LIMITS, Limit
+from warpline.judgement import LIMITS, Limit, Range
 from warpline.solvers.invertibility import P99_LIMIT
 
 VERDICTS = ("pass", "review", "fail")
@@ -21,9 +21,6 @@ FEWEST = 10
 
 FAR, VERY_FAR, TOGETHER = 4.0, 8.0, 3.0
 """Robust z that asks for a look; that fails a pair, where its rule says so; score that asks for a look."""
-
-Range = tuple[float | None, float | None]
-"""Lowest and highest value allowed; None where there is no such end."""
 
 Table = Mapping[str, NDArray[np.float64]]
 """Columns of numbers, NaN where there is none."""

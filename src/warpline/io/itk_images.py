@@ -21,13 +21,13 @@ from warpline.geometry import Matrix, check_affine
 from warpline.image import Image
 from warpline.io import itk_headers
 from warpline.io.compression import peek
+from warpline.io.nifti import STORED_AS
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 DETACHED = (".nhdr", ".mhd")
 """Of those, the ones whose values are in a second file."""
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_STORED_AS = {"bool": "uint8", "float16": "float32"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +180,7 @@ def _affine(image: Any, path: Path) -> Matrix:
 
 
 def _made(sitk: Any, image: Image, vectors: bool) -> Any:
-    data = image.data.astype(_STORED_AS.get(image.data.dtype.name, image.data.dtype), copy=False)
+    data = image.data.astype(STORED_AS.get(image.data.dtype.name, image.data.dtype), copy=False)
     if image.grid.flat and (data.ndim == 3 or vectors):
         data = data[:, :, 0]
     dimension = data.ndim - vectors

@@ -35,7 +35,8 @@ _SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 _MAX_SIZE_1 = 32767
 _MM_SECONDS = 2 | 8
 _SCANNER = 1
-_STORED_AS = {"bool": "uint8", "float16": "float32"}
+STORED_AS = {"bool": "uint8", "float16": "float32"}
+"""Types that images in files cannot have, to those that hold the same values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +233,7 @@ def encode(
         When NIfTI has no code for the data type.
     """
     kind: Any = Nifti1Header if max(array.shape) <= _MAX_SIZE_1 else Nifti2Header
-    dtype = np.dtype(_STORED_AS.get(array.dtype.name, array.dtype)).newbyteorder("<")
+    dtype = np.dtype(STORED_AS.get(array.dtype.name, array.dtype)).newbyteorder("<")
     header: Nifti1Header = kind(endianness="<")
     try:
         header.set_data_dtype(dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from warpline.judgement.attempts import Attempt, examined, search_again
 from warpline.judgement.evidence import of_quality, of_warp
 from warpline.judgement.interior import Agreement, Interior
-from warpline.judgement.signs import LIMITS, OUTCOMES, Judgement, Limit, Signs, judge
+from warpline.judgement.signs import LIMITS, OUTCOMES, Judgement, Limit, Range, Signs, judge
 
 __all__ = [
     "LIMITS",
@@ -15,6 +15,7 @@ __all__ = [
     "Interior",
     "Judgement",
     "Limit",
+    "Range",
     "Signs",
     "examined",
     "judge",

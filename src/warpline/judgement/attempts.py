@@ -14,7 +14,7 @@ from warpline.intensity import Normalised
 from warpline.judgement.evidence import of_affine, of_search
 from warpline.judgement.interior import Agreement, Interior
 from warpline.judgement.signs import Judgement, Signs, judge
-from warpline.recipe import HEAD_SPACINGS, Linear
+from warpline.recipe import Linear
 from warpline.solvers.comparison import build_levels, compare, shared_plane
 from warpline.solvers.initialise import REFINEMENT, SAMPLES, SPACING, promising_starts
 from warpline.solvers.linear import Descent, LinearResult, register_linear
@@ -100,7 +100,7 @@ def search_again(images: Images, first: Attempt, options: Linear, interior: Inte
 
 def _coarse(options: Linear, unit: Unit) -> Linear:
     """The same without its finest level and its refinements."""
-    sizes = tuple(size * unit.mm for size in HEAD_SPACINGS) if options.voxel_sizes is None else options.voxel_sizes
+    sizes = tuple(size * unit.mm for size in unit.spacings(options.voxel_sizes))
     most = max(len(sizes) - 1, 1)
     levels = {"voxel_sizes": sizes[:most], "iterations": options.iterations[:most]}
     return options.model_copy(update={**levels, "refinements": 0})

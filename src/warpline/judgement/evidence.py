@@ -8,7 +8,7 @@ from warpline.backends import Array, Backend
 from warpline.geometry import Grid
 from warpline.intensity import Normalised
 from warpline.judgement.interior import Agreement, Interior
-from warpline.recipe import HEAD_SPACINGS, Linear
+from warpline.recipe import Linear
 from warpline.solvers.comparison import build_levels, centre_and_radius, compare, shared_plane
 from warpline.solvers.invertibility import Quality
 from warpline.solvers.motion import Motion
@@ -49,7 +49,7 @@ def of_search(
     unit = Unit.of(images[0])
     fixed, moving = (unit.image(image, backend) for image in images)
     found = unit.inward(affine)
-    spacings = HEAD_SPACINGS if options.voxel_sizes is None else unit.lengths(options.voxel_sizes)
+    spacings = unit.spacings(options.voxel_sizes)
     spacing = spacings[min(NEARBY_LEVEL, len(spacings) - 1)]
     levels = [build_levels(image, (spacing,), backend)[0] for image in (fixed, moving)]
     centre, radius = centre_and_radius(levels[0])

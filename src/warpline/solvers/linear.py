@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import InputError
 from warpline.intensity import Normalised
-from warpline.recipe import HEAD_SPACINGS, Linear
+from warpline.recipe import Linear
 from warpline.solvers.comparison import (
     LEAST_OVERLAP,
     Comparison,
@@ -173,7 +173,7 @@ def register_linear(
         When the images do not overlap at the start.
     """
     unit, planar = Unit.of(fixed), shared_plane(fixed.grid, moving.grid)
-    spacings = HEAD_SPACINGS if options.voxel_sizes is None else unit.lengths(options.voxel_sizes)
+    spacings = unit.spacings(options.voxel_sizes)
     levels = [build_levels(unit.image(image, backend), spacings, backend) for image in (fixed, moving)]
     centre, radius = centre_and_radius(levels[0][0])
     start = unit.inward(initial)

@@ -15,6 +15,7 @@ import numpy as np
 from warpline.backends import Backend
 from warpline.geometry import Grid, Matrix
 from warpline.intensity import Normalised
+from warpline.recipe import HEAD_SPACINGS
 from warpline.transforms import Affine
 
 HEADS = (28.0, 160.0)
@@ -44,9 +45,9 @@ class Unit:
             return cls(1.0)
         return cls(2.0 ** round(math.log2(radius / HEAD)))
 
-    def lengths(self, mm: tuple[float, ...]) -> tuple[float, ...]:
-        """Lengths in this unit."""
-        return tuple(length / self.mm for length in mm)
+    def spacings(self, mm: tuple[float, ...] | None) -> tuple[float, ...]:
+        """Spacings of levels in this unit, from those of a recipe; None takes what suits a head."""
+        return HEAD_SPACINGS if mm is None else tuple(length / self.mm for length in mm)
 
     def image(self, image: Normalised, backend: Backend) -> Normalised:
         """The image on its grid in this unit; that of a shared image is shared."""
