@@ -109,7 +109,8 @@ def _coarse(options: Linear, unit: Unit) -> Linear:
 def _others(images: Images, options: Linear, interior: Interior, backend: Backend) -> list[tuple[Affine, Linear]]:
     """Other starts, those whose images agree best, and the best of them with the other metric."""
     starts = promising_starts(*images, CONSIDERED, backend=backend)
-    starts.sort(key=lambda start: -interior.correlation(start.matrix))
+    alike = interior.correlations(start.matrix for start in starts)
+    starts = [starts[number] for number in np.argsort(-alike, kind="stable")]
     other = "correlation" if options.metric == "mutual_information" else "mutual_information"
     changed = options.model_copy(update={"metric": other})
     return [*((start, options) for start in starts[:FOLLOWED]), (starts[0], changed)]
@@ -147,7 +148,7 @@ def _handedness(images: Images, best: Attempt, interior: Interior, backend: Back
     motion = Motion.named("affine", centre, radius, shared_plane(images[0].grid, images[1].grid))
     starts = np.stack([unit.inward(best.result.affine).matrix @ _mirror(axis, centre) for axis in range(3)])
     climbed = Descent(comparison, motion, starts).run(REFINEMENT)
-    found = [interior.correlation(unit.outward(Affine(matrix)).matrix) for matrix in climbed]
+    found = interior.correlations(unit.outward(Affine(matrix)).matrix for matrix in climbed)
     axis = int(np.argmax(found))
     if found[axis] < BETTER * best.agreement.correlation + 2 * LEAST:
         return ()

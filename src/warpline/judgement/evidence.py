@@ -45,7 +45,7 @@ def of_affine(interior: Interior, affine: Affine, found: Agreement) -> dict[str,
 def of_search(
     interior: Interior, images: tuple[Normalised, Normalised], affine: Affine, options: Linear, *, backend: Backend
 ) -> dict[str, float | None]:
-    """Whether the affine is an optimum among its neighbours: of the metric, or of local correlation."""
+    """Whether the affine is an optimum among its neighbours; a better one is better by local correlation as well."""
     unit = Unit.of(images[0])
     fixed, moving = (unit.image(image, backend) for image in images)
     found = unit.inward(affine)
@@ -59,11 +59,15 @@ def of_search(
     comparison = compare(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
     matrices = found.matrix @ motion.matrices(steps)[0]
     here, *nearby = -comparison.values(matrices)
-    better = float(max(nearby) / here) if here > 0 else None
-    if better is not None and better > 1:
-        correlations = [interior.correlation(unit.outward(Affine(matrix)).matrix) for matrix in matrices]
-        better = min(better, max(correlations[1:]) / max(correlations[0], 1e-6))
-    return {"better_nearby": better}
+    if here <= 0:
+        return {"better_nearby": None}
+    fits = np.array(nearby) / here
+    better = np.flatnonzero(fits > 1)
+    if len(better) == 0:
+        return {"better_nearby": float(fits.max())}
+    correlation = max(interior.correlation(affine.matrix), 1e-6)
+    also = interior.correlations(unit.outward(Affine(matrix)).matrix for matrix in matrices[1:][better])
+    return {"better_nearby": float(np.minimum(fits[better], also / correlation).max())}
 
 
 def of_warp(

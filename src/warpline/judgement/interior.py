@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -25,6 +26,8 @@ SHIFT = 0.5
 """Length of the shifts that are wrong on purpose, as a share of the object's root mean square radius."""
 FEWEST = 200
 """Shared voxels below which the inside of an object is too thin to say anything."""
+KNOWN = 0.99
+"""Share of a value sampled between voxels that must come from known ones."""
 FLAT = 1e-3
 """Deviation of the inside, as a share of its mean, below which it has no structure: masks and label images."""
 
@@ -73,6 +76,7 @@ class Interior:
         self._inside = inside
         whole = () if self.has_structure else [_level(image, image.mask, backend) for image in (fixed, moving)]
         self._fixed, self._moving = whole or inside
+        self._centred = [_Centred.of(level, backend) for level in (self._fixed, self._moving)]
         self.centre, self.radius = centre_and_radius(inside[0])
 
     @property
@@ -82,11 +86,11 @@ class Interior:
 
     def at(self, matrix: Matrix) -> Agreement:
         """How the images agree under a map (4, 4), fixed world to moving world."""
-        correlation, voxels = self._correlation(matrix, None)
-        return Agreement(correlation, voxels, *self._overlap(matrix))
+        ((correlation, voxels),) = self._measured([self._totals(matrix)])
+        return Agreement(float(correlation), int(voxels), *self._overlap(matrix))
 
     def correlation(self, matrix: Matrix, field: Array | None = None) -> float:
-        """The mean squared local correlation alone, which most comparisons need no more than.
+        """The mean squared local correlation alone.
 
         Parameters
         ----------
@@ -95,21 +99,19 @@ class Interior:
         field : (3, I, J, K), optional
             Displacement in voxels of `grid`, applied before the matrix; see `coarse_field`.
         """
-        return self._correlation(matrix, field)[0]
+        return float(self._measured([self._totals(matrix, field)])[0, 0])
+
+    def correlations(self, matrices: Iterable[Matrix]) -> NDArray[np.float64]:
+        """The same (N,) under each of some maps, waiting for the device once."""
+        return self._measured([self._totals(matrix) for matrix in matrices])[:, 0]
 
     def by_chance(self, matrix: Matrix, least: int) -> float | None:
         """The largest correlation under the map after shifts of half a radius, which cannot be right.
 
         Shifts that leave fewer than `least` shared voxels say nothing; None where all of them do.
         """
-        found = []
-        for shift in self._shifts:
-            moved = np.eye(4)
-            moved[:3, 3] = shift
-            value, voxels = self._correlation(matrix @ moved, None)
-            if voxels >= least:
-                found.append(value)
-        return max(found, default=None)
+        found = self._measured([self._totals(matrix @ moved) for moved in self._shifts])
+        return max((float(value) for value, voxels in found if voxels >= least), default=None)
 
     def coarse_field(self, field: Array, grid: Grid) -> Array:
         """A displacement in voxels of `grid`, a grid along the same axes, in voxels of the level."""
@@ -117,44 +119,41 @@ class Interior:
 
     @cached_property
     def _shifts(self) -> NDArray[np.float64]:
-        """Steps (N, 3) in world mm along the axes and diagonals of the grid."""
+        """Translations (N, 4, 4) of world space along the axes and diagonals of the grid."""
         axes = self.grid.affine[:3, :3] / self.grid.voxel_size
         steps = np.array(list(product(*((-1, 0, 1) if n > 1 else (0,) for n in self.grid.shape))), float)
         taken = np.abs(steps).sum(axis=1)
         steps = steps[(taken == 1) | (taken == max(taken.max(), 1))]
         steps /= np.linalg.norm(steps, axis=1)[:, None]
-        return np.asarray(SHIFT * self.radius * steps @ axes.T)
+        moved = np.tile(np.eye(4), (len(steps), 1, 1))
+        moved[:, :3, 3] = SHIFT * self.radius * steps @ axes.T
+        return moved
 
     def _warped(self, level: Level, volume: Array, matrix: Matrix, field: Array | None = None) -> Array:
         to_moving = self.grid.voxel_map_to(level.grid, matrix)
         return self._backend.sample(volume, to_moving, field=field, shape=self.grid.shape)
 
-    def _correlation(self, matrix: Matrix, field: Array | None) -> tuple[float, int]:
-        """Mean squared local correlation over the voxels that both images know, and their number."""
-        known = self._warped(self._moving, _known(self._moving), matrix, field) > 0.99
+    def _totals(self, matrix: Matrix, field: Array | None = None) -> Array:
+        """Over what both images know, (3,) on the backend: squared local correlation, weight of it, and voxels."""
+        still, moved = self._centred
+        known = self._warped(self._moving, moved.known, matrix, field) > KNOWN
         mask = (known & self._fixed.inside).astype(np.float32)
-        count = float(self._backend.sums(mask)[1])
-        if count < 1:
-            return 0.0, 0
         share = self._windows(mask)
-        first = self._centred(self._fixed.array, mask, count)
-        second = self._centred(self._warped(self._moving, self._moving.array, matrix, field), mask, count)
-        means = [self._windows(image) / np.maximum(share, 1e-6) for image in (first, second)]
-        spreads = [self._spread(image, mean, share, count) for image, mean in zip((first, second), means, strict=True)]
-        together = self._windows(first * second) / np.maximum(share, 1e-6) - means[0] * means[1]
+        images = still.array * mask, self._warped(self._moving, moved.array, matrix, field) * mask
+        weight = np.maximum(share, 1e-6)
+        means = [self._windows(image) / weight for image in images]
+        spreads = [
+            np.maximum(self._windows(image * image) / weight - mean * mean, 0) + side.floor
+            for image, mean, side in zip(images, means, self._centred, strict=True)
+        ]
+        together = self._windows(images[0] * images[1]) / weight - means[0] * means[1]
         squared = together * together / (spreads[0] * spreads[1]) * share
-        return float(self._backend.sums(squared)[1]) / float(self._backend.sums(share)[1]), int(count)
+        return np.stack([part.sum(dtype=np.float64) for part in (squared, share, mask)])
 
-    def _centred(self, image: Array, mask: Array, count: float) -> Array:
-        """The image less its mean over the mask, 0 outside."""
-        mean = float(self._backend.sums(image * mask)[1]) / count
-        return (image - np.float32(mean)) * mask
-
-    def _spread(self, image: Array, mean: Array, share: Array, count: float) -> Array:
-        """Variance in every window, and the floor."""
-        floor = FLOOR**2 * float(self._backend.sums(image)[2]) / count
-        spread = self._windows(image * image) / np.maximum(share, 1e-6) - mean * mean
-        return np.maximum(spread, 0) + np.float32(max(floor, 1e-20))
+    def _measured(self, totals: list[Array]) -> NDArray[np.float64]:
+        """Mean squared local correlation and number of voxels (N, 2), of so many `_totals`."""
+        squared, share, voxels = self._backend.download(np.stack(totals)).T
+        return np.stack([squared / np.maximum(share, 1e-6), voxels], axis=1)
 
     def _windows(self, volume: Array) -> Array:
         """Gaussian means around every fourth voxel of every axis."""
@@ -168,9 +167,26 @@ class Interior:
         ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
         shown = self._warped(moving, ones, matrix) > 0.5
         first, second = fixed.inside & shown, self._warped(moving, _known(moving), matrix) > 0.5
-        sizes = [float(self._backend.sums(part.astype(np.float32))[1]) for part in (first, second, first & second)]
-        whole = float(self._backend.sums(fixed.inside.astype(np.float32))[1])
-        return sizes[2] / max(min(sizes[0], sizes[1]), 1.0), sizes[0] / max(whole, 1.0)
+        counted = [part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)]
+        sizes = self._backend.download(np.stack(counted))
+        return float(sizes[2] / max(sizes[:2].min(), 1.0)), float(sizes[0] / max(sizes[3], 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class _Centred:
+    """What a level knows, less its mean; where that is; and the variance below which a window is flat."""
+
+    array: Array
+    known: Array
+    floor: np.float32
+
+    @classmethod
+    def of(cls, level: Level, backend: Backend) -> _Centred:
+        count, total, _ = backend.sums(level.array, mask=level.inside.astype(np.uint8))
+        known = _known(level)
+        array = (level.array - np.float32(total / max(count, 1))) * known
+        variance = float(backend.sums(array)[2]) / max(count, 1)
+        return cls(array, known, np.float32(max(FLOOR**2 * variance, 1e-20)))
 
 
 def _object(image: Normalised) -> Array:
