@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import cuda_filters, cuda_points
+from warpline.backends import cuda_descent, cuda_filters, cuda_points
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
+from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
@@ -272,7 +273,7 @@ class CudaBackend:
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         samples = cuda_points.Samples(self._work, points, values, volume, mask)
-        sums = self.download(samples.moments(matrix))
+        sums = self.download(samples.moments(matrix))[0]
         return sums[:6], sums[6:].reshape(3, 3, 4)
 
     def mutual_information(
@@ -291,6 +292,11 @@ class CudaBackend:
         parts = (matrices[first : first + most] for first in range(0, len(matrices), most))
         found = [self.download(samples.information(part, bins, slopes=slopes)) for part in parts]
         return found[0] if len(found) == 1 else np.concatenate([np.empty((0, 14 if slopes else 2)), *found])
+
+    def descend(
+        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        return cuda_descent.descend(self._work, compared, family, rules, listen)
 
     # -- loops ----------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends.convergence import Pace
+from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.kept import Kept
 from warpline.geometry import Matrix
 
@@ -276,6 +277,31 @@ class Backend(Protocol):
         (S, 2) or (S, 14) float64
             On the host: value, number of points inside, and the derivative by the upper rows of the matrix. It takes
             the number of points and the fixed histogram for constant.
+        """
+        ...
+
+    def descend(
+        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        """Search for the maps that make a metric least, where it is computed, so that the host seldom waits.
+
+        As `warpline.solvers.quasi_newton.minimise` does it, from parameters that are 0; the same steps, but for rounding.
+
+        Parameters
+        ----------
+        compared : Compared
+            The metric.
+        family : Family
+            The maps of each of S searches.
+        rules : Rules
+            How searches go on and end.
+        listen : callable
+            Receives the number of a search and the value after each of its steps, in order, some steps later.
+
+        Returns
+        -------
+        (S, P) float64 or None
+            Parameters reached, on the host. None on a backend that waits for nothing anyway: the caller minimises.
         """
         ...
 

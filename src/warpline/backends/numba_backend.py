@@ -18,6 +18,7 @@ from warpline.backends import (
     numba_smoothing,
     numpy_points,
 )
+from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.gaussian import gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
@@ -239,6 +240,11 @@ class NumbaBackend:
     ) -> NDArray[np.float64]:
         samples = numba_affine.Samples(points, values, volume, mask)
         return numba_affine.mutual_information(samples, matrices, bins, slopes, self.threads)
+
+    def descend(
+        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        """None: nothing waits here."""
 
     # -- loops ----------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
 from warpline.backends import convergence, numpy_points
+from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.information import information
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
@@ -241,6 +242,11 @@ class NumpyBackend:
         for one, table, row in zip(seen, tables, by_matrix, strict=True):
             row[:] = one.slope(table).ravel() if slopes else ()
         return np.column_stack([found, totals, by_matrix])
+
+    def descend(
+        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        """None: nothing waits here."""
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         """Run `step` `times` times."""

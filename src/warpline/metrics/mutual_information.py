@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Array
+from warpline.backends import Array, Backend
+from warpline.backends.descent import Compared
 from warpline.metrics.samples import Samples
 
 PADDING = 2
@@ -39,6 +40,16 @@ class MutualInformation:
             values=_binned(samples.values, samples.values, bins),
             volume=_binned(moving, moving if mask is None else moving[mask > 0], bins),
         )
+
+    @property
+    def backend(self) -> Backend:
+        """Where it is computed."""
+        return self._samples.backend
+
+    @property
+    def compared(self) -> Compared:
+        """What it compares and how, for a backend that searches by itself."""
+        return self._samples.compared("mutual_information", self._bins)
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.backends.descent import Compared, Formula
 from warpline.geometry import Matrix
 
 
@@ -40,6 +41,10 @@ class Samples:
     def count(self) -> int:
         """Number of points."""
         return len(self.points)
+
+    def compared(self, formula: Formula, bins: int = 0) -> Compared:
+        """The same for a backend that searches by itself."""
+        return Compared(self.points, self.values, self.volume, self.mask, formula, bins)
 
     def affine_moments(self, matrix: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """See `Backend.affine_moments`."""

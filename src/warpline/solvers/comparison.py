@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.backends.descent import Rules
 from warpline.geometry import Grid, Matrix, apply_affine
 from warpline.intensity import Normalised
 from warpline.metrics import LINEAR_METRICS, LinearMetric, Samples
 from warpline.pyramid import coarse_image, factors_for_spacing
 from warpline.recipe import Linear
-from warpline.solvers.motion import slice_frame
+from warpline.solvers.motion import Motion, slice_frame
 
 RIM = 2.0
 """Background around the fixed foreground that is compared as well, in voxels of the level."""
@@ -131,6 +132,13 @@ class Comparison:
             return values, by_world
         enough = shares >= LEAST_OVERLAP
         return np.where(enough, values, self._metric.worst), by_world * enough[:, None, None]
+
+    def descend(
+        self, motion: Motion, starts: NDArray[np.float64], rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        """Parameters (S, size) of the best ``starts motion(parameters)``, where the backend searches; see there."""
+        family = motion.family(self._to_voxel @ starts, self._to_world)
+        return self._metric.backend.descend(self._metric.compared, family, rules, listen)
 
 
 def compare(fixed: Level, moving: Level, options: Linear) -> Comparison:

@@ -13,6 +13,7 @@ from warpline.backends import Backend
 from warpline.errors import InputError
 from warpline.intensity import Normalised
 from warpline.recipe import Linear
+from warpline.solvers import quasi_newton
 from warpline.solvers.comparison import (
     LEAST_OVERLAP,
     Comparison,
@@ -96,8 +97,11 @@ class Descent:
 
         After each, `listen` receives the number of the start and the energy.
         """
-        start = np.zeros((len(self._starts), self._motion.size))
-        found = minimise(self.energies, start, iterations=iterations, tolerance=SMALLEST_DECREASE, listen=listen)
+        rules = quasi_newton.rules(iterations, SMALLEST_DECREASE, LEAST_OVERLAP)
+        found = self._comparison.descend(self._motion, self._starts, rules, listen)
+        if found is None:
+            start = np.zeros((len(self._starts), self._motion.size))
+            found = minimise(self.energies, start, iterations=iterations, tolerance=SMALLEST_DECREASE, listen=listen)
         return np.asarray(self._starts @ self._motion.matrices(found)[0])
 
 
