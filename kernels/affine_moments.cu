@@ -9,7 +9,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) affine_moments(
     const float* __restrict__ values,  // (count)
     const float* __restrict__ volume,  // (ni, nj, nk)
     const unsigned char* mask,         // (ni, nj, nk) or null
-    Matrix given,                      // fixed voxel -> voxel of volume, where `matrices` is null
+    Few few,                           // fixed voxel -> voxel of volume, where `matrices` is null
     const double* matrices,            // (many, 12) or null
     const unsigned char* ended,        // (many) or null
     double* partial,                   // (many, 42, blocks)
@@ -18,10 +18,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) affine_moments(
     long long count, int blocks, int ni, int nj, int nk) {
     if (ended && ended[blockIdx.y]) return;
     Box box = {ni, nj, nk};
-    __shared__ Matrix matrix;
-    int e = threadIdx.x;
-    if (e < 12) matrix.m[e] = matrices ? matrices[12 * blockIdx.y + e] : given.m[e];
-    __syncthreads();
+    const Matrix& matrix = matrix_of_block(matrices, few);
     double sums[42] = {};
     for (long long p = (long long)blockIdx.x * BLOCK + threadIdx.x; p < count; p += (long long)gridDim.x * BLOCK) {
         const float* x = points + 3 * p;

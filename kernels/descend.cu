@@ -11,6 +11,7 @@ constexpr int LEFT = 0, TAKEN = 1, HERE = 2, ENERGIES = HERE + MOST;  // places 
 constexpr int TURN = 0, SCALE = 8, ENTRY = 16;                        // kinds of parameters, backends/descent.py
 constexpr int INFORMATION = 0, CORRELATION = 1;                       // formulas; the last one is local correlation
 constexpr double FLAT = 1e-10;                                        // metrics/correlation.py
+constexpr double PI = 3.14159265358979323846;  // sin and cos of any angle would need a stack
 constexpr double STILL = 1e-14;  // square of the angle below which a rotation is none, solvers/motion.py
 
 // What a search remembers from one call to the next.
@@ -144,7 +145,7 @@ __device__ inline void move(const Family& family, int linears, int size) {
     __syncthreads();
     double square = dot(vector, vector, 3), angle = sqrt(square);
     bool still = square < STILL;
-    double sine = still ? 1.0 : sin(angle) / angle, cosine = still ? 0.0 : (1.0 - cos(angle)) / square;
+    double sine = still ? 1.0 : sinpi(angle / PI) / angle, cosine = still ? 0.0 : (1.0 - cospi(angle / PI)) / square;
     if (e < 9) {
         double whole = r == c ? 1.0 : 0.0, entries = 0.0;
         turned[e] = whole + sine * crossed(vector, r, c) + cosine * (vector[r] * vector[c] - square * whole);
@@ -191,7 +192,7 @@ __device__ inline void write_map(const double* left, const Family& family, doubl
                     (c == 3 ? left[4 * r + 3] : 0.0);
 }
 
-extern "C" __global__ void __launch_bounds__(160) descend(
+extern "C" __global__ void __launch_bounds__(160, 1) descend(
     const double* __restrict__ found,  // (many, width) what the metric's kernels wrote
     const double* __restrict__ left,   // (many, 12)
     Family family,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, as_struct
+from warpline.backends.cuda_launch import MOST_BLOCKS, Defines
 from warpline.backends.cuda_workspace import BLOCK, Workspace, block_count
 from warpline.backends.interface import Array
 from warpline.geometry import Matrix
@@ -18,7 +18,7 @@ HISTOGRAM_BYTES = 2**25
 """Most memory of the joint histograms of one launch: 16 bytes per cell, for the count and the table of slopes."""
 
 FEW = 16
-"""Matrices that travel with a launch, which spares an upload; kernels/parzen.cuh."""
+"""Matrices that travel with a launch, which spares an upload; kernels/points.cuh."""
 
 _FEW = np.dtype([("m", np.float64, (FEW, 12))])
 _NONE = np.zeros(1, _FEW)
@@ -58,11 +58,12 @@ class Samples:
 
     def moments(self, matrix: Matrix) -> Array:
         """The 42 sums (1, 42) of `Backend.affine_moments`, on the device until the next call."""
-        return self._moments(1, given=as_struct(matrix), matrices=None, ended=None)
+        few, _ = self._few(matrix[None])
+        return self._moments(1, few=few, matrices=None, ended=None)
 
     def moments_at(self, matrices: Array, ended: Array) -> Array:
         """The same (S, 42) under matrices (S, 12) on the device, but for those whose number (S,) uint8 is not 0."""
-        return self._moments(len(matrices), given=as_struct(None), matrices=matrices, ended=ended)
+        return self._moments(len(matrices), few=_NONE, matrices=matrices, ended=ended)
 
     def _moments(self, many: int, **given: Any) -> Array:
         out, partial = self._doubles("moments", many, 42), self._doubles("sums", many, 42, self._shared_out(many))
