@@ -18,7 +18,7 @@ UFUNCS = {
 }  # fmt: skip
 """What code outside the backends may call on its arrays; CuPy has all of them under the same names."""
 
-FUNCTIONS = {np.empty_like, np.flatnonzero, np.arange, np.stack}
+FUNCTIONS = {np.empty_like, np.flatnonzero, np.arange, np.stack, np.where}
 WAITING = {np.flatnonzero}
 """Those of them whose result has a shape that the host must know first."""
 VIEWS = {"reshape", "ravel", "view"}

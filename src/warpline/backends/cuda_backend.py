@@ -225,12 +225,13 @@ class CudaBackend:
         self._work.over_voxels("jacobian", field.shape[1:], field=self._work.floats(field), out=out)
         return out
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
         flat = self._work.floats(array).reshape(array.size // math.prod(array.shape[-3:]), -1)
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
         blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], 4 * BLOCK)))
         counts = self._work.scratch("digits", (DIGITS,), np.uint32)
-        given = {"counts": counts, "found": self._work.empty((4,), np.float64), "largest": self._work.zero()}
+        found = self._work.empty((4,), np.float64) if out is None else out
+        given = {"counts": counts, "found": found, "largest": self._work.zero()}
         given |= {"state": self._work.empty((2,), np.uint64), "arrived": self._work.arrived()}
         given |= {"partial": self._work.empty((2, blocks), np.float64), "mask": mask, "share": share}
         norms = self._work.empty((1, flat.shape[1])) if len(flat) > 1 else None
@@ -240,29 +241,30 @@ class CudaBackend:
                 "norm_digits", (blocks, 1, 1), (("COMPONENTS", len(seen)), ("DIGIT", digit)), array=seen,
                 norms=None if kept is None else kept.ravel(), **given,
             )  # fmt: skip
-        return self.download(given["found"])
+        return self.download(found) if out is None else out
 
-    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
+    def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
         values = self._work.floats(volume).ravel()
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
         blocks = max(1, min(SUM_BLOCKS, block_count(values.size, BLOCK)))
-        found = self._work.scratch("sums", (3,), np.float64)
+        found = self._work.scratch("sums", (3,), np.float64) if out is None else out
         self._work.launch(
             "sums", (blocks, 1, 1), array=values, mask=mask, found=found, arrived=self._work.arrived(),
             partial=self._work.scratch(("sums", blocks), (3, blocks), np.float64),
         )  # fmt: skip
-        return self.download(found)
+        return self.download(found) if out is None else out
 
-    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+    def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         volume = self._work.floats(volume)
         ni, nj, nk = volume.shape
         blocks = max(1, min(SUM_BLOCKS, block_count(ni * block_count(nj, 32) * block_count(nk, 32), BLOCK // 32)))
-        out, partial = self._work.empty((2, 3), np.float64), self._work.empty((6, blocks), np.float64)
+        found = self._work.empty((2, 3), np.float64) if out is None else out
+        partial = self._work.empty((6, blocks), np.float64)
         self._work.launch(
             "extent", (blocks, 1, 1), volume=volume, matrix=as_struct(matrix), partial=partial,
-            arrived=self._work.arrived(), out=out,
+            arrived=self._work.arrived(), out=found,
         )  # fmt: skip
-        return self.download(out)
+        return self.download(found) if out is None else out
 
     # -- sample points --------------------------------------------------------------------------------------
 

@@ -199,7 +199,9 @@ class Backend(Protocol):
         """``det(I + d field / d x)`` at every voxel, derivatives as in `gradient`: (I, J, K)."""
         ...
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+    # Results of the next three are on the host; with `out=`, float64 on the backend, they are there and nothing waits.
+
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
         """Number n, mean, quantile and maximum (4,) of absolute values; zeros if there are none.
 
         Of a volume (I, J, K), or the lengths of a field (3, I, J, K); only where `mask` (I, J, K), uint8, is not 0. The
@@ -207,11 +209,11 @@ class Backend(Protocol):
         """
         ...
 
-    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
+    def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
         """Number, sum and sum of squares (3,) of values (float32, any shape), in double; where `mask` is not 0."""
         ...
 
-    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+    def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         """Lowest and highest coordinates ``matrix i`` of voxels that are not 0: (2, 3); inf and -inf without any."""
         ...
 

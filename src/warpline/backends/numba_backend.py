@@ -203,19 +203,20 @@ class NumbaBackend:
         self._over(out, numba_fields.jacobian, _float(field), out)
         return out
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
         array = _float(array)
         lengths = np.empty(array.shape[-3:], np.float32)
         self._over(lengths, numba_fields.lengths, array.reshape(-1, *array.shape[-3:]), lengths)
-        return numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+        found = numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+        return numpy_points.handed_over(found, out)
 
-    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
-        return numpy_points.sums(volume, mask)
+    def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
+        return numpy_points.handed_over(numpy_points.sums(volume, mask), out)
 
-    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+    def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         ends = np.empty((len(volume), 2, 3))
         self._over(volume, numba_fields.extent, _float(volume), _matrix(matrix), ends)
-        return np.stack([ends[:, 0].min(0), ends[:, 1].max(0)])
+        return numpy_points.handed_over(np.stack([ends[:, 0].min(0), ends[:, 1].max(0)]), out)
 
     # -- sample points --------------------------------------------------------------------------------------
 

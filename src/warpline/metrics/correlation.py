@@ -74,6 +74,7 @@ class Correlation:
         return float(value), share, -2 * c_fm / (c_ff * c_mm) * d_fm - value / c_mm * d_mm
 
 
-def _mean(values: Array, backend: Backend) -> float:
-    count, total, _ = backend.sums(values)
-    return float(total / count)
+def _mean(values: Array, backend: Backend) -> Array:
+    """0-d float32, so that nothing waits."""
+    found = backend.sums(values, out=backend.empty((3,), np.float64))
+    return (found[1] / found[0]).astype(np.float32)

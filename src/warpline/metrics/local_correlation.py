@@ -25,8 +25,8 @@ def normalise_locally(
     """
     inside = backend.zeros(volume.shape) + 1 if mask is None else (mask > 0).astype(np.float32)
     share = np.maximum(_smooth(inside, sigma, backend), 1e-6)
-    count, total, _ = backend.sums(volume)
-    centred = (volume - float(total / count)) * inside
+    found = backend.sums(volume, out=backend.empty((3,), np.float64))
+    centred = (volume - (found[1] / found[0]).astype(np.float32)) * inside
     mean, spread = _smooth(centred, sigma, backend), _smooth(centred * centred, sigma, backend)
     # in place: fresh memory for volumes of this size takes longer than the arithmetic
     mean /= share

@@ -57,6 +57,12 @@ class Samples:
         )
 
 
+def value_range(values: Array, inside: Array | None = None) -> tuple[Array, Array]:
+    """Least and largest of values (float32, any shape), where `inside` is true: 0-d float64, so that nothing waits."""
+    low, high = (values, values) if inside is None else (np.where(inside, values, end) for end in (np.inf, -np.inf))
+    return low.min().astype(np.float64), high.max().astype(np.float64)
+
+
 def one_by_one(
     evaluate: Callable[[Matrix], tuple[float, float, Matrix]], matrices: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

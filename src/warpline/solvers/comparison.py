@@ -14,6 +14,7 @@ from warpline.backends.descent import Rules
 from warpline.geometry import Grid, Matrix, apply_affine
 from warpline.intensity import Normalised
 from warpline.metrics import LINEAR_METRICS, LinearMetric, Samples
+from warpline.metrics.samples import value_range
 from warpline.pyramid import coarse_image, factors_for_spacing
 from warpline.recipe import Linear
 from warpline.solvers.motion import Motion, slice_frame
@@ -68,17 +69,20 @@ class Level:
     @cached_property
     def foreground(self) -> Array:
         """Voxels inside the mask that differ from a constant background of lowest value; all of them without one."""
-        values = self.array if self.mask is None else self.array[self.inside]
-        low, high = float(values.min()), float(values.max())
-        found = self.within(self.array > low + CONSTANT * (high - low))
-        count = self.backend.sums(self.array, mask=found)[0]
-        return found if 0 < count <= (1 - EMPTY) * values.size else self.inside
+        low, high = value_range(self.array, None if self.mask is None else self.inside)
+        found = self.within(self.array > (low + CONSTANT * (high - low)).astype(np.float32))
+        count, size = (voxels.sum(dtype=np.float64) for voxels in (found, self.inside))
+        return np.where((count > 0) & (count <= (1 - EMPTY) * size), found, self.inside)
 
     @cached_property
     def mass_centre(self) -> NDArray[np.float64]:
         """Centre of the intensity above the lowest one inside the mask, in world mm."""
-        volume, inside = self.backend.download(self.array), self.on_host(self.inside)
-        weights = np.where(inside, volume.astype(np.float64) - volume[inside].min(), 0.0)
+        volume = self.backend.download(self.array)
+        inside = None if self.mask is None else self.on_host(self.inside)
+        lowest = (volume if inside is None else volume[inside]).min()
+        weights = volume.astype(np.float64) - lowest
+        if inside is not None:
+            weights[~inside] = 0.0
         total = weights.sum()
         if total == 0:
             return self.grid.centre
@@ -177,7 +181,7 @@ def _level(volume: Array, grid: Grid, image: Normalised, inside: Array | None, b
     if inside is None:
         return Level(volume, grid, origin, backend)
     # A mask smaller than a coarse voxel fills none by half; its best voxels count then.
-    least = min(LEAST_INSIDE, 0.5 * float(inside.max()))
+    least = np.minimum(0.5 * inside.max().astype(np.float64), LEAST_INSIDE).astype(np.float32)
     known = inside > least
     averaged = known * volume / np.maximum(inside, least)
     return Level(averaged, grid, origin, backend, known.astype(np.uint8))

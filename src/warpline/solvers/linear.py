@@ -227,7 +227,8 @@ def _is_worse(refinement: Refinement, initial: Affine, found: Agreement) -> bool
 
     Any map that carries level sets to level sets has the same mutual information, and smooth images have many of them.
     """
-    return abs(refinement.correlation(found.affine)) < abs(refinement.correlation(initial))
+    now, before = refinement.correlations(found.affine, initial)
+    return abs(now) < abs(before)
 
 
 def _start_again(course: Course, comparison: Comparison, initial: Affine, options: Linear) -> None:
