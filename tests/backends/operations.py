@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 
+import oracles
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
 from warpline.backends.convergence import Pace, new_trace
+from warpline.backends.descent import ENTRY, SCALE, TURN, Compared, Family, Formula
+from warpline.solvers import quasi_newton
 
 SHAPE = (7, 18, 35)
 """More than one block of a GPU kernel along j and k."""
@@ -73,6 +78,27 @@ def _mutual_information(bins):
     return call
 
 
+FAMILY = Family(
+    left=np.stack([MATRIX, np.eye(4), general_matrix(SHAPE, 8, spread=0.1)]), right=general_matrix(SHAPE, 9, spread=0.05),
+    parts=(TURN, TURN + 1, TURN + 2, SCALE + 0b101, ENTRY + 5), translations=3, radius=20.0,
+)  # fmt: skip
+"""Searches with every kind of parameter."""
+
+
+def _descend(formula):
+    def call(b, up):
+        rules, told = quasi_newton.rules(4, 1e-6, 0.1), []
+        fixed = (VALUES if formula == "mutual_information" else VALUES - VALUES.mean()).astype(np.float32)
+        moving = (BINNED if formula == "mutual_information" else BINNED - BINNED.mean()).astype(np.float32)
+        compared = Compared(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)
+        found = b.descend(compared, FAMILY, rules, lambda *said: told.append(said))
+        if found is None:
+            found = oracles.descend(b, compared, FAMILY, rules, lambda *said: told.append(said))
+        return [found, np.array([value for _, value in sorted(told, key=lambda said: said[0])])]
+
+    return call
+
+
 def _keep(b, up):
     trace, step, kept = b.upload(new_trace(3)), b.upload(np.ones(1, np.float32)), b.zeros((2, *FIELD.shape))
     for state, energy in ((FIELD, -0.5), (ROUGH, -0.6), (2 * FIELD, -0.55)):
@@ -115,6 +141,7 @@ OPERATIONS = {
     "affine_moments": lambda b, up: b.affine_moments(up(POINTS), up(VALUES), up(FIXED), MATRIX, mask=up(MASK)),
     "mutual_information": _mutual_information(16),
     "mutual_information, many bins": _mutual_information(70),
+    **{f"descend by {formula}": _descend(formula) for formula in get_args(Formula)},
     "watch": _watch,
     "keep": _keep,
 }

@@ -92,7 +92,7 @@ class Ledger:
     """
 
     def __init__(self):
-        self.pool, self.pinned_pool, self.queued = Pool(), Pool(), 0
+        self.pool, self.pinned_pool, self.queued, self._done = Pool(), Pool(), 0, 0
         self.clear()
 
     def clear(self):
@@ -101,10 +101,20 @@ class Ledger:
         self.uploads, self.pinned, self.pageable = [], [], []
         self.pool.from_driver = self.pinned_pool.from_driver = 0
 
+    def made(self, array):
+        """An array of the device, or a view of one."""
+        self.queued += 1
+        if array.base is None:
+            self.pool.hand_out(array)
+
     def wait(self, since=None):
-        """The thread that registers waits for what was queued up to `since`, or for everything."""
-        if threading.current_thread() is threading.main_thread():
-            (self.looks if since is not None and since < self.queued else self.waits)[_place()] += 1
+        """The thread that registers waits for what was queued before `since`, or for everything."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        looks = since is not None and since < self.queued
+        if since is None or since > self._done:
+            (self.looks if looks else self.waits)[_place()] += 1
+        self._done = max(self._done, self.queued if since is None else since)
 
     def copied(self, kind, nbytes):
         if nbytes >= LARGE:
@@ -139,7 +149,7 @@ class Stream:
         self._cupy.current = self._before
 
     def synchronize(self):
-        self._cupy.ledger.wait()
+        self._cupy.ledger.wait(self._cupy.ledger.queued)
 
     def wait_event(self, event):
         pass

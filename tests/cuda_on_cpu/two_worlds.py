@@ -35,8 +35,8 @@ class DeviceArray(NDArrayOperatorsMixin):
 
     def __init__(self, held):
         self.held = np.asarray(held)
-        if self.ledger is not None and self.held.base is None:
-            self.ledger.pool.hand_out(self.held)
+        if self.ledger is not None:
+            self.ledger.made(self.held)
 
     def _wait(self):
         if self.ledger is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +15,7 @@ from warpline import fields
 from warpline.backends import Array, Backend
 from warpline.geometry import Grid, Matrix
 from warpline.intensity import Normalised
-from warpline.solvers.comparison import Level, build_levels, centre_and_radius
+from warpline.solvers.comparison import Level, build_levels, centre_and_radius_later
 
 ACROSS = 50
 """Voxels across the object at which images are compared: a brain is looked at in voxels of about 3 mm."""
@@ -72,12 +73,13 @@ class Interior:
     def __init__(self, fixed: Normalised, moving: Normalised, backend: Backend) -> None:
         self._backend = backend
         inside = [_level(image, _object(image), backend) for image in (fixed, moving)]
-        self.has_structure = all(_has_structure(level, backend) for level in inside)
+        middle = centre_and_radius_later(inside[0])
+        self.has_structure = _have_structure(inside, backend)
         self._inside = inside
         whole = () if self.has_structure else [_level(image, image.mask, backend) for image in (fixed, moving)]
         self._fixed, self._moving = whole or inside
         self._centred = [_Centred.of(level, backend) for level in (self._fixed, self._moving)]
-        self.centre, self.radius = centre_and_radius(inside[0])
+        self.centre, self.radius = middle()
 
     @property
     def grid(self) -> Grid:
@@ -86,8 +88,12 @@ class Interior:
 
     def at(self, matrix: Matrix) -> Agreement:
         """How the images agree under a map (4, 4), fixed world to moving world."""
-        ((correlation, voxels),) = self._measured([self._totals(matrix)])
-        return Agreement(float(correlation), int(voxels), *self._overlap(matrix))
+        found = self._backend.empty((7,), np.float64)
+        found[:3], found[3:] = self._totals(matrix), self._counts(matrix)
+        totals, counts = np.split(self._backend.download(found), [3])
+        ((correlation, voxels),) = _means(totals[None])
+        overlap, coverage = counts[2] / max(counts[:2].min(), 1.0), counts[0] / max(counts[3], 1.0)
+        return Agreement(float(correlation), int(voxels), float(overlap), float(coverage))
 
     def correlation(self, matrix: Matrix, field: Array | None = None) -> float:
         """The mean squared local correlation alone.
@@ -105,13 +111,15 @@ class Interior:
         """The same (N,) under each of some maps, waiting for the device once."""
         return self._measured([self._totals(matrix) for matrix in matrices])[:, 0]
 
-    def by_chance(self, matrix: Matrix, least: int) -> float | None:
-        """The largest correlation under the map after shifts of half a radius, which cannot be right.
+    def before_and_by_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
+        """The correlation under the headers alone, and the largest one under maps that cannot be right.
 
-        Shifts that leave fewer than `least` shared voxels say nothing; None where all of them do.
+        Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels say nothing;
+        None where all of them do.
         """
-        found = self._measured([self._totals(matrix @ moved) for moved in self._shifts])
-        return max((float(value) for value, voxels in found if voxels >= least), default=None)
+        maps = [np.eye(4), *(matrix @ moved for moved in self._shifts)]
+        (before, _), *found = self._measured([self._totals(one) for one in maps])
+        return float(before), max((float(value) for value, voxels in found if voxels >= least), default=None)
 
     def coarse_field(self, field: Array, grid: Grid) -> Array:
         """A displacement in voxels of `grid`, a grid along the same axes, in voxels of the level."""
@@ -152,8 +160,7 @@ class Interior:
 
     def _measured(self, totals: list[Array]) -> NDArray[np.float64]:
         """Mean squared local correlation and number of voxels (N, 2), of so many `_totals`."""
-        squared, share, voxels = self._backend.download(np.stack(totals)).T
-        return np.stack([squared / np.maximum(share, 1e-6), voxels], axis=1)
+        return _means(self._backend.download(np.stack(totals)))
 
     def _windows(self, volume: Array) -> Array:
         """Gaussian means around every fourth voxel of every axis."""
@@ -161,15 +168,13 @@ class Interior:
         means = self._backend.empty(tuple(-(-n // factor) for n, factor in zip(volume.shape, factors, strict=True)))
         return self._backend.downsample(volume, (factors[0], factors[1], factors[2]), out=means)
 
-    def _overlap(self, matrix: Matrix) -> tuple[float, float]:
-        """Share of the smaller object that the other covers, of what both images show; see `Agreement`."""
+    def _counts(self, matrix: Matrix) -> Array:
+        """Voxels (4,), on the backend: of both objects where both images show them, of what they share, of the fixed."""
         fixed, moving = self._inside
         ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
         shown = self._warped(moving, ones, matrix) > 0.5
         first, second = fixed.inside & shown, self._warped(moving, _known(moving), matrix) > 0.5
-        counted = [part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)]
-        sizes = self._backend.download(np.stack(counted))
-        return float(sizes[2] / max(sizes[:2].min(), 1.0)), float(sizes[0] / max(sizes[3], 1.0))
+        return np.stack([part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,15 +183,22 @@ class _Centred:
 
     array: Array
     known: Array
-    floor: np.float32
+    floor: Array
 
     @classmethod
     def of(cls, level: Level, backend: Backend) -> _Centred:
-        count, total, _ = backend.sums(level.array, mask=level.inside.astype(np.uint8))
-        known = _known(level)
-        array = (level.array - np.float32(total / max(count, 1))) * known
-        variance = float(backend.sums(array)[2]) / max(count, 1)
-        return cls(array, known, np.float32(max(FLOOR**2 * variance, 1e-20)))
+        known, sums, of_centred = _known(level), *(backend.empty((3,), np.float64) for _ in range(2))
+        backend.sums(level.array, mask=level.inside.astype(np.uint8), out=sums)
+        count = np.maximum(sums[0], 1.0)
+        array = (level.array - (sums[1] / count).astype(np.float32)) * known
+        variance = backend.sums(array, out=of_centred)[2] / count
+        return cls(array, known, np.maximum(FLOOR**2 * variance, 1e-20).astype(np.float32))
+
+
+def _means(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean squared local correlation and number of voxels (N, 2), of totals (N, 3)."""
+    squared, share, voxels = totals.T
+    return np.stack([squared / np.maximum(share, 1e-6), voxels], axis=1)
 
 
 def _object(image: Normalised) -> Array:
@@ -208,10 +220,16 @@ def _known(level: Level) -> Array:
     return level.inside.astype(np.float32)
 
 
-def _has_structure(level: Level, backend: Backend) -> bool:
-    """Whether enough voxels lie inside the object, and differ."""
-    count, total, squares = backend.sums(level.array, mask=level.inside.astype(np.uint8))
+def _have_structure(levels: list[Level], backend: Backend) -> bool:
+    """Whether enough voxels lie inside the object of every image, and differ."""
+    found = backend.empty((len(levels), 3), np.float64)
+    for row, level in enumerate(levels):
+        backend.sums(level.array, mask=level.inside.astype(np.uint8), out=found[row])
+    return all(_has_structure(*sums) for sums in backend.download(found).tolist())
+
+
+def _has_structure(count: float, total: float, squares: float) -> bool:
     if count < FEWEST:
         return False
     mean = total / count
-    return bool(np.sqrt(max(squares / count - mean**2, 0.0)) > FLAT * abs(mean))
+    return math.sqrt(max(squares / count - mean**2, 0.0)) > FLAT * abs(mean)

@@ -249,9 +249,19 @@ def _joined(first: Array, others: Iterable[tuple[Array, int]], axis: int) -> Arr
 
 def centre_and_radius(level: Level) -> tuple[NDArray[np.float64], float]:
     """Middle of the foreground in world mm, and the root mean square distance of its voxels from there."""
-    places = apply_affine(level.grid.affine, np.argwhere(level.on_host(level.foreground)))
-    middle = places.mean(axis=0)
-    return middle, max(float(np.sqrt(((places - middle) ** 2).sum(axis=1).mean())), 1.0)
+    return centre_and_radius_later(level)()
+
+
+def centre_and_radius_later(level: Level) -> Callable[[], tuple[NDArray[np.float64], float]]:
+    """Ask for them; the function that is returned gives them, and waits unless something else has waited since."""
+    foreground = level.backend.download_later(level.foreground)
+
+    def found() -> tuple[NDArray[np.float64], float]:
+        places = apply_affine(level.grid.affine, np.argwhere(foreground()))
+        middle = places.mean(axis=0)
+        return middle, max(float(np.sqrt(((places - middle) ** 2).sum(axis=1).mean())), 1.0)
+
+    return found
 
 
 def shared_plane(fixed: Grid, moving: Grid) -> Matrix | None:
