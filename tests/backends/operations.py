@@ -79,7 +79,8 @@ def _mutual_information(bins):
 
 
 FAMILY = Family(
-    left=np.stack([MATRIX, np.eye(4), general_matrix(SHAPE, 8, spread=0.1)]), right=general_matrix(SHAPE, 9, spread=0.05),
+    left=np.stack([MATRIX, np.eye(4), general_matrix(SHAPE, 8, spread=0.1)]),
+    right=general_matrix(SHAPE, 9, spread=0.05),
     parts=(TURN, TURN + 1, TURN + 2, SCALE + 0b101, ENTRY + 5), translations=3, radius=20.0,
 )  # fmt: skip
 """Searches with every kind of parameter."""

@@ -15,8 +15,8 @@ from warpline.backends.descent import MOST_PARAMETERS, Compared, Family, Rules
 from warpline.backends.interface import Array
 
 AT_ONCE = 16
-"""Evaluations of the metric between two looks of the host. Most levels take 10 to 30; those after the end of all searches
-are launches that return at once, some 8 µs each, and a look about 25 µs."""
+"""Evaluations of the metric between two looks of the host. Most levels of brains take 11 to 16; those beyond the end of
+all searches are three launches that return at once, for about a third of what a look costs."""
 THREADS = 160
 """Of a block of descend.cu: one for each entry of a matrix of 12 by 12, in whole warps."""
 REMEMBERED = 295
@@ -33,29 +33,21 @@ Listener = Callable[[int, float], None]
 Told = NDArray[np.float64]
 
 
-def descend(
-    work: Workspace, compared: Compared, family: Family, rules: Rules, listen: Listener
-) -> NDArray[np.float64]:
+def descend(work: Workspace, compared: Compared, family: Family, rules: Rules, listen: Listener) -> NDArray[np.float64]:
     """See `Backend.descend`; as many searches side by side as their histograms leave memory for."""
     most = cuda_points.most_at_once(max(compared.bins, 1))
-    found = [np.empty((0, family.size))]
-    for first in range(0, len(family.left), most):
+    found = np.zeros((len(family.left), family.size))
+    for first in range(0, len(found) if rules.iterations > 0 else 0, most):
         part = replace(family, left=family.left[first : first + most])
-        found.append(_side_by_side(work, compared, part, rules, lambda n, value, first=first: listen(first + n, value)))
-    return np.concatenate(found)
-
-
-def _side_by_side(work: Workspace, compared: Compared, family: Family, rules: Rules, listen: Listener) -> Told:
-    told = np.zeros((len(family.left), ENERGIES + rules.iterations))
-    if rules.iterations > 0:
-        heard = np.zeros(len(told), int)
+        heard = np.zeros(len(part.left), int)
         with work.session():
-            for told in _looks(work, Searches(work, compared, family, rules), rules):
-                _tell(told, heard, listen)
-    return told[:, HERE : HERE + family.size]
+            for told in _looks(work, Searches(work, compared, part, rules)):
+                _tell(told, heard, first, listen)
+        found[first : first + most] = told[:, HERE : HERE + family.size]
+    return found
 
 
-def _looks(work: Workspace, searches: Searches, rules: Rules) -> Iterator[Told]:
+def _looks(work: Workspace, searches: Searches) -> Iterator[Told]:
     """What the searches tell, every so many evaluations until all of them have ended."""
     going = True
     while going:
@@ -65,11 +57,11 @@ def _looks(work: Workspace, searches: Searches, rules: Rules) -> Iterator[Told]:
         yield told
 
 
-def _tell(told: Told, heard: NDArray[np.int64], listen: Listener) -> None:
-    """Pass on the energies of steps that are new."""
+def _tell(told: Told, heard: NDArray[np.int64], first: int, listen: Listener) -> None:
+    """Pass on the energies of steps that are new, of searches numbered from `first` on."""
     for number, row in enumerate(told):
         for energy in row[ENERGIES + heard[number] : ENERGIES + int(row[TAKEN])].tolist():
-            listen(number, energy)
+            listen(first + number, energy)
         heard[number] = row[TAKEN]
 
 

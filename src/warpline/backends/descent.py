@@ -1,4 +1,4 @@
-"""The searches of linear registration as numbers alone, so that a backend can run them where their metric is computed."""
+"""Searches of linear registration as numbers alone, so that a backend can run them where their metric is computed."""
 
 from __future__ import annotations
 

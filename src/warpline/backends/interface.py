@@ -287,7 +287,7 @@ class Backend(Protocol):
     ) -> NDArray[np.float64] | None:
         """Search for the maps that make a metric least, where it is computed, so that the host seldom waits.
 
-        As `warpline.solvers.quasi_newton.minimise` does it, from parameters that are 0; the same steps, but for rounding.
+        From parameters that are 0, by the steps of `warpline.solvers.quasi_newton.minimise`, but for rounding.
 
         Parameters
         ----------

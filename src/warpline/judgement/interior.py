@@ -169,7 +169,7 @@ class Interior:
         return self._backend.downsample(volume, (factors[0], factors[1], factors[2]), out=means)
 
     def _counts(self, matrix: Matrix) -> Array:
-        """Voxels (4,), on the backend: of both objects where both images show them, of what they share, of the fixed."""
+        """Voxels (4,), on the backend: of either object in what both images show, of what they share, of the fixed."""
         fixed, moving = self._inside
         ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
         shown = self._warped(moving, ones, matrix) > 0.5

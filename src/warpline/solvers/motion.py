@@ -252,9 +252,10 @@ class Motion:
         """The maps ``before motion(p) after``, with `before` (S, 4, 4) and `after` (4, 4), as numbers alone."""
         about = np.eye(4)
         about[:3, :3], about[:3, 3] = self.frame, self.centre
-        left, right = before @ about, np.linalg.solve(about, after)
+        back = np.linalg.inv(about)
+        left, right = before @ about, back @ after
         if self.start is not None:
-            left, right = before @ np.linalg.solve(self.start, about), np.linalg.solve(about, self.start @ after)
+            left, right = before @ np.linalg.inv(self.start) @ about, back @ self.start @ after
         return Family(left, right, self.parts, self.size - self.linear_size, self.radius)
 
     def _before(self, matrices: Stack, slopes: Stack) -> tuple[Stack, Stack]:
