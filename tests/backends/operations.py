@@ -40,7 +40,8 @@ def _smoothed(array, *sigma):
 
 
 def _downsample(b, up):
-    return [b.downsample(up(FIXED), (2.0, 2.0, 1.0), out=b.empty((4, 9, 35)))]
+    two = up(np.stack([FIXED, MOVING]))
+    return [b.downsample(two, (2.0, 2.0, 1.0), out=b.empty((2, 4, 9, 35)))]
 
 
 def _local_cc(radius, mask=None):

@@ -12,8 +12,8 @@ Conventions shared by every backend
 - `out=` receives the result and is returned; without it a new array is allocated. `out` never overlaps an input.
 - 0-d results (`value`, norms) are one-element arrays of the backend, so that nothing waits for the device.
 - **Several at once**: `smooth` and `compose` take S fields of one shape side by side, (S, 3, I, J, K), the same S in
-  all arrays, and norms (S,); `sample`, linear and without a matrix, S volumes (S, I, J, K) with a field each. On a GPU
-  they are one launch.
+  all arrays, and norms (S,); `sample`, linear and without a matrix, S volumes (S, I, J, K) with a field each;
+  `downsample` S volumes. On a GPU they are as many launches as one.
 """
 
 from __future__ import annotations

@@ -129,7 +129,9 @@ class NumbaBackend:
         return np.sqrt(largest.max(keepdims=True))
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
-        numba_smoothing.downsample(_float(volume), factors, out, self.threads)
+        shapes = [(-1, *array.shape[-3:]) for array in (volume, out)]
+        for one, coarse in zip(_float(volume).reshape(shapes[0]), out.reshape(shapes[1]), strict=True):
+            numba_smoothing.downsample(one, factors, coarse, self.threads)
         return out
 
     # -- similarity -----------------------------------------------------------------------------------------

@@ -111,6 +111,10 @@ class NumpyBackend:
 
     def downsample(self, volume: Array, factors: tuple[float, float, float], *, out: Array) -> Array:
         """Gaussian of half a factor, then linear sampling at the centred coarse grid."""
+        if volume.ndim == 4:
+            for one, coarse in zip(volume, out, strict=True):
+                self.downsample(one, factors, out=coarse)
+            return out
         scale = np.array(factors, dtype=np.float64)
         smoothed = _gaussian(volume, tuple(np.where(scale == 1, 0, scale / 2)))
         matrix = np.diag([*scale, 1])

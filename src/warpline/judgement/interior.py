@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -89,7 +89,7 @@ class Interior:
     def at(self, matrix: Matrix) -> Agreement:
         """How the images agree under a map (4, 4), fixed world to moving world."""
         found = self._backend.empty((7,), np.float64)
-        found[:3], found[3:] = self._totals(matrix), self._counts(matrix)
+        found[:3], found[3:] = self._totals([matrix])[0], self._counts(matrix)
         totals, counts = np.split(self._backend.download(found), [3])
         ((correlation, voxels),) = _means(totals[None])
         overlap, coverage = counts[2] / max(counts[:2].min(), 1.0), counts[0] / max(counts[3], 1.0)
@@ -105,11 +105,11 @@ class Interior:
         field : (3, I, J, K), optional
             Displacement in voxels of `grid`, applied before the matrix; see `coarse_field`.
         """
-        return float(self._measured([self._totals(matrix, field)])[0, 0])
+        return float(self._measured([matrix], field)[0, 0])
 
     def correlations(self, matrices: Iterable[Matrix]) -> NDArray[np.float64]:
         """The same (N,) under each of some maps, waiting for the device once."""
-        return self._measured([self._totals(matrix) for matrix in matrices])[:, 0]
+        return self._measured(list(matrices))[:, 0]
 
     def before_and_by_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
         """The correlation under the headers alone, and the largest one under maps that cannot be right.
@@ -117,8 +117,7 @@ class Interior:
         Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels say nothing;
         None where all of them do.
         """
-        maps = [np.eye(4), *(matrix @ moved for moved in self._shifts)]
-        (before, _), *found = self._measured([self._totals(one) for one in maps])
+        (before, _), *found = self._measured([np.eye(4), *(matrix @ moved for moved in self._shifts)])
         return float(before), max((float(value) for value, voxels in found if voxels >= least), default=None)
 
     def coarse_field(self, field: Array, grid: Grid) -> Array:
@@ -137,17 +136,20 @@ class Interior:
         moved[:, :3, 3] = SHIFT * self.radius * steps @ axes.T
         return moved
 
-    def _warped(self, level: Level, volume: Array, matrix: Matrix, field: Array | None = None) -> Array:
-        to_moving = self.grid.voxel_map_to(level.grid, matrix)
-        return self._backend.sample(volume, to_moving, field=field, shape=self.grid.shape)
+    def _warped(self, level: Level, volume: Array, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
+        """A volume of the moving image under each of some maps, side by side: (N, I, J, K)."""
+        warped = self._backend.empty((len(matrices), *self.grid.shape))
+        for matrix, one in zip(matrices, warped, strict=True):
+            self._backend.sample(volume, self.grid.voxel_map_to(level.grid, matrix), field=field, out=one)
+        return warped
 
-    def _totals(self, matrix: Matrix, field: Array | None = None) -> Array:
-        """Over what both images know, (3,) on the backend: squared local correlation, weight of it, and voxels."""
+    def _totals(self, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
+        """Over what both images know, (N, 3) on the backend: squared local correlation, weight of it, and voxels."""
         still, moved = self._centred
-        known = self._warped(self._moving, moved.known, matrix, field) > KNOWN
+        known = self._warped(self._moving, moved.known, matrices, field) > KNOWN
         mask = (known & self._fixed.inside).astype(np.float32)
         share = self._windows(mask)
-        images = still.array * mask, self._warped(self._moving, moved.array, matrix, field) * mask
+        images = still.array * mask, self._warped(self._moving, moved.array, matrices, field) * mask
         weight = np.maximum(share, 1e-6)
         means = [self._windows(image) / weight for image in images]
         spreads = [
@@ -156,24 +158,26 @@ class Interior:
         ]
         together = self._windows(images[0] * images[1]) / weight - means[0] * means[1]
         squared = together * together / (spreads[0] * spreads[1]) * share
-        return np.stack([part.sum(dtype=np.float64) for part in (squared, share, mask)])
+        sums = [one.sum(dtype=np.float64) for parts in zip(squared, share, mask, strict=True) for one in parts]
+        return np.stack(sums).reshape(-1, 3)
 
-    def _measured(self, totals: list[Array]) -> NDArray[np.float64]:
-        """Mean squared local correlation and number of voxels (N, 2), of so many `_totals`."""
-        return _means(self._backend.download(np.stack(totals)))
+    def _measured(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
+        """Mean squared local correlation and number of voxels (N, 2) under each map; the host waits once."""
+        return _means(self._backend.download(self._totals(matrices, field)))
 
-    def _windows(self, volume: Array) -> Array:
-        """Gaussian means around every fourth voxel of every axis."""
-        factors = [min(WINDOW, n) for n in volume.shape]
-        means = self._backend.empty(tuple(-(-n // factor) for n, factor in zip(volume.shape, factors, strict=True)))
-        return self._backend.downsample(volume, (factors[0], factors[1], factors[2]), out=means)
+    def _windows(self, volumes: Array) -> Array:
+        """Gaussian means around every fourth voxel of every axis, of volumes side by side."""
+        many, *shape = volumes.shape
+        i, j, k = (min(WINDOW, n) for n in shape)
+        means = self._backend.empty((many, *(-(-n // factor) for n, factor in zip(shape, (i, j, k), strict=True))))
+        return self._backend.downsample(volumes, (i, j, k), out=means)
 
     def _counts(self, matrix: Matrix) -> Array:
         """Voxels (4,), on the backend: of either object in what both images show, of what they share, of the fixed."""
         fixed, moving = self._inside
         ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
-        shown = self._warped(moving, ones, matrix) > 0.5
-        first, second = fixed.inside & shown, self._warped(moving, _known(moving), matrix) > 0.5
+        shown, second = (self._warped(moving, volume, [matrix])[0] > 0.5 for volume in (ones, _known(moving)))
+        first = fixed.inside & shown
         return np.stack([part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)])
 
 
