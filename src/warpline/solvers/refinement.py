@@ -34,7 +34,7 @@ class Agreement:
     mean : float
         Mean of c^2 over the fixed foreground.
     coherence : float
-        Whether c has one sign there: ``|sum c |c|| / sum c^2``, 0 to 1.
+        Whether c has one sign there: ``sum c |c| / sum c^2``, -1 to 1.
     """
 
     affine: Affine
@@ -70,7 +70,7 @@ class Refinement:
         correlation = local_correlation(fixed, warped, self._sigma(grid), self._backend)
         signed = correlation * abs(correlation) * self._foreground
         squares, balance = (float(self._backend.sums(part)[1]) for part in (abs(signed), signed))
-        return Agreement(affine, correlation, squares / self._size, abs(balance) / max(squares, 1e-300))
+        return Agreement(affine, correlation, squares / self._size, balance / max(squares, 1e-300))
 
     @cached_property
     def _fixed_sums(self) -> NDArray[np.float64]:
