@@ -24,6 +24,7 @@ from scipy.spatial.transform import Rotation
 import brains
 from warpline import read_image
 from warpline.backends import select
+from warpline.errors import InputError
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
 from warpline.recipe import PRESETS, Recipe
@@ -286,12 +287,20 @@ def distance(case: Case, affine: Affine) -> float | None:
 def look(pair: str, case: Case, name: str) -> dict[str, object]:
     """One spoiled case: how far off the result is, and what is said of it."""
     rng = np.random.default_rng(zlib.crc32(f"{pair} {name}".encode()))
-    spoiled = SPOILS[name](case, rng)
-    found = align(spoiled.fixed, spoiled.moving, spoiled.recipe, backend=select(None), initial=spoiled.initial)
-    off = distance(spoiled, found.affine)
+    return judged(pair, name, SPOILS[name](case, rng))
+
+
+def judged(pair: str, name: str, case: Case) -> dict[str, object]:
+    """How far off the result of a registration is, and what is said of it."""
+    try:
+        found = align(case.fixed, case.moving, case.recipe, backend=select(None), initial=case.initial)
+    except InputError as refusal:
+        told = {"outcome": "refused", "warnings": [str(refusal)], "signs": {}}
+        return {"pair": pair, "spoil": name, "off": None, "wrong": None if case.truth is not None else True, **told}
+    off = distance(case, found.affine)
     wrong = True if off is None or off > WRONG else False if off <= RIGHT else None
-    judged = found.judgement
-    return {"pair": pair, "spoil": name, "off": off, "wrong": wrong, "outcome": judged.outcome, "signs": judged.signs}
+    told = {"outcome": found.judgement.outcome, "warnings": found.warnings, "signs": found.judgement.signs}
+    return {"pair": pair, "spoil": name, "off": off, "wrong": wrong, **told}
 
 
 def summary(rows: list[dict[str, object]]) -> dict[str, float]:

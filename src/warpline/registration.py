@@ -15,7 +15,15 @@ from warpline.backends import Array, Backend
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import Normalised, normalise
-from warpline.judgement import Interior, Judgement, examined, judge, of_quality, of_warp, search_again
+from warpline.judgement import (
+    Interior,
+    Judgement,
+    examined,
+    judge,
+    of_quality,
+    of_warp,
+    search_again,
+)
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
 from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
@@ -154,12 +162,14 @@ def _align(
         linear = _linear(images, recipe, initial, backend=backend, progress=progress)
     with _timed(seconds, "judgement"):
         interior = Interior(still, moved, backend)
-        found = examined(images, linear, recipe.linear, interior, backend)
+        headers = initial or Affine.identity()
+        found = examined(images, linear, recipe.linear, interior, headers=headers, backend=backend)
         if recipe.linear is not None and recipe.initialise.rotations and initial is None and not found.is_clear:
             found = search_again(images, found, recipe.linear, interior, backend)
     affine, levels = found.result.affine, found.result.levels
+    told = found.result.warnings + found.notes
     if recipe.syn is None:
-        told = found.result.warnings + found.judgement.reasons
+        told += found.judgement.reasons
         return Alignment(fixed, moving, affine, None, levels, seconds, None, told, found.judgement), None
     with _timed(seconds, "deformable"):
         scene = prepare(still, moved, affine, backend=backend, beyond=recipe.syn.beyond)
@@ -172,7 +182,7 @@ def _align(
         judgement = judge({**found.signs, **signs, **of_quality(whole.quality)})
     with _timed(seconds, "download"):
         warp = _on_host(whole, fixed.grid, spans, backend)
-    told, levels = found.result.warnings + judgement.reasons, levels + halves.levels
+    told, levels = told + judgement.reasons, levels + halves.levels
     return Alignment(fixed, moving, affine, warp, levels, seconds, whole.quality, told, judgement), halves
 
 

@@ -32,7 +32,8 @@ def first(backend):
     images = tuple(normalise(scan(lattice(**SIZE), matrix), backend) for matrix in (None, TURNED))
     interior = Interior(*images, backend)
     result = register_linear(*images, Affine.identity(), OPTIONS, backend=backend)
-    return images, interior, examined(images, result, OPTIONS, interior, backend)
+    found = examined(images, result, OPTIONS, interior, headers=Affine.identity(), backend=backend)
+    return images, interior, found
 
 
 def test_a_wrong_optimum_is_not_clear(first):
@@ -53,6 +54,16 @@ def test_a_start_that_was_given_is_kept(backend):
     found = align(fixed, moving, recipe, backend=backend, initial=Affine.identity())
     assert found.judgement.outcome == "doubtful"
     assert set(found.judgement.reasons) <= set(found.warnings)
+
+
+def test_a_large_turn_against_the_headers_is_said(backend):
+    fixed, moving = scan(lattice(**SIZE)), scan(lattice(**SIZE), TURNED)
+    recipe = Recipe(initialise=Initialise(), linear=OPTIONS, syn=None)
+    found = align(fixed, moving, recipe, backend=backend)
+    assert found.judgement.outcome == "fine"
+    assert any("turns the object by 180°" in warning for warning in found.warnings)
+    started = align(fixed, moving, recipe, backend=backend, initial=Affine(np.linalg.inv(TURNED)))
+    assert not any("turns the object" in warning for warning in started.warnings)
 
 
 def test_a_mirrored_header_is_proposed(backend):

@@ -39,6 +39,7 @@ def test_a_sign_that_does_not_apply_says_nothing():
     ("sign", "value", "outcome"),
     [
         ("above_chance", 1.2, "doubtful"),
+        ("agreement_turned", 2.4, "doubtful"),
         ("affine_gain", 0.5, "doubtful"),
         ("warp_gain", 0.9, "doubtful"),
         ("object_overlap", 0.5, "doubtful"),

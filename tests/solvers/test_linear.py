@@ -208,7 +208,10 @@ def test_a_metric_that_fails_is_replaced_aloud(fast):
     assert "less alike than they were at the start" in said
 
 
-@pytest.mark.parametrize("contrast", [lambda v: v, lambda v: 300 - v], ids=["alike", "inverted"])
+CONTRASTS = {"alike": lambda v: v, "inverted": lambda v: 300 - v, "uncorrelated": lambda v: (v > 0) * (100 - v)}
+
+
+@pytest.mark.parametrize("contrast", CONTRASTS.values(), ids=CONTRASTS)
 def test_a_pair_with_structure_is_not_started_again(contrast, fast):
     fixed = scan(lattice())
     moving = scan(lattice(OBLIQUE, size=3.3), np.linalg.inv(motion(stretch=SHEAR)), contrast)

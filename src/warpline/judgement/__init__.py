@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from warpline.judgement.attempts import Attempt, examined, search_again
-from warpline.judgement.evidence import of_quality, of_warp
+from warpline.judgement.evidence import TURN, of_quality, of_warp
 from warpline.judgement.interior import Agreement, Interior
 from warpline.judgement.signs import LIMITS, OUTCOMES, Judgement, Limit, Range, Signs, judge
 
 __all__ = [
     "LIMITS",
     "OUTCOMES",
+    "TURN",
     "Agreement",
     "Attempt",
     "Interior",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import InputError
 from warpline.intensity import Normalised
-from warpline.judgement.evidence import of_affine, of_search
+from warpline.judgement.evidence import angle_between, of_affine, of_search
 from warpline.judgement.interior import Agreement, Interior
 from warpline.judgement.signs import Judgement, Signs, judge
 from warpline.recipe import Linear
@@ -46,16 +46,27 @@ class Attempt:
         How the images agree under it.
     signs : dict
         See `warpline.judgement.LIMITS`.
+    headers : Affine
+        What the headers say, or the start that was given.
     """
 
     result: LinearResult
     agreement: Agreement
     signs: Signs
+    headers: Affine
 
     @property
     def judgement(self) -> Judgement:
         """What the signs add up to."""
         return judge(self.signs)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is said of a map that is not doubted for it: that it turns the object far against its headers."""
+        if self.signs["agreement_turned"] is None or self.judgement.outcome != "fine":
+            return ()
+        turned = angle_between(self.headers, self.result.affine)
+        return (f"the affine turns the object by {turned:.0f}° against its headers, with good agreement: check them",)
 
     @property
     def is_clear(self) -> bool:
@@ -65,14 +76,20 @@ class Attempt:
 
 
 def examined(
-    images: Images, result: LinearResult, options: Linear | None, interior: Interior, backend: Backend
+    images: Images,
+    result: LinearResult,
+    options: Linear | None,
+    interior: Interior,
+    *,
+    headers: Affine,
+    backend: Backend,
 ) -> Attempt:
-    """The signs of a linear registration."""
+    """The signs of a linear registration that started from what the headers say, or from a given map."""
     agreement = interior.at(result.affine.matrix)
-    signs: Signs = of_affine(interior, result.affine, agreement)
+    signs: Signs = of_affine(interior, result.affine, agreement, headers)
     if options is not None:
         signs = {**signs, **of_search(interior, images, result.affine, options, backend=backend)}
-    return Attempt(result, agreement, signs)
+    return Attempt(result, agreement, signs, headers)
 
 
 def search_again(images: Images, first: Attempt, options: Linear, interior: Interior, backend: Backend) -> Attempt:
@@ -90,7 +107,7 @@ def search_again(images: Images, first: Attempt, options: Linear, interior: Inte
                 continue
             finest = options.model_copy(update={"metric": changed.metric})
             result = register_linear(*images, result.affine, finest, backend=backend)
-            other = examined(images, result, finest, interior, backend)
+            other = examined(images, result, finest, interior, headers=first.headers, backend=backend)
             best = other if _is_better(other.agreement, best.agreement) else best
     told = _told(first, best)
     if best.judgement.outcome != "fine":
@@ -125,18 +142,11 @@ def _told(first: Attempt, best: Attempt) -> tuple[str, ...]:
     if best is first:
         fine = first.judgement.outcome == "fine"
         return () if fine else (f"the affine was doubtful; {FOLLOWED + 1} other ways to find one agreed no better",)
-    turned, now, then = _angle(first.result.affine, best.result.affine), best.agreement, first.agreement
+    turned, now, then = angle_between(first.result.affine, best.result.affine), best.agreement, first.agreement
     return (
         f"the first affine was doubtful, so {FOLLOWED + 1} other ways were tried; one that differs by {turned:.0f}° "
         f"agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) and was kept",
     )
-
-
-def _angle(first: Affine, second: Affine) -> float:
-    """Angle in degrees between the rotations of two affines."""
-    (u, _, v), (w, _, z) = (np.linalg.svd(affine.matrix[:3, :3]) for affine in (first, second))
-    cosine = (np.trace((u @ v).T @ (w @ z)) - 1) / 2
-    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def _handedness(images: Images, best: Attempt, interior: Interior, backend: Backend) -> tuple[str, ...]:

@@ -21,18 +21,25 @@ ALIKE = 0.02
 """Local correlation above which it says something that it has fallen."""
 STEP = 0.08
 """How far the neighbours of a map are, as a share of the object's radius."""
+TURN = 45.0
+"""Degrees from which on a map turns an object far: heads lie in scanners, and their headers, within that of others."""
 SAMPLES = 8000
 """Points on which neighbours are compared."""
 NEARBY_LEVEL = 1
 """Level of the linear stage at which they are compared."""
 
 
-def of_affine(interior: Interior, affine: Affine, found: Agreement) -> dict[str, float | None]:
-    """Signs of an affine map (fixed world to moving world) under which the images agree as `found` says."""
+def of_affine(interior: Interior, affine: Affine, found: Agreement, headers: Affine) -> dict[str, float | None]:
+    """Signs of an affine map (fixed world to moving world) under which the images agree as `found` says.
+
+    Where the map turns the object far against what its headers say, chance has had more room to find agreement.
+    """
     lengths = np.linalg.svd(affine.matrix[:3, :3], compute_uv=False)
     before, chance = interior.before_and_by_chance(affine.matrix, int(SHARED * found.voxels))
+    above = _above_chance(found, chance)
     return {
-        "above_chance": _above_chance(found, chance),
+        "above_chance": above,
+        "agreement_turned": above if angle_between(headers, affine) > TURN else None,
         "affine_gain": found.correlation / before if before > ALIKE else None,
         "object_overlap": found.overlap,
         "coverage": found.coverage,
@@ -88,6 +95,13 @@ def of_quality(quality: Quality) -> dict[str, float | None]:
     """Signs that invertibility gives: folds, inverse errors, extreme Jacobian determinants."""
     names = ("folded_voxels", "inverse_error_mean", "inverse_error_p99", "jacobian_max")
     return {name: float(getattr(quality, name)) for name in names}
+
+
+def angle_between(first: Affine, second: Affine) -> float:
+    """Angle in degrees between the rotations of two affines."""
+    (u, _, v), (w, _, z) = (np.linalg.svd(affine.matrix[:3, :3]) for affine in (first, second))
+    cosine = (np.trace((u @ v).T @ (w @ z)) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def _lengths(grid: Grid, backend: Backend) -> Array:

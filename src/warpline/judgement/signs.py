@@ -51,6 +51,13 @@ LIMITS: dict[str, Limit] = {
         "purpose: they may not show the same object, or the start was too far off; look at the result, give --initial",
         doubtful=(1.5, None),
     ),
+    "agreement_turned": Limit(
+        "Agreement above chance, turned",
+        "The same, where the affine turns the object by more than 45° against its headers",
+        "the affine turns the object far against its headers, or the start that was given, and what agrees under it "
+        "({value:.2f} times chance) is not enough to believe that: look at the result, give --initial",
+        doubtful=(3.0, None),
+    ),
     "affine_gain": Limit(
         "Gain of the affine",
         "Local correlation under the affine over that under the headers alone",

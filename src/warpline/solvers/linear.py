@@ -39,7 +39,10 @@ WHOLE = 0.9
 correlate with what is missing."""
 COHERENT = 0.85
 """Coherence, see `Agreement`, from which on contrasts are alike: brains of one contrast reach 0.94 and
-more, T1 against T2 or EPI 0.4 to 0.6."""
+more, T1 against T2 or EPI 0.4 to 0.6 either way. An inverted contrast, below -0.85, is not refined: it keeps its
+outline, which is not inverted and pulls at the affine."""
+TELLING = 0.5
+"""Correlation at the start from which on a lower one means that two images of one contrast have become less alike."""
 STRETCH = 1.25
 """Most by which a refinement may stretch or shrink along any direction: where there is no structure to hold on to,
 local correlation grows as the moving image shrinks to a point."""
@@ -201,7 +204,7 @@ def _run(course: Course, levels: Sequence[tuple[Level, Level]], options: Linear,
     if refined and comparison.overlap(course.affine.matrix) >= WHOLE:
         refinement = Refinement(*pair, options.samples)
         best = refinement.at(course.affine)
-        if best.coherence >= COHERENT and _is_worse(refinement, initial, best):
+        if abs(best.coherence) >= COHERENT and _is_worse(refinement, initial, best):
             by_correlation = options.model_copy(update={"metric": "correlation"})
             _start_again(course, compare(*pair, by_correlation), initial, options)
         elif best.coherence >= COHERENT:
@@ -212,7 +215,8 @@ def _check_overlap(share: float, fixed: str, moving: str) -> None:
     if share < LEAST_OVERLAP:
         raise InputError(
             f"{fixed} and {moving}: only {share:.0%} of the fixed image falls into the moving one at "
-            f"the start; at least {LEAST_OVERLAP:.0%} is needed: start from the centres of mass, or correct the headers"
+            f"the start; at least {LEAST_OVERLAP:.0%} is needed: start from the centres of mass, correct the headers, "
+            "or let the image that shows less be the fixed one"
         )
 
 
@@ -226,9 +230,10 @@ def _is_worse(refinement: Refinement, initial: Affine, found: Agreement) -> bool
     """Whether two images of one contrast agree less than they did at the start.
 
     Any map that carries level sets to level sets has the same mutual information, and smooth images have many of them.
+    Where other contrasts leave little correlation at the start, less of it is no sign.
     """
-    now, before = refinement.correlations(found.affine, initial)
-    return abs(now) < abs(before)
+    before, after = map(abs, refinement.correlations(initial, found.affine))
+    return before >= TELLING and after < before
 
 
 def _start_again(course: Course, comparison: Comparison, initial: Affine, options: Linear) -> None:

@@ -33,7 +33,7 @@ class Agreement:
     mean : float
         Mean of c^2 over the fixed foreground.
     coherence : float
-        Whether c has one sign there: ``|sum c |c|| / sum c^2``, 0 to 1.
+        Whether c has one sign there: ``sum c |c| / sum c^2``, -1 to 1.
     """
 
     affine: Affine
@@ -69,7 +69,7 @@ class Refinement:
         correlation = local_correlation(fixed, warped, self._sigma(grid), self._backend)
         signed = correlation * abs(correlation) * self._foreground
         squares, balance = (float(total) for _, total, _ in self._sums(abs(signed), signed))
-        return Agreement(affine, correlation, squares / self._size, abs(balance) / max(squares, 1e-300))
+        return Agreement(affine, correlation, squares / self._size, balance / max(squares, 1e-300))
 
     def correlations(self, *affines: Affine) -> list[float]:
         """The correlation of the intensities of the images under each map, over the fixed grid, or its mask."""

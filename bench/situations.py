@@ -1,0 +1,251 @@
+"""Situations that users of registration meet, one after another: how far off the map is, and what is said of it.
+
+As in `judgement.py`, a brain is registered to a moved copy of itself, whose map is known; here every situation is one
+that was reported of some tool, or is of a kind that was. A map that is wrong and called fine is what must not happen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+import judgement
+from judgement import Case, Volume
+from warpline.geometry import Grid
+from warpline.image import Image
+from warpline.recipe import PRESETS
+
+RESULTS = Path(__file__).parent / "results" / "situations.json"
+RECIPES = ("affine", "syn-fast")
+
+Situation = Callable[[Case, np.random.Generator], Case]
+
+
+def _each(change: Callable[[Volume, np.random.Generator], Volume]) -> Situation:
+    """Both images changed in the same way."""
+
+    def make(case: Case, rng: np.random.Generator) -> Case:
+        fixed, moving = (
+            Image(np.asarray(change(im.data, rng), np.float32), im.grid) for im in (case.fixed, case.moving)
+        )
+        return replace(case, fixed=fixed, moving=moving)
+
+    return make
+
+
+def _moving(change: Callable[[Volume, np.random.Generator], Volume], truth: bool = True) -> Situation:
+    """Only the moving image changed; without a truth where nothing is left to find."""
+
+    def make(case: Case, rng: np.random.Generator) -> Case:
+        moving = Image(np.asarray(change(case.moving.data, rng), np.float32), case.moving.grid)
+        return replace(case, moving=moving, truth=case.truth if truth else None)
+
+    return make
+
+
+def _slab(axis: int, first: float, last: float, which: str = "moving") -> Situation:
+    """One image shows a part of the field of view only."""
+
+    def make(case: Case, rng: np.random.Generator) -> Case:
+        image = getattr(case, which)
+        n = image.grid.shape[axis]
+        start, stop = [0, 0, 0], list(image.grid.shape)
+        start[axis], stop[axis] = int(first * n), max(int(last * n), int(first * n) + 1)
+        spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+        part = image.grid.cropped(tuple(start), tuple(stop))
+        return replace(case, **{which: Image(np.ascontiguousarray(image.data[spans]), part)})
+
+    return make
+
+
+def _header(change: np.ndarray) -> Situation:
+    """The header of the moving image says something else: a matrix on its world, which the truth then holds too."""
+
+    def make(case: Case, rng: np.random.Generator) -> Case:
+        grid = case.moving.grid
+        moving = Image(case.moving.data, Grid(grid.shape, change @ grid.affine))
+        return replace(case, moving=moving, truth=change @ case.truth)
+
+    return make
+
+
+def _thick(case: Case, rng: np.random.Generator) -> Case:
+    """Slices three voxels thick in the moving image."""
+    data, grid = case.moving.data, case.moving.grid
+    n = grid.shape[2] // 3
+    means = data[:, :, : 3 * n].reshape(*data.shape[:2], n, 3).mean(axis=3)
+    affine = grid.affine.copy()
+    affine[:3, 3] += affine[:3, 2]
+    affine[:3, 2] *= 3
+    return replace(case, moving=Image(means.astype(np.float32), Grid(means.shape, affine)))
+
+
+def _then(*situations: Situation) -> Situation:
+    def make(case: Case, rng: np.random.Generator) -> Case:
+        for situation in situations:
+            case = situation(case, rng)
+        return case
+
+    return make
+
+
+def _distance_from(data: Volume, share: tuple[float, float, float]) -> Volume:
+    middle = (np.array(data.shape) * share)[:, None, None, None]
+    return np.linalg.norm(np.indices(data.shape) - middle, axis=0)
+
+
+def _two_heads(data: Volume, rng: np.random.Generator) -> Volume:
+    half = ndimage.zoom(data, (1, 0.5, 0.5), order=1)
+    out = np.zeros_like(data)
+    rows, columns = half.shape[1:]
+    out[:, :rows, :columns] = half
+    out[:, rows : 2 * rows, :columns] = half
+    return out
+
+
+def _frame(data: Volume, rng: np.random.Generator) -> Volume:
+    out = data.copy()
+    out[:, 1, :] = out[:, -2, :] = out[1] = out[-2] = 2 * data.max()
+    return out
+
+
+def _scalp(data: Volume, rng: np.random.Generator) -> Volume:
+    inside = ndimage.binary_fill_holes(data > 0)
+    distance = ndimage.distance_transform_edt(~inside)
+    return np.where((distance > 2) & (distance < 4), data.max() * 0.9, data)
+
+
+def _third_gone(data: Volume, rng: np.random.Generator) -> Volume:
+    out = data.copy()
+    out[: data.shape[0] // 3] = 0
+    return out
+
+
+def _dropout(data: Volume, rng: np.random.Generator) -> Volume:
+    """As echo planar imaging shows it: a part without signal, the rest stretched nearby."""
+    far = _distance_from(data, (0.4, 0.25, 0.5))
+    return np.where(far < 7, 0.05 * data, data)
+
+
+def _blobs(data: Volume, rng: np.random.Generator) -> Volume:
+    """Something else, with structure at all sizes, in an ellipsoid."""
+    shape = np.array(data.shape)
+    places = (np.indices(data.shape) - (shape / 2)[:, None, None, None]) / (0.4 * shape)[:, None, None, None]
+    noise = sum(s * ndimage.gaussian_filter(rng.normal(size=data.shape), s) for s in (1.0, 2.0, 4.0))
+    return np.where((places**2).sum(axis=0) < 1, 100 + 40 * noise / noise.std(), 0)
+
+
+def _stripes(data: Volume, rng: np.random.Generator) -> Volume:
+    along = np.arange(data.shape[0])[:, None, None]
+    return np.broadcast_to(100 + 50 * np.sin(along * 2 * np.pi / 6), data.shape) * (data > 0)
+
+
+def _grey(data: Volume) -> Volume:
+    """What a probability map of grey matter looks like."""
+    relative = data / np.percentile(data[data > 0], 95)
+    return np.exp(-(((relative - 0.62) / 0.12) ** 2)) * (data > 0)
+
+
+def _swap(first: int, second: int) -> np.ndarray:
+    """Two axes of the world taken for each other, one of them turned round, so that handedness stays."""
+    matrix = np.eye(4)
+    matrix[[first, second]] = matrix[[second, first]]
+    matrix[first] *= -1
+    return matrix
+
+
+def _moved_by(*shift: float) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift
+    return matrix
+
+
+SITUATIONS: dict[str, Situation] = {
+    "smoothed by 19 mm FWHM, both": _each(lambda d, _: ndimage.gaussian_filter(d, 8 / judgement.VOXEL)),
+    "grey matter probability": _each(lambda d, _: _grey(d)),
+    "smooth probability": _each(lambda d, _: ndimage.gaussian_filter(_grey(d), 4 / judgement.VOXEL)),
+    "grey matter probability, negated": _moving(lambda d, _: 1 - _grey(d)),
+    "mask": _each(lambda d, _: d > 0),
+    "mask of one side": _moving(lambda d, _: d > 0),
+    "outline of the mask": _each(lambda d, _: (d > 0) & ~ndimage.binary_erosion(d > 0)),
+    "few grey levels": _each(lambda d, _: np.ceil(3 * d / d.max())),
+    "noise as strong as the signal, both": _each(lambda d, rng: d + rng.normal(0, d[d > 0].mean(), d.shape)),
+    "Rician noise": _each(
+        lambda d, rng: np.hypot(d + rng.normal(0, 0.2 * d.max(), d.shape), rng.normal(0, 0.2 * d.max(), d.shape))
+    ),
+    "slab of 20 %": _slab(2, 0.4, 0.6),
+    "slab of 20 % as fixed image": _slab(2, 0.4, 0.6, "fixed"),
+    "slab of 10 %": _slab(0, 0.45, 0.55),
+    "two slices": _slab(2, 0.5, 0.54),
+    "one slice in a volume": _slab(2, 0.5, 0.5),
+    "both halves, a tenth in common": _then(_slab(0, 0.0, 0.55, "fixed"), _slab(0, 0.45, 1.0)),
+    "different halves": _then(_slab(0, 0.0, 0.5, "fixed"), _slab(0, 0.5, 1.0)),
+    "voxels 1.3 times as long in one direction": _header(np.diag([1.0, 1.0, 1.3, 1.0])),
+    "voxels twice as large": _header(np.diag([2.0, 2.0, 2.0, 1.0])),
+    "infant: two thirds": _header(np.diag([0.66, 0.66, 0.66, 1.0])),
+    "axes taken for each other, 1": _header(_swap(0, 1)),
+    "axes taken for each other, 2": _header(_swap(1, 2)),
+    "both turned about": _header(np.diag([-1.0, -1.0, 1.0, 1.0])),
+    "origin 500 mm off": _header(_moved_by(300, -400, 0)),
+    "two heads in one image": _moving(_two_heads, truth=False),
+    "bright frame burned in": _moving(_frame),
+    "scalp in one image": _moving(_scalp),
+    "a third gone": _moving(_third_gone),
+    "signal lost": _moving(_dropout),
+    "background of -1000": _each(lambda d, _: np.where(d > 0, d, -1000)),
+    "values times 1e30": _moving(lambda d, _: d * np.float32(1e30)),
+    "values times 1e-30": _moving(lambda d, _: d * np.float32(1e-30)),
+    "ramp over everything": _moving(lambda d, _: d + d.max() * np.linspace(0, 1, d.shape[0])[:, None, None]),
+    "inverted with noise": _moving(
+        lambda d, rng: np.where(d > 0, d.max() - d + rng.normal(0, 0.1 * d.max(), d.shape), 0)
+    ),
+    "thick slices": _thick,
+    "something else": _moving(_blobs, truth=False),
+    "stripes": _each(_stripes),
+    "constant but for a spike": _moving(
+        lambda d, _: np.where(_distance_from(d, (0.3, 0.3, 0.3)) < 1, 1.0, 0.0), truth=False
+    ),
+    "another slab under a wrong header": _then(_slab(2, 0.1, 0.3), _header(_moved_by(0, 60, 0))),
+}
+"""By name."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Try every situation, print and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data/oasis-trt-20")
+    parser.add_argument("--work", type=Path, default=Path("work"), help="where cropped brains are kept")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--pairs", type=int, default=2)
+    parser.add_argument("--only", default="", help="part of the names of those to try")
+    options = parser.parse_args(arguments)
+    rows: list[dict[str, object]] = []
+    for number, (pair, case) in enumerate(judgement.pairs(options.data, options.work)):
+        if number >= options.pairs:
+            break
+        for name, situation in SITUATIONS.items():
+            if options.only not in name:
+                continue
+            rng = np.random.default_rng(zlib.crc32(f"{pair} {name}".encode()))
+            made = situation(case, rng)
+            for recipe in RECIPES:
+                row = {"recipe": recipe, **judgement.judged(pair, name, replace(made, recipe=PRESETS[recipe]))}
+                rows.append(row)
+                told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
+                sys.stdout.write(f"{pair:10s} {name:42s} {recipe:9s} {told:8s} {row['outcome']:9s} {row['off']}\n")
+                sys.stdout.flush()
+    options.out.write_text(json.dumps({"summary": judgement.summary(rows), "rows": rows}, indent=1) + "\n")
+    sys.stdout.write(f"{judgement.summary(rows)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
