@@ -32,7 +32,7 @@ def noise_like(image):
 
 def above_chance(found, matrix):
     agreement = found.at(matrix)
-    return agreement.correlation / found.by_chance(matrix, agreement.voxels // 2)
+    return agreement.correlation / found.before_and_by_chance(matrix, agreement.voxels // 2)[1]
 
 
 def test_the_right_map_agrees_better_than_wrong_ones(backend):
