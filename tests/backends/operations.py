@@ -89,7 +89,7 @@ FAMILY = Family(
 
 def _descend(formula):
     def call(b, up):
-        rules, told = quasi_newton.rules(4, 1e-6, 0.1), []
+        rules, told = quasi_newton.rules_of(4, 1e-6, 0.1), []
         fixed = (VALUES if formula == "mutual_information" else VALUES - VALUES.mean()).astype(np.float32)
         moving = (BINNED if formula == "mutual_information" else BINNED - BINNED.mean()).astype(np.float32)
         compared = Compared(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)

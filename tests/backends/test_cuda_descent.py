@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -51,7 +49,7 @@ def comparison(backend, metric="correlation", masked=False):
 def both_ways(compared, motion, starts, iterations=8, tolerance=1e-6):
     """Parameters and energies of each search, by the device and by the host, and how often the host evaluated."""
     descent, asked = Descent(compared, motion, starts), []
-    rules = replace(quasi_newton.rules(iterations, tolerance, LEAST_OVERLAP))
+    rules = quasi_newton.rules_of(iterations, tolerance, LEAST_OVERLAP)
     found = {"device": [[] for _ in starts], "host": [[] for _ in starts]}
     there = compared.descend(motion, starts, rules, lambda n, value: found["device"][n].append(value))
 
@@ -140,10 +138,10 @@ def test_what_is_told_comes_in_order_and_is_what_the_metric_says(device):
 
 def test_no_search_and_no_iteration(device):
     motion = Motion.named("rigid", CENTRE, 6.0)
-    rules = quasi_newton.rules(0, 1e-6, LEAST_OVERLAP)
+    rules = quasi_newton.rules_of(0, 1e-6, LEAST_OVERLAP)
     found = comparison(device).descend(motion, START[None], rules, lambda *_: None)
     np.testing.assert_array_equal(found, np.zeros((1, 6)))
-    none = comparison(device).descend(motion, np.empty((0, 4, 4)), quasi_newton.rules(5, 0, 0), lambda *_: None)
+    none = comparison(device).descend(motion, np.empty((0, 4, 4)), quasi_newton.rules_of(5, 0, 0), lambda *_: None)
     assert none.shape == (0, 6)
 
 
@@ -152,7 +150,7 @@ def test_the_host_looks_once_for_many_evaluations():
     device, looks, to_host = CudaBackend(runtime), [], runtime.to_host
     compared = comparison(device)
     runtime.to_host = lambda array, out=None: (looks.append(array.shape), to_host(array, out))[1]
-    motion, rules = Motion.named("affine", CENTRE, 6.0), quasi_newton.rules(30, 1e-6, LEAST_OVERLAP)
+    motion, rules = Motion.named("affine", CENTRE, 6.0), quasi_newton.rules_of(30, 1e-6, LEAST_OVERLAP)
     runtime.launches.clear()
     with device.session():
         compared.descend(motion, START[None], rules, lambda *_: None)

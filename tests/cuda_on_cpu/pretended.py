@@ -185,8 +185,7 @@ class Cupy:
     ndarray = DeviceArray
 
     def __init__(self):
-        self.ledger, self._runtime = Ledger(), TwoWorldsRuntime()
-        self._runtime.sessions = 1
+        self.ledger, self._runtime = Ledger(), EmulatedRuntime()
         self.current = Stream(self)
         facts = {"multiProcessorCount": 4, "name": b"pretended GPU", "totalGlobalMem": 80 * 2**30}
         self.cuda = SimpleNamespace(
@@ -229,7 +228,7 @@ class Cupy:
 
     def RawModule(self, code, options, backend):
         def get_function(entry):
-            launch = EmulatedRuntime.compile(self._runtime, code, entry)
+            launch = self._runtime.compile(code, entry)
 
             def function(grid, block, arguments):
                 given = [kernel_argument(argument) for argument in arguments]

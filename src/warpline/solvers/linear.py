@@ -13,7 +13,6 @@ from warpline.backends import Backend
 from warpline.errors import InputError
 from warpline.intensity import Normalised
 from warpline.recipe import Linear
-from warpline.solvers import quasi_newton
 from warpline.solvers.comparison import (
     LEAST_OVERLAP,
     Comparison,
@@ -25,7 +24,7 @@ from warpline.solvers.comparison import (
 )
 from warpline.solvers.motion import Motion
 from warpline.solvers.progress import LevelRecord, Listener, Progress
-from warpline.solvers.quasi_newton import minimise
+from warpline.solvers.quasi_newton import minimise, rules_of
 from warpline.solvers.refinement import Agreement, Refinement
 from warpline.solvers.unit import Unit
 from warpline.transforms import Affine
@@ -100,7 +99,7 @@ class Descent:
 
         After each, `listen` receives the number of the start and the energy.
         """
-        rules = quasi_newton.rules(iterations, SMALLEST_DECREASE, LEAST_OVERLAP)
+        rules = rules_of(iterations, SMALLEST_DECREASE, LEAST_OVERLAP)
         found = self._comparison.descend(self._motion, self._starts, rules, listen)
         if found is None:
             start = np.zeros((len(self._starts), self._motion.size))

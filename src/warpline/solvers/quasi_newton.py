@@ -75,8 +75,8 @@ def minimise(
     return ends
 
 
-def rules(iterations: int, tolerance: float, least_overlap: float) -> Rules:
-    """What `minimise` does, for a backend that searches by itself."""
+def rules_of(iterations: int, tolerance: float, least_overlap: float) -> Rules:
+    """The rules of `minimise`, for a backend that searches by itself."""
     return Rules(
         iterations, tolerance, least_overlap, FIRST_STEP, LONGEST_STEP, SUFFICIENT, backtracks=BACKTRACKS,
         patience=PATIENCE,
