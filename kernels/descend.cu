@@ -2,8 +2,8 @@
 // metric has just found decide whether the search goes there, looks nearer or elsewhere, or ends; then comes the map that
 // the metric is asked for next. BFGS with backtracking. Rules: solvers/quasi_newton.py, solvers/motion.py,
 // solvers/comparison.py and the metrics; the host reads `told` only.
-// Called by CudaBackend.descend after joint_histogram.cu and histogram_derivative.cu, or affine_moments.cu. Every thread
-// computes what is one number; barriers stand where all threads of a block come by.
+// Called by CudaBackend.descend after joint_histogram.cu and histogram_derivative.cu, or affine_moments.cu. All threads
+// compute the same scalars, so that they branch alike and meet at every barrier.
 #include "points.cuh"
 
 constexpr int MOST = 12;  // parameters
