@@ -43,6 +43,16 @@ def test_the_right_map_agrees_better_than_wrong_ones(backend):
     assert above_chance(found, shifted(30, 0, 0)) < 1.5
 
 
+def test_maps_are_compared_as_each_would_be_alone_however_many_fit_side_by_side(backend, monkeypatch):
+    head = scan(lattice(**SIZE))
+    found = interior(backend, head, scan(lattice(**SIZE, shift=(3, 0, 0))))
+    maps = [shifted(4.0 * n, 0, 0) for n in range(4)]
+    together, alone = found.correlations(maps), [found.correlation(matrix) for matrix in maps]
+    np.testing.assert_array_equal(together, alone)
+    monkeypatch.setattr("warpline.judgement.interior.AT_ONCE", 3 * np.prod(found.grid.shape))
+    np.testing.assert_array_equal(found.correlations(maps), together)
+
+
 def test_a_shared_outline_is_no_agreement(backend):
     head = scan(lattice(**SIZE))
     found = interior(backend, head, noise_like(head))

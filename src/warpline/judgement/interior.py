@@ -31,6 +31,8 @@ KNOWN = 0.99
 """Share of a value sampled between voxels that must come from known ones."""
 FLAT = 1e-3
 """Deviation of the inside, as a share of its mean, below which it has no structure: masks and label images."""
+AT_ONCE = 2**22
+"""Most voxels that are compared side by side: some 20 maps of a brain, one map where much lies around the object."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,10 @@ class Interior:
 
     def _measured(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
         """Mean squared local correlation and number of voxels (N, 2) under each map; the host waits once."""
-        return _means(self._backend.download(self._totals(matrices, field)))
+        found, each = self._backend.empty((len(matrices), 3), np.float64), max(1, AT_ONCE // math.prod(self.grid.shape))
+        for first in range(0, len(matrices), each):
+            found[first : first + each] = self._totals(matrices[first : first + each], field)
+        return _means(self._backend.download(found))
 
     def _windows(self, volumes: Array) -> Array:
         """Gaussian means around every fourth voxel of every axis, of volumes side by side."""
