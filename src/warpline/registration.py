@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from warpline.judgement import Interior, Judgement, examined, judge, of_quality,
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
 from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
+from warpline.solvers.layout import Layout
 from warpline.solvers.linear import LinearResult, register_linear
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import prepare
@@ -133,10 +134,32 @@ def align_by_halves(
             fixed, moving, recipe, initial, backend=backend, progress=progress, fixed_mask=None, moving_mask=None
         )
         assert halves is not None, "a deformable recipe has half-maps"
-        return found, _halves_on_host(halves, fixed.grid, backend)
+        layout = Layout.of(fixed.grid.shape)
+        first, second = _halves_on_host(halves, layout.grid(fixed.grid), backend)
+        return found, (layout.displacement(first, fixed.grid), layout.displacement(second, fixed.grid))
 
 
 def _align(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    initial: Affine | None,
+    *,
+    backend: Backend,
+    progress: Listener | None,
+    **masks: Image | None,
+) -> tuple[Alignment, HalfMaps | None]:
+    """As `align`, and the half-maps, which are on the grid of the fixed image as solvers see it."""
+    layout, moved = Layout.of(fixed.grid.shape), Layout.of(moving.grid.shape)
+    masks["fixed_mask"] = layout.mask(masks["fixed_mask"], fixed, backend)
+    masks["moving_mask"] = moved.mask(masks["moving_mask"], moving, backend)
+    seen = layout.image(fixed, backend), moved.image(moving, backend)
+    found, halves = _aligned(*seen, recipe, initial, backend=backend, progress=layout.listener(progress), **masks)
+    warp = None if found.warp is None else layout.displacement(found.warp, fixed.grid)
+    return replace(found, fixed=fixed, moving=moving, warp=warp, levels=layout.records(found.levels)), halves
+
+
+def _aligned(
     fixed: Image,
     moving: Image,
     recipe: Recipe,
