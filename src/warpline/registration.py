@@ -153,8 +153,8 @@ def _align(
     layout, moved = Layout.of(fixed.grid.shape), Layout.of(moving.grid.shape)
     masks["fixed_mask"] = layout.mask(masks["fixed_mask"], fixed, backend)
     masks["moving_mask"] = moved.mask(masks["moving_mask"], moving, backend)
-    seen = layout.image(fixed, backend), moved.image(moving, backend)
-    found, halves = _aligned(*seen, recipe, initial, backend=backend, progress=layout.listener(progress), **masks)
+    still, other, heard = layout.image(fixed, backend), moved.image(moving, backend), layout.listener(progress)
+    found, halves = _aligned(still, other, recipe, initial, backend=backend, progress=heard, **masks)
     warp = None if found.warp is None else layout.displacement(found.warp, fixed.grid)
     return replace(found, fixed=fixed, moving=moving, warp=warp, levels=layout.records(found.levels)), halves
 
