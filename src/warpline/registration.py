@@ -195,8 +195,19 @@ def _aligned(
         judgement = judge({**found.signs, **signs, **of_quality(whole.quality)})
     with _timed(seconds, "download"):
         warp = _on_host(whole, fixed.grid, spans, backend)
-    told, levels = found.result.warnings + judgement.reasons, levels + halves.levels
+    told = found.result.warnings + _taken_back(halves.levels) + judgement.reasons
+    levels += halves.levels
     return Alignment(fixed, moving, affine, warp, levels, seconds, whole.quality, told, judgement), halves
+
+
+def _taken_back(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
+    """A sentence for every deformable level that went back to an earlier state, as its energy had risen since."""
+    return tuple(
+        f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
+        f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
+        for level in levels
+        if level.kept is not None and level.kept < level.iterations
+    )
 
 
 def _linear(

@@ -19,7 +19,7 @@ from warpline.backends import Array, Backend
 from warpline.backends.convergence import BEST, CONVERGED, Pace, energies_of, new_trace, went_astray
 from warpline.geometry import Grid, Matrix
 from warpline.metrics import DEFORMABLE_METRICS
-from warpline.pyramid import coarse_grid, factors_for_spacing, with_coarser
+from warpline.pyramid import coarse_grid, factors_for_spacing, with_coarser, without_finest
 from warpline.recipe import FACTORS, Syn
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import Scene
@@ -66,14 +66,21 @@ def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: List
 
 def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
     """Shrink factor, most iterations, and smoothing as a share of the factor, of every level, coarse to fine."""
-    across = float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid)
-    factors = with_coarser(FACTORS, across) if options.factors is None else options.factors
+    factors = _every_factor(grid) if options.factors is None else options.factors
     further = len(factors) - len(options.iterations)
-    iterations = options.iterations[:1] * further + options.iterations
-    if options.sigmas is None:
-        return [(factor, most, HALF) for factor, most in zip(factors, iterations, strict=True)]
-    blurs = [HALF] * further + [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
-    return list(zip(factors, iterations, blurs, strict=True))
+    blurs = [HALF] * len(factors)
+    if options.sigmas is not None:
+        blurs[further:] = [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
+    if options.factors is None:
+        factors = without_finest(factors, _thickest_spacing(grid) / _finest_spacing(grid))
+    count = len(factors)
+    iterations = (options.iterations[:1] * (count - len(options.iterations)) + options.iterations)[:count]
+    return list(zip(factors, iterations, blurs[:count], strict=True))
+
+
+def _every_factor(grid: Grid) -> tuple[float, ...]:
+    """Shrink factors of an image as large as a grid, whatever the shape of its voxels."""
+    return with_coarser(FACTORS, float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid))
 
 
 def _run(
@@ -227,8 +234,17 @@ class Level:
 
 def _finest_spacing(grid: Grid) -> float:
     """Shortest voxel edge in mm; an axis of one voxel does not count."""
-    counted = [n > 1 for n in grid.shape]
-    return float(grid.voxel_size[counted].min()) if any(counted) else float(grid.voxel_size.min())
+    return float(_spacings(grid).min())
+
+
+def _thickest_spacing(grid: Grid) -> float:
+    """Longest voxel edge in mm; an axis of one voxel does not count."""
+    return float(_spacings(grid).max())
+
+
+def _spacings(grid: Grid) -> NDArray[np.float64]:
+    counted = np.array(grid.shape) > 1
+    return grid.voxel_size[counted] if counted.any() else grid.voxel_size
 
 
 def _on_level(
