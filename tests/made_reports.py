@@ -22,6 +22,7 @@ def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
         "inverse_error_p99": 0.031,
         "inverse_error_max": 0.2,
         "rounds": 0,
+        "units": [1.0, 1.0, 1.0],
     }
     chosen = Recipe.load(recipe)
     image = {"path": fixed, "shape": [96, 112, 96], "voxel_size": [2.0, 2.0, 2.0], "sha256": "0123456789abcdef" * 4}

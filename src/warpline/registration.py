@@ -156,7 +156,8 @@ def _align(
     still, other, heard = layout.image(fixed, backend), moved.image(moving, backend), layout.listener(progress)
     found, halves = _aligned(still, other, recipe, initial, backend=backend, progress=heard, **masks)
     warp = None if found.warp is None else layout.displacement(found.warp, fixed.grid)
-    return replace(found, fixed=fixed, moving=moving, warp=warp, levels=layout.records(found.levels)), halves
+    quality, levels = layout.quality(found.quality), layout.records(found.levels)
+    return replace(found, fixed=fixed, moving=moving, warp=warp, quality=quality, levels=levels), halves
 
 
 def _aligned(
@@ -229,7 +230,7 @@ def _whole_map(
 ) -> tuple[InvertibleMap, tuple[slice, ...]]:
     """The map and its inverse from half-maps on a box of the fixed grid, on that box and some way around it."""
     to_fixed, to_moving, spans = _extended(halves, grid, backend)
-    return make_invertible(to_fixed, to_moving, content[spans].copy(), backend), spans
+    return make_invertible(to_fixed, to_moving, content[spans].copy(), backend, halves.units), spans
 
 
 def _extended(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Array, Array, tuple[slice, ...]]:

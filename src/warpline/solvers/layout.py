@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.geometry import Grid, Shape
 from warpline.image import Image
+from warpline.solvers.invertibility import Quality
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.transforms import Displacement
 
@@ -91,6 +92,13 @@ class Layout:
     def records(self, levels: tuple[LevelRecord, ...]) -> tuple[LevelRecord, ...]:
         """What is recorded of levels, with the shapes of their grids exchanged."""
         return tuple(replace(level, shape=self.shape(level.shape)) for level in levels)
+
+    def quality(self, quality: Quality | None) -> Quality | None:
+        """What was measured, with the units of the axes exchanged."""
+        if quality is None:
+            return None
+        i, j, k = (quality.units[axis] for axis in self.axes)
+        return replace(quality, units=(i, j, k))
 
     def listener(self, listener: Listener | None) -> Listener | None:
         """A listener to what is seen with the axes exchanged, for one that wants them as given."""

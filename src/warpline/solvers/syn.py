@@ -21,6 +21,7 @@ from warpline.geometry import Grid, Matrix
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.pyramid import coarse_grid, factors_for_spacing, with_coarser, without_finest
 from warpline.recipe import FACTORS, Syn
+from warpline.solvers.invertibility import VOXELS, Units
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import Scene
 
@@ -36,18 +37,25 @@ HALF = 0.5
 COUNTED = 0.998
 """Share of masked voxels among those that an interpolated value is made of, above which it counts."""
 
+UNIT = 0.5
+"""Voxels of the finest level that inverse errors are counted in, where these are more than a voxel of the grid."""
+
 LEAST_NORM = 3e-5
 """A force shorter than this everywhere is rounding noise and is not scaled up to a full step."""
 
 
 @dataclass(frozen=True)
 class HalfMaps:
-    """Displacements (3, I, J, K) from the middle to either image, in voxels of `grid`."""
+    """Displacements (3, I, J, K) from the middle to either image, in voxels of `grid`.
+
+    `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`.
+    """
 
     to_fixed: Array
     to_moving: Array
     grid: Grid
     levels: tuple[LevelRecord, ...]
+    units: Units = VOXELS
 
 
 def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: Listener | None = None) -> HalfMaps:
@@ -61,7 +69,14 @@ def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: List
         records.append(_run(level, coarser, (index, len(levels)), most, listener))
     assert level is not None, "a recipe has at least one level"
     to_fixed, to_moving = (fields.move_to_grid(half, level.grid, scene.grid, backend) for half in level.halves)
-    return HalfMaps(to_fixed, to_moving, scene.grid, tuple(records))
+    units = VOXELS if options.factors is not None else _units(level.grid, scene.grid)
+    return HalfMaps(to_fixed, to_moving, scene.grid, tuple(records), units)
+
+
+def _units(finest: Grid, grid: Grid) -> Units:
+    """Half a voxel of the finest level along each axis, or a whole voxel of the grid, if that is longer."""
+    ratio = np.maximum(UNIT * finest.voxel_size / grid.voxel_size, 1.0)
+    return float(ratio[0]), float(ratio[1]), float(ratio[2])
 
 
 def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
