@@ -10,7 +10,7 @@ from warpline.backends import select
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.report import excerpt
-from warpline.report.excerpt import BANDS, Excerpt
+from warpline.report.excerpt import ROWS, Excerpt
 from warpline.report.provenance import likeness
 from warpline.report.regions import RADIUS
 
@@ -46,7 +46,8 @@ def test_bands_hold_the_share_they_say(small):
     image = section(1)
     found = Excerpt.of(Image(image.data > 0, GRID))
     rows = [row for band in found.bands for row in range(*band)]
-    assert len(found.bands) == BANDS
+    assert all(stop - start >= ROWS for start, stop in found.bands)
+    assert len(found.bands) > 5
     assert found.share == pytest.approx(20_000 / (250 * 220))
     assert len(rows) / 250 == pytest.approx(found.share, abs=0.04)
     assert len(rows) * 220 <= 20_000
@@ -61,7 +62,7 @@ def test_small_windows_see_one_band_only(small):
     marked = np.flatnonzero(found.mask(Image(np.ones(SHAPE, np.uint8), GRID)).data[:, 0, 0])
     steps = np.diff(marked)
     assert marked[0] == RADIUS
-    np.testing.assert_array_equal(steps[steps > 1], [2 * RADIUS + 1] * (BANDS - 1))
+    np.testing.assert_array_equal(steps[steps > 1], [2 * RADIUS + 1] * (len(found.bands) - 1))
 
 
 def test_an_object_that_bands_would_miss_is_measured_as_a_whole(small):
@@ -95,5 +96,5 @@ def test_large_masks_are_measured_in_part_by_their_shapes(small):
     assert found["measured"] < 1
     assert found["contrast"] is None
     assert found["similarity"]["after"] == pytest.approx({"ncc": 1, "local_ncc": 1}, abs=1e-3)
-    assert found["similarity"]["before"]["ncc"] < 0.9
+    assert found["similarity"]["before"]["ncc"] < 0.95
     assert found["similarity"]["before"]["local_ncc"] < 0.5

@@ -18,8 +18,8 @@ from warpline.transforms import Chain
 MOST_OF_SECTION, MOST_OF_VOLUME = 2**20, 2**24
 """Voxels of the box around what is compared, up to which all of them are measured: 1024 x 1024 pixels, 256^3 voxels."""
 
-BANDS = 8
-"""Parts that a larger image is measured on; each is whole, so that small windows in it see what they always see."""
+ROWS, MOST_BANDS = 12, 32
+"""Least rows of a band that a larger image is measured on, so that most small windows are whole, and most bands."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ def _ends(inside: NDArray[np.generic], axis: int) -> tuple[int, int]:
 
 def _spread(start: int, stop: int, share: float) -> tuple[tuple[int, int], ...]:
     """Bands that hold a share of the rows, each in the middle of its part."""
-    part = (stop - start) / BANDS
+    count = int(np.clip(share * (stop - start) / ROWS, 1, MOST_BANDS))
+    part = (stop - start) / count
     size = max(int(share * part), 1)
-    firsts = [start + int(part * number + (part - size) / 2) for number in range(BANDS)]
+    firsts = [start + int(part * number + (part - size) / 2) for number in range(count)]
     return tuple((first, first + size) for first in firsts)
