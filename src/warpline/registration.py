@@ -32,6 +32,10 @@ REACH = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in."""
 
 
+RISE = 0.02
+"""A level that went back is a warning where it had lost more than this share of its best energy: less is noise."""
+
+
 @dataclass(frozen=True, eq=False)
 class Alignment:
     """What `align` found.
@@ -202,13 +206,19 @@ def _aligned(
 
 
 def _taken_back(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
-    """A sentence for every deformable level that went back to an earlier state, as its energy had risen since."""
+    """A sentence for every deformable level that went back to an earlier state after a clear loss."""
     return tuple(
         f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
         f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
         for level in levels
-        if level.kept is not None and level.kept < level.iterations
+        if level.kept is not None and level.kept < level.iterations and _rise(level) > RISE
     )
+
+
+def _rise(level: LevelRecord) -> float:
+    """How far above its lowest energy a level ended, as a share of that."""
+    lowest = min(level.energies)
+    return (level.energies[-1] - lowest) / max(abs(lowest), 1e-12)
 
 
 def _linear(
