@@ -8,6 +8,7 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,12 @@ def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
 
 def rendered(template: str, **values: Any) -> str:
     """A template of this package filled in; text is escaped."""
+    return str(_environment().get_template(template).render(values))
+
+
+@cache
+def _environment() -> Any:
+    """Templates, each compiled once."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -122,7 +129,7 @@ def rendered(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(number=_number, seconds=_seconds)
-    return environment.get_template(template).render(values)
+    return environment
 
 
 def write_text(text: str, path: str | Path) -> None:
