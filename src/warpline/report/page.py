@@ -14,6 +14,7 @@ from typing import Any
 
 from warpline.errors import OutputError
 from warpline.report.pair_layers import RAMPS, Layers
+from warpline.report.reasons import cause_first
 from warpline.report.sheet import ROWS, Target
 from warpline.report.standing import Standing, write_standing
 
@@ -77,6 +78,7 @@ def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, stan
         levels=[{**level, "points": _sparkline(level["energies"])} for level in report["levels"]],
         recipe=list(_flat(report["recipe"])),
         commands=list(_commands(report)),
+        warnings=[cause_first(warning) for warning in report["warnings"]],
     )
     write_text(page, path)
 
