@@ -58,7 +58,9 @@ def test_caches_lie_in_scratch_and_the_driver_is_asked_for(steps):
 def test_what_is_compiled_outlives_the_layer(steps):
     """Layers cut dates to whole seconds: what belongs to a date is compiled after the dates were made whole."""
     build = next(text for text in arguments(steps, "RUN") if "pip install" in text)
-    order = [build.index(part) for part in ("--no-compile", "touch --date=", "compileall", "NUMBA_CACHE_DIR=", "doctor")]
+    order = [
+        build.index(part) for part in ("--no-compile", "touch --date=", "compileall", "NUMBA_CACHE_DIR=", "doctor")
+    ]
     assert order == sorted(order)
     pairs = dict(pair.split("=", 1) for text in arguments(steps, "ENV") for pair in text.split())
     assert f"NUMBA_CACHE_DIR={pairs['WARPLINE_COMPILED']} " in build

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import logging
 import sys
+import zlib
 
 import nibabel
 import numpy as np
@@ -327,3 +328,15 @@ def test_nrrd_headers_that_crash_itk_do_not_reach_it(tmp_path, line):
     (tmp_path / "a.nrrd").write_text(f"NRRD0004\n{HEADER}{line}\n\n" + "x" * 480, encoding="latin-1")
     with pytest.raises(InputError, match=r"a\.nrrd (has a damaged header|says twice|keeps its data in)"):
         read_image(tmp_path / "a.nrrd")
+
+
+def test_axes_and_packed_sizes_that_itk_would_take_as_they_come_are_refused(tmp_path):
+    (tmp_path / "a.nrrd").write_text("NRRD0004\ntype: short\ndimension: 16\nsizes:" + " 1" * 16 + "\n\n" + "x" * 480)
+    with pytest.raises(InputError, match=r"a\.nrrd has a damaged header \(dimension '16'\)"):
+        read_image(tmp_path / "a.nrrd")
+    head = "ObjectType = Image\nNDims = 3\nDimSize = 6 5 4\nElementType = MET_SHORT\nCompressedData = True\n"
+    (tmp_path / "a.mha").write_bytes(
+        f"{head}CompressedDataSize = 5000000000\nElementDataFile = LOCAL\n".encode() + zlib.compress(bytes(240))
+    )
+    with pytest.raises(InputError, match=r"a\.mha has data that are cut short, 5000000000 bytes are promised"):
+        read_image(tmp_path / "a.mha")

@@ -31,6 +31,9 @@ _NUMBERS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _LOCAL = re.compile(rb"ElementDataFile\s*[=:]\s*LOCAL\s*?\n", re.IGNORECASE)
 _DIMENSIONS = ("2", "3", "4")
+_NRRD_DIMENSIONS = (*_DIMENSIONS, "5")
+"""Of NRRD, in which the components of vectors are an axis."""
+
 
 _LISTS = {
     "dimsize": 1,
@@ -86,7 +89,7 @@ def read(path: Path) -> dict[str, str]:
     if is_metaimage(head):
         _check_metaimage(found, lines, path)
     elif not any(found.get(key, "").upper().startswith("LIST") for key in _DATA_KEYS):  # several files are refused
-        _check_nrrd(lines, path)
+        _check_nrrd(found, lines, path)
     return found
 
 
@@ -115,7 +118,7 @@ def values_held(data: Path, header: Mapping[str, str], itemsize: int) -> int:
 
 
 def check_data(path: Path, header: Mapping[str, str]) -> None:
-    """Check compressed data to their checksum, which ITK does not look at.
+    """Check compressed data to their size and checksum: ITK takes memory by the one and does not look at the other.
 
     Raises
     ------
@@ -125,6 +128,9 @@ def check_data(path: Path, header: Mapping[str, str]) -> None:
     if not _is_packed(header) or header.get("encoding", "gz").lower() not in ("gz", "gzip"):
         return
     data = data_of(path, header)
+    packed = header.get("compresseddatasize", "0")
+    if int(packed) > data.stat().st_size:
+        raise InputError(f"{path} has data that are cut short, {packed} bytes are promised; copy or convert it again")
     head = peek(path, HEAD_SIZE)
     start = int(header.get("headersize", 0)) if is_metaimage(head) else 0
     if data == path:
@@ -171,8 +177,11 @@ def doubt(header: Mapping[str, str]) -> str:
     return "; it ".join(found)
 
 
-def _check_nrrd(lines: list[str], path: Path) -> None:
-    """ITK takes room for short fields only, and crashes over what is none."""
+def _check_nrrd(header: Mapping[str, str], lines: list[str], path: Path) -> None:
+    """ITK takes room for short fields and few axes only, and crashes over others and over what is no field."""
+    axes = header.get("dimension", "")
+    if axes not in _NRRD_DIMENSIONS or len(header.get("sizes", "").split()) != int(axes):
+        raise InputError(f"{path} has a damaged header (dimension {axes[:20]!r}), or over 5 axes; write it again")
     for line in lines[1:]:
         free = not line or line.startswith("#") or (":=" in line and ":" not in line.partition(":=")[0])
         if "\0" in line or not (free or (": " in line and len(line) <= _MAX_FIELD)):
@@ -189,8 +198,8 @@ def _check_metaimage(header: Mapping[str, str], lines: list[str], path: Path) ->
         if key in header and not _are_numbers(header[key], count**power):
             wrong.append(f"{key} = {header[key][:60]}")
     wrong += [] if header.get("elementtype", "") in _TYPES else [f"ElementType = {header.get('elementtype', '')[:20]}"]
-    for key, default in (("elementnumberofchannels", "1"), ("headersize", "0")):
-        wrong += [] if re.fullmatch(r"-1|\d{1,9}", header.get(key, default)) else [f"{key} = {header[key][:20]}"]
+    for key, default in (("elementnumberofchannels", "1"), ("headersize", "0"), ("compresseddatasize", "0")):
+        wrong += [] if re.fullmatch(r"-1|\d{1,12}", header.get(key, default)) else [f"{key} = {header[key][:20]}"]
     if "dimsize" not in header or "elementdatafile" not in header:
         wrong.append("no DimSize or no ElementDataFile")
     if wrong:

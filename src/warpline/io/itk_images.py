@@ -182,9 +182,11 @@ def _affine(image: Any, path: Path) -> Matrix:
     most = min(dimension, 3)
     affine = np.eye(4)
     directions = np.array(image.GetDirection(), np.float64).reshape(dimension, dimension)
-    affine[:most, :most] = directions[:most, :most] * np.array(image.GetSpacing())[:most]
-    affine[:most, 3] = np.array(image.GetOrigin())[:most]
-    return check_affine(_LPS @ affine, f"{path}: the geometry in its header")
+    with np.errstate(all="ignore"):  # numbers too large overflow; what comes of them is checked
+        affine[:most, :most] = directions[:most, :most] * np.array(image.GetSpacing())[:most]
+        affine[:most, 3] = np.array(image.GetOrigin())[:most]
+        affine = _LPS @ affine
+    return check_affine(affine, f"{path}: the geometry in its header")
 
 
 def _made(sitk: Any, image: Image, vectors: bool) -> Any:
