@@ -75,6 +75,9 @@ static inline double __longlong_as_double(long long bits) {
 
 static inline float __fdividef(float a, float b) { return a / b; }
 
+static inline double __dadd_rn(double a, double b) { return a + b; }
+static inline double __dmul_rn(double a, double b) { return a * b; }
+
 static inline void __threadfence() {}
 
 namespace fibers {
