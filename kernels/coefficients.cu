@@ -49,7 +49,7 @@ __device__ inline void filter(double* line, int span, int n, double pole, bool s
         filter(line, span, pole, line[0] / (1.0 - pole));
 }
 
-extern "C" __global__ void __launch_bounds__(256) coefficients(
+extern "C" __global__ void __launch_bounds__(256, 4) coefficients(
     const VALUE* __restrict__ array,  // (na, n, nb)
     double* __restrict__ out,         // (na, n, nb)
     int pieces, int run, int mode, long long na, int n, long long nb) {

@@ -19,7 +19,7 @@
 #include "borders.cuh"
 #include "convert.cuh"
 
-constexpr int BLOCK = 256, TAPS = ORDER + 1;
+constexpr int BLOCK = 256, RESIDENT = NDIM > 3 ? 2 : 3, TAPS = ORDER + 1;
 
 struct Shape {
     int n[NDIM];
@@ -110,8 +110,11 @@ struct Window {
         return (double)__ldg(from);
     }
 
-    // Weighted sum over an axis and those after it. Loops turn the taps instead of indexing them, so that they stay in
-    // registers; FRAMED where some of them are not there.
+    // Taps of an axis and those after it, together.
+    __device__ static constexpr int below(int axis) { return axis == NDIM ? 1 : TAPS * below(axis + 1); }
+
+    // Weighted sum over an axis and those after it. Long loops turn the taps instead of indexing them, so that they stay
+    // in registers; FRAMED where some of them are not there.
     template <int AXIS, bool FRAMED>
     __device__ double sum(const VALUE* __restrict__ from, bool there) {
         if constexpr (AXIS == NDIM) {
@@ -119,7 +122,7 @@ struct Window {
         } else {
             Taps& taps = axes[AXIS];
             double total = 0.0;
-            if constexpr (FRAMED || (AXIS + 2 < NDIM && NDIM * ORDER > 9)) {
+            if constexpr (FRAMED || below(AXIS) > (AXIS == 0 ? 64 : 30)) {
 #pragma unroll 1
                 for (int t = 0; t < TAPS; t++, taps.turn()) total += taps.w[0] * step<AXIS, FRAMED>(from, taps.at[0], there);
             } else {
@@ -168,7 +171,7 @@ struct Window {
     }
 };
 
-extern "C" __global__ void __launch_bounds__(256) interpolate(
+extern "C" __global__ void __launch_bounds__(256, RESIDENT) interpolate(
     const VALUE* __restrict__ array,   // (size)
     Shape shape,                       // of the array
     const double* __restrict__ at,     // (ndim, n) or null: places ...
@@ -194,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(256) interpolate(
         window.strides[axis] = stride;
         whole = window.axes[axis].around(place, shape.n[axis], mode) && whole;
     }
-    bool framed = mode == GRID_CONSTANT && !whole;
+    bool framed = (mode == GRID_CONSTANT && !whole) || (ORDER < 2 && NDIM > 3);  // one way there, for fewer registers
 #if ORDER == 0
     long long place = 0;
     for (int axis = 0; axis < NDIM; axis++) {

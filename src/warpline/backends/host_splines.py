@@ -64,7 +64,7 @@ def _exactly(array: NDArray[Any], places: Places, spline: Spline, threads: int, 
     for shift in (0, 32):
         part, value = ((whole.view(np.uint64) >> np.uint64(shift)) & np.uint64(2**32 - 1) for whole in (native, beyond))
         half = np.empty(out.shape, np.uint32)
-        halves.append(interpolate(part.astype(np.uint32), places, replace(spline, cval=float(value)), threads, half))
+        halves.append(interpolate(part.astype(np.uint32), places, replace(spline, cval=float(value[0])), threads, half))
     out[...] = (halves[0] | halves[1].astype(np.uint64) << np.uint64(32)).view(native.dtype)
     return out
 

@@ -109,7 +109,7 @@ class Backend(Protocol):
     def spline_coefficients(self, array: Array, spline: Spline) -> Array:
         """Coefficients by which `interpolate` goes through all elements of a real array, for an order of 2 or more.
 
-        float64, by the boundary conditions of `scipy.ndimage`, with ``spline.pad`` elements more at both ends of an axis.
+        float64, by the boundary conditions of `scipy.ndimage`, with ``spline.pad`` elements more at both ends of axes.
         """
         ...
 

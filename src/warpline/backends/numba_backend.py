@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import (
-    host_splines,
     convergence,
+    host_splines,
     numba_affine,
     numba_fields,
     numba_sampling,
