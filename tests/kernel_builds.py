@@ -11,6 +11,15 @@ KERNELS = sorted(file.name.removesuffix(".cu") for file in files("warpline.kerne
 
 WIDTHS = ("unsigned char", "unsigned short", "unsigned int", "unsigned long long")
 
+INTERPOLATED = (
+    *((ndim, 1, "double") for ndim in (1, 2, 3, 4)),
+    *((3, 0, value) for value in ("unsigned char", "long long", "double")),
+    *((3, 1, value) for value in ("short", "unsigned long long", "float")),
+    *((3, order, "double") for order in (2, 3, 4, 5)),
+    *((ndim, 5, "double") for ndim in (1, 2, 4)),
+)
+"""Axes, orders and types of interpolate.cu, of the 4 x 6 x 11 there are."""
+
 VARIANTS = {
     "warp": [(("PLANES", 2),)],
     "compose": [(("PLANES", 2),)],
@@ -19,6 +28,15 @@ VARIANTS = {
         (("ORDER", 1), ("VALUE", "float")),
         (("ORDER", 3), ("VALUE", "float")),
     ],
+    "interpolate": [
+        *((("NDIM", ndim), ("ORDER", order), ("VALUE", value)) for ndim, order, value in INTERPOLATED),
+        (("NDIM", 3), ("ODIM", 2), ("ORDER", 1), ("VALUE", "float")),
+    ],
+    "coefficients": [
+        *((("ORDER", order), ("VALUE", "double")) for order in (2, 3, 4, 5)),
+        *((("ORDER", 3), ("VALUE", value)) for value in ("float", "short", "unsigned char")),
+    ],
+    "pad": [(("NDIM", ndim), ("VALUE", value)) for ndim, value in ((1, "double"), (3, "short"), (4, "long long"))],
     **{name: [(("ALONG_K", along),) for along in (0, 1)] for name in ("spline", "filter_axis")},
     "smooth": [
         (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k), ("NORM", norm))

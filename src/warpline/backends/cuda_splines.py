@@ -40,7 +40,7 @@ def spline_coefficients(work: Workspace, array: Array, spline: Spline) -> Array:
     _check(array)
     if spline.pad:
         array = _padded(work, array, spline)
-    if array.size == 0 or max(array.shape) == 1:
+    if array.size == 0 or max(array.shape, default=1) == 1:
         return array.astype(np.float64)
     run_at_most, mode = SPAN - 2 * MARGINS[spline.order], _continued(spline.mode)
     for axis, n in enumerate(array.shape):

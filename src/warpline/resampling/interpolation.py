@@ -21,6 +21,10 @@ _SMALL = 2**15
 """Outputs of fewer elements are not worth a thread."""
 
 
+class OutputShapeError(UsageError, RuntimeError):
+    """The array to write to has another shape than the result; SciPy raises a `RuntimeError`."""
+
+
 def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     input: ArrayLike,
     coordinates: ArrayLike,
@@ -218,7 +222,7 @@ def _written(output: Any, shape: tuple[int, ...]) -> Array | None:
     if not _is_array(output):
         return None
     if output.shape != tuple(shape):
-        raise UsageError(f"output has shape {output.shape}; {tuple(shape)} is needed")
+        raise OutputShapeError(f"output has shape {output.shape}; {tuple(shape)} is needed")
     return output
 
 
