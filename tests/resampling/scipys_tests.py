@@ -1,4 +1,4 @@
-"""Run SciPy's own tests of interpolation with our functions: ``python scipys_tests.py BACKEND CHOSEN`` prints the counts.
+"""Run SciPy's own tests of interpolation on our functions: ``python scipys_tests.py BACKEND CHOSEN`` tells the counts.
 
 SciPy's module of tests is collected by pytest as it is; only the name `ndimage` in it becomes ours.
 """
@@ -60,7 +60,7 @@ def main(name, chosen):
 
     ours = Ours(MAKERS[name]())
     pytest.main(["-q", "-p", "no:cacheprovider", "--pyargs", MODULE, "-k", chosen], plugins=[ours])
-    print(json.dumps({**ours.counts, "names": ours.failed}))
+    sys.stdout.write(json.dumps({**ours.counts, "names": ours.failed}) + "\n")
 
 
 if __name__ == "__main__":
