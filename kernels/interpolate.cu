@@ -17,9 +17,10 @@
 #define VALUE float
 #endif
 #include "borders.cuh"
+#include "bsplines.cuh"
 #include "convert.cuh"
 
-constexpr int BLOCK = 256, RESIDENT = NDIM > 3 ? 2 : 3, TAPS = ORDER + 1;
+constexpr int BLOCK = 256, BLOCK_K = 32, BLOCK_J = 8, RESIDENT = NDIM > 3 || ORDER > 4 ? 2 : 3;
 
 struct Shape {
     int n[NDIM];
@@ -31,129 +32,74 @@ struct Lattice {
     unsigned n[ODIM];  // of this output
     int first;         // index along its first axis
 
-    __device__ void place(unsigned element, double x[NDIM]) const {
-        double i[ODIM];
-#pragma unroll
-        for (int axis = ODIM - 1; axis > 0; axis--) {
-            unsigned rest = element / n[axis];
-            i[axis] = plus(element - rest * n[axis], before[axis]);
-            element = rest;
+    // The element of this thread, -1 for none. Blocks of one row of threads count elements one after the other; others
+    // take rows of the last two axes, which spares divisions.
+    __device__ long long place(double x[NDIM]) const {
+        unsigned i[ODIM], rest;
+        int axis = ODIM - 1;
+        if (blockDim.y == 1) {
+            rest = blockIdx.x * BLOCK + threadIdx.x;
+        } else {
+            i[axis] = blockIdx.x * BLOCK_K + threadIdx.x, axis--;
+            if (ODIM > 1) i[axis] = blockIdx.y * BLOCK_J + threadIdx.y, axis--;
+            rest = blockIdx.z;
         }
-        i[0] = plus((double)first + element, before[0]);
+#pragma unroll
+        for (int a = ODIM - 1; a > 0; a--)
+            if (a <= axis) i[a] = rest % n[a], rest /= n[a];
+        if (axis >= 0) i[0] = rest;
+        long long element = 0;
+        bool there = true;
+        double at[ODIM];
+#pragma unroll
+        for (int a = 0; a < ODIM; a++) {
+            there = there && i[a] < n[a];
+            element = element * n[a] + i[a];
+            at[a] = plus(a == 0 ? (double)first + i[a] : (double)i[a], before[a]);
+        }
 #pragma unroll
         for (int row = 0; row < NDIM; row++) {
-            x[row] = times(matrix[row * ODIM], i[0]);
+            x[row] = times(matrix[row * ODIM], at[0]);
 #pragma unroll
-            for (int axis = 1; axis < ODIM; axis++) x[row] = plus(x[row], times(matrix[row * ODIM + axis], i[axis]));
+            for (int a = 1; a < ODIM; a++) x[row] = plus(x[row], times(matrix[row * ODIM + a], at[a]));
             x[row] = plus(x[row], after[row]);
         }
+        return there ? element : -1;
     }
 };
 
-// The elements along one axis that a value is made of, and their weights.
-struct Taps {
-    int at[TAPS];  // -1 is none
-    double w[TAPS];
-
-    // Around x; returns whether all of them are there.
-    __device__ bool around(double x, int n, int mode) {
-        double cell = floor(ORDER % 2 ? x : x + 0.5);
-        int start = (int)fmin(fmax(cell, -1e9), 1e9) - ORDER / 2;  // NaN becomes -1e9
-        bool whole = start >= 0 && start + ORDER < n;
-#pragma unroll
-        for (int t = 0; t < TAPS; t++) {
-            at[t] = start + t;
-            if (!whole) at[t] = mode != GRID_CONSTANT ? folded(start + t, n, mode) : at[t] < 0 || at[t] >= n ? -1 : at[t];
-        }
-        weigh(x - cell);
-        return whole;
-    }
-
-    // The B-splines of all degrees up to ORDER over one cell, each from those of the degree before (de Boor 1972,
-    // 10.1016/0021-9045(72)90080-9).
-    __device__ void weigh(double t) {
-        w[0] = 1.0;
-        if (ORDER == 1) w[0] = 1.0 - t, w[TAPS - 1] = 1.0 - w[0];
-        if (ORDER < 2) return;
-        double u = ORDER % 2 ? t : t + 0.5;
-#pragma unroll
-        for (int degree = 1; degree <= ORDER; degree++) {
-            double carried = 0.0;
-#pragma unroll
-            for (int r = 0; r < degree; r++) {
-                double part = w[r] * (1.0 / degree);
-                w[r] = carried + (r + 1 - u) * part;
-                carried = (u + (degree - 1 - r)) * part;
-            }
-            w[degree] = carried;
-        }
-    }
-
-    // The next one comes first.
-    __device__ void turn() {
-        int a = at[0];
-        double b = w[0];
-#pragma unroll
-        for (int t = 0; t < ORDER; t++) at[t] = at[t + 1], w[t] = w[t + 1];
-        at[ORDER] = a, w[ORDER] = b;
-    }
-};
-
-struct Window {
-    Taps axes[NDIM];
+// A value all of whose elements lie within the array, next to each other.
+struct Inner {
+    Weights axes[NDIM];
     long long strides[NDIM];
-    double beyond;
 
-    template <bool FRAMED>
-    __device__ double read(const VALUE* __restrict__ from, bool there) const {
-        if (FRAMED && !there) return beyond;
-        return (double)__ldg(from);
-    }
-
-    // Taps of an axis and those after it, together.
-    __device__ static constexpr int below(int axis) { return axis == NDIM ? 1 : TAPS * below(axis + 1); }
-
-    // Weighted sum over an axis and those after it. Long loops turn the taps instead of indexing them, so that they stay
-    // in registers; FRAMED where some of them are not there.
-    template <int AXIS, bool FRAMED>
-    __device__ double sum(const VALUE* __restrict__ from, bool there) {
+    template <int AXIS>
+    __device__ double sum(const VALUE* __restrict__ from) {
         if constexpr (AXIS == NDIM) {
-            return read<FRAMED>(from, there);
+            return (double)__ldg(from);
         } else {
-            Taps& taps = axes[AXIS];
             double total = 0.0;
-            if constexpr (FRAMED || below(AXIS) > (AXIS == 0 ? 64 : 30)) {
+            if constexpr (is_long(AXIS)) {
 #pragma unroll 1
-                for (int t = 0; t < TAPS; t++, taps.turn()) total += taps.w[0] * step<AXIS, FRAMED>(from, taps.at[0], there);
+                for (int t = 0; t < TAPS; t++, from += strides[AXIS], axes[AXIS].turn())
+                    total += axes[AXIS].w[0] * sum<AXIS + 1>(from);
             } else {
 #pragma unroll
-                for (int t = 0; t < TAPS; t++) total += taps.w[t] * step<AXIS, FRAMED>(from, taps.at[t], there);
+                for (int t = 0; t < TAPS; t++) total += axes[AXIS].w[t] * sum<AXIS + 1>(from + t * strides[AXIS]);
             }
             return total;
         }
     }
 
-    template <int AXIS, bool FRAMED>
-    __device__ double step(const VALUE* __restrict__ from, int at, bool there) {
-        bool here = there && at >= 0;
-        return sum<AXIS + 1, FRAMED>(FRAMED && !here ? from : from + at * strides[AXIS], here);
-    }
-
     // The same for order 0 and 1 as SciPy adds it up.
-    template <bool FRAMED>
     __device__ double corners(const VALUE* __restrict__ from) const {
         double total = 0.0;
 #pragma unroll
         for (int corner = 0; corner < (ORDER == 0 ? 1 : 1 << NDIM); corner++) {
-            const VALUE* at = from;
-            bool there = true;
+            long long at = 0;
 #pragma unroll
-            for (int axis = 0; axis < NDIM; axis++) {
-                int tap = axes[axis].at[corner >> (NDIM - 1 - axis) & 1 & ORDER];
-                there = there && (!FRAMED || tap >= 0);
-                at += there ? tap * strides[axis] : 0;
-            }
-            double value = read<FRAMED>(at, there);
+            for (int axis = 0; axis < NDIM; axis++) at += (corner >> (NDIM - 1 - axis) & 1 & ORDER) * strides[axis];
+            double value = (double)__ldg(from + at);
 #pragma unroll
             for (int axis = 0; axis < NDIM && ORDER == 1; axis++)
                 value = times(value, axes[axis].w[corner >> (NDIM - 1 - axis) & 1 & ORDER]);
@@ -162,12 +108,59 @@ struct Window {
         return total;
     }
 
-    template <bool FRAMED>
-    __device__ double value(const VALUE* __restrict__ array) {
+    __device__ double value(const VALUE* __restrict__ from) {
         if constexpr (ORDER < 2)
-            return corners<FRAMED>(array);
+            return corners(from);
         else
-            return sum<0, FRAMED>(array, true);
+            return sum<0>(from);
+    }
+};
+
+// A value some of whose elements lie beyond the ends of the array, in the rim of the output: slow, and small.
+struct Rim {
+    Weights axes[NDIM];
+    int at[NDIM][TAPS];  // index along each axis, -1 for none
+    long long strides[NDIM];
+    double beyond;
+
+    // Whether there is such a value.
+    __device__ bool set(int axis, double x, int n, int mode) {
+        double place = brought_back(x, n, mode), cell = floor(cell_of(place));
+        int start = (int)fmin(fmax(cell, -1e9), 1e9) - ORDER / 2;  // NaN becomes -1e9
+        axes[axis].set(place, cell);
+#pragma unroll
+        for (int t = 0; t < TAPS; t++) {
+            int i = start + t;
+            at[axis][t] = mode != GRID_CONSTANT ? folded(i, n, mode) : i < 0 || i >= n ? -1 : i;
+        }
+        return place > -1.0 || mode == GRID_CONSTANT || mode == NEAREST;
+    }
+
+    // As `Inner`, by loops over all taps; order 0 and 1 weigh each element by one axis after the other, as SciPy does.
+    template <int AXIS>
+    __device__ double sum(const VALUE* __restrict__ from, bool there, double total, const double (&weights)[NDIM]) {
+        if constexpr (AXIS == NDIM) {
+            double value = there ? (double)__ldg(from) : beyond;
+#pragma unroll
+            for (int axis = 0; axis < NDIM && ORDER > 0; axis++) value = times(value, weights[axis]);
+            return plus(total, value);
+        } else {
+#pragma unroll 1
+            for (int t = 0; t < TAPS; t++) {
+                double further[NDIM];
+#pragma unroll
+                for (int axis = 0; axis < AXIS; axis++) further[axis] = weights[axis];
+                further[AXIS] = axes[AXIS].w[0];
+                bool here = there && at[AXIS][0] >= 0;
+                total = sum<AXIS + 1>(here ? from + at[AXIS][0] * strides[AXIS] : from, here, total, further);
+                axes[AXIS].turn();
+                int first = at[AXIS][0];
+#pragma unroll
+                for (int next = 0; next < ORDER; next++) at[AXIS][next] = at[AXIS][next + 1];
+                at[AXIS][ORDER] = first;
+            }
+            return total;
+        }
     }
 };
 
@@ -180,37 +173,51 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) interpolate(
     unsigned char* __restrict__ out,   // (bytes): n elements
     unsigned long long fill,           // bits of an element outside
     double cval, double pad, long long n, int mode, int kind, int width) {
-    long long element = (long long)blockIdx.x * BLOCK + threadIdx.x;
-    if (element >= n) return;
     double x[NDIM];
-    if (at == nullptr && at32 == nullptr) lattice.place((unsigned)element, x);
-    Window window;
-    bool inside = true, whole = true;
-    long long stride = 1;
-    window.beyond = cval;
+    bool listed = at != nullptr || at32 != nullptr;
+    long long element = listed ? (long long)blockIdx.x * BLOCK + threadIdx.x : lattice.place(x);
+    if (element < 0 || element >= n) return;
+    Inner inner;
+    int start[NDIM];
+    bool whole = true;
+    long long stride = 1, from = 0;
 #pragma unroll
     for (int axis = NDIM - 1; axis >= 0; axis--, stride *= shape.n[axis + 1]) {
         if (at) x[axis] = __ldg(at + axis * n + element);
         if (at32) x[axis] = __ldg(at32 + axis * n + element);
-        double place = brought_back(plus(x[axis], pad), shape.n[axis], mode);
-        inside = inside && (place > -1.0 || mode == GRID_CONSTANT || mode == NEAREST);
-        window.strides[axis] = stride;
-        whole = window.axes[axis].around(place, shape.n[axis], mode) && whole;
+        x[axis] = plus(x[axis], pad);
+        start[axis] = (int)((unsigned)__double2int_rd(cell_of(x[axis])) - ORDER / 2);
+        whole = whole && start[axis] >= 0 && start[axis] < shape.n[axis] - ORDER;
+        if (ORDER == 0) whole = whole && x[axis] >= 0.0 && x[axis] <= shape.n[axis] - 1.0;
+        inner.strides[axis] = stride;
     }
-    bool framed = (mode == GRID_CONSTANT && !whole) || (ORDER < 2 && NDIM > 3);  // one way there, for fewer registers
-#if ORDER == 0
-    long long place = 0;
-    for (int axis = 0; axis < NDIM; axis++) {
-        inside = inside && (!framed || window.axes[axis].at[0] >= 0);
-        place += window.axes[axis].at[0] * window.strides[axis];
-    }
-    if (inside && kind == AS_IT_IS) {
-        ((VALUE*)out)[element] = array[place];
+    if (whole) {
+#pragma unroll
+        for (int axis = 0; axis < NDIM; axis++) {
+            from += start[axis] * inner.strides[axis];
+            inner.axes[axis].set(x[axis], start[axis] + ORDER / 2);
+        }
+        if (kind == AS_IT_IS)
+            ((VALUE*)out)[element] = array[from];
+        else
+            store(out, element, kind, inner.value(array + from));
         return;
     }
-#endif
-    if (inside)
-        store(out, element, kind, framed ? window.value<true>(array) : window.value<false>(array));
-    else
+    Rim rim;
+    rim.beyond = cval;
+    bool inside = true;
+    from = 0;
+#pragma unroll
+    for (int axis = 0; axis < NDIM; axis++) {
+        rim.strides[axis] = inner.strides[axis];
+        inside = rim.set(axis, x[axis], shape.n[axis], mode) && inside;
+        if (ORDER == 0) inside = inside && rim.at[axis][0] >= 0;
+        if (ORDER == 0) from += rim.at[axis][0] * inner.strides[axis];
+    }
+    if (!inside)
         store_bits(out, element, width, fill);
+    else if (kind == AS_IT_IS)
+        ((VALUE*)out)[element] = array[from];
+    else
+        store(out, element, kind, rim.sum<0>(array, true, 0.0, {}));
 }

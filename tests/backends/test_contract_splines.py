@@ -14,6 +14,8 @@ from warpline.errors import DeviceError
 ORDERS = range(6)
 MODES = ("constant", "grid-constant", "nearest", "reflect", "grid-mirror", "mirror", "wrap", "grid-wrap")
 DTYPES = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
+NEAREST = ("uint8", "int64", "float32")
+"""Those of whose nearest elements every conversion is tried; the others differ in reading them only."""
 CVAL = -3.3
 # Rounding of sums of doubles of about 1; orders 0 and 1 are SciPy's own sums.
 CLOSE = {0: 0.0, 1: 0.0, **dict.fromkeys(range(2, 6), 2e-13)}
@@ -95,7 +97,7 @@ def test_every_dtype_and_what_it_is_stored_as(backend, dtype):
     places = np.array([[*np.arange(11), 0.5, 2.5, 6.25, 8.5, -0.25, 3.3]])
     for out in DTYPES:
         values = np.clip(array, 0, 100).astype(dtype) if out == "bool" else array  # SciPy's bool is the lowest byte
-        for order, mode in ((0, "nearest"), (1, "constant")):
+        for order, mode in ((0, "nearest"), (1, "constant")) if dtype in NEAREST else ((1, "constant"),):
             expected = ndimage.map_coordinates(values, places, np.dtype(out), order, mode, 2.5)
             found = interpolated(backend, values, places, order, mode, 2.5, dtype=out)
             np.testing.assert_array_equal(found, expected.astype(out), err_msg=f"{dtype} -> {out}, order {order}")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.cuda_workspace import BLOCK, Workspace, block_count
+from warpline.backends.cuda_launch import MOST_BLOCKS, Size
+from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count
 from warpline.backends.host_splines import saturated
 from warpline.backends.interface import Array
 from warpline.backends.splines import Lattice, Places, Spline
@@ -69,14 +70,24 @@ def interpolate(work: Workspace, array: Array, places: Places, spline: Spline, o
     kind = out.dtype.name
     same = spline.order == 0 and kind == array.dtype.name
     given, axes = _places(work, places, array.ndim, out)
+    grid, block = _grid(out.shape, isinstance(places, Lattice))
     work.launch(
-        "interpolate", (block_count(out.size, BLOCK), 1, 1),
-        (("NDIM", array.ndim), *axes, ("ORDER", spline.order), ("VALUE", _value(array))),
+        "interpolate", grid, (("NDIM", array.ndim), *axes, ("ORDER", spline.order), ("VALUE", _value(array))), block,
         array=_values(array).ravel(), shape=_shape(array.shape), **given, out=out.reshape(-1).view(np.uint8),
         fill=_bits(spline.cval, out.dtype), cval=spline.cval, pad=spline.pad, n=out.size, mode=MODES[spline.mode],
         kind=AS_IT_IS if same else list(VALUES).index(kind), width=out.dtype.itemsize,
     )  # fmt: skip
     return out
+
+
+def _grid(shape: tuple[int, ...], lattice: bool) -> tuple[Size, Size]:
+    """Blocks and threads: rows of the last two axes of a lattice, else elements one after the other."""
+    flat = block_count(math.prod(shape), BLOCK), 1, 1
+    if not lattice or len(shape) < 2:
+        return flat, (BLOCK, 1, 1)
+    rows = block_count(shape[-1], VOXELS[0]), block_count(shape[-2], VOXELS[1]), math.prod(shape[:-2])
+    fits = all(n <= most for n, most in zip(rows, MOST_BLOCKS, strict=True))
+    return (rows, VOXELS) if fits else (flat, (BLOCK, 1, 1))
 
 
 def _places(work: Workspace, places: Places, ndim: int, out: Array) -> tuple[dict[str, Any], tuple[Any, ...]]:
