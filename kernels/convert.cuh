@@ -16,28 +16,28 @@ __device__ inline T whole(double x) {
     return x >= BEYOND ? T(TOP) : x < (SIGNED ? -BEYOND : 0.0) ? LOWEST : T(x);
 }
 
-__device__ inline void store(unsigned char* out, long long at, int kind, double x) {
+__device__ inline void store(unsigned char* to, int kind, double x) {
     switch (kind) {
-        case BOOL: out[at] = x <= -1.0 || x >= 1.0; break;  // cut off towards zero
-        case INT8: ((signed char*)out)[at] = whole<signed char>(x); break;
-        case UINT8: out[at] = whole<unsigned char>(x); break;
-        case INT16: ((short*)out)[at] = whole<short>(x); break;
-        case UINT16: ((unsigned short*)out)[at] = whole<unsigned short>(x); break;
-        case INT32: ((int*)out)[at] = whole<int>(x); break;
-        case UINT32: ((unsigned*)out)[at] = whole<unsigned>(x); break;
-        case INT64: ((long long*)out)[at] = whole<long long>(x); break;
-        case UINT64: ((unsigned long long*)out)[at] = whole<unsigned long long>(x); break;
-        case FLOAT32: ((float*)out)[at] = (float)x; break;
-        default: ((double*)out)[at] = x;
+        case BOOL: *to = x <= -1.0 || x >= 1.0; break;  // cut off towards zero
+        case INT8: *(signed char*)to = whole<signed char>(x); break;
+        case UINT8: *to = whole<unsigned char>(x); break;
+        case INT16: *(short*)to = whole<short>(x); break;
+        case UINT16: *(unsigned short*)to = whole<unsigned short>(x); break;
+        case INT32: *(int*)to = whole<int>(x); break;
+        case UINT32: *(unsigned*)to = whole<unsigned>(x); break;
+        case INT64: *(long long*)to = whole<long long>(x); break;
+        case UINT64: *(unsigned long long*)to = whole<unsigned long long>(x); break;
+        case FLOAT32: *(float*)to = (float)x; break;
+        default: *(double*)to = x;
     }
 }
 
 // The lowest `width` bytes of `bits`.
-__device__ inline void store_bits(unsigned char* out, long long at, int width, unsigned long long bits) {
+__device__ inline void store_bits(unsigned char* to, int width, unsigned long long bits) {
     switch (width) {
-        case 1: out[at] = (unsigned char)bits; break;
-        case 2: ((unsigned short*)out)[at] = (unsigned short)bits; break;
-        case 4: ((unsigned*)out)[at] = (unsigned)bits; break;
-        default: ((unsigned long long*)out)[at] = bits;
+        case 1: *to = (unsigned char)bits; break;
+        case 2: *(unsigned short*)to = (unsigned short)bits; break;
+        case 4: *(unsigned*)to = (unsigned)bits; break;
+        default: *(unsigned long long*)to = bits;
     }
 }

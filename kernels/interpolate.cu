@@ -174,17 +174,24 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) interpolate(
     unsigned long long fill,           // bits of an element outside
     double cval, double pad, long long n, int mode, int kind, int width) {
     double x[NDIM];
-    bool listed = at != nullptr || at32 != nullptr;
-    long long element = listed ? (long long)blockIdx.x * BLOCK + threadIdx.x : lattice.place(x);
-    if (element < 0 || element >= n) return;
+    long long element;
+    if (at == nullptr && at32 == nullptr) {
+        element = lattice.place(x);
+        if (element < 0) return;
+    } else {
+        element = (long long)blockIdx.x * BLOCK + threadIdx.x;
+        if (element >= n) return;
+#pragma unroll
+        for (int axis = 0; axis < NDIM; axis++)
+            x[axis] = at ? __ldg(at + axis * n + element) : (double)__ldg(at32 + axis * n + element);
+    }
+    out += element * width;
     Inner inner;
     int start[NDIM];
     bool whole = true;
     long long stride = 1, from = 0;
 #pragma unroll
     for (int axis = NDIM - 1; axis >= 0; axis--, stride *= shape.n[axis + 1]) {
-        if (at) x[axis] = __ldg(at + axis * n + element);
-        if (at32) x[axis] = __ldg(at32 + axis * n + element);
         x[axis] = plus(x[axis], pad);
         start[axis] = (int)((unsigned)__double2int_rd(cell_of(x[axis])) - ORDER / 2);
         whole = whole && start[axis] >= 0 && start[axis] < shape.n[axis] - ORDER;
@@ -198,9 +205,9 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) interpolate(
             inner.axes[axis].set(x[axis], start[axis] + ORDER / 2);
         }
         if (kind == AS_IT_IS)
-            ((VALUE*)out)[element] = array[from];
+            *(VALUE*)out = array[from];
         else
-            store(out, element, kind, inner.value(array + from));
+            store(out, kind, inner.value(array + from));
         return;
     }
     Rim rim;
@@ -215,9 +222,9 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) interpolate(
         if (ORDER == 0) from += rim.at[axis][0] * inner.strides[axis];
     }
     if (!inside)
-        store_bits(out, element, width, fill);
+        store_bits(out, width, fill);
     else if (kind == AS_IT_IS)
-        ((VALUE*)out)[element] = array[from];
+        *(VALUE*)out = array[from];
     else
-        store(out, element, kind, rim.sum<0>(array, true, 0.0, {}));
+        store(out, kind, rim.sum<0>(array, true, 0.0, {}));
 }

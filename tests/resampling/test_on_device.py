@@ -79,6 +79,7 @@ def test_arrays_of_the_host_go_up_and_come_back_in_slabs(gpu, order, small_slabs
 
 
 def test_no_more_than_a_slab_of_coordinates_goes_up_at_once(small_slabs):
+    emulated_backend()
     runtime = Peeking()
     map_coordinates(np.zeros((3, 3)), np.zeros((2, 5000)), order=1, backend=CudaBackend(runtime))
     assert runtime.largest == 2 * 70 * 8
@@ -120,7 +121,7 @@ def test_a_diagonal(gpu):
     np.testing.assert_array_equal(affine_transform(IMAGE, [0.4, 0.9], 1.0, (9, 9), order=1, backend=gpu), expected)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", ">i2", "int64", ">f4", "c8", "c16"])
+@pytest.mark.parametrize("dtype", ["bool", ">i2", "c8"])
 def test_dtypes_byte_orders_and_complex_numbers(gpu, dtype, small_slabs):
     image = (IMAGE > 50) if dtype == "bool" else IMAGE.astype(dtype)
     cval = -1.0
@@ -231,6 +232,14 @@ def test_the_choice_follows_where_arrays_lie_and_how_large_the_result_is(chosen,
             on_device.gpu_for(named, 1, **arrays)
     with pytest.raises(UsageError, match="input on cuda:0, output on cuda:1 cannot be read"):
         on_device.gpu_for("cuda", 1, input=there, output=other)
+
+
+def test_arrays_of_other_libraries_are_taken_through_cupy():
+    class Tensor:
+        device, __cuda_array_interface__ = "cuda:0", {}
+
+    with pytest.raises(UsageError, match=r"input is a .*Tensor on a GPU, .* cupy.asarray makes one of it"):
+        on_device.gpu_for(None, 1, input=Tensor())
 
 
 def test_a_large_result_stays_on_the_cpu_where_no_gpu_works(chosen, monkeypatch):

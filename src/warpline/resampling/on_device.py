@@ -30,7 +30,15 @@ MOST = 2**31
 
 def lies_on_gpu(array: object) -> bool:
     """Whether an array is CuPy's, or another one of a GPU."""
-    return hasattr(type(array), "__cuda_array_interface__")
+    return hasattr(array, "__cuda_array_interface__")
+
+
+def _home(name: str, array: Any) -> str:
+    """The GPU of an array of CuPy."""
+    if not hasattr(array.device, "id"):
+        kind = f"{type(array).__module__}.{type(array).__name__}"
+        raise UsageError(f"{name} is a {kind} on a GPU, where arrays of CuPy are taken; cupy.asarray makes one of it")
+    return f"cuda:{array.device.id}"
 
 
 def gpu_for(backend: str | Backend | None, size: int, **arrays: Any) -> Backend | None:
@@ -56,12 +64,12 @@ def gpu_for(backend: str | Backend | None, size: int, **arrays: Any) -> Backend 
     wanted = given.name if given else named(backend if isinstance(backend, str) else None)
     if wanted == "auto":
         wanted = "cuda" if held or (size >= WORTH and gpu_works()) else "numpy"
-    homes = {f"cuda:{array.device.id}" for array in held.values()}
+    homes = {_home(name, array) for name, array in held.items()}
     on_gpu = wanted.partition(":")[0] == "cuda"
     if not on_gpu and wanted not in BACKENDS:
         select(wanted)
     if len(homes) > 1 or (homes and wanted not in ("cuda", *homes)):
-        where = ", ".join(f"{name} on cuda:{array.device.id}" for name, array in held.items())
+        where = ", ".join(f"{name} on {_home(name, array)}" for name, array in held.items())
         raise UsageError(f"{where} cannot be read with backend={wanted!r}; leave backend out, or move the arrays")
     return given or select(*homes or (wanted,)) if on_gpu else None
 
