@@ -40,7 +40,7 @@ def spline_coefficients(array: NDArray[Any], spline: Spline, threads: int) -> ND
 
 def interpolate(array: NDArray[Any], places: Places, spline: Spline, threads: int, out: NDArray[Any]) -> NDArray[Any]:
     """See `Backend.interpolate`; complex arrays too, and any dtypes and strides that SciPy takes."""
-    if spline.order == 0 and array.dtype.kind in "iu" and array.dtype.itemsize == 8 and out.dtype == array.dtype:
+    if spline.order == 0 and array.dtype.name in ("int64", "uint64") and out.dtype.name == array.dtype.name:
         return _exactly(array, places, spline, threads, out)
     axis = 0 if isinstance(places, Lattice) else int(np.argmax(out.shape))
     by_slab = places if isinstance(places, Lattice) else np.moveaxis(places, axis + 1, 1)
