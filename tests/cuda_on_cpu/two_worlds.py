@@ -173,11 +173,13 @@ class TwoWorldsRuntime(EmulatedRuntime):
 
     @contextmanager
     def session(self):
-        self.sessions += 1
+        with self._lock:
+            self.sessions += 1
         try:
             yield
         finally:
-            self.sessions -= 1
+            with self._lock:
+                self.sessions -= 1
 
     def to_host(self, array, out=None):
         if not isinstance(array, DeviceArray):

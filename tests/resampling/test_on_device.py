@@ -26,9 +26,9 @@ PLACES = np.random.default_rng(1).uniform(-4, 22, (2, 12, 31))
 
 
 class Peeking(TwoWorldsRuntime):
-    """Remembers the largest upload and how many sessions there were at once."""
+    """Remembers the largest upload."""
 
-    largest = most = 0
+    largest = 0
 
     def __init__(self):
         super().__init__()
@@ -270,18 +270,43 @@ def test_looking_for_a_gpu_says_why_there_is_none(monkeypatch, caplog):
     assert [record.message for record in caplog.records] == ["running on the CPU: no CuPy"]
 
 
+@pytest.mark.parametrize("call", ["coordinates", "matrix"])
+def test_a_gpu_that_nobody_asked_for_and_is_full_leaves_the_work_to_the_cpu(call, monkeypatch, caplog):
+    emulated_backend()
+    runtime = Counting()
+    runtime.fails = 1
+    monkeypatch.setattr(on_device, "select", lambda name: CudaBackend(runtime))
+    monkeypatch.setattr(on_device, "gpu_works", lambda: True)
+    monkeypatch.setattr(on_device, "WORTH", 1)
+    monkeypatch.delenv("WARPLINE_BACKEND", raising=False)
+    function, given = (map_coordinates, (PLACES,)) if call == "coordinates" else (affine_transform, (MATRIX, OFFSET))
+    found = function(IMAGE, *given)
+    np.testing.assert_array_equal(found, getattr(ndimage, function.__name__)(IMAGE, *given))
+    assert [record.message for record in caplog.records] == ["interpolating on the CPU: out of memory"]
+    runtime.uploads = 0
+    with pytest.raises(DeviceMemoryError, match="out of memory"):
+        function(IMAGE, *given, backend="cuda")
+
+
+def test_what_slabs_share_is_waited_for_within_a_session(gpu, monkeypatch, small_slabs):
+    seen, download = [], type(gpu).download
+    monkeypatch.setattr(type(gpu), "download", lambda *given: seen.append(given[1].shape) or download(*given))
+    with gpu.session():
+        map_coordinates(IMAGE, PLACES, backend=gpu)
+    assert seen[0] == (1,)
+
+
 # -- time series ------------------------------------------------------------------------------------------------------
 
 
 class Counting(Peeking):
-    """Knows how many threads are within a session at once, and fails at the third volume if told to."""
+    """Counts uploads, and fails at one of them if told to."""
 
-    fails = False
-    uploads = 0
+    fails = uploads = 0
 
     def _seen(self, array, order="C"):
         self.uploads += 1
-        if self.fails and self.uploads == 3:
+        if self.uploads == self.fails:
             raise DeviceMemoryError("out of memory")
         return super()._seen(array, order)
 
@@ -310,7 +335,7 @@ def test_a_series_is_streamed_volume_by_volume(order, numpy_backend):
 def test_a_series_that_does_not_fit_ends_with_the_words_of_the_device():
     emulated_backend()
     runtime = Counting()
-    runtime.fails = True
+    runtime.fails = 3
     with pytest.raises(DeviceMemoryError, match="out of memory"):
         resample(bold(), like=STRUCTURAL, backend=CudaBackend(runtime))
 

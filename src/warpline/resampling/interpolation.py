@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -75,7 +75,8 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     UsageError
         For a backend that is unknown, or that cannot read an array where it lies.
     DeviceError
-        When a GPU was asked for and cannot be used, or is short of memory.
+        When a GPU was asked for and cannot be used, or is short of memory. One that was not asked for and is short of
+        memory leaves the work to the CPU, with a warning.
     """
     source, points = _as_array(input), _as_array(coordinates)
     shape = points.shape[1:]
@@ -86,8 +87,10 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
         one = np.zeros((*points.shape[:1], *[1] * len(shape)), points.dtype)
         model = ndimage.map_coordinates(_one_element(source), one, _model(output), **how)
         request = on_device.Request(**how, places=points, shape=shape, dtype=model.dtype)
-        there: NDArray[Any] = on_device.interpolate(device, source, request, _written(output, shape))
-        return there
+        asked = on_device.is_asked_for(backend, **arrays)
+        there = on_device.interpolate(device, source, request, _written(output, shape), asked=asked)
+        if there is not None:
+            return cast("NDArray[Any]", there)
     if points.ndim < 2 or (math.prod(shape) < _SMALL and not _needs_exactness(source, order)):
         small: NDArray[Any] = ndimage.map_coordinates(source, points, output, **how)
         return small
@@ -143,8 +146,10 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
         model = ndimage.affine_transform(_one_element(source), linear, shift, one, _model(output), **how)
         lattice = Lattice.of(linear, np.broadcast_to(shift, source.ndim), shape)
         request = on_device.Request(**how, places=lattice, shape=shape, dtype=model.dtype)
-        there: NDArray[Any] = on_device.interpolate(device, source, request, _written(output, shape))
-        return there
+        asked = on_device.is_asked_for(backend, input=source, output=output)
+        there = on_device.interpolate(device, source, request, _written(output, shape), asked=asked)
+        if there is not None:
+            return cast("NDArray[Any]", there)
     square = linear.shape == (source.ndim, source.ndim) and len(shape) == source.ndim
     few = math.prod(shape) < _SMALL and not _needs_exactness(source, order)
     if few or not (square or _is_homogeneous(linear, source.ndim)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from warpline.backends import BACKENDS, Array, Backend, gpu_works, named, select
 from warpline.backends.splines import Lattice, Mode, Places, Spline
-from warpline.errors import UsageError
+from warpline.errors import DeviceMemoryError, UsageError
+
+_log = logging.getLogger(__name__)
 
 WORTH = 2**20
 """Elements of a result from which on arrays of the host are worth the way to a GPU, where nothing else is asked for."""
@@ -39,6 +42,12 @@ def _home(name: str, array: Any) -> str:
         kind = f"{type(array).__module__}.{type(array).__name__}"
         raise UsageError(f"{name} is a {kind} on a GPU, where arrays of CuPy are taken; cupy.asarray makes one of it")
     return f"cuda:{array.device.id}"
+
+
+def is_asked_for(backend: str | Backend | None, **arrays: Any) -> bool:
+    """Whether a backend was chosen by name or by where arrays lie, and not by the size of the result."""
+    chosen = not isinstance(backend, str) and backend is not None
+    return chosen or named(str(backend or "")) != "auto" or any(map(lies_on_gpu, arrays.values()))
 
 
 def gpu_for(backend: str | Backend | None, size: int, **arrays: Any) -> Backend | None:
@@ -114,7 +123,9 @@ class Request:
         return backend.spline_coefficients(source, spline) if self.prefilter and self.order > 1 else source
 
 
-def interpolate(backend: Backend, source: Array, request: Request, output: Array | None) -> Array:
+def interpolate(
+    backend: Backend, source: Array, request: Request, output: Array | None, *, asked: bool = True
+) -> Array | None:
     """Interpolate on a GPU what lies there or on the host.
 
     Parameters
@@ -127,16 +138,29 @@ def interpolate(backend: Backend, source: Array, request: Request, output: Array
         How, and where.
     output : array, optional
         Where to write; without it the result lies on the GPU if `source` or the places do.
+    asked : bool
+        Whether this GPU was asked for, by its name or by arrays that lie there.
+
+    Returns
+    -------
+    array or None
+        None where the GPU was not asked for and is short of memory, which is logged as a warning.
     """
     if source.size == 0 and math.prod(request.shape):
         raise UsageError(f"input has shape {source.shape} and no elements to interpolate")
     if any(map(lies_on_gpu, (source, request.places, output))):
         return _there(backend, source, request, output)
     out = np.empty(request.shape, request.dtype) if output is None else output
-    for part, target, spline in request.parts(source, out):
-        with backend.session():
-            coefficients = request.filtered(backend, part, spline)
-        _up_and_back(backend, coefficients, request.places, spline, target)
+    try:
+        for part, target, spline in request.parts(source, out):
+            with backend.session():
+                coefficients = request.filtered(backend, part, spline)
+            _up_and_back(backend, coefficients, request.places, spline, target)
+    except DeviceMemoryError as error:
+        if asked:
+            raise
+        _log.warning("interpolating on the CPU: %s", error)
+        return None
     return out
 
 
@@ -180,15 +204,31 @@ def _up_and_back(backend: Backend, coefficients: Array, places: Places, spline: 
             part = backend.empty(target[slab].shape, out.dtype.newbyteorder("="))
             backend.download(backend.interpolate(coefficients, here, spline, out=part), target[slab])
 
-    side_by_side(carry, _slabs(target.shape, SLAB), backend)
+    side_by_side(carry, _slabs(target.shape, SLAB), backend, coefficients)
 
 
-def side_by_side(carry: Callable[[Any], object], parts: Iterator[Any], backend: Backend) -> None:
-    """Call a function for each part, on a GPU for `SIDE_BY_SIDE` at once, so that copies and kernels overlap."""
+def side_by_side(
+    carry: Callable[[Any], object], parts: Iterator[Any], backend: Backend, shared: Array | None = None
+) -> None:
+    """Call a function for each part, on a GPU for `SIDE_BY_SIDE` at once, so that copies and kernels overlap.
+
+    Parameters
+    ----------
+    carry : callable
+        What to do with a part, in a session of its own.
+    parts : iterator
+        Its arguments.
+    backend : Backend
+        Where.
+    shared : array of the backend, optional
+        What all parts read, which the calling thread may have made within a session that goes on.
+    """
     if backend.name != "cuda":
         for part in parts:
             carry(part)
         return
+    if shared is not None:
+        backend.download(shared.reshape(-1)[:1])  # waits: other threads have other streams
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         list(pool.map(carry, parts))
 

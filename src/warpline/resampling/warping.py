@@ -74,7 +74,7 @@ def warp(
         return stacked([carry(image.data)], grid, image)
     result = np.empty((*grid.shape, image.data.shape[-1]), _readable_type(image.data, order))
     volumes = enumerate(series(image))
-    side_by_side(lambda one: carry(one[1], result[..., one[0]]), volumes, backend)
+    side_by_side(lambda one: carry(one[1], result[..., one[0]]), volumes, backend, how["field"])
     return Image(result, grid.bare, image.name)
 
 
