@@ -37,6 +37,11 @@ class DeviceArray(NDArrayOperatorsMixin):
     size = property(lambda self: self.held.size)
     strides = property(lambda self: self.held.strides)
     flags = property(lambda self: self.held.flags)
+    real = property(lambda self: DeviceArray(self.held.real))
+    imag = property(lambda self: DeviceArray(self.held.imag))
+    device = SimpleNamespace(id=0)
+    __cuda_array_interface__ = None
+    """CuPy's holds an address; by its presence arrays of a GPU are told from others."""
 
     def __array__(self, *_, **__):
         raise TypeError("an array of the device does not become one of the host by itself")
@@ -78,6 +83,10 @@ class DeviceArray(NDArrayOperatorsMixin):
 
     def __bool__(self):
         return bool(self.held)
+
+    def get(self):
+        """A copy on the host."""
+        return self.held.copy()
 
     def item(self):
         return self.held.item()
@@ -164,11 +173,13 @@ class TwoWorldsRuntime(EmulatedRuntime):
 
     @contextmanager
     def session(self):
-        self.sessions += 1
+        with self._lock:
+            self.sessions += 1
         try:
             yield
         finally:
-            self.sessions -= 1
+            with self._lock:
+                self.sessions -= 1
 
     def to_host(self, array, out=None):
         if not isinstance(array, DeviceArray):
@@ -190,7 +201,7 @@ class TwoWorldsGraphRuntime(TwoWorldsRuntime):
 
 def _rubbish(dtype):
     """What uninitialised memory holds: NaN, or the largest whole number."""
-    return np.nan if np.dtype(dtype).kind == "f" else True if np.dtype(dtype) == bool else np.iinfo(dtype).max
+    return np.nan if np.dtype(dtype).kind in "fc" else True if np.dtype(dtype) == bool else np.iinfo(dtype).max
 
 
 def _kernel_argument(argument):
