@@ -7,8 +7,12 @@ WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY kernels kernels
+# Layers keep whole seconds of the dates of files, and compiled code belongs to a date: dates are made whole before.
+# A few files of other packages are no Python of this version; they stay uncompiled.
 RUN python -m venv /opt/warpline \
- && /opt/warpline/bin/pip install --no-cache-dir ".[${EXTRAS}]" \
+ && /opt/warpline/bin/pip install --no-cache-dir --no-compile ".[${EXTRAS}]" \
+ && find /opt/warpline -name "*.py" -exec touch --date=2026-01-01 {} + \
+ && { /opt/warpline/bin/python -m compileall -qq -j 0 /opt/warpline/lib || true; } \
  && NUMBA_CACHE_DIR=/opt/warpline/compiled WARPLINE_BACKEND=numba /opt/warpline/bin/warpline doctor
 
 FROM python:${PYTHON}-slim

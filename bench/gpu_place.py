@@ -40,6 +40,8 @@ class Size:
         Of single operations, and of a field that is downloaded.
     repeats, iterations : int
         Of each timed operation; of SyN at each level.
+    volumes : int
+        Of a series that is resampled.
     timed : str
         Only the operations are timed whose name contains this.
     builds, operations : int or None
@@ -60,6 +62,7 @@ class Size:
     field: Shape = (197, 151, 158)
     repeats: int = 15
     iterations: int = 100
+    volumes: int = 40
     timed: str = ""
     builds: int | None = None
     operations: int | None = None
@@ -82,6 +85,7 @@ REHEARSED = Size(
     field=(4, 5, 6),
     repeats=1,
     iterations=1,
+    volumes=2,
     timed="field",
     builds=3,
     operations=2,

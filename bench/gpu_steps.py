@@ -6,11 +6,12 @@ Imports stay inside the functions, so that `gpu_run.py` reads the table without 
 from __future__ import annotations
 
 import argparse
+import importlib
 import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -130,6 +131,45 @@ def kernels(place: Place) -> int:
     return failed
 
 
+def interpolation(place: Place) -> int:
+    """`map_coordinates` and `affine_transform` beside CuPy's, and a series that goes through host memory."""
+    import kernels as bench
+
+    size, failed, peer = place.size, 0, place.device.peer
+    missing = not _imports(peer)
+    with place.backend.session():
+        rows = bench.time_operations(place.backend, place.device, size.shape, size.repeats, "interpolate")
+        for row in (*rows, *_lost_labels(place)):
+            if missing and row.get("library") == peer:
+                continue
+            place.tell(step="interpolation", **row)
+            failed += "error" in row
+    place.tell(step="interpolation", **bench.time_series(place.backend, size.shape, size.volumes))
+    if missing and not failed:
+        raise MissingError(f"{peer} to compare with")
+    return failed
+
+
+def _imports(name: str) -> bool:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
+def _lost_labels(place: Place) -> Iterator[dict[str, Any]]:
+    """How many of 64-bit labels above 2^53 come out as others."""
+    import numpy as np
+
+    from warpline import map_coordinates
+
+    labels = 2**60 + np.arange(1000)
+    found = map_coordinates(labels, np.arange(1000.0)[None], order=0, backend=place.backend)
+    lost = int(np.count_nonzero(found != labels))
+    yield {"labels": len(labels), "lost": lost} | ({"error": "labels of 64 bits are not exact"} if lost else {})
+
+
 def iterations(place: Place) -> int:
     """Iterations of SyN at each level, one launch after the other and as a graph."""
     import kernels as bench
@@ -185,6 +225,7 @@ STEPS: dict[str, Step] = {
     "profile": Step(gpu_profile.profile, 45),
     "costs": Step(gpu_profile.costs, 45),
     "kernels": Step(kernels, 60),
+    "interpolation": Step(interpolation, 45),
     "iterations": Step(iterations, 30),
     "contract": Step(gpu_tools.contract, 120),
     "counters": Step(gpu_tools.counters, 60),

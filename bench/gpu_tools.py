@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # -- pytest -----------------------------------------------------------------------------------------------------------
 
-CONTRACT = ("", "_affine", "_fields", "_filters", "_sampling", "_similarity")
+CONTRACT = ("", "_affine", "_fields", "_filters", "_sampling", "_similarity", "_splines")
+SCIPYS = ("tests/resampling/test_scipys_own_suite.py", "tests/resampling/test_on_device.py")
 FAILURES = 30
 """Most failed tests that are told."""
 
@@ -42,7 +43,7 @@ def gpu_tests(place: Place) -> int:
     """What only a real GPU can show."""
     if place.rehearse:
         raise MissingError("a GPU, which a rehearsal has not")
-    return _pytest(place, "gpu_tests", ["tests/backends/test_cuda_gpu.py"])
+    return _pytest(place, "gpu_tests", ["tests/backends/test_cuda_gpu.py", *SCIPYS])
 
 
 def _pytest(place: Place, step: str, files: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from warpline.backends import Array, Backend
 from warpline.backends.convergence import Pace, new_trace
+from warpline.backends.splines import Lattice, Spline
 from warpline.geometry import Grid, Matrix, Shape
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
@@ -62,6 +63,10 @@ class Scene:
         smoothed *= np.float32(longest / float(self.backend.download(norm)[0]))
         return smoothed
 
+    def coordinates(self) -> Array:
+        """Where the field points to, written down: (3, I, J, K) float32 in voxels."""
+        return self.field + self.backend.upload(np.indices(self.shape, dtype=np.float32))
+
     def volume(self) -> Array:
         """An uninitialised volume."""
         return self.backend.empty(self.shape)
@@ -112,6 +117,27 @@ def _sample(**options: Any) -> Callable[[Scene], Call]:
         return lambda: s.backend.sample(volume, matrix, shape=s.shape, out=out, **given)
 
     return prepare
+
+
+def _interpolate(order: int, coordinates: bool = False) -> Callable[[Scene], Call]:
+    """By SciPy's rules, at coordinates or through the matrix; of the labels with order 0. It finds coefficients too."""
+
+    def prepare(s: Scene) -> Call:
+        volume, spline = s.labels if order == 0 else s.moving, Spline.of(order, "constant", 0.0, prefilter=True)
+        out = s.backend.empty(s.shape, volume.dtype)
+        places = s.coordinates() if coordinates else Lattice.of(s.matrix[:3, :3], s.matrix[:3, 3], s.shape)
+
+        def call() -> Array:
+            found = s.backend.spline_coefficients(volume, spline) if order > 1 else volume
+            return s.backend.interpolate(found, places, spline, out=out)
+
+        return call
+
+    return prepare
+
+
+def _spline_coefficients(s: Scene) -> Call:
+    return lambda: s.backend.spline_coefficients(s.moving, Spline(3, "mirror"))
 
 
 def _sample_field(s: Scene) -> Call:
@@ -248,6 +274,7 @@ def _compose_both(s: Scene) -> Call:
 
 # Passes over the data: a filter along one axis after the other reads and writes all of it each time, and the length of
 # the longest vector is found in one more; a quantile takes three, of which the first writes the lengths of vectors.
+# Spline coefficients of `interpolate` are doubles: 8 bytes, written three times and read three times.
 # Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
 # Bytes per point: 12 + 4 for its place and value, 8 x 4 for its neighbours in the volume; sums go to the host.
 OPERATIONS: dict[str, Operation] = {
@@ -258,6 +285,13 @@ OPERATIONS: dict[str, Operation] = {
     "sample nearest, matrix": Operation("voxel", 2 + 2, _sample(matrix=True, order=0)),
     "sample nearest, matrix and field": Operation("voxel", 2 + 12 + 2, _sample(matrix=True, field=True, order=0)),
     "sample_field": Operation("voxel", 12 + 12, _sample_field),
+    "interpolate nearest, matrix": Operation("voxel", 2 + 2, _interpolate(0)),
+    "interpolate linear, matrix": Operation("voxel", 4 + 4, _interpolate(1)),
+    "interpolate linear, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(1, coordinates=True)),
+    "interpolate cubic, matrix": Operation("voxel", 4 + 4, _interpolate(3), 6 * 8),
+    "interpolate cubic, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(3, coordinates=True), 6 * 8),
+    "interpolate quintic, matrix": Operation("voxel", 4 + 4, _interpolate(5), 6 * 8),
+    "spline_coefficients": Operation("voxel", 4, _spline_coefficients, 5 * 8),
     "gradient": Operation("voxel", 4 + 12, _gradient),
     "smooth field 1.5": Operation("voxel", 12 + 12, _smooth(1.5, "field")),
     "smooth field 0.42": Operation("voxel", 12 + 12, _smooth(0.42, "field")),
@@ -297,11 +331,12 @@ ITERATION_BYTES = 2 * (4 + 12 + 4) + (2 * 4 + 2 * 12) + 2 * (24 + 36 + 24)
 # -- the same by scipy.ndimage, or by cupyx.scipy.ndimage on a GPU ---------------------------------------------------
 
 
-def _map_coordinates(s: Scene, ndimage: Any) -> Call:
-    out = s.volume()
-    # Coordinates beside the field: they are prepared, as they would be by a caller who keeps them.
-    at = s.field + s.backend.upload(np.indices(s.shape, dtype=np.float32))
-    return lambda: ndimage.map_coordinates(s.moving, at, order=1, mode="nearest", output=out)
+def _map_coordinates(order: int, mode: str) -> Callable[[Scene, Any], Call]:
+    def prepare(s: Scene, ndimage: Any) -> Call:
+        out, at = s.volume(), s.coordinates()  # as by a caller who keeps them beside the field
+        return lambda: ndimage.map_coordinates(s.moving, at, order=order, mode=mode, output=out)
+
+    return prepare
 
 
 def _affine_transform(order: int) -> Callable[[Scene, Any], Call]:
@@ -326,10 +361,16 @@ def _gaussian(sigma: float, of: str) -> Callable[[Scene, Any], Call]:
 
 
 PEERS: dict[str, Callable[[Scene, Any], Call]] = {
-    "sample linear, field": _map_coordinates,
+    "sample linear, field": _map_coordinates(1, "nearest"),
     "sample linear, matrix": _affine_transform(1),
     "sample cubic, matrix": _affine_transform(3),
     "sample nearest, matrix": _affine_transform(0),
+    "interpolate nearest, matrix": _affine_transform(0),
+    "interpolate linear, matrix": _affine_transform(1),
+    "interpolate linear, coordinates": _map_coordinates(1, "constant"),
+    "interpolate cubic, matrix": _affine_transform(3),
+    "interpolate cubic, coordinates": _map_coordinates(3, "constant"),
+    "interpolate quintic, matrix": _affine_transform(5),
     "smooth field 1.5": _gaussian(1.5, "field"),
     "smooth field 0.42": _gaussian(0.42, "field"),
     "smooth volume 1.5": _gaussian(1.5, "fixed"),

@@ -22,7 +22,9 @@ from device import Device, copy_bandwidth, device_of
 from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, PEERS, POINTS, Call, Operation, Scene
 from warpline.backends import Backend, select
 from warpline.geometry import Grid, Shape
+from warpline.image import Image
 from warpline.recipe import Syn
+from warpline.resampling import resample
 from warpline.solvers.scene import Scene as Pair
 from warpline.solvers.syn import Level
 
@@ -81,6 +83,17 @@ def achieved(operation: Operation, shape: Shape, seconds: list[float], copy: flo
         "copy_gb_per_s": copy / 1e9,
         "share_of_copy": rate / copy,
     }
+
+
+def time_series(backend: Backend, shape: Shape, volumes: int) -> Row:
+    """Seconds per volume of a series on the host, carried onto a grid of another voxel size and back to the host."""
+    grid = Grid(shape, np.eye(4))
+    series = np.random.default_rng(0).integers(0, 3000, (*(max(1, n // 2) for n in shape), volumes)).astype(np.int16)
+    coarse = Image(series, Grid(series.shape[:3], np.diag([2.0, 2.0, 2.0, 1.0])))
+    resample(coarse, like=grid, backend=backend)
+    start = time.perf_counter()
+    resample(coarse, like=grid, backend=backend)
+    return {"series": list(series.shape), "onto": list(shape), "s_per_volume": (time.perf_counter() - start) / volumes}
 
 
 # -- whole iterations -------------------------------------------------------------------------------------------------

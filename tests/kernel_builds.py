@@ -11,6 +11,9 @@ KERNELS = sorted(file.name.removesuffix(".cu") for file in files("warpline.kerne
 
 WIDTHS = ("unsigned char", "unsigned short", "unsigned int", "unsigned long long")
 
+INTERPOLATED = ((3, 0, "long long"), (3, 1, "float"), (3, 3, "double"), (3, 5, "double"), (4, 5, "double"))
+"""Axes, orders and types of interpolate.cu, of the 4 x 6 x 11 there are."""
+
 VARIANTS = {
     "warp": [(("PLANES", 2),)],
     "compose": [(("PLANES", 2),)],
@@ -19,6 +22,9 @@ VARIANTS = {
         (("ORDER", 1), ("VALUE", "float")),
         (("ORDER", 3), ("VALUE", "float")),
     ],
+    "interpolate": [(("NDIM", ndim), ("ORDER", order), ("VALUE", value)) for ndim, order, value in INTERPOLATED],
+    "coefficients": [(("ORDER", order), ("VALUE", value)) for order, value in ((3, "double"), (5, "short"))],
+    "pad": [(("NDIM", 4), ("VALUE", "long long"))],
     **{name: [(("ALONG_K", along),) for along in (0, 1)] for name in ("spline", "filter_axis")},
     "smooth": [
         (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k), ("NORM", norm))

@@ -22,6 +22,7 @@ def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
         "inverse_error_p99": 0.031,
         "inverse_error_max": 0.2,
         "rounds": 0,
+        "units": [1.0, 1.0, 1.0],
     }
     chosen = Recipe.load(recipe)
     image = {"path": fixed, "shape": [96, 112, 96], "voxel_size": [2.0, 2.0, 2.0], "sha256": "0123456789abcdef" * 4}
@@ -38,6 +39,8 @@ def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
         "levels": levels if chosen.syn else levels[:2],
         "quality": quality if chosen.syn else None,
         "similarity": {"before": {"ncc": 0.3125, "local_ncc": 0.11}, "after": {"ncc": 0.9375, "local_ncc": 0.56}},
+        "measured": 1.0,
+        "contrast": {"line": 0.9375, "curve": 0.95, "is_alike": True},
         "judgement": {"outcome": "fine", "reasons": [], "signs": {}},
         "warnings": [],
     }

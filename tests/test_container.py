@@ -55,6 +55,17 @@ def test_caches_lie_in_scratch_and_the_driver_is_asked_for(steps):
     assert values["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
 
 
+def test_what_is_compiled_outlives_the_layer(steps):
+    """Layers cut dates to whole seconds: what belongs to a date is compiled after the dates were made whole."""
+    build = next(text for text in arguments(steps, "RUN") if "pip install" in text)
+    order = [
+        build.index(part) for part in ("--no-compile", "touch --date=", "compileall", "NUMBA_CACHE_DIR=", "doctor")
+    ]
+    assert order == sorted(order)
+    pairs = dict(pair.split("=", 1) for text in arguments(steps, "ENV") for pair in text.split())
+    assert f"NUMBA_CACHE_DIR={pairs['WARPLINE_COMPILED']} " in build
+
+
 def test_the_entry_point_takes_the_call_of_a_bids_app(steps):
     entry = json.loads(arguments(steps, "ENTRYPOINT")[0])
     call = [*entry[1:], "/data/bids", "/data/out", "participant", "--participant-label", "01", "02", "--fixed", "t.nii"]

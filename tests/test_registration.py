@@ -334,3 +334,27 @@ def test_what_did_not_go_as_asked_is_in_the_alignment_and_the_report():
     for recipe in ("affine", "syn-fast"):
         found = warpline.register(fixed, moving, recipe=recipe, backend="numba")
         assert any("repeated by correlation" in said for said in found.report["warnings"]), recipe
+
+
+def test_a_level_that_was_taken_back_is_said(pair, fast, monkeypatch):
+    """A metric whose forces lead uphill from the third look on."""
+    from warpline.metrics import DEFORMABLE_METRICS
+    from warpline.metrics.local_cc import LocalCC
+
+    class Uphill(LocalCC):
+        left = 12
+
+        def forces(self, images, forces, value, **more):
+            super().forces(images, forces, value, **more)
+            Uphill.left -= 1
+            if Uphill.left < 0:
+                forces *= -1
+
+    monkeypatch.setitem(DEFORMABLE_METRICS, "local_cc", lambda _: Uphill())
+    recipe = QUICK.model_copy(update={"syn": Syn(factors=(2.0,), iterations=(30,), early_stop=None)})
+    result = align(pair.fixed, pair.moving, recipe, backend=fast)
+    (level,) = (level for level in result.levels if level.stage == "syn")
+    assert level.kept < 30
+    (told,) = (text for text in result.warnings if "taken back" in text)
+    assert told.startswith("level 1 of 1 of the deformable stage got worse and was taken back to its best state")
+    assert f"iteration {level.kept} of 30" in told

@@ -16,6 +16,10 @@ MOST_ACROSS = 72
 """Voxels along the longest side that the coarsest level of a pyramid may have, so that it has about 40 and sees as far
 as on a brain of 1 mm, whatever the voxels are."""
 
+THICK, MOST_LEFT_OUT = 4.5, 2
+"""Slices so many times as thick as the pixels of a level are long give it nothing to follow: it fits noise, and the map
+bends without a gain in overlap. It is left out; no more than so many are, for stacks of sections far apart."""
+
 Factors = tuple[float, float, float]
 
 
@@ -31,6 +35,14 @@ def with_coarser(factors: tuple[float, ...], across: float) -> tuple[float, ...]
     while across / factors[0] > MOST_ACROSS:
         factors = (2 * factors[0], *factors)
     return factors
+
+
+def without_finest(factors: tuple[float, ...], thickness: float) -> tuple[float, ...]:
+    """Shrink factors, coarse to fine, without those too fine for slices of a thickness, in pixels of the image."""
+    kept = factors
+    while len(kept) > 1 and len(factors) - len(kept) < MOST_LEFT_OUT and thickness >= THICK * kept[-1]:
+        kept = kept[:-1]
+    return kept
 
 
 def coarse_grid(grid: Grid, factors: Factors) -> Grid:

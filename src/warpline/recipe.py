@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from warpline.errors import UsageError
 
-NUMERICS = 3
+NUMERICS = 4
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 Iterations = Annotated[int, Field(ge=0, le=100_000)]
@@ -87,9 +87,11 @@ class Syn(_Options):
     of the other image predict, for any two contrasts, on the CPU only."""
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
     """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
-    before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4."""
+    before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4.
+    Levels whose pixels are less than a 4.5th as long as the slices are thick are left out, the last two at most."""
     iterations: Annotated[tuple[Iterations, ...], LEVELS] = (200, 150, 30)
-    """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first."""
+    """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first, and where
+    the finest are left out the coarsest that remain are counted from the first."""
     sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=64)], ...], LEVELS] | None = None
     """Gaussian smoothing of the images of each level, in voxels of the finest one; half the shrink factor when off."""
     beyond: Literal["unknown", "background"] = "unknown"

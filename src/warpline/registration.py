@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from warpline.judgement import (
 from warpline.recipe import Recipe
 from warpline.solvers.initialise import initial_affine
 from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
+from warpline.solvers.layout import Layout
 from warpline.solvers.linear import LinearResult, register_linear
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import prepare
@@ -37,6 +38,10 @@ __all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align
 
 REACH = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in."""
+
+
+RISE = 0.02
+"""A level that went back is a warning where it had lost more than this share of its best energy: less is noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +146,33 @@ def align_by_halves(
             fixed, moving, recipe, initial, backend=backend, progress=progress, fixed_mask=None, moving_mask=None
         )
         assert halves is not None, "a deformable recipe has half-maps"
-        return found, _halves_on_host(halves, fixed.grid, backend)
+        layout = Layout.of(fixed.grid.shape)
+        first, second = _halves_on_host(halves, layout.grid(fixed.grid), backend)
+        return found, (layout.displacement(first, fixed.grid), layout.displacement(second, fixed.grid))
 
 
 def _align(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    initial: Affine | None,
+    *,
+    backend: Backend,
+    progress: Listener | None,
+    **masks: Image | None,
+) -> tuple[Alignment, HalfMaps | None]:
+    """As `align`, and the half-maps, which are on the grid of the fixed image as solvers see it."""
+    layout, moved = Layout.of(fixed.grid.shape), Layout.of(moving.grid.shape)
+    masks["fixed_mask"] = layout.mask(masks["fixed_mask"], fixed, backend)
+    masks["moving_mask"] = moved.mask(masks["moving_mask"], moving, backend)
+    still, other, heard = layout.image(fixed, backend), moved.image(moving, backend), layout.listener(progress)
+    found, halves = _aligned(still, other, recipe, initial, backend=backend, progress=heard, **masks)
+    warp = None if found.warp is None else layout.displacement(found.warp, fixed.grid)
+    quality, levels = layout.quality(found.quality), layout.records(found.levels)
+    return replace(found, fixed=fixed, moving=moving, warp=warp, quality=quality, levels=levels), halves
+
+
+def _aligned(
     fixed: Image,
     moving: Image,
     recipe: Recipe,
@@ -182,8 +210,24 @@ def _align(
         judgement = judge({**found.signs, **signs, **of_quality(whole.quality)})
     with _timed(seconds, "download"):
         warp = _on_host(whole, fixed.grid, spans, backend)
-    told, levels = told + judgement.reasons, levels + halves.levels
+    told, levels = told + _taken_back(halves.levels) + judgement.reasons, levels + halves.levels
     return Alignment(fixed, moving, affine, warp, levels, seconds, whole.quality, told, judgement), halves
+
+
+def _taken_back(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
+    """A sentence for every deformable level that went back to an earlier state after a clear loss."""
+    return tuple(
+        f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
+        f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
+        for level in levels
+        if level.kept is not None and level.kept < level.iterations and _rise(level) > RISE
+    )
+
+
+def _rise(level: LevelRecord) -> float:
+    """How far above its lowest energy a level ended, as a share of that."""
+    lowest = min(level.energies)
+    return (level.energies[-1] - lowest) / max(abs(lowest), 1e-12)
 
 
 def _linear(
@@ -205,7 +249,7 @@ def _whole_map(
 ) -> tuple[InvertibleMap, tuple[slice, ...]]:
     """The map and its inverse from half-maps on a box of the fixed grid, on that box and some way around it."""
     to_fixed, to_moving, spans = _extended(halves, grid, backend)
-    return make_invertible(to_fixed, to_moving, content[spans].copy(), backend), spans
+    return make_invertible(to_fixed, to_moving, content[spans].copy(), backend, halves.units), spans
 
 
 def _extended(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Array, Array, tuple[slice, ...]]:

@@ -10,6 +10,7 @@ import oracles
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
 from warpline.backends.convergence import Pace, new_trace
 from warpline.backends.descent import ENTRY, SCALE, TURN, Compared, Family, Formula
+from warpline.backends.splines import Lattice, Spline
 from warpline.solvers import quasi_newton
 
 SHAPE = (7, 18, 35)
@@ -29,6 +30,16 @@ LABELS = ("uint8", "int16", "uint32", "int64")
 
 def _sampled(order, array=FIXED):
     return lambda b, up: [b.sample(up(array), MATRIX, field=up(ROUGH), order=order)]
+
+
+def _interpolated(order, mode, array=FIXED, prefilter=True, places=None):
+    def call(b, up):
+        spline, there = Spline.of(order, mode, 0.25, prefilter), up(array)
+        coefficients = b.spline_coefficients(there, spline) if prefilter and order > 1 else there
+        out = b.empty(SHAPE, array.dtype)
+        return [b.interpolate(coefficients, places or up(np.indices(SHAPE) + ROUGH), spline, out=out)]
+
+    return call
 
 
 def _smoothed(array, *sigma):
@@ -122,6 +133,11 @@ OPERATIONS = {
     "sample cubic": _sampled(3),
     "sample through a field": lambda b, up: [b.sample(up(FIXED), field=up(ROUGH))],
     "sample_field": lambda b, up: [b.sample_field(up(FIELD), MATRIX, (7, 8, 9))],
+    "interpolate nearest": _interpolated(0, "grid-wrap", label_map(SHAPE, "int64")),
+    "interpolate linear": _interpolated(1, "reflect", places=Lattice.of(MATRIX[:3, :3], MATRIX[:3, 3], SHAPE)),
+    "interpolate cubic": _interpolated(3, "constant"),
+    "interpolate cubic, padded": _interpolated(3, "grid-constant"),
+    "interpolate quintic": _interpolated(5, "mirror", prefilter=False),
     "gradient": lambda b, up: [b.gradient(up(FIXED))],
     "smooth": _smoothed(FIELD, 0.8, 1.5, 0.0),
     "smooth few voxels": _smoothed(FIELD, 1.5, 0.4, 0.0),

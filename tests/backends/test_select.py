@@ -20,9 +20,14 @@ def clean_choice(monkeypatch):
     monkeypatch.setattr(cuda_device, "count_gpus", lambda: 0)
     monkeypatch.delenv("WARPLINE_BACKEND", raising=False)
     monkeypatch.delenv("WARPLINE_THREADS", raising=False)
-    backends._best_available.cache_clear()
+    forget()
     yield
+    forget()
+
+
+def forget():
     backends._best_available.cache_clear()
+    backends.gpu_works.cache_clear()
 
 
 @pytest.fixture

@@ -158,6 +158,10 @@ def test_a_rehearsal_measures_what_it_should(rehearsal):
     kernels = [row for row in rows_of(out, "kernels") if "operation" in row]
     assert "smooth field 1.5, two at once" in {row["operation"] for row in kernels}
     assert all(row["median_s"] > 0 for row in kernels)
+    beside = [row for row in rows_of(out, "interpolation") if "operation" in row]
+    assert {row["library"] for row in beside} == {"warpline", "scipy.ndimage"}
+    assert [row["lost"] for row in rows_of(out, "interpolation") if "lost" in row] == [0]
+    assert [row["onto"] for row in rows_of(out, "interpolation") if "s_per_volume" in row] == [[8, 9, 10]]
     assert [row["shape"] for row in rows_of(out, "iterations") if "shape" in row][-1] == [8, 9, 10]
     assert [row["same_bits"] for row in rows_of(out, "at_once") if "at_once" in row] == [True]
     assert rows_of(out, "contract")[0]["passed"] > 0

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
+from warpline.cohort.decisions import read_decisions
+from warpline.cohort.entities import Filter
 from warpline.cohort.journal import JournalReader
-from warpline.cohort.json_lines import object_in
-from warpline.cohort.layout import FAILURES, RESULTS
+from warpline.cohort.json_lines import LONGEST, object_in, read_object
+from warpline.cohort.layout import FAILURES, IGNORED, RESULTS, describe_dataset
+from warpline.cohort.manifest import read_manifest
 from warpline.cohort.pages import _thumbnail
 from warpline.cohort.pair_pages import output_of
 from warpline.cohort.records import RESULT_COLUMNS
@@ -82,3 +86,35 @@ def test_a_sidecar_embeds_no_file_from_outside(tmp_path):
     assert _thumbnail(out, "qc.json") == picture
     with pytest.raises(InputError, match="names no warped inside the output folder"):
         output_of(out, {"outputs": {"warped": "../secret"}}, "warped")
+
+
+READERS_OF_TABLES = {
+    "m.tsv": read_manifest, "d.tsv": lambda path: read_decisions(path, ("fail",)),
+    "f.json": lambda path: Filter.of("T1w", {}, path), RESULTS: lambda path: Results.read(path.parent),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READERS_OF_TABLES)
+def test_what_never_ends_is_no_table(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match="it is no regular file"):
+        READERS_OF_TABLES[name](tmp_path / name)
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="it is no regular file"):
+        READERS_OF_TABLES[name](tmp_path / name)
+
+
+def test_json_that_never_ends_counts_as_missing(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "long").touch()
+    os.truncate(tmp_path / "long", LONGEST + 1)
+    assert [read_object(tmp_path / name) for name in ("pipe", "zero", "long", "none", "\0")] == [None] * 5
+
+
+def test_a_list_of_ignored_files_in_another_encoding_is_kept(tmp_path):
+    (tmp_path / IGNORED).write_bytes(b"\xe9t\xe9/\n")
+    describe_dataset(tmp_path, ["odd"])
+    assert (tmp_path / IGNORED).read_bytes().startswith(b"\xe9t\xe9/\n")
+    assert b"*_desc-registered_odd.*" in (tmp_path / IGNORED).read_bytes()

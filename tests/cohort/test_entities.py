@@ -52,8 +52,15 @@ def test_wrong_filters_are_named(tmp_path):
     (tmp_path / "f.json").write_text('{"t1w": {"aquisition": "x"}}')
     with pytest.raises(UsageError, match="entity 'aquisition' is unknown; acq,"):
         Filter.of("T1w", {}, tmp_path / "f.json")
-    with pytest.raises(InputError, match="cannot be read: No such file"):
+    with pytest.raises(InputError, match=r"none\.json does not exist"):
         Filter.of("T1w", {}, tmp_path / "none.json")
     with pytest.raises(UsageError, match="'desc' is not allowed; KEY=VALUE"):
         read_entities(["desc"])
     assert read_entities(["space=none", "desc=preproc"]) == {"space": None, "desc": "preproc"}
+
+
+def test_filters_with_numbers_of_thousands_of_digits_are_read(tmp_path):
+    (tmp_path / "f.json").write_text('{"t1w": {"run": ["%s", "01"]}}' % ("9" * 5000))
+    wanted = Filter.of("T1w", {}, tmp_path / "f.json")
+    assert wanted.takes(BidsName.parse("sub-01_run-1_T1w.nii"))
+    assert not wanted.takes(BidsName.parse("sub-01_run-2_T1w.nii"))

@@ -9,7 +9,7 @@ import pytest
 
 from cohort_files import asked, pairs_in
 from warpline.cohort import report, run
-from warpline.cohort.pages import cause_first, cohort_key
+from warpline.cohort.pages import cohort_key
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +67,3 @@ def test_the_page_names_source_fixed_image_recipe_and_date(there):
     title = text.partition("<title>")[2].partition("</title>")[0]
     ended = json.loads((there / "out" / "run.json").read_text())["ended"]
     assert "fixed.nii" in title and "quick" in title and ended[:10] in title
-
-
-@pytest.mark.parametrize(
-    ("message", "shown"),
-    [
-        ("/data/x y.nii does not exist", "/data/x y.nii does not exist"[8:] + " (x)"),
-        ("/data/a/sub-01.nii.gz is truncated; copy it again", "is truncated; copy it again (sub-01.nii.gz)"),
-        ("brain.mgz: no image", "no image (brain.mgz)"),
-        ("took longer than 3 s", "took longer than 3 s"),
-        ("dice 0.41 is far below", "dice 0.41 is far below"),
-    ],
-)
-def test_what_is_wrong_stands_before_the_path(message, shown):
-    assert cause_first(message) == shown

@@ -78,6 +78,15 @@ static inline double __longlong_as_double(long long bits) {
 
 static inline float __fdividef(float a, float b) { return a / b; }
 
+static inline double __dadd_rn(double a, double b) { return a + b; }
+static inline double __dmul_rn(double a, double b) { return a * b; }
+
+// Down, and to the ends of what an int holds; NaN becomes the lowest.
+static inline int __double2int_rd(double x) {
+    double whole = floor(x);
+    return !(whole > -2147483648.0) ? -2147483647 - 1 : whole >= 2147483647.0 ? 2147483647 : (int)whole;
+}
+
 static inline void __threadfence() {}
 
 namespace fibers {

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +42,23 @@ def build_folder():
     folder = Path(tempfile.gettempdir()) / f"warpline-kernels-{os.getuid()}-{tag}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+@cache
+def precompiled(*options):
+    """A copy of the shim, beside it what the compiler has read of it: that takes longer than most kernels do."""
+    tag = hashlib.blake2b(" ".join(options).encode(), digest_size=8).hexdigest()
+    folder = build_folder() / f"shim-{tag}"
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=build_folder()) as unfinished:
+            header = Path(unfinished) / "made" / SHIM.name
+            header.parent.mkdir()
+            header.write_bytes(SHIM.read_bytes())
+            command = [COMPILER, *options, "-Wno-error", "-x", "c++-header", "-o", f"{header}.gch", header]
+            subprocess.run(command, capture_output=True, check=False)  # without it the copy alone is read
+            with suppress(OSError):  # another process was first
+                os.replace(header.parent, folder)
+    return folder / SHIM.name
 
 
 class EmulatedRuntime:
@@ -82,16 +99,16 @@ class EmulatedRuntime:
 
     def _built(self, source, entry):
         wrapper = WRAPPER.format(entry=entry, has_barriers=int("__syncthreads" in source))
-        text = f'#include "{SHIM}"\n{source}{wrapper}'
         options = ["-std=c++17", "-O1", "-ffp-contract=off", "-Wall", "-Werror", "-Wno-unknown-pragmas"]
         options += ["-Wno-unused-function", "-Wno-unused-variable", *(SANITIZERS if self.sanitized else [])]
-        tag = hashlib.blake2b((text + " ".join(options)).encode(), digest_size=12).hexdigest()
+        options += ["-shared", "-fPIC"]
+        tag = hashlib.blake2b((source + wrapper + " ".join(options)).encode(), digest_size=12).hexdigest()
         built = build_folder() / f"{entry}-{tag}.so"
         if not built.exists():
             with tempfile.TemporaryDirectory(dir=build_folder()) as folder:
                 code, made = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"
-                code.write_text(text)
-                command = [COMPILER, *options, "-shared", "-fPIC", "-o", made, code]
+                code.write_text(f'#include "{precompiled(*options)}"\n{source}{wrapper}')
+                command = [COMPILER, *options, "-o", made, code]
                 result = subprocess.run(command, capture_output=True, text=True)
                 if result.returncode:
                     raise AssertionError(f"{entry} does not compile:\n{result.stderr}")

@@ -49,6 +49,11 @@ class DeviceArray(NDArrayOperatorsMixin):
     nbytes = property(lambda self: self.held.nbytes)
     strides = property(lambda self: self.held.strides)
     flags = property(lambda self: self.held.flags)
+    real = property(lambda self: DeviceArray(self.held.real))
+    imag = property(lambda self: DeviceArray(self.held.imag))
+    device = SimpleNamespace(id=0)
+    __cuda_array_interface__ = None
+    """CuPy's holds an address; by its presence arrays of a GPU are told from others."""
 
     def __array__(self, *_, **__):
         raise TypeError("an array of the device does not become one of the host by itself")
@@ -100,12 +105,16 @@ class DeviceArray(NDArrayOperatorsMixin):
         self._wait()
         return self.held.item()
 
-    def get(self, out, blocking=True):
-        """Copy to pinned memory."""
+    def get(self, out=None, blocking=True):
+        """A copy on the host: a new array, or in memory that is given and counts as pinned."""
         if blocking:
             self._wait()
-        self.ledger.copied("pinned", self.nbytes)
+        if out is None:
+            return self.held.copy()
+        if self.ledger is not None:
+            self.ledger.copied("pinned", self.nbytes)
         out[...] = self.held
+        return out
 
 
 def _method(name):
@@ -189,11 +198,13 @@ class TwoWorldsRuntime(EmulatedRuntime):
 
     @contextmanager
     def session(self):
-        self.sessions += 1
+        with self._lock:
+            self.sessions += 1
         try:
             yield
         finally:
-            self.sessions -= 1
+            with self._lock:
+                self.sessions -= 1
 
     def to_host(self, array, out=None):
         if not isinstance(array, DeviceArray):
@@ -215,7 +226,7 @@ class TwoWorldsGraphRuntime(TwoWorldsRuntime):
 
 def _rubbish(dtype):
     """What uninitialised memory holds: NaN, or the largest whole number."""
-    return np.nan if np.dtype(dtype).kind == "f" else True if np.dtype(dtype) == bool else np.iinfo(dtype).max
+    return np.nan if np.dtype(dtype).kind in "fc" else True if np.dtype(dtype) == bool else np.iinfo(dtype).max
 
 
 def kernel_argument(argument):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,9 +16,13 @@ import numpy as np
 from nibabel.gifti import GiftiDataArray, GiftiImage
 from nibabel.streamlines import Tractogram
 
+from fuzzing import itk_seeds
 from made_morph import morph
 from made_transforms import made_for, made_pair
+from warpline.cohort.bids import scan
+from warpline.cohort.checks import check_output
 from warpline.cohort.decisions import read_decisions
+from warpline.cohort.entities import Filter
 from warpline.cohort.journal import JournalReader
 from warpline.cohort.layout import FAILURES, RESULTS
 from warpline.cohort.manifest import read_manifest
@@ -25,8 +30,9 @@ from warpline.cohort.pages import write
 from warpline.cohort.records import RESULT_COLUMNS
 from warpline.cohort.results import Results
 from warpline.cohort.running import plan_of
+from warpline.cohort.sidecars import skull_stripped
 from warpline.cohort.state import read_rows, read_sidecar
-from warpline.errors import InputError
+from warpline.errors import InputError, WarplineError
 from warpline.geometry import Grid, apply_affine
 from warpline.io.images import read_grid, read_image
 from warpline.io.points import read_points
@@ -132,6 +138,10 @@ def _coefficients(path: Path) -> None:
     nibabel.save(image, path)
 
 
+def _read_classes(path: Path) -> object:
+    return read_transform(path, **GRIDS)
+
+
 def _read_transform(name: str, path: Path) -> object:
     """By its content first, which may fit several formats, then as the one it was."""
     with suppress(InputError):
@@ -152,6 +162,26 @@ def _surface(path: Path) -> None:
         GiftiDataArray(np.array([[0, 1, 2]], np.int32), intent="NIFTI_INTENT_TRIANGLE", encoding=encoding),
     ]
     path.write_bytes(GiftiImage(darrays=arrays).to_bytes())
+
+
+SPACE = b"""<CoordinateSystemTransformMatrix><DataSpace><![CDATA[NIFTI_XFORM_UNKNOWN]]></DataSpace>
+<TransformedSpace><![CDATA[NIFTI_XFORM_%s]]></TransformedSpace>
+<MatrixData>1 0 0 5 0 1 0 -6 0 0 1 7 0 0 0 1</MatrixData></CoordinateSystemTransformMatrix>"""
+
+
+def _spaces(folder: Path) -> list[Files]:
+    """Surfaces that say where they lie: by a matrix, by one of two, and by the geometry of a volume."""
+    names = ("Width", "Height", "Depth", "Xsize", "Ysize", "Zsize", "X_R", "X_A", "X_S", "Y_R", "Y_A", "Y_S")
+    values = (256, 256, 256, 1, 1, 1, -1, 0, 0, 0, 0, -1)
+    places = {"Z_R": 0, "Z_A": 1, "Z_S": 0, "C_R": 5, "C_A": -6, "C_S": 7, **dict(zip(names, values, strict=True))}
+    points = np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0]], np.float32)
+    meta = {f"VolGeom{name}": f"{value:.6f}" for name, value in places.items()}
+    array = GiftiDataArray(points, intent="NIFTI_INTENT_POINTSET", encoding="ASCII", meta=meta)
+    faces = GiftiDataArray(np.array([[0, 1, 2]], np.int32), intent="NIFTI_INTENT_TRIANGLE", encoding="ASCII")
+    sound = GiftiImage(darrays=[array, faces]).to_bytes()
+    begin, end = sound.find(b"<CoordinateSystem"), sound.find(b"<Data>")
+    stated = [SPACE % b"TALAIRACH", SPACE % b"SCANNER_ANAT", SPACE % b"TALAIRACH" + SPACE % b"SCANNER_ANAT"]
+    return [{"s.gii": sound}, *({"s.gii": sound[:begin] + text + sound[end:]} for text in stated)]
 
 
 def _streamlines(path: Path) -> None:
@@ -214,6 +244,33 @@ def _read_folder(path: Path) -> object:
     return plan_of(root)
 
 
+FILTER = b'{"t1w": {"space": null, "desc": ["preproc", "brain"], "run": [1, "02"], "suffix": "T1w"}}'
+NAMES = (
+    b"sub-01/anat/sub-01_run-1_desc-preproc_T1w.nii.gz\nsub-01/ses-1/anat/sub-01_ses-1_T1w.nii\nsub-02/anat/T1w.nii\n"
+)
+
+
+def _dataset(_: Path) -> list[Files]:
+    """A BIDS folder: the names of its images, what is to be taken, and what describes it."""
+    described = json.dumps({"Name": "n", "BIDSVersion": "1.9.0", "DatasetType": "raw"}).encode()
+    said = json.dumps({"SkullStripped": True}).encode()
+    others = {"filter.json": FILTER, "bids/dataset_description.json": described, "bids/sub-01_T1w.json": said}
+    return [{"names.txt": NAMES, **others}]
+
+
+def _read_dataset(path: Path) -> object:
+    folder = path.parent
+    skull_stripped(str(folder / "bids" / "sub-01_T1w.nii.gz"))
+    with suppress(WarplineError):
+        check_output(folder / "bids" / "out", None)
+    for name in path.read_bytes().splitlines()[:8]:
+        with suppress(OSError, ValueError):  # no names of files
+            made = folder / "bids" / Path(os.fsdecode(name).lstrip("/").replace("..", ""))
+            made.parent.mkdir(parents=True, exist_ok=True)
+            made.touch()
+    return scan(folder / "bids", fixed="f.nii", wanted=Filter.of("T1w", {}, folder / "filter.json"))
+
+
 READERS: dict[str, Reader] = {
     "nifti": Reader(_written("a.nii", "a.nii.gz", write=_image), _both),
     "mgh": Reader(_written("a.mgz", "a.mgh", write=_image), _both),
@@ -224,13 +281,18 @@ READERS: dict[str, Reader] = {
     "afni": Reader(
         _theirs(("example4d+orig.HEAD", "example4d+orig.BRIK.gz"), ("scaled+tlrc.HEAD", "scaled+tlrc.BRIK")), _both
     ),
+    "nrrd": Reader(itk_seeds.images(FIXED, "a.nrrd", "b.nhdr"), _both),
+    "metaimage": Reader(itk_seeds.images(FIXED, "a.mha", "b.mhd"), _both),
+    "itk-vectors": Reader(itk_seeds.vectors, read_vectors),
     "vectors": Reader(_written("v.nii.gz", write=_vectors), read_vectors),
     **{
         name: Reader(_written(f"t{known.suffixes[0]}", write=partial(_transform, name)), partial(_read_transform, name))
         for name, known in FORMATS.items()
     },
+    "itk-classes": Reader(itk_seeds.transforms, _read_classes),
     "points": Reader(_fixed({"p.csv": TABLE}, {"p.csv.gz": gzip.compress(TABLE, mtime=0)}), read_points),
     "surface": Reader(_written("a.gii", "b.gii", "c.gii", write=_surface), read_surface),
+    "surface-spaces": Reader(_spaces, read_surface),
     "trk": Reader(_written("s.trk", write=_streamlines), read_streamlines),
     "tck": Reader(_written("s.tck", write=_streamlines), read_streamlines),
     "recipe": Reader(_fixed({"r.toml": RECIPE}), Recipe.load),
@@ -238,6 +300,7 @@ READERS: dict[str, Reader] = {
     "decisions": Reader(_fixed({"d.tsv": DECISIONS}), lambda path: read_decisions(path, ("fail",))),
     "journal": Reader(_fixed({"j.jsonl": JOURNAL}), lambda path: JournalReader(path).news()),
     "sidecar": Reader(_fixed({"s.json": json.dumps(SIDECAR).encode()}), read_sidecar),
+    "dataset": Reader(_dataset, _read_dataset),
     "results": Reader(_results, _read_results),
     "folder": Reader(_folder, _read_folder),
 }

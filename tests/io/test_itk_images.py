@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import sys
+import zlib
 
 import nibabel
 import numpy as np
@@ -15,7 +17,7 @@ from made_transforms import LPS, PAIRS, made_grid
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid
 from warpline.image import Image
-from warpline.io import itk_images
+from warpline.io import itk_images, limits
 from warpline.io.images import read_grid, read_image, write_image
 from warpline.io.transform_files import identify, read_transform
 from warpline.io.vectors import read_series, read_vectors, write_vectors
@@ -173,10 +175,11 @@ def test_a_place_that_is_a_guess_is_a_warning(tmp_path, caplog, name, head, mess
         ("a.nhdr", "data file: s%03d.raw 1 4 1\n", "keeps its data in 's%03d.raw 1 4 1'"),
         ("a.nhdr", "data file: LIST\nb.raw\n", "keeps its data in 'LIST'"),
         ("a.nhdr", "data file: b.raw\ndatafile: ../b.raw\n", "says twice what its datafile is"),
-        ("a.nhdr", "data file: short.raw\n", "promises 120 values, but its data can hold at most 5"),
+        ("a.nhdr", "data file: short.raw\n", "promises 120 values, but its data can hold at most 1"),
         ("a.nrrd", "sizes: 6 5 400000000\n\n", "promises 12000000000 values"),
         ("a.nrrd", "# " + "x" * 70000 + "\n\n", "has a header of more than 32768 bytes"),
-        ("a.nrrd", "\n", "is damaged or cut short"),
+        ("a.nrrd", "\n", "promises 120 values, but its data can hold at most 51"),
+        ("a.nrrd", "# " + "x" * 500 + "\n\n", "is damaged or cut short"),
         ("a.nrrd", "encoding: gzip\n\n", "damaged data"),
     ],
 )
@@ -294,3 +297,46 @@ def test_nifti_and_nrrd_of_one_image_are_one_image(tmp_path, axes):
     write_image(read_image(tmp_path / "a.nhdr"), tmp_path / "b.nii")
     np.testing.assert_allclose(nibabel.load(tmp_path / "b.nii").affine, image.affine, atol=1e-4)
     np.testing.assert_array_equal(np.asarray(nibabel.load(tmp_path / "b.nii").dataobj), image.data)
+
+
+def test_values_in_words_take_two_bytes_each(tmp_path):
+    text = "NRRD0004\ntype: int32\ndimension: 3\nsizes: 5 4 3\nencoding: ascii\n\n" + "7 " * 60
+    (tmp_path / "a.nrrd").write_text(text)
+    assert read_image(tmp_path / "a.nrrd").data.tolist() == np.full((5, 4, 3), 7).tolist()
+
+
+def test_values_that_memory_cannot_take_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    data = gzip.compress(np.arange(180**3, dtype=np.int32).astype(np.int16).tobytes(), 1)
+    head = "NRRD0004\ntype: int16\ndimension: 3\nsizes: 180 180 180\nendian: little\nencoding: gzip\n\n"
+    (tmp_path / "a.nrrd").write_bytes(head.encode() + data)
+    monkeypatch.setattr(limits, "free_memory", lambda: 20_000_000)
+    with pytest.raises(InputError, match=r"a\.nrrd needs 0\.02 GB of memory and 0\.02 GB are free"):
+        read_image(tmp_path / "a.nrrd")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sizes: " + "9" * 600,
+        "[" * 600,
+        "kinds: domain\0domain",
+        "spacings 1 1 1",
+        "data file: " + "x" * 300,
+    ],
+)
+def test_nrrd_headers_that_crash_itk_do_not_reach_it(tmp_path, line):
+    (tmp_path / "a.nrrd").write_text(f"NRRD0004\n{HEADER}{line}\n\n" + "x" * 480, encoding="latin-1")
+    with pytest.raises(InputError, match=r"a\.nrrd (has a damaged header|says twice|keeps its data in)"):
+        read_image(tmp_path / "a.nrrd")
+
+
+def test_axes_and_packed_sizes_that_itk_would_take_as_they_come_are_refused(tmp_path):
+    (tmp_path / "a.nrrd").write_text("NRRD0004\ntype: short\ndimension: 16\nsizes:" + " 1" * 16 + "\n\n" + "x" * 480)
+    with pytest.raises(InputError, match=r"a\.nrrd has a damaged header \(dimension '16'\)"):
+        read_image(tmp_path / "a.nrrd")
+    head = "ObjectType = Image\nNDims = 3\nDimSize = 6 5 4\nElementType = MET_SHORT\nCompressedData = True\n"
+    (tmp_path / "a.mha").write_bytes(
+        f"{head}CompressedDataSize = 5000000000\nElementDataFile = LOCAL\n".encode() + zlib.compress(bytes(240))
+    )
+    with pytest.raises(InputError, match=r"a\.mha has data that are cut short, 5000000000 bytes are promised"):
+        read_image(tmp_path / "a.mha")

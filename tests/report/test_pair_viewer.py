@@ -47,7 +47,7 @@ def tint(panel):
 
 def test_overlay_is_coloured_before_and_grey_after(folder, open_page):
     page = open_page(folder / "alone.html")
-    slider = page.get_by_label("Overlay: from before to after")
+    slider = page.get_by_label("Overlay: from after to before")
     assert slider.input_value() == "0"  # a page opens at the result
     after = [tint(panel) for panel in colours(page)]
     slider.fill("100")
@@ -62,7 +62,7 @@ def test_overlay_is_coloured_before_and_grey_after(folder, open_page):
 )
 def test_every_mode_shows_something_else(folder, open_page, mode):
     page = open_page(folder / "alone.html", reduced_motion="reduce")
-    page.get_by_label("Overlay: from before to after").fill("50")
+    page.get_by_label("Overlay: from after to before").fill("50")
     overlay = colours(page)
     page.get_by_role("button", name=mode, exact=True).click()
     shown = colours(page)

@@ -17,7 +17,7 @@ from warpline.metrics.local_cc import LocalCC
 from warpline.recipe import Syn
 from warpline.solvers import scene as scenes
 from warpline.solvers.invertibility import join
-from warpline.solvers.syn import CHECK_EVERY, register_syn
+from warpline.solvers.syn import CHECK_EVERY, _schedule, register_syn
 from warpline.transforms import Affine
 
 SHAPE = (28, 26, 24)
@@ -303,3 +303,50 @@ def test_levels_are_added_until_the_coarsest_sees_all(fast):
     assert [len(records) for records in levels] == [3, 3, 4]
     assert [record.level for record in levels[2]] == [0, 1, 2, 3]
     assert 36 <= max(levels[2][0].shape) <= 72
+
+
+def levels_of(size, spacing, **options):
+    """Voxel sizes and most iterations of every level of a brain-sized block in voxels of a size."""
+    shape = tuple(max(round(length / edge), 1) for length, edge in zip(size, spacing, strict=True))
+    image = Image.from_array(np.ones(shape, np.float32), np.diag([*spacing, 1.0]))
+    return [(round(factor * min(spacing), 3), most) for factor, most, _ in _schedule(image.grid, Syn(**options))]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "expected"),
+    [
+        ((1.0, 1.0, 1.0), [(4, 200), (2, 150), (1, 30)]),
+        ((1.0, 1.0, 4.0), [(4, 200), (2, 150), (1, 30)]),
+        ((1.0, 1.0, 5.0), [(4, 200), (2, 150)]),
+        ((0.5, 0.5, 5.0), [(4, 200), (2, 150)]),
+        ((5.0, 0.5, 0.5), [(4, 200), (2, 150)]),
+        ((0.5, 0.5, 3.0), [(4, 200), (2, 150), (1, 30)]),
+        ((0.5, 0.5, 0.5), [(4, 200), (2, 200), (1, 150), (0.5, 30)]),
+        ((1.0, 1.0, 160.0), [(4, 200), (2, 150), (1, 30)]),
+        ((0.25, 0.25, 40.0), [(4, 200), (2, 150), (1, 30)]),
+    ],
+)
+def test_levels_much_finer_than_slices_are_thick_are_left_out(spacing, expected):
+    """However finely slices are interpolated, they get the levels of their original; not more than two are left out."""
+    assert levels_of((160, 180, 160), spacing) == expected
+
+
+def test_levels_and_their_smoothing_that_are_asked_for_are_run():
+    factors, sigmas = (4.0, 2.0, 1.0), (3.0, 2.0, 1.0)
+    assert [most for _, most in levels_of((160, 180, 160), (1, 1, 5), factors=factors)] == [200, 150, 30]
+    grid = Image.from_array(np.ones((160, 180, 32)), np.diag([1.0, 1, 5, 1])).grid
+    assert _schedule(grid, Syn(factors=factors, sigmas=sigmas)) == [(4, 200, 0.75), (2, 150, 1), (1, 30, 1)]
+    assert _schedule(grid, Syn(sigmas=sigmas)) == [(4, 200, 0.75), (2, 150, 1)]
+
+
+def test_interpolating_thick_slices_does_not_tighten_the_bars(fast):
+    """Inverse errors are counted in half voxels of the finest level, which are whole voxels of the original."""
+    slices = in_background(smooth_volume((76, 60, 9), 3, sigma=2.0))
+    units = []
+    for finer in (1, 4):
+        edges = np.diag([1 / finer, 1 / finer, 5, 1])
+        image = Image.from_array(np.kron(slices, np.ones((finer, finer, 1), np.float32)), edges)
+        halves, _ = run(image, image, fast, Syn(iterations=(1, 1, 1)))
+        units.append((halves.levels[-1].shape, tuple(round(u, 1) for u in halves.units)))
+    assert [unit for _, unit in units] == [(1.0, 1.0, 1.0), (2.0, 2.0, 1.0)]
+    assert run(image, image, fast, Syn(factors=(8.0,), iterations=(1,)))[0].units == (1.0, 1.0, 1.0)

@@ -13,7 +13,7 @@ from warpline.backends import numba_place
 from warpline.backends.interface import Array, Backend
 from warpline.errors import DeviceError, UsageError
 
-__all__ = ["BACKENDS", "Array", "Backend", "select", "thread_count"]
+__all__ = ["BACKENDS", "Array", "Backend", "gpu_works", "named", "select", "thread_count"]
 
 BACKENDS = {
     "numpy": "warpline.backends.numpy_backend",
@@ -46,7 +46,7 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
     """
     if name is not None and not isinstance(name, str):
         return name
-    wanted = name or os.environ.get("WARPLINE_BACKEND") or "auto"
+    wanted = named(name)
     if wanted == "auto":
         wanted = _best_available()
     kind, colon, ordinal = wanted.partition(":")
@@ -59,6 +59,11 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
     module = importlib.import_module(BACKENDS[kind])
     backend: Backend = module.create(thread_count(threads), ordinal)
     return backend
+
+
+def named(name: str | None) -> str:
+    """The name of a backend that was asked for: the argument, else ``WARPLINE_BACKEND``, else ``auto``."""
+    return name or os.environ.get("WARPLINE_BACKEND") or "auto"
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -76,14 +81,22 @@ def thread_count(threads: int | None = None) -> int:
 
 
 @cache
-def _best_available() -> str:
+def gpu_works() -> bool:
+    """Whether there is a GPU that can be used; one that cannot is said once, with the remedy."""
     from warpline.backends import cuda_device
 
-    if cuda_device.count_gpus():
-        reason = cuda_device.why_unusable()
-        if reason is None:
-            return "cuda"
+    if not cuda_device.count_gpus():
+        return False
+    reason = cuda_device.why_unusable()
+    if reason is not None:
         _log.warning("running on the CPU: %s", reason)
+    return reason is None
+
+
+@cache
+def _best_available() -> str:
+    if gpu_works():
+        return "cuda"
     if importlib.util.find_spec("numba") is not None:
         return "numba"
     _log.warning("numba is not installed: using the slow numpy backend; pip install numba")

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import cuda_descent, cuda_filters, cuda_points
+from warpline.backends import cuda_descent, cuda_filters, cuda_points, cuda_splines
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
 from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
+from warpline.backends.splines import Lattice, Spline
 from warpline.geometry import Matrix
 
 Sigma = tuple[float, float, float]
@@ -135,6 +136,12 @@ class CudaBackend:
         given = {"field": self._work.floats(field), "matrix": as_struct(matrix)}
         self._work.over_voxels("sample_field", shape, **given, out=out)
         return out
+
+    def spline_coefficients(self, array: Array, spline: Spline) -> Array:
+        return cuda_splines.spline_coefficients(self._work, array, spline)
+
+    def interpolate(self, array: Array, places: Array | Lattice, spline: Spline, *, out: Array) -> Array:
+        return cuda_splines.interpolate(self._work, array, places, spline, out)
 
     # -- filters --------------------------------------------------------------------------------------------
 

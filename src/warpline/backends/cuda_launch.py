@@ -27,6 +27,8 @@ C_TYPES: dict[str, np.dtype[Any]] = {
     "int": np.dtype(np.int32),
     "unsigned": np.dtype(np.uint32),
     "long long": np.dtype(np.int64),
+    "signed char": np.dtype(np.int8),
+    "short": np.dtype(np.int16),
     "unsigned char": np.dtype(np.uint8),
     "unsigned short": np.dtype(np.uint16),
     "unsigned int": np.dtype(np.uint32),

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from warpline.backends.convergence import Pace
 from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.kept import Kept
+from warpline.backends.splines import Lattice, Spline
 from warpline.geometry import Matrix
 
 Array = Any
@@ -104,6 +105,30 @@ class Backend(Protocol):
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
     ) -> Array:
         """``out(c, i) = field(c, matrix i)``, linear, clamped at the border, units unchanged."""
+        ...
+
+    def spline_coefficients(self, array: Array, spline: Spline) -> Array:
+        """Coefficients by which `interpolate` goes through all elements of a real array, for an order of 2 or more.
+
+        float64, by the boundary conditions of `scipy.ndimage`, with ``spline.pad`` elements more at both ends of axes.
+        """
+        ...
+
+    def interpolate(self, array: Array, places: Array | Lattice, spline: Spline, *, out: Array) -> Array:
+        """``out(p) = array(places(p))`` by the rules of `scipy.ndimage`, not those above: borders, ties, rounding.
+
+        Parameters
+        ----------
+        array : (n_1, ..., n_d)
+            bool, integers of any width, float32 or float64; coefficients where the order is 2 or more.
+        places : (d, *out.shape) float32 or float64, or Lattice
+            In elements of the array before it was padded.
+        spline : Spline
+            Order, mode and the value beyond the edges.
+        out : C-contiguous
+            Of any of those dtypes. Integers are rounded half away from zero and clamped; order 0 keeps integers of 64
+            bits exactly where both dtypes are the same.
+        """
         ...
 
     # -- filters --------------------------------------------------------------------------------------------
@@ -285,20 +310,10 @@ class Backend(Protocol):
     def descend(
         self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
     ) -> NDArray[np.float64] | None:
-        """Search for the maps that make a metric least, where it is computed, so that the host seldom waits.
+        """S searches for the maps of a family that make a metric least, where it is computed: the host seldom waits.
 
-        From parameters that are 0, by the steps of `warpline.solvers.quasi_newton.minimise`, but for rounding.
-
-        Parameters
-        ----------
-        compared : Compared
-            The metric.
-        family : Family
-            The maps of each of S searches.
-        rules : Rules
-            How searches go on and end.
-        listen : callable
-            Receives the number of a search and the value after each of its steps, in order, some steps later.
+        From parameters that are 0, by the steps of `warpline.solvers.quasi_newton.minimise`, but for rounding. `listen`
+        receives the number of a search and the value after each of its steps, in order, some steps later.
 
         Returns
         -------

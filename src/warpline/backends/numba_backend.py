@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import (
     convergence,
+    host_splines,
     numba_affine,
     numba_fields,
     numba_sampling,
@@ -23,6 +24,7 @@ from warpline.backends.gaussian import gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.backends.numba_slabs import Scratch, in_slabs
+from warpline.backends.splines import Lattice, Spline
 from warpline.geometry import Matrix
 
 Float = NDArray[np.float32]
@@ -108,6 +110,12 @@ class NumbaBackend:
         out = np.empty((3, *shape), np.float32) if out is None else out
         self._over(out[0], numba_sampling.field_linear, _float(field), _matrix(matrix), out)
         return out
+
+    def spline_coefficients(self, array: Array, spline: Spline) -> Array:
+        return host_splines.spline_coefficients(array, spline, self.threads)
+
+    def interpolate(self, array: Array, places: Array | Lattice, spline: Spline, *, out: Array) -> Array:
+        return host_splines.interpolate(array, places, spline, self.threads, out)
 
     # -- filters --------------------------------------------------------------------------------------------
 

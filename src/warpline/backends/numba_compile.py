@@ -56,23 +56,29 @@ def _points() -> tuple[Array, Array, Array]:
 Call = Callable[[Any], Any]
 
 OPERATIONS: dict[str, tuple[float, Call]] = {
-    "local_cc": (5.6, _local_cc),
-    "compose": (4.0, lambda b: b.compose(_field(), _field(), out=_field())),
-    "smooth": (3.1, lambda b: b.smooth(_volume(), (1.0, 1.0, 1.0), out=_volume())),
-    "mutual_information": (2.5, lambda b: b.mutual_information(*_points(), np.eye(4)[None], 8)),
-    "invert": (2.5, lambda b: b.invert(_field(), start=_field(), tolerance=1e-3, iterations=2, out=_field())),
-    "sample": (1.6, lambda b: b.sample(_volume(), np.eye(4))),
-    "sample_at": (1.5, lambda b: b.sample_at(_volume(), _points()[0])),
-    "jacobian": (1.5, lambda b: b.jacobian(_field())),
+    "local_cc": (5.7, _local_cc),
+    "compose": (3.5, lambda b: b.compose(_field(), _field(), out=_field())),
+    "smooth": (2.4, lambda b: b.smooth(_volume(), (1.0, 1.0, 1.0), out=_volume())),
+    "mutual_information": (3.5, lambda b: b.mutual_information(*_points(), np.eye(4)[None], 8)),
+    "invert": (1.8, lambda b: b.invert(_field(), start=_field(), tolerance=1e-3, iterations=2, out=_field())),
+    "sample": (1.7, lambda b: b.sample(_volume(), np.eye(4))),
+    "sample_at": (0.3, lambda b: b.sample_at(_volume(), _points()[0])),
+    "jacobian": (1.1, lambda b: b.jacobian(_field())),
     "squared_difference": (1.4, _squared_difference),
-    "sample_field": (1.4, lambda b: b.sample_field(_field(), np.eye(4), _SHAPE)),
-    "affine_moments": (1.4, lambda b: b.affine_moments(*_points(), np.eye(4))),
-    "sample through a field": (1.0, lambda b: b.sample(_volume(), field=_field())),
-    "downsample": (0.6, lambda b: b.downsample(_volume(), (2.0, 1.0, 1.0), out=np.ones((2, 5, 6), np.float32))),
-    "extent": (0.6, lambda b: b.extent(_volume(), np.eye(4))),
+    "sample_field": (1.2, lambda b: b.sample_field(_field(), np.eye(4), _SHAPE)),
+    "affine_moments": (1.1, lambda b: b.affine_moments(*_points(), np.eye(4))),
+    "sample through a field": (0.9, lambda b: b.sample(_volume(), field=_field())),
+    "downsample": (0.4, lambda b: b.downsample(_volume(), (2.0, 1.0, 1.0), out=np.ones((2, 5, 6), np.float32))),
+    "extent": (0.5, lambda b: b.extent(_volume(), np.eye(4))),
     "statistics": (0.4, lambda b: b.statistics(_field(), 0.5)),
 }
 """Operation to about how many seconds its compilation takes, and a call on a few voxels."""
+
+_TOGETHER = (("mutual_information", "affine_moments", "sample_at"),)
+"""Operations with the same helpers, which a process that compiles all of them compiles once."""
+
+_START = 1.5
+"""Seconds that another process takes to start."""
 
 _ALWAYS = ("smooth", "downsample", "sample", "extent", "statistics")
 _DEFORMABLE = ("compose", "invert", "jacobian", "sample_field", "sample through a field")
@@ -98,9 +104,10 @@ def compile_ahead(parts: Collection[str], threads: int) -> None:
     stamp = _stamp(names)
     if not names or stamp.exists():
         return
-    cost = sum(OPERATIONS[name][0] for name in names)
     count = max(1, min(threads, MOST))
-    _log.warning("compiling %d operations for this CPU, once: about %.0f s", len(names), cost / count + 2)
+    _log.warning(
+        "compiling %d operations for this CPU, once: about %.0f s", len(names), _seconds(names) / count + _START
+    )
     shares = _shares(names, count)
     with _elsewhere(shares[1:]):
         compile_here(shares[0])
@@ -141,12 +148,23 @@ def _elsewhere(shares: Sequence[Sequence[str]]) -> Iterator[None]:
 def _shares(names: Sequence[str], count: int) -> list[list[str]]:
     """Operations dealt out so that all processes end together; others than the first take a while to start."""
     shares: list[list[str]] = [[] for _ in range(count)]
-    busy = [0.0] + [3.0] * (count - 1)
-    for name in sorted(names, key=lambda name: -OPERATIONS[name][0]):
+    busy = [0.0] + [_START] * (count - 1)
+    for group in sorted(_groups(names), key=_seconds, reverse=True):
         first = busy.index(min(busy))
-        shares[first].append(name)
-        busy[first] += OPERATIONS[name][0]
+        shares[first].extend(group)
+        busy[first] += _seconds(group)
     return [share for share in shares if share]
+
+
+def _groups(names: Sequence[str]) -> list[list[str]]:
+    """Operations that one process compiles, `_TOGETHER` or alone."""
+    joined = [[name for name in group if name in names] for group in _TOGETHER]
+    grouped = {name for group in joined for name in group}
+    return [group for group in joined if group] + [[name] for name in names if name not in grouped]
+
+
+def _seconds(names: Sequence[str]) -> float:
+    return sum(OPERATIONS[name][0] for name in names)
 
 
 def _stamp(names: Sequence[str]) -> Path:

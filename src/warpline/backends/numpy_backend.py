@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
-from warpline.backends import convergence, numpy_points
+from warpline.backends import convergence, host_splines, numpy_points
 from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.information import information
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
+from warpline.backends.splines import Lattice, Spline
 from warpline.geometry import Matrix
 
 Doubles = NDArray[np.float64]
@@ -95,6 +96,14 @@ class NumpyBackend:
         """``out(c, i) = field(c, matrix i)``, linear, clamped."""
         where = numpy_points.transform(matrix, np.indices(shape, dtype=np.float64))
         return _write(_field_at(field, where), out)
+
+    def spline_coefficients(self, array: Array, spline: Spline) -> Array:
+        """Of SciPy's splines, padded as SciPy does."""
+        return host_splines.spline_coefficients(array, spline, 1)
+
+    def interpolate(self, array: Array, places: Array | Lattice, spline: Spline, *, out: Array) -> Array:
+        """What SciPy's `map_coordinates` gives, and exact labels."""
+        return host_splines.interpolate(array, places, spline, 1, out)
 
     def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
         """Central differences, one-sided at the faces: (3, I, J, K)."""

@@ -28,7 +28,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     files = (f"wrote          {path}" for path in paths)
     warnings = (f"warning        {warning}" for warning in report["warnings"])
     judged = f"judgement      {report['judgement']['outcome']}"
-    measured = (*_quality_lines(report["quality"]), *_similarity_lines(report["similarity"]))
+    measured = (*_quality_lines(report["quality"]), *_similarity_lines(report))
     return [judged, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
 
 
@@ -51,20 +51,32 @@ def _outside_lines(outside: Mapping[str, float]) -> list[str]:
     return [f"outside        the warped image is {outside['moving']:g} beyond the moving one (--outside sets it)"]
 
 
-def _similarity_lines(similarity: Mapping[str, Mapping[str, float]]) -> list[str]:
-    before, after = similarity["before"], similarity["after"]
-    return [
+def _similarity_lines(report: Mapping[str, Any]) -> list[str]:
+    before, after = report["similarity"]["before"], report["similarity"]["after"]
+    share = f"; of {report['measured']:.0%} of the voxels" if report["measured"] < 1 else ""
+    found = (
         f"similarity     correlation {before['ncc']:.3f} before, {after['ncc']:.3f} after; "
-        f"in small windows {before['local_ncc']:.3f} and {after['local_ncc']:.3f}"
+        f"in small windows {before['local_ncc']:.3f} and {after['local_ncc']:.3f}{share}"
+    )
+    return [found, *_contrast_lines(report["contrast"])]
+
+
+def _contrast_lines(contrast: Mapping[str, Any] | None) -> list[str]:
+    if contrast is None or contrast["is_alike"]:
+        return []
+    return [
+        f"contrast       differs: shades go together along a curve ({contrast['curve']:.3f}), not along a line "
+        f"({contrast['line']:.3f}), so that the correlation says little about the fit"
     ]
 
 
 def _quality_lines(quality: Mapping[str, Any] | None) -> list[str]:
     if quality is None:
         return []
-    q = quality
+    q, units = quality, max(quality["units"])
+    counted = "voxels" if units == 1 else f"times {units:g} voxels in plane"
     folds = f"{q['folded_voxels']} voxels, {q['folds']:.2g} of all" if q["folded_voxels"] else "none"
     return [
         f"folds          {folds}; Jacobian {q['jacobian_min']:.3f} to {q['jacobian_max']:.3f}",
-        f"inverse error  mean {q['inverse_error_mean']:.3f}, 99th percentile {q['inverse_error_p99']:.3f} voxels",
+        f"inverse error  mean {q['inverse_error_mean']:.3f}, 99th percentile {q['inverse_error_p99']:.3f} {counted}",
     ]

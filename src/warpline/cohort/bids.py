@@ -186,6 +186,8 @@ def _files_in(folder: str) -> set[str]:
         return {entry.name for entry in os.scandir(folder)}
     except (FileNotFoundError, NotADirectoryError):
         return set()
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {error.strerror}") from None
 
 
 def _labelled(folder: str | os.PathLike[str], prefix: str) -> dict[str, str]:

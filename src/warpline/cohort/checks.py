@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from warpline.cohort.json_lines import read_object
 from warpline.errors import UsageError
 
 _Rule = tuple[Callable[[Any], bool], str]
@@ -135,8 +135,5 @@ def _check_inside(root: Path, dataset: Path) -> None:
 
 def _is_raw(folder: Path) -> bool:
     """Whether a folder is a raw BIDS dataset by its description."""
-    try:
-        description = json.loads((folder / "dataset_description.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(description, dict) and description.get("DatasetType", "raw") == "raw"
+    description = read_object(folder / "dataset_description.json")
+    return description is not None and description.get("DatasetType", "raw") == "raw"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Collection
+from pathlib import Path
 
 from warpline.cohort.cells import original
 from warpline.errors import InputError
+from warpline.io.compression import check_regular
 
 DECISIONS = ("pass", "review", "fail")
 
@@ -29,6 +31,7 @@ def read_decisions(path: str | os.PathLike[str], wanted: Collection[str]) -> lis
     """
     name = os.fspath(path)
     try:
+        check_regular(Path(path))
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -6,9 +6,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from warpline.errors import InputError, UsageError
+from warpline.io.limits import MEGABYTE, read_bounded
 
 ENDINGS = (".nii.gz", ".nii")
 
@@ -147,11 +149,11 @@ def read_entities(texts: Iterable[str]) -> dict[str, Any]:
 def _section(file: str | os.PathLike[str], suffix: str) -> dict[str, Any]:
     name = os.fspath(file)
     try:
-        with open(file, encoding="utf-8") as stream:
-            given = json.load(stream)
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"BIDS filter file {name} cannot be read: {reason}") from None
+        given = json.loads(read_bounded(Path(file), MEGABYTE))
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"BIDS filter file {name} cannot be read: {error}") from None
     section = given.get(suffix.lower()) if isinstance(given, dict) else None
     if not isinstance(section, dict):
         has = ", ".join(map(str, given)) if isinstance(given, dict) else "no dictionary"
@@ -174,5 +176,5 @@ def _labels(value: Any) -> Wanted:
 def _is_wanted(label: str | None, wanted: Wanted) -> bool:
     if "Query.OPTIONAL" in wanted or (label is not None and "*" in wanted) or label in wanted:
         return True
-    numbers = {int(each) for each in wanted if each is not None and each.isdecimal()}
-    return label is not None and label.isdecimal() and int(label) in numbers
+    numbers = {each.lstrip("0") for each in wanted if each is not None and each.isdecimal()}
+    return label is not None and label.isdecimal() and label.lstrip("0") in numbers

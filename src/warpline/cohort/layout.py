@@ -159,11 +159,11 @@ def describe_dataset(folder: Path, sources: Iterable[str] = ()) -> None:
         Labels of the moving images; those that are no suffix of BIDS are ignored by its validator.
     """
     ignored = folder / IGNORED
-    there = ignored.read_text(encoding="utf-8").splitlines() if ignored.exists() else []
+    there = ignored.read_bytes().splitlines() if ignored.exists() else []
     unknown = sorted(set(sources) - set(SUFFIXES.values()))
-    wanted = [*_NOT_BIDS, *(f"*_desc-registered_{source}.*" for source in unknown)]
+    wanted = [line.encode() for line in (*_NOT_BIDS, *(f"*_desc-registered_{source}.*" for source in unknown))]
     if missing := [line for line in wanted if line not in there]:
-        write_atomic(ignored, "\n".join((*there, *missing, "")).encode())
+        write_atomic(ignored, b"\n".join((*there, *missing, b"")))
     path = folder / DESCRIPTION
     if path.exists():
         return

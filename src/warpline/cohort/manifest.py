@@ -17,6 +17,7 @@ from warpline.cohort.cells import original, safe
 from warpline.cohort.patterns import MARK, files_by_id
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
+from warpline.io.compression import check_regular
 
 MISSING = ("", "n/a")
 """Cells that say nothing, as in BIDS."""
@@ -95,6 +96,7 @@ def read_manifest(path: str | os.PathLike[str], *, fixed: str | None = None) -> 
     if path.suffix not in _READERS:
         raise InputError(f"{path} is no manifest; a table .tsv or .csv, or a BIDS folder, is needed")
     try:
+        check_regular(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             pairs = list(_pairs(path, file, fixed))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

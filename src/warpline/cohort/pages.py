@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +20,7 @@ from warpline.cohort.results import MISSING, NUMBERS, Results, Row, is_done, kin
 from warpline.errors import InputError
 from warpline.io.atomic import write_atomic
 from warpline.report.cohort_page import CohortView, PageColumn, PageGroup, PageRow, make_folder, write_cohort_page
+from warpline.report.reasons import cause_first
 
 Which = Literal["flagged", "all", "none"]
 """Which pairs get a page of their own."""
@@ -32,7 +32,6 @@ _SHOWN = (
     *("ncc_after", "local_ncc_after", "dice", "mask_dice", "foreground_dice", "coverage", "rotation", "determinant"),
     *("displacement_mean", "log_jacobian_sd", "jacobian_min", "folded_voxels", "inverse_error_p99", "seconds"),
 )
-_FILE = re.compile(r"\.\w+:?$")
 _OWN = frozenset({"id", "status", "verdict", "reasons", "fixed", "moving", "recipe", "sidecar", "log"})
 FEW = 3
 """Most names that a title lists."""
@@ -115,14 +114,6 @@ def _page_row(results: Results, at: int, page: str | None) -> PageRow:
         free={name: "" if value in MISSING else value for name, value in row.items() if name not in _OWN},
         page=page,
     )
-
-
-def cause_first(message: str) -> str:
-    """A message that begins with what is wrong, not with the path of a file; the file's name stands at its end."""
-    path, space, rest = message.partition(" ")
-    if not space or not ("/" in path or _FILE.search(path)):
-        return message
-    return f"{rest} ({path.rstrip(':,').rpartition('/')[2]})"
 
 
 def _thumbnail(folder: Path, sidecar: str) -> bytes:

@@ -23,7 +23,7 @@ from warpline.io.images import read_image
 from warpline.io.transform_files import read_transform
 from warpline.report.cohort_page import make_folder
 from warpline.report.page import place_in_cohort, write_page
-from warpline.report.pair_layers import draw_layers
+from warpline.report.pair_layers import FixedCuts, draw_layers
 from warpline.report.standing import Measure, Standing
 from warpline.transforms import Displacement
 
@@ -56,7 +56,7 @@ class PairPages:
         self._key = key
         self._ranked = results.ranked()
         self._done = sum(map(is_done, results.rows))
-        self._read_fixed = lru_cache(maxsize=2)(read_image)
+        self._cut = lru_cache(maxsize=2)(lambda path, geometry: FixedCuts.of(read_image(path, geometry)))
 
     def write(self, chosen: Sequence[int], *, draw: bool, say: Callable[[str], None]) -> dict[int, str]:
         """Draw the pages that are missing or show another result, and tell all of them their place.
@@ -116,7 +116,7 @@ class PairPages:
     def _draw_one(self, path: Path, sidecar: Mapping[str, Any], at: int) -> None:
         """Draw a pair: inputs are those of the manifest, outputs lie in the folder, whatever the sidecar says."""
         row, geometry = self._results.rows[at], sidecar.get("geometry")
-        fixed = self._read_fixed(self._folder / row["fixed"], geometry)
+        fixed = self._cut(self._folder / row["fixed"], geometry)
         moving = read_image(self._folder / row["moving"], geometry)
         warped = read_image(output_of(self._folder, sidecar, "warped"))
         warp = read_transform(output_of(self._folder, sidecar, "warp")) if "warp" in sidecar["outputs"] else None

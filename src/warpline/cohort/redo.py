@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from warpline.cohort.json_lines import read_object
 from warpline.cohort.rows import Row
 from warpline.cohort.state import Plan, differs_in_options
 from warpline.cohort.tasks import Task, Warps
@@ -78,25 +78,21 @@ def _loses_field(task: Task, row: Row, warps: Warps) -> bool:
 
 def _differences(task: Task, row: Row, root: Path, warps: Warps) -> Iterator[str]:
     """How the options of a finished pair differ from those of its task."""
-    before = _sidecar(root / task.place.sidecar)
+    before = read_object(root / task.place.sidecar) or {}
     if row.recipe != task.recipe.name:
         yield f"recipe {row.recipe} then, {task.recipe.name} now"
         return
     if before.get("numerics") != NUMERICS:
         yield f"numerics {before.get('numerics')} then, {NUMERICS} now"
-    then, now = dict(_flat(before.get("recipe") or {})), dict(_flat(task.recipe.model_dump(mode="json")))
+    recipe = before.get("recipe")
+    then, now = (
+        dict(_flat(recipe if isinstance(recipe, dict) else {})),
+        dict(_flat(task.recipe.model_dump(mode="json"))),
+    )
     changed = [name for name in now if then.get(name, now[name]) != now[name]]
     yield from (f"{name} {then[name]} then, {now[name]} now" for name in changed[:SHOWN])
     if not changed and before.get("numerics") == NUMERICS:
         yield f"displacements were kept otherwise than --warp {warps}"
-
-
-def _sidecar(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.cohort.cells import original
-from warpline.cohort.json_lines import object_in
+from warpline.cohort.json_lines import read_object
 from warpline.cohort.layout import FAILURES, RESULTS
 from warpline.cohort.outliers import judge_columns
 from warpline.cohort.quality import COLUMNS, RUN_COLUMNS
 from warpline.errors import InputError
+from warpline.io.compression import check_regular
 
 NUMBERS = {**COLUMNS, **RUN_COLUMNS}
 """Columns of numbers in the results."""
@@ -94,10 +95,7 @@ def kind_of(row: Row) -> str:
 
 def read_json(path: Path) -> dict[str, Any]:
     """What a JSON file says; nothing when it is missing or damaged."""
-    try:
-        return object_in(path.read_bytes()) or {}
-    except OSError:
-        return {}
+    return read_object(path) or {}
 
 
 def _gravity(row: Row, score: float) -> tuple[int, float]:
@@ -142,12 +140,15 @@ def _number(text: str, path: Path) -> float:
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a table; a column whose name was there before becomes ``manifest <name>``."""
     try:
+        check_regular(path)
         with path.open(encoding="utf-8", newline="") as file:
             lines = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             given = [original(name) for name in next(lines, [])]
             names = [f"manifest {name}" if name in given[:at] else name for at, name in enumerate(given)]
             for line in lines:
                 yield dict(zip(names, map(original, line), strict=True))
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}; give the output folder of a cohort") from None
     except (ValueError, csv.Error):

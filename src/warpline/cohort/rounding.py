@@ -90,4 +90,6 @@ def _measured(registration: jobs.Registration, field: Displacement, backend: Bac
     both = [backend.upload(fields.to_voxels(one.field, field.grid)) for one in (field, inverse)]
     mask = backend.upload(_content(registration.alignment.fixed).astype(np.uint8))
     before = registration.alignment.quality
-    return quality_of(both[0], both[1], mask, backend, rounds=0 if before is None else before.rounds)
+    if before is None:
+        return quality_of(both[0], both[1], mask, backend)
+    return quality_of(both[0], both[1], mask, backend, rounds=before.rounds, units=before.units)

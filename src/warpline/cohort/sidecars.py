@@ -7,12 +7,11 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+from warpline.cohort.json_lines import read_object
 from warpline.cohort.tasks import Task
-
-_LARGEST = 1 << 20
-"""Bytes of the largest sidecar of an input that is read."""
 
 _STRIPPED = re.compile(r"desc-brain_|[_-](brain|bet|stripped|ss)[_.-]", re.IGNORECASE)
 """Names that people give images without a skull."""
@@ -50,11 +49,7 @@ def image_sidecars(task: Task, report: Mapping[str, Any], *, labels: bool) -> di
 def skull_stripped(path: str) -> tuple[bool, str]:
     """Whether an image shows a brain without its skull, and why that is thought: its sidecar, its name, or neither."""
     stem = re.sub(r"(\.nii|\.mgz|\.mgh|\.img|\.hdr)?(\.gz)?$", "", path, flags=re.IGNORECASE)
-    try:
-        with open(f"{stem}.json", "rb") as file:
-            said = json.loads(file.read(_LARGEST)).get("SkullStripped")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        said = None
+    said = (read_object(Path(f"{stem}.json")) or {}).get("SkullStripped")
     if isinstance(said, bool):
         return said, "the sidecar of the image says so"
     if _STRIPPED.search(f"{os.path.basename(stem)}."):

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from warpline.cohort.json_lines import object_in
+from warpline.cohort.json_lines import object_in, read_object
 from warpline.cohort.layout import LOGS, WORK, log_name
 from warpline.cohort.outputs import Folders, sizes_in
 from warpline.cohort.rows import Row
@@ -170,14 +170,14 @@ class _Folder:
         """What is wrong with the outputs of a pair that was done; empty when nothing is."""
         found = self._folders.damage(task, row.sizes)
         if not found and self._checksums:
-            found = self._folders.changed(task, _read_json(self._root / task.place.sidecar) or {})
+            found = self._folders.changed(task, read_object(self._root / task.place.sidecar) or {})
         return found
 
     def _same_content(self, task: Task, key: str, sidecar: Path) -> bool:
         """Whether only the dates of the inputs differ: files that were copied or touched need no new run."""
         if differs_in_options(key, task):
             return False
-        found = (_read_json(sidecar) or {}).get("sha256")
+        found = (read_object(sidecar) or {}).get("sha256")
         recorded: Mapping[str, str] = found if isinstance(found, dict) else {}
         sources = task.sources()
         try:
@@ -192,7 +192,7 @@ class _Folder:
         log = self._root / log_name(task.id)
         if task.id not in self._failed or fingerprint(str(log))[1] < since:
             return None
-        record = _read_json(log)
+        record = read_object(log)
         if record is None or (self._check_keys and record.get("key") != task.key):
             return None
         return Row.read(record)
@@ -215,7 +215,7 @@ def read_rows(root: Path) -> dict[str, Row]:
 
 def read_sidecar(path: Path) -> Row | None:
     """What a sidecar says of its pair; None when it is no whole sidecar."""
-    report = _read_json(path)
+    report = read_object(path)
     if report is None or report.get("status") != "ok":
         return None
     recipe = report.get("recipe")
@@ -235,10 +235,3 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             row = object_in(line)
             if row is not None and isinstance(row.get("id"), str):
                 yield row
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        return object_in(path.read_bytes())
-    except OSError:
-        return None

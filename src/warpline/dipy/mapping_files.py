@@ -119,7 +119,7 @@ def _noted_prealign(disp: str | os.PathLike[str]) -> Matrix | None:
     for extension in header.extensions:
         try:
             return np.array(json.loads(extension.get_content())[_NOTE], dtype=np.float64)
-        except (ValueError, TypeError, KeyError):  # another program's extension
+        except (ValueError, TypeError, KeyError, RecursionError):  # another program's extension
             continue
     return None
 

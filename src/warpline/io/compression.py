@@ -53,7 +53,7 @@ def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         From the ``with`` block too, when the file is missing, unreadable, damaged or cut short.
     """
     try:
-        _check_regular(path)
+        check_regular(path)
         with path.open("rb") as file:
             size = path.stat().st_size
             magic = file.read(2)
@@ -71,8 +71,16 @@ def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _check_regular(path: Path) -> None:
-    """Refuse what may never end: pipes, devices, sockets."""
+def check_regular(path: Path) -> None:
+    """Refuse what may never end: pipes, devices, sockets.
+
+    Raises
+    ------
+    OSError
+        When there is nothing at `path`, or it cannot be looked at.
+    InputError
+        When it is no regular file, and no folder, which cannot be opened anyway.
+    """
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise InputError(f"{path} cannot be read: it is no regular file; save its content to one")

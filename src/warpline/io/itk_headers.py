@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,16 +16,24 @@ HEAD_SIZE = 2**16
 MAX_HEADER = 2**15
 """Bytes of the longest header that is read."""
 
-_MAX_LINE = 2000
+_MAX_LINE, _MAX_FIELD = 2000, 500
+"""Letters of the longest line of MetaImage, and of a field of NRRD."""
+
 _NRRD = b"NRRD0"
 _META = re.compile(rb"\s*(ObjectType|NDims|Comment)\s*=")
 _FIELD = re.compile(r"(?P<key>[^:=#]{1,80}?)\s*(?::=?|=)\s*(?P<value>.*)")
 _DATA_KEYS = ("datafile", "elementdatafile")
 _INSIDE = ("", "local")
+_WORDS = ("text", "txt", "ascii")
+"""Encodings of NRRD that write numbers in words, with a blank between two of them."""
+
 _NUMBERS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _LOCAL = re.compile(rb"ElementDataFile\s*[=:]\s*LOCAL\s*?\n", re.IGNORECASE)
 _DIMENSIONS = ("2", "3", "4")
+_NRRD_DIMENSIONS = (*_DIMENSIONS, "5")
+"""Of NRRD, in which the components of vectors are an axis."""
+
 
 _LISTS = {
     "dimsize": 1,
@@ -79,6 +88,8 @@ def read(path: Path) -> dict[str, str]:
             found[key] = match["value"].strip()
     if is_metaimage(head):
         _check_metaimage(found, lines, path)
+    elif not any(found.get(key, "").upper().startswith("LIST") for key in _DATA_KEYS):  # several files are refused
+        _check_nrrd(found, lines, path)
     return found
 
 
@@ -98,19 +109,16 @@ def holds_vectors(header: Mapping[str, str]) -> bool:
     return bool(set(kinds) & set(_VECTORS)) or (channels in ("2", "3") and numbers in ("MET_FLOAT", "MET_DOUBLE"))
 
 
-def values_held(path: Path, header: Mapping[str, str]) -> int:
-    """The most values that the file, or the one beside it that has its data, can hold.
-
-    Raises
-    ------
-    InputError
-        When the data are elsewhere, or in several files.
-    """
-    return _data_of(path, header).stat().st_size * (MAX_RATIO if _is_packed(header) else 1)
+def values_held(data: Path, header: Mapping[str, str], itemsize: int) -> int:
+    """The most values of `itemsize` bytes that a file of data, see `data_of`, can hold."""
+    size, encoding = data.stat().st_size, header.get("encoding", "").lower()
+    if encoding in _WORDS:
+        return (size + 1) // 2
+    return size * (MAX_RATIO if _is_packed(header) else 1) // itemsize
 
 
 def check_data(path: Path, header: Mapping[str, str]) -> None:
-    """Check compressed data to their checksum, which ITK does not look at.
+    """Check compressed data to their size and checksum: ITK takes memory by the one and does not look at the other.
 
     Raises
     ------
@@ -119,7 +127,10 @@ def check_data(path: Path, header: Mapping[str, str]) -> None:
     """
     if not _is_packed(header) or header.get("encoding", "gz").lower() not in ("gz", "gzip"):
         return
-    data = _data_of(path, header)
+    data = data_of(path, header)
+    packed = header.get("compresseddatasize", "0")
+    if int(packed) > data.stat().st_size:
+        raise InputError(f"{path} has data that are cut short, {packed} bytes are promised; copy or convert it again")
     head = peek(path, HEAD_SIZE)
     start = int(header.get("headersize", 0)) if is_metaimage(head) else 0
     if data == path:
@@ -133,11 +144,17 @@ def _is_packed(header: Mapping[str, str]) -> bool:
     return header.get("encoding", "").lower() not in ("", "raw") or compressed
 
 
-def _data_of(path: Path, header: Mapping[str, str]) -> Path:
-    """The file that holds the data: itself, or one beside it."""
+def data_of(path: Path, header: Mapping[str, str]) -> Path:
+    """The file that holds the data: itself, or one beside it.
+
+    Raises
+    ------
+    InputError
+        When the data are elsewhere, or in several files.
+    """
     named = next((header[key] for key in _DATA_KEYS if key in header), "")
     data = path if named.lower() in _INSIDE else path.parent / named
-    if data is not path and (Path(named).name != named or not data.is_file() or data.is_symlink()):
+    if data is not path and (Path(named).name != named or not os.path.isfile(data) or os.path.islink(data)):
         raise InputError(
             f"{path} keeps its data in {named!r}; a file beside it, without a folder in its name, can be read: put "
             "both into one folder, or write the image as one file (.nrrd, .mha)"
@@ -160,6 +177,17 @@ def doubt(header: Mapping[str, str]) -> str:
     return "; it ".join(found)
 
 
+def _check_nrrd(header: Mapping[str, str], lines: list[str], path: Path) -> None:
+    """ITK takes room for short fields and few axes only, and crashes over others and over what is no field."""
+    axes = header.get("dimension", "")
+    if axes not in _NRRD_DIMENSIONS or len(header.get("sizes", "").split()) != int(axes):
+        raise InputError(f"{path} has a damaged header (dimension {axes[:20]!r}), or over 5 axes; write it again")
+    for line in lines[1:]:
+        free = not line or line.startswith("#") or (":=" in line and ":" not in line.partition(":=")[0])
+        if "\0" in line or not (free or (": " in line and len(line) <= _MAX_FIELD)):
+            raise InputError(f"{path} has a damaged header ({line[:60]!r}); write it again")
+
+
 def _check_metaimage(header: Mapping[str, str], lines: list[str], path: Path) -> None:
     """ITK takes room for ten axes and for short lines, and looks at no number of numbers."""
     axes = header.get("ndims", "")
@@ -170,8 +198,8 @@ def _check_metaimage(header: Mapping[str, str], lines: list[str], path: Path) ->
         if key in header and not _are_numbers(header[key], count**power):
             wrong.append(f"{key} = {header[key][:60]}")
     wrong += [] if header.get("elementtype", "") in _TYPES else [f"ElementType = {header.get('elementtype', '')[:20]}"]
-    for key, default in (("elementnumberofchannels", "1"), ("headersize", "0")):
-        wrong += [] if re.fullmatch(r"-1|\d{1,9}", header.get(key, default)) else [f"{key} = {header[key][:20]}"]
+    for key, default in (("elementnumberofchannels", "1"), ("headersize", "0"), ("compresseddatasize", "0")):
+        wrong += [] if re.fullmatch(r"-1|\d{1,12}", header.get(key, default)) else [f"{key} = {header[key][:20]}"]
     if "dimsize" not in header or "elementdatafile" not in header:
         wrong.append("no DimSize or no ElementDataFile")
     if wrong:

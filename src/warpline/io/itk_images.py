@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,16 @@ from numpy.typing import NDArray
 from warpline.errors import InputError, OutputError
 from warpline.geometry import Matrix, check_affine
 from warpline.image import Image
-from warpline.io import itk_headers
+from warpline.io import itk_headers, limits
 from warpline.io.compression import peek
 from warpline.io.nifti import STORED_AS
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 DETACHED = (".nhdr", ".mhd")
 """Of those, the ones whose values are in a second file."""
+
+_COPIES = 2
+"""Of the values in memory while an image is read: ITK's, and the one that is returned."""
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -70,20 +74,21 @@ def read(path: Path) -> StoredImage:
         When SimpleITK is not installed, the file is damaged, points to data elsewhere, promises more than it holds, or
         its geometry is singular.
     """
-    reader, header = _opened(path)
+    reader, header, size = _opened(path)
+    limits.check_memory(path, _COPIES * size)
     itk_headers.check_data(path, header)
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise _unreadable(path, error) from None
-    array, components = _sitk().GetArrayFromImage(image), image.GetNumberOfComponentsPerPixel()
+    array, components = _sitk().GetArrayViewFromImage(image), image.GetNumberOfComponentsPerPixel()
     space = tuple(range(image.GetDimension()))[::-1]
     values = array.transpose(*space, *range(image.GetDimension(), array.ndim))
     if components > 1 and image.GetDimension() == 2:
         values = values[:, :, None]
     if components > 1 and values.ndim != 4:
         raise InputError(f"{path} holds {components} components at each of {image.GetSize()} voxels; give one volume")
-    return StoredImage(np.ascontiguousarray(values), _affine(image, path), itk_headers.doubt(header))
+    return StoredImage(np.array(values, order="C"), _affine(image, path), itk_headers.doubt(header))
 
 
 def holds_vectors(path: Path) -> bool:
@@ -99,7 +104,7 @@ def read_place(path: Path) -> tuple[tuple[int, ...], Matrix]:
     InputError
         As for `read`.
     """
-    reader, _ = _opened(path)
+    reader, *_ = _opened(path)
     return tuple(reader.GetSize()), _affine(reader, path)
 
 
@@ -148,11 +153,11 @@ def _sitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
     return sitk
 
 
-def _opened(path: Path) -> tuple[Any, dict[str, str]]:
-    """A reader that has read the header, and the header's words."""
+def _opened(path: Path) -> tuple[Any, dict[str, str], int]:
+    """A reader that has read the header, the header's words, and the bytes of the values."""
     sitk = _sitk(path)
     header = itk_headers.read(path)
-    held = itk_headers.values_held(path, header)
+    data = itk_headers.data_of(path, header)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     reader.SetImageIO("NrrdImageIO" if itk_headers.is_nrrd(peek(path, 8)) else "MetaImageIO")
@@ -160,10 +165,13 @@ def _opened(path: Path) -> tuple[Any, dict[str, str]]:
         reader.ReadImageInformation()
     except RuntimeError as error:
         raise _unreadable(path, error) from None
-    size = math.prod(map(int, reader.GetSize())) * max(reader.GetNumberOfComponents(), 1)
-    if not 0 < size <= held:
-        raise InputError(f"{path} promises {size} values, but its data can hold at most {held}; copy it again")
-    return reader, header
+    bits = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
+    itemsize = int(bits[1]) // 8 if bits else 1
+    count = math.prod(map(int, reader.GetSize())) * max(reader.GetNumberOfComponents(), 1)
+    held = itk_headers.values_held(data, header, itemsize)
+    if not 0 < count <= held:
+        raise InputError(f"{path} promises {count} values, but its data can hold at most {held}; copy it again")
+    return reader, header, count * itemsize
 
 
 def _affine(image: Any, path: Path) -> Matrix:
@@ -174,9 +182,11 @@ def _affine(image: Any, path: Path) -> Matrix:
     most = min(dimension, 3)
     affine = np.eye(4)
     directions = np.array(image.GetDirection(), np.float64).reshape(dimension, dimension)
-    affine[:most, :most] = directions[:most, :most] * np.array(image.GetSpacing())[:most]
-    affine[:most, 3] = np.array(image.GetOrigin())[:most]
-    return check_affine(_LPS @ affine, f"{path}: the geometry in its header")
+    with np.errstate(all="ignore"):  # numbers too large overflow; what comes of them is checked
+        affine[:most, :most] = directions[:most, :most] * np.array(image.GetSpacing())[:most]
+        affine[:most, 3] = np.array(image.GetOrigin())[:most]
+        affine = _LPS @ affine
+    return check_affine(affine, f"{path}: the geometry in its header")
 
 
 def _made(sitk: Any, image: Image, vectors: bool) -> Any:

@@ -138,12 +138,13 @@ def read(path: Path, geometry: str | None = None) -> StoredArray | None:
         shape, dtype, offset = _layout(header, str(path))
         total = offset + math.prod(shape) * dtype.itemsize
         limits.check_memory(path, min(total, limit))
-        body = b"" if total > limit else stream.read(max(total - len(head), 0))
-        held = limit if total > limit else len(head) + len(body)
+        stream.seek(0)
+        body = b"" if total > limit else stream.read(total)
+        held = limit if total > limit else len(body)
         if held < total:
             raise _truncated(path, shape, dtype, total, held)
         stream.read(1)  # the end of a gzip stream carries its checksum
-    array = np.frombuffer(head + body, dtype, math.prod(shape), offset).reshape(shape, order="F")
+    array = np.frombuffer(body, dtype, math.prod(shape), offset).reshape(shape, order="F")
     place = Placement.of(stored, header)
     return StoredArray(header, array, grid_of(place, str(path), geometry), place)
 

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -101,6 +102,7 @@ def store(
     made = {**pictures, **encoded, **{kind: None for kind in ("page",) if kind in names}}
     for kind in names.keys() - made.keys() - {"report"}:
         files.discard(root / names[kind])
+    report["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
     report["outputs"] = {kind: str(path) for kind, path in names.items() if kind in made}
     report["seconds"].update(clock.seconds)
     if "page" in names:

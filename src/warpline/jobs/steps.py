@@ -87,8 +87,9 @@ class Registration:
         The fixed image on the moving grid.
     report : dict
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, similarity before
-        and after, judgement, warnings (what headers leave open, reasons for doubt); after `save` also `outputs` (paths)
-        and `files` (bytes and SHA-256 of each). Plain JSON values.
+        and after, the share of the voxels it is measured on, whether contrasts are alike, judgement, warnings (what
+        headers leave open, reasons for doubt); after `save` also `outputs` (paths) and `files` (bytes and SHA-256 of
+        each). Plain JSON values.
     """
 
     alignment: Alignment
@@ -223,7 +224,7 @@ def compute(
         "seconds": clock.seconds,
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
-        "similarity": alike,
+        **alike,
         "outside": beyond,
         "judgement": asdict(alignment.judgement),
         "warnings": [*inputs.notes, *alignment.warnings, *_holes(images, beyond)],

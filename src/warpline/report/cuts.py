@@ -22,6 +22,9 @@ _LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
 _LONGEST = 640
 """Most pixels along a side of a cut through the middle; a picture has room for no more."""
 
+_SLIGHT = 1e-7
+"""Share of a component that single precision loses anyway."""
+
 _ASIDE = {"Sagittal": 0.12, "Coronal": 0.0, "Axial": 0.0}
 """How far a cut lies from the middle, as a share of the width: the midline itself shows little brain."""
 
@@ -117,7 +120,16 @@ def displaced(cuts: Sequence[Cut], warp: Displacement, *, ahead: int = 0, coarse
     matrix = first.grid.voxel_map_to(warp.grid)
     planes = [planes_of(component, matrix, lines, first.axes, beyond="nearest") for component in warp.field]
     directions = first.grid.affine[:3, :3] / first.grid.voxel_size
-    return np.tensordot(np.linalg.inv(directions).astype(np.float32), np.stack(planes), 1)
+    return _turned(planes, np.linalg.inv(directions).astype(np.float32))
+
+
+def _turned(planes: Sequence[Planes], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Components (N, H, W) along other axes: those of most grids are taken as they are, or change their sign."""
+    turned = np.zeros((3, *planes[0].shape), np.float32)
+    for out, row in zip(turned, matrix, strict=True):
+        for axis in np.flatnonzero(np.abs(row) > _SLIGHT):
+            out += planes[axis] if row[axis] == 1 else row[axis] * planes[axis]
+    return turned
 
 
 def jacobians(cuts: Sequence[Cut], warp: Displacement, here: NDArray[np.float32], *, coarser: int = 1) -> Planes:

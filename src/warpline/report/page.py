@@ -8,11 +8,13 @@ import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from warpline.errors import OutputError
 from warpline.report.pair_layers import RAMPS, Layers
+from warpline.report.reasons import cause_first
 from warpline.report.sheet import ROWS, Target
 from warpline.report.standing import Standing, write_standing
 
@@ -76,6 +78,7 @@ def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, stan
         levels=[{**level, "points": _sparkline(level["energies"])} for level in report["levels"]],
         recipe=list(_flat(report["recipe"])),
         commands=list(_commands(report)),
+        warnings=[cause_first(warning) for warning in report["warnings"]],
     )
     write_text(page, path)
 
@@ -112,6 +115,12 @@ def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
 
 def rendered(template: str, **values: Any) -> str:
     """A template of this package filled in; text is escaped."""
+    return str(_environment().get_template(template).render(values))
+
+
+@cache
+def _environment() -> Any:
+    """Templates, each compiled once."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -122,7 +131,7 @@ def rendered(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(number=_number, seconds=_seconds)
-    return environment.get_template(template).render(values)
+    return environment
 
 
 def write_text(text: str, path: str | Path) -> None:

@@ -73,32 +73,70 @@ class Layers:
     scales: Mapping[str, float]
 
 
-def draw_layers(fixed: Image, before: Image, after: Image, warp: Displacement | None = None) -> Layers:
+@dataclass(frozen=True, eq=False)
+class FixedCuts:
+    """A fixed image on its cuts: what all pairs share that were registered to it.
+
+    Parameters
+    ----------
+    rows : tuple of tuple of Cut
+        For each view its cuts.
+    picture : bytes
+        Its mosaic.
+    small : tuple of (N, H, W)
+        Its shades at half the resolution.
+    bodies : tuple of (N, H, W)
+        1 where it shows something, see `silhouettes`.
+    tissues : tuple of list of shades
+        That part the tissues of each cut.
+    """
+
+    rows: tuple[tuple[Cut, ...], ...]
+    picture: bytes
+    small: tuple[Planes, ...]
+    bodies: tuple[Planes, ...]
+    tissues: tuple[list[tuple[float, ...]], ...]
+
+    @classmethod
+    def of(cls, fixed: Image) -> FixedCuts:
+        """Cut an image."""
+        flat = 1 in fixed.grid.shape
+        rows = series_through(fixed, MOST, LONGEST_FLAT if flat else LONGEST, spacing=SPACING)
+        picture, small = _seen(rows, fixed)
+        tissues = tuple(all_tissue_borders(gaussian_filter(planes, (0, 0.4, 0.4))) for planes in small)
+        return cls(rows, picture, small, tuple(silhouettes(planes, 0.75) for planes in small), tissues)
+
+
+def draw_layers(fixed: Image | FixedCuts, before: Image, after: Image, warp: Displacement | None = None) -> Layers:
     """Draw all layers of a pair.
 
     Parameters
     ----------
-    fixed : Image
+    fixed : Image or FixedCuts
         Chooses the cuts.
     before, after : Image
         The moving image before and after registration, on any grid.
     warp : Displacement, optional
         The deformable part of the map, on any grid.
     """
-    flat = 1 in fixed.grid.shape
-    rows = series_through(fixed, MOST, LONGEST_FLAT if flat else LONGEST, spacing=SPACING)
-    images = ((name, image, window(image)) for name, image in (("fixed", fixed), ("before", before), ("after", after)))
-    seen = {name: [greys(row, image, limits) for row in rows] for name, image, limits in images}
-    pictures = {name: encode(_mosaic(planes), 85 if flat else 55) for name, planes in seen.items()}
-    small = {name: [_halved(planes) for planes in seen[name]] for name in ("fixed", "after")}
-    missed = [mismatches(*planes) for planes in zip(small["fixed"], small["after"], strict=True)]
+    side = fixed if isinstance(fixed, FixedCuts) else FixedCuts.of(fixed)
+    pictures = {"fixed": side.picture, "before": _seen(side.rows, before)[0]}
+    pictures["after"], small = _seen(side.rows, after)
+    missed = [mismatches(*planes) for planes in zip(side.small, small, strict=True)]
     pictures["mismatch"] = encode(_mosaic(missed), 50)
-    scales = {"pixel": float(rows[0][0].pixel)}
+    scales = {"pixel": float(side.rows[0][0].pixel)}
     if warp is not None:
-        drawn = _Deformation.of(rows, small["fixed"], warp)
+        drawn = _Deformation.of(side, warp)
         pictures |= drawn.pictures()
         scales |= drawn.scales
-    return Layers(pictures, tuple(_views(rows, small["fixed"], missed)), scales)
+    return Layers(pictures, tuple(_views(side, missed)), scales)
+
+
+def _seen(rows: Sequence[Sequence[Cut]], image: Image) -> tuple[bytes, tuple[Planes, ...]]:
+    """An image on cuts: the mosaic, and the shades at half the resolution."""
+    limits, flat = window(image), 1 in rows[0][0].grid.shape
+    seen = [greys(row, image, limits) for row in rows]
+    return encode(_mosaic(seen), 85 if flat else 55), tuple(_halved(planes) for planes in seen)
 
 
 def greys(cuts: Sequence[Cut], image: Image, limits: tuple[float, float]) -> Planes:
@@ -113,9 +151,9 @@ def _halved(planes: Planes) -> Planes:
     return np.asarray((even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4)
 
 
-def _views(rows: Sequence[Sequence[Cut]], seen: Sequence[Planes], missed: Sequence[Planes]) -> Iterator[dict[str, Any]]:
-    worst = _worst(rows, missed)
-    for cuts, planes in zip(rows, seen, strict=True):
+def _views(side: FixedCuts, missed: Sequence[Planes]) -> Iterator[dict[str, Any]]:
+    worst = _worst(side.rows, missed)
+    for cuts, tissues in zip(side.rows, side.tissues, strict=True):
         height, width = cuts[0].voxels.shape[1:]
         yield {
             "name": cuts[0].name,
@@ -123,7 +161,7 @@ def _views(rows: Sequence[Sequence[Cut]], seen: Sequence[Planes], missed: Sequen
             "height": height,
             "letters": cuts[0].letters,
             "positions": [round(cut.position, 1) for cut in cuts],
-            "tissues": all_tissue_borders(gaussian_filter(planes, (0, 0.4, 0.4))),
+            "tissues": tissues,
             "worst": cuts[0].place_on(cuts, worst),
         }
 
@@ -149,15 +187,18 @@ class _Deformation:
     scales: Mapping[str, float]
 
     @classmethod
-    def of(cls, rows: Sequence[Sequence[Cut]], seen: Sequence[Planes], warp: Displacement) -> _Deformation:
+    def of(cls, side: FixedCuts, warp: Displacement) -> _Deformation:
+        rows = side.rows
         planes = [Deformed.along(row, warp, coarser=COARSER) for row in rows]
         longest = max(max(row[0].voxels.shape[1:]) * row[0].pixel for row in rows)
         scales = {
             "grid": round_up(longest / _GRID_LINES),
-            "jacobian": round_up(max(float(np.percentile(np.abs(plane.log_jacobian), 99.5)) for plane in planes)),
+            "jacobian": round_up(
+                max(float(np.percentile(np.abs(plane.log_jacobian[:, ::2, ::2]), 99.5)) for plane in planes)
+            ),
             "displacement": round_up(max(float(plane.length.max()) for plane in planes)),
         }
-        return cls(rows, planes, [silhouettes(shown, 0.75) for shown in seen], scales)
+        return cls(rows, planes, side.bodies, scales)
 
     def pictures(self) -> Iterator[tuple[str, bytes]]:
         """Name and JPEG of each mosaic."""
@@ -202,12 +243,12 @@ def _table(ramp: tuple[str, ...]) -> NDArray[np.float32]:
 # -- pictures -------------------------------------------------------------------------------------------------------
 
 
-def _mosaic(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+def _mosaic(rows: Sequence[NDArray[np.float32]]) -> NDArray[np.uint8]:
     """Stacks of tiles (N, H, W) or (N, H, W, 3) side by side, a row for each, black where a row is short."""
-    strips = [np.moveaxis(row, 0, 1).reshape(row.shape[1], -1, *row.shape[3:]) for row in rows]
+    strips = [np.moveaxis(bytes_of(row), 0, 1).reshape(row.shape[1], -1, *row.shape[3:]) for row in rows]
     width = max(strip.shape[1] for strip in strips)
     padded = [np.pad(s, [(0, 0), (0, width - s.shape[1])] + [(0, 0)] * (s.ndim - 2)) for s in strips]
-    return np.asarray(np.concatenate(padded), dtype=np.float32)
+    return np.concatenate(padded)
 
 
 def encode(picture: NDArray[Any], quality: int) -> bytes:
@@ -220,5 +261,5 @@ def encode(picture: NDArray[Any], quality: int) -> bytes:
 
 
 def bytes_of(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """Shades or colours from 0 to 1 as they are stored."""
-    return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+    """Shades or colours from 0 to 1 as they are stored; what is stored so already stays."""
+    return picture if picture.dtype == np.uint8 else np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)

@@ -93,7 +93,7 @@
 
   const MODES = {
     overlay: {
-      title: "Overlay", slider: [0, 100, "before", "after"],
+      title: "Overlay", slider: [0, 100, "after", "before"],
       legend: () => dot("#00c800", "fixed") + dot("#f03cf0", "moving") + dot("#bbb", "both alike") + "<span>" + (state.amount.overlay > 0 ? "left of the line before, right of it after" : "after registration; drag for before") + "</span>",
       draw(pen) {
         const edge = pen.width * state.amount.overlay / 100;

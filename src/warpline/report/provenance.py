@@ -17,8 +17,8 @@ from warpline.evaluation import similarity
 from warpline.image import Image
 from warpline.io.itk_images import DETACHED
 from warpline.report import regions
-from warpline.resampling import warp
-from warpline.transforms import Chain
+from warpline.report.contrast import contrast_of
+from warpline.report.excerpt import Excerpt
 
 _PACKAGES = ("numpy", "scipy", "numba", "nibabel")
 
@@ -58,11 +58,12 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
 
 def likeness(
     fixed: Image, moving: Image, warped: Image, mask: Image | None = None, *, outside: float = 0.0, backend: Backend
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Any]:
     """Correlation with the fixed image before and after, see `warpline.evaluation.similarity`.
 
     Masks, labels and other images of few values say nothing within their object: they are compared over the box around
-    the fixed one, a quarter wider on each side, and small windows where they cross its edges.
+    the fixed one, a quarter wider on each side, and small windows where they cross its edges. Of large images only some
+    bands are measured, see `warpline.report.excerpt`.
 
     Parameters
     ----------
@@ -78,18 +79,36 @@ def likeness(
         Value beyond the moving image where the headers carry it.
     backend : Backend
         Where the arithmetic runs.
+
+    Returns
+    -------
+    dict
+        ``similarity``: ``before`` and ``after``, each ``ncc`` and ``local_ncc``; ``measured``: the share of the voxels
+        that these are of; ``contrast``: ``line``, ``curve`` and ``is_alike`` of `warpline.report.contrast.Contrast`,
+        None for images of few values.
     """
-    before = warp(moving, Chain(), fixed.grid, outside=outside, backend=backend)
-    compared = {"before": before, "after": warped}
-    if mask is None and (regions.of_few_values(fixed) or regions.of_few_values(moving)):
-        return {name: _likeness_of_shapes(fixed, image, backend) for name, image in compared.items()}
+    few = mask is None and (regions.of_few_values(fixed) or regions.of_few_values(moving))
     inside = fixed.data > fixed.data.min() if mask is None else mask.data != 0
-    where = Image(inside, fixed.grid)
-    return {name: asdict(similarity(fixed, image, where, backend=backend)) for name, image in compared.items()}
+    where = regions.surroundings(fixed) if few else Image(inside, fixed.grid)
+    excerpt = Excerpt.of(where)
+    target, region = excerpt.image(fixed), excerpt.mask(where)
+    before, after = excerpt.by_headers(moving, outside=outside, backend=backend), excerpt.image(warped)
+    compared = _shapes_alike if few else _alike
+    contrast = None if few else contrast_of(target, after, region)
+    return {
+        "similarity": {
+            name: compared(target, image, region, backend) for name, image in (("before", before), ("after", after))
+        },
+        "measured": excerpt.share,
+        "contrast": None if contrast is None else {**asdict(contrast), "is_alike": contrast.is_alike},
+    }
 
 
-def _likeness_of_shapes(fixed: Image, image: Image, backend: Backend) -> dict[str, float]:
-    region = regions.surroundings(fixed)
+def _alike(fixed: Image, image: Image, region: Image, backend: Backend) -> dict[str, float]:
+    return asdict(similarity(fixed, image, region, backend=backend))
+
+
+def _shapes_alike(fixed: Image, image: Image, region: Image, backend: Backend) -> dict[str, float]:
     whole = similarity(fixed, image, region, backend=backend)
     rim = similarity(fixed, image, regions.edges(fixed, region), radius=regions.RADIUS, backend=backend)
     return {"ncc": whole.ncc, "local_ncc": rim.local_ncc}

@@ -91,11 +91,14 @@ def _interpolated(values: NDArray[Any], places: Line, axis: int, beyond: Beyond)
     found = _taken(values, below, axis)
     share = (inside - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(values.ndim)])
     if share.any():
-        found = found.astype(np.float32)
-        found += share * (_taken(values, np.minimum(below + 1, last), axis) - found)
+        step = np.subtract(_taken(values, np.minimum(below + 1, last), axis), found, dtype=np.float32)
+        step *= share
+        step += found
+        found = step
     outside = (places < 0) | (places > last)
     if beyond == "constant" and outside.any():
-        found = np.where(outside.reshape(share.shape), np.float32(0), found)
+        found = found if share.any() else np.array(found)  # of the volume itself, mostly
+        found[(*[slice(None)] * axis, outside)] = 0
     return found
 
 

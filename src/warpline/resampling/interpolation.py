@@ -1,51 +1,48 @@
-"""SciPy's interpolation on every core: the same arguments and the same numbers."""
+"""SciPy's interpolation on every core or a GPU: the same arguments and the same numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from scipy import ndimage as _scipy_ndimage
 
-from warpline.backends import thread_count
+from warpline.backends import Array, Backend, host_splines, thread_count
+from warpline.backends.host_splines import ndimage
+from warpline.backends.splines import Lattice, Mode, Places, Spline
 from warpline.errors import UsageError
 from warpline.geometry import Matrix
+from warpline.resampling import on_device
 
-Mode = Literal["constant", "grid-constant", "nearest", "reflect", "grid-mirror", "mirror", "wrap", "grid-wrap"]
-"""What SciPy takes to lie beyond the edges of an array."""
-
-ndimage: Any = _scipy_ndimage  # SciPy's stubs ask for dtypes and orders that are literals
+__all__ = ["Mode", "affine_transform", "map_coordinates"]
 
 _SMALL = 2**15
 """Outputs of fewer elements are not worth a thread."""
 
-_SLAB = 2**20
-"""Most elements whose coordinates one thread holds at once."""
 
-_SPLINE_PAD = {"nearest": 12, "grid-constant": 12}
-"""Voxels SciPy pads by before the spline filter, for modes without an exact boundary condition."""
+class OutputShapeError(UsageError, RuntimeError):
+    """The array to write to has another shape than the result; SciPy raises a `RuntimeError`."""
 
 
 def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     input: ArrayLike,
     coordinates: ArrayLike,
-    output: NDArray[Any] | DTypeLike | None = None,
+    output: Array | DTypeLike | None = None,
     order: int = 3,
     mode: Mode = "constant",
-    cval: float = 0.0,
+    cval: complex = 0.0,
     prefilter: bool = True,
+    *,
+    backend: str | Backend | None = None,
+    threads: int | None = None,
 ) -> NDArray[Any]:
-    """`scipy.ndimage.map_coordinates` on all threads: the same arguments and the same numbers.
+    """`scipy.ndimage.map_coordinates` on all threads or a GPU: the same arguments and the same numbers.
 
     Parameters
     ----------
     input : (n_1, ..., n_d)
-        Array to interpolate, of any dtype SciPy takes.
+        Array to interpolate, of any dtype SciPy takes, NumPy's or CuPy's.
     coordinates : (d, ...)
         Position in `input`, in voxels, of every element of the result.
     output : array or dtype, optional
@@ -58,23 +55,46 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
         Value outside, for the constant modes.
     prefilter : bool
         False when `input` holds spline coefficients already.
+    backend : {"auto", "numpy", "numba", "cuda", "cuda:N"} or Backend, optional
+        ``cuda`` sends arrays of the host to the GPU and back in slabs; the others are SciPy on CPU threads. None reads
+        ``WARPLINE_BACKEND``, else means ``auto``: the GPU where an array lies there, or where one works and the result
+        has a million elements or more.
+    threads : int, optional
+        CPU threads, as in `warpline.backends.thread_count`.
 
     Returns
     -------
-    ndarray of shape ``coordinates.shape[1:]``
-        Interpolated values; integers are rounded half away from zero and clamped, as SciPy does.
+    array of shape ``coordinates.shape[1:]``
+        Interpolated values, on the GPU where an argument is; integers are rounded half away from zero and clamped, as
+        SciPy does. Nearest elements of 64-bit integers are exact, where SciPy rounds them above 2^53.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError
+        SciPy's own, for arguments that do not fit.
+    UsageError
+        For a backend that is unknown, or that cannot read an array where it lies.
+    DeviceError
+        When a GPU was asked for and cannot be used, or is short of memory. One that was not asked for and is short of
+        memory leaves the work to the CPU, with a warning.
     """
-    source, points = np.asarray(input), np.asarray(coordinates)
+    source, points = _as_array(input), _as_array(coordinates)
     shape = points.shape[1:]
-    if points.ndim < 2 or math.prod(shape) < _SMALL:
-        small: NDArray[Any] = ndimage.map_coordinates(source, points, output, order, mode, cval, prefilter)
+    how: dict[str, Any] = {"order": order, "mode": mode, "cval": cval, "prefilter": prefilter}
+    arrays = {"input": source, "coordinates": points, "output": output}
+    device = on_device.gpu_for(backend, math.prod(shape), **arrays)
+    if device is not None:
+        one = np.zeros((*points.shape[:1], *[1] * len(shape)), points.dtype)
+        model = ndimage.map_coordinates(_one_element(source), one, _model(output), **how)
+        request = on_device.Request(**how, places=points, shape=shape, dtype=model.dtype)
+        asked = on_device.is_asked_for(backend, **arrays)
+        there = on_device.interpolate(device, source, request, _written(output, shape), asked=asked)
+        if there is not None:
+            return cast("NDArray[Any]", there)
+    if points.ndim < 2 or (math.prod(shape) < _SMALL and not _needs_exactness(source, order)):
+        small: NDArray[Any] = ndimage.map_coordinates(source, points, output, **how)
         return small
-    axis = int(np.argmax(shape))
-    by_slab = np.moveaxis(points, axis + 1, 1)
-    result = _allocate(output, source, shape)
-    spline = _Spline.of(source, order, mode, cval, prefilter)
-    _fill(np.moveaxis(result, axis, 0), lambda slab: by_slab[:, slab], spline)
-    return result
+    return _on_threads(source, points, _allocate(output, source, shape), thread_count(threads), **how)
 
 
 def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
@@ -82,122 +102,139 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     matrix: ArrayLike,
     offset: float | ArrayLike = 0.0,
     output_shape: tuple[int, ...] | None = None,
-    output: NDArray[Any] | DTypeLike | None = None,
+    output: Array | DTypeLike | None = None,
     order: int = 3,
     mode: Mode = "constant",
-    cval: float = 0.0,
+    cval: complex = 0.0,
     prefilter: bool = True,
+    *,
+    backend: str | Backend | None = None,
+    threads: int | None = None,
 ) -> NDArray[Any]:
-    """`scipy.ndimage.affine_transform` on all threads: ``out[o] = input[matrix o + offset]``.
+    """`scipy.ndimage.affine_transform` on all threads or a GPU: ``out[o] = input[matrix o + offset]``.
 
     Parameters
     ----------
     input : (n_1, ..., n_d)
-        Array to interpolate, of any dtype SciPy takes.
+        Array to interpolate, of any dtype SciPy takes, NumPy's or CuPy's.
     matrix : (d, d), (d,), (d, d + 1) or (d + 1, d + 1)
         Output voxel to input voxel; a vector is a diagonal, the last two are homogeneous and override `offset`.
     offset : float or (d,)
         Added to ``matrix o``, in voxels of `input`.
     output_shape : tuple, optional
         Shape of the result; that of `output`, else of `input`, when None.
-    output, order, mode, cval, prefilter
+    output, order, mode, cval, prefilter, backend, threads
         As in `map_coordinates`.
 
     Returns
     -------
-    ndarray of shape `output_shape`
-        Interpolated values.
+    array of shape `output_shape`
+        Interpolated values, on the GPU where `input` or `output` is.
+
+    Raises
+    ------
+    RuntimeError, ValueError, TypeError, UsageError, DeviceError
+        As in `map_coordinates`.
     """
-    source, linear = np.asarray(input), np.asarray(matrix, dtype=np.float64)
-    shape = output_shape or (output.shape if isinstance(output, np.ndarray) else source.shape)
+    source, linear, shift = _as_array(input), _on_host(matrix), _on_host(offset)
+    shape = tuple(output_shape or (output if _is_array(output) else source).shape)  # type: ignore[union-attr]
+    how: dict[str, Any] = {"order": order, "mode": mode, "cval": cval, "prefilter": prefilter}
+    device = on_device.gpu_for(backend, math.prod(shape), input=source, output=output)
+    if device is not None:
+        linear, shift = _split(linear, shift, source.ndim)
+        one = (1,) * len(shape)
+        model = ndimage.affine_transform(_one_element(source), linear, shift, one, _model(output), **how)
+        lattice = Lattice.of(linear, np.broadcast_to(shift, source.ndim), shape)
+        request = on_device.Request(**how, places=lattice, shape=shape, dtype=model.dtype)
+        asked = on_device.is_asked_for(backend, input=source, output=output)
+        there = on_device.interpolate(device, source, request, _written(output, shape), asked=asked)
+        if there is not None:
+            return cast("NDArray[Any]", there)
     square = linear.shape == (source.ndim, source.ndim) and len(shape) == source.ndim
-    homogeneous = linear.shape in ((source.ndim, source.ndim + 1), (source.ndim + 1, source.ndim + 1))
-    if math.prod(shape) < _SMALL or not (square or homogeneous):
+    few = math.prod(shape) < _SMALL and not _needs_exactness(source, order)
+    if few or not (square or _is_homogeneous(linear, source.ndim)):
         # SciPy has a separable path for a diagonal, and the words for a matrix of another shape
-        done: NDArray[Any] = ndimage.affine_transform(
-            source, linear, offset, shape, output, order, mode, cval, prefilter
-        )
+        done: NDArray[Any] = ndimage.affine_transform(source, linear, shift, shape, output, **how)
         return done
-    if homogeneous:
-        linear, offset = _split_homogeneous(linear, source.ndim)
-    shift = np.broadcast_to(np.asarray(offset, dtype=np.float64), source.ndim)
-    result = _allocate(output, source, shape)
-    spline = _Spline.of(source, order, mode, cval, prefilter)
-    _fill(result, lambda slab: _affine_points(linear, shift, shape, slab), spline)
-    return result
+    linear, shift = _split(linear, shift, source.ndim)
+    lattice = Lattice.of(linear, np.broadcast_to(shift, source.ndim), shape)
+    return _on_threads(source, lattice, _allocate(output, source, shape), thread_count(threads), **how)
 
 
-@dataclass(frozen=True)
-class _Spline:
-    """An array ready for interpolation: spline coefficients, and how to read them."""
-
-    coefficients: NDArray[Any]
-    pad: int
-    order: int
-    mode: Mode
-    cval: float
-
-    @classmethod
-    def of(cls, source: NDArray[Any], order: int, mode: Mode, cval: float, prefilter: bool) -> _Spline:
-        if not prefilter or order < 2:
-            return cls(source, 0, order, mode, cval)
-        pad = _SPLINE_PAD.get(mode, 0)
-        if pad:
-            how: dict[str, Any] = {"mode": "edge"} if mode == "nearest" else {"constant_values": cval}
-            source = np.pad(source, pad, **how)
-        return cls(_spline_filter(source, order, mode), pad, order, mode, cval)
-
-    def read(self, points: NDArray[Any], out: NDArray[Any]) -> None:
-        if self.pad:
-            points = points + np.float64(self.pad)
-        ndimage.map_coordinates(self.coefficients, points, out, self.order, self.mode, self.cval, prefilter=False)
+def _on_threads(
+    source: NDArray[Any],
+    places: Places,
+    out: NDArray[Any],
+    threads: int,
+    *,
+    order: int,
+    mode: Mode,
+    cval: complex,
+    prefilter: bool,
+) -> NDArray[Any]:
+    spline = Spline.of(order, mode, cval, prefilter)  # type: ignore[arg-type] # SciPy takes a complex one
+    if prefilter and order > 1:
+        source = host_splines.spline_coefficients(source, spline, threads)
+    return host_splines.interpolate(source, places, spline, threads, out)
 
 
-def _spline_filter(source: NDArray[Any], order: int, mode: Mode) -> NDArray[Any]:
-    coefficients = np.empty(source.shape, np.complex128 if np.iscomplexobj(source) else np.float64)
-    for axis in range(source.ndim):
-        given = source if axis == 0 else coefficients
-
-        def run(slab: slice, axis: int = axis, given: NDArray[Any] = given) -> None:
-            part = (slice(None), slab) if axis == 0 and source.ndim > 1 else (slab,)
-            ndimage.spline_filter1d(given[part], order, axis, output=coefficients[part], mode=mode)
-
-        _in_slabs(run, source.shape[1] if axis == 0 and source.ndim > 1 else source.shape[0], source.ndim > 1)
-    return coefficients
+def _needs_exactness(source: NDArray[Any], order: int) -> bool:
+    return order == 0 and source.dtype.kind in "iu" and source.dtype.itemsize == 8
 
 
-def _fill(out: NDArray[Any], points_of: Callable[[slice], NDArray[Any]], spline: _Spline) -> None:
-    pieces = math.ceil(out.size / _SLAB)
-    _in_slabs(lambda slab: spline.read(points_of(slab), out[slab]), len(out), True, pieces)
+# -- affine maps ------------------------------------------------------------------------------------------------------
 
 
-def _in_slabs(run: Callable[[slice], None], length: int, parallel: bool, pieces: int = 1) -> None:
-    threads = thread_count() if parallel else 1
-    edges = np.linspace(0, length, min(length, max(pieces, threads)) + 1).astype(int).tolist()
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(run, map(slice, edges[:-1], edges[1:])))
-
-
-def _affine_points(linear: Matrix, shift: Matrix, shape: tuple[int, ...], slab: slice) -> NDArray[np.float64]:
-    axes = np.ix_(np.arange(shape[0])[slab], *(np.arange(n) for n in shape[1:]))
-    points = np.empty((len(linear), *np.broadcast_shapes(*(axis.shape for axis in axes))))
-    for row, start, out in zip(linear, shift, points, strict=True):
-        # products from first axis to last, then the offset: SciPy's order of addition, so that ties fall alike
-        out[...] = sum(step * axis for step, axis in zip(row, axes, strict=True)) + start
-    return points
-
-
-def _split_homogeneous(matrix: Matrix, ndim: int) -> tuple[Matrix, Matrix]:
+def _split(matrix: Matrix, offset: Matrix, ndim: int) -> tuple[Matrix, Matrix]:
+    """A matrix and an offset; of a homogeneous matrix its two parts."""
+    if not _is_homogeneous(matrix, ndim):
+        return matrix, offset
     if matrix.shape[0] == ndim + 1 and not np.array_equal(matrix[ndim], [0.0] * ndim + [1.0]):
         raise UsageError(f"matrix ends in the row {matrix[ndim].tolist()}; {[0] * ndim + [1]} is needed")
     return matrix[:ndim, :ndim], matrix[:ndim, ndim]
 
 
-def _allocate(output: NDArray[Any] | DTypeLike | None, source: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    if isinstance(output, np.ndarray):
-        if output.shape != tuple(shape):
-            raise UsageError(f"output has shape {output.shape}; {tuple(shape)} is needed")
-        return output
+def _is_homogeneous(matrix: Matrix, ndim: int) -> bool:
+    return matrix.shape in ((ndim, ndim + 1), (ndim + 1, ndim + 1))
+
+
+# -- arguments --------------------------------------------------------------------------------------------------------
+
+
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray) or on_device.lies_on_gpu(value)
+
+
+def _as_array(given: Any) -> Array:
+    return given if on_device.lies_on_gpu(given) else np.asarray(given)
+
+
+def _on_host(given: Any) -> Matrix:
+    return np.asarray(given.get() if on_device.lies_on_gpu(given) else given, dtype=np.float64)
+
+
+def _one_element(source: Array) -> NDArray[Any]:
+    """An array like `source` on which SciPy tells what it makes of the other arguments."""
+    return np.zeros((1,) * source.ndim, source.dtype)
+
+
+def _model(output: Any) -> Any:
+    return output.dtype if _is_array(output) else output
+
+
+def _written(output: Any, shape: tuple[int, ...]) -> Array | None:
+    """The array to write to, where one is given."""
+    if not _is_array(output):
+        return None
+    if output.shape != tuple(shape):
+        raise OutputShapeError(f"output has shape {output.shape}; {tuple(shape)} is needed")
+    return output
+
+
+def _allocate(output: Any, source: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    given: NDArray[Any] | None = _written(output, shape)
+    if given is not None:
+        return given
     dtype = np.dtype(source.dtype.name if output is None else output)
     if np.iscomplexobj(source) and dtype.kind != "c":
         dtype = np.promote_types(dtype, np.complex64)

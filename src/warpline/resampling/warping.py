@@ -12,6 +12,7 @@ from warpline.backends import Backend, select
 from warpline.errors import UsageError
 from warpline.geometry import Grid
 from warpline.image import Image
+from warpline.resampling.on_device import side_by_side
 from warpline.resampling.pullback import pull_back
 from warpline.transforms import Affine, Transform
 
@@ -33,7 +34,7 @@ def warp(
     Parameters
     ----------
     image : Image
-        3-D, or 4-D: then volume by volume.
+        3-D, or 4-D: then volume by volume, on a GPU two at a time, so that one is copied while the other is computed.
     transform : Affine, Displacement or Chain
         World points (RAS+ mm) of `grid` to world points of `image`. A displacement is zero outside its own grid;
         several displacements, or one on another grid, are first composed on `grid`, by linear interpolation.
@@ -60,12 +61,21 @@ def warp(
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
     route = pull_back(transform, grid, backend)
     matrix = route.matrix_to(image.grid)
+    how: dict[str, Any] = {"shape": grid.shape, "order": order, "outside": outside}
     with backend.session():
-        moved = None if route.field is None else backend.upload(route.field)
-        how: dict[str, Any] = {"field": moved, "shape": grid.shape, "order": order, "outside": outside}
-        volumes = (backend.upload(_readable(volume, order)) for volume in series(image))
-        warped = [backend.download(backend.sample(volume, matrix, **how)) for volume in volumes]
-    return stacked(warped, grid, image)
+        how["field"] = None if route.field is None else backend.upload(route.field)
+
+    def carry(volume: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        with backend.session():
+            there = backend.sample(backend.upload(_readable(volume, order)), matrix, **how)
+            return backend.download(there, out)
+
+    if image.data.ndim == 3:
+        return stacked([carry(image.data)], grid, image)
+    result = np.empty((*grid.shape, image.data.shape[-1]), _readable_type(image.data, order))
+    volumes = enumerate(series(image))
+    side_by_side(lambda one: carry(one[1], result[..., one[0]]), volumes, backend, how["field"])
+    return Image(result, grid.bare, image.name)
 
 
 def series(image: Image) -> Iterator[NDArray[Any]]:
@@ -139,5 +149,8 @@ def _with_voxel_size(grid: Grid, voxel_size: float | ArrayLike) -> Grid:
 
 
 def _readable(volume: NDArray[Any], order: int) -> NDArray[Any]:
-    dtype = volume.dtype.newbyteorder("=") if order == 0 else np.float32
-    return np.ascontiguousarray(volume, dtype=dtype)
+    return np.ascontiguousarray(volume, dtype=_readable_type(volume, order))
+
+
+def _readable_type(volume: NDArray[Any], order: int) -> np.dtype[Any]:
+    return volume.dtype.newbyteorder("=") if order == 0 else np.dtype(np.float32)

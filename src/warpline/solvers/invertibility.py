@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,11 @@ from warpline.backends import Array, Backend
 from warpline.fields import InverseError
 
 _log = logging.getLogger(__name__)
+
+Units = tuple[float, float, float]
+"""Length along each axis, in voxels, that inverse errors are counted in."""
+
+VOXELS: Units = (1.0, 1.0, 1.0)
 
 MEAN_LIMIT, P99_LIMIT = 0.05, 0.25
 """Bars for the inverse error inside the mask, in voxels; both directions must meet them."""
@@ -54,6 +59,9 @@ class Quality:
         Round-trip error, the worse of the two directions.
     rounds : int
         Rounds of settling and mending that were needed.
+    units : three floats
+        What errors are counted in, along each axis: a voxel, or more of them where the finest levels were left out, so
+        that interpolating an image does not tighten the bars.
     """
 
     folds: float
@@ -64,6 +72,7 @@ class Quality:
     inverse_error_p99: float
     inverse_error_max: float
     rounds: int = 0
+    units: Units = VOXELS
 
     @property
     def is_met(self) -> bool:
@@ -81,7 +90,9 @@ class InvertibleMap:
     quality: Quality
 
 
-def make_invertible(to_fixed: Array, to_moving: Array, mask: Array, backend: Backend) -> InvertibleMap:
+def make_invertible(
+    to_fixed: Array, to_moving: Array, mask: Array, backend: Backend, units: Units = VOXELS
+) -> InvertibleMap:
     """Join half-maps into the map fixed -> moving and its inverse, and settle both until they meet the bars.
 
     Parameters
@@ -90,6 +101,8 @@ def make_invertible(to_fixed: Array, to_moving: Array, mask: Array, backend: Bac
         Displacements from the middle, in voxels of one grid.
     mask : (I, J, K) uint8
         Not 0 where the bars for folds and inverse error must hold.
+    units : three floats
+        What inverse errors are counted in, see `Quality`.
 
     Notes
     -----
@@ -99,7 +112,7 @@ def make_invertible(to_fixed: Array, to_moving: Array, mask: Array, backend: Bac
     detail that no pair of sampled maps can share fades, and only there. Where a determinant is about to vanish, both
     maps are also blended with their own Gaussian. Half-maps too wild to settle are smoothed more and more.
     """
-    found = _settle(*join(to_fixed, to_moving, backend), mask, backend)
+    found = _settle(*join(to_fixed, to_moving, backend), mask, backend, units)
     for sigma in LAST_RESORTS:
         if found.quality.is_met:
             return found
@@ -107,20 +120,20 @@ def make_invertible(to_fixed: Array, to_moving: Array, mask: Array, backend: Bac
         for half in (to_fixed, to_moving):
             halves.append(backend.empty(half.shape))
             backend.smooth(half, (sigma,) * 3, out=halves[-1])
-        found = _settle(*join(halves[0], halves[1], backend), mask, backend)
+        found = _settle(*join(halves[0], halves[1], backend), mask, backend, units)
     if not found.quality.is_met:
         _log.warning("the map could not be made invertible within the bars: %s", found.quality)
     return found
 
 
-def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend) -> InvertibleMap:
+def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InvertibleMap:
     """Rounds of settling and mending until the bars hold; both fields are changed in place."""
     for rounds in range(ROUNDS + 1):
         missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
         determinants = [backend.jacobian(field) for field in (forward, inverse)]
         lowest = np.minimum(*determinants)
         folding = lowest <= LEAST_JACOBIAN
-        errors, least = _measured(missed, lowest, mask, backend)
+        errors, least = _measured([_in_units(miss, units, backend) for miss in missed], lowest, mask, backend)
         misses, folds = _exceeds(errors), not least > LEAST_JACOBIAN
         if rounds == ROUNDS or not (misses or folds):
             break
@@ -129,7 +142,8 @@ def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend) -> In
         inverse = _settled(inverse, missed[1], None if misses else weight)
         if weight is not None:
             forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
-    return InvertibleMap(forward, inverse, _quality(determinants, mask, errors, rounds, backend))
+    quality = _quality(determinants, mask, errors, rounds, backend)
+    return InvertibleMap(forward, inverse, replace(quality, units=units))
 
 
 def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
@@ -141,7 +155,9 @@ def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Ar
     return forward, inverse
 
 
-def quality_of(forward: Array, inverse: Array, mask: Array, backend: Backend, *, rounds: int = 0) -> Quality:
+def quality_of(
+    forward: Array, inverse: Array, mask: Array, backend: Backend, *, rounds: int = 0, units: Units = VOXELS
+) -> Quality:
     """What a map and its inverse (3, I, J, K), in voxels of one grid, are like inside a mask, as they are.
 
     Parameters
@@ -152,11 +168,13 @@ def quality_of(forward: Array, inverse: Array, mask: Array, backend: Backend, *,
         Not 0 where they are judged.
     rounds : int
         Of settling, that were spent on them.
+    units : three floats
+        What inverse errors are counted in, see `Quality`.
     """
     missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
-    errors = [fields.round_trip_error(miss, backend, mask) for miss in missed]
+    errors = [fields.round_trip_error(_in_units(miss, units, backend), backend, mask) for miss in missed]
     determinants = [backend.jacobian(field) for field in (forward, inverse)]
-    return _quality(determinants, mask, errors, rounds, backend)
+    return replace(_quality(determinants, mask, errors, rounds, backend), units=units)
 
 
 def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
@@ -164,8 +182,13 @@ def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
     return backend.compose(outer, inner, out=backend.empty(inner.shape))
 
 
+def _in_units(missed: Array, units: Units, backend: Backend) -> Array:
+    """A displacement in voxels, counted in units along each axis."""
+    return missed if units == VOXELS else missed / backend.upload(np.array(units, np.float32).reshape(3, 1, 1, 1))
+
+
 def _measured(
-    missed: tuple[Array, Array], determinant: Array, mask: Array, backend: Backend
+    missed: list[Array], determinant: Array, mask: Array, backend: Backend
 ) -> tuple[list[InverseError], float]:
     """The errors of both round trips inside the mask, and the least determinant, for which the host waits once."""
     found = backend.zeros((3, 4), np.float64)

@@ -19,8 +19,9 @@ from warpline.backends import Array, Backend
 from warpline.backends.convergence import BEST, CONVERGED, Pace, energies_of, new_trace, went_astray
 from warpline.geometry import Grid, Matrix
 from warpline.metrics import DEFORMABLE_METRICS
-from warpline.pyramid import coarse_grid, factors_for_spacing, with_coarser
+from warpline.pyramid import coarse_grid, factors_for_spacing, with_coarser, without_finest
 from warpline.recipe import FACTORS, Syn
+from warpline.solvers.invertibility import VOXELS, Units
 from warpline.solvers.progress import LevelRecord, Listener, Progress
 from warpline.solvers.scene import Scene
 
@@ -36,18 +37,25 @@ HALF = 0.5
 COUNTED = 0.998
 """Share of masked voxels among those that an interpolated value is made of, above which it counts."""
 
+UNIT = 0.5
+"""Voxels of the finest level that inverse errors are counted in, where these are more than a voxel of the grid."""
+
 LEAST_NORM = 3e-5
 """A force shorter than this everywhere is rounding noise and is not scaled up to a full step."""
 
 
 @dataclass(frozen=True)
 class HalfMaps:
-    """Displacements (3, I, J, K) from the middle to either image, in voxels of `grid`."""
+    """Displacements (3, I, J, K) from the middle to either image, in voxels of `grid`.
+
+    `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`.
+    """
 
     to_fixed: Array
     to_moving: Array
     grid: Grid
     levels: tuple[LevelRecord, ...]
+    units: Units = VOXELS
 
 
 def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: Listener | None = None) -> HalfMaps:
@@ -61,19 +69,33 @@ def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: List
         records.append(_run(level, coarser, (index, len(levels)), most, listener))
     assert level is not None, "a recipe has at least one level"
     to_fixed, to_moving = (fields.move_to_grid(half, level.grid, scene.grid, backend) for half in level.halves)
-    return HalfMaps(to_fixed, to_moving, scene.grid, tuple(records))
+    units = VOXELS if options.factors is not None else _units(level.grid, scene.grid)
+    return HalfMaps(to_fixed, to_moving, scene.grid, tuple(records), units)
+
+
+def _units(finest: Grid, grid: Grid) -> Units:
+    """Half a voxel of the finest level along each axis, or a whole voxel of the grid, if that is longer."""
+    ratio = np.maximum(UNIT * finest.voxel_size / grid.voxel_size, 1.0)
+    return float(ratio[0]), float(ratio[1]), float(ratio[2])
 
 
 def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
     """Shrink factor, most iterations, and smoothing as a share of the factor, of every level, coarse to fine."""
-    across = float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid)
-    factors = with_coarser(FACTORS, across) if options.factors is None else options.factors
+    factors = _every_factor(grid) if options.factors is None else options.factors
     further = len(factors) - len(options.iterations)
-    iterations = options.iterations[:1] * further + options.iterations
-    if options.sigmas is None:
-        return [(factor, most, HALF) for factor, most in zip(factors, iterations, strict=True)]
-    blurs = [HALF] * further + [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
-    return list(zip(factors, iterations, blurs, strict=True))
+    blurs = [HALF] * len(factors)
+    if options.sigmas is not None:
+        blurs[further:] = [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
+    if options.factors is None:
+        factors = without_finest(factors, _thickest_spacing(grid) / _finest_spacing(grid))
+    count = len(factors)
+    iterations = (options.iterations[:1] * (count - len(options.iterations)) + options.iterations)[:count]
+    return list(zip(factors, iterations, blurs[:count], strict=True))
+
+
+def _every_factor(grid: Grid) -> tuple[float, ...]:
+    """Shrink factors of an image as large as a grid, whatever the shape of its voxels."""
+    return with_coarser(FACTORS, float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid))
 
 
 def _run(
@@ -227,8 +249,17 @@ class Level:
 
 def _finest_spacing(grid: Grid) -> float:
     """Shortest voxel edge in mm; an axis of one voxel does not count."""
-    counted = [n > 1 for n in grid.shape]
-    return float(grid.voxel_size[counted].min()) if any(counted) else float(grid.voxel_size.min())
+    return float(_spacings(grid).min())
+
+
+def _thickest_spacing(grid: Grid) -> float:
+    """Longest voxel edge in mm; an axis of one voxel does not count."""
+    return float(_spacings(grid).max())
+
+
+def _spacings(grid: Grid) -> NDArray[np.float64]:
+    counted = np.array(grid.shape) > 1
+    return grid.voxel_size[counted] if counted.any() else grid.voxel_size
 
 
 def _on_level(

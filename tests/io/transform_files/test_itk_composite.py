@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import ants
 import h5py
 import nitransforms
@@ -175,3 +177,18 @@ def test_damage_is_named(tmp_path, edit, message):
     with pytest.raises(InputError, match=message) as caught:
         read_transform(tmp_path / "bad.h5")
     assert "bad.h5" in str(caught.value)
+
+
+@pytest.mark.parametrize("shift", [8, 4096, -1])
+def test_strings_that_lie_nowhere_are_not_looked_for(tmp_path, shift):
+    """The HDF5 library takes memory by the length that is claimed before it finds no string."""
+    path = tmp_path / "bad.h5"
+    write_transform(made_chain(made_grid("oblique")), path)
+    with h5py.File(path) as file:
+        place = file["TransformGroup/0/TransformType"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    length, address, number = struct.unpack_from("<IQI", content, place)
+    struct.pack_into("<IQI", content, place, 2**31 - length, address + shift if shift > 0 else 2**60, number)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"damaged or truncated HDF5 file \(TransformType\)"):
+        read_transform(path)

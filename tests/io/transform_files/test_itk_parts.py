@@ -171,3 +171,14 @@ def test_what_can_be_read_is_described(tmp_path):
     SimpleITK.WriteTransform(made_field(2), str(tmp_path / "t.tfm"))
     assert identify(tmp_path / "t.tfm").format == "itk-text-2d"
     assert FORMATS["itk-text-2d"].flat and set(itk_parts.SPLINES) & set(itk_parts.FIELDS) == set()
+
+
+def test_splines_that_bend_without_end_are_sampled_as_far_as_maps_make_sense(tmp_path, caplog):
+    parameters = np.zeros(648)
+    parameters[300] = 1e13
+    fixed = "6 6 6 0 0 0 1 1 1 1 0 0 0 1 0 0 0 1"
+    numbers = " ".join(map(str, parameters))
+    text = f"Transform: BSplineTransform_double_3_3\nParameters: {numbers}\nFixedParameters: {fixed}\n"
+    (tmp_path / "t.tfm").write_text(f"#Insight Transform File V1.0\n#Transform 0\n{text}")
+    assert read_transform(tmp_path / "t.tfm").grid.shape == (97, 97, 97)
+    assert "bends so sharply that it is read to" in caplog.text and "32 32 32" in caplog.text

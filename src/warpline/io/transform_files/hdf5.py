@@ -25,7 +25,7 @@ from warpline.io.compression import MAX_RATIO, open_stream
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _HEAP = b"GCOL\x01\0\0\0"
-"""How a global heap collection begins; it lies at a multiple of 8 bytes."""
+"""How a global heap collection begins; it mostly lies at a multiple of 8 bytes."""
 
 _ADDRESS, _OBJECT, _USE = struct.Struct("<Q"), struct.Struct("<HHIQ"), struct.Struct("<IQI")
 
@@ -121,6 +121,8 @@ class Reader:
         whole = isinstance(data, h5py.Dataset) and data.size == 1 and not (data.is_virtual or data.external)
         if data is None or not whole or not _is_string(data.dtype):
             raise InputError(f"{self.path} has no {name} in {group.name}; write the file again")
+        if h5py.check_string_dtype(data.dtype).length is None and not _leads_to_string(self.path, data.id.get_offset()):
+            raise InputError(f"{self.path} is a damaged or truncated HDF5 file ({name}); copy it again")
         return as_text(np.ravel(data[()])[0])
 
     def attribute(self, group: Any, name: str) -> Any:
@@ -182,6 +184,19 @@ def _check_heaps(path: Path) -> None:
             uses = _places(content, _ADDRESS.pack(start)) if lengths else ()
             if lengths is None or not all(_is_sound(content, use, lengths) for use in uses):
                 raise InputError(f"{path} is a damaged or truncated HDF5 file (its strings); copy it again")
+
+
+def _leads_to_string(path: Path, place: int | None) -> bool:
+    """Whether what lies at a place of a file names a string of a sound collection, with its length.
+
+    Where it does not, the HDF5 library takes memory by the length before it finds out.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if place is None or not 0 < place <= len(content) - _USE.size:
+            return False
+        length, start, number = _USE.unpack_from(content, place)
+        found = _lengths(content, start) if content[start : start + len(_HEAP)] == _HEAP else None
+        return found is not None and found.get(number) == length
 
 
 def _places(content: mmap.mmap, pattern: bytes) -> Iterator[int]:

@@ -19,6 +19,7 @@ from scipy.interpolate import BSpline
 
 from warpline.errors import InputError
 from warpline.geometry import Grid
+from warpline.io import limits
 from warpline.io.transform_files import itk_fields
 from warpline.transforms import Displacement
 
@@ -30,8 +31,14 @@ ORDERS = range(1, 6)
 TOLERANCE = 2e-4
 """Share of the smallest distance of knots by which the field, read linearly, may miss the splines."""
 
-MOST_SAMPLES = 2**24
-"""Voxels of the largest field that is made."""
+MOST_STEPS, MOST_SAMPLES = 32, 2**24
+"""Samples from knot to knot at most, and voxels of the largest field that is made.
+
+Second differences of half a spacing, beyond which maps fold, need 30 samples from knot to knot.
+"""
+
+_COPIES = 3
+"""Of the largest field in memory while it is made, in double precision."""
 
 _WORTH_SAYING = 5
 """Times the tolerance above which it is said how far the field misses the splines."""
@@ -67,6 +74,8 @@ def to_displacement(parameters: NDArray[Any], fixed: Doubles, dimension: int, or
         raise InputError(f"{path}: {parameters.size} numbers are no finite coefficients of {dimension} x {shape} knots")
     coefficients = parameters.astype(np.float64).reshape((*shape, dimension), order="F")
     steps = _steps(coefficients, order, float(knots.voxel_size[:dimension].min()), path)
+    samples = math.prod((size - order) * step + 1 for size, step in zip(shape, steps, strict=True))
+    limits.check_memory(path, _COPIES * samples * dimension * coefficients.itemsize)
     for axis, step in enumerate(steps):
         weights = _weights(shape[axis], order, step)
         coefficients = np.asarray(np.moveaxis(np.tensordot(weights, coefficients, (1, axis)), 0, axis), np.float64)
@@ -84,10 +93,11 @@ def _steps(coefficients: Doubles, order: int, spacing: float, path: Path) -> tup
     bends = [np.linalg.norm(np.diff(coefficients, 2, axis), axis=-1).max(initial=0) for axis in range(dimension)]
     wanted = np.ones(dimension) if order == 1 else np.sqrt(dimension * np.array(bends) / (8 * TOLERANCE * spacing))
     intervals = np.array(coefficients.shape[:-1]) - order
+    wanted = np.minimum(wanted, MOST_STEPS)
     size = float(np.prod(intervals * np.maximum(wanted, 1) + 1))
     if size > MOST_SAMPLES:
         wanted = np.floor(wanted * (MOST_SAMPLES / size) ** (1 / dimension))
-    steps = np.maximum(np.ceil(wanted), 1).astype(int)
+    steps = np.clip(np.ceil(wanted), 1, MOST_STEPS).astype(int)
     missed = 0.0 if order == 1 else float((np.array(bends) / (8 * steps**2)).sum())
     if missed > _WORTH_SAYING * TOLERANCE * spacing:
         _log.warning(

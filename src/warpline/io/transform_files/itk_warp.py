@@ -53,7 +53,8 @@ def read(path: Path) -> Displacement:
             f"or 1006 (along R, A, S): set the intent_code that fits the file"
         )
     field = nifti_fields.components_first(_three(stored.array[:, :, :, 0]))
-    field *= _SIGNS[intent][:, None, None, None]
+    for axis in np.flatnonzero(_SIGNS[intent] < 0):
+        np.negative(field[axis], out=field[axis])
     flat = stored.array.shape[2:] == (1, 1, 2) and lies_in_plane(stored.affine)
     return Displacement(field, replace(_grid(stored), flat=flat))
 

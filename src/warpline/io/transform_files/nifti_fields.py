@@ -65,10 +65,16 @@ def read(path: Path, tails: tuple[tuple[int, ...], ...], *, gaps: bool = False) 
         raise InputError(f"{path} is no field of this format; NIfTI of shape {wanted} is needed")
     if stored.array.dtype.kind != "f" or nifti.scaling(stored.header, str(path)) not in ((None, None), (1, 0)):
         raise InputError(f"{path} holds {stored.array.dtype} with scaling; an unscaled field of floats is needed")
-    bad = np.isinf if gaps else lambda values: ~np.isfinite(values)
-    if any(bad(stored.array[..., n]).any() for n in range(stored.array.shape[-1])):
+    if not all(_is_known(stored.array[..., n], gaps) for n in range(stored.array.shape[-1])):
         raise InputError(f"{path} has NaN or infinite displacements; write the field again")
     return stored
+
+
+def _is_known(values: NDArray[np.generic], gaps: bool) -> bool:
+    """Whether no value is infinite or, unless there may be `gaps`, NaN; a sum tells of most fields that it is so."""
+    if np.isfinite(values.sum()):
+        return True
+    return not (np.isinf(values) if gaps else ~np.isfinite(values)).any()
 
 
 def components_first(array: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -1,0 +1,40 @@
+"""The last lines of a registration."""
+
+from __future__ import annotations
+
+from made_reports import report_of
+from warpline.cli.summary import facts_of
+from warpline.jobs import Job
+
+
+def lines_of(**changed):
+    """The facts of a made report, each entry replaced or, where it is a dictionary, changed."""
+    report = {**report_of(), "outputs": {}, "outside": {"moving": 0.0, "fixed": 0.0}}
+    for name, value in changed.items():
+        report[name] = {**report[name], **value} if isinstance(value, dict) else value
+    return facts_of(Job("fixed.nii.gz", "moving.nii.gz", "out/"), report)
+
+
+def begins(lines, word):
+    return [line for line in lines if line.startswith(word)]
+
+
+def test_images_of_one_contrast_measured_as_a_whole_need_no_further_words():
+    lines = lines_of()
+    assert not begins(lines, "contrast")
+    assert begins(lines, "similarity")[0].endswith("in small windows 0.110 and 0.560")
+    assert begins(lines, "inverse error")[0].endswith("0.031 voxels")
+
+
+def test_contrasts_that_differ_are_said_beside_the_correlation():
+    (line,) = begins(lines_of(contrast={"line": 0.2, "curve": 0.8, "is_alike": False}), "contrast")
+    assert "curve (0.800), not along a line (0.200)" in line
+    assert not begins(lines_of(contrast=None), "contrast")
+
+
+def test_the_share_that_was_measured_is_said():
+    assert begins(lines_of(measured=0.123), "similarity")[0].endswith("; of 12% of the voxels")
+
+
+def test_what_inverse_errors_are_counted_in_is_said():
+    assert begins(lines_of(quality={"units": [2.0, 2.0, 1.0]}), "inverse error")[0].endswith("times 2 voxels in plane")
