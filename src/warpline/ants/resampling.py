@@ -97,7 +97,7 @@ def _resized(grid: Grid, wanted: Sequence[float], use_voxels: bool) -> Grid:
     if given.shape != (3,) or not (given > 0).all():
         raise UsageError(f"resample_params is {list(wanted)}; a number above 0 is needed for each axis of {grid.shape}")
     if use_voxels:
-        shape = np.floor(given + 0.5).astype(int)
+        shape = np.maximum(given.astype(int), 1)
         ratio = np.where(shape > 1, (old - 1) / np.maximum(shape - 1, 1), 1.0)
     else:
         ratio = given / grid.voxel_size
