@@ -65,7 +65,9 @@ def test_labels_overlap():
 
 
 @pytest.mark.parametrize("kind", [0, 1, 4])
-@pytest.mark.parametrize(("wanted", "voxels"), [((10, 8, 6), True), ((1.3, 1.1, 1.7), False), ((2, 2, 2), False)])
+@pytest.mark.parametrize(
+    ("wanted", "voxels"), [((10, 8, 6), True), ((10.7, 8.2, 6), True), ((1.3, 1.1, 1.7), False), ((2, 2, 2), False)]
+)
 def test_resampling(kind, wanted, voxels):
     (theirs,), (mine,) = pair(smooth(GRID.shape, 1))
     expected, found = ants.resample_image(theirs, wanted, voxels, kind), ours.resample_image(mine, wanted, voxels, kind)

@@ -134,7 +134,8 @@ def test_displacement_fields_move_points_as_simpleitk_moves_them(tmp_path, name,
     [("left-posterior-superior", (-1, -1, 1)), ("RAS", (1, 1, 1)), ("left-anterior-superior", (-1, 1, 1))],
 )
 def test_the_spaces_of_nrrd(tmp_path, caplog, space, signs):
-    place = f'space: {space}\nspace units: "mm" "mm" "mm"\nspace directions: (2,0,0) (0,3,0) (0,0.5,4)\nspace origin: (10,20,30)\n\n'
+    place = f"space: {space}\nspace directions: (2,0,0) (0,3,0) (0,0.5,4)\nspace origin: (10,20,30)\n"
+    place += 'space units: "mm" "mm" "mm"\n\n'
     (tmp_path / "a.nrrd").write_bytes(f"NRRD0004\n{HEADER}{place}".encode() + bytes(480))
     expected = np.diag([*signs, 1.0]) @ [[2, 0, 0, 10], [0, 3, 0.5, 20], [0, 0, 4, 30], [0, 0, 0, 1]]
     np.testing.assert_allclose(read_image(tmp_path / "a.nrrd").affine, expected, atol=1e-6)
