@@ -102,4 +102,4 @@ def _resized(grid: Grid, wanted: Sequence[float], use_voxels: bool) -> Grid:
     else:
         ratio = given / grid.voxel_size
         shape = np.maximum(np.floor(old / ratio + 0.5).astype(int), 1)
-    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), grid.affine @ np.diag([*ratio, 1.0]))
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), grid.affine @ np.diag([*ratio, 1.0]), grid.flat)
