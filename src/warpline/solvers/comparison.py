@@ -248,7 +248,10 @@ def _joined(first: Array, others: Iterable[tuple[Array, int]], axis: int) -> Arr
 
 
 def centre_and_radius(level: Level) -> tuple[NDArray[np.float64], float]:
-    """Middle of the foreground in world mm, and the root mean square distance of its voxels from there."""
+    """Middle of the foreground in world mm, and the root mean square distance of its voxels from there.
+
+    Of an object that is smaller than a voxel, half the voxel.
+    """
     return centre_and_radius_later(level)()
 
 
@@ -259,7 +262,7 @@ def centre_and_radius_later(level: Level) -> Callable[[], tuple[NDArray[np.float
     def found() -> tuple[NDArray[np.float64], float]:
         places = apply_affine(level.grid.affine, np.argwhere(foreground()))
         middle = places.mean(axis=0)
-        return middle, max(float(np.sqrt(((places - middle) ** 2).sum(axis=1).mean())), 1.0)
+        return middle, max(float(np.sqrt(((places - middle) ** 2).sum(axis=1).mean())), 0.5 * level.spacing)
 
     return found
 

@@ -213,7 +213,7 @@ def _run(course: Course, levels: Sequence[tuple[Level, Level]], options: Linear,
 def _check_overlap(share: float, fixed: str, moving: str) -> None:
     if share < LEAST_OVERLAP:
         raise InputError(
-            f"{fixed} and {moving}: only {share:.0%} of the fixed image falls into the moving one at "
+            f"{fixed} and {moving}: only {share:.1%} of the fixed image falls into the moving one at "
             f"the start; at least {LEAST_OVERLAP:.0%} is needed: start from the centres of mass, correct the headers, "
             "or let the image that shows less be the fixed one"
         )
