@@ -7,7 +7,6 @@ import pytest
 
 from made_heads import error, lattice, scan
 from warpline.backends import select
-from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import normalise
 from warpline.judgement import Interior, examined, search_again
@@ -65,19 +64,6 @@ def test_a_large_turn_against_the_headers_is_said(backend):
     assert any("turns the object by 180°" in warning for warning in found.warnings)
     started = align(fixed, moving, recipe, backend=backend, initial=Affine(np.linalg.inv(TURNED)))
     assert not any("turns the object" in warning for warning in started.warnings)
-
-
-@pytest.mark.parametrize("factor", [1e-3, 1e3])
-def test_the_judgement_knows_no_unit(factor, backend):
-    """A header whose millimetres are metres or micrometres changes no sign."""
-    found = []
-    for scale in (1.0, factor):
-        images = [scan(lattice(**SIZE)), scan(lattice(**SIZE, shift=(5, -3, 2)))]
-        scaled = [Image(im.data, Grid(im.grid.shape, np.diag([scale] * 3 + [1.0]) @ im.grid.affine)) for im in images]
-        found.append(align(*scaled, Recipe(linear=OPTIONS, syn=None), backend=backend).judgement)
-    assert found[1].outcome == found[0].outcome
-    first, other = ({name: np.nan if v is None else v for name, v in one.signs.items()} for one in found)
-    assert other == pytest.approx(first, rel=1e-3, nan_ok=True)
 
 
 def test_a_mirrored_header_is_proposed(backend):

@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from made_heads import lattice, scan
+from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import normalise
 from warpline.judgement import Interior
@@ -95,3 +96,17 @@ def test_slices_are_compared_in_their_plane(backend):
     slice_ = Image(whole.data[:, :, 18:19], whole.grid.cropped((0, 0, 18), (60, 72, 19)))
     found = interior(backend, slice_, slice_)
     assert above_chance(found, np.eye(4)) > 2
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_headers_in_other_units_change_nothing(factor, backend):
+    head, other = scan(lattice(**SIZE)), scan(lattice(**SIZE, shift=(3, 0, 0)))
+    plain = interior(backend, head, other)
+    scaled = interior(backend, *(enlarged(image, factor) for image in (head, other)))
+    before, chance = plain.before_and_by_chance(np.eye(4), 100)
+    assert scaled.radius == pytest.approx(factor * plain.radius)
+    assert scaled.before_and_by_chance(np.eye(4), 100) == pytest.approx((before, chance), rel=1e-4)
+
+
+def enlarged(image, factor):
+    return Image(image.data, Grid(image.grid.shape, np.diag([factor] * 3 + [1.0]) @ image.grid.affine))
