@@ -14,6 +14,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from warpline.backends import select
 from warpline.errors import InputError
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
+from warpline.judgement import judge
 from warpline.recipe import PRESETS, Recipe
 from warpline.registration import align
 from warpline.resampling import resample, warp
@@ -37,6 +39,7 @@ RIGHT, WRONG = 4.0, 8.0
 VOXEL = 3.0
 """Voxel size in mm at which the brains are registered."""
 RESULTS = Path(__file__).parent / "results" / "judgement.json"
+HELD_OUT = ("02,03", "04,05", "06,07", "08,09", "10,01")
 
 Volume = NDArray[np.float32]
 
@@ -250,16 +253,25 @@ SPOILS: dict[str, Spoil] = {
 
 
 def pairs(data: Path, work: Path) -> Iterator[tuple[str, Case]]:
-    """Brains on themselves, moved by a known affine, and brains on others, whose true map is what labels support."""
-    backend = select(None)
-    affine = PRESETS["affine"]
+    """Brains on themselves, moved by a known affine, and brains on others."""
     for names in brains.DEVELOPMENT_PAIRS:
-        fixed, moving = (_brain(data, name, work) for name in names.split(","))
+        fixed = _brain(data, names[:2], work)
         truth = _small_affine(fixed.grid.centre)
-        moved = warp(fixed, Affine(np.linalg.inv(truth)), fixed.grid, backend=backend)
-        yield f"{names[:2]} moved", Case(fixed, moved, truth, affine)
-        found = align(fixed, moving, affine, backend=backend)
-        yield names, Case(fixed, moving, found.affine.matrix, affine)
+        moved = warp(fixed, Affine(np.linalg.inv(truth)), fixed.grid, backend=select(None))
+        yield f"{names[:2]} moved", Case(fixed, moved, truth, PRESETS["affine"])
+        yield names, _two_brains(data, names, work)
+
+
+def held_out(data: Path, work: Path) -> Iterator[tuple[str, Case]]:
+    """Pairs of brains on which no limit was set."""
+    return ((names, _two_brains(data, names, work)) for names in HELD_OUT)
+
+
+def _two_brains(data: Path, names: str, work: Path) -> Case:
+    """A brain on another; the affine of the pair as it is counts as true."""
+    fixed, moving = (_brain(data, name, work) for name in names.split(","))
+    found = align(fixed, moving, PRESETS["affine"], backend=select(None))
+    return Case(fixed, moving, found.affine.matrix, PRESETS["affine"])
 
 
 def _brain(data: Path, name: str, work: Path) -> Image:
@@ -325,19 +337,31 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("work"), help="where cropped brains are kept")
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--pairs", type=int, help="only the first so many")
+    parser.add_argument("--held-out", action="store_true", help="five other pairs, on which no limit was set")
+    parser.add_argument("--again", type=Path, help="judge what an earlier run measured by the limits of today")
     options = parser.parse_args(arguments)
-    rows = []
-    for number, (pair, case) in enumerate(pairs(options.data, options.work)):
-        if options.pairs is not None and number >= options.pairs:
-            break
+    rows = _judged_again(options.again) if options.again else []
+    if rows:
+        _write(rows, options.out)
+    of = iter(()) if rows else (held_out if options.held_out else pairs)(options.data, options.work)
+    for pair, case in islice(of, options.pairs):
         for name in SPOILS:
             rows.append(row := look(pair, case, name))
             told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
             sys.stdout.write(f"{pair:10s} {name:34s} {told:8s} {row['outcome']:8s} {row['off']}\n")
-        found = {"python": platform.python_version(), "summary": summary(rows), "rows": rows}
-        options.out.write_text(json.dumps(found, indent=1) + "\n")
+        _write(rows, options.out)
     sys.stdout.write(f"{summary(rows)}\n")
     return 0
+
+
+def _judged_again(file: Path) -> list[dict[str, object]]:
+    rows = json.loads(file.read_text())["rows"]
+    return [{**row, "outcome": judge(row["signs"]).outcome} if row["signs"] else row for row in rows]
+
+
+def _write(rows: list[dict[str, object]], out: Path) -> None:
+    found = {"python": platform.python_version(), "summary": summary(rows), "rows": rows}
+    out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

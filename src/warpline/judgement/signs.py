@@ -49,7 +49,7 @@ LIMITS: dict[str, Limit] = {
         "Local correlation inside the objects over the most that wrong maps give",
         "inside their outlines the images agree no better ({value:.2f} times) than under maps that are wrong on "
         "purpose: they may not show the same object, or the start was too far off; look at the result, give --initial",
-        doubtful=(1.5, None),
+        doubtful=(1.8, None),
     ),
     "agreement_turned": Limit(
         "Agreement above chance, turned",
