@@ -1,4 +1,4 @@
-"""Volumes larger than any GPU holds: offsets beyond 2^31, in the last blocks of launches on memory that is not there."""
+"""Volumes larger than any GPU holds: offsets beyond 2^31, in the last blocks of launches on sparse memory."""
 
 from __future__ import annotations
 
