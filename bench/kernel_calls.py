@@ -12,7 +12,12 @@ from scipy.spatial.transform import Rotation
 from warpline.backends import Array, Backend
 from warpline.backends.convergence import Pace, new_trace
 from warpline.backends.splines import Lattice, Spline
-from warpline.geometry import Matrix, Shape
+from warpline.geometry import Grid, Matrix, Shape
+from warpline.metrics import Samples
+from warpline.metrics.mutual_information import MutualInformation
+from warpline.solvers.comparison import Comparison
+from warpline.solvers.linear import Descent
+from warpline.solvers.motion import Motion
 
 Call = Callable[[], object]
 
@@ -219,6 +224,15 @@ def _mutual_information(many: int, slopes: bool) -> Callable[[Scene], Call]:
     return prepare
 
 
+def _descend(s: Scene) -> Call:
+    """A search of at most 15 steps, as a stage of the linear solver runs it."""
+    samples = Samples(s.points, s.values, s.moving, s.backend)
+    grid = Grid(s.shape, np.eye(4))
+    comparison = Comparison(MutualInformation(samples, BINS), grid, grid)
+    descent = Descent(comparison, Motion.named("affine", grid.centre, 50.0), s.matrix[None])
+    return lambda: descent.run(15)
+
+
 def _watch(s: Scene) -> Call:
     energy, step = s.backend.upload(np.array([-0.5])), s.backend.upload(np.ones(1, np.float32))
     trace = s.backend.upload(new_trace(10_000))  # more than there are calls
@@ -306,6 +320,7 @@ OPERATIONS: dict[str, Operation] = {
     "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),
     "mutual_information": Operation("point", 2 * (12 + 4 + 8 * 4), _mutual_information(1, slopes=True)),
     "mutual_information, 16 values": Operation("point", 12 + 4 + 16 * 8 * 4, _mutual_information(16, slopes=False)),
+    "descend, 16 evaluations": Operation("call", 16 * POINTS * 2 * (12 + 4 + 8 * 4), _descend),
     "keep": Operation("voxel", 12 + 12, _keep),
     "watch": Operation("call", 8 + 8 + 2 * 8 + 4, _watch),
 }

@@ -31,6 +31,7 @@ HOT: dict[str, Defines] = {
     "affine_moments": (),
     "joint_histogram": (("BINS", 32),),
     "histogram_derivative": (),
+    "descend": (),
 }
 """The builds of a default registration."""
 

@@ -1,6 +1,7 @@
 // An affine metric and its derivative by all twelve parameters in one pass over sample points: n, sum f, sum m, sum f^2,
-// sum m^2, sum f m, and sum w (grad m) (x, 1)^T for w = 1, f, m.
-// Called by CudaBackend.affine_moments; `partial` is scratch, `arrived` is 0. Threads stride over the points.
+// sum m^2, sum f m, and sum w (grad m) (x, 1)^T for w = 1, f, m; under each of many matrices, whose blocks have the same
+// blockIdx.y, but for those that `ended`.
+// Called by CudaBackend.affine_moments and .descend; `partial` is scratch, `arrived` is 0. Threads stride over the points.
 #include "points.cuh"
 
 extern "C" __global__ void __launch_bounds__(256, 1) affine_moments(
@@ -8,12 +9,16 @@ extern "C" __global__ void __launch_bounds__(256, 1) affine_moments(
     const float* __restrict__ values,  // (count)
     const float* __restrict__ volume,  // (ni, nj, nk)
     const unsigned char* mask,         // (ni, nj, nk) or null
-    Matrix matrix,                     // fixed voxel -> voxel of volume
-    double* partial,                   // (42, blocks)
-    unsigned* arrived,                 // (1)
-    double* out,                       // (42)
+    Few few,                           // fixed voxel -> voxel of volume, where `matrices` is null
+    const double* matrices,            // (many, 12) or null
+    const unsigned char* ended,        // (many) or null
+    double* partial,                   // (many, 42, blocks)
+    unsigned* arrived,                 // (many)
+    double* out,                       // (many, 42)
     long long count, int blocks, int ni, int nj, int nk) {
+    if (ended && ended[blockIdx.y]) return;
     Box box = {ni, nj, nk};
+    const Matrix& matrix = matrix_of_block(matrices, few);
     double sums[42] = {};
     for (long long p = (long long)blockIdx.x * BLOCK + threadIdx.x; p < count; p += (long long)gridDim.x * BLOCK) {
         const float* x = points + 3 * p;
@@ -30,5 +35,6 @@ extern "C" __global__ void __launch_bounds__(256, 1) affine_moments(
         add_outer(sums + 18, f, m.slope, x);
         add_outer(sums + 30, m.value, m.slope, x);
     }
-    sum_over_grid<42>(sums, partial, arrived, out);
+    partial += 42LL * blocks * blockIdx.y;
+    sum_over_grid<42>(sums, partial, arrived + blockIdx.y, out + 42 * blockIdx.y);
 }

@@ -1,7 +1,7 @@
 // d sum(table * joint histogram) / d matrix for each of many matrices and its constant table: twelve sums over sample
 // points, by the blocks of the same blockIdx.y.
-// Called by CudaBackend.mutual_information after joint_histogram.cu, which makes the tables; `partial` is scratch,
-// `arrived` is 0. Threads stride over the points.
+// Called by CudaBackend.mutual_information and .descend after joint_histogram.cu, which makes the tables; `partial` is
+// scratch, `arrived` is 0. Threads stride over the points. Nothing is done for matrices that `ended`.
 #include "parzen.cuh"
 
 extern "C" __global__ void __launch_bounds__(256, 2) histogram_derivative(
@@ -11,11 +11,13 @@ extern "C" __global__ void __launch_bounds__(256, 2) histogram_derivative(
     const unsigned char* mask,           // (ni, nj, nk) or null
     Few few,                             // fixed voxel -> voxel of volume, where `matrices` is null
     const double* matrices,              // (many, 12) or null
+    const unsigned char* ended,          // (many) or null
     const double* __restrict__ tables,   // (many, cells)
     double* partial,                     // (many, 12, blocks)
     unsigned* arrived,                   // (many)
     double* out,                         // (many, 14) ..., derivative
     long long count, int blocks, int cells, int bins, int ni, int nj, int nk) {
+    if (ended && ended[blockIdx.y]) return;
     Box box = {ni, nj, nk};
     const Matrix& matrix = matrix_of_block(matrices, few);
     const double* table = tables + (long long)blockIdx.y * cells;

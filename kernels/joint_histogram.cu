@@ -3,7 +3,8 @@
 // both in units of bins. Counts are added up as whole multiples of 2^-40, so that their order does not matter: in shared
 // memory where BINS is at most 64, there in two halves because it adds 32 bits at once only, then in `counts`, which
 // starts and ends at 0.
-// Called by CudaBackend.mutual_information; `arrived` is 0. The last block of each matrix computes the rest.
+// Called by CudaBackend.mutual_information and .descend; `arrived` is 0. The last block of each matrix computes the rest.
+// Nothing is done for those that `ended`.
 #ifndef BINS
 #define BINS 32
 #endif
@@ -67,11 +68,13 @@ extern "C" __global__ void __launch_bounds__(256, 4) joint_histogram(
     const unsigned char* mask,         // (ni, nj, nk) or null
     Few few,                           // fixed voxel -> voxel of volume, where `matrices` is null
     const double* matrices,            // (many, 12) or null
+    const unsigned char* ended,        // (many) or null
     unsigned long long* counts,        // (many, cells)
     unsigned* arrived,                 // (many)
     double* tables,                    // (many, cells) or null
     double* out,                       // (many, width) value, total, ...
     long long count, int cells, int width, int ni, int nj, int nk) {
+    if (ended && ended[blockIdx.y]) return;
     Box box = {ni, nj, nk};
     counts += (long long)blockIdx.y * CELLS;
     for (int c = threadIdx.x; PRIVATE && c < CELLS; c += BLOCK) set_in_block(c, 0);

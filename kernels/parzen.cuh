@@ -3,21 +3,6 @@
 #pragma once
 #include "points.cuh"
 
-constexpr int FEW = 16;  // matrices that come with the launch; cuda_points.py
-
-struct Few {
-    double m[12 * FEW];
-};
-
-// The matrix of this block: of `many`, or where these are null of `few`.
-__device__ inline const Matrix& matrix_of_block(const double* many, const Few& few) {
-    __shared__ Matrix matrix;
-    int at = 12 * blockIdx.y + threadIdx.x;
-    if (threadIdx.x < 12) matrix.m[threadIdx.x] = many ? many[at] : few.m[at];
-    __syncthreads();
-    return matrix;
-}
-
 __device__ inline int bin_of(double value, int low, int high) {
     int bin = (int)floor(value);
     return bin < low ? low : bin > high ? high : bin;

@@ -3,6 +3,21 @@
 #pragma once
 #include "reductions.cuh"
 
+constexpr int FEW = 16;  // matrices that come with the launch; cuda_points.py
+
+struct Few {
+    double m[12 * FEW];
+};
+
+// The matrix of this block: of `many`, or where these are null of `few`.
+__device__ inline const Matrix& matrix_of_block(const double* many, const Few& few) {
+    __shared__ Matrix matrix;
+    int at = 12 * blockIdx.y + threadIdx.x;
+    if (threadIdx.x < 12) matrix.m[threadIdx.x] = many ? many[at] : few.m[at];
+    __syncthreads();
+    return matrix;
+}
+
 // What a point sees: whether it counts, the linear value there and its slope by the voxel coordinates.
 struct Seen {
     bool counts;

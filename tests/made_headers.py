@@ -45,6 +45,7 @@ HEADERS = {
     "zero": {"qform": MIRRORED, "pixdim": (0, 3, 4)},
     "zero, sform": {"sform": ONE, "pixdim": (0, 3, 4)},
     "nan, sform": {"sform": ONE, "pixdim": (np.nan, 3, 4)},
+    "infinite, both": {"sform": ONE, "qform": MIRRORED, "pixdim": (2, 3, np.inf)},
     "negative, neither": {"pixdim": (-2, 3, 4)},
     "qfac 0": {"qform": MIRRORED, "qfac": 0},
     "qfac -3": {"qform": MIRRORED, "qfac": -3},

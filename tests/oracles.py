@@ -7,6 +7,11 @@ from itertools import product
 
 import numpy as np
 
+from warpline.metrics import Samples
+from warpline.metrics.correlation import Correlation
+from warpline.metrics.local_correlation import LocalCorrelation
+from warpline.solvers.quasi_newton import minimise
+
 # -- sampling -----------------------------------------------------------------------------------------------
 
 
@@ -393,3 +398,56 @@ def mutual_information(points, values, volume, matrix, bins, *, mask=None):
 def sample_at(volume, points):
     """Linear interpolant at points, 0 outside."""
     return np.array([linear_at(volume, p) if is_inside(p, volume.shape) else 0.0 for p in points.astype(np.float64)])
+
+
+def family_member(family, search, parameters):
+    """Fixed voxel to moving voxel (4, 4) of a `Family`; complex parameters give complex entries."""
+    turn, logarithms, entries = (np.zeros(n, complex) for n in (3, 3, 9))
+    for part, value in zip(family.parts, parameters[: len(family.parts)] / family.radius, strict=True):
+        if part < 8:
+            turn[part] += value
+        elif part < 16:
+            logarithms += value * np.array([(part - 8) >> axis & 1 for axis in range(3)])
+        else:
+            entries[part - 16] += value
+    inner = np.eye(4, dtype=complex)
+    inner[:3, :3] = np.exp(logarithms)[:, None] * rotation(turn) + entries.reshape(3, 3)
+    inner[: family.translations, 3] = parameters[len(family.parts) :]
+    return family.left[search] @ inner @ family.right
+
+
+def rotation(vector):
+    """Rodrigues' formula."""
+    x, y, z = vector
+    cross, angle = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]), np.sqrt(vector @ vector)
+    if abs(angle) < 1e-10:
+        return np.eye(3) + cross
+    return np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
+
+
+def descend(backend, compared, family, rules, listen):
+    """`minimise` over the members of a family, whose slopes are found by complex steps."""
+    samples = Samples(compared.points, compared.values, compared.volume, backend, compared.mask)
+    metric = {"correlation": Correlation, "local_correlation": LocalCorrelation}.get(compared.formula)
+
+    def evaluated(matrices):
+        if metric is not None:
+            return metric(samples).values_and_derivatives(matrices)
+        found = samples.mutual_information(matrices, compared.bins, slopes=True)
+        return found[:, 0], found[:, 1] / samples.count, found[:, 2:].reshape(-1, 3, 4)
+
+    def function(which, parameters):
+        steps = 1e-20j * np.eye(family.size)
+        members = np.array([family_member(family, n, at).real for n, at in zip(which, parameters, strict=True)])
+        slopes = np.array(
+            [
+                [family_member(family, n, at + step)[:3].imag / 1e-20 for step in steps]
+                for n, at in zip(which, parameters, strict=True)
+            ]
+        )
+        values, shares, by_matrix = evaluated(members)
+        enough = shares >= rules.least_overlap
+        return np.where(enough, values, 0.0), np.einsum("aij,apij->ap", by_matrix, slopes) * enough[:, None]
+
+    starts = np.zeros((len(family.left), family.size))
+    return minimise(function, starts, iterations=rules.iterations, tolerance=rules.tolerance, listen=listen)

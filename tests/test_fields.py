@@ -94,6 +94,7 @@ def test_a_good_start_needs_no_steps(backend):
     again, residual = fields.invert(field, backend, start=inverse)
     assert residual <= fields.INVERSE_TOLERANCE
     np.testing.assert_array_equal(backend.download(again), backend.download(inverse))
+    np.testing.assert_array_equal(backend.download(fields.inverse_of(field, backend)), backend.download(inverse))
 
 
 def test_a_shift_and_its_opposite_have_no_inverse_error(backend):

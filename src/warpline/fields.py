@@ -27,6 +27,12 @@ class InverseError:
     p99: float
     largest: float
 
+    @classmethod
+    def of(cls, statistics: NDArray[np.float64]) -> InverseError:
+        """From `Backend.statistics` at 0.99 of the lengths missed."""
+        _, mean, p99, largest = statistics.tolist()
+        return cls(mean, p99, largest)
+
 
 def to_voxels(field: Array, grid: Grid) -> Array:
     """World displacement (3, I, J, K) in mm, on the host or a device, to displacement in voxels of `grid`."""
@@ -92,10 +98,17 @@ def invert(
 
     Damped fixed-point iteration per voxel (after Chen et al. 2008, doi:10.1118/1.2816107), from `start` or -field.
     """
-    start = -field if start is None else start
     out = backend.empty(field.shape)
+    start = -field if start is None else start
     residual = backend.invert(field, start=start, tolerance=tolerance, iterations=iterations, out=out)
     return out, float(backend.download(residual)[0])
+
+
+def inverse_of(field: Array, backend: Backend) -> Array:
+    """The inverse alone, which nothing waits for; see `invert`."""
+    out = backend.empty(field.shape)
+    backend.invert(field, start=-field, tolerance=INVERSE_TOLERANCE, iterations=INVERSE_ITERATIONS, out=out)
+    return out
 
 
 def inverse_error(
@@ -111,8 +124,7 @@ def round_trip_error(missed: Array, backend: Backend, mask: Array | None = None)
 
     Only where `mask` (I, J, K), uint8 on the backend, is not 0.
     """
-    _, mean, p99, largest = backend.statistics(missed, 0.99, mask=mask)
-    return InverseError(float(mean), float(p99), float(largest))
+    return InverseError.of(backend.statistics(missed, 0.99, mask=mask))
 
 
 def jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[np.float32]:

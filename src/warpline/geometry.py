@@ -47,12 +47,14 @@ def check_affine(matrix: ArrayLike, name: str = "affine") -> Matrix:
     if checked.shape != (4, 4):
         raise InputError(f"{name} has shape {checked.shape}; a 4x4 matrix is needed")
     if not np.isfinite(checked).all():
-        raise InputError(f"{name} has NaN or infinite entries; write a valid sform or qform into the file")
+        raise InputError(f"{name} has NaN or infinite entries; write a valid one into the file (NIfTI: sform or qform)")
     if checked[3].tolist() != [0.0, 0.0, 0.0, 1.0]:
         raise InputError(f"{name} ends in the row {checked[3].tolist()}; 0 0 0 1 is needed")
     scale = np.prod(np.linalg.norm(checked[:3, :3], axis=0))
     if scale == 0 or abs(np.linalg.det(checked[:3, :3])) < 1e-6 * scale:
-        raise InputError(f"{name} is singular: it flattens space; write a valid sform or qform into the file")
+        raise InputError(
+            f"{name} is singular: it flattens space; write a valid one into the file (NIfTI: sform or qform)"
+        )
     checked.setflags(write=False)
     return checked
 

@@ -122,14 +122,18 @@ def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalise
     if mask is not None:
         chosen = _mask_on(image.grid, mask, backend)
         counted = counted * chosen
-    count, _, bright, _ = backend.statistics(volume, BRIGHT, mask=counted)
+    measured = backend.zeros((10,), np.float64)
+    backend.statistics(volume, BRIGHT, mask=counted, out=measured[:4])
+    if background is not None:
+        backend.extent(volume, np.eye(4), out=measured[4:].reshape(2, 3))
+    found = backend.download(measured)
+    count, _, bright, _ = found[:4]
     if count:
         volume /= np.float32(bright)
         volume.clip(-CLIPPED, CLIPPED, out=volume)
     ends = np.array([(0, 0, 0), np.subtract(image.grid.shape, 1)], float)
     if background is not None:
-        found = backend.extent(volume, np.eye(4))
-        ends = found if np.isfinite(found).all() else ends
+        ends = found[4:].reshape(2, 3) if np.isfinite(found[4:]).all() else ends
     start, stop = (cast(Shape, tuple(int(n) for n in end)) for end in (ends[0], ends[1] + 1))
     return Normalised(image.name, image.grid, volume, background is not None, start, stop, chosen)
 

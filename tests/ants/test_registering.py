@@ -11,7 +11,7 @@ import pytest
 
 from ants_peers import in_ants
 from warpline import ants as ours
-from warpline.ants.registering import OPTIONS, TYPES, _recipe, _with_levels, _with_options
+from warpline.ants.registering import FURTHER, OPTIONS, TYPES, _recipe, _with_levels, _with_names, _with_options
 from warpline.errors import InputError, UsageError
 from warpline.geometry import Grid
 from warpline.io.transform_files import write_transform
@@ -154,6 +154,23 @@ def test_every_option_is_one_of_antspy():
     assert set(OPTIONS) - dropped <= set(inspect.signature(ants.registration).parameters)
 
 
+def test_arguments_can_be_given_in_the_order_of_antspy():
+    import inspect
+
+    names = list(inspect.signature(ants.registration).parameters)
+    assert list(FURTHER) == names[names.index("mask_all_stages") + 1 : -1]
+    assert _with_names((0.1, 3), {"syn_metric": "CC"}) == {"grad_step": 0.1, "flow_sigma": 3, "syn_metric": "CC"}
+
+
+def test_arguments_by_place_change_the_recipe_and_are_checked(pair):
+    with pytest.raises(UsageError, match="less than or equal to 1"):
+        ours.registration(*pair, "SyN", None, "", None, None, False, 9)
+    with pytest.raises(UsageError, match="grad_step is given twice"):
+        ours.registration(*pair, "SyN", None, "", None, None, False, 0.2, grad_step=0.1)
+    with pytest.raises(UsageError, match="27 arguments at most; 28 were given"):
+        ours.registration(*pair, "SyN", None, "", None, None, False, *range(20))
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -188,3 +205,28 @@ def test_images_are_read_and_written(pair, tmp_path):
     read = ours.image_read(tmp_path / "image.nii.gz")
     np.testing.assert_array_equal(read.dataobj, pair[0].dataobj)
     np.testing.assert_allclose(read.affine, pair[0].affine)
+
+
+def test_images_are_read_with_the_arguments_of_antspy(pair, tmp_path):
+    path = tmp_path / "image.nii.gz"
+    assert ours.image_write(pair[0], path, ri=True) is pair[0] and ours.image_write(pair[0], path, False) is None
+    for name in ("unsigned int", "float", "double"):
+        theirs = ants.image_read(str(path), 3, name)
+        read = ours.image_read(path, 3, name)
+        np.testing.assert_array_equal(read.dataobj, theirs.numpy())
+        assert read.get_data_dtype() == theirs.numpy().dtype
+    for call, error, words in (
+        ({"dimension": 2}, InputError, "has 3 axes, and dimension is 2"),
+        ({"pixeltype": "short"}, UsageError, "pixeltype is 'short'; choose from unsigned char"),
+        ({"reorient": True}, UsageError, "reorient is not offered"),
+    ):
+        with pytest.raises(error, match=words):
+            ours.image_read(path, **call)
+
+
+def test_a_slice_is_read_as_a_volume_on_request_and_numbers_are_not_wrapped(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.full((5, 6), 300, np.int16), np.diag([-2, -2, 1, 1])), tmp_path / "flat.nii")
+    assert ours.image_read(tmp_path / "flat.nii").shape == ours.image_read(tmp_path / "flat.nii", 2).shape == (5, 6)
+    assert ours.image_read(tmp_path / "flat.nii", 3).shape == (5, 6, 1)
+    with pytest.raises(InputError, match="holds values from 300 to 300; uint8 holds 0 to 255"):
+        ours.image_read(tmp_path / "flat.nii", pixeltype="unsigned char")

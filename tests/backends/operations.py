@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 
+import oracles
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
 from warpline.backends.convergence import Pace, new_trace
+from warpline.backends.descent import ENTRY, SCALE, TURN, Compared, Family, Formula
 from warpline.backends.splines import Lattice, Spline
+from warpline.solvers import quasi_newton
 
 SHAPE = (7, 18, 35)
 """More than one block of a GPU kernel along j and k."""
@@ -46,7 +51,8 @@ def _smoothed(array, *sigma):
 
 
 def _downsample(b, up):
-    return [b.downsample(up(FIXED), (2.0, 2.0, 1.0), out=b.empty((4, 9, 35)))]
+    two = up(np.stack([FIXED, MOVING]))
+    return [b.downsample(two, (2.0, 2.0, 1.0), out=b.empty((2, 4, 9, 35)))]
 
 
 def _local_cc(radius, mask=None):
@@ -80,6 +86,28 @@ def _mutual_information(bins):
     def call(b, up):
         given = [up(array) for array in (POINTS, VALUES, BINNED)]
         return [b.mutual_information(*given, MATRICES, bins, slopes=slopes, mask=up(MASK)) for slopes in (False, True)]
+
+    return call
+
+
+FAMILY = Family(
+    left=np.stack([MATRIX, np.eye(4), general_matrix(SHAPE, 8, spread=0.1)]),
+    right=general_matrix(SHAPE, 9, spread=0.05),
+    parts=(TURN, TURN + 1, TURN + 2, SCALE + 0b101, ENTRY + 5), translations=3, radius=20.0,
+)  # fmt: skip
+"""Searches with every kind of parameter."""
+
+
+def _descend(formula):
+    def call(b, up):
+        rules, told = quasi_newton.rules_of(4, 1e-6, 0.1), []
+        fixed = (VALUES if formula == "mutual_information" else VALUES - VALUES.mean()).astype(np.float32)
+        moving = (BINNED if formula == "mutual_information" else BINNED - BINNED.mean()).astype(np.float32)
+        compared = Compared(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)
+        found = b.descend(compared, FAMILY, rules, lambda *said: told.append(said))
+        if found is None:
+            found = oracles.descend(b, compared, FAMILY, rules, lambda *said: told.append(said))
+        return [found, np.array([value for _, value in sorted(told, key=lambda said: said[0])])]
 
     return call
 
@@ -131,6 +159,7 @@ OPERATIONS = {
     "affine_moments": lambda b, up: b.affine_moments(up(POINTS), up(VALUES), up(FIXED), MATRIX, mask=up(MASK)),
     "mutual_information": _mutual_information(16),
     "mutual_information, many bins": _mutual_information(70),
+    **{f"descend by {formula}": _descend(formula) for formula in get_args(Formula)},
     "watch": _watch,
     "keep": _keep,
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import oracles
 from backends.rounding import assert_rounded
-from synthetic import ellipsoid, fading_field, general_matrix, smooth_field, wide_field
+from synthetic import ellipsoid, fading_field, general_matrix, smooth_field, smooth_volume, wide_field
 
 SHAPES = [(9, 7, 5), (4, 11, 6), (9, 7, 1), (1, 6, 5), (2, 3, 2), (3, 18, 35)]
 """The last one takes several blocks of a GPU kernel along j and k."""
@@ -263,3 +263,15 @@ def test_extent(backend, shape, seed):
 
 def test_the_extent_of_nothing_is_infinite(backend):
     np.testing.assert_array_equal(backend.extent(backend.zeros((4, 3, 2)), np.eye(4)), [[np.inf] * 3, [-np.inf] * 3])
+
+
+def test_measures_stay_on_the_backend_where_they_are_asked_to(backend):
+    volume, mask = smooth_volume((5, 6, 7), 1), ellipsoid((5, 6, 7)).astype(np.uint8)
+    values, inside, matrix = backend.upload(volume), backend.upload(mask), general_matrix((5, 6, 7), 2)
+    out = backend.zeros((13,), np.float64)
+    backend.statistics(values, 0.9, mask=inside, out=out[:4])
+    backend.sums(values, mask=inside, out=out[4:7])
+    backend.extent(values, matrix, out=out[7:].reshape(2, 3))
+    host = backend.statistics(values, 0.9, mask=inside), backend.sums(values, mask=inside)
+    expected = np.concatenate([*host, backend.extent(values, matrix).ravel()])
+    np.testing.assert_array_equal(backend.download(out), expected)

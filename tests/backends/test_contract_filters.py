@@ -108,6 +108,14 @@ def test_downsample(backend, shape, factors, coarse):
     assert_rounded(backend.download(out), oracles.downsample(volume, factors, coarse), scale=1)
 
 
+def test_downsampling_several_volumes_is_downsampling_each(backend):
+    volumes = np.stack([smooth_volume((9, 8, 7), seed) for seed in range(3)])
+    together = backend.downsample(backend.upload(volumes), (2.0, 1.0, 3.0), out=backend.empty((3, 5, 8, 2)))
+    for volume, found in zip(volumes, backend.download(together), strict=True):
+        alone = backend.downsample(backend.upload(volume), (2.0, 1.0, 3.0), out=backend.empty((5, 8, 2)))
+        np.testing.assert_array_equal(backend.download(alone), found)
+
+
 def test_downsample_by_one_copies(backend):
     volume = smooth_volume((6, 5, 4), 7)
     result = backend.downsample(backend.upload(volume), (1.0, 1.0, 1.0), out=backend.empty((6, 5, 4)))

@@ -73,6 +73,9 @@ static inline double __longlong_as_double(long long bits) {
     return x;
 }
 
+#define sinpi(x) sin(M_PI * (x))
+#define cospi(x) cos(M_PI * (x))
+
 static inline float __fdividef(float a, float b) { return a / b; }
 
 static inline double __dadd_rn(double a, double b) { return a + b; }

@@ -18,7 +18,9 @@ UFUNCS = {
 }  # fmt: skip
 """What code outside the backends may call on its arrays; CuPy has all of them under the same names."""
 
-FUNCTIONS = {np.empty_like, np.flatnonzero, np.arange}
+FUNCTIONS = {np.empty_like, np.flatnonzero, np.arange, np.stack, np.where}
+WAITING = {np.flatnonzero}
+"""Those of them whose result has a shape that the host must know first."""
 VIEWS = {"reshape", "ravel", "view"}
 
 
@@ -28,13 +30,23 @@ class DeviceArray(NDArrayOperatorsMixin):
     recorded = None
     """What the graph that is being captured does, in order; None when nothing is captured."""
 
+    ledger = None
+    """Where waits, copies and allocations are counted, see `pretended`; None when nobody counts."""
+
     def __init__(self, held):
         self.held = np.asarray(held)
+        if self.ledger is not None:
+            self.ledger.made(self.held)
+
+    def _wait(self):
+        if self.ledger is not None:
+            self.ledger.wait()
 
     dtype = property(lambda self: self.held.dtype)
     shape = property(lambda self: self.held.shape)
     ndim = property(lambda self: self.held.ndim)
     size = property(lambda self: self.held.size)
+    nbytes = property(lambda self: self.held.nbytes)
     strides = property(lambda self: self.held.strides)
     flags = property(lambda self: self.held.flags)
     real = property(lambda self: DeviceArray(self.held.real))
@@ -61,9 +73,14 @@ class DeviceArray(NDArrayOperatorsMixin):
     def __array_function__(self, function, types, arguments, options):
         if function not in FUNCTIONS:
             raise TypeError(f"{function.__name__} on arrays of the device")
-        return DeviceArray(function(*map(_held, arguments), **options))
+        if function in WAITING:
+            self._wait()
+        held = [[_held(one) for one in a] if isinstance(a, list) else _held(a) for a in arguments]
+        return DeviceArray(function(*held, **options))
 
     def __getitem__(self, key):
+        if isinstance(key, DeviceArray) and key.dtype == bool:
+            self._wait()  # for the number of those that are true
         return DeviceArray(self.held[_key(key)])
 
     def __setitem__(self, key, value):
@@ -76,20 +93,28 @@ class DeviceArray(NDArrayOperatorsMixin):
         return (self[n] for n in range(len(self)))
 
     def __float__(self):
-        return float(self.held)
+        return float(self.item())
 
     def __int__(self):
-        return int(self.held)
+        return int(self.item())
 
     def __bool__(self):
-        return bool(self.held)
-
-    def get(self):
-        """A copy on the host."""
-        return self.held.copy()
+        return bool(self.item())
 
     def item(self):
+        self._wait()
         return self.held.item()
+
+    def get(self, out=None, blocking=True):
+        """A copy on the host: a new array, or in memory that is given and counts as pinned."""
+        if blocking:
+            self._wait()
+        if out is None:
+            return self.held.copy()
+        if self.ledger is not None:
+            self.ledger.copied("pinned", self.nbytes)
+        out[...] = self.held
+        return out
 
 
 def _method(name):
@@ -163,7 +188,7 @@ class TwoWorldsRuntime(EmulatedRuntime):
         def launch_in_session(grid, block, arguments):
             if not self.sessions:
                 raise AssertionError(f"{entry} is launched outside of a session")
-            call = partial(launch, grid, block, [_kernel_argument(argument) for argument in arguments])
+            call = partial(launch, grid, block, [kernel_argument(argument) for argument in arguments])
             if DeviceArray.recorded is None:
                 call()
             else:
@@ -204,7 +229,7 @@ def _rubbish(dtype):
     return np.nan if np.dtype(dtype).kind in "fc" else True if np.dtype(dtype) == bool else np.iinfo(dtype).max
 
 
-def _kernel_argument(argument):
+def kernel_argument(argument):
     if isinstance(argument, DeviceArray):
         return argument.held
     if isinstance(argument, np.ndarray) and argument.dtype.names is None:

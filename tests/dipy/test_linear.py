@@ -173,13 +173,18 @@ def test_masks_restrict_the_comparison(brain):
     assert error(found.affine, truth, brain) < 0.5
 
 
+def test_fewer_iterations_than_factors_run_on_the_finest_levels_as_in_dipy():
+    assert ours.AffineRegistration(level_iters=[20, 5]).factors == [2, 1]
+    assert ours.AffineRegistration(level_iters=[5], factors=[6, 3]).factors == [3]
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda brain: optimise(brain, "rigid"), "transform is 'rigid'; choose from TranslationTransform2D"),
         (lambda _: ours.AffineRegistration(level_iters=[]), "level_iters is empty"),
         (lambda brain: optimise(brain, ours.RigidTransform3D(), starting_affine="middle"), "choose from mass"),
-        (lambda _: ours.AffineRegistration(level_iters=[1, 2]), "2 entries and factors 3"),
+        (lambda _: ours.AffineRegistration(level_iters=[1, 2, 3, 4]), "4 entries and factors 3"),
         (lambda _: ours.MutualInformationMetric(sampling_proportion=2), "sampling_proportion is 2"),
         (lambda brain: optimise(brain, ours.RigidTransform3D(), metric=ours.MutualInformationMetric(4)), "bins = 4"),
     ],

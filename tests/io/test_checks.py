@@ -113,3 +113,13 @@ def test_squared_differences_need_a_voxel_with_neighbours_on_either_side():
     with pytest.raises(InputError, match=r"thin\.nii has 2 voxels along axis 0, .* mean_squares .* needs at least 3"):
         check_pair(thin, thin, recipe)
     check_pair(image(shape=(3, 12, 12)), image(shape=(3, 12, 12)), recipe)
+
+
+@pytest.mark.parametrize("flat_first", [True, False])
+def test_a_slice_beside_a_volume_is_refused(flat_first):
+    flat = Image.from_array(np.random.default_rng(0).normal(size=SHAPE[:2]), np.eye(3), "flat.nii")
+    pair = (flat, image()) if flat_first else (image(), flat)
+    with pytest.raises(
+        InputError, match=r"flat\.nii is 2-D and image\.nii a volume, shape \(8, 9, 10\); .*take the slice"
+    ):
+        check_pair(*pair, SYN)

@@ -25,6 +25,7 @@ from warpline.report.provenance import describe
 
 SUFFIXES = itk_images.SUFFIXES
 DTYPES = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
+META = "NDims = 3\nDimSize = 6 5 4\nElementType = MET_FLOAT\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
 HEADER = "type: float\ndimension: 3\nsizes: 6 5 4\nendian: little\nencoding: raw\n"
 
 
@@ -135,7 +136,8 @@ def test_displacement_fields_move_points_as_simpleitk_moves_them(tmp_path, name,
     [("left-posterior-superior", (-1, -1, 1)), ("RAS", (1, 1, 1)), ("left-anterior-superior", (-1, 1, 1))],
 )
 def test_the_spaces_of_nrrd(tmp_path, caplog, space, signs):
-    place = f"space: {space}\nspace directions: (2,0,0) (0,3,0) (0,0.5,4)\nspace origin: (10,20,30)\n\n"
+    place = f"space: {space}\nspace directions: (2,0,0) (0,3,0) (0,0.5,4)\nspace origin: (10,20,30)\n"
+    place += 'space units: "mm" "mm" "mm"\n\n'
     (tmp_path / "a.nrrd").write_bytes(f"NRRD0004\n{HEADER}{place}".encode() + bytes(480))
     expected = np.diag([*signs, 1.0]) @ [[2, 0, 0, 10], [0, 3, 0.5, 20], [0, 0, 4, 30], [0, 0, 0, 1]]
     np.testing.assert_allclose(read_image(tmp_path / "a.nrrd").affine, expected, atol=1e-6)
@@ -157,9 +159,12 @@ def test_the_spaces_of_nrrd(tmp_path, caplog, space, signs):
             "NDims = 3\nDimSize = 6 5 4\nElementType = MET_FLOAT\nElementSpacing = 1 2 3\nElementDataFile = LOCAL\n",
             "does not say in which space it lies",
         ),
+        ("a.nrrd", f'NRRD0004\n{HEADER}space: LPS\nspace units: "um" "um" "um"\n\n', "units of length (um), but"),
+        ("a.mha", f"{META}DistanceUnits = cm\nElementDataFile = LOCAL\n", "units of length (cm), but"),
+        ("a.mha", f"{META}ElementToIntensityFunctionSlope = 2\nElementDataFile = LOCAL\n", "which is not applied"),
     ],
 )
-def test_a_place_that_is_a_guess_is_a_warning(tmp_path, caplog, name, head, message):
+def test_what_a_header_leaves_open_is_a_warning(tmp_path, caplog, name, head, message):
     (tmp_path / name).write_bytes(head.encode() + bytes(480))
     with caplog.at_level(logging.WARNING, "warpline"):
         assert read_image(tmp_path / name).data.shape == (6, 5, 4)

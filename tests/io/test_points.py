@@ -89,3 +89,18 @@ def test_points_that_cannot_be_read_are_refused(tmp_path, text):
 def test_a_missing_table_is_refused(tmp_path):
     with pytest.raises(InputError, match="absent"):
         read_points(str(tmp_path / "absent.csv"))
+
+
+@pytest.mark.parametrize(("heading", "order"), [("x,y\n", 1), ("Y, X\n", -1)])
+def test_points_of_slices_have_two_columns(tmp_path, heading, order):
+    cells = np.array([[1.5, -2.0], [3.0, 4.0]])
+    body = "".join(",".join(map(str, row[::order])) + "\n" for row in cells)
+    (tmp_path / "flat.csv").write_text(heading + body)
+    table = read_point_table(tmp_path / "flat.csv", "lps")
+    np.testing.assert_array_equal(table.points, np.column_stack([-cells, np.zeros(2)]))
+    write_point_table(table.with_points(table.points + (1, 0, 0)), tmp_path / "moved.csv", "lps")
+    moved = read_point_table(tmp_path / "moved.csv", "lps").points
+    np.testing.assert_allclose(moved, table.points + (1, 0, 0))
+    with pytest.raises(InputError, match=r"out\.csv: points of two coordinates leave their plane"):
+        write_point_table(table.with_points(table.points + (0, 0, 0.1)), tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()

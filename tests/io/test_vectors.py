@@ -8,8 +8,9 @@ import pytest
 
 from scenes import MOVING
 from warpline.errors import InputError, UsageError
+from warpline.geometry import Grid
 from warpline.image import Image
-from warpline.io.vectors import FRAMES, from_world, read_vectors, to_world, write_vectors
+from warpline.io.vectors import FRAMES, from_world, read_components, read_series, read_vectors, to_world, write_vectors
 
 
 def written(path, shape=(4, 5, 6, 1, 3), intent=1007, dtype=np.float32, affine=None):
@@ -29,6 +30,17 @@ def test_layout_and_intent_survive(tmp_path, shape, intent):
     again = nibabel.load(tmp_path / "again.nii.gz")
     assert again.shape == shape and again.header["intent_code"] == intent
     np.testing.assert_array_equal(again.get_fdata(), data)
+
+
+@pytest.mark.parametrize(("count", "intent", "dtype"), [(6, 1005, "float32"), (3, 1007, "int16"), (2, 0, "uint8")])
+def test_components_along_the_fifth_axis_are_carried_by_themselves_as_advised(tmp_path, count, intent, dtype):
+    data = written(tmp_path / "v.nii", (4, 5, 6, 1, count), intent, dtype)
+    if intent:
+        with pytest.raises(UsageError, match="--vectors none carries each component by itself"):
+            read_series(tmp_path / "v.nii", "image")
+    found = read_components(tmp_path / "v.nii", "image")
+    np.testing.assert_array_equal(found.data, data[:, :, :, 0])
+    assert found.data.dtype == dtype and found.grid == Grid((4, 5, 6), MOVING.affine)
 
 
 def test_scaled_integers_are_read(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from made_heads import lattice, scan
+from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import normalise
 from warpline.judgement import Interior
@@ -32,7 +33,7 @@ def noise_like(image):
 
 def above_chance(found, matrix):
     agreement = found.at(matrix)
-    return agreement.correlation / found.by_chance(matrix, agreement.voxels // 2)
+    return agreement.correlation / found.before_and_by_chance(matrix, agreement.voxels // 2)[1]
 
 
 def test_the_right_map_agrees_better_than_wrong_ones(backend):
@@ -41,6 +42,16 @@ def test_the_right_map_agrees_better_than_wrong_ones(backend):
     assert found.at(np.eye(4)).correlation > 0.9
     assert above_chance(found, np.eye(4)) > 3
     assert above_chance(found, shifted(30, 0, 0)) < 1.5
+
+
+def test_maps_are_compared_as_each_would_be_alone_however_many_fit_side_by_side(backend, monkeypatch):
+    head = scan(lattice(**SIZE))
+    found = interior(backend, head, scan(lattice(**SIZE, shift=(3, 0, 0))))
+    maps = [shifted(4.0 * n, 0, 0) for n in range(4)]
+    together, alone = found.correlations(maps), [found.correlation(matrix) for matrix in maps]
+    np.testing.assert_array_equal(together, alone)
+    monkeypatch.setattr("warpline.judgement.interior.AT_ONCE", 3 * np.prod(found.grid.shape))
+    np.testing.assert_array_equal(found.correlations(maps), together)
 
 
 def test_a_shared_outline_is_no_agreement(backend):
@@ -85,3 +96,17 @@ def test_slices_are_compared_in_their_plane(backend):
     slice_ = Image(whole.data[:, :, 18:19], whole.grid.cropped((0, 0, 18), (60, 72, 19)))
     found = interior(backend, slice_, slice_)
     assert above_chance(found, np.eye(4)) > 2
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_headers_in_other_units_change_nothing(factor, backend):
+    head, other = scan(lattice(**SIZE)), scan(lattice(**SIZE, shift=(3, 0, 0)))
+    plain = interior(backend, head, other)
+    scaled = interior(backend, *(enlarged(image, factor) for image in (head, other)))
+    before, chance = plain.before_and_by_chance(np.eye(4), 100)
+    assert scaled.radius == pytest.approx(factor * plain.radius)
+    assert scaled.before_and_by_chance(np.eye(4), 100) == pytest.approx((before, chance), rel=1e-4)
+
+
+def enlarged(image, factor):
+    return Image(image.data, Grid(image.grid.shape, np.diag([factor] * 3 + [1.0]) @ image.grid.affine))

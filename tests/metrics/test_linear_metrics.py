@@ -9,6 +9,7 @@ from scipy.ndimage import map_coordinates
 from synthetic import general_matrix, smooth_volume
 from warpline.metrics import LINEAR_METRICS, Samples
 from warpline.metrics.local_correlation import LocalCorrelation, local_correlation, normalise_locally
+from warpline.metrics.samples import value_range
 from warpline.recipe import Linear
 
 SHAPE = (24, 20, 18)
@@ -173,3 +174,10 @@ def test_local_normalisation_sees_nothing_beyond_the_mask(backend):
     np.testing.assert_allclose(one, other, atol=1e-4)
     assert not one[12:].any()
     assert one[:12].any()
+
+
+def test_ranges_are_of_what_lies_inside(backend):
+    values, inside = np.array([4.0, -2.5, 7.25, 1.0], np.float32), np.array([True, False, False, True])
+    for given, expected in ((None, (-2.5, 7.25)), (backend.upload(inside), (1.0, 4.0))):
+        found = value_range(backend.upload(values), given)
+        assert [(float(end), end.dtype) for end in found] == [(end, np.float64) for end in expected]

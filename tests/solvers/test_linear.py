@@ -162,7 +162,7 @@ def test_images_that_do_not_overlap_are_named(fast):
     far = np.eye(4)
     far[0, 3] = 1000.0
     one, two = scan(lattice(), name="one"), scan(lattice(), name="two")
-    with pytest.raises(InputError, match="one and two: only 0% of the fixed image"):
+    with pytest.raises(InputError, match=r"one and two: only 0\.0% of the fixed image"):
         register_linear(one, two, Affine(far), Linear(**QUICK), backend=fast)
 
 

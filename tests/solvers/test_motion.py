@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from oracles import family_member
+from warpline.backends.descent import MOST_PARAMETERS
 from warpline.geometry import Grid, apply_affine
 from warpline.solvers.motion import PLANAR, SPATIAL, Motion, rotations, slice_frame
 
@@ -48,6 +50,26 @@ def test_derivatives_match_finite_differences(name, plane, scale):
     for k, unit in enumerate(np.eye(motion.size)):
         difference = matrix_of(motion, here + step * unit) - matrix_of(motion, here - step * unit)
         np.testing.assert_allclose(slopes[k], difference[:3] / (2 * step), atol=2e-7)
+
+
+@pytest.mark.parametrize(("name", "plane"), MOTIONS)
+def test_as_numbers_alone_a_motion_is_the_same(name, plane):
+    draw = np.random.default_rng(7)
+    start, before, after = (affine(draw) for _ in range(3))
+    motion = Motion.after(start, name, CENTRE, 55.0, plane)
+    family = motion.family(before[None], after)
+    assert family.size == motion.size <= MOST_PARAMETERS
+    parameters = 9 * draw.normal(size=motion.size)
+    found = family_member(family, 0, parameters).real
+    np.testing.assert_allclose(found, before @ matrix_of(motion, parameters) @ after, rtol=1e-12, atol=1e-10)
+
+
+def affine(draw):
+    """A world affine unlike the identity."""
+    matrix = np.eye(4)
+    matrix[:3, :3] += 0.2 * draw.normal(size=(3, 3))
+    matrix[:3, 3] = 30 * draw.normal(size=3)
+    return matrix
 
 
 @pytest.mark.parametrize(("name", "plane"), MOTIONS)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter, minimum_filter
 
 from warpline import evaluation, operations
 from warpline.errors import InputError, UsageError
@@ -83,7 +84,16 @@ def _correlation(fixed: Image, moving: Image, inside: Image) -> float:
 
 
 def _neighbourhood(fixed: Image, moving: Image, inside: Image) -> float:
-    return -evaluation.similarity(fixed, moving, inside, radius=_NEIGHBOURHOOD).local_ncc
+    """ITK's mean over windows, of which those without contrast in either image count as alike."""
+    even = np.zeros(fixed.grid.shape, bool)
+    for image in (fixed, moving):
+        values = np.asarray(image.data, np.float64)
+        highest, lowest = (
+            windows(values, 2 * _NEIGHBOURHOOD + 1, mode="nearest") for windows in (maximum_filter, minimum_filter)
+        )
+        even |= highest == lowest
+    share = float(even[np.greater(inside.data, 0)].mean())
+    return -share - evaluation.similarity(fixed, moving, inside, radius=_NEIGHBOURHOOD).local_ncc
 
 
 SIMILARITIES: dict[str, Callable[[Image, Image, Image], float]] = {
@@ -93,7 +103,8 @@ SIMILARITIES: dict[str, Callable[[Image, Image, Image], float]] = {
     "ANTSNeighborhoodCorrelation": _neighbourhood,
 }
 """ITK's names of metrics: mean squared difference, the squared correlation negated, and its mean over windows of five
-voxels a side. Mutual information, whose value depends on ITK's windows and points, is not offered."""
+voxels a side, where a window without contrast counts as 1; one of hardly any contrast counts less than in ITK. Mutual
+information, whose value depends on ITK's windows and points, is not offered."""
 
 
 def label_overlap_measures(source_image: Any, target_image: Any) -> Any:

@@ -89,8 +89,7 @@ def registration(
     mask: Any = None,
     moving_mask: Any = None,
     mask_all_stages: bool = False,
-    *,
-    write_composite_transform: bool = False,
+    *further: Any,
     **options: Any,
 ) -> dict[str, Any]:
     """Register a moving image to a fixed one.
@@ -110,13 +109,12 @@ def registration(
         Where the metric counts, on the grid of its image; here they count in every stage.
     mask_all_stages : bool
         Without effect.
-    write_composite_transform : bool
-        Write ``Composite.h5`` and ``InverseComposite.h5`` too, and return these names.
-    **options
-        ANTsPy's further arguments, see `OPTIONS`: reg_iterations, grad_step, flow_sigma, total_sigma (variances in
-        voxels), aff_metric, syn_metric and syn_sampling (radius) change the recipe, and so do those of
-        `AFFINE_LEVELS`; those that only say how ANTs computes have no effect. Left out, the recipe's own values hold,
-        not ANTs' defaults.
+    *further, **options
+        ANTsPy's further arguments, by name or in the order of `FURTHER`. write_composite_transform writes
+        ``Composite.h5`` and ``InverseComposite.h5`` too, and returns these names. Of `OPTIONS`, reg_iterations,
+        grad_step, flow_sigma, total_sigma (variances in voxels), aff_metric, syn_metric and syn_sampling (radius)
+        change the recipe, and so do those of `AFFINE_LEVELS`; those that only say how ANTs computes have no effect.
+        Left out, the recipe's own values hold, not ANTs' defaults.
 
     Returns
     -------
@@ -131,6 +129,8 @@ def registration(
     InputError
         When an image cannot be used.
     """
+    options = _with_names(further, options)
+    composite = bool(options.pop("write_composite_transform", False))
     levels = {name: options.pop(name) for name in AFFINE_LEVELS if name in options}
     recipe = _with_options(_recipe(type_of_transform), options)
     if levels:
@@ -146,12 +146,22 @@ def registration(
     forward = [files[kind] for kind in ("warp", "affine") if kind in files]
     inverse = [files[kind] for kind in ("affine", "inverse_warp") if kind in files]
     found: dict[str, Any] = {"fwdtransforms": forward, "invtransforms": inverse}
-    if write_composite_transform:
+    if composite:
         found = {"fwdtransforms": f"{prefix}Composite.h5", "invtransforms": f"{prefix}InverseComposite.h5"}
         write_transform(result.transform, found["fwdtransforms"])
         write_transform(result.inverse, found["invtransforms"])
     warped, back = to_nibabel(result.warped), to_nibabel(result.inverse_warped)
     return {"warpedmovout": warped, "warpedfixout": back, **found}
+
+
+def _with_names(further: Sequence[Any], options: dict[str, Any]) -> dict[str, Any]:
+    """Arguments without names as if they had those of `FURTHER`, beside those that have."""
+    if len(further) > len(FURTHER):
+        raise UsageError(f"registration takes {8 + len(FURTHER)} arguments at most; {8 + len(further)} were given")
+    named = dict(zip(FURTHER, further, strict=False))
+    for name in named.keys() & options.keys():
+        raise UsageError(f"argument {name} is given twice, by its place and by its name; give it once")
+    return {**named, **options}
 
 
 def _recipe(name: str) -> Recipe:
@@ -180,6 +190,29 @@ def _start(initial: Any) -> Affine:
 
 
 # -- options ----------------------------------------------------------------------------------------------------
+
+FURTHER = (
+    "grad_step",
+    "flow_sigma",
+    "total_sigma",
+    "aff_metric",
+    "aff_sampling",
+    "aff_random_sampling_rate",
+    "syn_metric",
+    "syn_sampling",
+    "reg_iterations",
+    "aff_iterations",
+    "aff_shrink_factors",
+    "aff_smoothing_sigmas",
+    "write_composite_transform",
+    "verbose",
+    "multivariate_extras",
+    "restrict_transformation",
+    "smoothing_in_mm",
+    "singleprecision",
+    "use_legacy_histogram_matching",
+)
+"""ANTsPy's arguments after mask_all_stages, in its order."""
 
 _LINEAR_METRICS = {"mattes": "mutual_information", "MI": "mutual_information", "GC": "correlation"}
 _SYN_METRICS = {"CC": "local_cc", "mattes": "local_cc", "MI": "local_cc", "meansquares": "mean_squares"}

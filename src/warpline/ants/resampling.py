@@ -97,9 +97,9 @@ def _resized(grid: Grid, wanted: Sequence[float], use_voxels: bool) -> Grid:
     if given.shape != (3,) or not (given > 0).all():
         raise UsageError(f"resample_params is {list(wanted)}; a number above 0 is needed for each axis of {grid.shape}")
     if use_voxels:
-        shape = np.floor(given + 0.5).astype(int)
+        shape = np.maximum(given.astype(int), 1)
         ratio = np.where(shape > 1, (old - 1) / np.maximum(shape - 1, 1), 1.0)
     else:
         ratio = given / grid.voxel_size
         shape = np.maximum(np.floor(old / ratio + 0.5).astype(int), 1)
-    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), grid.affine @ np.diag([*ratio, 1.0]))
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), grid.affine @ np.diag([*ratio, 1.0]), grid.flat)

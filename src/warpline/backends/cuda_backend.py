@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import cuda_filters, cuda_points, cuda_splines
+from warpline.backends import cuda_descent, cuda_filters, cuda_points, cuda_splines
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
+from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.backends.splines import Lattice, Spline
@@ -231,12 +232,13 @@ class CudaBackend:
         self._work.over_voxels("jacobian", field.shape[1:], field=self._work.floats(field), out=out)
         return out
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
         flat = self._work.floats(array).reshape(array.size // math.prod(array.shape[-3:]), -1)
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
         blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], 4 * BLOCK)))
         counts = self._work.scratch("digits", (DIGITS,), np.uint32)
-        given = {"counts": counts, "found": self._work.empty((4,), np.float64), "largest": self._work.zero()}
+        found = self._work.empty((4,), np.float64) if out is None else out
+        given = {"counts": counts, "found": found, "largest": self._work.zero()}
         given |= {"state": self._work.empty((2,), np.uint64), "arrived": self._work.arrived()}
         given |= {"partial": self._work.empty((2, blocks), np.float64), "mask": mask, "share": share}
         norms = self._work.empty((1, flat.shape[1])) if len(flat) > 1 else None
@@ -246,29 +248,30 @@ class CudaBackend:
                 "norm_digits", (blocks, 1, 1), (("COMPONENTS", len(seen)), ("DIGIT", digit)), array=seen,
                 norms=None if kept is None else kept.ravel(), **given,
             )  # fmt: skip
-        return self.download(given["found"])
+        return self.download(found) if out is None else out
 
-    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
+    def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
         values = self._work.floats(volume).ravel()
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
         blocks = max(1, min(SUM_BLOCKS, block_count(values.size, BLOCK)))
-        found = self._work.scratch("sums", (3,), np.float64)
+        found = self._work.scratch("sums", (3,), np.float64) if out is None else out
         self._work.launch(
             "sums", (blocks, 1, 1), array=values, mask=mask, found=found, arrived=self._work.arrived(),
             partial=self._work.scratch(("sums", blocks), (3, blocks), np.float64),
         )  # fmt: skip
-        return self.download(found)
+        return self.download(found) if out is None else out
 
-    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+    def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         volume = self._work.floats(volume)
         ni, nj, nk = volume.shape
         blocks = max(1, min(SUM_BLOCKS, block_count(ni * block_count(nj, 32) * block_count(nk, 32), BLOCK // 32)))
-        out, partial = self._work.empty((2, 3), np.float64), self._work.empty((6, blocks), np.float64)
+        found = self._work.empty((2, 3), np.float64) if out is None else out
+        partial = self._work.empty((6, blocks), np.float64)
         self._work.launch(
             "extent", (blocks, 1, 1), volume=volume, matrix=as_struct(matrix), partial=partial,
-            arrived=self._work.arrived(), out=out,
+            arrived=self._work.arrived(), out=found,
         )  # fmt: skip
-        return self.download(out)
+        return self.download(found) if out is None else out
 
     # -- sample points --------------------------------------------------------------------------------------
 
@@ -279,7 +282,7 @@ class CudaBackend:
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         samples = cuda_points.Samples(self._work, points, values, volume, mask)
-        sums = self.download(samples.moments(matrix))
+        sums = self.download(samples.moments(matrix))[0]
         return sums[:6], sums[6:].reshape(3, 3, 4)
 
     def mutual_information(
@@ -298,6 +301,11 @@ class CudaBackend:
         parts = (matrices[first : first + most] for first in range(0, len(matrices), most))
         found = [self.download(samples.information(part, bins, slopes=slopes)) for part in parts]
         return found[0] if len(found) == 1 else np.concatenate([np.empty((0, 14 if slopes else 2)), *found])
+
+    def descend(
+        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        return cuda_descent.descend(self._work, compared, family, rules, listen)
 
     # -- loops ----------------------------------------------------------------------------------------------
 

@@ -111,11 +111,11 @@ def _in_pieces(
 def downsample(work: Workspace, volume: Array, factors: Sigma, *, out: Array) -> Array:
     """See `Backend.downsample`."""
     result = work.floats(volume)
-    for axis, factor in enumerate(factors):
+    for axis, factor in enumerate(factors, volume.ndim - 3):
         taps = _gaussian(work, 0.5 * factor if factor > 1 else 0.0)
         shape = (*out.shape[: axis + 1], *volume.shape[axis + 1 :])
         na, nb, (n, m) = math.prod(shape[:axis]), math.prod(shape[axis + 1 :]), (volume.shape[axis], shape[axis])
-        target, groups = out if axis == 2 else work.empty(shape), block_count(m, 4)
+        target, groups = out if axis == volume.ndim - 1 else work.empty(shape), block_count(m, 4)
         work.launch(
             "downsample", (block_count(na * groups * nb, BLOCK), 1, 1),
             array=result.reshape(na, n, nb), taps=taps, out=target.reshape(na, m, nb),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, as_struct
+from warpline.backends.cuda_launch import MOST_BLOCKS, Defines
 from warpline.backends.cuda_workspace import BLOCK, Workspace, block_count
 from warpline.backends.interface import Array
 from warpline.geometry import Matrix
@@ -18,9 +18,10 @@ HISTOGRAM_BYTES = 2**25
 """Most memory of the joint histograms of one launch: 16 bytes per cell, for the count and the table of slopes."""
 
 FEW = 16
-"""Matrices that travel with a launch, which spares an upload; kernels/parzen.cuh."""
+"""Matrices that travel with a launch, which spares an upload; kernels/points.cuh."""
 
 _FEW = np.dtype([("m", np.float64, (FEW, 12))])
+_NONE = np.zeros(1, _FEW)
 _FLOATS, _BYTES = np.dtype(np.float32), np.dtype(np.uint8)
 
 
@@ -56,9 +57,17 @@ class Samples:
         self._arrays["mask"] = mask if mask is None or _is(mask, _BYTES) else work.bytes_of(mask)
 
     def moments(self, matrix: Matrix) -> Array:
-        """The 42 sums of `Backend.affine_moments`, on the device until the next call."""
-        out, partial = self._doubles("moments", 42), self._doubles("sums", 42, self._blocks)
-        self._launch("affine_moments", matrix=as_struct(matrix), out=out, partial=partial, arrived=self._work.arrived())
+        """The 42 sums (1, 42) of `Backend.affine_moments`, on the device until the next call."""
+        few, _ = self._few(matrix[None])
+        return self._moments(1, few=few, matrices=None, ended=None)
+
+    def moments_at(self, matrices: Array, ended: Array) -> Array:
+        """The same (S, 42) under matrices (S, 12) on the device, but for those whose number (S,) uint8 is not 0."""
+        return self._moments(len(matrices), few=_NONE, matrices=matrices, ended=ended)
+
+    def _moments(self, many: int, **given: Any) -> Array:
+        out, partial = self._doubles("moments", many, 42), self._doubles("sums", many, 42, self._shared_out(many))
+        self._launch("affine_moments", many=many, out=out, partial=partial, arrived=self._work.arrived(many), **given)
         return out
 
     def information(self, matrices: NDArray[np.float64], bins: int, *, slopes: bool) -> Array:
@@ -66,12 +75,18 @@ class Samples:
 
         They are on the device until the next call.
         """
-        many, cells = len(matrices), bins * bins
         few, rows = self._few(matrices)
-        out = self._doubles("information", many, 14 if slopes else 2)
+        return self._information(len(matrices), bins, slopes, few=few, matrices=rows, ended=None)
+
+    def information_at(self, matrices: Array, bins: int, ended: Array) -> Array:
+        """The same (S, 14) under matrices (S, 12) on the device, but for those whose number (S,) uint8 is not 0."""
+        return self._information(len(matrices), bins, True, few=_NONE, matrices=matrices, ended=ended)
+
+    def _information(self, many: int, bins: int, slopes: bool, **given: Any) -> Array:
+        cells, out = bins * bins, self._doubles("information", many, 14 if slopes else 2)
         tables = self._doubles("tables", many, cells) if slopes else None
         counts = self._work.scratch(("counts", many, cells), (many, cells), np.uint64)
-        given = {"few": few, "matrices": rows, "tables": tables, "out": out, "arrived": self._work.arrived(many)}
+        given |= {"tables": tables, "out": out, "arrived": self._work.arrived(many)}
         self._launch("joint_histogram", (("BINS", bins),), many=many, counts=counts, **given)
         if slopes:
             partial = self._doubles("derivatives", many, 12, self._shared_out(many))

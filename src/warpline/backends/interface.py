@@ -12,8 +12,8 @@ Conventions shared by every backend
 - `out=` receives the result and is returned; without it a new array is allocated. `out` never overlaps an input.
 - 0-d results (`value`, norms) are one-element arrays of the backend, so that nothing waits for the device.
 - **Several at once**: `smooth` and `compose` take S fields of one shape side by side, (S, 3, I, J, K), the same S in
-  all arrays, and norms (S,); `sample`, linear and without a matrix, S volumes (S, I, J, K) with a field each. On a GPU
-  they are one launch.
+  all arrays, and norms (S,); `sample`, linear and without a matrix, S volumes (S, I, J, K) with a field each;
+  `downsample` S volumes. On a GPU they are as many launches as one.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends.convergence import Pace
+from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.kept import Kept
 from warpline.backends.splines import Lattice, Spline
 from warpline.geometry import Matrix
@@ -223,7 +224,9 @@ class Backend(Protocol):
         """``det(I + d field / d x)`` at every voxel, derivatives as in `gradient`: (I, J, K)."""
         ...
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+    # Results of the next three are on the host; with `out=`, float64 on the backend, they are there and nothing waits.
+
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
         """Number n, mean, quantile and maximum (4,) of absolute values; zeros if there are none.
 
         Of a volume (I, J, K), or the lengths of a field (3, I, J, K); only where `mask` (I, J, K), uint8, is not 0. The
@@ -231,11 +234,11 @@ class Backend(Protocol):
         """
         ...
 
-    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
+    def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
         """Number, sum and sum of squares (3,) of values (float32, any shape), in double; where `mask` is not 0."""
         ...
 
-    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+    def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         """Lowest and highest coordinates ``matrix i`` of voxels that are not 0: (2, 3); inf and -inf without any."""
         ...
 
@@ -301,6 +304,21 @@ class Backend(Protocol):
         (S, 2) or (S, 14) float64
             On the host: value, number of points inside, and the derivative by the upper rows of the matrix. It takes
             the number of points and the fixed histogram for constant.
+        """
+        ...
+
+    def descend(
+        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        """S searches for the maps of a family that make a metric least, where it is computed: the host seldom waits.
+
+        From parameters that are 0, by the steps of `warpline.solvers.quasi_newton.minimise`, but for rounding. `listen`
+        receives the number of a search and the value after each of its steps, in order, some steps later.
+
+        Returns
+        -------
+        (S, P) float64 or None
+            Parameters reached, on the host. None on a backend that waits for nothing anyway: the caller minimises.
         """
         ...
 

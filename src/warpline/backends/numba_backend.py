@@ -19,6 +19,7 @@ from warpline.backends import (
     numba_smoothing,
     numpy_points,
 )
+from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.gaussian import gaussian
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
@@ -136,7 +137,9 @@ class NumbaBackend:
         return np.sqrt(largest.max(keepdims=True))
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
-        numba_smoothing.downsample(_float(volume), factors, out, self.threads)
+        shapes = [(-1, *array.shape[-3:]) for array in (volume, out)]
+        for one, coarse in zip(_float(volume).reshape(shapes[0]), out.reshape(shapes[1]), strict=True):
+            numba_smoothing.downsample(one, factors, coarse, self.threads)
         return out
 
     # -- similarity -----------------------------------------------------------------------------------------
@@ -210,19 +213,20 @@ class NumbaBackend:
         self._over(out, numba_fields.jacobian, _float(field), out)
         return out
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> NDArray[np.float64]:
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
         array = _float(array)
         lengths = np.empty(array.shape[-3:], np.float32)
         self._over(lengths, numba_fields.lengths, array.reshape(-1, *array.shape[-3:]), lengths)
-        return numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+        found = numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+        return numpy_points.handed_over(found, out)
 
-    def sums(self, volume: Array, *, mask: Array | None = None) -> NDArray[np.float64]:
-        return numpy_points.sums(volume, mask)
+    def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
+        return numpy_points.handed_over(numpy_points.sums(volume, mask), out)
 
-    def extent(self, volume: Array, matrix: Matrix) -> NDArray[np.float64]:
+    def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         ends = np.empty((len(volume), 2, 3))
         self._over(volume, numba_fields.extent, _float(volume), _matrix(matrix), ends)
-        return np.stack([ends[:, 0].min(0), ends[:, 1].max(0)])
+        return numpy_points.handed_over(np.stack([ends[:, 0].min(0), ends[:, 1].max(0)]), out)
 
     # -- sample points --------------------------------------------------------------------------------------
 
@@ -247,6 +251,11 @@ class NumbaBackend:
     ) -> NDArray[np.float64]:
         samples = numba_affine.Samples(points, values, volume, mask)
         return numba_affine.mutual_information(samples, matrices, bins, slopes, self.threads)
+
+    def descend(
+        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        """None: nothing waits here."""
 
     # -- loops ----------------------------------------------------------------------------------------------
 

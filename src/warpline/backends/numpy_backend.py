@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
 from warpline.backends import convergence, host_splines, numpy_points
+from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.information import information
 from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
@@ -119,6 +120,10 @@ class NumpyBackend:
 
     def downsample(self, volume: Array, factors: tuple[float, float, float], *, out: Array) -> Array:
         """Gaussian of half a factor, then linear sampling at the centred coarse grid."""
+        if volume.ndim == 4:
+            for one, coarse in zip(volume, out, strict=True):
+                self.downsample(one, factors, out=coarse)
+            return out
         scale = np.array(factors, dtype=np.float64)
         smoothed = _gaussian(volume, tuple(np.where(scale == 1, 0, scale / 2)))
         matrix = np.diag([*scale, 1])
@@ -203,19 +208,21 @@ class NumpyBackend:
         matrices = np.moveaxis(slopes, (0, 1), (-2, -1)) + np.eye(3)
         return _write(np.linalg.det(matrices), out)
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None) -> Doubles:
+    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
         """Number, mean, quantile and maximum of absolute values, or of the lengths of a field's vectors (4,)."""
         lengths = np.sqrt(np.square(_doubles(array)).reshape(-1, *array.shape[-3:]).sum(axis=0))
-        return numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+        found = numpy_points.statistics(lengths.ravel() if mask is None else lengths[mask != 0], share)
+        return numpy_points.handed_over(found, out)
 
-    def sums(self, volume: Array, *, mask: Array | None = None) -> Doubles:
+    def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
         """Number, sum and sum of squares of the values."""
-        return numpy_points.sums(volume, mask)
+        return numpy_points.handed_over(numpy_points.sums(volume, mask), out)
 
-    def extent(self, volume: Array, matrix: Matrix) -> Doubles:
+    def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         """Lowest and highest coordinates ``matrix i`` of the voxels that are not 0 (2, 3)."""
         where = numpy_points.transform(matrix, np.argwhere(volume).T.astype(np.float64))
-        return np.stack([where.min(axis=1, initial=np.inf), where.max(axis=1, initial=-np.inf)])
+        found = np.stack([where.min(axis=1, initial=np.inf), where.max(axis=1, initial=-np.inf)])
+        return numpy_points.handed_over(found, out)
 
     def sample_at(self, volume: Array, points: Array) -> Array:
         """Linear interpolant at points (N,)."""
@@ -250,6 +257,11 @@ class NumpyBackend:
         for one, table, row in zip(seen, tables, by_matrix, strict=True):
             row[:] = one.slope(table).ravel() if slopes else ()
         return np.column_stack([found, totals, by_matrix])
+
+    def descend(
+        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        """None: nothing waits here."""
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         """Run `step` `times` times."""

@@ -91,6 +91,14 @@ def statistics(values: NDArray[Any], share: float) -> Doubles:
     return np.array([count, values.mean(dtype=np.float64), quantile, values.max()], dtype=np.float64)
 
 
+def handed_over(found: Doubles, out: Doubles | None) -> Doubles:
+    """What was found, in `out` where that is given."""
+    if out is None:
+        return found
+    out[...] = found
+    return out
+
+
 def sums(volume: Array, mask: Array | None) -> Doubles:
     """Number, sum and sum of squares of the values of a volume, where the mask is not 0."""
     values = volume if mask is None else volume[mask != 0]

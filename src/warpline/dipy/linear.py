@@ -58,7 +58,8 @@ class AffineRegistration:
     sigmas : sequence of float, optional
         Kept for DIPY's signature: levels are smoothed by half their factor.
     factors : sequence of float, optional
-        Shrink factors of the levels, the coarsest first; [4, 2, 1] when None.
+        Shrink factors of the levels, the coarsest first; [4, 2, 1] when None. As in DIPY, fewer `level_iters` than
+        factors run on the finest of them.
     method, ss_sigma_factor, options, verbosity
         Kept for DIPY's signature.
     backend : str or Backend, optional
@@ -67,7 +68,7 @@ class AffineRegistration:
     Raises
     ------
     UsageError
-        When `level_iters` is empty, or it and `factors` differ in length.
+        When `level_iters` is empty, or longer than `factors`.
     """
 
     def __init__(
@@ -95,8 +96,9 @@ class AffineRegistration:
         self.levels = len(self.level_iters)
         if not self.level_iters:
             raise UsageError("level_iters is empty; give the iterations of at least one level")
-        if self.levels != len(self.factors):
+        if self.levels > len(self.factors):
             raise UsageError(f"level_iters has {self.levels} entries and factors {len(self.factors)}; give as many")
+        self.factors = self.factors[-self.levels :]
 
     def optimize(
         self,

@@ -30,9 +30,10 @@ def check_pair(
     ------
     InputError
         When an image is not one volume, not finite, constant or smaller than the metric's window, when a
-        mask is empty or not on its image's grid, or when the grids do not overlap in world space although the
-        headers, or a given start, are to bring them together.
+        mask is empty or not on its image's grid, when one image is 2-D and the other a volume, or when the grids do not
+        overlap in world space although the headers, or a given start, are to bring them together.
     """
+    check_same_dimension(fixed, moving)
     for image, mask in ((fixed, fixed_mask), (moving, moving_mask)):
         check_one_volume(image)
         check_finite(image)
@@ -42,6 +43,16 @@ def check_pair(
         check_window(image, recipe)
     if initial is not None or recipe.initialise.method == "identity":
         check_overlap(fixed, moving, initial)
+
+
+def check_same_dimension(fixed: Image, moving: Image) -> None:
+    """Refuse a 2-D image beside a volume."""
+    for flat, other in ((fixed, moving), (moving, fixed)):
+        if flat.grid.flat and other.grid.shape[2] > 1:
+            raise InputError(
+                f"{flat.name} is 2-D and {other.name} a volume, shape {other.grid.shape}; two 2-D images or two "
+                "volumes can be registered: take the slice out of the volume that shows what the 2-D image does"
+            )
 
 
 def check_one_volume(image: Image) -> None:

@@ -51,6 +51,12 @@ _LISTS = {
 
 _TYPES = {f"MET_{sign}{kind}" for sign in ("", "U") for kind in ("CHAR", "SHORT", "INT", "LONG", "LONG_LONG")}
 _TYPES |= {"MET_FLOAT", "MET_DOUBLE"}
+_MILLIMETRES = {"mm", "millimeter", "millimeters", "millimetre", "millimetres", "?", "???"}
+"""Units of length that mean what ITK takes every number for, and NRRD's words for none."""
+
+_INTENSITIES = {"elementtointensityfunctionslope": 1.0, "elementtointensityfunctionoffset": 0.0}
+"""MetaImage's scale of values, to what leaves them as they are."""
+
 _VECTORS = tuple(f"{size}{kind}" for size in ("", "2-", "3-") for kind in ("vector", "covariant-vector", "normal"))
 
 
@@ -171,6 +177,7 @@ def doubt(header: Mapping[str, str]) -> str:
         found.append(f"lies in the space {header['space']}, which is taken for L, P, S, as ITK does")
     if any(key.startswith("dwmri_") for key in header):
         found.append("has gradients of diffusion in its header (DWMRI_…), which are not carried along")
+    found += _units(header) + _intensities(header)
     frame = _NUMBERS.findall(header.get("measurementframe", ""))
     if frame and [float(word) for word in frame] != [float(n % 4 == 0) for n in range(9)]:
         found.append("has a measurement frame, which is not applied to its vectors")
@@ -186,6 +193,22 @@ def _check_nrrd(header: Mapping[str, str], lines: list[str], path: Path) -> None
         free = not line or line.startswith("#") or (":=" in line and ":" not in line.partition(":=")[0])
         if "\0" in line or not (free or (": " in line and len(line) <= _MAX_FIELD)):
             raise InputError(f"{path} has a damaged header ({line[:60]!r}); write it again")
+
+
+def _units(header: Mapping[str, str]) -> list[str]:
+    """Units of length that are not mm, in the words of NRRD or MetaImage."""
+    stated = header.get("spaceunits", header.get("distanceunits", ""))
+    units = sorted({unit.lower() for unit in stated.replace('"', " ").split()} - _MILLIMETRES)
+    return [f"states units of length ({', '.join(units)}), but its numbers are taken for mm, as ITK does"] * bool(units)
+
+
+def _intensities(header: Mapping[str, str]) -> list[str]:
+    """A scale of values, which ITK does not apply."""
+    stated = {key: header[key] for key in _INTENSITIES if _NUMBERS.fullmatch(header.get(key, ""))}
+    kept = all(float(text) == _INTENSITIES[key] for key, text in stated.items())
+    return (
+        [] if kept else ["states a scale of its values (ElementToIntensityFunction…), which is not applied, as in ITK"]
+    )
 
 
 def _check_metaimage(header: Mapping[str, str], lines: list[str], path: Path) -> None:

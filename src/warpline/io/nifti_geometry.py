@@ -156,8 +156,8 @@ def words(place: Placement, name: str) -> str:
 def qform_of_library(place: Placement) -> Matrix:
     """The qform in the header's unit, as the NIfTI library builds it, with which ITK and AFNI read.
 
-    Unlike nibabel's: a voxel size that is not above 0 counts as 1, any negative pixdim[0] turns the third axis round,
-    and a quaternion that is too long is normalised.
+    Unlike nibabel's: a voxel size that is not above 0, or infinite, counts as 1, any negative pixdim[0] turns the third
+    axis round, and a quaternion that is too long is normalised.
     """
     b, c, d = (float(place.header[f"quatern_{letter}"]) for letter in "bcd")
     length = b * b + c * c + d * d
@@ -166,7 +166,7 @@ def qform_of_library(place: Placement) -> Matrix:
         quaternion = (0.0, b * shrink, c * shrink, d * shrink)
     else:
         quaternion = (math.sqrt(1 - length), b, c, d)
-    sizes = np.where(place.pixdim[1:] > 0, place.pixdim[1:], 1.0)
+    sizes = np.where(place.pixdim[1:] > 0, usable(place.pixdim[1:]), 1.0)
     if place.pixdim[0] < 0:
         sizes[2] = -sizes[2]
     matrix = np.eye(4)

@@ -41,7 +41,7 @@ class PointTable:
     rows : tuple of tuple of str
         Every cell of every line with a point, coordinates as they were written.
     columns : tuple of int
-        Which cells of a row are x, y, z.
+        Which cells of a row are x, y, z; or x, y alone, of points of 2-D images, whose z is 0.
     heading : tuple of str or None
         The first line, when it holds words.
     delimiter : str
@@ -63,7 +63,7 @@ def read_point_table(path: str | os.PathLike[str], space: str = "ras") -> PointT
     """Read a table of points, separated by commas or tabs.
 
     A heading is optional. With columns called x, y and z (in any case and place) those are the coordinates, else
-    the first three columns are.
+    the first three columns are. A table of two columns that are called x and y holds points of 2-D images.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def read_point_table(path: str | os.PathLike[str], space: str = "ras") -> PointT
     first = len(numbers) - len(rows)
     if not rows:
         raise InputError(f"{path} has no points; a line x,y,z for each is needed, in mm")
-    columns = _coordinate_columns(heading)
+    columns = _coordinate_columns(heading, max(map(len, rows)))
     points = _points(rows, columns, lambda at: f"{path}, line {numbers[first + at]}")
     return PointTable(points * signs, tuple(rows), columns, heading, delimiter)
 
@@ -102,16 +102,24 @@ def write_point_table(table: PointTable, path: str | os.PathLike[str], space: st
     ------
     OutputError
         When the file cannot be written.
+    InputError
+        When points of a table without z have left the plane.
     UsageError
         When the space is not known.
     """
+    axes = len(table.columns)
+    if np.abs(table.points[:, axes:]).max(initial=0) > 10.0**-_DECIMALS:
+        raise InputError(
+            f"{os.fspath(path)}: points of two coordinates leave their plane under these transforms; give x,y,z, or "
+            "transforms of 2-D images"
+        )
     stream = io.StringIO()
     writer = csv.writer(stream, delimiter=table.delimiter, lineterminator="\n")
     if table.heading:
         writer.writerow(table.heading)
     for row, point in zip(table.rows, table.points * _signs(space), strict=True):
         cells = list(row)
-        for column, value in zip(table.columns, point, strict=True):
+        for column, value in zip(table.columns, point[:axes], strict=True):
             cells[column] = f"{value + 0.0:.{_DECIMALS}f}"
         writer.writerow(cells)
     write_atomic(Path(path), stream.getvalue().encode())
@@ -143,17 +151,19 @@ def _rows(path: Path) -> tuple[list[int], list[tuple[str, ...]], str]:
     return numbers, rows, delimiter
 
 
-def _coordinate_columns(heading: Sequence[str] | None) -> tuple[int, ...]:
+def _coordinate_columns(heading: Sequence[str] | None, cells: int) -> tuple[int, ...]:
+    """Places of x, y and z, or of x and y where a table has just these; the first three where they are not named."""
     names = [name.strip().lower() for name in heading or ()]
-    return tuple(map(names.index, _AXES)) if set(_AXES) <= set(names) else (0, 1, 2)
+    axes = _AXES[:2] if cells == 2 else _AXES
+    return tuple(map(names.index, axes)) if set(axes) <= set(names) else (0, 1, 2)
 
 
 def _points(rows: Sequence[Sequence[str]], columns: Sequence[int], place: Callable[[int], str]) -> NDArray[np.float64]:
     """Coordinates (N, 3) of rows of cells; `place` names the line of a row."""
-    points = np.empty((len(rows), 3))
+    points = np.zeros((len(rows), 3))
     for at, cells in enumerate(rows):
         try:
-            points[at] = [float(cells[column]) for column in columns]
+            points[at, : len(columns)] = [float(cells[column]) for column in columns]
         except (ValueError, IndexError):
             shown = ",".join(cells)[:_SHOWN]
             raise InputError(f"{place(at)} cannot be read as a point: {shown!r}; x,y,z in mm are needed") from None

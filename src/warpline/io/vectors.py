@@ -111,10 +111,16 @@ def read_components(source: Any, name: str, geometry: str | None = None) -> Imag
     InputError
         When it cannot be read.
     """
-    from_file = isinstance(source, (str, os.PathLike)) and not itk_images.matches(Path(source))
-    header = nifti.parse_header(peek(Path(source), nifti.HEAD_SIZE), str(source)) if from_file else None
-    fifth = header is not None and header.get_data_shape()[3:] == (1, 3)
-    return read_vectors(source, geometry).image if fifth else as_image(source, name, geometry)
+    if not isinstance(source, (str, os.PathLike)):
+        return as_image(source, name, geometry)
+    path = Path(source)
+    header = nifti.parse_header(peek(path, nifti.HEAD_SIZE), str(path))
+    shape: tuple[int, ...] = () if header is None else header.get_data_shape()
+    stored = nifti.read(path, geometry) if len(shape) == 5 and shape[3] == 1 < shape[4] else None
+    if stored is None or stored.array.dtype.kind not in "biuf":
+        return as_image(source, name, geometry)
+    values = scaled(stored.array[:, :, :, 0], nifti.scaling(stored.header, str(path)), str(path))
+    return Image(values, stored.grid, str(path))
 
 
 def _kind(source: Any) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from warpline.geometry import Grid
 from warpline.intensity import Normalised
 from warpline.judgement.interior import Agreement, Interior
 from warpline.recipe import Linear
-from warpline.solvers.comparison import build_levels, centre_and_radius, compare, shared_plane
+from warpline.solvers.comparison import build_levels, centre_and_radius_later, compare, shared_plane
 from warpline.solvers.invertibility import Quality
 from warpline.solvers.motion import Motion
 from warpline.solvers.unit import Unit
@@ -35,8 +35,8 @@ def of_affine(interior: Interior, affine: Affine, found: Agreement, headers: Aff
     Where the map turns the object far against what its headers say, chance has had more room to find agreement.
     """
     lengths = np.linalg.svd(affine.matrix[:3, :3], compute_uv=False)
-    before = interior.correlation(np.eye(4))
-    above = _above_chance(interior, affine, found)
+    before, chance = interior.before_and_by_chance(affine.matrix, int(SHARED * found.voxels))
+    above = _above_chance(found, chance)
     return {
         "above_chance": above,
         "agreement_turned": above if angle_between(headers, affine) > TURN else None,
@@ -59,11 +59,12 @@ def of_search(
     spacings = unit.spacings(options.voxel_sizes)
     spacing = spacings[min(NEARBY_LEVEL, len(spacings) - 1)]
     levels = [build_levels(image, (spacing,), backend)[0] for image in (fixed, moving)]
-    centre, radius = centre_and_radius(levels[0])
+    middle = centre_and_radius_later(levels[0])
+    comparison = compare(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
+    centre, radius = middle()
     plane = shared_plane(fixed.grid, moving.grid)
     motion = Motion.after(found.matrix, options.stages[-1], centre, radius, plane)
     steps = STEP * radius * np.concatenate([np.zeros((1, motion.size)), np.eye(motion.size), -np.eye(motion.size)])
-    comparison = compare(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
     matrices = found.matrix @ motion.matrices(steps)[0]
     here, *nearby = -comparison.values(matrices)
     if here <= 0:
@@ -72,20 +73,21 @@ def of_search(
     better = np.flatnonzero(fits > 1)
     if len(better) == 0:
         return {"better_nearby": float(fits.max())}
-    correlation = max(interior.correlation(affine.matrix), 1e-6)
-    also = interior.correlations(unit.outward(Affine(matrix)).matrix for matrix in matrices[1:][better])
-    return {"better_nearby": float(np.minimum(fits[better], also / correlation).max())}
+    neighbours = [unit.outward(Affine(matrix)).matrix for matrix in matrices[1:][better]]
+    correlation, *also = interior.correlations([affine.matrix, *neighbours])
+    return {"better_nearby": float(np.minimum(fits[better], np.array(also) / max(correlation, 1e-6)).max())}
 
 
 def of_warp(
     interior: Interior, affine: Affine, found: Agreement, warp: Array, *, grid: Grid, backend: Backend
 ) -> dict[str, float | None]:
     """Signs of a deformation (3, I, J, K), on the backend in voxels of `grid`, that an affine with `found` follows."""
+    lengths = backend.statistics(warp * _lengths(grid, backend), 0.5, out=backend.empty((4,), np.float64))
+    measured = backend.download_later(lengths)
     after = interior.correlation(affine.matrix, interior.coarse_field(warp, grid))
-    longest = float(backend.statistics(warp * _lengths(grid, backend), 0.5)[3])
     return {
         "warp_gain": after / found.correlation if found.correlation > ALIKE else None,
-        "farthest": longest / interior.radius,
+        "farthest": float(measured()[3]) / interior.radius,
     }
 
 
@@ -107,9 +109,8 @@ def _lengths(grid: Grid, backend: Backend) -> Array:
     return backend.upload(grid.voxel_size.astype(np.float32).reshape(3, 1, 1, 1))
 
 
-def _above_chance(interior: Interior, affine: Affine, found: Agreement) -> float | None:
+def _above_chance(found: Agreement, chance: float | None) -> float | None:
     """How many times the agreement is what the best of some wrong maps gives; None where nothing can be compared."""
     if found.voxels == 0:
         return 0.0
-    chance = interior.by_chance(affine.matrix, int(SHARED * found.voxels))
     return None if chance is None else found.correlation / max(chance, 1e-6)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -14,7 +15,7 @@ from warpline import fields
 from warpline.backends import Array, Backend
 from warpline.geometry import Grid, Matrix
 from warpline.intensity import Normalised
-from warpline.solvers.comparison import Level, build_levels, centre_and_radius
+from warpline.solvers.comparison import Level, build_levels, centre_and_radius_later
 
 ACROSS = 50
 """Voxels across the object at which images are compared: a brain is looked at in voxels of about 3 mm."""
@@ -30,6 +31,8 @@ KNOWN = 0.99
 """Share of a value sampled between voxels that must come from known ones."""
 FLAT = 1e-3
 """Deviation of the inside, as a share of its mean, below which it has no structure: masks and label images."""
+AT_ONCE = 2**22
+"""Most voxels that are compared side by side: some 20 maps of a brain, one map where much lies around the object."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,13 @@ class Interior:
     def __init__(self, fixed: Normalised, moving: Normalised, backend: Backend) -> None:
         self._backend = backend
         inside = [_level(image, _object(image), backend) for image in (fixed, moving)]
-        self.has_structure = all(_has_structure(level, backend) for level in inside)
+        middle = centre_and_radius_later(inside[0])
+        self.has_structure = _have_structure(inside, backend)
         self._inside = inside
         whole = () if self.has_structure else [_level(image, image.mask, backend) for image in (fixed, moving)]
         self._fixed, self._moving = whole or inside
         self._centred = [_Centred.of(level, backend) for level in (self._fixed, self._moving)]
-        self.centre, self.radius = centre_and_radius(inside[0])
+        self.centre, self.radius = middle()
 
     @property
     def grid(self) -> Grid:
@@ -86,8 +90,12 @@ class Interior:
 
     def at(self, matrix: Matrix) -> Agreement:
         """How the images agree under a map (4, 4), fixed world to moving world."""
-        ((correlation, voxels),) = self._measured([self._totals(matrix)])
-        return Agreement(float(correlation), int(voxels), *self._overlap(matrix))
+        found = self._backend.empty((7,), np.float64)
+        found[:3], found[3:] = self._totals([matrix])[0], self._counts(matrix)
+        totals, counts = np.split(self._backend.download(found), [3])
+        ((correlation, voxels),) = _means(totals[None])
+        overlap, coverage = counts[2] / max(counts[:2].min(), 1.0), counts[0] / max(counts[3], 1.0)
+        return Agreement(float(correlation), int(voxels), float(overlap), float(coverage))
 
     def correlation(self, matrix: Matrix, field: Array | None = None) -> float:
         """The mean squared local correlation alone.
@@ -99,19 +107,20 @@ class Interior:
         field : (3, I, J, K), optional
             Displacement in voxels of `grid`, applied before the matrix; see `coarse_field`.
         """
-        return float(self._measured([self._totals(matrix, field)])[0, 0])
+        return float(self._measured([matrix], field)[0, 0])
 
     def correlations(self, matrices: Iterable[Matrix]) -> NDArray[np.float64]:
         """The same (N,) under each of some maps, waiting for the device once."""
-        return self._measured([self._totals(matrix) for matrix in matrices])[:, 0]
+        return self._measured(list(matrices))[:, 0]
 
-    def by_chance(self, matrix: Matrix, least: int) -> float | None:
-        """The largest correlation under the map after shifts of half a radius, which cannot be right.
+    def before_and_by_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
+        """The correlation under the headers alone, and the largest one under maps that cannot be right.
 
-        Shifts that leave fewer than `least` shared voxels say nothing; None where all of them do.
+        Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels say nothing;
+        None where all of them do.
         """
-        found = self._measured([self._totals(matrix @ moved) for moved in self._shifts])
-        return max((float(value) for value, voxels in found if voxels >= least), default=None)
+        (before, _), *found = self._measured([np.eye(4), *(matrix @ moved for moved in self._shifts)])
+        return float(before), max((float(value) for value, voxels in found if voxels >= least), default=None)
 
     def coarse_field(self, field: Array, grid: Grid) -> Array:
         """A displacement in voxels of `grid`, a grid along the same axes, in voxels of the level."""
@@ -129,17 +138,20 @@ class Interior:
         moved[:, :3, 3] = SHIFT * self.radius * steps @ axes.T
         return moved
 
-    def _warped(self, level: Level, volume: Array, matrix: Matrix, field: Array | None = None) -> Array:
-        to_moving = self.grid.voxel_map_to(level.grid, matrix)
-        return self._backend.sample(volume, to_moving, field=field, shape=self.grid.shape)
+    def _warped(self, level: Level, volume: Array, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
+        """A volume of the moving image under each of some maps, side by side: (N, I, J, K)."""
+        warped = self._backend.empty((len(matrices), *self.grid.shape))
+        for matrix, one in zip(matrices, warped, strict=True):
+            self._backend.sample(volume, self.grid.voxel_map_to(level.grid, matrix), field=field, out=one)
+        return warped
 
-    def _totals(self, matrix: Matrix, field: Array | None = None) -> Array:
-        """Over what both images know, (3,) on the backend: squared local correlation, weight of it, and voxels."""
+    def _totals(self, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
+        """Over what both images know, (N, 3) on the backend: squared local correlation, weight of it, and voxels."""
         still, moved = self._centred
-        known = self._warped(self._moving, moved.known, matrix, field) > KNOWN
+        known = self._warped(self._moving, moved.known, matrices, field) > KNOWN
         mask = (known & self._fixed.inside).astype(np.float32)
         share = self._windows(mask)
-        images = still.array * mask, self._warped(self._moving, moved.array, matrix, field) * mask
+        images = still.array * mask, self._warped(self._moving, moved.array, matrices, field) * mask
         weight = np.maximum(share, 1e-6)
         means = [self._windows(image) / weight for image in images]
         spreads = [
@@ -148,28 +160,30 @@ class Interior:
         ]
         together = self._windows(images[0] * images[1]) / weight - means[0] * means[1]
         squared = together * together / (spreads[0] * spreads[1]) * share
-        return np.stack([part.sum(dtype=np.float64) for part in (squared, share, mask)])
+        sums = [one.sum(dtype=np.float64) for parts in zip(squared, share, mask, strict=True) for one in parts]
+        return np.stack(sums).reshape(-1, 3)
 
-    def _measured(self, totals: list[Array]) -> NDArray[np.float64]:
-        """Mean squared local correlation and number of voxels (N, 2), of so many `_totals`."""
-        squared, share, voxels = self._backend.download(np.stack(totals)).T
-        return np.stack([squared / np.maximum(share, 1e-6), voxels], axis=1)
+    def _measured(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
+        """Mean squared local correlation and number of voxels (N, 2) under each map; the host waits once."""
+        found, each = self._backend.empty((len(matrices), 3), np.float64), max(1, AT_ONCE // math.prod(self.grid.shape))
+        for first in range(0, len(matrices), each):
+            found[first : first + each] = self._totals(matrices[first : first + each], field)
+        return _means(self._backend.download(found))
 
-    def _windows(self, volume: Array) -> Array:
-        """Gaussian means around every fourth voxel of every axis."""
-        factors = [min(WINDOW, n) for n in volume.shape]
-        means = self._backend.empty(tuple(-(-n // factor) for n, factor in zip(volume.shape, factors, strict=True)))
-        return self._backend.downsample(volume, (factors[0], factors[1], factors[2]), out=means)
+    def _windows(self, volumes: Array) -> Array:
+        """Gaussian means around every fourth voxel of every axis, of volumes side by side."""
+        many, *shape = volumes.shape
+        i, j, k = (min(WINDOW, n) for n in shape)
+        means = self._backend.empty((many, *(-(-n // factor) for n, factor in zip(shape, (i, j, k), strict=True))))
+        return self._backend.downsample(volumes, (i, j, k), out=means)
 
-    def _overlap(self, matrix: Matrix) -> tuple[float, float]:
-        """Share of the smaller object that the other covers, of what both images show; see `Agreement`."""
+    def _counts(self, matrix: Matrix) -> Array:
+        """Voxels (4,), on the backend: of either object in what both images show, of what they share, of the fixed."""
         fixed, moving = self._inside
         ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
-        shown = self._warped(moving, ones, matrix) > 0.5
-        first, second = fixed.inside & shown, self._warped(moving, _known(moving), matrix) > 0.5
-        counted = [part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)]
-        sizes = self._backend.download(np.stack(counted))
-        return float(sizes[2] / max(sizes[:2].min(), 1.0)), float(sizes[0] / max(sizes[3], 1.0))
+        shown, second = (self._warped(moving, volume, [matrix])[0] > 0.5 for volume in (ones, _known(moving)))
+        first = fixed.inside & shown
+        return np.stack([part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,15 +192,22 @@ class _Centred:
 
     array: Array
     known: Array
-    floor: np.float32
+    floor: Array
 
     @classmethod
     def of(cls, level: Level, backend: Backend) -> _Centred:
-        count, total, _ = backend.sums(level.array, mask=level.inside.astype(np.uint8))
-        known = _known(level)
-        array = (level.array - np.float32(total / max(count, 1))) * known
-        variance = float(backend.sums(array)[2]) / max(count, 1)
-        return cls(array, known, np.float32(max(FLOOR**2 * variance, 1e-20)))
+        known, sums, of_centred = _known(level), *(backend.empty((3,), np.float64) for _ in range(2))
+        backend.sums(level.array, mask=level.inside.astype(np.uint8), out=sums)
+        count = np.maximum(sums[0], 1.0)
+        array = (level.array - (sums[1] / count).astype(np.float32)) * known
+        variance = backend.sums(array, out=of_centred)[2] / count
+        return cls(array, known, np.maximum(FLOOR**2 * variance, 1e-20).astype(np.float32))
+
+
+def _means(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean squared local correlation and number of voxels (N, 2), of totals (N, 3)."""
+    squared, share, voxels = totals.T
+    return np.stack([squared / np.maximum(share, 1e-6), voxels], axis=1)
 
 
 def _object(image: Normalised) -> Array:
@@ -208,10 +229,16 @@ def _known(level: Level) -> Array:
     return level.inside.astype(np.float32)
 
 
-def _has_structure(level: Level, backend: Backend) -> bool:
-    """Whether enough voxels lie inside the object, and differ."""
-    count, total, squares = backend.sums(level.array, mask=level.inside.astype(np.uint8))
+def _have_structure(levels: list[Level], backend: Backend) -> bool:
+    """Whether enough voxels lie inside the object of every image, and differ."""
+    found = backend.empty((len(levels), 3), np.float64)
+    for row, level in enumerate(levels):
+        backend.sums(level.array, mask=level.inside.astype(np.uint8), out=found[row])
+    return all(_has_structure(*sums) for sums in backend.download(found).tolist())
+
+
+def _has_structure(count: float, total: float, squares: float) -> bool:
     if count < FEWEST:
         return False
     mean = total / count
-    return bool(np.sqrt(max(squares / count - mean**2, 0.0)) > FLAT * abs(mean))
+    return math.sqrt(max(squares / count - mean**2, 0.0)) > FLAT * abs(mean)

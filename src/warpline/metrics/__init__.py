@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.backends.descent import Compared
 from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
@@ -25,6 +26,16 @@ class LinearMetric(Protocol):
 
     worst: float
     """The value without any overlap."""
+
+    @property
+    def backend(self) -> Backend:
+        """Where it is computed."""
+        ...
+
+    @property
+    def compared(self) -> Compared:
+        """What it compares and how, for a backend that searches by itself; the worst value must be 0."""
+        ...
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.backends.descent import Compared
 from warpline.geometry import Matrix
 from warpline.metrics.samples import Samples, one_by_one
 
@@ -37,6 +38,16 @@ class Correlation:
             volume=volume - _mean(volume, samples.backend),
         )
 
+    @property
+    def backend(self) -> Backend:
+        """Where it is computed."""
+        return self._samples.backend
+
+    @property
+    def compared(self) -> Compared:
+        """What it compares and how, for a backend that searches by itself."""
+        return self._samples.compared("correlation")
+
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
         values, shares, _ = self.values_and_derivatives(matrices)
@@ -63,6 +74,7 @@ class Correlation:
         return float(value), share, -2 * c_fm / (c_ff * c_mm) * d_fm - value / c_mm * d_mm
 
 
-def _mean(values: Array, backend: Backend) -> float:
-    count, total, _ = backend.sums(values)
-    return float(total / count)
+def _mean(values: Array, backend: Backend) -> Array:
+    """0-d float32, so that nothing waits."""
+    found = backend.sums(values, out=backend.empty((3,), np.float64))
+    return (found[1] / found[0]).astype(np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.backends.descent import Compared
 from warpline.metrics.samples import Samples
 
 FLOOR = 0.1
@@ -24,8 +25,8 @@ def normalise_locally(
     """
     inside = backend.zeros(volume.shape) + 1 if mask is None else (mask > 0).astype(np.float32)
     share = np.maximum(_smooth(inside, sigma, backend), 1e-6)
-    count, total, _ = backend.sums(volume)
-    centred = (volume - float(total / count)) * inside
+    found = backend.sums(volume, out=backend.empty((3,), np.float64))
+    centred = (volume - (found[1] / found[0]).astype(np.float32)) * inside
     mean, spread = _smooth(centred, sigma, backend), _smooth(centred * centred, sigma, backend)
     # in place: fresh memory for volumes of this size takes longer than the arithmetic
     mean /= share
@@ -67,6 +68,16 @@ class LocalCorrelation:
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
+
+    @property
+    def backend(self) -> Backend:
+        """Where it is computed."""
+        return self._samples.backend
+
+    @property
+    def compared(self) -> Compared:
+        """What it compares and how, for a backend that searches by itself."""
+        return self._samples.compared("local_correlation")
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Array
-from warpline.metrics.samples import Samples
+from warpline.backends import Array, Backend
+from warpline.backends.descent import Compared
+from warpline.metrics.samples import Samples, value_range
 
 PADDING = 2
 """Empty bins on either side, room for the Parzen window."""
@@ -36,9 +37,19 @@ class MutualInformation:
         self._bins = bins
         self._samples = replace(
             samples,
-            values=_binned(samples.values, samples.values, bins),
-            volume=_binned(moving, moving if mask is None else moving[mask > 0], bins),
+            values=_binned(samples.values, None, bins),
+            volume=_binned(moving, None if mask is None else mask > 0, bins),
         )
+
+    @property
+    def backend(self) -> Backend:
+        """Where it is computed."""
+        return self._samples.backend
+
+    @property
+    def compared(self) -> Compared:
+        """What it compares and how, for a backend that searches by itself."""
+        return self._samples.compared("mutual_information", self._bins)
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
@@ -53,8 +64,8 @@ class MutualInformation:
         return found[:, 0], found[:, 1] / self._samples.count, found[:, 2:].reshape(-1, 3, 4)
 
 
-def _binned(values: Array, reference: Array, bins: int) -> Array:
-    """Values in units of bins, the range of `reference` spread over the bins inside the padding."""
-    low, high = float(reference.min()), float(reference.max())
-    scale = (bins - 1 - 2 * PADDING) / max(high - low, 1e-30)
-    return ((values - low) * scale + PADDING).clip(PADDING, bins - 1 - PADDING)
+def _binned(values: Array, inside: Array | None, bins: int) -> Array:
+    """Values in units of bins, the range of those `inside` spread over the bins inside the padding."""
+    low, high = value_range(values, inside)
+    scale = (bins - 1 - 2 * PADDING) / np.maximum(high - low, 1e-30)
+    return ((values - low.astype(np.float32)) * scale.astype(np.float32) + PADDING).clip(PADDING, bins - 1 - PADDING)

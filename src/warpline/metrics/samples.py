@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.backends.descent import Compared, Formula
 from warpline.geometry import Matrix
 
 
@@ -41,6 +42,10 @@ class Samples:
         """Number of points."""
         return len(self.points)
 
+    def compared(self, formula: Formula, bins: int = 0) -> Compared:
+        """The same for a backend that searches by itself."""
+        return Compared(self.points, self.values, self.volume, self.mask, formula, bins)
+
     def affine_moments(self, matrix: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """See `Backend.affine_moments`."""
         return self.backend.affine_moments(self.points, self.values, self.volume, matrix, mask=self.mask)
@@ -50,6 +55,12 @@ class Samples:
         return self.backend.mutual_information(
             self.points, self.values, self.volume, matrices, bins, slopes=slopes, mask=self.mask
         )
+
+
+def value_range(values: Array, inside: Array | None = None) -> tuple[Array, Array]:
+    """Least and largest of values (float32, any shape), where `inside` is true: 0-d float64, so that nothing waits."""
+    low, high = (values, values) if inside is None else (np.where(inside, values, end) for end in (np.inf, -np.inf))
+    return low.min().astype(np.float64), high.max().astype(np.float64)
 
 
 def one_by_one(

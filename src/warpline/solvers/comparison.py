@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.backends.descent import Rules
 from warpline.geometry import Grid, Matrix, apply_affine
 from warpline.intensity import Normalised
 from warpline.metrics import LINEAR_METRICS, LinearMetric, Samples
+from warpline.metrics.samples import value_range
 from warpline.pyramid import coarse_image, factors_for_spacing
 from warpline.recipe import Linear
-from warpline.solvers.motion import slice_frame
+from warpline.solvers.motion import Motion, slice_frame
 
 RIM = 2.0
 """Background around the fixed foreground that is compared as well, in voxels of the level."""
@@ -67,17 +69,20 @@ class Level:
     @cached_property
     def foreground(self) -> Array:
         """Voxels inside the mask that differ from a constant background of lowest value; all of them without one."""
-        values = self.array if self.mask is None else self.array[self.inside]
-        low, high = float(values.min()), float(values.max())
-        found = self.within(self.array > low + CONSTANT * (high - low))
-        count = self.backend.sums(self.array, mask=found)[0]
-        return found if 0 < count <= (1 - EMPTY) * values.size else self.inside
+        low, high = value_range(self.array, None if self.mask is None else self.inside)
+        found = self.within(self.array > (low + CONSTANT * (high - low)).astype(np.float32))
+        count, size = (voxels.sum(dtype=np.float64) for voxels in (found, self.inside))
+        return np.where((count > 0) & (count <= (1 - EMPTY) * size), found, self.inside)
 
     @cached_property
     def mass_centre(self) -> NDArray[np.float64]:
         """Centre of the intensity above the lowest one inside the mask, in world mm."""
-        volume, inside = self.backend.download(self.array), self.on_host(self.inside)
-        weights = np.where(inside, volume.astype(np.float64) - volume[inside].min(), 0.0)
+        volume = self.backend.download(self.array)
+        inside = None if self.mask is None else self.on_host(self.inside)
+        lowest = (volume if inside is None else volume[inside]).min()
+        weights = volume.astype(np.float64) - lowest
+        if inside is not None:
+            weights[~inside] = 0.0
         total = weights.sum()
         if total == 0:
             return self.grid.centre
@@ -132,6 +137,13 @@ class Comparison:
         enough = shares >= LEAST_OVERLAP
         return np.where(enough, values, self._metric.worst), by_world * enough[:, None, None]
 
+    def descend(
+        self, motion: Motion, starts: NDArray[np.float64], rules: Rules, listen: Callable[[int, float], None]
+    ) -> NDArray[np.float64] | None:
+        """Parameters (S, size) of the best ``starts motion(parameters)``, where the backend searches; see there."""
+        family = motion.family(self._to_voxel @ starts, self._to_world)
+        return self._metric.backend.descend(self._metric.compared, family, rules, listen)
+
 
 def compare(fixed: Level, moving: Level, options: Linear) -> Comparison:
     """The images of one level under the metric of `options`, on points in and around the fixed foreground."""
@@ -169,7 +181,7 @@ def _level(volume: Array, grid: Grid, image: Normalised, inside: Array | None, b
     if inside is None:
         return Level(volume, grid, origin, backend)
     # A mask smaller than a coarse voxel fills none by half; its best voxels count then.
-    least = min(LEAST_INSIDE, 0.5 * float(inside.max()))
+    least = np.minimum(0.5 * inside.max().astype(np.float64), LEAST_INSIDE).astype(np.float32)
     known = inside > least
     averaged = known * volume / np.maximum(inside, least)
     return Level(averaged, grid, origin, backend, known.astype(np.uint8))
@@ -236,10 +248,23 @@ def _joined(first: Array, others: Iterable[tuple[Array, int]], axis: int) -> Arr
 
 
 def centre_and_radius(level: Level) -> tuple[NDArray[np.float64], float]:
-    """Middle of the foreground in world mm, and the root mean square distance of its voxels from there."""
-    places = apply_affine(level.grid.affine, np.argwhere(level.on_host(level.foreground)))
-    middle = places.mean(axis=0)
-    return middle, max(float(np.sqrt(((places - middle) ** 2).sum(axis=1).mean())), 1.0)
+    """Middle of the foreground in world mm, and the root mean square distance of its voxels from there.
+
+    Of an object that is smaller than a voxel, half the voxel.
+    """
+    return centre_and_radius_later(level)()
+
+
+def centre_and_radius_later(level: Level) -> Callable[[], tuple[NDArray[np.float64], float]]:
+    """Ask for them; the function that is returned gives them, and waits unless something else has waited since."""
+    foreground = level.backend.download_later(level.foreground)
+
+    def found() -> tuple[NDArray[np.float64], float]:
+        places = apply_affine(level.grid.affine, np.argwhere(foreground()))
+        middle = places.mean(axis=0)
+        return middle, max(float(np.sqrt(((places - middle) ** 2).sum(axis=1).mean())), 0.5 * level.spacing)
+
+    return found
 
 
 def shared_plane(fixed: Grid, moving: Grid) -> Matrix | None:

@@ -136,11 +136,11 @@ def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units
     """Rounds of settling and mending until the bars hold; both fields are changed in place."""
     for rounds in range(ROUNDS + 1):
         missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
-        errors = [_error(miss, mask, units, backend) for miss in missed]
         determinants = [backend.jacobian(field) for field in (forward, inverse)]
         lowest = np.minimum(*determinants)
         folding = lowest <= LEAST_JACOBIAN
-        misses, folds = _exceeds(errors), not float(lowest.min()) > LEAST_JACOBIAN
+        errors, least = _measured([_in_units(miss, units, backend) for miss in missed], lowest, mask, backend)
+        misses, folds = _exceeds(errors), not least > LEAST_JACOBIAN
         if rounds == ROUNDS or not (misses or folds):
             break
         weight = _near(folding, backend) if folds else None
@@ -149,16 +149,15 @@ def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units
         del missed, lowest  # their memory is for what follows
         if weight is not None:
             forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
-    inside = mask != 0
-    quality = _quality([one[inside] for one in determinants], errors, rounds, backend)
+    quality = _quality(determinants, mask, errors, rounds, backend)
     return InvertibleMap(forward, inverse, replace(quality, units=units))
 
 
 def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
     """Fixed -> moving and moving -> fixed displacements (3, I, J, K) from half-maps, in voxels of one grid."""
-    from_fixed, _ = fields.invert(to_fixed, backend)
+    from_fixed = fields.inverse_of(to_fixed, backend)
     forward = backend.compose(to_moving, from_fixed, out=backend.empty(to_fixed.shape))
-    from_moving, _ = fields.invert(to_moving, backend)
+    from_moving = fields.inverse_of(to_moving, backend)
     inverse = backend.compose(to_fixed, from_moving, out=from_fixed)
     return forward, inverse
 
@@ -180,10 +179,9 @@ def quality_of(
         What inverse errors are counted in, see `Quality`.
     """
     missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
-    errors = [_error(miss, mask, units, backend) for miss in missed]
-    inside = mask != 0
-    determinants = [backend.jacobian(field)[inside] for field in (forward, inverse)]
-    return replace(_quality(determinants, errors, rounds, backend), units=units)
+    errors = [fields.round_trip_error(_in_units(miss, units, backend), backend, mask) for miss in missed]
+    determinants = [backend.jacobian(field) for field in (forward, inverse)]
+    return replace(_quality(determinants, mask, errors, rounds, backend), units=units)
 
 
 def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
@@ -191,11 +189,21 @@ def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
     return backend.compose(outer, inner, out=backend.empty(inner.shape))
 
 
-def _error(missed: Array, mask: Array, units: Units, backend: Backend) -> InverseError:
-    """How long the vectors of a field are in units, where a mask is not 0."""
-    if units != VOXELS:
-        missed = missed / backend.upload(np.array(units, np.float32).reshape(3, 1, 1, 1))
-    return fields.round_trip_error(missed, backend, mask)
+def _in_units(missed: Array, units: Units, backend: Backend) -> Array:
+    """A displacement in voxels, counted in units along each axis."""
+    return missed if units == VOXELS else missed / backend.upload(np.array(units, np.float32).reshape(3, 1, 1, 1))
+
+
+def _measured(
+    missed: list[Array], determinant: Array, mask: Array, backend: Backend
+) -> tuple[list[InverseError], float]:
+    """The errors of both round trips inside the mask, and the least determinant, for which the host waits once."""
+    found = backend.zeros((3, 4), np.float64)
+    for miss, row in zip(missed, (found[0], found[1]), strict=True):
+        backend.statistics(miss, 0.99, mask=mask, out=row)
+    found[2] = determinant.min()
+    *errors, least = backend.download(found)
+    return [InverseError.of(error) for error in errors], float(least[0])
 
 
 def _exceeds(errors: list[InverseError]) -> bool:
@@ -229,15 +237,23 @@ def _mended(field: Array, weight: Array, backend: Backend) -> Array:
     return field
 
 
-def _quality(inside: list[Array], errors: list[InverseError], rounds: int, backend: Backend) -> Quality:
-    """From the determinants inside the mask (n,) and the round-trip errors, of either direction."""
-    size = inside[0].size
-    folded = max(int(backend.sums(values, mask=values <= 0)[0]) for values in inside) if size else 0
+def _quality(
+    determinants: list[Array], mask: Array, errors: list[InverseError], rounds: int, backend: Backend
+) -> Quality:
+    """From the determinants (I, J, K) and the round-trip errors, of either direction; the host waits once."""
+    inside, found = mask != 0, backend.zeros((9,), np.float64)
+    for determinant, sums in zip(determinants, (found[:3], found[3:6]), strict=True):
+        backend.sums(determinant, mask=inside & (determinant <= 0), out=sums)
+    found[6] = np.where(inside, np.minimum(*determinants), np.inf).min()
+    found[7] = np.where(inside, determinants[0], -np.inf).max()
+    found[8] = inside.sum(dtype=np.float64)
+    forward, _, _, inverse, _, _, least, most, size = backend.download(found).tolist()
+    folded = int(max(forward, inverse))
     return Quality(
         folds=folded / max(size, 1),
         folded_voxels=folded,
-        jacobian_min=min(float(values.min()) for values in inside) if size else np.inf,
-        jacobian_max=float(inside[0].max()) if size else -np.inf,
+        jacobian_min=least,
+        jacobian_max=most,
         inverse_error_mean=max(error.mean for error in errors),
         inverse_error_p99=max(error.p99 for error in errors),
         inverse_error_max=max(error.largest for error in errors),

@@ -24,7 +24,7 @@ from warpline.solvers.comparison import (
 )
 from warpline.solvers.motion import Motion
 from warpline.solvers.progress import LevelRecord, Listener, Progress
-from warpline.solvers.quasi_newton import minimise
+from warpline.solvers.quasi_newton import minimise, rules_of
 from warpline.solvers.refinement import Agreement, Refinement
 from warpline.solvers.unit import Unit
 from warpline.transforms import Affine
@@ -99,8 +99,11 @@ class Descent:
 
         After each, `listen` receives the number of the start and the energy.
         """
-        start = np.zeros((len(self._starts), self._motion.size))
-        found = minimise(self.energies, start, iterations=iterations, tolerance=SMALLEST_DECREASE, listen=listen)
+        rules = rules_of(iterations, SMALLEST_DECREASE, LEAST_OVERLAP)
+        found = self._comparison.descend(self._motion, self._starts, rules, listen)
+        if found is None:
+            start = np.zeros((len(self._starts), self._motion.size))
+            found = minimise(self.energies, start, iterations=iterations, tolerance=SMALLEST_DECREASE, listen=listen)
         return np.asarray(self._starts @ self._motion.matrices(found)[0])
 
 
@@ -210,7 +213,7 @@ def _run(course: Course, levels: Sequence[tuple[Level, Level]], options: Linear,
 def _check_overlap(share: float, fixed: str, moving: str) -> None:
     if share < LEAST_OVERLAP:
         raise InputError(
-            f"{fixed} and {moving}: only {share:.0%} of the fixed image falls into the moving one at "
+            f"{fixed} and {moving}: only {share:.1%} of the fixed image falls into the moving one at "
             f"the start; at least {LEAST_OVERLAP:.0%} is needed: start from the centres of mass, correct the headers, "
             "or let the image that shows less be the fixed one"
         )
@@ -228,7 +231,7 @@ def _is_worse(refinement: Refinement, initial: Affine, found: Agreement) -> bool
     Any map that carries level sets to level sets has the same mutual information, and smooth images have many of them.
     Where other contrasts leave little correlation at the start, less of it is no sign.
     """
-    before, after = (abs(refinement.correlation(affine)) for affine in (initial, found.affine))
+    before, after = map(abs, refinement.correlations(initial, found.affine))
     return before >= TELLING and after < before
 
 

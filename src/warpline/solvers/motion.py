@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.descent import ENTRY, SCALE, TURN, Family
 from warpline.geometry import Grid, Matrix
 
 Vector = NDArray[np.float64]
@@ -125,25 +126,29 @@ def _free_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     return matrices, _ENTRIES_IN_PLANE
 
 
-SPATIAL: dict[str, tuple[int, Linear]] = {
-    "translation": (0, _unmoved),
-    "rigid": (3, rotations),
-    "similarity": (4, _similar),
-    "affine": (9, _free),
-    "rotation": (3, rotations),
-    "scaling": (1, _scaled),
-    "rigid_scaling": (6, _turned_and_scaled),
-}
-"""Motion to the number of parameters of its linear part, and that part."""
+_TURNS = tuple(TURN + axis for axis in range(3))
+_SCALES = tuple(SCALE + (1 << axis) for axis in range(3))
+_ALL_ALIKE, _ALIKE_IN_PLANE = (SCALE + 0b111,), (SCALE + 0b011,)
 
-PLANAR: dict[str, tuple[int, Linear]] = {
-    "translation": (0, _unmoved),
-    "rigid": (1, _turned_in_plane),
-    "similarity": (2, _similar_in_plane),
-    "affine": (4, _free_in_plane),
-    "rotation": (1, _turned_in_plane),
-    "scaling": (1, _scaled_in_plane),
-    "rigid_scaling": (3, _turned_and_scaled_in_plane),
+SPATIAL: dict[str, tuple[tuple[int, ...], Linear]] = {
+    "translation": ((), _unmoved),
+    "rigid": (_TURNS, rotations),
+    "similarity": (_TURNS + _ALL_ALIKE, _similar),
+    "affine": (tuple(ENTRY + n for n in range(9)), _free),
+    "rotation": (_TURNS, rotations),
+    "scaling": (_ALL_ALIKE, _scaled),
+    "rigid_scaling": (_TURNS + _SCALES, _turned_and_scaled),
+}
+"""Motion to the parameters of its linear part, see `warpline.backends.descent`, and that part."""
+
+PLANAR: dict[str, tuple[tuple[int, ...], Linear]] = {
+    "translation": ((), _unmoved),
+    "rigid": (_TURNS[2:], _turned_in_plane),
+    "similarity": (_TURNS[2:] + _ALIKE_IN_PLANE, _similar_in_plane),
+    "affine": (tuple(ENTRY + n for n in (0, 1, 3, 4)), _free_in_plane),
+    "rotation": (_TURNS[2:], _turned_in_plane),
+    "scaling": (_ALIKE_IN_PLANE, _scaled_in_plane),
+    "rigid_scaling": (_TURNS[2:] + _SCALES[:2], _turned_and_scaled_in_plane),
 }
 """The same for motions within the plane of the first two axes of the frame."""
 
@@ -163,8 +168,8 @@ class Motion:
 
     Parameters
     ----------
-    linear_size : int
-        Parameters of the linear part; they come first, then the translation.
+    parts : tuple of int
+        What each parameter of the linear part is, see `warpline.backends.descent`; then come those of the translation.
     linear : callable
         The linear part, see `Linear`.
     centre : (3,)
@@ -181,7 +186,7 @@ class Motion:
         Fixed world to moving world: the motion M acts after it, as ``start^-1 M start`` on fixed points.
     """
 
-    linear_size: int
+    parts: tuple[int, ...]
     linear: Linear
     centre: Vector
     radius: float
@@ -215,6 +220,11 @@ class Motion:
         return replace(moved, centre=np.zeros(3), radius=reach, translates=False)
 
     @property
+    def linear_size(self) -> int:
+        """Number of parameters of the linear part."""
+        return len(self.parts)
+
+    @property
     def size(self) -> int:
         """Number of parameters."""
         return self.linear_size + (0 if not self.translates else 2 if self.planar else 3)
@@ -237,6 +247,16 @@ class Motion:
         if self.start is not None:
             return self._before(matrices, self._slopes(slopes))
         return matrices, self._free_slopes if slopes is _ENTRIES else self._slopes(slopes)
+
+    def family(self, before: Stack, after: Matrix) -> Family:
+        """The maps ``before motion(p) after``, with `before` (S, 4, 4) and `after` (4, 4), as numbers alone."""
+        about = np.eye(4)
+        about[:3, :3], about[:3, 3] = self.frame, self.centre
+        back = np.linalg.inv(about)
+        left, right = before @ about, back @ after
+        if self.start is not None:
+            left, right = before @ np.linalg.inv(self.start) @ about, back @ self.start @ after
+        return Family(left, right, self.parts, self.size - self.linear_size, self.radius)
 
     def _before(self, matrices: Stack, slopes: Stack) -> tuple[Stack, Stack]:
         """Matrices and their derivatives that do before the start what these do after it."""

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.descent import Rules
+
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Function = Callable[[Sequence[int], Matrix], tuple[Vector, Matrix]]
@@ -71,6 +73,14 @@ def minimise(
         ends[going] = [searches[n].here for n in going]
         going = [n for n in going if searches[n].left > 0]
     return ends
+
+
+def rules_of(iterations: int, tolerance: float, least_overlap: float) -> Rules:
+    """The rules of `minimise`, for a backend that searches by itself."""
+    return Rules(
+        iterations, tolerance, least_overlap, FIRST_STEP, LONGEST_STEP, SUFFICIENT, backtracks=BACKTRACKS,
+        patience=PATIENCE,
+    )  # fmt: skip
 
 
 class _Search:
