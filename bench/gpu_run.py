@@ -8,14 +8,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,30 @@ def describe_gpu(out: Path) -> None:
 
 def install(wheels: Path, site: Path, out: Path) -> None:
     """Put every wheel of a folder into `site`; one that does not fit here is told and left out."""
+    found = sorted(wheels.glob("*.whl"))
+    if not found:
+        tell(out, step="wheels", error=f"no wheel in {wheels}")
+    elif find_spec("pip") is None:
+        tell(out, step="wheels", unpacked=f"{sys.executable} has no pip: whether wheels fit it was not checked")
+        unpack(found, site, out)
+    else:
+        install_by_pip(found, site, out)
+
+
+def unpack(wheels: Sequence[Path], site: Path, out: Path) -> None:
+    """Put wheels into `site` as pip would, without scripts; one that cannot be read is told and left out."""
+    for wheel in wheels:
+        try:
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(site)
+        except (OSError, zipfile.BadZipFile) as error:
+            tell(out, step="wheels", wheel=wheel.name, error=str(error))
+    for part in (*site.glob("*.data/purelib"), *site.glob("*.data/platlib")):
+        shutil.copytree(part, site, dirs_exist_ok=True)
+
+
+def install_by_pip(wheels: Sequence[Path], site: Path, out: Path) -> None:
+    """All wheels at once, and one by one if that fails."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
     pip += ["--no-compile", "--no-cache-dir", "--upgrade", "--target", str(site)]
 
@@ -169,12 +196,9 @@ def install(wheels: Path, site: Path, out: Path) -> None:
         done = subprocess.run([*pip, *map(str, files)], capture_output=True, text=True, check=False)
         return "" if done.returncode == 0 else done.stderr[-500:] or f"pip ended with {done.returncode}"
 
-    found = sorted(wheels.glob("*.whl"))
-    if not found:
-        tell(out, step="wheels", error=f"no wheel in {wheels}")
-    if not found or not into_site(found):
+    if not into_site(wheels):
         return
-    for wheel in found:
+    for wheel in wheels:
         error = into_site([wheel])
         if error:
             tell(out, step="wheels", wheel=wheel.name, error=error)

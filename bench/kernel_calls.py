@@ -240,9 +240,10 @@ def _watch(s: Scene) -> Call:
 
 
 def _keep(s: Scene) -> Call:
-    """A field into one of the two places that it is given."""
-    kept, trace = s.backend.empty((2, *s.field.shape)), s.backend.upload(new_trace(1))
-    return lambda: s.backend.keep(s.field, kept=kept, trace=trace)
+    """A field whose energy is the lowest."""
+    kept, trace = s.backend.empty(s.field.shape), s.backend.upload(new_trace(1))
+    energy = s.backend.upload(np.array([-0.5]))
+    return lambda: s.backend.keep(s.field, energy, kept=kept, trace=trace)
 
 
 def _both(s: Scene, one: Array, other: Array) -> Array:

@@ -1,10 +1,9 @@
 // The energy just computed steers the iterations to come, without the host: it is appended to a trace, the step shrinks
-// when there was no new best for a while, a new best one swaps the places of kept states, and the level has converged when a line through the last four energies falls by
+// when there was no new best for a while, and the level has converged when a line through the last four energies falls by
 // less than `tolerance` of the energy per iteration. Rules: backends/convergence.py.
 // Called by CudaBackend.watch. One thread.
-#include "volume.cuh"
+#include "trace.cuh"
 
-constexpr int COUNT = 0, CONVERGED = 1, BEST = 2, ENERGIES = 3;  // places in the trace
 constexpr int WINDOW = 4;  // energies in the line
 
 extern "C" __global__ void __launch_bounds__(1) watch(
@@ -18,9 +17,6 @@ extern "C" __global__ void __launch_bounds__(1) watch(
     energies[count++] = *energy;
     trace[COUNT] = count;
     double before = energies[0], lately = *energy;
-    bool best = true;
-    for (int n = 0; n < count - 1; n++) best = best && *energy < energies[n];
-    if (best) trace[BEST] = 1.0 - trace[BEST];
     for (int n = 1; n < count; n++)
         if (n < count - patience) before = fmin(before, energies[n]);
         else lately = fmin(lately, energies[n]);

@@ -54,11 +54,13 @@ def _rotated(field: Array, matrix: NDArray[np.float64]) -> Array:
     return rotated
 
 
-def move_to_grid(field: Array, old: Grid, new: Grid, backend: Backend) -> Array:
+def move_to_grid(field: Array, old: Grid, new: Grid, backend: Backend, *, out: Array | None = None) -> Array:
     """A field in voxels of `old`, resampled on `new` and expressed in its voxels; both share their axes."""
     if old == new:
-        return field
-    moved = backend.sample_field(field, new.voxel_map_to(old), new.shape)
+        if out is not None:
+            out[...] = field
+        return field if out is None else out
+    moved = backend.sample_field(field, new.voxel_map_to(old), new.shape, out=out)
     for axis, ratio in enumerate(old.voxel_size / new.voxel_size):
         if ratio != 1:
             moved[axis] *= np.float32(ratio)

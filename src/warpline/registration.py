@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -24,9 +24,9 @@ from warpline.judgement import (
     of_warp,
     search_again,
 )
-from warpline.recipe import Recipe
+from warpline.recipe import Recipe, Syn
 from warpline.solvers.initialise import initial_affine
-from warpline.solvers.invertibility import InvertibleMap, Quality, make_invertible
+from warpline.solvers.invertibility import InvertibleMap, Quality, Units, make_invertible
 from warpline.solvers.layout import Layout
 from warpline.solvers.linear import LinearResult, register_linear
 from warpline.solvers.progress import LevelRecord, Listener, Progress
@@ -121,7 +121,7 @@ def align(
     parts = ["linear"] if recipe.linear is not None else []
     backend.prepare(parts if recipe.syn is None else [*parts, recipe.syn.metric])
     with backend.session():
-        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, **masks)[0]
+        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, take=None, **masks)
 
 
 def align_by_halves(
@@ -141,14 +141,17 @@ def align_by_halves(
         The latter from the middle to the fixed image and to the moving one, that one before the affine; both on the
         fixed grid with their inverses, as they came from the solver, before folds and inverse errors were mended.
     """
+    layout, on_host = Layout.of(fixed.grid.shape), list[Displacement]()
+    grid = layout.grid(fixed.grid)
+    masks: dict[str, Image | None] = {"fixed_mask": None, "moving_mask": None}
+
+    def take(halves: HalfMaps) -> None:
+        on_host.extend(layout.displacement(half, fixed.grid) for half in _halves_on_host(halves, grid, backend))
+
     with backend.session():
-        found, halves = _align(
-            fixed, moving, recipe, initial, backend=backend, progress=progress, fixed_mask=None, moving_mask=None
-        )
-        assert halves is not None, "a deformable recipe has half-maps"
-        layout = Layout.of(fixed.grid.shape)
-        first, second = _halves_on_host(halves, layout.grid(fixed.grid), backend)
-        return found, (layout.displacement(first, fixed.grid), layout.displacement(second, fixed.grid))
+        found = _align(fixed, moving, recipe, initial, backend=backend, progress=progress, take=take, **masks)
+    first, second = on_host
+    return found, (first, second)
 
 
 def _align(
@@ -159,17 +162,18 @@ def _align(
     *,
     backend: Backend,
     progress: Listener | None,
+    take: Callable[[HalfMaps], None] | None,
     **masks: Image | None,
-) -> tuple[Alignment, HalfMaps | None]:
-    """As `align`, and the half-maps, which are on the grid of the fixed image as solvers see it."""
+) -> Alignment:
+    """As `align`; `take` is given the half-maps, which are on the grid of the fixed image as solvers see it."""
     layout, moved = Layout.of(fixed.grid.shape), Layout.of(moving.grid.shape)
     masks["fixed_mask"] = layout.mask(masks["fixed_mask"], fixed, backend)
     masks["moving_mask"] = moved.mask(masks["moving_mask"], moving, backend)
     still, other, heard = layout.image(fixed, backend), moved.image(moving, backend), layout.listener(progress)
-    found, halves = _aligned(still, other, recipe, initial, backend=backend, progress=heard, **masks)
+    found = _aligned(still, other, recipe, initial, backend=backend, progress=heard, take=take, **masks)
     warp = None if found.warp is None else layout.displacement(found.warp, fixed.grid)
     quality, levels = layout.quality(found.quality), layout.records(found.levels)
-    return replace(found, fixed=fixed, moving=moving, warp=warp, quality=quality, levels=levels), halves
+    return replace(found, fixed=fixed, moving=moving, warp=warp, quality=quality, levels=levels)
 
 
 def _aligned(
@@ -180,8 +184,9 @@ def _aligned(
     *,
     backend: Backend,
     progress: Listener | None,
+    take: Callable[[HalfMaps], None] | None,
     **masks: Image | None,
-) -> tuple[Alignment, HalfMaps | None]:
+) -> Alignment:
     seconds: dict[str, float] = {}
     with _timed(seconds, "preparation"):
         still, moved = normalise(fixed, backend, masks["fixed_mask"]), normalise(moving, backend, masks["moving_mask"])
@@ -198,20 +203,21 @@ def _aligned(
     told = found.result.warnings + found.notes
     if recipe.syn is None:
         told += found.judgement.reasons
-        return Alignment(fixed, moving, affine, None, levels, seconds, None, told, found.judgement), None
+        return Alignment(fixed, moving, affine, None, levels, seconds, None, told, found.judgement)
     with _timed(seconds, "deformable"):
-        scene = prepare(still, moved, affine, backend=backend, beyond=recipe.syn.beyond)
-        halves = register_syn(scene, recipe.syn, backend=backend, listener=progress)
+        bent = _deformed(images, affine, recipe.syn, backend=backend, progress=progress, take=take)
     with _timed(seconds, "inversion"):
-        whole, spans = _whole_map(halves, fixed.grid, scene.content, backend)
+        whole = make_invertible(bent.to_fixed, bent.to_moving, bent.content, backend, bent.units)
+        spans, bent_levels = bent.spans, bent.levels
+        del bent  # its memory is for what follows
     with _timed(seconds, "judgement"):
         box = fixed.grid.cropped(tuple(s.start for s in spans), tuple(s.stop for s in spans))
         signs = of_warp(interior, affine, found.agreement, whole.forward, grid=box, backend=backend)
         judgement = judge({**found.signs, **signs, **of_quality(whole.quality)})
     with _timed(seconds, "download"):
         warp = _on_host(whole, fixed.grid, spans, backend)
-    told, levels = told + _taken_back(halves.levels) + judgement.reasons, levels + halves.levels
-    return Alignment(fixed, moving, affine, warp, levels, seconds, whole.quality, told, judgement), halves
+    told, levels = told + _taken_back(bent_levels) + judgement.reasons, levels + bent_levels
+    return Alignment(fixed, moving, affine, warp, levels, seconds, whole.quality, told, judgement)
 
 
 def _taken_back(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
@@ -244,12 +250,37 @@ def _linear(
     return register_linear(*images, start, recipe.linear, backend=backend, progress=progress)
 
 
-def _whole_map(
-    halves: HalfMaps, grid: Grid, content: Array, backend: Backend
-) -> tuple[InvertibleMap, tuple[slice, ...]]:
-    """The map and its inverse from half-maps on a box of the fixed grid, on that box and some way around it."""
-    to_fixed, to_moving, spans = _extended(halves, grid, backend)
-    return make_invertible(to_fixed, to_moving, content[spans].copy(), backend, halves.units), spans
+@dataclass(frozen=True, eq=False)
+class _Bent:
+    """What the deformable solver leaves: all else that it needed is gone from the device before maps are inverted.
+
+    Half-maps (3, I, J, K) and the content (I, J, K) lie on the box `spans` of the fixed grid.
+    """
+
+    to_fixed: Array
+    to_moving: Array
+    content: Array
+    spans: tuple[slice, ...]
+    units: Units
+    levels: tuple[LevelRecord, ...]
+
+
+def _deformed(
+    images: tuple[Normalised, Normalised],
+    affine: Affine,
+    options: Syn,
+    *,
+    backend: Backend,
+    progress: Listener | None,
+    take: Callable[[HalfMaps], None] | None,
+) -> _Bent:
+    """Half-maps on their box of the fixed grid and some way around it."""
+    scene = prepare(*images, affine, backend=backend, beyond=options.beyond)
+    halves = register_syn(scene, options, backend=backend, listener=progress)
+    if take is not None:
+        take(halves)
+    to_fixed, to_moving, spans = _extended(halves, images[0].grid, backend)
+    return _Bent(to_fixed, to_moving, scene.content[spans].copy(), spans, halves.units, halves.levels)
 
 
 def _extended(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Array, Array, tuple[slice, ...]]:

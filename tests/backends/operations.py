@@ -113,9 +113,9 @@ def _descend(formula):
 
 
 def _keep(b, up):
-    trace, step, kept = b.upload(new_trace(3)), b.upload(np.ones(1, np.float32)), b.zeros((2, *FIELD.shape))
+    trace, step, kept = b.upload(new_trace(3)), b.upload(np.ones(1, np.float32)), b.zeros(FIELD.shape)
     for state, energy in ((FIELD, -0.5), (ROUGH, -0.6), (2 * FIELD, -0.55)):
-        b.keep(up(state), kept=kept, trace=trace)
+        b.keep(up(state), up(np.array([energy])), kept=kept, trace=trace)
         b.watch(up(np.array([energy])), trace=trace, step=step, pace=Pace(5, 1e-3))
     return [trace, kept]
 

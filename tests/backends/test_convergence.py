@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warpline.backends.convergence import (
-    BEST,
     CONVERGED,
     WINDOW,
     Pace,
@@ -119,12 +118,12 @@ def test_the_best_state_is_kept_whatever_comes_after_it(backend, seed):
     energies = np.random.default_rng(seed).normal(size=9).round(1)  # with ties: the first of them counts
     states = np.arange(9 * 6, dtype=np.float32).reshape(9, 1, 2, 3)
     trace, step = backend.upload(new_trace(9)), backend.upload(np.ones(1, np.float32))
-    kept = backend.zeros((2, 1, 2, 3))
+    kept = backend.zeros((1, 2, 3))
     for count, (state, energy) in enumerate(zip(states, energies, strict=True), start=1):
-        backend.keep(backend.upload(state), kept=kept, trace=trace)
-        backend.watch(backend.upload(np.array([energy])), trace=trace, step=step, pace=Pace(5, None))
-        best = int(backend.download(trace)[BEST])
-        np.testing.assert_array_equal(backend.download(kept)[best], states[energies[:count].argmin()])
+        value = backend.upload(np.array([energy]))
+        backend.keep(backend.upload(state), value, kept=kept, trace=trace)
+        backend.watch(value, trace=trace, step=step, pace=Pace(5, None))
+        np.testing.assert_array_equal(backend.download(kept), states[energies[:count].argmin()])
 
 
 def test_a_level_goes_back_only_from_well_above_its_best():

@@ -8,9 +8,12 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.metadata import distribution
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
+from packaging.requirements import Requirement
 
 import cases
 import gpu_run
@@ -24,7 +27,7 @@ from warpline.backends import select
 from warpline.backends.cuda_device import GpuRuntime
 
 SCRIPT = Path(__file__).resolve().parents[2] / "bench" / "gpu.sh"
-NEED_WHAT_IS_NOT_HERE = {"gpu_tests"}
+NEED_WHAT_IS_NOT_HERE = {"gpu_tests", "contract"}
 
 # Stand-ins for NVIDIA's programs: each runs the command that it is given.
 NCU = """
@@ -104,9 +107,45 @@ def test_it_is_well_formed_and_explains_itself():
     assert "FIREANTS_PYTHON" in result.stdout
 
 
+def interpreter(folder):
+    """A Python that finds what warpline itself needs and nothing else: no warpline, no pip, nothing of an extra."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    for dist in needed("warpline"):
+        for top in {file.parts[0] for file in dist.files or ()} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(dist.locate_file(top))
+    return folder / "bin" / "python"
+
+
+def needed(name):
+    """The distributions that one needs without its extras, itself not among them."""
+    found, left = {}, [name]
+    while left:
+        for line in distribution(left.pop()).requires or ():
+            wanted = Requirement(line)
+            if wanted.name not in found and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
+                found[wanted.name] = distribution(wanted.name)
+                left.append(wanted.name)
+    return found.values()
+
+
+def wheels(folder):
+    """A folder with the project's wheel, made of a copy so that building leaves nothing behind here."""
+    for part in ("pyproject.toml", "README.md", "LICENSE", "src", "kernels"):
+        source, to = SCRIPT.parents[1] / part, folder / "project" / part
+        to.parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, to)
+    offline = ("--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
+    made = ["wheel", *offline, "--wheel-dir", folder / "wheels", folder / "project"]
+    subprocess.run([sys.executable, "-m", "pip", *map(str, made)], check=True)
+    return folder / "wheels"
+
+
 @pytest.fixture(scope="module")
 def rehearsal(tmp_path_factory):
-    """Everything, from another folder, with programs of NVIDIA's that do nothing; no module of the extras is needed."""
+    """Everything, from the wheel, by an interpreter without the extras, with programs of NVIDIA's that do nothing."""
     if not emulated.available():
         pytest.skip(f"no C++ compiler called {emulated.COMPILER}; CXX names another one")
     folder = tmp_path_factory.mktemp("rehearsal")
@@ -115,7 +154,8 @@ def rehearsal(tmp_path_factory):
     out = folder / "out"
     other = program(folder / "other", "python", FIREANTS) / "python"
     path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    result = gpu_sh(out, "--rehearse", DATA=str(brains(folder)), PATH=path, FIREANTS_PYTHON=str(other))
+    given = {"PYTHON": str(interpreter(folder / "env")), "WHEELS": str(wheels(folder)), "DATA": str(brains(folder))}
+    result = gpu_sh(out, "--rehearse", PATH=path, FIREANTS_PYTHON=str(other), **given)
     return result, out
 
 
@@ -164,8 +204,23 @@ def test_a_rehearsal_measures_what_it_should(rehearsal):
     assert [row["onto"] for row in rows_of(out, "interpolation") if "s_per_volume" in row] == [[8, 9, 10]]
     assert [row["shape"] for row in rows_of(out, "iterations") if "shape" in row][-1] == [8, 9, 10]
     assert [row["same_bits"] for row in rows_of(out, "at_once") if "at_once" in row] == [True]
-    assert rows_of(out, "contract")[0]["passed"] > 0
+    assert rows_of(out, "contract") == [{"step": "contract", "skipped": ANY}, ANY]
+    assert "pytest and hypothesis" in rows_of(out, "contract")[0]["skipped"]
     assert rows_of(out, "sizes")[0]["dice"] > 0
+
+
+def test_a_rehearsal_runs_what_is_in_the_wheel(rehearsal):
+    _, out = rehearsal
+    assert [row for row in rows_of(out, "wheels") if "error" in row] == []
+    packages = rows_of(out, "builds")[0]["packages"]
+    assert packages["warpline"].startswith(distribution("warpline").version)
+
+
+def test_the_contract_is_tested_where_pytest_is(tmp_path):
+    if not emulated.available():
+        pytest.skip(f"no C++ compiler called {emulated.COMPILER}; CXX names another one")
+    assert gpu_sh(tmp_path, "--rehearse", "--steps", "contract").returncode == 0
+    assert rows_of(tmp_path, "contract")[0]["passed"] > 0
 
 
 def test_counters_are_a_row_per_kernel(rehearsal):

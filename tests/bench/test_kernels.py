@@ -23,10 +23,6 @@ def scene():
     return Scene(select("numba", 2), SHAPE)
 
 
-HALF_USED = {"keep": 12}
-"""Bytes per voxel of arrays that an operation is given and does not touch: `keep` writes one of two places."""
-
-
 def test_every_operation_of_the_interface_is_timed():
     offered = {name for name, value in vars(Backend).items() if callable(value) and not name.startswith("_")}
     timed = {name.split()[0].rstrip(",") for name in OPERATIONS}
@@ -60,8 +56,7 @@ def test_the_bytes_of_an_operation_are_those_of_the_arrays_it_is_given(scene, na
     recorder = Recorder(scene.backend)
     call = OPERATIONS[name].prepare(SimpleNamespace(**{**vars(scene), "backend": recorder}, **makers(scene)))
     call()
-    untouched = HALF_USED.get(name, 0)
-    assert sum(array.nbytes for array in recorder.arrays) == (OPERATIONS[name].nbytes + untouched) * np.prod(SHAPE)
+    assert sum(array.nbytes for array in recorder.arrays) == OPERATIONS[name].nbytes * np.prod(SHAPE)
 
 
 def is_scratch(array):
@@ -89,7 +84,7 @@ def test_the_kernels_move_the_bytes_of_an_operation_and_those_that_they_move_aga
     on_host = {**vars(scene), "backend": CudaBackend(runtime)}
     call = OPERATIONS[name].prepare(SimpleNamespace(**on_host, **makers(scene)))
     call()
-    counted = OPERATIONS[name].nbytes + OPERATIONS[name].again + HALF_USED.get(name, 0)
+    counted = OPERATIONS[name].nbytes + OPERATIONS[name].again
     assert runtime.moved == counted * np.prod(SHAPE)
 
 

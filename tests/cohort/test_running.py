@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -19,9 +20,10 @@ import pytest
 import faults
 from cohort_files import COUNT, QUICK, asked, outputs, pairs_in
 from warpline import recipe as recipes
-from warpline.cohort import run, tasks
+from warpline.cohort import Options, run, running, tasks
 from warpline.cohort.lock import FolderLock
 from warpline.cohort.running import plan_of
+from warpline.cohort.settings import Settings
 from warpline.errors import InputError, OutputError, UsageError
 from warpline.io.images import read_image
 
@@ -122,6 +124,15 @@ def test_labels_are_carried_and_scored(inputs, tmp_path):
 
 
 # -- resume -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("gpus", "cores", "writers"), [([], 16, 2), (["0"], 1, 2), (["0"], 4, 3), (["0"], 16, 6)])
+def test_more_threads_write_where_a_gpu_computes(monkeypatch, gpus, cores, writers):
+    monkeypatch.setenv("WARPLINE_THREADS", str(cores))
+    monkeypatch.setattr(running, "visible_gpus", lambda _: gpus)
+    monkeypatch.setattr(running, "Inline", lambda settings, _: settings)
+    settings = running._executor(SimpleNamespace(take=None), Settings("out", "run"), Options())
+    assert (settings.readers, settings.writers) == (2, writers)
 
 
 def test_the_same_call_again_computes_nothing(inputs, undisturbed, tmp_path):

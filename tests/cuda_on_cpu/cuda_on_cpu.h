@@ -203,13 +203,14 @@ static inline int run_loops(size_t threads, bool descending) {
     return 0;
 }
 
-// 0, or 1 where a barrier was not met by all threads of a block. `size` is the grid, then the block.
+// 0, or 1 where a barrier was not met by all threads of a block. `size` is the grid, the block, and the most blocks that
+// are run.
 static inline int run(const unsigned* size, void (*kernel)(), bool has_barriers, bool descending) {
     gridDim = {size[0], size[1], size[2]};
     blockDim = {size[3], size[4], size[5]};
     body = kernel;
     size_t blocks = (size_t)size[0] * size[1] * size[2], threads = (size_t)size[3] * size[4] * size[5];
-    for (size_t n = 0; n < blocks; n++) {
+    for (size_t n = 0; n < blocks && n < size[6]; n++) {
         size_t b = descending ? blocks - 1 - n : n;
         blockIdx = {(unsigned)(b % size[0]), (unsigned)(b / size[0] % size[1]), (unsigned)(b / size[0] / size[1])};
         int failed = has_barriers ? run_block(threads, descending) : run_loops(threads, descending);

@@ -71,14 +71,16 @@ class EmulatedRuntime:
     sanitized : bool
         Whether kernels are built with the address and undefined-behaviour sanitizers, which the process must have
         loaded first.
+    most_blocks : int
+        Of each launch that are run, so that a corner of a launch can be looked at that would take hours.
     """
 
     xp = np
     name = "emulated GPU"
     processors = 4
 
-    def __init__(self, descending=False, sanitized=False):
-        self.descending, self.sanitized = descending, sanitized
+    def __init__(self, descending=False, sanitized=False, most_blocks=2**32 - 1):
+        self.descending, self.sanitized, self.most_blocks = descending, sanitized, most_blocks
         self.launches = []
         self._lock = threading.Lock()
 
@@ -86,7 +88,7 @@ class EmulatedRuntime:
         library = ctypes.CDLL(str(self._built(source, entry)))
 
         def launch(grid, block, arguments):
-            size = (ctypes.c_uint * 6)(*grid, *block)
+            size = (ctypes.c_uint * 7)(*grid, *block, self.most_blocks)
             kept = [_storage(argument) for argument in arguments]
             pointers = (ctypes.c_void_p * len(kept))(*(array.ctypes.data for array in kept))
             with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cuda_on_cpu import emulated
 from synthetic import pair_with_known_map, smooth_field
 from warpline.backends.cuda_backend import CudaBackend
+from warpline.backends.cuda_workspace import MOST_GRAPHS
 from warpline.geometry import Grid
 from warpline.recipe import Syn
 from warpline.solvers.scene import Scene
@@ -45,12 +47,16 @@ def test_replaying_graphs_gives_the_same_bits_as_launching_each_time():
     assert [level.energies for level in eager[2]] == [level.energies for level in replayed[2]]
 
 
-def test_a_step_is_captured_once_and_recaptured_for_another_step():
-    runtime = emulated.GraphRuntime()
-    captures = []
+def watched_captures():
+    """A backend that replays graphs, and the steps that it has captured."""
+    runtime, captures = emulated.GraphRuntime(), []
     capture = runtime.capture
     runtime.capture = lambda step: (captures.append(step), capture(step))[1]
-    backend = CudaBackend(runtime)
+    return CudaBackend(runtime), captures
+
+
+def test_steps_that_take_turns_are_captured_once_each():
+    backend, captures = watched_captures()
     field = backend.upload(smooth_field((8, 8, 8), 1))
     out = backend.empty(field.shape)
 
@@ -63,7 +69,41 @@ def test_a_step_is_captured_once_and_recaptured_for_another_step():
     with backend.session():
         for step, times in ((first, 3), (first, 2), (second, 2), (first, 1), (first, 2)):
             backend.repeat(step, times)
-    assert captures == [first, second, first]
+    assert captures == [first, second]
+
+
+class Norms:
+    """Steps whose graphs keep the norms of a field alive."""
+
+    def __init__(self, backend, runs):
+        self.backend, self.runs = backend, runs
+        self.field = backend.upload(smooth_field((8, 8, 8), 1))
+        self.out = backend.empty(self.field.shape)
+
+    def step(self):
+        self.runs.append(weakref.ref(self.backend.smooth(self.field, (1.0, 1.0, 1.0), out=self.out)))
+
+
+def test_a_graph_and_its_arrays_go_with_the_object_whose_method_it_is():
+    (backend, captures), norms = watched_captures(), []
+    with backend.session():
+        for _ in range(2):
+            level = Norms(backend, norms)
+            backend.repeat(level.step, 3)
+            assert norms[-1]() is not None
+            del level
+            captures.clear()  # it has a reference to the step
+            gc.collect()
+            assert norms[-1]() is None, "within the session"
+
+
+def test_of_many_captured_steps_the_oldest_goes():
+    backend, captures = watched_captures()
+    levels = [Norms(backend, []) for _ in range(MOST_GRAPHS + 1)]
+    with backend.session():
+        for level in (*levels, levels[-1], levels[0]):
+            backend.repeat(level.step, 2)
+    assert captures == [level.step for level in (*levels, levels[0])]
 
 
 def test_what_a_captured_step_allocates_outlives_the_capture():

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-COUNT, CONVERGED, BEST, ENERGIES = 0, 1, 2, 3
-"""Places in a trace: the number of energies, whether the level has converged, which of two kept states is the best one
-(0 or 1), and the first energy."""
+COUNT, CONVERGED, ENERGIES = 0, 1, 2
+"""Places in a trace: the number of energies, whether the level has converged, and the first energy."""
 
 WINDOW = 4
 """Energies that the slope is fitted to."""
@@ -46,7 +45,7 @@ less."""
 
 
 def new_trace(most: int) -> NDArray[np.float64]:
-    """A trace (3 + most,) without energies, with room for so many."""
+    """A trace (2 + most,) without energies, with room for so many."""
     return np.zeros(ENERGIES + most)
 
 
@@ -55,10 +54,13 @@ def energies_of(trace: NDArray[np.float64]) -> NDArray[np.float64]:
     return trace[ENERGIES : ENERGIES + int(trace[COUNT])]
 
 
+def is_best(energy: float, trace: NDArray[np.float64]) -> bool:
+    """Whether an energy is lower than all that a trace holds."""
+    return bool(trace[COUNT] == 0 or energy < energies_of(trace).min())
+
+
 def watch(energy: float, trace: NDArray[np.float64], step: NDArray[np.float32], pace: Pace) -> None:
     """See `Backend.watch`; all arrays on the host."""
-    if trace[COUNT] == 0 or energy < energies_of(trace).min():
-        trace[BEST] = 1 - trace[BEST]  # the state just kept went into the other place
     trace[ENERGIES + int(trace[COUNT])] = energy
     trace[COUNT] += 1
     energies = energies_of(trace)

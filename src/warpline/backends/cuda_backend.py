@@ -312,10 +312,10 @@ class CudaBackend:
     def repeat(self, step: Callable[[], None], times: int) -> None:
         self._work.repeat(step, times)
 
-    def keep(self, state: Array, *, kept: Array, trace: Array) -> None:
+    def keep(self, state: Array, energy: Array, *, kept: Array, trace: Array) -> None:
         state = self._work.floats(state).ravel()
         blocks = max(1, min(KEEP_BLOCKS, block_count(state.size, BLOCK)))
-        self._work.launch("keep", (blocks, 1, 1), state=state, kept=kept.reshape(2, -1), trace=trace)
+        self._work.launch("keep", (blocks, 1, 1), state=state, kept=kept.ravel(), energy=energy, trace=trace)
 
     def watch(self, energy: Array, *, trace: Array, step: Array, pace: Pace) -> None:
         tolerance = -math.inf if pace.tolerance is None else pace.tolerance

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,22 @@ PLANES = 2
 """Planes of which each thread takes a voxel in kernels over slabs; warp.cu, compose.cu."""
 SIDE_BY_SIDE = 2
 """Volumes side by side that every grid has room for."""
+MOST_GRAPHS = 4
+"""Captured steps of a thread; the oldest goes when another one comes."""
 LEAST_MARCH = 2
 """Fewest planes that a block of a marching kernel writes where it computes planes of its neighbours."""
 
 
+class _Graph(NamedTuple):
+    """A captured step, and the arrays that were made while it was captured."""
+
+    step: weakref.ref[Callable[[], None]]
+    replay: Callable[[], None]
+    kept: list[Array]
+
+
 class _Local(threading.local):
-    """What belongs to one thread: scratch, a captured step, arrays that its graph writes to."""
+    """What belongs to one thread: scratch, captured steps, arrays made in the capture that is under way."""
 
     def __init__(self) -> None:
         self.depth = 0
@@ -38,9 +48,8 @@ class _Local(threading.local):
 
     def clear(self) -> None:
         self.scratch: dict[Any, Array] = {}
-        self.step: weakref.ref[Callable[[], None]] | None = None
-        self.replay: Callable[[], None] | None = None
-        self.kept: list[Array] = []
+        self.graphs: list[_Graph] = []
+        self.made: list[Array] = []
         self.capturing = False
 
 
@@ -92,7 +101,7 @@ class Workspace:
     def keep(self, array: Array) -> Array:
         """The array, which lives as long as the graph that is being captured."""
         if self._local.capturing:
-            self._local.kept.append(array)
+            self._local.made.append(array)
         return array
 
     def contiguous(self, array: Array, dtype: Any = None) -> Array:
@@ -174,22 +183,29 @@ class Workspace:
         if times < 1:
             return
         with self.session():
-            local = self._local
-            if local.replay is None or local.step is None or local.step() != step:
+            replay = next((graph.replay for graph in self._local.graphs if graph.step() == step), None)
+            if replay is None:
                 step()
                 times -= 1
-                local.replay, local.step = self._captured(step), _reference(step)
+                replay = self._captured(step)
             for _ in range(times):
-                local.replay()
+                replay()
 
     def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
-        """The launches of `step` as a graph; arrays made on the way live as long as it does."""
-        local = self._local
-        local.kept, local.capturing = [], True
+        """The launches of `step` as a graph, which lives as long as the object whose method it is, and no longer."""
+        local, graphs = self._local, self._local.graphs
+        local.made, local.capturing = [], True
         try:
-            return self.runtime.capture(step)
+            replay = self.runtime.capture(step)
+            graphs.append(_Graph(_reference(step, lambda gone: _drop(graphs, gone)), replay, local.made))
+            del graphs[:-MOST_GRAPHS]
+            return replay
         finally:
-            local.capturing = False
+            local.made, local.capturing = [], False
+
+
+def _drop(graphs: list[_Graph], gone: Any) -> None:
+    graphs[:] = [graph for graph in graphs if graph.step is not gone]
 
 
 def block_count(count: int, each: int) -> int:
@@ -219,6 +235,6 @@ def check_countable(shape: tuple[int, ...]) -> None:
         )
 
 
-def _reference(step: Callable[[], None]) -> weakref.ref[Callable[[], None]]:
-    """A reference that does not keep the step, nor the object whose method it is, alive."""
-    return weakref.WeakMethod(step) if hasattr(step, "__self__") else weakref.ref(step)
+def _reference(step: Callable[[], None], gone: Callable[[Any], None]) -> weakref.ref[Callable[[], None]]:
+    """A reference that keeps neither the step nor the object whose method it is alive, and tells when it is gone."""
+    return weakref.WeakMethod(step, gone) if hasattr(step, "__self__") else weakref.ref(step, gone)

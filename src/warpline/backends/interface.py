@@ -331,19 +331,20 @@ class Backend(Protocol):
         """
         ...
 
-    def keep(self, state: Array, *, kept: Array, trace: Array) -> None:
-        """Copy a state, such as half-maps, into that of two places which does not hold the best one so far.
+    def keep(self, state: Array, energy: Array, *, kept: Array, trace: Array) -> None:
+        """Copy a state, such as half-maps, where its energy is lower than all in a trace; decided on the device.
 
-        Called before the iteration whose energy `watch` appends next: when that is the lowest, the two places swap
-        their roles.
+        Called before `watch` appends that energy, so that `kept` is the state of the lowest energy in the trace.
 
         Parameters
         ----------
         state : float32, any shape
-            What the next energy is of.
-        kept : (2, *state.shape) float32
-            The two places.
-        trace : (3 + N,) float64
+            What the energy is of.
+        energy : (1,) float64
+            See `watch`.
+        kept : float32, as `state`
+            Where the best state is kept.
+        trace : (2 + N,) float64
             See `watch`.
         """
         ...
@@ -355,9 +356,9 @@ class Backend(Protocol):
         ----------
         energy : (1,) float64
             Of the iteration just run; smaller is better.
-        trace : (3 + N,) float64
-            Number of energies, 1 once the level has converged (else 0), the place of the best state (see `keep`), and
-            the energies, see `convergence`; with room for all that are to come.
+        trace : (2 + N,) float64
+            Number of energies, 1 once the level has converged (else 0), and the energies, see `convergence`; with room
+            for all that are to come.
         step : (1,) float32
             Length of the steps to come; multiplied by ``pace.shorter`` when none of the last ``pace.patience`` energies
             is better than the best one before.

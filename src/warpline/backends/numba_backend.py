@@ -263,8 +263,9 @@ class NumbaBackend:
         for _ in range(times):
             step()
 
-    def keep(self, state: Array, *, kept: Array, trace: Array) -> None:
-        kept[1 - int(trace[convergence.BEST])] = state
+    def keep(self, state: Array, energy: Array, *, kept: Array, trace: Array) -> None:
+        if convergence.is_best(float(energy[0]), trace):
+            kept[...] = state
 
     def watch(self, energy: Array, *, trace: Array, step: Array, pace: convergence.Pace) -> None:
         convergence.watch(float(energy[0]), trace, step, pace)

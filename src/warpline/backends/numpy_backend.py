@@ -268,9 +268,10 @@ class NumpyBackend:
         for _ in range(times):
             step()
 
-    def keep(self, state: Array, *, kept: Array, trace: Array) -> None:
-        """Copy into the place that does not hold the best."""
-        kept[1 - int(trace[convergence.BEST])] = state
+    def keep(self, state: Array, energy: Array, *, kept: Array, trace: Array) -> None:
+        """Copy the state where its energy is the lowest."""
+        if convergence.is_best(float(energy[0]), trace):
+            kept[...] = state
 
     def watch(self, energy: Array, *, trace: Array, step: Array, pace: convergence.Pace) -> None:
         """Append an energy to a trace, and steer by it."""

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from warpline.backends import thread_count
 from warpline.cohort import records
 from warpline.cohort.checks import check_output
 from warpline.cohort.devices import visible_gpus
@@ -22,7 +23,7 @@ from warpline.cohort.lock import FolderLock, waiting
 from warpline.cohort.manifest import Pair, read_manifest, write_manifest
 from warpline.cohort.options import Options, Pages, Source, decided_in, load_pairs, plan_tasks, tasks_of
 from warpline.cohort.redo import check_redo
-from warpline.cohort.settings import Settings, now
+from warpline.cohort.settings import Settings, now, writers_for
 from warpline.cohort.state import Plan
 from warpline.io.atomic import Transaction
 
@@ -153,13 +154,18 @@ def _executor(driver: Driver, settings: Settings, options: Options) -> Executor:
     if workers is None:
         workers = len(gpus) if len(gpus) * options.workers_per_gpu > 1 else 0
     if options.scheduler is None and workers == 0:
-        return Inline(settings, driver.take)
+        return Inline(_with_writers(settings, gpus, thread_count(options.threads)), driver.take)
     from warpline.cohort.pool import Pool, make_crew
 
     if options.scheduler is not None:
         return Pool(settings, scheduler=options.scheduler, credentials=options.credentials)
     crew = make_crew(workers, gpus, per_gpu=options.workers_per_gpu, threads=options.threads)
-    return Pool(replace(settings, threads=crew.threads), crew=crew)
+    return Pool(_with_writers(replace(settings, threads=crew.threads), gpus, crew.threads), crew=crew)
+
+
+def _with_writers(settings: Settings, gpus: list[str], cores: int) -> Settings:
+    """More writing threads where a GPU computes: it would wait for two of them."""
+    return replace(settings, writers=writers_for(cores)) if gpus else settings
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from typing import Any
 from warpline.cohort.layout import WORK
 from warpline.cohort.tasks import Warps
 
+MOST_WRITERS = 6
+"""Writing threads of a worker: each holds a pair in memory, and more than a GPU gives work for are of no use."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -59,6 +62,11 @@ class Settings:
     def journal(self, chunk: int) -> Path:
         """The journal of a chunk."""
         return Path(self.root, WORK, f"{self.run}-{chunk:06d}.jsonl")
+
+
+def writers_for(cores: int) -> int:
+    """Threads that write in a worker on a GPU which has so many cores: compressing takes most of what they do."""
+    return min(MOST_WRITERS, max(Settings.writers, 3 * cores // 4))
 
 
 def host() -> dict[str, Any]:

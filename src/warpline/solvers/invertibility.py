@@ -116,14 +116,20 @@ def make_invertible(
     for sigma in LAST_RESORTS:
         if found.quality.is_met:
             return found
-        halves = []
-        for half in (to_fixed, to_moving):
-            halves.append(backend.empty(half.shape))
-            backend.smooth(half, (sigma,) * 3, out=halves[-1])
-        found = _settle(*join(halves[0], halves[1], backend), mask, backend, units)
+        del found  # its memory is for the next one
+        found = _settle(*_smoother(to_fixed, to_moving, sigma, backend), mask, backend, units)
     if not found.quality.is_met:
         _log.warning("the map could not be made invertible within the bars: %s", found.quality)
     return found
+
+
+def _smoother(to_fixed: Array, to_moving: Array, sigma: float, backend: Backend) -> tuple[Array, Array]:
+    """As `join`, of smoothed half-maps."""
+    halves = []
+    for half in (to_fixed, to_moving):
+        halves.append(backend.empty(half.shape))
+        backend.smooth(half, (sigma,) * 3, out=halves[-1])
+    return join(halves[0], halves[1], backend)
 
 
 def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InvertibleMap:
@@ -140,6 +146,7 @@ def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units
         weight = _near(folding, backend) if folds else None
         forward = _settled(forward, missed[0], None if misses else weight)
         inverse = _settled(inverse, missed[1], None if misses else weight)
+        del missed, lowest  # their memory is for what follows
         if weight is not None:
             forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
     quality = _quality(determinants, mask, errors, rounds, backend)

@@ -15,7 +15,7 @@ from warpline.geometry import Shape
 class Progress:
     """One iteration of one level of one stage; levels and iterations count from 0.
 
-    `images` fetches the fixed and the moving volume of the level as the iteration saw them, carried to the middle;
+    `images` fetches the fixed and the moving volume of the level, carried to the middle by the half-maps of now;
     it is valid while the listener runs. None where a stage has no such images.
     """
 

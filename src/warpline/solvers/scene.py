@@ -18,7 +18,7 @@ MARGIN = 6
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Two images ready to be aligned, on the backend.
+    """Two images ready to be aligned, on the backend; nobody may write to its arrays.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def _triple(values: NDArray[np.int64]) -> Shape:
 
 
 def _cut(volume: Array | None, whole: Grid, part: Grid) -> Array:
-    """A part of a volume, as an array of its own."""
-    return None if volume is None else volume[_spans(part, whole)].copy()
+    """A part of a volume, as an array of its own; the volume itself, to which nobody may write, where that is all."""
+    return volume if volume is None or part == whole else volume[_spans(part, whole)].copy()
 
 
 def _spans(part: Grid, whole: Grid) -> tuple[slice, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
-from warpline.backends.convergence import BEST, CONVERGED, Pace, energies_of, new_trace, went_astray
+from warpline.backends.convergence import CONVERGED, Pace, energies_of, new_trace, went_astray
 from warpline.geometry import Grid, Matrix
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.pyramid import coarse_grid, factors_for_spacing, with_coarser, without_finest
@@ -58,18 +58,28 @@ class HalfMaps:
     units: Units = VOXELS
 
 
+@dataclass(frozen=True)
+class Halves:
+    """Both half-maps (2, 3, I, J, K) in voxels of `grid`, which is all that one level leaves to the next."""
+
+    field: Array
+    grid: Grid
+
+
 def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: Listener | None = None) -> HalfMaps:
     """Run every level, coarse to fine."""
     spacing = _finest_spacing(scene.grid)
-    level: Level | None = None
+    halves: Halves | None = None
     records: list[LevelRecord] = []
     levels = _schedule(scene.grid, options)
     for index, (factor, most, blur) in enumerate(levels):
-        coarser, level = level, Level(scene, factor * spacing, options, backend, blur=blur, coarser=level)
-        records.append(_run(level, coarser, (index, len(levels)), most, listener))
-    assert level is not None, "a recipe has at least one level"
-    to_fixed, to_moving = (fields.move_to_grid(half, level.grid, scene.grid, backend) for half in level.halves)
-    units = VOXELS if options.factors is not None else _units(level.grid, scene.grid)
+        level = Level(scene, factor * spacing, options, backend, blur=blur, coarser=halves)
+        records.append(_run(level, (index, len(levels)), most, listener))
+        halves = Halves(level.halves, level.grid)
+        del level  # its memory is for the next one
+    assert halves is not None, "a recipe has at least one level"
+    to_fixed, to_moving = (fields.move_to_grid(half, halves.grid, scene.grid, backend) for half in halves.field)
+    units = VOXELS if options.factors is not None else _units(halves.grid, scene.grid)
     return HalfMaps(to_fixed, to_moving, scene.grid, tuple(records), units)
 
 
@@ -98,9 +108,7 @@ def _every_factor(grid: Grid) -> tuple[float, ...]:
     return with_coarser(FACTORS, float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid))
 
 
-def _run(
-    level: Level, coarser: Level | None, place: tuple[int, int], most: int, listener: Listener | None
-) -> LevelRecord:
+def _run(level: Level, place: tuple[int, int], most: int, listener: Listener | None) -> LevelRecord:
     """Run the level at a place among so many, and take it back to its best energy where it went astray."""
     began, (index, levels), done = time.perf_counter(), place, 0
     energies: tuple[float, ...] = ()
@@ -109,11 +117,11 @@ def _run(
         if listener:
             listener(Progress("syn", index, levels, done - 1, most, energies[-1], level.middle_images))
     start = level.energy_at_start() if energies else 0.0
-    if coarser is None and any(mask is not None for mask in level.masks):
+    if level.coarser is None and level.is_masked:
         start = math.inf  # no mask's edge was blended yet: other voxels counted
     kept = done
     if energies and went_astray(start, energies):
-        kept = level.go_back(coarser, start, trace, done)
+        kept = level.go_back(start, energies, done)
     seconds = time.perf_counter() - began
     return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept)
 
@@ -125,13 +133,13 @@ def _looks(level: Level, most: int) -> Iterator[tuple[int, NDArray[np.float64]]]
     one look after it has converged.
     """
     backend, pace, done = level.backend, level.pace, 0
-    trace = backend.upload(new_trace(-(-most // pace.spacing)))
+    level.trace = backend.upload(new_trace(-(-most // pace.spacing)))
     pending: tuple[int, Callable[[], NDArray[np.float64]]] | None = None
     while done < most:
         times = min(pace.spacing, most - done)
-        level.advance(times, trace, first=done == 0)
+        level.advance(times, first=done == 0)
         done += times
-        before, pending = pending, (done, backend.download_later(trace))
+        before, pending = pending, (done, backend.download_later(level.trace))
         if before is not None:
             seen = before[1]()
             yield before[0], seen
@@ -144,7 +152,8 @@ def _looks(level: Level, most: int) -> Iterator[tuple[int, NDArray[np.float64]]]
 class Level:
     """One level of the pyramid: its images, its half-maps (from a coarser level), and all an iteration needs.
 
-    Arrays hold both sides, the fixed one first, so that one operation works on both.
+    Arrays hold both sides, the fixed one first, so that one operation works on both. They decide how large an image a
+    GPU can hold: 26 volumes, 4 more with two masks.
     """
 
     def __init__(
@@ -155,7 +164,7 @@ class Level:
         backend: Backend,
         *,
         blur: float = HALF,
-        coarser: Level | None = None,
+        coarser: Halves | None = None,
     ) -> None:
         self.grid = coarse_grid(scene.grid, factors_for_spacing(scene.grid, spacing))
         fixed, moving = (scene.fixed, scene.grid, np.eye(4)), (scene.moving, scene.moving_grid, scene.affine)
@@ -164,61 +173,73 @@ class Level:
         self.images[0] = _on_level(self.grid, fixed, scene.fixed_mask, (spacing, blur), backend)
         self.images[1] = _on_level(self.grid, moving, scene.moving_mask, (spacing, blur), backend)
         self.masks = _masks_on(self.grid, scene, backend)
-        self.options, self.backend = options, backend
-        self.pace = Pace(CHECK_EVERY, options.early_stop)
+        self.options, self.backend, self.coarser = options, backend, coarser
+        self.pace, self.trace = Pace(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
         self.step_length = backend.upload(np.array([options.step], np.float32))
         self.metric = DEFORMABLE_METRICS[options.metric](options)
         self.halves = backend.empty(field)
-        self._start_from(coarser)
-        self.warped, self.warped_masks = backend.empty(shape), backend.empty(shape)
-        self.forces, self.updates = backend.empty(field), backend.empty(field)
+        self._start()
+        self.forces, self.updates, self.kept = backend.empty(field), backend.empty(field), backend.empty(field)
+        # Forces are made of the warped images before updates are made of forces, so that these may share memory.
+        self.warped = self.updates.reshape(-1, *self.grid.shape)[:2]
+        self.warped_masks = [None if mask is None else backend.empty(self.grid.shape) for mask in self.masks]
         self.value = backend.zeros((1,), np.float64)
         self.energy_at_start: Callable[[], float] = lambda: math.inf
-        self.kept = backend.empty((2, *field))
 
-    def _start_from(self, coarser: Level | None) -> None:
-        """Take the half-maps of a coarser level; none move anything without one."""
-        if coarser is None:
+    @property
+    def is_masked(self) -> bool:
+        """Whether only a part of either image counts."""
+        return any(mask is not None for mask in self.masks)
+
+    def _start(self) -> None:
+        """Take the half-maps of the coarser level; none move anything without one."""
+        if self.coarser is None:
             self.halves[...] = 0
             return
-        for half, finer in zip(coarser.halves, self.halves, strict=True):
-            finer[...] = fields.move_to_grid(half, coarser.grid, self.grid, self.backend)
+        for half, finer in zip(self.coarser.field, self.halves, strict=True):
+            fields.move_to_grid(half, self.coarser.grid, self.grid, self.backend, out=finer)
 
-    def advance(self, times: int, trace: Array, *, first: bool) -> None:
-        """Iterate so often; append the energy of the last iteration to a trace, and keep the half-maps that it is of.
+    def advance(self, times: int, *, first: bool) -> None:
+        """Iterate so often, and watch the last iteration.
 
         The energy of the `first` iteration of all is that of the start.
         """
-        backend, done = self.backend, 0
-        if first:
+        backend, plain = self.backend, times - 1
+        if first and plain:
             backend.repeat(self.step, 1)
-            value = backend.download_later(self._energy())
-            self.energy_at_start, done = (lambda: float(value()[0])), 1
-        if times > done:
-            backend.repeat(self.step, times - done - 1)
-            backend.keep(self.halves, kept=self.kept, trace=trace)
-            backend.repeat(self.step, 1)
-        backend.watch(self._energy(), trace=trace, step=self.step_length, pace=self.pace)
+            plain -= 1
+            self._remember_start()
+        backend.repeat(self.step, plain)
+        if self.is_masked:  # its energy takes arrays that no graph keeps
+            self.watched_step()
+        else:
+            backend.repeat(self.watched_step, 1)
+        if first and times == 1:
+            self._remember_start()
+
+    def _remember_start(self) -> None:
+        value = self.backend.download_later(self._energy())
+        self.energy_at_start = lambda: float(value()[0])
 
     def _energy(self) -> Array:
         """The energy of the last iteration, per voxel that counted: with masks, fewer do as their edges are blended."""
-        last = [side for side, mask in enumerate(self.masks) if mask is not None][-1:]
+        last = [warped for warped in self.warped_masks if warped is not None][-1:]
         if not last:
             return self.value
-        return self.value / np.maximum((self.warped_masks[last[0]] > 0).mean(dtype=np.float64), 1e-12)
+        return self.value / np.maximum((last[0] > 0).mean(dtype=np.float64), 1e-12)
 
-    def go_back(self, coarser: Level | None, start: float, trace: NDArray[np.float64], done: int) -> int:
-        """Take the half-maps of the lowest energy, at the start or in a trace; returns the iterations behind them."""
-        energies = energies_of(trace)
-        best = int(energies.argmin())
+    def go_back(self, start: float, energies: Sequence[float], done: int) -> int:
+        """Take the half-maps of the lowest energy, at the start or after it; returns the iterations behind them."""
+        best = int(np.argmin(energies))
         if start <= energies[best]:
-            self._start_from(coarser)
+            self._start()
             return 0
-        self.halves[...] = self.kept[int(trace[BEST])]
+        self.halves[...] = self.kept
         return min((best + 1) * self.pace.spacing, done) - 1
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
-        """Fixed and moving volume as the last iteration saw them."""
+        """Fixed and moving volume as the half-maps carry them now."""
+        self.backend.sample(self.images, field=self.halves, out=self.warped)
         return tuple(self.backend.download(warped) for warped in self.warped)
 
     def step(self) -> None:
@@ -226,9 +247,25 @@ class Level:
 
         ``half <- smooth(v + half o (id + v))`` with v the smoothed force, at most one step long.
         """
+        self._compare()
+        self._follow()
+
+    def watched_step(self) -> None:
+        """An iteration whose energy is added to the trace, and whose half-maps are kept if there are no better ones."""
+        self._compare()
+        energy = self._energy()
+        self.backend.keep(self.halves, energy, kept=self.kept, trace=self.trace)
+        self._follow()
+        self.backend.watch(energy, trace=self.trace, step=self.step_length, pace=self.pace)
+
+    def _compare(self) -> None:
+        """Find energy and forces where the half-maps are."""
+        self.backend.sample(self.images, field=self.halves, out=self.warped)
+        self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=self.backend)
+
+    def _follow(self) -> None:
+        """Move the half-maps along the forces."""
         options, backend, updates, moved = self.options, self.backend, self.updates, self.forces
-        backend.sample(self.images, field=self.halves, out=self.warped)
-        self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=backend)
         norms = backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates)
         backend.compose(self.halves, updates, norm=norms, least_norm=LEAST_NORM, step=self.step_length, out=moved)
         backend.smooth(moved, (options.total_sigma,) * 3, out=self.halves)
@@ -237,7 +274,7 @@ class Level:
         """Positive where both images count, in the middle space: not where a mask's edge is blended in."""
         both = None
         for mask, half, warped in zip(self.masks, self.halves, self.warped_masks, strict=True):
-            if mask is not None:
+            if mask is not None and warped is not None:
                 self.backend.sample(mask, field=half, out=warped)
                 if both is not None:
                     warped *= both

@@ -1,0 +1,69 @@
+"""Cohorts in simulated time: laws that hold whatever the times are, and what is claimed of one GPU."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from cohort_model import Machine, Resource, Times, _Simulated, simulate, use
+from warpline.cohort.settings import Settings
+from warpline.cohort.worker import AHEAD
+
+PAIRS = 60
+QUICK = Times(turns=5)
+
+
+def run(cores, workers=1, writers=None, **times):
+    return simulate(Machine(cores, workers, writers), replace(QUICK, **times), PAIRS)
+
+
+def test_what_only_one_may_use_is_used_by_one_after_the_other():
+    loop, one, two = _Simulated(), Resource("one", 1), Resource("two", 2)
+
+    async def all_of(resource):
+        await asyncio.gather(*(use(1.5, resource) for _ in range(4)))
+
+    try:
+        loop.run_until_complete(all_of(one))
+        assert loop.time() == pytest.approx(6)
+        loop.run_until_complete(all_of(two))
+        assert loop.time() == pytest.approx(9)
+    finally:
+        loop.close()
+    assert (one.used, two.used) == (6, 3)
+
+
+@pytest.mark.parametrize(
+    ("bound", "rate", "machine", "times"),
+    [
+        ("GPU", 10, (64, 1, 6), {"host": 0, "judged": 0, "gpu": 0.1, "write": 0.1}),
+        ("Python's lock", 10, (64, 1, 60), {"host": 0.1, "judged": 0, "gpu": 0, "locked": 0}),
+        ("writers", 2, (64, 1, 2), {"write": 1.0, "locked": 0}),
+        ("cores", 1, (1, 1, 6), {"host": 0.1, "judged": 0, "gpu": 0, "read": 0.1, "write": 0.8}),
+    ],
+)
+def test_the_scarcest_resource_sets_the_rate(bound, rate, machine, times):
+    found = run(*machine, **times)
+    assert found.bound == bound
+    assert found.pairs_per_s == pytest.approx(rate, rel=0.12)
+    assert found.busy[bound] <= 1 + 1e-9
+
+
+def test_memory_is_bounded_by_the_queues_however_slow_the_disk_is():
+    writers = 2
+    held = run(8, writers=writers, write=5.0).held
+    assert held <= Settings.readers + AHEAD + 1 + writers + AHEAD + 1
+
+
+def test_two_workers_on_one_gpu_give_eight_pairs_a_second_where_one_cannot():
+    one, two = run(16), run(16, 2)
+    assert one.pairs_per_s < 8 <= two.pairs_per_s
+    assert one.bound == "Python's lock"
+    assert run(8, 2).pairs_per_s >= 8, "eight cores are enough"
+    assert run(4, 2).bound == "cores"
+
+
+def test_two_writing_threads_would_not_keep_up():
+    assert run(16, 2, writers=Settings.writers).pairs_per_s < 8
