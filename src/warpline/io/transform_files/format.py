@@ -20,7 +20,7 @@ from warpline.transforms import Affine, Chain, Displacement, Transform
 HEAD_SIZE = 4096
 """Bytes by which a file is told apart."""
 
-MAX_TEXT = 2**22
+MAX_TEXT = 2**20
 """Bytes of the longest text file that is read, if its format says nothing else."""
 
 MAX_FIELD = 2**29
