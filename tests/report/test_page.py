@@ -107,8 +107,9 @@ def test_standing_shows_verdict_reasons_percentiles_and_neighbours(layers, tmp_p
     )
     reasons = ("dice 0.41 is <far> below",)
     standing = Standing("sub-07", "key", 1200, "review", reasons, measures, "../index.html", next="sub-08.html")
-    page = page_of(report_of(), layers, tmp_path, standing)
-    assert '<script src="report.js"></script>' in page and "sub-07" in page.partition("</title>")[0]
+    page = page_of(report_of(), layers, tmp_path, replace(standing, source="aging study"))
+    title = page.partition("</title>")[0]
+    assert '<script src="report.js"></script>' in page and "sub-07" in title and "aging study" in title
     assert "dice 0.41" not in page and "1\u202f200" not in page  # what changes with the cohort stands beside the page
     told = (tmp_path / "report.js").read_text().removeprefix("const STANDING = ").removesuffix(";\n")
     record = json.loads(told)

@@ -75,7 +75,8 @@ def write(
     """
     say = say or (lambda text: None)
     results, key = Results.read(folder), cohort_key(folder)
-    written = PairPages(folder, results, key).write(_with_page(results, pages, sample), draw=draw, say=say)
+    pair_pages = PairPages(folder, results, key, _source(folder))
+    written = pair_pages.write(_with_page(results, pages, sample), draw=draw, say=say)
     title, *facts = _facts(folder, results)
     view = CohortView(
         key=key,
@@ -154,11 +155,16 @@ def _several(results: Results, column: str, kind: str) -> str:
     return ", ".join(found) if len(found) <= FEW else f"{len(found)} {kind}"
 
 
+def _source(folder: Path) -> str:
+    """The name of the dataset or the manifest that a run took its images from; of its folder where it does not say."""
+    return str(read_json(folder / RUN).get("source") or folder.resolve().name)
+
+
 def _facts(folder: Path, results: Results) -> Iterator[tuple[str, str]]:
     """The title of the page, then what its head says of the run, as far as it is known."""
     run, progress = read_json(folder / RUN), read_json(folder / PROGRESS)
     fixed, recipe = _several(results, "fixed", "fixed images"), _several(results, "recipe", "recipes")
-    source, day = str(run.get("source") or folder.resolve().name), str(run.get("ended", ""))[:10]
+    source, day = _source(folder), str(run.get("ended", ""))[:10]
     onto = f"{source} on {fixed}" if fixed else source
     yield "title", " · ".join(part for part in (onto, recipe, day) if part)
     yield "folder", folder.resolve().name

@@ -47,13 +47,15 @@ class PairPages:
         Its tables.
     key : str
         Names the cohort wherever decisions are kept.
+    source : str
+        Name of the dataset, for people.
     """
 
-    def __init__(self, folder: Path, results: Results, key: str) -> None:
+    def __init__(self, folder: Path, results: Results, key: str, source: str) -> None:
         self._folder = folder
         self._pairs = folder / FOLDER / PAIRS
         self._results = results
-        self._key = key
+        self._key, self._source = key, source
         self._ranked = results.ranked()
         self._done = sum(map(is_done, results.rows))
         self._cut = lru_cache(maxsize=2)(lambda path, geometry: FixedCuts.of(read_image(path, geometry)))
@@ -149,6 +151,7 @@ class PairPages:
             previous=beside[0] and quote(beside[0]),
             next=beside[1] and quote(beside[1]),
             displacement=float(np.percentile(longest, 99)) if longest.size else None,
+            source=self._source,
         )
 
     def _measures(self, at: int) -> Iterator[Measure]:

@@ -59,6 +59,8 @@ class Standing:
         Addresses of the neighbours' pages, worst first.
     displacement : float, optional
         Length in mm that the map of displacements shows brightest: one for the whole cohort.
+    source : str
+        Name of the dataset, for people; empty where it has none.
     """
 
     id: str
@@ -71,6 +73,7 @@ class Standing:
     previous: str | None = None
     next: str | None = None
     displacement: float | None = None
+    source: str = ""
 
 
 def write_standing(standing: Standing, path: Path, text_of: Callable[[float | None], str]) -> None:
