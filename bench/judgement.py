@@ -311,7 +311,8 @@ def judged(pair: str, name: str, case: Case) -> dict[str, object]:
         return {"pair": pair, "spoil": name, "off": None, "wrong": None if case.truth is not None else True, **told}
     off = distance(case, found.affine)
     wrong = True if off is None or off > WRONG else False if off <= RIGHT else None
-    told = {"outcome": found.judgement.outcome, "warnings": found.warnings, "signs": found.judgement.signs}
+    signs = {sign: value and float(f"{value:.4g}") for sign, value in found.judgement.signs.items()}
+    told = {"outcome": found.judgement.outcome, "warnings": found.warnings, "signs": signs}
     return {"pair": pair, "spoil": name, "off": off, "wrong": wrong, **told}
 
 
@@ -342,14 +343,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     rows = _judged_again(options.again) if options.again else []
     if rows:
-        _write(rows, options.out)
+        write(rows, options.out)
     of = iter(()) if rows else (held_out if options.held_out else pairs)(options.data, options.work)
     for pair, case in islice(of, options.pairs):
         for name in SPOILS:
             rows.append(row := look(pair, case, name))
             told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
             sys.stdout.write(f"{pair:10s} {name:34s} {told:8s} {row['outcome']:8s} {row['off']}\n")
-        _write(rows, options.out)
+        write(rows, options.out)
     sys.stdout.write(f"{summary(rows)}\n")
     return 0
 
@@ -359,9 +360,11 @@ def _judged_again(file: Path) -> list[dict[str, object]]:
     return [{**row, "outcome": judge(row["signs"]).outcome} if row["signs"] else row for row in rows]
 
 
-def _write(rows: list[dict[str, object]], out: Path) -> None:
-    found = {"python": platform.python_version(), "summary": summary(rows), "rows": rows}
-    out.write_text(json.dumps(found, indent=1) + "\n")
+def write(rows: list[dict[str, object]], out: Path) -> None:
+    """A line for every case."""
+    lines = ",\n".join(json.dumps(row, default=float) for row in rows)
+    head = json.dumps({"python": platform.python_version(), "summary": summary(rows)})
+    out.write_text(f'{head[:-1]}, "rows": [\n{lines}\n]}}\n')
 
 
 if __name__ == "__main__":

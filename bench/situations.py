@@ -7,7 +7,6 @@ that was reported of some tool, or is of a kind that was. A map that is wrong an
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import zlib
 from collections.abc import Callable
@@ -242,7 +241,7 @@ def main(arguments: list[str] | None = None) -> int:
                 told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
                 sys.stdout.write(f"{pair:10s} {name:42s} {recipe:9s} {told:8s} {row['outcome']:9s} {row['off']}\n")
                 sys.stdout.flush()
-    options.out.write_text(json.dumps({"summary": judgement.summary(rows), "rows": rows}, indent=1) + "\n")
+    judgement.write(rows, options.out)
     sys.stdout.write(f"{judgement.summary(rows)}\n")
     return 0
 
