@@ -10,7 +10,8 @@ import argparse
 import asyncio
 import selectors
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,23 +181,34 @@ class Worker:
 
 def simulate(machine: Machine, times: Times | None = None, pairs: int = PAIRS) -> Found:
     """Run a cohort in simulated time."""
-    loop = _Simulated()
-    try:
-        return loop.run_until_complete(_simulated(machine, times or Times(), pairs, loop))
-    finally:
-        loop.close()
-
-
-async def _simulated(machine: Machine, times: Times, pairs: int, loop: _Simulated) -> Found:
     gpu, cores, left = Resource("GPU", 1), Resource("cores", machine.cores), iter(range(pairs))
-    workers = [Worker(times, machine, left, gpu, cores) for _ in range(machine.workers)]
-    runs: list[Coroutine[Any, Any, None]] = [worker.run() for worker in workers]
-    await asyncio.gather(*runs)
-    seconds = loop.time()
+    workers = [Worker(times or Times(), machine, left, gpu, cores) for _ in range(machine.workers)]
+    seconds = simulated_seconds(lambda: [worker.run() for worker in workers])
     busy = {resource.name: resource.used / seconds for resource in (gpu, cores)}
     for own in zip(*(worker.resources for worker in workers), strict=True):
         busy[own[0].name] = sum(resource.used for resource in own) / len(own) / seconds
     return Found(pairs / seconds, busy, max(worker.held for worker in workers))
+
+
+def simulated_seconds(started: Callable[[], list[Coroutine[Any, Any, None]]]) -> float:
+    """How long some coroutines take together.
+
+    They run in a thread of their own: an event loop may run in this one, as in a notebook.
+    """
+
+    def run() -> float:
+        async def together() -> None:
+            await asyncio.gather(*started())
+
+        loop = _Simulated()
+        try:
+            loop.run_until_complete(together())
+            return loop.time()
+        finally:
+            loop.close()
+
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(run).result()
 
 
 def page(machines: list[Machine]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from cohort_model import Machine, Resource, Times, _Simulated, simulate, use
+from cohort_model import Machine, Resource, Times, simulate, simulated_seconds, use
 from warpline.cohort.settings import Settings
 from warpline.cohort.worker import AHEAD
 
@@ -20,18 +20,9 @@ def run(cores, workers=1, writers=None, **times):
 
 
 def test_what_only_one_may_use_is_used_by_one_after_the_other():
-    loop, one, two = _Simulated(), Resource("one", 1), Resource("two", 2)
-
-    async def all_of(resource):
-        await asyncio.gather(*(use(1.5, resource) for _ in range(4)))
-
-    try:
-        loop.run_until_complete(all_of(one))
-        assert loop.time() == pytest.approx(6)
-        loop.run_until_complete(all_of(two))
-        assert loop.time() == pytest.approx(9)
-    finally:
-        loop.close()
+    one, two = Resource("one", 1), Resource("two", 2)
+    assert simulated_seconds(lambda: [use(1.5, one) for _ in range(4)]) == pytest.approx(6)
+    assert simulated_seconds(lambda: [use(1.5, two) for _ in range(4)]) == pytest.approx(3)
     assert (one.used, two.used) == (6, 3)
 
 
@@ -67,3 +58,10 @@ def test_two_workers_on_one_gpu_give_eight_pairs_a_second_where_one_cannot():
 
 def test_two_writing_threads_would_not_keep_up():
     assert run(16, 2, writers=Settings.writers).pairs_per_s < 8
+
+
+def test_it_runs_where_an_event_loop_runs():
+    async def within():
+        return simulate(Machine(cores=4, workers=1), pairs=5)
+
+    assert asyncio.run(within()).pairs_per_s == simulate(Machine(cores=4, workers=1), pairs=5).pairs_per_s
