@@ -73,7 +73,7 @@ Spoil = Callable[[Case, np.random.Generator], Case]
 # -- ways to spoil a pair ---------------------------------------------------------------------------------------------
 
 
-def _values(change: Callable[[Volume, np.random.Generator], Volume], worthless: bool = False) -> Spoil:
+def values(change: Callable[[Volume, np.random.Generator], Volume], worthless: bool = False) -> Spoil:
     """Other intensities in the moving image."""
 
     def spoil(case: Case, rng: np.random.Generator) -> Case:
@@ -83,7 +83,7 @@ def _values(change: Callable[[Volume, np.random.Generator], Volume], worthless: 
     return spoil
 
 
-def _both(change: Callable[[Volume, np.random.Generator], Volume]) -> Spoil:
+def both(change: Callable[[Volume, np.random.Generator], Volume]) -> Spoil:
     """The same change to both images."""
 
     def spoil(case: Case, rng: np.random.Generator) -> Case:
@@ -120,16 +120,16 @@ def _started(axis: tuple[float, float, float], degrees: float, shift: float, **r
     return spoil
 
 
-def _cut(axis: int, first: float, last: float) -> Spoil:
-    """Only a part of the field of view, between shares of it along an axis of the moving image."""
+def cut(axis: int, first: float, last: float, which: str = "moving") -> Spoil:
+    """Only a part of the field of view of an image, between shares of it along an axis; one slice at least."""
 
     def spoil(case: Case, rng: np.random.Generator) -> Case:
-        grid = case.moving.grid
-        start, stop = [0, 0, 0], list(grid.shape)
-        start[axis], stop[axis] = int(first * grid.shape[axis]), int(last * grid.shape[axis])
+        image: Image = getattr(case, which)
+        start, stop, n = [0, 0, 0], list(image.grid.shape), image.grid.shape[axis]
+        start[axis], stop[axis] = int(first * n), max(int(last * n), int(first * n) + 1)
         spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        part = grid.cropped((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-        return replace(case, moving=Image(case.moving.data[spans], part))
+        part = image.grid.cropped((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+        return replace(case, **{which: Image(np.ascontiguousarray(image.data[spans]), part)})
 
     return spoil
 
@@ -177,9 +177,14 @@ def _shape_of_noise(sigma: float) -> Callable[[Volume, np.random.Generator], Vol
     return change
 
 
+def distance_from(data: Volume, share: tuple[float, float, float]) -> Volume:
+    """Distance in voxels from a place that is given in shares of the shape."""
+    middle = (np.array(data.shape) * share)[:, None, None, None]
+    return np.asarray(np.linalg.norm(np.indices(data.shape) - middle, axis=0))
+
+
 def _ball(data: Volume, rng: np.random.Generator) -> Volume:
-    middle = (np.array(data.shape) / 2)[:, None, None, None]
-    distance = np.linalg.norm(np.indices(data.shape) - middle, axis=0)
+    distance = distance_from(data, (0.5, 0.5, 0.5))
     return np.where(distance < 0.35 * min(data.shape), 100 + rng.normal(0, 3, data.shape), 0)
 
 
@@ -190,9 +195,7 @@ def _blocks(data: Volume, rng: np.random.Generator) -> Volume:
 
 def _lesion(value: float) -> Callable[[Volume, np.random.Generator], Volume]:
     def change(data: Volume, rng: np.random.Generator) -> Volume:
-        middle = (np.array(data.shape) * (0.35, 0.6, 0.6))[:, None, None, None]
-        distance = np.linalg.norm(np.indices(data.shape) - middle, axis=0)
-        return np.where(distance < 8, value * data.max(), data)
+        return np.where(distance_from(data, (0.35, 0.6, 0.6)) < 8, value * data.max(), data)
 
     return change
 
@@ -205,39 +208,39 @@ def _hot(data: Volume, rng: np.random.Generator) -> Volume:
 
 X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 SPOILS: dict[str, Spoil] = {
-    "as it is": _values(lambda data, _: data),
-    "noise 10 %": _values(_noise(0.1)),
-    "noise 30 % in both": _both(_noise(0.3)),
-    "noise in air 5 %": _both(_air(0.05)),
-    "bias field": _values(_bias(0.3)),
-    "strong bias field": _values(_bias(0.8)),
-    "inverted": _values(lambda data, _: np.where(data > 0, data.max() - data, 0)),
-    "squared": _values(lambda data, _: data**2),
-    "folded contrast": _values(lambda data, _: np.abs(data - 0.6 * data.max()) * (data > 0)),
-    "four grey levels": _values(lambda data, _: np.ceil(4 * data / data.max())),
-    "negated": _values(lambda data, _: -data),
-    "blurred 6 mm": _values(lambda data, _: ndimage.gaussian_filter(data, 2)),
-    "blurred 12 mm, both": _both(lambda data, _: ndimage.gaussian_filter(data, 4)),
-    "edges only": _both(lambda data, _: ndimage.gaussian_gradient_magnitude(data, 1.0)),
-    "masks": _both(lambda data, _: (data > 0).astype(np.float32)),
-    "bright lesion": _values(_lesion(1.5)),
-    "hole": _values(_lesion(0.0)),
-    "hot voxel": _values(_hot),
+    "as it is": values(lambda data, _: data),
+    "noise 10 %": values(_noise(0.1)),
+    "noise 30 % in both": both(_noise(0.3)),
+    "noise in air 5 %": both(_air(0.05)),
+    "bias field": values(_bias(0.3)),
+    "strong bias field": values(_bias(0.8)),
+    "inverted": values(lambda data, _: np.where(data > 0, data.max() - data, 0)),
+    "squared": values(lambda data, _: data**2),
+    "folded contrast": values(lambda data, _: np.abs(data - 0.6 * data.max()) * (data > 0)),
+    "four grey levels": values(lambda data, _: np.ceil(4 * data / data.max())),
+    "negated": values(lambda data, _: -data),
+    "blurred 6 mm": values(lambda data, _: ndimage.gaussian_filter(data, 2)),
+    "blurred 12 mm, both": both(lambda data, _: ndimage.gaussian_filter(data, 4)),
+    "edges only": both(lambda data, _: ndimage.gaussian_gradient_magnitude(data, 1.0)),
+    "masks": both(lambda data, _: (data > 0).astype(np.float32)),
+    "bright lesion": values(_lesion(1.5)),
+    "hole": values(_lesion(0.0)),
+    "hot voxel": values(_hot),
     "turned 20°": _turned((1, 2, 3), 20),
     "turned 70°": _turned((3, 1, 2), 70),
     "turned 120°": _turned((1, 1, 2), 120),
     "upside down": _turned(Y, 180),
     "back to front": _turned(Z, 180),
     "far away": _turned(X, 5, 80),
-    "first half, third axis": _cut(2, 0.0, 0.55),
-    "second half, third axis": _cut(2, 0.45, 1.0),
-    "first half, first axis": _cut(0, 0.0, 0.55),
-    "thin slab, third axis": _cut(2, 0.4, 0.6),
-    "noise, shape of the brain": _values(_shape_of_noise(0.7), worthless=True),
-    "smooth noise, shape of the brain": _values(_shape_of_noise(2.0), worthless=True),
-    "noise alone": _values(lambda data, rng: rng.normal(100, 10, data.shape), worthless=True),
-    "ball": _values(_ball, worthless=True),
-    "blocks change places": _values(_blocks, worthless=True),
+    "first half, third axis": cut(2, 0.0, 0.55),
+    "second half, third axis": cut(2, 0.45, 1.0),
+    "first half, first axis": cut(0, 0.0, 0.55),
+    "thin slab, third axis": cut(2, 0.4, 0.6),
+    "noise, shape of the brain": values(_shape_of_noise(0.7), worthless=True),
+    "smooth noise, shape of the brain": values(_shape_of_noise(2.0), worthless=True),
+    "noise alone": values(lambda data, rng: rng.normal(100, 10, data.shape), worthless=True),
+    "ball": values(_ball, worthless=True),
+    "blocks change places": values(_blocks, worthless=True),
     "voxels 10 times as large": _header_scaled(10.0),
     "start turned 180° about x": _started(X, 180, 0),
     "start turned 180° about z": _started(Z, 180, 0),
@@ -316,6 +319,13 @@ def judged(pair: str, name: str, case: Case) -> dict[str, object]:
     return {"pair": pair, "spoil": name, "off": off, "wrong": wrong, **told}
 
 
+def tell(row: dict[str, object], recipe: str = "affine") -> None:
+    """Print a case as it comes."""
+    told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
+    sys.stdout.write(f"{row['pair']:10} {row['spoil']:42} {recipe:9} {told:8} {row['outcome']:9} {row['off']}\n")
+    sys.stdout.flush()
+
+
 def summary(rows: list[dict[str, object]]) -> dict[str, float]:
     """How many cases are right, wrong and neither, and the shares that were judged wrongly."""
     right = [row for row in rows if row["wrong"] is False]
@@ -348,8 +358,7 @@ def main(arguments: list[str] | None = None) -> int:
     for pair, case in islice(of, options.pairs):
         for name in SPOILS:
             rows.append(row := look(pair, case, name))
-            told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
-            sys.stdout.write(f"{pair:10s} {name:34s} {told:8s} {row['outcome']:8s} {row['off']}\n")
+            tell(row)
         write(rows, options.out)
     sys.stdout.write(f"{summary(rows)}\n")
     return 0

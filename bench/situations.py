@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import sys
 import zlib
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 import judgement
-from judgement import Case, Volume
+from judgement import Case, Spoil, Volume, both, cut, distance_from, values
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.recipe import PRESETS
@@ -25,47 +24,8 @@ from warpline.recipe import PRESETS
 RESULTS = Path(__file__).parent / "results" / "situations.json"
 RECIPES = ("affine", "syn-fast")
 
-Situation = Callable[[Case, np.random.Generator], Case]
 
-
-def _each(change: Callable[[Volume, np.random.Generator], Volume]) -> Situation:
-    """Both images changed in the same way."""
-
-    def make(case: Case, rng: np.random.Generator) -> Case:
-        fixed, moving = (
-            Image(np.asarray(change(im.data, rng), np.float32), im.grid) for im in (case.fixed, case.moving)
-        )
-        return replace(case, fixed=fixed, moving=moving)
-
-    return make
-
-
-def _moving(change: Callable[[Volume, np.random.Generator], Volume], truth: bool = True) -> Situation:
-    """Only the moving image changed; without a truth where nothing is left to find."""
-
-    def make(case: Case, rng: np.random.Generator) -> Case:
-        moving = Image(np.asarray(change(case.moving.data, rng), np.float32), case.moving.grid)
-        return replace(case, moving=moving, truth=case.truth if truth else None)
-
-    return make
-
-
-def _slab(axis: int, first: float, last: float, which: str = "moving") -> Situation:
-    """One image shows a part of the field of view only."""
-
-    def make(case: Case, rng: np.random.Generator) -> Case:
-        image = getattr(case, which)
-        n = image.grid.shape[axis]
-        start, stop = [0, 0, 0], list(image.grid.shape)
-        start[axis], stop[axis] = int(first * n), max(int(last * n), int(first * n) + 1)
-        spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        part = image.grid.cropped(tuple(start), tuple(stop))
-        return replace(case, **{which: Image(np.ascontiguousarray(image.data[spans]), part)})
-
-    return make
-
-
-def _header(change: np.ndarray) -> Situation:
+def _header(change: np.ndarray) -> Spoil:
     """The header of the moving image says something else: a matrix on its world, which the truth then holds too."""
 
     def make(case: Case, rng: np.random.Generator) -> Case:
@@ -87,18 +47,13 @@ def _thick(case: Case, rng: np.random.Generator) -> Case:
     return replace(case, moving=Image(means.astype(np.float32), Grid(means.shape, affine)))
 
 
-def _then(*situations: Situation) -> Situation:
+def _then(*situations: Spoil) -> Spoil:
     def make(case: Case, rng: np.random.Generator) -> Case:
         for situation in situations:
             case = situation(case, rng)
         return case
 
     return make
-
-
-def _distance_from(data: Volume, share: tuple[float, float, float]) -> Volume:
-    middle = (np.array(data.shape) * share)[:, None, None, None]
-    return np.linalg.norm(np.indices(data.shape) - middle, axis=0)
 
 
 def _two_heads(data: Volume, rng: np.random.Generator) -> Volume:
@@ -130,7 +85,7 @@ def _third_gone(data: Volume, rng: np.random.Generator) -> Volume:
 
 def _dropout(data: Volume, rng: np.random.Generator) -> Volume:
     """As echo planar imaging shows it: a part without signal, the rest stretched nearby."""
-    far = _distance_from(data, (0.4, 0.25, 0.5))
+    far = distance_from(data, (0.4, 0.25, 0.5))
     return np.where(far < 7, 0.05 * data, data)
 
 
@@ -167,26 +122,26 @@ def _moved_by(*shift: float) -> np.ndarray:
     return matrix
 
 
-SITUATIONS: dict[str, Situation] = {
-    "smoothed by 19 mm FWHM, both": _each(lambda d, _: ndimage.gaussian_filter(d, 8 / judgement.VOXEL)),
-    "grey matter probability": _each(lambda d, _: _grey(d)),
-    "smooth probability": _each(lambda d, _: ndimage.gaussian_filter(_grey(d), 4 / judgement.VOXEL)),
-    "grey matter probability, negated": _moving(lambda d, _: 1 - _grey(d)),
-    "mask": _each(lambda d, _: d > 0),
-    "mask of one side": _moving(lambda d, _: d > 0),
-    "outline of the mask": _each(lambda d, _: (d > 0) & ~ndimage.binary_erosion(d > 0)),
-    "few grey levels": _each(lambda d, _: np.ceil(3 * d / d.max())),
-    "noise as strong as the signal, both": _each(lambda d, rng: d + rng.normal(0, d[d > 0].mean(), d.shape)),
-    "Rician noise": _each(
+SITUATIONS: dict[str, Spoil] = {
+    "smoothed by 19 mm FWHM, both": both(lambda d, _: ndimage.gaussian_filter(d, 8 / judgement.VOXEL)),
+    "grey matter probability": both(lambda d, _: _grey(d)),
+    "smooth probability": both(lambda d, _: ndimage.gaussian_filter(_grey(d), 4 / judgement.VOXEL)),
+    "grey matter probability, negated": values(lambda d, _: 1 - _grey(d)),
+    "mask": both(lambda d, _: d > 0),
+    "mask of one side": values(lambda d, _: d > 0),
+    "outline of the mask": both(lambda d, _: (d > 0) & ~ndimage.binary_erosion(d > 0)),
+    "few grey levels": both(lambda d, _: np.ceil(3 * d / d.max())),
+    "noise as strong as the signal, both": both(lambda d, rng: d + rng.normal(0, d[d > 0].mean(), d.shape)),
+    "Rician noise": both(
         lambda d, rng: np.hypot(d + rng.normal(0, 0.2 * d.max(), d.shape), rng.normal(0, 0.2 * d.max(), d.shape))
     ),
-    "slab of 20 %": _slab(2, 0.4, 0.6),
-    "slab of 20 % as fixed image": _slab(2, 0.4, 0.6, "fixed"),
-    "slab of 10 %": _slab(0, 0.45, 0.55),
-    "two slices": _slab(2, 0.5, 0.54),
-    "one slice in a volume": _slab(2, 0.5, 0.5),
-    "both halves, a tenth in common": _then(_slab(0, 0.0, 0.55, "fixed"), _slab(0, 0.45, 1.0)),
-    "different halves": _then(_slab(0, 0.0, 0.5, "fixed"), _slab(0, 0.5, 1.0)),
+    "slab of 20 %": cut(2, 0.4, 0.6),
+    "slab of 20 % as fixed image": cut(2, 0.4, 0.6, "fixed"),
+    "slab of 10 %": cut(0, 0.45, 0.55),
+    "two slices": cut(2, 0.5, 0.54),
+    "one slice in a volume": cut(2, 0.5, 0.5),
+    "both halves, a tenth in common": _then(cut(0, 0.0, 0.55, "fixed"), cut(0, 0.45, 1.0)),
+    "different halves": _then(cut(0, 0.0, 0.5, "fixed"), cut(0, 0.5, 1.0)),
     "voxels 1.3 times as long in one direction": _header(np.diag([1.0, 1.0, 1.3, 1.0])),
     "voxels twice as large": _header(np.diag([2.0, 2.0, 2.0, 1.0])),
     "infant: two thirds": _header(np.diag([0.66, 0.66, 0.66, 1.0])),
@@ -194,25 +149,25 @@ SITUATIONS: dict[str, Situation] = {
     "axes taken for each other, 2": _header(_swap(1, 2)),
     "both turned about": _header(np.diag([-1.0, -1.0, 1.0, 1.0])),
     "origin 500 mm off": _header(_moved_by(300, -400, 0)),
-    "two heads in one image": _moving(_two_heads, truth=False),
-    "bright frame burned in": _moving(_frame),
-    "scalp in one image": _moving(_scalp),
-    "a third gone": _moving(_third_gone),
-    "signal lost": _moving(_dropout),
-    "background of -1000": _each(lambda d, _: np.where(d > 0, d, -1000)),
-    "values times 1e30": _moving(lambda d, _: d * np.float32(1e30)),
-    "values times 1e-30": _moving(lambda d, _: d * np.float32(1e-30)),
-    "ramp over everything": _moving(lambda d, _: d + d.max() * np.linspace(0, 1, d.shape[0])[:, None, None]),
-    "inverted with noise": _moving(
+    "two heads in one image": values(_two_heads, worthless=True),
+    "bright frame burned in": values(_frame),
+    "scalp in one image": values(_scalp),
+    "a third gone": values(_third_gone),
+    "signal lost": values(_dropout),
+    "background of -1000": both(lambda d, _: np.where(d > 0, d, -1000)),
+    "values times 1e30": values(lambda d, _: d * np.float32(1e30)),
+    "values times 1e-30": values(lambda d, _: d * np.float32(1e-30)),
+    "ramp over everything": values(lambda d, _: d + d.max() * np.linspace(0, 1, d.shape[0])[:, None, None]),
+    "inverted with noise": values(
         lambda d, rng: np.where(d > 0, d.max() - d + rng.normal(0, 0.1 * d.max(), d.shape), 0)
     ),
     "thick slices": _thick,
-    "something else": _moving(_blobs, truth=False),
-    "stripes": _each(_stripes),
-    "constant but for a spike": _moving(
-        lambda d, _: np.where(_distance_from(d, (0.3, 0.3, 0.3)) < 1, 1.0, 0.0), truth=False
+    "something else": values(_blobs, worthless=True),
+    "stripes": both(_stripes),
+    "constant but for a spike": values(
+        lambda d, _: np.where(distance_from(d, (0.3, 0.3, 0.3)) < 1, 1.0, 0.0), worthless=True
     ),
-    "another slab under a wrong header": _then(_slab(2, 0.1, 0.3), _header(_moved_by(0, 60, 0))),
+    "another slab under a wrong header": _then(cut(2, 0.1, 0.3), _header(_moved_by(0, 60, 0))),
 }
 """By name."""
 
@@ -238,9 +193,7 @@ def main(arguments: list[str] | None = None) -> int:
             for recipe in RECIPES:
                 row = {"recipe": recipe, **judgement.judged(pair, name, replace(made, recipe=PRESETS[recipe]))}
                 rows.append(row)
-                told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
-                sys.stdout.write(f"{pair:10s} {name:42s} {recipe:9s} {told:8s} {row['outcome']:9s} {row['off']}\n")
-                sys.stdout.flush()
+                judgement.tell(row, recipe)
     judgement.write(rows, options.out)
     sys.stdout.write(f"{judgement.summary(rows)}\n")
     return 0

@@ -16,6 +16,7 @@ from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.intensity import Normalised, normalise
 from warpline.judgement import (
+    Attempt,
     Interior,
     Judgement,
     examined,
@@ -195,10 +196,7 @@ def _aligned(
         linear = _linear(images, recipe, initial, backend=backend, progress=progress)
     with _timed(seconds, "judgement"):
         interior = Interior(still, moved, backend)
-        headers = initial or Affine.identity()
-        found = examined(images, linear, recipe.linear, interior, headers=headers, backend=backend)
-        if recipe.linear is not None and recipe.initialise.rotations and initial is None and not found.is_clear:
-            found = search_again(images, found, recipe.linear, interior, backend)
+        found = _examined(images, linear, recipe, initial, interior=interior, backend=backend)
     affine, levels = found.result.affine, found.result.levels
     told = found.result.warnings + found.notes
     if recipe.syn is None:
@@ -248,6 +246,23 @@ def _linear(
     if recipe.linear is None:
         return LinearResult(start, ())
     return register_linear(*images, start, recipe.linear, backend=backend, progress=progress)
+
+
+def _examined(
+    images: tuple[Normalised, Normalised],
+    linear: LinearResult,
+    recipe: Recipe,
+    initial: Affine | None,
+    *,
+    interior: Interior,
+    backend: Backend,
+) -> Attempt:
+    """The linear result and its signs; of a better one, where it was not clear and the start was ours."""
+    headers = initial or Affine.identity()
+    found = examined(images, linear, recipe.linear, interior, headers=headers, backend=backend)
+    if recipe.linear is None or not recipe.initialise.rotations or initial is not None or found.is_clear:
+        return found
+    return search_again(images, found, recipe.linear, interior, backend)
 
 
 @dataclass(frozen=True, eq=False)
