@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 from warpline.backends import Array, Backend
 from warpline.backends.convergence import Pace, new_trace
 from warpline.backends.splines import Lattice, Spline
-from warpline.geometry import Grid, Matrix, Shape
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
-from warpline.solvers.comparison import Comparison
-from warpline.solvers.linear import Descent
-from warpline.solvers.motion import Motion
+from warpline.registration.affine_parameters import Motion
+from warpline.registration.linear import Descent
+from warpline.registration.objective import Comparison
+from warpline.space.grid import Grid, Matrix, Shape
 
 Call = Callable[[], object]
 

@@ -21,12 +21,12 @@ import tables
 from device import Device, copy_bandwidth, device_of
 from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, PEERS, POINTS, Call, Operation, Scene
 from warpline.backends import Backend, select
-from warpline.geometry import Grid, Shape
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.recipe import Syn
+from warpline.registration.cropping import Scene as Pair
+from warpline.registration.syn import Level
 from warpline.resampling import resample
-from warpline.solvers.scene import Scene as Pair
-from warpline.solvers.syn import Level
+from warpline.space.grid import Grid, Shape
 
 Row = dict[str, Any]
 

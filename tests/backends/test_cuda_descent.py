@@ -10,14 +10,14 @@ from cuda_on_cpu.emulated import GraphRuntime
 from synthetic import ellipsoid, general_matrix, smooth_volume
 from warpline.backends import cuda_descent, cuda_points
 from warpline.backends.cuda_backend import CudaBackend
-from warpline.geometry import Grid
 from warpline.metrics import LINEAR_METRICS, Samples
 from warpline.metrics.local_correlation import LocalCorrelation
 from warpline.recipe import Linear
-from warpline.solvers import quasi_newton
-from warpline.solvers.comparison import LEAST_OVERLAP, Comparison
-from warpline.solvers.linear import Descent
-from warpline.solvers.motion import PLANAR, SPATIAL, Motion
+from warpline.registration import bfgs
+from warpline.registration.affine_parameters import PLANAR, SPATIAL, Motion
+from warpline.registration.linear import Descent
+from warpline.registration.objective import LEAST_OVERLAP, Comparison
+from warpline.space.grid import Grid
 
 SHAPE = (12, 11, 10)
 CENTRE = (np.array(SHAPE) - 1) / 2
@@ -49,7 +49,7 @@ def comparison(backend, metric="correlation", masked=False):
 def both_ways(compared, motion, starts, iterations=8, tolerance=1e-6):
     """Parameters and energies of each search, by the device and by the host, and how often the host evaluated."""
     descent, asked = Descent(compared, motion, starts), []
-    rules = quasi_newton.rules_of(iterations, tolerance, LEAST_OVERLAP)
+    rules = bfgs.rules_of(iterations, tolerance, LEAST_OVERLAP)
     found = {"device": [[] for _ in starts], "host": [[] for _ in starts]}
     there = compared.descend(motion, starts, rules, lambda n, value: found["device"][n].append(value))
 
@@ -57,7 +57,7 @@ def both_ways(compared, motion, starts, iterations=8, tolerance=1e-6):
         asked.append(which)
         return descent.energies(which, parameters)
 
-    here = quasi_newton.minimise(
+    here = bfgs.minimise(
         energies, np.zeros((len(starts), motion.size)), iterations=iterations, tolerance=tolerance,
         listen=lambda n, value: found["host"][n].append(value),
     )  # fmt: skip
@@ -138,10 +138,10 @@ def test_what_is_told_comes_in_order_and_is_what_the_metric_says(device):
 
 def test_no_search_and_no_iteration(device):
     motion = Motion.named("rigid", CENTRE, 6.0)
-    rules = quasi_newton.rules_of(0, 1e-6, LEAST_OVERLAP)
+    rules = bfgs.rules_of(0, 1e-6, LEAST_OVERLAP)
     found = comparison(device).descend(motion, START[None], rules, lambda *_: None)
     np.testing.assert_array_equal(found, np.zeros((1, 6)))
-    none = comparison(device).descend(motion, np.empty((0, 4, 4)), quasi_newton.rules_of(5, 0, 0), lambda *_: None)
+    none = comparison(device).descend(motion, np.empty((0, 4, 4)), bfgs.rules_of(5, 0, 0), lambda *_: None)
     assert none.shape == (0, 6)
 
 
@@ -150,7 +150,7 @@ def test_the_host_looks_once_for_many_evaluations():
     device, looks, to_host = CudaBackend(runtime), [], runtime.to_host
     compared = comparison(device)
     runtime.to_host = lambda array, out=None: (looks.append(array.shape), to_host(array, out))[1]
-    motion, rules = Motion.named("affine", CENTRE, 6.0), quasi_newton.rules_of(30, 1e-6, LEAST_OVERLAP)
+    motion, rules = Motion.named("affine", CENTRE, 6.0), bfgs.rules_of(30, 1e-6, LEAST_OVERLAP)
     runtime.launches.clear()
     with device.session():
         compared.descend(motion, START[None], rules, lambda *_: None)

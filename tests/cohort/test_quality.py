@@ -15,10 +15,10 @@ from warpline.backends import select
 from warpline.cohort.outliers import RULES
 from warpline.cohort.quality import COLUMNS, RUN_COLUMNS, affine_parameters, foreground, measure
 from warpline.evaluation import folding, overlap
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.resampling import warp
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 SHAPE = (24, 26, 22)
 GRID = Grid(SHAPE, np.diag((2.0, 1.5, 2.5, 1.0)))

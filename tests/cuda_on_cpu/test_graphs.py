@@ -12,10 +12,10 @@ from cuda_on_cpu import emulated
 from synthetic import pair_with_known_map, smooth_field
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.cuda_workspace import MOST_GRAPHS
-from warpline.geometry import Grid
 from warpline.recipe import Syn
-from warpline.solvers.scene import Scene
-from warpline.solvers.syn import register_syn
+from warpline.registration.cropping import Scene
+from warpline.registration.syn import register_syn
+from warpline.space.grid import Grid
 
 SHAPE = (18, 17, 16)
 OPTIONS = Syn(factors=(2.0, 1.0), iterations=(25, 12), early_stop=None)

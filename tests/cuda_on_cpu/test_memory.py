@@ -10,11 +10,11 @@ from cuda_on_cpu.counted import CountedRuntime
 from synthetic import pair_with_known_map, smooth_field
 from warpline.backends import cuda_filters
 from warpline.backends.cuda_backend import CudaBackend
-from warpline.geometry import Grid
 from warpline.recipe import Syn
-from warpline.solvers.invertibility import make_invertible
-from warpline.solvers.scene import Scene
-from warpline.solvers.syn import register_syn
+from warpline.registration.cropping import Scene
+from warpline.registration.inverse_consistency import make_invertible
+from warpline.registration.syn import register_syn
+from warpline.space.grid import Grid
 
 SHAPE = (32, 32, 28)
 VOLUME = 4 * np.prod(SHAPE)

@@ -95,7 +95,7 @@ class Options:
     checksums : bool
         Compare the outputs of done pairs by checksum too; by size they always are.
     compute : callable, optional
-        Stands in for `warpline.jobs.compute`.
+        Stands in for `warpline.registration.compute`.
 
     Raises
     ------

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.cohort.quality import COLUMNS, JUDGED
-from warpline.judgement import LIMITS, TURN, Limit, Range
-from warpline.solvers.invertibility import P99_LIMIT
+from warpline.registration.inverse_consistency import P99_LIMIT
+from warpline.registration.judgement import LIMITS, TURN, Limit, Range
 
 VERDICTS = ("pass", "review", "fail")
 

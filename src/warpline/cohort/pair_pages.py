@@ -25,7 +25,7 @@ from warpline.report.cohort_page import make_folder
 from warpline.report.page import place_in_cohort, write_page
 from warpline.report.pair_layers import FixedCuts, draw_layers
 from warpline.report.standing import Measure, Standing
-from warpline.transforms import Displacement
+from warpline.space import Displacement
 
 FOLDER = "report"
 PAIRS = "pairs"

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline import jobs
+from warpline import registration as jobs
 from warpline.backends import Backend
 from warpline.evaluation import overlap
-from warpline.fields import jacobian_determinant
-from warpline.geometry import Matrix, apply_affine
-from warpline.image import Image
-from warpline.judgement import LIMITS
+from warpline.images.image import Image
+from warpline.registration.judgement import LIMITS
 from warpline.resampling import warp
-from warpline.transforms import Chain, Displacement
+from warpline.space import Chain, Displacement
+from warpline.space.fields import jacobian_determinant
+from warpline.space.grid import Matrix, apply_affine
 
 Metrics = dict[str, float | None]
 """Column to number; None where it does not apply."""
@@ -114,7 +114,7 @@ def measure(registration: jobs.Registration, images: Mapping[str, Image], *, bac
     Parameters
     ----------
     registration : Registration
-        What `warpline.jobs.compute` returned.
+        What `warpline.registration.compute` returned.
     images : dict of str to Image
         ``"fixed"`` and ``"moving"``, and where given ``"fixed_mask"``, ``"moving_mask"``, ``"fixed_labels"``,
         ``"moving_labels"`` and ``"warped_labels"``: the moving labels on the fixed grid.

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from warpline import fields, jobs
+from warpline import registration as jobs
 from warpline.backends import Backend
 from warpline.cohort.tasks import Warps
-from warpline.image import Image
-from warpline.judgement import judge, of_quality
+from warpline.images.image import Image
+from warpline.registration.inverse_consistency import quality_of
+from warpline.registration.judgement import judge, of_quality
 from warpline.report.provenance import plain
 from warpline.resampling import warp
-from warpline.solvers.invertibility import quality_of
-from warpline.transforms import Chain, Displacement
+from warpline.space import Chain, Displacement, fields
 
 STEP, COARSE_STEP = 1 / 64, 1 / 2
 """Displacements are whole multiples of this many mm: at most 0.008 mm off along each axis, and 0.25 mm where neither
@@ -33,7 +33,7 @@ def kept(registration: jobs.Registration, warps: Warps, backend: Backend) -> job
     Parameters
     ----------
     registration : Registration
-        As `warpline.jobs.compute` gave it.
+        As `warpline.registration.compute` gave it.
     warps : str
         ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured.
     backend : Backend

@@ -40,7 +40,7 @@ class Settings:
     readers, writers : int
         Threads that read ahead of, and write behind, the computation.
     compute : callable, optional
-        Stands in for `warpline.jobs.compute`: benchmarks put a simulated device here, tests a fault.
+        Stands in for `warpline.registration.compute`: benchmarks put a simulated device here, tests a fault.
     """
 
     root: str

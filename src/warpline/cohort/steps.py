@@ -1,4 +1,4 @@
-"""The three steps of one pair of a cohort: read, compute, write. Numbers are made by `warpline.jobs`."""
+"""The three steps of one pair of a cohort: read, compute, write. Numbers are made by `warpline.registration`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from warpline import jobs
+from warpline import registration as jobs
 from warpline.backends import Backend, select
 from warpline.cohort import quality
 from warpline.cohort.outputs import sizes_in
@@ -20,7 +20,7 @@ from warpline.cohort.settings import Settings, host, now
 from warpline.cohort.sidecars import image_sidecars
 from warpline.cohort.tasks import Task, checksum, fingerprint
 from warpline.errors import InputError
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress
@@ -28,7 +28,7 @@ from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
-from warpline.registration import Listener
+from warpline.registration.alignment import Listener
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
 

@@ -13,9 +13,9 @@ from warpline.dipy.grids import affine_of, image_of, mask_of
 from warpline.dipy.linear_transforms import Transform, transform_of
 from warpline.dipy.recipes import linear_recipe
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Matrix
-from warpline.intensity import normalise
-from warpline.solvers.comparison import Comparison, build_levels, compare
+from warpline.images.intensity import normalise
+from warpline.registration.objective import Comparison, build_levels, compare
+from warpline.space.grid import Matrix
 
 _DENSE = 2**23
 """Most points that `setup` compares."""
