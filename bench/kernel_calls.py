@@ -14,9 +14,9 @@ from warpline.backends.convergence import Pace, new_trace
 from warpline.backends.splines import Lattice, Spline
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
-from warpline.registration.affine_parameters import Motion
-from warpline.registration.linear import Descent
-from warpline.registration.objective import Comparison
+from warpline.registration.affine_parameters import AffineParameters
+from warpline.registration.affine_search import AffineSearch
+from warpline.registration.objective import AffineObjective
 from warpline.space.grid import Grid, Matrix, Shape
 
 Call = Callable[[], object]
@@ -228,8 +228,8 @@ def _descend(s: Scene) -> Call:
     """A search of at most 15 steps, as a stage of the linear solver runs it."""
     samples = Samples(s.points, s.values, s.moving, s.backend)
     grid = Grid(s.shape, np.eye(4))
-    comparison = Comparison(MutualInformation(samples, BINS), grid, grid)
-    descent = Descent(comparison, Motion.named("affine", grid.centre, 50.0), s.matrix[None])
+    comparison = AffineObjective(MutualInformation(samples, BINS), grid, grid)
+    descent = AffineSearch(comparison, AffineParameters.named("affine", grid.centre, 50.0), s.matrix[None])
     return lambda: descent.run(15)
 
 

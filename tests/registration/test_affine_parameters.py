@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from oracles import family_member
 from warpline.backends.descent import MOST_PARAMETERS
-from warpline.registration.affine_parameters import PLANAR, SPATIAL, Motion, rotations, slice_frame
+from warpline.registration.affine_parameters import PLANAR, SPATIAL, AffineParameters, rotations, slice_frame
 from warpline.space.grid import Grid, apply_affine
 
 CENTRE = np.array([12.0, -30.0, 7.0])
@@ -17,7 +17,7 @@ MOTIONS = [(name, None) for name in SPATIAL] + [(name, OBLIQUE) for name in PLAN
 
 
 def named(name, plane):
-    return Motion.named(name, CENTRE, 55.0, plane)
+    return AffineParameters.named(name, CENTRE, 55.0, plane)
 
 
 def matrix_of(motion, parameters):
@@ -56,7 +56,7 @@ def test_derivatives_match_finite_differences(name, plane, scale):
 def test_as_numbers_alone_a_motion_is_the_same(name, plane):
     draw = np.random.default_rng(7)
     start, before, after = (affine(draw) for _ in range(3))
-    motion = Motion.after(start, name, CENTRE, 55.0, plane)
+    motion = AffineParameters.after(start, name, CENTRE, 55.0, plane)
     family = motion.family(before[None], after)
     assert family.size == motion.size <= MOST_PARAMETERS
     parameters = 9 * draw.normal(size=motion.size)
@@ -146,7 +146,7 @@ START[:3, 3] = 20, -5, 11
 )
 def test_motions_after_a_start(name, size, flat, plane):
     start = START if plane is None else np.array([[0.9, -0.2, 0, 4], [0.3, 1.1, 0, -7], [0, 0, 1, 0], [0, 0, 0, 1.0]])
-    motion = Motion.after(start, name, CENTRE, 55.0, plane)
+    motion = AffineParameters.after(start, name, CENTRE, 55.0, plane)
     assert motion.size == (size if plane is None else flat)
     np.testing.assert_allclose(matrix_of(motion, np.zeros(motion.size)), np.eye(4), atol=1e-12)
     here = 9 * np.random.default_rng(3).normal(size=motion.size)

@@ -9,8 +9,8 @@ from synthetic import smooth_field, smooth_volume
 from warpline.backends import select
 from warpline.images.image import Image
 from warpline.recipe import Initialise, Linear, Recipe, Syn
-from warpline.registration.alignment import align, align_by_halves
-from warpline.registration.axis_order import THIN, Layout
+from warpline.registration.alignment import align, align_with_half_maps
+from warpline.registration.axis_order import THIN, AxisOrder
 from warpline.space.grid import Grid
 
 RECIPE = Recipe(
@@ -34,11 +34,11 @@ AFFINE = np.array([[1.1, 0.1, 0.2, -40], [0.0, 0.9, 0.1, 7], [0.1, 0.0, 3.0, 2],
     ],
 )
 def test_a_thin_axis_comes_into_the_middle(shape, axes):
-    assert Layout.of(shape).axes == axes
+    assert AxisOrder.of(shape).axes == axes
 
 
 def test_what_is_exchanged_stays_where_it_is_in_the_world():
-    layout, grid = Layout((0, 2, 1)), Grid((6, 5, 3), AFFINE)
+    layout, grid = AxisOrder((0, 2, 1)), Grid((6, 5, 3), AFFINE)
     volume = smooth_volume(grid.shape, 1)
     other = layout.volume(volume)
     assert other.flags.c_contiguous
@@ -65,7 +65,7 @@ def scans(shape, seed):
 @pytest.mark.parametrize("thickness", [1, 3])
 def test_the_order_of_axes_does_not_matter_to_the_last_bit(thickness):
     """A section, or a few, along the last axis, and the same arrays with that axis in the middle."""
-    fast, swap = select("numba", threads=1), Layout((0, 2, 1))
+    fast, swap = select("numba", threads=1), AxisOrder((0, 2, 1))
     given = scans((44, 40, thickness), 3)
     turned = [Image(swap.volume(image.data), swap.grid(image.grid)) for image in given]
     seen = []
@@ -88,7 +88,7 @@ def test_the_order_of_axes_does_not_matter_to_the_last_bit(thickness):
 
 def test_half_maps_are_on_the_grid_as_given():
     fixed, moving, _ = scans((36, 40, 1), 5)
-    result, halves = align_by_halves(fixed, moving, RECIPE, backend=select("numba", threads=1))
+    result, halves = align_with_half_maps(fixed, moving, RECIPE, backend=select("numba", threads=1))
     assert [half.grid is fixed.grid for half in halves] == [True, True]
     points = fixed.grid.affine[:3, :3] @ [[18.0], [20.0], [0.0]] + fixed.grid.affine[:3, 3:]
     to_fixed, to_moving = halves
@@ -99,7 +99,7 @@ def test_half_maps_are_on_the_grid_as_given():
 def test_what_is_made_of_a_shared_image_is_kept():
     backend = select("numba", threads=1)
     section, _, mask = scans((36, 40, 1), 5)
-    layout = Layout.of(section.grid.shape)
+    layout = AxisOrder.of(section.grid.shape)
     assert layout.image(section, backend) is not layout.image(section, backend)
     backend.kept.share(section)
     shared = layout.image(section, backend)

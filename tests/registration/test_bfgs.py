@@ -48,7 +48,7 @@ def test_the_minimum_is_reached(function, start, minimum):
 
 def test_values_never_rise_and_are_told():
     told = []
-    minimum_from(valley, [-1.2, 1.0], iterations=30, tolerance=0.0, listen=lambda n, value: told.append((n, value)))
+    minimum_from(valley, [-1.2, 1.0], iterations=30, tolerance=0.0, on_step=lambda n, value: told.append((n, value)))
     assert [n for n, _ in told] == [0] * 30
     assert np.all(np.diff([valley([-1.2, 1.0])[0], *(value for _, value in told)]) <= 0)
 
@@ -59,7 +59,7 @@ def test_no_step_without_a_slope():
 
 def test_iterations_are_a_limit():
     told = []
-    minimum_from(bowl, [0.0, 0.0, 0.0], iterations=2, tolerance=0.0, listen=lambda *said: told.append(said))
+    minimum_from(bowl, [0.0, 0.0, 0.0], iterations=2, tolerance=0.0, on_step=lambda *said: told.append(said))
     assert len(told) == 2
 
 

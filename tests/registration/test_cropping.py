@@ -20,7 +20,7 @@ SHAPE = (40, 36, 32)
 def prepare(fixed, moving, affine, *, backend, fixed_mask=None, moving_mask=None):
     """Of images, which are normalised first."""
     still, moved = normalise(fixed, backend, fixed_mask), normalise(moving, backend, moving_mask)
-    return cropping.prepare(still, moved, affine, backend=backend)
+    return cropping.crop_pair(still, moved, affine, backend=backend)
 
 
 def boxed(start, stop, shape=SHAPE, affine=None, background=0.0):
@@ -51,13 +51,13 @@ def test_the_fixed_grid_is_cut_to_the_content_of_both_and_a_margin(backend):
     np.testing.assert_array_equal(stop, np.minimum(needed[1] + MARGIN, SHAPE))
 
 
-def test_content_is_the_object_or_the_mask_on_the_whole_fixed_grid(backend):
+def test_foreground_is_the_object_or_the_mask_on_the_whole_fixed_grid(backend):
     image = boxed((10, 10, 10), (20, 20, 20))
     mask = Image.from_array(ellipsoid(SHAPE, 0.3).astype(np.uint8))
     plain = prepare(image, image, Affine.identity(), backend=backend)
     masked = prepare(image, image, Affine.identity(), backend=backend, fixed_mask=mask)
-    np.testing.assert_array_equal(backend.download(plain.content), image.data != 0)
-    np.testing.assert_array_equal(backend.download(masked.content), mask.data != 0)
+    np.testing.assert_array_equal(backend.download(plain.foreground), image.data != 0)
+    np.testing.assert_array_equal(backend.download(masked.foreground), mask.data != 0)
 
 
 def test_an_object_that_the_field_of_view_cuts_gets_a_mask(backend):
@@ -68,12 +68,12 @@ def test_an_object_that_the_field_of_view_cuts_gets_a_mask(backend):
     assert (mask[..., 0] == 0).all(), "the outermost voxels of the grid do not count"
     assert (mask[..., 1:] == 1).all()
     still, moved = normalise(whole, backend), normalise(cut, backend)
-    open_ended = cropping.prepare(still, moved, Affine.identity(), backend=backend, beyond="background")
+    open_ended = cropping.crop_pair(still, moved, Affine.identity(), backend=backend, beyond="background")
     assert open_ended.moving_mask is None
 
 
 @pytest.mark.parametrize("flip", [1, -1])
-def test_moving_content_is_looked_for_where_the_affine_puts_it(backend, flip):
+def test_moving_foreground_is_looked_for_where_the_affine_puts_it(backend, flip):
     """An oblique, mirrored moving grid whose content lands beside the fixed one."""
     fixed = boxed((10, 10, 10), (16, 16, 16), affine=np.diag([2.0, 2, 2, 1]))
     turn = np.eye(4)

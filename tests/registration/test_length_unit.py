@@ -11,7 +11,7 @@ from warpline.images.image import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Linear, Recipe
 from warpline.registration.alignment import align
-from warpline.registration.length_unit import HEAD, HEADS, Unit
+from warpline.registration.length_unit import HEAD_RADII, HEAD_RADIUS, LengthUnit
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
@@ -66,8 +66,8 @@ def test_the_unit_of_a_head_is_the_millimetre(millimetres, fast):
 def test_other_objects_become_about_as_large_as_a_head(radius, fast):
     unit = of_radius(radius, fast)
     assert np.log2(unit.mm) == round(np.log2(unit.mm)) != 0
-    assert HEAD / 2**0.51 < radius / unit.mm < HEAD * 2**0.51
-    assert HEADS[0] < radius / unit.mm < HEADS[1]
+    assert HEAD_RADIUS / 2**0.51 < radius / unit.mm < HEAD_RADIUS * 2**0.51
+    assert HEAD_RADII[0] < radius / unit.mm < HEAD_RADII[1]
 
 
 def of_radius(radius, fast):
@@ -75,11 +75,11 @@ def of_radius(radius, fast):
     data = np.zeros((30, 30, 30), np.float32)
     data[5:25, 5:25, 5:25] = np.arange(1, 401).reshape(20, 20)
     size = radius / np.sqrt(3 * 20**2 / 12)
-    return Unit.of(normalise(Image.from_array(data, np.diag([size] * 3 + [1])), fast))
+    return LengthUnit.of(normalise(Image.from_array(data, np.diag([size] * 3 + [1])), fast))
 
 
 def test_maps_go_in_and_out_without_loss():
-    unit = Unit(2.0**-5)
-    inside = unit.inward(Affine(TURN))
+    unit = LengthUnit(2.0**-5)
+    inside = unit.from_mm(Affine(TURN))
     np.testing.assert_array_equal(inside.matrix[:3, 3], TURN[:3, 3] * 32)
-    np.testing.assert_array_equal(unit.outward(inside).matrix, TURN)
+    np.testing.assert_array_equal(unit.to_mm(inside).matrix, TURN)

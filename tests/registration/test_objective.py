@@ -14,7 +14,9 @@ from warpline.backends import select
 from warpline.images.image import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Linear
-from warpline.registration.objective import Level, build_levels, compare, sample_points
+from warpline.registration.objective import affine_objective
+from warpline.registration.pyramid import PyramidLevel, build_pyramid
+from warpline.registration.sample_points import sample_points
 from warpline.space.grid import Grid
 
 SIZES = st.tuples(*[st.sampled_from([0.7, 1.0, 1.5, 3.0, 5.0])] * 3)
@@ -27,11 +29,11 @@ def fast():
 
 
 def level_of(volume, size=(1.0, 1.0, 1.0), mask=None):
-    return Level(volume, Grid(volume.shape, np.diag([*size, 1.0])), np.zeros(3), select("numpy"), mask)
+    return PyramidLevel(volume, Grid(volume.shape, np.diag([*size, 1.0])), np.zeros(3), select("numpy"), mask)
 
 
 def levels_of(image, spacings, backend, mask=None):
-    return build_levels(normalise(image, backend, mask), spacings, backend)
+    return build_pyramid(normalise(image, backend, mask), spacings, backend)
 
 
 def voxels_of(points):
@@ -60,7 +62,7 @@ def test_sample_points_are_the_same_bits_on_every_backend(rim, backend, numpy_ba
     volume = np.where(ellipsoid((16, 15, 14), 0.5), 5.0, 2.0).astype(np.float32)
     grid = Grid(volume.shape, np.diag([1.0, 2.0, 1.5, 1.0]))
     expected, found = (
-        b.download(sample_points(Level(b.upload(volume), grid, np.zeros(3), b), 700, rim))
+        b.download(sample_points(PyramidLevel(b.upload(volume), grid, np.zeros(3), b), 700, rim))
         for b in (numpy_backend, backend)
     )
     assert found.dtype == np.float32
@@ -88,20 +90,20 @@ def test_foreground_is_what_differs_from_a_constant_background():
 @pytest.mark.parametrize("metric", ["mutual_information", "correlation"])
 def test_slopes_are_by_the_world_matrix_and_values_are_weighted_by_overlap(metric, fast):
     fixed, moving = (levels_of(scan(grid), (6.0,), fast)[0] for grid in (lattice(), lattice(size=3.2)))
-    comparison = compare(fixed, moving, Linear(metric=metric, samples=6000))
+    objective = affine_objective(fixed, moving, Linear(metric=metric, samples=6000))
     world = np.eye(4)
     world[:3, 3] = (3.0, -2.0, 1.5)
-    (value,), (slope,) = comparison.values_and_derivatives(world[None])
-    assert comparison.overlap(world) > 0.9
-    assert comparison.values(world[None])[0] == pytest.approx(value * comparison.overlap(world))
+    (value,), (slope,) = objective.values_and_derivatives(world[None])
+    assert objective.overlap(world) > 0.9
+    assert objective.values(world[None])[0] == pytest.approx(value * objective.overlap(world))
     for row in range(3):
         ends = np.stack([world, world])
         ends[:, row, 3] += (0.01, -0.01)
-        rise = np.subtract(*comparison.values_and_derivatives(ends)[0]) / 0.02
+        rise = np.subtract(*objective.values_and_derivatives(ends)[0]) / 0.02
         assert slope[row, 3] == pytest.approx(rise, rel=0.1, abs=2e-4)
     away = world.copy()
     away[0, 3] = 1000
-    np.testing.assert_array_equal(comparison.values(np.stack([away, world]))[0], 0)
+    np.testing.assert_array_equal(objective.values(np.stack([away, world]))[0], 0)
 
 
 def test_masked_levels_average_within_the_mask(backend):
@@ -109,7 +111,7 @@ def test_masked_levels_average_within_the_mask(backend):
     left = np.indices(grid.shape)[0] < 8
     image = Image(np.where(left, 7.0, 100.0).astype(np.float32), grid, "image")
     level = levels_of(image, (2.0,), backend, Image(left.astype(np.uint8), grid, "mask"))[0]
-    volume, inside = backend.download(level.array), level.on_host(level.inside)
+    volume, inside = backend.download(level.array), backend.download(level.inside)
     assert level.mask.dtype == np.uint8
     assert np.ptp(volume[inside]) < 1e-6
     assert not volume[~inside].any()

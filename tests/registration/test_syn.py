@@ -31,14 +31,14 @@ def fast():
 def prepare(fixed, moving, affine, *, backend, fixed_mask=None, moving_mask=None):
     """Of images, which are normalised first."""
     still, moved = normalise(fixed, backend, fixed_mask), normalise(moving, backend, moving_mask)
-    return cropping.prepare(still, moved, affine, backend=backend)
+    return cropping.crop_pair(still, moved, affine, backend=backend)
 
 
 def run(fixed, moving, backend, options=QUICK, **more):
     """Half-maps and the joined fixed -> moving field, both in voxels of the fixed grid."""
-    listener = more.pop("listener", None)
+    progress = more.pop("progress", None)
     scene = prepare(fixed, moving, Affine.identity(), backend=backend, **more)
-    halves = register_syn(scene, options, backend=backend, listener=listener)
+    halves = register_syn(scene, options, backend=backend, progress=progress)
     return halves, np.array(backend.download(join(halves.to_fixed, halves.to_moving, backend)[0]))
 
 
@@ -171,7 +171,7 @@ def test_the_listener_hears_every_look_and_sees_the_middle_images(backend):
         heard.append(progress)
         seen.append([np.array(image) for image in progress.images()])
 
-    halves, _ = run(fixed, moving, backend, listener=listen)
+    halves, _ = run(fixed, moving, backend, progress=listen)
     assert [p.energy for p in heard] == [e for r in halves.levels for e in r.energies]
     assert {(p.stage, p.level, p.levels, p.iterations) for p in heard} == {("syn", 0, 2, 40), ("syn", 1, 2, 30)}
     assert [p.iteration for p in heard if p.level == 1] == [4, 9, 14, 19, 24, 29]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from warpline.cohort.quality import COLUMNS, JUDGED
 from warpline.registration.inverse_consistency import P99_LIMIT
-from warpline.registration.judgement import LIMITS, TURN, Limit, Range
+from warpline.registration.judgement import LIMITS, MOST_ROTATION, Limit, Range
 
 VERDICTS = ("pass", "review", "fail")
 
@@ -74,7 +74,7 @@ RULES: dict[str, Rule] = {
     "mask_dice": Rule("low", 0.01, review=(0.9, None), fail=(0.75, None)),
     "foreground_dice": Rule("low", 0.02, fail=(0.5, None)),
     "coverage": Rule("low", 0.02, review=(0.85, None), fail=(0.5, None)),
-    "rotation": Rule("high", 2.0, review=(None, TURN)),
+    "rotation": Rule("high", 2.0, review=(None, MOST_ROTATION)),
     "scale_x": Rule("either", 0.03, log=True),
     "scale_y": Rule("either", 0.03, log=True),
     "scale_z": Rule("either", 0.03, log=True),

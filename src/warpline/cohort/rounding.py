@@ -14,7 +14,7 @@ from warpline.backends import Backend
 from warpline.cohort.tasks import Warps
 from warpline.images.image import Image
 from warpline.registration.inverse_consistency import quality_of
-from warpline.registration.judgement import judge, of_quality
+from warpline.registration.judgement import judge, quality_signs
 from warpline.report.provenance import plain
 from warpline.resampling import warp
 from warpline.space import Chain, Displacement, fields
@@ -49,7 +49,7 @@ def kept(registration: jobs.Registration, warps: Warps, backend: Backend) -> job
     written = whole if warps == "rounded" else Displacement(found, field.grid)
     quality = _measured(registration, whole, backend)
     judged = registration.alignment.judgement
-    judgement = judge({**judged.signs, **of_quality(quality)})
+    judgement = judge({**judged.signs, **quality_signs(quality)})
     alignment = replace(registration.alignment, warp=written, quality=quality, judgement=judgement)
     warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
     report = {

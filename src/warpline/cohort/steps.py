@@ -28,7 +28,7 @@ from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
-from warpline.registration.alignment import Listener
+from warpline.registration import ProgressCallback
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
 
@@ -83,7 +83,7 @@ def read(task: Task, geometry: str | None = None) -> Ready:
     return Ready(replace(inputs, described=described, notes=notes), images, sha256)
 
 
-def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:
+def compute(ready: Ready, settings: Settings, progress: ProgressCallback) -> Computed:
     """Register a pair, carry its labels over, measure the result; what the fixed image gives stays on the device."""
     backend = _backend(settings.backend, settings.threads)
     backend.kept.share(ready.inputs.images["fixed"])

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.errors import InputError
+from warpline.images.foreground import background_value, outer_faces
 from warpline.images.image import Image
 from warpline.space.grid import Grid, Shape
 
-BACKGROUND = 0.9
-"""Share of the outer faces that must have one value for it to be the background."""
 BRIGHT = 0.995
 """Quantile of the content that becomes 1."""
 CLIPPED = 2.5
@@ -102,8 +101,8 @@ def value_beyond(image: Image) -> float:
     if dark == bright or abs(dark) <= _NEAR_ZERO * (bright - dark):
         return 0.0
     dark = np.percentile(values[values > values.min()], 0.5)  # the smallest may be a padding, below the air of CT
-    background = _background(data)
-    middle = float(np.median(_faces(data).astype(np.float64)) if background is None else background)
+    background = background_value(data)
+    middle = float(np.median(outer_faces(data).astype(np.float64)) if background is None else background)
     shown = background is not None or middle - dark <= _DARK_RIM * (bright - dark)
     return middle if shown and np.isfinite(middle) else 0.0
 
@@ -116,7 +115,7 @@ def begins_far_from_zero(image: Image) -> bool:
 
 
 def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalised:
-    background = _background(image.data)
+    background = background_value(image.data)
     volume = _shifted(image.data, background, backend)
     counted, chosen = (volume != 0).astype(np.uint8), None
     if mask is not None:
@@ -136,19 +135,6 @@ def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalise
         ends = found[4:].reshape(2, 3) if np.isfinite(found[4:]).all() else ends
     start, stop = (cast(Shape, tuple(int(n) for n in end)) for end in (ends[0], ends[1] + 1))
     return Normalised(image.name, image.grid, volume, background is not None, start, stop, chosen)
-
-
-def _background(data: NDArray[np.generic]) -> Any:
-    """The value that most voxels of the outer faces have; None where no value has enough of them."""
-    faces = _faces(data)
-    middle = np.partition(faces, faces.size // 2)[faces.size // 2]  # what more than half of them have is the median
-    return middle if np.count_nonzero(faces == middle) >= BACKGROUND * faces.size else None
-
-
-def _faces(data: NDArray[np.generic]) -> NDArray[np.generic]:
-    """The voxels of the outer faces of a volume (I, J, K); axes of one voxel have none."""
-    several = [axis for axis in range(3) if data.shape[axis] > 1]
-    return np.concatenate([np.take(data, (0, -1), axis=axis).ravel() for axis in several] or [data.ravel()])
 
 
 def _darkest(data: NDArray[np.generic]) -> Any:

@@ -4,7 +4,7 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 `initialisation` → `linear` → `syn` → `inverse_consistency`, with `judgement` between them.
 """
 
-from warpline.registration.alignment import Alignment, LevelRecord, Listener, Progress, Quality, align
+from warpline.registration.alignment import Alignment, LevelRecord, Progress, ProgressCallback, Quality, align
 from warpline.registration.job import Job, register, run
 from warpline.registration.output_files import (
     AFFINE,
@@ -30,8 +30,8 @@ __all__ = [
     "Inputs",
     "Job",
     "LevelRecord",
-    "Listener",
     "Progress",
+    "ProgressCallback",
     "Quality",
     "Registration",
     "align",

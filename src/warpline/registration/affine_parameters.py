@@ -1,6 +1,6 @@
-"""Motions of world space with few parameters, many at once, and their analytic derivatives.
+"""Parameters of affine maps of world space, from translation to 12 degrees of freedom, and analytic derivatives.
 
-A motion acts about a centre c, in an orthonormal frame Q: ``x -> c + Q (L(p) Q^T (x - c) + t(p))``. All parameters are
+A map acts about a centre c, in an orthonormal frame Q: ``x -> c + Q (L(p) Q^T (x - c) + t(p))``. All parameters are
 in mm: angles, log scales and matrix entries are multiplied by a radius, so that one unit of any of them moves the
 surface of the imaged object by about a millimetre.
 """
@@ -50,36 +50,36 @@ def rotations(vectors: Stack) -> tuple[Stack, Stack]:
     sines, cosines = np.sin(angles) / angles, (1 - np.cos(angles)) / squares
     if still:
         sines[still], cosines[still] = 1.0, 0.0
-    cross = _crossed(vectors)
+    cross = _cross_product_matrices(vectors)
     matrices = _IDENTITY + sines * cross + cosines * (cross @ cross)
-    turned = _crossed((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
+    turned = _cross_product_matrices((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
     slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / squares)[:, None]
     if still:
         slopes[still] = GENERATORS @ matrices[still, None]
     return matrices, slopes
 
 
-def _crossed(vectors: Stack) -> Stack:
+def _cross_product_matrices(vectors: Stack) -> Stack:
     """Matrices (..., 3, 3) that multiply as cross products with vectors (..., 3) do."""
     return (vectors @ _FLAT).reshape(*vectors.shape, 3)
 
 
-def _unmoved(parameters: Stack) -> tuple[Stack, Stack]:
+def _translation(parameters: Stack) -> tuple[Stack, Stack]:
     return np.broadcast_to(_IDENTITY, (len(parameters), 3, 3)), _UNMOVED
 
 
-def _similar(parameters: Stack) -> tuple[Stack, Stack]:
+def _similarity(parameters: Stack) -> tuple[Stack, Stack]:
     turned, slopes = rotations(parameters[:, :3])
     turned = np.exp(parameters[:, 3])[:, None, None] * turned
     return turned, np.concatenate([np.exp(parameters[:, 3])[:, None, None, None] * slopes, turned[:, None]], axis=1)
 
 
-def _scaled(parameters: Stack) -> tuple[Stack, Stack]:
+def _scaling(parameters: Stack) -> tuple[Stack, Stack]:
     scaled = np.exp(parameters[:, :1, None]) * _IDENTITY
     return scaled, scaled[:, None]
 
 
-def _turned_and_scaled(parameters: Stack) -> tuple[Stack, Stack]:
+def _rotation_and_scales(parameters: Stack) -> tuple[Stack, Stack]:
     return _with_scales(*rotations(parameters[:, :3]), parameters[:, 3:])
 
 
@@ -95,32 +95,32 @@ def _with_scales(turned: Stack, slopes: Stack, logarithms: Stack) -> tuple[Stack
     return scaled, np.concatenate([scales[:, None] * slopes, by_scale], axis=1)
 
 
-def _free(parameters: Stack) -> tuple[Stack, Stack]:
+def _matrix_entries(parameters: Stack) -> tuple[Stack, Stack]:
     return _IDENTITY + parameters.reshape(-1, 3, 3), _ENTRIES
 
 
-def _turned_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+def _rotation_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     turned, slopes = rotations(parameters[:, :1] * _IDENTITY[2])
     return turned, slopes[:, 2:]
 
 
-def _similar_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
-    turned, slopes = _turned_in_plane(parameters[:, :1])
+def _similarity_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    turned, slopes = _rotation_in_plane(parameters[:, :1])
     scales = np.exp(parameters[:, 1])[:, None, None]
     stretch = scales * _IN_PLANE + (_IDENTITY - _IN_PLANE)
     return stretch @ turned, np.concatenate([stretch[:, None] @ slopes, (scales * _IN_PLANE @ turned)[:, None]], axis=1)
 
 
-def _scaled_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+def _scaling_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     stretch = np.exp(parameters[:, :1, None]) * _IN_PLANE
     return stretch + (_IDENTITY - _IN_PLANE), stretch[:, None]
 
 
-def _turned_and_scaled_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
-    return _with_scales(*_turned_in_plane(parameters[:, :1]), parameters[:, 1:])
+def _turned_and_scaling_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    return _with_scales(*_rotation_in_plane(parameters[:, :1]), parameters[:, 1:])
 
 
-def _free_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+def _matrix_entries_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     matrices = np.tile(_IDENTITY, (len(parameters), 1, 1))
     matrices[:, :2, :2] += parameters.reshape(-1, 2, 2)
     return matrices, _ENTRIES_IN_PLANE
@@ -131,37 +131,37 @@ _SCALES = tuple(SCALE + (1 << axis) for axis in range(3))
 _ALL_ALIKE, _ALIKE_IN_PLANE = (SCALE + 0b111,), (SCALE + 0b011,)
 
 SPATIAL: dict[str, tuple[tuple[int, ...], Linear]] = {
-    "translation": ((), _unmoved),
+    "translation": ((), _translation),
     "rigid": (_TURNS, rotations),
-    "similarity": (_TURNS + _ALL_ALIKE, _similar),
-    "affine": (tuple(ENTRY + n for n in range(9)), _free),
+    "similarity": (_TURNS + _ALL_ALIKE, _similarity),
+    "affine": (tuple(ENTRY + n for n in range(9)), _matrix_entries),
     "rotation": (_TURNS, rotations),
-    "scaling": (_ALL_ALIKE, _scaled),
-    "rigid_scaling": (_TURNS + _SCALES, _turned_and_scaled),
+    "scaling": (_ALL_ALIKE, _scaling),
+    "rigid_scaling": (_TURNS + _SCALES, _rotation_and_scales),
 }
-"""Motion to the parameters of its linear part, see `warpline.backends.descent`, and that part."""
+"""Name of a kind of map to the parameters of its linear part, see `warpline.backends.descent`, and that part."""
 
 PLANAR: dict[str, tuple[tuple[int, ...], Linear]] = {
-    "translation": ((), _unmoved),
-    "rigid": (_TURNS[2:], _turned_in_plane),
-    "similarity": (_TURNS[2:] + _ALIKE_IN_PLANE, _similar_in_plane),
-    "affine": (tuple(ENTRY + n for n in (0, 1, 3, 4)), _free_in_plane),
-    "rotation": (_TURNS[2:], _turned_in_plane),
-    "scaling": (_ALIKE_IN_PLANE, _scaled_in_plane),
-    "rigid_scaling": (_TURNS[2:] + _SCALES[:2], _turned_and_scaled_in_plane),
+    "translation": ((), _translation),
+    "rigid": (_TURNS[2:], _rotation_in_plane),
+    "similarity": (_TURNS[2:] + _ALIKE_IN_PLANE, _similarity_in_plane),
+    "affine": (tuple(ENTRY + n for n in (0, 1, 3, 4)), _matrix_entries_in_plane),
+    "rotation": (_TURNS[2:], _rotation_in_plane),
+    "scaling": (_ALIKE_IN_PLANE, _scaling_in_plane),
+    "rigid_scaling": (_TURNS[2:] + _SCALES[:2], _turned_and_scaling_in_plane),
 }
-"""The same for motions within the plane of the first two axes of the frame."""
+"""The same for maps within the plane of the first two axes of the frame."""
 
 ABOUT_ORIGIN = ("rotation", "scaling")
-"""Motions that keep the origin of the moving world where it is: they have no translation."""
+"""Maps that keep the origin of the moving world where it is: they have no translation."""
 
 ALONG_WORLD = (*ABOUT_ORIGIN, "rigid_scaling")
-"""Motions that are counted in the moving world, about its origin or along its axes: they act after the start."""
+"""Maps defined in the moving world, about its origin or along its axes: they act after the start."""
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
-    """A family of motions: translation (3 parameters), rigid (6), similarity (7), affine (12); in a plane 2, 3, 4, 6.
+class AffineParameters:
+    """Parameters of a kind of map: translation (3), rigid (6), similarity (7), affine (12); in a plane 2, 3, 4, 6.
 
     Besides, about the origin of the moving world, rotation (3) and scaling (1), and along its axes rigid with a scale
     for each (9); in a plane 1, 1, 5.
@@ -183,7 +183,7 @@ class Motion:
     translates : bool
         Whether there is a translation too.
     start : (4, 4), optional
-        Fixed world to moving world: the motion M acts after it, as ``start^-1 M start`` on fixed points.
+        Fixed world to moving world: the map M acts after it, as ``start^-1 M start`` on fixed points.
     """
 
     parts: tuple[int, ...]
@@ -196,24 +196,26 @@ class Motion:
     start: Matrix | None = None
 
     @classmethod
-    def named(cls, name: str, centre: Vector, radius: float, plane: Matrix | None = None) -> Motion:
-        """The motion called `name`; with `plane`, a frame whose third axis is normal to it, within that plane only."""
+    def named(cls, name: str, centre: Vector, radius: float, plane: Matrix | None = None) -> AffineParameters:
+        """Those of the maps called `name`; within a plane whose normal is the third axis of `plane`, where given."""
         if plane is None:
             return cls(*SPATIAL[name], centre, radius, np.eye(3))
         return cls(*PLANAR[name], centre, radius, plane, planar=True)
 
     @classmethod
-    def after(cls, start: Matrix, name: str, centre: Vector, radius: float, plane: Matrix | None = None) -> Motion:
-        """The motion called `name` where a search begins at `start` (4, 4), fixed world to moving world.
+    def after(
+        cls, start: Matrix, name: str, centre: Vector, radius: float, plane: Matrix | None = None
+    ) -> AffineParameters:
+        """Those of the maps called `name` where a search begins at `start` (4, 4), fixed world to moving world.
 
         Those of `ALONG_WORLD` act after the start; the others, see `named`, before it.
         """
-        motion = cls.named(name, centre, radius, plane)
+        found = cls.named(name, centre, radius, plane)
         if name not in ALONG_WORLD:
-            return motion
+            return found
         reached = start[:3, :3] @ centre + start[:3, 3]
-        frame = motion.frame if plane is None else _world_frame(plane)
-        moved = replace(motion, centre=reached, frame=frame, start=start)
+        frame = found.frame if plane is None else _world_frame(plane)
+        moved = replace(found, centre=reached, frame=frame, start=start)
         if name not in ABOUT_ORIGIN:
             return moved
         reach = float(np.hypot(radius, np.linalg.norm(reached)))
@@ -245,11 +247,11 @@ class Motion:
         matrices[:, :3, 3] = self.centre - linear @ self.centre + shift
         matrices[:, 3, 3] = 1.0
         if self.start is not None:
-            return self._before(matrices, self._slopes(slopes))
-        return matrices, self._free_slopes if slopes is _ENTRIES else self._slopes(slopes)
+            return self._before(matrices, self._derivatives(slopes))
+        return matrices, self._constant_derivatives if slopes is _ENTRIES else self._derivatives(slopes)
 
     def family(self, before: Stack, after: Matrix) -> Family:
-        """The maps ``before motion(p) after``, with `before` (S, 4, 4) and `after` (4, 4), as numbers alone."""
+        """The maps ``before matrix(p) after``, with `before` (S, 4, 4) and `after` (4, 4), as numbers alone."""
         about = np.eye(4)
         about[:3, :3], about[:3, 3] = self.frame, self.centre
         back = np.linalg.inv(about)
@@ -264,7 +266,7 @@ class Motion:
         back = np.linalg.inv(self.start)
         return back @ matrices @ self.start, back[:3, :3] @ slopes @ self.start
 
-    def _slopes(self, slopes: Stack) -> Stack:
+    def _derivatives(self, slopes: Stack) -> Stack:
         """Derivatives (A, size, 3, 4) of the upper rows of the matrix, from those of the linear part."""
         derivatives = np.zeros((len(slopes), self.size, 3, 4))
         derivatives[:, : self.linear_size, :, :3] = self._in_world(slopes / self.radius)
@@ -273,9 +275,9 @@ class Motion:
         return derivatives
 
     @cached_property
-    def _free_slopes(self) -> Stack:
-        """What `_slopes` makes of the derivatives of a free linear part, which are constant."""
-        return self._slopes(_ENTRIES)
+    def _constant_derivatives(self) -> Stack:
+        """What `_derivatives` makes of those of a linear part whose parameters are its entries: they are constant."""
+        return self._derivatives(_ENTRIES)
 
     def _in_world(self, linear: Stack) -> Stack:
         return self.frame @ linear @ self.frame.T if self.planar else linear
@@ -290,6 +292,11 @@ def slice_frame(grid: Grid) -> Matrix | None:
     normal = np.cross(first, second)
     frame = np.stack([first / np.linalg.norm(first), np.cross(normal, first), normal], axis=1)
     return np.asarray(frame / np.linalg.norm(frame, axis=0))
+
+
+def shared_plane(fixed: Grid, moving: Grid) -> Matrix | None:
+    """Frame of the fixed slice, see `slice_frame`, when both grids are one voxel thick; None for volumes."""
+    return None if slice_frame(moving) is None else slice_frame(fixed)
 
 
 def _world_frame(frame: Matrix) -> Matrix:

@@ -1,10 +1,16 @@
-"""One registration, from two images to the transform between them."""
+"""One registration in numbers, from two images to the transform between them.
+
+1. Normalise both images: background 0, range about 1 (`images.intensity`).
+2. Initialise (`initialisation`) and register linearly (`linear`).
+3. Judge the affine (`judgement`); where it is doubtful, search again from other starts.
+4. Register deformably (`syn`): half-maps from a middle space to either image.
+5. Join them into a map and its inverse, consistent and without folds (`inverse_consistency`).
+6. Judge the whole map, and download it in mm.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,34 +20,42 @@ from warpline.backends import Array, Backend
 from warpline.images.image import Image
 from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe, Syn
-from warpline.registration.axis_order import Layout
-from warpline.registration.cropping import prepare
+from warpline.registration.axis_order import AxisOrder
+from warpline.registration.clock import Clock
+from warpline.registration.cropping import crop_pair
 from warpline.registration.initialisation import initial_affine
-from warpline.registration.inverse_consistency import InvertibleMap, Quality, Units, make_invertible
+from warpline.registration.inverse_consistency import Quality, Units, enforce_inverse_consistency
 from warpline.registration.judgement import (
-    Attempt,
-    Interior,
+    JudgedAffine,
     Judgement,
-    examined,
+    ObjectComparison,
     judge,
-    of_quality,
-    of_warp,
+    judge_affine,
+    quality_signs,
     search_again,
+    warp_signs,
 )
 from warpline.registration.linear import LinearResult, register_linear
-from warpline.registration.progress import LevelRecord, Listener, Progress
+from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.syn import HalfMaps, register_syn
 from warpline.space import Affine, Chain, Displacement, fields
 from warpline.space.grid import Grid
 
-__all__ = ["Alignment", "LevelRecord", "Listener", "Progress", "Quality", "align", "align_by_halves"]
+__all__ = [
+    "Alignment",
+    "LevelRecord",
+    "Progress",
+    "ProgressCallback",
+    "Quality",
+    "align",
+    "align_with_half_maps",
+]
 
-REACH = 20
-"""Voxels over which the warp fades to zero beyond the box it was computed in."""
+TAPER = 20
+"""Voxels over which the warp fades to zero beyond the box it was computed in; a shorter taper folds."""
 
-
-RISE = 0.02
-"""A level that went back is a warning where it had lost more than this share of its best energy: less is noise."""
+NOTABLE_RISE = 0.02
+"""A level whose best half-maps were restored is a warning where it had lost more than this share of its best energy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +112,7 @@ def align(
     fixed_mask: Image | None = None,
     moving_mask: Image | None = None,
     initial: Affine | None = None,
-    progress: Listener | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -117,113 +131,233 @@ def align(
     progress : callable, optional
         Called with a `Progress` as the work goes on.
     """
-    masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial)
     parts = ["linear"] if recipe.linear is not None else []
     backend.prepare(parts if recipe.syn is None else [*parts, recipe.syn.metric])
     with backend.session():
-        return _align(fixed, moving, recipe, initial, backend=backend, progress=progress, take=None, **masks)
+        return _align(problem, backend, progress)
 
 
-def align_by_halves(
+def align_with_half_maps(
     fixed: Image,
     moving: Image,
     recipe: Recipe,
     *,
     backend: Backend,
     initial: Affine | None = None,
-    progress: Listener | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[Alignment, tuple[Displacement, Displacement]]:
-    """As `align` with a deformable recipe, and the maps from the middle that the result was made of.
+    """As `align` with a deformable recipe, and the half-maps that the result was made of.
 
     Returns
     -------
     Alignment, pair of Displacement
-        The latter from the middle to the fixed image and to the moving one, that one before the affine; both on the
-        fixed grid with their inverses, as they came from the solver, before folds and inverse errors were mended.
+        The latter from the middle space to the fixed image and to the moving one, that one before the affine; both on
+        the fixed grid with their inverses, as SyN left them, before inverse consistency was enforced.
     """
-    layout, on_host = Layout.of(fixed.grid.shape), list[Displacement]()
-    grid = layout.grid(fixed.grid)
-    masks: dict[str, Image | None] = {"fixed_mask": None, "moving_mask": None}
+    order, on_host = AxisOrder.of(fixed.grid.shape), list[Displacement]()
+    grid = order.grid(fixed.grid)
 
-    def take(halves: HalfMaps) -> None:
-        on_host.extend(layout.displacement(half, fixed.grid) for half in _halves_on_host(halves, grid, backend))
+    def keep(half_maps: HalfMaps) -> None:
+        on_host.extend(order.displacement(half, fixed.grid) for half in _half_maps_in_mm(half_maps, grid, backend))
 
     with backend.session():
-        found = _align(fixed, moving, recipe, initial, backend=backend, progress=progress, take=take, **masks)
-    first, second = on_host
-    return found, (first, second)
+        found = _align(_Problem(fixed, moving, None, None, recipe, initial), backend, progress, keep)
+    to_fixed, to_moving = on_host
+    return found, (to_fixed, to_moving)
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What is to be aligned, and how; see `align`."""
+
+    fixed: Image
+    moving: Image
+    fixed_mask: Image | None
+    moving_mask: Image | None
+    recipe: Recipe
+    initial: Affine | None
+
+    def reordered(self, backend: Backend) -> _Problem:
+        """The same with no thin axis first or last, see `AxisOrder`."""
+        of_fixed, of_moving = AxisOrder.of(self.fixed.grid.shape), AxisOrder.of(self.moving.grid.shape)
+        return replace(
+            self,
+            fixed=of_fixed.image(self.fixed, backend),
+            moving=of_moving.image(self.moving, backend),
+            fixed_mask=of_fixed.mask(self.fixed_mask, self.fixed, backend),
+            moving_mask=of_moving.mask(self.moving_mask, self.moving, backend),
+        )
+
+
+HalfMapsCallback = Callable[[HalfMaps], None]
 
 
 def _align(
-    fixed: Image,
-    moving: Image,
-    recipe: Recipe,
-    initial: Affine | None,
-    *,
+    problem: _Problem,
     backend: Backend,
-    progress: Listener | None,
-    take: Callable[[HalfMaps], None] | None,
-    **masks: Image | None,
+    progress: ProgressCallback | None,
+    on_half_maps: HalfMapsCallback | None = None,
 ) -> Alignment:
-    """As `align`; `take` is given the half-maps, which are on the grid of the fixed image as solvers see it."""
-    layout, moved = Layout.of(fixed.grid.shape), Layout.of(moving.grid.shape)
-    masks["fixed_mask"] = layout.mask(masks["fixed_mask"], fixed, backend)
-    masks["moving_mask"] = moved.mask(masks["moving_mask"], moving, backend)
-    still, other, heard = layout.image(fixed, backend), moved.image(moving, backend), layout.listener(progress)
-    found = _aligned(still, other, recipe, initial, backend=backend, progress=heard, take=take, **masks)
-    warp = None if found.warp is None else layout.displacement(found.warp, fixed.grid)
-    quality, levels = layout.quality(found.quality), layout.records(found.levels)
-    return replace(found, fixed=fixed, moving=moving, warp=warp, quality=quality, levels=levels)
+    """Align with the axes in the order that suits the backend, and give the result in the order of the images."""
+    order = AxisOrder.of(problem.fixed.grid.shape)
+    found = _run_stages(problem.reordered(backend), backend, order.callback(progress), on_half_maps)
+    return replace(
+        found,
+        fixed=problem.fixed,
+        moving=problem.moving,
+        warp=None if found.warp is None else order.displacement(found.warp, problem.fixed.grid),
+        quality=order.quality(found.quality),
+        levels=order.records(found.levels),
+    )
 
 
-def _aligned(
-    fixed: Image,
-    moving: Image,
-    recipe: Recipe,
-    initial: Affine | None,
-    *,
+def _run_stages(
+    problem: _Problem,
     backend: Backend,
-    progress: Listener | None,
-    take: Callable[[HalfMaps], None] | None,
-    **masks: Image | None,
+    progress: ProgressCallback | None,
+    on_half_maps: HalfMapsCallback | None,
 ) -> Alignment:
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "preparation"):
-        still, moved = normalise(fixed, backend, masks["fixed_mask"]), normalise(moving, backend, masks["moving_mask"])
-    images = still, moved
-    with _timed(seconds, "linear"):
-        linear = _linear(images, recipe, initial, backend=backend, progress=progress)
-    with _timed(seconds, "judgement"):
-        interior = Interior(still, moved, backend)
-        found = _examined(images, linear, recipe, initial, interior=interior, backend=backend)
-    affine, levels = found.result.affine, found.result.levels
-    told = found.result.warnings + found.notes
+    fixed, moving, recipe, clock = problem.fixed, problem.moving, problem.recipe, Clock()
+    with clock.step("preparation"):
+        images = normalise(fixed, backend, problem.fixed_mask), normalise(moving, backend, problem.moving_mask)
+    with clock.step("linear"):
+        linear = _register_linear(images, problem, backend, progress)
+    with clock.step("judgement"):
+        comparison = ObjectComparison(*images, backend)
+        judged = _judge_affine(images, linear, problem, comparison, backend)
+    affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
     if recipe.syn is None:
-        told += found.judgement.reasons
-        return Alignment(fixed, moving, affine, None, levels, seconds, None, told, found.judgement)
-    with _timed(seconds, "deformable"):
-        bent = _deformed(images, affine, recipe.syn, backend=backend, progress=progress, take=take)
-    with _timed(seconds, "inversion"):
-        whole = make_invertible(bent.to_fixed, bent.to_moving, bent.content, backend, bent.units)
-        spans, bent_levels = bent.spans, bent.levels
-        del bent  # its memory is for what follows
-    with _timed(seconds, "judgement"):
-        box = fixed.grid.cropped(tuple(s.start for s in spans), tuple(s.stop for s in spans))
-        signs = of_warp(interior, affine, found.agreement, whole.forward, grid=box, backend=backend)
-        judgement = judge({**found.signs, **signs, **of_quality(whole.quality)})
-    with _timed(seconds, "download"):
-        warp = _on_host(whole, fixed.grid, spans, backend)
-    told, levels = told + _taken_back(bent_levels) + judgement.reasons, levels + bent_levels
-    return Alignment(fixed, moving, affine, warp, levels, seconds, whole.quality, told, judgement)
+        warnings += judged.judgement.reasons
+        return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, warnings, judged.judgement)
+    with clock.step("deformable"):
+        half_maps = _register_deformably(
+            images, affine, recipe.syn, backend=backend, progress=progress, on_half_maps=on_half_maps
+        )
+    with clock.step("inversion"):
+        maps = enforce_inverse_consistency(
+            half_maps.to_fixed, half_maps.to_moving, half_maps.foreground, backend, half_maps.units
+        )
+        box, syn_levels = half_maps.box, half_maps.levels
+        del half_maps  # its memory is for what follows
+    with clock.step("judgement"):
+        signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
+        judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality)})
+    with clock.step("download"):
+        warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
+    warnings, levels = warnings + _restored_levels(syn_levels) + judgement.reasons, levels + syn_levels
+    return Alignment(fixed, moving, affine, warp, levels, clock.seconds, maps.quality, warnings, judgement)
 
 
-def _taken_back(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
-    """A sentence for every deformable level that went back to an earlier state after a clear loss."""
+def _register_linear(
+    images: tuple[Normalised, Normalised], problem: _Problem, backend: Backend, progress: ProgressCallback | None
+) -> LinearResult:
+    start = problem.initial or initial_affine(*images, problem.recipe.initialise, backend=backend)
+    if problem.recipe.linear is None:
+        return LinearResult(start, ())
+    return register_linear(*images, start, problem.recipe.linear, backend=backend, progress=progress)
+
+
+def _judge_affine(
+    images: tuple[Normalised, Normalised],
+    linear: LinearResult,
+    problem: _Problem,
+    comparison: ObjectComparison,
+    backend: Backend,
+) -> JudgedAffine:
+    """The linear result, judged; a better one from another start, where it was doubtful and no start was given."""
+    recipe, headers = problem.recipe, problem.initial or Affine.identity()
+    judged = judge_affine(images, linear, recipe.linear, comparison, headers=headers, backend=backend)
+    if recipe.linear is None or not recipe.initialise.rotations or problem.initial is not None or judged.is_clear:
+        return judged
+    return search_again(images, judged, recipe.linear, comparison, backend)
+
+
+# -- from half-maps on a box to a displacement on the fixed grid ------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Box:
+    """A box of voxels `spans` of the grid `whole`, and the grid of that box."""
+
+    whole: Grid
+    spans: tuple[slice, ...]
+    grid: Grid
+
+    @classmethod
+    def around(cls, inner: Grid, whole: Grid) -> _Box:
+        """The box of `whole` around a box of it, wider by the taper on each side."""
+        first = np.rint(inner.voxel_map_to(whole)[:3, 3]).astype(int)
+        start = np.maximum(first - TAPER, 0)
+        stop = np.minimum(first + inner.shape + TAPER, whole.shape)
+        spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+        return cls(whole, spans, whole.cropped(tuple(start), tuple(stop)))
+
+    def extend(self, field: Array, inner: Grid, backend: Backend) -> Array:
+        """A field (3, I, J, K) on the inner box, faded to zero beyond it."""
+        return fields.extend(field, inner, self.grid, TAPER, backend)
+
+    def in_mm(self, field: Array, backend: Backend) -> NDArray[np.float32]:
+        """A field in voxels of the box as a displacement in mm on the whole grid, on the host; zero beyond the box."""
+        whole = np.zeros((3, *self.whole.shape), np.float32)
+        backend.download(fields.to_world(field, self.whole), out=whole[(slice(None), *self.spans)])
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
+class _ExtendedHalfMaps:
+    """Half-maps (3, I, J, K) and the foreground (I, J, K) on a box of the fixed grid.
+
+    They are copies: whatever else SyN needed has left the device before the half-maps are inverted.
+    """
+
+    to_fixed: Array
+    to_moving: Array
+    foreground: Array
+    box: _Box
+    units: Units
+    levels: tuple[LevelRecord, ...]
+
+
+def _register_deformably(
+    images: tuple[Normalised, Normalised],
+    affine: Affine,
+    options: Syn,
+    *,
+    backend: Backend,
+    progress: ProgressCallback | None,
+    on_half_maps: HalfMapsCallback | None,
+) -> _ExtendedHalfMaps:
+    pair = crop_pair(*images, affine, backend=backend, beyond=options.beyond)
+    found = register_syn(pair, options, backend=backend, progress=progress)
+    if on_half_maps is not None:
+        on_half_maps(found)
+    box = _Box.around(found.grid, images[0].grid)
+    to_fixed, to_moving = (box.extend(half, found.grid, backend) for half in (found.to_fixed, found.to_moving))
+    return _ExtendedHalfMaps(to_fixed, to_moving, pair.foreground[box.spans].copy(), box, found.units, found.levels)
+
+
+def _half_maps_in_mm(found: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
+    """The half-maps and their inverses on the whole fixed grid, in mm."""
+    box = _Box.around(found.grid, grid)
+    halves = []
+    for half in (found.to_fixed, found.to_moving):
+        extended = box.extend(half, found.grid, backend)
+        inverse, _ = fields.invert(extended, backend)
+        halves.append(Displacement(box.in_mm(extended, backend), grid, box.in_mm(inverse, backend)))
+    return halves[0], halves[1]
+
+
+# -- warnings ---------------------------------------------------------------------------------------------------------
+
+
+def _restored_levels(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
+    """A sentence for every deformable level whose best half-maps were restored after a clear loss."""
     return tuple(
         f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
         f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
         for level in levels
-        if level.kept is not None and level.kept < level.iterations and _rise(level) > RISE
+        if level.kept is not None and level.kept < level.iterations and _rise(level) > NOTABLE_RISE
     )
 
 
@@ -231,111 +365,3 @@ def _rise(level: LevelRecord) -> float:
     """How far above its lowest energy a level ended, as a share of that."""
     lowest = min(level.energies)
     return (level.energies[-1] - lowest) / max(abs(lowest), 1e-12)
-
-
-def _linear(
-    images: tuple[Normalised, Normalised],
-    recipe: Recipe,
-    initial: Affine | None,
-    *,
-    backend: Backend,
-    progress: Listener | None,
-) -> LinearResult:
-    start = initial or initial_affine(*images, recipe.initialise, backend=backend)
-    if recipe.linear is None:
-        return LinearResult(start, ())
-    return register_linear(*images, start, recipe.linear, backend=backend, progress=progress)
-
-
-def _examined(
-    images: tuple[Normalised, Normalised],
-    linear: LinearResult,
-    recipe: Recipe,
-    initial: Affine | None,
-    *,
-    interior: Interior,
-    backend: Backend,
-) -> Attempt:
-    """The linear result and its signs; of a better one, where it was not clear and the start was ours."""
-    headers = initial or Affine.identity()
-    found = examined(images, linear, recipe.linear, interior, headers=headers, backend=backend)
-    if recipe.linear is None or not recipe.initialise.rotations or initial is not None or found.is_clear:
-        return found
-    return search_again(images, found, recipe.linear, interior, backend)
-
-
-@dataclass(frozen=True, eq=False)
-class _Bent:
-    """What the deformable solver leaves: all else that it needed is gone from the device before maps are inverted.
-
-    Half-maps (3, I, J, K) and the content (I, J, K) lie on the box `spans` of the fixed grid.
-    """
-
-    to_fixed: Array
-    to_moving: Array
-    content: Array
-    spans: tuple[slice, ...]
-    units: Units
-    levels: tuple[LevelRecord, ...]
-
-
-def _deformed(
-    images: tuple[Normalised, Normalised],
-    affine: Affine,
-    options: Syn,
-    *,
-    backend: Backend,
-    progress: Listener | None,
-    take: Callable[[HalfMaps], None] | None,
-) -> _Bent:
-    """Half-maps on their box of the fixed grid and some way around it."""
-    scene = prepare(*images, affine, backend=backend, beyond=options.beyond)
-    halves = register_syn(scene, options, backend=backend, listener=progress)
-    if take is not None:
-        take(halves)
-    to_fixed, to_moving, spans = _extended(halves, images[0].grid, backend)
-    return _Bent(to_fixed, to_moving, scene.content[spans].copy(), spans, halves.units, halves.levels)
-
-
-def _extended(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Array, Array, tuple[slice, ...]]:
-    """Both half-maps on their box of the fixed grid and some way around it, and where that lies."""
-    inner = np.rint(halves.grid.voxel_map_to(grid)[:3, 3]).astype(int)
-    start = np.maximum(inner - REACH, 0)
-    stop = np.minimum(inner + halves.grid.shape + REACH, grid.shape)
-    box = grid.cropped(tuple(start), tuple(stop))
-    spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    both = [fields.extend(half, halves.grid, box, REACH, backend) for half in (halves.to_fixed, halves.to_moving)]
-    return both[0], both[1], spans
-
-
-def _on_host(found: InvertibleMap, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> Displacement:
-    """The map on the whole fixed grid, in mm; beyond the box it was computed in, nothing moves."""
-    forward, inverse = (_whole(one, grid, spans, backend) for one in (found.forward, found.inverse))
-    return Displacement(forward, grid, inverse)
-
-
-def _halves_on_host(halves: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
-    """The half-maps and their inverses on the whole fixed grid, in mm."""
-    *both, spans = _extended(halves, grid, backend)
-    found = [
-        Displacement(
-            _whole(half, grid, spans, backend),
-            grid,
-            _whole(fields.invert(half, backend)[0], grid, spans, backend),
-        )
-        for half in both
-    ]
-    return found[0], found[1]
-
-
-def _whole(field_found: Array, grid: Grid, spans: tuple[slice, ...], backend: Backend) -> NDArray[np.float32]:
-    whole = np.zeros((3, *grid.shape), np.float32)
-    backend.download(fields.to_world(field_found, grid), out=whole[(slice(None), *spans)])
-    return whole
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[part] = seconds.get(part, 0.0) + time.perf_counter() - start

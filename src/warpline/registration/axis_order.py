@@ -1,4 +1,4 @@
-"""The order of axes in which solvers see an image: none that is only a few voxels long comes first or last.
+"""The order of axes in which the stages see an image: an axis of few voxels comes in the middle.
 
 Backends share work along the first axis and run through memory along the last one, many voxels at a time; a section of
 one voxel along its last axis took ten times as long per voxel as a volume. The order changes neither the image nor the
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.images.image import Image
 from warpline.registration.inverse_consistency import Quality
-from warpline.registration.progress import LevelRecord, Listener, Progress
+from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.space import Displacement
 from warpline.space.grid import Grid, Shape
 
@@ -27,7 +27,7 @@ Values = TypeVar("Values", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class Layout:
+class AxisOrder:
     """An exchange of two axes; done twice, it is undone.
 
     Parameters
@@ -39,8 +39,8 @@ class Layout:
     axes: Shape = (0, 1, 2)
 
     @classmethod
-    def of(cls, shape: Shape) -> Layout:
-        """What brings the thinnest axis of a volume into the middle, where it is thin."""
+    def of(cls, shape: Shape) -> AxisOrder:
+        """The order that brings the shortest axis of a volume into the middle, where it is thin."""
         thinnest = min((1, 0, 2), key=lambda axis: shape[axis])
         if shape[thinnest] >= THIN or thinnest == 1:
             return cls()
@@ -71,7 +71,7 @@ class Layout:
         """An image; that of a shared image is shared."""
         if self.is_given:
             return image
-        found = backend.kept.get(image, ("layout", self), lambda: self._exchanged(image))
+        found = backend.kept.get(image, ("axis order", self), lambda: self._transposed(image))
         if backend.kept.is_shared(image):
             backend.kept.share(found)
         return found
@@ -80,7 +80,7 @@ class Layout:
         """The mask of an image, where it lies on the grid of that; others are resampled anyway."""
         if self.is_given or mask is None or mask.grid != image.grid:
             return mask
-        return backend.kept.get(image, ("layout", self, mask), lambda: self._exchanged(mask))
+        return backend.kept.get(image, ("axis order", self, mask), lambda: self._transposed(mask))
 
     def displacement(self, warp: Displacement, grid: Grid) -> Displacement:
         """A displacement on the same lattice as `grid`, on that."""
@@ -90,27 +90,27 @@ class Layout:
         return Displacement(self.volume(warp.field), grid, inverse)
 
     def records(self, levels: tuple[LevelRecord, ...]) -> tuple[LevelRecord, ...]:
-        """What is recorded of levels, with the shapes of their grids exchanged."""
+        """Records of levels, with the axes of their grids exchanged."""
         return tuple(replace(level, shape=self.shape(level.shape)) for level in levels)
 
     def quality(self, quality: Quality | None) -> Quality | None:
-        """What was measured, with the units of the axes exchanged."""
+        """A quality, with the units of the axes exchanged."""
         if quality is None:
             return None
         i, j, k = (quality.units[axis] for axis in self.axes)
         return replace(quality, units=(i, j, k))
 
-    def listener(self, listener: Listener | None) -> Listener | None:
-        """A listener to what is seen with the axes exchanged, for one that wants them as given."""
-        if self.is_given or listener is None:
-            return listener
+    def callback(self, callback: ProgressCallback | None) -> ProgressCallback | None:
+        """A callback that receives images in the order of axes they were given in."""
+        if self.is_given or callback is None:
+            return callback
 
-        def told(progress: Progress) -> None:
+        def with_given_axes(progress: Progress) -> None:
             images = progress.images
-            seen = None if images is None else lambda: tuple(self.volume(image) for image in images())
-            listener(replace(progress, images=seen))
+            given = None if images is None else lambda: tuple(self.volume(image) for image in images())
+            callback(replace(progress, images=given))
 
-        return told
+        return with_given_axes
 
-    def _exchanged(self, image: Image) -> Image:
+    def _transposed(self, image: Image) -> Image:
         return Image(self.volume(image.data), self.grid(image.grid), image.name)

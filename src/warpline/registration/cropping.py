@@ -1,4 +1,4 @@
-"""What a deformable solver sees: normalised volumes, cut to their content, on the backend."""
+"""The pair that SyN registers: normalised volumes, cropped to what they show, on the backend."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from warpline.space import Affine
 from warpline.space.grid import Grid, Matrix, Shape
 
 MARGIN = 6
-"""Voxels of background kept around the content of the two images."""
+"""Voxels of background kept around the foreground of the two images: windows of the metric reach into it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """Two images ready to be aligned, on the backend; nobody may write to its arrays.
+class CroppedPair:
+    """Two images cropped to what they show, on the backend; nobody may write to its arrays.
 
     Parameters
     ----------
     fixed : (I, J, K) float32
-        On `grid`, a box of the fixed grid around the content of both images; background 0.
+        On `grid`, a box of the fixed grid around the foreground of both images; background 0.
     moving : (I', J', K') float32
-        On `moving_grid`, a box of the moving grid around its content; background 0.
+        On `moving_grid`, a box of the moving grid around its foreground; background 0.
     affine : (4, 4)
         Fixed world to moving world.
-    content : uint8, on the whole fixed grid
+    foreground : uint8, on the whole fixed grid
         Not 0 where the map must be invertible: the fixed mask, else everything that is not background.
     fixed_mask, moving_mask : float32 volumes, optional
         Positive where the image counts, each on the grid of its image.
@@ -39,30 +39,30 @@ class Scene:
     grid: Grid
     moving_grid: Grid
     affine: Matrix
-    content: Array
+    foreground: Array
     fixed_mask: Array | None = None
     moving_mask: Array | None = None
 
 
-def prepare(
+def crop_pair(
     fixed: Normalised, moving: Normalised, affine: Affine, *, backend: Backend, beyond: str = "unknown"
-) -> Scene:
-    """Cut both images to their content.
+) -> CroppedPair:
+    """Crop both images to what differs from their background.
 
     An image that its field of view cuts gets a mask that ends with its grid, so that nothing is compared with what
     lies beyond; not where that is taken for "background".
     """
     grid = _common_box(fixed, moving, affine, backend)
     inner = _widened(moving.grid, moving.start, moving.stop)
-    return Scene(
-        fixed=_cut(fixed.volume, fixed.grid, grid),
-        moving=_cut(moving.volume, moving.grid, inner),
+    return CroppedPair(
+        fixed=_crop(fixed.volume, fixed.grid, grid),
+        moving=_crop(moving.volume, moving.grid, inner),
         grid=grid,
         moving_grid=inner,
         affine=affine.matrix,
-        content=(fixed.volume != 0).astype(np.uint8) if fixed.mask is None else fixed.mask,
-        fixed_mask=_cut(_mask(fixed, backend, beyond), fixed.grid, grid),
-        moving_mask=_cut(_mask(moving, backend, beyond), moving.grid, inner),
+        foreground=(fixed.volume != 0).astype(np.uint8) if fixed.mask is None else fixed.mask,
+        fixed_mask=_crop(_mask(fixed, backend, beyond), fixed.grid, grid),
+        moving_mask=_crop(_mask(moving, backend, beyond), moving.grid, inner),
     )
 
 
@@ -80,7 +80,7 @@ def _field_of_view(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def _common_box(fixed: Normalised, moving: Normalised, affine: Affine, backend: Backend) -> Grid:
-    """The part of the fixed grid that holds the content of both images and a margin."""
+    """The box of the fixed grid around the foreground of both images, and a margin."""
     if not fixed.has_background:
         return fixed.grid
     start, stop = np.array(fixed.start, float), np.array(fixed.stop, float)
@@ -101,7 +101,7 @@ def _triple(values: NDArray[np.int64]) -> Shape:
     return int(values[0]), int(values[1]), int(values[2])
 
 
-def _cut(volume: Array | None, whole: Grid, part: Grid) -> Array:
+def _crop(volume: Array | None, whole: Grid, part: Grid) -> Array:
     """A part of a volume, as an array of its own; the volume itself, to which nobody may write, where that is all."""
     return volume if volume is None or part == whole else volume[_spans(part, whole)].copy()
 

@@ -12,25 +12,28 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.images.intensity import Normalised
 from warpline.recipe import Initialise, Linear
-from warpline.registration.affine_parameters import GENERATORS, Motion
-from warpline.registration.length_unit import Unit
-from warpline.registration.linear import Descent
-from warpline.registration.objective import Comparison, Level, build_levels, compare, shared_plane
+from warpline.registration.affine_parameters import GENERATORS, AffineParameters, shared_plane
+from warpline.registration.affine_search import AffineSearch
+from warpline.registration.length_unit import LengthUnit
+from warpline.registration.objective import AffineObjective, affine_objective
+from warpline.registration.pyramid import PyramidLevel, build_pyramid
 from warpline.space import Affine
 from warpline.space.grid import Matrix
 
 SPACING = 8.0
-"""Voxel size at which starts are compared, in mm of a head; see `Unit`."""
+"""Voxel size at which starts are compared, in mm of a head; see `LengthUnit`."""
 SAMPLES = 4000
 """Points on which they are compared."""
-TURN = np.pi / 6
-"""Step of the lattice of rotation vectors, in radians."""
-REACH = range(-6, 7)
+ANGLE_STEP = np.pi / 6
+"""Spacing of the cubic lattice of rotation vectors, in radians."""
+LATTICE = range(-6, 7)
 """Steps of the lattice along an axis, to half a turn either way."""
-FOLLOWED = 8
+REFINED_STARTS = 8
 """How many of the best starts are refined."""
-REFINEMENT = 20
+REFINEMENT_ITERATIONS = 20
 """Iterations of each refinement."""
+RADIUS = 60.0
+"""Scale of rotations in these refinements, in mm of a head per radian."""
 GAIN = 1.15
 """A refined start wins when its metric is this many times that of the plain start, refined alike."""
 
@@ -41,8 +44,8 @@ def _shift(shift: NDArray[np.float64]) -> Affine:
     return Affine(matrix)
 
 
-STARTS: dict[str, Callable[[Level, Level], Affine]] = {
-    "mass": lambda fixed, moving: _shift(moving.mass_centre - fixed.mass_centre),
+STARTS: dict[str, Callable[[PyramidLevel, PyramidLevel], Affine]] = {
+    "mass": lambda fixed, moving: _shift(moving.centre_of_mass - fixed.centre_of_mass),
     "centre": lambda fixed, moving: _shift(moving.grid.centre - fixed.grid.centre),
     "origin": lambda fixed, moving: _shift(moving.origin - fixed.origin),
     "identity": lambda fixed, moving: Affine.identity(),
@@ -65,34 +68,34 @@ def initial_affine(fixed: Normalised, moving: Normalised, options: Initialise, *
     backend : Backend
         Where starts are compared.
     """
-    unit = Unit.of(fixed)
+    unit = LengthUnit.of(fixed)
     still, moved = (unit.image(image, backend) for image in (fixed, moving))
-    return unit.outward(_start(still, moved, options, backend))
+    return unit.to_mm(_start(still, moved, options, backend))
 
 
 def _start(fixed: Normalised, moving: Normalised, options: Initialise, backend: Backend) -> Affine:
     """See `initial_affine`; in the unit of the grids."""
-    coarse_fixed, coarse_moving = (build_levels(image, (SPACING,), backend)[0] for image in (fixed, moving))
+    coarse_fixed, coarse_moving = (build_pyramid(image, (SPACING,), backend)[0] for image in (fixed, moving))
     start = STARTS[options.method](coarse_fixed, coarse_moving)
     if not options.rotations:
         return start
     others = [STARTS[method](coarse_fixed, coarse_moving) for method in STARTS if method != options.method]
     plane = shared_plane(fixed.grid, moving.grid)
-    middle = coarse_fixed.mass_centre
+    middle = coarse_fixed.centre_of_mass
     turned = start.matrix @ _about(middle, _lattice() if plane is None else _lattice_in(plane))
-    comparison = compare(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
+    objective = affine_objective(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
     starts = np.concatenate([[affine.matrix for affine in (start, *others)], turned])
-    return _best(comparison, starts, middle, plane)
+    return _best(objective, starts, middle, plane)
 
 
 def _best(
-    comparison: Comparison, starts: NDArray[np.float64], middle: NDArray[np.float64], plane: Matrix | None
+    objective: AffineObjective, starts: NDArray[np.float64], middle: NDArray[np.float64], plane: Matrix | None
 ) -> Affine:
     """The plain start, the first of (S, 4, 4), unless another one, refined, clearly beats it."""
-    motion = Motion.named("rigid", middle, 60.0, plane)
-    promising = 1 + np.argsort(comparison.values(starts[1:]), kind="stable")[:FOLLOWED]
-    refined = Descent(comparison, motion, starts[[0, *promising]]).run(REFINEMENT)
-    reached = comparison.values(refined)
+    parameters = AffineParameters.named("rigid", middle, RADIUS, plane)
+    promising = 1 + np.argsort(objective.values(starts[1:]), kind="stable")[:REFINED_STARTS]
+    refined = AffineSearch(objective, parameters, starts[[0, *promising]]).run(REFINEMENT_ITERATIONS)
+    reached = objective.values(refined)
     winner = int(np.argmin(reached))
     return Affine(refined[winner] if reached[winner] < GAIN * reached[0] else starts[0])
 
@@ -100,20 +103,20 @@ def _best(
 @cache
 def _lattice() -> NDArray[np.float64]:
     """Rotations (S, 3, 3) on a cubic lattice of rotation vectors within pi."""
-    return _turns(np.array(list(product(REACH, repeat=3))), np.eye(3))
+    return _turns(np.array(list(product(LATTICE, repeat=3))), np.eye(3))
 
 
 def _lattice_in(plane: Matrix) -> NDArray[np.float64]:
     """Rotations (S, 3, 3) about the normal of a plane."""
-    return _turns(np.outer(REACH, (0, 0, 1)), plane.T)
+    return _turns(np.outer(LATTICE, (0, 0, 1)), plane.T)
 
 
 def _turns(steps: NDArray[np.int64], frame: Matrix) -> NDArray[np.float64]:
-    """Rotations (S, 3, 3) by `TURN` times those of some steps (N, 3) along the rows of a frame that lie within pi."""
+    """Rotations (S, 3, 3) by rotation vectors of so many lattice steps (N, 3) along the rows of a frame, up to pi."""
     lengths = np.linalg.norm(steps, axis=1)
-    inside = (lengths > 0) & (lengths <= REACH[-1])
-    vectors = TURN * steps[inside] @ frame
-    angles = TURN * lengths[inside, None, None]
+    inside = (lengths > 0) & (lengths <= LATTICE[-1])
+    vectors = ANGLE_STEP * steps[inside] @ frame
+    angles = ANGLE_STEP * lengths[inside, None, None]
     cross = np.tensordot(vectors, GENERATORS, 1)
     # Rodrigues: R = I + sin(a)/a [v] + (1 - cos(a))/a^2 [v]^2; `rotations` takes longer, for its derivatives
     return np.asarray(np.eye(3) + np.sin(angles) / angles * cross + (1 - np.cos(angles)) / angles**2 * cross @ cross)
@@ -141,20 +144,22 @@ def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backe
     backend : Backend
         Where they are compared.
     """
-    unit = Unit.of(fixed)
-    levels = [build_levels(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
+    unit = LengthUnit.of(fixed)
+    levels = [build_pyramid(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
     coarse_fixed, coarse_moving = levels
     plane = shared_plane(fixed.grid, moving.grid)
-    middle = coarse_fixed.mass_centre
+    middle = coarse_fixed.centre_of_mass
     turns = _about(middle, np.concatenate([np.eye(3)[None], _lattice() if plane is None else _lattice_in(plane)]))
     plain = np.stack([start(coarse_fixed, coarse_moving).matrix for start in STARTS.values()])
     starts = np.concatenate([matrix @ turns for matrix in plain])
-    comparison = compare(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
-    best = starts[np.argsort(comparison.values(starts), kind="stable")]
+    objective = affine_objective(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
+    best = starts[np.argsort(objective.values(starts), kind="stable")]
     apart = _apart(best, middle, 4 * count)
-    refined = Descent(comparison, Motion.named("rigid", middle, 60.0, plane), apart).run(REFINEMENT)
-    ordered = refined[np.argsort(comparison.values(refined), kind="stable")]
-    return [unit.outward(Affine(matrix)) for matrix in _apart(ordered, middle, count)]
+    refined = AffineSearch(objective, AffineParameters.named("rigid", middle, RADIUS, plane), apart).run(
+        REFINEMENT_ITERATIONS
+    )
+    ordered = refined[np.argsort(objective.values(refined), kind="stable")]
+    return [unit.to_mm(Affine(matrix)) for matrix in _apart(ordered, middle, count)]
 
 
 def _apart(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -169,4 +174,4 @@ def _apart(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: in
 def _alike(first: NDArray[np.float64], second: NDArray[np.float64], middle: NDArray[np.float64]) -> bool:
     cosine = (np.trace(first[:3, :3].T @ second[:3, :3]) - 1) / 2
     moved = np.linalg.norm((first - second)[:3] @ np.append(middle, 1.0))
-    return bool(cosine > np.cos(0.9 * TURN) and moved < 2 * SPACING)
+    return bool(cosine > np.cos(0.9 * ANGLE_STEP) and moved < 2 * SPACING)

@@ -1,4 +1,15 @@
-"""From two half-maps to one map and its inverse, without folds."""
+"""Inverse consistency: one map and its inverse from the two half-maps of SyN, without folds.
+
+Linear interpolation cannot carry the finest detail of the half-maps, so that ``inverse(forward(x))`` misses x where
+they bend sharply. Rounds of a relaxation, after Christensen and Johnson 2001 (doi:10.1109/42.932742), move either map a
+step towards the inverse of the other until errors and folds are within their limits:
+
+1. Measure both round-trip errors and the least Jacobian determinant inside the mask; stop if they are within limits.
+2. Subtract a share of its round-trip error from either map, where errors exceed, or folding threatens.
+3. Where a determinant is about to vanish, blend both maps with their own Gaussian.
+
+Half-maps too rough for that are smoothed, more and more, and joined again.
+"""
 
 from __future__ import annotations
 
@@ -19,28 +30,28 @@ Units = tuple[float, float, float]
 VOXELS: Units = (1.0, 1.0, 1.0)
 
 MEAN_LIMIT, P99_LIMIT = 0.05, 0.25
-"""Bars for the inverse error inside the mask, in voxels; both directions must meet them."""
+"""Largest mean and 99th percentile of the inverse error inside the mask, in voxels, of either direction."""
 
-AIM = 0.9
-"""Share of the bars that is aimed at, so that they also hold inside labels, a somewhat narrower mask."""
+TARGET = 0.9
+"""Share of the limits at which the relaxation stops, so that they also hold inside labels, a narrower mask."""
 
 LEAST_JACOBIAN = 0.01
-"""A determinant at or below this counts as about to fold and is mended."""
+"""A Jacobian determinant at or below this counts as about to fold."""
 
-ROUNDS = 30
-"""Most rounds of settling and mending."""
+MOST_ROUNDS = 30
+"""Most rounds of relaxation."""
 
-LAST_RESORTS = (1.0, 2.0, 4.0, 8.0)
-"""Gaussian smoothing of the half-maps, in voxels, tried one after the other when the rounds were not enough."""
+FALLBACK_SIGMAS = (1.0, 2.0, 4.0, 8.0)
+"""Gaussian smoothing of the half-maps, in voxels, tried in turn where the rounds were not enough."""
 
-SETTLING = 0.25
-"""Share of its miss by which a map is corrected in one round: two maps move, and half would overshoot."""
+RELAXATION = 0.25
+"""Relaxation factor of the inverse-consistency update; 0.5 overshoots because both maps move."""
 
 LONGEST_STEP = 0.1
-"""Longest change of a displacement component in one round, in voxels."""
+"""Largest change of a displacement component in one round, in voxels: longer steps fold."""
 
-MEND_SIGMA, MEND_REACH = 1.0, 2.0
-"""Smoothing where a map is about to fold, and how softly that region ends, in voxels."""
+UNFOLD_SIGMA, UNFOLD_REACH = 1.0, 2.0
+"""Gaussian smoothing where a map is about to fold, and of the edge of that region, in voxels."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +69,10 @@ class Quality:
     inverse_error_mean, inverse_error_p99, inverse_error_max : float
         Round-trip error, the worse of the two directions.
     rounds : int
-        Rounds of settling and mending that were needed.
+        Rounds of relaxation that were needed.
     units : three floats
         What errors are counted in, along each axis: a voxel, or more of them where the finest levels were left out, so
-        that interpolating an image does not tighten the bars.
+        that interpolating an image does not tighten the limits.
     """
 
     folds: float
@@ -75,55 +86,52 @@ class Quality:
     units: Units = VOXELS
 
     @property
-    def is_met(self) -> bool:
-        """Whether no voxel folds and the inverse errors are within the bars."""
+    def is_within_limits(self) -> bool:
+        """Whether no voxel folds and the inverse errors are within their limits."""
         within = self.inverse_error_mean <= MEAN_LIMIT and self.inverse_error_p99 <= P99_LIMIT
         return self.folded_voxels == 0 and within
 
 
 @dataclass(frozen=True)
-class InvertibleMap:
-    """Displacement fields (3, I, J, K) in voxels of one grid, and what was measured on them."""
+class InversePair:
+    """A map and its inverse, displacements (3, I, J, K) in voxels of one grid, and their quality."""
 
     forward: Array
     inverse: Array
     quality: Quality
 
 
-def make_invertible(
+def enforce_inverse_consistency(
     to_fixed: Array, to_moving: Array, mask: Array, backend: Backend, units: Units = VOXELS
-) -> InvertibleMap:
-    """Join half-maps into the map fixed -> moving and its inverse, and settle both until they meet the bars.
+) -> InversePair:
+    """Join half-maps into the map fixed -> moving and its inverse, consistent within the limits and without folds.
 
     Parameters
     ----------
     to_fixed, to_moving : (3, I, J, K)
         Displacements from the middle, in voxels of one grid.
     mask : (I, J, K) uint8
-        Not 0 where the bars for folds and inverse error must hold.
+        Not 0 where the limits for folds and inverse error must hold.
     units : three floats
         What inverse errors are counted in, see `Quality`.
 
     Notes
     -----
-    ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. Both are exact
-    between smooth maps, but linear interpolation cannot carry their finest detail, so that ``inverse(forward(x))``
-    misses x where they bend sharply. A settling round moves either map a step towards the inverse of the other: the
-    detail that no pair of sampled maps can share fades, and only there. Where a determinant is about to vanish, both
-    maps are also blended with their own Gaussian. Half-maps too wild to settle are smoothed more and more.
+    ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. The relaxation
+    removes detail that no pair of sampled maps can share, and only where that is.
     """
-    found = _settle(*join(to_fixed, to_moving, backend), mask, backend, units)
-    for sigma in LAST_RESORTS:
-        if found.quality.is_met:
+    found = _relax(*join(to_fixed, to_moving, backend), mask, backend, units)
+    for sigma in FALLBACK_SIGMAS:
+        if found.quality.is_within_limits:
             return found
         del found  # its memory is for the next one
-        found = _settle(*_smoother(to_fixed, to_moving, sigma, backend), mask, backend, units)
-    if not found.quality.is_met:
-        _log.warning("the map could not be made invertible within the bars: %s", found.quality)
+        found = _relax(*_join_smoothed(to_fixed, to_moving, sigma, backend), mask, backend, units)
+    if not found.quality.is_within_limits:
+        _log.warning("the map could not be made inverse consistent within the limits: %s", found.quality)
     return found
 
 
-def _smoother(to_fixed: Array, to_moving: Array, sigma: float, backend: Backend) -> tuple[Array, Array]:
+def _join_smoothed(to_fixed: Array, to_moving: Array, sigma: float, backend: Backend) -> tuple[Array, Array]:
     """As `join`, of smoothed half-maps."""
     halves = []
     for half in (to_fixed, to_moving):
@@ -132,25 +140,25 @@ def _smoother(to_fixed: Array, to_moving: Array, sigma: float, backend: Backend)
     return join(halves[0], halves[1], backend)
 
 
-def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InvertibleMap:
-    """Rounds of settling and mending until the bars hold; both fields are changed in place."""
-    for rounds in range(ROUNDS + 1):
+def _relax(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InversePair:
+    """Rounds of relaxation until the limits hold; both fields are changed in place."""
+    for rounds in range(MOST_ROUNDS + 1):
         missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
         determinants = [backend.jacobian(field) for field in (forward, inverse)]
         lowest = np.minimum(*determinants)
         folding = lowest <= LEAST_JACOBIAN
-        errors, least = _measured([_in_units(miss, units, backend) for miss in missed], lowest, mask, backend)
+        errors, least = _measure([_in_units(miss, units, backend) for miss in missed], lowest, mask, backend)
         misses, folds = _exceeds(errors), not least > LEAST_JACOBIAN
-        if rounds == ROUNDS or not (misses or folds):
+        if rounds == MOST_ROUNDS or not (misses or folds):
             break
-        weight = _near(folding, backend) if folds else None
-        forward = _settled(forward, missed[0], None if misses else weight)
-        inverse = _settled(inverse, missed[1], None if misses else weight)
+        weight = _soft_region(folding, backend) if folds else None
+        forward = _corrected(forward, missed[0], None if misses else weight)
+        inverse = _corrected(inverse, missed[1], None if misses else weight)
         del missed, lowest  # their memory is for what follows
         if weight is not None:
-            forward, inverse = _mended(forward, weight, backend), _mended(inverse, weight, backend)
+            forward, inverse = _unfolded(forward, weight, backend), _unfolded(inverse, weight, backend)
     quality = _quality(determinants, mask, errors, rounds, backend)
-    return InvertibleMap(forward, inverse, replace(quality, units=units))
+    return InversePair(forward, inverse, replace(quality, units=units))
 
 
 def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
@@ -165,16 +173,16 @@ def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Ar
 def quality_of(
     forward: Array, inverse: Array, mask: Array, backend: Backend, *, rounds: int = 0, units: Units = VOXELS
 ) -> Quality:
-    """What a map and its inverse (3, I, J, K), in voxels of one grid, are like inside a mask, as they are.
+    """Quality of a map and its inverse (3, I, J, K), in voxels of one grid, inside a mask.
 
     Parameters
     ----------
     forward, inverse : (3, I, J, K)
         Displacements in voxels.
     mask : (I, J, K) uint8
-        Not 0 where they are judged.
+        Not 0 where they are measured.
     rounds : int
-        Of settling, that were spent on them.
+        Of relaxation, that were spent on them.
     units : three floats
         What inverse errors are counted in, see `Quality`.
     """
@@ -194,7 +202,7 @@ def _in_units(missed: Array, units: Units, backend: Backend) -> Array:
     return missed if units == VOXELS else missed / backend.upload(np.array(units, np.float32).reshape(3, 1, 1, 1))
 
 
-def _measured(
+def _measure(
     missed: list[Array], determinant: Array, mask: Array, backend: Backend
 ) -> tuple[list[InverseError], float]:
     """The errors of both round trips inside the mask, and the least determinant, for which the host waits once."""
@@ -207,12 +215,12 @@ def _measured(
 
 
 def _exceeds(errors: list[InverseError]) -> bool:
-    return any(error.mean > AIM * MEAN_LIMIT or error.p99 > AIM * P99_LIMIT for error in errors)
+    return any(error.mean > TARGET * MEAN_LIMIT or error.p99 > TARGET * P99_LIMIT for error in errors)
 
 
-def _settled(field: Array, missed: Array, weight: Array | None) -> Array:
-    """The field a step closer to the inverse of its partner, where `weight` is; `missed` is used up."""
-    missed *= np.float32(SETTLING)
+def _corrected(field: Array, missed: Array, weight: Array | None) -> Array:
+    """The field a step closer to the inverse of the other, where `weight` is not 0; `missed` is overwritten."""
+    missed *= np.float32(RELAXATION)
     if weight is not None:
         missed *= weight
     missed.clip(-LONGEST_STEP, LONGEST_STEP, out=missed)
@@ -220,17 +228,17 @@ def _settled(field: Array, missed: Array, weight: Array | None) -> Array:
     return field
 
 
-def _near(trouble: Array, backend: Backend) -> Array:
-    """1 in and next to trouble, falling smoothly to 0."""
-    weight = backend.empty(trouble.shape)
-    backend.smooth(trouble.astype(np.float32), (MEND_REACH,) * 3, out=weight)
+def _soft_region(region: Array, backend: Backend) -> Array:
+    """1 in and next to a region, falling smoothly to 0."""
+    weight = backend.empty(region.shape)
+    backend.smooth(region.astype(np.float32), (UNFOLD_REACH,) * 3, out=weight)
     # A lone voxel keeps (2 pi sigma^2)^(-3/2) of its height under the Gaussian.
-    return (weight * np.float32((2 * np.pi * MEND_REACH**2) ** 1.5)).clip(0, 1)
+    return (weight * np.float32((2 * np.pi * UNFOLD_REACH**2) ** 1.5)).clip(0, 1)
 
 
-def _mended(field: Array, weight: Array, backend: Backend) -> Array:
+def _unfolded(field: Array, weight: Array, backend: Backend) -> Array:
     smoothed = backend.empty(field.shape)
-    backend.smooth(field, (MEND_SIGMA,) * 3, out=smoothed)
+    backend.smooth(field, (UNFOLD_SIGMA,) * 3, out=smoothed)
     smoothed -= field
     smoothed *= weight
     field += smoothed

@@ -10,7 +10,7 @@ from warpline.backends import Backend, select
 from warpline.io.atomic import Transaction
 from warpline.io.images import Source
 from warpline.recipe import Recipe
-from warpline.registration.alignment import Listener
+from warpline.registration.alignment import ProgressCallback
 from warpline.registration.output_files import (
     check_names,
     names_after,
@@ -58,7 +58,7 @@ class Job:
     outside: float | None = None
 
 
-def run(job: Job, progress: Listener | None = None) -> Registration:
+def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
     """Register the files of a job and write every output; the report, written last, marks it as done.
 
     The output folder is tried before anything is computed. When the job fails, nothing that it made stays.
@@ -106,7 +106,7 @@ def register(
     geometry: str | None = None,
     backend: str | Backend | None = "auto",
     threads: int | None = None,
-    progress: Listener | None = None,
+    progress: ProgressCallback | None = None,
     outside: float | None = None,
 ) -> Registration:
     """Find the map that carries the moving image onto the fixed image, and its inverse.

@@ -18,16 +18,16 @@ from warpline.recipe import HEAD_SPACINGS
 from warpline.space import Affine
 from warpline.space.grid import Grid, Matrix
 
-HEADS = (28.0, 160.0)
-"""Radii of what is taken for a head, or a large part of one, in mm: its unit is 1 mm. A brain has 75, a newborn's 45, a
-slice of a brain 55, a field of view of 256 mm a side 128."""
-HEAD = 75.0
-"""Radius that other objects are brought next to, at most a factor of the square root of 2 away."""
+HEAD_RADII = (28.0, 160.0)
+"""Radii of a head, or a large part of one, in mm: the unit is 1 mm then. A brain has 75, a newborn's 45, a slice of a
+brain 55, a field of view of 256 mm a side 128."""
+HEAD_RADIUS = 75.0
+"""Radius of other objects in their unit, up to a factor of the square root of 2."""
 
 
 @dataclass(frozen=True)
-class Unit:
-    """A unit of length.
+class LengthUnit:
+    """The unit of length of linear registration.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ class Unit:
     mm: float
 
     @classmethod
-    def of(cls, image: Normalised) -> Unit:
+    def of(cls, image: Normalised) -> LengthUnit:
         """The unit in which an image shows something as large as a head; its mask does not matter."""
         radius = _radius(image)
-        if HEADS[0] <= radius <= HEADS[1]:
+        if HEAD_RADII[0] <= radius <= HEAD_RADII[1]:
             return cls(1.0)
-        return cls(2.0 ** round(math.log2(radius / HEAD)))
+        return cls(2.0 ** round(math.log2(radius / HEAD_RADIUS)))
 
     def spacings(self, mm: tuple[float, ...] | None) -> tuple[float, ...]:
         """Spacings of levels in this unit, from those of a recipe; None takes what suits a head."""
@@ -59,11 +59,11 @@ class Unit:
             backend.kept.share(found)
         return found
 
-    def inward(self, affine: Affine) -> Affine:
+    def from_mm(self, affine: Affine) -> Affine:
         """A map of world mm as a map of world points in this unit."""
         return Affine(self._rescaled(affine.matrix, slice(3, 4), 1 / self.mm))
 
-    def outward(self, affine: Affine) -> Affine:
+    def to_mm(self, affine: Affine) -> Affine:
         """A map of world points in this unit as a map of world mm."""
         return Affine(self._rescaled(affine.matrix, slice(3, 4), self.mm))
 
@@ -79,4 +79,4 @@ def _radius(image: Normalised) -> float:
     """Root mean square distance of the box around the content from its middle, in mm."""
     lengths = np.subtract(image.stop, image.start) * image.grid.voxel_size
     thick = np.array(image.grid.shape) > 1
-    return float(np.sqrt(np.square(lengths[thick]).sum() / 12)) if thick.any() else HEAD
+    return float(np.sqrt(np.square(lengths[thick]).sum() / 12)) if thick.any() else HEAD_RADIUS

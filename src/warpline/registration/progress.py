@@ -1,4 +1,4 @@
-"""What a solver tells while it runs, and what it leaves behind."""
+"""What the stages report while they run, and the record of each level."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Progress:
     """One iteration of one level of one stage; levels and iterations count from 0.
 
     `images` fetches the fixed and the moving volume of the level, carried to the middle by the half-maps of now;
-    it is valid while the listener runs. None where a stage has no such images.
+    valid while the callback runs. None where a stage has no such images.
     """
 
     stage: str
@@ -43,7 +43,7 @@ class LevelRecord:
     iterations : int
         Iterations that were run.
     energies : tuple of float
-        Value at each look, smaller is better: every iteration of linear stages, every fifth of SyN.
+        Value at each evaluation, smaller is better: every iteration of linear stages, every fifth of SyN.
     seconds : float
         Wall-clock time of the level, its preparation excluded.
     kept : int, optional
@@ -60,5 +60,5 @@ class LevelRecord:
     kept: int | None = None
 
 
-Listener = Callable[[Progress], None]
-"""Receives a `Progress` at each look at the energy."""
+ProgressCallback = Callable[[Progress], None]
+"""Receives a `Progress` at each evaluation of the energy."""

@@ -1,4 +1,4 @@
-"""The last touch of linear registration: squared local correlation, reweighted from round to round."""
+"""Refinement of the affine map: squared local correlation, maximised by iterative reweighting."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array
 from warpline.metrics import Samples
-from warpline.metrics.local_correlation import LocalCorrelation, Sigma, local_correlation, normalise_locally
-from warpline.registration.objective import Comparison, Level, sample_points
+from warpline.metrics.local_correlation import LocalCorrelation as LocalCorrelationMetric
+from warpline.metrics.local_correlation import Sigma, local_correlation, normalise_locally
+from warpline.registration.objective import AffineObjective
+from warpline.registration.pyramid import PyramidLevel
+from warpline.registration.sample_points import sample_points
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
@@ -21,8 +24,8 @@ WINDOW = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class Agreement:
-    """How two images agree under an affine map.
+class LocalCorrelation:
+    """Local correlation of two images under an affine map.
 
     Parameters
     ----------
@@ -30,46 +33,49 @@ class Agreement:
         Fixed world to moving world.
     correlation : (I, J, K) float32
         Local correlation c at every voxel of the fixed level, on the backend.
-    mean : float
+    mean_square : float
         Mean of c^2 over the fixed foreground.
     coherence : float
-        Whether c has one sign there: ``sum c |c| / sum c^2``, -1 to 1.
+        Sign coherence, whether c has one sign there: ``sum c |c| / sum c^2``, -1 to 1.
     """
 
     affine: Affine
     correlation: Array
-    mean: float
+    mean_square: float
     coherence: float
 
 
-class Refinement:
-    """Two images on one level, normalised locally once, and compared around any affine map.
+class LocalCorrelationObjective:
+    """Squared local correlation of two images on one level, which are normalised locally once.
+
+    It is maximised in rounds: each minimises a linear metric whose derivative at the current map is that of the sum of
+    squared local correlations, with the weights of that map.
 
     Parameters
     ----------
-    fixed, moving : Level
+    fixed, moving : PyramidLevel
         The images at the finest level.
     samples : int
         Most sample points, all within the fixed foreground.
     """
 
-    def __init__(self, fixed: Level, moving: Level, samples: int) -> None:
+    def __init__(self, fixed: PyramidLevel, moving: PyramidLevel, samples: int) -> None:
         self._backend, self._grids = fixed.backend, (fixed.grid, moving.grid)
         self._points = sample_points(fixed, samples, rim=0.0)
         self._foreground = fixed.foreground
         self._fixed_mask, self._mask, self._arrays = fixed.mask, moving.mask, (fixed.array, moving.array)
         self._width = WINDOW * fixed.spacing
-        self._size, *contrasts = self._measured(fixed, moving)
-        self._volumes = [self._normalised(*one) for one in zip((fixed, moving), contrasts, strict=True)]
+        self._size, *contrasts = self._size_and_contrasts(fixed, moving)
+        self._volumes = [self._normalise(*one) for one in zip((fixed, moving), contrasts, strict=True)]
 
-    def at(self, affine: Affine) -> Agreement:
-        """How the images agree under a map."""
+    def at(self, affine: Affine) -> LocalCorrelation:
+        """Local correlation under a map."""
         (fixed, moving), (grid, other) = self._volumes, self._grids
         warped = self._backend.sample(moving, grid.voxel_map_to(other, affine.matrix), shape=grid.shape)
         correlation = local_correlation(fixed, warped, self._sigma(grid), self._backend)
         signed = correlation * abs(correlation) * self._foreground
         squares, balance = (float(total) for _, total, _ in self._sums(abs(signed), signed))
-        return Agreement(affine, correlation, squares / self._size, balance / max(squares, 1e-300))
+        return LocalCorrelation(affine, correlation, squares / self._size, balance / max(squares, 1e-300))
 
     def correlations(self, *affines: Affine) -> list[float]:
         """The correlation of the intensities of the images under each map, over the fixed grid, or its mask."""
@@ -81,12 +87,12 @@ class Refinement:
         of_fixed, *others = self._sums(*volumes, mask=self._fixed_mask)
         return [_correlation(of_fixed, *pair) for pair in zip(others[::2], others[1::2], strict=True)]
 
-    def around(self, agreement: Agreement) -> Comparison:
-        """The comparison whose slope at the map of `agreement` is that of the sum of squared local correlations."""
+    def linearised_at(self, current: LocalCorrelation) -> AffineObjective:
+        """The objective whose derivative at a map is that of the sum of squared local correlations."""
         fixed, moving = self._volumes
-        weighted = self._backend.sample_at(fixed * agreement.correlation, self._points)
+        weighted = self._backend.sample_at(fixed * current.correlation, self._points)
         samples = Samples(self._points, weighted, moving, self._backend, self._mask)
-        return Comparison(LocalCorrelation(samples), *self._grids)
+        return AffineObjective(LocalCorrelationMetric(samples), *self._grids)
 
     def _sums(self, *volumes: Array, mask: Array | None = None) -> NDArray[np.float64]:
         """`Backend.sums` of each (N, 3), for which the host waits once."""
@@ -95,7 +101,7 @@ class Refinement:
             self._backend.sums(volume, mask=mask, out=found[row])
         return self._backend.download(found)
 
-    def _measured(self, *levels: Level) -> tuple[float, ...]:
+    def _size_and_contrasts(self, *levels: PyramidLevel) -> tuple[float, ...]:
         """Voxels of the foreground of the first level, and the standard deviation there of each."""
         found = self._backend.zeros((len(levels), 3), np.float64)
         for row, level in enumerate(levels):
@@ -103,7 +109,7 @@ class Refinement:
         sums = self._backend.download(found)
         return sums[0, 0], *(math.sqrt(max(ss / n - (s / n) ** 2, 0.0)) for n, s, ss in sums)
 
-    def _normalised(self, level: Level, contrast: float) -> Array:
+    def _normalise(self, level: PyramidLevel, contrast: float) -> Array:
         return normalise_locally(level.array, self._sigma(level.grid), contrast, backend=self._backend, mask=level.mask)
 
     def _sigma(self, grid: Grid) -> Sigma:

@@ -23,7 +23,7 @@ from warpline.io.images import Source, as_image
 from warpline.io.transform_files import read_transform
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
-from warpline.registration.alignment import Alignment, Listener, align
+from warpline.registration.alignment import Alignment, ProgressCallback, align
 from warpline.registration.clock import Clock
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.report.page import html_summary
@@ -196,7 +196,7 @@ def compute(
     backend: Backend,
     *,
     threads: int | None = None,
-    progress: Listener | None = None,
+    progress: ProgressCallback | None = None,
     outside: float | None = None,
 ) -> Registration:
     """Find the maps between the images of `inputs`, and carry both images through them; touches no file.

@@ -1,7 +1,15 @@
 """Symmetric diffeomorphic registration (SyN): both images are carried to a common middle.
 
-After Avants et al. 2008 (doi:10.1016/j.media.2007.06.004), without inverses inside the loop: the two half-maps run from
-the middle to either image, and are inverted once, at the end.
+After Avants et al. 2008 (doi:10.1016/j.media.2007.06.004), but for one thing: no inverse is computed inside the loop.
+The two half-maps run from the middle space to either image, and are inverted once, at the end, see
+`warpline.registration.inverse_consistency`. Per level, coarse to fine, and per iteration:
+
+1. Warp both images into the middle space by their half-maps u1, u2.
+2. Evaluate the metric there, and its force on either image.
+3. Smooth the forces (`update_sigma`) and scale them to a longest vector of `step` voxels: the updates v1, v2.
+4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`).
+5. Every fifth iteration: keep the half-maps if their energy is the lowest yet, shorten the step if there was no new
+   lowest energy twice in a row, and stop the level if the energy has stopped falling.
 """
 
 from __future__ import annotations
@@ -18,35 +26,37 @@ from warpline.backends import Array, Backend
 from warpline.backends.convergence import CONVERGED, Pace, energies_of, new_trace, went_astray
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import FACTORS, Syn
-from warpline.registration.cropping import Scene
+from warpline.registration.cropping import CroppedPair
 from warpline.registration.inverse_consistency import VOXELS, Units
-from warpline.registration.progress import LevelRecord, Listener, Progress
-from warpline.registration.pyramid import coarse_grid, factors_for_spacing, with_coarser, without_finest
+from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
+from warpline.registration.pyramid import (
+    PairLevel,
+    resample_on_level,
+    with_coarser,
+    without_finest,
+)
 from warpline.space import fields
-from warpline.space.grid import Grid, Matrix
+from warpline.space.grid import Grid
 
 CHECK_EVERY = 5
-"""Iterations between two looks at the energy."""
+"""Iterations between two evaluations of the energy; each costs a copy of the half-maps where it is the lowest."""
 
-FINER = 1.2
-"""An image is smoothed before it is resampled on a level whose voxels are longer than its own by this ratio."""
+SMOOTHING = 0.5
+"""Sigma of the Gaussian before an image is resampled on a level, in voxels of the level: less aliases."""
 
-HALF = 0.5
-"""Gaussian smoothing of an image before that, in voxels of the level."""
+LEAST_MASK = 0.998
+"""Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
 
-COUNTED = 0.998
-"""Share of masked voxels among those that an interpolated value is made of, above which it counts."""
-
-UNIT = 0.5
+ERROR_UNIT = 0.5
 """Voxels of the finest level that inverse errors are counted in, where these are more than a voxel of the grid."""
 
 LEAST_NORM = 3e-5
-"""A force shorter than this everywhere is rounding noise and is not scaled up to a full step."""
+"""A longest force below this is rounding noise and is not scaled up to a full step."""
 
 
 @dataclass(frozen=True)
 class HalfMaps:
-    """Displacements (3, I, J, K) from the middle to either image, in voxels of `grid`.
+    """Displacements (3, I, J, K) from the middle space to either image, in voxels of `grid`.
 
     `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`.
     """
@@ -59,98 +69,115 @@ class HalfMaps:
 
 
 @dataclass(frozen=True)
-class Halves:
-    """Both half-maps (2, 3, I, J, K) in voxels of `grid`, which is all that one level leaves to the next."""
+class LevelResult:
+    """Both half-maps (2, 3, I, J, K) in voxels of `grid`, from which the next level starts."""
 
-    field: Array
+    half_maps: Array
     grid: Grid
 
 
-def register_syn(scene: Scene, options: Syn, *, backend: Backend, listener: Listener | None = None) -> HalfMaps:
-    """Run every level, coarse to fine."""
-    spacing = _finest_spacing(scene.grid)
-    halves: Halves | None = None
+def register_syn(
+    pair: CroppedPair, options: Syn, *, backend: Backend, progress: ProgressCallback | None = None
+) -> HalfMaps:
+    """Run every level, coarse to fine.
+
+    Parameters
+    ----------
+    pair : CroppedPair
+        Fixed and moving image, and the affine between them.
+    options : Syn
+        Metric, smoothing, levels.
+    backend : Backend
+        Where everything is computed.
+    progress : callable, optional
+        Receives a `Progress` at each evaluation of the energy.
+    """
+    spacing = _finest_spacing(pair.grid)
+    result: LevelResult | None = None
     records: list[LevelRecord] = []
-    levels = _schedule(scene.grid, options)
-    for index, (factor, most, blur) in enumerate(levels):
-        level = Level(scene, factor * spacing, options, backend, blur=blur, coarser=halves)
-        records.append(_run(level, (index, len(levels)), most, listener))
-        halves = Halves(level.halves, level.grid)
+    schedule = _schedule(pair.grid, options)
+    for index, (factor, iterations, smoothing) in enumerate(schedule):
+        place = PairLevel.of(pair.grid, factor * spacing, smoothing)
+        level = SynLevel(pair, place, options, backend, coarser=result)
+        records.append(_run_level(level, (index, len(schedule)), iterations, progress))
+        result = LevelResult(level.half_maps, level.grid)
         del level  # its memory is for the next one
-    assert halves is not None, "a recipe has at least one level"
-    to_fixed, to_moving = (fields.move_to_grid(half, halves.grid, scene.grid, backend) for half in halves.field)
-    units = VOXELS if options.factors is not None else _units(halves.grid, scene.grid)
-    return HalfMaps(to_fixed, to_moving, scene.grid, tuple(records), units)
+    assert result is not None, "a recipe has at least one level"
+    to_fixed, to_moving = (fields.move_to_grid(half, result.grid, pair.grid, backend) for half in result.half_maps)
+    units = VOXELS if options.factors is not None else _error_units(result.grid, pair.grid)
+    return HalfMaps(to_fixed, to_moving, pair.grid, tuple(records), units)
 
 
-def _units(finest: Grid, grid: Grid) -> Units:
+def _error_units(finest: Grid, grid: Grid) -> Units:
     """Half a voxel of the finest level along each axis, or a whole voxel of the grid, if that is longer."""
-    ratio = np.maximum(UNIT * finest.voxel_size / grid.voxel_size, 1.0)
+    ratio = np.maximum(ERROR_UNIT * finest.voxel_size / grid.voxel_size, 1.0)
     return float(ratio[0]), float(ratio[1]), float(ratio[2])
 
 
 def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
     """Shrink factor, most iterations, and smoothing as a share of the factor, of every level, coarse to fine."""
-    factors = _every_factor(grid) if options.factors is None else options.factors
+    factors = _default_factors(grid) if options.factors is None else options.factors
     further = len(factors) - len(options.iterations)
-    blurs = [HALF] * len(factors)
+    smoothing = [SMOOTHING] * len(factors)
     if options.sigmas is not None:
-        blurs[further:] = [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
+        smoothing[further:] = [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
     if options.factors is None:
-        factors = without_finest(factors, _thickest_spacing(grid) / _finest_spacing(grid))
+        factors = without_finest(factors, float(_voxel_edges(grid).max()) / _finest_spacing(grid))
     count = len(factors)
     iterations = (options.iterations[:1] * (count - len(options.iterations)) + options.iterations)[:count]
-    return list(zip(factors, iterations, blurs[:count], strict=True))
+    return list(zip(factors, iterations, smoothing[:count], strict=True))
 
 
-def _every_factor(grid: Grid) -> tuple[float, ...]:
+def _default_factors(grid: Grid) -> tuple[float, ...]:
     """Shrink factors of an image as large as a grid, whatever the shape of its voxels."""
     return with_coarser(FACTORS, float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid))
 
 
-def _run(level: Level, place: tuple[int, int], most: int, listener: Listener | None) -> LevelRecord:
-    """Run the level at a place among so many, and take it back to its best energy where it went astray."""
+def _run_level(
+    level: SynLevel, place: tuple[int, int], iterations: int, progress: ProgressCallback | None
+) -> LevelRecord:
+    """Run the level at a place among so many, and restore its best half-maps where it ended far above their energy."""
     began, (index, levels), done = time.perf_counter(), place, 0
     energies: tuple[float, ...] = ()
-    for done, trace in _looks(level, most):
+    for done, trace in _iterate(level, iterations):
         energies = tuple(energies_of(trace).tolist())
-        if listener:
-            listener(Progress("syn", index, levels, done - 1, most, energies[-1], level.middle_images))
+        if progress:
+            progress(Progress("syn", index, levels, done - 1, iterations, energies[-1], level.middle_images))
     start = level.energy_at_start() if energies else 0.0
     if level.coarser is None and level.is_masked:
-        start = math.inf  # no mask's edge was blended yet: other voxels counted
+        start = math.inf  # no mask edge was interpolated yet: its energy is of other voxels
     kept = done
     if energies and went_astray(start, energies):
-        kept = level.go_back(start, energies, done)
+        kept = level.restore_best(start, energies, done)
     seconds = time.perf_counter() - began
     return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept)
 
 
-def _looks(level: Level, most: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Run a level; yields iterations done and the trace of energies then, at every look.
+def _iterate(level: SynLevel, iterations: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Iterate a level until it has converged; yields iterations done and the trace of energies, at every evaluation.
 
-    A look is read while the iterations after it run, so that the device never waits for the host: a level goes on for
-    one look after it has converged.
+    Energies are copied asynchronously, so that the device never waits for the host; convergence is seen one evaluation
+    late.
     """
-    backend, pace, done = level.backend, level.pace, 0
-    level.trace = backend.upload(new_trace(-(-most // pace.spacing)))
+    backend, rule, done = level.backend, level.rule, 0
+    level.trace = backend.upload(new_trace(-(-iterations // rule.spacing)))
     pending: tuple[int, Callable[[], NDArray[np.float64]]] | None = None
-    while done < most:
-        times = min(pace.spacing, most - done)
+    while done < iterations:
+        times = min(rule.spacing, iterations - done)
         level.advance(times, first=done == 0)
         done += times
-        before, pending = pending, (done, backend.download_later(level.trace))
-        if before is not None:
-            seen = before[1]()
-            yield before[0], seen
-            if seen[CONVERGED]:
+        previous, pending = pending, (done, backend.download_later(level.trace))
+        if previous is not None:
+            trace = previous[1]()
+            yield previous[0], trace
+            if trace[CONVERGED]:
                 break
     if pending is not None:
         yield pending[0], pending[1]()
 
 
-class Level:
-    """One level of the pyramid: its images, its half-maps (from a coarser level), and all an iteration needs.
+class SynLevel:
+    """One level: its images, its half-maps (starting from a coarser level's), and the memory of an iteration.
 
     Arrays hold both sides, the fixed one first, so that one operation works on both. They decide how large an image a
     GPU can hold: 26 volumes, 4 more with two masks.
@@ -158,28 +185,33 @@ class Level:
 
     def __init__(
         self,
-        scene: Scene,
-        spacing: float,
+        pair: CroppedPair,
+        level: PairLevel,
         options: Syn,
         backend: Backend,
         *,
-        blur: float = HALF,
-        coarser: Halves | None = None,
+        coarser: LevelResult | None = None,
     ) -> None:
-        self.grid = coarse_grid(scene.grid, factors_for_spacing(scene.grid, spacing))
-        fixed, moving = (scene.fixed, scene.grid, np.eye(4)), (scene.moving, scene.moving_grid, scene.affine)
+        self.grid = level.grid
         shape, field = (2, *self.grid.shape), (2, 3, *self.grid.shape)
         self.images = backend.empty(shape)
-        self.images[0] = _on_level(self.grid, fixed, scene.fixed_mask, (spacing, blur), backend)
-        self.images[1] = _on_level(self.grid, moving, scene.moving_mask, (spacing, blur), backend)
-        self.masks = _masks_on(self.grid, scene, backend)
+        sides = (
+            (pair.fixed, pair.grid, np.eye(4), pair.fixed_mask),
+            (pair.moving, pair.moving_grid, pair.affine, pair.moving_mask),
+        )
+        for side, (volume, grid, world, mask) in enumerate(sides):
+            self.images[side] = resample_on_level(level, volume, grid, world, mask=mask, backend=backend)
+        self.masks = [
+            None if mask is None else backend.sample(mask, self.grid.voxel_map_to(grid, world), shape=self.grid.shape)
+            for _, grid, world, mask in sides
+        ]
         self.options, self.backend, self.coarser = options, backend, coarser
-        self.pace, self.trace = Pace(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
+        self.rule, self.trace = Pace(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
         self.step_length = backend.upload(np.array([options.step], np.float32))
         self.metric = DEFORMABLE_METRICS[options.metric](options)
-        self.halves = backend.empty(field)
+        self.half_maps = backend.empty(field)
         self._start()
-        self.forces, self.updates, self.kept = backend.empty(field), backend.empty(field), backend.empty(field)
+        self.forces, self.updates, self.best = backend.empty(field), backend.empty(field), backend.empty(field)
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
         self.warped = self.updates.reshape(-1, *self.grid.shape)[:2]
         self.warped_masks = [None if mask is None else backend.empty(self.grid.shape) for mask in self.masks]
@@ -192,28 +224,28 @@ class Level:
         return any(mask is not None for mask in self.masks)
 
     def _start(self) -> None:
-        """Take the half-maps of the coarser level; none move anything without one."""
+        """Take over the half-maps of the coarser level; zero without one."""
         if self.coarser is None:
-            self.halves[...] = 0
+            self.half_maps[...] = 0
             return
-        for half, finer in zip(self.coarser.field, self.halves, strict=True):
+        for half, finer in zip(self.coarser.half_maps, self.half_maps, strict=True):
             fields.move_to_grid(half, self.coarser.grid, self.grid, self.backend, out=finer)
 
     def advance(self, times: int, *, first: bool) -> None:
-        """Iterate so often, and watch the last iteration.
+        """Iterate so often, and evaluate the energy in the last iteration.
 
-        The energy of the `first` iteration of all is that of the start.
+        With `first`, the energy of the first iteration is remembered as that of the start.
         """
         backend, plain = self.backend, times - 1
         if first and plain:
-            backend.repeat(self.step, 1)
+            backend.repeat(self.iterate, 1)
             plain -= 1
             self._remember_start()
-        backend.repeat(self.step, plain)
+        backend.repeat(self.iterate, plain)
         if self.is_masked:  # its energy takes arrays that no graph keeps
-            self.watched_step()
+            self.iterate_and_check()
         else:
-            backend.repeat(self.watched_step, 1)
+            backend.repeat(self.iterate_and_check, 1)
         if first and times == 1:
             self._remember_start()
 
@@ -222,117 +254,71 @@ class Level:
         self.energy_at_start = lambda: float(value()[0])
 
     def _energy(self) -> Array:
-        """The energy of the last iteration, per voxel that counted: with masks, fewer do as their edges are blended."""
+        """The energy of the last iteration, per voxel that counted: with masks, fewer do as their edges move."""
         last = [warped for warped in self.warped_masks if warped is not None][-1:]
         if not last:
             return self.value
         return self.value / np.maximum((last[0] > 0).mean(dtype=np.float64), 1e-12)
 
-    def go_back(self, start: float, energies: Sequence[float], done: int) -> int:
-        """Take the half-maps of the lowest energy, at the start or after it; returns the iterations behind them."""
-        best = int(np.argmin(energies))
-        if start <= energies[best]:
+    def restore_best(self, start: float, energies: Sequence[float], done: int) -> int:
+        """Go back to the half-maps of the lowest energy, at the start or after; returns the iterations behind them."""
+        lowest = int(np.argmin(energies))
+        if start <= energies[lowest]:
             self._start()
             return 0
-        self.halves[...] = self.kept
-        return min((best + 1) * self.pace.spacing, done) - 1
+        self.half_maps[...] = self.best
+        return min((lowest + 1) * self.rule.spacing, done) - 1
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
-        """Fixed and moving volume as the half-maps carry them now."""
-        self.backend.sample(self.images, field=self.halves, out=self.warped)
+        """Fixed and moving volume in the middle space, by the half-maps of now."""
+        self.backend.sample(self.images, field=self.half_maps, out=self.warped)
         return tuple(self.backend.download(warped) for warped in self.warped)
 
-    def step(self) -> None:
-        """One iteration, on both sides at once: warp the images, follow the forces.
+    def iterate(self) -> None:
+        """One iteration, both sides at once: steps 1 to 4 of the module's list."""
+        self._compute_forces()
+        self._update_half_maps()
 
-        ``half <- smooth(v + half o (id + v))`` with v the smoothed force, at most one step long.
-        """
-        self._compare()
-        self._follow()
-
-    def watched_step(self) -> None:
-        """An iteration whose energy is added to the trace, and whose half-maps are kept if there are no better ones."""
-        self._compare()
+    def iterate_and_check(self) -> None:
+        """An iteration with step 5: best half-maps kept, step length and convergence decided, all on the device."""
+        self._compute_forces()
         energy = self._energy()
-        self.backend.keep(self.halves, energy, kept=self.kept, trace=self.trace)
-        self._follow()
-        self.backend.watch(energy, trace=self.trace, step=self.step_length, pace=self.pace)
+        self.backend.keep(self.half_maps, energy, kept=self.best, trace=self.trace)
+        self._update_half_maps()
+        self.backend.watch(energy, trace=self.trace, step=self.step_length, pace=self.rule)
 
-    def _compare(self) -> None:
-        """Find energy and forces where the half-maps are."""
-        self.backend.sample(self.images, field=self.halves, out=self.warped)
+    def _compute_forces(self) -> None:
+        """Steps 1 and 2: warp the images, evaluate the metric and its forces."""
+        self.backend.sample(self.images, field=self.half_maps, out=self.warped)
         self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=self.backend)
 
-    def _follow(self) -> None:
-        """Move the half-maps along the forces."""
-        options, backend, updates, moved = self.options, self.backend, self.updates, self.forces
+    def _update_half_maps(self) -> None:
+        """Steps 3 and 4: smooth and scale the forces, compose, smooth the half-maps."""
+        options, backend, updates, composed = self.options, self.backend, self.updates, self.forces
         norms = backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates)
-        backend.compose(self.halves, updates, norm=norms, least_norm=LEAST_NORM, step=self.step_length, out=moved)
-        backend.smooth(moved, (options.total_sigma,) * 3, out=self.halves)
+        backend.compose(self.half_maps, updates, norm=norms, least_norm=LEAST_NORM, step=self.step_length, out=composed)
+        backend.smooth(composed, (options.total_sigma,) * 3, out=self.half_maps)
 
     def _mask(self) -> Array | None:
-        """Positive where both images count, in the middle space: not where a mask's edge is blended in."""
+        """Positive where both images count, in the middle space; not where values from outside a mask are mixed in."""
         both = None
-        for mask, half, warped in zip(self.masks, self.halves, self.warped_masks, strict=True):
+        for mask, half, warped in zip(self.masks, self.half_maps, self.warped_masks, strict=True):
             if mask is not None and warped is not None:
                 self.backend.sample(mask, field=half, out=warped)
                 if both is not None:
                     warped *= both
                 both = warped
         if both is not None:
-            both -= np.float32(COUNTED)
+            both -= np.float32(LEAST_MASK)
         return both
 
 
 def _finest_spacing(grid: Grid) -> float:
     """Shortest voxel edge in mm; an axis of one voxel does not count."""
-    return float(_spacings(grid).min())
+    return float(_voxel_edges(grid).min())
 
 
-def _thickest_spacing(grid: Grid) -> float:
-    """Longest voxel edge in mm; an axis of one voxel does not count."""
-    return float(_spacings(grid).max())
-
-
-def _spacings(grid: Grid) -> NDArray[np.float64]:
+def _voxel_edges(grid: Grid) -> NDArray[np.float64]:
+    """Voxel edges in mm, without axes of one voxel, where there are others."""
     counted = np.array(grid.shape) > 1
     return grid.voxel_size[counted] if counted.any() else grid.voxel_size
-
-
-def _on_level(
-    level: Grid, source: tuple[Array, Grid, Matrix], mask: Array | None, width: tuple[float, float], backend: Backend
-) -> Array:
-    """A volume on its grid, smoothed and resampled on a level through a world matrix, cubic.
-
-    `width` is the spacing of the level in mm and the smoothing as a share of it.
-    """
-    (volume, grid, world), (spacing, blur) = source, width
-    ratio = np.where(np.array(grid.shape) > 1, spacing / grid.voxel_size, 0.0)
-    sigma = tuple(float(blur * r) if r > FINER else 0.0 for r in ratio)
-    if level == grid and np.array_equal(world, np.eye(4)) and not any(sigma):
-        return volume
-    if any(sigma):
-        volume = _smoothed(volume, mask, (sigma[0], sigma[1], sigma[2]), backend)
-    return backend.sample(volume, level.voxel_map_to(grid, world), shape=level.shape, order=3)
-
-
-def _smoothed(volume: Array, mask: Array | None, sigma: tuple[float, float, float], backend: Backend) -> Array:
-    """Gaussian of a volume; of what the mask marks only, ``blur(v m) / blur(m)``, where there is one."""
-    smoothed = backend.empty(volume.shape)
-    backend.smooth(volume if mask is None else volume * mask, sigma, out=smoothed)
-    if mask is not None:
-        share = backend.empty(volume.shape)
-        backend.smooth(mask, sigma, out=share)
-        smoothed /= share.clip(1e-3, None)
-    return smoothed
-
-
-def _masks_on(grid: Grid, scene: Scene, backend: Backend) -> tuple[Array | None, Array | None]:
-    fixed = moving = None
-    if scene.fixed_mask is not None:
-        matrix = grid.voxel_map_to(scene.grid)
-        fixed = backend.sample(scene.fixed_mask, matrix, shape=grid.shape)
-    if scene.moving_mask is not None:
-        matrix = grid.voxel_map_to(scene.moving_grid, scene.affine)
-        moving = backend.sample(scene.moving_mask, matrix, shape=grid.shape)
-    return fixed, moving

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from warpline.registration.inverse_consistency import MEAN_LIMIT, P99_LIMIT, Quality
-from warpline.registration.judgement import LIMITS, judge, of_quality
+from warpline.registration.judgement import LIMITS, judge, quality_signs
 
 GOOD = {"above_chance": 4.0, "affine_gain": 2.0, "object_overlap": 0.95, "least_stretch": 0.9, "most_stretch": 1.1}
 
@@ -69,7 +69,7 @@ def test_the_gravest_reason_comes_first():
 
 
 def test_a_warp_on_the_bars_of_invertibility_is_fine():
-    assert judge(of_quality(quality())).outcome == "fine"
+    assert judge(quality_signs(quality())).outcome == "fine"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,6 @@ def test_a_warp_on_the_bars_of_invertibility_is_fine():
     ],
 )
 def test_every_missed_bar_is_told_with_a_remedy(changes, word):
-    (sentence,) = judge(of_quality(quality(**changes))).reasons
+    (sentence,) = judge(quality_signs(quality(**changes))).reasons
     assert word in sentence
     assert "syn.total_sigma" in sentence

@@ -11,7 +11,7 @@ from warpline.images.image import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Initialise, Linear, Recipe
 from warpline.registration.alignment import align
-from warpline.registration.judgement import Interior, examined, search_again
+from warpline.registration.judgement import ObjectComparison, judge_affine, search_again
 from warpline.registration.linear import register_linear
 from warpline.space import Affine
 
@@ -30,10 +30,10 @@ def backend():
 def first(backend):
     """An attempt that began upside down, and what it was made from."""
     images = tuple(normalise(scan(lattice(**SIZE), matrix), backend) for matrix in (None, TURNED))
-    interior = Interior(*images, backend)
+    comparison = ObjectComparison(*images, backend)
     result = register_linear(*images, Affine.identity(), OPTIONS, backend=backend)
-    found = examined(images, result, OPTIONS, interior, headers=Affine.identity(), backend=backend)
-    return images, interior, found
+    found = judge_affine(images, result, OPTIONS, comparison, headers=Affine.identity(), backend=backend)
+    return images, comparison, found
 
 
 def test_a_wrong_optimum_is_not_clear(first):
@@ -41,8 +41,8 @@ def test_a_wrong_optimum_is_not_clear(first):
 
 
 def test_another_start_is_found_and_said(first, backend):
-    images, interior, attempt = first
-    found = search_again(images, attempt, OPTIONS, interior, backend)
+    images, comparison, attempt = first
+    found = search_again(images, attempt, OPTIONS, comparison, backend)
     assert error(found.result.affine, np.linalg.inv(TURNED)) < 0.5
     assert found.is_clear
     assert "agrees better" in found.result.warnings[-1]

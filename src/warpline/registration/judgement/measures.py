@@ -1,4 +1,4 @@
-"""Signs of a wrong map, measured on the images."""
+"""Signs of a wrong map: measured on the images, the affine, the warp and its inverse consistency."""
 
 from __future__ import annotations
 
@@ -7,40 +7,43 @@ import numpy as np
 from warpline.backends import Array, Backend
 from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
-from warpline.registration.affine_parameters import Motion
+from warpline.registration.affine_parameters import AffineParameters, shared_plane
 from warpline.registration.inverse_consistency import Quality
-from warpline.registration.judgement.local_agreement import Agreement, Interior
-from warpline.registration.length_unit import Unit
-from warpline.registration.objective import build_levels, centre_and_radius_later, compare, shared_plane
+from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
+from warpline.registration.length_unit import LengthUnit
+from warpline.registration.objective import affine_objective
+from warpline.registration.pyramid import build_pyramid
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
-SHARED = 0.5
-"""Share of the voxels compared under the found map that a wrong map must leave to be counted."""
-ALIKE = 0.02
-"""Local correlation above which it says something that it has fallen."""
-STEP = 0.08
-"""How far the neighbours of a map are, as a share of the object's radius."""
-TURN = 45.0
+LEAST_SHARED = 0.5
+"""Least voxels compared under a shifted map for it to count, as a share of those under the found map."""
+LEAST_CORRELATION = 0.02
+"""Least local correlation whose fall is a sign; below, it is that of noise."""
+NEIGHBOUR_STEP = 0.08
+"""Distance of the neighbours of a map in its parameters, as a share of the object's radius."""
+MOST_ROTATION = 45.0
 """Degrees from which on a map turns an object far: heads lie in scanners, and their headers, within that of others."""
 SAMPLES = 8000
 """Points on which neighbours are compared."""
-NEARBY_LEVEL = 1
+NEIGHBOUR_LEVEL = 1
 """Level of the linear stage at which they are compared."""
 
 
-def of_affine(interior: Interior, affine: Affine, found: Agreement, headers: Affine) -> dict[str, float | None]:
+def affine_signs(
+    comparison: ObjectComparison, affine: Affine, found: Agreement, headers: Affine
+) -> dict[str, float | None]:
     """Signs of an affine map (fixed world to moving world) under which the images agree as `found` says.
 
     Where the map turns the object far against what its headers say, chance has had more room to find agreement.
     """
     lengths = np.linalg.svd(affine.matrix[:3, :3], compute_uv=False)
-    before, chance = interior.before_and_by_chance(affine.matrix, int(SHARED * found.voxels))
+    before, chance = comparison.before_and_chance(affine.matrix, int(LEAST_SHARED * found.voxels))
     above = _above_chance(found, chance)
     return {
         "above_chance": above,
-        "agreement_turned": above if angle_between(headers, affine) > TURN else None,
-        "affine_gain": found.correlation / before if before > ALIKE else None,
+        "agreement_turned": above if angle_between(headers, affine) > MOST_ROTATION else None,
+        "affine_gain": found.correlation / before if before > LEAST_CORRELATION else None,
         "object_overlap": found.overlap,
         "coverage": found.coverage,
         "least_stretch": float(lengths[-1]),
@@ -49,49 +52,58 @@ def of_affine(interior: Interior, affine: Affine, found: Agreement, headers: Aff
     }
 
 
-def of_search(
-    interior: Interior, images: tuple[Normalised, Normalised], affine: Affine, options: Linear, *, backend: Backend
+def search_signs(
+    comparison: ObjectComparison,
+    images: tuple[Normalised, Normalised],
+    affine: Affine,
+    options: Linear,
+    *,
+    backend: Backend,
 ) -> dict[str, float | None]:
     """Whether the affine is an optimum among its neighbours; a better one is better by local correlation as well."""
-    unit = Unit.of(images[0])
+    unit = LengthUnit.of(images[0])
     fixed, moving = (unit.image(image, backend) for image in images)
-    found = unit.inward(affine)
+    found = unit.from_mm(affine)
     spacings = unit.spacings(options.voxel_sizes)
-    spacing = spacings[min(NEARBY_LEVEL, len(spacings) - 1)]
-    levels = [build_levels(image, (spacing,), backend)[0] for image in (fixed, moving)]
-    middle = centre_and_radius_later(levels[0])
-    comparison = compare(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
+    spacing = spacings[min(NEIGHBOUR_LEVEL, len(spacings) - 1)]
+    levels = [build_pyramid(image, (spacing,), backend)[0] for image in (fixed, moving)]
+    middle = levels[0].centre_and_radius_later()
+    objective = affine_objective(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
     centre, radius = middle()
     plane = shared_plane(fixed.grid, moving.grid)
-    motion = Motion.after(found.matrix, options.stages[-1], centre, radius, plane)
-    steps = STEP * radius * np.concatenate([np.zeros((1, motion.size)), np.eye(motion.size), -np.eye(motion.size)])
-    matrices = found.matrix @ motion.matrices(steps)[0]
-    here, *nearby = -comparison.values(matrices)
+    parameters = AffineParameters.after(found.matrix, options.stages[-1], centre, radius, plane)
+    steps = (
+        NEIGHBOUR_STEP
+        * radius
+        * np.concatenate([np.zeros((1, parameters.size)), np.eye(parameters.size), -np.eye(parameters.size)])
+    )
+    matrices = found.matrix @ parameters.matrices(steps)[0]
+    here, *nearby = -objective.values(matrices)
     if here <= 0:
         return {"better_nearby": None}
     fits = np.array(nearby) / here
     better = np.flatnonzero(fits > 1)
     if len(better) == 0:
         return {"better_nearby": float(fits.max())}
-    neighbours = [unit.outward(Affine(matrix)).matrix for matrix in matrices[1:][better]]
-    correlation, *also = interior.correlations([affine.matrix, *neighbours])
+    neighbours = [unit.to_mm(Affine(matrix)).matrix for matrix in matrices[1:][better]]
+    correlation, *also = comparison.correlations([affine.matrix, *neighbours])
     return {"better_nearby": float(np.minimum(fits[better], np.array(also) / max(correlation, 1e-6)).max())}
 
 
-def of_warp(
-    interior: Interior, affine: Affine, found: Agreement, warp: Array, *, grid: Grid, backend: Backend
+def warp_signs(
+    comparison: ObjectComparison, affine: Affine, found: Agreement, warp: Array, *, grid: Grid, backend: Backend
 ) -> dict[str, float | None]:
     """Signs of a deformation (3, I, J, K), on the backend in voxels of `grid`, that an affine with `found` follows."""
     lengths = backend.statistics(warp * _lengths(grid, backend), 0.5, out=backend.empty((4,), np.float64))
     measured = backend.download_later(lengths)
-    after = interior.correlation(affine.matrix, interior.coarse_field(warp, grid))
+    after = comparison.correlation(affine.matrix, comparison.coarse_field(warp, grid))
     return {
-        "warp_gain": after / found.correlation if found.correlation > ALIKE else None,
-        "farthest": float(measured()[3]) / interior.radius,
+        "warp_gain": after / found.correlation if found.correlation > LEAST_CORRELATION else None,
+        "farthest": float(measured()[3]) / comparison.radius,
     }
 
 
-def of_quality(quality: Quality) -> dict[str, float | None]:
+def quality_signs(quality: Quality) -> dict[str, float | None]:
     """Signs that invertibility gives: folds, inverse errors, extreme Jacobian determinants."""
     names = ("folded_voxels", "inverse_error_mean", "inverse_error_p99", "jacobian_max")
     return {name: float(getattr(quality, name)) for name in names}

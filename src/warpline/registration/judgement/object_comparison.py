@@ -1,4 +1,4 @@
-"""What the insides of two images say about a map between them, apart from their outlines."""
+"""Agreement of two images inside the objects they show: local correlation that outlines do not enter."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.images.intensity import Normalised
-from warpline.registration.objective import Level, build_levels, centre_and_radius_later
+from warpline.registration.pyramid import PyramidLevel, build_pyramid
 from warpline.space import fields
 from warpline.space.grid import Grid, Matrix
 
-ACROSS = 50
+VOXELS_ACROSS = 50
 """Voxels across the object at which images are compared: a brain is looked at in voxels of about 3 mm."""
-WINDOW = 4
+WINDOW_SPACING = 4
 """Distance of the windows of local correlation, in these voxels; their standard deviation is half of it."""
-FLOOR = 0.1
+VARIANCE_FLOOR = 0.1
 """Share of the deviation of the whole object that is added to the local one, so that flat parts stay flat."""
 SHIFT = 0.5
 """Length of the shifts that are wrong on purpose, as a share of the object's root mean square radius."""
-FEWEST = 200
+LEAST_VOXELS = 200
 """Shared voxels below which the inside of an object is too thin to say anything."""
-KNOWN = 0.99
+LEAST_KNOWN = 0.99
 """Share of a value sampled between voxels that must come from known ones."""
 FLAT = 1e-3
 """Deviation of the inside, as a share of its mean, below which it has no structure: masks and label images."""
-AT_ONCE = 2**22
+BATCH_VOXELS = 2**22
 """Most voxels that are compared side by side: some 20 maps of a brain, one map where much lies around the object."""
 
 
@@ -57,7 +57,7 @@ class Agreement:
     coverage: float
 
 
-class Interior:
+class ObjectComparison:
     """Two images on a coarse level, compared inside the objects they show.
 
     A noise image cut out in the shape of a brain matches the brain's outline under the right map and under no other, so
@@ -74,8 +74,8 @@ class Interior:
 
     def __init__(self, fixed: Normalised, moving: Normalised, backend: Backend) -> None:
         self._backend = backend
-        inside = [_level(image, _object(image), backend) for image in (fixed, moving)]
-        middle = centre_and_radius_later(inside[0])
+        inside = [_level(image, _object_mask(image), backend) for image in (fixed, moving)]
+        middle = inside[0].centre_and_radius_later()
         self.has_structure = _have_structure(inside, backend)
         self._inside = inside
         whole = () if self.has_structure else [_level(image, image.mask, backend) for image in (fixed, moving)]
@@ -113,7 +113,7 @@ class Interior:
         """The same (N,) under each of some maps, waiting for the device once."""
         return self._measured(list(matrices))[:, 0]
 
-    def before_and_by_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
+    def before_and_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
         """The correlation under the headers alone, and the largest one under maps that cannot be right.
 
         Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels say nothing;
@@ -138,7 +138,9 @@ class Interior:
         moved[:, :3, 3] = SHIFT * self.radius * steps @ axes.T
         return moved
 
-    def _warped(self, level: Level, volume: Array, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
+    def _warped(
+        self, level: PyramidLevel, volume: Array, matrices: Sequence[Matrix], field: Array | None = None
+    ) -> Array:
         """A volume of the moving image under each of some maps, side by side: (N, I, J, K)."""
         warped = self._backend.empty((len(matrices), *self.grid.shape))
         for matrix, one in zip(matrices, warped, strict=True):
@@ -148,7 +150,7 @@ class Interior:
     def _totals(self, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
         """Over what both images know, (N, 3) on the backend: squared local correlation, weight of it, and voxels."""
         still, moved = self._centred
-        known = self._warped(self._moving, moved.known, matrices, field) > KNOWN
+        known = self._warped(self._moving, moved.known, matrices, field) > LEAST_KNOWN
         mask = (known & self._fixed.inside).astype(np.float32)
         share = self._windows(mask)
         images = still.array * mask, self._warped(self._moving, moved.array, matrices, field) * mask
@@ -165,7 +167,10 @@ class Interior:
 
     def _measured(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
         """Mean squared local correlation and number of voxels (N, 2) under each map; the host waits once."""
-        found, each = self._backend.empty((len(matrices), 3), np.float64), max(1, AT_ONCE // math.prod(self.grid.shape))
+        found, each = (
+            self._backend.empty((len(matrices), 3), np.float64),
+            max(1, BATCH_VOXELS // math.prod(self.grid.shape)),
+        )
         for first in range(0, len(matrices), each):
             found[first : first + each] = self._totals(matrices[first : first + each], field)
         return _means(self._backend.download(found))
@@ -173,7 +178,7 @@ class Interior:
     def _windows(self, volumes: Array) -> Array:
         """Gaussian means around every fourth voxel of every axis, of volumes side by side."""
         many, *shape = volumes.shape
-        i, j, k = (min(WINDOW, n) for n in shape)
+        i, j, k = (min(WINDOW_SPACING, n) for n in shape)
         means = self._backend.empty((many, *(-(-n // factor) for n, factor in zip(shape, (i, j, k), strict=True))))
         return self._backend.downsample(volumes, (i, j, k), out=means)
 
@@ -195,13 +200,13 @@ class _Centred:
     floor: Array
 
     @classmethod
-    def of(cls, level: Level, backend: Backend) -> _Centred:
+    def of(cls, level: PyramidLevel, backend: Backend) -> _Centred:
         known, sums, of_centred = _known(level), *(backend.empty((3,), np.float64) for _ in range(2))
         backend.sums(level.array, mask=level.inside.astype(np.uint8), out=sums)
         count = np.maximum(sums[0], 1.0)
         array = (level.array - (sums[1] / count).astype(np.float32)) * known
         variance = backend.sums(array, out=of_centred)[2] / count
-        return cls(array, known, np.maximum(FLOOR**2 * variance, 1e-20).astype(np.float32))
+        return cls(array, known, np.maximum(VARIANCE_FLOOR**2 * variance, 1e-20).astype(np.float32))
 
 
 def _means(totals: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -210,26 +215,26 @@ def _means(totals: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([squared / np.maximum(share, 1e-6), voxels], axis=1)
 
 
-def _object(image: Normalised) -> Array:
+def _object_mask(image: Normalised) -> Array:
     """Where an image shows something, uint8: what is not background, within the mask."""
     shown = (image.volume != 0).astype(np.uint8) if image.has_background else image.mask
     return shown if image.mask is None or shown is image.mask else shown * (image.mask != 0)
 
 
-def _level(image: Normalised, mask: Array | None, backend: Backend) -> Level:
+def _level(image: Normalised, mask: Array | None, backend: Backend) -> PyramidLevel:
     """The image in voxels of which so many lie across its object, averaged within the mask."""
     counts = np.subtract(image.stop, image.start)
     edges = (image.grid.voxel_size * counts)[counts > 1]
-    spacing = float(np.prod(edges) ** (1 / len(edges))) / ACROSS if len(edges) else 1.0
-    return build_levels(replace(image, mask=mask), (spacing,), backend)[0]
+    spacing = float(np.prod(edges) ** (1 / len(edges))) / VOXELS_ACROSS if len(edges) else 1.0
+    return build_pyramid(replace(image, mask=mask), (spacing,), backend)[0]
 
 
-def _known(level: Level) -> Array:
+def _known(level: PyramidLevel) -> Array:
     """1 where a level has values, 0 elsewhere, float32."""
     return level.inside.astype(np.float32)
 
 
-def _have_structure(levels: list[Level], backend: Backend) -> bool:
+def _have_structure(levels: list[PyramidLevel], backend: Backend) -> bool:
     """Whether enough voxels lie inside the object of every image, and differ."""
     found = backend.empty((len(levels), 3), np.float64)
     for row, level in enumerate(levels):
@@ -238,7 +243,7 @@ def _have_structure(levels: list[Level], backend: Backend) -> bool:
 
 
 def _has_structure(count: float, total: float, squares: float) -> bool:
-    if count < FEWEST:
+    if count < LEAST_VOXELS:
         return False
     mean = total / count
     return math.sqrt(max(squares / count - mean**2, 0.0)) > FLAT * abs(mean)
