@@ -26,7 +26,7 @@ from warpline.cohort import records, steps
 from warpline.cohort.driver import Driver
 from warpline.cohort.layout import WORK
 from warpline.cohort.settings import Settings
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.registration.alignment import Alignment
 from warpline.space import Affine, Displacement

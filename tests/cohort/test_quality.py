@@ -15,7 +15,7 @@ from warpline.backends import select
 from warpline.cohort.outliers import RULES
 from warpline.cohort.quality import COLUMNS, RUN_COLUMNS, affine_parameters, foreground, measure
 from warpline.evaluation import folding, overlap
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling import warp
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import Grid

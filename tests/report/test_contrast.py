@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synthetic import smooth_volume
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.contrast import FEWEST, contrast_of
 from warpline.space.grid import Grid
 

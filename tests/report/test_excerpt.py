@@ -7,7 +7,7 @@ import pytest
 
 from synthetic import smooth_volume
 from warpline.backends import select
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report import excerpt
 from warpline.report.excerpt import ROWS, Excerpt
 from warpline.report.provenance import likeness

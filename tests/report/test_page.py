@@ -8,7 +8,7 @@ import pytest
 
 from made_reports import report_of
 from warpline.errors import OutputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.page import html_summary, place_in_cohort, write_page
 from warpline.report.pair_layers import draw_layers
 from warpline.report.pictures import write_overlay

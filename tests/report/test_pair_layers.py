@@ -5,7 +5,7 @@ import pytest
 from PIL import Image as Picture
 from scipy.ndimage import map_coordinates
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.cuts import cuts_through, sampled, series_through
 from warpline.report.pair_layers import LONGEST, SPACING, draw_layers
 from warpline.space import Displacement

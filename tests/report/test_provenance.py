@@ -7,7 +7,7 @@ import pytest
 
 from warpline.backends import select
 from warpline.evaluation import similarity
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.provenance import describe, likeness, plain
 from warpline.resampling import resample
 from warpline.space.grid import Grid

@@ -12,7 +12,7 @@ from scipy.ndimage import maximum_filter
 from warpline import registration as jobs
 from warpline.backends import Backend
 from warpline.cohort.tasks import Warps
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.registration.inverse_consistency import quality_of
 from warpline.registration.judgement import judge, quality_signs
 from warpline.report.provenance import plain

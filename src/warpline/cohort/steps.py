@@ -20,7 +20,7 @@ from warpline.cohort.settings import Settings, host, now
 from warpline.cohort.sidecars import image_sidecars
 from warpline.cohort.tasks import Task, checksum, fingerprint
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress

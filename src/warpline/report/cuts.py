@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.sampling import Line, Plane, Planes, planes_of
 from warpline.space import Displacement
 from warpline.space.grid import Grid, apply_affine

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.regions import RADIUS
 from warpline.resampling import warp
 from warpline.space import Chain

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.cuts import Cut, sampled, series_through, window
 from warpline.report.planes import (
     SHRINKS_GROWS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.cuts import cuts_through, window
 from warpline.report.planes import SHRINKS_GROWS, Deformed, round_up, shades, silhouette, tissue_borders
 from warpline.report.sheet import INK, Sheet, Target
