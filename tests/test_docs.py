@@ -46,7 +46,7 @@ def test_commands_are_accepted(document):
         assert isinstance(parser.parse_args(arguments), argparse.Namespace)
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "fuzz", "clean"])
+@pytest.mark.parametrize("target", ["demo", "docs-examples", "test", "check", "fuzz", "clean"])
 def test_targets_of_make_exist(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

@@ -20,8 +20,6 @@ from warpline.io import streamlines
 from warpline.io.images import write_image
 from warpline.io.streamlines import read_streamlines, write_streamlines
 
-MAGIC = (b"", b"TRACK\0", b"mrtrix tracks\n")
-
 
 @pytest.fixture
 def lines():

@@ -13,8 +13,6 @@ from scipy import ndimage
 from warpline.backends import thread_count
 from warpline.errors import UsageError
 
-Mask = NDArray[np.bool_]
-
 
 def median_otsu(
     input_volume: NDArray[Any],
