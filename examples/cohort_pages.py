@@ -52,7 +52,9 @@ def main(arguments: list[str]) -> int:
 
 def real_brains(data: Path) -> list[Callable[[], Image]]:
     """Readers of the first brains of a folder."""
-    return [lambda file=file: coarse(read_image(file)) for file in sorted(data.glob("sub-*/t1_brain.nii.gz"))[:SUBJECTS]]
+    return [
+        lambda file=file: coarse(read_image(file)) for file in sorted(data.glob("sub-*/t1_brain.nii.gz"))[:SUBJECTS]
+    ]
 
 
 def synthetic_brains() -> list[Callable[[], Image]]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from warpline.geometry import Grid
     from warpline.image import Image
     from warpline.io.images import write_image
-    from warpline.io.transform_files import identify, read_transform, write_transform
+    from warpline.io.transform_files import identify, read_transform
     from warpline.jobs import Job, Registration, register, run
     from warpline.operations import (
         apply,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         invert,
         jacobian,
         read_image,
+        write_transform,
     )
     from warpline.recipe import Recipe
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
@@ -34,7 +35,7 @@ _ROOMS = {
     "warpline.geometry": ("Grid",),
     "warpline.image": ("Image",),
     "warpline.io.images": ("write_image",),
-    "warpline.io.transform_files": ("identify", "read_transform", "write_transform"),
+    "warpline.io.transform_files": ("identify", "read_transform"),
     "warpline.jobs": ("Job", "Registration", "register", "run"),
     "warpline.operations": (
         "apply",
@@ -45,6 +46,7 @@ _ROOMS = {
         "invert",
         "jacobian",
         "read_image",
+        "write_transform",
     ),
     "warpline.recipe": ("Recipe",),
     "warpline.resampling": ("affine_transform", "map_coordinates", "resample", "warp"),

@@ -11,8 +11,8 @@ from warpline.errors import InputError, UsageError
 from warpline.geometry import apply_affine
 from warpline.image import Image
 from warpline.io.images import write_image
-from warpline.io.transform_files import FORMATS, read_transform, write_transform
-from warpline.operations import convert, write
+from warpline.io.transform_files import FORMATS, read_transform
+from warpline.operations import convert, write_transform
 from warpline.transforms import Affine, Chain
 
 AFFINE_FORMATS = [
@@ -48,7 +48,7 @@ def test_a_mapping_of_dipy_gets_its_inverse(tmp_path):
 
 @pytest.mark.parametrize("transform", [TURN, Chain((fading(FIXED), TURN))], ids=["affine", "chain"])
 def test_a_mapping_of_dipy_takes_any_transform(transform, tmp_path):
-    write(transform, tmp_path / "mapping.nii.gz", "dipy-mapping", fixed=FIXED, backend="numpy")
+    write_transform(transform, tmp_path / "mapping.nii.gz", "dipy-mapping", fixed=FIXED, backend="numpy")
     both = read_transform(tmp_path / "mapping.nii.gz")
     points = inner_points(FIXED)
     np.testing.assert_allclose(both.map_points(points), transform.map_points(points), atol=1e-4)

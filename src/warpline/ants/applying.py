@@ -14,6 +14,7 @@ from warpline import operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
 from warpline.image import Image
+from warpline.io.lps import SIGNS
 from warpline.io.transform_files import write_transform
 from warpline.io.vectors import BY_THEMSELVES
 from warpline.resampling import Interpolation, warp_sinc
@@ -40,7 +41,6 @@ VECTORS = {1: "voxel", 6: "lps"}
 _SERIES = 3
 """Of the types, the one whose volumes are carried one by one even where the header says that they are components."""
 
-_FLIP = np.array([-1.0, -1.0, 1.0])
 _AXES = ("x", "y", "z")
 
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -158,7 +158,7 @@ def apply_transforms_to_points(
         raise InputError(f"points have shape {given.shape}; (N, {dim}) is needed")
     where = np.zeros((len(given), 3))
     where[:, :dim] = given[:, :dim]
-    moved = _FLIP * operations.apply_points(_FLIP * where, _entries(transformlist, whichtoinvert), to="moving")
+    moved = SIGNS * operations.apply_points(SIGNS * where, _entries(transformlist, whichtoinvert), to="moving")
     return _with_columns(points, axes, moved) if tabular else np.column_stack([moved[:, :dim], given[:, dim:]])
 
 

@@ -16,10 +16,9 @@ from warpline.ants.applying import INTERPOLATORS
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
 from warpline.io import transform_files
+from warpline.io.lps import LPS, SIGNS
 from warpline.transforms import Affine, Chain, Transform
 
-_LPS = np.array([-1.0, -1.0, 1.0])
-_FLIP = np.diag([*_LPS, 1.0])
 _TYPES = {"Affine": "AffineTransform", "Displacement": "DisplacementFieldTransform", "Chain": "CompositeTransform"}
 _INTERPOLATORS = {name.lower(): how for name, how in INTERPOLATORS.items()}
 
@@ -63,7 +62,7 @@ class ANTsTransform:
         UsageError
             When it is no affine.
         """
-        matrix = _FLIP @ self._affine("parameters").matrix @ _FLIP
+        matrix = LPS @ self._affine("parameters").matrix @ LPS
         size = self.dimension
         values: NDArray[np.float64] = np.concatenate([matrix[:size, :size].ravel(), matrix[:size, 3]])
         return values + 0.0
@@ -88,7 +87,7 @@ class ANTsTransform:
 
     def apply_to_point(self, point: ArrayLike) -> tuple[float, ...]:
         """Map a point of the fixed image (dimension,), LPS+ mm."""
-        moved = _LPS * self.transform.map_points(_LPS * self._in_space(point, "point"))
+        moved = SIGNS * self.transform.map_points(SIGNS * self._in_space(point, "point"))
         return tuple(float(value) for value in moved[: self.dimension])
 
     def apply_to_vector(self, vector: ArrayLike) -> NDArray[np.float64]:
@@ -100,7 +99,7 @@ class ANTsTransform:
             When it is no affine: elsewhere it takes a point too.
         """
         linear = self._affine("apply_to_vector").matrix[:3, :3]
-        turned: NDArray[np.float64] = _LPS * (linear @ (_LPS * self._in_space(vector, "vector")))
+        turned: NDArray[np.float64] = SIGNS * (linear @ (SIGNS * self._in_space(vector, "vector")))
         return turned[: self.dimension]
 
     def apply_to_image(self, image: Any, reference: Any = None, interpolation: str = "linear") -> Any:

@@ -24,13 +24,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, join, write."""
-    from warpline.operations import compose, paths_in, place_of, write
+    from warpline.operations import compose, paths_in, place_of, write_transform
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
     fixed, moving = (place_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
     where = {"backend": options.backend, "threads": options.threads}
     whole = compose(options.transform, fixed=fixed, moving=moving, **where)
-    write(whole, options.output, options.to, fixed=fixed, moving=moving, **where)
+    write_transform(whole, options.output, options.to, fixed=fixed, moving=moving, **where)
     joined = len(options.transform)
     terminal.result(
         {"output": options.output, "joined": joined}, f"wrote {options.output}: {joined} transforms, fixed to moving"

@@ -30,7 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, invert, write; for the inverse the moving image is the fixed one."""
-    from warpline.operations import compose, inversion, paths_in, place_of, write
+    from warpline.operations import compose, inversion, paths_in, place_of, write_transform
     from warpline.transforms import Displacement
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
@@ -40,7 +40,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     if moving is None and not isinstance(whole, Displacement) and options.output.endswith((".nii", ".nii.gz")):
         raise UsageError(f"{options.output}: as a field, the inverse lies on the moving image; give --moving")
     found = inversion(whole, **where)
-    write(found.transform, options.output, options.to, fixed=moving, moving=fixed, **where)
+    write_transform(found.transform, options.output, options.to, fixed=moving, moving=fixed, **where)
     record = {
         "output": options.output,
         "errors": [asdict(error) for error in found.errors],

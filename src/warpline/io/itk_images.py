@@ -22,6 +22,7 @@ from warpline.geometry import Matrix, check_affine
 from warpline.image import Image
 from warpline.io import itk_headers, limits
 from warpline.io.compression import peek
+from warpline.io.lps import LPS
 from warpline.io.nifti import STORED_AS
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -30,8 +31,6 @@ DETACHED = (".nhdr", ".mhd")
 
 _COPIES = 2
 """Of the values in memory while an image is read: ITK's, and the one that is returned."""
-
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +184,7 @@ def _affine(image: Any, path: Path) -> Matrix:
     with np.errstate(all="ignore"):  # numbers too large overflow; what comes of them is checked
         affine[:most, :most] = directions[:most, :most] * np.array(image.GetSpacing())[:most]
         affine[:most, 3] = np.array(image.GetOrigin())[:most]
-        affine = _LPS @ affine
+        affine = LPS @ affine
     return check_affine(affine, f"{path}: the geometry in its header")
 
 
@@ -199,7 +198,7 @@ def _made(sitk: Any, image: Image, vectors: bool) -> Any:
         raise InputError(f"data of type {image.data.dtype} cannot be stored by ITK; convert it to float32")
     made = sitk.GetImageFromArray(np.ascontiguousarray(data.transpose(axes)), isVector=vectors)
     most = min(dimension, 3)
-    sizes, lps = image.grid.voxel_size, _LPS @ image.affine
+    sizes, lps = image.grid.voxel_size, LPS @ image.affine
     directions = np.eye(dimension)
     directions[:most, :most] = (lps[:3, :3] / sizes)[:most, :most]
     made.SetDirection(directions.ravel().tolist())

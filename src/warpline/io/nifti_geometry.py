@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from warpline.errors import UsageError
 from warpline.geometry import Matrix, Shape
+from warpline.io.lps import LPS
 
 CHOICES = ("sform", "qform")
 """What a user can choose where a header has both."""
@@ -27,7 +28,6 @@ CHOICES = ("sform", "qform")
 UNITS = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}
 """Code of the unit of length (xyzt_units) to mm: unknown, metre, mm, micrometre; unknown counts as mm everywhere."""
 
-_LPS = np.diag((-1.0, -1.0, 1.0, 1.0))
 _ITK_SPACING = " with the voxel sizes of pixdim"
 
 
@@ -223,7 +223,7 @@ def _itk(place: Placement, *, takes: Callable[[Placement], str]) -> Answer:
     if name == "refused":
         return Answer("refused, since no matrix without shear is set", None)
     if name == "none":
-        matrix = _LPS @ np.diag((*sizes, 1.0))
+        matrix = LPS @ np.diag((*sizes, 1.0))
         return Answer(words(place, name), in_mm(matrix, place.to_mm))
     matrix = _sform(place) if name == "sform" else qform_of_library(place)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)

@@ -20,11 +20,12 @@ from warpline.io.atomic import write_atomic
 from warpline.io.checks import check_finite
 from warpline.io.compression import compress, peek
 from warpline.io.images import as_image, check_name, read_image, write_by_itk
+from warpline.io.lps import SIGNS
 from warpline.io.scaling import scaled
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "ras": lambda grid: np.eye(3),
-    "lps": lambda grid: np.diag([-1.0, -1.0, 1.0]),
+    "lps": lambda grid: np.diag(SIGNS),
     "voxel": lambda grid: grid.affine[:3, :3] / grid.voxel_size,
 }
 """What the components are along, to the matrix that takes them to world R, A, S."""

@@ -177,29 +177,10 @@ def write_transform(
     fixed: Grid | None = None,
     moving: Grid | None = None,
 ) -> None:
-    """Write a transform, complete or not at all.
+    """Write a transform, complete or not at all, in a format that holds what is known of it.
 
-    Parameters
-    ----------
-    transform : Affine, Displacement or Chain
-        Fixed world to moving world. Neighbouring affines are multiplied for a format of affines. For a format of
-        fields, any transform is put on a grid: `fixed`, or that of its first part. Of a displacement, ITK's format
-        stores the forward field only; write ``transform.inverse()`` to a second file.
-    path : path
-        Compressed when it ends in ``.gz``.
-    format : str, optional
-        A key of `FORMATS`; by default the first that stores the transform under this name.
-    fixed, moving : Grid, optional
-        Of the images that the transform joins; needed by the formats of FSL and AFNI, which count from them.
-
-    Raises
-    ------
-    UsageError
-        When no format fits the transform and the file name, or a field has no grid to lie on.
-    InputError
-        When a grid is missing, or a field is not known everywhere (NaN) and the format has no word for that.
-    OutputError
-        When the file cannot be written.
+    Parameters, errors as for `warpline.write_transform`, which computes the inverse of a field for a format that stores
+    it; here it must be known.
     """
     path = Path(path)
     transform = _as_flat(transform, fixed, moving)

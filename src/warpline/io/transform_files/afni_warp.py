@@ -12,6 +12,7 @@ import numpy as np
 
 from warpline.geometry import Grid
 from warpline.io import nifti
+from warpline.io.lps import flip_components
 from warpline.io.transform_files import afni_space, nifti_fields
 from warpline.io.transform_files.format import Format, Grids, Head
 from warpline.transforms import Affine, Chain, Displacement, Transform
@@ -33,7 +34,7 @@ def read(path: Path, grids: Grids) -> Transform:
         When the file is damaged or of another kind, or the grid of the moving image is missing.
     """
     stored = nifti_fields.read(path, ((1, 3),))
-    field = nifti_fields.components_first(stored.array[:, :, :, 0]) * nifti_fields.LPS[:, None, None, None]
+    field = flip_components(nifti_fields.components_first(stored.array[:, :, :, 0]))
     fixed = Grid(field.shape[1:], stored.affine)
     moving = grids.need_moving(f"{path}: {_REASON}")
     leave, arrive = afni_space.from_world(fixed), afni_space.from_world(moving)
@@ -52,8 +53,7 @@ def encode(transform: Displacement, grids: Grids) -> bytes:
     moving = grids.need_moving(_REASON)
     leave, arrive = afni_space.from_world(transform.grid), afni_space.from_world(moving)
     field = nifti_fields.combined(transform.field, arrive, (arrive - leave) @ transform.grid.affine)
-    lps = field * nifti_fields.LPS[:, None, None, None]
-    data = nifti_fields.components_last(lps)[:, :, :, None]
+    data = nifti_fields.components_last(flip_components(field))[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, description=f"AFNI {nifti_fields.AFNI_NOTE}")
 
 

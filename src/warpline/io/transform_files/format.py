@@ -15,6 +15,7 @@ from warpline.errors import InputError
 from warpline.geometry import Grid
 from warpline.io import nifti
 from warpline.io.compression import open_stream, peek
+from warpline.io.transform_files import hdf5
 from warpline.transforms import Affine, Chain, Displacement, Transform
 
 HEAD_SIZE = 4096
@@ -126,6 +127,11 @@ class Head:
         return int(np.frombuffer(code, f"{self.nifti.endianness}i4")[0])
 
     @cached_property
+    def hdf5(self) -> hdf5.Signature:
+        """What tells the formats in HDF5 apart; nothing for other files."""
+        return hdf5.Signature.of(self.path) if self.content.startswith(hdf5.MAGIC) else hdf5.Signature()
+
+    @cached_property
     def text(self) -> str:
         """Its whole lines when it is plain text, else nothing."""
         if set(self.content) - _TEXT:
@@ -159,6 +165,8 @@ class Format:
         Whether its fields may be NaN where nothing is known.
     flat : bool
         Whether its files are those of 2-D images.
+    both_ways : bool
+        Whether a displacement is stored together with its inverse.
     """
 
     about: str
@@ -172,6 +180,7 @@ class Format:
     between: bool = False
     gaps: bool = False
     flat: bool = False
+    both_ways: bool = False
 
 
 def read_numbers(path: Path, most: int) -> bytes:

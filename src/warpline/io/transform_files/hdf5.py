@@ -12,6 +12,7 @@ import mmap
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from warpline.errors import InputError
 from warpline.io import limits
 from warpline.io.compression import MAX_RATIO, open_stream
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MAGIC = b"\x89HDF\r\n\x1a\n"
 
 _HEAP = b"GCOL\x01\0\0\0"
 """How a global heap collection begins; it mostly lies at a multiple of 8 bytes."""
@@ -162,7 +163,7 @@ def reading(path: Path) -> Iterator[Reader]:
     import h5py
 
     with open_stream(path) as (stream, _):
-        if stream.read(len(SIGNATURE)) != SIGNATURE:
+        if stream.read(len(MAGIC)) != MAGIC:
             raise InputError(f"{path} is no HDF5 file; copy it again, or name its format")
     _check_heaps(path)
     try:
@@ -173,6 +174,40 @@ def reading(path: Path) -> Iterator[Reader]:
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is a damaged or truncated HDF5 file ({reason}); copy it again") from None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What tells the formats in HDF5 apart.
+
+    Parameters
+    ----------
+    format : object
+        The attribute ``Format`` of the file, None where there is none.
+    itk_class : str, optional
+        Class of the first transform in ITK's groups, empty where it has none; None for files without these groups.
+    """
+
+    format: Any = None
+    itk_class: str | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> Signature:
+        """Read the signature of a file.
+
+        Raises
+        ------
+        InputError
+            When it is damaged or hostile.
+        """
+        with reading(path) as reader:
+            form, top = reader.attribute(reader.root, "Format"), None
+            if form is None and "TransformGroup" in reader.root:
+                top = reader.child(reader.root, "TransformGroup")
+            if top is None:
+                return cls(form)
+            first = reader.child(top, "0")
+            return cls(form, "" if first is None else reader.text(first, "TransformType"))
 
 
 def _check_heaps(path: Path) -> None:

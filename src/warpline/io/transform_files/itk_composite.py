@@ -21,26 +21,12 @@ from warpline.transforms import Chain, Part, Transform
 
 def matches(head: Head) -> bool:
     """Whether a file is HDF5 with ITK's groups."""
-    return _is_itk(head) and not _is_flat(head)
+    return head.hdf5.itk_class is not None and not matches_flat(head)
 
 
 def matches_flat(head: Head) -> bool:
     """Whether it is one in 2-D."""
-    return _is_itk(head) and _is_flat(head)
-
-
-def _is_itk(head: Head) -> bool:
-    if not head.content.startswith(hdf5.SIGNATURE):
-        return False
-    with hdf5.reading(head.path) as reader:
-        return "TransformGroup" in reader.root and reader.attribute(reader.root, "Format") is None
-
-
-def _is_flat(head: Head) -> bool:
-    with hdf5.reading(head.path) as reader:
-        top = reader.child(reader.root, "TransformGroup")
-        first = None if top is None else reader.child(top, "0")
-        return first is not None and "_2_2" in reader.text(first, "TransformType")
+    return head.hdf5.itk_class is not None and "_2_2" in head.hdf5.itk_class
 
 
 def read(path: Path) -> Transform:

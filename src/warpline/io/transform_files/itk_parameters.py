@@ -15,11 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError
 from warpline.geometry import Matrix
+from warpline.io.lps import LPS
 from warpline.io.transform_files import numbers
 from warpline.transforms import Affine
-
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""LPS to RAS and back, (4, 4)."""
 
 COMPOSITE = "CompositeTransform"
 LINEAR_NAME, FLAT_NAME = "AffineTransform_double_3_3", "AffineTransform_double_2_2"

@@ -32,9 +32,6 @@ SIGNATURES: dict[str, Callable[[Head], bool]] = {
 }
 """Tool to how it signs its fields of shape (I, J, K, 1, 3)."""
 
-LPS = np.array((-1, -1, 1), np.float32)
-"""Signs that turn components along R, A, S into L, P, S, and back."""
-
 
 def may_be_from(tool: str, head: Head) -> bool:
     """Whether a file is a field (I, J, K, 1, 3) that `tool` has signed, or nobody has."""

@@ -25,10 +25,7 @@ _VERSION = 1
 
 def matches(head: Head) -> bool:
     """Whether a file is HDF5 that calls itself X5."""
-    if not head.content.startswith(hdf5.SIGNATURE):
-        return False
-    with hdf5.reading(head.path) as reader:
-        return bool(reader.attribute(reader.root, "Format") == "X5")
+    return bool(head.hdf5.format == "X5")
 
 
 def read(path: Path) -> Transform:
