@@ -17,9 +17,7 @@ from warpline.errors import InputError
 from warpline.fields import InverseError, jacobian_determinant
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
-from warpline.transforms import Affine, Chain, Displacement
-
-Transform = Affine | Displacement | Chain
+from warpline.transforms import Displacement, Transform
 
 _DENSE = 2**16
 """Labels between 0 and this are counted by position; others are sorted first."""

@@ -95,6 +95,17 @@ def apply_transforms(
         When an option is not offered, or `whichtoinvert` has another length.
     InputError
         When a file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants, write_transform
+    >>> shift = np.eye(4)
+    >>> shift[0, 3] = 1
+    >>> write_transform(Affine(shift), "shift.mat")
+    >>> image = np.arange(8, dtype=np.float32).reshape(2, 2, 2), np.eye(4)
+    >>> ants.apply_transforms(image, image, ["shift.mat"]).get_fdata()[:, 0, 0]
+    array([4., 0.])
     """
     if imagetype not in IMAGE_TYPES:
         raise UsageError(f"imagetype is {imagetype!r}; choose from 0 (scalar), 1 or 6 (vectors), 3 (time series)")
@@ -146,6 +157,16 @@ def apply_transforms_to_points(
         When `dim` is another number.
     InputError
         When a file cannot be read, or points have no coordinates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants, write_transform
+    >>> shift = np.eye(4)
+    >>> shift[0, 3] = 5  # to the right, along -x of LPS
+    >>> write_transform(Affine(shift), "shift.mat")
+    >>> ants.apply_transforms_to_points(3, np.array([[1.0, 2.0, 3.0]]), ["shift.mat"])
+    array([[-4.,  2.,  3.]])
     """
     if dim not in (2, 3):
         raise UsageError(f"dim is {dim!r}; 2 and 3 are allowed")
@@ -187,6 +208,15 @@ def create_jacobian_determinant_image(domain_image: Any, tx: Files, do_log: bool
         When `geom` is asked for.
     InputError
         When a file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants, write_transform
+    >>> write_transform(Affine(np.diag([2.0, 1.0, 1.0, 1.0])), "wider.mat")
+    >>> image = np.zeros((4, 4, 4), np.float32), np.eye(4)
+    >>> ants.create_jacobian_determinant_image(image, "wider.mat").get_fdata().max().round(3)
+    np.float64(2.0)
     """
     if geom:
         raise UsageError("geom=True is not offered; leave it False for the determinant of the derivative")

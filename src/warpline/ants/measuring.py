@@ -52,6 +52,14 @@ def image_similarity(
         When the metric is not offered.
     InputError
         When the images do not overlap, or a mask leaves nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> image = np.arange(64, dtype=np.float32).reshape(4, 4, 4), np.eye(4)
+    >>> ants.image_similarity(image, image, "MeanSquares")
+    0.0
     """
     if metric_type not in SIMILARITIES:
         raise UsageError(f"metric_type is {metric_type!r}; choose from {', '.join(SIMILARITIES)}")
@@ -130,6 +138,15 @@ def label_overlap_measures(source_image: Any, target_image: Any) -> Any:
         When grids differ or values are not whole numbers.
     UsageError
         When pandas is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> labels = np.zeros((4, 4, 4), np.uint8)
+    >>> labels[:2] = 1
+    >>> ants.label_overlap_measures((labels, np.eye(4)), (labels, np.eye(4)))["MeanOverlap"].tolist()
+    [1.0, 1.0]
     """
     source, target = operations.read(source_image, "source_image"), operations.read(target_image, "target_image")
     rows = evaluation.label_counts(source, target)

@@ -128,6 +128,17 @@ def registration(
         When a type or an option is not offered.
     InputError
         When an image cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> x, y = np.indices((24, 24)) - 11.5
+    >>> fixed = np.exp(-(x**2 + y**2) / 40), np.eye(3)
+    >>> moving = np.exp(-((x - 1) ** 2 + y**2) / 40), np.eye(3)
+    >>> found = ants.registration(fixed, moving, "SyNOnly", outprefix="out_", reg_iterations=(10,))
+    >>> found["fwdtransforms"]
+    ['out_1Warp.nii.gz', 'out_0GenericAffine.mat']
     """
     options = _with_names(further, options)
     composite = bool(options.pop("write_composite_transform", False))

@@ -39,6 +39,16 @@ class ANTsTransform:
         ``"AffineTransform"``, ``"DisplacementFieldTransform"`` or ``"CompositeTransform"``.
     precision : str
         Always ``"double"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> transform.apply_to_point((1, 2, 3))
+    (1.0, -3.0, 3.0)
     """
 
     precision = "double"
@@ -158,6 +168,17 @@ def read_transform(filename: str | os.PathLike[str], precision: str = "double") 
     ------
     InputError
         When the file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.write_transform(transform, "shift.mat")
+    >>> ants.read_transform("shift.mat").parameters[-3:]
+    array([ 0., -5.,  0.])
     """
     found = transform_files.identify(Path(filename).expanduser())
     if found.transform is None:
@@ -174,6 +195,15 @@ def write_transform(transform: ANTsTransform, filename: str | os.PathLike[str]) 
         When it is no `ANTsTransform`, or nothing stores it under this name.
     OutputError
         When the file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.write_transform(transform, "shift.mat")
     """
     if not isinstance(transform, ANTsTransform):
         raise UsageError(f"transform is {type(transform).__name__}; give what read_transform or registration makes")
@@ -204,29 +234,84 @@ def apply_ants_transform(
     ------
     UsageError
         When the type is unknown, or a vector is given to a transform that is not affine.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.apply_ants_transform(transform, (1, 2, 3))
+    (1.0, -3.0, 3.0)
     """
     return transform.apply(data, data_type, reference, **kwargs)
 
 
 def apply_ants_transform_to_point(transform: ANTsTransform, point: ArrayLike) -> tuple[float, ...]:
-    """Map a point of the fixed image (dimension,), LPS+ mm."""
+    """Map a point of the fixed image (dimension,), LPS+ mm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.apply_ants_transform_to_point(transform, (1, 2, 3))
+    (1.0, -3.0, 3.0)
+    """
     return transform.apply_to_point(point)
 
 
 def apply_ants_transform_to_vector(transform: ANTsTransform, vector: ArrayLike) -> NDArray[np.float64]:
-    """Turn and stretch a vector (dimension,), LPS+ mm, by an affine."""
+    """Turn and stretch a vector (dimension,), LPS+ mm, by an affine.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.apply_ants_transform_to_vector(transform, (1, 2, 3))
+    array([1., 2., 3.])
+    """
     return transform.apply_to_vector(vector)
 
 
 def apply_ants_transform_to_image(
     transform: ANTsTransform, image: Any, reference: Any, interpolation: str = "linear"
 ) -> Any:
-    """Carry a moving image onto the grid of a reference; see `ANTsTransform.apply_to_image`."""
+    """Carry a moving image onto the grid of a reference; see `ANTsTransform.apply_to_image`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> image = np.ones((4, 8, 4), np.float32), np.eye(4)
+    >>> ants.apply_ants_transform_to_image(transform, image, image).get_fdata()[0, :, 0]
+    array([1., 1., 1., 0., 0., 0., 0., 0.])
+    """
     return transform.apply_to_image(image, reference, interpolation)
 
 
 def invert_ants_transform(transform: ANTsTransform) -> ANTsTransform:
-    """Return the inverse."""
+    """Return the inverse.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.invert_ants_transform(transform).apply_to_point((1, 2, 3))
+    (1.0, 7.0, 3.0)
+    """
     return transform.invert()
 
 
@@ -237,6 +322,16 @@ def compose_ants_transforms(transform_list: Sequence[ANTsTransform]) -> ANTsTran
     ------
     UsageError
         When there are none, or their dimensions differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.compose_ants_transforms([transform, transform]).apply_to_point((1, 2, 3))
+    (1.0, -8.0, 3.0)
     """
     dimensions = {one.dimension for one in transform_list}
     if len(dimensions) != 1:
@@ -259,6 +354,14 @@ def fsl2antstransform(matrix: ArrayLike, reference: Any, moving: Any) -> ANTsTra
     ------
     InputError
         When the matrix has another shape or no inverse, or the geometry of an image does not fit FSL's.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> image = np.zeros((4, 4, 4), np.float32), np.diag([-2.0, 2.0, 2.0, 1.0])
+    >>> ants.fsl2antstransform(np.eye(4), image, image).apply_to_point((1, 2, 3))
+    (1.0, 2.0, 3.0)
     """
     values = np.asarray(matrix, dtype=np.float64)
     if values.shape != (4, 4):

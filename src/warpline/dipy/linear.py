@@ -69,6 +69,17 @@ class AffineRegistration:
     ------
     UsageError
         When `level_iters` is empty, or longer than `factors`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y, z = np.indices((16, 16, 16)) - 7.5
+    >>> static = np.exp(-(x**2 + 2 * y**2 + 4 * z**2) / 40)
+    >>> from warpline.dipy import AffineRegistration, TranslationTransform3D
+    >>> registration = AffineRegistration(level_iters=[20], sigmas=[0], factors=[1])
+    >>> moved = registration.optimize(static, np.roll(static, 2, axis=0), TranslationTransform3D(), None)
+    >>> moved.affine[:3, 3].round(1) + 0.0
+    array([2., 0., 0.])
     """
 
     def __init__(

@@ -22,6 +22,14 @@ class Transform:
 
     Parameters are those of DIPY, in the order angles, translation, scales: angles in radians about the world
     origin (3-D: ``Rz Rx Ry``), translation in mm, scales multiplied onto the rows of the rotation.
+
+    Examples
+    --------
+    >>> from warpline.dipy import RigidTransform2D
+    >>> RigidTransform2D().param_to_matrix([0, 5, -2])
+    array([[ 1., -0.,  5.],
+           [ 0.,  1., -2.],
+           [ 0.,  0.,  1.]])
     """
 
     dim: ClassVar[int]

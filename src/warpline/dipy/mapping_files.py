@@ -37,6 +37,13 @@ def write_mapping(mapping: DiffeomorphicMap, fname: str | os.PathLike[str]) -> N
         When the map is 2-D or has no fields, or the name does not end in ``.nii`` or ``.nii.gz``.
     OutputError
         When the file cannot be written.
+
+    Examples
+    --------
+    >>> from warpline.dipy import DiffeomorphicMap, write_mapping
+    >>> mapping = DiffeomorphicMap(3, (4, 5, 6))
+    >>> mapping.allocate()
+    >>> write_mapping(mapping, "mapping.nii.gz")
     """
     path = Path(fname)
     if mapping.dim != 3 or mapping.forward is None or mapping.backward is None:
@@ -77,6 +84,17 @@ def read_mapping(
     ------
     InputError
         When the file is damaged or of another kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import DiffeomorphicMap, read_mapping, write_mapping
+    >>> mapping = DiffeomorphicMap(3, (4, 5, 6))
+    >>> mapping.allocate()
+    >>> write_mapping(mapping, "mapping.nii.gz")
+    >>> image = np.zeros((4, 5, 6)), np.eye(4)
+    >>> read_mapping("mapping.nii.gz", image, image).forward.shape
+    (4, 5, 6, 3)
     """
     stored = dipy_mapping.read(Path(disp))
     moving, static = grid_of(domain_img, "domain_img"), grid_of(codomain_img, "codomain_img")

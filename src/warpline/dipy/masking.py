@@ -53,6 +53,16 @@ def median_otsu(
     ------
     UsageError
         When a series comes without `vol_idx`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import median_otsu
+    >>> head = np.zeros((12, 12, 12))
+    >>> head[3:9, 3:9, 3:9] = 100
+    >>> masked, mask = median_otsu(head, median_radius=1, numpass=1)
+    >>> int(mask.sum())
+    160
     """
     volume = np.asarray(input_volume)
     if volume.ndim == 4 and vol_idx is None:

@@ -62,6 +62,11 @@ class CCMetric:
     ------
     UsageError
         When `dim` is neither 2 nor 3.
+
+    Examples
+    --------
+    >>> from warpline.dipy import CCMetric, SymmetricDiffeomorphicRegistration
+    >>> registration = SymmetricDiffeomorphicRegistration(CCMetric(3, radius=2), level_iters=[10, 5])
     """
 
     static_image: Volume | None = None
@@ -107,6 +112,11 @@ class SSDMetric:
     ------
     UsageError
         When `dim` is neither 2 nor 3, or the kind of step is unknown.
+
+    Examples
+    --------
+    >>> from warpline.dipy import SSDMetric, SymmetricDiffeomorphicRegistration
+    >>> registration = SymmetricDiffeomorphicRegistration(SSDMetric(2), level_iters=[10, 5])
     """
 
     static_image: Volume | None = None
@@ -159,6 +169,11 @@ class EMMetric:
     ------
     UsageError
         When `dim` is neither 2 nor 3, or the kind of step is unknown.
+
+    Examples
+    --------
+    >>> from warpline.dipy import EMMetric, SymmetricDiffeomorphicRegistration
+    >>> registration = SymmetricDiffeomorphicRegistration(EMMetric(3, q_levels=64), level_iters=[10, 5])
     """
 
     static_image: Volume | None = None

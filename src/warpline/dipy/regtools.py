@@ -53,6 +53,13 @@ def overlay_slices(
         When the slice type is unknown.
     InputError
         When the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import overlay_slices
+    >>> x, y, z = np.indices((8, 8, 8))
+    >>> figure = overlay_slices(x + y, y + z, None, 2, "Static", "Moving", "overlay.png")
     """
     if slice_type not in (0, 1, 2):
         raise UsageError(f"slice_type is {slice_type!r}; choose 0 (sagittal), 1 (coronal) or 2 (axial)")
@@ -79,6 +86,12 @@ def overlay_images(
     ------
     InputError
         When the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import overlay_images
+    >>> figure = overlay_images(np.eye(8), np.eye(8)[::-1], "Static", "Overlay", "Moving")
     """
     _check_same_shape(img0, img1)
     red, green = _stretched(img0), _stretched(img1)
@@ -102,6 +115,12 @@ def plot_slices(
         Where to save the picture.
     **fig_kwargs
         For `matplotlib.figure.Figure.savefig`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import plot_slices
+    >>> figure = plot_slices(np.indices((8, 8, 8)).sum(axis=0), fname="slices.png")
     """
     indices = [n // 2 for n in np.shape(V)] if slice_indices is None else slice_indices
     stretched = _stretched(V)
@@ -116,6 +135,15 @@ def draw_lattice_2d(nrows: int, ncols: int, delta: int) -> NDArray[np.float64]:
     -------
     (1 + (delta + 1) nrows, 1 + (delta + 1) ncols)
         The picture.
+
+    Examples
+    --------
+    >>> from warpline.dipy import draw_lattice_2d
+    >>> draw_lattice_2d(1, 2, 2)
+    array([[  0.,   0.,   0.,   0.,   0.,   0.,   0.],
+           [  0., 127., 127.,   0., 127., 127.,   0.],
+           [  0., 127., 127.,   0., 127., 127.,   0.],
+           [  0.,   0.,   0.,   0.,   0.,   0.,   0.]])
     """
     lattice = np.full((1 + (delta + 1) * nrows, 1 + (delta + 1) * ncols), 127.0)
     lattice[:: delta + 1] = 0
@@ -158,6 +186,13 @@ def plot_2d_diffeomorphic_map(
     -------
     warped_forward, warped_backward : float32 arrays
         The two lattices.
+
+    Examples
+    --------
+    >>> from warpline.dipy import DiffeomorphicMap, plot_2d_diffeomorphic_map
+    >>> mapping = DiffeomorphicMap(2, (20, 20))
+    >>> mapping.allocate()
+    >>> pictures = plot_2d_diffeomorphic_map(mapping, delta=4)
     """
     domain = mapping.domain_shape, mapping.domain_grid2world
     codomain = mapping.codomain_shape, mapping.codomain_grid2world

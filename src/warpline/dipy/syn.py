@@ -25,7 +25,14 @@ from warpline.transforms import Displacement
 
 
 class RegistrationStages(IntEnum):
-    """Stages that a callback is told of, in DIPY's numbering."""
+    """Stages that a callback is told of, in DIPY's numbering.
+
+    Examples
+    --------
+    >>> from warpline.dipy import RegistrationStages
+    >>> RegistrationStages.ITER_END.name
+    'ITER_END'
+    """
 
     INIT_START = 0
     INIT_END = 1
@@ -87,6 +94,17 @@ class SymmetricDiffeomorphicRegistration:
     ------
     UsageError
         When there is no metric or `level_iters` is empty, or in `optimize` when an option is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import SSDMetric, SymmetricDiffeomorphicRegistration
+    >>> x, y = np.indices((24, 24)) - 11.5
+    >>> static, moving = np.exp(-(x**2 + y**2) / 40), np.exp(-((x - 1) ** 2 + y**2) / 40)
+    >>> registration = SymmetricDiffeomorphicRegistration(SSDMetric(2), level_iters=[20, 10])
+    >>> mapping = registration.optimize(static, moving)
+    >>> bool(np.abs(mapping.transform(moving) - static).max() < 0.5 * np.abs(moving - static).max())
+    True
     """
 
     energy_window = 12

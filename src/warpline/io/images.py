@@ -112,6 +112,15 @@ def write_image(image: Image, path: str | os.PathLike[str]) -> None:
         When the file cannot be written.
     InputError
         When the format cannot hold the data type, or needs SimpleITK, which is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> grid = warpline.Grid((4, 5, 6), np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> warpline.write_image(warpline.Image(np.zeros(grid.shape, np.float32), grid), "zeros.nii.gz")
+    >>> warpline.read_image("zeros.nii.gz").grid == grid
+    True
     """
     path = Path(path)
     check_name(path)

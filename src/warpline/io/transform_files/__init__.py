@@ -140,6 +140,13 @@ def read_transform(
         When the file is missing or damaged, its format is not known or not clear, or a grid is missing.
     UsageError
         When there is no format of that name.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> warpline.write_transform(warpline.Affine.identity(), "affine.mat")
+    >>> warpline.read_transform("affine.mat").matrix.diagonal()
+    array([1., 1., 1., 1.])
     """
     path = Path(path)
     known = FORMATS[_found(path) if format is None else _checked(format)]
@@ -158,6 +165,14 @@ def identify(
     """Say what a transform file is and holds; parameters and errors as for `read_transform`.
 
     A grid that is missing is no error: the transform is then None.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> warpline.write_transform(warpline.Affine.identity(), "affine.mat")
+    >>> found = warpline.identify("affine.mat")
+    >>> found.format, found.kind, found.unit
+    ('itk-affine', 'affine', 'mm, LPS')
     """
     path = Path(path)
     name = _found(path) if format is None else _checked(format)
