@@ -146,7 +146,7 @@ def test_missing_file_is_named(tmp_path):
         read_streamlines(tmp_path / "absent.trk")
 
 
-def test_streamlines_without_points_and_compressed_files_are_refused(lines, tmp_path, monkeypatch):
+def test_empty_and_compressed_streamlines_are_refused(lines, tmp_path, monkeypatch):
     monkeypatch.setattr(streamlines, "_MOST_EMPTY", 10)
     nibabel.streamlines.save(Tractogram(lines, affine_to_rasmm=np.eye(4)), str(tmp_path / "a.trk"))
     header = (tmp_path / "a.trk").read_bytes()[:1000]

@@ -22,7 +22,7 @@ AFFINE_FORMATS = [
 
 @pytest.mark.parametrize("name", AFFINE_FORMATS)
 @pytest.mark.parametrize("axes", PAIRS, ids="-".join)
-def test_every_affine_format_keeps_the_map_between_images_on_disk(name, axes, tmp_path):
+def test_affine_formats_keep_the_map_between_images(name, axes, tmp_path):
     fixed, moving = made_pair(*axes)
     for grid, which in ((fixed, "fixed"), (moving, "moving")):
         write_image(Image(np.zeros(grid.shape, np.float32), grid), tmp_path / f"{which}.nii")

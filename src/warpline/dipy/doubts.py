@@ -9,7 +9,7 @@ from warpline.registration import Alignment
 _log = logging.getLogger(__name__)
 
 
-def tell(found: Alignment) -> None:
+def log_warnings(found: Alignment) -> None:
     """Log a warning for everything that did not go as asked, and every reason to doubt the result."""
     for warning in found.warnings:
         _log.warning("%s", warning)

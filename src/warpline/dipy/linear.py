@@ -17,7 +17,7 @@ from warpline.dipy.affine_map import (
     transform_geometric_centers,
     transform_origins,
 )
-from warpline.dipy.doubts import tell
+from warpline.dipy.doubts import log_warnings
 from warpline.dipy.grids import affine_of, flatten, image_of, mask_of
 from warpline.dipy.linear_transforms import Transform, transform_of
 from warpline.dipy.mutual_information import MutualInformationMetric
@@ -171,7 +171,7 @@ class AffineRegistration:
         masks = _Masks(fixed_mask=mask_of(static_mask, images[0]), moving_mask=mask_of(moving_mask, images[1]))
         check_pair(*images, recipe, initial=initial, **masks)
         found = align(*images, recipe, backend=select(self.backend), initial=initial, **masks)
-        tell(found)
+        log_warnings(found)
         matrix = flatten(found.affine.matrix, transform.dim)
         mapping = AffineMap(matrix, np.shape(static), grids[0], np.shape(moving), grids[1])
         if not ret_metric:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend, select
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
-from warpline.dipy.doubts import tell
+from warpline.dipy.doubts import log_warnings
 from warpline.dipy.grids import affine_of, field_of, flatten, image_of
 from warpline.dipy.metrics import SynMetric
 from warpline.dipy.recipes import syn_recipe
@@ -238,7 +238,7 @@ class SymmetricDiffeomorphicRegistration:
         backend = _backend_for(recipe, self.backend)
         found, halves = align_by_halves(*images, recipe, backend=backend, initial=initial, progress=narrator.hear)
         narrator.end()
-        tell(found)
+        log_warnings(found)
         self.static_to_moving = map_of(found, self.metric.dim, prealign)
         self.static_to_ref, self.moving_to_ref = halves_of(found, halves, self.metric.dim, prealign)
         self._tell(RegistrationStages.OPT_END)

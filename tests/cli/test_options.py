@@ -1,4 +1,4 @@
-"""What commands say about headers that leave open where the voxels are, and how the user decides it."""
+"""Arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from warpline.io.images import read_image
 from warpline.io.nifti_geometry import CHOICES
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.transforms import Affine
+
+
+@pytest.mark.parametrize("name", ["compose", "invert", "convert"])
+def test_an_input_is_never_overwritten(name, pair, refused):
+    path = pair["affine"]
+    arguments = (path, path) if name == "convert" else ("-t", path, "-o", path)
+    assert "overwrite" in refused(2, name, *arguments)
+
 
 IMAGES = ("register", "apply", "apply-points", "compose", "invert", "convert", "jacobian", "info", "evaluate")
 """Commands that read images."""
@@ -51,7 +59,7 @@ def test_every_command_that_reads_images_takes_geometry(command, capsys):
 
 
 @pytest.mark.parametrize(("asked", "matrix"), [((), ONE), (("--geometry", "qform"), MIRRORED)])
-def test_apply_says_once_where_tools_differ_and_takes_what_is_asked_for(files, asked, matrix, capsys):
+def test_apply_warns_once_where_tools_place_voxels_elsewhere(files, asked, matrix, capsys):
     given = ("-i", files["open"], "-r", files["open"], "-t", files["id"], "-o", files["out"])
     assert main(["apply", *given, *asked, "-q", "--backend", "numpy"]) == 0
     (line,) = said(capsys)
