@@ -114,10 +114,10 @@ def apply_transforms(
     entries = _entries(transformlist, whichtoinvert)
     target = operations.read(fixed, "fixed")
     if compose is not None:  # the moving image is looked at for its grid only
-        return _composed(entries, target, operations.read(moving, "moving"), compose)
+        return _write_composed(entries, target, operations.read(moving, "moving"), compose)
     how = INTERPOLATORS[interpolator]
     if imagetype in VECTORS:
-        return _carried_vectors(moving, target, entries, interpolation=how, vectors=VECTORS[imagetype])
+        return _apply_to_vectors(moving, target, entries, interpolation=how, vectors=VECTORS[imagetype])
     carried: dict[str, Any] = {"interpolation": how, "outside": float(defaultvalue)}
     series = BY_THEMSELVES if imagetype == _SERIES else None
     return to_nibabel(operations.apply(moving, target.grid, entries, vectors=series, **carried))
@@ -220,11 +220,11 @@ def create_jacobian_determinant_image(domain_image: Any, tx: Files, do_log: bool
     """
     if geom:
         raise UsageError("geom=True is not offered; leave it False for the determinant of the derivative")
-    entries = _entries(tx, [False] * len(_listed(tx)))
+    entries = _entries(tx, [False] * len(_as_list(tx)))
     return to_nibabel(operations.jacobian(entries, operations.grid_of(domain_image, "domain_image"), log=do_log))
 
 
-def _carried_vectors(moving: Any, target: Image, entries: list[str], **how: Any) -> Any:
+def _apply_to_vectors(moving: Any, target: Image, entries: list[str], **how: Any) -> Any:
     array = moving if isinstance(moving, (str, os.PathLike, Image)) else _components_last(moving)
     carried = operations.apply(array, target.grid, entries, **how)
     made = to_nibabel(Image(carried.data, carried.grid, carried.name), vectors=True)
@@ -237,13 +237,13 @@ def _components_last(moving: Any) -> Any:
     return (array[:, :, :, 0] if array.ndim == 5 else array), affine
 
 
-def _listed(files: Files) -> list[str]:
+def _as_list(files: Files) -> list[str]:
     return [os.fspath(files)] if isinstance(files, (str, os.PathLike)) else [os.fspath(path) for path in files]
 
 
 def _entries(files: Files, whichtoinvert: Sequence[bool | None] | None) -> list[str]:
     """The list as ``warpline apply`` writes it: ``[file,1]`` for an inverse."""
-    paths = _listed(files)
+    paths = _as_list(files)
     if whichtoinvert is None or not any(flag is not None for flag in whichtoinvert):
         back = len(paths) == 2 and ".mat" in paths[0] and ".mat" not in paths[1]
         whichtoinvert = (back, *[False] * (len(paths) - 1))
@@ -254,7 +254,7 @@ def _entries(files: Files, whichtoinvert: Sequence[bool | None] | None) -> list[
     return [f"[{path},1]" if flag else path for path, flag in zip(paths, whichtoinvert, strict=True)]
 
 
-def _composed(entries: list[str], fixed: Any, moving: Any, prefix: str) -> str:
+def _write_composed(entries: list[str], fixed: Any, moving: Any, prefix: str) -> str:
     whole = operations.compose(entries, fixed=fixed, moving=moving)
     if prefix.endswith(".h5"):
         write_transform(whole, prefix)

@@ -1,4 +1,4 @@
-"""Likeness of images and of labels, in ANTsPy's words."""
+"""Similarity of images and overlap of labels, with ANTsPy's names."""
 
 from __future__ import annotations
 
@@ -64,18 +64,18 @@ def image_similarity(
     if metric_type not in SIMILARITIES:
         raise UsageError(f"metric_type is {metric_type!r}; choose from {', '.join(SIMILARITIES)}")
     fixed, moving = operations.read(fixed_image, "fixed_image"), operations.read(moving_image, "moving_image")
-    inside = _carried(Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name), fixed)
+    inside = _warped_mask(Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name), fixed)
     if fixed_mask is not None:
         inside &= np.greater(operations.read(fixed_mask, "fixed_mask").data, 0)
     if moving_mask is not None:
-        inside &= _carried(operations.read(moving_mask, "moving_mask"), fixed)
+        inside &= _warped_mask(operations.read(moving_mask, "moving_mask"), fixed)
     if not inside.any():
         raise InputError(f"no voxel of {fixed.name} lies inside {moving.name} and the masks")
     seen = operations.apply(moving, fixed.grid, Affine.identity())
     return SIMILARITIES[metric_type](fixed, seen, Image(inside.astype(np.uint8), fixed.grid, "the common part"))
 
 
-def _carried(mask: Image, fixed: Image) -> NDArray[np.bool_]:
+def _warped_mask(mask: Image, fixed: Image) -> NDArray[np.bool_]:
     carried = operations.apply(mask, fixed.grid, Affine.identity(), interpolation="nearest")
     inside: NDArray[np.bool_] = np.greater(carried.data, 0)
     return inside

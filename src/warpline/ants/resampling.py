@@ -55,7 +55,7 @@ def resample_image(image: Any, resample_params: Sequence[float], use_voxels: boo
     if interp_type not in NUMBERED:
         raise UsageError(f"interp_type is {interp_type!r}; choose from {NUMBERED}, or use resample_image_to_target")
     source = operations.read(image, "image")
-    grid = _resized(source.grid, resample_params, use_voxels)
+    grid = _resized_grid(source.grid, resample_params, use_voxels)
     how = INTERPOLATORS[NUMBERED[interp_type]]
     return to_nibabel(operations.apply(source, grid, Affine.identity(), interpolation=how))
 
@@ -103,7 +103,7 @@ def resample_image_to_target(
     return to_nibabel(operations.apply(image, grid, Affine.identity(), interpolation=how))
 
 
-def _resized(grid: Grid, wanted: Sequence[float], use_voxels: bool) -> Grid:
+def _resized_grid(grid: Grid, wanted: Sequence[float], use_voxels: bool) -> Grid:
     """ITK's rule: new voxels along each axis, from the centre of the first one on."""
     old = np.array(grid.shape)
     given = np.asarray(wanted, dtype=np.float64)

@@ -32,7 +32,7 @@ def add_device(parser: ArgumentParser) -> None:
 
 
 def add_talk(parser: ArgumentParser, *, nested: bool = False) -> None:
-    """``--json``, ``--quiet`` and ``--verbose``: what a command says.
+    """``--json``, ``--quiet`` and ``--verbose``: what a command prints.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def positive(text: str) -> float:
 
 
 def as_prefix(output: str) -> str:
-    """What output names begin with: a folder that is there gets its slash."""
+    """The prefix of output names: an existing folder gets a trailing slash."""
     return f"{output}{os.sep}" if os.path.isdir(output) and not output.endswith(("/", os.sep)) else output
 
 

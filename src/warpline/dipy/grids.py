@@ -1,4 +1,4 @@
-"""Between DIPY's arrays with 2-D or 3-D matrices and this package's images of three axes."""
+"""Conversion between DIPY's arrays with 2-D or 3-D matrices and images of three axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DIPY's mapping files, written and read as DIPY does, with its two traps closed."""
+"""DIPY's mapping files, written and read as DIPY does; exchanged images and a lost prealignment are corrected."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def read_mapping(
         The mapping file.
     domain_img, codomain_img : path, nibabel image, or (array, affine)
         The moving and the static image, in this order; of a 4-D image the first three axes count. When the grids
-        in the file tell that they were exchanged, they are put right and a warning says so.
+        in the file show that they were exchanged, they are swapped back with a warning.
     prealign : (4, 4), optional
         **Inverse** of the matrix that was given to `optimize`: moving world to static world. When None, the one that
         `write_mapping` noted in the file; DIPY's files have none.

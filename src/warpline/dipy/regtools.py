@@ -65,9 +65,9 @@ def overlay_slices(
         raise UsageError(f"slice_type is {slice_type!r}; choose 0 (sagittal), 1 (coronal) or 2 (axial)")
     _check_same_shape(L, R)
     index = np.shape(L)[slice_type] // 2 if slice_index is None else slice_index
-    left, right = (np.take(_stretched(volume), index, axis=slice_type).T for volume in (L, R))
+    left, right = (np.take(_stretch(volume), index, axis=slice_type).T for volume in (L, R))
     # the corner stands for the background, whose colour would tint the whole overlay
-    overlay = _coloured(left * (left > left[0, 0]), right * (right > right[0, 0]))
+    overlay = _colour(left * (left > left[0, 0]), right * (right > right[0, 0]))
     return _panels([left, overlay, right], [ltitle, "Overlay", rtitle], fname, fig_kwargs, origin="lower", cmap="gray")
 
 
@@ -94,9 +94,9 @@ def overlay_images(
     >>> figure = overlay_images(np.eye(8), np.eye(8)[::-1], "Static", "Overlay", "Moving")
     """
     _check_same_shape(img0, img1)
-    red, green = _stretched(img0), _stretched(img1)
+    red, green = _stretch(img0), _stretch(img1)
     nothing = np.zeros_like(red)
-    pictures = [_coloured(red, nothing), _coloured(red, green), _coloured(nothing, green)]
+    pictures = [_colour(red, nothing), _colour(red, green), _colour(nothing, green)]
     return _panels(pictures, [title0, title_mid, title1], fname, fig_kwargs)
 
 
@@ -123,7 +123,7 @@ def plot_slices(
     >>> figure = plot_slices(np.indices((8, 8, 8)).sum(axis=0), fname="slices.png")
     """
     indices = [n // 2 for n in np.shape(V)] if slice_indices is None else slice_indices
-    stretched = _stretched(V)
+    stretched = _stretch(V)
     slices = [np.take(stretched, indices[axis], axis=axis).T for axis in (2, 1, 0)]
     return _panels(slices, ["Axial", "Coronal", "Sagittal"], fname, fig_kwargs, origin="lower", cmap="gray")
 
@@ -221,14 +221,14 @@ def _panels(
     return figure
 
 
-def _stretched(image: NDArray[Any]) -> Picture:
+def _stretch(image: NDArray[Any]) -> Picture:
     values = np.asarray(image, dtype=np.float64)
     low, high = values.min(), values.max()
     stretched: Picture = (255 * ((values - low) / ((high - low) or 1.0))).astype(np.uint8)
     return stretched
 
 
-def _coloured(red: Picture, green: Picture) -> Picture:
+def _colour(red: Picture, green: Picture) -> Picture:
     return np.stack([red, green, np.zeros_like(red)], axis=-1)
 
 

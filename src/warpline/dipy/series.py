@@ -148,7 +148,7 @@ def register_dwi_series(
     ((16, 16, 16, 3), (4, 4, 3))
     """
     volumes, affine = _series(data, affine)
-    plain = _unweighted(gtab, volumes.shape[-1])
+    plain = _unweighted_volumes(gtab, volumes.shape[-1])
     how: dict[str, Any] = {
         "pipeline": pipeline,
         "static_mask": static_mask,
@@ -228,7 +228,7 @@ def register_dwi_to_template(
     if template is None:
         raise UsageError("template is None; give an image, such as DIPY's dipy.data.read_mni_template()")
     volumes, dwi_affine = _series(dwi, dwi_affine)
-    mean = volumes[..., _unweighted(gtab, volumes.shape[-1])].mean(axis=-1)
+    mean = volumes[..., _unweighted_volumes(gtab, volumes.shape[-1])].mean(axis=-1)
     target, template_affine = array_and_affine(template, template_affine, "template")
     warped, mapping = _METHODS[reg_method.lower()](mean, target, dwi_affine, template_affine, **reg_kwargs)
     return warped, mapping
@@ -246,7 +246,7 @@ def _series(given: Any, affine: Matrix | None) -> tuple[NDArray[Any], Matrix]:
     return volumes, matrix
 
 
-def _unweighted(gtab: Any, count: int) -> NDArray[np.bool_]:
+def _unweighted_volumes(gtab: Any, count: int) -> NDArray[np.bool_]:
     """Which of so many volumes have no diffusion weighting."""
     if hasattr(gtab, "b0s_mask"):
         plain = np.asarray(gtab.b0s_mask, dtype=bool)

@@ -27,7 +27,7 @@ MAX_RATIO = 1032
 """Bytes that one compressed byte can expand to at most (the limit of deflate)."""
 
 _EITHER = 32 + zlib.MAX_WBITS
-"""Window of zlib that tells gzip and zlib apart by their first bytes."""
+"""zlib's window bits with automatic detection of gzip and zlib headers."""
 
 _PIECE = 2**20
 
@@ -72,7 +72,7 @@ def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what may never end: pipes, devices, sockets.
+    """Refuse pipes, devices and sockets, which may never end.
 
     Raises
     ------

@@ -20,8 +20,8 @@ from warpline.image import Image
 from warpline.io import itk_images, nibabel_headers, nifti
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, peek
-from warpline.io.image_formats import guarded, open_image
-from warpline.io.scaling import scaled, settled
+from warpline.io.image_formats import open_image, with_clear_errors
+from warpline.io.scaling import apply_scaling, restore_integers
 
 Source = Any
 """A path, a nibabel image, an `Image`, an array, or a pair (array, affine)."""
@@ -37,9 +37,9 @@ _TILTED = (
 def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Image:
     """Read a NIfTI file (``.nii``, ``.nii.gz``), NRRD, MetaImage, or one of `warpline.io.image_formats.FORMATS`.
 
-    Unscaled data keep their type, so labels stay exact; data that the header scales become whole numbers where they
-    are, else float32, see `warpline.io.scaling.scaled`. Axes of one voxel after the third are left out. Units of length
-    are turned into mm. What the header leaves open is in the `notes` of the image's grid.
+    Unscaled data keep their type, so labels stay exact; data that the header scales become integers where all values
+    are whole, else float32, see `warpline.io.scaling.apply_scaling`. Axes of one voxel after the third are dropped.
+    Lengths are converted to mm. What the header leaves open is in the `notes` of the image's grid.
 
     Parameters
     ----------
@@ -65,17 +65,18 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     stored = nifti.read(path, geometry)
     if stored is None:
         return _read_by_itk(path) if itk_images.matches(path) else _read_other(path, geometry)
-    return _image(scaled(stored.array, nifti.scaling(stored.header, str(path)), str(path)), stored.grid, str(path))
+    return _image(
+        apply_scaling(stored.array, nifti.scaling(stored.header, str(path)), str(path)), stored.grid, str(path)
+    )
 
 
 def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid:
-    """Where the voxels of an image lie; of a NIfTI, NRRD or MetaImage file only the header is read.
+    """The grid of an image; of a NIfTI, NRRD or MetaImage file only the header is read.
 
     Parameters
     ----------
     path, geometry
         As of `read_image`.
-
 
     Raises
     ------
@@ -198,7 +199,7 @@ def _read_by_itk(path: Path) -> Image:
 
 def _read_other(path: Path, geometry: str | None) -> Image:
     loaded = open_image(path)
-    return guarded(path, lambda: _from_nibabel(loaded, str(path), geometry, _head(loaded)))
+    return with_clear_errors(path, lambda: _from_nibabel(loaded, str(path), geometry, _head(loaded)))
 
 
 def _from_nibabel(source: SpatialImage, name: str, geometry: str | None, head: bytes = b"") -> Image:
@@ -206,7 +207,7 @@ def _from_nibabel(source: SpatialImage, name: str, geometry: str | None, head: b
 
 
 def _head(loaded: SpatialImage) -> bytes:
-    """How the file begins that holds the header of an image."""
+    """First bytes of the file that holds the header of an image."""
     holder = loaded.file_map.get("header") or loaded.file_map["image"]
     return b"" if holder.filename is None else peek(Path(holder.filename), nifti.HEAD_SIZE)
 
@@ -214,11 +215,11 @@ def _head(loaded: SpatialImage) -> bytes:
 def _values(source: SpatialImage, name: str) -> NDArray[np.generic]:
     proxy = source.dataobj
     if type(proxy) is ArrayProxy:  # not AFNI's, which scales each volume by a factor of its own
-        return scaled(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
+        return apply_scaling(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
     values = np.asanyarray(proxy)
-    if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled, in the way of its format
-        values = settled(values)
-    return scaled(values, (None, None), name)
+    if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled by the rules of its format
+        values = restore_integers(values)
+    return apply_scaling(values, (None, None), name)
 
 
 def _image(values: NDArray[np.generic], grid: Grid, name: str) -> Image:

@@ -1,4 +1,4 @@
-"""Headers of NRRD and MetaImage, read and checked before ITK sees the file: it trusts much of what it reads there."""
+"""Headers of NRRD and MetaImage, parsed and checked before ITK reads the file, since ITK trusts its headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warpline.errors import InputError
 from warpline.io.compression import MAX_RATIO, check_stream, peek
 
 HEAD_SIZE = 2**16
-"""Bytes that are looked at for a header."""
+"""Bytes that are searched for a header."""
 
 MAX_HEADER = 2**15
 """Bytes of the longest header that is read."""
@@ -124,7 +124,7 @@ def values_held(data: Path, header: Mapping[str, str], itemsize: int) -> int:
 
 
 def check_data(path: Path, header: Mapping[str, str]) -> None:
-    """Check compressed data to their size and checksum: ITK takes memory by the one and does not look at the other.
+    """Check size and checksum of compressed data: ITK allocates by the header's size and ignores the checksum.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def data_of(path: Path, header: Mapping[str, str]) -> Path:
 
 
 def doubt(header: Mapping[str, str]) -> str:
-    """What a header does not say and is taken for granted, or says and is not kept; mostly nothing."""
+    """A warning about what a header leaves open, or states and ITK ignores; mostly empty."""
     found = []
     if not {"space", "spacedimension", "transformmatrix", "rotation", "orientation"} & set(header):
         found.append("does not say in which space it lies; its axes are taken along L, P, S, as ITK does")

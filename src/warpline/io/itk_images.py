@@ -73,14 +73,14 @@ def read(path: Path) -> StoredImage:
         When SimpleITK is not installed, the file is damaged, points to data elsewhere, promises more than it holds, or
         its geometry is singular.
     """
-    reader, header, size = _opened(path)
+    reader, header, size = _open(path)
     limits.check_memory(path, _COPIES * size)
     itk_headers.check_data(path, header)
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise _unreadable(path, error) from None
-    array, components = _sitk().GetArrayViewFromImage(image), image.GetNumberOfComponentsPerPixel()
+    array, components = _simpleitk().GetArrayViewFromImage(image), image.GetNumberOfComponentsPerPixel()
     space = tuple(range(image.GetDimension()))[::-1]
     values = array.transpose(*space, *range(image.GetDimension(), array.ndim))
     if components > 1 and image.GetDimension() == 2:
@@ -103,7 +103,7 @@ def read_place(path: Path) -> tuple[tuple[int, ...], Matrix]:
     InputError
         As for `read`.
     """
-    reader, *_ = _opened(path)
+    reader, *_ = _open(path)
     return tuple(reader.GetSize()), _affine(reader, path)
 
 
@@ -126,8 +126,8 @@ def encode(image: Image, name: str, *, vectors: bool = False) -> dict[str, bytes
     OutputError
         When the folder for temporary files is full.
     """
-    sitk = _sitk(name)
-    made = _made(sitk, image, vectors)
+    sitk = _simpleitk(name)
+    made = _to_sitk(sitk, image, vectors)
     with tempfile.TemporaryDirectory(prefix="warpline-") as folder:
         path = Path(folder) / name
         try:
@@ -139,7 +139,7 @@ def encode(image: Image, name: str, *, vectors: bool = False) -> dict[str, bytes
         return {one.name: one.read_bytes() for one in (*others, path)}
 
 
-def _sitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
+def _simpleitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
     try:
         import SimpleITK
     except ImportError:
@@ -152,9 +152,9 @@ def _sitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
     return sitk
 
 
-def _opened(path: Path) -> tuple[Any, dict[str, str], int]:
+def _open(path: Path) -> tuple[Any, dict[str, str], int]:
     """A reader that has read the header, the header's words, and the bytes of the values."""
-    sitk = _sitk(path)
+    sitk = _simpleitk(path)
     header = itk_headers.read(path)
     data = itk_headers.data_of(path, header)
     reader = sitk.ImageFileReader()
@@ -181,14 +181,14 @@ def _affine(image: Any, path: Path) -> Matrix:
     most = min(dimension, 3)
     affine = np.eye(4)
     directions = np.array(image.GetDirection(), np.float64).reshape(dimension, dimension)
-    with np.errstate(all="ignore"):  # numbers too large overflow; what comes of them is checked
+    with np.errstate(all="ignore"):  # huge numbers overflow; the result is checked
         affine[:most, :most] = directions[:most, :most] * np.array(image.GetSpacing())[:most]
         affine[:most, 3] = np.array(image.GetOrigin())[:most]
         affine = LPS @ affine
     return check_affine(affine, f"{path}: the geometry in its header")
 
 
-def _made(sitk: Any, image: Image, vectors: bool) -> Any:
+def _to_sitk(sitk: Any, image: Image, vectors: bool) -> Any:
     data = image.data.astype(STORED_AS.get(image.data.dtype.name, image.data.dtype), copy=False)
     if image.grid.flat and (data.ndim == 3 or vectors):
         data = data[:, :, 0]

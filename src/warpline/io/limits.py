@@ -21,7 +21,7 @@ TEXT_RATIO = 100
 MEGABYTE = 2**20
 
 SMALL = 16 * MEGABYTE
-"""Bytes of which nobody asks whether they are free."""
+"""Bytes below which free memory is not checked."""
 
 
 def check_size(path: Path, shape: Sequence[int], itemsize: int, held: int, *, decoded: int | None = None) -> None:

@@ -203,7 +203,7 @@ def _corner(place: Placement) -> Matrix:
     return np.diag((*place.sizes, 1.0))
 
 
-def _centred(place: Placement) -> Matrix:
+def _centred_matrix(place: Placement) -> Matrix:
     """SPM's guess for files without orientation, which is nibabel's."""
     return np.asarray(place.header.get_base_affine(), np.float64)
 
@@ -258,7 +258,7 @@ ITK = "ITK (ANTs, SimpleITK, Slicer)"
 TOOLS: dict[str, Callable[[Placement], Answer]] = {
     "nibabel": _nibabel,
     "FSL": partial(_sform_first, neither=_corner, library=False),
-    "SPM": partial(_sform_first, neither=_centred),
+    "SPM": partial(_sform_first, neither=_centred_matrix),
     "FreeSurfer": partial(_sform_first, neither=_freesurfer_guess, library=False),
     "AFNI": partial(_sform_first, neither=_corner),
     ITK: partial(_itk, takes=_itk_takes),

@@ -21,7 +21,7 @@ from warpline.io.checks import check_finite
 from warpline.io.compression import compress, peek
 from warpline.io.images import as_image, check_name, read_image, write_by_itk
 from warpline.io.lps import SIGNS
-from warpline.io.scaling import scaled
+from warpline.io.scaling import apply_scaling
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "ras": lambda grid: np.eye(3),
@@ -120,7 +120,7 @@ def read_components(source: Any, name: str, geometry: str | None = None) -> Imag
     stored = nifti.read(path, geometry) if len(shape) == 5 and shape[3] == 1 < shape[4] else None
     if stored is None or stored.array.dtype.kind not in "biuf":
         return as_image(source, name, geometry)
-    values = scaled(stored.array[:, :, :, 0], nifti.scaling(stored.header, str(path)), str(path))
+    values = apply_scaling(stored.array[:, :, :, 0], nifti.scaling(stored.header, str(path)), str(path))
     return Image(values, stored.grid, str(path))
 
 
@@ -154,7 +154,7 @@ def read_vectors(path: str | os.PathLike[str], geometry: str | None = None) -> S
     if stored is None or stored.array.shape[3:] not in ((3,), (1, 3)) or stored.array.dtype.kind not in "iuf":
         found = "no NIfTI file" if stored is None else f"of shape {stored.array.shape}, {stored.array.dtype}"
         raise InputError(f"{path} is {found}; vectors need shape (I, J, K, 3) or (I, J, K, 1, 3) of real numbers")
-    values = scaled(stored.array, nifti.scaling(stored.header, str(path)), str(path))
+    values = apply_scaling(stored.array, nifti.scaling(stored.header, str(path)), str(path))
     values = np.asarray(values, dtype=np.float32).reshape(*stored.array.shape[:3], 3)
     if not np.isfinite(values).all():
         raise InputError(f"{path} has NaN or infinite vectors; write 0 where there is none")
@@ -198,12 +198,12 @@ def to_world(image: Image, frame: str) -> Image:
     UsageError
         When the frame is not known.
     """
-    return _turned(image, _matrix(frame, image.grid))
+    return _turn(image, _matrix(frame, image.grid))
 
 
 def from_world(image: Image, frame: str) -> Image:
     """The vectors of an image (I, J, K, 3) along `frame`, from those along world R, A, S."""
-    return _turned(image, np.linalg.inv(_matrix(frame, image.grid)).astype(np.float64, copy=False))
+    return _turn(image, np.linalg.inv(_matrix(frame, image.grid)).astype(np.float64, copy=False))
 
 
 def _matrix(frame: str, grid: Grid) -> Matrix:
@@ -212,7 +212,7 @@ def _matrix(frame: str, grid: Grid) -> Matrix:
     return FRAMES[frame](grid)
 
 
-def _turned(image: Image, matrix: Matrix) -> Image:
+def _turn(image: Image, matrix: Matrix) -> Image:
     if image.data.ndim != 4 or image.data.shape[3] != 3:
         raise InputError(f"{image.name} has shape {image.data.shape}; three components per voxel, (I, J, K, 3), needed")
     turned = np.asarray(image.data, dtype=np.float32) @ matrix.T.astype(np.float32)

@@ -49,7 +49,7 @@ def test_combined_is_linear_in_field_and_index():
     linear, ramp = rng.normal(size=(3, 3)), rng.normal(size=(4, 4))
     index = np.concatenate([np.indices(SHAPE, dtype=float), np.ones((1, *SHAPE))])
     expected = np.tensordot(linear, field.astype(float), 1) + np.tensordot(ramp[:3], index, 1)
-    np.testing.assert_allclose(nifti_fields.combined(field, linear, ramp), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(nifti_fields.transform_vectors(field, linear, ramp), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(

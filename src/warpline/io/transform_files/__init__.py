@@ -149,8 +149,8 @@ def read_transform(
     array([1., 1., 1., 1.])
     """
     path = Path(path)
-    known = FORMATS[_found(path) if format is None else _checked(format)]
-    with np.errstate(all="ignore"):  # numbers too large overflow; what comes of them is checked
+    known = FORMATS[_identify(path) if format is None else _known_format(format)]
+    with np.errstate(all="ignore"):  # huge numbers overflow; the result is checked
         transform = known.read(path, Grids(fixed, moving)) if known.between else known.read(path)
     return transform.parts[0] if isinstance(transform, Chain) and len(transform.parts) == 1 else transform
 
@@ -175,7 +175,7 @@ def identify(
     ('itk-affine', 'affine', 'mm, LPS')
     """
     path = Path(path)
-    name = _found(path) if format is None else _checked(format)
+    name = _identify(path) if format is None else _known_format(format)
     known = FORMATS[name]
     try:
         transform, needs = read_transform(path, name, fixed=fixed, moving=moving), ""
@@ -199,8 +199,8 @@ def write_transform(
     """
     path = Path(path)
     transform = _as_flat(transform, fixed, moving)
-    known = _fitting(transform, path, format)
-    stored = _HOLD[known.holds](transform, path, fixed)
+    known = _choose_format(transform, path, format)
+    stored = _CONVERT[known.holds](transform, path, fixed)
     if not known.gaps:
         _check_no_gaps(stored, path)
     assert known.encode is not None
@@ -220,7 +220,7 @@ def _as_flat(transform: Transform, fixed: Grid | None, moving: Grid | None) -> T
     return flat if isinstance(transform, Chain) else flat.parts[0]
 
 
-def _found(path: Path) -> str:
+def _identify(path: Path) -> str:
     """The one format that the content of a file fits."""
     head = Head.of(path)
     names = [name for name, known in FORMATS.items() if known.matches(head)]
@@ -234,16 +234,16 @@ def _found(path: Path) -> str:
     return names[0]
 
 
-def _checked(name: str) -> str:
+def _known_format(name: str) -> str:
     if name not in FORMATS:
         raise UsageError(f"transform format {name!r} is unknown; choose from {', '.join(FORMATS)}")
     return name
 
 
-def _fitting(transform: Transform, path: Path, name: str | None) -> Format:
+def _choose_format(transform: Transform, path: Path, name: str | None) -> Format:
     linear = isinstance(Chain.of(transform).simplified(), Affine)
     able = {key: one for key, one in FORMATS.items() if one.encode and (linear or one.holds is not Affine)}
-    if name is not None and _checked(name) not in able:
+    if name is not None and _known_format(name) not in able:
         reason = "is only read" if FORMATS[name].encode is None else f"holds no {type(transform).__name__}"
         raise UsageError(f"{path}: {name} {reason}; choose from {', '.join(able)}")
     flat = Chain.of(transform).flat
@@ -278,9 +278,9 @@ def _as_displacement(transform: Transform, path: Path, fixed: Grid | None) -> Di
     return Displacement(displacement_on(transform, grid), grid)
 
 
-_HOLD: dict[type, Callable[[Transform, Path, Grid | None], Transform]] = {
+_CONVERT: dict[type, Callable[[Transform, Path, Grid | None], Transform]] = {
     Affine: lambda transform, path, fixed: Chain.of(transform).simplified(),
     Displacement: _as_displacement,
     Chain: lambda transform, path, fixed: Chain.of(*(Chain.of(transform).parts or (Affine.identity(),))),
 }
-"""What a format holds to how a transform becomes it."""
+"""Type that a format holds, to the function that converts a transform to it."""

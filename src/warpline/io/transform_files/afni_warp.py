@@ -38,7 +38,7 @@ def read(path: Path, grids: Grids) -> Transform:
     fixed = Grid(field.shape[1:], stored.affine)
     moving = grids.need_moving(f"{path}: {_REASON}")
     leave, arrive = afni_space.from_world(fixed), afni_space.from_world(moving)
-    turned = nifti_fields.combined(field, np.linalg.inv(leave), np.zeros((4, 4)))
+    turned = nifti_fields.transform_vectors(field, np.linalg.inv(leave), np.zeros((4, 4)))
     return Chain((Displacement(turned, fixed), Affine(np.linalg.inv(arrive) @ leave))).simplified()
 
 
@@ -52,7 +52,7 @@ def encode(transform: Displacement, grids: Grids) -> bytes:
     """
     moving = grids.need_moving(_REASON)
     leave, arrive = afni_space.from_world(transform.grid), afni_space.from_world(moving)
-    field = nifti_fields.combined(transform.field, arrive, (arrive - leave) @ transform.grid.affine)
+    field = nifti_fields.transform_vectors(transform.field, arrive, (arrive - leave) @ transform.grid.affine)
     data = nifti_fields.components_last(flip_components(field))[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, description=f"AFNI {nifti_fields.AFNI_NOTE}")
 

@@ -1,4 +1,4 @@
-"""What a format of transform files is: how its files are told apart, read and written."""
+"""The description of a transform file format: how its files are recognised, read and written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from warpline.io.transform_files import hdf5
 from warpline.transforms import Affine, Chain, Displacement, Transform
 
 HEAD_SIZE = 4096
-"""Bytes by which a file is told apart."""
+"""Bytes that are read to recognise a file."""
 
 MAX_TEXT = 2**20
 """Bytes of the longest text file that is read, if its format says nothing else."""
@@ -28,7 +28,7 @@ MAX_FIELD = 2**29
 """Bytes of the longest file of numbers one after the other that is read: in text, a field of 256^3 voxels."""
 
 _PACKED = 50
-"""Part of the most that a compressed file could hold to which numbers come."""
+"""Deflate's limit, `MAX_RATIO`, over the compression ratio of numbers, which is at most about 20."""
 
 _TEXT = frozenset(string.printable.encode())
 
@@ -72,7 +72,7 @@ class Grids:
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a file, by which its format is found.
+    """The first bytes of a file, by which its format is recognised.
 
     Parameters
     ----------

@@ -139,7 +139,7 @@ class Reader:
 
 
 def _is_string(dtype: np.dtype[Any]) -> bool:
-    """Whether a type is a string of sane length; the HDF5 library crashes on others that vary in length."""
+    """Whether a type is a string of bounded length; the HDF5 library crashes on other variable-length types."""
     import h5py
 
     kind = h5py.check_string_dtype(dtype)
@@ -211,7 +211,7 @@ class Signature:
 
 
 def _check_heaps(path: Path) -> None:
-    """Refuse a file whose strings are not sound: the HDF5 library would never return, or take gigabytes."""
+    """Refuse a file with corrupt global heaps: the HDF5 library would hang, or allocate gigabytes."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         aligned = (place for place in _places(content, _HEAP) if place % 8 == 0)
         for number, start in enumerate(aligned):
@@ -263,7 +263,7 @@ def _is_sound(content: mmap.mmap, place: int, lengths: dict[int, int]) -> bool:
     return bool(lengths.get(number, length) == length)
 
 
-def written(fill: Callable[[Any], None]) -> bytes:
+def encode_file(fill: Callable[[Any], None]) -> bytes:
     """The bytes of a file that `fill(root)` fills."""
     import h5py
 

@@ -55,7 +55,7 @@ def read(path: Path) -> Transform:
 
 def encode(transform: Chain) -> bytes:
     """The bytes of a file that ANTs and SimpleITK read; linear parts in double, fields in single precision."""
-    return _encoded(transform, flat=False)
+    return _encode(transform, flat=False)
 
 
 def encode_flat(transform: Chain) -> bytes:
@@ -66,10 +66,10 @@ def encode_flat(transform: Chain) -> bytes:
     UsageError
         When a part does not fit one.
     """
-    return _encoded(transform, flat=True)
+    return _encode(transform, flat=True)
 
 
-def _encoded(transform: Chain, *, flat: bool) -> bytes:
+def _encode(transform: Chain, *, flat: bool) -> bytes:
     parts = [itk_parts.from_part(part, flat=flat) for part in reversed(transform.parts)]
 
     def fill(root: Any) -> None:
@@ -78,7 +78,7 @@ def _encoded(transform: Chain, *, flat: bool) -> bytes:
         for number, (name, parameters, fixed) in enumerate(parts, 1):
             _write(top.create_group(str(number)), name, parameters, fixed)
 
-    return hdf5.written(fill)
+    return hdf5.encode_file(fill)
 
 
 def _part(reader: hdf5.Reader, group: Any) -> Part:

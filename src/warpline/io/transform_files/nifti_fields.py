@@ -84,7 +84,9 @@ def components_last(field: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.moveaxis(field, 0, -1)
 
 
-def combined(field: NDArray[np.float32], linear: NDArray[np.floating[Any]], ramp: Matrix) -> NDArray[np.float32]:
+def transform_vectors(
+    field: NDArray[np.float32], linear: NDArray[np.floating[Any]], ramp: Matrix
+) -> NDArray[np.float32]:
     """``linear @ field(v) + ramp @ v`` at every voxel v, in double precision, rounded once.
 
     Parameters

@@ -43,13 +43,13 @@ def read(path: Path) -> Displacement:
     places = nifti_fields.components_first(stored.array[:, :, :, 0])
     if np.isnan(places).all():
         raise InputError(f"{path} is NaN everywhere; write the deformation again")
-    field = nifti_fields.combined(places, np.eye(3), -stored.affine)
+    field = nifti_fields.transform_vectors(places, np.eye(3), -stored.affine)
     return Displacement(field, Grid(field.shape[1:], stored.affine))
 
 
 def encode(transform: Displacement) -> bytes:
     """The bytes of an uncompressed file."""
-    places = nifti_fields.combined(transform.field, np.eye(3), transform.grid.affine)
+    places = nifti_fields.transform_vectors(transform.field, np.eye(3), transform.grid.affine)
     data = nifti_fields.components_last(places)[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, description="Deformation")
 
