@@ -19,6 +19,9 @@ WITHOUT_EXAMPLE = {
 }
 """Public names whose docstrings have no example yet."""
 
+WITHOUT_PARAMETERS = {"warpline.run"}
+"""Public functions that do not describe their parameters yet."""
+
 
 def public(room):
     """Name and object of every function and class of a room that is documented by itself."""
@@ -44,6 +47,16 @@ EXAMPLES = {f"{room}.{name}": one for room in ROOMS for name, one in public(room
 def test_public_names_have_an_example(room):
     lacking = {name for name, one in public(room).items() if not has_example(one)}
     assert lacking - WITHOUT_EXAMPLE.get(room, set()) == set()
+
+
+def test_public_functions_describe_their_parameters():
+    functions = {name: one for name, one in EXAMPLES.items() if inspect.isfunction(one)}
+    lacking = {
+        name
+        for name, one in functions.items()
+        if inspect.signature(one).parameters and "Parameters\n" not in (one.__doc__ or "")
+    }
+    assert lacking - WITHOUT_PARAMETERS == set()
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

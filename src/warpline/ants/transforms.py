@@ -189,6 +189,13 @@ def read_transform(filename: str | os.PathLike[str], precision: str = "double") 
 def write_transform(transform: ANTsTransform, filename: str | os.PathLike[str]) -> None:
     """Write a transform, complete or not at all: an affine as ``.mat``, ``.txt`` or ``.tfm``, a warp as NIfTI.
 
+    Parameters
+    ----------
+    transform : ANTsTransform
+        As `read_transform` returns it.
+    filename : path
+        Its suffix chooses the format.
+
     Raises
     ------
     UsageError
@@ -251,6 +258,18 @@ def apply_ants_transform(
 def apply_ants_transform_to_point(transform: ANTsTransform, point: ArrayLike) -> tuple[float, ...]:
     """Map a point of the fixed image (dimension,), LPS+ mm.
 
+    Parameters
+    ----------
+    transform : ANTsTransform
+        The transform.
+    point : (dimension,)
+        World LPS+ mm.
+
+    Returns
+    -------
+    tuple of float
+        The moving point, LPS+ mm.
+
     Examples
     --------
     >>> import numpy as np
@@ -266,6 +285,18 @@ def apply_ants_transform_to_point(transform: ANTsTransform, point: ArrayLike) ->
 
 def apply_ants_transform_to_vector(transform: ANTsTransform, vector: ArrayLike) -> NDArray[np.float64]:
     """Turn and stretch a vector (dimension,), LPS+ mm, by an affine.
+
+    Parameters
+    ----------
+    transform : ANTsTransform
+        An affine.
+    vector : (dimension,)
+        Along L, P, S.
+
+    Returns
+    -------
+    (dimension,) float64
+        Along L, P, S.
 
     Examples
     --------
@@ -285,6 +316,20 @@ def apply_ants_transform_to_image(
 ) -> Any:
     """Carry a moving image onto the grid of a reference; see `ANTsTransform.apply_to_image`.
 
+    Parameters
+    ----------
+    transform : ANTsTransform
+        The transform.
+    image, reference : nibabel image, path, Image or (array, affine)
+        The moving image, and whose grid the result gets.
+    interpolation : str
+        A key of ANTsPy's interpolators, in any case.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        As from `apply_transforms`.
+
     Examples
     --------
     >>> import numpy as np
@@ -302,6 +347,16 @@ def apply_ants_transform_to_image(
 def invert_ants_transform(transform: ANTsTransform) -> ANTsTransform:
     """Return the inverse.
 
+    Parameters
+    ----------
+    transform : ANTsTransform
+        An affine, a warp or a chain; fields without a known inverse are inverted numerically.
+
+    Returns
+    -------
+    ANTsTransform
+        Moving to fixed.
+
     Examples
     --------
     >>> import numpy as np
@@ -317,6 +372,16 @@ def invert_ants_transform(transform: ANTsTransform) -> ANTsTransform:
 
 def compose_ants_transforms(transform_list: Sequence[ANTsTransform]) -> ANTsTransform:
     """Join transforms: points go through the first one first.
+
+    Parameters
+    ----------
+    transform_list : sequence of ANTsTransform
+        In the order in which points go through them.
+
+    Returns
+    -------
+    ANTsTransform
+        One transform; neighbouring affines are multiplied.
 
     Raises
     ------

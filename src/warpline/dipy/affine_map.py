@@ -172,6 +172,18 @@ def transform_centers_of_mass(
 ) -> AffineMap:
     """Translation between the intensity centroids; negative intensities count as negative mass.
 
+    Parameters
+    ----------
+    static, moving : arrays of 2 or 3 axes
+        The images.
+    static_grid2world, moving_grid2world : (dim + 1, dim + 1), optional
+        Voxel to world; identity when None.
+
+    Returns
+    -------
+    AffineMap
+        Static world to moving world.
+
     Examples
     --------
     >>> import numpy as np
@@ -190,6 +202,18 @@ def transform_geometric_centers(
 ) -> AffineMap:
     """Translation between the voxels ``shape / 2`` of both grids, half a voxel past the true centres, as in DIPY.
 
+    Parameters
+    ----------
+    static, moving : arrays of 2 or 3 axes
+        The images.
+    static_grid2world, moving_grid2world : (dim + 1, dim + 1), optional
+        Voxel to world; identity when None.
+
+    Returns
+    -------
+    AffineMap
+        Static world to moving world.
+
     Examples
     --------
     >>> import numpy as np
@@ -205,6 +229,18 @@ def transform_origins(
     static: ArrayLike, static_grid2world: Matrix | None, moving: ArrayLike, moving_grid2world: Matrix | None
 ) -> AffineMap:
     """Translation between the voxels 0 of both grids.
+
+    Parameters
+    ----------
+    static, moving : arrays of 2 or 3 axes
+        The images.
+    static_grid2world, moving_grid2world : (dim + 1, dim + 1), optional
+        Voxel to world; identity when None.
+
+    Returns
+    -------
+    AffineMap
+        Static world to moving world.
 
     Examples
     --------

@@ -57,6 +57,16 @@ def field_of(displacement: NDArray[np.float32], dim: int) -> NDArray[np.float32]
 def mult_aff(A: Matrix | None, B: Matrix | None) -> Matrix | None:
     """Return the product ``A B``, with None for the identity; None when both are.
 
+    Parameters
+    ----------
+    A, B : (dim + 1, dim + 1) or None
+        Homogeneous matrices; None is the identity.
+
+    Returns
+    -------
+    (dim + 1, dim + 1) or None
+        The product.
+
     Examples
     --------
     >>> import numpy as np
@@ -74,6 +84,20 @@ def get_direction_and_spacings(affine: Matrix | None, dim: int) -> tuple[Matrix,
     """Return the directions of the grid's axes as columns (dim, dim), and its spacings (dim,).
 
     Of a voxel to world matrix (dim + 1, dim + 1); the identity when None.
+
+    Parameters
+    ----------
+    affine : (dim + 1, dim + 1) or None
+        Voxel to world; identity when None.
+    dim : {2, 3}
+        Dimension of space.
+
+    Returns
+    -------
+    directions : (dim, dim)
+        Unit vectors of the grid's axes, as columns.
+    spacings : (dim,)
+        Voxel sizes in mm.
 
     Examples
     --------

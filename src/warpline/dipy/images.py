@@ -66,6 +66,16 @@ def load_nifti(
 def load_nifti_data(fname: FileName, as_ndarray: bool = True) -> Any:
     """Read the array of an image, as `load_nifti` does.
 
+    Parameters
+    ----------
+    fname, as_ndarray
+        As in `load_nifti`.
+
+    Returns
+    -------
+    array
+        Values of the image.
+
     Examples
     --------
     >>> import numpy as np

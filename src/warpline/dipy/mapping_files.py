@@ -31,6 +31,13 @@ def write_mapping(mapping: DiffeomorphicMap, fname: str | os.PathLike[str]) -> N
 
     DIPY has no place for the prealignment; it goes into a comment of the header, which DIPY passes over.
 
+    Parameters
+    ----------
+    mapping : DiffeomorphicMap
+        3-D, with both fields.
+    fname : path
+        Ends in ``.nii`` or ``.nii.gz``.
+
     Raises
     ------
     UsageError

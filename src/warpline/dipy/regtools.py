@@ -82,6 +82,22 @@ def overlay_images(
 ) -> Figure:
     """Show two 2-D images of one shape, in red and in green, and between them one over the other.
 
+    Parameters
+    ----------
+    img0, img1 : (I, J)
+        Images of one shape; intensities are stretched per image.
+    title0, title_mid, title1 : str
+        Titles of the first image, the overlay and the second image.
+    fname : path, optional
+        Where to save the picture.
+    **fig_kwargs
+        For `matplotlib.figure.Figure.savefig`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The three panels.
+
     Raises
     ------
     InputError
@@ -134,6 +150,18 @@ def draw_lattice_2d(nrows: int, ncols: int, delta: int) -> NDArray[np.float64]:
     Returns
     -------
     (1 + (delta + 1) nrows, 1 + (delta + 1) ncols)
+        The picture.
+
+    Parameters
+    ----------
+    nrows, ncols : int
+        Number of squares.
+    delta : int
+        Pixels along the side of a square.
+
+    Returns
+    -------
+    (1 + nrows (delta + 1), 1 + ncols (delta + 1)) float64
         The picture.
 
     Examples

@@ -166,6 +166,16 @@ def identify(
 
     A grid that is missing is no error: the transform is then None.
 
+    Parameters
+    ----------
+    path, format, fixed, moving
+        As for `read_transform`.
+
+    Returns
+    -------
+    TransformFile
+        Format, unit, kind, and the transform where it could be read.
+
     Examples
     --------
     >>> import warpline
