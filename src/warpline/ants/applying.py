@@ -33,13 +33,13 @@ INTERPOLATORS: dict[str, str | Interpolation] = {
 """ANTsPy's names of interpolations; its gaussian and multiLabel are not offered."""
 
 IMAGE_TYPES = (0, 1, 3, 6)
-"""Scalar images and time series, which are told apart by their axes, and vectors."""
+"""Scalar images and time series, which are distinguished by their axes, and vectors."""
 
 VECTORS = {1: "voxel", 6: "lps"}
 """Types of images with three components per voxel, to what these are along: the axes of the grid, or ITK's world."""
 
 _SERIES = 3
-"""Of the types, the one whose volumes are carried one by one even where the header says that they are components."""
+"""The type whose volumes are resampled one by one even where the header declares them components."""
 
 _AXES = ("x", "y", "z")
 
@@ -113,7 +113,7 @@ def apply_transforms(
         raise UsageError(f"interpolator is {interpolator!r}; choose from {', '.join(INTERPOLATORS)}")
     entries = _entries(transformlist, whichtoinvert)
     target = operations.read(fixed, "fixed")
-    if compose is not None:  # the moving image is looked at for its grid only
+    if compose is not None:  # only the grid of the moving image is used
         return _write_composed(entries, target, operations.read(moving, "moving"), compose)
     how = INTERPOLATORS[interpolator]
     if imagetype in VECTORS:

@@ -75,7 +75,7 @@ TYPES: dict[str, Recipe] = {
     **{f"{script}[sr]": _after_linear(recipe, "rigid") for script, recipe in _SCRIPTS.items()},
     **{f"{script}[so]": _after_linear(recipe) for script, recipe in _SCRIPTS.items()},
 }
-"""ANTs' transformation types, to what is run for them. All deformable ones use local correlation, as ANTs' own script
+"""ANTs' transformation types, to the recipe that is run. All deformable ones use local correlation, as ANTs' own script
 does; B-spline SyN, elastic and time-varying types are not offered."""
 
 _RADIUS = re.compile(r"(?P<name>\w+\[\w+),(?P<radius>\d+)\]")
@@ -115,7 +115,7 @@ def registration(
         ANTsPy's further arguments, by name or in the order of `FURTHER`. write_composite_transform writes
         ``Composite.h5`` and ``InverseComposite.h5`` too, and returns these names. Of `OPTIONS`, reg_iterations,
         grad_step, flow_sigma, total_sigma (variances in voxels), aff_metric, syn_metric and syn_sampling (radius)
-        change the recipe, and so do those of `AFFINE_LEVELS`; those that only say how ANTs computes have no effect.
+        change the recipe, and so do those of `AFFINE_LEVELS`; those that concern ANTs' own computation have no effect.
         Left out, the recipe's own values hold, not ANTs' defaults.
 
     Returns
@@ -271,7 +271,7 @@ OPTIONS: dict[str, Callable[[Any], list[str]]] = {
     "verbose": _no_setting,
     "use_legacy_histogram_matching": _no_setting,
 }
-"""ANTsPy's further arguments, to settings of a recipe; those without a setting only say how ANTs computes."""
+"""ANTsPy's further arguments, to settings of a recipe; those without a setting concern ANTs' own computation only."""
 
 
 AFFINE_LEVELS: dict[str, tuple[float, ...]] = {
@@ -279,7 +279,7 @@ AFFINE_LEVELS: dict[str, tuple[float, ...]] = {
     "aff_shrink_factors": (6, 4, 2, 1),
     "aff_smoothing_sigmas": (3, 2, 1, 0),
 }
-"""Arguments for the levels of the linear stages, coarse to fine, and what ANTsPy takes for those that are left out."""
+"""Arguments for the levels of the linear stages, coarse to fine, and ANTsPy's defaults."""
 
 REFUSED = {
     "multivariate_extras": "one pair of images is registered at a time",

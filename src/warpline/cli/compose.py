@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from warpline.cli.options import add_device, add_grids, add_target, add_transforms, refuse_overwriting
+from warpline.cli.options import add_chain, refuse_overwriting
 from warpline.cli.terminal import Terminal
 
 SUMMARY = "join several transforms into one file"
@@ -16,10 +16,7 @@ EXAMPLE = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_transforms(parser, required=True)
-    add_target(parser)
-    add_grids(parser)
-    add_device(parser)
+    add_chain(parser)
 
 
 def run(options: Namespace, terminal: Terminal) -> None:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from warpline.cli.options import add_device, add_grids, add_target, add_transforms, refuse_overwriting
+from warpline.cli.options import add_chain, refuse_overwriting
 from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
@@ -22,10 +22,7 @@ EXAMPLE = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_transforms(parser, required=True)
-    add_target(parser)
-    add_grids(parser)
-    add_device(parser)
+    add_chain(parser)
 
 
 def run(options: Namespace, terminal: Terminal) -> None:

@@ -145,6 +145,14 @@ def finite(text: str) -> float:
     return value
 
 
+def add_chain(parser: ArgumentParser) -> None:
+    """Arguments of a command that makes one transform file of several: ``-t``, ``-o``, their images, the device."""
+    add_transforms(parser, required=True)
+    add_target(parser)
+    add_grids(parser)
+    add_device(parser)
+
+
 def add_target(parser: ArgumentParser) -> None:
     """``-o`` for a transform, and ``--to`` for its format."""
     parser.add_argument(

@@ -29,7 +29,7 @@ class Terminal:
     json : bool
         Write the result as JSON.
     quiet, verbose : bool
-        Say only warnings, errors and the result; or say everything that is logged.
+        Print only warnings, errors and the result; or everything that is logged.
     """
 
     def __init__(self, command: str, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""`DiffeomorphicMap`: a pair of displacement fields with a linear prealignment, used in DIPY's way."""
+"""`DiffeomorphicMap`: a pair of displacement fields with a linear prealignment, with DIPY's semantics."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Transform:
 
     dim: ClassVar[int]
     motion: ClassVar[Motion]
-    """The motion of `warpline.recipe.Linear` that it stands for."""
+    """The corresponding stage of `warpline.recipe.Linear`."""
     _angles: ClassVar[int] = 0
     _shifts: ClassVar[int] = 0
     _scales: ClassVar[int] = 0

@@ -30,7 +30,7 @@ def median_otsu(
     input_volume : (I, J, K) or (I, J, K, T)
         Image or series.
     vol_idx : sequence of int, optional
-        Volumes of a series whose mean is looked at; needed for a series.
+        Volumes of a series whose mean is used; needed for a series.
     median_radius : int
         Of the cubic window, in voxels.
     numpass : int

@@ -66,7 +66,7 @@ def overlay_slices(
     _check_same_shape(L, R)
     index = np.shape(L)[slice_type] // 2 if slice_index is None else slice_index
     left, right = (np.take(_stretch(volume), index, axis=slice_type).T for volume in (L, R))
-    # the corner stands for the background, whose colour would tint the whole overlay
+    # the corner counts as background, whose colour would tint the whole overlay
     overlay = _colour(left * (left > left[0, 0]), right * (right > right[0, 0]))
     return _panels([left, overlay, right], [ltitle, "Overlay", rtitle], fname, fig_kwargs, origin="lower", cmap="gray")
 

@@ -37,7 +37,7 @@ def reslice(
     order : int
         Of the spline, 0 (nearest) to 5.
     mode : str
-        SciPy's name of what lies beyond the outermost voxel centres: constant, nearest, reflect, wrap, ...
+        SciPy's boundary mode beyond the outermost voxel centres: constant, nearest, reflect, wrap, ...
     cval : float
         Value there, for "constant".
     num_processes : int

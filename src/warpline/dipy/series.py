@@ -115,7 +115,7 @@ def register_dwi_series(
     data : path, nibabel image or array (I, J, K, T)
         The series.
     gtab : DIPY's GradientTable, or (bvals, bvecs)
-        What tells which volumes are unweighted. Files or arrays; of these, b-values up to `B0_THRESHOLD` count.
+        Identifies the unweighted volumes. Files or arrays; of these, b-values up to `B0_THRESHOLD` count.
     affine : (4, 4), optional
         Voxel to world (RAS+ mm); needed for an array.
     b0_ref : int

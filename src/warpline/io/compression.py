@@ -40,7 +40,7 @@ def compress(content: bytes) -> bytes:
 
 @contextmanager
 def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a plain or gzip-compressed file, told apart by content.
+    """Open a plain or gzip-compressed file, distinguished by content.
 
     Yields
     ------
@@ -77,7 +77,7 @@ def check_regular(path: Path) -> None:
     Raises
     ------
     OSError
-        When there is nothing at `path`, or it cannot be looked at.
+        When `path` does not exist, or cannot be accessed.
     InputError
         When it is no regular file, and no folder, which cannot be opened anyway.
     """

@@ -48,7 +48,7 @@ class Draft:
         self._placing = self._placed = False
 
     def claim(self, patience: float = 0.0) -> None:
-        """Create the draft, or take over and empty the one that a killed process left.
+        """Create the draft, or truncate the one that a killed process left.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""GIFTI files: what is checked before nibabel reads one, so that a small file neither fills memory nor reaches another.
+"""Checks of GIFTI files before nibabel reads them: a small file must neither fill memory nor refer to another file.
 
 Entities of its XML, data in other files, arrays of many axes and data that decode to anything but the size their
 attributes give are refused.
@@ -42,7 +42,7 @@ def check_gifti(content: bytes, path: Path) -> None:
     Raises
     ------
     InputError
-        Saying what was found; also when it is no XML.
+        Naming the fault; also when the file is no XML.
     """
     walk = _ElementChecks(path)
     parser = expat.ParserCreate()
@@ -52,7 +52,7 @@ def check_gifti(content: bytes, path: Path) -> None:
     parser.EntityDeclHandler = walk.entity
     try:
         parser.Parse(content, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:  # also encodings that nobody knows
+    except (expat.ExpatError, LookupError, ValueError) as error:  # also unknown encodings
         reason = "it is empty" if not content else str(error)
         raise InputError(f"{path} is no readable surface ({reason}); GIFTI with one point set is needed") from None
 
@@ -100,7 +100,7 @@ class _ElementChecks:
         return math.prod(sizes), _BYTES[kind]
 
     def _check(self, text: str) -> None:
-        """Refuse data of another size than declared; what is deflated is inflated in pieces for it."""
+        """Refuse data of another size than declared; deflated data are inflated in pieces to count them."""
         count, size = self._declared_size()
         encoding = self._array.get("Encoding", "")
         if encoding == "ASCII":

@@ -1,4 +1,4 @@
-"""What a header leaves open, in sentences: guesses, conversions, repairs, and where tools read it differently."""
+"""Notes on a header: guesses, conversions, repairs, and tools that read it differently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warpline.geometry import Grid, Matrix, Shape
 from warpline.io.nifti_geometry import CHOICES, TOOLS, UNITS, Answer, Placement, words
 
 TOLERANCE = 0.01
-"""Voxels by which two answers may differ at a corner of the volume before it is said."""
+"""Largest distance in voxels, at a corner of the volume, between two placements that count as equal."""
 
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 _AXES = "ijk"
@@ -20,7 +20,7 @@ _AXES = "ijk"
 
 @dataclass(frozen=True)
 class Gap:
-    """How far apart two answers put a voxel, at most.
+    """Largest distance between two placements of a voxel.
 
     Parameters
     ----------

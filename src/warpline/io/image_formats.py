@@ -1,6 +1,6 @@
-"""Images in other formats than NIfTI's single files: which are read, and what is checked before they are.
+"""Images in other formats than NIfTI's single files: the formats that are read, and checks before reading.
 
-`FORMATS` is an allow-list. nibabel would open more, each a way in for files from strangers: links to other files,
+`FORMATS` is an allow-list. nibabel would open more, each a risk with untrusted files: links to other files,
 headers that claim a terabyte, archives that expand without end. The format follows from the file's name, the data are
 read from the files that the name implies, and the claimed size is checked against theirs (`limits`) before any value is
 read.
@@ -47,7 +47,7 @@ class ImageFormat:
     suffixes : tuple of str
         How the names of its files end, in lower case.
     open : callable
-        ``open(path) -> image``: header read and sizes checked; values may still lie in the file.
+        ``open(path) -> image``: header read and sizes checked; values may be loaded later.
     """
 
     about: str

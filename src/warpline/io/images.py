@@ -44,7 +44,7 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     Parameters
     ----------
     path : path
-        The file; whether it is compressed is told by its content.
+        The file; compression is detected by content.
     geometry : {"sform", "qform"}, optional
         Which matrix of a NIfTI header to take where it has both; the sform when None.
 
@@ -57,7 +57,7 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     ------
     InputError
         When the file is missing, truncated, damaged, not an image, of 1 or more than 4 axes, not of real
-        numbers, or its affine is singular or not finite, or its scaled values cannot be kept apart.
+        numbers, or its affine is singular or not finite, or float64 would merge its scaled values.
     UsageError
         When `geometry` is something else.
     """
@@ -214,7 +214,7 @@ def _head(loaded: SpatialImage) -> bytes:
 
 def _values(source: SpatialImage, name: str) -> NDArray[np.generic]:
     proxy = source.dataobj
-    if type(proxy) is ArrayProxy:  # not AFNI's, which scales each volume by a factor of its own
+    if type(proxy) is ArrayProxy:  # not AFNI's, which has a factor per volume
         return apply_scaling(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
     values = np.asanyarray(proxy)
     if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled by the rules of its format

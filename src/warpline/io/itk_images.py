@@ -1,7 +1,7 @@
 """Images in NRRD and MetaImage (``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd``), read and written by ITK through SimpleITK.
 
 ITK counts in LPS mm; this module turns them to RAS. Headers are checked before ITK sees them (`itk_headers`): data
-stand in the file itself or in one file beside it, and are no larger than these bytes can hold.
+are in the file itself or in one file beside it, and no larger than that file can hold.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DETACHED = (".nhdr", ".mhd")
 """Of those, the ones whose values are in a second file."""
 
 _COPIES = 2
-"""Of the values in memory while an image is read: ITK's, and the one that is returned."""
+"""Copies of the values in memory while an image is read: ITK's, and the result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class StoredImage:
     affine : (4, 4)
         Voxel to world, RAS+ mm, checked.
     doubt : str
-        What it does not say and was taken for granted, or says and is not kept; mostly nothing.
+        A warning about what the header leaves open, or states and ITK ignores; mostly empty.
     """
 
     array: NDArray[Any] = field(repr=False)

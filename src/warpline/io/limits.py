@@ -1,4 +1,4 @@
-"""How much a file may take: the one place that bounds decoded sizes, before memory is taken for them.
+"""Bounds on the decoded size of files, checked before memory is allocated.
 
 Two things bound what a file decodes to. Its bytes: stored numbers cannot become more than they are, deflated ones not
 more than `compression.MAX_RATIO` times as many, text that was compressed not more than `TEXT_RATIO` times. And this

@@ -1,4 +1,4 @@
-"""MINC 2: what is checked in a file before nibabel reads it, as in every HDF5 file (`transform_files.hdf5`)."""
+"""Checks of MINC 2 files before nibabel reads them, as of every HDF5 file (`transform_files.hdf5`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_minc2(path: Path) -> None:
     Raises
     ------
     InputError
-        Saying what was found.
+        Naming the fault.
     """
     with hdf5.reading(path) as reader:
         image = reader.root

@@ -41,7 +41,7 @@ STORED_AS = {"bool": "uint8", "float16": "float32"}
 
 @dataclass(frozen=True, eq=False)
 class StoredArray:
-    """A NIfTI file as it lies on disk.
+    """A NIfTI file as stored.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def stored_shape(header: Nifti1Header, name: str) -> tuple[int, ...]:
     Raises
     ------
     InputError
-        When the header contradicts itself, as in FreeSurfer's way of writing long axes.
+        When the header contradicts itself, as in FreeSurfer's encoding of long axes.
     """
     try:
         return tuple(int(n) for n in header.get_data_shape())

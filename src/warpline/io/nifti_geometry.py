@@ -1,6 +1,6 @@
-"""Where a NIfTI header puts its voxels: the matrix that is taken here, and what the tools of the field take.
+"""The voxel-to-world affine of a NIfTI header: the one used here, and the one that each tool of the field uses.
 
-A header can say it three times: by the sform (a matrix), by the qform (a rotation, with the voxel sizes in pixdim),
+A header can state it three times: by the sform (a matrix), by the qform (a rotation, with the voxel sizes in pixdim),
 and by pixdim alone. The standard (https://nifti.nimh.nih.gov/nifti-1) has no rule for a file whose answers differ, and
 each tool has its own: those below are read from the sources of the tools, ITK's (5.4) is also tested against SimpleITK.
 """
@@ -102,7 +102,7 @@ _MATRICES: dict[str, Callable[[Nifti1Header], Matrix]] = {
 
 
 def chosen(place: Placement, geometry: str | None = None) -> str:
-    """Which matrix is taken: the one asked for where it is set, else sform before qform before neither.
+    """The matrix to use: the requested one where it is set, else sform before qform before neither.
 
     Raises
     ------
@@ -122,9 +122,9 @@ class Answer:
     Parameters
     ----------
     source : str
-        What it takes, in words; nothing where that is not known.
+        Name of what it uses; empty where that is not known.
     matrix : (4, 4) or None
-        Voxel to world (RAS+ mm); None where it refuses the file, or what it does is not known.
+        Voxel to world (RAS+ mm); None where it refuses the file, or its rule is not known.
     """
 
     source: str
@@ -190,7 +190,7 @@ def _nibabel(place: Placement) -> Answer:
 
 
 def _sform_first(place: Placement, *, neither: Callable[[Placement], Matrix], library: bool = True) -> Answer:
-    """Sform, qform, or a guess of its own; `library`: whether its qform is known to be that of the NIfTI library."""
+    """Sform, qform, or its own guess; `library`: whether its qform is known to be that of the NIfTI library."""
     name = chosen(place)
     if name == "qform" and not library and not np.all(place.pixdim[1:] > 0):
         return Answer("", None)

@@ -33,7 +33,7 @@ _LONGEST, _MOST_CELLS = 64 * MEGABYTE, 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class PointTable:
-    """Points with whatever else their file says of them.
+    """Points with the other columns of their file.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def read_point_table(path: str | os.PathLike[str], space: str = "ras") -> PointT
     Raises
     ------
     InputError
-        When the file is missing, is no such table, or a coordinate is not finite; the line is named.
+        When the file is missing, is no table of points, or a coordinate is not finite; the line is named.
     UsageError
         When the space is not known.
     """

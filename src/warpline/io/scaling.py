@@ -114,7 +114,7 @@ def _multiply_exactly(stored: NDArray[Any], slope: int, inter: int, whole: np.dt
 
 
 def _fraction_type(stored: NDArray[Any], slope: float, inter: float, name: str) -> type[Any]:
-    """The narrowest type of fractions that keeps scaled values apart which are apart in the file."""
+    """The narrowest floating-point type in which different stored values stay different."""
     if stored.dtype.kind == "f":
         return np.float64 if stored.dtype.itemsize > 4 or inter else np.float32
     ends = [slope * float(end) + inter for end in (stored.min(), stored.max())]

@@ -139,9 +139,9 @@ def write_streamlines(streamlines: Streamlines, path: str | os.PathLike[str], gr
     streamlines : Streamlines
         In world space.
     path : path
-        ``.trk`` keeps the values of points and streamlines; ``.tck`` has no place for them.
+        ``.trk`` keeps the values of points and streamlines; ``.tck`` cannot hold them.
     grid : Grid, optional
-        Of the image they now lie on; a ``.trk`` file names it.
+        Of the image that they now belong to; a ``.trk`` file names it.
 
     Raises
     ------

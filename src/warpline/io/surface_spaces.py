@@ -2,7 +2,7 @@
 
 GIFTI names the space of the coordinates, and may hold a matrix to another space. FreeSurfer's own surface coordinates
 (``mris_convert`` without ``--to-scanner``) are of no named space: they count from the middle of a volume along axes of
-its own, and the volume's geometry stands in the metadata ``VolGeom…``.
+its own, and the volume's geometry is in the metadata ``VolGeom…``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NAMED = {2: "an aligned", 3: "Talairach", 4: "MNI-152", 5: "a template's"}
 """NIfTI's codes of spaces that are no scanner's."""
 
 _STALE = ("VolGeom", "SurfaceCenter")
-"""How names of metadata begin that count from where the vertices were."""
+"""Prefixes of metadata that refer to the former places of the vertices."""
 
 _AGREE = 0.01
 """Difference in mm between two transforms to world space above which a file contradicts itself."""
@@ -116,13 +116,13 @@ def _within(block: bytes, tag: bytes) -> str:
 
 
 def place_in_scanner_space(vertices: Any) -> None:
-    """Mark a point set as one of scanner space, and take away metadata that counted from another."""
+    """Mark a point set as one of scanner space, and remove metadata that refer to another space."""
     vertices.coordsys = GiftiCoordSystem(SCANNER, SCANNER, np.eye(4))
     drop_stale(vertices.meta)
 
 
 def drop_stale(meta: Any) -> None:
-    """Take away metadata that counted from where the vertices were."""
+    """Remove metadata that refer to the former places of the vertices."""
     for key in [key for key in meta if key.startswith(_STALE)]:
         del meta[key]
 

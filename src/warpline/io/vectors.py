@@ -32,7 +32,7 @@ FRAMES: dict[str, Callable[[Grid], Matrix]] = {
 
 
 BY_THEMSELVES = "none"
-"""In place of a frame: the components are no vectors, or are carried like the volumes of a series all the same."""
+"""In place of a frame: the components are resampled one by one, like the volumes of a series."""
 
 _VECTORS, _TENSORS = "vectors", "matrices"
 _INTENTS = {1004: _TENSORS, 1005: _TENSORS, nifti.INTENT_DISPLACEMENT: _VECTORS, nifti.INTENT_VECTOR: _VECTORS}
@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class StoredVectors:
-    """A vector image as it lies on disk.
+    """A vector image as stored.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def read_series(source: Any, name: str, geometry: str | None = None) -> Image:
 
 
 def read_components(source: Any, name: str, geometry: str | None = None) -> Image:
-    """An image whose components are carried one by one, as a series of volumes, wherever its axes are.
+    """An image whose components are resampled one by one, as a series of volumes, along any axis.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def read_components(source: Any, name: str, geometry: str | None = None) -> Imag
 
 
 def _kind(source: Any) -> tuple[str, str] | None:
-    """What the header of an image says that its components are, and how it says so; None where it says nothing."""
+    """What the components of an image are by its header, and the entry that states it; None without one."""
     from_file = isinstance(source, (str, os.PathLike))
     if from_file and itk_images.matches(Path(source)):
         return (_VECTORS, "by its header") if itk_images.holds_vectors(Path(source)) else None

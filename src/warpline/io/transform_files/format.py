@@ -22,7 +22,7 @@ HEAD_SIZE = 4096
 """Bytes that are read to recognise a file."""
 
 MAX_TEXT = 2**20
-"""Bytes of the longest text file that is read, if its format says nothing else."""
+"""Bytes of the longest text file that is read, unless its format sets another limit."""
 
 MAX_FIELD = 2**29
 """Bytes of the longest file of numbers one after the other that is read: in text, a field of 256^3 voxels."""
@@ -128,7 +128,7 @@ class Head:
 
     @cached_property
     def hdf5(self) -> hdf5.Signature:
-        """What tells the formats in HDF5 apart; nothing for other files."""
+        """Signature that distinguishes the formats in HDF5; empty for other files."""
         return hdf5.Signature.of(self.path) if self.content.startswith(hdf5.MAGIC) else hdf5.Signature()
 
     @cached_property

@@ -26,7 +26,7 @@ from warpline.io.compression import MAX_RATIO, open_stream
 MAGIC = b"\x89HDF\r\n\x1a\n"
 
 _HEAP = b"GCOL\x01\0\0\0"
-"""How a global heap collection begins; it mostly lies at a multiple of 8 bytes."""
+"""Magic bytes of a global heap collection, which is mostly aligned to 8 bytes."""
 
 _ADDRESS, _OBJECT, _USE = struct.Struct("<Q"), struct.Struct("<HHIQ"), struct.Struct("<IQI")
 
@@ -178,7 +178,7 @@ def reading(path: Path) -> Iterator[Reader]:
 
 @dataclass(frozen=True)
 class Signature:
-    """What tells the formats in HDF5 apart.
+    """Signature that distinguishes the formats in HDF5.
 
     Parameters
     ----------
@@ -222,9 +222,9 @@ def _check_heaps(path: Path) -> None:
 
 
 def _leads_to_string(path: Path, place: int | None) -> bool:
-    """Whether what lies at a place of a file names a string of a sound collection, with its length.
+    """Whether the bytes at an offset refer to a string of a valid heap collection, with its length.
 
-    Where it does not, the HDF5 library takes memory by the length before it finds out.
+    Where they do not, the HDF5 library allocates by the stated length before it fails.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if place is None or not 0 < place <= len(content) - _USE.size:

@@ -61,7 +61,7 @@ def to_displacement(parameters: NDArray[Any], fixed: Doubles, dimension: int, or
     Raises
     ------
     InputError
-        When the numbers are no such transform.
+        When the numbers do not describe one.
     """
     knots = itk_fields.lattice(fixed, dimension, path)
     shape = knots.shape[:dimension]

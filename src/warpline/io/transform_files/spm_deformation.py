@@ -1,6 +1,6 @@
 """SPM's deformation fields (``y_*.nii``, ``iy_*.nii``): NIfTI of shape (I, J, K, 1, 3), float32.
 
-They hold not displacements but places: for each voxel of the file's grid, where it comes to lie in the other
+They hold not displacements but positions: for each voxel of the file's grid, its position in the other
 image, RAS mm. ``y_`` lies on the template and leads to the native image, ``iy_`` the other way round; both pull
 onto their own grid. SPM's description of the file says *Deformation* or *Inverse Deformation*. Segmentation sets
 no intent; the Deformations utility sets that of vectors, as ITK's displacements have it, under the name *Mapping*.
