@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import re
 import shlex
 import tomllib
@@ -77,3 +78,19 @@ def test_layers_and_architecture_agree():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
     assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(re.findall(r"\w+", layer)) for layer in layers]
+
+
+def test_names_in_the_glossary_exist():
+    words = set(
+        re.findall(
+            r"`((?:ants|cohort|dipy|evaluation|io|resampling)\.[\w.]+)`", (ROOT / "docs/glossary.md").read_text()
+        )
+    )
+    assert len(words) > 8
+    for word in words:
+        room, _, name = word.partition(".")
+        module = importlib.import_module(f"warpline.{room}")
+        for part in name.split("."):  # modules that nothing has imported yet
+            if not hasattr(module, part):
+                importlib.import_module(f"{module.__name__}.{part}")
+            module = getattr(module, part)

@@ -14,7 +14,7 @@ from warpline.operations.inversion import invert
 from warpline.operations.reading import Place, place_of
 from warpline.transforms import Chain, Displacement, Transform, displacement_on
 
-Path = str | os.PathLike[str]
+FileName = str | os.PathLike[str]
 
 
 def compose(
@@ -61,8 +61,8 @@ def compose(
 
 
 def convert(
-    source: Path,
-    target: Path,
+    source: FileName,
+    target: FileName,
     *,
     source_format: str | None = None,
     target_format: str | None = None,
@@ -116,7 +116,7 @@ def convert(
 
 def write_transform(
     transform: Transform,
-    path: Path,
+    path: FileName,
     format: str | None = None,
     *,
     fixed: Grid | None = None,
