@@ -8,7 +8,7 @@ import pytest
 
 from dipy_motions import error, moved_by
 from warpline import dipy as ours
-from warpline.errors import UsageError
+from warpline.errors import InputError, UsageError
 
 
 def test_affine_registration_from_files(brain, tmp_path):
@@ -79,3 +79,9 @@ def test_resample_is_dipys(brain):
     expected = dipy.resample(brain.data, target, moving_affine=brain.affine, **how)
     np.testing.assert_allclose(found.get_fdata(), expected.get_fdata(), atol=1e-6)
     np.testing.assert_array_equal(found.affine, expected.affine)
+
+
+def test_images_of_two_axes_are_refused_with_the_way_out():
+    image = np.zeros((8, 8))
+    with pytest.raises(InputError, match="static has 2 axes and moving 2; .* AffineRegistration with a 2-D transform"):
+        ours.affine_registration(image, image, np.eye(3), np.eye(3), pipeline=["translation"])

@@ -13,6 +13,9 @@ from scipy import ndimage
 from warpline.backends import thread_count
 from warpline.errors import UsageError
 
+BINS = 256
+"""Bins of the histogram for Otsu's threshold, as in DIPY."""
+
 
 def median_otsu(
     input_volume: NDArray[Any],
@@ -96,9 +99,9 @@ def _median(volume: NDArray[Any], radius: int) -> NDArray[Any]:
     return filtered
 
 
-def _otsu(values: NDArray[Any], bins: int = 256) -> float:
+def _otsu(values: NDArray[Any]) -> float:
     """Lower edge of the bin whose upper edge parts the values with the largest variance between the classes."""
-    counts, edges = np.histogram(values, bins)
+    counts, edges = np.histogram(values, BINS)
     below = np.cumsum(counts, dtype=float)[:-1]
     above = below[-1] + counts[-1] - below
     mass = np.cumsum(counts * edges[1:])

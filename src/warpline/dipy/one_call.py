@@ -26,7 +26,7 @@ from warpline.dipy.linear_transforms import (
 from warpline.dipy.metrics import CCMetric, EMMetric, SSDMetric, SynMetric
 from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.syn import SymmetricDiffeomorphicRegistration
-from warpline.errors import UsageError
+from warpline.errors import InputError, UsageError
 from warpline.geometry import Matrix
 
 SYN_METRICS: dict[str, Callable[..., SynMetric]] = {"CC": CCMetric, "EM": EMMetric, "SSD": SSDMetric}
@@ -100,6 +100,8 @@ def affine_registration(
     ------
     UsageError
         When a step or metric is not offered.
+    InputError
+        When an image is no volume.
 
     Examples
     --------
@@ -125,6 +127,11 @@ def affine_registration(
         array_and_affine(static, static_affine, "static"),
         array_and_affine(moving, moving_affine, "moving"),
     )
+    if static.ndim != 3 or moving.ndim != 3:
+        raise InputError(
+            f"static has {static.ndim} axes and moving {moving.ndim}; volumes are needed: for 2-D images, use "
+            "AffineRegistration with a 2-D transform"
+        )
     affreg = AffineRegistration(
         MutualInformationMetric(**metric_kwargs), level_iters, sigmas, factors, options=optimizer_options
     )
