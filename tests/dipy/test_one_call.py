@@ -83,5 +83,5 @@ def test_resample_is_dipys(brain):
 
 def test_images_of_two_axes_are_refused_with_the_way_out():
     image = np.zeros((8, 8))
-    with pytest.raises(InputError, match="static has 2 axes and moving 2; .* AffineRegistration with a 2-D transform"):
+    with pytest.raises(InputError, match=r"static has 2 axes and moving 2; .* AffineRegistration with a 2-D transform"):
         ours.affine_registration(image, image, np.eye(3), np.eye(3), pipeline=["translation"])
