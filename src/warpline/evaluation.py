@@ -15,12 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.backends import Backend, select
 from warpline.errors import InputError
 from warpline.images import Image
-from warpline.space import Affine, Chain, Displacement
+from warpline.space import Displacement, Transform
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.inversion import InverseError
 from warpline.space.jacobian import jacobian_determinant
-
-Transform = Affine | Displacement | Chain
 
 _DENSE = 2**16
 """Labels between 0 and this are counted by position; others are sorted first."""

@@ -10,6 +10,7 @@ from cuda_on_cpu.emulated import GraphRuntime
 from synthetic import ellipsoid, general_matrix, smooth_volume
 from warpline.backends import cuda_descent, cuda_points
 from warpline.backends.cuda_backend import CudaBackend
+from warpline.backends.descent import Compared
 from warpline.metrics import LINEAR_METRICS, Samples
 from warpline.metrics.local_correlation import LocalCorrelation
 from warpline.recipe import Linear
@@ -159,3 +160,8 @@ def test_the_host_looks_once_for_many_evaluations():
     asked = runtime.launches.count("descend")
     assert asked == runtime.launches.count("affine_moments") == len(looks) * cuda_descent.AT_ONCE
     assert len(looks) == -(-asked // cuda_descent.AT_ONCE) <= 3
+
+
+def test_a_formula_without_a_kernel_is_left_to_the_solver(device):
+    unknown = Compared(None, None, None, None, formula="another")
+    assert device.descend(unknown, None, None, None) is None

@@ -26,6 +26,7 @@ from warpline.backends import (
     numba_smoothing,
     select,
 )
+from warpline.metrics import DEFORMABLE_METRICS
 
 MODULES = (numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing)
 WEAK, FUNCTION = 2, 2
@@ -115,6 +116,12 @@ def test_parts_of_recipes_name_operations_that_run():
     names = {name for part in numba_compile.PARTS.values() for name in part}
     assert names == set(numba_compile.OPERATIONS)
     numba_compile.compile_here(sorted(names))
+
+
+@pytest.mark.parametrize("metric", DEFORMABLE_METRICS)
+def test_every_metric_can_be_compiled_ahead(metric):
+    assert set(numba_compile.operations_of([metric])) <= set(numba_compile.OPERATIONS)
+    assert "compose" in numba_compile.operations_of([metric])
 
 
 def test_shares_hold_every_operation_once_and_are_alike():

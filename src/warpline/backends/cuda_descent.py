@@ -24,6 +24,7 @@ REMEMBERED = 295
 LEFT, TAKEN, HERE, ENERGIES = 0, 1, 2, 2 + MOST_PARAMETERS
 """Places of what a search tells the host: steps left and taken, parameters, energies."""
 FORMULAS = {"mutual_information": 0, "correlation": 1, "local_correlation": 2}
+"""Formula of a linear metric, see `warpline.backends.descent.Formula`, to its number in descend.cu."""
 
 _FAMILY = np.dtype(
     [("right", np.float64, 12), ("radius", np.float64), ("parts", np.int32, MOST_PARAMETERS)], align=True
@@ -33,8 +34,12 @@ Listener = Callable[[int, float], None]
 Told = NDArray[np.float64]
 
 
-def descend(work: Workspace, compared: Compared, family: Family, rules: Rules, listen: Listener) -> NDArray[np.float64]:
+def descend(
+    work: Workspace, compared: Compared, family: Family, rules: Rules, listen: Listener
+) -> NDArray[np.float64] | None:
     """See `Backend.descend`; as many searches side by side as their histograms leave memory for."""
+    if compared.formula not in FORMULAS:
+        return None
     most = cuda_points.most_at_once(max(compared.bins, 1))
     found = np.zeros((len(family.left), family.size))
     for first in range(0, len(found) if rules.iterations > 0 else 0, most):

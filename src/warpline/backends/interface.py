@@ -315,7 +315,8 @@ class Backend(Protocol):
         Returns
         -------
         (S, P) float64 or None
-            Parameters reached, on the host. None on a backend that waits for nothing anyway: the caller minimises.
+            Parameters reached, on the host. None where the backend waits for nothing anyway, or does not know the
+            formula: the caller minimises.
         """
         ...
 
@@ -383,8 +384,8 @@ class Backend(Protocol):
 
         Parameters
         ----------
-        parts : collection of {"linear", "local_cc", "mean_squares"}
-            The linear stages, and the metric of the deformable one.
+        parts : collection of str
+            ``"linear"`` for the linear stages, and the metric of the deformable one.
         """
         ...
 

@@ -87,7 +87,14 @@ PARTS: dict[str, tuple[str, ...]] = {
     "local_cc": (*_ALWAYS, *_DEFORMABLE, "local_cc"),
     "mean_squares": (*_ALWAYS, *_DEFORMABLE, "squared_difference"),
 }
-"""Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the operations it uses."""
+"""Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the operations it uses.
+
+A metric that is not listed has no operation of its own, or one that is compiled when it is first called."""
+
+
+def operations_of(parts: Collection[str]) -> list[str]:
+    """Keys of `OPERATIONS` that the parts of a recipe use, sorted."""
+    return sorted({name for part in parts for name in PARTS.get(part, (*_ALWAYS, *_DEFORMABLE))})
 
 
 def compile_ahead(parts: Collection[str], threads: int) -> None:
@@ -96,11 +103,11 @@ def compile_ahead(parts: Collection[str], threads: int) -> None:
     Parameters
     ----------
     parts : collection of str
-        Of `PARTS`.
+        Keys of `PARTS`, or other metrics.
     threads : int
         Processes to use, this one among them.
     """
-    names = sorted({name for part in parts for name in PARTS[part]})
+    names = operations_of(parts)
     stamp = _stamp(names)
     if not names or stamp.exists():
         return

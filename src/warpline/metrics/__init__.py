@@ -58,6 +58,11 @@ LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
 class DeformableMetric(Protocol):
     """A metric of two volumes on one grid that exerts a force on either."""
 
+    @property
+    def smallest_axis(self) -> int:
+        """Fewest voxels along an axis that it can use: the width of its window, or of a central difference."""
+        ...
+
     def forces(
         self,
         images: Array,

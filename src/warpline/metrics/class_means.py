@@ -39,6 +39,11 @@ class ClassMeans:
     newton: int = 0
     sigma: float = 0.0
 
+    @property
+    def smallest_axis(self) -> int:
+        """An inner voxel with two neighbours, for the gradient."""
+        return 3
+
     def forces(
         self,
         images: Array,

@@ -22,6 +22,11 @@ class LocalCC:
     radius: int = 2
     contrast_floor: float = 2e-3
 
+    @property
+    def smallest_axis(self) -> int:
+        """Width of the window."""
+        return 2 * self.radius + 1
+
     def forces(
         self,
         images: Array,

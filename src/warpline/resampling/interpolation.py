@@ -77,6 +77,13 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     DeviceError
         When a GPU was asked for and cannot be used, or is short of memory. One that was not asked for and is short of
         memory leaves the work to the CPU, with a warning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> warpline.map_coordinates(np.array([0.0, 10.0, 20.0]), [[0.5, 1.25]], order=1)
+    array([ 5. , 12.5])
     """
     source, points = _as_array(input), _as_array(coordinates)
     shape = points.shape[1:]
@@ -135,6 +142,13 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     ------
     RuntimeError, ValueError, TypeError, UsageError, DeviceError
         As in `map_coordinates`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> warpline.affine_transform(np.arange(6.0), [[2.0]], output_shape=(3,), order=1)
+    array([0., 2., 4.])
     """
     source, linear, shift = _as_array(input), _on_host(matrix), _on_host(offset)
     shape = tuple(output_shape or (output if _is_array(output) else source).shape)  # type: ignore[union-attr]

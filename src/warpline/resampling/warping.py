@@ -56,6 +56,16 @@ def warp(
     ------
     UsageError
         When `order` is not offered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline.backends
+    >>> grid = warpline.Grid((2, 2, 2), np.eye(4))
+    >>> image = warpline.Image(np.arange(8, dtype=np.float32).reshape(2, 2, 2), grid)
+    >>> backend = warpline.backends.select("numpy")
+    >>> warpline.warp(image, warpline.Affine.identity(), grid, backend=backend).data[1, 1]
+    array([6., 7.], dtype=float32)
     """
     if order not in ORDERS:
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
@@ -126,6 +136,14 @@ def resample(
     ------
     UsageError
         When both or neither of `like` and `voxel_size` are given, or a voxel size is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> image = warpline.Image(np.ones((4, 4, 4), np.float32), warpline.Grid((4, 4, 4), np.eye(4)))
+    >>> warpline.resample(image, voxel_size=2.0).grid.shape
+    (2, 2, 2)
     """
     if (like is None) == (voxel_size is None):
         raise UsageError("resample needs either like (an Image or a Grid) or voxel_size (mm), and not both")
