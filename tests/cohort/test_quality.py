@@ -12,8 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from synthetic import ellipsoid, label_map, smooth_field
 from warpline.backends import select
-from warpline.cohort.outliers import RULES
-from warpline.cohort.quality import COLUMNS, RUN_COLUMNS, affine_parameters, foreground, measure
+from warpline.cohort.quality import COLUMNS, RULES, RUN_COLUMNS, affine_parameters, foreground, measure
 from warpline.evaluation import folding, overlap
 from warpline.geometry import Grid
 from warpline.image import Image

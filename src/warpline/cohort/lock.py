@@ -18,7 +18,7 @@ from warpline.errors import BusyError, OutputError
 _log = logging.getLogger(__name__)
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
-MOST_PARTS = 256
+MAX_CLAIMS = 256
 """Folders of subjects that one run claims one by one; a run on more keeps everybody else out."""
 
 _PREFIX = "part-"
@@ -53,7 +53,7 @@ class FolderLock:
         self._kind = ""
         if count > 1:
             self._kind, self._claims = f"{_PREFIX}of-{count}-", [str(index)]
-        elif 0 < len(names) <= MOST_PARTS:
+        elif 0 < len(names) <= MAX_CLAIMS:
             self._kind, self._claims = f"{_PREFIX}subject-", names
         self._held: list[int] = []
         self._driver = -1

@@ -22,10 +22,10 @@ from typing import Any
 
 from warpline.errors import UsageError
 
-MOST_CONNECTIONS = 32
+MAX_CONNECTIONS = 32
 """Connections at once; one more ends the oldest, so that idle ones keep nobody out."""
 
-PATIENCE = 10.0
+REQUEST_SECONDS = 10.0
 """Seconds in which a client must say what it wants."""
 
 HOSTS = frozenset({"127.0.0.1", "localhost"})
@@ -57,7 +57,7 @@ class PageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    request_queue_size = 4 * MOST_CONNECTIONS
+    request_queue_size = 4 * MAX_CONNECTIONS
 
     def __init__(self, folder: Path, port: int) -> None:
         self.token = secrets.token_urlsafe(24)
@@ -76,7 +76,7 @@ class PageServer(ThreadingHTTPServer):
         """Answer in a thread; of too many connections the oldest is ended."""
         with self._lock:
             self._open[request] = None
-            oldest = next(iter(self._open)) if len(self._open) > MOST_CONNECTIONS else None
+            oldest = next(iter(self._open)) if len(self._open) > MAX_CONNECTIONS else None
             if oldest is not None:
                 del self._open[oldest]
         if oldest is not None:
@@ -101,7 +101,7 @@ def _end(connection: socket.socket) -> None:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    timeout = PATIENCE
+    timeout = REQUEST_SECONDS
     server_version, sys_version = "warpline", ""
 
     def __init__(self, folder: Path, token: str, *arguments: Any) -> None:

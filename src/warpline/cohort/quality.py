@@ -1,9 +1,10 @@
-"""Quality control of one pair: the numbers of its row in the results, and what each of them means."""
+"""Quality control of one pair: the columns of its row in the results, their rules, and how they are measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ from warpline.evaluation import overlap
 from warpline.fields import jacobian_determinant
 from warpline.geometry import Matrix, apply_affine
 from warpline.image import Image
-from warpline.judgement import LIMITS
+from warpline.judgement import LIMITS, TURN, Limit, Range
 from warpline.resampling import warp
+from warpline.solvers.invertibility import P99_LIMIT
 from warpline.transforms import Chain, Displacement
 
 Metrics = dict[str, float | None]
@@ -104,8 +106,67 @@ RUN_COLUMNS: dict[str, Column] = {
 }
 """What the engine adds to them."""
 
-_SAMPLES = 20_000
-"""Most voxels whose way into the moving image is followed."""
+_OPEN: Range = (None, None)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a column enters the verdict.
+
+    Parameters
+    ----------
+    worse : str
+        The side on which a distance from the cohort's median counts.
+    least : float
+        Lower bound of the robust standard deviation, in the column's unit, or as a share when `log`: in a cohort
+        tighter than that, small differences are no outliers. 0: no comparison with the cohort.
+    log : bool
+        Compare logarithms: twice the median is as far as half of it.
+    review, fail : (low, high)
+        Values outside are for review, or fail the pair, in any cohort.
+    decisive : bool
+        Whether a robust z beyond `outliers.FAIL_Z` fails the pair, rather than asking for review.
+    """
+
+    worse: Literal["low", "high", "either"]
+    least: float = 0.0
+    log: bool = False
+    review: Range = _OPEN
+    fail: Range = _OPEN
+    decisive: bool = False
+
+
+def _absolute_rule(limit: Limit) -> Rule:
+    """The rule of a sign of the judgement: fixed limits, no comparison with other pairs."""
+    return Rule("high" if limit.doubtful[0] is None else "low", review=limit.doubtful, fail=limit.failed)
+
+
+RULES: dict[str, Rule] = {
+    "ncc_after": Rule("low", 0.02, decisive=True),
+    "local_ncc_after": Rule("low", 0.02, decisive=True),
+    "local_ncc_gain": Rule("low", review=(-0.02, None)),
+    "dice": Rule("low", 0.02, fail=(0.05, None), decisive=True),
+    "mask_dice": Rule("low", 0.01, review=(0.9, None), fail=(0.75, None)),
+    "foreground_dice": Rule("low", 0.02, fail=(0.5, None)),
+    "coverage": Rule("low", 0.02, review=(0.85, None), fail=(0.5, None)),
+    "rotation": Rule("high", 2.0, review=(None, TURN)),
+    "scale_x": Rule("either", 0.03, log=True),
+    "scale_y": Rule("either", 0.03, log=True),
+    "scale_z": Rule("either", 0.03, log=True),
+    "shear_xy": Rule("either", 0.03),
+    "shear_xz": Rule("either", 0.03),
+    "shear_yz": Rule("either", 0.03),
+    "determinant": Rule("either", 0.05, log=True, review=(0.6, 1.7), fail=(0.3, 3.3)),
+    "displacement_mean": Rule("high", 0.3),
+    "log_jacobian_sd": Rule("high", 0.05),
+    "folded_share": Rule("high", review=(None, 0.0), fail=(None, 0.01)),
+    "inverse_error_p99": Rule("high", review=(None, P99_LIMIT), fail=(None, 1.0)),
+    **{name: _absolute_rule(LIMITS[name]) for name in JUDGED},
+}
+"""The columns that decide a verdict."""
+
+_COVERAGE_SAMPLES = 20_000
+"""Largest number of voxels that are mapped to estimate the coverage."""
 
 
 def measure(registration: jobs.Registration, images: Mapping[str, Image], *, backend: Backend) -> Metrics:
@@ -239,7 +300,7 @@ def _dice_of(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
 def _coverage(registration: jobs.Registration, inside: NDArray[np.bool_]) -> float:
     grid, other = registration.alignment.fixed.grid, registration.alignment.moving.grid
     voxels = np.argwhere(inside)
-    voxels = voxels[:: max(1, len(voxels) // _SAMPLES)]
+    voxels = voxels[:: max(1, len(voxels) // _COVERAGE_SAMPLES)]
     reached = registration.transform.map_points(apply_affine(grid.affine, voxels))
     there = apply_affine(other.inverse_affine, reached)
     return float(np.all((there >= -0.5) & (there < np.array(other.shape) - 0.5), axis=1).mean())

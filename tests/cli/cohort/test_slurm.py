@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from cohort_files import QUICK, outputs, pairs_in
+from warpline.cli.cohort.slurm import Cluster, script
 from warpline.cohort.manifest import write_manifest
-from warpline.cohort.slurm import Cluster, script
 
 ARRAY = """\
 #!/bin/bash

@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster: one process per GPU or share of the CPU, or those of a scheduler that is there.
+"""Workers of a Dask cluster: one process per GPU or share of the CPU, or those of a running scheduler.
 
 Whoever reaches a worker of Dask runs code in it. The workers that are started here therefore listen on the loopback
 interface only, and take nothing without the certificate of this run (TLS, made for it, kept in memory): other users of
@@ -13,27 +13,25 @@ import os
 import signal
 import time
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
 from typing import Any
 
-from warpline.backends import thread_count
-from warpline.cohort.executors import Chunk
-from warpline.cohort.settings import Settings
+from warpline.cohort.executors import Chunk, WorkerSpec
+from warpline.cohort.options import WorkerSettings
 from warpline.errors import DeviceError, UsageError
 
 _log = logging.getLogger(__name__)
 
-PATIENCE = 300
+WORKER_SECONDS = 300
 """Seconds to wait for the first worker."""
 
-ANSWER = 60
+SCHEDULER_SECONDS = 60
 """Seconds to wait for a scheduler."""
 
 LOOPBACK = "127.0.0.1"
 
-MISSING = "worker processes need packages of the extra 'cluster': pip install 'warpline[cluster]', or run --workers 0"
+_NO_DASK = "worker processes need packages of the extra 'cluster': pip install 'warpline[cluster]', or run --workers 0"
 
-CONFIG = {
+DASK_CONFIG = {
     "distributed.scheduler.allowed-failures": 0,  # the journal tells who is to blame, not a count
     "distributed.scheduler.worker-saturation": 1.0,  # nothing queues on a worker, so nothing dies with it
     "distributed.scheduler.work-stealing": False,
@@ -48,56 +46,14 @@ CONFIG = {
 """Settings of Dask that differ from its defaults."""
 
 
-@dataclass(frozen=True)
-class Crew:
-    """Which workers to start.
-
-    Parameters
-    ----------
-    gpus : tuple of str
-        Entries for ``CUDA_VISIBLE_DEVICES``; empty for workers on the CPU.
-    per_gpu : int
-        Workers that share one GPU.
-    processes : int
-        Workers on the CPU.
-    threads : int
-        CPU threads of each worker.
-    """
-
-    gpus: tuple[str, ...]
-    per_gpu: int
-    processes: int
-    threads: int
-
-    def environments(self) -> dict[str, dict[str, str]]:
-        """Name of each worker, to its environment."""
-        threads = {"WARPLINE_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
-        if not self.gpus:
-            return {f"cpu{number}": threads for number in range(self.processes)}
-        places = ((gpu, share) for share in range(self.per_gpu) for gpu in self.gpus)
-        names = {f"gpu{self.gpus.index(gpu)}-{share}": gpu for gpu, share in places}
-        return {name: {**threads, "CUDA_VISIBLE_DEVICES": gpu} for name, gpu in names.items()}
-
-
-def make_crew(workers: int, gpus: list[str], *, per_gpu: int = 1, threads: int | None = None) -> Crew:
-    """Share GPUs, or else CPU threads, among workers; `workers` counts GPUs where there are some."""
-    if gpus and workers > len(gpus):
-        raise UsageError(
-            f"--workers {workers}, but {len(gpus)} GPUs can be seen; lower it, or share GPUs by --workers-per-gpu"
-        )
-    total = workers * per_gpu if gpus else workers
-    share = max(1, thread_count() // total) if threads is None else threads
-    return Crew(tuple(gpus[:workers]), per_gpu, workers, share)
-
-
-class Pool:
+class DaskPool:
     """Runs chunks in Dask workers of one thread each.
 
     Parameters
     ----------
-    settings : Settings
+    settings : WorkerSettings
         Of the run.
-    crew : Crew, optional
+    spec : WorkerSpec, optional
         The workers to start on this machine.
     scheduler : str, optional
         Address or scheduler file of a cluster to use instead; its workers need one thread each.
@@ -116,9 +72,9 @@ class Pool:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: WorkerSettings,
         *,
-        crew: Crew | None = None,
+        spec: WorkerSpec | None = None,
         scheduler: str | None = None,
         credentials: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -127,18 +83,18 @@ class Pool:
             import dask
             import distributed
         except ImportError:
-            raise UsageError(MISSING) from None
+            raise UsageError(_NO_DASK) from None
 
         self._settings = settings
-        self._flying: dict[Any, Chunk] = {}
+        self._in_flight: dict[Any, Chunk] = {}
         self._cluster: Any = None
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the driver
-        with dask.config.set(CONFIG):
-            if crew is not None:
-                self._cluster = _local_cluster(crew)
+        with dask.config.set(DASK_CONFIG):
+            if spec is not None:
+                self._cluster = _local_cluster(spec)
             self._client = _connect(self._cluster, scheduler, credentials)
         self._wait: Any = distributed.wait
-        self._client.register_plugin(_deaf_to_interrupts())
+        self._client.register_plugin(_ignore_interrupts())
 
     def workers(self) -> int:
         """How many workers are connected now."""
@@ -151,16 +107,16 @@ class Pool:
         future = self._client.submit(
             run_journaled, chunk.tasks, self._settings, chunk.journal, pure=False, key=f"pairs-{chunk.number}"
         )
-        self._flying[future] = chunk
+        self._in_flight[future] = chunk
 
     def wait(self, seconds: float) -> list[tuple[Chunk, bool]]:
         """Chunks that came back; lost are those whose worker died, whatever else Dask tried with them."""
         try:
             try:
-                done = self._wait(list(self._flying), timeout=seconds, return_when="FIRST_COMPLETED").done
+                done = self._wait(list(self._in_flight), timeout=seconds, return_when="FIRST_COMPLETED").done
             except TimeoutError:
                 return []
-            return [self._land(future) for future in done]
+            return [self._collect(future) for future in done]
         except (OSError, CancelledError) as error:
             reason = " ".join(str(error).split())[:120] or type(error).__name__
             raise DeviceError(f"the scheduler was lost ({reason}); start it again") from None
@@ -171,19 +127,19 @@ class Pool:
             if part is not None:
                 part.close(timeout=10)
 
-    def _land(self, future: Any) -> tuple[Chunk, bool]:
+    def _collect(self, future: Any) -> tuple[Chunk, bool]:
         from distributed import KilledWorker
 
-        chunk = self._flying.pop(future)
+        chunk = self._in_flight.pop(future)
         try:
-            outcomes = future.result()
+            results = future.result()
         except KilledWorker:
-            outcomes = None
-        chunk.outcomes = outcomes or []
-        return chunk, outcomes is None
+            results = None
+        chunk.results = results or []
+        return chunk, results is None
 
 
-def _local_cluster(crew: Crew) -> Any:
+def _local_cluster(spec: WorkerSpec) -> Any:
     from distributed import Nanny, Scheduler, SpecCluster
     from distributed.security import Security
 
@@ -192,7 +148,7 @@ def _local_cluster(crew: Crew) -> Any:
     options = {**here, **quiet, "nthreads": 1, "memory_limit": 0}
     workers = {
         name: {"cls": Nanny, "options": {**options, "env": environment}}
-        for name, environment in crew.environments().items()
+        for name, environment in spec.environments().items()
     }
     scheduler = {"cls": Scheduler, "options": {**here, **quiet, "port": 0}}
     return SpecCluster(workers=workers, scheduler=scheduler, security=here["security"], silence_logs=logging.CRITICAL)
@@ -211,8 +167,8 @@ def _connect(cluster: Any, scheduler: str | None, credentials: str | os.PathLike
             scheduler,
         )
     try:
-        client = Client(**given, timeout=ANSWER)
-        client.wait_for_workers(1, timeout=PATIENCE)
+        client = Client(**given, timeout=SCHEDULER_SECONDS)
+        client.wait_for_workers(1, timeout=WORKER_SECONDS)
     except (OSError, TimeoutError, ValueError) as error:
         raise DeviceError(f"scheduler {scheduler or 'on this machine'}: no worker answers: {error}") from None
     return client
@@ -240,20 +196,20 @@ def _security(credentials: str | os.PathLike[str]) -> Any:
 
 def _where(scheduler: str) -> dict[str, Any]:
     """An address, or a file with one; a scheduler that starts together with the run may write its file only now."""
-    end = time.monotonic() + ANSWER
+    end = time.monotonic() + SCHEDULER_SECONDS
     while scheduler.endswith(".json") and not os.path.exists(scheduler) and time.monotonic() < end:
         time.sleep(0.1)
     return {"scheduler_file" if os.path.exists(scheduler) else "address": scheduler}
 
 
-def _deaf_to_interrupts() -> Any:
+def _ignore_interrupts() -> Any:
     """Ctrl-C reaches every process of a terminal; the driver alone decides what it means."""
     from distributed.diagnostics.plugin import WorkerPlugin
 
-    class Deaf(WorkerPlugin):
-        name = "warpline-deaf"
+    class IgnoreInterrupts(WorkerPlugin):
+        name = "warpline-ignore-interrupts"
 
         def setup(self, worker: Any) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    return Deaf()
+    return IgnoreInterrupts()
