@@ -22,18 +22,18 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from warpline import cohort, jobs
+from warpline import cohort, registration
 from warpline.cohort import steps
 from warpline.cohort.driver import Driver
 from warpline.cohort.journal import Journal, RunStore
 from warpline.cohort.layout import WORK
 from warpline.cohort.options import WorkerSettings, load_pairs, plan_pairs
 from warpline.cohort.results import NUMBERS, write_tables
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.io.images import write_image
-from warpline.registration import Alignment
-from warpline.transforms import Affine, Displacement
+from warpline.registration.alignment import Alignment
+from warpline.space import Affine, Displacement
+from warpline.space.grid import Grid
 
 PART = Path(__file__).resolve()
 SLEEP = "WARPLINE_BENCH_SLEEP"
@@ -110,7 +110,7 @@ def simulated(options: argparse.Namespace) -> dict[str, object]:
 
 
 def sleep(inputs, backend, *, threads=None, progress=None):
-    """Stand in for `warpline.jobs.compute`; quality control is left out, as a device would do it meanwhile."""
+    """Stand in for `warpline.registration.compute`; quality control is left out, as a device would do it meanwhile."""
     steps.quality.measure = lambda *_, **__: {}
     time.sleep(float(os.environ[SLEEP]))
     fixed, moving = inputs.images["fixed"], inputs.images["moving"]
@@ -119,7 +119,7 @@ def sleep(inputs, backend, *, threads=None, progress=None):
     warped = Image(moving.data.astype(np.float32) * 1.01, fixed.grid, moving.name)
     report = {"backend": {"name": "sleep", "threads": 1}, "inputs": inputs.described, "seconds": inputs.seconds}
     described = {"initial": None, "recipe": {"name": "sleep"}}
-    return jobs.Registration(alignment, warped, warped, {**report, **described})
+    return registration.Registration(alignment, warped, warped, {**report, **described})
 
 
 @cache

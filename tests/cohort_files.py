@@ -12,10 +12,10 @@ import numpy as np
 import faults
 from synthetic import ellipsoid, label_map, pair_with_known_map
 from warpline.cohort import Options, find_pairs
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.io.images import write_image
 from warpline.recipe import Recipe
+from warpline.space.grid import Grid
 
 SHAPE = (20, 20, 20)
 COUNT = 6

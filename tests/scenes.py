@@ -6,10 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from synthetic import fading_field
-from warpline import fields
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
-from warpline.transforms import Affine, Displacement
+from warpline.images.image import Image
+from warpline.space import Affine, Displacement, fields
+from warpline.space.grid import Grid, apply_affine
 
 FIXED = Grid((14, 12, 10), np.array([[1.9, 0.1, 0, -13], [-0.1, 2.0, 0.2, -12], [0, -0.2, 2.2, -11], [0, 0, 0, 1]]))
 MOVING = Grid((18, 20, 11), np.array([[-1.5, 0, 0.1, 14], [0, 1.4, 0, -14], [0.1, 0, 2.5, -14], [0, 0, 0, 1]]))

@@ -14,9 +14,9 @@ from warpline.evaluation import (
     overlap,
     similarity,
 )
-from warpline.geometry import Grid
-from warpline.image import Image
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.images.image import Image
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 OBLIQUE = np.array(
     ((-1.2, 0.3, 0.1, 20.0), (0.2, 0.1, 2.1, -7.0), (-0.1, 1.4, 0.2, 3.0), (0.0, 0.0, 0.0, 1.0)),

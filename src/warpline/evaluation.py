@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends import Backend, select
 from warpline.errors import InputError
-from warpline.fields import InverseError, jacobian_determinant
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.images.image import Image
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.fields import InverseError, jacobian_determinant
+from warpline.space.grid import Grid, apply_affine
 
 Transform = Affine | Displacement | Chain
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warpline.geometry import Grid
 from warpline.io.images import read_image
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.operations import jacobian
-from warpline.transforms import Affine, Displacement, displacement_on
+from warpline.space import Affine, Displacement, displacement_on
+from warpline.space.grid import Grid
 
 NUMPY = ("--backend", "numpy")
 

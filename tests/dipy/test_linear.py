@@ -9,11 +9,11 @@ import pytest
 from warpline import dipy as ours
 from warpline.backends import select
 from warpline.errors import InputError, UsageError
-from warpline.geometry import apply_affine
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.phantom import brain_pair
 from warpline.resampling import warp
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import apply_affine
 
 CENTRE = np.array([4.0, -6.0, 3.0])
 

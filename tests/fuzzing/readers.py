@@ -30,7 +30,6 @@ from warpline.cohort.plan import plan_of, read_sidecar
 from warpline.cohort.results import RESULT_COLUMNS, read_results
 from warpline.cohort.steps import skull_stripped
 from warpline.errors import InputError, WarplineError
-from warpline.geometry import Grid, apply_affine
 from warpline.io.images import read_grid, read_image
 from warpline.io.points import read_points
 from warpline.io.streamlines import read_streamlines
@@ -38,6 +37,7 @@ from warpline.io.surfaces import read_surface
 from warpline.io.transform_files import FORMATS, identify, read_transform, write_transform
 from warpline.io.vectors import read_vectors
 from warpline.recipe import Recipe
+from warpline.space.grid import Grid, apply_affine
 
 Files = Mapping[str, bytes]
 """Names and contents; the first is what the reader is given."""

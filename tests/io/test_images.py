@@ -12,9 +12,9 @@ import SimpleITK
 from scipy.spatial.transform import Rotation
 
 from warpline.errors import InputError, OutputError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.io.images import as_image, read_grid, read_image, write_image
+from warpline.space.grid import Grid
 
 TURN = Rotation.from_euler("xyz", (20, -35, 50), degrees=True).as_matrix()
 RADIOLOGICAL = np.diag((-1.0, 1.0, 1.0))

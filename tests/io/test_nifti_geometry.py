@@ -9,11 +9,11 @@ import SimpleITK
 
 from made_headers import HEADERS, MIRRORED, ONE, SHAPE, write_header
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
 from warpline.io.header_notes import Gap
 from warpline.io.images import as_image, read_grid, read_image
 from warpline.io.nifti import parse_header, stored_header
 from warpline.io.nifti_geometry import ITK, TOOLS, Placement
+from warpline.space.grid import Grid
 
 UNREADABLE = ("singular, qform",)
 """What is refused as long as no matrix is named."""

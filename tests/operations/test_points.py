@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from scenes import FIXED, MOVING, TURN, fading, smooth_field
 from warpline.errors import InputError, UsageError
-from warpline.geometry import apply_affine
 from warpline.io.transform_files import write_transform
 from warpline.operations import apply_points, apply_streamlines, carry, invert, origins
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import apply_affine
 
 CHAIN = Chain((smooth_field(FIXED), TURN, smooth_field(MOVING, 1.0, 9)))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.cohort_page import PACK, CohortView, PageColumn, PageGroup, PageRow, write_cohort_page
 from warpline.report.pair_thumbnail import thumbnail
 

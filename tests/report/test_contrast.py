@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from synthetic import smooth_volume
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.contrast import FEWEST, contrast_of
+from warpline.space.grid import Grid
 
 SHAPE = (24, 22, 20)
 

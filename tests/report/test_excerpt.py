@@ -7,12 +7,12 @@ import pytest
 
 from synthetic import smooth_volume
 from warpline.backends import select
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report import excerpt
 from warpline.report.excerpt import ROWS, Excerpt
 from warpline.report.provenance import likeness
 from warpline.report.regions import RADIUS
+from warpline.space.grid import Grid
 
 SHAPE = (300, 260, 1)
 GRID = Grid(SHAPE, np.diag([0.5, 0.5, 1, 1]))

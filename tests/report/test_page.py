@@ -8,12 +8,12 @@ import pytest
 
 from made_reports import report_of
 from warpline.errors import OutputError
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.page import html_summary, place_in_cohort, write_page
 from warpline.report.pair_layers import draw_layers
 from warpline.report.pictures import write_overlay
 from warpline.report.standing import Measure, Standing
-from warpline.transforms import Displacement
+from warpline.space import Displacement
 
 
 @pytest.fixture(scope="module")

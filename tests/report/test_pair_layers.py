@@ -5,11 +5,11 @@ import pytest
 from PIL import Image as Picture
 from scipy.ndimage import map_coordinates
 
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.cuts import cuts_through, sampled, series_through
 from warpline.report.pair_layers import LONGEST, SPACING, draw_layers
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image as Picture
 
 from warpline.errors import OutputError
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.io.images import read_image
 from warpline.report.cuts import cuts_through
 from warpline.report.pictures import write_deformation, write_overlay
 from warpline.resampling import warp
-from warpline.transforms import Affine, Displacement
+from warpline.space import Affine, Displacement
 
 
 def pixels(write, *arguments):

@@ -7,10 +7,10 @@ import pytest
 
 from warpline.backends import select
 from warpline.evaluation import similarity
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.provenance import describe, likeness, plain
 from warpline.resampling import resample
+from warpline.space.grid import Grid
 
 
 def test_likeness_compares_what_the_headers_say_with_the_result(phantom):

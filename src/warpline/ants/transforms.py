@@ -16,7 +16,7 @@ from warpline.ants.applying import INTERPOLATORS
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
 from warpline.io import transform_files
-from warpline.transforms import Affine, Chain, Transform
+from warpline.space import Affine, Chain, Transform
 
 _LPS = np.array([-1.0, -1.0, 1.0])
 _FLIP = np.diag([*_LPS, 1.0])

@@ -100,7 +100,7 @@ class Options:
     checksums : bool
         Compare the outputs of done pairs by checksum too; by size they always are.
     compute : callable, optional
-        Stands in for `warpline.jobs.compute`.
+        Stands in for `warpline.registration.compute`.
 
     Raises
     ------
@@ -181,7 +181,7 @@ class WorkerSettings:
     readers, writers : int
         Threads that read ahead of, and write behind, the computation.
     compute : callable, optional
-        Stands in for `warpline.jobs.compute`: benchmarks put a simulated device here, tests a fault.
+        Stands in for `warpline.registration.compute`: benchmarks put a simulated device here, tests a fault.
     """
 
     root: str

@@ -32,7 +32,7 @@ from warpline.report.cohort_page import CohortView, PageColumn, make_folder, wri
 from warpline.report.page import place_in_cohort, write_page
 from warpline.report.pair_layers import FixedCuts, draw_layers
 from warpline.report.standing import Measure, Standing
-from warpline.transforms import Displacement
+from warpline.space import Displacement
 
 MAX_FLAGGED, SAMPLE = 500, 100
 """Most flagged pairs that get a page; how many of the others, drawn evenly."""

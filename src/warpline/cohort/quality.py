@@ -9,16 +9,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline import jobs
 from warpline.backends import Backend
 from warpline.evaluation import overlap
-from warpline.fields import jacobian_determinant
-from warpline.geometry import Matrix, apply_affine
-from warpline.image import Image
-from warpline.judgement import LIMITS, TURN, Limit, Range
+from warpline.images.foreground import foreground_mask
+from warpline.images.image import Image
+from warpline.registration import Registration
+from warpline.registration.inverse_consistency import P99_LIMIT
+from warpline.registration.judgement import LIMITS, MOST_ROTATION, Limit, Range
 from warpline.resampling import warp
-from warpline.solvers.invertibility import P99_LIMIT
-from warpline.transforms import Chain, Displacement
+from warpline.space import Chain, Displacement
+from warpline.space.fields import jacobian_determinant
+from warpline.space.grid import Matrix, apply_affine
 
 Metrics = dict[str, float | None]
 """Column to number; None where it does not apply."""
@@ -149,7 +150,7 @@ RULES: dict[str, Rule] = {
     "mask_dice": Rule("low", 0.01, review=(0.9, None), fail=(0.75, None)),
     "foreground_dice": Rule("low", 0.02, fail=(0.5, None)),
     "coverage": Rule("low", 0.02, review=(0.85, None), fail=(0.5, None)),
-    "rotation": Rule("high", 2.0, review=(None, TURN)),
+    "rotation": Rule("high", 2.0, review=(None, MOST_ROTATION)),
     "scale_x": Rule("either", 0.03, log=True),
     "scale_y": Rule("either", 0.03, log=True),
     "scale_z": Rule("either", 0.03, log=True),
@@ -169,13 +170,13 @@ _COVERAGE_SAMPLES = 20_000
 """Largest number of voxels that are mapped to estimate the coverage."""
 
 
-def measure(registration: jobs.Registration, images: Mapping[str, Image], *, backend: Backend) -> Metrics:
+def measure(registration: Registration, images: Mapping[str, Image], *, backend: Backend) -> Metrics:
     """Every number of `COLUMNS` that applies to a registration.
 
     Parameters
     ----------
     registration : Registration
-        What `warpline.jobs.compute` returned.
+        What `warpline.registration.compute` returned.
     images : dict of str to Image
         ``"fixed"`` and ``"moving"``, and where given ``"fixed_mask"``, ``"moving_mask"``, ``"fixed_labels"``,
         ``"moving_labels"`` and ``"warped_labels"``: the moving labels on the fixed grid.
@@ -188,7 +189,7 @@ def measure(registration: jobs.Registration, images: Mapping[str, Image], *, bac
         Plain numbers, never NaN; None where a column does not apply.
     """
     fixed = images["fixed"]
-    inside = images["fixed_mask"].data != 0 if "fixed_mask" in images else foreground(fixed)
+    inside = images["fixed_mask"].data != 0 if "fixed_mask" in images else foreground_mask(fixed)
     if not inside.any():
         inside = np.ones(fixed.grid.shape, np.bool_)
     alignment = registration.alignment
@@ -203,14 +204,6 @@ def measure(registration: jobs.Registration, images: Mapping[str, Image], *, bac
     if alignment.warp is not None:
         found |= _deformation(alignment.warp, inside, backend)
     return {name: _plain(found.get(name)) for name in COLUMNS}
-
-
-def foreground(image: Image) -> NDArray[np.bool_]:
-    """Where an image is brighter than a tenth of the way from its darkest to its brightest percentile, (I, J, K)."""
-    thinned = image.data[tuple(slice(None, None, max(1, n // 64)) for n in image.data.shape)]
-    black, white = np.percentile(np.asarray(thinned, np.float32), (1, 99.9))
-    bright: NDArray[np.bool_] = image.data > black + 0.1 * (white - black)
-    return bright
 
 
 def affine_parameters(matrix: Matrix, centre: NDArray[np.float64]) -> Metrics:
@@ -267,9 +260,9 @@ def _similarity(similarity: Mapping[str, Mapping[str, float | None]]) -> Metrics
     return found
 
 
-def _overlap(registration: jobs.Registration, images: Mapping[str, Image], backend: Backend) -> Metrics:
+def _overlap(registration: Registration, images: Mapping[str, Image], backend: Backend) -> Metrics:
     fixed = images["fixed"]
-    found: Metrics = {"foreground_dice": _dice_of(foreground(fixed), foreground(registration.warped))}
+    found: Metrics = {"foreground_dice": _dice_of(foreground_mask(fixed), foreground_mask(registration.warped))}
     if "fixed_mask" in images and "moving_mask" in images:
         carried = warp(images["moving_mask"], registration.transform, fixed.grid, order=0, backend=backend)
         found["mask_dice"] = _dice_of(images["fixed_mask"].data != 0, carried.data != 0)
@@ -297,7 +290,7 @@ def _dice_of(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     return 2 * int(np.count_nonzero(first & second)) / together if together else 0.0
 
 
-def _coverage(registration: jobs.Registration, inside: NDArray[np.bool_]) -> float:
+def _coverage(registration: Registration, inside: NDArray[np.bool_]) -> float:
     grid, other = registration.alignment.fixed.grid, registration.alignment.moving.grid
     voxels = np.argwhere(inside)
     voxels = voxels[:: max(1, len(voxels) // _COVERAGE_SAMPLES)]

@@ -1,4 +1,4 @@
-"""The three steps of one pair of a cohort: read, compute, write. `warpline.jobs` does the registration."""
+"""The three steps of one pair of a cohort: read, compute, write. `warpline.registration` does the first two."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
-from warpline import fields, jobs
 from warpline.backends import Backend, select
 from warpline.cohort import quality
 from warpline.cohort.json_files import encode, read_object
@@ -25,21 +24,23 @@ from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Task, Warps
 from warpline.cohort.results import PairResult
 from warpline.errors import InputError
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress
 from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
-from warpline.judgement import judge, of_quality
 from warpline.recipe import NUMERICS
-from warpline.registration import Listener
+from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load, store
+from warpline.registration import compute as register_images
+from warpline.registration import read as read_images
+from warpline.registration.inverse_consistency import quality_of
+from warpline.registration.judgement import judge, quality_signs
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.report.provenance import plain
 from warpline.resampling import warp
-from warpline.solvers.invertibility import quality_of
-from warpline.transforms import Chain, Displacement
+from warpline.space import Chain, Displacement, fields
 
 LABELS = ("moving_labels", "fixed_labels")
 
@@ -50,7 +51,7 @@ Loaded = tuple[Image, dict[str, Any]]
 class LoadedPair:
     """What `read` hands to `compute`."""
 
-    inputs: jobs.Inputs
+    inputs: Inputs
     labels: dict[str, Image]
     sha256: dict[str, str]
 
@@ -59,7 +60,7 @@ class LoadedPair:
 class RegisteredPair:
     """What `compute` hands to `write`."""
 
-    registration: jobs.Registration
+    registration: Registration
     warped_labels: Image | None
     sha256: dict[str, str]
     metrics: dict[str, float | None]
@@ -78,9 +79,9 @@ def read(task: Task, geometry: str | None = None) -> LoadedPair:
     """
     sources = task.sources()
     labels = {name: sources.pop(name) for name in LABELS if name in sources}
-    inputs = jobs.read(**sources, recipe=task.recipe, geometry=geometry, load=_load)
+    inputs = read_images(**sources, recipe=task.recipe, geometry=geometry, load=_load)
     loaded = {name: _load(path, name, geometry) for name, path in labels.items()}
-    labelled = jobs.in_one_plane({**inputs.images, **{name: image for name, (image, _) in loaded.items()}})
+    labelled = in_one_plane({**inputs.images, **{name: image for name, (image, _) in loaded.items()}})
     for name in loaded:
         _check_labels(labelled[name], name, inputs.images)
     described = {**inputs.described, **{name: about for name, (_, about) in loaded.items()}}
@@ -92,12 +93,12 @@ def read(task: Task, geometry: str | None = None) -> LoadedPair:
     return LoadedPair(replace(inputs, described=described, notes=notes), images, sha256)
 
 
-def compute(pair: LoadedPair, settings: WorkerSettings, progress: Listener) -> RegisteredPair:
+def compute(pair: LoadedPair, settings: WorkerSettings, progress: ProgressCallback) -> RegisteredPair:
     """Register a pair, resample its labels, measure the result; data of the fixed image stay on the device."""
     backend = _backend(settings.backend, settings.threads)
     backend.kept.share(pair.inputs.images["fixed"])
-    register = settings.compute or jobs.compute
-    registration: jobs.Registration = register(pair.inputs, backend, threads=settings.threads, progress=progress)
+    register = settings.compute or register_images
+    registration: Registration = register(pair.inputs, backend, threads=settings.threads, progress=progress)
     registration = round_fields(registration, settings.warps, backend)
     images = {**pair.inputs.images, **pair.labels}
     warped_labels = None
@@ -124,13 +125,13 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
     if settings.warps == "none":
         registration = replace(registration, alignment=replace(registration.alignment, warp=None))
     extra = {**_extra(pair), **image_sidecars(task, inputs)}
-    jobs.check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
+    check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
     with Transaction() as files:
         for folder in {root / path.parent for path in names.values()}:
             _make_folder(folder)
         files.reserve([root / path for path in names.values()])
         sidecar = partial(_encode_sidecar, task, result, inputs=inputs, sha256=pair.sha256, root=root)
-        jobs.store(registration, files, names, root=root, extra=extra, encode=sidecar)
+        store(registration, files, names, root=root, extra=extra, encode=sidecar)
     stat = fingerprint(str(root / task.place.sidecar))
     return replace(result, stat=stat, sizes=sizes_in(registration.report))
 
@@ -142,15 +143,15 @@ def peak_memory() -> float:
 
 
 def _load(path: str, name: str, geometry: str | None = None) -> Loaded:
-    """`jobs.load`; what many pairs share is read once, as long as its file stays the same."""
+    """`warpline.registration.load`; what many pairs share is read once, as long as its file stays the same."""
     if name.startswith("fixed"):
         return _cached_image(path, name, geometry, stat=fingerprint(path))
-    return jobs.load(path, name, geometry)
+    return load(path, name, geometry)
 
 
 @lru_cache(maxsize=6)
 def _cached_image(path: str, name: str, geometry: str | None, *, stat: tuple[int, int]) -> Loaded:
-    image, about = jobs.load(path, name, geometry)
+    image, about = load(path, name, geometry)
     image.data.setflags(write=False)
     return image, about
 
@@ -194,13 +195,13 @@ MARGIN = 3
 """Voxels around the foreground that are rounded finely too."""
 
 
-def round_fields(registration: jobs.Registration, warps: Warps, backend: Backend) -> jobs.Registration:
+def round_fields(registration: Registration, warps: Warps, backend: Backend) -> Registration:
     """A registration with its displacements rounded as they are to be written, and measured once more.
 
     Parameters
     ----------
     registration : Registration
-        As `warpline.jobs.compute` gave it.
+        As `warpline.registration.compute` gave it.
     warps : str
         ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured.
     backend : Backend
@@ -216,7 +217,7 @@ def round_fields(registration: jobs.Registration, warps: Warps, backend: Backend
     written = rounded if warps == "rounded" else Displacement(forward, field.grid)
     quality = _quality_of(registration, rounded, backend)
     judged = registration.alignment.judgement
-    judgement = judge({**judged.signs, **of_quality(quality)})
+    judgement = judge({**judged.signs, **quality_signs(quality)})
     alignment = replace(registration.alignment, warp=written, quality=quality, judgement=judgement)
     warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
     report = {
@@ -251,7 +252,7 @@ def _rounded(field: Displacement, inside: NDArray[np.bool_]) -> NDArray[np.float
     return rounded
 
 
-def _quality_of(registration: jobs.Registration, field: Displacement, backend: Backend) -> Any:
+def _quality_of(registration: Registration, field: Displacement, backend: Backend) -> Any:
     """Folds and inverse errors of the rounded fields, in the foreground of the fixed image."""
     both = [backend.upload(fields.to_voxels(one.field, field.grid)) for one in (field, field.inverse())]
     mask = backend.upload(_above_lowest(registration.alignment.fixed).astype(np.uint8))

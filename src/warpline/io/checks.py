@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, Matrix, apply_affine
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.recipe import Recipe, Syn
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Grid, Matrix, apply_affine
 
 _WORLD_AXES = (("left-right", "x"), ("posterior-anterior", "y"), ("inferior-superior", "z"))
 

@@ -19,7 +19,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from warpline.errors import UsageError
-from warpline.geometry import Matrix, Shape
+from warpline.space.grid import Matrix, Shape
 
 CHOICES = ("sform", "qform")
 """What a user can choose where a header has both."""

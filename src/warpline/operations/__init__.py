@@ -3,10 +3,10 @@
 from warpline.operations.chains import Entries, Entry, paths_in, read_chain
 from warpline.operations.files import compose, convert, write
 from warpline.operations.images import apply, check_labels, jacobian
-from warpline.operations.inversion import Inversion, inversion, invert
-from warpline.operations.origins import Origins, origins
 from warpline.operations.points import Destination, apply_points, apply_streamlines, carry
 from warpline.operations.reading import Place, grid_of, place_of, read, read_image, say
+from warpline.space.inversion import Inversion, inversion, invert
+from warpline.space.preimages import Origins, origins
 
 __all__ = [
     "Destination",

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from warpline.errors import InputError, UsageError
 from warpline.operations.chains import Entries, read_chain
-from warpline.operations.origins import Doubles, on_grid, origins
 from warpline.operations.reading import Place
-from warpline.transforms import Chain, Displacement, Transform
+from warpline.space import Chain, Displacement, Transform
+from warpline.space.preimages import Doubles, on_grid, origins
 
 Destination = Literal["fixed", "moving"]
 

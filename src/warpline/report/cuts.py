@@ -9,10 +9,10 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.sampling import Line, Plane, Planes, planes_of
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid, apply_affine
 
 _VIEWS = {"Sagittal": (0, 1, 2), "Coronal": (1, 0, 2), "Axial": (2, 0, 1)}
 """World axes (x, y, z) of each view: normal, rightwards on the page, upwards on the page."""

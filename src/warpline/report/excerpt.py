@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.geometry import Grid, Shape
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.regions import RADIUS
 from warpline.resampling import warp
-from warpline.transforms import Chain
+from warpline.space import Chain
+from warpline.space.grid import Grid, Shape
 
 MOST_OF_SECTION, MOST_OF_VOLUME = 2**20, 2**24
 """Voxels of the box around what is compared, up to which all of them are measured: 1024 x 1024 pixels, 256^3 voxels."""

@@ -44,7 +44,7 @@ def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, stan
     Parameters
     ----------
     report : dict
-        The report of a `warpline.jobs.Registration`.
+        The report of a `warpline.registration.Registration`.
     layers : Layers
         What the viewer shows; the pictures become part of the page.
     path : str or Path
@@ -100,7 +100,7 @@ def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
     Parameters
     ----------
     report : dict
-        The report of a `warpline.jobs.Registration`.
+        The report of a `warpline.registration.Registration`.
     pictures : dict
         ``"overlay"``: a PNG file of `warpline.report.pictures.write_overlay`.
 

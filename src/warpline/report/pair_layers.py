@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.cuts import Cut, sampled, series_through, window
 from warpline.report.planes import (
     SHRINKS_GROWS,
@@ -24,7 +24,7 @@ from warpline.report.planes import (
     silhouettes,
 )
 from warpline.report.sampling import Planes
-from warpline.transforms import Displacement
+from warpline.space import Displacement
 
 SPACING, MOST = 3.0, 72
 """Millimetres between cuts of a view, and most cuts: thicker volumes have them further apart."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.cuts import series_through, window
 from warpline.report.pair_layers import bytes_of, greys
 from warpline.report.sampling import Plane

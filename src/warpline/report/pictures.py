@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.report.cuts import cuts_through, window
 from warpline.report.planes import SHRINKS_GROWS, Deformed, round_up, shades, silhouette, tissue_borders
 from warpline.report.sheet import INK, Sheet, Target
-from warpline.transforms import Displacement
+from warpline.space import Displacement
 
 _FIXED, _MOVING, _BOTH, _EDGE = "#00e600", "#ff40ff", "#d0d0d0", "#ffb347"
 _GRID_LINE, _FOLD = "#5ec8ff", "#ffff33"

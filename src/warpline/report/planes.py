@@ -12,7 +12,7 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter, uniform_filter
 
 from warpline.report.cuts import Cut, displaced, jacobians
 from warpline.report.sampling import Plane
-from warpline.transforms import Displacement
+from warpline.space import Displacement
 
 SHRINKS_GROWS = ("#c9e7ff", "#4a93d9", "#1d3a5f", "#0e1116", "#6b2d16", "#e0703a", "#ffdcb8")
 """Dark where nothing changes, so that what changes stands out on a dark page."""

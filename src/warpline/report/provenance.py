@@ -14,7 +14,7 @@ import numpy as np
 
 from warpline.backends import Backend, thread_count
 from warpline.evaluation import similarity
-from warpline.image import Image
+from warpline.images.image import Image
 from warpline.io.itk_images import DETACHED
 from warpline.report import regions
 from warpline.report.contrast import contrast_of

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from warpline.image import Image
+from warpline.images.image import Image
 
 RADIUS = 2
 """Of the small windows, in voxels."""

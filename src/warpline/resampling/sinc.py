@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend, numpy_points
 from warpline.errors import UsageError
-from warpline.geometry import Grid
-from warpline.image import Image
-from warpline.resampling.pullback import Doubles, on_threads, pull_back, slabs
+from warpline.images.image import Image
 from warpline.resampling.warping import series, stacked
-from warpline.transforms import Transform
+from warpline.space import Transform
+from warpline.space.grid import Grid
+from warpline.space.pullback import Doubles, on_threads, pull_back, slabs
 
 RADIUS = 3
 """Voxels on either side of a point that enter."""

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.errors import InputError
-from warpline.geometry import Grid
-from warpline.image import Image
-from warpline.resampling.pullback import Doubles, Pullback, on_threads, pull_back, slabs
+from warpline.images.image import Image
 from warpline.resampling.warping import warp
-from warpline.transforms import Transform
+from warpline.space import Transform
+from warpline.space.grid import Grid
+from warpline.space.pullback import Doubles, Pullback, on_threads, pull_back, slabs
 
 _ROUNDS = 12
 """Newton steps towards the nearest rotation; strains met in practice need six."""

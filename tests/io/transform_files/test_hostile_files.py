@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from made_morph import morph
 from made_transforms import made_for, made_pair
 from warpline.errors import InputError
-from warpline.geometry import apply_affine
 from warpline.io.transform_files import FORMATS, identify, read_transform, write_transform
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import apply_affine
 
 FIXED, MOVING = made_pair("left-handed", "oblique")
 GRIDS = {"fixed": FIXED, "moving": MOVING}

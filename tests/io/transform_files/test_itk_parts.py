@@ -11,7 +11,7 @@ import SimpleITK
 from made_transforms import LPS
 from warpline.errors import InputError
 from warpline.io.transform_files import FORMATS, identify, itk_parts, itk_splines, read_transform
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
 
 CLASSES = {
     "ScaleSkewVersor3DTransform_double_3_3": 15,

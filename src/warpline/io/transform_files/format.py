@@ -12,10 +12,10 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io import nifti
 from warpline.io.compression import open_stream, peek
-from warpline.transforms import Affine, Chain, Displacement, Transform
+from warpline.space import Affine, Chain, Displacement, Transform
+from warpline.space.grid import Grid
 
 HEAD_SIZE = 4096
 """Bytes by which a file is told apart."""

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Matrix
 from warpline.io.transform_files import numbers
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Matrix
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """LPS to RAS and back, (4, 4)."""

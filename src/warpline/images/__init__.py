@@ -1,0 +1,1 @@
+"""Images: arrays on grids, their intensities and their foreground."""
