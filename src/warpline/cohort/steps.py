@@ -37,8 +37,8 @@ from warpline.registration import compute as register_images
 from warpline.registration import read as read_images
 from warpline.registration.inverse_consistency import quality_of
 from warpline.registration.judgement import judge, quality_signs
+from warpline.registration.provenance import plain
 from warpline.report.pair_thumbnail import thumbnail
-from warpline.report.provenance import plain
 from warpline.resampling import warp
 from warpline.space import Chain, Displacement, fields
 

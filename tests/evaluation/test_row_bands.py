@@ -7,11 +7,11 @@ import pytest
 
 from synthetic import smooth_volume
 from warpline.backends import select
+from warpline.evaluation import row_bands
+from warpline.evaluation.image_similarity import measure_similarity
+from warpline.evaluation.measures import WINDOW_RADIUS
+from warpline.evaluation.row_bands import MIN_ROWS, RowBands
 from warpline.images.image import Image
-from warpline.report import excerpt
-from warpline.report.excerpt import ROWS, Excerpt
-from warpline.report.provenance import likeness
-from warpline.report.regions import RADIUS
 from warpline.space.grid import Grid
 
 SHAPE = (300, 260, 1)
@@ -21,7 +21,7 @@ GRID = Grid(SHAPE, np.diag([0.5, 0.5, 1, 1]))
 @pytest.fixture
 def small(monkeypatch):
     """Sections of more than 20,000 pixels count as large."""
-    monkeypatch.setattr(excerpt, "MOST_OF_SECTION", 20_000)
+    monkeypatch.setattr(row_bands, "MAX_SECTION", 20_000)
 
 
 def section(seed):
@@ -35,7 +35,7 @@ def section(seed):
 
 def test_an_ordinary_volume_is_measured_as_a_whole():
     where = Image(np.ones((256, 256, 160), bool), Grid((256, 256, 160), np.eye(4)))
-    whole = Excerpt.of(where)
+    whole = RowBands.of(where)
     assert whole.is_whole
     assert whole.share == 1
     assert whole.image(where) is where
@@ -44,9 +44,9 @@ def test_an_ordinary_volume_is_measured_as_a_whole():
 
 def test_bands_hold_the_share_they_say(small):
     image = section(1)
-    found = Excerpt.of(Image(image.data > 0, GRID))
+    found = RowBands.of(Image(image.data > 0, GRID))
     rows = [row for band in found.bands for row in range(*band)]
-    assert all(stop - start >= ROWS for start, stop in found.bands)
+    assert all(stop - start >= MIN_ROWS for start, stop in found.bands)
     assert len(found.bands) > 5
     assert found.share == pytest.approx(20_000 / (250 * 220))
     assert len(rows) / 250 == pytest.approx(found.share, abs=0.04)
@@ -58,17 +58,17 @@ def test_bands_hold_the_share_they_say(small):
 
 
 def test_small_windows_see_one_band_only(small):
-    found = Excerpt.of(Image(section(1).data > 0, GRID))
+    found = RowBands.of(Image(section(1).data > 0, GRID))
     marked = np.flatnonzero(found.mask(Image(np.ones(SHAPE, np.uint8), GRID)).data[:, 0, 0])
     steps = np.diff(marked)
-    assert marked[0] == RADIUS
-    np.testing.assert_array_equal(steps[steps > 1], [2 * RADIUS + 1] * (len(found.bands) - 1))
+    assert marked[0] == WINDOW_RADIUS
+    np.testing.assert_array_equal(steps[steps > 1], [2 * WINDOW_RADIUS + 1] * (len(found.bands) - 1))
 
 
 def test_an_object_that_bands_would_miss_is_measured_as_a_whole(small):
     sparse = np.zeros(SHAPE, np.uint8)
     sparse[0], sparse[-1] = 1, 1
-    assert Excerpt.of(Image(sparse, GRID)).is_whole
+    assert RowBands.of(Image(sparse, GRID)).is_whole
 
 
 def test_a_large_section_is_measured_in_part_and_nearly_alike(monkeypatch):
@@ -77,9 +77,9 @@ def test_a_large_section_is_measured_in_part_and_nearly_alike(monkeypatch):
     shifted = GRID.affine.copy()
     shifted[:2, 3] = 3.3, -1.7
     moving = Image(section(3).data, Grid(SHAPE, shifted))
-    whole = likeness(fixed, moving, warped, backend=backend)
-    monkeypatch.setattr(excerpt, "MOST_OF_SECTION", 20_000)
-    part = likeness(fixed, moving, warped, backend=backend)
+    whole = measure_similarity(fixed, moving, warped, backend=backend)
+    monkeypatch.setattr(row_bands, "MAX_SECTION", 20_000)
+    part = measure_similarity(fixed, moving, warped, backend=backend)
     assert whole["measured"] == 1
     assert part["measured"] == pytest.approx(0.364, abs=0.001)
     for when in ("before", "after"):
@@ -92,7 +92,7 @@ def test_large_masks_are_measured_in_part_by_their_shapes(small):
     distance = np.linalg.norm(np.stack(np.indices(SHAPE[:2]), -1) - (150, 130), axis=-1)[..., None]
     disc = Image((distance < 90).astype(np.uint8), GRID)
     away = Image(np.roll(disc.data, 12, 0), GRID)
-    found = likeness(disc, away, disc, backend=select("numba", threads=1))
+    found = measure_similarity(disc, away, disc, backend=select("numba", threads=1))
     assert found["measured"] < 1
     assert found["contrast"] is None
     assert found["similarity"]["after"] == pytest.approx({"ncc": 1, "local_ncc": 1}, abs=1e-3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from synthetic import smooth_volume
+from warpline.evaluation.contrast import FEWEST, contrast_of
 from warpline.images.image import Image
-from warpline.report.contrast import FEWEST, contrast_of
 from warpline.space.grid import Grid
 
 SHAPE = (24, 22, 20)

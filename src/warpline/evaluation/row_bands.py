@@ -1,4 +1,4 @@
-"""The part of a large image on which its similarity is measured, so that measuring costs little whatever the size."""
+"""Bands of rows that stand for a large image, so that measuring its similarity costs little whatever its size."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
+from warpline.evaluation.measures import WINDOW_RADIUS
 from warpline.images.image import Image
-from warpline.report.regions import RADIUS
 from warpline.resampling import warp
 from warpline.space import Chain
 from warpline.space.grid import Grid, Shape
 
-MOST_OF_SECTION, MOST_OF_VOLUME = 2**20, 2**24
+MAX_SECTION, MAX_VOLUME = 2**20, 2**24
 """Voxels of the box around what is compared, up to which all of them are measured: 1024 x 1024 pixels, 256^3 voxels."""
 
-ROWS, MOST_BANDS = 12, 32
+MIN_ROWS, MAX_BANDS = 12, 32
 """Least rows of a band that a larger image is measured on, so that most small windows are whole, and most bands."""
 
 
 @dataclass(frozen=True)
-class Excerpt:
+class RowBands:
     """Bands of rows, evenly spread along the longest axis of a grid; all of it where nothing is left out.
 
     Parameters
@@ -44,10 +44,10 @@ class Excerpt:
     share: float = 1.0
 
     @classmethod
-    def of(cls, where: Image) -> Excerpt:
+    def of(cls, where: Image) -> RowBands:
         """What to measure of the voxels that a mask marks; the whole grid where bands would miss them all."""
         shape = where.grid.shape
-        most = MOST_OF_SECTION if min(shape) == 1 else MOST_OF_VOLUME
+        most = MAX_SECTION if min(shape) == 1 else MAX_VOLUME
         if np.prod(shape) <= most:
             return cls(where.grid)
         axis = int(np.argmax(shape))
@@ -71,8 +71,8 @@ class Excerpt:
         """The bands of a mask; 0 on the rows between them, so that small windows see one band only."""
         return where if self.is_whole else self._stacked(self._bands_of(where), where.name, mode="constant")
 
-    def by_headers(self, moving: Image, *, outside: float, backend: Backend) -> Image:
-        """What `image` gives of an image on another grid, carried to the grid by the headers alone."""
+    def resampled(self, moving: Image, *, outside: float, backend: Backend) -> Image:
+        """What `image` gives of an image on another grid, resampled by the headers alone."""
         if self.is_whole:
             return warp(moving, Chain(), self.grid, outside=outside, backend=backend)
         ready = Image(np.ascontiguousarray(moving.data, np.float32), moving.grid, moving.name)
@@ -85,8 +85,8 @@ class Excerpt:
         return [image.data[(*before, slice(start, stop))] for start, stop in self.bands]
 
     def _stacked(self, parts: list[NDArray[np.generic]], name: str, *, mode: Literal["edge", "constant"]) -> Image:
-        """Bands and the rows between them as one image, on a grid that all of one excerpt share."""
-        width = [(RADIUS, RADIUS) if axis == self.axis else (0, 0) for axis in range(3)]
+        """Bands and the rows between them as one image, on a grid that all images of one choice of bands share."""
+        width = [(WINDOW_RADIUS, WINDOW_RADIUS) if axis == self.axis else (0, 0) for axis in range(3)]
         data = np.concatenate([np.pad(part, width, mode=mode) for part in parts], self.axis)
         return Image(data, Grid(data.shape, self.grid.affine), name)
 
@@ -103,7 +103,7 @@ def _ends(inside: NDArray[np.generic], axis: int) -> tuple[int, int]:
 
 def _spread(start: int, stop: int, share: float) -> tuple[tuple[int, int], ...]:
     """Bands that hold a share of the rows, each in the middle of its part."""
-    count = int(np.clip(share * (stop - start) / ROWS, 1, MOST_BANDS))
+    count = int(np.clip(share * (stop - start) / MIN_ROWS, 1, MAX_BANDS))
     part = (stop - start) / count
     size = max(int(share * part), 1)
     firsts = [start + int(part * number + (part - size) / 2) for number in range(count)]

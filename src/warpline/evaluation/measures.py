@@ -1,7 +1,4 @@
-"""How good a registration is: overlap, folding, smoothness, inverse consistency, landmark error and similarity.
-
-Every result is a frozen dataclass of plain numbers; `dataclasses.asdict` turns it into what JSON can hold.
-"""
+"""Measures of a result against labels, landmarks, its own inverse and the fixed image."""
 
 from __future__ import annotations
 
@@ -26,6 +23,9 @@ _DENSE = 2**16
 
 _FLOOR = 1e-6
 """Variance, of intensities scaled to 1, below which a window counts as flat."""
+
+WINDOW_RADIUS = 2
+"""Of the windows of the local correlation, in voxels."""
 
 _SLAB = 2**20
 """Most points that are mapped at once."""
@@ -292,7 +292,7 @@ def similarity(
     warped: Image,
     mask: Image | None = None,
     *,
-    radius: int = 2,
+    radius: int = WINDOW_RADIUS,
     backend: str | Backend | None = None,
 ) -> Similarity:
     """Correlation of two volumes on the same grid, over all of it and in small windows.
