@@ -28,10 +28,10 @@ from warpline.cohort.results import NUMBERS, PairResult, metric_arrays, worst_fi
 from warpline.errors import InputError, OutputError
 from warpline.io.images import read_image
 from warpline.io.transform_files import read_transform
+from warpline.report.cohort_context import CohortContext, Measure
 from warpline.report.cohort_page import CohortView, PageColumn, make_folder, write_cohort_page
-from warpline.report.page import place_in_cohort, write_page
-from warpline.report.pair_layers import FixedCuts, draw_layers
-from warpline.report.standing import Measure, Standing
+from warpline.report.page import write_cohort_context, write_page
+from warpline.report.pair_layers import FixedSlices, draw_layers
 from warpline.space import Displacement
 
 MAX_FLAGGED, SAMPLE = 500, 100
@@ -209,7 +209,7 @@ class PairPages:
         self._key, self._source = key, _source(folder)
         self._sorted = {name: np.sort(column[np.isfinite(column)]) for name, column in values.items()}
         self._done = sum(row.verdict is not None for row in rows)
-        self._fixed = lru_cache(maxsize=2)(lambda path, geometry: FixedCuts.of(read_image(path, geometry)))
+        self._fixed = lru_cache(maxsize=2)(lambda path, geometry: FixedSlices.of(read_image(path, geometry)))
 
     def write(self, chosen: Sequence[int], *, draw: bool, say: Callable[[str], None]) -> dict[int, str]:
         """Draw the pages that are missing or show another result, and write the context of all of them.
@@ -239,7 +239,7 @@ class PairPages:
         shown = [at for at in chosen if at in there]
         for number, at in enumerate(shown):
             beside = [names[shown[near]] if 0 <= near < len(shown) else None for near in (number - 1, number + 1)]
-            place_in_cohort(self._context(at, beside[0], beside[1]), self._pages / names[at])
+            write_cohort_context(self._context(at, beside[0], beside[1]), self._pages / names[at])
         self._remove_others({names[at] for at in shown})
         write_json(self._pages / "pages.json", {names[at]: digests[at] for at in shown})
         return {at: f"{self._pages.name}/{names[at]}" for at in shown}
@@ -283,9 +283,9 @@ class PairPages:
                 if path.name not in wanted:
                     path.unlink(missing_ok=True)
 
-    def _context(self, at: int, before: str | None = None, after: str | None = None) -> Standing:
+    def _context(self, at: int, before: str | None = None, after: str | None = None) -> CohortContext:
         row, longest = self._rows[at], self._sorted["displacement_max"]
-        return Standing(
+        return CohortContext(
             id=row.id,
             cohort=self._key,
             pairs=self._done,

@@ -23,7 +23,7 @@ _SLANT = 1e-6
 """Voxels along one axis for one along another up to which they count as parallel: 0.001 voxel over a whole volume."""
 
 
-def planes_of(
+def interpolate_planes(
     volume: NDArray[np.generic],
     matrix: NDArray[np.float64],
     lines: Mapping[int, Line],

@@ -1,4 +1,4 @@
-"""The page all pictures share: dark, one row for each thing shown, one column for each cut, a title over each row."""
+"""A contact sheet, the layout of all pictures: a row with a title for each thing shown, a column for each slice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import OutputError
-from warpline.report.cuts import Cut
+from warpline.report.slices import Slice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,22 +32,22 @@ _LARGEST = 600_000
 Target = str | Path | BinaryIO
 """A file by its path, or open."""
 
-ROWS = "warpline rows"
+ROW_BOXES = "warpline rows"
 """Name of the PNG text entry that lists (left, title's top, top, right, bottom) in pixels of each row, as JSON."""
 
 _Layout = tuple[int, list[list[tuple[float, ...]]], list[tuple[float, float, float]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
-    """A figure with a panel for every row and cut; use `blank` to make one.
+class ContactSheet:
+    """A figure with a panel for every row and slice; use `blank` to make one.
 
     Parameters
     ----------
     figure : Figure
         Of Matplotlib, without its global state.
     panels : rows of Axes
-        ``panels[row][cut]``.
+        ``panels[row][slice]``.
     bands : one (left, right, middle) for each row
         Where the title of each row stands, in pixels from the lower left corner.
     """
@@ -57,13 +57,13 @@ class Sheet:
     bands: tuple[tuple[float, float, float], ...]
 
     @classmethod
-    def blank(cls, titles: Sequence[str], cuts: Sequence[Cut]) -> Sheet:
-        """Lay out a row for each title; with a single cut the rows stand beside each other instead."""
+    def blank(cls, titles: Sequence[str], slices: Sequence[Slice]) -> ContactSheet:
+        """Lay out a row for each title; with a single slice the rows stand beside each other instead."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        aspects = [cut.aspect for cut in cuts]
-        height, boxes, bands = _stacked(aspects, len(titles)) if len(cuts) > 1 else _beside(aspects[0], len(titles))
+        aspects = [section.aspect for section in slices]
+        height, boxes, bands = _stacked(aspects, len(titles)) if len(slices) > 1 else _beside(aspects[0], len(titles))
         figure = Figure(figsize=(_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER)
         FigureCanvasAgg(figure)
         size = np.array((_WIDTH, height, _WIDTH, height))
@@ -72,8 +72,8 @@ class Sheet:
         for title, (left, _, middle) in zip(titles, bands, strict=True):
             sheet.write(left, middle, title, size=13, color=INK)
         for row in panels:
-            for panel, cut in zip(row, cuts, strict=True):
-                _dress(panel, cut.letters)
+            for panel, section in zip(row, slices, strict=True):
+                _dress(panel, section.letters)
         return sheet
 
     def show(self, row: int, column: int, image: NDArray[Any], **style: Any) -> Axes:
@@ -114,7 +114,7 @@ class Sheet:
         return float(width), float(height)
 
     def save(self, path: Target, *, dither: bool = False) -> None:
-        """Write a PNG of 256 colours, fewer if it grows large; its text entry `ROWS` says where each row lies.
+        """Write a PNG of 256 colours, fewer if it grows large; its text entry `ROW_BOXES` says where each row lies.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Sheet:
         picture = Picture.fromarray(np.ascontiguousarray(pixels))
         outlines = [self._outline(row, band[2]) for row, band in zip(self.panels, self.bands, strict=True)]
         rows = PngInfo()
-        rows.add_text(ROWS, json.dumps(outlines))
+        rows.add_text(ROW_BOXES, json.dumps(outlines))
         for colours in (256, 128, 64):
             packed = io.BytesIO()
             _reduced(picture, colours, dither).save(packed, format="PNG", pnginfo=rows)

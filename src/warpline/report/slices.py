@@ -1,4 +1,4 @@
-"""Cuts through a volume, turned the way people look at brains: superior or anterior up, right on the right."""
+"""Slices through a volume, turned the way people look at brains: superior or anterior up, right on the right."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.images.foreground import foreground_threshold, subsample
 from warpline.images.image import Image
-from warpline.report.sampling import Line, Plane, Planes, planes_of
+from warpline.report.slice_interpolation import Line, Plane, Planes, interpolate_planes
 from warpline.space import Displacement
 from warpline.space.grid import Grid, apply_affine
 
@@ -19,18 +20,18 @@ _VIEWS = {"Sagittal": (0, 1, 2), "Coronal": (1, 0, 2), "Axial": (2, 0, 1)}
 
 _LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
 
-_LONGEST = 640
-"""Most pixels along a side of a cut through the middle; a picture has room for no more."""
+_MAX_PIXELS = 640
+"""Most pixels along a side of a slice through the middle; a picture has room for no more."""
 
-_SLIGHT = 1e-7
+_NEGLIGIBLE = 1e-7
 """Share of a component that single precision loses anyway."""
 
-_ASIDE = {"Sagittal": 0.12, "Coronal": 0.0, "Axial": 0.0}
-"""How far a cut lies from the middle, as a share of the width: the midline itself shows little brain."""
+_OFFSET = {"Sagittal": 0.12, "Coronal": 0.0, "Axial": 0.0}
+"""How far a slice lies from the middle, as a share of the width: the midline itself shows little brain."""
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class Slice:
     """A plane through a grid, parallel to two of its axes, sampled with square pixels.
 
     Parameters
@@ -38,7 +39,7 @@ class Cut:
     name : str
         Sagittal, Coronal or Axial: the nearest of them.
     grid : Grid
-        The grid that is cut.
+        The grid that is sliced.
     axes : (normal, across, up)
         Axes of the grid along each direction of the page.
     voxels : (3, H, W)
@@ -63,16 +64,16 @@ class Cut:
 
     @property
     def position(self) -> float:
-        """World coordinate along the world axis that the plane's normal is nearest to, at the middle of the cut: mm."""
+        """World coordinate (mm) of the middle of the slice, along the world axis nearest to its normal."""
         middle = self.voxels[:, self.voxels.shape[1] // 2, self.voxels.shape[2] // 2]
         return float(apply_affine(self.grid.affine, middle)[_VIEWS[self.name][0]])
 
     @staticmethod
-    def place_on(cuts: Sequence[Cut], voxel: NDArray[np.float64]) -> dict[str, float]:
-        """Which of some parallel cuts is nearest to a voxel (3,), and where on it: shares of its width and height."""
-        normal, across, up = cuts[0].axes
-        distances = [abs(float(cut.voxels[normal][0, 0] - voxel[normal])) for cut in cuts]
-        columns, rows = cuts[0].voxels[across][0], cuts[0].voxels[up][:, 0]
+    def place_on(slices: Sequence[Slice], voxel: NDArray[np.float64]) -> dict[str, float]:
+        """Which of some parallel slices is nearest to a voxel (3,), and where on it: shares of its width and height."""
+        normal, across, up = slices[0].axes
+        distances = [abs(float(section.voxels[normal][0, 0] - voxel[normal])) for section in slices]
+        columns, rows = slices[0].voxels[across][0], slices[0].voxels[up][:, 0]
         x, y = ((voxel[axis] - line[0]) / (line[-1] - line[0]) for axis, line in ((across, columns), (up, rows)))
         return {"cut": int(np.argmin(distances)), "x": round(float(x), 3), "y": round(float(y), 3)}
 
@@ -81,70 +82,72 @@ class Cut:
 
         Each pixel is the mean of `finer` x `finer` samples: more than 1 where pixels are larger than voxels.
         """
-        return np.asarray(sampled((self,), image, finer)[0])
+        return np.asarray(sample_slices((self,), image, finer)[0])
 
-    def finer(self, image: Image) -> int:
+    def samples_per_pixel(self, image: Image) -> int:
         """Samples along a pixel that an image with smaller voxels needs, 3 at most."""
         return int(np.clip(round(self.pixel / float(image.grid.voxel_size.min())), 1, 3))
 
     def displacement(self, warp: Displacement, ahead: int = 0) -> Plane:
         """Displacement in mm along the grid's axes, on the plane `ahead` voxels further along the normal: (3, H, W)."""
-        return np.asarray(displaced((self,), warp, ahead=ahead)[:, 0])
+        return np.asarray(displacement_on((self,), warp, ahead=ahead)[:, 0])
 
     def jacobian(self, warp: Displacement, here: Plane) -> Plane:
         """Determinant of ``I + du/dx`` from central differences on the page and across it: (H, W).
 
         `here` is what `displacement` gives for this plane.
         """
-        return np.asarray(jacobians((self,), warp, here[:, None])[0])
+        return np.asarray(jacobian_on((self,), warp, here[:, None])[0])
 
 
-def sampled(cuts: Sequence[Cut], image: Image, finer: int = 1) -> Planes:
-    """Intensities on parallel cuts of one size, as `Cut.sample` gives them: (N, H, W)."""
-    first, matrix = cuts[0], cuts[0].grid.voxel_map_to(image.grid)
-    planes = planes_of(image.data, matrix, _lines(cuts, finer), first.axes, beyond="constant")
+def sample_slices(slices: Sequence[Slice], image: Image, finer: int = 1) -> Planes:
+    """Intensities on parallel slices of one size, as `Slice.sample` gives them: (N, H, W)."""
+    first, matrix = slices[0], slices[0].grid.voxel_map_to(image.grid)
+    planes = interpolate_planes(image.data, matrix, _lines(slices, finer), first.axes, beyond="constant")
     height, width = first.voxels.shape[1:]
     return planes if finer == 1 else planes.reshape(-1, height, finer, width, finer).mean((2, 4), dtype=np.float32)
 
 
-def displaced(cuts: Sequence[Cut], warp: Displacement, *, ahead: int = 0, coarser: int = 1) -> NDArray[np.float32]:
-    """Displacement on parallel cuts of one size, as `Cut.displacement` gives it: (3, N, H, W).
+def displacement_on(
+    slices: Sequence[Slice], warp: Displacement, *, ahead: int = 0, coarser: int = 1
+) -> NDArray[np.float32]:
+    """Displacement on parallel slices of one size, as `Slice.displacement` gives it: (3, N, H, W).
 
     `coarser` takes every so many pixels of each row and column.
     """
-    first = cuts[0]
+    first = slices[0]
     normal, across, up = first.axes
-    lines = _lines(cuts)
+    lines = _lines(slices)
     lines[normal] = lines[normal] + ahead
     lines |= {axis: lines[axis][::coarser] for axis in (across, up)}
     matrix = first.grid.voxel_map_to(warp.grid)
-    planes = [planes_of(component, matrix, lines, first.axes, beyond="nearest") for component in warp.field]
+    planes = [interpolate_planes(component, matrix, lines, first.axes, beyond="nearest") for component in warp.field]
     directions = first.grid.affine[:3, :3] / first.grid.voxel_size
-    return _turned(planes, np.linalg.inv(directions).astype(np.float32))
+    return _rotate_components(planes, np.linalg.inv(directions).astype(np.float32))
 
 
-def _turned(planes: Sequence[Planes], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+def _rotate_components(planes: Sequence[Planes], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """Components (N, H, W) along other axes: those of most grids are taken as they are, or change their sign."""
     turned = np.zeros((3, *planes[0].shape), np.float32)
     for out, row in zip(turned, matrix, strict=True):
-        for axis in np.flatnonzero(np.abs(row) > _SLIGHT):
+        for axis in np.flatnonzero(np.abs(row) > _NEGLIGIBLE):
             out += planes[axis] if row[axis] == 1 else row[axis] * planes[axis]
     return turned
 
 
-def jacobians(cuts: Sequence[Cut], warp: Displacement, here: NDArray[np.float32], *, coarser: int = 1) -> Planes:
-    """Determinants on parallel cuts of one size, as of `Cut.jacobian`, from what `displaced` gave: (N, H, W).
+def jacobian_on(slices: Sequence[Slice], warp: Displacement, here: NDArray[np.float32], *, coarser: int = 1) -> Planes:
+    """Determinants on parallel slices of one size, as of `Slice.jacobian`, from what `displaced` gave: (N, H, W).
 
-    Differences across the cuts are those between neighbours, where there are more than two.
+    Differences across the slices are those between neighbours, where there are more than two.
     """
-    first = cuts[0]
+    first = slices[0]
     normal, across, up = first.axes
     slopes = np.zeros((3, 3, *here.shape[1:]), np.float32)
-    if len(cuts) > 2:
-        places = [float(cut.voxels[normal][0, 0]) * first.grid.voxel_size[normal] for cut in cuts]
+    if len(slices) > 2:
+        places = [float(section.voxels[normal][0, 0]) * first.grid.voxel_size[normal] for section in slices]
         slopes[:, normal] = np.gradient(here, np.array(places, np.float32), axis=1)
     elif first.grid.shape[normal] > 1:
-        ahead, behind = (displaced(cuts, warp, ahead=step, coarser=coarser) for step in (1, -1))
+        ahead, behind = (displacement_on(slices, warp, ahead=step, coarser=coarser) for step in (1, -1))
         slopes[:, normal] = (ahead - behind) / np.float32(2 * first.grid.voxel_size[normal])
     for axis, page in ((across, 3), (up, 2)):
         forward = np.sign(first.voxels[axis][-1, -1] - first.voxels[axis][0, 0])
@@ -154,61 +157,61 @@ def jacobians(cuts: Sequence[Cut], warp: Displacement, here: NDArray[np.float32]
     return _determinant(slopes)
 
 
-def _lines(cuts: Sequence[Cut], finer: int = 1) -> dict[int, Line]:
-    """Voxel coordinates along each axis of the grid: one for each cut, `finer` for each pixel along the others."""
-    first = cuts[0]
+def _lines(slices: Sequence[Slice], finer: int = 1) -> dict[int, Line]:
+    """Voxel coordinates along each axis of the grid: one for each slice, `finer` for each pixel along the others."""
+    first = slices[0]
     normal, across, up = first.axes
     columns, rows = first.voxels[across][0], first.voxels[up][:, 0]
     return {
-        normal: np.array([cut.voxels[normal][0, 0] for cut in cuts]),
+        normal: np.array([section.voxels[normal][0, 0] for section in slices]),
         across: columns if finer == 1 else _subdivided(columns, finer),
         up: rows if finer == 1 else _subdivided(rows, finer),
     }
 
 
-def cuts_through(image: Image) -> tuple[Cut, ...]:
-    """The three cuts through the middle of what the volume shows, or the only one of a 2-D image."""
-    frame = _Frame.around(image)
-    least = float(frame.extent(frame.views).max()) / _LONGEST
-    return tuple(frame.cut(view, frame.middle_of(view), max(frame.finest_pixel(view), least)) for view in frame.views)
+def middle_slices(image: Image) -> tuple[Slice, ...]:
+    """The three slices through the middle of what the volume shows, or the only one of a 2-D image."""
+    frame = _SliceGeometry.around(image)
+    least = float(frame.extent(frame.views).max()) / _MAX_PIXELS
+    return tuple(
+        frame.section(view, frame.middle_of(view), max(frame.finest_pixel(view), least)) for view in frame.views
+    )
 
 
-def series_through(
+def slice_series(
     image: Image, count: int, longest: int, *, spacing: float | None = None
-) -> tuple[tuple[Cut, ...], ...]:
-    """For each anatomical view, evenly spaced cuts through what the volume shows; the only cut of a 2-D image.
+) -> tuple[tuple[Slice, ...], ...]:
+    """For each anatomical view, evenly spaced slices through what the volume shows; the only slice of a 2-D image.
 
     Parameters
     ----------
     image : Image
-        What is cut.
+        What is sliced.
     count : int
-        Cuts for each view; fewer where the volume is thinner than that.
+        Slices for each view; fewer where the volume is thinner than that.
     longest : int
-        Most pixels along either side of a cut; all cuts share one size of pixel.
+        Most pixels along either side of a slice; all slices share one size of pixel.
     spacing : float, optional
-        Millimetres between cuts from end to end, `count` at most; without it they leave an eighth out at either end.
+        Millimetres between slices from end to end, `count` at most; without it they leave an eighth out at either end.
     """
-    frame = _Frame.around(image)
+    frame = _SliceGeometry.around(image)
     pixel = max(*(frame.finest_pixel(view) for view in frame.views), *(frame.extent(frame.views) / longest))
     return tuple(
-        tuple(frame.cut(view, at, pixel) for at in frame.positions(view, count, spacing)) for view in frame.views
+        tuple(frame.section(view, at, pixel) for at in frame.positions(view, count, spacing)) for view in frame.views
     )
 
 
-def window(image: Image) -> tuple[float, float]:
+def display_range(image: Image) -> tuple[float, float]:
     """Intensities to show as black and as white, from a sample of the volume."""
-    sample = _thinned(image)
-    black, white = np.percentile(sample, (1, 99.9))
-    content = sample[sample > black + 0.1 * (white - black)]
-    return float(black), float(black + 1.12 * (np.percentile(content, 99) - black)) if content.size else float(
-        black + 1
-    )
+    sample = subsample(image.data)
+    black = float(np.percentile(sample, 1))
+    inside = sample[sample > foreground_threshold(image)]
+    return black, float(black + 1.12 * (np.percentile(inside, 99) - black)) if inside.size else black + 1
 
 
 @dataclass(frozen=True, eq=False)
-class _Frame:
-    """A grid with the senses of its axes, and where its content lies: voxel coordinates (3,)."""
+class _SliceGeometry:
+    """A grid with the senses of its axes, and where its foreground lies: voxel coordinates (3,)."""
 
     grid: Grid
     axes: tuple[int, ...]
@@ -218,8 +221,8 @@ class _Frame:
     high: NDArray[np.float64]
 
     @classmethod
-    def around(cls, image: Image) -> _Frame:
-        return cls(image.grid, *_nearest_axes(image.grid), *_content(image))
+    def around(cls, image: Image) -> _SliceGeometry:
+        return cls(image.grid, *_nearest_axes(image.grid), *_foreground_extent(image))
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -248,10 +251,10 @@ class _Frame:
     def middle_of(self, view: str) -> float:
         normal, facing = self.along(view)[0], self.facing(view)[0]
         width = (self.high - self.low)[normal] if self.grid.shape[normal] > 1 else 0.0
-        return float(facing * np.floor(facing * (self.middle[normal] + _ASIDE[view] * facing * width) + 0.5))
+        return float(facing * np.floor(facing * (self.middle[normal] + _OFFSET[view] * facing * width) + 0.5))
 
     def positions(self, view: str, count: int, spacing: float | None = None) -> NDArray[np.float64]:
-        """Voxel coordinates along the normal, inside the content, in the sense of the world axis."""
+        """Voxel coordinates along the normal, inside the foreground, in the sense of the world axis."""
         normal, facing = self.along(view)[0], self.facing(view)[0]
         low, high = self.low[normal], self.high[normal]
         if spacing is None:
@@ -263,14 +266,14 @@ class _Frame:
         whole = np.unique(np.clip(np.rint(spread), 0, self.grid.shape[normal] - 1))
         return whole if facing > 0 else whole[::-1]
 
-    def cut(self, view: str, at: float, pixel: float) -> Cut:
+    def section(self, view: str, at: float, pixel: float) -> Slice:
         normal, across, up = self.along(view)
         _, right, top = self.facing(view)
         columns, rows = self._line(across, right, pixel), self._line(up, -top, pixel)
         voxels = np.empty((3, rows.size, columns.size))
         voxels[normal], voxels[across], voxels[up] = at, columns, rows[:, None]
         _, letters_across, letters_up = (_LETTERS[world] for world in _VIEWS[view])
-        return Cut(view, self.grid, (normal, across, up), voxels, pixel, (*letters_across, *letters_up))
+        return Slice(view, self.grid, (normal, across, up), voxels, pixel, (*letters_across, *letters_up))
 
     def _line(self, axis: int, sign: int, pixel: float) -> NDArray[np.float64]:
         size = self.grid.voxel_size[axis]
@@ -299,20 +302,13 @@ def _nearest_axes(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return axes, tuple(1 if directions[world, axis] > 0 else -1 for world, axis in enumerate(axes))
 
 
-def _thinned(image: Image) -> NDArray[np.float32]:
-    steps = tuple(slice(None, None, max(1, n // 64)) for n in image.data.shape)
-    return np.asarray(image.data[steps], dtype=np.float32)
-
-
-def _content(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Lowest, median and highest voxel coordinate (3,) of the bright part, with a margin; stray specks left out."""
-    sample = _thinned(image)
-    black, white = np.percentile(sample, (1, 99.9))
-    bright = np.argwhere(sample > black + 0.1 * (white - black))
+def _foreground_extent(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Lowest, median and highest voxel coordinate (3,) of the foreground, with a margin; stray specks left out."""
+    inside = np.argwhere(subsample(image.data) > foreground_threshold(image))
     shape = np.array(image.grid.shape)
-    if not len(bright):
+    if not len(inside):
         return np.zeros(3), (shape - 1) / 2, shape - 1.0
     step = np.maximum(1, shape // 64)
-    low, middle, high = np.percentile(bright, (0.2, 50, 99.8), axis=0) * step
+    low, middle, high = np.percentile(inside, (0.2, 50, 99.8), axis=0) * step
     margin = 0.05 * (high - low) + step
     return np.maximum(low - margin, 0), middle, np.minimum(high + margin, shape - 1.0)

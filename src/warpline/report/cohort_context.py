@@ -36,7 +36,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Standing:
+class CohortContext:
     """A pair in its cohort.
 
     Parameters
@@ -76,12 +76,12 @@ class Standing:
     source: str = ""
 
 
-def write_standing(standing: Standing, path: Path, text_of: Callable[[float | None], str]) -> None:
+def write_context_script(context: CohortContext, path: Path, text_of: Callable[[float | None], str]) -> None:
     """Write the script that tells a pair's page its place in the cohort, unless it says so already.
 
     Parameters
     ----------
-    standing : Standing
+    context : CohortContext
         What the page shall say.
     path : Path
         The script, beside the page and of its name.
@@ -93,8 +93,8 @@ def write_standing(standing: Standing, path: Path, text_of: Callable[[float | No
     OutputError
         When it cannot be written.
     """
-    measures = [{**asdict(measure), "text": text_of(measure.value)} for measure in standing.measures]
-    record = json.dumps({**asdict(standing), "measures": measures}, separators=(",", ":"))
+    measures = [{**asdict(measure), "text": text_of(measure.value)} for measure in context.measures]
+    record = json.dumps({**asdict(context), "measures": measures}, separators=(",", ":"))
     content = f"const STANDING = {record};\n".encode()
     if not path.exists() or path.read_bytes() != content:
         write_atomic(path, content)
