@@ -204,9 +204,10 @@ def slice_series(
 def display_range(image: Image) -> tuple[float, float]:
     """Intensities to show as black and as white, from a sample of the volume."""
     sample = subsample(image.data)
-    black = float(np.percentile(sample, 1))
+    black, _ = np.percentile(sample, (1, 99.9))
     inside = sample[sample > foreground_threshold(image)]
-    return black, float(black + 1.12 * (np.percentile(inside, 99) - black)) if inside.size else black + 1
+    white = black + 1.12 * (np.percentile(inside, 99) - black) if inside.size else black + 1
+    return float(black), float(white)
 
 
 @dataclass(frozen=True, eq=False)
