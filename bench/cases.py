@@ -11,7 +11,7 @@ import numpy as np
 import brains
 from warpline import read_image, write_image
 from warpline.backends import Backend
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.phantom import PhantomPair, brain_pair
 from warpline.resampling import resample
 from warpline.space.grid import Grid, Shape

@@ -29,7 +29,7 @@ from warpline.cohort.journal import Journal, RunStore
 from warpline.cohort.layout import WORK
 from warpline.cohort.options import WorkerSettings, load_pairs, plan_pairs
 from warpline.cohort.results import NUMBERS, write_tables
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.registration.alignment import Alignment
 from warpline.space import Affine, Displacement

@@ -26,7 +26,7 @@ import brains
 from warpline import read_image
 from warpline.backends import select
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.recipe import PRESETS, Recipe
 from warpline.registration.alignment import align
 from warpline.registration.judgement import judge

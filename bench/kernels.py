@@ -21,7 +21,7 @@ import tables
 from device import Device, copy_bandwidth, device_of
 from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, PEERS, POINTS, Call, Operation, Scene
 from warpline.backends import Backend, select
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.recipe import Syn
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.pyramid import PairLevel

@@ -17,7 +17,7 @@ from scipy import ndimage
 
 import judgement
 from judgement import Case, Spoil, Volume, both, cut, distance_from, values
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.recipe import PRESETS
 from warpline.space.grid import Grid
 

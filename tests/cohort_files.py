@@ -12,7 +12,7 @@ import numpy as np
 import faults
 from synthetic import ellipsoid, label_map, pair_with_known_map
 from warpline.cohort import Options, find_pairs
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.recipe import Recipe
 from warpline.space.grid import Grid

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from synthetic import fading_field
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.space import Affine, Displacement, fields
 from warpline.space.grid import Grid, apply_affine
 
@@ -39,3 +40,16 @@ def linear_oracle(image, points):
     """Linear interpolation at world points; NaN where a point is within one voxel of the border or beyond."""
     voxels = np.moveaxis(apply_affine(image.grid.inverse_affine, points), -1, 0)
     return ndimage.map_coordinates(image.data.astype(float), voxels, order=1, cval=np.nan)
+
+
+def oblique_grid(shape, mirrored=False):
+    affine = np.eye(4)
+    affine[:3, :3] = Rotation.from_rotvec([0.4, 0.1, -0.3]).as_matrix() * (1.0, 2.0, 3.5)
+    if mirrored:
+        affine[:3, 1] *= -1
+    affine[:3, 3] = (5, -8, 20)
+    return Grid(shape, affine)
+
+
+def straight_grid(shape, size=(1.0, 1.0, 1.0)):
+    return Grid(shape, np.diag([*size, 1.0]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.phantom import brain_pair
 from warpline.resampling import resample

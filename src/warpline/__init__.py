@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from warpline.errors import DeviceError, InputError, OutputError, UsageError, WarplineError
-    from warpline.images.image import Image
+    from warpline.images import Image
     from warpline.io.images import write_image
     from warpline.io.transform_files import identify, read_transform, write_transform
     from warpline.operations import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "warpline.errors": ("DeviceError", "InputError", "OutputError", "UsageError", "WarplineError"),
     "warpline.space.grid": ("Grid",),
-    "warpline.images.image": ("Image",),
+    "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
     "warpline.io.transform_files": ("identify", "read_transform", "write_transform"),
     "warpline.registration": ("Job", "Registration", "register", "run"),

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
 from scipy.spatial.transform import Rotation
 
 from warpline.errors import UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import Grid, Shape
 

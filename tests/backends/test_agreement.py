@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from warpline.evaluation import overlap
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Initialise, Linear, Recipe, Syn
 from warpline.registration.alignment import align

@@ -14,7 +14,7 @@ import pytest
 from warpline.backends import select
 from warpline.errors import DeviceError
 from warpline.evaluation import overlap
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Recipe
 from warpline.registration.alignment import align

@@ -10,7 +10,7 @@ import pytest
 
 from warpline.backends import select
 from warpline.backends.kept import Kept
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Initialise, Linear, Recipe, Syn
 from warpline.registration.alignment import align

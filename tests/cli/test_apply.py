@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from warpline.cli.apply import FRAMES, INTERPOLATIONS
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io import vectors
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import write_transform

@@ -133,7 +133,7 @@ def test_next_commands_work(finished, pair, tmp_path, monkeypatch, capsys):
 
 def test_sigterm_takes_away_what_was_begun_and_says_so(pair, tmp_path, monkeypatch, capsys):
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(registration, "register", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr("warpline.registration.job.register", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     assert main(["register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/new/a_", *QUICK]) == 143
     assert capsys.readouterr().err.startswith("warpline register: error: stopped by SIGTERM")
     assert list(tmp_path.iterdir()) == []

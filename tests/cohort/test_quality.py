@@ -14,7 +14,7 @@ from synthetic import ellipsoid, label_map, smooth_field
 from warpline.backends import select
 from warpline.cohort.quality import COLUMNS, RULES, RUN_COLUMNS, affine_parameters, measure
 from warpline.evaluation import folding, overlap
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling import warp
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import Grid

@@ -10,7 +10,7 @@ from cuda_on_cpu import emulated
 from cuda_on_cpu.two_worlds import DeviceArray, TwoWorldsGraphRuntime, TwoWorldsRuntime
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.evaluation import folding, similarity
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.operations import apply, inversion, jacobian
 from warpline.phantom import brain_pair
 from warpline.recipe import Initialise, Linear, Recipe, Syn

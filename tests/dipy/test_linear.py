@@ -9,7 +9,7 @@ import pytest
 from warpline import dipy as ours
 from warpline.backends import select
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.phantom import brain_pair
 from warpline.resampling import warp
 from warpline.space import Affine

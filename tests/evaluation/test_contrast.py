@@ -7,7 +7,7 @@ import pytest
 
 from synthetic import smooth_volume
 from warpline.evaluation.contrast import FEWEST, contrast_of
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.space.grid import Grid
 
 SHAPE = (24, 22, 20)

@@ -6,7 +6,7 @@ import pytest
 from warpline.backends import select
 from warpline.evaluation import similarity
 from warpline.evaluation.image_similarity import measure_similarity
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling import resample
 from warpline.space.grid import Grid
 

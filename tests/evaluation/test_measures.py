@@ -14,7 +14,7 @@ from warpline.evaluation import (
     overlap,
     similarity,
 )
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import Grid
 

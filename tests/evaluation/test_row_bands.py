@@ -11,7 +11,7 @@ from warpline.evaluation import row_bands
 from warpline.evaluation.image_similarity import measure_similarity
 from warpline.evaluation.measures import WINDOW_RADIUS
 from warpline.evaluation.row_bands import MIN_ROWS, RowBands
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.space.grid import Grid
 
 SHAPE = (300, 260, 1)

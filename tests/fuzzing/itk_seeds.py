@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.space.grid import Grid
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from warpline.errors import InputError
-from warpline.images.image import Image, embed_affine
+from warpline.images import Image, embed_affine
 from warpline.space.grid import Grid
 
 

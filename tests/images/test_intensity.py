@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from synthetic import ellipsoid, smooth_volume
 from warpline.backends import select
 from warpline.errors import InputError
-from warpline.images import intensity
-from warpline.images.image import Image
+from warpline.images import Image, intensity
 from warpline.images.intensity import begins_far_from_zero, value_beyond
 from warpline.space.grid import Grid
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.checks import check_pair
 from warpline.recipe import PRESETS, Recipe
 from warpline.space import Affine

@@ -12,7 +12,7 @@ import SimpleITK
 from scipy.spatial.transform import Rotation
 
 from warpline.errors import InputError, OutputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import as_image, read_grid, read_image, write_image
 from warpline.space.grid import Grid
 

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from made_transforms import LPS, PAIRS, made_grid
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io import itk_images, limits
 from warpline.io.images import read_grid, read_image, write_image
 from warpline.io.transform_files import identify, read_transform

@@ -67,7 +67,7 @@ def test_trk_keeps_what_hangs_on_it_and_names_the_new_image(trk, lines, tmp_path
 
 
 def test_dipy_reads_it_on_the_new_image(trk, lines, tmp_path):
-    from warpline.images.image import Image
+    from warpline.images import Image
 
     write_image(Image(np.zeros(FIXED.shape, np.float32), FIXED), tmp_path / "image.nii.gz")
     write_streamlines(read_streamlines(trk), tmp_path / "again.trk", FIXED)

@@ -8,7 +8,7 @@ import pytest
 
 from scenes import MOVING
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.vectors import FRAMES, from_world, read_components, read_series, read_vectors, to_world, write_vectors
 from warpline.space.grid import Grid
 

@@ -8,7 +8,7 @@ import pytest
 from made_transforms import PAIRS, inner_points, made_affine, made_pair
 from scenes import FIXED, TURN, fading, world_points
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import FORMATS, read_transform, write_transform
 from warpline.operations import convert, write

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 import warpline.ants
 from warpline import operations, registration
 from warpline.errors import UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import identify, read_transform, write_transform
 from warpline.resampling import INTERPOLATIONS, resample

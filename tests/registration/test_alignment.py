@@ -10,11 +10,11 @@ import warpline
 from made_heads import lattice, scan
 from warpline.backends import select
 from warpline.evaluation import folding, inverse_error, landmark_error, overlap, similarity
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image
 from warpline.phantom import brain_pair
 from warpline.recipe import PRESETS, Initialise, Linear, Recipe, Syn
-from warpline.registration.alignment import REACH, align
+from warpline.registration.alignment import TAPER, align
 from warpline.registration.inverse_consistency import MEAN_LIMIT, P99_LIMIT
 from warpline.resampling import warp
 from warpline.space import Affine, Chain
@@ -216,7 +216,7 @@ def test_the_warp_is_zero_far_from_the_content(fast):
     assert field.shape == (3, *roomy.shape)
     assert np.abs(field[:, pad : pad + 24]).max() > 3
     content = np.flatnonzero(data.any(axis=(1, 2)))
-    furthest = 15 + REACH  # the box of both contents and its margin, then the taper
+    furthest = 15 + TAPER  # the box of both contents and its margin, then the taper
     for far in (field[:, : content[0] - furthest], field[:, content[-1] + furthest + 1 :]):
         assert far.size
         assert not far.any()

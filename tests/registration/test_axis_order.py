@@ -7,7 +7,7 @@ import pytest
 
 from synthetic import smooth_field, smooth_volume
 from warpline.backends import select
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.recipe import Initialise, Linear, Recipe, Syn
 from warpline.registration.alignment import align, align_with_half_maps
 from warpline.registration.axis_order import THIN, AxisOrder

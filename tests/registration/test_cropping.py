@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from synthetic import ellipsoid, smooth_volume
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.registration import cropping
 from warpline.registration.cropping import MARGIN

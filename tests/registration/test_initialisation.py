@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from made_heads import error, lattice, scan, world_of
 from warpline.backends import select
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Initialise, Linear
 from warpline.registration import initialisation, linear

@@ -16,7 +16,7 @@ from warpline.registration.inverse_consistency import (
     enforce_inverse_consistency,
     join,
 )
-from warpline.space import fields
+from warpline.space.inversion import inverse_error
 
 SHAPE = (24, 22, 20)
 EVERYWHERE = np.ones(SHAPE, bool)
@@ -61,7 +61,7 @@ def assert_holds(found, backend, mask):
 
 
 def within_bars(found, backend):
-    errors = [fields.inverse_error(*pair, backend) for pair in permutations((found.forward, found.inverse))]
+    errors = [inverse_error(*pair, backend) for pair in permutations((found.forward, found.inverse))]
     return all(error.mean <= MEAN_LIMIT and error.p99 <= P99_LIMIT for error in errors)
 
 
@@ -175,5 +175,5 @@ def test_the_bars_hold_in_the_mask_even_where_the_rest_is_rough(backend):
     mask = ellipsoid(SHAPE, 0.3)
     found = make(backend, *steep_halves(), mask)
     assert_holds(found, backend, mask)
-    error = fields.inverse_error(found.forward, found.inverse, backend, mask)
+    error = inverse_error(found.forward, found.inverse, backend, mask)
     assert error.mean < MEAN_LIMIT

@@ -18,7 +18,7 @@ import pytest
 import warpline
 from synthetic import ellipsoid, pair_with_known_map
 from warpline.errors import InputError, OutputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.recipe import Recipe

@@ -11,7 +11,7 @@ from scipy import ndimage
 from made_heads import lattice, scan
 from synthetic import ellipsoid, smooth_volume
 from warpline.backends import select
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Linear
 from warpline.registration.objective import affine_objective

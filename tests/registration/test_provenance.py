@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.registration.provenance import describe, plain
 from warpline.space.grid import Grid
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.cohort_page import PACK, CohortView, PageColumn, write_cohort_page
 from warpline.report.pair_thumbnail import thumbnail
 

@@ -8,7 +8,7 @@ import pytest
 
 from made_reports import report_of
 from warpline.errors import OutputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.cohort_context import CohortContext, Measure
 from warpline.report.page import html_summary, write_cohort_context, write_page
 from warpline.report.pair_layers import draw_layers

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image as Picture
 from scipy.ndimage import map_coordinates
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.pair_layers import MAX_PIXELS, SPACING, draw_layers
 from warpline.report.slices import middle_slices, sample_slices, slice_series
 from warpline.space import Displacement

@@ -3,7 +3,7 @@ import io
 import numpy as np
 from PIL import Image as Picture
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.pair_thumbnail import HEIGHT, WIDTH, thumbnail
 
 

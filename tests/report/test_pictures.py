@@ -5,7 +5,7 @@ import pytest
 from PIL import Image as Picture
 
 from warpline.errors import OutputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image
 from warpline.report.pictures import write_deformation, write_overlay
 from warpline.report.slices import middle_slices

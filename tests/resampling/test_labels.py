@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from scenes import FIXED, MOVING, TURN, smooth_field
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling import warp_labels
 from warpline.resampling.labels import elected
 from warpline.space import Affine, Chain

@@ -16,7 +16,7 @@ from warpline import affine_transform, map_coordinates, resample
 from warpline.backends import gpu_works, select
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.errors import DeviceMemoryError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling import on_device
 from warpline.space.grid import Grid
 

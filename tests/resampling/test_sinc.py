@@ -7,7 +7,7 @@ import pytest
 
 from scenes import FIXED, MOVING, TURN, smooth_image
 from warpline.errors import UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling import warp_sinc
 from warpline.resampling.sinc import WINDOWS
 from warpline.space import Affine

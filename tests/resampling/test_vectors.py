@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from scenes import FIXED, MOVING, smooth_field
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling import warp_vectors
 from warpline.resampling.vectors import nearest_rotation
 from warpline.space import Affine, Chain

@@ -8,13 +8,77 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
 
 from scenes import FIXED, MOVING, TURN, fading, world_points
+from synthetic import fading_field
 from warpline.backends import select
 from warpline.errors import InputError
 from warpline.operations import inversion, invert
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import Grid
+from warpline.space.inversion import (
+    FIELD_TOLERANCE,
+    InverseError,
+    inverse_error,
+    invert_field,
+    invert_field_asynchronously,
+    round_trip_error,
+)
+
+SHAPE = (18, 16, 14)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (20, 18, 1)])
+def test_the_inverse_undoes_the_field(backend, shape):
+    field = fading_field(shape, 4, largest=1.5)
+    inverse, residual = invert_field(backend.upload(field), backend)
+    assert residual <= FIELD_TOLERANCE
+    v = np.float64(backend.download(inverse))
+    there = np.indices(shape) + v
+    left = v + [map_coordinates(np.float64(u), there, order=1, mode="nearest") for u in field]
+    assert np.linalg.norm(left, axis=0).max() <= 1.01 * FIELD_TOLERANCE
+
+
+def test_a_good_start_needs_no_steps(backend):
+    field = backend.upload(fading_field(SHAPE, 4))
+    inverse, _ = invert_field(field, backend)
+    again, residual = invert_field(field, backend, start=inverse)
+    assert residual <= FIELD_TOLERANCE
+    np.testing.assert_array_equal(backend.download(again), backend.download(inverse))
+    np.testing.assert_array_equal(
+        backend.download(invert_field_asynchronously(field, backend)), backend.download(inverse)
+    )
+
+
+def test_a_shift_and_its_opposite_have_no_inverse_error(backend):
+    shift = np.zeros((3, *SHAPE), np.float32)
+    shift[0] = 1.25
+    there, back = backend.upload(shift), backend.upload(-shift)
+    error = inverse_error(there, back, backend)
+    assert (error.mean, error.p99, error.largest) == (0, 0, 0)
+    twice = inverse_error(there, there, backend)
+    assert (twice.mean, twice.p99, twice.largest) == (2.5, 2.5, 2.5)
+
+
+def test_errors_are_counted_in_the_mask_only(backend):
+    forward = np.zeros((3, *SHAPE), np.float32)
+    forward[1, :9] = 0.5
+    nothing = backend.zeros(forward.shape)
+    mask = np.indices(SHAPE)[0] >= 9
+    assert inverse_error(backend.upload(forward), nothing, backend, mask).largest == 0
+    assert inverse_error(backend.upload(forward), nothing, backend, ~mask).mean == 0.5
+
+
+def test_the_order_statistics_of_round_trips(backend):
+    missed = np.zeros((3, 10, 10, 10), np.float32)
+    missed[0, 0, 0, :8] = 2
+    missed[0, 0, 1:3, :6] = 1
+    error = round_trip_error(backend.upload(missed), backend)
+    assert error.mean == pytest.approx(0.028)
+    assert (error.p99, error.largest) == (1, 2)
+    nowhere = backend.zeros((10, 10, 10), np.uint8)
+    assert round_trip_error(backend.upload(missed), backend, nowhere) == InverseError(0, 0, 0)
 
 
 @settings(max_examples=15)

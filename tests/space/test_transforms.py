@@ -15,6 +15,7 @@ from warpline.backends import select
 from warpline.errors import InputError
 from warpline.space import Affine, Chain, Displacement, fields
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.inversion import invert_field
 
 SHAPE = (12, 11, 10)
 POINTS = arrays(np.float64, (7, 3), elements=st.floats(-60, 60))
@@ -171,7 +172,7 @@ def test_the_inverse_chain_runs_backwards(parts, points):
 def test_warp_and_affine_there_and_back_end_where_they_began(seed, affine):
     numpy_backend = select("numpy")
     voxels = fading_field(SHAPE, seed, largest=1.0)
-    inverse, _ = fields.invert(voxels, numpy_backend)
+    inverse, _ = invert_field(voxels, numpy_backend)
     chain = Chain((Displacement(fields.to_world(voxels, GRID), GRID, fields.to_world(inverse, GRID)), affine))
     share = np.random.default_rng(seed).uniform(0.05, 0.95, (200, 3))
     points = apply_affine(GRID.affine, share * (np.array(SHAPE) - 1))

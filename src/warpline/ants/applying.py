@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from warpline import operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.transform_files import write_transform
 from warpline.io.vectors import BY_THEMSELVES
 from warpline.resampling import Interpolation, warp_sinc

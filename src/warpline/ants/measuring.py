@@ -12,7 +12,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from warpline import evaluation, operations
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.space import Affine
 
 _NEIGHBOURHOOD = 2

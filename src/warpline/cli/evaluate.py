@@ -14,7 +14,7 @@ from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
-    from warpline.images.image import Image
+    from warpline.images import Image
     from warpline.space import Chain, Displacement
     from warpline.space.grid import Grid
 

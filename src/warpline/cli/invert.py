@@ -11,7 +11,7 @@ from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
-    from warpline.space.fields import InverseError
+    from warpline.space.inversion import InverseError
 
 SUMMARY = "invert an affine, a warp or a chain of them, and say how exact the inverse is"
 EXAMPLE = """\

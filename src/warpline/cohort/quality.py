@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.evaluation import overlap
+from warpline.images import Image
 from warpline.images.foreground import foreground_mask
-from warpline.images.image import Image
 from warpline.registration import Registration
 from warpline.registration.inverse_consistency import P99_LIMIT
 from warpline.registration.judgement import LIMITS, MOST_ROTATION, Limit, Range
 from warpline.resampling import warp
 from warpline.space import Chain, Displacement
-from warpline.space.fields import jacobian_determinant
 from warpline.space.grid import Matrix, apply_affine
+from warpline.space.jacobian import jacobian_determinant
 
 Metrics = dict[str, float | None]
 """Column to number; None where it does not apply."""

@@ -24,7 +24,7 @@ from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Task, Warps
 from warpline.cohort.results import PairResult
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import UsageError
-from warpline.images.image import Image, embed_affine
+from warpline.images import Image, embed_affine
 from warpline.space import Affine
 from warpline.space.grid import Matrix
 

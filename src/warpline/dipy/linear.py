@@ -23,7 +23,7 @@ from warpline.dipy.linear_transforms import Transform, transform_of
 from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.recipes import linear_recipe
 from warpline.errors import UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.checks import check_pair
 from warpline.registration.alignment import align
 from warpline.space.grid import Matrix

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.images.image import Image
+from warpline.images import Image
 
 CLASSES = 32
 """Classes of equal size, by rank, whose means a curve is made of."""

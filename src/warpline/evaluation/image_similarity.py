@@ -17,7 +17,7 @@ from warpline.backends import Backend
 from warpline.evaluation.contrast import contrast_of
 from warpline.evaluation.measures import WINDOW_RADIUS, similarity
 from warpline.evaluation.row_bands import RowBands
-from warpline.images.image import Image
+from warpline.images import Image
 
 _MARGIN = 0.25
 """Share of the sides of the box around the object by which it is widened."""

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends import Backend, select
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.space import Affine, Chain, Displacement
-from warpline.space.fields import InverseError, jacobian_determinant
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.inversion import InverseError
+from warpline.space.jacobian import jacobian_determinant
 
 Transform = Affine | Displacement | Chain
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.evaluation.measures import WINDOW_RADIUS
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling import warp
 from warpline.space import Chain
 from warpline.space.grid import Grid, Shape

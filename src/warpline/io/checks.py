@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.recipe import Recipe, Syn
 from warpline.space import Affine
 from warpline.space.grid import Grid, Matrix, apply_affine

@@ -15,7 +15,7 @@ from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io import itk_images, nibabel_headers, nifti
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, peek

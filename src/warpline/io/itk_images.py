@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, OutputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io import itk_headers, limits
 from warpline.io.compression import peek
 from warpline.io.nifti import STORED_AS

@@ -13,7 +13,7 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io import itk_images, nifti
 from warpline.io.atomic import write_atomic
 from warpline.io.checks import check_finite

@@ -10,7 +10,7 @@ import numpy as np
 
 from warpline.backends import Backend, select
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.images.intensity import begins_far_from_zero, value_beyond
 from warpline.io.images import Source
 from warpline.io.vectors import (

@@ -13,7 +13,7 @@ from warpline.errors import InputError, UsageError
 from warpline.operations.chains import Entries, read_chain
 from warpline.operations.reading import Place
 from warpline.space import Chain, Displacement, Transform
-from warpline.space.preimages import Doubles, on_grid, origins
+from warpline.space.preimages import Doubles, on_grid, preimages
 
 Destination = Literal["fixed", "moving"]
 
@@ -122,7 +122,7 @@ def _to_moving(transform: Transform, points: Doubles) -> Doubles:
 
 
 def _to_fixed(transform: Transform, points: Doubles) -> Doubles:
-    found = origins(transform, points)
+    found = preimages(transform, points)
     missed = found.residual > _REMARKABLE
     if missed.any():
         _log.warning(

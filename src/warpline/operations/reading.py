@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterable
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import Source, as_image, read_grid
 from warpline.space.grid import Grid
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe, Syn
 from warpline.registration.axis_order import AxisOrder
@@ -40,6 +40,7 @@ from warpline.registration.progress import LevelRecord, Progress, ProgressCallba
 from warpline.registration.syn import HalfMaps, register_syn
 from warpline.space import Affine, Chain, Displacement, fields
 from warpline.space.grid import Grid
+from warpline.space.inversion import invert_field
 
 __all__ = [
     "Alignment",
@@ -343,7 +344,7 @@ def _half_maps_in_mm(found: HalfMaps, grid: Grid, backend: Backend) -> tuple[Dis
     halves = []
     for half in (found.to_fixed, found.to_moving):
         extended = box.extend(half, found.grid, backend)
-        inverse, _ = fields.invert(extended, backend)
+        inverse, _ = invert_field(extended, backend)
         halves.append(Displacement(box.in_mm(extended, backend), grid, box.in_mm(inverse, backend)))
     return halves[0], halves[1]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.registration.inverse_consistency import Quality
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.space import Displacement

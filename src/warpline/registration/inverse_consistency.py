@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from warpline.backends import Array, Backend
-from warpline.space import fields
-from warpline.space.fields import InverseError
+from warpline.space.inversion import InverseError, invert_field_asynchronously, round_trip_error
 
 _log = logging.getLogger(__name__)
 
@@ -163,9 +162,9 @@ def _relax(forward: Array, inverse: Array, mask: Array, backend: Backend, units:
 
 def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
     """Fixed -> moving and moving -> fixed displacements (3, I, J, K) from half-maps, in voxels of one grid."""
-    from_fixed = fields.inverse_of(to_fixed, backend)
+    from_fixed = invert_field_asynchronously(to_fixed, backend)
     forward = backend.compose(to_moving, from_fixed, out=backend.empty(to_fixed.shape))
-    from_moving = fields.inverse_of(to_moving, backend)
+    from_moving = invert_field_asynchronously(to_moving, backend)
     inverse = backend.compose(to_fixed, from_moving, out=from_fixed)
     return forward, inverse
 
@@ -187,7 +186,7 @@ def quality_of(
         What inverse errors are counted in, see `Quality`.
     """
     missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
-    errors = [fields.round_trip_error(_in_units(miss, units, backend), backend, mask) for miss in missed]
+    errors = [round_trip_error(_in_units(miss, units, backend), backend, mask) for miss in missed]
     determinants = [backend.jacobian(field) for field in (forward, inverse)]
     return replace(_quality(determinants, mask, errors, rounds, backend), units=units)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from warpline.backends import Backend, thread_count
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.itk_images import DETACHED
 
 _PACKAGES = ("numpy", "scipy", "numba", "nibabel")

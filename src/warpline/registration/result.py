@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from warpline.backends import Backend
 from warpline.errors import InputError, UsageError
 from warpline.evaluation.image_similarity import measure_similarity
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.images.intensity import begins_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_pair

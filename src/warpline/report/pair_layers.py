@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.display_maps import (
     SHRINKS_GROWS,
     DeformationMaps,

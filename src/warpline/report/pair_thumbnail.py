@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.pair_layers import bytes_of, gray_levels
 from warpline.report.slice_interpolation import Plane
 from warpline.report.slices import display_range, slice_series

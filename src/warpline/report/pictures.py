@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.report.contact_sheet import INK, ContactSheet, Target
 from warpline.report.display_maps import (
     SHRINKS_GROWS,

@@ -9,8 +9,8 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.images import Image
 from warpline.images.foreground import foreground_threshold, subsample
-from warpline.images.image import Image
 from warpline.report.slice_interpolation import Line, Plane, Planes, interpolate_planes
 from warpline.space import Displacement
 from warpline.space.grid import Grid, apply_affine

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends import Backend, select
 from warpline.errors import UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.resampling.on_device import side_by_side
 from warpline.space import Affine, Transform
+from warpline.space.dense import pull_back
 from warpline.space.grid import Grid
-from warpline.space.pullback import pull_back
 
 ORDERS = (0, 1, 3)
 """Orders of `warp` and `resample`: nearest, linear, cubic B-spline."""

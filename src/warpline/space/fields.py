@@ -1,37 +1,12 @@
-"""Displacement fields on a device: move between grids and units, invert, measure."""
+"""Displacement fields on a backend: between voxels and mm, from one grid to another, beyond the box they cover."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.space import Displacement
 from warpline.space.grid import Grid
-
-INVERSE_TOLERANCE = 0.01
-"""Residual in voxels at which the inversion of a voxel stops."""
-
-INVERSE_ITERATIONS = 80
-"""Most fixed-point steps per voxel."""
-
-
-@dataclass(frozen=True)
-class InverseError:
-    """How far ``inverse(forward(x))`` misses x, in voxels."""
-
-    mean: float
-    p99: float
-    largest: float
-
-    @classmethod
-    def of(cls, statistics: NDArray[np.float64]) -> InverseError:
-        """From `Backend.statistics` at 0.99 of the lengths missed."""
-        _, mean, p99, largest = statistics.tolist()
-        return cls(mean, p99, largest)
 
 
 def to_voxels(field: Array, grid: Grid) -> Array:
@@ -84,54 +59,3 @@ def extend(field: Array, old: Grid, new: Grid, reach: float, backend: Backend) -
             shape[axis + 1] = -1
             extended *= backend.upload(weight.astype(np.float32).reshape(shape))
     return extended
-
-
-def invert(
-    field: Array,
-    backend: Backend,
-    start: Array | None = None,
-    *,
-    tolerance: float = INVERSE_TOLERANCE,
-    iterations: int = INVERSE_ITERATIONS,
-) -> tuple[Array, float]:
-    """The inverse of ``x -> x + field(x)`` (3, I, J, K) in voxels, and the largest residual in voxels.
-
-    Damped fixed-point iteration per voxel (after Chen et al. 2008, doi:10.1118/1.2816107), from `start` or -field.
-    """
-    out = backend.empty(field.shape)
-    start = -field if start is None else start
-    residual = backend.invert(field, start=start, tolerance=tolerance, iterations=iterations, out=out)
-    return out, float(backend.download(residual)[0])
-
-
-def inverse_of(field: Array, backend: Backend) -> Array:
-    """The inverse alone, which nothing waits for; see `invert`."""
-    out = backend.empty(field.shape)
-    backend.invert(field, start=-field, tolerance=INVERSE_TOLERANCE, iterations=INVERSE_ITERATIONS, out=out)
-    return out
-
-
-def inverse_error(
-    forward: Array, inverse: Array, backend: Backend, mask: NDArray[np.bool_] | None = None
-) -> InverseError:
-    """Round-trip error of two fields (3, I, J, K) in voxels of one grid, where `mask` is true."""
-    missed = backend.compose(forward, inverse, out=backend.empty(forward.shape))
-    return round_trip_error(missed, backend, None if mask is None else backend.upload(mask.astype(np.uint8)))
-
-
-def round_trip_error(missed: Array, backend: Backend, mask: Array | None = None) -> InverseError:
-    """Mean, 99th percentile and largest length of displacements (3, I, J, K) that ought to be zero.
-
-    Only where `mask` (I, J, K), uint8 on the backend, is not 0.
-    """
-    return InverseError.of(backend.statistics(missed, 0.99, mask=mask))
-
-
-def jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[np.float32]:
-    """``det(I + du/dx)`` of a world displacement at every voxel of its grid, (I, J, K).
-
-    The determinant does not depend on coordinates, so it is computed in voxels: exact on oblique and flipped grids.
-    """
-    with backend.session():
-        voxels = backend.upload(to_voxels(warp.field, warp.grid))
-        return cast("NDArray[np.float32]", backend.download(backend.jacobian(voxels)))

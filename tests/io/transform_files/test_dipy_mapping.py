@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from synthetic import fading_field, smooth_volume
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.resampling import warp

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from synthetic import smooth_field, smooth_volume
 from warpline.errors import InputError, UsageError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import identify, read_transform, write_transform
 from warpline.resampling import warp

@@ -10,7 +10,7 @@ from picsl_greedy import Greedy3D
 from made_transforms import PAIRS, made_affine, made_displacement, made_pair
 from synthetic import smooth_volume
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.resampling import warp

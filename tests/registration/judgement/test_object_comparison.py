@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from made_heads import lattice, scan
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.registration.judgement import ObjectComparison
 from warpline.space.grid import Grid

@@ -7,7 +7,7 @@ import pytest
 
 from made_heads import error, lattice, scan
 from warpline.backends import select
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Initialise, Linear, Recipe
 from warpline.registration.alignment import align

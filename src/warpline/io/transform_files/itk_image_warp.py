@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from warpline.errors import InputError
-from warpline.images.image import Image
+from warpline.images import Image
 from warpline.io import itk_headers, itk_images
 from warpline.io.transform_files import itk_fields
 from warpline.io.transform_files.format import Format, Head
