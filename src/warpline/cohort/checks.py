@@ -125,7 +125,7 @@ def check_output(root: Path, source: Any) -> None:
     """
     root = Path(os.path.realpath(root))
     if root.exists() and not root.is_dir():
-        return  # the attempt to write there says so
+        return  # the attempt to write there reports it
     given = Path(os.path.realpath(source)) if isinstance(source, str | os.PathLike) else None
     if given is not None and root == given:
         raise UsageError(f"{root} is the input; choose another output folder")

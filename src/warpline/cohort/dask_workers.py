@@ -79,7 +79,7 @@ class DaskPool:
         credentials: str | os.PathLike[str] | None = None,
     ) -> None:
         try:
-            import cryptography  # noqa: F401  # Dask asks for it too late for one line
+            import cryptography  # noqa: F401  # Dask would import it too late for a message
             import dask
             import distributed
         except ImportError:
@@ -88,7 +88,7 @@ class DaskPool:
         self._settings = settings
         self._in_flight: dict[Any, Chunk] = {}
         self._cluster: Any = None
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the driver
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the driver reports what matters
         with dask.config.set(DASK_CONFIG):
             if spec is not None:
                 self._cluster = _local_cluster(spec)
@@ -175,7 +175,7 @@ def _connect(cluster: Any, scheduler: str | None, credentials: str | os.PathLike
 
 
 def _security(credentials: str | os.PathLike[str]) -> Any:
-    """What a file of credentials says, for every role."""
+    """TLS settings from a file of credentials, for every role."""
     import ssl
 
     from distributed.security import Security

@@ -177,7 +177,7 @@ class Driver:
         self._check_failures()
 
     def numbers(self) -> dict[str, Any]:
-        """How it goes, as ``progress.json`` says it."""
+        """The content of ``progress.json``: counts, rates and times."""
         elapsed = self.tally.elapsed
         rate = self.tally.finished / elapsed if elapsed > 0 else 0.0
         left = len(self._pending)
@@ -262,7 +262,7 @@ class Driver:
                 self.take(result)
 
     def _handle_crash(self, chunk: Chunk) -> None:
-        """Sort the pairs of a chunk whose worker died: those in flight are suspects, the others simply run again."""
+        """Queue the pairs of a chunk whose worker died: those in flight last and alone, the others at once."""
         left = [task for task in chunk.tasks if task.id in self._pending]
         suspects = [] if chunk.reader.leaves else [task for task in left if task.id in chunk.reader.in_flight]
         begun = bool(suspects or chunk.reader.leaves or len(left) < len(chunk.tasks))

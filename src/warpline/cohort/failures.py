@@ -79,7 +79,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """Describe an error; nothing of its frames is kept alive."""
+        """Describe an error; no reference to its frames remains."""
         kind = kind_of(error)
         message = " ".join(str(error).split()) or type(error).__name__
         if kind == "unexpected":

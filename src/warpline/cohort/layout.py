@@ -45,7 +45,7 @@ _NOT_BIDS = (
     *("*_xfm.*", "*_desc-registration_qc.json", FIGURES, LOGS, REPORT, WORK),
     *(MANIFEST, RESULTS, FAILURES, PROGRESS, RUN),
 )
-"""What BIDS has no place for yet, as ``.bidsignore`` says it."""
+"""Patterns of ``.bidsignore``: files that BIDS has no names for yet."""
 
 LONGEST_NAME = 255
 """Bytes that file systems allow a name."""
@@ -281,7 +281,7 @@ class OutputCheck:
         return ""
 
     def _sizes(self, folder: Path) -> dict[str, int]:
-        """Sizes of the files in a folder; pairs come in the order of theirs, so that only those of one are kept."""
+        """Sizes of the files in a folder; only the folders of one pair are cached."""
         if folder not in self._listed:
             try:
                 with os.scandir(self._root / folder) as entries:

@@ -111,7 +111,7 @@ def write_manifest(pairs: Iterable[Pair], path: Path) -> None:
     pairs : iterable of Pair
         One row each.
     path : Path
-        Its end, ``.tsv`` or ``.csv``, says what parts the cells.
+        Its end, ``.tsv`` or ``.csv``, chooses the delimiter.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def format_manifest(pairs: Iterable[Pair], folder: Path, *, delimiter: str = "\t
 
 
 def _plain(cell: str) -> str:
-    """A cell of a tab-separated table, which knows no quotes."""
+    """A cell of a tab-separated table, which has no quotes."""
     if any(letter in cell for letter in "\t\r\n"):
         raise UsageError(f"{cell!r} holds a tab or a new line, which a .tsv cannot hold; rename it")
     return cell or MISSING

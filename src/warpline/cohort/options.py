@@ -43,7 +43,7 @@ MAX_WRITERS = 6
 
 @dataclass(frozen=True)
 class Options:
-    """Everything a run can be told.
+    """Options of a run.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ class WorkerSettings:
 
     @property
     def stop_file(self) -> Path:
-        """A file that asks every worker to begin no further pair."""
+        """A file whose existence stops workers from starting further pairs."""
         return Path(self.root, WORK, f"{self.run}.stop")
 
     def journal(self, chunk: int) -> Path:
@@ -246,7 +246,7 @@ def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
 
 
 def read_decided_ids(pairs: Sequence[Pair], options: Options) -> Decisions:
-    """What the tables of decisions say of some pairs; decisions about others are named in a warning.
+    """Ids from the tables of decisions; a warning names ids that are none of the pairs.
 
     Raises
     ------

@@ -35,8 +35,8 @@ from warpline.recipe import NUMERICS, Recipe
 _log = logging.getLogger(__name__)
 
 Warps = Literal["full", "rounded", "forward", "none"]
-"""How displacement fields are kept: all bits, rounded (a fifth of the size, see `warpline.cohort.rounding`), rounded
-and without the inverse, or not at all."""
+"""How displacement fields are written: all bits, rounded (a fifth of the size, see `steps.round_fields`), rounded and
+without the inverse, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +262,7 @@ def make_plan(
 
 
 class _StateReader:
-    """Reads the states of pairs; journals of earlier runs spare reading every sidecar that is as they say."""
+    """Reads the states of pairs; a sidecar is read only where the journals of earlier runs do not have its result."""
 
     def __init__(self, root: Path, check_keys: bool, checksums: bool) -> None:
         self._root = root

@@ -179,7 +179,7 @@ class PairResult:
         return None if self.verdict is None else self.verdict.score
 
     def compact(self) -> PairResult:
-        """The same in less memory, as a plan keeps it: without times and notes."""
+        """The same in less memory, without times and notes."""
         return replace(self, metrics=Metrics(self.metrics) if self.metrics else {}, seconds={}, notes=())
 
     def as_record(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Summary:
     groups : list of Group
         Failures that are alike.
     numbers : dict
-        What ``progress.json`` says.
+        The content of ``progress.json``.
     stop_reason : StopReason or None
         Why it stopped early.
     exit_code : int
@@ -149,13 +149,13 @@ def run(
 
 
 def _name_of(source: Source) -> str:
-    """What people call the input: its file or folder."""
+    """Name of the file or folder of the input."""
     path = os.path.realpath(source) if isinstance(source, str | os.PathLike) else ""
     return os.path.basename(path)
 
 
 def _others(root: Path, pairs: Sequence[Pair], options: Options) -> list[Pair]:
-    """What earlier runs on other participants of the dataset left in the manifest, which a run on a few keeps."""
+    """Pairs of other participants in the manifest of earlier runs, which a run on selected participants keeps."""
     if not options.selected or not (root / MANIFEST).exists():
         return []
     asked = {pair.id for pair in pairs}
@@ -358,7 +358,7 @@ class RunEnd:
         asked["recipe"] = options.load_recipe().name
         when = {"started": self.started, "ended": now(), "exit_code": self._exit_code(plan)}
         recipes = {**(before.get("recipes") or {}), **recipes}
-        with suppress(OutputError):  # a full disk has stopped the run, and is told
+        with suppress(OutputError):  # a full disk has stopped the run and is reported
             what = {"settings": asked, "recipes": recipes, "excluded": excluded}
             write_json(self.root / RUN, {**_environment(), "source": self.source, **when, **what})
 
