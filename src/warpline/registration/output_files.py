@@ -79,10 +79,23 @@ def check_names(names: Names, sources: Iterable[Any]) -> None:
             raise UsageError(f"the results would overwrite the input {source}; choose another prefix or folder")
 
 
+def encode_report(report: Mapping[str, Any]) -> bytes:
+    """The content of ``report.json``."""
+    return json.dumps(report, indent=2, allow_nan=False).encode() + b"\n"
+
+
 def store(
-    registration: Registration, files: Transaction, names: Names, *, root: Path = Path(), extra: Extra | None = None
+    registration: Registration,
+    files: Transaction,
+    names: Names,
+    *,
+    root: Path = Path(),
+    extra: Extra | None = None,
+    encode: Callable[[Mapping[str, Any]], bytes] = encode_report,
 ) -> dict[str, Path]:
     """Stage every file that has a name, the report last; returns the paths under `root`, as the report states them.
+
+    `encode` makes the content of the file of the report.
 
     A file that has a name, but that this registration does not have, is taken away: an earlier run left it.
     """
@@ -111,7 +124,7 @@ def store(
             stamps["page"] = _stamp(temporary.read_bytes())
     report["seconds"].update(clock.seconds)
     report["files"] = {kind: stamps[kind] for kind in report["outputs"]}
-    files.write(root / names["report"], json.dumps(report, indent=2, allow_nan=False).encode() + b"\n")
+    files.write(root / names["report"], encode(report))
     return {kind: path for kind, path in names.items() if kind in made or kind == "report"}
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from warpline.backends import Backend
 from warpline.errors import InputError, UsageError
+from warpline.evaluation.image_similarity import measure_similarity
 from warpline.images import Image
 from warpline.images.intensity import begins_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
@@ -26,9 +27,9 @@ from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, ProgressCallback, align
 from warpline.registration.clock import Clock
 from warpline.registration.output_files import Prefix, check_names, names_after, store
+from warpline.registration.provenance import describe, environment, plain
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
-from warpline.report.provenance import describe, environment, likeness, plain
 from warpline.resampling import warp
 from warpline.space import Affine, Chain, Transform
 
@@ -214,7 +215,7 @@ def compute(
         inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
     with clock.step("similarity"):
         compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
-        alike = likeness(*compared, outside=beyond["moving"], backend=backend)
+        alike = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
     report = {
         **environment(backend, threads),
         "recipe": inputs.recipe.model_dump(mode="json"),
