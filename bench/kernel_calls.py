@@ -10,8 +10,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpline.backends import Array, Backend
-from warpline.backends.convergence import Pace, new_trace
-from warpline.backends.splines import Lattice, Spline
+from warpline.backends.convergence import ConvergenceRule, new_trace
+from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.geometry import Grid, Matrix, Shape
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
@@ -123,9 +123,9 @@ def _interpolate(order: int, coordinates: bool = False) -> Callable[[Scene], Cal
     """By SciPy's rules, at coordinates or through the matrix; of the labels with order 0. It finds coefficients too."""
 
     def prepare(s: Scene) -> Call:
-        volume, spline = s.labels if order == 0 else s.moving, Spline.of(order, "constant", 0.0, prefilter=True)
+        volume, spline = s.labels if order == 0 else s.moving, SplineOptions.of(order, "constant", 0.0, prefilter=True)
         out = s.backend.empty(s.shape, volume.dtype)
-        places = s.coordinates() if coordinates else Lattice.of(s.matrix[:3, :3], s.matrix[:3, 3], s.shape)
+        places = s.coordinates() if coordinates else AffineCoordinates.of(s.matrix[:3, :3], s.matrix[:3, 3], s.shape)
 
         def call() -> Array:
             found = s.backend.spline_coefficients(volume, spline) if order > 1 else volume
@@ -137,7 +137,7 @@ def _interpolate(order: int, coordinates: bool = False) -> Callable[[Scene], Cal
 
 
 def _spline_coefficients(s: Scene) -> Call:
-    return lambda: s.backend.spline_coefficients(s.moving, Spline(3, "mirror"))
+    return lambda: s.backend.spline_coefficients(s.moving, SplineOptions(3, "mirror"))
 
 
 def _sample_field(s: Scene) -> Call:
@@ -171,7 +171,7 @@ def _local_cc(radius: int, masked: bool) -> Callable[[Scene], Call]:
     def prepare(s: Scene) -> Call:
         outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
         mask = s.mask if masked else None
-        return lambda: s.backend.local_cc(s.fixed, s.moving, radius, floor=FLOOR, mask=mask, **outs)
+        return lambda: s.backend.local_cc(s.fixed, s.moving, radius, contrast_floor=FLOOR, mask=mask, **outs)
 
     return prepare
 
@@ -236,7 +236,7 @@ def _descend(s: Scene) -> Call:
 def _watch(s: Scene) -> Call:
     energy, step = s.backend.upload(np.array([-0.5])), s.backend.upload(np.ones(1, np.float32))
     trace = s.backend.upload(new_trace(10_000))  # more than there are calls
-    return lambda: s.backend.watch(energy, trace=trace, step=step, pace=Pace(5, 1e-6))
+    return lambda: s.backend.update_convergence(energy, trace=trace, step=step, pace=ConvergenceRule(5, 1e-6))
 
 
 def _keep(s: Scene) -> Call:
@@ -275,7 +275,7 @@ def _compose_both(s: Scene) -> Call:
 
 # Passes over the data: a filter along one axis after the other reads and writes all of it each time, and the length of
 # the longest vector is found in one more; a quantile takes three, of which the first writes the lengths of vectors.
-# Spline coefficients of `interpolate` are doubles: 8 bytes, written three times and read three times.
+# SplineOptions coefficients of `interpolate` are doubles: 8 bytes, written three times and read three times.
 # Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
 # Bytes per point: 12 + 4 for its place and value, 8 x 4 for its neighbours in the volume; sums go to the host.
 OPERATIONS: dict[str, Operation] = {

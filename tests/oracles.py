@@ -9,7 +9,7 @@ import numpy as np
 
 from warpline.metrics import Samples
 from warpline.metrics.correlation import Correlation
-from warpline.metrics.local_correlation import LocalCorrelation
+from warpline.metrics.normalised_product import NormalisedProduct
 from warpline.solvers.quasi_newton import minimise
 
 # -- sampling -----------------------------------------------------------------------------------------------
@@ -401,7 +401,7 @@ def sample_at(volume, points):
 
 
 def family_member(family, search, parameters):
-    """Fixed voxel to moving voxel (4, 4) of a `Family`; complex parameters give complex entries."""
+    """Fixed voxel to moving voxel (4, 4) of a `AffineFamily`; complex parameters give complex entries."""
     turn, logarithms, entries = (np.zeros(n, complex) for n in (3, 3, 9))
     for part, value in zip(family.parts, parameters[: len(family.parts)] / family.radius, strict=True):
         if part < 8:
@@ -428,7 +428,7 @@ def rotation(vector):
 def descend(backend, compared, family, rules, listen):
     """`minimise` over the members of a family, whose slopes are found by complex steps."""
     samples = Samples(compared.points, compared.values, compared.volume, backend, compared.mask)
-    metric = {"correlation": Correlation, "local_correlation": LocalCorrelation}.get(compared.formula)
+    metric = {"correlation": Correlation, "local_correlation": NormalisedProduct}.get(compared.formula)
 
     def evaluated(matrices):
         if metric is not None:

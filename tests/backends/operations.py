@@ -8,9 +8,9 @@ import numpy as np
 
 import oracles
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
-from warpline.backends.convergence import Pace, new_trace
-from warpline.backends.descent import ENTRY, SCALE, TURN, Compared, Family, Formula
-from warpline.backends.splines import Lattice, Spline
+from warpline.backends.affine_search import ENTRY, ROTATION, SCALE, AffineFamily, Formula, MetricInputs
+from warpline.backends.convergence import ConvergenceRule, new_trace
+from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.solvers import quasi_newton
 
 SHAPE = (7, 18, 35)
@@ -34,7 +34,7 @@ def _sampled(order, array=FIXED):
 
 def _interpolated(order, mode, array=FIXED, prefilter=True, places=None):
     def call(b, up):
-        spline, there = Spline.of(order, mode, 0.25, prefilter), up(array)
+        spline, there = SplineOptions.of(order, mode, 0.25, prefilter), up(array)
         coefficients = b.spline_coefficients(there, spline) if prefilter and order > 1 else there
         out = b.empty(SHAPE, array.dtype)
         return [b.interpolate(coefficients, places or up(np.indices(SHAPE) + ROUGH), spline, out=out)]
@@ -90,10 +90,10 @@ def _mutual_information(bins):
     return call
 
 
-FAMILY = Family(
+FAMILY = AffineFamily(
     left=np.stack([MATRIX, np.eye(4), general_matrix(SHAPE, 8, spread=0.1)]),
     right=general_matrix(SHAPE, 9, spread=0.05),
-    parts=(TURN, TURN + 1, TURN + 2, SCALE + 0b101, ENTRY + 5), translations=3, radius=20.0,
+    parts=(ROTATION, ROTATION + 1, ROTATION + 2, SCALE + 0b101, ENTRY + 5), translations=3, radius=20.0,
 )  # fmt: skip
 """Searches with every kind of parameter."""
 
@@ -103,7 +103,7 @@ def _descend(formula):
         rules, told = quasi_newton.rules_of(4, 1e-6, 0.1), []
         fixed = (VALUES if formula == "mutual_information" else VALUES - VALUES.mean()).astype(np.float32)
         moving = (BINNED if formula == "mutual_information" else BINNED - BINNED.mean()).astype(np.float32)
-        compared = Compared(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)
+        compared = MetricInputs(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)
         found = b.descend(compared, FAMILY, rules, lambda *said: told.append(said))
         if found is None:
             found = oracles.descend(b, compared, FAMILY, rules, lambda *said: told.append(said))
@@ -116,14 +116,14 @@ def _keep(b, up):
     trace, step, kept = b.upload(new_trace(3)), b.upload(np.ones(1, np.float32)), b.zeros(FIELD.shape)
     for state, energy in ((FIELD, -0.5), (ROUGH, -0.6), (2 * FIELD, -0.55)):
         b.keep(up(state), up(np.array([energy])), kept=kept, trace=trace)
-        b.watch(up(np.array([energy])), trace=trace, step=step, pace=Pace(5, 1e-3))
+        b.update_convergence(up(np.array([energy])), trace=trace, step=step, pace=ConvergenceRule(5, 1e-3))
     return [trace, kept]
 
 
 def _watch(b, up):
     trace, step = b.upload(new_trace(8)), b.upload(np.ones(1, np.float32))
     for energy in (-0.5, -0.6, -0.6, -0.59, -0.601, -0.6):
-        b.watch(up(np.array([energy])), trace=trace, step=step, pace=Pace(5, 1e-3))
+        b.update_convergence(up(np.array([energy])), trace=trace, step=step, pace=ConvergenceRule(5, 1e-3))
     return [trace, step]
 
 
@@ -134,7 +134,9 @@ OPERATIONS = {
     "sample through a field": lambda b, up: [b.sample(up(FIXED), field=up(ROUGH))],
     "sample_field": lambda b, up: [b.sample_field(up(FIELD), MATRIX, (7, 8, 9))],
     "interpolate nearest": _interpolated(0, "grid-wrap", label_map(SHAPE, "int64")),
-    "interpolate linear": _interpolated(1, "reflect", places=Lattice.of(MATRIX[:3, :3], MATRIX[:3, 3], SHAPE)),
+    "interpolate linear": _interpolated(
+        1, "reflect", places=AffineCoordinates.of(MATRIX[:3, :3], MATRIX[:3, 3], SHAPE)
+    ),
     "interpolate cubic": _interpolated(3, "constant"),
     "interpolate cubic, padded": _interpolated(3, "grid-constant"),
     "interpolate quintic": _interpolated(5, "mirror", prefilter=False),

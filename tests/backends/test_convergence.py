@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from warpline.backends.convergence import (
     CONVERGED,
     WINDOW,
-    Pace,
+    ConvergenceRule,
     energies_of,
     has_converged,
     new_trace,
@@ -22,7 +22,7 @@ READINGS = st.lists(st.floats(-1, 1), min_size=WINDOW, max_size=12).map(np.array
 
 
 def converged(energies, tolerance, spacing=5):
-    return has_converged(np.array(energies), Pace(spacing, tolerance))
+    return has_converged(np.array(energies), ConvergenceRule(spacing, tolerance))
 
 
 def test_an_energy_that_falls_goes_on_and_one_that_rests_or_rises_stops():
@@ -82,7 +82,7 @@ def watched(backend, energies, pace):
     trace, step = backend.upload(new_trace(len(energies))), backend.upload(np.ones(1, np.float32))
     history = []
     for energy in energies:
-        backend.watch(backend.upload(np.array([energy])), trace=trace, step=step, pace=pace)
+        backend.update_convergence(backend.upload(np.array([energy])), trace=trace, step=step, pace=pace)
         history.append((backend.download_later(trace), float(backend.download(step)[0])))
     return [(trace(), length) for trace, length in history]
 
@@ -92,7 +92,7 @@ def watched(backend, energies, pace):
 def test_every_backend_steers_alike(backend, seed, tolerance):
     rng = np.random.default_rng(seed)
     energies = -1 + np.exp(-0.4 * np.arange(16)) + rng.normal(size=16) * 0.01
-    pace = Pace(5, tolerance)
+    pace = ConvergenceRule(5, tolerance)
     best, length = [], 1.0
     for count, (trace, step) in enumerate(watched(backend, energies, pace), start=1):
         np.testing.assert_array_equal(energies_of(trace), energies[:count])
@@ -105,10 +105,10 @@ def test_every_backend_steers_alike(backend, seed, tolerance):
 
 def test_a_trace_that_is_read_later_is_the_one_of_its_time(backend):
     trace, step = backend.upload(new_trace(2)), backend.upload(np.ones(1, np.float32))
-    pace, energy = Pace(5, None), backend.upload(np.array([-1.0]))
-    backend.watch(energy, trace=trace, step=step, pace=pace)
+    pace, energy = ConvergenceRule(5, None), backend.upload(np.array([-1.0]))
+    backend.update_convergence(energy, trace=trace, step=step, pace=pace)
     reading = backend.download_later(trace)
-    backend.watch(energy, trace=trace, step=step, pace=pace)
+    backend.update_convergence(energy, trace=trace, step=step, pace=pace)
     assert len(energies_of(reading())) == 1
     assert len(energies_of(backend.download(trace))) == 2
 
@@ -122,7 +122,7 @@ def test_the_best_state_is_kept_whatever_comes_after_it(backend, seed):
     for count, (state, energy) in enumerate(zip(states, energies, strict=True), start=1):
         value = backend.upload(np.array([energy]))
         backend.keep(backend.upload(state), value, kept=kept, trace=trace)
-        backend.watch(value, trace=trace, step=step, pace=Pace(5, None))
+        backend.update_convergence(value, trace=trace, step=step, pace=ConvergenceRule(5, None))
         np.testing.assert_array_equal(backend.download(kept), states[energies[:count].argmin()])
 
 

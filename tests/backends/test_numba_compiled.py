@@ -18,9 +18,9 @@ from backends import operations
 from synthetic import smooth_field
 from warpline.backends import (
     numba_affine,
+    numba_cache,
     numba_compile,
     numba_fields,
-    numba_place,
     numba_sampling,
     numba_similarity,
     numba_smoothing,
@@ -141,31 +141,31 @@ def nowhere(monkeypatch):
     """Nothing can be written but temporary folders."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", "")
     monkeypatch.delenv("NUMBA_CACHE_DIR")
-    monkeypatch.setattr(numba_place, "_writable", lambda folder: False)
+    monkeypatch.setattr(numba_cache, "_writable", lambda folder: False)
 
 
 def test_compiled_code_goes_beside_the_package_where_that_is_writable(monkeypatch):
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setattr(numba_place, "_writable", lambda folder: True)
-    numba_place.place_cache()
+    monkeypatch.setattr(numba_cache, "_writable", lambda folder: True)
+    numba_cache.place_cache()
     assert "NUMBA_CACHE_DIR" not in os.environ
 
 
 def test_compiled_code_goes_to_the_users_cache_elsewhere(nowhere, monkeypatch):
-    monkeypatch.setattr(numba_place, "_writable", lambda folder: folder.name == "numba")
-    numba_place.place_cache()
+    monkeypatch.setattr(numba_cache, "_writable", lambda folder: folder.name == "numba")
+    numba_cache.place_cache()
     assert "warpline" in os.environ["NUMBA_CACHE_DIR"]
 
 
 def test_a_cache_that_was_chosen_stays(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    numba_place.place_cache()
+    numba_cache.place_cache()
     assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path)
 
 
 def test_where_nothing_can_be_written_a_temporary_folder_is_used_and_named(nowhere, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(numba_place.tempfile, "gettempdir", lambda: str(tmp_path))
-    numba_place.place_cache()
+    monkeypatch.setattr(numba_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    numba_cache.place_cache()
     place = Path(os.environ["NUMBA_CACHE_DIR"])
     assert place.parent == tmp_path and place.stat().st_mode & 0o777 == 0o700
     assert "can be written: compiled code is kept in" in caplog.text
@@ -173,8 +173,8 @@ def test_where_nothing_can_be_written_a_temporary_folder_is_used_and_named(nowhe
 
 @pytest.mark.parametrize("trap", ["open to others", "a link"])
 def test_a_temporary_folder_of_strangers_is_not_used(nowhere, tmp_path, monkeypatch, trap):
-    monkeypatch.setattr(numba_place.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(numba_place.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(numba_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(numba_cache.tempfile, "tempdir", str(tmp_path))
     guessed = tmp_path / f"warpline-numba-{os.getuid()}"
     if trap == "a link":
         (tmp_path / "theirs").mkdir()
@@ -182,7 +182,7 @@ def test_a_temporary_folder_of_strangers_is_not_used(nowhere, tmp_path, monkeypa
     else:
         guessed.mkdir()
         guessed.chmod(0o777)
-    numba_place.place_cache()
+    numba_cache.place_cache()
     assert Path(os.environ["NUMBA_CACHE_DIR"]) != guessed
 
 
@@ -191,6 +191,6 @@ def test_code_that_is_shipped_compiled_is_copied_where_it_can_be_used(tmp_path, 
     (shipped / "sub").mkdir(parents=True)
     (shipped / "sub" / "kernel.nbi").write_bytes(b"compiled")
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(place))
-    monkeypatch.setenv(numba_place.SHIPPED, str(shipped))
-    numba_place.place_cache()
+    monkeypatch.setenv(numba_cache.SHIPPED, str(shipped))
+    numba_cache.place_cache()
     assert (place / "sub" / "kernel.nbi").read_bytes() == b"compiled"

@@ -8,12 +8,12 @@ from scipy.ndimage import map_coordinates
 
 from synthetic import general_matrix, smooth_volume
 from warpline.metrics import LINEAR_METRICS, Samples
-from warpline.metrics.local_correlation import LocalCorrelation, local_correlation, normalise_locally
+from warpline.metrics.normalised_product import NormalisedProduct, local_correlation, normalise_locally
 from warpline.metrics.samples import value_range
 from warpline.recipe import Linear
 
 SHAPE = (24, 20, 18)
-METRICS = {**LINEAR_METRICS, "local_correlation": lambda samples, _: LocalCorrelation(samples)}
+METRICS = {**LINEAR_METRICS, "local_correlation": lambda samples, _: NormalisedProduct(samples)}
 
 
 def metric_of(name, points, values, volume, backend, mask=None):

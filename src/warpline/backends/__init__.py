@@ -9,7 +9,7 @@ import os
 import sys
 from functools import cache
 
-from warpline.backends import numba_place
+from warpline.backends import numba_cache
 from warpline.backends.interface import Array, Backend
 from warpline.errors import DeviceError, UsageError
 
@@ -55,7 +55,7 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
     if kind == "numba" and importlib.util.find_spec("numba") is None:
         raise DeviceError("backend 'numba' needs numba; pip install numba, or use backend='numpy'")
     if kind == "numba" and BACKENDS[kind] not in sys.modules:
-        numba_place.place_cache()
+        numba_cache.place_cache()
     module = importlib.import_module(BACKENDS[kind])
     backend: Backend = module.create(thread_count(threads), ordinal)
     return backend

@@ -1,4 +1,4 @@
-"""What lies between the GPU backend's operations and its kernels: memory, scratch, grids, captured steps."""
+"""Memory, scratch arrays, launch grids and captured graphs of the GPU backend."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ BLOCK = 256
 VOXELS: Size = (32, 8, 1)
 """Voxels along k, j and i of a block in kernels that give each thread a voxel."""
 PLANES = 2
-"""Planes of which each thread takes a voxel in kernels over slabs; warp.cu, compose.cu."""
+"""Planes of which each thread takes a voxel in warp.cu and compose.cu."""
 SIDE_BY_SIDE = 2
 """Volumes side by side that every grid has room for."""
 MOST_GRAPHS = 4
-"""Captured steps of a thread; the oldest goes when another one comes."""
+"""Captured steps of a thread; the oldest is dropped when another one comes."""
 LEAST_MARCH = 2
 """Fewest planes that a block of a marching kernel writes where it computes planes of its neighbours."""
 
 
 class _Graph(NamedTuple):
-    """A captured step, and the arrays that were made while it was captured."""
+    """A captured step, and the arrays allocated during its capture."""
 
     step: weakref.ref[Callable[[], None]]
     replay: Callable[[], None]
-    kept: list[Array]
+    arrays: list[Array]
 
 
 class _Local(threading.local):
-    """What belongs to one thread: scratch, captured steps, arrays made in the capture that is under way."""
+    """State of one thread: scratch, captured steps, arrays allocated in the capture under way."""
 
     def __init__(self) -> None:
         self.depth = 0
-        self.clear()
+        self.reset()
 
-    def clear(self) -> None:
+    def reset(self) -> None:
         self.scratch: dict[Any, Array] = {}
         self.graphs: list[_Graph] = []
-        self.made: list[Array] = []
+        self.allocated: list[Array] = []
         self.capturing = False
 
 
@@ -72,17 +72,13 @@ class Workspace:
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         """An uninitialised array."""
-        return self.keep(self.xp.empty(shape, dtype))
+        return self.retain(self.xp.empty(shape, dtype))
 
-    def zero(self) -> Array:
-        """A number that starts at 0 each time a captured step is replayed."""
-        number = self.empty((1,))
-        self.clear(number)
+    def zeroed(self, number: Array | None = None) -> Array:
+        """`number` (1,), or a new one, which is 0 again each time a captured step is replayed."""
+        number = self.empty((1,)) if number is None else number
+        self.launch("set_zero", (1, 1, 1), out=number)
         return number
-
-    def clear(self, out: Array) -> None:
-        """Set a small array to 0, as a launch."""
-        self.launch("clear", (1, 1, 1), out=out)
 
     def scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """An array of the calling thread that starts as zeros and keeps its content between launches."""
@@ -98,16 +94,16 @@ class Workspace:
             found = self._local.scratch[key] = make()
         return found
 
-    def keep(self, array: Array) -> Array:
-        """The array, which lives as long as the graph that is being captured."""
+    def retain(self, array: Array) -> Array:
+        """The array itself, which now lives as long as the graph that is being captured."""
         if self._local.capturing:
-            self._local.made.append(array)
+            self._local.allocated.append(array)
         return array
 
     def contiguous(self, array: Array, dtype: Any = None) -> Array:
         """The array itself where it is C-contiguous and of that dtype, else a copy."""
         found = self.xp.ascontiguousarray(array, dtype)
-        return array if found is array else self.keep(found)
+        return array if found is array else self.retain(found)
 
     def floats(self, array: Array) -> Array:
         """C-contiguous float32."""
@@ -176,7 +172,7 @@ class Workspace:
                 yield
             finally:
                 local.depth = 0
-                local.clear()
+                local.reset()
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         """See `Backend.repeat`: the first run is eager, so that everything is compiled; then a graph is replayed."""
@@ -194,14 +190,14 @@ class Workspace:
     def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
         """The launches of `step` as a graph, which lives as long as the object whose method it is, and no longer."""
         local, graphs = self._local, self._local.graphs
-        local.made, local.capturing = [], True
+        local.allocated, local.capturing = [], True
         try:
             replay = self.runtime.capture(step)
-            graphs.append(_Graph(_reference(step, lambda gone: _drop(graphs, gone)), replay, local.made))
+            graphs.append(_Graph(_reference(step, lambda gone: _drop(graphs, gone)), replay, local.allocated))
             del graphs[:-MOST_GRAPHS]
             return replay
         finally:
-            local.made, local.capturing = [], False
+            local.allocated, local.capturing = [], False
 
 
 def _drop(graphs: list[_Graph], gone: Any) -> None:

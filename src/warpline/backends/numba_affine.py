@@ -13,10 +13,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from warpline.backends.information import information
+from warpline.backends import joint_histograms, voxel_coordinates
 from warpline.backends.interface import Array
 from warpline.backends.numba_settings import HELPER, IN_ORDER, INLINE, KERNEL
-from warpline.backends.numba_slabs import in_slabs
+from warpline.backends.numba_threads import in_slabs
 from warpline.geometry import Matrix
 
 CHUNKS = 64
@@ -24,8 +24,8 @@ CHUNK_POINTS = 256
 FEW_POINTS = 16384
 
 
-class Samples(NamedTuple):
-    """What the metrics are given, apart from the matrices."""
+class PointArrays(NamedTuple):
+    """Sample points of the fixed image with its values, and the moving image with its mask."""
 
     points: Array
     values: Array
@@ -33,9 +33,11 @@ class Samples(NamedTuple):
     mask: Array | None = None
 
 
-def affine_moments(samples: Samples, matrix: Matrix, threads: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def affine_moments(
+    arrays: PointArrays, matrix: Matrix, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Moments (6,) and slopes (3, 3, 4): `Backend.affine_moments`."""
-    points, values, volume, mask = samples
+    points, values, volume, mask = arrays
     partial = np.zeros((_chunks(points), 42))
     given = points, values, volume, _rows(matrix), _mask(mask), partial
     in_slabs(_moments, len(partial), _busy(threads, len(points)), *given)
@@ -44,16 +46,16 @@ def affine_moments(samples: Samples, matrix: Matrix, threads: int) -> tuple[NDAr
 
 
 def mutual_information(
-    samples: Samples, matrices: NDArray[np.float64], bins: int, slopes: bool, threads: int
+    arrays: PointArrays, matrices: NDArray[np.float64], bins: int, slopes: bool, threads: int
 ) -> NDArray[np.float64]:
     """Value, number of points and derivative under each matrix: `Backend.mutual_information`."""
-    many, points = len(matrices), samples.points
+    many, points = len(matrices), arrays.points
     chunks = max(1, _chunks(points) // max(many, 1))
-    given = *samples[:3], np.array(matrices[:, :3], dtype=np.float64, order="C"), _mask(samples.mask)
+    given = *arrays[:3], np.array(matrices[:, :3], dtype=np.float64, order="C"), _mask(arrays.mask)
     threads = _busy(threads, many * len(points))
     partial = np.zeros((many, chunks, bins, bins))
     in_slabs(_histograms, many * chunks, threads, *given, partial, scratch=_fetched(points, chunks))
-    values, totals, tables = information(_in_order(partial.swapaxes(0, 1)))
+    values, totals, tables = joint_histograms.mutual_information(_in_order(partial.swapaxes(0, 1)))
     found = np.column_stack([values, totals])
     if not slopes:
         return found
@@ -100,10 +102,13 @@ def _chunks(points: Array) -> int:
     return min(CHUNKS, max(1, len(points) // CHUNK_POINTS))
 
 
+_is_inside = njit(**INLINE)(voxel_coordinates.is_inside)
+
+
 @njit(**HELPER)
 def _cell(x: Any, n: Any) -> Any:
     """Lower voxel of the cell of x on an axis of n voxels, offset in it, whether x lies inside, and dx'/dx."""
-    inside = -0.5 <= x < n - 0.5
+    inside = _is_inside(x, n)
     clamped = min(max(x, 0.0), n - 1.0) if inside else 0.0
     lower = min(int(clamped), max(n - 2, 0))
     slope = 1.0 if n > 1 and 0.0 <= x <= n - 1.0 else 0.0

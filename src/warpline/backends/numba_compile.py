@@ -41,7 +41,7 @@ def _field() -> Array:
 
 def _local_cc(backend: Any) -> None:
     outs = {"out_fixed": _field(), "out_moving": _field(), "value": np.zeros(1)}
-    backend.local_cc(_volume(), _volume(), 1, floor=1e-5, mask=None, **outs)
+    backend.local_cc(_volume(), _volume(), 1, contrast_floor=1e-5, mask=None, **outs)
 
 
 def _squared_difference(backend: Any) -> None:

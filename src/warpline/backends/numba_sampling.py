@@ -9,14 +9,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from warpline.backends.numba_settings import EXACT, INLINE, KERNEL
+from warpline.backends.voxel_coordinates import is_inside
 
 f32 = np.float32
 NO_FIELD = np.zeros((3, 0, 0, 0), np.float32)
 
 
-@njit(**INLINE)
-def _is_inside(x: Any, n: Any) -> Any:
-    return (x >= -0.5) & (x < n - 0.5)
+_is_inside = njit(**INLINE)(is_inside)
 
 
 @njit(**INLINE)

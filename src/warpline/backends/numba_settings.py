@@ -17,7 +17,7 @@ FAST = {"contract", "reassoc", "arcp", "nsz"}
 _ARITHMETIC: dict[str, Any] = {"fastmath": FAST, "error_model": "numpy"}
 
 KERNEL: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True, **_ARITHMETIC}
-"""For loops over slabs, run by `numba_slabs`. Each slab writes its own results: any split gives the same bits."""
+"""For loops over slabs, run by `numba_threads`. Each slab writes its own results: any split gives the same bits."""
 
 INLINE: dict[str, Any] = {"inline": "always", **_ARITHMETIC}
 """For helpers that become part of the kernel before it is typed."""

@@ -86,7 +86,7 @@ def read(task: Task, geometry: str | None = None) -> Ready:
 def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:
     """Register a pair, carry its labels over, measure the result; what the fixed image gives stays on the device."""
     backend = _backend(settings.backend, settings.threads)
-    backend.kept.share(ready.inputs.images["fixed"])
+    backend.cache.share(ready.inputs.images["fixed"])
     register = settings.compute or jobs.compute
     registration: jobs.Registration = register(ready.inputs, backend, threads=settings.threads, progress=progress)
     registration = kept(registration, settings.warps, backend)

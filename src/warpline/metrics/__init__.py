@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.descent import Compared
+from warpline.backends.affine_search import MetricInputs
 from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
@@ -33,8 +33,8 @@ class LinearMetric(Protocol):
         ...
 
     @property
-    def compared(self) -> Compared:
-        """What it compares and how, for a backend that searches by itself; the worst value must be 0."""
+    def inputs(self) -> MetricInputs:
+        """Arrays and formula, for a backend that searches by itself; the worst value must be 0."""
         ...
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.descent import Compared
+from warpline.backends.affine_search import MetricInputs
 from warpline.geometry import Matrix
 from warpline.metrics.samples import Samples, one_by_one
 
@@ -44,9 +44,9 @@ class Correlation:
         return self._samples.backend
 
     @property
-    def compared(self) -> Compared:
-        """What it compares and how, for a backend that searches by itself."""
-        return self._samples.compared("correlation")
+    def inputs(self) -> MetricInputs:
+        """Arrays and formula, for a backend that searches by itself."""
+        return self._samples.inputs("correlation")
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""

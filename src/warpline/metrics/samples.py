@@ -1,4 +1,4 @@
-"""What linear metrics are computed from: points of the fixed image, looked up in the moving one."""
+"""Sample points of the fixed image and the moving image in which linear metrics interpolate."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.descent import Compared, Formula
+from warpline.backends.affine_search import Formula, MetricInputs
 from warpline.geometry import Matrix
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Arrays on a backend, and the operations over them.
+    """Sample points and the moving image on a backend.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ class Samples:
         """Number of points."""
         return len(self.points)
 
-    def compared(self, formula: Formula, bins: int = 0) -> Compared:
-        """The same for a backend that searches by itself."""
-        return Compared(self.points, self.values, self.volume, self.mask, formula, bins)
+    def inputs(self, formula: Formula, bins: int = 0) -> MetricInputs:
+        """These arrays and a formula, for a backend that searches by itself."""
+        return MetricInputs(self.points, self.values, self.volume, self.mask, formula, bins)
 
     def affine_moments(self, matrix: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """See `Backend.affine_moments`."""
@@ -58,7 +58,7 @@ class Samples:
 
 
 def value_range(values: Array, inside: Array | None = None) -> tuple[Array, Array]:
-    """Least and largest of values (float32, any shape), where `inside` is true: 0-d float64, so that nothing waits."""
+    """Minimum and maximum of values (float32, any shape) where `inside` is true: 0-d float64, so that nothing waits."""
     low, high = (values, values) if inside is None else (np.where(inside, values, end) for end in (np.inf, -np.inf))
     return low.min().astype(np.float64), high.max().astype(np.float64)
 
@@ -66,7 +66,7 @@ def value_range(values: Array, inside: Array | None = None) -> tuple[Array, Arra
 def one_by_one(
     evaluate: Callable[[Matrix], tuple[float, float, Matrix]], matrices: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Values (S,), shares (S,) and derivatives (S, 3, 4) of a metric that knows one matrix at a time."""
+    """Values (S,), shares (S,) and derivatives (S, 3, 4) of a metric that evaluates one matrix at a time."""
     found = [evaluate(matrix) for matrix in matrices]
     values, shares = np.array([one[0] for one in found], float), np.array([one[1] for one in found], float)
     return values, shares, np.array([one[2] for one in found]).reshape(-1, 3, 4)

@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from warpline.backends import Array, Backend, host_splines, thread_count
-from warpline.backends.host_splines import ndimage
-from warpline.backends.splines import Lattice, Mode, Places, Spline
+from warpline.backends import Array, Backend, scipy_splines, thread_count
+from warpline.backends.scipy_splines import ndimage
+from warpline.backends.splines import AffineCoordinates, Coordinates, Mode, SplineOptions
 from warpline.errors import UsageError
 from warpline.geometry import Matrix
 from warpline.resampling import on_device
@@ -86,7 +86,7 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     if device is not None:
         one = np.zeros((*points.shape[:1], *[1] * len(shape)), points.dtype)
         model = ndimage.map_coordinates(_one_element(source), one, _model(output), **how)
-        request = on_device.Request(**how, places=points, shape=shape, dtype=model.dtype)
+        request = on_device.Request(**how, coordinates=points, shape=shape, dtype=model.dtype)
         asked = on_device.is_asked_for(backend, **arrays)
         there = on_device.interpolate(device, source, request, _written(output, shape), asked=asked)
         if there is not None:
@@ -144,8 +144,8 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
         linear, shift = _split(linear, shift, source.ndim)
         one = (1,) * len(shape)
         model = ndimage.affine_transform(_one_element(source), linear, shift, one, _model(output), **how)
-        lattice = Lattice.of(linear, np.broadcast_to(shift, source.ndim), shape)
-        request = on_device.Request(**how, places=lattice, shape=shape, dtype=model.dtype)
+        affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
+        request = on_device.Request(**how, coordinates=affine, shape=shape, dtype=model.dtype)
         asked = on_device.is_asked_for(backend, input=source, output=output)
         there = on_device.interpolate(device, source, request, _written(output, shape), asked=asked)
         if there is not None:
@@ -157,13 +157,13 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
         done: NDArray[Any] = ndimage.affine_transform(source, linear, shift, shape, output, **how)
         return done
     linear, shift = _split(linear, shift, source.ndim)
-    lattice = Lattice.of(linear, np.broadcast_to(shift, source.ndim), shape)
-    return _on_threads(source, lattice, _allocate(output, source, shape), thread_count(threads), **how)
+    affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
+    return _on_threads(source, affine, _allocate(output, source, shape), thread_count(threads), **how)
 
 
 def _on_threads(
     source: NDArray[Any],
-    places: Places,
+    coordinates: Coordinates,
     out: NDArray[Any],
     threads: int,
     *,
@@ -172,10 +172,10 @@ def _on_threads(
     cval: complex,
     prefilter: bool,
 ) -> NDArray[Any]:
-    spline = Spline.of(order, mode, cval, prefilter)  # type: ignore[arg-type] # SciPy takes a complex one
+    spline = SplineOptions.of(order, mode, cval, prefilter)  # type: ignore[arg-type] # SciPy takes a complex one
     if prefilter and order > 1:
-        source = host_splines.spline_coefficients(source, spline, threads)
-    return host_splines.interpolate(source, places, spline, threads, out)
+        source = scipy_splines.spline_coefficients(source, spline, threads)
+    return scipy_splines.interpolate(source, coordinates, spline, threads, out)
 
 
 def _needs_exactness(source: NDArray[Any], order: int) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Backend, numpy_points
+from warpline.backends import Backend
+from warpline.backends.voxel_coordinates import clamp, inside
 from warpline.geometry import Grid
 from warpline.image import Image
 from warpline.resampling.pullback import Doubles, on_threads, pull_back, slabs
@@ -61,10 +62,10 @@ def warp_labels(
 
     def run(slab: slice) -> None:
         where = route.voxels(image.grid, slab)
-        inside = numpy_points.inside(where, image.grid.shape)
+        seen = inside(where, image.grid.shape)
         for volume, out in zip(volumes, warped, strict=True):
             out[slab] = beyond
-            out[slab][inside] = elected(volume, where[:, inside])
+            out[slab][seen] = elected(volume, where[:, seen])
 
     on_threads(run, slabs(grid.shape), threads)
     return stacked(warped, grid, image)
@@ -73,7 +74,7 @@ def warp_labels(
 def elected(volume: NDArray[Any], where: Doubles) -> NDArray[Any]:
     """The label with the most linear weight at voxel coordinates (3, N), clamped to the volume: (N,)."""
     size = np.array(volume.shape)[:, None]
-    clamped = numpy_points.clamp(where, volume.shape)
+    clamped = clamp(where, volume.shape)
     low = np.floor(clamped).astype(np.intp)
     fraction = clamped - low
     around = [tuple(np.minimum(low + np.array(corner)[:, None], size - 1)) for corner in _CORNERS]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import BACKENDS, Array, Backend, gpu_works, named, select
-from warpline.backends.splines import Lattice, Mode, Places, Spline
+from warpline.backends.splines import AffineCoordinates, Coordinates, Mode, SplineOptions
 from warpline.errors import DeviceMemoryError, UsageError
 
 _log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Request:
     ----------
     order, mode, cval, prefilter
         As in `map_coordinates`; `cval` is complex where the input is.
-    places : (d, *shape) array or Lattice
+    coordinates : (d, *shape) array or AffineCoordinates
         Where to look.
     shape : tuple
         Of the result.
@@ -103,21 +103,21 @@ class Request:
     mode: Mode
     cval: complex
     prefilter: bool
-    places: Any
+    coordinates: Any
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
-    def parts(self, source: Array, out: Array) -> Iterator[tuple[Array, Array, Spline]]:
+    def parts(self, source: Array, out: Array) -> Iterator[tuple[Array, Array, SplineOptions]]:
         """Real arrays, where each goes, and the splines: of a complex array its two parts."""
         cval = complex(self.cval)
-        spline = Spline.of(self.order, self.mode, cval.real, self.prefilter)
+        spline = SplineOptions.of(self.order, self.mode, cval.real, self.prefilter)
         if source.dtype.kind != "c":
             yield source, out, spline
             return
         yield source.real, out.real, spline
         yield source.imag, out.imag, replace(spline, cval=cval.imag)
 
-    def filtered(self, backend: Backend, source: Array, spline: Spline) -> Array:
+    def filtered(self, backend: Backend, source: Array, spline: SplineOptions) -> Array:
         """Coefficients on the device of an array that lies anywhere; the array itself where it needs none."""
         source = source if lies_on_gpu(source) else backend.upload(_native(source))
         return backend.spline_coefficients(source, spline) if self.prefilter and self.order > 1 else source
@@ -137,7 +137,7 @@ def interpolate(
     request : Request
         How, and where.
     output : array, optional
-        Where to write; without it the result lies on the GPU if `source` or the places do.
+        Where to write; without it the result lies on the GPU if `source` or the coordinates do.
     asked : bool
         Whether this GPU was asked for, by its name or by arrays that lie there.
 
@@ -148,14 +148,14 @@ def interpolate(
     """
     if source.size == 0 and math.prod(request.shape):
         raise UsageError(f"input has shape {source.shape} and no elements to interpolate")
-    if any(map(lies_on_gpu, (source, request.places, output))):
+    if any(map(lies_on_gpu, (source, request.coordinates, output))):
         return _there(backend, source, request, output)
     out = np.empty(request.shape, request.dtype) if output is None else output
     try:
         for part, target, spline in request.parts(source, out):
             with backend.session():
                 coefficients = request.filtered(backend, part, spline)
-            _up_and_back(backend, coefficients, request.places, spline, target)
+            _up_and_back(backend, coefficients, request.coordinates, spline, target)
     except DeviceMemoryError as error:
         if asked:
             raise
@@ -170,17 +170,17 @@ def _there(backend: Backend, source: Array, request: Request, output: Array | No
         dtype = request.dtype.newbyteorder("=")
         fits = lies_on_gpu(output) and output.flags.c_contiguous and output.dtype.kind != "c"  # type: ignore[union-attr]
         out = output if fits else backend.empty(request.shape, dtype)
-        places = request.places
-        if not isinstance(places, Lattice) and not lies_on_gpu(places):
-            places = backend.upload(_coordinates(places))
+        coordinates = request.coordinates
+        if not isinstance(coordinates, AffineCoordinates) and not lies_on_gpu(coordinates):
+            coordinates = backend.upload(_as_coordinates(coordinates))
         for part, target, spline in request.parts(source, out):
             whole = target if target.flags.c_contiguous else backend.empty(request.shape, target.dtype)
             coefficients = request.filtered(backend, part, spline)
-            if isinstance(places, Lattice):
+            if isinstance(coordinates, AffineCoordinates):
                 for slab in _slabs(whole.shape, MOST):
-                    backend.interpolate(coefficients, places.slab(slab), spline, out=whole[slab])
+                    backend.interpolate(coefficients, coordinates.slab(slab), spline, out=whole[slab])
             else:
-                backend.interpolate(coefficients, places, spline, out=whole)
+                backend.interpolate(coefficients, coordinates, spline, out=whole)
             if whole is not target:
                 target[...] = whole
         if output is None or fits:
@@ -192,15 +192,17 @@ def _there(backend: Backend, source: Array, request: Request, output: Array | No
         return output
 
 
-def _up_and_back(backend: Backend, coefficients: Array, places: Places, spline: Spline, out: NDArray[Any]) -> None:
-    """Slab by slab along the longest axis, a lattice along its first."""
-    lattice = places if isinstance(places, Lattice) else None
-    axis = int(np.argmax(out.shape)) if lattice is None else 0
+def _up_and_back(
+    backend: Backend, coefficients: Array, coordinates: Coordinates, spline: SplineOptions, out: NDArray[Any]
+) -> None:
+    """Slab by slab along the longest axis, affine ones along the first."""
+    affine = coordinates if isinstance(coordinates, AffineCoordinates) else None
+    axis = int(np.argmax(out.shape)) if affine is None else 0
     target = np.moveaxis(out, axis, 0)
 
     def carry(slab: slice) -> None:
         with backend.session():
-            here = lattice.slab(slab) if lattice else backend.upload(_coordinates(_along(places, axis)[:, slab]))
+            here = affine.slab(slab) if affine else backend.upload(_as_coordinates(_along(coordinates, axis)[:, slab]))
             part = backend.empty(target[slab].shape, out.dtype.newbyteorder("="))
             backend.download(backend.interpolate(coefficients, here, spline, out=part), target[slab])
 
@@ -238,13 +240,13 @@ def _slabs(shape: tuple[int, ...], most: int) -> Iterator[slice]:
     return (slice(start, min(start + thick, shape[0])) for start in range(0, shape[0], thick))
 
 
-def _along(places: Array, axis: int) -> Array:
-    return np.moveaxis(places, axis + 1, 1)
+def _along(coordinates: Array, axis: int) -> Array:
+    return np.moveaxis(coordinates, axis + 1, 1)
 
 
 def _native(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
 
-def _coordinates(array: NDArray[Any]) -> NDArray[Any]:
+def _as_coordinates(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, np.float32 if array.dtype.name == "float32" else np.float64)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Backend, numpy_points
+from warpline.backends import Backend
+from warpline.backends.voxel_coordinates import inside
 from warpline.errors import UsageError
 from warpline.geometry import Grid
 from warpline.image import Image
@@ -84,10 +85,10 @@ def warp_sinc(
 
     def run(slab: slice) -> None:
         where = route.voxels(image.grid, slab)
-        inside = numpy_points.inside(where, image.grid.shape)
-        taps = [_taps(x, n, window, normalised) for x, n in zip(where[:, inside], image.grid.shape, strict=True)]
+        seen = inside(where, image.grid.shape)
+        taps = [_taps(x, n, window, normalised) for x, n in zip(where[:, seen], image.grid.shape, strict=True)]
         for volume, out in zip(volumes, warped, strict=True):
-            out[slab][inside] = _weighed(volume, taps)
+            out[slab][seen] = _weighed(volume, taps)
 
     on_threads(run, slabs(grid.shape, _SLAB), threads)
     return stacked(warped, grid, image)

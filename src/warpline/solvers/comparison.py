@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.descent import Rules
+from warpline.backends.affine_search import BfgsOptions
 from warpline.geometry import Grid, Matrix, apply_affine
 from warpline.intensity import Normalised
 from warpline.metrics import LINEAR_METRICS, LinearMetric, Samples
@@ -138,11 +138,11 @@ class Comparison:
         return np.where(enough, values, self._metric.worst), by_world * enough[:, None, None]
 
     def descend(
-        self, motion: Motion, starts: NDArray[np.float64], rules: Rules, listen: Callable[[int, float], None]
+        self, motion: Motion, starts: NDArray[np.float64], rules: BfgsOptions, listen: Callable[[int, float], None]
     ) -> NDArray[np.float64] | None:
         """Parameters (S, size) of the best ``starts motion(parameters)``, where the backend searches; see there."""
         family = motion.family(self._to_voxel @ starts, self._to_world)
-        return self._metric.backend.descend(self._metric.compared, family, rules, listen)
+        return self._metric.backend.minimise_affine(self._metric.inputs, family, rules, listen)
 
 
 def compare(fixed: Level, moving: Level, options: Linear) -> Comparison:
@@ -158,7 +158,7 @@ def build_levels(image: Normalised, spacings: tuple[float, ...], backend: Backen
 
     With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. Levels of a shared image are kept.
     """
-    return backend.kept.get(image, ("levels", spacings), lambda: _levels(image, spacings, backend))
+    return backend.cache.get(image, ("levels", spacings), lambda: _levels(image, spacings, backend))
 
 
 def _levels(image: Normalised, spacings: tuple[float, ...], backend: Backend) -> list[Level]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from warpline.backends import Array
 from warpline.geometry import Grid
 from warpline.metrics import Samples
-from warpline.metrics.local_correlation import LocalCorrelation, Sigma, local_correlation, normalise_locally
+from warpline.metrics.normalised_product import NormalisedProduct, Sigma, correlation_map, normalise_locally
 from warpline.solvers.comparison import Comparison, Level, sample_points
 from warpline.transforms import Affine
 
@@ -66,7 +66,7 @@ class Refinement:
         """How the images agree under a map."""
         (fixed, moving), (grid, other) = self._volumes, self._grids
         warped = self._backend.sample(moving, grid.voxel_map_to(other, affine.matrix), shape=grid.shape)
-        correlation = local_correlation(fixed, warped, self._sigma(grid), self._backend)
+        correlation = correlation_map(fixed, warped, self._sigma(grid), self._backend)
         signed = correlation * abs(correlation) * self._foreground
         squares, balance = (float(total) for _, total, _ in self._sums(abs(signed), signed))
         return Agreement(affine, correlation, squares / self._size, balance / max(squares, 1e-300))
@@ -86,7 +86,7 @@ class Refinement:
         fixed, moving = self._volumes
         weighted = self._backend.sample_at(fixed * agreement.correlation, self._points)
         samples = Samples(self._points, weighted, moving, self._backend, self._mask)
-        return Comparison(LocalCorrelation(samples), *self._grids)
+        return Comparison(NormalisedProduct(samples), *self._grids)
 
     def _sums(self, *volumes: Array, mask: Array | None = None) -> NDArray[np.float64]:
         """`Backend.sums` of each (N, 3), for which the host waits once."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from warpline import fields
 from warpline.backends import Array, Backend
-from warpline.backends.convergence import CONVERGED, Pace, energies_of, new_trace, went_astray
+from warpline.backends.convergence import CONVERGED, ConvergenceRule, energies_of, has_diverged, new_trace
 from warpline.geometry import Grid, Matrix
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.pyramid import coarse_grid, factors_for_spacing, with_coarser, without_finest
@@ -120,7 +120,7 @@ def _run(level: Level, place: tuple[int, int], most: int, listener: Listener | N
     if level.coarser is None and level.is_masked:
         start = math.inf  # no mask's edge was blended yet: other voxels counted
     kept = done
-    if energies and went_astray(start, energies):
+    if energies and has_diverged(start, energies):
         kept = level.go_back(start, energies, done)
     seconds = time.perf_counter() - began
     return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept)
@@ -174,7 +174,7 @@ class Level:
         self.images[1] = _on_level(self.grid, moving, scene.moving_mask, (spacing, blur), backend)
         self.masks = _masks_on(self.grid, scene, backend)
         self.options, self.backend, self.coarser = options, backend, coarser
-        self.pace, self.trace = Pace(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
+        self.pace, self.trace = ConvergenceRule(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
         self.step_length = backend.upload(np.array([options.step], np.float32))
         self.metric = DEFORMABLE_METRICS[options.metric](options)
         self.halves = backend.empty(field)
@@ -183,7 +183,7 @@ class Level:
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
         self.warped = self.updates.reshape(-1, *self.grid.shape)[:2]
         self.warped_masks = [None if mask is None else backend.empty(self.grid.shape) for mask in self.masks]
-        self.value = backend.zeros((1,), np.float64)
+        self.value, self.norms = backend.zeros((1,), np.float64), backend.empty((2,))
         self.energy_at_start: Callable[[], float] = lambda: math.inf
 
     @property
@@ -254,9 +254,9 @@ class Level:
         """An iteration whose energy is added to the trace, and whose half-maps are kept if there are no better ones."""
         self._compare()
         energy = self._energy()
-        self.backend.keep(self.halves, energy, kept=self.kept, trace=self.trace)
+        self.backend.keep_best_state(self.halves, energy, best=self.kept, trace=self.trace)
         self._follow()
-        self.backend.watch(energy, trace=self.trace, step=self.step_length, pace=self.pace)
+        self.backend.update_convergence(energy, trace=self.trace, step=self.step_length, rule=self.pace)
 
     def _compare(self) -> None:
         """Find energy and forces where the half-maps are."""
@@ -266,8 +266,8 @@ class Level:
     def _follow(self) -> None:
         """Move the half-maps along the forces."""
         options, backend, updates, moved = self.options, self.backend, self.updates, self.forces
-        norms = backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates)
-        backend.compose(self.halves, updates, norm=norms, least_norm=LEAST_NORM, step=self.step_length, out=moved)
+        backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates, out_norm=self.norms)
+        backend.compose(self.halves, updates, norm=self.norms, least_norm=LEAST_NORM, step=self.step_length, out=moved)
         backend.smooth(moved, (options.total_sigma,) * 3, out=self.halves)
 
     def _mask(self) -> Array | None:

@@ -1,4 +1,4 @@
-"""Mutual information of joint histograms, for the backends on the CPU."""
+"""Mutual information of joint histograms, for the CPU backends."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 
-def information(joint: Doubles) -> tuple[Doubles, Doubles, Doubles]:
-    """Negative mutual information (S,) of joint histograms (S, bins, bins), their totals (S,), and tables of slopes.
+def mutual_information(joint: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+    """Negative mutual information (S,) of joint histograms (S, bins, bins), totals (S,), tables of derivatives.
 
     ``-sum p(f, m) log(p(f, m) / (p(f) p(m)))`` in nats, 0 for an empty histogram. ``tables[s, f, m]`` is its derivative
-    by an entry of the histogram; the total and the fixed histogram are constant under small motions, so it leaves
-    them out.
+    by an entry of the histogram; the total and the fixed histogram are taken for constant.
     """
     totals = joint.sum(axis=(1, 2))
     some = np.where(totals > 0, totals, 1.0)[:, None, None]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from warpline.backends.numba_slabs import in_slabs
+from warpline.backends.numba_threads import in_slabs
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

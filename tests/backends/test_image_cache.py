@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from warpline.backends import select
-from warpline.backends.kept import Kept
+from warpline.backends.image_cache import ImageCache
 from warpline.image import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Initialise, Linear, Recipe, Syn
@@ -27,7 +27,7 @@ class Owner:
 
 
 def test_only_what_a_shared_owner_gives_is_kept():
-    kept, owner, other, made = Kept(), Owner(), Owner(), []
+    kept, owner, other, made = ImageCache(), Owner(), Owner(), []
     kept.share(owner)
     for asked in (owner, other, owner, other):
         kept.get(asked, "key", lambda asked=asked: made.append(asked))
@@ -37,7 +37,7 @@ def test_only_what_a_shared_owner_gives_is_kept():
 
 
 def test_keys_are_told_apart_and_sharing_twice_loses_nothing():
-    kept, owner = Kept(), Owner()
+    kept, owner = ImageCache(), Owner()
     kept.share(owner)
     assert [kept.get(owner, key, lambda key=key: key * 2) for key in (1, 2, 1)] == [2, 4, 2]
     kept.share(owner)
@@ -45,7 +45,7 @@ def test_keys_are_told_apart_and_sharing_twice_loses_nothing():
 
 
 def test_results_go_with_their_owner():
-    kept, owner = Kept(), Owner()
+    kept, owner = ImageCache(), Owner()
     kept.share(owner)
     result = kept.get(owner, "key", Owner)
     assert kept.get(owner, "key", Owner) is result
@@ -55,7 +55,7 @@ def test_results_go_with_their_owner():
 
 
 def test_the_oldest_of_many_results_goes():
-    kept, owner, made = Kept(), Owner(), []
+    kept, owner, made = ImageCache(), Owner(), []
     kept.share(owner)
     for key in (0, 1, 2, 3, 4, 4, 3, 0):
         kept.get(owner, key, lambda key=key: made.append(key))
@@ -63,7 +63,7 @@ def test_the_oldest_of_many_results_goes():
 
 
 def test_threads_do_not_see_each_others_results():
-    kept, owner = Kept(), Owner()
+    kept, owner = ImageCache(), Owner()
     kept.share(owner)
     kept.get(owner, "key", lambda: "mine")
     with ThreadPoolExecutor(1) as pool:
@@ -74,7 +74,7 @@ def test_threads_do_not_see_each_others_results():
 def test_nothing_is_left_of_a_registration_when_its_shared_image_has_gone():
     pair, backend = brain_pair((24, 28, 24), voxel_size=8.0), select("numba", 2)
     shared = Image(pair.fixed.data, pair.fixed.grid)
-    backend.kept.share(shared)
+    backend.cache.share(shared)
     align(shared, pair.moving, RECIPE, backend=backend)
     assert len(backend.kept._stores) == 2, "the shared image's, and that of what was made of it"
     del shared
@@ -87,7 +87,7 @@ def test_a_shared_fixed_image_gives_the_same_maps(masked):
     pair, backend = brain_pair((24, 28, 24), voxel_size=8.0), select("numba", 2)
     mask = Image((pair.fixed.data != 0).astype(np.uint8), pair.fixed.grid) if masked else None
     shared = Image(pair.fixed.data, pair.fixed.grid)
-    backend.kept.share(shared)
+    backend.cache.share(shared)
     found = [
         align(fixed, pair.moving, RECIPE, backend=backend, fixed_mask=mask) for fixed in (pair.fixed, shared, shared)
     ]

@@ -1,4 +1,4 @@
-"""SciPy's interpolation on the threads of a CPU: the same numbers, and exact labels of 64 bits."""
+"""SciPy's interpolation on CPU threads: the same numbers, and exact labels of 64 bits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage as _scipy_ndimage
 
-from warpline.backends.splines import Lattice, Places, Spline
+from warpline.backends.splines import AffineCoordinates, Coordinates, SplineOptions
 
 ndimage: Any = _scipy_ndimage  # SciPy's stubs ask for dtypes and orders that are literals
 
@@ -20,7 +20,7 @@ _SLAB = 2**20
 """Most elements whose coordinates one thread holds at once."""
 
 
-def spline_coefficients(array: NDArray[Any], spline: Spline, threads: int) -> NDArray[Any]:
+def spline_coefficients(array: NDArray[Any], spline: SplineOptions, threads: int) -> NDArray[Any]:
     """See `Backend.spline_coefficients`; complex arrays too."""
     if spline.pad:
         how: dict[str, Any] = {"mode": "edge"} if spline.mode == "nearest" else {"constant_values": spline.cval}
@@ -38,16 +38,18 @@ def spline_coefficients(array: NDArray[Any], spline: Spline, threads: int) -> ND
     return coefficients
 
 
-def interpolate(array: NDArray[Any], places: Places, spline: Spline, threads: int, out: NDArray[Any]) -> NDArray[Any]:
+def interpolate(
+    array: NDArray[Any], coordinates: Coordinates, spline: SplineOptions, threads: int, out: NDArray[Any]
+) -> NDArray[Any]:
     """See `Backend.interpolate`; complex arrays too, and any dtypes and strides that SciPy takes."""
     if spline.order == 0 and array.dtype.name in ("int64", "uint64") and out.dtype.name == array.dtype.name:
-        return _exactly(array, places, spline, threads, out)
-    axis = 0 if isinstance(places, Lattice) else int(np.argmax(out.shape))
-    by_slab = places if isinstance(places, Lattice) else np.moveaxis(places, axis + 1, 1)
+        return _exactly(array, coordinates, spline, threads, out)
+    axis = 0 if isinstance(coordinates, AffineCoordinates) else int(np.argmax(out.shape))
+    by_slab = coordinates if isinstance(coordinates, AffineCoordinates) else np.moveaxis(coordinates, axis + 1, 1)
     target = np.moveaxis(out, axis, 0)
 
     def run(slab: slice) -> None:
-        points = by_slab.slab(slab).points() if isinstance(by_slab, Lattice) else by_slab[:, slab]
+        points = by_slab.slab(slab).points() if isinstance(by_slab, AffineCoordinates) else by_slab[:, slab]
         if spline.pad:
             points = points + np.float64(spline.pad)
         ndimage.map_coordinates(array, points, target[slab], spline.order, spline.mode, spline.cval, prefilter=False)
@@ -56,7 +58,9 @@ def interpolate(array: NDArray[Any], places: Places, spline: Spline, threads: in
     return out
 
 
-def _exactly(array: NDArray[Any], places: Places, spline: Spline, threads: int, out: NDArray[Any]) -> NDArray[Any]:
+def _exactly(
+    array: NDArray[Any], coordinates: Coordinates, spline: SplineOptions, threads: int, out: NDArray[Any]
+) -> NDArray[Any]:
     """Nearest elements of 64 bits as two halves of 32, which doubles hold."""
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     beyond = saturated(spline.cval, native.dtype)
@@ -64,7 +68,9 @@ def _exactly(array: NDArray[Any], places: Places, spline: Spline, threads: int, 
     for shift in (0, 32):
         part, value = ((whole.view(np.uint64) >> np.uint64(shift)) & np.uint64(2**32 - 1) for whole in (native, beyond))
         half = np.empty(out.shape, np.uint32)
-        halves.append(interpolate(part.astype(np.uint32), places, replace(spline, cval=float(value[0])), threads, half))
+        halves.append(
+            interpolate(part.astype(np.uint32), coordinates, replace(spline, cval=float(value[0])), threads, half)
+        )
     out[...] = (halves[0] | halves[1].astype(np.uint64) << np.uint64(32)).view(native.dtype)
     return out
 

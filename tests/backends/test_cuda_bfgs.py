@@ -8,11 +8,11 @@ import pytest
 from conftest import emulated_backend
 from cuda_on_cpu.emulated import GraphRuntime
 from synthetic import ellipsoid, general_matrix, smooth_volume
-from warpline.backends import cuda_descent, cuda_points
+from warpline.backends import cuda_bfgs, cuda_points
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.geometry import Grid
 from warpline.metrics import LINEAR_METRICS, Samples
-from warpline.metrics.local_correlation import LocalCorrelation
+from warpline.metrics.normalised_product import NormalisedProduct
 from warpline.recipe import Linear
 from warpline.solvers import quasi_newton
 from warpline.solvers.comparison import LEAST_OVERLAP, Comparison
@@ -26,7 +26,7 @@ START = general_matrix(SHAPE, 3, spread=0.02)
 MOTIONS = [(name, None) for name in SPATIAL] + [(name, OBLIQUE) for name in PLANAR]
 METRICS = {
     **{name: lambda samples, make=make: make(samples, Linear()) for name, make in LINEAR_METRICS.items()},
-    "local_correlation": LocalCorrelation,
+    "local_correlation": NormalisedProduct,
 }
 
 
@@ -155,5 +155,5 @@ def test_the_host_looks_once_for_many_evaluations():
     with device.session():
         compared.descend(motion, START[None], rules, lambda *_: None)
     asked = runtime.launches.count("descend")
-    assert asked == runtime.launches.count("affine_moments") == len(looks) * cuda_descent.AT_ONCE
-    assert len(looks) == -(-asked // cuda_descent.AT_ONCE) <= 3
+    assert asked == runtime.launches.count("affine_moments") == len(looks) * cuda_bfgs.AT_ONCE
+    assert len(looks) == -(-asked // cuda_bfgs.AT_ONCE) <= 3

@@ -1,16 +1,16 @@
-// Voxels of a line one after the other, for kernels that work along an axis.
+// Iterators over the voxels of a line, for filters along an axis.
 #pragma once
 #include "volume.cuh"
 
-// A line that goes on for ever as the voxels at its ends.
-struct Line {
+// Iterates over a line in global memory, clamped at its ends.
+struct ClampedLine {
     const float* from;
     long long step;
     int at, last;
 
-    Line() = default;
+    ClampedLine() = default;
 
-    __device__ Line(const float* line, long long step, int first, int n)
+    __device__ ClampedLine(const float* line, long long step, int first, int n)
         : from(line + clamped(first, n) * step), step(step), at(first), last(n - 1) {}
 
     __device__ float next() {
@@ -21,8 +21,8 @@ struct Line {
     }
 };
 
-// A line in shared memory.
-struct Near {
+// Iterates over a line in shared memory.
+struct SharedLine {
     const float* from;
 
     __device__ float next() { return *from++; }

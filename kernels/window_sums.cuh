@@ -1,7 +1,7 @@
 // Sums over windows of 2 RADIUS + 1 voxels along an axis.
 #pragma once
 
-// COUNT neighbouring windows of 2 RADIUS + 1 numbers each, which share the numbers that lie in all of them.
+// Sums of COUNT neighbouring windows, which share the sum of the numbers that lie in all of them.
 template <int COUNT>
 __device__ inline void sum_windows(const float* from, float sums[COUNT]) {
     constexpr int WIDTH = 2 * RADIUS + 1;
@@ -17,21 +17,21 @@ __device__ inline void sum_windows(const float* from, float sums[COUNT]) {
     }
 }
 
-// Sums over the windows along i of one channel that are not complete yet.
-struct Window {
-    float unfinished[2 * RADIUS + 1];
+// Running sums of one channel over windows along i, of which the oldest is complete after 2 RADIUS + 1 planes.
+struct RunningSum {
+    float partial_sums[2 * RADIUS + 1];
 
-    // Takes the sums of plane i in and returns those around plane i - RADIUS. Every sum moves down by one place.
-    __device__ float add(float fresh) {
-        unfinished[2 * RADIUS] = 0.0f;
-        float done = unfinished[0] + fresh;
+    // Adds plane i and returns the sum around plane i - RADIUS; shifts the others by one.
+    __device__ float push(float value) {
+        partial_sums[2 * RADIUS] = 0.0f;
+        float complete = partial_sums[0] + value;
 #pragma unroll
-        for (int s = 0; s < 2 * RADIUS; s++) unfinished[s] = unfinished[s + 1] + fresh;
-        return done;
+        for (int s = 0; s < 2 * RADIUS; s++) partial_sums[s] = partial_sums[s + 1] + value;
+        return complete;
     }
 };
 
-// Voxels of the window around voxel i that an axis of n voxels has.
+// Voxels of the window around voxel i within an axis of n voxels.
 __device__ inline int overlap(int i, int n) {
     int low = i - RADIUS > 0 ? i - RADIUS : 0, high = i + RADIUS < n - 1 ? i + RADIUS : n - 1;
     return high - low + 1;

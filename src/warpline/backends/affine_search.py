@@ -1,4 +1,4 @@
-"""Searches of linear registration as numbers alone, so that a backend can run them where their metric is computed."""
+"""Searches for affine maps as plain data, so that a backend can run them where the metric is computed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from warpline.geometry import Matrix
 
-Formula = Literal["mutual_information", "correlation", "local_correlation"]
+Formula = Literal["mutual_information", "correlation", "normalised_product"]
 """How a value and its derivatives follow from sums over sample points; see `warpline.metrics`."""
 
-TURN, SCALE, ENTRY = 0, 8, 16
-"""Kinds of parameters of a linear part ``diag(exp s) R(v) + E``: TURN + axis of the rotation vector v; SCALE + bits of
-the axes whose logarithm of a scale it is added to; ENTRY + place in the matrix E of nine entries."""
+ROTATION, SCALE, ENTRY = 0, 8, 16
+"""Kinds of parameters of a linear part ``diag(exp s) R(v) + E``: ROTATION + axis of the rotation vector v; SCALE + bits
+of the axes whose logarithm of a scale it is added to; ENTRY + index in the matrix E of nine entries."""
 
-MOST_PARAMETERS = 12
+MAX_PARAMETERS = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """What a linear metric compares, and how.
+class MetricInputs:
+    """Arrays that a linear metric compares, and its formula.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ class Compared:
 
 
 @dataclass(frozen=True, eq=False)
-class Family:
-    """Maps ``left [L(p) | t(p)] right`` from fixed voxels to moving voxels, one family per search.
+class AffineFamily:
+    """Maps ``left [L(p) | t(p)] right`` from fixed voxels to moving voxels with parameters p, one family per search.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ class Family:
         Of each search.
     right : (4, 4)
         Of all of them.
-    parts : tuple of int
-        What each parameter of the linear part L is, see `TURN`; it is divided by `radius` first.
+    kinds : tuple of int
+        Kind of each parameter of the linear part L, see `ROTATION`; parameters are divided by `radius` first.
     translations : int
         Number of parameters that are the first entries of the shift t; they come last.
     radius : float
@@ -62,19 +62,19 @@ class Family:
 
     left: NDArray[np.float64]
     right: Matrix
-    parts: tuple[int, ...]
+    kinds: tuple[int, ...]
     translations: int
     radius: float
 
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return len(self.parts) + self.translations
+        return len(self.kinds) + self.translations
 
 
 @dataclass(frozen=True)
-class Rules:
-    """How a search goes on; see `warpline.solvers.quasi_newton` for the names in capitals there.
+class BfgsOptions:
+    """Options of a BFGS search with backtracking line search.
 
     Parameters
     ----------
@@ -84,10 +84,14 @@ class Rules:
         Relative decrease per step below which a step counts as idle.
     least_overlap : float
         Share of the points inside the moving image below which the metric is flat, at 0.
-    first_step, longest_step, sufficient : float
-        FIRST_STEP, LONGEST_STEP, SUFFICIENT.
-    backtracks, patience : int
-        BACKTRACKS, PATIENCE.
+    first_step, longest_step : float
+        Length of the first step, and largest change of any parameter in one step.
+    armijo : float
+        Share of the decrease promised by the gradient that a step must bring (Armijo condition).
+    backtracks : int
+        Shortenings of a step before its direction is given up.
+    patience : int
+        Idle steps in a row after which a search ends.
     """
 
     iterations: int
@@ -95,6 +99,6 @@ class Rules:
     least_overlap: float
     first_step: float
     longest_step: float
-    sufficient: float
+    armijo: float
     backtracks: int
     patience: int

@@ -1,4 +1,4 @@
-"""Local correlation of two images under an affine map, on sample points."""
+"""The mean product of two locally normalised images under an affine map, on sample points."""
 
 from __future__ import annotations
 
@@ -6,56 +6,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.descent import Compared
+from warpline.backends.affine_search import MetricInputs
+from warpline.backends.masked_average import masked_average
 from warpline.metrics.samples import Samples
 
-FLOOR = 0.1
-"""Share of the standard deviation of the whole image that is added to the local one; it keeps flat parts flat."""
+DEVIATION_FLOOR = 0.1
+"""Share of the standard deviation of the whole object that is added to the local one; with less, noise in flat regions
+is amplified to the contrast of edges."""
+LEAST_COVERAGE = 1e-6
+"""Least share of the window inside the mask; avoids divisions by zero far outside."""
 
 Sigma = tuple[float, float, float]
 
 
 def normalise_locally(
-    volume: Array, sigma: Sigma, contrast: float, *, backend: Backend, mask: Array | None = None
+    volume: Array, sigma: Sigma, deviation: float, *, backend: Backend, mask: Array | None = None
 ) -> Array:
     """``(v - m) / sqrt(s^2 + floor^2)`` with mean m and deviation s in a Gaussian window of `sigma` voxels.
 
-    `contrast` is the standard deviation of the imaged object. Voxels outside the mask neither count nor get a value.
+    `deviation` is the standard deviation of the imaged object. Voxels outside the mask neither count nor get a value.
     The product of two volumes normalised so, averaged over a window, is their local correlation there.
     """
     inside = backend.zeros(volume.shape) + 1 if mask is None else (mask > 0).astype(np.float32)
-    share = np.maximum(_smooth(inside, sigma, backend), 1e-6)
+    coverage = backend.smooth(inside, sigma)
     found = backend.sums(volume, out=backend.empty((3,), np.float64))
     centred = (volume - (found[1] / found[0]).astype(np.float32)) * inside
-    mean, spread = _smooth(centred, sigma, backend), _smooth(centred * centred, sigma, backend)
+    mean = masked_average(backend.smooth(centred, sigma), coverage, LEAST_COVERAGE)
+    spread = masked_average(backend.smooth(centred * centred, sigma), coverage, LEAST_COVERAGE)
     # in place: fresh memory for volumes of this size takes longer than the arithmetic
-    mean /= share
-    spread /= share
     spread -= mean * mean
     np.maximum(spread, 0, out=spread)
-    spread += (FLOOR * contrast) ** 2 + 1e-30
+    spread += (DEVIATION_FLOOR * deviation) ** 2 + 1e-30
     centred -= mean
     centred *= inside
     centred /= np.sqrt(spread, out=spread)
     return centred
 
 
-def local_correlation(fixed: Array, warped: Array, sigma: Sigma, backend: Backend) -> Array:
+def correlation_map(fixed: Array, warped: Array, sigma: Sigma, backend: Backend) -> Array:
     """Correlation in the window around each voxel of two locally normalised volumes on one grid."""
-    return _smooth(fixed * warped, sigma, backend)
+    return backend.smooth(fixed * warped, sigma)
 
 
-def _smooth(volume: Array, sigma: Sigma, backend: Backend) -> Array:
-    smoothed = backend.empty(volume.shape)
-    backend.smooth(volume, sigma, out=smoothed)
-    return smoothed
-
-
-class LocalCorrelation:
+class NormalisedProduct:
     """Negative mean of ``f m`` for locally normalised f and m.
 
-    The sum of squared local correlations has the slope of ``2 c f m`` with c, the local correlation, held constant:
-    fixed values multiplied by c make this metric climb it, whatever the sign of the contrast.
+    The sum of squared local correlations has the derivative of ``2 c f m`` with c, the local correlation, held
+    constant: with fixed values multiplied by c this metric maximises it, whatever the sign of the contrast.
 
     Parameters
     ----------
@@ -75,9 +72,9 @@ class LocalCorrelation:
         return self._samples.backend
 
     @property
-    def compared(self) -> Compared:
-        """What it compares and how, for a backend that searches by itself."""
-        return self._samples.compared("local_correlation")
+    def inputs(self) -> MetricInputs:
+        """Arrays and formula, for a backend that searches by itself."""
+        return self._samples.inputs("normalised_product")
 
     def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
