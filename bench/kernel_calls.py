@@ -59,7 +59,8 @@ class Scene:
     def _field(self, draw: np.random.Generator, longest: float) -> Array:
         noise = self.backend.upload(draw.standard_normal((3, *self.shape), dtype=np.float32))
         smoothed = self.new_field()
-        norm = self.backend.smooth(noise, (4.0, 4.0, 4.0), out=smoothed)
+        norm = self.backend.empty((1,))
+        self.backend.smooth(noise, (4.0, 4.0, 4.0), out=smoothed, out_norm=norm)
         smoothed *= np.float32(longest / float(self.backend.download(norm)[0]))
         return smoothed
 
@@ -119,17 +120,17 @@ def _sample(**options: Any) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _interpolate(order: int, coordinates: bool = False) -> Callable[[Scene], Call]:
+def _interpolate(order: int, given: bool = False) -> Callable[[Scene], Call]:
     """By SciPy's rules, at coordinates or through the matrix; of the labels with order 0. It finds coefficients too."""
 
     def prepare(s: Scene) -> Call:
         volume, spline = s.labels if order == 0 else s.moving, SplineOptions.of(order, "constant", 0.0, prefilter=True)
         out = s.backend.empty(s.shape, volume.dtype)
-        places = s.coordinates() if coordinates else AffineCoordinates.of(s.matrix[:3, :3], s.matrix[:3, 3], s.shape)
+        coordinates = s.coordinates() if given else AffineCoordinates.of(s.matrix[:3, :3], s.matrix[:3, 3], s.shape)
 
         def call() -> Array:
             found = s.backend.spline_coefficients(volume, spline) if order > 1 else volume
-            return s.backend.interpolate(found, places, spline, out=out)
+            return s.backend.interpolate(found, coordinates, spline, out=out)
 
         return call
 
@@ -236,14 +237,14 @@ def _descend(s: Scene) -> Call:
 def _watch(s: Scene) -> Call:
     energy, step = s.backend.upload(np.array([-0.5])), s.backend.upload(np.ones(1, np.float32))
     trace = s.backend.upload(new_trace(10_000))  # more than there are calls
-    return lambda: s.backend.update_convergence(energy, trace=trace, step=step, pace=ConvergenceRule(5, 1e-6))
+    return lambda: s.backend.update_convergence(energy, trace=trace, step=step, rule=ConvergenceRule(5, 1e-6))
 
 
 def _keep(s: Scene) -> Call:
     """A field whose energy is the lowest."""
-    kept, trace = s.backend.empty(s.field.shape), s.backend.upload(new_trace(1))
+    best, trace = s.backend.empty(s.field.shape), s.backend.upload(new_trace(1))
     energy = s.backend.upload(np.array([-0.5]))
-    return lambda: s.backend.keep(s.field, energy, kept=kept, trace=trace)
+    return lambda: s.backend.keep_best_state(s.field, energy, best=best, trace=trace)
 
 
 def _both(s: Scene, one: Array, other: Array) -> Array:
@@ -288,9 +289,9 @@ OPERATIONS: dict[str, Operation] = {
     "sample_field": Operation("voxel", 12 + 12, _sample_field),
     "interpolate nearest, matrix": Operation("voxel", 2 + 2, _interpolate(0)),
     "interpolate linear, matrix": Operation("voxel", 4 + 4, _interpolate(1)),
-    "interpolate linear, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(1, coordinates=True)),
+    "interpolate linear, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(1, given=True)),
     "interpolate cubic, matrix": Operation("voxel", 4 + 4, _interpolate(3), 6 * 8),
-    "interpolate cubic, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(3, coordinates=True), 6 * 8),
+    "interpolate cubic, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(3, given=True), 6 * 8),
     "interpolate quintic, matrix": Operation("voxel", 4 + 4, _interpolate(5), 6 * 8),
     "spline_coefficients": Operation("voxel", 4, _spline_coefficients, 5 * 8),
     "gradient": Operation("voxel", 4 + 12, _gradient),

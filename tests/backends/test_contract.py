@@ -148,11 +148,11 @@ def test_several_volumes_and_fields_side_by_side_give_what_each_gives_alone(back
     sampled = backend.sample(volumes, field=inner, outside=0.5, out=backend.empty((2, *SHAPE)))
     composed = backend.compose(outer, inner, norm=norms, step=0.5, out=backend.empty(inner.shape))
     for sigma in (1.5, 0.4, 2.3):
-        smoothed = backend.empty(inner.shape)
-        longest = backend.smooth(inner, (sigma,) * 3, out=smoothed)
+        longest = backend.empty((2,))
+        smoothed = backend.smooth(inner, (sigma,) * 3, out_norm=longest)
         for side in (0, 1):
-            alone = backend.empty((3, *SHAPE))
-            norm = backend.smooth(inner[side], (sigma,) * 3, out=alone)
+            norm = backend.empty((1,))
+            alone = backend.smooth(inner[side], (sigma,) * 3, out_norm=norm)
             np.testing.assert_array_equal(backend.download(longest)[side : side + 1], backend.download(norm))
             np.testing.assert_array_equal(backend.download(smoothed[side]), backend.download(alone))
     for side in (0, 1):

@@ -26,7 +26,7 @@ START = general_matrix(SHAPE, 3, spread=0.02)
 MOTIONS = [(name, None) for name in SPATIAL] + [(name, OBLIQUE) for name in PLANAR]
 METRICS = {
     **{name: lambda samples, make=make: make(samples, Linear()) for name, make in LINEAR_METRICS.items()},
-    "local_correlation": NormalisedProduct,
+    "normalised_product": NormalisedProduct,
 }
 
 
@@ -154,6 +154,6 @@ def test_the_host_looks_once_for_many_evaluations():
     runtime.launches.clear()
     with device.session():
         compared.descend(motion, START[None], rules, lambda *_: None)
-    asked = runtime.launches.count("descend")
-    assert asked == runtime.launches.count("affine_moments") == len(looks) * cuda_bfgs.AT_ONCE
-    assert len(looks) == -(-asked // cuda_bfgs.AT_ONCE) <= 3
+    asked = runtime.launches.count("bfgs")
+    assert asked == runtime.launches.count("affine_moments") == len(looks) * cuda_bfgs.BATCH
+    assert len(looks) == -(-asked // cuda_bfgs.BATCH) <= 3

@@ -204,7 +204,7 @@ def test_the_extras_ask_for_the_oldest_cupy_that_works():
     project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
     asked = [need for name in ("cuda12", "cuda13") for need in project["optional-dependencies"][name] if "cupy" in need]
     assert len(asked) == 2
-    assert all(f">={cuda_device.OLDEST}," in need for need in asked)
+    assert all(f">={cuda_device.OLDEST_CUPY}," in need for need in asked)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_a_driver_that_fails_offers_no_gpus(monkeypatch):
 
 
 @pytest.mark.parametrize("given", [False, True])
-@pytest.mark.parametrize("count", [10, cuda_device.STAGED])
+@pytest.mark.parametrize("count", [10, cuda_device.STAGED_BYTES])
 def test_arrays_are_downloaded_whole_whatever_their_size(cupy, monkeypatch, count, given):
     staged = []
 
@@ -269,4 +269,4 @@ def test_arrays_are_downloaded_whole_whatever_their_size(cupy, monkeypatch, coun
     found = runtime.to_host(held, out)
     np.testing.assert_array_equal(found, held)
     assert found is out if given else found is not held
-    assert staged == ([count] if held.nbytes >= cuda_device.STAGED else [])
+    assert staged == ([count] if held.nbytes >= cuda_device.STAGED_BYTES else [])

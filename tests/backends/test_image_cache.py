@@ -1,8 +1,9 @@
-"""What stays on a backend while registrations share an image."""
+"""Results that a backend caches while registrations share an image."""
 
 from __future__ import annotations
 
 import gc
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,60 +27,61 @@ class Owner:
     pass
 
 
-def test_only_what_a_shared_owner_gives_is_kept():
-    kept, owner, other, made = ImageCache(), Owner(), Owner(), []
-    kept.share(owner)
+def test_only_results_of_shared_owners_are_cached():
+    cache, owner, other, made = ImageCache(), Owner(), Owner(), []
+    cache.share(owner)
     for asked in (owner, other, owner, other):
-        kept.get(asked, "key", lambda asked=asked: made.append(asked))
+        cache.get(asked, "key", lambda asked=asked: made.append(asked))
     assert made == [owner, other, other]
-    assert kept.is_shared(owner)
-    assert not kept.is_shared(other)
+    assert cache.is_shared(owner)
+    assert not cache.is_shared(other)
 
 
 def test_keys_are_told_apart_and_sharing_twice_loses_nothing():
-    kept, owner = ImageCache(), Owner()
-    kept.share(owner)
-    assert [kept.get(owner, key, lambda key=key: key * 2) for key in (1, 2, 1)] == [2, 4, 2]
-    kept.share(owner)
-    assert kept.get(owner, 1, lambda: "again") == 2
+    cache, owner = ImageCache(), Owner()
+    cache.share(owner)
+    assert [cache.get(owner, key, lambda key=key: key * 2) for key in (1, 2, 1)] == [2, 4, 2]
+    cache.share(owner)
+    assert cache.get(owner, 1, lambda: "again") == 2
 
 
-def test_results_go_with_their_owner():
-    kept, owner = ImageCache(), Owner()
-    kept.share(owner)
-    result = kept.get(owner, "key", Owner)
-    assert kept.get(owner, "key", Owner) is result
+def test_results_are_freed_with_their_owner():
+    cache, owner = ImageCache(), Owner()
+    cache.share(owner)
+    result = weakref.ref(cache.get(owner, "key", Owner))
+    assert cache.get(owner, "key", lambda: None) is result()
     del owner
     gc.collect()
-    assert len(kept._stores) == 0
+    assert result() is None
+    assert len(cache) == 0
 
 
 def test_the_oldest_of_many_results_goes():
-    kept, owner, made = ImageCache(), Owner(), []
-    kept.share(owner)
+    cache, owner, made = ImageCache(), Owner(), []
+    cache.share(owner)
     for key in (0, 1, 2, 3, 4, 4, 3, 0):
-        kept.get(owner, key, lambda key=key: made.append(key))
+        cache.get(owner, key, lambda key=key: made.append(key))
     assert made == [0, 1, 2, 3, 4, 0]
 
 
 def test_threads_do_not_see_each_others_results():
-    kept, owner = ImageCache(), Owner()
-    kept.share(owner)
-    kept.get(owner, "key", lambda: "mine")
+    cache, owner = ImageCache(), Owner()
+    cache.share(owner)
+    cache.get(owner, "key", lambda: "mine")
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(kept.get, owner, "key", lambda: "theirs").result() == "theirs"
-    assert kept.get(owner, "key", lambda: "again") == "mine"
+        assert pool.submit(cache.get, owner, "key", lambda: "theirs").result() == "theirs"
+    assert cache.get(owner, "key", lambda: "again") == "mine"
 
 
-def test_nothing_is_left_of_a_registration_when_its_shared_image_has_gone():
+def test_nothing_stays_once_a_shared_image_is_gone():
     pair, backend = brain_pair((24, 28, 24), voxel_size=8.0), select("numba", 2)
     shared = Image(pair.fixed.data, pair.fixed.grid)
     backend.cache.share(shared)
     align(shared, pair.moving, RECIPE, backend=backend)
-    assert len(backend.kept._stores) == 2, "the shared image's, and that of what was made of it"
+    assert len(backend.cache) == 2, "the shared image, and what was made of it"
     del shared
     gc.collect()
-    assert len(backend.kept._stores) == 0
+    assert len(backend.cache) == 0
 
 
 @pytest.mark.parametrize("masked", [False, True])

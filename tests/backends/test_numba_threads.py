@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 import time
+import warnings
 
 import pytest
 
+from synthetic import smooth_field
+from warpline.backends import select
 from warpline.backends.numba_threads import in_slabs
 
 
@@ -63,3 +67,17 @@ def test_several_callers_share_the_threads():
     for caller in callers:
         caller.join(60)
     assert totals == [50 * 17] * 4
+
+
+def _gradient_sum(volume):
+    return float(select("numba", 2).gradient(volume).sum())
+
+
+def test_a_forked_process_computes_with_threads_of_its_own():
+    """As data loaders and workflow engines fork, after this process has used its threads."""
+    volume = smooth_field((40, 40, 40), 1)[0].copy()
+    here = _gradient_sum(volume)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            assert pool.map_async(_gradient_sum, [volume] * 4).get(timeout=120) == [here] * 4

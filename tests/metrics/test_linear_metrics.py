@@ -8,12 +8,12 @@ from scipy.ndimage import map_coordinates
 
 from synthetic import general_matrix, smooth_volume
 from warpline.metrics import LINEAR_METRICS, Samples
-from warpline.metrics.normalised_product import NormalisedProduct, local_correlation, normalise_locally
+from warpline.metrics.normalised_product import NormalisedProduct, correlation_map, normalise_locally
 from warpline.metrics.samples import value_range
 from warpline.recipe import Linear
 
 SHAPE = (24, 20, 18)
-METRICS = {**LINEAR_METRICS, "local_correlation": lambda samples, _: NormalisedProduct(samples)}
+METRICS = {**LINEAR_METRICS, "normalised_product": lambda samples, _: NormalisedProduct(samples)}
 
 
 def metric_of(name, points, values, volume, backend, mask=None):
@@ -154,8 +154,7 @@ def test_locally_normalised_volumes_ignore_local_brightness_and_contrast(backend
         for image in (volume, brighter)
     )
     agreement, itself = (
-        backend.download(local_correlation(plain, other, sigma, backend))[4:-4, 4:-4, 4:-4]
-        for other in (changed, plain)
+        backend.download(correlation_map(plain, other, sigma, backend))[4:-4, 4:-4, 4:-4] for other in (changed, plain)
     )
     assert np.abs(agreement - itself).mean() < 0.05 * itself.mean()
 

@@ -12,7 +12,7 @@ from scenes import FIXED, MOVING, TURN, smooth_field
 from warpline.geometry import Grid, apply_affine
 from warpline.image import Image
 from warpline.resampling import warp_labels
-from warpline.resampling.labels import elected
+from warpline.resampling.labels import majority_label
 from warpline.transforms import Affine, Chain
 
 KINDS = ("bool", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", ">i4", "f4", "f8")
@@ -31,12 +31,12 @@ def test_the_label_with_most_weight_wins(seed, shape):
     rng = np.random.default_rng(seed)
     volume = rng.integers(0, 5, shape)
     where = rng.uniform(-0.5, np.array(shape)[:, None] - 0.5, (3, 40))
-    np.testing.assert_array_equal(elected(volume, where), most_weight(volume, where))
+    np.testing.assert_array_equal(majority_label(volume, where), most_weight(volume, where))
 
 
 def test_of_equal_votes_the_smallest_label_wins():
     volume = np.array([[[7, 3]]])
-    assert elected(volume, np.array([[0.0], [0.0], [0.5]])) == [3]
+    assert majority_label(volume, np.array([[0.0], [0.0], [0.5]])) == [3]
 
 
 @pytest.mark.parametrize("dtype", KINDS)

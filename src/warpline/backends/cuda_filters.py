@@ -36,7 +36,7 @@ def smoothing_taps(sigma: Sigma) -> tuple[NDArray[Any], Radii]:
 
 
 def smooth(work: Workspace, array: Array, sigma: Sigma, *, out: Array, out_norm: Array | None) -> Array:
-    """See `Backend.smooth`; kernels that compute norms on the way do so also where `out_norm` is None."""
+    """See `Backend.smooth`; fused kernels compute norms also where `out_norm` is None."""
     shape = array.shape[-3:]
     stack = work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
     si, sj, sk = (float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True))
@@ -96,7 +96,7 @@ def _smooth_by_axis(
 def _in_pieces(
     work: Workspace, name: str, array: Array, axis: int, run: int, *, out: Array | None = None, **arguments: Any
 ) -> Array:
-    """Launch a kernel whose threads take pieces of `run` voxels of the lines along an axis."""
+    """Launch a kernel whose threads filter pieces of `run` voxels of the lines along an axis."""
     out = work.empty(array.shape) if out is None else out
     na, n, nb = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
     warps, along_k = BLOCK // 32, int(nb == 1)
@@ -127,7 +127,7 @@ def downsample(work: Workspace, volume: Array, factors: Sigma, *, out: Array) ->
 
 
 def spline_coefficients(work: Workspace, volume: Array) -> Array:
-    """Coefficients of the cubic B-spline that goes through the voxels."""
+    """Coefficients of the interpolating cubic B-spline, mirrored at the borders."""
     for axis, n in enumerate(volume.shape):
         if n > 1:
             volume = _in_pieces(work, "cubic_prefilter", volume, axis, SPLINE_RUN)

@@ -71,9 +71,9 @@ class PointKernels:
         return out
 
     def information(self, matrices: NDArray[np.float64], bins: int, *, slopes: bool) -> Array:
-        """Rows of `Backend.mutual_information` for at most so many matrices as `most_at_once` says.
+        """Rows of `Backend.mutual_information`, on the device until the next call.
 
-        They are on the device until the next call.
+        For at most `most_at_once` matrices.
         """
         passed, rows = self._passed(matrices)
         return self._information(len(matrices), bins, slopes, launch_matrices=passed, matrices=rows, ended=None)

@@ -93,7 +93,7 @@ def _grid(shape: tuple[int, ...], is_affine: bool) -> tuple[Size, Size]:
 def _coordinates(
     work: Workspace, coordinates: Coordinates, ndim: int, out: Array
 ) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """Where to look as arguments of the kernel, and the defines that depend on it."""
+    """Coordinates as arguments of the kernel, and the defines that depend on them."""
     if isinstance(coordinates, AffineCoordinates):
         if out.size >= 2**32:
             raise DeviceError(f"{out.size} elements are too many for one launch on a GPU; ask for slabs of the output")

@@ -23,12 +23,12 @@ VOXELS: Size = (32, 8, 1)
 """Voxels along k, j and i of a block in kernels that give each thread a voxel."""
 PLANES = 2
 """Planes of which each thread takes a voxel in warp.cu and compose.cu."""
-SIDE_BY_SIDE = 2
-"""Volumes side by side that every grid has room for."""
+MOST_VOLUMES = 2
+"""Volumes of one launch, for which every grid must have room."""
 MOST_GRAPHS = 4
 """Captured steps of a thread; the oldest is dropped when another one comes."""
 LEAST_MARCH = 2
-"""Fewest planes that a block of a marching kernel writes where it computes planes of its neighbours."""
+"""Fewest planes that a block of a marching kernel writes where its halo is computed twice."""
 
 
 class _Graph(NamedTuple):
@@ -81,7 +81,7 @@ class Workspace:
         return number
 
     def scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An array of the calling thread that starts as zeros and keeps its content between launches."""
+        """A persistent array of the calling thread, zero at first."""
         return self._once(key, lambda: self.xp.zeros(shape, dtype))
 
     def constant(self, key: Any, make: Callable[[], NDArray[Any]]) -> Array:
@@ -130,7 +130,7 @@ class Workspace:
         self.launch(name, voxel_grid(shape), defines, VOXELS, **arguments)
 
     def over_slabs(self, name: str, many: int, shape: tuple[int, ...], /, **arguments: Any) -> None:
-        """Launch a kernel whose threads take a voxel of `PLANES` planes each, of `many` volumes side by side."""
+        """Launch a kernel whose threads take a voxel of `PLANES` planes each, of `many` volumes."""
         across, down, planes = voxel_grid(shape)
         defines = (("PLANES", PLANES),)
         self.launch(name, (across, down, many * block_count(planes, PLANES)), defines, VOXELS, **arguments)
@@ -138,9 +138,10 @@ class Workspace:
     def marching_grid(
         self, shape: tuple[int, ...], rows: int, resident: int, many: int = 1, *, least: int = LEAST_MARCH
     ) -> tuple[Size, int]:
-        """Columns of 32 x `rows` voxels of `many` volumes, cut along i, and the planes of each piece, `least` or more.
+        """Grid of columns of 32 x `rows` voxels of `many` volumes, cut along i, and the planes of each piece.
 
-        As many pieces as the GPU holds at once, `resident` a multiprocessor: more would only compute more planes twice.
+        As many pieces as the GPU runs at once, `resident` per multiprocessor, of at least `least` planes: more pieces
+        would only compute more halo.
         """
         check_countable(shape)
         columns = block_count(shape[2], VOXELS[0]), block_count(shape[1], rows)
@@ -149,12 +150,12 @@ class Workspace:
         return (*columns, many * block_count(shape[0], length)), length
 
     def partial(self, blocks: int) -> dict[str, Array]:
-        """Scratch for a sum over so many blocks."""
+        """Scratch for a sum over blocks."""
         partial = self.scratch(("partial", blocks), (blocks,), np.float64)
         return {"partial": partial, "arrived": self.arrived()}
 
     def arrived(self, many: int = 1) -> Array:
-        """Counters of blocks that are done, 0 before and after each launch."""
+        """Counters of finished blocks, 0 before and after each launch."""
         return self.scratch(("arrived", many), (many,), np.uint32)
 
     # -- sessions and loops ---------------------------------------------------------------------------------
@@ -188,7 +189,7 @@ class Workspace:
                 replay()
 
     def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
-        """The launches of `step` as a graph, which lives as long as the object whose method it is, and no longer."""
+        """The launches of `step` as a graph, which is dropped with the object whose method `step` is."""
         local, graphs = self._local, self._local.graphs
         local.allocated, local.capturing = [], True
         try:
@@ -205,7 +206,7 @@ def _drop(graphs: list[_Graph], gone: Any) -> None:
 
 
 def block_count(count: int, each: int) -> int:
-    """Blocks of `each` that hold `count`."""
+    """Blocks of `each` elements for `count` of them."""
     return -(-count // each)
 
 
@@ -216,14 +217,14 @@ def voxel_grid(shape: tuple[int, ...]) -> Size:
 
 
 def check_countable(shape: tuple[int, ...]) -> None:
-    """Refuse a volume that kernels read or write when it is too large for them.
+    """Refuse a volume that is too large for the kernels.
 
     Raises
     ------
     DeviceError
-        When the kernels cannot count that many voxels.
+        Naming the limits.
     """
-    most = MOST_BLOCKS[2] // SIDE_BY_SIDE, MOST_BLOCKS[1] * VOXELS[1]
+    most = MOST_BLOCKS[2] // MOST_VOLUMES, MOST_BLOCKS[1] * VOXELS[1]
     if shape[0] > most[0] or shape[1] > most[1] or (shape[1] + 1) * shape[2] >= 2**31:
         raise DeviceError(
             f"a volume of {' x '.join(map(str, shape))} voxels is too large for a GPU: at most {most[0]} along its "
@@ -232,5 +233,5 @@ def check_countable(shape: tuple[int, ...]) -> None:
 
 
 def _reference(step: Callable[[], None], gone: Callable[[Any], None]) -> weakref.ref[Callable[[], None]]:
-    """A reference that keeps neither the step nor the object whose method it is alive, and tells when it is gone."""
+    """A weak reference to a step, or to the object whose method it is, that calls `gone` at its end."""
     return weakref.WeakMethod(step, gone) if hasattr(step, "__self__") else weakref.ref(step, gone)

@@ -26,11 +26,11 @@ class HostBackend:
 
     Parameters
     ----------
-    threads : int
+    threads : int, optional
         CPU threads to use.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int = 1) -> None:
         self.threads, self.cache = threads, ImageCache()
         self.device = f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 

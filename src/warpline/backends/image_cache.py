@@ -40,11 +40,11 @@ class ImageCache(threading.local):
         return len(self._results)
 
     def share(self, image: Any) -> None:
-        """Cache what this thread makes of `image`, such as the template of a cohort, from now on."""
+        """Cache results of this thread for `image`, such as the template of a cohort, from now on."""
         self._results.setdefault(image, {})
 
     def is_shared(self, image: Any) -> bool:
-        """Whether this thread caches what it makes of `image`."""
+        """Whether this thread caches results for `image`."""
         return image in self._results
 
     def get(self, image: Any, key: Hashable, make: Callable[[], Result]) -> Result:

@@ -98,6 +98,15 @@ class Backend(Protocol):
             Nearest, linear, or cubic B-spline (interpolating, mirror boundary).
         outside : float
             Value where the coordinate leaves the volume.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from warpline import backends
+        >>> volume, matrix = np.arange(4, dtype=np.float32).reshape(4, 1, 1), np.eye(4)
+        >>> matrix[0, 3] = 0.5  # half a voxel along the first axis
+        >>> backends.select("numpy").sample(volume, matrix, outside=-1.0).ravel().tolist()
+        [0.5, 1.5, 2.5, -1.0]
         """
         ...
 
@@ -108,7 +117,7 @@ class Backend(Protocol):
         ...
 
     def spline_coefficients(self, array: Array, spline: SplineOptions) -> Array:
-        """Coefficients by which `interpolate` goes through all elements of a real array, for an order of 2 or more.
+        """Coefficients of the spline that interpolates a real array, for an order of 2 or more.
 
         float64, by the boundary conditions of `scipy.ndimage`, with ``spline.pad`` elements more at both ends of axes.
         """
@@ -232,6 +241,15 @@ class Backend(Protocol):
 
         `norm` is such as `smooth` writes to `out_norm`; without it s is `step`. A step that changes between
         repetitions of a loop is a one-element float32 array too, so that a replayed graph reads its new value.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from warpline import backends
+        >>> field = np.ones((3, 4, 4, 4), np.float32)  # a shift by one voxel along each axis
+        >>> composed = backends.select("numpy").compose(field, field, step=0.5, out=np.empty_like(field))
+        >>> float(composed.min()), float(composed.max())
+        (1.5, 1.5)
         """
         ...
 
@@ -258,11 +276,21 @@ class Backend(Protocol):
 
     # The next three return arrays on the host; with `out=`, float64 on the backend, results go there and nothing waits.
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
+    def statistics(
+        self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None
+    ) -> Array:
         """Number n, mean, quantile and maximum (4,) of absolute values; zeros if there are none.
 
         Of a volume (I, J, K), or the lengths of a field (3, I, J, K); only where `mask` (I, J, K), uint8, is not 0. The
-        quantile has rank ``min(floor(share n), n - 1)`` in ascending order, exactly.
+        quantile has rank ``min(floor(quantile n), n - 1)`` in ascending order, exactly.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from warpline import backends
+        >>> volume = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+        >>> backends.select("numpy").statistics(volume, 0.5).tolist()
+        [8.0, 3.5, 4.0, 7.0]
         """
         ...
 

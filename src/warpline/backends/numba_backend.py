@@ -1,4 +1,4 @@
-"""The fast CPU backend: parallel, fused, cached loops compiled by numba."""
+"""The fast CPU backend: parallel, fused loops compiled by numba, with compiled code cached on disk."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from warpline.geometry import Matrix
 Float = NDArray[np.float32]
 
 FEW_VOXELS = 4096
+"""Voxels up to which one thread is used: it is done before others would wake up."""
 
 
 def create(threads: int, ordinal: str = "") -> Backend:
@@ -182,12 +183,12 @@ class NumbaBackend(HostBackend):
         return numba_affine.mutual_information(arrays, matrices, bins, slopes, self.threads)
 
     def _over(self, volume: Array, kernel: Callable[..., Any], *arguments: Any, scratch: Scratch = tuple) -> None:
-        """Run a kernel over the first axis of `volume`; few voxels are done before other threads would wake up."""
+        """Run a kernel over slabs of the first axis of `volume`."""
         in_slabs(kernel, len(volume), self.threads if volume.size > FEW_VOXELS else 1, *arguments, scratch=scratch)
 
 
 def _empty(*shapes: int | tuple[int, ...]) -> Scratch:
-    """Makes float32 arrays of these shapes for each thread."""
+    """Allocates float32 arrays of these shapes for each thread."""
     return lambda: tuple(np.empty(shape, np.float32) for shape in shapes)
 
 

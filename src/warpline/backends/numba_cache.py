@@ -1,4 +1,4 @@
-"""Where compiled code is kept: the first place that can be written; numba is told by ``NUMBA_CACHE_DIR``."""
+"""The folder in which numba caches compiled code: the first writable one, passed on in ``NUMBA_CACHE_DIR``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SHIPPED = "WARPLINE_COMPILED"
-"""Variable of the environment that names a folder of code compiled beforehand, as the container has it."""
+"""Environment variable that names a folder of code compiled in advance, as in the container."""
 
 _log = logging.getLogger(__name__)
 
 
-def place_cache() -> None:
-    """Choose the place before the first kernel is imported.
+def choose_cache_folder() -> None:
+    """Choose the folder; to be called before the first kernel is imported.
 
-    Beside the package, else in the user's cache folder, else in a temporary folder, which is said, because the next
-    process compiles again. A folder that the user has chosen comes first. What the installation ships compiled is
+    The folder that the user has chosen, else beside the package, else in the user's cache folder, else a temporary
+    folder, with a warning, because the next process compiles again. Code that the installation ships compiled is
     copied there.
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
@@ -29,21 +29,21 @@ def place_cache() -> None:
     shipped = os.environ.get(SHIPPED)
     if not chosen and not shipped and _writable(package):
         return
-    place = next((path for path in _places(chosen) if _writable(path)), None)
-    if place is None:
-        place = _temporary()
+    folder = next((path for path in _candidates(chosen) if _writable(path)), None)
+    if folder is None:
+        folder = _temporary()
         if not shipped:
             _log.warning(
                 "neither the installation nor the home folder can be written: compiled code is kept in %s; name a "
                 "lasting folder with NUMBA_CACHE_DIR",
-                place,
+                folder,
             )
-    if shipped and os.path.isdir(shipped) and Path(shipped).resolve() != place.resolve() and not any(place.iterdir()):
-        shutil.copytree(shipped, place, dirs_exist_ok=True)
-    os.environ["NUMBA_CACHE_DIR"] = str(place)
+    if shipped and os.path.isdir(shipped) and Path(shipped).resolve() != folder.resolve() and not any(folder.iterdir()):
+        shutil.copytree(shipped, folder, dirs_exist_ok=True)
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
 
 
-def _places(chosen: str | None) -> Iterator[Path]:
+def _candidates(chosen: str | None) -> Iterator[Path]:
     if chosen:
         yield Path(chosen)
     from platformdirs import user_cache_path
@@ -52,7 +52,7 @@ def _places(chosen: str | None) -> Iterator[Path]:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, which is made where it is missing; permission bits do not tell all."""
+    """Whether files can be created in a folder, which is created if missing; permission bits alone do not say so."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -62,7 +62,7 @@ def _writable(folder: Path) -> bool:
 
 
 def _temporary() -> Path:
-    """A temporary folder of this user alone, kept for the processes that follow: its content is run."""
+    """A temporary folder that only this user may use, since its content is executed; later processes find it again."""
     shared = Path(tempfile.gettempdir(), f"warpline-numba-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
     try:
         shared.mkdir(mode=0o700, exist_ok=True)
@@ -77,6 +77,6 @@ def _temporary() -> Path:
 
 
 def _remove(folder: Path, process: int) -> None:
-    """At the end of the process that made it; one that it forked leaves it alone."""
+    """Remove the folder at the end of the process that created it, and not at that of a forked one."""
     if os.getpid() == process:
         shutil.rmtree(folder, ignore_errors=True)

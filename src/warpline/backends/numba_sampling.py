@@ -28,7 +28,7 @@ def _bracket(x: Any, n: Any) -> Any:
 
 @njit(**INLINE)
 def _shifted_bracket(i: Any, shift: Any, n: Any) -> Any:
-    """`_bracket` of i + shift, exact for any i because the integer part never meets the fraction."""
+    """`_bracket` of i + shift, exact for any i because integer part and fraction are never added up."""
     low = np.floor(shift)
     base = i + np.int64(low)
     return min(max(base, 0), n - 1), min(max(base + 1, 0), n - 1), shift - low
@@ -200,7 +200,7 @@ KERNELS: dict[int, Any] = {1: linear, 3: cubic}
 
 
 def as_bits(array: NDArray[Any]) -> NDArray[Any]:
-    """The same memory as unsigned integers: nearest-neighbour sampling copies bits, so one kernel serves a width."""
+    """The same memory as unsigned integers: nearest-neighbour sampling copies bits, by one kernel per width."""
     return array.view(f"u{array.dtype.itemsize}")
 
 

@@ -1,7 +1,7 @@
-"""Kernels over slabs of a volume, on threads of this process.
+"""A thread pool for compiled kernels over slabs of a volume.
 
-The kernels let go of Python's global lock. The threads belong to Python: they can be called from several threads at
-once, and a process that was forked (PyTorch's data loaders, Nipype, ``multiprocessing``) starts its own.
+Kernels release Python's global lock. The threads are Python's: the pool may be used from several threads at once, and a
+forked process (PyTorch's data loaders, Nipype, ``multiprocessing``) starts its own.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from queue import SimpleQueue
 from typing import Any
 
 SLABS = 4
-"""Pieces of work per thread, so that threads that were held up do not hold up the others."""
+"""Pieces of work per thread; with one each, all would wait for a thread that was preempted."""
 
 Scratch = Callable[[], tuple[Any, ...]]
-"""Makes the arrays that one thread works in."""
+"""Allocates the arrays that one thread works in."""
 
 
 def in_slabs(kernel: Callable[..., Any], count: int, threads: int, *arguments: Any, scratch: Scratch = tuple) -> None:
-    """Call ``kernel(first, last, *arguments, *scratch())`` until every slab from 0 to `count` is done.
+    """Call ``kernel(first, last, *arguments, *scratch())`` for pieces that cover the slabs 0 to `count` - 1.
 
     Parameters
     ----------
     kernel : callable
-        Compiled; it releases the global lock, and slab i writes to its own place.
+        Compiled; it releases the global lock, and slab i writes to its own part of the output.
     count : int
-        How many slabs there are.
+        Number of slabs.
     threads : int
-        At most so many work at once, this one among them.
+        Most threads at once, the calling one among them.
     *arguments
         For every call.
     scratch : callable
@@ -43,11 +43,11 @@ def in_slabs(kernel: Callable[..., Any], count: int, threads: int, *arguments: A
         return
     pieces = min(count, SLABS * threads)
     bounds = [count * piece // pieces for piece in range(pieces + 1)]
-    _crew().run(_Work(kernel, list(pairwise(bounds)), (arguments, scratch)), threads)
+    _pool().run(_Work(kernel, list(pairwise(bounds)), (arguments, scratch)), threads)
 
 
 class _Work:
-    """The pieces of one call, taken one after the other by whichever thread is free."""
+    """The queue of pieces of one call; free threads take the next one."""
 
     def __init__(self, kernel: Callable[..., Any], pieces: list[tuple[int, int]], given: tuple[Any, Scratch]) -> None:
         self._kernel = kernel
@@ -59,8 +59,8 @@ class _Work:
         self.done.acquire()
         self.error: BaseException | None = None
 
-    def help(self) -> None:
-        """Do pieces until none is left to begin."""
+    def run_pieces(self) -> None:
+        """Run pieces until the queue is empty."""
         own: tuple[Any, ...] | None = None
         while True:
             try:
@@ -82,8 +82,8 @@ class _Work:
                 self.done.release()
 
 
-class _Crew:
-    """Threads that wait for work; as many as were ever asked for at once."""
+class _ThreadPool:
+    """Daemon threads that wait for work; as many as were ever asked for at once."""
 
     def __init__(self) -> None:
         self.process = os.getpid()
@@ -92,11 +92,11 @@ class _Crew:
         self._lock = threading.Lock()
 
     def run(self, work: _Work, threads: int) -> None:
-        """Do `work` with the calling thread and ``threads - 1`` others; raise what it raised."""
+        """Run `work` on the calling thread and ``threads - 1`` others; an error of a kernel is raised here."""
         self._grow(threads - 1)
         for _ in range(threads - 1):
             self._waiting.put(work)
-        work.help()
+        work.run_pieces()
         work.done.acquire()
         if work.error is not None:
             raise work.error
@@ -110,15 +110,15 @@ class _Crew:
     def _serve(self) -> None:
         while True:
             work = self._waiting.get()
-            work.help()
+            work.run_pieces()
             del work  # its arrays are free while this thread waits
 
 
-_crews: list[_Crew] = []
+_pools: list[_ThreadPool] = []
 
 
-def _crew() -> _Crew:
-    """The threads of this process; those of a parent stayed there when it was forked."""
-    if not _crews or _crews[-1].process != os.getpid():
-        _crews[:] = [_Crew()]
-    return _crews[-1]
+def _pool() -> _ThreadPool:
+    """The pool of this process; a fork does not take the threads of its parent along."""
+    if not _pools or _pools[-1].process != os.getpid():
+        _pools[:] = [_ThreadPool()]
+    return _pools[-1]

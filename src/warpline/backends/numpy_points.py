@@ -20,7 +20,7 @@ def transform(matrix: Matrix, where: Doubles) -> Doubles:
 def visible(
     points: Array, values: Array, shape: tuple[int, ...], matrix: Matrix, mask: Array | None
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Points that fall inside a volume of `shape`, and on its mask.
+    """Points that lie inside a volume of `shape`, and on its mask.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def value_and_slope(volume: Array, where: Doubles) -> tuple[Doubles, Doubles]:
 
 
 class Parzen:
-    """Points seen under one matrix, and the windows through which they enter a joint histogram.
+    """Points inside the moving image under one matrix, and their Parzen windows.
 
     Parameters
     ----------

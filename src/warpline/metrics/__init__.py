@@ -29,7 +29,7 @@ class LinearMetric(Protocol):
 
     @property
     def backend(self) -> Backend:
-        """Where it is computed."""
+        """The backend of its arrays."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""Images of any two contrasts, compared through what each class of grey values of one shows in the other."""
+"""Images of different contrast, compared by the mean that each grey-value class of one has in the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warpline.errors import DeviceError
 from warpline.metrics.newton import clear_faces, newton_step
 
 LEAST_DEVIATION = 0.02
-"""Standard deviation of a class below which it does not count as more certain, for intensities scaled to about 1."""
+"""Least standard deviation of a class, for intensities scaled to about 1; with less, classes of few voxels dominate."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class ClassMeans:
     Parameters
     ----------
     classes : int
-        Grey values that are told apart in each image, evenly spaced over its range.
+        Number of grey-value classes of each image, evenly spaced over its range.
     newton : int
-        Turns of a Gauss-Newton step, see `newton_step`; with 0 the forces are the slope of the value.
+        Alternations of a Gauss-Newton step, see `newton_step`; with 0 the forces are the gradient of the value.
     sigma : float
-        Smoothing of the updates, in voxels, which these turns anticipate.
+        Smoothing of the updates, in voxels, which the step anticipates.
     """
 
     classes: int = 256
@@ -81,7 +81,7 @@ class ClassMeans:
     def _expected(
         self, image: NDArray[np.float32], other: NDArray[np.float32], counted: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What the grey values of `image` predict in `other`, linear between the classes, and its variance."""
+        """Prediction of `other` from the grey values of `image`, linear between the classes, and its variance."""
         low, high = float(image.min()), float(image.max())
         scale = (self.classes - 1) / max(high - low, 1e-30)
         found = ((image - low) * scale + 0.5).astype(np.intp).clip(0, self.classes - 1)

@@ -13,7 +13,7 @@ from warpline.geometry import Matrix
 from warpline.metrics.samples import Samples, one_by_one
 
 FLAT = 1e-10
-"""Variances below this share of the mean square count as none."""
+"""Variance, as a share of the mean square, up to which an image counts as constant: below it is rounding error."""
 
 
 class Correlation:
@@ -24,7 +24,7 @@ class Correlation:
     Parameters
     ----------
     samples : Samples
-        What is compared.
+        Fixed points and moving image.
     """
 
     worst = 0.0
@@ -40,7 +40,7 @@ class Correlation:
 
     @property
     def backend(self) -> Backend:
-        """Where it is computed."""
+        """The backend of its arrays."""
         return self._samples.backend
 
     @property
@@ -75,6 +75,6 @@ class Correlation:
 
 
 def _mean(values: Array, backend: Backend) -> Array:
-    """0-d float32, so that nothing waits."""
+    """The mean as 0-d float32 on the backend, so that nothing waits."""
     found = backend.sums(values, out=backend.empty((3,), np.float64))
     return (found[1] / found[0]).astype(np.float32)

@@ -12,7 +12,7 @@ from warpline.backends.affine_search import MetricInputs
 from warpline.metrics.samples import Samples, value_range
 
 PADDING = 2
-"""Empty bins on either side, room for the Parzen window."""
+"""Empty bins on either side: the reach of the Parzen window."""
 
 
 class MutualInformation:
@@ -24,7 +24,7 @@ class MutualInformation:
     Parameters
     ----------
     samples : Samples
-        What is compared.
+        Fixed points and moving image.
     bins : int
         Bins of the joint histogram along either axis.
     """
@@ -43,7 +43,7 @@ class MutualInformation:
 
     @property
     def backend(self) -> Backend:
-        """Where it is computed."""
+        """The backend of its arrays."""
         return self._samples.backend
 
     @property

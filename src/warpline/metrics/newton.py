@@ -1,7 +1,7 @@
-"""Gauss-Newton steps: the smooth displacement that explains what is left between two images, to first order.
+"""Gauss-Newton steps: the smooth displacement that explains the residual of two images to first order.
 
-What is minimised is ``sum (r - g . c)^2 / s + |c - v|^2`` with v a Gaussian of c, by turns: c at every voxel for a
-given v, then v from c (after Cachier et al. 2003, doi:10.1016/S1077-3142(03)00002-X). With one turn it is a demons step
+Minimises ``sum (r - g . c)^2 / s + |c - v|^2`` with v a Gaussian of c by alternation: c at every voxel for a given v,
+then v from c (after Cachier et al. 2003, doi:10.1016/S1077-3142(03)00002-X). With one alternation it is a demons step
 (Vercauteren et al. 2009, doi:10.1016/j.neuroimage.2008.10.040).
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from warpline.backends import Array, Backend
 
 TINY = 1e-10
-"""Keeps flat voxels without a residual from dividing by zero."""
+"""Added to the denominator, which is 0 at flat voxels of variance 0."""
 
 
 def newton_step(
@@ -30,13 +30,13 @@ def newton_step(
     Parameters
     ----------
     residual : (I, J, K) float32
-        What the image has to gain, r.
+        Residual r: the target of the image minus the image.
     slope : (3, I, J, K) float32
         Its gradient g, per voxel.
     variance : (I, J, K) or float
-        Uncertainty s of the residual.
+        Variance s of the residual.
     turns : int
-        How often c is found anew, at least once.
+        Alternations, at least one.
     sigma : float
         Of the Gaussian that makes v, in voxels.
     out : (3, I, J, K) float32

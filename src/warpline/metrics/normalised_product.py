@@ -57,7 +57,7 @@ class NormalisedProduct:
     Parameters
     ----------
     samples : Samples
-        What is compared; normalised already.
+        Fixed points and moving image; normalised already.
     """
 
     worst = 0.0
@@ -68,7 +68,7 @@ class NormalisedProduct:
 
     @property
     def backend(self) -> Backend:
-        """Where it is computed."""
+        """The backend of its arrays."""
         return self._samples.backend
 
     @property

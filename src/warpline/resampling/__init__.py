@@ -1,4 +1,4 @@
-"""Resampling: SciPy's interpolation on every core, and images carried through transforms onto grids."""
+"""Resampling: SciPy's interpolation on all cores or a GPU, and images through transforms onto grids."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Interpolation(Protocol):
-    """What carries an image through a transform onto a grid, in one interpolation."""
+    """A function that resamples an image through a transform onto a grid, in one interpolation."""
 
     def __call__(
         self,
@@ -51,7 +51,7 @@ class Interpolation(Protocol):
 
 
 def _spline(order: int) -> Interpolation:
-    def carry(
+    def resampled(
         image: Image,
         transform: Transform,
         grid: Grid,
@@ -62,7 +62,7 @@ def _spline(order: int) -> Interpolation:
     ) -> Image:
         return warp(image, transform, grid, order=order, outside=outside, backend=backend)
 
-    return carry
+    return resampled
 
 
 SPLINES = {"linear": 1, "nearest": 0, "cubic": 3}

@@ -30,7 +30,7 @@ def warp_labels(
     backend: Backend,
     threads: int | None = None,
 ) -> Image:
-    """Carry labels over: the eight voxels around a point vote with their linear weights.
+    """Resample labels: the eight voxels around a point vote with their linear weights.
 
     As ITK's generic label interpolation over a linear one; of labels with equal votes the smallest wins. Borders
     are smoother than with nearest neighbour, thin structures hold together better, and no value is ever made up.
@@ -65,13 +65,13 @@ def warp_labels(
         seen = inside(where, image.grid.shape)
         for volume, out in zip(volumes, warped, strict=True):
             out[slab] = beyond
-            out[slab][seen] = elected(volume, where[:, seen])
+            out[slab][seen] = majority_label(volume, where[:, seen])
 
     on_threads(run, slabs(grid.shape), threads)
     return stacked(warped, grid, image)
 
 
-def elected(volume: NDArray[Any], where: Doubles) -> NDArray[Any]:
+def majority_label(volume: NDArray[Any], where: Doubles) -> NDArray[Any]:
     """The label with the most linear weight at voxel coordinates (3, N), clamped to the volume: (N,)."""
     size = np.array(volume.shape)[:, None]
     clamped = clamp(where, volume.shape)
