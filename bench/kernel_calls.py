@@ -225,7 +225,7 @@ def _mutual_information(many: int, slopes: bool) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _descend(s: Scene) -> Call:
+def _minimise_affine(s: Scene) -> Call:
     """A search of at most 15 steps, as a stage of the linear solver runs it."""
     samples = Samples(s.points, s.values, s.moving, s.backend)
     grid = Grid(s.shape, np.eye(4))
@@ -234,13 +234,13 @@ def _descend(s: Scene) -> Call:
     return lambda: descent.run(15)
 
 
-def _watch(s: Scene) -> Call:
+def _update_convergence(s: Scene) -> Call:
     energy, step = s.backend.upload(np.array([-0.5])), s.backend.upload(np.ones(1, np.float32))
     trace = s.backend.upload(new_trace(10_000))  # more than there are calls
     return lambda: s.backend.update_convergence(energy, trace=trace, step=step, rule=ConvergenceRule(5, 1e-6))
 
 
-def _keep(s: Scene) -> Call:
+def _keep_best_state(s: Scene) -> Call:
     """A field whose energy is the lowest."""
     best, trace = s.backend.empty(s.field.shape), s.backend.upload(new_trace(1))
     energy = s.backend.upload(np.array([-0.5]))
@@ -321,9 +321,9 @@ OPERATIONS: dict[str, Operation] = {
     "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),
     "mutual_information": Operation("point", 2 * (12 + 4 + 8 * 4), _mutual_information(1, slopes=True)),
     "mutual_information, 16 values": Operation("point", 12 + 4 + 16 * 8 * 4, _mutual_information(16, slopes=False)),
-    "descend, 16 evaluations": Operation("call", 16 * POINTS * 2 * (12 + 4 + 8 * 4), _descend),
-    "keep": Operation("voxel", 12 + 12, _keep),
-    "watch": Operation("call", 8 + 8 + 2 * 8 + 4, _watch),
+    "minimise_affine, 16 evaluations": Operation("call", 16 * POINTS * 2 * (12 + 4 + 8 * 4), _minimise_affine),
+    "keep_best_state": Operation("voxel", 12 + 12, _keep_best_state),
+    "update_convergence": Operation("call", 8 + 8 + 2 * 8 + 4, _update_convergence),
 }
 
 # One iteration of SyN: warp both images, local_cc, then for either field smooth, compose, smooth.

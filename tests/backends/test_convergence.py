@@ -25,7 +25,7 @@ def converged(energies, tolerance, spacing=5):
     return has_converged(np.array(energies), ConvergenceRule(spacing, tolerance))
 
 
-def test_an_energy_that_falls_goes_on_and_one_that_rests_or_rises_stops():
+def test_falling_energies_go_on_and_others_stop():
     assert not converged(FALLING, 1e-3)
     assert converged([-0.5] * WINDOW, 1e-3)
     assert converged(FALLING[::-1], 1e-3)

@@ -120,7 +120,7 @@ def test_steps_that_go_too_far_are_shortened(device):
     assert_alike(found, expected)
 
 
-def test_a_search_that_no_step_helps_forgets_its_curvature_and_ends(device):
+def test_a_search_without_progress_resets_its_hessian_and_ends(device):
     """Where the slope is wrong in the last digits, as at the optimum of what is piecewise smooth."""
     found, expected, asked = both_ways(comparison(device), Motion.named("affine", CENTRE, 6.0), START[None], 200, 0.0)
     assert len(found[1][0]) < 200 and asked > 200 // 8
@@ -128,7 +128,7 @@ def test_a_search_that_no_step_helps_forgets_its_curvature_and_ends(device):
     assert np.all(np.diff(found[1][0]) <= 0)
 
 
-def test_what_is_told_comes_in_order_and_is_what_the_metric_says(device):
+def test_reported_values_are_ordered_and_those_of_the_metric(device):
     compared, motion = comparison(device), Motion.named("rigid", CENTRE, 6.0)
     (parameters, told), _, _ = both_ways(compared, motion, START[None], iterations=30)
     values, _ = Descent(compared, motion, START[None]).energies([0], parameters)

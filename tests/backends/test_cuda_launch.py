@@ -100,7 +100,7 @@ def test_a_define_changes_the_declared_type():
     assert load("sample").parameters[0].dtype == np.float32
 
 
-def test_headers_become_text_once_with_marks_that_keep_line_numbers():
+def test_headers_are_inlined_once_with_true_line_numbers():
     source = load("joint_histogram").source
     assert "#include" not in source
     assert source.count("struct Box {") == 1
@@ -135,7 +135,7 @@ def test_an_array_that_does_not_fit_is_refused(volume, out, error, said):
         launched(volume=volume, out=out)
 
 
-def test_unknown_missing_and_contradicting_arguments_are_refused():
+def test_unknown_missing_and_wrong_arguments_are_refused():
     with pytest.raises(TypeError, match="gradient has no parameter sigma"):
         launched(volume=VOLUME, out=field(), sigma=1.0)
     with pytest.raises(TypeError, match="compose needs least_norm"):
@@ -163,6 +163,6 @@ def test_a_kernel_remembers_few_shapes_and_is_right_about_all(monkeypatch):
     assert len(load("gradient").known) <= 2
 
 
-def test_a_struct_is_passed_as_a_structured_array_of_one_element():
+def test_a_struct_is_a_structured_array_of_one_element():
     with pytest.raises(TypeError, match="matrix must be a structured array"):
         launched("sample_field", field=field(), matrix=np.eye(4), out=field())

@@ -107,7 +107,7 @@ def test_an_axis_of_one_voxel_takes_one_launch(monkeypatch):
 
 
 @pytest.mark.parametrize("radius", [2, 5])
-def test_local_correlation_has_the_same_forces_however_it_is_cut(radius):
+def test_local_cc_has_the_same_forces_however_it_is_cut(radius):
     fixed, moving = np.random.default_rng(6).normal(size=(2, *LONG)).astype(np.float32)
 
     def forces(backend):

@@ -14,7 +14,7 @@ def test_parts_of_recipes_name_operations_that_run():
 def test_shares_hold_every_operation_once_and_are_alike():
     names = list(numba_compile.OPERATIONS)
     for count in (1, 2, 4):
-        shares = numba_compile._shares(names, count)
+        shares = numba_compile.share_out(names, count)
         assert sorted(name for share in shares for name in share) == sorted(names)
         costs = [sum(numba_compile.OPERATIONS[name][0] for name in share) for share in shares]
         assert max(costs) <= sum(costs) / count + 3 + 5.6

@@ -84,7 +84,7 @@ def test_no_kernel_shares_code_with_another():
     assert seen >= 15
 
 
-def test_code_that_was_compiled_gives_the_bits_of_code_that_was_loaded(tmp_path):
+def test_compiled_and_cached_code_give_the_same_bits(tmp_path):
     """One operation, the one that showed it; bench/cold_warm.py compares all."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     runs = [subprocess.run([sys.executable, "-c", COMPOSE], env=environment, capture_output=True) for _ in range(2)]

@@ -39,7 +39,7 @@ def half_maps(backend):
     return backend.download(found.to_fixed), backend.download(found.to_moving), found.levels
 
 
-def test_replaying_graphs_gives_the_same_bits_as_launching_each_time():
+def test_replayed_graphs_give_the_bits_of_single_launches():
     eager = half_maps(CudaBackend(emulated.EmulatedRuntime()))
     replayed = half_maps(CudaBackend(emulated.GraphRuntime()))
     for a, b in zip(eager[:2], replayed[:2], strict=True):
@@ -83,7 +83,7 @@ class Smoothing:
         self.results.append(weakref.ref(self.backend.smooth(self.field, (1.0, 1.0, 1.0))))
 
 
-def test_a_graph_and_its_arrays_go_with_the_object_whose_method_it_is():
+def test_a_graph_and_its_arrays_are_freed_with_their_object():
     (backend, captures), results = watched_captures(), []
     with backend.session():
         for _ in range(2):

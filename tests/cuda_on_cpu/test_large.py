@@ -154,7 +154,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_last_voxels_of_a_very_large_volume_are_those_of_a_small_one(name):
+def test_last_voxels_of_a_huge_volume_are_those_of_a_small_one(name):
     near = CudaBackend(emulated.EmulatedRuntime())
     expected = CALLS[name](near, near.upload, CORNER)
     found = CALLS[name](CudaBackend(Far()), far, SHAPE)

@@ -39,7 +39,7 @@ class HostBackend:
         return np.require(array, requirements=("C", "W"))
 
     def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        return np.asarray(array) if out is None else in_out(array, out)
+        return np.asarray(array) if out is None else to_out(array, out)
 
     def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
         copied = np.array(array)
@@ -122,7 +122,7 @@ class HostBackend:
     def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
         values = volume if mask is None else volume[mask != 0]
         found = [values.size, values.sum(dtype=np.float64), np.square(values, dtype=np.float64).sum()]
-        return in_out(np.array(found, np.float64), out)
+        return to_out(np.array(found, np.float64), out)
 
     def minimise_affine(
         self,
@@ -156,7 +156,7 @@ class HostBackend:
         """There is no pool of memory."""
 
 
-def in_out(result: Array, out: Array | None) -> Array:
+def to_out(result: Array, out: Array | None) -> Array:
     """The result itself, or `out` with its values."""
     if out is None:
         return result

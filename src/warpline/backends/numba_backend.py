@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing
 from warpline.backends.gaussian import gaussian
-from warpline.backends.host_backend import Box, Doubles, HostBackend, Sigma, in_out, rank_statistics
+from warpline.backends.host_backend import Box, Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Array, Backend
 from warpline.backends.numba_threads import Scratch, in_slabs
 from warpline.geometry import Matrix
@@ -151,12 +151,12 @@ class NumbaBackend(HostBackend):
         array = _float(array)
         lengths = np.empty(array.shape[-3:], np.float32)
         self._over(lengths, numba_fields.lengths, array.reshape(-1, *array.shape[-3:]), lengths)
-        return in_out(rank_statistics(lengths.ravel() if mask is None else lengths[mask != 0], quantile), out)
+        return to_out(rank_statistics(lengths.ravel() if mask is None else lengths[mask != 0], quantile), out)
 
     def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         ends = np.empty((len(volume), 2, 3))
         self._over(volume, numba_fields.extent, _float(volume), _matrix(matrix), ends)
-        return in_out(np.stack([ends[:, 0].min(0), ends[:, 1].max(0)]), out)
+        return to_out(np.stack([ends[:, 0].min(0), ends[:, 1].max(0)]), out)
 
     # -- sample points --------------------------------------------------------------------------------------
 

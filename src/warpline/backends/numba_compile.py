@@ -108,7 +108,7 @@ def compile_ahead(parts: Collection[str], threads: int) -> None:
     _log.warning(
         "compiling %d operations for this CPU, once: about %.0f s", len(names), _seconds(names) / count + _START
     )
-    shares = _shares(names, count)
+    shares = share_out(names, count)
     with _elsewhere(shares[1:]):
         compile_here(shares[0])
     with suppress(OSError):
@@ -145,7 +145,7 @@ def _elsewhere(shares: Sequence[Sequence[str]]) -> Iterator[None]:
                 process.terminate()
 
 
-def _shares(names: Sequence[str], count: int) -> list[list[str]]:
+def share_out(names: Sequence[str], count: int) -> list[list[str]]:
     """Operations shared out by longest processing time first; all but the first process take a while to start."""
     shares: list[list[str]] = [[] for _ in range(count)]
     busy = [0.0] + [_START] * (count - 1)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
 from warpline.backends import numpy_points, voxel_coordinates
-from warpline.backends.host_backend import Box, Doubles, HostBackend, Sigma, in_out, rank_statistics
+from warpline.backends.host_backend import Box, Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Array, Backend
 from warpline.backends.joint_histograms import mutual_information
 from warpline.geometry import Matrix
@@ -130,12 +130,12 @@ class NumpyBackend(HostBackend):
         self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None
     ) -> Array:
         lengths = np.sqrt(np.square(_doubles(array)).reshape(-1, *array.shape[-3:]).sum(axis=0))
-        return in_out(rank_statistics(lengths.ravel() if mask is None else lengths[mask != 0], quantile), out)
+        return to_out(rank_statistics(lengths.ravel() if mask is None else lengths[mask != 0], quantile), out)
 
     def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         where = numpy_points.transform(matrix, np.argwhere(volume).T.astype(np.float64))
         found = np.stack([where.min(axis=1, initial=np.inf), where.max(axis=1, initial=-np.inf)])
-        return in_out(found, out)
+        return to_out(found, out)
 
     def sample_at(self, volume: Array, points: Array) -> Array:
         where = _doubles(points).T
@@ -176,7 +176,7 @@ def _doubles(array: Array) -> Doubles:
 
 
 def _write(result: Doubles, out: Array | None) -> Array:
-    return result.astype(np.float32) if out is None else in_out(result, out)
+    return result.astype(np.float32) if out is None else to_out(result, out)
 
 
 def _nearest(volume: Array, where: Doubles) -> Array:

@@ -60,7 +60,7 @@ class ClassMeans:
         counted = None if mask is None else mask > 0
         value[0] = 0.0
         for image, other, force in zip(images, (images[1], images[0]), forces, strict=True):
-            residual, variance = self._expected(other, image, counted)
+            residual, variance = predict(other, image, self.classes, counted)
             residual -= image
             if counted is not None:
                 residual *= counted
@@ -72,27 +72,39 @@ class ClassMeans:
     def _force(self, residual: Array, variance: Array, slope: Array, backend: Backend, *, out: Array) -> None:
         if self.newton:
             newton_step(
-                residual, slope, variance=variance, turns=self.newton, sigma=self.sigma, backend=backend, out=out
+                residual, slope, variance=variance, alternations=self.newton, sigma=self.sigma, backend=backend, out=out
             )
         else:
             np.multiply(residual, slope, out=out)
             clear_faces(out)
 
-    def _expected(
-        self, image: NDArray[np.float32], other: NDArray[np.float32], counted: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Prediction of `other` from the grey values of `image`, linear between the classes, and its variance."""
-        low, high = float(image.min()), float(image.max())
-        scale = (self.classes - 1) / max(high - low, 1e-30)
-        found = ((image - low) * scale + 0.5).astype(np.intp).clip(0, self.classes - 1)
-        whole = slice(None) if counted is None else counted
-        inside, values = found[whole].ravel(), other[whole].ravel().astype(np.float64)
-        counts = np.bincount(inside, minlength=self.classes)
-        seen, number = counts > 0, np.maximum(counts, 1)
-        greys = np.bincount(inside, image[whole].ravel(), self.classes) / number
-        means = np.bincount(inside, values, self.classes) / number
-        variances = np.bincount(inside, values**2, self.classes) / number - means**2
-        if not seen.any():
-            return other.copy(), np.ones_like(other)
-        predicted = np.interp(image, greys[seen], means[seen]).astype(np.float32)
-        return predicted, np.maximum(variances, LEAST_DEVIATION**2).astype(np.float32)[found]
+
+def predict(
+    image: NDArray[np.float32], other: NDArray[np.float32], classes: int, counted: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Prediction of `other` from the grey values of `image`, linear between the classes, and its variance.
+
+    Only voxels where `counted` is true enter the means and variances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grey = np.array([0, 0, 1, 1], np.float32).reshape(4, 1, 1)
+    >>> predicted, _ = predict(grey, 5 - 2 * grey, 2, None)
+    >>> predicted.ravel().tolist()
+    [5.0, 5.0, 3.0, 3.0]
+    """
+    low, high = float(image.min()), float(image.max())
+    scale = (classes - 1) / max(high - low, 1e-30)
+    labels = ((image - low) * scale + 0.5).astype(np.intp).clip(0, classes - 1)
+    whole = slice(None) if counted is None else counted
+    inside, values = labels[whole].ravel(), other[whole].ravel().astype(np.float64)
+    counts = np.bincount(inside, minlength=classes)
+    seen, number = counts > 0, np.maximum(counts, 1)
+    greys = np.bincount(inside, image[whole].ravel(), classes) / number
+    means = np.bincount(inside, values, classes) / number
+    variances = np.bincount(inside, values**2, classes) / number - means**2
+    if not seen.any():
+        return other.copy(), np.ones_like(other)
+    predicted = np.interp(image, greys[seen], means[seen]).astype(np.float32)
+    return predicted, np.maximum(variances, LEAST_DEVIATION**2).astype(np.float32)[labels]

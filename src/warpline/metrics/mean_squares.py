@@ -51,7 +51,9 @@ class MeanSquares:
         residual = np.subtract(other, image, out=backend.empty(image.shape))
         if counted is not None:
             residual *= counted
-        slope = backend.gradient(image, out=backend.empty(out.shape))
-        newton_step(residual, slope, variance=VARIANCE, turns=self.newton, sigma=self.sigma, backend=backend, out=out)
+        gradients = backend.gradient(image, out=backend.empty(out.shape))
+        newton_step(
+            residual, gradients, variance=VARIANCE, alternations=self.newton, sigma=self.sigma, backend=backend, out=out
+        )
         if counted is not None:
             out *= counted

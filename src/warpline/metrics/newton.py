@@ -17,10 +17,10 @@ TINY = 1e-10
 
 def newton_step(
     residual: Array,
-    slope: Array,
+    gradients: Array,
     *,
     variance: Array | float,
-    turns: int,
+    alternations: int,
     sigma: float,
     backend: Backend,
     out: Array,
@@ -31,11 +31,11 @@ def newton_step(
     ----------
     residual : (I, J, K) float32
         Residual r: the target of the image minus the image.
-    slope : (3, I, J, K) float32
+    gradients : (3, I, J, K) float32
         Its gradient g, per voxel.
     variance : (I, J, K) or float
         Variance s of the residual.
-    turns : int
+    alternations : int
         Alternations, at least one.
     sigma : float
         Of the Gaussian that makes v, in voxels.
@@ -43,20 +43,21 @@ def newton_step(
         Receives c; zero on the outer faces, axes of one voxel excepted.
     """
     sigmas = tuple(sigma if n > 1 else 0.0 for n in residual.shape)
-    smooth, (left, total, scratch) = backend.zeros(out.shape), (backend.empty(residual.shape) for _ in range(3))
-    for turn in range(turns):
-        if turn:
+    smooth = backend.zeros(out.shape)
+    remaining, denominator, scratch = (backend.empty(residual.shape) for _ in range(3))
+    for alternation in range(alternations):
+        if alternation:
             backend.smooth(out, (sigmas[0], sigmas[1], sigmas[2]), out=smooth)
-        left[...] = residual
-        for component, towards in zip(smooth, slope, strict=True):
-            left -= np.multiply(towards, component, out=scratch)
-        total[...] = variance
-        total += np.float32(TINY)
-        for towards in slope:
-            total += np.multiply(towards, towards, out=scratch)
-        left /= total
-        for component, towards, found in zip(smooth, slope, out, strict=True):
-            np.add(component, np.multiply(towards, left, out=scratch), out=found)
+        remaining[...] = residual
+        for component, gradient in zip(smooth, gradients, strict=True):
+            remaining -= np.multiply(gradient, component, out=scratch)
+        denominator[...] = variance
+        denominator += np.float32(TINY)
+        for gradient in gradients:
+            denominator += np.multiply(gradient, gradient, out=scratch)
+        remaining /= denominator
+        for component, gradient, found in zip(smooth, gradients, out, strict=True):
+            np.add(component, np.multiply(gradient, remaining, out=scratch), out=found)
     clear_faces(out)
 
 
