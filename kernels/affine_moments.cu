@@ -1,11 +1,8 @@
 // Sums over sample points from which an affine metric and its derivatives by the 12 entries of the matrix follow.
-//
 // For each matrix (one blockIdx.y each, skipped where `ended` is set), with f the fixed value and m the moving one at
 // matrix (x, 1): n, sum f, sum m, sum f^2, sum m^2, sum f m, and sum w (grad m) (x, 1)^T for w = 1, f, m: 42 numbers.
-//
 //   1. A grid-stride loop over the points: interpolate m and its gradient, add to 42 sums in registers.
 //   2. Add the sums up over the block, then over the grid by its last block, in a fixed order.
-//
 // Called by CudaBackend.affine_moments and .minimise_affine; `partial` is scratch, `arrived` starts and ends at 0.
 // Moves 16 bytes per point, and gathers 8 voxels.
 #include "sample_points.cuh"

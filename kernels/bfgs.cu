@@ -1,6 +1,5 @@
 // One step of many BFGS searches with backtracking line search, a block per search: the twin of registration's
 // quasi_newton.py, affine parameters and metric formulas in Python. The host reads `status` only.
-//
 // `sums` holds what the metric's kernels found at the candidate of each search.
 //   1. Metric value and its derivatives by the voxel map; chain rule to derivatives by the parameters.
 //   2. Armijo condition not met: shorten the step to the minimum of the parabola through value and slope here and value
@@ -10,7 +9,6 @@
 //   4. Where needed, a new direction: -H gradient, or the gradient scaled to `first_step`; no entry above
 //      `longest_step`.
 //   5. Write the next candidate's voxel map, at which the metric is evaluated next.
-//
 // Called by CudaBackend.minimise_affine after joint_histogram.cu and histogram_derivative.cu, or affine_moments.cu. All
 // threads compute the same scalars, so that they branch alike and meet at every barrier. Moves a few KiB per search.
 #include "affine_parameters.cuh"

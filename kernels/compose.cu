@@ -1,10 +1,8 @@
 // Composition of displacements: out(i) = s inner(i) + outer(i + s inner(i)), s = step * factor / max(norm, least_norm).
 // `factor` and `norm` are read on the device, so that an iteration can be replayed without the host.
-//
 // A thread takes the same voxel of PLANES neighbouring planes, whose stencils overlap:
 //   1. Read the inner vectors of all its voxels.
 //   2. Interpolate the outer field at each, linear and clamped at the border; add; store.
-//
 // Called by CudaBackend.compose, for one or several pairs of fields; `out` is the caller's and overlaps nothing. Moves
 // 12 bytes in and 12 out per voxel, and gathers 24 numbers, most of them from the caches.
 #ifndef PLANES

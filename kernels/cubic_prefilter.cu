@@ -1,6 +1,5 @@
 // Coefficients of the cubic B-spline along one axis of an array seen as (na, n, nb), mirrored at both ends: the
 // recursive filter of Unser 1999, 10.1109/79.799930, in single precision.
-//
 // A line is cut into pieces of RUN voxels that need nothing of each other: both passes start WARMUP voxels outside the
 // piece as if the line were constant beyond; (sqrt(3) - 2)^14 = 1e-8 of that assumption reaches the piece. A thread
 // holds a piece in registers:
@@ -9,7 +8,6 @@
 //   ALONG_K 0: a warp takes the same piece of 32 neighbouring lines, and a block consecutive pieces.
 //   ALONG_K 1 (nb is 1): a block takes PIECES pieces of ROWS lines, through a shared-memory tile, so that neighbouring
 //   threads read and write neighbouring voxels.
-//
 // Called by CudaBackend.sample with order 3, axis after axis; `out` is another array. Moves 4 bytes in and 4 out per
 // voxel; halos come from the caches.
 #ifndef ALONG_K

@@ -1,12 +1,10 @@
 // Down-sampling along one axis of an array seen as (na, n, nb): a Gaussian, then linear interpolation at factor * i +
 // offset, borders clamped. Only what the coarse grid needs is computed.
-//
 // A thread takes OUTPUTS coarse voxels, each `groups` voxels after the one before, so that neighbouring threads have
 // neighbouring voxels:
 //   1. Find the two fine voxels around each sampling position.
 //   2. March over the taps once, adding to the Gaussians around both.
 //   3. Interpolate between the two.
-//
 // Called by CudaBackend.downsample, axis after axis; `out` is the caller's. Moves 4 bytes in per voxel, 4 out per
 // coarse voxel.
 #include "line_iterators.cuh"

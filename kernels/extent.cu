@@ -1,12 +1,10 @@
 // Bounding box of the non-zero voxels of a volume in other coordinates: the lowest and highest of matrix * voxel along
 // each axis; inf and -inf where all voxels are 0.
-//
 // Coordinates are linear along a line, so that their extremes lie at its ends:
 //   1. A thread finds the first and last non-zero voxel along j in runs of RUN voxels; neighbouring threads are
 //      neighbours along k.
 //   2. It maps these two and updates its extremes.
 //   3. Tree reduction over the block; the last block of the grid reduces over the blocks.
-//
 // Called by CudaBackend.extent; `partial` is scratch, `arrived` starts and ends at 0. Moves 4 bytes in per voxel.
 #include "reductions.cuh"
 

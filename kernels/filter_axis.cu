@@ -1,12 +1,10 @@
 // A symmetric filter of any width along one axis of an array seen as (na, n, nb), borders clamped: Gaussians that are
 // too wide for smooth.cu.
-//
 // A thread computes RUN neighbouring outputs: it marches over all voxels that they need, while their weights shift
 // along in registers. Weights pass through shared memory in chunks of CHUNK.
 //   ALONG_K 0: a warp takes the same piece of 32 neighbouring lines, and a block consecutive pieces.
 //   ALONG_K 1 (nb is 1): a block takes PIECES pieces of ROWS lines, through a shared-memory tile, so that neighbouring
 //   threads read and write neighbouring voxels.
-//
 // Called by CudaBackend.smooth; `out` is another array. Moves 4 bytes in and 4 out per voxel; halos come from the
 // caches.
 #ifndef ALONG_K

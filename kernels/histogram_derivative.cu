@@ -1,10 +1,8 @@
 // Derivative of sum(table * joint histogram) by the 12 entries of the matrix, for each of many matrices (one blockIdx.y
 // each, skipped where `ended` is set) with its constant table.
-//
 //   1. A grid-stride loop over the points: interpolate m and its gradient; the weight is the table under the derivative
 //      of the Parzen window at m; add weight (grad m) (x, 1)^T to 12 sums.
 //   2. Add the sums up over the block, then over the grid by its last block, in a fixed order.
-//
 // Called by CudaBackend.mutual_information and .minimise_affine after joint_histogram.cu, which makes the tables;
 // `partial` is scratch, `arrived` starts and ends at 0. Moves 16 bytes per point, and gathers 8 voxels and 4 cells.
 #include "parzen.cuh"

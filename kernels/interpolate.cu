@@ -1,12 +1,10 @@
 // Spline interpolation by the rules of scipy.ndimage: out(p) = array(x_p), in double. Orders 0 and 1 add up in SciPy's
 // order, unfused, so that they give its bits. `array` has NDIM axes, and holds spline coefficients where ORDER is 2 or
 // more. The coordinates x_p are given for every element of `out`, or are matrix (i + before) + after of its index i.
-//
 // A thread is an element of the output:
 //   1. Read or compute its coordinates.
 //   2. If all taps lie within the array: a weighted sum over them (InteriorStencil).
 //   3. Otherwise map coordinates and taps by the boundary mode (BorderStencil): slow, and few.
-//
 // Called by CudaBackend.interpolate; `out` is the caller's. Moves the array once if neighbours have neighbouring taps,
 // the coordinates once, the output once.
 #ifndef NDIM

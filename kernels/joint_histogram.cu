@@ -1,13 +1,11 @@
 // Joint histogram over sample points under each of many matrices (one blockIdx.y each, skipped where `ended` is set),
 // then the negative mutual information and its derivative by every cell. Box window in the fixed value, cubic B-spline
 // Parzen window in the moving one, both in units of bins: Mattes et al. 2003, 10.1109/TMI.2003.809072.
-//
 // Counts are integers, multiples of 2^-40, so that their order does not matter:
 //   1. A grid-stride loop over the points adds to the histogram of the block: in shared memory where BINS is at most
 //      64, as two halves since atomics there add 32 bits, otherwise directly to `counts`.
 //   2. Blocks add theirs to `counts`.
 //   3. The last block of a matrix computes marginals, value and table, and sets `counts` to 0 again.
-//
 // Called by CudaBackend.mutual_information and .minimise_affine; `counts` and `arrived` start and end at 0. Moves 16
 // bytes per point, and gathers 8 voxels.
 #ifndef BINS

@@ -1,17 +1,13 @@
 // Local squared correlation of two volumes and the force on either, in one pass:
-//
 //   cc = s_fm^2 / (s_ff s_mm),  force on f = 2 s_fm / (s_ff s_mm) ((m - mean_m) - s_fm / s_ff (f - mean_f)) grad f
-//
 // Windows of (2 RADIUS + 1)^3 voxels are clipped at the border and count their true number of voxels; windows whose
 // variance is at most `contrast_floor` count 0. After Avants et al. 2008, 10.1016/j.media.2007.06.004.
-//
 // 2.5-D blocking: a block owns a column of 32 x TILE_J voxels and marches along i. For each plane:
 //   1. Store the plane with its halo in a shared-memory tile; prefetch the next one into registers.
 //   2. Products (f, m, f^2, m^2, f m, mask) summed over the window along k, into shared memory.
 //   3. These summed along j, and along i by running sums in registers.
 //   4. For the plane whose windows are now complete: cc, and factor times gradient for either image. Values and
 //      differences that the gradient needs wait in registers meanwhile (VoxelColumn).
-//
 // Called by CudaBackend.local_cc; outputs are the caller's, `partial` has an entry per block, `arrived` starts and ends
 // at 0. Moves 8 bytes in (12 with a mask) and 24 out per voxel, and halos, which the caches hold.
 #ifndef RADIUS

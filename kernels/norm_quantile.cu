@@ -1,12 +1,10 @@
 // Number, mean, quantile and maximum of the absolute values of a volume (COMPONENTS 1) or the norms of a field (3)
 // inside the mask: one of three passes of a radix select. Norms are not negative, so that their bit patterns sort as
 // they do.
-//
 // Pass DIGIT looks at a digit of 11, 10 and 10 bits:
 //   1. Histogram of that digit over the norms whose higher digits equal those found so far; block-wise in shared
 //      memory, then added to `counts`. The first pass also reduces number, sum and maximum.
 //   2. The last block scans the histogram and finds the bin in which the rank of the quantile lies.
-//
 // Called by CudaBackend.statistics, once per pass. `counts` and `arrived` start and end at 0, `largest` starts at 0;
 // `state` is the rank left and the digits so far. The first pass over a field stores its norms in `norms`, which the
 // others read as a volume. Moves 12 + 4 + 4 + 4 bytes per voxel of a field, and the mask once per pass.

@@ -1,11 +1,9 @@
 // Gaussian smoothing of a volume (COMPONENTS 1) or a field (3), all axes in one pass, borders clamped; with NORM also
 // the largest norm of each result.
-//
 // 2.5-D blocking: a block owns a column of 32 x TILE_J voxels and marches along i. For each plane:
 //   1. A thread filters its prefetched run along j and stores it in shared memory; it prefetches the next plane.
 //   2. Filter along k within shared memory.
 //   3. Add to 2 RI running sums per voxel in registers (along i); the oldest one is complete and stored.
-//
 // Called by CudaBackend.smooth for radii up to 5 (wider: filter_axis.cu), for one or several volumes or fields, with
 // NORM 0 where smooth_along_i.cu follows. `out` and `norm` are the caller's, `largest_squares` and `arrived` start and
 // end at 0. Moves 8 bytes per voxel and component, and halos, which the caches hold.

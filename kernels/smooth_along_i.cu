@@ -1,10 +1,8 @@
 // Gaussian smoothing along i of a volume (COMPONENTS 1) or a field (3), after smooth.cu with RI 0 has smoothed within
 // the planes, borders clamped; also the largest norm of each result. For small volumes: the march of smooth.cu would be
 // short, and most of its planes would be halo. Sums are added in the order of smooth.cu, to the same bits.
-//
 // A thread computes RUN neighbours along i with all components; a warp takes 32 neighbouring voxels of a plane, and a
 // block consecutive runs, so that the L1 holds the planes that they share.
-//
 // Called by CudaBackend.smooth for radii up to 5 and fewer than 2^31 elements, for one or several volumes or fields.
 // `out`, another array, and `norm` are the caller's, `largest_squares` and `arrived` start and end at 0. Moves 8 bytes
 // per voxel and component, and halos, which the caches hold.

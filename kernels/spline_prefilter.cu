@@ -1,14 +1,11 @@
 // Spline coefficients: the recursive filters of Unser 1999, 10.1109/79.799930, for ORDER 2 to 5 along one axis of an
 // array seen as (na, n, nb), in double, with the boundary `mode` of scipy.ndimage.
-//
 // A line is cut into pieces of `run` elements that need nothing of each other: each starts WARMUP elements early and
 // ends WARMUP late, beyond which the line counts as constant. Less than 1e-17 of that assumption reaches the piece, so
 // that lines may have any length.
-//
 //   1. A block loads a piece of LINES lines, with its halo, into a shared-memory tile.
 //   2. One thread per line filters it, causal then anti-causal, once per pole.
 //   3. The block stores the pieces without their halo.
-//
 // Called by CudaBackend.spline_coefficients, axis after axis; `out` is another array. Moves the array in and 8 bytes
 // out per element.
 #ifndef ORDER

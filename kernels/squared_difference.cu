@@ -1,11 +1,9 @@
 // Mean squared difference of two volumes, and the forces (m - f) grad f and (f - m) grad m; no force off the mask and
 // on the outer faces.
-//
 // A thread marches along i over `length` voxels:
 //   1. Shift the column of three planes in registers and load the newest.
 //   2. Differences along i from registers, along j and k from the caches; store both forces; add the square.
 //   3. Reduce the squares over the block, then over the grid by its last block, in a fixed order.
-//
 // Called by CudaBackend.squared_difference; outputs are the caller's, `partial` has an entry per block, `arrived`
 // starts and ends at 0. Moves 8 bytes in (12 with a mask) and 24 out per voxel.
 #ifndef VALUE

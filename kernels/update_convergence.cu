@@ -3,7 +3,6 @@
 //   1. Append the energy to the trace.
 //   2. Multiply the step by `shrink` if none of the last `patience` energies is lower than the best one before.
 //   3. Converged: the slope of a line fitted to the last 4 energies is above -`tolerance` of the energy per iteration.
-//
 // Called by CudaBackend.update_convergence. One thread. Moves a few hundred bytes.
 #include "energy_trace.cuh"
 

@@ -1,6 +1,5 @@
 // Shared by all kernels: layout of volumes and fields, border rules, linear interpolation, differences. Headers are
 // inlined into each source before it is compiled, so that a cache never misses a change.
-//
 // Volumes are float (ni, nj, nk), fields float (3, ni, nj, nk) in voxels, both C-contiguous; threadIdx.x runs along k,
 // the fastest axis. Flat indices are 64-bit. Rules: docs/conventions.md.
 #pragma once

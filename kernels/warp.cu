@@ -1,9 +1,7 @@
 // Sampling through a field, the inner loop of SyN: out(i) = volume(i + field(i)), linear, in single precision. It is
 // exact for any i, since the whole and the fractional part of a coordinate are never added up.
-//
 // A thread takes the same voxel of PLANES neighbouring planes, whose stencils overlap: read its vectors, then
 // interpolate.
-//
 // Called by CudaBackend.sample without a matrix, for one or several volumes with a field each; `out` is the caller's.
 // Moves 12 bytes in and 4 out per voxel, and gathers 8 voxels, most of them from the caches.
 #ifndef PLANES

@@ -183,14 +183,7 @@ class CudaBackend:
         )  # fmt: skip
 
     def squared_difference(
-        self,
-        fixed: Array,
-        moving: Array,
-        *,
-        mask: Array | None,
-        out_fixed: Array,
-        out_moving: Array,
-        value: Array,
+        self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
         arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
         across, down, planes = voxel_grid(fixed.shape)
@@ -315,11 +308,7 @@ class CudaBackend:
         return found[0] if len(found) == 1 else np.concatenate([np.empty((0, 14 if slopes else 2)), *found])
 
     def minimise_affine(
-        self,
-        inputs: MetricInputs,
-        family: AffineFamily,
-        options: BfgsOptions,
-        on_step: Callable[[int, float], None],
+        self, inputs: MetricInputs, family: AffineFamily, options: BfgsOptions, on_step: Callable[[int, float], None]
     ) -> NDArray[np.float64]:
         return cuda_bfgs.minimise(self._work, inputs, family, options, on_step)
 

@@ -75,27 +75,21 @@ class Runtime(Protocol):
 
     def compile(self, source: str, entry: str) -> Function:
         """The entry of a source, compiled."""
-        ...
 
     def to_host(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The content of an array, in `out` or a new NumPy array."""
-        ...
 
     def to_host_later(self, array: Array) -> Callable[[], Any]:
         """Start to copy an array as it is at this point of the stream; the returned function waits for the copy."""
-        ...
 
     def capture(self, step: Callable[[], None]) -> Callable[[], None]:
         """What `step` launches, as one graph to replay."""
-        ...
 
     def session(self) -> AbstractContextManager[None]:
         """A stream of its own for the calling thread; errors of the device become `DeviceError`."""
-        ...
 
     def release(self) -> None:
         """Give pooled memory back to the device."""
-        ...
 
 
 class Parameter(NamedTuple):

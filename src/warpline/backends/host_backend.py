@@ -125,11 +125,7 @@ class HostBackend:
         return to_out(np.array(found, np.float64), out)
 
     def minimise_affine(
-        self,
-        inputs: MetricInputs,
-        family: AffineFamily,
-        options: BfgsOptions,
-        on_step: Callable[[int, float], None],
+        self, inputs: MetricInputs, family: AffineFamily, options: BfgsOptions, on_step: Callable[[int, float], None]
     ) -> Doubles | None:
         """None: there is no device to wait for, so that the caller minimises."""
 

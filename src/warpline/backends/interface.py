@@ -51,23 +51,18 @@ class Backend(Protocol):
 
     def upload(self, array: NDArray[Any]) -> Array:
         """The array on the device, C-contiguous, same dtype."""
-        ...
 
     def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The array on the host, in `out` (of the same shape and dtype, any strides) where it is given."""
-        ...
 
     def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
         """Start to copy the array as it is now; the returned function, called once, waits and returns the copy."""
-        ...
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         """An uninitialised array."""
-        ...
 
     def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         """An array of zeros."""
-        ...
 
     # -- sampling -------------------------------------------------------------------------------------------
 
@@ -108,20 +103,17 @@ class Backend(Protocol):
         >>> backends.select("numpy").sample(volume, matrix, outside=-1.0).ravel().tolist()
         [0.5, 1.5, 2.5, -1.0]
         """
-        ...
 
     def sample_field(
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
     ) -> Array:
         """``out(c, i) = field(c, matrix i)``, linear, clamped at the border, units unchanged."""
-        ...
 
     def spline_coefficients(self, array: Array, spline: SplineOptions) -> Array:
         """Coefficients of the spline that interpolates a real array, for an order of 2 or more.
 
         float64, by the boundary conditions of `scipy.ndimage`, with ``spline.pad`` elements more at both ends of axes.
         """
-        ...
 
     def interpolate(
         self, array: Array, coordinates: Array | AffineCoordinates, spline: SplineOptions, *, out: Array
@@ -140,13 +132,11 @@ class Backend(Protocol):
             Of any of those dtypes. Integers are rounded half away from zero and clamped; order 0 keeps integers of 64
             bits exactly where both dtypes are the same.
         """
-        ...
 
     # -- filters --------------------------------------------------------------------------------------------
 
     def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
         """Central differences per voxel, one-sided at the faces, zero along an axis of one voxel: (3, I, J, K)."""
-        ...
 
     def smooth(
         self,
@@ -176,14 +166,12 @@ class Backend(Protocol):
         >>> float(norm[0]) == float(smoothed[2, 2, 2]) == float(smoothed.max())
         True
         """
-        ...
 
     def downsample(self, volume: Array, factors: tuple[float, float, float], *, out: Array) -> Array:
         """Gaussian of sigma = 0.5 factor (none where factor = 1), linear at ``factor i + offset`` into `out`.
 
         ``offset = (n_in - 1 - factor (n_out - 1)) / 2`` centres the coarse grid in the fine one.
         """
-        ...
 
     # -- similarity -----------------------------------------------------------------------------------------
 
@@ -210,20 +198,11 @@ class Backend(Protocol):
         the roles exchanged for `out_moving`; gradients are those of `gradient`. Forces are zero where the
         mask is, and on the outer faces of the volume (axes of one voxel excepted): following them raises cc.
         """
-        ...
 
     def squared_difference(
-        self,
-        fixed: Array,
-        moving: Array,
-        *,
-        mask: Array | None,
-        out_fixed: Array,
-        out_moving: Array,
-        value: Array,
+        self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
         """``value = mean (f - m)^2``; forces ``(m - f) grad f`` and ``(f - m) grad m``, zero as in `local_cc`."""
-        ...
 
     # -- fields ---------------------------------------------------------------------------------------------
 
@@ -251,7 +230,6 @@ class Backend(Protocol):
         >>> float(composed.min()), float(composed.max())
         (1.5, 1.5)
         """
-        ...
 
     def invert(
         self,
@@ -268,11 +246,9 @@ class Backend(Protocol):
         The relaxation factor is 1 for the first 8 steps and 0.4 after; a voxel stops when its residual is at most
         `tolerance` voxels. `out_residual` (1,) float32 receives the largest residual norm.
         """
-        ...
 
     def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         """``det(I + d field / d x)`` at every voxel, derivatives as in `gradient`: (I, J, K)."""
-        ...
 
     # The next three return arrays on the host; with `out=`, float64 on the backend, results go there and nothing waits.
 
@@ -292,21 +268,17 @@ class Backend(Protocol):
         >>> backends.select("numpy").statistics(volume, 0.5).tolist()
         [8.0, 3.5, 4.0, 7.0]
         """
-        ...
 
     def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
         """Number, sum and sum of squares (3,) of values (float32, any shape), in double; where `mask` is not 0."""
-        ...
 
     def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         """Lowest and highest coordinates ``matrix i`` of voxels that are not 0: (2, 3); inf and -inf without any."""
-        ...
 
     # -- sample points --------------------------------------------------------------------------------------
 
     def sample_at(self, volume: Array, points: Array) -> Array:
         """Linear interpolant of a volume at `points` (N, 3), 0 outside, computed in double: (N,) float32."""
-        ...
 
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
@@ -330,7 +302,6 @@ class Backend(Protocol):
         slopes : (3, 3, 4) float64
             ``sum w (grad m) (x, 1)^T`` for w = 1, f, m: derivatives by the entries of `matrix` (3, 4).
         """
-        ...
 
     def mutual_information(
         self,
@@ -365,14 +336,9 @@ class Backend(Protocol):
             On the host: value, number of points inside, and the derivative by the upper rows of the matrix. It takes
             the number of points and the fixed histogram for constant.
         """
-        ...
 
     def minimise_affine(
-        self,
-        inputs: MetricInputs,
-        family: AffineFamily,
-        options: BfgsOptions,
-        on_step: Callable[[int, float], None],
+        self, inputs: MetricInputs, family: AffineFamily, options: BfgsOptions, on_step: Callable[[int, float], None]
     ) -> NDArray[np.float64] | None:
         """S BFGS searches for the maps of a family that minimise a metric, run where the metric is computed.
 
@@ -384,7 +350,6 @@ class Backend(Protocol):
         (S, P) float64 or None
             Parameters reached, on the host. None on a backend on which the caller minimises as fast.
         """
-        ...
 
     # -- loops ----------------------------------------------------------------------------------------------
 
@@ -393,7 +358,6 @@ class Backend(Protocol):
 
         Between calls with the same `step`, arrays that it uses may change their content but not their address.
         """
-        ...
 
     def keep_best_state(self, state: Array, energy: Array, *, best: Array, trace: Array) -> None:
         """Copy a state, such as half-maps, to `best` where its energy is lower than all in a trace.
@@ -407,7 +371,6 @@ class Backend(Protocol):
         energy, trace
             See `update_convergence`.
         """
-        ...
 
     def update_convergence(self, energy: Array, *, trace: Array, step: Array, rule: ConvergenceRule) -> None:
         """Append an energy to a trace, shrink the step and check convergence, on the device, so that nothing waits.
@@ -424,7 +387,6 @@ class Backend(Protocol):
         rule : ConvergenceRule
             When steps shrink, and when the level has converged.
         """
-        ...
 
     def session(self) -> AbstractContextManager[None]:
         """Context of work by the calling thread: on a GPU, on a stream that no other thread uses meanwhile.
@@ -437,7 +399,6 @@ class Backend(Protocol):
         DeviceError
             When the device runs out of memory within.
         """
-        ...
 
     def prepare(self, parts: Collection[str]) -> None:
         """Compile what the parts of a recipe need, where that takes long and is not cached from an earlier run.
@@ -447,8 +408,6 @@ class Backend(Protocol):
         parts : collection of {"linear", "local_cc", "mean_squares"}
             The linear stages, and the metric of the deformable one.
         """
-        ...
 
     def release(self) -> None:
         """Give pooled memory back to the device; a CPU has none."""
-        ...

@@ -210,15 +210,7 @@ def _fetch_chunk(points: Any, volume: Any, matrix: Any, mask: Any, fetched: Any)
 
 @njit(**KERNEL)
 def _histograms(
-    first: Any,
-    last: Any,
-    points: Any,
-    values: Any,
-    volume: Any,
-    matrices: Any,
-    mask: Any,
-    partial: Any,
-    fetched: Any,
+    first: Any, last: Any, points: Any, values: Any, volume: Any, matrices: Any, mask: Any, partial: Any, fetched: Any
 ) -> None:
     """Joint histograms of every matrix and chunk of points, into `partial` (M, chunks, bins, bins)."""
     chunks, bins = partial.shape[1], partial.shape[2]

@@ -102,14 +102,7 @@ class NumbaBackend(HostBackend):
         value[0] = -totals.sum() / fixed.size
 
     def squared_difference(
-        self,
-        fixed: Array,
-        moving: Array,
-        *,
-        mask: Array | None,
-        out_fixed: Array,
-        out_moving: Array,
-        value: Array,
+        self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
         images = _float(fixed), _float(moving)
         totals = np.empty(len(fixed))

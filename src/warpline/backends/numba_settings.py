@@ -21,12 +21,7 @@ KERNEL: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True
 INLINE: dict[str, Any] = {"inline": "always", **_ARITHMETIC}
 """For helpers that numba inlines before type inference."""
 
-HELPER: dict[str, Any] = {
-    "forceinline": True,
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-    **_ARITHMETIC,
-}
+HELPER: dict[str, Any] = {"forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **_ARITHMETIC}
 """For helpers with their own types, which LLVM inlines: rows of a volume, so that their loops vectorise."""
 
 IN_ORDER: dict[str, Any] = {**HELPER, "fastmath": {"contract"}}

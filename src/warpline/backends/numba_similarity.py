@@ -178,15 +178,7 @@ def local_cc(
 
 @njit(**KERNEL)
 def squared_difference(
-    first: Any,
-    last: Any,
-    fixed: Any,
-    moving: Any,
-    mask: Any,
-    out_fixed: Any,
-    out_moving: Any,
-    totals: Any,
-    rows: Any,
+    first: Any, last: Any, fixed: Any, moving: Any, mask: Any, out_fixed: Any, out_moving: Any, totals: Any, rows: Any
 ) -> None:
     """See `warpline.backends.interface.Backend.squared_difference`; `totals` (I,) gets the sum of every slab.
 

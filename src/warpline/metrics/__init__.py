@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from warpline.backends import Array, Backend
 from warpline.backends.affine_search import MetricInputs
 from warpline.metrics.class_means import ClassMeans
@@ -15,7 +12,7 @@ from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
 from warpline.metrics.mutual_information import MutualInformation
-from warpline.metrics.samples import Samples
+from warpline.metrics.samples import Doubles, Samples
 from warpline.recipe import Linear, Syn
 
 __all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric", "Samples"]
@@ -30,22 +27,16 @@ class LinearMetric(Protocol):
     @property
     def backend(self) -> Backend:
         """The backend of its arrays."""
-        ...
 
     @property
     def inputs(self) -> MetricInputs:
         """Arrays and formula, for a backend that searches by itself; the worst value must be 0."""
-        ...
 
-    def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def values(self, matrices: Doubles) -> tuple[Doubles, Doubles]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-        ...
 
-    def values_and_derivatives(
-        self, matrices: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def values_and_derivatives(self, matrices: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
-        ...
 
 
 LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
@@ -58,17 +49,8 @@ LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
 class DeformableMetric(Protocol):
     """A metric of two volumes on one grid that exerts a force on either."""
 
-    def forces(
-        self,
-        images: Array,
-        forces: Array,
-        value: Array,
-        *,
-        mask: Array | None,
-        backend: Backend,
-    ) -> None:
+    def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
         """Write `value` (1,), to be minimised, and the `forces` (2, 3, I, J, K) that lower it, on two `images`."""
-        ...
 
 
 DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {

@@ -39,15 +39,7 @@ class ClassMeans:
     newton: int = 0
     sigma: float = 0.0
 
-    def forces(
-        self,
-        images: Array,
-        forces: Array,
-        value: Array,
-        *,
-        mask: Array | None,
-        backend: Backend,
-    ) -> None:
+    def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
         """Write the force on either image of (fixed, moving), and the value.
 
         Raises

@@ -22,15 +22,7 @@ class LocalCC:
     radius: int = 2
     contrast_floor: float = 2e-3
 
-    def forces(
-        self,
-        images: Array,
-        forces: Array,
-        value: Array,
-        *,
-        mask: Array | None,
-        backend: Backend,
-    ) -> None:
+    def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
         """Write the force on either image of (fixed, moving), and the value: `Backend.local_cc`."""
         backend.local_cc(
             images[0],

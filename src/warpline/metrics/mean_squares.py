@@ -29,15 +29,7 @@ class MeanSquares:
     newton: int = 0
     sigma: float = 0.0
 
-    def forces(
-        self,
-        images: Array,
-        forces: Array,
-        value: Array,
-        *,
-        mask: Array | None,
-        backend: Backend,
-    ) -> None:
+    def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
         """Write the force on either image of (fixed, moving), and the value: `Backend.squared_difference`."""
         backend.squared_difference(
             images[0], images[1], mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value

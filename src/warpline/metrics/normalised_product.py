@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.affine_search import MetricInputs
 from warpline.backends.masked_average import masked_average
-from warpline.metrics.samples import Samples
+from warpline.metrics.samples import Doubles, SampledMetric
 
 DEVIATION_FLOOR = 0.1
 """Share of the standard deviation of the whole object that is added to the local one; with less, noise in flat regions
@@ -48,42 +46,16 @@ def correlation_map(fixed: Array, warped: Array, sigma: Sigma, backend: Backend)
     return backend.smooth(fixed * warped, sigma)
 
 
-class NormalisedProduct:
-    """Negative mean of ``f m`` for locally normalised f and m.
+class NormalisedProduct(SampledMetric):
+    """Negative mean of ``f m`` for samples whose f and m are normalised locally.
 
     The sum of squared local correlations has the derivative of ``2 c f m`` with c, the local correlation, held
     constant: with fixed values multiplied by c this metric maximises it, whatever the sign of the contrast.
-
-    Parameters
-    ----------
-    samples : Samples
-        Fixed points and moving image; normalised already.
     """
 
-    worst = 0.0
-    """The value without any overlap."""
+    formula = "normalised_product"
 
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
-
-    @property
-    def backend(self) -> Backend:
-        """The backend of its arrays."""
-        return self._samples.backend
-
-    @property
-    def inputs(self) -> MetricInputs:
-        """Arrays and formula, for a backend that searches by itself."""
-        return self._samples.inputs("normalised_product")
-
-    def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-        values, shares, _ = self.values_and_derivatives(matrices)
-        return values, shares
-
-    def values_and_derivatives(
-        self, matrices: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def values_and_derivatives(self, matrices: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
         found = [self._samples.affine_moments(matrix) for matrix in matrices]
         moments = np.array([one[0] for one in found]).reshape(-1, 6) / self._samples.count

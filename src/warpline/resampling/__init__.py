@@ -46,19 +46,28 @@ class Interpolation(Protocol):
         backend: Backend,
         threads: int | None = None,
     ) -> Image:
-        """``out(x) = image(transform(x))`` on `grid`; `outside` beyond the image."""
-        ...
+        """``out(x) = image(transform(x))``.
+
+        Parameters
+        ----------
+        image : Image
+            3-D, or 4-D: then volume by volume.
+        transform : Affine, Displacement or Chain
+            World points (RAS+ mm) of `grid` to world points of `image`.
+        grid : Grid
+            Grid of the result.
+        outside : float
+            Value where the point leaves the image.
+        backend : Backend
+            Samples the image, or only composes the transforms where the interpolation runs on the CPU.
+        threads : int, optional
+            CPU threads, as in `warpline.backends.thread_count`.
+        """
 
 
 def _spline(order: int) -> Interpolation:
     def resampled(
-        image: Image,
-        transform: Transform,
-        grid: Grid,
-        *,
-        outside: float,
-        backend: Backend,
-        threads: int | None = None,
+        image: Image, transform: Transform, grid: Grid, *, outside: float, backend: Backend, threads: int | None = None
     ) -> Image:
         return warp(image, transform, grid, order=order, outside=outside, backend=backend)
 

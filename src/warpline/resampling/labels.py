@@ -39,16 +39,8 @@ def warp_labels(
     ----------
     image : Image
         Labels of any integer, boolean or float type, 3-D or 4-D.
-    transform : Affine, Displacement or Chain
-        World points (RAS+ mm) of `grid` to world points of `image`.
-    grid : Grid
-        Where the result lives.
-    outside : float
-        Label where the point leaves the image.
-    backend : Backend
-        What composes the transforms; the vote itself is taken on the CPU.
-    threads : int, optional
-        CPU threads, as in `warpline.backends.thread_count`.
+    transform, grid, outside, backend, threads
+        See `warpline.resampling.Interpolation`.
 
     Returns
     -------

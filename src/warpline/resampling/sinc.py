@@ -50,22 +50,12 @@ def warp_sinc(
 
     Parameters
     ----------
-    image : Image
-        3-D, or 4-D: then volume by volume.
-    transform : Affine, Displacement or Chain
-        World points (RAS+ mm) of `grid` to world points of `image`.
-    grid : Grid
-        Where the result lives.
+    image, transform, grid, outside, backend, threads
+        See `warpline.resampling.Interpolation`.
     window : {"lanczos", "hamming", "cosine", "welch"}
         Window of the sinc.
     normalised : bool
         Divide by the sum of the weights, so that constants are preserved.
-    outside : float
-        Value where the point leaves the image.
-    backend : Backend
-        What composes the transforms; the interpolation runs on the CPU.
-    threads : int, optional
-        CPU threads, as in `warpline.backends.thread_count`.
 
     Returns
     -------

@@ -36,14 +36,10 @@ def warp_vectors(
     ----------
     image : Image
         (I, J, K, 3), components along world R, A, S.
-    transform : Affine, Displacement or Chain
-        World points (RAS+ mm) of `grid` to world points of `image`.
-    grid : Grid
-        Where the result lives.
-    order, outside, backend
-        As in `warp`, component by component.
-    threads : int, optional
-        CPU threads of the rotation, as in `warpline.backends.thread_count`.
+    order : int
+        As in `warp`.
+    transform, grid, outside, backend, threads
+        See `warpline.resampling.Interpolation`; vectors are interpolated component by component.
 
     Returns
     -------

@@ -21,13 +21,7 @@ ORDERS = (0, 1, 3)
 
 
 def warp(
-    image: Image,
-    transform: Transform,
-    grid: Grid,
-    *,
-    order: int = 1,
-    outside: float = 0.0,
-    backend: Backend,
+    image: Image, transform: Transform, grid: Grid, *, order: int = 1, outside: float = 0.0, backend: Backend
 ) -> Image:
     """Resample `image` on `grid` through `transform`, in one interpolation: ``out(x) = image(transform(x))``.
 
