@@ -135,7 +135,7 @@ def test_a_session_has_a_stream_and_waits_for_it(cupy):
     assert cupy.log[2:] == ["synchronize", "exit"]
 
 
-def test_a_thread_keeps_its_stream_and_another_has_one_of_its_own(cupy):
+def test_each_thread_keeps_a_stream_of_its_own(cupy):
     runtime = GpuRuntime.open("0")
 
     def session():
@@ -190,7 +190,7 @@ def test_out_of_memory_names_the_bytes_and_the_remedy(cupy):
 
 
 @pytest.mark.parametrize("edge", ["__enter__", "__exit__"])
-def test_a_device_that_fails_where_a_session_begins_or_ends_is_told_in_words(cupy, monkeypatch, edge):
+def test_a_failure_at_either_end_of_a_session_is_a_device_error(cupy, monkeypatch, edge):
     def fail(*_):
         raise CUDARuntimeError("cudaErrorIllegalAddress")
 
@@ -204,7 +204,7 @@ def test_the_extras_ask_for_the_oldest_cupy_that_works():
     project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
     asked = [need for name in ("cuda12", "cuda13") for need in project["optional-dependencies"][name] if "cupy" in need]
     assert len(asked) == 2
-    assert all(f">={cuda_device.OLDEST}," in need for need in asked)
+    assert all(f">={cuda_device.OLDEST_CUPY}," in need for need in asked)
 
 
 @pytest.mark.parametrize(
@@ -214,12 +214,12 @@ def test_the_extras_ask_for_the_oldest_cupy_that_works():
         CUDADriverError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
     ],
 )
-def test_memory_that_cupys_pool_does_not_hand_out_can_be_short_too(cupy, error):
+def test_memory_outside_of_cupys_pool_can_be_short_too(cupy, error):
     with pytest.raises(DeviceMemoryError, match="3 of 81920 MiB are free"), GpuRuntime.open("0").session():
         raise error
 
 
-def test_a_device_that_fails_is_named_and_what_it_cannot_free_hides_nothing(cupy, monkeypatch):
+def test_a_failed_device_is_named_and_its_error_not_hidden(cupy, monkeypatch):
     def fail():
         raise CUDARuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
 
@@ -254,7 +254,7 @@ def test_a_driver_that_fails_offers_no_gpus(monkeypatch):
 
 
 @pytest.mark.parametrize("given", [False, True])
-@pytest.mark.parametrize("count", [10, cuda_device.STAGED])
+@pytest.mark.parametrize("count", [10, cuda_device.STAGED_BYTES])
 def test_arrays_are_downloaded_whole_whatever_their_size(cupy, monkeypatch, count, given):
     staged = []
 
@@ -269,4 +269,4 @@ def test_arrays_are_downloaded_whole_whatever_their_size(cupy, monkeypatch, coun
     found = runtime.to_host(held, out)
     np.testing.assert_array_equal(found, held)
     assert found is out if given else found is not held
-    assert staged == ([count] if held.nbytes >= cuda_device.STAGED else [])
+    assert staged == ([count] if held.nbytes >= cuda_device.STAGED_BYTES else [])

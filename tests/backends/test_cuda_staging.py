@@ -36,7 +36,7 @@ class Copied:
 @pytest.fixture
 def device(monkeypatch):
     """A pretended CuPy, with small buffers."""
-    monkeypatch.setattr(cuda_staging, "PIECE", 64)
+    monkeypatch.setattr(cuda_staging, "PIECE_BYTES", 64)
     log, pinned = [], []
 
     class Event:
@@ -76,7 +76,7 @@ def test_buffers_are_pinned_once_and_used_again(device):
         found = np.empty_like(held)
         staging.download(Copied(held, device.log), found)
         np.testing.assert_array_equal(found, held)
-    assert [len(memory) for memory in device.pinned] == [64 * cuda_staging.PIECES]
+    assert [len(memory) for memory in device.pinned] == [64 * cuda_staging.BUFFERS]
 
 
 class Broken(Copied):
@@ -91,7 +91,7 @@ class Broken(Copied):
 
 def test_a_download_that_fails_gives_its_buffer_back(device):
     staging, held = Staging(device.xp, nullcontext()), np.arange(100, dtype=np.float32)
-    for _ in range(2 * cuda_staging.PIECES):
+    for _ in range(2 * cuda_staging.BUFFERS):
         with pytest.raises(OSError, match="the device is gone"):
             staging.download(Broken(held, device.log), np.empty_like(held))
     found = np.empty_like(held)

@@ -181,7 +181,7 @@ def build_pyramid(image: Normalised, spacings: tuple[float, ...], backend: Backe
 
     With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. Levels of a shared image are kept.
     """
-    return backend.kept.get(image, ("levels", spacings), lambda: _levels(image, spacings, backend))
+    return backend.cache.get(image, ("levels", spacings), lambda: _levels(image, spacings, backend))
 
 
 def _levels(image: Normalised, spacings: tuple[float, ...], backend: Backend) -> list[PyramidLevel]:
