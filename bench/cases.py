@@ -11,10 +11,10 @@ import numpy as np
 import brains
 from warpline import read_image, write_image
 from warpline.backends import Backend
-from warpline.geometry import Grid, Shape
-from warpline.image import Image
+from warpline.images import Image
 from warpline.phantom import PhantomPair, brain_pair
 from warpline.resampling import resample
+from warpline.space.grid import Grid, Shape
 
 FIELD_OF_VIEW = np.array((192.0, 224.0, 192.0))
 """Of the phantom, in mm."""

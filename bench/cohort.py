@@ -15,22 +15,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from warpline import cohort, jobs
-from warpline.cohort import records, steps
+from warpline import cohort, registration
+from warpline.cohort import steps
 from warpline.cohort.driver import Driver
+from warpline.cohort.journal import Journal, RunStore
 from warpline.cohort.layout import WORK
-from warpline.cohort.settings import Settings
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.cohort.options import WorkerSettings, load_pairs, plan_pairs
+from warpline.cohort.results import NUMBERS, write_tables
+from warpline.images import Image
 from warpline.io.images import write_image
-from warpline.registration import Alignment
-from warpline.transforms import Affine, Displacement
+from warpline.registration.alignment import Alignment
+from warpline.space import Affine, Displacement
+from warpline.space.grid import Grid
 
 PART = Path(__file__).resolve()
 SLEEP = "WARPLINE_BENCH_SLEEP"
@@ -107,7 +110,7 @@ def simulated(options: argparse.Namespace) -> dict[str, object]:
 
 
 def sleep(inputs, backend, *, threads=None, progress=None):
-    """Stand in for `warpline.jobs.compute`; quality control is left out, as a device would do it meanwhile."""
+    """Stand in for `warpline.registration.compute`; quality control is left out, as a device would do it meanwhile."""
     steps.quality.measure = lambda *_, **__: {}
     time.sleep(float(os.environ[SLEEP]))
     fixed, moving = inputs.images["fixed"], inputs.images["moving"]
@@ -116,7 +119,7 @@ def sleep(inputs, backend, *, threads=None, progress=None):
     warped = Image(moving.data.astype(np.float32) * 1.01, fixed.grid, moving.name)
     report = {"backend": {"name": "sleep", "threads": 1}, "inputs": inputs.described, "seconds": inputs.seconds}
     described = {"initial": None, "recipe": {"name": "sleep"}}
-    return jobs.Registration(alignment, warped, warped, {**report, **described})
+    return registration.Registration(alignment, warped, warped, {**report, **described})
 
 
 @cache
@@ -180,8 +183,6 @@ def overhead(options: argparse.Namespace) -> dict[str, object]:
 
 def plan(options: argparse.Namespace) -> dict[str, object]:
     """Plan, drive and tabulate a large cohort whose pairs take no time; the driver's time and memory."""
-    from warpline.cohort.options import load_pairs, plan_pairs
-
     folder = Path(options.folder, "many")
     (folder / "out" / WORK).mkdir(parents=True)
     for number in range(options.rows):
@@ -191,14 +192,14 @@ def plan(options: argparse.Namespace) -> dict[str, object]:
     asked, seconds = cohort.Options(), {}
     with timed(seconds, "first_plan_s"):
         tasks = plan_pairs(load_pairs(folder / "many.tsv", asked), folder / "out", asked)
-    settings = Settings(str(folder / "out"), "bench")
-    driver = Driver(tasks, settings, records.Books(folder / "out", "1of1"))
+    settings = WorkerSettings(str(folder / "out"), "bench")
+    driver = Driver(tasks, settings, RunStore(folder / "out", "1of1"))
     import distributed  # noqa: F401  (its memory counts)
 
     with timed(seconds, "drive_s"):
         driver.run(Instant())
     with timed(seconds, "tables_s"):
-        records.write_tables(folder / "out", tasks)
+        write_tables(folder / "out", tasks.results(folder / "out"))
     with timed(seconds, "plan_again_s"):
         plan_pairs(load_pairs(folder / "many.tsv", asked), folder / "out", asked)
     return {"rows": options.rows, **seconds, "done": tasks.count("done"), "peak_mb": steps.peak_memory()}
@@ -222,15 +223,12 @@ class Instant:
 
     def wait(self, seconds):
         """Every chunk that is out."""
-        from warpline.cohort.journal import Journal
-
         back, self._chunks = self._chunks, []
         for chunk in back:
             journal = Journal(chunk.journal)
             for task in chunk.tasks:
-                metrics = dict.fromkeys(records.METRICS, hash(task.id) % 1000 / 1000)
-                about = {"id": task.id, "key": task.key, "status": "ok", "recipe": "syn", "stat": [1, 2]}
-                journal.outcome({**about, "metrics": metrics, "seconds": {"compute": 1.0}, "host": {"name": "n"}})
+                metrics = dict.fromkeys(NUMBERS, hash(task.id) % 1000 / 1000)
+                journal.outcome(replace(task.result(), metrics=metrics, stat=(1, 2), seconds={"compute": 1.0}))
             journal.close()
         return [(chunk, False) for chunk in back]
 

@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from warpline.cohort.settings import Settings, writers_for
+from warpline.cohort.options import WorkerSettings, writers_for
 from warpline.cohort.worker import AHEAD
 
 PAIRS = 100
@@ -137,7 +137,7 @@ class Worker:
         self._slower = times.switching if machine.workers > 1 else 1.0
         self.writers = machine.writers or writers_for(machine.cores // machine.workers)
         self.lock = Resource("Python's lock", 1)
-        self._reading, self._writing = Resource("readers", Settings.readers), Resource("writers", self.writers)
+        self._reading, self._writing = Resource("readers", WorkerSettings.readers), Resource("writers", self.writers)
         self.resources = (self.lock, self._reading, self._writing)
         self._here = self.held = 0
 
@@ -154,7 +154,7 @@ class Worker:
         await asyncio.gather(*behind)
 
     def _refill(self, ahead: deque[asyncio.Task[None]]) -> bool:
-        while len(ahead) < Settings.readers + AHEAD and next(self._left, None) is not None:
+        while len(ahead) < WorkerSettings.readers + AHEAD and next(self._left, None) is not None:
             self._here += 1
             self.held = max(self.held, self._here)
             ahead.append(asyncio.create_task(self._io(self._times.read, self._reading)))

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from warpline.cohort.outliers import RULES, Verdict, judge_columns
-from warpline.cohort.results import NUMBERS
-from warpline.report.cohort_page import CohortView, PageColumn, PageRow, write_cohort_page
+from warpline.cohort.outliers import Verdict, judge_columns
+from warpline.cohort.quality import RULES
+from warpline.cohort.results import NUMBERS, PairResult
+from warpline.report.cohort_page import CohortView, PageColumn, write_cohort_page
 
 ACTIONS = {
     "sort a column": "sortBy('dice')",
@@ -42,10 +43,10 @@ def cohort_of(count: int) -> CohortView:
     return CohortView("bench", f"{count} pairs", (), columns, {n: v[order] for n, v in values.items()}, rows)
 
 
-def row_of(number: int, found: Verdict) -> PageRow:
+def row_of(number: int, found: Verdict) -> PairResult:
     """A pair with two columns of its manifest."""
     free = {"site": ("Basel", "Kyoto", "Oxford")[number % 3], "age": str(20 + number % 60)}
-    return PageRow(f"sub-{number:06d}", found.verdict, found.score, "; ".join(found.reasons), found.columns, free)
+    return PairResult(f"sub-{number:06d}", "ok", verdict=found, columns=free)
 
 
 def timed(page: Page, index: Path) -> dict[str, float]:

@@ -23,7 +23,7 @@ LAUNCHES = 200
 
 def profile(place: Place) -> int:
     """Profile of the host to ``OUT/profile.txt``; seconds with memory kept from run to run, and given back."""
-    from warpline.registration import align
+    from warpline.registration.alignment import align
 
     pair, backend = place.pair, place.backend
 

@@ -98,7 +98,7 @@ HOW: dict[str, dict[str, Callable[..., Any]]] = {"graphs": {}, "eager": {"captur
 def headline(place: Place, how: str = "graphs") -> int:
     """One pair several times, its images on the host before and its maps there after."""
     import registration
-    from warpline.registration import align
+    from warpline.registration.alignment import align
 
     backend, pair = place.backend_on(place.runtime(**HOW[how])), place.pair
     step = "headline" if how == "graphs" else how

@@ -153,7 +153,7 @@ def hot_kernels(place: Place) -> None:
     with place.backend.session():
         scene = Scene(place.backend, place.size.shape)
         level = level_of(scene)
-        calls = [level.step, *(OPERATIONS[name].prepare(scene) for name in HOT[: 1 if place.rehearse else None])]
+        calls = [level.iterate, *(OPERATIONS[name].prepare(scene) for name in HOT[: 1 if place.rehearse else None])]
         for call in calls:
             call()
         place.device.wait()

@@ -26,13 +26,13 @@ import brains
 from warpline import read_image
 from warpline.backends import select
 from warpline.errors import InputError
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
-from warpline.judgement import judge
+from warpline.images import Image
 from warpline.recipe import PRESETS, Recipe
-from warpline.registration import align
+from warpline.registration.alignment import align
+from warpline.registration.judgement import judge
 from warpline.resampling import resample, warp
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Grid, apply_affine
 
 RIGHT, WRONG = 4.0, 8.0
 """Mean distances from the true map, in mm."""

@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 from warpline.backends import Array, Backend
 from warpline.backends.convergence import Pace, new_trace
 from warpline.backends.splines import Lattice, Spline
-from warpline.geometry import Grid, Matrix, Shape
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
-from warpline.solvers.comparison import Comparison
-from warpline.solvers.linear import Descent
-from warpline.solvers.motion import Motion
+from warpline.registration.affine_parameters import AffineParameters
+from warpline.registration.affine_search import AffineSearch
+from warpline.registration.objective import AffineObjective
+from warpline.space.grid import Grid, Matrix, Shape
 
 Call = Callable[[], object]
 
@@ -228,8 +228,8 @@ def _descend(s: Scene) -> Call:
     """A search of at most 15 steps, as a stage of the linear solver runs it."""
     samples = Samples(s.points, s.values, s.moving, s.backend)
     grid = Grid(s.shape, np.eye(4))
-    comparison = Comparison(MutualInformation(samples, BINS), grid, grid)
-    descent = Descent(comparison, Motion.named("affine", grid.centre, 50.0), s.matrix[None])
+    comparison = AffineObjective(MutualInformation(samples, BINS), grid, grid)
+    descent = AffineSearch(comparison, AffineParameters.named("affine", grid.centre, 50.0), s.matrix[None])
     return lambda: descent.run(15)
 
 

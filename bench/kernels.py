@@ -21,12 +21,13 @@ import tables
 from device import Device, copy_bandwidth, device_of
 from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, PEERS, POINTS, Call, Operation, Scene
 from warpline.backends import Backend, select
-from warpline.geometry import Grid, Shape
-from warpline.image import Image
+from warpline.images import Image
 from warpline.recipe import Syn
+from warpline.registration.cropping import CroppedPair
+from warpline.registration.pyramid import PairLevel
+from warpline.registration.syn import SynLevel
 from warpline.resampling import resample
-from warpline.solvers.scene import Scene as Pair
-from warpline.solvers.syn import Level
+from warpline.space.grid import Grid, Shape
 
 Row = dict[str, Any]
 
@@ -106,11 +107,11 @@ def time_iterations(backend: Backend, device: Device, shape: Shape, iterations: 
         yield _iteration(level_of(scene, factor), device, iterations)
 
 
-def level_of(scene: Scene, factor: float = 1.0) -> Level:
+def level_of(scene: Scene, factor: float = 1.0) -> SynLevel:
     """A level of SyN on a scene, coarser by a factor."""
     grid, content = Grid(scene.shape, np.eye(4)), np.ones(scene.shape, np.bool_)
-    pair = Pair(_unit(scene.fixed), _unit(scene.moving), grid, grid, np.eye(4), content)
-    return Level(pair, factor, Syn(), scene.backend)
+    pair = CroppedPair(_unit(scene.fixed), _unit(scene.moving), grid, grid, np.eye(4), content)
+    return SynLevel(pair, PairLevel.of(grid, factor), Syn(), scene.backend)
 
 
 def _unit(volume: Any) -> Any:
@@ -118,15 +119,15 @@ def _unit(volume: Any) -> Any:
     return volume * np.float32(1 / BINS)
 
 
-def _iteration(level: Level, device: Device, iterations: int) -> Row:
+def _iteration(level: SynLevel, device: Device, iterations: int) -> Row:
     backend = level.backend
 
     def eager() -> None:
         for _ in range(iterations):
-            level.step()
+            level.iterate()
 
     def replayed() -> None:
-        backend.repeat(level.step, iterations)
+        backend.repeat(level.iterate, iterations)
 
     seconds = {name: _whole(call, device) / iterations for name, call in (("eager", eager), ("replayed", replayed))}
     rate = ITERATION_BYTES * int(np.prod(level.grid.shape)) / seconds["replayed"]

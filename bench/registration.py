@@ -27,13 +27,14 @@ import tables
 from cases import Case
 from device import Device, device_of
 from memory import Peak, peak_of
-from warpline import jobs, write_image
+from warpline import Job, write_image
+from warpline import run as run_job
 from warpline.backends import Backend, select
 from warpline.evaluation import overlap
 from warpline.recipe import Recipe
-from warpline.registration import Alignment, align
+from warpline.registration.alignment import Alignment, align
 from warpline.resampling import warp
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 Row = dict[str, Any]
 
@@ -134,7 +135,7 @@ def from_files(case: Case, options: argparse.Namespace) -> Row:
             write_image(image, name)
         recipe = Recipe.load(options.recipe).with_options(*options.settings)
         start = time.perf_counter()
-        report = jobs.run(jobs.Job(*names, f"{folder}/out_", recipe, backend=options.backend)).report
+        report = run_job(Job(*names, f"{folder}/out_", recipe, backend=options.backend)).report
         return {"wall_s": time.perf_counter() - start, "seconds": report["seconds"]}
 
 

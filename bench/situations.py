@@ -17,9 +17,9 @@ from scipy import ndimage
 
 import judgement
 from judgement import Case, Spoil, Volume, both, cut, distance_from, values
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.recipe import PRESETS
+from warpline.space.grid import Grid
 
 RESULTS = Path(__file__).parent / "results" / "situations.json"
 RECIPES = ("affine", "syn-fast")

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from warpline.geometry import Grid
+from warpline.space.grid import Grid
 
 TURN = Rotation.from_euler("xyz", (12, -18, 9), degrees=True).as_matrix()
 DIRECTIONS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 import types
@@ -11,10 +12,10 @@ import numpy as np
 import faults
 from synthetic import ellipsoid, label_map, pair_with_known_map
 from warpline.cohort import Options, find_pairs
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.recipe import Recipe
+from warpline.space.grid import Grid
 
 SHAPE = (20, 20, 20)
 COUNT = 6
@@ -71,6 +72,17 @@ def stable(path):
     return without_changing(json.loads(path.read_bytes()))
 
 
+def table(path):
+    """Rows of a table."""
+    with path.open() as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def rows(out):
+    """Rows of the results, by id."""
+    return {row["id"]: row for row in table(out / "results.tsv")}
+
+
 def without_changing(value):
     if isinstance(value, dict):
         return {name: without_changing(entry) for name, entry in value.items() if name not in CHANGING}
@@ -79,5 +91,5 @@ def without_changing(value):
 
 def leave_pages_out(patch):
     pages = types.ModuleType("warpline.cohort.pages")
-    pages.write = lambda root, **_: root / "report" / "index.html"
+    pages.write = lambda root, results, **_: root / "report" / "index.html"
     patch.setitem(sys.modules, pages.__name__, pages)

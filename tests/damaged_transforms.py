@@ -12,9 +12,9 @@ import numpy as np
 from made_morph import morph
 from made_transforms import made_pair
 from warpline.errors import InputError
-from warpline.geometry import apply_affine
 from warpline.io.transform_files import FORMATS, read_transform
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import apply_affine
 
 FIXED, MOVING = made_pair("left-handed", "oblique")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from warpline.backends import select
-from warpline.geometry import apply_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling import warp
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import apply_affine
 
 CENTRE = np.array([4.0, -6.0, 3.0])
 

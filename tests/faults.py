@@ -1,4 +1,4 @@
-"""Faults for cohorts: a stand-in for `warpline.jobs.compute` that fails as a file beside the images says."""
+"""Faults for cohorts: a stand-in for `warpline.registration.compute` that fails as a file beside the images says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import time
 from pathlib import Path
 
-from warpline import jobs
+from warpline import registration
 
 FILE = "faults.json"
 CALLS = "calls.txt"
@@ -81,7 +81,7 @@ def compute(inputs, backend, *, threads=None, progress=None):
     planned = json.loads((folder / FILE).read_text()) if (folder / FILE).exists() else {}
     if id in planned:
         FAULTS[planned[id]](folder, id)
-    return jobs.compute(inputs, backend, threads=threads, progress=progress)
+    return registration.compute(inputs, backend, threads=threads, progress=progress)
 
 
 def plan(folder, **planned):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
+from warpline.images import Image
+from warpline.space.grid import Grid, apply_affine
 
 HALF_AXES = np.array([52.0, 68.0, 45.0])
 """Of the head, in mm along world R, A, S."""

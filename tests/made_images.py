@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from warpline.geometry import Grid
+from warpline.space.grid import Grid
 
 TURN = Rotation.from_euler("xyz", (20, -35, 50), degrees=True).as_matrix()
 

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from warpline.geometry import apply_affine
+from warpline.space.grid import apply_affine
 
 
 def volume(grid, valid=1):

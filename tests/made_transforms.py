@@ -6,8 +6,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from synthetic import smooth_field
-from warpline.geometry import Grid
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 LPS = np.array((-1.0, -1.0, 1.0))
 

@@ -10,7 +10,7 @@ import numpy as np
 from warpline.metrics import Samples
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_correlation import LocalCorrelation
-from warpline.solvers.quasi_newton import minimise
+from warpline.registration.bfgs import minimise
 
 # -- sampling -----------------------------------------------------------------------------------------------
 

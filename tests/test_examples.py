@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.phantom import brain_pair
 from warpline.resampling import resample
+from warpline.space.grid import Grid, apply_affine
 
 matplotlib.use("Agg")
 FOLDER = Path(__file__).resolve().parents[1] / "examples"

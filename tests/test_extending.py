@@ -74,7 +74,7 @@ STEPS = {
     "Add an interpolation": {
         "resampling/rounding_down.py": (),
         "resampling/__init__.py": (
-            "from warpline.resampling.pullback import Pullback, pull_back\n",
+            "from warpline.space.dense import Pullback, pull_back\n",
             "from warpline.resampling.rounding_down import warp_down\n",
             "INTERPOLATIONS: dict[str, Interpolation] = {\n",
             '    "down": warp_down,\n',

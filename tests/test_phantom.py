@@ -3,10 +3,10 @@ import pytest
 
 from warpline.errors import UsageError
 from warpline.evaluation import folding, inverse_error, landmark_error, overlap, similarity
-from warpline.image import Image
+from warpline.images import Image
 from warpline.phantom import LABELS, brain_pair
 from warpline.resampling import warp
-from warpline.transforms import Chain
+from warpline.space import Chain
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from warpline.errors import DeviceError, InputError, OutputError, UsageError, WarplineError
-    from warpline.geometry import Grid
-    from warpline.image import Image
+    from warpline.images import Image
     from warpline.io.images import write_image
     from warpline.io.transform_files import identify, read_transform
-    from warpline.jobs import Job, Registration, register, run
     from warpline.operations import (
         apply,
         apply_points,
@@ -27,16 +25,18 @@ if TYPE_CHECKING:
         write_transform,
     )
     from warpline.recipe import Recipe
+    from warpline.registration import Job, Registration, register, run
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
-    from warpline.transforms import Affine, Chain, Displacement
+    from warpline.space import Affine, Chain, Displacement
+    from warpline.space.grid import Grid
 
 _ROOMS = {
     "warpline.errors": ("DeviceError", "InputError", "OutputError", "UsageError", "WarplineError"),
-    "warpline.geometry": ("Grid",),
-    "warpline.image": ("Image",),
+    "warpline.space.grid": ("Grid",),
+    "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
     "warpline.io.transform_files": ("identify", "read_transform"),
-    "warpline.jobs": ("Job", "Registration", "register", "run"),
+    "warpline.registration": ("Job", "Registration", "register", "run"),
     "warpline.operations": (
         "apply",
         "apply_points",
@@ -50,7 +50,7 @@ _ROOMS = {
     ),
     "warpline.recipe": ("Recipe",),
     "warpline.resampling": ("affine_transform", "map_coordinates", "resample", "warp"),
-    "warpline.transforms": ("Affine", "Chain", "Displacement"),
+    "warpline.space": ("Affine", "Chain", "Displacement"),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -16,9 +16,9 @@ from scipy.ndimage import gaussian_filter, map_coordinates, spline_filter
 from scipy.spatial.transform import Rotation
 
 from warpline.errors import UsageError
-from warpline.geometry import Grid, Shape
-from warpline.image import Image
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.images import Image
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid, Shape
 
 Points = NDArray[np.float32]
 Values = NDArray[np.float32]

@@ -20,8 +20,8 @@ from scipy.spatial.transform import Rotation
 from ants_peers import DIRECTIONS, in_ants, made_grid, smooth, write_affine, write_warp
 from warpline import ants as ours
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid, apply_affine
 from warpline.io.transform_files import read_transform
+from warpline.space.grid import Grid, apply_affine
 
 MOVING = made_grid(DIRECTIONS["flipped"], (15, 14, 12), (1.6, 1.8, 2.4))
 VALUES = 2e-5

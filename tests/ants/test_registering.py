@@ -12,10 +12,10 @@ from ants_peers import in_ants
 from warpline import ants as ours
 from warpline.ants.registering import FURTHER, OPTIONS, TYPES, _recipe, _with_levels, _with_names, _with_options
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
 from warpline.io.transform_files import write_transform
 from warpline.recipe import Recipe
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Grid
 
 
 def as_ants(image):

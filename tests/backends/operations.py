@@ -11,7 +11,7 @@ from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth
 from warpline.backends.convergence import Pace, new_trace
 from warpline.backends.descent import ENTRY, SCALE, TURN, Compared, Family, Formula
 from warpline.backends.splines import Lattice, Spline
-from warpline.solvers import quasi_newton
+from warpline.registration import bfgs
 
 SHAPE = (7, 18, 35)
 """More than one block of a GPU kernel along j and k."""
@@ -100,7 +100,7 @@ FAMILY = Family(
 
 def _descend(formula):
     def call(b, up):
-        rules, told = quasi_newton.rules_of(4, 1e-6, 0.1), []
+        rules, told = bfgs.rules_of(4, 1e-6, 0.1), []
         fixed = (VALUES if formula == "mutual_information" else VALUES - VALUES.mean()).astype(np.float32)
         moving = (BINNED if formula == "mutual_information" else BINNED - BINNED.mean()).astype(np.float32)
         compared = Compared(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from warpline.evaluation import overlap
-from warpline.image import Image
+from warpline.images import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Initialise, Linear, Recipe, Syn
-from warpline.registration import align
+from warpline.registration.alignment import align
 from warpline.resampling import warp
 
 WARPED, DISPLACEMENT, AFFINE, DICE, INVERSE_ERROR = 1e-4, 1e-3, 1e-4, 2e-3, 1e-3

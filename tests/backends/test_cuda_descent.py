@@ -11,14 +11,14 @@ from synthetic import ellipsoid, general_matrix, smooth_volume
 from warpline.backends import cuda_descent, cuda_points
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.descent import Compared
-from warpline.geometry import Grid
 from warpline.metrics import LINEAR_METRICS, Samples
 from warpline.metrics.local_correlation import LocalCorrelation
 from warpline.recipe import Linear
-from warpline.solvers import quasi_newton
-from warpline.solvers.comparison import LEAST_OVERLAP, Comparison
-from warpline.solvers.linear import Descent
-from warpline.solvers.motion import PLANAR, SPATIAL, Motion
+from warpline.registration import bfgs
+from warpline.registration.affine_parameters import PLANAR, SPATIAL, AffineParameters
+from warpline.registration.affine_search import AffineSearch
+from warpline.registration.objective import LEAST_OVERLAP, AffineObjective
+from warpline.space.grid import Grid
 
 SHAPE = (12, 11, 10)
 CENTRE = (np.array(SHAPE) - 1) / 2
@@ -44,23 +44,23 @@ def comparison(backend, metric="correlation", masked=False):
     mask = backend.upload(ellipsoid(SHAPE, 0.49).astype(np.uint8)) if masked else None
     samples = Samples(points, backend.sample_at(volume, points), volume, backend, mask)
     grid = Grid(SHAPE, general_matrix(SHAPE, 4, spread=0.02))
-    return Comparison(METRICS[metric](samples), grid, grid)
+    return AffineObjective(METRICS[metric](samples), grid, grid)
 
 
 def both_ways(compared, motion, starts, iterations=8, tolerance=1e-6):
     """Parameters and energies of each search, by the device and by the host, and how often the host evaluated."""
-    descent, asked = Descent(compared, motion, starts), []
-    rules = quasi_newton.rules_of(iterations, tolerance, LEAST_OVERLAP)
+    descent, asked = AffineSearch(compared, motion, starts), []
+    rules = bfgs.rules_of(iterations, tolerance, LEAST_OVERLAP)
     found = {"device": [[] for _ in starts], "host": [[] for _ in starts]}
     there = compared.descend(motion, starts, rules, lambda n, value: found["device"][n].append(value))
 
     def energies(which, parameters):
         asked.append(which)
-        return descent.energies(which, parameters)
+        return descent.values_and_gradients(which, parameters)
 
-    here = quasi_newton.minimise(
+    here = bfgs.minimise(
         energies, np.zeros((len(starts), motion.size)), iterations=iterations, tolerance=tolerance,
-        listen=lambda n, value: found["host"][n].append(value),
+        on_step=lambda n, value: found["host"][n].append(value),
     )  # fmt: skip
     return (there, found["device"]), (here, found["host"]), len(asked)
 
@@ -75,7 +75,7 @@ def assert_alike(device, host, atol=1e-6):
 
 @pytest.mark.parametrize(("name", "plane"), MOTIONS)
 def test_every_motion(name, plane, device):
-    motion = Motion.after(START, name, CENTRE, 6.0, plane)
+    motion = AffineParameters.after(START, name, CENTRE, 6.0, plane)
     found, expected, _ = both_ways(comparison(device), motion, START[None])
     assert_alike(found, expected)
     assert len(found[1][0]) >= 3
@@ -85,7 +85,7 @@ def test_every_motion(name, plane, device):
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("masked", [False, True])
 def test_every_metric(metric, masked, device):
-    motion = Motion.named("affine", CENTRE, 6.0)
+    motion = AffineParameters.named("affine", CENTRE, 6.0)
     found, expected, _ = both_ways(comparison(device, metric, masked), motion, START[None])
     assert_alike(found, expected)
     assert len(found[1][0]) >= 3
@@ -95,7 +95,7 @@ def test_every_metric(metric, masked, device):
 def test_many_searches_that_end_at_different_times(most, device, monkeypatch):
     starts = np.stack([np.eye(4), START, general_matrix(SHAPE, 7, spread=0.1), general_matrix(SHAPE, 8, spread=0.05)])
     monkeypatch.setattr(cuda_points, "most_at_once", lambda bins: most)
-    found, expected, _ = both_ways(comparison(device), Motion.named("rigid", CENTRE, 6.0), starts, 12, 1e-3)
+    found, expected, _ = both_ways(comparison(device), AffineParameters.named("rigid", CENTRE, 6.0), starts, 12, 1e-3)
     assert_alike(found, expected)
     assert len({len(energies) for energies in found[1]}) > 1
 
@@ -108,14 +108,14 @@ def far(shift):
 
 def test_a_search_without_overlap_stays_where_it_is(device):
     starts = np.stack([far(500.0), START])
-    found, expected, _ = both_ways(comparison(device), Motion.named("rigid", CENTRE, 6.0), starts)
+    found, expected, _ = both_ways(comparison(device), AffineParameters.named("rigid", CENTRE, 6.0), starts)
     assert_alike(found, expected)
     np.testing.assert_array_equal(found[0][0], 0)
     assert (found[1][0], len(found[1][1]) > 2) == ([], True)
 
 
 def test_steps_that_go_too_far_are_shortened(device):
-    motion = Motion.named("rigid", CENTRE, 0.2)  # a first step of up to five radians
+    motion = AffineParameters.named("rigid", CENTRE, 0.2)  # a first step of up to five radians
     found, expected, asked = both_ways(comparison(device), motion, START[None])
     assert asked > 2 + len(expected[1][0])
     assert_alike(found, expected)
@@ -123,26 +123,28 @@ def test_steps_that_go_too_far_are_shortened(device):
 
 def test_a_search_that_no_step_helps_forgets_its_curvature_and_ends(device):
     """Where the slope is wrong in the last digits, as at the optimum of what is piecewise smooth."""
-    found, expected, asked = both_ways(comparison(device), Motion.named("affine", CENTRE, 6.0), START[None], 200, 0.0)
+    found, expected, asked = both_ways(
+        comparison(device), AffineParameters.named("affine", CENTRE, 6.0), START[None], 200, 0.0
+    )
     assert len(found[1][0]) < 200 and asked > 200 // 8
     np.testing.assert_allclose(found[1][0][-1], expected[1][0][-1], rtol=1e-4)
     assert np.all(np.diff(found[1][0]) <= 0)
 
 
 def test_what_is_told_comes_in_order_and_is_what_the_metric_says(device):
-    compared, motion = comparison(device), Motion.named("rigid", CENTRE, 6.0)
+    compared, motion = comparison(device), AffineParameters.named("rigid", CENTRE, 6.0)
     (parameters, told), _, _ = both_ways(compared, motion, START[None], iterations=30)
-    values, _ = Descent(compared, motion, START[None]).energies([0], parameters)
+    values, _ = AffineSearch(compared, motion, START[None]).values_and_gradients([0], parameters)
     np.testing.assert_allclose(told[0][-1], values[0], rtol=1e-9)
     assert np.all(np.diff(told[0]) <= 0)
 
 
 def test_no_search_and_no_iteration(device):
-    motion = Motion.named("rigid", CENTRE, 6.0)
-    rules = quasi_newton.rules_of(0, 1e-6, LEAST_OVERLAP)
+    motion = AffineParameters.named("rigid", CENTRE, 6.0)
+    rules = bfgs.rules_of(0, 1e-6, LEAST_OVERLAP)
     found = comparison(device).descend(motion, START[None], rules, lambda *_: None)
     np.testing.assert_array_equal(found, np.zeros((1, 6)))
-    none = comparison(device).descend(motion, np.empty((0, 4, 4)), quasi_newton.rules_of(5, 0, 0), lambda *_: None)
+    none = comparison(device).descend(motion, np.empty((0, 4, 4)), bfgs.rules_of(5, 0, 0), lambda *_: None)
     assert none.shape == (0, 6)
 
 
@@ -151,7 +153,7 @@ def test_the_host_looks_once_for_many_evaluations():
     device, looks, to_host = CudaBackend(runtime), [], runtime.to_host
     compared = comparison(device)
     runtime.to_host = lambda array, out=None: (looks.append(array.shape), to_host(array, out))[1]
-    motion, rules = Motion.named("affine", CENTRE, 6.0), quasi_newton.rules_of(30, 1e-6, LEAST_OVERLAP)
+    motion, rules = AffineParameters.named("affine", CENTRE, 6.0), bfgs.rules_of(30, 1e-6, LEAST_OVERLAP)
     runtime.launches.clear()
     with device.session():
         compared.descend(motion, START[None], rules, lambda *_: None)

@@ -14,10 +14,10 @@ import pytest
 from warpline.backends import select
 from warpline.errors import DeviceError
 from warpline.evaluation import overlap
-from warpline.image import Image
+from warpline.images import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Recipe
-from warpline.registration import align
+from warpline.registration.alignment import align
 from warpline.resampling import warp
 
 pytestmark = pytest.mark.gpu

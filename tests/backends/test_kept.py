@@ -10,10 +10,10 @@ import pytest
 
 from warpline.backends import select
 from warpline.backends.kept import Kept
-from warpline.image import Image
+from warpline.images import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Initialise, Linear, Recipe, Syn
-from warpline.registration import align
+from warpline.registration.alignment import align
 
 RECIPE = Recipe(
     initialise=Initialise(rotations=False),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from cohort_model import Machine, Resource, Times, simulate, simulated_seconds, use
-from warpline.cohort.settings import Settings
+from warpline.cohort.options import WorkerSettings
 from warpline.cohort.worker import AHEAD
 
 PAIRS = 60
@@ -46,7 +46,7 @@ def test_the_scarcest_resource_sets_the_rate(bound, rate, machine, times):
 def test_memory_is_bounded_by_the_queues_however_slow_the_disk_is():
     writers = 2
     held = run(8, writers=writers, write=5.0).held
-    assert held <= Settings.readers + AHEAD + 1 + writers + AHEAD + 1
+    assert held <= WorkerSettings.readers + AHEAD + 1 + writers + AHEAD + 1
 
 
 def test_two_workers_on_one_gpu_give_eight_pairs_a_second_where_one_cannot():
@@ -58,7 +58,7 @@ def test_two_workers_on_one_gpu_give_eight_pairs_a_second_where_one_cannot():
 
 
 def test_two_writing_threads_would_not_keep_up():
-    assert run(16, 2, writers=Settings.writers).pairs_per_s < 8
+    assert run(16, 2, writers=WorkerSettings.writers).pairs_per_s < 8
 
 
 def test_it_runs_where_an_event_loop_runs():

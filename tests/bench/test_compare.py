@@ -15,8 +15,8 @@ import tables
 from memory import peak_of
 from peers import ON_CPU, ON_GPU, TOOLS
 from warpline import write_transform
-from warpline.geometry import Grid, apply_affine
-from warpline.transforms import Affine, Displacement
+from warpline.space import Affine, Displacement
+from warpline.space.grid import Grid, apply_affine
 
 
 def test_the_tools_follow_the_flag_and_can_be_named():

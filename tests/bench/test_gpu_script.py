@@ -57,7 +57,7 @@ if sys.argv[1] == "-c":
     sys.exit(0)
 import numpy as np
 from warpline import read_image, write_transform
-from warpline.transforms import Affine, Displacement
+from warpline.space import Affine, Displacement
 job = json.load(open(sys.argv[3]))
 grid = read_image(job["fixed"]["image"]).grid
 write_transform(Affine.identity(), job["work"] + "/reg_0GenericAffine.mat")

@@ -9,8 +9,8 @@ from scipy.ndimage import map_coordinates
 import judgement
 import situations
 from made_heads import lattice, scan
-from warpline.geometry import apply_affine
 from warpline.recipe import PRESETS
+from warpline.space.grid import apply_affine
 
 MOVED = [
     *(f"turned {angle}°" for angle in (20, 70, 120)),

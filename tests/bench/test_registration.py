@@ -12,7 +12,7 @@ import cases
 import registration
 from warpline.backends import select
 from warpline.recipe import Recipe
-from warpline.registration import align
+from warpline.registration.alignment import align
 
 SETTINGS = ("initialise.rotations=false", "syn.iterations=[3,2,1]", "linear.iterations=[3,2,1]", "linear.refinements=0")
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from warpline.cli.apply import FRAMES, INTERPOLATIONS
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io import vectors
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import write_transform
 from warpline.operations import apply, invert
 from warpline.resampling import INTERPOLATIONS as OFFERED
 from warpline.resampling import warp
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 NUMPY = ("--backend", "numpy")
 

@@ -94,7 +94,7 @@ def test_an_input_is_never_overwritten(pair, refused):
 def test_points_that_have_no_origin_are_warned_of(pair, capsys, tmp_path, phantom):
     from warpline.cli.main import main
     from warpline.io.transform_files import write_transform
-    from warpline.transforms import Displacement
+    from warpline.space import Displacement
 
     grid = phantom.fixed.grid
     shifted = Displacement(np.full((3, *grid.shape), 90, np.float32), grid)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from warpline.io.transform_files import read_transform
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 
 def test_convert_keeps_the_direction(pair, phantom, call, tmp_path):

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from warpline import jobs
+from warpline import registration
 from warpline.cli.demo import score
 from warpline.cli.main import main
 from warpline.io.images import read_image
-from warpline.transforms import Chain
+from warpline.space import Chain
 
 
 def test_demo_registers_better_than_it_began(tmp_path, call):
@@ -15,7 +15,7 @@ def test_demo_registers_better_than_it_began(tmp_path, call):
     assert record["report"]["quality"]["folded_voxels"] == 0
     for path in (*record["inputs"].values(), *record["report"]["outputs"].values()):
         assert (tmp_path / path).stat().st_size > 0
-    assert (folder / jobs.REPORT).exists()
+    assert (folder / registration.REPORT).exists()
     assert read_image(record["inputs"]["fixed"]).grid.shape == (38, 45, 38)
 
 

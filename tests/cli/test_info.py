@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warpline.geometry import Grid
 from warpline.io.transform_files import write_transform
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid
 
 
 def test_info_says_format_direction_and_grid(pair, phantom, call, capsys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warpline.io.transform_files import read_transform
-from warpline.transforms import Displacement, displacement_on
+from warpline.space import Displacement, displacement_on
 
 NUMPY = ("--backend", "numpy")
 

@@ -14,7 +14,7 @@ from warpline.cli.options import GEOMETRIES
 from warpline.io.images import read_image
 from warpline.io.nifti_geometry import CHOICES
 from warpline.io.transform_files import read_transform, write_transform
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 
 @pytest.mark.parametrize("name", ["compose", "invert", "convert"])

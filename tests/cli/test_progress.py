@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from warpline.cli.progress import SILENCE, Bar, Lines
-from warpline.solvers.progress import Progress
+from warpline.registration.progress import Progress
 
 
 class Clock:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from warpline import jobs
+from warpline import registration
 from warpline.cli.main import main
 from warpline.errors import OutputError
 from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
-from warpline.jobs.files import ENDINGS
+from warpline.registration.output_files import ENDINGS
 
 LINEAR = ("--set", "linear.iterations=[10,5,2]", "--threads", "1")
 
@@ -43,13 +43,20 @@ def test_process_succeeds_and_writes_every_file_into_the_folder(finished):
 
 def test_process_ends_with_facts_and_next_commands(finished):
     process, folder = finished
-    for word in ("folds", "inverse error", "time", str(folder / jobs.WARPED), "warpline apply", "warpline evaluate"):
+    for word in (
+        "folds",
+        "inverse error",
+        "time",
+        str(folder / registration.WARPED),
+        "warpline apply",
+        "warpline evaluate",
+    ):
         assert word in process.stdout
 
 
 def test_process_without_a_terminal_speaks_a_line_per_level(finished):
     process, folder = finished
-    levels = json.loads((folder / jobs.REPORT).read_text())["levels"]
+    levels = json.loads((folder / registration.REPORT).read_text())["levels"]
     assert levels
     ended = [line for line in process.stderr.splitlines() if " level " in line]
     assert len(ended) == len({(level["stage"], level["level"]) for level in levels if level["iterations"]})
@@ -71,7 +78,7 @@ def test_masks_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeyp
         seen.append(job)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jobs, "run", record)
+    monkeypatch.setattr(registration, "run", record)
     masks = ("--fixed-mask", "f.nii", "--moving-mask", "m.nii", "--initial", "a.mat")
     arguments = ("register", "fixed.nii", "moving.nii", "-o", "out/a_", "--recipe", "affine", *masks)
     assert main([*arguments, "--backend", "numpy", "--threads", "3", "--outside", "-1000"]) == 130
@@ -84,8 +91,8 @@ def test_masks_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeyp
 def test_linear_recipe_leaves_no_field(pair, call, tmp_path):
     record = call("register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/", "--recipe", "rigid", *LINEAR)
     assert record["quality"] is None
-    assert not (tmp_path / jobs.WARP).exists()
-    assert read_image(tmp_path / jobs.WARPED).grid == read_image(pair["fixed"]).grid
+    assert not (tmp_path / registration.WARP).exists()
+    assert read_image(tmp_path / registration.WARPED).grid == read_image(pair["fixed"]).grid
 
 
 @pytest.mark.parametrize(
@@ -129,16 +136,16 @@ def test_next_commands_work(finished, pair, tmp_path, monkeypatch, capsys):
 def test_a_second_run_on_one_prefix_is_refused(pair, tmp_path, monkeypatch, capsys):
     command = ["register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/a_", *QUICK]
     with Transaction() as files:
-        files.reserve([tmp_path / f"a_{jobs.REPORT}"])
+        files.reserve([tmp_path / f"a_{registration.REPORT}"])
         assert main(command) == OutputError.exit_code
         assert "is being written by another run" in capsys.readouterr().err
-        files.write(tmp_path / f"a_{jobs.REPORT}", b"of the first")
+        files.write(tmp_path / f"a_{registration.REPORT}", b"of the first")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"of the first"]
 
 
 def test_report_tells_size_and_checksum_of_every_other_file(finished):
     _, folder = finished
-    report = json.loads((folder / jobs.REPORT).read_text())
+    report = json.loads((folder / registration.REPORT).read_text())
     contents = {kind: Path(path).read_bytes() for kind, path in report["outputs"].items()}
     stamps = {kind: {"bytes": len(b), "sha256": hashlib.sha256(b).hexdigest()} for kind, b in contents.items()}
     assert report["files"] == stamps and len(stamps) == len(ENDINGS) - 1

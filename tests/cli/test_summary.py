@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from made_reports import report_of
 from warpline.cli.summary import facts_of
-from warpline.jobs import Job
+from warpline.registration import Job
 
 
 def lines_of(**changed):

@@ -1,14 +1,73 @@
+"""BIDS folders: names, filters and the images that are found."""
+
 from __future__ import annotations
 
-import re
+import json
 
 import pytest
 
-from warpline.cohort.bids import scan
-from warpline.cohort.entities import Filter
-from warpline.cohort.layout import check_places, place_of
-from warpline.cohort.manifest import Pair
+from warpline.cohort.bids import BidsName, Filter, read_entities, scan
+from warpline.cohort.layout import place_of
 from warpline.errors import InputError, UsageError
+
+
+def test_names_are_taken_apart():
+    name = BidsName.parse("sub-01_ses-M00_space-MNI_res-2_desc-preproc_T1w.nii.gz")
+    assert name.entities == {"sub": "01", "ses": "M00", "space": "MNI", "res": "2", "desc": "preproc"}
+    assert name.suffix == "T1w" and dict(name.without("space", "res", "desc")) == {"sub": "01", "ses": "M00"}
+    middle = BidsName.parse("sub-01_ses-M00_T1w_space-MNI_desc-Crop_T1w.nii")  # as older versions of Clinica have it
+    assert middle.entities["space"] == "MNI" and middle.suffix == "T1w"
+
+
+@pytest.mark.parametrize(
+    "name", ["T1w.nii.gz", "sub-01_T1w.json", "ses-1_sub-01_T1w.nii", "sub-_T1w.nii", "x-1_T1w.nii"]
+)
+def test_other_names_are_none(name):
+    assert BidsName.parse(name) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        ({"description": "preproc"}, True),
+        ({"desc": ["preproc", "brain"]}, True),
+        ({"desc": None}, False),
+        ({"desc": "Query.NONE"}, False),
+        ({"desc": "*"}, True),
+        ({"run": 1}, True),
+        ({"run": "1"}, True),
+        ({"run": 2}, False),
+        ({"acquisition": None, "datatype": "anat"}, True),
+        ({"acq": "Query.OPTIONAL"}, True),
+        ({"acq": "*"}, False),
+    ],
+)
+def test_filters_are_those_of_fmriprep(tmp_path, wanted, taken):
+    (tmp_path / "filter.json").write_text(json.dumps({"t1w": {**wanted, "suffix": "T1w"}}))
+    name = BidsName.parse("sub-01_run-01_desc-preproc_T1w.nii.gz")
+    assert Filter.of("T1w", {}, tmp_path / "filter.json").takes(name) is taken
+
+
+def test_wrong_filters_are_named(tmp_path):
+    (tmp_path / "f.json").write_text('{"bold": {}}')
+    with pytest.raises(InputError, match="has no 't1w', for --suffix T1w; it has bold"):
+        Filter.of("T1w", {}, tmp_path / "f.json")
+    (tmp_path / "f.json").write_text('{"t1w": {"aquisition": "x"}}')
+    with pytest.raises(UsageError, match="entity 'aquisition' is unknown; acq,"):
+        Filter.of("T1w", {}, tmp_path / "f.json")
+    with pytest.raises(InputError, match=r"none\.json does not exist"):
+        Filter.of("T1w", {}, tmp_path / "none.json")
+    with pytest.raises(UsageError, match="'desc' is not allowed; KEY=VALUE"):
+        read_entities(["desc"])
+    assert read_entities(["space=none", "desc=preproc"]) == {"space": None, "desc": "preproc"}
+
+
+def test_filters_with_numbers_of_thousands_of_digits_are_read(tmp_path):
+    (tmp_path / "f.json").write_text('{"t1w": {"run": ["%s", "01"]}}' % ("9" * 5000))
+    wanted = Filter.of("T1w", {}, tmp_path / "f.json")
+    assert wanted.takes(BidsName.parse("sub-01_run-1_T1w.nii"))
+    assert not wanted.takes(BidsName.parse("sub-01_run-2_T1w.nii"))
+
 
 FILES = (
     "sub-01/anat/sub-01_T1w.nii.gz",
@@ -53,40 +112,6 @@ def test_what_is_not_there_is_named(dataset, tmp_path):
         scan(dataset, fixed="t", wanted=Filter(suffix="T2w"))
     with pytest.raises(InputError, match=r"has no folders sub-\*"):
         scan(dataset / "sub-01", fixed="t")
-
-
-@pytest.mark.parametrize(
-    ("pair", "sidecar"),
-    [
-        (
-            Pair("sub-01", "x/sub-01_T1w.nii.gz", "tpl-MNI152NLin2009cAsym_res-01_T1w.nii.gz"),
-            "sub-01/anat/sub-01_space-MNI152NLin2009cAsym_desc-registration_qc.json",
-        ),
-        (
-            Pair("sub-02_ses-b_run-1", "sub-02_ses-b_run-1_FLAIR.nii", "MNI152_T1_2mm.nii.gz"),
-            "sub-02/ses-b/anat/sub-02_ses-b_run-1_space-MNI152T12mm_desc-registration_qc.json",
-        ),
-        (
-            Pair("1234", "brain.mgz", "t.nii", session="2"),
-            "sub-1234/ses-2/anat/sub-1234_ses-2_space-t_desc-registration_qc.json",
-        ),
-        (
-            Pair("sub-01-to-02", "a.nii", "b.nii", space="x y"),
-            "sub-01to02/anat/sub-01to02_space-xy_desc-registration_qc.json",
-        ),
-    ],
-)
-def test_places_are_bids_names(pair, sidecar):
-    assert place_of(pair).sidecar == sidecar
-
-
-def test_two_pairs_of_one_name_are_refused():
-    pairs = [Pair("a-1", "m", "f"), Pair("A1", "m", "f")]
-    with pytest.raises(UsageError, match=r"ids 'a-1' and 'A1' would both write sub-A1/anat/sub-A1_\*; rename one"):
-        check_places(pairs, [place_of(pair) for pair in pairs])
-
-
-# -- folders of fMRIPrep and Clinica ------------------------------------------------------------------------------
 
 
 def made(folder, *names):
@@ -141,31 +166,3 @@ def test_subjects_without_an_image_are_named(tmp_path, caplog):
     folder = made(tmp_path, "sub-1/anat/sub-1_T1w.nii", "sub-2/func/sub-2_bold.nii", "sub-3/anat/sub-3_T2w.nii")
     assert [pair.id for pair in scan(folder, fixed="t.nii")] == ["sub-1"]
     assert "no T1w image of sub-2, sub-3; choose what there is with --suffix" in caplog.text
-
-
-# -- labels and names ---------------------------------------------------------------------------------------------
-
-
-def test_ids_of_every_alphabet_get_labels_of_their_own():
-    labels = [place_of(Pair(id, "m", "f")).folder for id in ("日本", "東京", "Мария", "Maria", "Ünal", "Unal", "sub-é")]
-    assert len(set(labels)) == len(labels)
-    assert all(re.fullmatch(r"sub-[A-Za-z0-9]+/anat", label) for label in labels)
-    assert labels[3] == "sub-Maria/anat" and labels[5] == "sub-Unal/anat"
-    composed, decomposed = (place_of(Pair(id, "m", "f")).folder for id in ("caf\u00e9", "cafe\u0301"))
-    assert composed == decomposed  # and two such ids are refused
-    assert place_of(Pair("sub-", "m", "f")).folder == "sub-sub/anat"
-
-
-@pytest.mark.parametrize("id", ["x" * 200, "日" * 90])
-def test_an_id_that_is_too_long_is_refused_before_anything_runs(id):
-    pair = Pair(id, "m", "f")
-    with pytest.raises(InputError, match=rf"\({len(id)} letters\) would give files names of more than 255 bytes"):
-        check_places([pair], [place_of(pair)])
-
-
-@pytest.mark.parametrize(
-    ("name", "suffix"),
-    [("sub-01_t1.nii.gz", "T1w"), ("a_T2.nii", "T2w"), ("flair.mgz", "FLAIR"), ("x_brain.nii", "brain")],
-)
-def test_suffixes_are_those_of_bids_where_there_is_one(name, suffix):
-    assert place_of(Pair("a", name, "f")).source == suffix

@@ -1,4 +1,4 @@
-"""Options and output folders that are refused before anything runs."""
+"""Options and output folders that are refused before anything runs, and results that are not replaced unasked."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import math
 
 import pytest
 
-from warpline.cohort import Options
+from cohort_files import asked, pairs_in
+from warpline.cohort import Options, run
 from warpline.cohort.checks import _RULES, check_output
 from warpline.errors import UsageError
+from warpline.recipe import Recipe
+
+pytestmark = pytest.mark.usefixtures("no_pages")
 
 WRONG = (
     *(("shard", value) for value in ((3, 2), (0, 1), (1,), (1, 2.0), "1/2")),
@@ -75,3 +79,24 @@ def test_links_lead_to_what_they_stand_for(bids, tmp_path):
     (tmp_path / "same").symlink_to(bids)
     with pytest.raises(UsageError, match="is the input"):
         check_output(tmp_path / "same", bids)
+
+
+def test_results_of_another_recipe_are_kept_unless_asked(inputs, tmp_path):
+    pairs, out = pairs_in(inputs)[:2], tmp_path / "out"
+    run(pairs, out, asked())
+    before = {path: path.read_bytes() for path in out.glob("sub-*/**/*") if path.is_file()}
+    rigid = Recipe.load("rigid").with_options(
+        *("initialise.rotations=false", "linear.iterations=[1]", "linear.voxel_sizes=[6.0]", "linear.samples=1000"),
+        "linear.refinements=0",
+    )
+    with pytest.raises(ValueError, match=r"2 finished pairs \(sub-01, sub-02\).*recipe quick then, rigid.* --redo"):
+        run(pairs, out, asked(recipe=rigid))  # fields would be lost
+    with pytest.raises(ValueError, match="recipe quick then, syn now"):
+        run(pairs, out, Options(backend="numpy", threads=1))  # a forgotten --recipe
+    with pytest.raises(ValueError, match="displacements were kept otherwise than --warp none"):
+        run(pairs, out, asked(warps="none"))
+    assert {path: path.read_bytes() for path in before} == before
+    said = []
+    run(pairs, out, asked(recipe=asked().recipe.with_options("syn.radius=3")), say=said.append)
+    assert "; they are replaced" in said[0] and "syn.radius" in said[0] and "3 now" in said[0], said
+    assert run(pairs, out, asked(recipe=rigid, redo=True)).finished == 2

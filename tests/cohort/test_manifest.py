@@ -1,3 +1,5 @@
+"""Manifests: read, written, and made from patterns of file names."""
+
 from __future__ import annotations
 
 import os
@@ -125,3 +127,11 @@ def test_the_name_says_what_parts_the_cells(tmp_path):
         write_manifest(pairs, tmp_path / "m.txt")
     with pytest.raises(UsageError, match="holds a tab or a new line"):
         write_manifest([replace(pairs[0], moving=f"{tmp_path}/a\tb.nii")], tmp_path / "m.tsv")
+
+
+def test_a_manifest_keeps_them(tmp_path):
+    pair = Pair("=sub-1", f"{tmp_path}/a.nii", f"{tmp_path}/f.nii", columns={"note": "=1+1", "@x": "-2"})
+    write_manifest([pair], tmp_path / "m.tsv")
+    assert (tmp_path / "m.tsv").read_text().splitlines()[1].split("\t")[0] == "'=sub-1"
+    assert "\t'=1+1" in (tmp_path / "m.tsv").read_text() and "\t'@x" in (tmp_path / "m.tsv").read_text()
+    assert read_manifest(tmp_path / "m.tsv") == [pair]

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warpline.cohort.outliers import FEWEST, RULES, TOGETHER, Rule, judge, spread
-from warpline.cohort.quality import COLUMNS, JUDGED
+from warpline.cohort.outliers import MIN_PAIRS, REVIEW_SCORE, Verdict, judge, spread
+from warpline.cohort.quality import COLUMNS, JUDGED, RULES, Rule
 
 GOOD = {
     **{"ncc_after": 0.9, "local_ncc_after": 0.6, "local_ncc_gain": 0.4, "dice": 0.7, "mask_dice": 0.97},
@@ -103,7 +103,7 @@ def test_many_small_faults_add_up():
     rows[9] |= {name: GOOD[name] + 3.8 * RULES[name].least for name in high}
     found = judge(rows)[9]
     assert found.verdict == "review"
-    assert found.score > TOGETHER
+    assert found.score > REVIEW_SCORE
     assert found.columns == ()
     assert found.reasons[0].startswith("all measures together lie ")
     assert found.score == max(verdict.score for verdict in judge(rows))
@@ -116,7 +116,7 @@ def test_a_tight_cohort_does_not_cry_wolf():
 
 
 def test_few_pairs_are_judged_by_fixed_limits_alone():
-    rows = cohort(FEWEST - 1)
+    rows = cohort(MIN_PAIRS - 1)
     rows[0]["dice"] = 0.3
     rows[1]["coverage"] = 0.3
     verdicts = judge(rows)
@@ -139,12 +139,20 @@ def test_nothing_to_judge_is_no_error():
     assert [found.verdict for found in judge([{"id": "a"}, {}])] == ["pass", "pass"]
 
 
-@given(st.lists(st.floats(-1e3, 1e3), min_size=FEWEST, max_size=60), st.floats(0.1, 10), st.floats(-50, 50))
+@given(st.lists(st.floats(-1e3, 1e3), min_size=MIN_PAIRS, max_size=60), st.floats(0.1, 10), st.floats(-50, 50))
 def test_spread_follows_scale_and_shift(values, factor, shift):
     array, rule = np.array(values), Rule("low", 1e-9)
     one, other = spread(array, rule), spread(array * factor + shift, rule)
     assert other.median == pytest.approx(one.median * factor + shift, abs=1e-6)
     assert other.scale == pytest.approx(max(one.scale * factor, 1e-9), rel=1e-6, abs=1e-6)
+
+
+def test_a_reason_names_its_column():
+    titles = {COLUMNS[name].title for name in RULES}
+    assert len(titles) == len(RULES)
+    for name in RULES:
+        title = COLUMNS[name].title
+        assert Verdict("review", (f"{title[0].lower()}{title[1:]} 0.5 is above 0",)).columns == (name,)
 
 
 @given(st.permutations(range(40)))

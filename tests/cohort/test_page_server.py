@@ -86,10 +86,10 @@ def test_links_within_the_folder_are_followed(server, folder):
 
 
 def test_idle_clients_keep_nobody_out(server):
-    idle = [socket.create_connection(server.server_address, 5) for _ in range(3 * page_server.MOST_CONNECTIONS)]
+    idle = [socket.create_connection(server.server_address, 5) for _ in range(3 * page_server.MAX_CONNECTIONS)]
     try:
         assert ask(server, path(server, "report/index.html"))[0] == 200
-        assert threading.active_count() < 2 * page_server.MOST_CONNECTIONS
+        assert threading.active_count() < 2 * page_server.MAX_CONNECTIONS
     finally:
         for connection in idle:
             connection.close()

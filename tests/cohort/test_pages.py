@@ -1,13 +1,16 @@
 """Pages written from what a run left in its folder."""
 
+from __future__ import annotations
+
 import json
 import shutil
 
 import pytest
 
 from cohort_files import asked, pairs_in
-from warpline.cohort import run
-from warpline.cohort.pages import write
+from warpline.cohort import report, run
+from warpline.cohort.pages import _thumbnail, cohort_key, output_of, write
+from warpline.cohort.results import read_results
 from warpline.errors import InputError
 
 
@@ -72,17 +75,17 @@ def test_only_pages_that_changed_are_written_again(out):
     pages[0].unlink()
     marked = pages[1].read_text() + "<!-- kept -->"
     pages[1].write_text(marked)
-    write(out, pages="all")
+    write(out, read_results(out), pages="all")
     assert pages[0].exists()
     assert pages[1].read_text() == marked
 
 
 def test_which_pairs_get_a_page(out):
-    write(out, pages="none")
+    write(out, read_results(out), pages="none")
     assert list((out / "report" / "pairs").glob("*.html")) == []
     assert data_of(out)["pages"] == {}
     said = []
-    write(out, pages="flagged", say=said.append)
+    write(out, read_results(out), pages="flagged", say=said.append)
     assert len(data_of(out)["pages"]) == 5
     assert "5 of them with a page" in said[-1]
 
@@ -92,33 +95,80 @@ def test_an_image_that_went_away_costs_its_page_only(out):
     sidecar = next(out.glob("sub-03/anat/*_qc.json"))
     (out / json.loads(sidecar.read_text())["outputs"]["warped"]).unlink()
     said = []
-    write(out, pages="all", say=said.append)
+    write(out, read_results(out), pages="all", say=said.append)
     assert len(data_of(out)["pages"]) == 4
     assert any(line.startswith("no page for sub-03: ") for line in said)
 
 
-def test_a_folder_without_results_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"results\.tsv cannot be read.*output folder of a cohort"):
-        write(tmp_path)
+@pytest.fixture(scope="module")
+def two_pages(brains, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pair pages")
+    shutil.copytree(brains, folder / "in")
+    run(pairs_in(folder / "in")[:2], folder / "out", asked(pages="all"))
+    return folder
 
 
-def test_a_column_of_the_manifest_may_be_called_like_a_measure(out):
-    lines = (out / "results.tsv").read_text().splitlines()
-    more = [lines[0] + "\tseconds", *(f"{line}\tslow" for line in lines[1:])]
-    (out / "results.tsv").write_text("\n".join(more) + "\n")
-    write(out, pages="none")
-    assert data_of(out)["free"]["manifest seconds"]["values"] == ["slow"]
-    assert "seconds" in [column["name"] for column in data_of(out)["columns"]]
+@pytest.fixture
+def there(two_pages, tmp_path):
+    return shutil.copytree(two_pages, tmp_path / "all")
 
 
-def test_a_table_that_was_cut_off_is_named(out):
-    (out / "results.tsv").write_bytes((out / "results.tsv").read_bytes()[:-40])
-    with pytest.raises(InputError, match="damaged; write it anew"):
-        write(out)
+def pages_in(out):
+    return {path.name: path.stat().st_mtime_ns for path in (out / "report" / "pairs").glob("*.html")}
 
 
-def test_a_word_among_the_numbers_is_named(out):
-    text = (out / "results.tsv").read_text()
-    (out / "results.tsv").write_text(text.replace("\t0\t", "\tnone\t", 1))
-    with pytest.raises(InputError, match="holds 'none' where a number is needed"):
-        write(out)
+def test_a_cohort_that_grows_leaves_its_pages_as_they_are(there):
+    before = pages_in(there / "out")
+    script = (there / "out" / "report" / "pairs" / "sub-02_space-fixed.js").read_text()
+    run(pairs_in(there / "in")[:3], there / "out", asked(pages="all"))
+    after = pages_in(there / "out")
+    assert len(after) == 3 and {name: after[name] for name in before} == before
+    assert (there / "out" / "report" / "pairs" / "sub-02_space-fixed.js").read_text() != script
+
+
+def test_a_folder_moves_with_its_pages_and_its_decisions(there, tmp_path):
+    key, before = cohort_key(there / "out"), pages_in(there / "out")
+    moved = tmp_path / "elsewhere" / "other name"
+    shutil.copytree(there / "out", moved)
+    shutil.rmtree(there)  # with the images
+    report(moved, pages="all")
+    assert pages_in(moved).keys() == before.keys() and cohort_key(moved) == key
+    data = (moved / "report" / "data.js").read_text()
+    assert key in data and data.count(".html") == 2
+
+
+def test_pages_of_pairs_wait_for_the_last_pair(there):
+    """A run that stops half way leaves the pages that were there, and draws none."""
+    (there / "in" / "sub-03_T1w.nii").write_bytes(b"broken")
+    pairs = pairs_in(there / "in")
+    summary = run(pairs, there / "out", asked(pages="all", shard=(1, 2)))
+    assert summary.counts["new"] > 0 and pages_in(there / "out").keys() == {
+        "sub-01_space-fixed.html",
+        "sub-02_space-fixed.html",
+    }
+    run(pairs, there / "out", asked(pages="all", shard=(2, 2)))
+    assert len(pages_in(there / "out")) == len(pairs) - 1
+
+
+def test_the_page_names_source_fixed_image_recipe_and_date(there):
+    text = (there / "out" / "report" / "index.html").read_text()
+    title = text.partition("<title>")[2].partition("</title>")[0]
+    ended = json.loads((there / "out" / "run.json").read_text())["ended"]
+    assert "fixed.nii" in title and "quick" in title and ended[:10] in title
+
+
+def test_a_sidecar_embeds_no_file_from_outside(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    picture = b"RIFF\0\0\0\0WEBP"
+    (tmp_path / "secret").write_bytes(picture)
+    (out / "link").symlink_to(tmp_path / "secret")
+    (out / "own.webp").write_bytes(picture)
+    (out / "own.txt").write_bytes(b"text")
+    for name in ("../secret", str(tmp_path / "secret"), "link", "own.txt", "none", 5, None, "\0"):
+        (out / "qc.json").write_text(json.dumps({"outputs": {"thumbnail": name}}))
+        assert _thumbnail(out, "qc.json") == b""
+    (out / "qc.json").write_text(json.dumps({"outputs": {"thumbnail": "own.webp"}}))
+    assert _thumbnail(out, "qc.json") == picture
+    with pytest.raises(InputError, match="names no warped inside the output folder"):
+        output_of(out, {"outputs": {"warped": "../secret"}}, "warped")

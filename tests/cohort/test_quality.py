@@ -12,13 +12,12 @@ from scipy.spatial.transform import Rotation
 
 from synthetic import ellipsoid, label_map, smooth_field
 from warpline.backends import select
-from warpline.cohort.outliers import RULES
-from warpline.cohort.quality import COLUMNS, RUN_COLUMNS, affine_parameters, foreground, measure
+from warpline.cohort.quality import COLUMNS, RULES, RUN_COLUMNS, affine_parameters, measure
 from warpline.evaluation import folding, overlap
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling import warp
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 SHAPE = (24, 26, 22)
 GRID = Grid(SHAPE, np.diag((2.0, 1.5, 2.5, 1.0)))
@@ -158,11 +157,6 @@ def test_an_empty_mask_measures_everywhere_rather_than_nowhere():
     made = registration_of(image(INSIDE * 100.0), Chain((Affine.identity(),)))
     found = measure(made, images(fixed_mask=image(np.zeros(SHAPE))), backend=BACKEND)
     assert found["coverage"] == 1
-
-
-def test_foreground_leaves_the_background_out():
-    noise = np.random.default_rng(0).normal(0, 1, SHAPE)
-    assert np.array_equal(foreground(image(INSIDE * 100.0 + noise)), INSIDE)
 
 
 def test_every_column_and_rule_is_in_the_document():

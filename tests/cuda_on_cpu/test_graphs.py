@@ -12,10 +12,10 @@ from cuda_on_cpu import emulated
 from synthetic import pair_with_known_map, smooth_field
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.cuda_workspace import MOST_GRAPHS
-from warpline.geometry import Grid
 from warpline.recipe import Syn
-from warpline.solvers.scene import Scene
-from warpline.solvers.syn import register_syn
+from warpline.registration.cropping import CroppedPair
+from warpline.registration.syn import register_syn
+from warpline.space.grid import Grid
 
 SHAPE = (18, 17, 16)
 OPTIONS = Syn(factors=(2.0, 1.0), iterations=(25, 12), early_stop=None)
@@ -30,9 +30,9 @@ def compiler():
 def half_maps(backend):
     fixed, moving = pair_with_known_map(SHAPE, 1)[:2]
     grid = Grid(SHAPE, np.eye(4))
-    scene = Scene(
+    scene = CroppedPair(
         fixed=backend.upload(fixed), moving=backend.upload(moving), grid=grid, moving_grid=grid, affine=np.eye(4),
-        content=backend.upload(np.ones(SHAPE, np.uint8)),
+        foreground=backend.upload(np.ones(SHAPE, np.uint8)),
     )  # fmt: skip
     with backend.session():
         found = register_syn(scene, OPTIONS, backend=backend)

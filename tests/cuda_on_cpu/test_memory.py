@@ -10,11 +10,11 @@ from cuda_on_cpu.counted import CountedRuntime
 from synthetic import pair_with_known_map, smooth_field
 from warpline.backends import cuda_filters
 from warpline.backends.cuda_backend import CudaBackend
-from warpline.geometry import Grid
 from warpline.recipe import Syn
-from warpline.solvers.invertibility import make_invertible
-from warpline.solvers.scene import Scene
-from warpline.solvers.syn import register_syn
+from warpline.registration.cropping import CroppedPair
+from warpline.registration.inverse_consistency import enforce_inverse_consistency
+from warpline.registration.syn import register_syn
+from warpline.space.grid import Grid
 
 SHAPE = (32, 32, 28)
 VOLUME = 4 * np.prod(SHAPE)
@@ -44,7 +44,7 @@ def scene_of(backend, masked):
     up, grid = backend.upload, Grid(SHAPE, np.eye(4))
     fixed, moving = (up(image) for image in pair_with_known_map(SHAPE, 1)[:2])
     masks = [up(np.ones(SHAPE, np.float32)) if masked else None for _ in range(2)]
-    return Scene(fixed, moving, grid, grid, np.eye(4), up(np.ones(SHAPE, np.uint8)), *masks)
+    return CroppedPair(fixed, moving, grid, grid, np.eye(4), up(np.ones(SHAPE, np.uint8)), *masks)
 
 
 @pytest.mark.parametrize(("masked", "most"), [(False, 26 + 6 / 8), (True, 30 + 6 / 8)])
@@ -67,6 +67,6 @@ def test_inverting_takes_less_than_the_finest_level(backend, largest, rounds):
         field = np.clip(largest * smooth_field(SHAPE, 1), -largest, largest).astype(np.float32)
         halves = [backend.upload(field), backend.upload(-field)]
         mask, before = backend.upload(np.ones(SHAPE, np.uint8)), backend._work.runtime.ledger.used - 6 * VOLUME
-        found = make_invertible(*halves, mask, backend)
+        found = enforce_inverse_consistency(*halves, mask, backend)
     assert found.quality.rounds >= rounds
     assert volumes(backend, before) <= 26

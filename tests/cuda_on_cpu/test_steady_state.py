@@ -10,9 +10,9 @@ from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.cuda_device import GpuRuntime
 from warpline.phantom import brain_pair
 from warpline.recipe import Linear, Recipe, Syn
-from warpline.registration import align
-from warpline.solvers import initialise
-from warpline.solvers.syn import CHECK_EVERY
+from warpline.registration import initialisation
+from warpline.registration.alignment import align
+from warpline.registration.syn import CHECK_EVERY
 
 RECIPE = Recipe(linear=Linear(samples=1000), syn=Syn(iterations=(20, 10, 6)))
 """All stages and levels of the default recipe, with fewer points and iterations."""
@@ -26,9 +26,9 @@ def counted():
     if not emulated.available():
         pytest.skip(f"no C++ compiler called {emulated.COMPILER}")
     pair = brain_pair((20, 23, 20), voxel_size=9.0)
-    turns = initialise._lattice()[::20]  # that there are 924 of them takes long, not more waits
+    turns = initialisation._lattice()[::20]  # that there are 924 of them takes long, not more waits
     with pytest.MonkeyPatch.context() as patch, pretended.Cupy() as cupy:
-        patch.setattr(initialise, "_lattice", lambda: turns)
+        patch.setattr(initialisation, "_lattice", lambda: turns)
         patch.setattr(cuda_device, "STAGED", min(pair.fixed.data.nbytes, pair.moving.data.nbytes))
         patch.setattr(pretended, "LARGE", cuda_device.STAGED)
         backend = CudaBackend(GpuRuntime(0))

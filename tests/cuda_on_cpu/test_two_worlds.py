@@ -10,13 +10,13 @@ from cuda_on_cpu import emulated
 from cuda_on_cpu.two_worlds import DeviceArray, TwoWorldsGraphRuntime, TwoWorldsRuntime
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.evaluation import folding, similarity
-from warpline.image import Image
-from warpline.jobs import register
+from warpline.images import Image
 from warpline.operations import apply, inversion, jacobian
 from warpline.phantom import brain_pair
 from warpline.recipe import Initialise, Linear, Recipe, Syn
+from warpline.registration import register
 from warpline.resampling import resample
-from warpline.transforms import Chain, Displacement
+from warpline.space import Chain, Displacement
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from warpline import dipy as ours
 from warpline.backends import select
 from warpline.errors import UsageError
 from warpline.resampling import warp
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 
 @pytest.mark.parametrize(

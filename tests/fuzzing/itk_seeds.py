@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
+from warpline.space.grid import Grid
 
 Files = dict[str, bytes]
 

@@ -19,21 +19,17 @@ from nibabel.streamlines import Tractogram
 from fuzzing import itk_seeds
 from made_morph import morph
 from made_transforms import made_for, made_pair
-from warpline.cohort.bids import scan
+from warpline.cohort.bids import Filter, scan
 from warpline.cohort.checks import check_output
-from warpline.cohort.decisions import read_decisions
-from warpline.cohort.entities import Filter
-from warpline.cohort.journal import JournalReader
+from warpline.cohort.journal import JournalReader, read_journals
 from warpline.cohort.layout import FAILURES, RESULTS
 from warpline.cohort.manifest import read_manifest
+from warpline.cohort.options import read_decisions
 from warpline.cohort.pages import write
-from warpline.cohort.records import RESULT_COLUMNS
-from warpline.cohort.results import Results
-from warpline.cohort.running import plan_of
-from warpline.cohort.sidecars import skull_stripped
-from warpline.cohort.state import read_rows, read_sidecar
+from warpline.cohort.plan import plan_of, read_sidecar
+from warpline.cohort.results import RESULT_COLUMNS, read_results
+from warpline.cohort.steps import skull_stripped
 from warpline.errors import InputError, WarplineError
-from warpline.geometry import Grid, apply_affine
 from warpline.io.images import read_grid, read_image
 from warpline.io.points import read_points
 from warpline.io.streamlines import read_streamlines
@@ -41,6 +37,7 @@ from warpline.io.surfaces import read_surface
 from warpline.io.transform_files import FORMATS, identify, read_transform, write_transform
 from warpline.io.vectors import read_vectors
 from warpline.recipe import Recipe
+from warpline.space.grid import Grid, apply_affine
 
 Files = Mapping[str, bytes]
 """Names and contents; the first is what the reader is given."""
@@ -224,8 +221,7 @@ def _results(folder: Path) -> list[Files]:
 
 
 def _read_results(path: Path) -> object:
-    Results.read(path.parent)
-    return write(path.parent, pages="all")
+    return write(path.parent, read_results(path.parent), pages="all")
 
 
 def _folder(_: Path) -> list[Files]:
@@ -240,7 +236,7 @@ def _folder(_: Path) -> list[Files]:
 
 def _read_folder(path: Path) -> object:
     root = path.parent
-    read_rows(root)
+    read_journals(root)
     return plan_of(root)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from warpline.errors import InputError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.checks import check_pair
 from warpline.recipe import PRESETS, Recipe
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Grid
 
 SYN = Recipe.load("syn")
 SHAPE = (8, 9, 10)

@@ -11,9 +11,9 @@ import SimpleITK
 
 from made_images import ORIENTATIONS, grid_of, nifti, patched, values_of
 from warpline.errors import InputError, OutputError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import as_image, read_grid, read_image, write_image
+from warpline.space.grid import Grid
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 

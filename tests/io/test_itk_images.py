@@ -14,13 +14,13 @@ from scipy.spatial.transform import Rotation
 
 from made_transforms import LPS, PAIRS, made_grid
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io import itk_images, limits
 from warpline.io.images import read_grid, read_image, write_image
 from warpline.io.transform_files import identify, read_transform
 from warpline.io.vectors import read_series, read_vectors, write_vectors
-from warpline.report.provenance import describe
+from warpline.registration.provenance import describe
+from warpline.space.grid import Grid
 
 SUFFIXES = itk_images.SUFFIXES
 

@@ -10,9 +10,9 @@ import pytest
 
 from made_images import grid_of, nifti, patched, values_of
 from warpline.errors import InputError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import read_grid, read_image, write_image
+from warpline.space.grid import Grid
 
 
 def test_sheared_grid_is_written_as_sform_only(tmp_path):

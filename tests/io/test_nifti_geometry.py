@@ -10,10 +10,10 @@ import SimpleITK
 from itk_peers import seen_by_itk
 from made_headers import HEADERS, MIRRORED, ONE, SHAPE, write_header
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
 from warpline.io.images import as_image, read_grid, read_image
 from warpline.io.nifti import parse_header, stored_header
 from warpline.io.nifti_geometry import ITK, TOOLS, Placement
+from warpline.space.grid import Grid
 
 
 def placement(path):

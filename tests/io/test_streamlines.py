@@ -15,10 +15,10 @@ from nibabel.streamlines import Tractogram, TrkFile
 
 from scenes import FIXED, MOVING
 from warpline.errors import InputError, OutputError, UsageError
-from warpline.geometry import apply_affine
 from warpline.io import streamlines
 from warpline.io.images import write_image
 from warpline.io.streamlines import read_streamlines, write_streamlines
+from warpline.space.grid import apply_affine
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_trk_keeps_what_hangs_on_it_and_names_the_new_image(trk, lines, tmp_path
 
 
 def test_dipy_reads_it_on_the_new_image(trk, lines, tmp_path):
-    from warpline.image import Image
+    from warpline.images import Image
 
     write_image(Image(np.zeros(FIXED.shape, np.float32), FIXED), tmp_path / "image.nii.gz")
     write_streamlines(read_streamlines(trk), tmp_path / "again.trk", FIXED)

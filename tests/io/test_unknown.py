@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.unknown import fill_unknown
 
 SHAPE = (9, 10, 11)

@@ -8,9 +8,9 @@ import pytest
 
 from scenes import MOVING
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.vectors import FRAMES, from_world, read_components, read_series, read_vectors, to_world, write_vectors
+from warpline.space.grid import Grid
 
 
 def written(path, shape=(4, 5, 6, 1, 3), intent=1007, dtype=np.float32, affine=None):

@@ -8,12 +8,12 @@ import pytest
 from made_transforms import PAIRS, inner_points, made_affine, made_pair
 from scenes import FIXED, TURN, fading, world_points
 from warpline.errors import InputError, UsageError
-from warpline.geometry import apply_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import FORMATS, read_transform
 from warpline.operations import convert, write_transform
-from warpline.transforms import Affine, Chain
+from warpline.space import Affine, Chain
+from warpline.space.grid import apply_affine
 
 AFFINE_FORMATS = [
     name for name, one in FORMATS.items() if one.holds is Affine and one.encode is not None and not name.endswith("-2d")

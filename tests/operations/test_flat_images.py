@@ -9,13 +9,13 @@ import SimpleITK
 from scipy.ndimage import gaussian_filter
 
 import warpline.ants
-from warpline import jobs, operations
+from warpline import operations, registration
 from warpline.errors import UsageError
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import identify, read_transform, write_transform
 from warpline.resampling import INTERPOLATIONS, resample
-from warpline.transforms import Affine, Chain
+from warpline.space import Affine, Chain
 
 TURN = np.array([[0.96, 0.28], [-0.28, 0.96]])
 
@@ -36,7 +36,7 @@ def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("flat")
     write_image(made_image(0, 2.0, 0.0), folder / "f.nii.gz")
     write_image(made_image(0, 2.1, 40.0, 3.0), folder / "m.nii.gz")
-    found = jobs.register(folder / "f.nii.gz", folder / "m.nii.gz", "syn-fast", threads=1)
+    found = registration.register(folder / "f.nii.gz", folder / "m.nii.gz", "syn-fast", threads=1)
     found.save(folder / "r_")
     return folder, found
 
@@ -115,7 +115,7 @@ def test_one_slice_of_a_volume_is_no_2_d_image(done, tmp_path):
     for name in ("f.nii.gz", "m.nii.gz"):
         flat = read_image(folder / name)
         write_image(Image.from_array(flat.data, np.diag([2.0, 2, 3, 1])), tmp_path / name)
-    jobs.register(tmp_path / "f.nii.gz", tmp_path / "m.nii.gz", "rigid", threads=1).save(tmp_path / "r_")
+    registration.register(tmp_path / "f.nii.gz", tmp_path / "m.nii.gz", "rigid", threads=1).save(tmp_path / "r_")
     assert identify(tmp_path / "r_0GenericAffine.mat").format == "itk-affine"
     ours = read_image(tmp_path / "r_Warped.nii.gz")
     assert not ours.grid.flat

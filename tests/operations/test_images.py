@@ -11,12 +11,12 @@ from scipy.spatial.transform import Rotation
 
 from scenes import FIXED, MOVING, TURN, fading, smooth_field, smooth_image
 from warpline.errors import InputError, UsageError
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import write_transform
 from warpline.operations import apply, apply_points, compose, invert, jacobian
 from warpline.resampling import INTERPOLATIONS, warp, warp_vectors
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
 
 CHAIN = Chain((smooth_field(FIXED), TURN))
 

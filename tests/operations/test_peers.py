@@ -12,12 +12,12 @@ from nitransforms.resampling import apply as nitransforms_apply
 
 from made_transforms import PAIRS, inner_points, made_affine, made_displacement, made_pair
 from synthetic import smooth_volume
-from warpline.geometry import apply_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import write_transform
 from warpline.operations import apply, apply_points, jacobian
-from warpline.transforms import Chain, Displacement
+from warpline.space import Chain, Displacement
+from warpline.space.grid import apply_affine
 
 LPS = np.array([-1.0, -1.0, 1.0])
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from scenes import FIXED, MOVING, TURN, fading, smooth_field
 from warpline.errors import InputError, UsageError
-from warpline.geometry import apply_affine
 from warpline.io.transform_files import write_transform
-from warpline.operations import apply_points, apply_streamlines, carry, invert, origins
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.operations import apply_points, apply_streamlines, carry, invert, preimages
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import apply_affine
 
 CHAIN = Chain((smooth_field(FIXED), TURN, smooth_field(MOVING, 1.0, 9)))
 
@@ -42,7 +42,7 @@ def test_a_wrong_known_inverse_is_only_a_start():
     warp = smooth_field(FIXED)
     claimed = Displacement(warp.field, FIXED, np.zeros_like(warp.field))
     targets = claimed.map_points(inner(FIXED))
-    np.testing.assert_allclose(origins(claimed, targets).points, inner(FIXED), atol=1e-5)
+    np.testing.assert_allclose(preimages(claimed, targets).points, inner(FIXED), atol=1e-5)
 
 
 def test_steep_maps_are_solved_too():
@@ -53,7 +53,7 @@ def test_steep_maps_are_solved_too():
     steep = Displacement(np.moveaxis((points - middle) @ slope, -1, 0).astype(np.float32), FIXED)
     inside = inner(FIXED)
     assert not (apply_affine(FIXED.inverse_affine, steep.map_points(inside)) > 0).all()  # some arrive beyond the grid
-    found = origins(steep, steep.map_points(inside))
+    found = preimages(steep, steep.map_points(inside))
     np.testing.assert_allclose(found.points, inside, atol=1e-4)
     assert found.residual.max() < 1e-4
 
@@ -109,7 +109,7 @@ def test_the_numerical_inverse_agrees_with_the_search():
     warp = fading(FIXED, 1.5)
     points = apply_affine(FIXED.affine, np.random.default_rng(0).integers(2, 8, (50, 3)))
     inverse = invert(warp, backend="numpy")
-    np.testing.assert_allclose(origins(warp, points).points, inverse.map_points(points), atol=0.005)
+    np.testing.assert_allclose(preimages(warp, points).points, inverse.map_points(points), atol=0.005)
 
 
 def test_streamlines_keep_their_lengths():

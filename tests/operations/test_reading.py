@@ -11,7 +11,7 @@ import pytest
 import warpline
 from made_headers import HEADERS, MIRRORED, ONE, SHAPE, write_header
 from warpline.operations import apply, jacobian, read_chain
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 
 @pytest.fixture

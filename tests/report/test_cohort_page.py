@@ -2,13 +2,15 @@
 
 import json
 import re
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from warpline.image import Image
-from warpline.report.cohort_page import PACK, CohortView, PageColumn, PageGroup, PageRow, write_cohort_page
+from warpline.images import Image
+from warpline.report.cohort_page import PACK, CohortView, PageColumn, write_cohort_page
 from warpline.report.pair_thumbnail import thumbnail
 
 COUNT = 130
@@ -21,15 +23,26 @@ COLUMNS = (
 )
 
 
+@dataclass
+class Row:
+    """A pair as the page needs it."""
+
+    id: str
+    outcome: str
+    score: float | None = None
+    explanation: str = ""
+    flagged: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+
+
 def row_of(number):
     """Three that did not run, seven failed, twenty to review, the rest passed."""
     free = {"site": ("Oxford", "Basel")[number % 2]}
     if number < 3:
-        return PageRow(f"sub-{number:03d}", "error", reasons="scan.nii.gz is <damaged>", free=free)
+        return Row(f"sub-{number:03d}", "error", explanation="scan.nii.gz is <damaged>", columns=free)
     verdict = "fail" if number < 10 else "review" if number < 30 else "pass"
     flagged, reasons = (("dice",), "dice is low; it's \\ odd") if verdict != "pass" else ((), "")
-    page = "pairs/one.html" if number == 3 else None
-    return PageRow(f"sub-{number:03d}", verdict, 10 - number / 20, reasons, flagged, free, page)
+    return Row(f"sub-{number:03d}", verdict, 10 - number / 20, reasons, flagged, free)
 
 
 def values_of(count):
@@ -50,9 +63,11 @@ def picture():
 @pytest.fixture(scope="module")
 def index(picture, tmp_path_factory):
     rows = [row_of(number) for number in range(COUNT)]
-    group = PageGroup("input_error", "* is <damaged>", "scan.nii.gz is <damaged>", tuple(row.id for row in rows[:3]))
+    about = {"kind": "input_error", "signature": "* is <damaged>", "message": "scan.nii.gz is <damaged>"}
+    group = SimpleNamespace(**about, ids=tuple(row.id for row in rows[:3]))
     thumbnails = [None] * 3 + [lambda: picture] * (COUNT - 3)
-    view = CohortView("key", "Two <sites>", (("workers", "8"),), COLUMNS, values_of(COUNT), rows, (group,), thumbnails)
+    more = {"pages": {3: "pairs/one.html"}, "groups": (group,), "thumbnails": thumbnails}
+    view = CohortView("key", "Two <sites>", (("workers", "8"),), COLUMNS, values_of(COUNT), rows, **more)
     folder = tmp_path_factory.mktemp("cohort")
     (folder / "pairs").mkdir()
     (folder / "pairs" / "one.html").write_text("<title>one</title>")
@@ -104,7 +119,7 @@ def test_text_of_manifests_is_never_markup(index):
 
 
 def test_a_cohort_without_results_has_a_page(tmp_path, open_page):
-    view = CohortView("key", "none yet", (), COLUMNS, values_of(1), [PageRow("a", "todo")])
+    view = CohortView("key", "none yet", (), COLUMNS, values_of(1), [Row("a", "todo")])
     page = open_page(write_cohort_page(view, tmp_path))
     assert count(page) == "1 pair"
     assert page.locator(".tiles .todo b").inner_text() == "1"

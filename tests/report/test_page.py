@@ -8,12 +8,12 @@ import pytest
 
 from made_reports import report_of
 from warpline.errors import OutputError
-from warpline.image import Image
-from warpline.report.page import html_summary, place_in_cohort, write_page
+from warpline.images import Image
+from warpline.report.cohort_context import CohortContext, Measure
+from warpline.report.page import html_summary, write_cohort_context, write_page
 from warpline.report.pair_layers import draw_layers
 from warpline.report.pictures import write_overlay
-from warpline.report.standing import Measure, Standing
-from warpline.transforms import Displacement
+from warpline.space import Displacement
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_standing_shows_verdict_reasons_percentiles_and_neighbours(layers, tmp_p
         Measure("Rotation", "°", "Angle", "affine", 4.5, 60.0),
     )
     reasons = ("dice 0.41 is <far> below",)
-    standing = Standing("sub-07", "key", 1200, "review", reasons, measures, "../index.html", next="sub-08.html")
+    standing = CohortContext("sub-07", "key", 1200, "review", reasons, measures, "../index.html", next="sub-08.html")
     page = page_of(report_of(), layers, tmp_path, replace(standing, source="aging study"))
     title = page.partition("</title>")[0]
     assert '<script src="report.js"></script>' in page and "sub-07" in title and "aging study" in title
@@ -119,9 +119,9 @@ def test_standing_shows_verdict_reasons_percentiles_and_neighbours(layers, tmp_p
 
 
 def test_a_page_stays_when_its_cohort_grows(layers, tmp_path):
-    standing = Standing("a", "key", 3, "pass", (), (), "../index.html")
+    standing = CohortContext("a", "key", 3, "pass", (), (), "../index.html")
     page = page_of(report_of(), layers, tmp_path, standing)
-    place_in_cohort(replace(standing, pairs=4, next="b.html"), tmp_path / "report.html")
+    write_cohort_context(replace(standing, pairs=4, next="b.html"), tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
     assert '"pairs":4' in (tmp_path / "report.js").read_text()
     assert page_of(report_of(), layers, tmp_path, replace(standing, pairs=4)) == page

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image as Picture
 from scipy.ndimage import map_coordinates
 
-from warpline.geometry import Grid
-from warpline.image import Image
-from warpline.report.cuts import cuts_through, sampled, series_through
-from warpline.report.pair_layers import LONGEST, SPACING, draw_layers
-from warpline.transforms import Displacement
+from warpline.images import Image
+from warpline.report.pair_layers import MAX_PIXELS, SPACING, draw_layers
+from warpline.report.slices import middle_slices, sample_slices, slice_series
+from warpline.space import Displacement
+from warpline.space.grid import Grid
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_mosaics_hold_a_row_for_each_view_and_a_tile_for_each_cut(layers):
     assert all(0 < np.diff(view["positions"]).max() <= max(SPACING, 4.0) + 0.1 for view in layers.views)
     width = max(view["width"] * len(view["positions"]) for view in layers.views)
     height = sum(view["height"] for view in layers.views)
-    assert max(max(view["width"], view["height"]) for view in layers.views) <= LONGEST + 1
+    assert max(max(view["width"], view["height"]) for view in layers.views) <= MAX_PIXELS + 1
     for name in ("fixed", "before", "after"):
         assert pixels(layers.pictures[name]).shape == (height, width, 3)
     halves = sum(-(-view["height"] // 2) for view in layers.views)
@@ -82,8 +82,8 @@ def test_stacks_of_planes_hold_what_interpolation_at_each_point_gives(phantom, t
         slant = np.eye(4)
         slant[:2, :2] = ((np.cos(0.1), -np.sin(0.1)), (np.sin(0.1), np.cos(0.1)))
         moving = Image(moving.data, Grid(moving.grid.shape, slant @ moving.grid.affine))
-    for cuts in series_through(phantom.fixed, 5, 70):
-        found = sampled(cuts, moving)
+    for cuts in slice_series(phantom.fixed, 5, 70):
+        found = sample_slices(cuts, moving)
         matrix = phantom.fixed.grid.voxel_map_to(moving.grid)
         for plane, cut in zip(found, cuts, strict=True):
             where = np.tensordot(matrix[:3, :3], cut.voxels, 1) + matrix[:3, 3, None, None]
@@ -92,7 +92,7 @@ def test_stacks_of_planes_hold_what_interpolation_at_each_point_gives(phantom, t
             border = np.abs(plane - wanted) > 1e-3 * moving.data.max()
             assert border.mean() < 0.01  # points that rounding puts on either side of the border
     assert np.array_equal(
-        cuts_through(phantom.fixed)[0].sample(moving), sampled(cuts_through(phantom.fixed)[:1], moving)[0]
+        middle_slices(phantom.fixed)[0].sample(moving), sample_slices(middle_slices(phantom.fixed)[:1], moving)[0]
     )
 
 

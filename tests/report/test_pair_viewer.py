@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from made_reports import report_of, serious_faults
+from warpline.report.cohort_context import CohortContext, Measure
 from warpline.report.page import write_page
 from warpline.report.pair_layers import draw_layers
-from warpline.report.standing import Measure, Standing
 
 PIXELS = """() => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(() => resolve(
     [...document.querySelectorAll(".stage canvas")].map(canvas => {
@@ -30,7 +30,7 @@ def folder(phantom, tmp_path_factory):
     write_page(report_of(), layers, folder / "alone.html")
     measures = (Measure("Dice", "", "Mean Dice", "overlap", 0.41, 3.0, flagged=True),)
     for id, neighbours in (("a", {"next": "b.html"}), ("b", {"previous": "a.html"})):
-        standing = Standing(id, "cohort", 2, "review", REASONS, measures, "a.html#index", **neighbours)
+        standing = CohortContext(id, "cohort", 2, "review", REASONS, measures, "a.html#index", **neighbours)
         write_page(report_of(), layers, folder / f"{id}.html", standing)
     return folder
 

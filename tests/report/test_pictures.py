@@ -5,12 +5,12 @@ import pytest
 from PIL import Image as Picture
 
 from warpline.errors import OutputError
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image
-from warpline.report.cuts import cuts_through
 from warpline.report.pictures import write_deformation, write_overlay
+from warpline.report.slices import middle_slices
 from warpline.resampling import warp
-from warpline.transforms import Affine, Displacement
+from warpline.space import Affine, Displacement
 
 
 def pixels(write, *arguments):
@@ -126,7 +126,7 @@ def test_a_missing_folder_is_named(phantom, tmp_path):
 
 def test_cuts_are_upright_with_the_right_side_right(phantom):
     for image in (phantom.fixed, phantom.moving):
-        sagittal, coronal, axial = cuts_through(image)
+        sagittal, coronal, axial = middle_slices(image)
         assert [cut.letters for cut in (sagittal, coronal, axial)] == [
             ("P", "A", "I", "S"),
             ("L", "R", "I", "S"),
@@ -144,7 +144,7 @@ def test_jacobian_of_a_cut_is_that_of_the_map(phantom):
     matrix[:3, :3] += ((0.1, 0.2, 0.0), (-0.1, -0.2, 0.1), (0.0, 0.1, 0.3))
     world = np.einsum("ab,bijk->aijk", grid.affine[:3, :3], np.indices(grid.shape))
     field = np.einsum("ab,bijk->aijk", matrix[:3, :3] - np.eye(3), world).astype(np.float32)
-    for cut in cuts_through(phantom.moving):
+    for cut in middle_slices(phantom.moving):
         map_ = Displacement(field, grid)
         jacobian = cut.jacobian(map_, cut.displacement(map_))
         assert np.median(jacobian) == pytest.approx(np.linalg.det(Affine(matrix).matrix), abs=1e-3)

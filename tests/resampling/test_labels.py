@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from scenes import FIXED, MOVING, TURN, smooth_field
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling import warp_labels
 from warpline.resampling.labels import elected
-from warpline.transforms import Affine, Chain
+from warpline.space import Affine, Chain
+from warpline.space.grid import Grid, apply_affine
 
 KINDS = ("bool", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", ">i4", "f4", "f8")
 

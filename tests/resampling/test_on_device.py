@@ -16,9 +16,9 @@ from warpline import affine_transform, map_coordinates, resample
 from warpline.backends import gpu_works, select
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.errors import DeviceMemoryError, UsageError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling import on_device
+from warpline.space.grid import Grid
 
 MATRIX, OFFSET = np.array([[0.6, 0.2], [-0.1, 0.7]]), np.array([1.5, 2.0])
 IMAGE = np.random.default_rng(0).normal(size=(19, 17)) * 40 + 50

@@ -7,11 +7,11 @@ import pytest
 
 from scenes import FIXED, MOVING, TURN, smooth_image
 from warpline.errors import UsageError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling import warp_sinc
 from warpline.resampling.sinc import WINDOWS
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Grid
 
 
 def shifted(grid, voxels):

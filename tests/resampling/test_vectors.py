@@ -9,10 +9,10 @@ from scipy.spatial.transform import Rotation
 
 from scenes import FIXED, MOVING, smooth_field
 from warpline.errors import InputError
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling import warp_vectors
 from warpline.resampling.vectors import nearest_rotation
-from warpline.transforms import Affine, Chain
+from warpline.space import Affine, Chain
 
 
 def rotation(angles):

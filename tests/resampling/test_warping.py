@@ -7,10 +7,10 @@ import pytest
 
 from scenes import FIXED, MOVING, TURN, linear_oracle, smooth_field, smooth_image, world_points
 from warpline.errors import UsageError
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling import resample, warp
-from warpline.transforms import Chain
+from warpline.space import Chain
+from warpline.space.grid import Grid, apply_affine
 
 
 def assert_same_inside(warped, expected):

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from warpline import operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.lps import SIGNS
 from warpline.io.transform_files import write_transform
 from warpline.io.vectors import BY_THEMSELVES
 from warpline.resampling import Interpolation, warp_sinc
-from warpline.transforms import Displacement, displacement_on
+from warpline.space import Displacement, displacement_on
 
 INTERPOLATORS: dict[str, str | Interpolation] = {
     "linear": "linear",

@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 
 from warpline.errors import InputError, UsageError
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.operations import read
 

@@ -12,8 +12,8 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from warpline import evaluation, operations
 from warpline.errors import InputError, UsageError
-from warpline.image import Image
-from warpline.transforms import Affine
+from warpline.images import Image
+from warpline.space import Affine
 
 _NEIGHBOURHOOD = 2
 """Radius in voxels of ITK's windows."""

@@ -11,14 +11,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from warpline import jobs, operations
+from warpline import operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import UsageError
-from warpline.geometry import Grid
 from warpline.io.images import as_image
 from warpline.io.transform_files import write_transform
 from warpline.recipe import PRESETS, Initialise, Linear, Motion, Recipe
-from warpline.transforms import Affine
+from warpline.registration import register
+from warpline.space import Affine
+from warpline.space.grid import Grid
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def registration(
     if isinstance(initial_transform, str) and initial_transform.lower() == "identity":
         initial_transform = Affine.identity()
     start = None if initial_transform is None else _start(initial_transform)
-    result = jobs.register(fixed, moving, recipe, mask, moving_mask, initial=start)
+    result = register(fixed, moving, recipe, mask, moving_mask, initial=start)
     for warning in result.report["warnings"]:
         _log.warning("%s", warning)
     prefix = outprefix or tempfile.mkdtemp(prefix="warpline-") + os.sep

@@ -11,8 +11,8 @@ from warpline import operations
 from warpline.ants.applying import INTERPOLATORS
 from warpline.ants.images import to_nibabel
 from warpline.errors import UsageError
-from warpline.geometry import Grid
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Grid
 
 NUMBERED = {0: "linear", 1: "nearestNeighbor", 4: "bSpline"}
 """Numbers of `resample_image`; 2 (gaussian) and 3 (windowed sinc) are not offered under a number."""

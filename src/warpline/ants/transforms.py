@@ -13,7 +13,7 @@ from warpline.ants.applying import INTERPOLATORS
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
 from warpline.io.lps import LPS, SIGNS
-from warpline.transforms import Affine, Chain, Transform
+from warpline.space import Affine, Chain, Transform
 
 _TYPES = {"Affine": "AffineTransform", "Displacement": "DisplacementFieldTransform", "Chain": "CompositeTransform"}
 

@@ -10,7 +10,8 @@ import sys
 from functools import cache
 
 from warpline.backends import numba_place
-from warpline.backends.interface import Array, Backend
+from warpline.backends.arrays import Array
+from warpline.backends.interface import Backend
 from warpline.errors import DeviceError, UsageError
 
 __all__ = ["BACKENDS", "Array", "Backend", "gpu_works", "named", "select", "thread_count"]

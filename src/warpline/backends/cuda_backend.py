@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import cuda_descent, cuda_filters, cuda_points, cuda_splines
+from warpline.backends.arrays import Array, Matrix
 from warpline.backends.convergence import Pace
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
 from warpline.backends.descent import Compared, Family, Rules
-from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.backends.splines import Lattice, Spline
-from warpline.geometry import Matrix
 
 Sigma = tuple[float, float, float]
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import cuda_points
+from warpline.backends.arrays import Array
 from warpline.backends.cuda_workspace import Workspace
 from warpline.backends.descent import MOST_PARAMETERS, Compared, Family, Rules
-from warpline.backends.interface import Array
 
 AT_ONCE = 16
 """Evaluations of the metric between two looks of the host. Most levels of brains take 11 to 16; those beyond the end of

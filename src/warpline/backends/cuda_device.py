@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.arrays import Array
 from warpline.backends.cuda_launch import Function, Size
 from warpline.backends.cuda_staging import Staging
-from warpline.backends.interface import Array
 from warpline.errors import DeviceError, DeviceLostError, DeviceMemoryError, UsageError
 
 OPTIONS = ("-std=c++17", "-lineinfo")

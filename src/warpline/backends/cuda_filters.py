@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.arrays import Array
 from warpline.backends.cuda_workspace import BLOCK, LEAST_MARCH, VOXELS, Workspace, block_count
 from warpline.backends.gaussian import downsampling_offset, gaussian
-from warpline.backends.interface import Array
 
 Sigma = tuple[float, float, float]
 Radii = tuple[int, int, int]

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.interface import Array
-from warpline.geometry import Matrix
+from warpline.backends.arrays import Array, Matrix
 
 Size = tuple[int, int, int]
 Defines = tuple[tuple[str, str | int], ...]

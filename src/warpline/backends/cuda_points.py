@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.arrays import Array, Matrix
 from warpline.backends.cuda_launch import MOST_BLOCKS, Defines
 from warpline.backends.cuda_workspace import BLOCK, Workspace, block_count
-from warpline.backends.interface import Array
-from warpline.geometry import Matrix
 
 POINT_BLOCKS = 128
 """Most blocks over sample points; a fixed number, so that sums do not depend on the device."""

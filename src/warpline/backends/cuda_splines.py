@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.arrays import Array
 from warpline.backends.cuda_launch import MOST_BLOCKS, Size
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count
 from warpline.backends.host_splines import saturated
-from warpline.backends.interface import Array
 from warpline.backends.splines import Lattice, Places, Spline
 from warpline.errors import DeviceError
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.interface import Array
+from warpline.backends.arrays import Array
 
 PIECE = 4 * 2**20
 """Bytes that are copied at once."""

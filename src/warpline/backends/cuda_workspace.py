@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.arrays import Array
 from warpline.backends.cuda_launch import MOST_BLOCKS, Defines, Function, Kernel, Runtime, Size, load
 from warpline.backends.cuda_launch import launch as check_and_launch
-from warpline.backends.interface import Array
 from warpline.errors import DeviceError
 
 BLOCK = 256

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.geometry import Matrix
+from warpline.backends.arrays import Matrix
 
 Formula = Literal["mutual_information", "correlation", "local_correlation"]
 """How a value and its derivatives follow from sums over sample points; see `warpline.metrics`."""
@@ -74,7 +74,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Rules:
-    """How a search goes on; see `warpline.solvers.quasi_newton` for the names in capitals there.
+    """How a search goes on; see `warpline.registration.bfgs` for the names in capitals there.
 
     Parameters
     ----------

@@ -25,14 +25,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.arrays import Array, Matrix
 from warpline.backends.convergence import Pace
 from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.kept import Kept
 from warpline.backends.splines import Lattice, Spline
-from warpline.geometry import Matrix
-
-Array = Any
-"""An array of the backend: NumPy's on the CPU, CuPy's on a GPU."""
 
 
 class Backend(Protocol):
@@ -312,7 +309,7 @@ class Backend(Protocol):
     ) -> NDArray[np.float64] | None:
         """S searches for the maps of a family that make a metric least, where it is computed: the host seldom waits.
 
-        From parameters that are 0, by the steps of `warpline.solvers.quasi_newton.minimise`, but for rounding. `listen`
+        From parameters that are 0, by the steps of `warpline.registration.bfgs.minimise`, but for rounding. `listen`
         receives the number of a search and the value after each of its steps, in order, some steps later.
 
         Returns

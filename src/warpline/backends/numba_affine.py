@@ -13,11 +13,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from warpline.backends.arrays import Array, Matrix
 from warpline.backends.information import information
-from warpline.backends.interface import Array
 from warpline.backends.numba_settings import HELPER, IN_ORDER, INLINE, KERNEL
 from warpline.backends.numba_slabs import in_slabs
-from warpline.geometry import Matrix
 
 CHUNKS = 64
 CHUNK_POINTS = 256

@@ -19,13 +19,12 @@ from warpline.backends import (
     numba_smoothing,
     numpy_points,
 )
+from warpline.backends.arrays import Array, Matrix
 from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.gaussian import gaussian
-from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.backends.numba_slabs import Scratch, in_slabs
 from warpline.backends.splines import Lattice, Spline
-from warpline.geometry import Matrix
 
 Float = NDArray[np.float32]
 Sigma = tuple[float, float, float]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from warpline.backends import numba_affine, numba_backend, numba_fields
-from warpline.backends.interface import Array
+from warpline.backends.arrays import Array
 
 _log = logging.getLogger(__name__)
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
 from warpline.backends import convergence, host_splines, numpy_points
+from warpline.backends.arrays import Array, Matrix
 from warpline.backends.descent import Compared, Family, Rules
 from warpline.backends.information import information
-from warpline.backends.interface import Array
 from warpline.backends.kept import Kept
 from warpline.backends.splines import Lattice, Spline
-from warpline.geometry import Matrix
 
 Doubles = NDArray[np.float64]
 Box = tuple[int, int, int]

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from warpline.backends.interface import Array
-from warpline.geometry import Matrix
+from warpline.backends.arrays import Array, Matrix
 
 Doubles = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.geometry import Matrix
+from warpline.backends.arrays import Matrix
 
 Mode = Literal["constant", "grid-constant", "nearest", "reflect", "grid-mirror", "mirror", "wrap", "grid-wrap"]
 """What SciPy takes to lie beyond the edges of an array."""

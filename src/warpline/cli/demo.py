@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from warpline.backends import Backend
     from warpline.phantom import PhantomPair
-    from warpline.transforms import Chain
+    from warpline.space import Chain
 
 SUMMARY = "register a synthetic pair of brains and compare with the known truth"
 EXAMPLE = """\
@@ -52,7 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Make the pair, register it from its files, score the result."""
-    from warpline import jobs
+    from warpline import registration
     from warpline.backends import select
     from warpline.phantom import brain_pair
 
@@ -61,7 +61,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     pair = brain_pair(shape, voxel_size=options.voxel_size)
     folder = Path(options.output)
     paths = write_pair(pair, folder)
-    job = jobs.Job(
+    job = registration.Job(
         fixed=paths["fixed"],
         moving=paths["moving"],
         prefix=f"{folder}/",
@@ -69,10 +69,10 @@ def run(options: Namespace, terminal: Terminal) -> None:
         backend=options.backend,
         threads=options.threads,
     )
-    registration = jobs.run(job, terminal.progress())
-    scores = score(pair, registration.transform, select(options.backend, options.threads))
-    shown = [*facts_of(job, registration.report), "", *_score_lines(scores), "", *_next(folder)]
-    terminal.result({**scores, "inputs": paths, "report": registration.report}, *shown)
+    found = registration.run(job, terminal.progress())
+    scores = score(pair, found.transform, select(options.backend, options.threads))
+    shown = [*facts_of(job, found.report), "", *_score_lines(scores), "", *_next(folder)]
+    terminal.result({**scores, "inputs": paths, "report": found.report}, *shown)
 
 
 def write_pair(pair: PhantomPair, folder: Path) -> dict[str, str]:
@@ -110,15 +110,15 @@ def score(pair: PhantomPair, found: Chain, backend: Backend) -> dict[str, Any]:
     backend : Backend
         Where labels are carried over.
     """
-    from warpline.transforms import Chain
+    from warpline.space import Chain
 
     return {"before": _score(pair, Chain(), backend), "after": _score(pair, found, backend)}
 
 
 def _score(pair: PhantomPair, chain: Chain, backend: Backend) -> dict[str, float]:
     from warpline.evaluation import landmark_error, overlap
-    from warpline.geometry import apply_affine
     from warpline.resampling import warp
+    from warpline.space.grid import apply_affine
 
     warped = warp(pair.moving_labels, chain, pair.fixed.grid, order=0, backend=backend)
     brain = np.argwhere(pair.fixed_labels.data != 0)[::STRIDE]

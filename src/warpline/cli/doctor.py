@@ -135,7 +135,7 @@ def _trial(options: Namespace) -> dict[str, Any]:
 def _register_phantom(backend: Backend) -> None:
     from warpline.phantom import brain_pair
     from warpline.recipe import Recipe
-    from warpline.registration import align
+    from warpline.registration.alignment import align
 
     pair = brain_pair((24, 28, 24), voxel_size=8.0)
     recipe = Recipe.load("syn").with_options(*TRIAL)

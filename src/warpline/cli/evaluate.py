@@ -14,9 +14,9 @@ from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
-    from warpline.geometry import Grid
-    from warpline.image import Image
-    from warpline.transforms import Chain, Displacement
+    from warpline.images import Image
+    from warpline.space import Chain, Displacement
+    from warpline.space.grid import Grid
 
 SUMMARY = "measure a registration: Dice per label, folds, inverse error, landmark error"
 EXAMPLE = """\
@@ -54,7 +54,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
 def _fill_from_prefix(options: Namespace) -> None:
     """Name the transforms a registration left, as ``-t`` and ``--inverse`` would."""
-    from warpline.jobs import AFFINE, INVERSE_WARP, WARP
+    from warpline.registration import AFFINE, INVERSE_WARP, WARP
 
     prefix = as_prefix(options.prefix)
     warped = os.path.exists(prefix + WARP)
@@ -102,7 +102,7 @@ def _maps(options: Namespace) -> dict[str, Any]:
     """Folds of the first displacement field and inverse error, inside the fixed labels where they share its grid."""
     from warpline.evaluation import inverse_error
     from warpline.operations import read_chain
-    from warpline.transforms import Displacement
+    from warpline.space import Displacement
 
     chain = read_chain(options.transform)
     fields = [part for part in chain.parts if isinstance(part, Displacement)]

@@ -11,9 +11,9 @@ from warpline.cli.options import add_grids, format_name
 from warpline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from warpline.geometry import Grid
     from warpline.io.transform_files import TransformFile
-    from warpline.transforms import Affine, Displacement, Part
+    from warpline.space import Affine, Displacement, Part
+    from warpline.space.grid import Grid
 
 SUMMARY = "say what a transform file is, which way it maps, and between which grids"
 EXAMPLE = """\
@@ -81,7 +81,7 @@ def _facts(part: dict[str, Any]) -> list[str]:
 
 
 def _part(part: Part) -> dict[str, Any]:
-    from warpline.transforms import Affine
+    from warpline.space import Affine
 
     return _affine(part) if isinstance(part, Affine) else _displacement(part)
 

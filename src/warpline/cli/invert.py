@@ -11,7 +11,7 @@ from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
-    from warpline.fields import InverseError
+    from warpline.space.inversion import InverseError
 
 SUMMARY = "invert an affine, a warp or a chain of them, and say how exact the inverse is"
 EXAMPLE = """\
@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, invert, write; for the inverse the moving image is the fixed one."""
     from warpline.operations import compose, inversion, paths_in, place_of, write_transform
-    from warpline.transforms import Displacement
+    from warpline.space import Displacement
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
     fixed, moving = (place_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as RichProgress
 
 if TYPE_CHECKING:
-    from warpline.solvers.progress import Progress
+    from warpline.registration.progress import Progress
 
 SILENCE = 30.0
 """Longest time in seconds without a line inside a level."""

@@ -58,10 +58,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Fill a job, run it, print the summary."""
-    from warpline import jobs
+    from warpline import registration
 
     prefix = as_prefix(options.output)
-    job = jobs.Job(
+    job = registration.Job(
         fixed=options.fixed,
         moving=options.moving,
         prefix=prefix,
@@ -74,6 +74,6 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         geometry=options.geometry,
         outside=options.outside,
     )
-    report = jobs.run(job, terminal.progress()).report
+    report = registration.run(job, terminal.progress()).report
     terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))
     return FAILED if report["judgement"]["outcome"] == "failed" else None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from warpline.jobs import Job
+    from warpline.registration import Job
 
 
 def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
@@ -18,9 +18,9 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     job : Job
         What was run.
     report : mapping
-        The `report` of its `warpline.jobs.Registration`.
+        The `report` of its `warpline.registration.Registration`.
     """
-    from warpline.jobs import REPORT
+    from warpline.registration import REPORT
 
     backend = report["backend"]
     time = f"time           {sum(report['seconds'].values()):.1f} s on {backend['name']} ({backend['device']})"

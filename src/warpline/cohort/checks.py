@@ -1,20 +1,31 @@
-"""Checks before a run: of its options, and of where it would write."""
+"""Checks before a run: of its options, of where it would write, and of finished pairs that it would replace."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from warpline.cohort.json_lines import read_object
+from warpline.cohort.json_files import read_object
+from warpline.cohort.manifest import abbreviate
+from warpline.cohort.plan import Plan, Task, Warps, differs_in_options
+from warpline.cohort.results import PairResult
 from warpline.errors import UsageError
+from warpline.recipe import NUMERICS
 
 _Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is allowed, and what is allowed in words."""
 
 DERIVATIVES = "derivatives"
+
+REDO_SECONDS = 300.0
+"""Computing time of finished pairs up to which a run with a recipe that was named replaces them without being asked."""
+
+MAX_NAMED = 5
+"""Options that are named at most, of those that differ."""
 
 
 def _whole(value: Any) -> bool:
@@ -114,7 +125,7 @@ def check_output(root: Path, source: Any) -> None:
     """
     root = Path(os.path.realpath(root))
     if root.exists() and not root.is_dir():
-        return  # the attempt to write there says so
+        return  # the attempt to write there reports it
     given = Path(os.path.realpath(source)) if isinstance(source, str | os.PathLike) else None
     if given is not None and root == given:
         raise UsageError(f"{root} is the input; choose another output folder")
@@ -136,4 +147,93 @@ def _check_inside(root: Path, dataset: Path) -> None:
 def _is_raw(folder: Path) -> bool:
     """Whether a folder is a raw BIDS dataset by its description."""
     description = read_object(folder / "dataset_description.json")
-    return description is not None and description.get("DatasetType", "raw") == "raw"
+    return bool(description) and description.get("DatasetType", "raw") == "raw"
+
+
+# -- finished pairs that would be replaced -------------------------------------------------------------------------
+
+
+def check_redo(plan: Plan, root: Path, *, warps: Warps, named: bool, redo: bool) -> list[str]:
+    """What finished pairs a run replaces, in lines for the user.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of the run.
+    root : Path
+        The output folder.
+    warps : str
+        How displacement fields are kept.
+    named : bool
+        Whether the recipe was given, rather than left to the default.
+    redo : bool
+        Whether replacing was asked for.
+
+    Raises
+    ------
+    UsageError
+        When finished pairs of another recipe, of other outputs or older numerics would be replaced without having been
+        asked for. It passes where the recipe is named, no displacement field would go without a new one, and the
+        results took less than `REDO_SECONDS`.
+    """
+    wanted = plan.again or frozenset()
+    found = [(task, result) for task in plan.todo if (result := plan.replaced.get(task.id)) and task.id not in wanted]
+    other = [(task, result) for task, result in found if differs_in_options(result.key, task)]
+    changed = len(found) - len(other)
+    lines = [f"{changed} finished pairs are done again: their inputs have changed"] if changed else []
+    if not other:
+        return lines
+    seconds, names = _seconds([result for _, result in other]), abbreviate([task.id for task, _ in other])
+    what = (
+        f"{len(other)} finished pairs ({names}), about {_span(seconds)} of computing, "
+        f"were made with other options: {'; '.join(_differences(*other[0], root, warps))}"
+    )
+    little = named and seconds < REDO_SECONDS and not any(_loses_field(task, result, warps) for task, result in other)
+    if not redo and not little:
+        raise UsageError(
+            f"{what}. Give the options of the run that made them, or --redo to replace them by results of recipe "
+            f"{other[0][0].recipe.name}"
+        )
+    return [*lines, f"{what}; they are replaced"]
+
+
+def _seconds(results: Sequence[PairResult]) -> float:
+    """Time that pairs took, from the middle one: the first of a run also compiles."""
+    known = [value for result in results if (value := result.metrics.get("seconds")) is not None]
+    return median(known) * len(results) if known else 0.0
+
+
+def _loses_field(task: Task, result: PairResult, warps: Warps) -> bool:
+    had = result.metrics.get("displacement_mean") is not None
+    return had and (task.recipe.syn is None or warps == "none")
+
+
+def _differences(task: Task, result: PairResult, root: Path, warps: Warps) -> Iterator[str]:
+    """How the options of a finished pair differ from those of its task."""
+    before = read_object(root / task.place.sidecar)
+    if result.recipe != task.recipe.name:
+        yield f"recipe {result.recipe} then, {task.recipe.name} now"
+        return
+    if before.get("numerics") != NUMERICS:
+        yield f"numerics {before.get('numerics')} then, {NUMERICS} now"
+    recipe = before.get("recipe")
+    then = dict(_flat(recipe if isinstance(recipe, dict) else {}))
+    now = dict(_flat(task.recipe.model_dump(mode="json")))
+    changed = [name for name in now if then.get(name, now[name]) != now[name]]
+    yield from (f"{name} {then[name]} then, {now[name]} now" for name in changed[:MAX_NAMED])
+    if not changed and before.get("numerics") == NUMERICS:
+        yield f"displacements were kept otherwise than --warp {warps}"
+
+
+def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

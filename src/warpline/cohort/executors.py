@@ -1,19 +1,24 @@
-"""Where chunks of pairs run: in this process, or in workers of a Dask cluster."""
+"""Where chunks of pairs run: in this process, or in workers that are described here and started by `dask_workers`."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from warpline.backends import BACKENDS, thread_count
 from warpline.cohort.journal import JournalReader
-from warpline.cohort.settings import Settings
-from warpline.cohort.tasks import Task
+from warpline.cohort.options import WorkerSettings
+from warpline.cohort.plan import Task
+from warpline.cohort.results import PairResult
+from warpline.errors import UsageError
 
-Heard = Callable[[dict[str, object]], None]
-"""Takes the outcome of a pair."""
+_NVIDIA_SMI_QUERY = ("--query-gpu=uuid", "--format=csv,noheader")
 
 
 @dataclass
@@ -28,14 +33,14 @@ class Chunk:
         In this order.
     journal : Path
         Where the worker writes what it does.
-    outcomes : list
-        What the worker gave back in the end.
+    results : list of PairResult
+        What the worker returned in the end.
     """
 
     number: int
     tasks: list[Task]
     journal: Path
-    outcomes: list[dict[str, object]] = field(default_factory=list)
+    results: list[PairResult] = field(default_factory=list)
     reader: JournalReader = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,17 +77,17 @@ class Inline:
 
     Parameters
     ----------
-    settings : Settings
+    settings : WorkerSettings
         Of the run.
-    heard : callable
-        Hears every outcome, one at a time.
+    receive : callable
+        Called with every result, one at a time.
     """
 
     whole = True
 
-    def __init__(self, settings: Settings, heard: Heard) -> None:
+    def __init__(self, settings: WorkerSettings, receive: Callable[[PairResult], None]) -> None:
         self._settings = settings
-        self._events = _Direct(heard)
+        self._events = _DirectEvents(receive)
         self._chunks: list[Chunk] = []
 
     def workers(self) -> int:
@@ -103,25 +108,87 @@ class Inline:
         return [(chunk, False) for chunk in ready]
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Do nothing: there is no other process."""
 
 
-class _Direct:
-    """Passes outcomes on at once."""
+class _DirectEvents:
+    """Passes results on at once; nobody reads what a process of its own would leave in a journal."""
 
-    def __init__(self, heard: Heard) -> None:
-        self._heard = heard
+    def __init__(self, receive: Callable[[PairResult], None]) -> None:
+        self._receive = receive
         self._lock = threading.Lock()
 
     def begin(self, id: str, stage: str) -> None:
-        """Nobody would read it after the process has died."""
+        pass
 
     def end(self, id: str) -> None:
-        """Nobody would read it after the process has died."""
+        pass
 
-    def outcome(self, record: dict[str, object]) -> None:
+    def outcome(self, result: PairResult) -> None:
         with self._lock:
-            self._heard(record)
+            self._receive(result)
 
     def leave(self, reason: str) -> None:
-        """The process never ends itself here."""
+        pass
+
+
+# -- which workers ----------------------------------------------------------------------------------------------------
+
+
+def visible_gpus(backend: str | None) -> list[str]:
+    """What to put into ``CUDA_VISIBLE_DEVICES``, one entry per GPU; empty when `backend` uses none.
+
+    An existing ``CUDA_VISIBLE_DEVICES``, such as SLURM sets, is shared out; else every GPU of this machine is used.
+    """
+    if (backend or os.environ.get("WARPLINE_BACKEND") or "auto") not in ("auto", "cuda") or "cuda" not in BACKENDS:
+        return []
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:
+        return [entry.strip() for entry in given.split(",") if entry.strip() and entry.strip() != "-1"]
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    answer = subprocess.run([program, *_NVIDIA_SMI_QUERY], capture_output=True, text=True, check=False)
+    return answer.stdout.split() if answer.returncode == 0 else []
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """Which workers to start.
+
+    Parameters
+    ----------
+    gpus : tuple of str
+        Entries for ``CUDA_VISIBLE_DEVICES``; empty for workers on the CPU.
+    per_gpu : int
+        Workers that share one GPU.
+    processes : int
+        Workers on the CPU.
+    threads : int
+        CPU threads of each worker.
+    """
+
+    gpus: tuple[str, ...]
+    per_gpu: int
+    processes: int
+    threads: int
+
+    def environments(self) -> dict[str, dict[str, str]]:
+        """Name of each worker, to its environment."""
+        threads = {"WARPLINE_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
+        if not self.gpus:
+            return {f"cpu{number}": threads for number in range(self.processes)}
+        places = ((gpu, share) for share in range(self.per_gpu) for gpu in self.gpus)
+        names = {f"gpu{self.gpus.index(gpu)}-{share}": gpu for gpu, share in places}
+        return {name: {**threads, "CUDA_VISIBLE_DEVICES": gpu} for name, gpu in names.items()}
+
+
+def worker_spec(workers: int, gpus: list[str], *, per_gpu: int = 1, threads: int | None = None) -> WorkerSpec:
+    """Share GPUs, or else CPU threads, among workers; `workers` counts GPUs where there are some."""
+    if gpus and workers > len(gpus):
+        raise UsageError(
+            f"--workers {workers}, but {len(gpus)} GPUs can be seen; lower it, or share GPUs by --workers-per-gpu"
+        )
+    total = workers * per_gpu if gpus else workers
+    share = max(1, thread_count() // total) if threads is None else threads
+    return WorkerSpec(tuple(gpus[:workers]), per_gpu, workers, share)

@@ -1,4 +1,4 @@
-"""Failures: what kind each is, which are alike, and what a run does about them."""
+"""Failures: the class of each, groups with the same cause, and the classes that stop a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ STOPPING = ("output_error", "device_error", "device_lost")
 _PARTS = re.compile(
     r"(?:\.{0,2}/)[^\s:;,()]+|\S+\.(?:nii|gz|mat|mgz|tsv|csv|json)\b|0x[0-9a-f]+|-?\d+(?:\.\d+)?(?:e-?\d+)?"
 )
-_SIGNATURE_LENGTH, _LOOKED_AT = 160, 1000
+_SIGNATURE_LENGTH, _MESSAGE_LENGTH = 160, 1000
+"""Characters of a signature at most, and of the message that it is made from."""
 
 
 class TimeLimitError(Exception):
@@ -78,7 +79,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """Describe an error; nothing of its frames is kept alive."""
+        """Describe an error; no reference to its frames remains."""
         kind = kind_of(error)
         message = " ".join(str(error).split()) or type(error).__name__
         if kind == "unexpected":
@@ -99,25 +100,36 @@ class Failure:
 
 @dataclass(frozen=True)
 class Group:
-    """Failures that are alike.
+    """Failures of one class with the same signature.
 
     Parameters
     ----------
     kind, signature : str
         What they share.
-    count : int
-        How many there are.
-    example : str
-        The id of the first.
     message : str
-        Its message.
+        The message of the first.
+    ids : tuple of str
+        Which pairs.
     """
 
     kind: str
     signature: str
-    count: int
-    example: str
     message: str
+    ids: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.ids)
+
+    @property
+    def example(self) -> str:
+        """The id of the first."""
+        return self.ids[0]
+
+    def as_record(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {name: getattr(self, name) for name in ("kind", "signature", "count", "example", "message")}
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -131,13 +143,15 @@ def kind_of(error: BaseException) -> Kind:
 
 def signature_of(message: str) -> str:
     """A message without what differs between pairs: ``sub-03.nii.gz has 7 NaN`` becomes ``* has * NaN``."""
-    return _PARTS.sub("*", message[:_LOOKED_AT])[:_SIGNATURE_LENGTH]
+    return _PARTS.sub("*", message[:_MESSAGE_LENGTH])[:_SIGNATURE_LENGTH]
 
 
-def grouped(failures: Iterable[tuple[str, Failure]]) -> list[Group]:
-    """Groups of alike failures, the largest first."""
+def group_failures(failures: Iterable[tuple[str, Failure]]) -> list[Group]:
+    """Groups of failures of the same class and signature, given with their ids; the largest first."""
     members: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for id, failure in failures:
-        members.setdefault((failure.kind, failure.signature), []).append((id, failure.message))
-    groups = [Group(kind, signature, len(own), *own[0]) for (kind, signature), own in members.items()]
+        members.setdefault((failure.kind, failure.signature), []).append((failure.message, id))
+    groups = [
+        Group(kind, signature, own[0][0], tuple(id for _, id in own)) for (kind, signature), own in members.items()
+    ]
     return sorted(groups, key=lambda group: -group.count)

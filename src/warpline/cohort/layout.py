@@ -1,17 +1,18 @@
-"""Where the files of a cohort lie: BIDS-Derivatives names for pairs, and the files of the run itself."""
+"""Where the files of a cohort lie: BIDS-Derivatives names for pairs, files of the run; whether outputs are whole."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from warpline.cohort.json_files import write_json
 from warpline.cohort.manifest import Pair
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
@@ -26,6 +27,10 @@ FIGURES = "figures"
 IGNORED = ".bidsignore"
 LOGS = "logs"
 WORK = "work"
+REPORT = "report"
+PAGE = f"{REPORT}/index.html"
+"""The page of the cohort."""
+PAIR_PAGES = f"{REPORT}/pairs"
 
 BIDS_VERSION = "1.11.0"
 
@@ -37,10 +42,10 @@ SUFFIXES = {
 """Suffixes of BIDS, by what file names end with."""
 
 _NOT_BIDS = (
-    *("*_xfm.*", "*_desc-registration_qc.json", FIGURES, LOGS, "report", WORK),
+    *("*_xfm.*", "*_desc-registration_qc.json", FIGURES, LOGS, REPORT, WORK),
     *(MANIFEST, RESULTS, FAILURES, PROGRESS, RUN),
 )
-"""What BIDS has no place for yet, as ``.bidsignore`` says it."""
+"""Patterns of ``.bidsignore``: files that BIDS has no names for yet."""
 
 LONGEST_NAME = 255
 """Bytes that file systems allow a name."""
@@ -52,6 +57,7 @@ _ENTITIES = re.compile(r"(sub-[A-Za-z0-9]+)(_[a-zA-Z]+-[A-Za-z0-9+]+)*")
 _SESSION = re.compile(r"_ses-([A-Za-z0-9+]+)")
 _TEMPLATE = re.compile(r"tpl-([A-Za-z0-9+]+)(_|$)")
 _ENDING = re.compile(r"(\.nii|\.mgz|\.mgh|\.img|\.hdr)?(\.gz)?$", re.IGNORECASE)
+_SIDECAR_ENDING = "_desc-registration_qc.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Place:
     @property
     def sidecar(self) -> str:
         """The file that means done, relative to the output folder."""
-        return f"{self.folder}/{self.stem}_space-{self.space}_desc-registration_qc.json"
+        return f"{self.folder}/{self.stem}_space-{self.space}{_SIDECAR_ENDING}"
 
     def names(self) -> dict[str, Path]:
         """What each file of the pair is, to its path relative to the output folder."""
@@ -143,6 +149,11 @@ def _longest(pair: Pair, place: Place) -> int:
     return max(len(os.fsencode(name)) for name in names) + _TEMPORARY
 
 
+def page_name(sidecar: str) -> str:
+    """The page of a pair, in `PAIR_PAGES`, by the path of its sidecar."""
+    return f"{os.path.basename(sidecar).removesuffix(_SIDECAR_ENDING)}.html"
+
+
 def log_name(id: str) -> str:
     """The record of a failed pair, relative to the output folder."""
     return f"{LOGS}/{id}.json"
@@ -173,7 +184,7 @@ def describe_dataset(folder: Path, sources: Iterable[str] = ()) -> None:
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "warpline", "Version": version("warpline")}],
     }
-    write_atomic(path, json.dumps(description, indent=2).encode() + b"\n")
+    write_json(path, description)
 
 
 def _suffix(path: str) -> str:
@@ -187,8 +198,13 @@ def _space(path: str) -> str:
     return found[1] if found else label_of(stem) or "fixed"
 
 
+def without_ending(path: str) -> str:
+    """The path of an image without the endings of its format."""
+    return _ENDING.sub("", path)
+
+
 def _stem(path: str) -> str:
-    return _ENDING.sub("", os.path.basename(path))
+    return without_ending(os.path.basename(path))
 
 
 def label_of(text: str) -> str:
@@ -202,3 +218,74 @@ def label_of(text: str) -> str:
     if all(letter.isascii() or not letter.isalnum() for letter in text):
         return plain
     return plain + hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+# -- files and what was written ---------------------------------------------------------------------------------------
+
+
+def fingerprint(path: str) -> tuple[int, int]:
+    """Size in bytes and time of the last change in ns; (-1, 0) when there is no such file."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return -1, 0
+    return stat.st_size, stat.st_mtime_ns
+
+
+def checksum(path: str) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sizes_in(report: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes of each output by kind, from a sidecar."""
+    return {kind: entry["bytes"] for kind, entry in (report.get("files") or {}).items()}
+
+
+class OutputCheck:
+    """Compares outputs with what was written: by size from one listing of each folder, cheap on network file systems.
+
+    Parameters
+    ----------
+    root : Path
+        The output folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._pair = ""
+        self._listed: dict[Path, dict[str, int]] = {}
+
+    def damage(self, place: Place, sizes: Mapping[str, int]) -> str:
+        """What is wrong with the first output of another size than was written; empty when nothing is."""
+        if not sizes:
+            return ""
+        if self._pair != place.folder:
+            self._pair, self._listed = place.folder, {}
+        for kind, path in place.names().items():
+            size, found = sizes.get(kind), self._sizes(path.parent).get(path.name) if kind in sizes else None
+            if found != size:
+                return f"{path.name} is missing" if found is None else f"{path.name} holds {found} of {size} bytes"
+        return ""
+
+    def changed(self, place: Place, report: Mapping[str, Any]) -> str:
+        """What is wrong with the first output of another checksum than in its sidecar; empty when nothing is."""
+        names = place.names()
+        for kind, entry in (report.get("files") or {}).items():
+            try:
+                if kind in names and checksum(str(self._root / names[kind])) != entry["sha256"]:
+                    return f"{names[kind].name} has changed since it was written"
+            except OSError as error:
+                return f"{names[kind].name} cannot be read: {error.strerror}"
+        return ""
+
+    def _sizes(self, folder: Path) -> dict[str, int]:
+        """Sizes of the files in a folder; only the folders of one pair are cached."""
+        if folder not in self._listed:
+            try:
+                with os.scandir(self._root / folder) as entries:
+                    self._listed[folder] = {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+            except OSError:
+                self._listed[folder] = {}
+        return self._listed[folder]

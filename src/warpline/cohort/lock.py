@@ -1,4 +1,4 @@
-"""Who works on an output folder: locks that the system lets go when a process dies."""
+"""Locks on output folders, which the system releases when a process dies."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from warpline.errors import BusyError, OutputError
 _log = logging.getLogger(__name__)
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
-MOST_PARTS = 256
-"""Folders of subjects that one run claims one by one; a run on more keeps everybody else out."""
+MAX_CLAIMS = 256
+"""Folders of subjects that one run locks one by one; a run on more locks the whole output folder."""
 
 _PREFIX = "part-"
 
 
 class FolderLock:
-    """Lets runs on different parts of a cohort share an output folder, and keeps all others out.
+    """Lets runs on different parts of a cohort share an output folder, and excludes all others.
 
     A run of all pairs is alone. Shards ``i/n`` of one n, and runs on different subjects or sessions, go on side by
     side; shards of another n, or a shard beside a run on subjects, are refused.
@@ -53,7 +53,7 @@ class FolderLock:
         self._kind = ""
         if count > 1:
             self._kind, self._claims = f"{_PREFIX}of-{count}-", [str(index)]
-        elif 0 < len(names) <= MOST_PARTS:
+        elif 0 < len(names) <= MAX_CLAIMS:
             self._kind, self._claims = f"{_PREFIX}subject-", names
         self._held: list[int] = []
         self._driver = -1
@@ -67,7 +67,7 @@ class FolderLock:
                 for claim in self._claims:
                     self._take(f"{self._kind}{claim}.lock", fcntl.LOCK_EX)
         except BaseException:
-            self._let_go()
+            self._release()
             raise
         return self
 
@@ -75,16 +75,16 @@ class FolderLock:
         with suppress(OSError), self._waiting("starting.lock"):  # a lock file that nobody holds does no harm
             for claim in self._claims:
                 (self._folder / f"{self._kind}{claim}.lock").unlink(missing_ok=True)
-        self._let_go()
+        self._release()
 
     @contextmanager
     def tables(self) -> Iterator[None]:
-        """Wait for other runs to finish writing what is written for all pairs, and keep them from it."""
+        """Hold the lock on the files that are written for all pairs: tables, manifest, pages."""
         with self._waiting("tables.lock"):
             yield
 
     def alone(self) -> bool:
-        """Whether no other run is at work any more; this one gives up its share, so that the last one gets True."""
+        """Whether no other run is active; this one releases its shared lock, so that the last one gets True."""
         if not self._claims:
             return True
         with self._waiting("starting.lock"):
@@ -95,7 +95,7 @@ class FolderLock:
             fcntl.flock(self._driver, fcntl.LOCK_UN)
             return True
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         while self._held:
             os.close(self._held.pop())
 

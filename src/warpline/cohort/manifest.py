@@ -1,33 +1,30 @@
-"""Manifests: tables of pairs to register, read, checked and written."""
+"""Manifests: tables of pairs to register, read, checked, written, and made from patterns of file names."""
 
 from __future__ import annotations
 
 import csv
 import difflib
+import glob
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from functools import partial
 from itertools import permutations
 from pathlib import Path
 
-from warpline.cohort.cells import original, safe
-from warpline.cohort.patterns import MARK, files_by_id
+from warpline.cohort.tables import MISSING, escape, is_missing, read_lines, unescape
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
-from warpline.io.compression import check_regular
 
-MISSING = ("", "n/a")
-"""Cells that say nothing, as in BIDS."""
-
-_READERS: dict[str, Callable[[Iterable[str]], Iterator[list[str]]]] = {
-    ".tsv": partial(csv.reader, delimiter="\t", quoting=csv.QUOTE_NONE),
-    ".csv": csv.reader,
-}
 _FORBIDDEN = re.compile(r"[\x00-\x1f/\\]")
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
+
+ID = "{id}"
+"""Stands in a pattern for the part of a path that becomes the id of a pair."""
+
+_WILDCARDS = {"*": "[^/]*", "?": "[^/]"}
+_TOKENS = re.compile(r"\*\*/|\{id\}|\[!?\]?[^\]/]*\]|[*?]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +90,10 @@ def read_manifest(path: str | os.PathLike[str], *, fixed: str | None = None) -> 
         When the table cannot be read, has no rows, lacks a column, or two rows have one id.
     """
     path = Path(path)
-    if path.suffix not in _READERS:
+    if path.suffix not in _DELIMITERS:
         raise InputError(f"{path} is no manifest; a table .tsv or .csv, or a BIDS folder, is needed")
     try:
-        check_regular(path)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            pairs = list(_pairs(path, file, fixed))
+        pairs = list(_pairs(path, read_lines(path, _DELIMITERS[path.suffix]), fixed))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} cannot be read as a table: {reason}") from None
@@ -116,7 +111,7 @@ def write_manifest(pairs: Iterable[Pair], path: Path) -> None:
     pairs : iterable of Pair
         One row each.
     path : Path
-        Its end, ``.tsv`` or ``.csv``, says what parts the cells.
+        Its end, ``.tsv`` or ``.csv``, chooses the delimiter.
 
     Raises
     ------
@@ -139,21 +134,21 @@ def format_manifest(pairs: Iterable[Pair], folder: Path, *, delimiter: str = "\t
     for pair in pairs:
         cells = [_relative(pair, name, folder) for name in used]
         lines.append((*cells, *(" ".join(pair.columns.get(name, "").split()) for name in free)))
-    shown = [[safe(cell) for cell in line] for line in lines]
+    shown = [[escape(cell) for cell in line] for line in lines]
     if delimiter == "\t":
         return "".join("\t".join(_plain(cell) for cell in line) + "\n" for line in shown)
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(
-        [cell or "n/a" for cell in line] for line in shown
+        [cell or MISSING for cell in line] for line in shown
     )
     return text.getvalue()
 
 
 def _plain(cell: str) -> str:
-    """A cell of a tab-separated table, which knows no quotes."""
+    """A cell of a tab-separated table, which has no quotes."""
     if any(letter in cell for letter in "\t\r\n"):
         raise UsageError(f"{cell!r} holds a tab or a new line, which a .tsv cannot hold; rename it")
-    return cell or "n/a"
+    return cell or MISSING
 
 
 def find_pairs(
@@ -180,13 +175,11 @@ def find_pairs(
     InputError
         When no file matches, or two have one id.
     """
-    if labels is not None and MARK not in labels:
-        raise UsageError(
-            f"labels {labels!r} have no {MARK}: every image would get the same; write it where they differ"
-        )
-    found = files_by_id(pattern)
+    if labels is not None and ID not in labels:
+        raise UsageError(f"labels {labels!r} have no {ID}: every image would get the same; write it where they differ")
+    found = _files_by_id(pattern)
     images = {name: os.path.abspath(path) for name, path in found.items()}
-    atlas = {name: os.path.abspath(labels.replace(MARK, name)) if labels else "" for name in images}
+    atlas = {name: os.path.abspath(labels.replace(ID, name)) if labels else "" for name in images}
     if fixed is not None:
         target, known = os.path.abspath(fixed), os.path.abspath(fixed_labels) if fixed_labels else ""
         return [
@@ -209,9 +202,13 @@ def check_ids(pairs: Sequence[Pair], source: str) -> None:
         seen.add(pair.id)
 
 
-def _pairs(path: Path, lines: Iterable[str], fixed: str | None) -> Iterator[Pair]:
-    rows = _READERS[path.suffix](lines)
-    header = [original(name.strip()) for name in next(rows, [])]
+def abbreviate(names: Sequence[str]) -> str:
+    """The first five of some names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _pairs(path: Path, rows: Iterator[list[str]], fixed: str | None) -> Iterator[Pair]:
+    header = [unescape(name.strip()) for name in next(rows, [])]
     _check_header(header, path, fixed)
     folder = os.path.abspath(path.parent)
     shared = {} if fixed is None else {"fixed": os.path.abspath(fixed)}
@@ -223,7 +220,7 @@ def _pairs(path: Path, lines: Iterable[str], fixed: str | None) -> Iterator[Pair
         if len(row) != len(header):
             raise InputError(f"{path}, line {number}: {len(row)} cells where the header has {len(header)} columns")
         cells = {
-            name: original(cell.strip()) for name, cell in zip(header, row, strict=True) if cell.strip() not in MISSING
+            name: unescape(cell.strip()) for name, cell in zip(header, row, strict=True) if not is_missing(cell.strip())
         }
         used = {
             name: os.path.join(folder, cells[name]) if name in PATHS else cells[name] for name in cells.keys() & USED
@@ -258,3 +255,61 @@ def _relative(pair: Pair, name: str, folder: Path) -> str:
 
 def _label(name: str) -> str:
     return "".join(letter for letter in name if letter.isalnum())
+
+
+# -- patterns of file names -------------------------------------------------------------------------------------------
+
+
+def _files_by_id(pattern: str) -> dict[str, str]:
+    """Files that a pattern matches, by what stands at its ``{id}``, in the order of their paths.
+
+    Parameters
+    ----------
+    pattern : str
+        A shell pattern with ``*``, ``?``, ``[...]`` and, as a folder of its own, ``**`` for any number of folders.
+        ``{id}`` stands for a part of one name, the same wherever it is written.
+
+    Raises
+    ------
+    UsageError
+        When the pattern has no ``{id}``.
+    InputError
+        When no file matches, or two files have one id.
+    """
+    if ID not in pattern:
+        raise UsageError(f"pattern {pattern!r} has no {ID}; write it where the names differ: 'data/{ID}_T1w.nii.gz'")
+    expression, found = re.compile(_expression(pattern), re.DOTALL), dict[str, str]()
+    for path in sorted(glob.glob(pattern.replace(ID, "*"), recursive=True)):
+        match = expression.fullmatch(path)
+        if match is None or not os.path.isfile(path):
+            continue
+        other = found.setdefault(match["id"], path)
+        if other != path:
+            raise InputError(
+                f"pattern {pattern!r} finds id {match['id']!r} twice: {other} and {path}; write {ID} where the "
+                "paths differ, or choose one folder"
+            )
+    if not found:
+        raise InputError(f"pattern {pattern!r} matches no file; check it with ls")
+    return found
+
+
+def _expression(pattern: str) -> str:
+    """The regular expression of a pattern; the first mark captures, the others repeat what it captured."""
+    parts, position, seen = [], 0, False
+    for token in _TOKENS.finditer(pattern):
+        parts.append(re.escape(pattern[position : token.start()]))
+        parts.append(_token_expression(token[0], seen))
+        seen, position = seen or token[0] == ID, token.end()
+    return "".join(parts) + re.escape(pattern[position:])
+
+
+def _token_expression(token: str, seen: bool) -> str:
+    if token == ID:
+        return "(?P=id)" if seen else "(?P<id>[^/]+?)"
+    if token == "**/":
+        return "(?:[^/]+/)*"
+    if token.startswith("["):
+        inside = token[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+        return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]"
+    return _WILDCARDS[token]

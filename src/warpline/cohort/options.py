@@ -1,23 +1,25 @@
-"""What a run can be told, and the pairs and plan that follow from it."""
+"""Options of a run, the settings that its workers get, and the pairs and plan that follow from both."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 from warpline.cohort import bids
 from warpline.cohort.checks import check_options
-from warpline.cohort.decisions import read_decisions
-from warpline.cohort.entities import Filter
-from warpline.cohort.manifest import PATHS, Pair, check_ids, read_manifest
-from warpline.cohort.records import RESULT_COLUMNS
-from warpline.cohort.state import Plan, make_plan
-from warpline.cohort.tasks import Task, Warps, make_tasks
+from warpline.cohort.layout import WORK
+from warpline.cohort.manifest import PATHS, Pair, abbreviate, check_ids, read_manifest
+from warpline.cohort.outliers import VERDICTS
+from warpline.cohort.plan import Plan, Task, Warps, make_plan, make_tasks
+from warpline.cohort.results import RESULT_COLUMNS
+from warpline.cohort.tables import read_lines, unescape
 from warpline.errors import InputError, UsageError
 from warpline.recipe import Recipe
 
@@ -29,16 +31,19 @@ RECIPE = "syn"
 Source = str | os.PathLike[str] | Sequence[Pair]
 """A manifest, a BIDS folder, or pairs."""
 
-Decided = tuple[Sequence[str], Sequence[str] | None]
-"""Ids to leave out, and ids to run again though they are done, where decisions say so."""
+Decisions = tuple[Sequence[str], Sequence[str] | None]
+"""Ids to leave out, and ids to run again though they are done, by tables of decisions; None where no such table."""
 
 Pages = Literal["flagged", "all", "none"]
 """Which pairs get a page of their own."""
 
+MAX_WRITERS = 6
+"""Writing threads of a worker: each holds a pair in memory, and a GPU does not fill more than these."""
+
 
 @dataclass(frozen=True)
 class Options:
-    """Everything a run can be told.
+    """Options of a run.
 
     Parameters
     ----------
@@ -95,7 +100,7 @@ class Options:
     checksums : bool
         Compare the outputs of done pairs by checksum too; by size they always are.
     compute : callable, optional
-        Stands in for `warpline.jobs.compute`.
+        Stands in for `warpline.registration.compute`.
 
     Raises
     ------
@@ -153,6 +158,58 @@ class Options:
         return Recipe.load(RECIPE if self.recipe is None else self.recipe)
 
 
+@dataclass(frozen=True)
+class WorkerSettings:
+    """The configuration of a run that every worker gets; small, and the same for all pairs.
+
+    Parameters
+    ----------
+    root : str
+        The output folder, absolute.
+    run : str
+        Token of the run, part of the names of its working files.
+    backend : str, optional
+        As for `warpline.register`.
+    threads : int, optional
+        CPU threads of one worker.
+    warps : str
+        How displacement fields are kept.
+    time_limit : float
+        Longest time in seconds that a pair may take for reading, for computing and for writing, each.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of NIfTI headers to take where both are set.
+    readers, writers : int
+        Threads that read ahead of, and write behind, the computation.
+    compute : callable, optional
+        Stands in for `warpline.registration.compute`: benchmarks put a simulated device here, tests a fault.
+    """
+
+    root: str
+    run: str
+    backend: str | None = None
+    threads: int | None = None
+    warps: Warps = "rounded"
+    time_limit: float = 3600.0
+    geometry: str | None = None
+    readers: int = 2
+    writers: int = 2
+    compute: Callable[..., Any] | None = None
+
+    @property
+    def stop_file(self) -> Path:
+        """A file whose existence stops workers from starting further pairs."""
+        return Path(self.root, WORK, f"{self.run}.stop")
+
+    def journal(self, chunk: int) -> Path:
+        """The journal of a chunk."""
+        return Path(self.root, WORK, f"{self.run}-{chunk:06d}.jsonl")
+
+
+def writers_for(cores: int) -> int:
+    """Writing threads of a worker on a GPU with so many cores: most of their time goes into compression."""
+    return min(MAX_WRITERS, max(WorkerSettings.writers, 3 * cores // 4))
+
+
 def load_pairs(source: Source, options: Options) -> list[Pair]:
     """The pairs of a manifest, a BIDS folder or a list, with absolute paths.
 
@@ -188,8 +245,8 @@ def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
     return make_tasks(pairs, recipe=options.load_recipe(), warps=options.warps, geometry=options.geometry)
 
 
-def decided_in(pairs: Sequence[Pair], options: Options) -> Decided:
-    """What the tables of decisions say of some pairs; decisions about others are named in a warning.
+def read_decided_ids(pairs: Sequence[Pair], options: Options) -> Decisions:
+    """Ids from the tables of decisions; a warning names ids that are none of the pairs.
 
     Raises
     ------
@@ -202,12 +259,42 @@ def decided_in(pairs: Sequence[Pair], options: Options) -> Decided:
     return exclude, again
 
 
+def read_decisions(path: str | os.PathLike[str], wanted: Collection[str]) -> list[str]:
+    """Ids that were decided as one of `wanted`; all ids of a table that has no column ``decision``.
+
+    Parameters
+    ----------
+    path : path
+        Tab-separated, with a column ``id`` and usually ``decision``.
+    wanted : collection of str
+        Some of `warpline.cohort.outliers.VERDICTS`.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, has no column ``id``, or holds another decision.
+    """
+    name = os.fspath(path)
+    try:
+        header, *lines = list(read_lines(Path(path))) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{name} cannot be read as a table of decisions: {reason}") from None
+    rows = [dict(zip_longest(header, line[: len(header)], fillvalue="")) for line in lines if line]
+    if rows and "id" not in header:
+        raise InputError(f"{name} has no column id; it has {', '.join(header)}")
+    other = sorted({row["decision"] for row in rows if "decision" in row} - {*VERDICTS, ""})
+    if other:
+        raise InputError(f"{name} has the decision {other[0]!r}; {', '.join(VERDICTS)} are allowed")
+    return [unescape(row["id"]) for row in rows if "decision" not in row or row["decision"] in wanted]
+
+
 def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
     """What there is to do for these pairs in an output folder; nothing is written."""
-    return plan_tasks(tasks_of(pairs, options), root, options, decided_in(pairs, options))
+    return plan_tasks(tasks_of(pairs, options), root, options, read_decided_ids(pairs, options))
 
 
-def plan_tasks(tasks: Sequence[Task], root: Path, options: Options, decided: Decided) -> Plan:
+def plan_tasks(tasks: Sequence[Task], root: Path, options: Options, decided: Decisions) -> Plan:
     """The same from tasks and decisions that were read before."""
     exclude, again = decided
     return make_plan(
@@ -227,7 +314,7 @@ def _name_unknown(pairs: Sequence[Pair], options: Options, decided: Mapping[str,
     for name, ids in decided.items():
         unknown = [id for id in ids if id not in known]
         if unknown and not options.selected:
-            _log.warning("--%s names %s, no pairs of this cohort", name, bids.some(unknown))
+            _log.warning("--%s names %s, no pairs of this cohort", name, abbreviate(unknown))
 
 
 def _pairs_in(source: str | os.PathLike[str], fixed: str | None, options: Options) -> list[Pair]:
@@ -238,7 +325,7 @@ def _pairs_in(source: str | os.PathLike[str], fixed: str | None, options: Option
     if fixed is None:
         raise UsageError("a BIDS folder needs a fixed image for all subjects: --fixed FILE")
     chosen = {"participants": options.participants, "sessions": options.sessions}
-    wanted = Filter.of(options.suffix, options.entities, options.bids_filter)
+    wanted = bids.Filter.of(options.suffix, options.entities, options.bids_filter)
     return bids.scan(source, fixed=fixed, wanted=wanted, **chosen)
 
 

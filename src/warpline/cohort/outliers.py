@@ -1,117 +1,88 @@
-"""Verdicts on pairs: fixed limits that hold for every cohort, and robust distances from the rest of this one."""
+"""Verdicts on pairs: fixed limits for every cohort, and robust distances from the rest of this one."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.cohort.quality import COLUMNS, JUDGED
-from warpline.judgement import LIMITS, TURN, Limit, Range
-from warpline.solvers.invertibility import P99_LIMIT
+from warpline.cohort.quality import COLUMNS, RULES, Rule
 
 VERDICTS = ("pass", "review", "fail")
+"""From the best to the worst; decisions of people have the same names."""
 
-FEWEST = 10
-"""Pairs that a cohort needs before they are compared with each other."""
+MIN_PAIRS = 10
+"""Pairs below which a cohort's median and spread are not estimated: only fixed limits count then."""
 
-FAR, VERY_FAR, TOGETHER = 4.0, 8.0, 3.0
-"""Robust z that asks for a look; that fails a pair, where its rule says so; score that asks for a look."""
+REVIEW_Z = 4.0
+"""Robust z of one column beyond which a pair is for review."""
+
+FAIL_Z = 8.0
+"""Robust z beyond which a pair fails, in columns whose rule is decisive; larger values do not raise the score."""
+
+REVIEW_SCORE = 3.0
+"""Score of all columns together beyond which a pair is for review."""
 
 Table = Mapping[str, NDArray[np.float64]]
 """Columns of numbers, NaN where there is none."""
 
-Finding = tuple[int, float, str, str]
-"""Gravity (1 review, 2 fail), how far out, column and words."""
-
-_OPEN: Range = (None, None)
+Finding = tuple[int, float, str]
+"""Severity (index into `VERDICTS`), robust z and reason."""
 
 _NORMAL = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How a column is judged.
-
-    Parameters
-    ----------
-    worse : str
-        The side on which a value far from the cohort's median counts.
-    least : float
-        The smallest spread that matters, in the column's unit, or as a share when `log`: in a cohort tighter than
-        that, small differences are no outliers. 0 compares with no one.
-    log : bool
-        Compare logarithms: what is twice as much is as far as what is half.
-    review, fail : (low, high)
-        Values outside ask for a look, or fail the pair, in any cohort.
-    decisive : bool
-        Whether a very far value fails the pair, rather than asking for a look.
-    """
-
-    worse: Literal["low", "high", "either"]
-    least: float = 0.0
-    log: bool = False
-    review: Range = _OPEN
-    fail: Range = _OPEN
-    decisive: bool = False
-
-
-def _limited(limit: Limit) -> Rule:
-    """The rule of a sign of the judgement, which is compared with no other pair."""
-    return Rule("high" if limit.doubtful[0] is None else "low", review=limit.doubtful, fail=limit.failed)
-
-
-RULES: dict[str, Rule] = {
-    "ncc_after": Rule("low", 0.02, decisive=True),
-    "local_ncc_after": Rule("low", 0.02, decisive=True),
-    "local_ncc_gain": Rule("low", review=(-0.02, None)),
-    "dice": Rule("low", 0.02, fail=(0.05, None), decisive=True),
-    "mask_dice": Rule("low", 0.01, review=(0.9, None), fail=(0.75, None)),
-    "foreground_dice": Rule("low", 0.02, fail=(0.5, None)),
-    "coverage": Rule("low", 0.02, review=(0.85, None), fail=(0.5, None)),
-    "rotation": Rule("high", 2.0, review=(None, TURN)),
-    "scale_x": Rule("either", 0.03, log=True),
-    "scale_y": Rule("either", 0.03, log=True),
-    "scale_z": Rule("either", 0.03, log=True),
-    "shear_xy": Rule("either", 0.03),
-    "shear_xz": Rule("either", 0.03),
-    "shear_yz": Rule("either", 0.03),
-    "determinant": Rule("either", 0.05, log=True, review=(0.6, 1.7), fail=(0.3, 3.3)),
-    "displacement_mean": Rule("high", 0.3),
-    "log_jacobian_sd": Rule("high", 0.05),
-    "folded_share": Rule("high", review=(None, 0.0), fail=(None, 0.01)),
-    "inverse_error_p99": Rule("high", review=(None, P99_LIMIT), fail=(None, 1.0)),
-    **{name: _limited(LIMITS[name]) for name in JUDGED},
-}
-"""The columns that decide a verdict."""
-
-
-@dataclass(frozen=True)
 class Verdict:
-    """What is thought of a pair.
+    """The outcome of quality control of one pair.
 
     Parameters
     ----------
     verdict : str
-        ``"pass"``, ``"review"`` or ``"fail"``.
+        One of `VERDICTS`.
     reasons : tuple of str
-        Why, in words, the gravest first; empty for a pass.
+        One sentence each, the most severe first; empty for a pass.
     score : float
-        How far out the pair lies on the side of the worse, all columns together; 1 is the cohort's median, 0 means
-        that there were too few pairs to compare.
-    columns : tuple of str
-        The columns that gave the reasons.
+        Distance from the cohort on the worse side, all columns together; 1 is the cohort's median, 0 means that there
+        were too few pairs to compare.
     """
 
     verdict: str
     reasons: tuple[str, ...] = ()
     score: float = 0.0
-    columns: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, verdict: str, text: str, score: float) -> Verdict:
+        """The verdict that a table holds, with its reasons as `text`."""
+        return cls(verdict, tuple(text.split(_SEPARATOR)) if text else (), score)
+
+    @property
+    def text(self) -> str:
+        """All reasons in one line."""
+        return _SEPARATOR.join(self.reasons)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that gave the reasons: each reason of a column begins with its title."""
+        titles = (next((t for t in _BY_TITLE if reason.startswith(f"{t} ")), "") for reason in self.reasons)
+        return tuple(_BY_TITLE[title] for title in titles if title)
+
+
+_SEPARATOR = "; "
+
+
+def _title(name: str) -> str:
+    title = COLUMNS[name].title
+    return title[0].lower() + title[1:]
+
+
+_BY_TITLE = {title: name for name, title in sorted(((n, _title(n)) for n in RULES), key=lambda each: -len(each[1]))}
+"""Columns by their titles, the longest first: one may begin with another."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +93,12 @@ class Spread:
     scale: float
 
 
-def judge(rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+def judge(metrics: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     """A verdict for every pair.
 
     Parameters
     ----------
-    rows : sequence of dict
+    metrics : sequence of dict
         Column to number for every finished pair; None or absent where a column does not apply.
 
     Returns
@@ -135,7 +106,9 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     list of Verdict
         In the same order.
     """
-    return judge_columns({name: np.array([row.get(name) for row in rows], np.float64) for name in RULES}, len(rows))
+    return judge_columns(
+        {name: np.array([row.get(name) for row in metrics], np.float64) for name in RULES}, len(metrics)
+    )
 
 
 def judge_columns(columns: Table, count: int) -> list[Verdict]:
@@ -146,8 +119,8 @@ def judge_columns(columns: Table, count: int) -> list[Verdict]:
     findings: defaultdict[int, list[Finding]] = defaultdict(list)
     for row, finding in _findings(table, distances):
         findings[row].append(finding)
-    for row in np.flatnonzero(scores > TOGETHER).tolist():
-        findings[row].append((1, 0.0, "", _together(scores[row], {name: z[row] for name, z in distances.items()})))
+    for row in np.flatnonzero(scores > REVIEW_SCORE).tolist():
+        findings[row].append((1, 0.0, _together(scores[row], {name: z[row] for name, z in distances.items()})))
     return [_verdict(findings.get(row, []), score) for row, score in enumerate(scores.tolist())]
 
 
@@ -155,7 +128,7 @@ def spread(values: NDArray[np.float64], rule: Rule) -> Spread | None:
     """Median and scale of a column (N,) by the median absolute deviation; None when too few pairs have a number."""
     known = _compared(values, rule)
     known = known[np.isfinite(known)]
-    if len(known) < FEWEST or rule.least == 0:
+    if len(known) < MIN_PAIRS or rule.least == 0:
         return None
     median = float(np.median(known))
     return Spread(median, max(_NORMAL * float(np.median(np.abs(known - median))), rule.least))
@@ -185,11 +158,11 @@ def _worse(distance: NDArray[np.float64], rule: Rule) -> NDArray[np.float64]:
 def _scores(distances: Table, count: int) -> NDArray[np.float64]:
     """Mahalanobis distance of robust z, taken on the side of the worse, over the cohort's median: (N,).
 
-    Columns that rise and fall together count less than columns that do not; correlations come from z cut at 3 and
-    are drawn towards 0, the more the fewer pairs there are.
+    Correlated columns count less than independent ones; correlations are estimated from z clipped at 3 and shrunk
+    towards 0, the more the fewer pairs there are.
     """
     used = {name: z for name, z in distances.items() if z.any()}
-    if count < FEWEST or not used:
+    if count < MIN_PAIRS or not used:
         return np.zeros(count)
     z = np.clip(np.stack(list(used.values())), -3, 3)
     spreads = z.std(axis=1)
@@ -197,7 +170,7 @@ def _scores(distances: Table, count: int) -> NDArray[np.float64]:
     trust = 0.9 * count / (count + len(used))
     correlation = trust * (centred @ centred.T) / count
     np.fill_diagonal(correlation, 1.0)
-    worse = np.stack([np.minimum(_worse(values, RULES[name]), VERY_FAR) for name, values in used.items()])
+    worse = np.stack([np.minimum(_worse(values, RULES[name]), FAIL_Z) for name, values in used.items()])
     signed = np.where(np.stack(list(used.values())) < 0, -worse, worse)
     squared = np.einsum("cn,cn->n", signed, np.linalg.solve(correlation, signed))
     distance = np.sqrt(np.maximum(squared, 0.0))
@@ -205,24 +178,24 @@ def _scores(distances: Table, count: int) -> NDArray[np.float64]:
     return np.asarray(distance / typical if typical > 0 else distance, dtype=np.float64)
 
 
-# -- words ----------------------------------------------------------------------------------------------------------
+# -- reasons ----------------------------------------------------------------------------------------------------------
 
 
 def _findings(table: Table, distances: Table) -> Iterator[tuple[int, Finding]]:
-    """Row and what was found there."""
+    """Row and finding of every value outside a limit or far from the cohort."""
     for name, values in table.items():
         rule = RULES[name]
         limits = zip((2, 1), (rule.fail, rule.review), strict=True)
-        told = np.zeros(values.shape, np.bool_)
-        for gravity, (low, high) in limits:
-            beyond = _beyond(values, low, high) & ~told
-            told |= beyond
+        reported = np.zeros(values.shape, np.bool_)
+        for severity, (low, high) in limits:
+            beyond = _beyond(values, low, high) & ~reported
+            reported |= beyond
             for row in np.flatnonzero(beyond).tolist():
-                yield row, (gravity, np.inf, name, _outside(name, values[row], low, high))
-        worse = np.where(told, 0.0, _worse(distances[name], rule))
-        for row in np.flatnonzero(worse > FAR).tolist():
-            gravity = 2 if rule.decisive and worse[row] > VERY_FAR else 1
-            yield row, (gravity, worse[row], name, _apart(name, values, distances[name], row))
+                yield row, (severity, np.inf, _outside(name, values[row], low, high))
+        worse = np.where(reported, 0.0, _worse(distances[name], rule))
+        for row in np.flatnonzero(worse > REVIEW_Z).tolist():
+            severity = 2 if rule.decisive and worse[row] > FAIL_Z else 1
+            yield row, (severity, worse[row], _apart(name, values, distances[name], row))
 
 
 def _beyond(values: NDArray[np.float64], low: float | None, high: float | None) -> NDArray[np.bool_]:
@@ -250,15 +223,8 @@ def _together(score: float, distances: Mapping[str, float]) -> str:
 
 def _verdict(found: list[Finding], score: float) -> Verdict:
     ordered = sorted(found, key=lambda finding: finding[:2], reverse=True)
-    gravest = max((gravity for gravity, *_ in ordered), default=0)
-    reasons = tuple(words for *_, words in ordered)
-    columns = tuple(name for *_, name, _ in ordered if name)
-    return Verdict(VERDICTS[gravest], reasons, round(score, 3), columns)
-
-
-def _title(name: str) -> str:
-    title = COLUMNS[name].title
-    return title[0].lower() + title[1:]
+    severest = max((severity for severity, *_ in ordered), default=0)
+    return Verdict(VERDICTS[severest], tuple(reason for *_, reason in ordered), round(score, 3))
 
 
 def _number(value: float) -> str:

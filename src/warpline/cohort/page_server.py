@@ -22,11 +22,11 @@ from typing import Any
 
 from warpline.errors import UsageError
 
-MOST_CONNECTIONS = 32
-"""Connections at once; one more ends the oldest, so that idle ones keep nobody out."""
+MAX_CONNECTIONS = 32
+"""Open connections; one more closes the oldest, so that idle ones block nobody."""
 
-PATIENCE = 10.0
-"""Seconds in which a client must say what it wants."""
+REQUEST_SECONDS = 10.0
+"""Seconds in which a client must send its request."""
 
 HOSTS = frozenset({"127.0.0.1", "localhost"})
 """What a request may call this machine; the port may differ, behind a tunnel."""
@@ -57,7 +57,7 @@ class PageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    request_queue_size = 4 * MOST_CONNECTIONS
+    request_queue_size = 4 * MAX_CONNECTIONS
 
     def __init__(self, folder: Path, port: int) -> None:
         self.token = secrets.token_urlsafe(24)
@@ -69,14 +69,14 @@ class PageServer(ThreadingHTTPServer):
             raise UsageError(f"port {port} cannot be used: {error}; choose another with --port") from None
 
     def address(self, page: str) -> str:
-        """Where a file of the folder is found."""
+        """The URL of a file of the folder."""
         return f"http://127.0.0.1:{self.server_address[1]}/{self.token}/{page}"
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread; of too many connections the oldest is ended."""
         with self._lock:
             self._open[request] = None
-            oldest = next(iter(self._open)) if len(self._open) > MOST_CONNECTIONS else None
+            oldest = next(iter(self._open)) if len(self._open) > MAX_CONNECTIONS else None
             if oldest is not None:
                 del self._open[oldest]
         if oldest is not None:
@@ -101,7 +101,7 @@ def _end(connection: socket.socket) -> None:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    timeout = PATIENCE
+    timeout = REQUEST_SECONDS
     server_version, sys_version = "warpline", ""
 
     def __init__(self, folder: Path, token: str, *arguments: Any) -> None:
@@ -109,7 +109,7 @@ class _Handler(SimpleHTTPRequestHandler):
         super().__init__(*arguments, directory=str(folder))
 
     def send_head(self) -> Any:
-        """Give a file, or say in a line why not."""
+        """Send a file, or an error with its reason."""
         host = urllib.parse.urlsplit(f"//{self.headers.get('Host', '')}").hostname
         if host not in HOSTS:
             return self._refuse(HTTPStatus.MISDIRECTED_REQUEST, "this machine is called 127.0.0.1 or localhost here")
@@ -123,7 +123,7 @@ class _Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def end_headers(self) -> None:
-        """Add what keeps pages from being read or framed by others."""
+        """Add headers that stop other sites from reading or framing the pages."""
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         super().end_headers()

@@ -1,22 +1,25 @@
-"""Quality control of one pair: the numbers of its row in the results, and what each of them means."""
+"""Quality control of one pair: the columns of its row in the results, their rules, and how they are measured."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline import jobs
 from warpline.backends import Backend
 from warpline.evaluation import overlap
-from warpline.fields import jacobian_determinant
-from warpline.geometry import Matrix, apply_affine
-from warpline.image import Image
-from warpline.judgement import LIMITS
+from warpline.images import Image
+from warpline.images.foreground import foreground_mask
+from warpline.registration import Registration
+from warpline.registration.inverse_consistency import P99_LIMIT
+from warpline.registration.judgement import LIMITS, MOST_ROTATION, Limit, Range
 from warpline.resampling import warp
-from warpline.transforms import Chain, Displacement
+from warpline.space import Chain, Displacement
+from warpline.space.grid import Matrix, apply_affine
+from warpline.space.jacobian import jacobian_determinant
 
 Metrics = dict[str, float | None]
 """Column to number; None where it does not apply."""
@@ -104,17 +107,76 @@ RUN_COLUMNS: dict[str, Column] = {
 }
 """What the engine adds to them."""
 
-_SAMPLES = 20_000
-"""Most voxels whose way into the moving image is followed."""
+_OPEN: Range = (None, None)
 
 
-def measure(registration: jobs.Registration, images: Mapping[str, Image], *, backend: Backend) -> Metrics:
+@dataclass(frozen=True)
+class Rule:
+    """How a column enters the verdict.
+
+    Parameters
+    ----------
+    worse : str
+        The side on which a distance from the cohort's median counts.
+    least : float
+        Lower bound of the robust standard deviation, in the column's unit, or as a share when `log`: in a cohort
+        tighter than that, small differences are no outliers. 0: no comparison with the cohort.
+    log : bool
+        Compare logarithms: twice the median is as far as half of it.
+    review, fail : (low, high)
+        Values outside are for review, or fail the pair, in any cohort.
+    decisive : bool
+        Whether a robust z beyond `outliers.FAIL_Z` fails the pair, rather than asking for review.
+    """
+
+    worse: Literal["low", "high", "either"]
+    least: float = 0.0
+    log: bool = False
+    review: Range = _OPEN
+    fail: Range = _OPEN
+    decisive: bool = False
+
+
+def _absolute_rule(limit: Limit) -> Rule:
+    """The rule of a sign of the judgement: fixed limits, no comparison with other pairs."""
+    return Rule("high" if limit.doubtful[0] is None else "low", review=limit.doubtful, fail=limit.failed)
+
+
+RULES: dict[str, Rule] = {
+    "ncc_after": Rule("low", 0.02, decisive=True),
+    "local_ncc_after": Rule("low", 0.02, decisive=True),
+    "local_ncc_gain": Rule("low", review=(-0.02, None)),
+    "dice": Rule("low", 0.02, fail=(0.05, None), decisive=True),
+    "mask_dice": Rule("low", 0.01, review=(0.9, None), fail=(0.75, None)),
+    "foreground_dice": Rule("low", 0.02, fail=(0.5, None)),
+    "coverage": Rule("low", 0.02, review=(0.85, None), fail=(0.5, None)),
+    "rotation": Rule("high", 2.0, review=(None, MOST_ROTATION)),
+    "scale_x": Rule("either", 0.03, log=True),
+    "scale_y": Rule("either", 0.03, log=True),
+    "scale_z": Rule("either", 0.03, log=True),
+    "shear_xy": Rule("either", 0.03),
+    "shear_xz": Rule("either", 0.03),
+    "shear_yz": Rule("either", 0.03),
+    "determinant": Rule("either", 0.05, log=True, review=(0.6, 1.7), fail=(0.3, 3.3)),
+    "displacement_mean": Rule("high", 0.3),
+    "log_jacobian_sd": Rule("high", 0.05),
+    "folded_share": Rule("high", review=(None, 0.0), fail=(None, 0.01)),
+    "inverse_error_p99": Rule("high", review=(None, P99_LIMIT), fail=(None, 1.0)),
+    **{name: _absolute_rule(LIMITS[name]) for name in JUDGED},
+}
+"""The columns that decide a verdict."""
+
+_COVERAGE_SAMPLES = 20_000
+"""Largest number of voxels that are mapped to estimate the coverage."""
+
+
+def measure(registration: Registration, images: Mapping[str, Image], *, backend: Backend) -> Metrics:
     """Every number of `COLUMNS` that applies to a registration.
 
     Parameters
     ----------
     registration : Registration
-        What `warpline.jobs.compute` returned.
+        What `warpline.registration.compute` returned.
     images : dict of str to Image
         ``"fixed"`` and ``"moving"``, and where given ``"fixed_mask"``, ``"moving_mask"``, ``"fixed_labels"``,
         ``"moving_labels"`` and ``"warped_labels"``: the moving labels on the fixed grid.
@@ -127,7 +189,7 @@ def measure(registration: jobs.Registration, images: Mapping[str, Image], *, bac
         Plain numbers, never NaN; None where a column does not apply.
     """
     fixed = images["fixed"]
-    inside = images["fixed_mask"].data != 0 if "fixed_mask" in images else foreground(fixed)
+    inside = images["fixed_mask"].data != 0 if "fixed_mask" in images else foreground_mask(fixed)
     if not inside.any():
         inside = np.ones(fixed.grid.shape, np.bool_)
     alignment = registration.alignment
@@ -142,14 +204,6 @@ def measure(registration: jobs.Registration, images: Mapping[str, Image], *, bac
     if alignment.warp is not None:
         found |= _deformation(alignment.warp, inside, backend)
     return {name: _plain(found.get(name)) for name in COLUMNS}
-
-
-def foreground(image: Image) -> NDArray[np.bool_]:
-    """Where an image is brighter than a tenth of the way from its darkest to its brightest percentile, (I, J, K)."""
-    thinned = image.data[tuple(slice(None, None, max(1, n // 64)) for n in image.data.shape)]
-    black, white = np.percentile(np.asarray(thinned, np.float32), (1, 99.9))
-    bright: NDArray[np.bool_] = image.data > black + 0.1 * (white - black)
-    return bright
 
 
 def affine_parameters(matrix: Matrix, centre: NDArray[np.float64]) -> Metrics:
@@ -206,9 +260,9 @@ def _similarity(similarity: Mapping[str, Mapping[str, float | None]]) -> Metrics
     return found
 
 
-def _overlap(registration: jobs.Registration, images: Mapping[str, Image], backend: Backend) -> Metrics:
+def _overlap(registration: Registration, images: Mapping[str, Image], backend: Backend) -> Metrics:
     fixed = images["fixed"]
-    found: Metrics = {"foreground_dice": _dice_of(foreground(fixed), foreground(registration.warped))}
+    found: Metrics = {"foreground_dice": _dice_of(foreground_mask(fixed), foreground_mask(registration.warped))}
     if "fixed_mask" in images and "moving_mask" in images:
         carried = warp(images["moving_mask"], registration.transform, fixed.grid, order=0, backend=backend)
         found["mask_dice"] = _dice_of(images["fixed_mask"].data != 0, carried.data != 0)
@@ -236,10 +290,10 @@ def _dice_of(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     return 2 * int(np.count_nonzero(first & second)) / together if together else 0.0
 
 
-def _coverage(registration: jobs.Registration, inside: NDArray[np.bool_]) -> float:
+def _coverage(registration: Registration, inside: NDArray[np.bool_]) -> float:
     grid, other = registration.alignment.fixed.grid, registration.alignment.moving.grid
     voxels = np.argwhere(inside)
-    voxels = voxels[:: max(1, len(voxels) // _SAMPLES)]
+    voxels = voxels[:: max(1, len(voxels) // _COVERAGE_SAMPLES)]
     reached = registration.transform.map_points(apply_affine(grid.affine, voxels))
     there = apply_affine(other.inverse_affine, reached)
     return float(np.all((there >= -0.5) & (there < np.array(other.shape) - 0.5), axis=1).mean())

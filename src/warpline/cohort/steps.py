@@ -1,26 +1,30 @@
-"""The three steps of one pair of a cohort: read, compute, write. Numbers are made by `warpline.jobs`."""
+"""The three steps of one pair of a cohort: read, compute, write. `warpline.registration` does the first two."""
 
 from __future__ import annotations
 
 import os
+import re
 import resource
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from warpline import jobs
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
+
 from warpline.backends import Backend, select
 from warpline.cohort import quality
-from warpline.cohort.outputs import sizes_in
-from warpline.cohort.rounding import kept
-from warpline.cohort.settings import Settings, host, now
-from warpline.cohort.sidecars import image_sidecars
-from warpline.cohort.tasks import Task, checksum, fingerprint
+from warpline.cohort.json_files import encode, read_object
+from warpline.cohort.layout import checksum, fingerprint, sizes_in, without_ending
+from warpline.cohort.options import WorkerSettings
+from warpline.cohort.plan import Task, Warps
+from warpline.cohort.results import PairResult
 from warpline.errors import InputError
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.atomic import Transaction
 from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress
@@ -28,9 +32,15 @@ from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
-from warpline.registration import Listener
+from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load, store
+from warpline.registration import compute as register_images
+from warpline.registration import read as read_images
+from warpline.registration.inverse_consistency import quality_of
+from warpline.registration.judgement import judge, quality_signs
+from warpline.registration.provenance import plain
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
+from warpline.space import Chain, Displacement, fields
 
 LABELS = ("moving_labels", "fixed_labels")
 
@@ -38,26 +48,26 @@ Loaded = tuple[Image, dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
-    """What `read` leaves for `compute`."""
+class LoadedPair:
+    """What `read` hands to `compute`."""
 
-    inputs: jobs.Inputs
+    inputs: Inputs
     labels: dict[str, Image]
     sha256: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
-class Computed:
-    """What `compute` leaves for `write`."""
+class RegisteredPair:
+    """What `compute` hands to `write`."""
 
-    registration: jobs.Registration
+    registration: Registration
     warped_labels: Image | None
     sha256: dict[str, str]
     metrics: dict[str, float | None]
     notes: tuple[str, ...] = ()
 
 
-def read(task: Task, geometry: str | None = None) -> Ready:
+def read(task: Task, geometry: str | None = None) -> LoadedPair:
     """Read and check all inputs of a pair; fixed images are kept for the pairs that follow.
 
     `geometry` says which matrix of NIfTI headers to take, as for `warpline.register`.
@@ -69,9 +79,9 @@ def read(task: Task, geometry: str | None = None) -> Ready:
     """
     sources = task.sources()
     labels = {name: sources.pop(name) for name in LABELS if name in sources}
-    inputs = jobs.read(**sources, recipe=task.recipe, geometry=geometry, load=_load)
+    inputs = read_images(**sources, recipe=task.recipe, geometry=geometry, load=_load)
     loaded = {name: _load(path, name, geometry) for name, path in labels.items()}
-    labelled = jobs.in_one_plane({**inputs.images, **{name: image for name, (image, _) in loaded.items()}})
+    labelled = in_one_plane({**inputs.images, **{name: image for name, (image, _) in loaded.items()}})
     for name in loaded:
         _check_labels(labelled[name], name, inputs.images)
     described = {**inputs.described, **{name: about for name, (_, about) in loaded.items()}}
@@ -80,55 +90,50 @@ def read(task: Task, geometry: str | None = None) -> Ready:
         sha256["initial"] = checksum(sources["initial"])
     images = {name: labelled[name] for name in loaded}
     notes = tuple(once(*(image.grid for image in (*inputs.images.values(), *images.values()))))
-    return Ready(replace(inputs, described=described, notes=notes), images, sha256)
+    return LoadedPair(replace(inputs, described=described, notes=notes), images, sha256)
 
 
-def compute(ready: Ready, settings: Settings, progress: Listener) -> Computed:
-    """Register a pair, carry its labels over, measure the result; what the fixed image gives stays on the device."""
+def compute(pair: LoadedPair, settings: WorkerSettings, progress: ProgressCallback) -> RegisteredPair:
+    """Register a pair, resample its labels, measure the result; data of the fixed image stay on the device."""
     backend = _backend(settings.backend, settings.threads)
-    backend.kept.share(ready.inputs.images["fixed"])
-    register = settings.compute or jobs.compute
-    registration: jobs.Registration = register(ready.inputs, backend, threads=settings.threads, progress=progress)
-    registration = kept(registration, settings.warps, backend)
-    images = {**ready.inputs.images, **ready.labels}
+    backend.kept.share(pair.inputs.images["fixed"])
+    register = settings.compute or register_images
+    registration: Registration = register(pair.inputs, backend, threads=settings.threads, progress=progress)
+    registration = round_fields(registration, settings.warps, backend)
+    images = {**pair.inputs.images, **pair.labels}
     warped_labels = None
     if "moving_labels" in images:
         grid = registration.alignment.fixed.grid
         warped_labels = warp(images["moving_labels"], registration.transform, grid, order=0, backend=backend)
         images["warped_labels"] = warped_labels
     metrics = quality.measure(registration, images, backend=backend)
-    return Computed(registration, warped_labels, ready.sha256, metrics, ready.inputs.notes)
+    return RegisteredPair(registration, warped_labels, pair.sha256, metrics, pair.inputs.notes)
 
 
-def write(task: Task, computed: Computed, settings: Settings, seconds: Mapping[str, float]) -> dict[str, Any]:
+def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: Mapping[str, float]) -> PairResult:
     """Write every file of a pair, its sidecar last.
-
-    Returns
-    -------
-    dict
-        The metrics, the notes on headers, and what `os.stat` says of the sidecar.
 
     Raises
     ------
     OutputError
-        When a file cannot be written; what an earlier run wrote stays then.
+        When a file cannot be written; files of an earlier run stay then.
     """
-    root, names = Path(settings.root), task.place.names()
-    metrics = {**computed.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
-    report = _sidecar(task, computed, root, metrics)
-    registration = replace(computed.registration, report=report)
+    root, names, registration = Path(settings.root), task.place.names(), pair.registration
+    metrics = {**pair.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
+    result = replace(task.result(), metrics=metrics, notes=pair.notes, columns=task.pair.columns)
+    inputs = _relative_inputs(registration.report, root)
     if settings.warps == "none":
         registration = replace(registration, alignment=replace(registration.alignment, warp=None))
-    extra = {**_extra(computed), **image_sidecars(task, report, labels=computed.warped_labels is not None)}
-    jobs.check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
+    extra = {**_extra(pair), **image_sidecars(task, inputs)}
+    check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
     with Transaction() as files:
         for folder in {root / path.parent for path in names.values()}:
             _make_folder(folder)
         files.reserve([root / path for path in names.values()])
-        jobs.store(registration, files, names, root=root, extra=extra)
-    size, time = fingerprint(str(root / task.place.sidecar))
-    stat = [size, time]
-    return {"metrics": metrics, "notes": list(computed.notes), "stat": stat, "sizes": sizes_in(registration.report)}
+        sidecar = partial(_encode_sidecar, task, result, inputs=inputs, sha256=pair.sha256, root=root)
+        store(registration, files, names, root=root, extra=extra, encode=sidecar)
+    stat = fingerprint(str(root / task.place.sidecar))
+    return replace(result, stat=stat, sizes=sizes_in(registration.report))
 
 
 def peak_memory() -> float:
@@ -138,15 +143,15 @@ def peak_memory() -> float:
 
 
 def _load(path: str, name: str, geometry: str | None = None) -> Loaded:
-    """`jobs.load`; what many pairs share is read once, as long as its file stays the same."""
+    """`warpline.registration.load`; what many pairs share is read once, as long as its file stays the same."""
     if name.startswith("fixed"):
-        return _kept_image(path, name, geometry, stat=fingerprint(path))
-    return jobs.load(path, name, geometry)
+        return _cached_image(path, name, geometry, stat=fingerprint(path))
+    return load(path, name, geometry)
 
 
 @lru_cache(maxsize=6)
-def _kept_image(path: str, name: str, geometry: str | None, *, stat: tuple[int, int]) -> Loaded:
-    image, about = jobs.load(path, name, geometry)
+def _cached_image(path: str, name: str, geometry: str | None, *, stat: tuple[int, int]) -> Loaded:
+    image, about = load(path, name, geometry)
     image.data.setflags(write=False)
     return image, about
 
@@ -166,8 +171,8 @@ def _check_labels(labels: Image, name: str, images: Mapping[str, Image]) -> None
         )
 
 
-def _extra(computed: Computed) -> dict[str, Callable[[], bytes]]:
-    registration, labels = computed.registration, computed.warped_labels
+def _extra(pair: RegisteredPair) -> dict[str, Callable[[], bytes]]:
+    registration, labels = pair.registration, pair.warped_labels
     extra: dict[str, Callable[[], bytes]] = {
         "thumbnail": partial(thumbnail, registration.alignment.fixed, registration.warped)
     }
@@ -176,30 +181,163 @@ def _extra(computed: Computed) -> dict[str, Callable[[], bytes]]:
     return extra
 
 
-def _sidecar(task: Task, computed: Computed, root: Path, metrics: Mapping[str, float | None]) -> dict[str, Any]:
-    """The report of the registration, with what a cohort adds; paths are relative to the output folder."""
-    report = computed.registration.report
-    inputs = {name: {**about, "path": os.path.relpath(about["path"], root)} for name, about in report["inputs"].items()}
-    initial = report["initial"]
-    return {
-        "Description": f"Registration of {task.place.source} to {task.place.space}",
-        "Sources": [about["path"] for about in inputs.values()],
-        "SpatialReference": inputs["fixed"]["path"],
-        "id": task.id,
-        "status": "ok",
-        "key": task.key,
-        "numerics": NUMERICS,
-        "finished": now(),
-        "host": host(),
-        **report,
-        "inputs": inputs,
-        "initial": os.path.relpath(initial, root) if isinstance(initial, str) else initial,
-        "sha256": computed.sha256,
-        "metrics": dict(metrics),
-        "columns": task.pair.columns,
-    }
-
-
 def _make_folder(folder: Path) -> None:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+# -- rounding ---------------------------------------------------------------------------------------------------------
+
+STEP, COARSE_STEP = 1 / 64, 1 / 2
+"""Displacements are multiples of this many mm: at most 0.008 mm off along each axis, and 0.25 mm in the background."""
+
+MARGIN = 3
+"""Voxels around the foreground that are rounded finely too."""
+
+
+def round_fields(registration: Registration, warps: Warps, backend: Backend) -> Registration:
+    """A registration with its displacements rounded as they are to be written, and measured once more.
+
+    Parameters
+    ----------
+    registration : Registration
+        As `warpline.registration.compute` gave it.
+    warps : str
+        ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured.
+    backend : Backend
+        Where the arithmetic runs.
+    """
+    field = registration.alignment.warp
+    if field is None or warps not in ("rounded", "forward"):
+        return registration
+    inside = _above_lowest(registration.alignment.fixed) | _above_lowest(registration.warped)
+    forward = _rounded(field, inside)
+    inverse = _rounded(field.inverse(), inside | _preimage(inside, field, backend))
+    rounded = Displacement(forward, field.grid, inverse)
+    written = rounded if warps == "rounded" else Displacement(forward, field.grid)
+    quality = _quality_of(registration, rounded, backend)
+    judged = registration.alignment.judgement
+    judgement = judge({**judged.signs, **quality_signs(quality)})
+    alignment = replace(registration.alignment, warp=written, quality=quality, judgement=judgement)
+    warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
+    report = {
+        **registration.report,
+        "quality": plain(asdict(quality)),
+        "judgement": plain(asdict(judgement)),
+        "warnings": [*warnings, *judgement.reasons],
+        "rounding_mm": {"content": STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
+    }
+    return replace(registration, alignment=alignment, report=report)
+
+
+def _above_lowest(image: Image) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = image.data > image.data.min()
+    return inside
+
+
+def _preimage(inside: NDArray[np.bool_], field: Displacement, backend: Backend) -> NDArray[np.bool_]:
+    """The voxels that the inverse of a field maps into a mask."""
+    image = Image(inside.astype(np.uint8), field.grid)
+    mapped: NDArray[np.bool_] = warp(image, Chain((field.inverse(),)), field.grid, order=0, backend=backend).data != 0
+    return mapped
+
+
+def _rounded(field: Displacement, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    near = maximum_filter(inside.view(np.uint8), size=2 * MARGIN + 1) != 0
+    steps = np.where(near, np.float32(1 / STEP), np.float32(1 / COARSE_STEP))
+    rounded: NDArray[np.float32] = field.field * steps
+    np.rint(rounded, out=rounded)
+    rounded /= steps
+    rounded += 0.0  # no negative zeros: they compress worse
+    return rounded
+
+
+def _quality_of(registration: Registration, field: Displacement, backend: Backend) -> Any:
+    """Folds and inverse errors of the rounded fields, in the foreground of the fixed image."""
+    both = [backend.upload(fields.to_voxels(one.field, field.grid)) for one in (field, field.inverse())]
+    mask = backend.upload(_above_lowest(registration.alignment.fixed).astype(np.uint8))
+    before = registration.alignment.quality
+    if before is None:
+        return quality_of(both[0], both[1], mask, backend)
+    return quality_of(both[0], both[1], mask, backend, rounds=before.rounds, units=before.units)
+
+
+# -- sidecars ---------------------------------------------------------------------------------------------------------
+
+_STRIPPED = re.compile(r"desc-brain_|[_-](brain|bet|stripped|ss)[_.-]", re.IGNORECASE)
+"""Names that people give images without a skull."""
+
+
+def _relative_inputs(report: Mapping[str, Any], root: Path) -> dict[str, dict[str, Any]]:
+    """The inputs of a registration, with paths relative to the output folder."""
+    return {name: {**about, "path": os.path.relpath(about["path"], root)} for name, about in report["inputs"].items()}
+
+
+def _encode_sidecar(
+    task: Task,
+    result: PairResult,
+    report: Mapping[str, Any],
+    *,
+    inputs: Mapping[str, Any],
+    sha256: Mapping[str, str],
+    root: Path,
+) -> bytes:
+    """The sidecar of a pair: the report of its registration and its result; paths are relative to the output folder."""
+    initial = report["initial"]
+    written = {name: report[name] for name in ("outputs", "files")}
+    return encode(
+        {
+            "Description": f"Registration of {task.place.source} to {task.place.space}",
+            "Sources": [about["path"] for about in inputs.values()],
+            "SpatialReference": inputs["fixed"]["path"],
+            **{name: getattr(result, name) for name in ("id", "status", "key")},
+            "numerics": NUMERICS,
+            "finished": result.finished,
+            "host": result.as_record()["host"],
+            **{name: value for name, value in report.items() if name not in written},
+            "inputs": inputs,
+            "initial": os.path.relpath(initial, root) if isinstance(initial, str) else initial,
+            "sha256": sha256,
+            "metrics": dict(result.metrics),
+            "columns": result.columns,
+            **written,
+        }
+    )
+
+
+def image_sidecars(task: Task, inputs: Mapping[str, Any]) -> dict[str, Callable[[], bytes]]:
+    """Functions that encode the sidecars of the images of a pair, as BIDS-Derivatives asks for them, by kind.
+
+    Parameters
+    ----------
+    task : Task
+        The pair.
+    inputs : dict
+        The inputs of its registration, with paths relative to the output folder.
+    """
+    common = {"SpatialReference": inputs["fixed"]["path"]}
+    stripped, why = skull_stripped(task.pair.moving)
+    image = {
+        "Description": f"{task.place.source} image in the space of {task.place.space}",
+        "Sources": [inputs["moving"]["path"]],
+        **common,
+        "SkullStripped": stripped,
+        "SkullStrippedBecause": why,
+    }
+    found: dict[str, Callable[[], bytes]] = {"warped_sidecar": partial(encode, image)}
+    if "moving_labels" in inputs:
+        sources = [inputs["moving_labels"]["path"]]
+        segmentation = {"Description": f"labels in the space of {task.place.space}", "Sources": sources, **common}
+        found["warped_labels_sidecar"] = partial(encode, segmentation)
+    return found
+
+
+def skull_stripped(path: str) -> tuple[bool, str]:
+    """Whether an image shows a brain without its skull, and why that is thought: its sidecar, its name, or neither."""
+    stem = without_ending(path)
+    stated = read_object(Path(f"{stem}.json")).get("SkullStripped")
+    if isinstance(stated, bool):
+        return stated, "the sidecar of the image says so"
+    if _STRIPPED.search(f"{os.path.basename(stem)}."):
+        return True, "the name of the image says so"
+    return False, "assumed: neither a sidecar of the image nor its name says otherwise"

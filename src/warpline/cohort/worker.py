@@ -12,19 +12,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from warpline.cohort import steps
 from warpline.cohort.failures import STOPPING, Failure, TimeLimitError, kind_of
 from warpline.cohort.journal import Journal
-from warpline.cohort.settings import Settings, host, now
-from warpline.cohort.tasks import Task
+from warpline.cohort.options import WorkerSettings
+from warpline.cohort.plan import Task
+from warpline.cohort.results import PairResult, now
 from warpline.errors import OutputError
 
 AHEAD = 2
-"""Pairs that are read, or wait to be written, beside those that readers and writers hold."""
+"""Pairs that wait for the computation, or to be written, besides those that readers and writers work on."""
 
 GRACE = 5.0
 """Seconds after the time limit at which a process that does not react is ended."""
@@ -32,12 +33,9 @@ GRACE = 5.0
 BROKEN = 70
 """Exit status of a worker that ends itself: its device, or a pair, no longer answers."""
 
-Outcome = dict[str, Any]
-"""What became of a pair: id, key, status, seconds; metrics, or a failure. Plain JSON values."""
-
 
 class Events(Protocol):
-    """Hears what a worker does; a `Journal` is one."""
+    """Receives what a worker does; a `Journal` is one."""
 
     def begin(self, id: str, stage: str) -> None:
         """A pair enters a stage."""
@@ -45,16 +43,16 @@ class Events(Protocol):
     def end(self, id: str) -> None:
         """A pair has left a stage."""
 
-    def outcome(self, record: Outcome) -> None:
+    def outcome(self, result: PairResult) -> None:
         """A pair is finished."""
 
     def leave(self, reason: str) -> None:
-        """The process ends by its own will."""
+        """The process ends itself."""
 
 
 @dataclass
-class _Work:
-    """A pair on its way through the stages."""
+class _PairState:
+    """A pair between two stages."""
 
     task: Task
     seconds: dict[str, float] = field(default_factory=dict)
@@ -63,48 +61,52 @@ class _Work:
     stopped: bool = False
 
 
-def run_journaled(tasks: Sequence[Task], settings: Settings, journal: Path) -> list[Outcome] | None:
-    """Run a chunk in a process of its own; None when another process has begun it, and perhaps died of it."""
+def run_journaled(tasks: Sequence[Task], settings: WorkerSettings, journal: Path) -> list[PairResult] | None:
+    """Run a chunk in a process of its own; None when another process has begun it, and perhaps died from it."""
     try:
         events = Journal(journal)
     except FileExistsError:
         return None
     except OutputError as error:
-        return [{**_record(tasks[0], {}), "status": "failed", "failure": Failure.of(error).as_record()}]
+        return [tasks[0].failed(Failure.of(error))]
     with closing(events):
         return run_chunk(tasks, settings, events, expendable=True)
 
 
-def run_chunk(tasks: Sequence[Task], settings: Settings, events: Events, *, expendable: bool = False) -> list[Outcome]:
-    """Run pairs one after the other; returns what became of those that were begun.
+def run_chunk(
+    tasks: Sequence[Task], settings: WorkerSettings, events: Events, *, expendable: bool = False
+) -> list[PairResult]:
+    """Run pairs one after the other; returns the results of those that were begun.
 
     Parameters
     ----------
     tasks : sequence of Task
         In this order.
-    settings : Settings
+    settings : WorkerSettings
         Of the run.
     events : Events
-        Hears of every step.
+        Receives every step.
     expendable : bool
         Whether this process may end itself, when a pair hangs or the device is broken.
     """
-    watch = _Watch(settings.time_limit, events, expendable)
-    with watch:
-        return _Line(settings, events, watch, expendable).run(tasks)
+    limiter = _TimeLimit(settings.time_limit, events, expendable)
+    with limiter:
+        return _Pipeline(settings, events, limiter, expendable).run(tasks)
 
 
-class _Line:
-    def __init__(self, settings: Settings, events: Events, watch: _Watch, expendable: bool) -> None:
+class _Pipeline:
+    """Reads pairs in threads ahead of the computation, and writes them in threads behind it."""
+
+    def __init__(self, settings: WorkerSettings, events: Events, limiter: _TimeLimit, expendable: bool) -> None:
         self._settings = settings
         self._events = events
-        self._watch = watch
+        self._limiter = limiter
         self._expendable = expendable
-        self._halted = False
-        self._outcomes: list[Outcome] = []
+        self._broken = False
+        self._results: list[PairResult] = []
 
-    def run(self, tasks: Sequence[Task]) -> list[Outcome]:
-        ahead: deque[Future[_Work]] = deque()
+    def run(self, tasks: Sequence[Task]) -> list[PairResult]:
+        ahead: deque[Future[_PairState]] = deque()
         behind: deque[Future[None]] = deque()
         readers, writers = self._settings.readers, self._settings.writers
         with ThreadPoolExecutor(readers) as reading, ThreadPoolExecutor(writers) as writing:
@@ -118,9 +120,9 @@ class _Line:
                     behind.popleft().result()
             for future in behind:
                 future.result()
-        return self._outcomes
+        return self._results
 
-    def _refill(self, ahead: deque[Future[_Work]], waiting: Iterator[Task], reading: ThreadPoolExecutor) -> bool:
+    def _refill(self, ahead: deque[Future[_PairState]], waiting: Iterator[Task], reading: ThreadPoolExecutor) -> bool:
         while len(ahead) < self._settings.readers + AHEAD:
             task = next(waiting, None)
             if task is None:
@@ -128,68 +130,58 @@ class _Line:
             ahead.append(reading.submit(self._begin, task))
         return bool(ahead)
 
-    def _begin(self, task: Task) -> _Work:
-        work = _Work(task, stopped=self._stopping())
+    def _begin(self, task: Task) -> _PairState:
+        work = _PairState(task, stopped=self._stopping())
         self._stage(work, "read", lambda _: steps.read(task, self._settings.geometry))
         return work
 
     def _stopping(self) -> bool:
-        return self._halted or self._settings.stop_file.exists()
+        return self._broken or self._settings.stop_file.exists()
 
-    def _compute(self, work: _Work) -> steps.Computed:
-        """Compute once, and once more when memory was short: what the first try held is free by then."""
-        ready: steps.Ready = work.value
-        progress = self._watch.listener(work.task.id)
+    def _compute(self, work: _PairState) -> steps.RegisteredPair:
+        """Compute; once more when memory was short, since the garbage of the first attempt is collected by then."""
+        pair: steps.LoadedPair = work.value
+        progress = self._limiter.progress(work.task.id)
         try:
-            return steps.compute(ready, self._settings, progress)
+            return steps.compute(pair, self._settings, progress)
         except Exception as error:
             if kind_of(error) != "out_of_memory":
                 raise
         gc.collect()
-        return steps.compute(ready, self._settings, progress)
+        return steps.compute(pair, self._settings, progress)
 
-    def _finish(self, work: _Work) -> None:
+    def _finish(self, work: _PairState) -> None:
         self._stage(work, "write", lambda _: steps.write(work.task, work.value, self._settings, work.seconds))
         if work.stopped:
             return
-        outcome = self._outcome(work)
-        self._outcomes.append(outcome)
-        with suppress(OutputError):  # the driver gets it in the end
-            self._events.outcome(outcome)
+        result = work.value if work.failure is None else work.task.failed(work.failure)
+        result = replace(result, seconds=work.seconds, finished=now())
+        self._results.append(result)
+        with suppress(OutputError):  # the driver gets the result from `run` as well
+            self._events.outcome(result)
 
-    def _stage(self, work: _Work, name: str, step: Callable[[_Work], Any]) -> None:
+    def _stage(self, work: _PairState, name: str, step: Callable[[_PairState], Any]) -> None:
         if work.stopped or work.failure is not None:
             return
         start = time.perf_counter()
         try:
             self._events.begin(work.task.id, name)
-            with self._watch.over(work.task):
+            with self._limiter.over(work.task):
                 work.value = step(work)
             self._events.end(work.task.id)
         except Exception as error:
             self._fail(work, error)
         work.seconds[name] = time.perf_counter() - start
 
-    def _fail(self, work: _Work, error: Exception) -> None:
+    def _fail(self, work: _PairState, error: Exception) -> None:
         work.failure, work.value = Failure.of(error), None
         if work.failure.kind == "device_lost" and self._expendable:
             os._exit(BROKEN)  # a broken context fails every later pair; a new process has a new one
-        self._halted |= work.failure.kind in STOPPING
-
-    def _outcome(self, work: _Work) -> Outcome:
-        record = _record(work.task, work.seconds)
-        if work.failure is None:
-            return {**record, "status": "ok", **work.value}
-        return {**record, "status": "failed", "failure": work.failure.as_record()}
+        self._broken |= work.failure.kind in STOPPING
 
 
-def _record(task: Task, seconds: dict[str, float]) -> Outcome:
-    about = {"id": task.id, "key": task.key, "recipe": task.recipe.name}
-    return {**about, "seconds": seconds, "host": host(), "finished": now()}
-
-
-class _Watch:
-    """Ends what takes too long: by an exception where the registration reports progress, else with the process."""
+class _TimeLimit:
+    """Ends pairs at the time limit: by an exception where the registration reports progress, else with the process."""
 
     def __init__(self, limit: float, events: Events, expendable: bool) -> None:
         self._limit = limit
@@ -198,9 +190,9 @@ class _Watch:
         self._since: dict[str, tuple[float, Task, int]] = {}
         self._over = threading.Event()
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> _TimeLimit:
         if self._expendable:
-            threading.Thread(target=self._look, daemon=True).start()
+            threading.Thread(target=self._check_all, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -208,15 +200,15 @@ class _Watch:
 
     @contextmanager
     def over(self, task: Task) -> Iterator[None]:
-        """Watch a stage of a pair."""
+        """Time a stage of a pair."""
         self._since[task.id] = (time.monotonic(), task, threading.get_ident())
         try:
             yield
         finally:
             self._since.pop(task.id, None)
 
-    def listener(self, id: str) -> Callable[[object], None]:
-        """What a registration calls at every iteration."""
+    def progress(self, id: str) -> Callable[[object], None]:
+        """A callback for the iterations of a registration: it raises once the limit has passed."""
 
         def check(_: object) -> None:
             if time.monotonic() - self._since[id][0] > self._limit:
@@ -224,7 +216,7 @@ class _Watch:
 
         return check
 
-    def _look(self) -> None:
+    def _check_all(self) -> None:
         while not self._over.wait(min(1.0, self._limit / 4)):
             for start, task, thread in list(self._since.values()):
                 if time.monotonic() - start > self._limit + min(GRACE, self._limit):
@@ -233,9 +225,8 @@ class _Watch:
     def _end(self, task: Task, thread: int) -> None:
         frame = sys._current_frames().get(thread)
         where = "".join(traceback.format_stack(frame)) if frame else ""
-        failure = Failure.of(TimeLimitError(self._message()))
-        record = {**failure.as_record(), "traceback": where}
-        self._events.outcome({**_record(task, {"compute": self._limit}), "status": "failed", "failure": record})
+        failure = replace(Failure.of(TimeLimitError(self._message())), traceback=where)
+        self._events.outcome(replace(task.failed(failure), seconds={"compute": self._limit}))
         self._events.leave(f"{task.id} hung")
         os._exit(BROKEN)
 

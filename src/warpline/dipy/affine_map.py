@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from warpline.dipy.sampling import check_interpolation, sample_affine
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Matrix
+from warpline.space.grid import Matrix
 
 Shape = Sequence[int]
 

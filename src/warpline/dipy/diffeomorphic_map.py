@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.dipy.sampling import check_interpolation, displacement_at, map_voxels, sample_at, slabs_of
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Matrix
+from warpline.space.grid import Matrix
 
 Field = NDArray[np.float32]
 

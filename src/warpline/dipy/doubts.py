@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from warpline.registration import Alignment
+from warpline.registration.alignment import Alignment
 
 _log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import UsageError
-from warpline.geometry import Matrix
-from warpline.image import Image, embed_affine
-from warpline.transforms import Affine
+from warpline.images import Image, embed_affine
+from warpline.space import Affine
+from warpline.space.grid import Matrix
 
 PLANE = (0, 1, 3)
 """Rows and columns of a 4x4 matrix that act on 2-D points."""

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from warpline.errors import UsageError
-from warpline.geometry import Matrix
 from warpline.io.atomic import write_atomic
 from warpline.io.compression import compress
 from warpline.operations import read
+from warpline.space.grid import Matrix
 
 FileName = str | os.PathLike[str]
 

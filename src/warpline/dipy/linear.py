@@ -23,10 +23,10 @@ from warpline.dipy.linear_transforms import Transform, transform_of
 from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.recipes import linear_recipe
 from warpline.errors import UsageError
-from warpline.geometry import Matrix
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.checks import check_pair
-from warpline.registration import align
+from warpline.registration.alignment import align
+from warpline.space.grid import Matrix
 
 Initialiser = Callable[[ArrayLike, Matrix | None, ArrayLike, Matrix | None], AffineMap]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import UsageError
-from warpline.geometry import Matrix
 from warpline.recipe import Motion
+from warpline.space.grid import Matrix
 
 Parameters = NDArray[np.float64]
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid, Matrix
 from warpline.io.atomic import write_atomic
 from warpline.io.compression import compress
 from warpline.io.transform_files import dipy_mapping
 from warpline.operations import grid_of
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid, Matrix
 
 _NOTE = "warpline.prealign"
 """Key of the header's comment that holds the prealignment."""

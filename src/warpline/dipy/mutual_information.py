@@ -13,9 +13,10 @@ from warpline.dipy.grids import affine_of, image_of, mask_of
 from warpline.dipy.linear_transforms import Transform, transform_of
 from warpline.dipy.recipes import linear_recipe
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Matrix
-from warpline.intensity import normalise
-from warpline.solvers.comparison import Comparison, build_levels, compare
+from warpline.images.intensity import normalise
+from warpline.registration.objective import AffineObjective, affine_objective
+from warpline.registration.pyramid import build_pyramid
+from warpline.space.grid import Matrix
 
 _DENSE = 2**23
 """Most points that `setup` compares."""
@@ -47,7 +48,7 @@ class MutualInformationMetric:
             raise UsageError(f"sampling_proportion is {sampling_proportion!r}; a share above 0 and up to 1 is needed")
         self.nbins = nbins
         self.sampling_proportion = sampling_proportion
-        self._comparison: Comparison | None = None
+        self._objective: AffineObjective | None = None
 
     def options(self, voxels: int) -> dict[str, Any]:
         """Return entries of `warpline.recipe.Linear` for a static image of so many voxels."""
@@ -89,12 +90,12 @@ class MutualInformationMetric:
         assert options.linear is not None
         backend, masks = select(None), (static_mask, moving_mask)
         levels = [
-            build_levels(
+            build_pyramid(
                 normalise(image, backend, mask_of(mask, image)), (float(image.grid.voxel_size.min()),), backend
             )[0]
             for image, mask in zip(images, masks, strict=True)
         ]
-        self._comparison = compare(levels[0], levels[1], options.linear)
+        self._objective = affine_objective(levels[0], levels[1], options.linear)
 
     def distance(self, params: ArrayLike) -> float:
         """Return the negative mutual information (nats) at parameters (n,), infinite where they are no map."""
@@ -112,13 +113,13 @@ class MutualInformationMetric:
         InputError
             Before `setup`.
         """
-        if self._comparison is None:
+        if self._objective is None:
             raise InputError("the metric has no images yet; call setup() first")
         try:
             matrix = AffineMap(self._transform.param_to_matrix(params) @ self._start).affine
         except (AffineInversionError, AffineInvalidValuesError):
             return np.inf, np.zeros(self._transform.get_number_of_parameters())
-        values, slopes = self._comparison.values_and_derivatives(affine_of(matrix).matrix[None])
+        values, slopes = self._objective.values_and_derivatives(affine_of(matrix).matrix[None])
         axes = tuple(range(self._transform.dim))
         slope = slopes[0][np.ix_(axes, (*axes, 3))]
         derivatives = self._transform.matrix_derivatives(params) @ self._start

@@ -27,7 +27,7 @@ from warpline.dipy.metrics import CCMetric, EMMetric, SSDMetric, SynMetric
 from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.syn import SymmetricDiffeomorphicRegistration
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Matrix
+from warpline.space.grid import Matrix
 
 SYN_METRICS: dict[str, Callable[..., SynMetric]] = {"CC": CCMetric, "EM": EMMetric, "SSD": SSDMetric}
 """Names of the metrics of `syn_registration`."""

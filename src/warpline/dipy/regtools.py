@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Matrix
+from warpline.space.grid import Matrix
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from warpline import resampling
 from warpline.errors import InputError
-from warpline.geometry import Matrix
+from warpline.space.grid import Matrix
 
 
 def reslice(

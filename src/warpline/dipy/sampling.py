@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from warpline import resampling
 from warpline.errors import UsageError
-from warpline.geometry import Matrix
+from warpline.space.grid import Matrix
 
 INTERPOLATIONS = ("linear", "nearest")
 

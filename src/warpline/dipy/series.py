@@ -16,7 +16,7 @@ from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
 from warpline.dipy.images import array_and_affine
 from warpline.dipy.one_call import PIPELINE, affine_registration, syn_registration
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Matrix
+from warpline.space.grid import Matrix
 
 B0_THRESHOLD = 50.0
 """Highest b-value, s/mm^2, of a volume that counts as not weighted by diffusion, where files are given."""

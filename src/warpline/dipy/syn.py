@@ -17,11 +17,11 @@ from warpline.dipy.grids import affine_of, field_of, flatten, image_of
 from warpline.dipy.metrics import SynMetric
 from warpline.dipy.recipes import syn_recipe
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Matrix
 from warpline.io.checks import check_pair
 from warpline.recipe import Recipe
-from warpline.registration import Alignment, Progress, align_by_halves
-from warpline.transforms import Displacement
+from warpline.registration.alignment import Alignment, Progress, align_with_half_maps
+from warpline.space import Displacement
+from warpline.space.grid import Matrix
 
 
 class RegistrationStages(IntEnum):
@@ -236,7 +236,9 @@ class SymmetricDiffeomorphicRegistration:
         check_pair(*images, recipe, initial=initial)
         adapter = _CallbackAdapter(self)
         backend = _backend_for(recipe, self.backend)
-        found, halves = align_by_halves(*images, recipe, backend=backend, initial=initial, progress=adapter.on_progress)
+        found, halves = align_with_half_maps(
+            *images, recipe, backend=backend, initial=initial, progress=adapter.on_progress
+        )
         adapter.end()
         log_warnings(found)
         self.static_to_moving = map_of(found, self.metric.dim, prealign)

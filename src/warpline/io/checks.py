@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, Matrix, apply_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import Recipe
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Grid, Matrix, apply_affine
 
 _WORLD_AXES = (("left-right", "x"), ("posterior-anterior", "y"), ("inferior-superior", "z"))
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.geometry import Grid, Matrix, Shape
 from warpline.io.nifti_geometry import CHOICES, TOOLS, UNITS, Answer, Placement, words
+from warpline.space.grid import Grid, Matrix, Shape
 
 TOLERANCE = 0.01
 """Largest distance in voxels, at a corner of the volume, between two placements that count as equal."""

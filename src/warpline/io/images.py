@@ -15,13 +15,13 @@ from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid, lies_in_plane
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io import itk_images, nibabel_headers, nifti
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, peek
 from warpline.io.image_formats import open_image, with_clear_errors
 from warpline.io.scaling import apply_scaling, restore_integers
+from warpline.space.grid import Grid, lies_in_plane
 
 Source = Any
 """A path, a nibabel image, an `Image`, an array, or a pair (array, affine)."""

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, OutputError
-from warpline.geometry import Matrix, check_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io import itk_headers, limits
 from warpline.io.compression import peek
 from warpline.io.lps import LPS
 from warpline.io.nifti import STORED_AS
+from warpline.space.grid import Matrix, check_affine
 
 SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 DETACHED = (".nhdr", ".mhd")

@@ -12,10 +12,10 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, GridHeader, Shape, check_affine
 from warpline.io import nifti
 from warpline.io.header_notes import Gap
 from warpline.io.nifti_geometry import Placement, in_mm
+from warpline.space.grid import Grid, GridHeader, Shape, check_affine
 
 _ITK_ANALYZE = "ITK (ANTs, SimpleITK, Slicer) has the first voxel at the origin and y to the back"
 _GOOD_RAS = slice(28, 30)

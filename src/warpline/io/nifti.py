@@ -17,11 +17,11 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import DTypeLike, NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, GridHeader, Matrix, check_affine, lies_in_plane
 from warpline.io import limits
 from warpline.io.compression import open_stream
 from warpline.io.header_notes import notes_of
 from warpline.io.nifti_geometry import CHOICES, Placement, chosen, is_right_handed
+from warpline.space.grid import Grid, GridHeader, Matrix, check_affine, lies_in_plane
 
 HEAD_SIZE = 540
 """Bytes of the longest header."""

@@ -19,8 +19,8 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from warpline.errors import UsageError
-from warpline.geometry import Matrix, Shape
 from warpline.io.lps import LPS
+from warpline.space.grid import Matrix, Shape
 
 CHOICES = ("sform", "qform")
 """What a user can choose where a header has both."""

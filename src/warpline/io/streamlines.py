@@ -21,10 +21,10 @@ from nibabel.streamlines.trk import TrkFile
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, OutputError, UsageError
-from warpline.geometry import Grid
 from warpline.io.atomic import Transaction
 from warpline.io.compression import GZIP_MAGIC, peek
 from warpline.io.limits import check_memory
+from warpline.space.grid import Grid
 
 SUFFIXES = (".trk", ".tck")
 """How names of streamline files end."""

@@ -16,7 +16,7 @@ from nibabel.gifti.gifti import GiftiCoordSystem
 from nibabel.nifti1 import xform_codes
 
 from warpline.errors import InputError
-from warpline.geometry import Matrix, apply_affine, check_affine
+from warpline.space.grid import Matrix, apply_affine, check_affine
 
 UNKNOWN, SCANNER = 0, 1
 

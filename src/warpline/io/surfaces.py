@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import apply_affine
 from warpline.io import surface_spaces
 from warpline.io.atomic import write_atomic
 from warpline.io.gifti_checks import check_gifti
 from warpline.io.limits import MEGABYTE, read_bounded
+from warpline.space.grid import apply_affine
 
 _VERTICES = "NIFTI_INTENT_POINTSET"
 _NORMALS = "NIFTI_INTENT_VECTOR"

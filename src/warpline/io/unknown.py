@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_propagation
 
-from warpline.image import Image
+from warpline.images import Image
 
 BACKGROUND = 0.9
 """Share of the outer faces that must be NaN for all of it to be background, holes inside an object included."""

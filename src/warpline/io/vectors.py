@@ -13,8 +13,7 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid, Matrix
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io import itk_images, nifti
 from warpline.io.atomic import write_atomic
 from warpline.io.checks import check_finite
@@ -22,6 +21,7 @@ from warpline.io.compression import compress, peek
 from warpline.io.images import as_image, check_name, read_image, write_by_itk
 from warpline.io.lps import SIGNS
 from warpline.io.scaling import apply_scaling
+from warpline.space.grid import Grid, Matrix
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "ras": lambda grid: np.eye(3),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.backends.descent import Compared
-from warpline.geometry import Matrix
 from warpline.metrics.samples import Samples, one_by_one
+from warpline.space.grid import Matrix
 
 FLAT = 1e-10
 """Variances below this share of the mean square count as none."""

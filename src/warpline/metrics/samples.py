@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.backends.descent import Compared, Formula
-from warpline.geometry import Matrix
+from warpline.space.grid import Matrix
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ from typing import Any
 
 from warpline.backends import Backend
 from warpline.errors import UsageError
-from warpline.geometry import Grid
 from warpline.io.transform_files import FORMATS, read_transform
-from warpline.operations.inversion import inversion
 from warpline.operations.reading import Place, place_of
-from warpline.transforms import Affine, Chain, Displacement, Transform
+from warpline.space import Affine, Chain, Displacement, Transform
+from warpline.space.grid import Grid
+from warpline.space.inversion import inversion
 
 Entry = Transform | str | os.PathLike[str]
 """A transform, its file, ``"[file,1]"``, the inverse of the one in the file, or either after ``format:``."""

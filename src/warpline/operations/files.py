@@ -6,13 +6,13 @@ import os
 from typing import Any
 
 from warpline.backends import Backend
-from warpline.geometry import Grid
 from warpline.io import transform_files
 from warpline.io.transform_files import FORMATS, read_transform
 from warpline.operations.chains import Entries, read_chain
-from warpline.operations.inversion import invert
 from warpline.operations.reading import Place, place_of
-from warpline.transforms import Chain, Displacement, Transform, displacement_on
+from warpline.space import Chain, Displacement, Transform, displacement_on
+from warpline.space.grid import Grid
+from warpline.space.inversion import invert
 
 FileName = str | os.PathLike[str]
 

@@ -10,9 +10,8 @@ import numpy as np
 
 from warpline.backends import Backend, select
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid, apply_affine
-from warpline.image import Image
-from warpline.intensity import begins_far_from_zero, value_beyond
+from warpline.images import Image
+from warpline.images.intensity import begins_far_from_zero, value_beyond
 from warpline.io.images import Source
 from warpline.io.vectors import (
     BY_THEMSELVES,
@@ -25,7 +24,8 @@ from warpline.io.vectors import (
 from warpline.operations.chains import Entries, read_chain
 from warpline.operations.reading import Place, grid_of, read, say
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
-from warpline.transforms import Chain
+from warpline.space import Chain
+from warpline.space.grid import Grid, apply_affine
 
 _LATTICE = 24
 """Points along each axis by which it is seen whether two images meet."""

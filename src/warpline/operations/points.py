@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from warpline.errors import InputError, UsageError
 from warpline.operations.chains import Entries, read_chain
-from warpline.operations.origins import Doubles, on_grid, origins
 from warpline.operations.reading import Place
-from warpline.transforms import Chain, Displacement, Transform
+from warpline.space import Chain, Displacement, Transform
+from warpline.space.preimages import Doubles, on_grid, preimages
 
 Destination = Literal["fixed", "moving"]
 
@@ -140,7 +140,7 @@ def _to_moving(transform: Transform, points: Doubles) -> Doubles:
 
 
 def _to_fixed(transform: Transform, points: Doubles) -> Doubles:
-    found = origins(transform, points)
+    found = preimages(transform, points)
     missed = found.residual > _REMARKABLE
     if missed.any():
         _log.warning(

@@ -6,9 +6,9 @@ import logging
 import os
 from collections.abc import Iterable
 
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import Source, as_image, read_grid
+from warpline.space.grid import Grid
 
 Place = Source | Grid
 """A grid, or an image that lies on it; of a file only the header is read."""

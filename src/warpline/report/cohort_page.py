@@ -6,9 +6,9 @@ import base64
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,45 +45,52 @@ class PageColumn:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PageRow:
-    """A pair of the cohort.
+class PageRow(Protocol):
+    """A pair of the cohort, as the page needs it; `warpline.cohort.results.PairResult` is one."""
 
-    Parameters
-    ----------
-    id : str
-        Of the pair.
-    verdict : str
-        ``"pass"``, ``"review"``, ``"fail"``, ``"error"`` for pairs that did not run through, ``"todo"``.
-    score : float or None
-        How far out it lies.
-    reasons : str
-        Why, or what went wrong.
-    flagged : tuple of str
-        Columns that gave reasons.
-    free : dict
-        Further columns of the manifest, as text.
-    page : str, optional
-        Address of its own page, relative to the cohort's.
-    """
+    @property
+    def id(self) -> str:
+        """Of the pair."""
 
-    id: str
-    verdict: str
-    score: float | None = None
-    reasons: str = ""
-    flagged: tuple[str, ...] = ()
-    free: Mapping[str, str] | None = None
-    page: str | None = None
+    @property
+    def outcome(self) -> str:
+        """``"pass"``, ``"review"``, ``"fail"``, ``"error"`` for pairs that did not run through, ``"todo"``."""
+
+    @property
+    def score(self) -> float | None:
+        """Distance from the cohort."""
+
+    @property
+    def explanation(self) -> str:
+        """Why, or what went wrong."""
+
+    @property
+    def flagged(self) -> tuple[str, ...]:
+        """Columns that gave reasons."""
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Further columns of the manifest, as text."""
 
 
-@dataclass(frozen=True)
-class PageGroup:
-    """Failures that look alike: what kind, what they have in common, one message in full, whose."""
+class PageGroup(Protocol):
+    """Failures with the same cause; `warpline.cohort.failures.Group` is one."""
 
-    kind: str
-    signature: str
-    message: str
-    ids: tuple[str, ...]
+    @property
+    def kind(self) -> str:
+        """The class of the failures."""
+
+    @property
+    def signature(self) -> str:
+        """What their messages have in common."""
+
+    @property
+    def message(self) -> str:
+        """One of the messages."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Whose failures."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,8 @@ class CohortView:
         Numbers of every column and row, NaN where there is none.
     rows : sequence of PageRow
         In the order in which they are shown at first: worst first.
+    pages : dict of int to str
+        Addresses of the pages of pairs by row, relative to the cohort's.
     groups : sequence of PageGroup
         Largest first.
     thumbnails : sequence of function or None
@@ -116,6 +125,7 @@ class CohortView:
     columns: Sequence[PageColumn]
     values: Mapping[str, NDArray[np.float64]]
     rows: Sequence[PageRow]
+    pages: Mapping[int, str] = field(default_factory=dict)
     groups: Sequence[PageGroup] = ()
     thumbnails: Sequence[Callable[[], bytes] | None] = ()
 
@@ -172,19 +182,19 @@ def _data(view: CohortView) -> dict[str, Any]:
     columns = [column for column in view.columns if np.isfinite(view.values[column.name]).any()]
     places = {column.name: number for number, column in enumerate(columns)}
     row_of = {row.id: number for number, row in enumerate(rows)}
-    free = dict.fromkeys(name for row in rows for name in row.free or {})
+    free = dict.fromkeys(name for row in rows for name in row.columns)
     return {
         "key": view.key,
         "title": view.title,
         "columns": [{**asdict(column), "quartiles": _quartiles(view.values[column.name])} for column in columns],
         "values": [_text(view.values[column.name].tolist()) for column in columns],
         "ids": [row.id for row in rows],
-        "verdicts": _coded(row.verdict for row in rows),
+        "verdicts": _coded(row.outcome for row in rows),
         "scores": _text(math.nan if row.score is None else row.score for row in rows),
-        "reasons": {number: row.reasons for number, row in enumerate(rows) if row.reasons},
+        "reasons": {number: row.explanation for number, row in enumerate(rows) if row.explanation},
         "flagged": {n: [places[c] for c in row.flagged if c in places] for n, row in enumerate(rows) if row.flagged},
-        "free": {name: _coded((row.free or {}).get(name, "") for row in rows) for name in free},
-        "pages": {number: row.page for number, row in enumerate(rows) if row.page},
+        "free": {name: _coded(row.columns.get(name, "") for row in rows) for name in free},
+        "pages": view.pages,
         "groups": [
             {"kind": g.kind, "signature": g.signature, "message": g.message, "rows": [row_of[id] for id in g.ids]}
             for g in view.groups

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from warpline.errors import OutputError
+from warpline.report.cohort_context import CohortContext, write_context_script
+from warpline.report.contact_sheet import ROW_BOXES, Target
 from warpline.report.pair_layers import RAMPS, Layers
 from warpline.report.reasons import cause_first
-from warpline.report.sheet import ROWS, Target
-from warpline.report.standing import Standing, write_standing
 
 _SUMMARY_WIDTH = 1000
 
@@ -38,18 +38,20 @@ _ALTS = {
 _AXES = {"Sagittal": "x", "Coronal": "y", "Axial": "z"}
 
 
-def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, standing: Standing | None = None) -> None:
+def write_page(
+    report: Mapping[str, Any], layers: Layers, path: str | Path, context: CohortContext | None = None
+) -> None:
     """Write the page of one registration.
 
     Parameters
     ----------
     report : dict
-        The report of a `warpline.jobs.Registration`.
+        The report of a `warpline.registration.Registration`.
     layers : Layers
         What the viewer shows; the pictures become part of the page.
     path : str or Path
         The page: one HTML file of about 1.5 MB that loads nothing but that script.
-    standing : Standing, optional
+    context : CohortContext, optional
         The pair's place in its cohort, with links to its neighbours. It is written to a script beside the page, of the
         same name, so that the page itself stays as it is when the cohort grows.
 
@@ -60,15 +62,15 @@ def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, stan
     """
     names = _names(report["inputs"])
     addresses = {name: _data_address(picture) for name, picture in layers.pictures.items()}
-    if standing is not None:
-        place_in_cohort(standing, Path(path))
+    if context is not None:
+        write_cohort_context(context, Path(path))
     page = rendered(
         "page.html.j2",
         **_facts(report),
         layers=replace(layers, pictures=addresses),  # type: ignore[arg-type]
         alts=_ALTS,
-        script=None if standing is None else Path(path).with_suffix(".js").name,
-        standing=standing,
+        script=None if context is None else Path(path).with_suffix(".js").name,
+        standing=context,
         viewer={
             "views": [{**view, "axis": _AXES[view["name"]]} for view in layers.views],
             "scales": layers.scales,
@@ -83,7 +85,7 @@ def write_page(report: Mapping[str, Any], layers: Layers, path: str | Path, stan
     write_text(page, path)
 
 
-def place_in_cohort(standing: Standing, page: Path) -> None:
+def write_cohort_context(context: CohortContext, page: Path) -> None:
     """Tell a page, by the script beside it, its place in the cohort.
 
     Raises
@@ -91,7 +93,7 @@ def place_in_cohort(standing: Standing, page: Path) -> None:
     OutputError
         When the script cannot be written.
     """
-    write_standing(standing, page.with_suffix(".js"), _number)
+    write_context_script(context, page.with_suffix(".js"), _number)
 
 
 def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
@@ -100,7 +102,7 @@ def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
     Parameters
     ----------
     report : dict
-        The report of a `warpline.jobs.Registration`.
+        The report of a `warpline.registration.Registration`.
     pictures : dict
         ``"overlay"``: a PNG file of `warpline.report.pictures.write_overlay`.
 
@@ -168,7 +170,7 @@ def _rows(target: Target) -> Iterator[str]:
     from PIL import Image as Picture
 
     with Picture.open(target) as picture:
-        boxes = json.loads(picture.text[ROWS])  # type: ignore[attr-defined]
+        boxes = json.loads(picture.text[ROW_BOXES])  # type: ignore[attr-defined]
         full = picture.convert("RGB")
     for left, _, top, right, bottom in boxes:
         row = full.crop((left, top, right, bottom))

@@ -1,4 +1,4 @@
-"""The layers of a pair's viewer: mosaics of cuts that a page lays over each other."""
+"""The layers of a pair's viewer: mosaics of slices that a page lays over each other."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from warpline.image import Image
-from warpline.report.cuts import Cut, sampled, series_through, window
-from warpline.report.planes import (
+from warpline.images import Image
+from warpline.report.display_maps import (
     SHRINKS_GROWS,
-    Deformed,
-    all_tissue_borders,
-    mismatches,
+    DeformationMaps,
+    body_masks,
+    local_mismatch,
+    otsu_thresholds_of_each,
+    rescale_intensity,
     round_up,
-    shades,
-    silhouettes,
 )
-from warpline.report.sampling import Planes
-from warpline.transforms import Displacement
+from warpline.report.slice_interpolation import Planes
+from warpline.report.slices import Slice, display_range, sample_slices, slice_series
+from warpline.space import Displacement
 
-SPACING, MOST = 3.0, 72
-"""Millimetres between cuts of a view, and most cuts: thicker volumes have them further apart."""
+SPACING, MAX_SLICES = 3.0, 72
+"""Millimetres between slices of a view, and most slices: thicker volumes have them further apart."""
 
-LONGEST, LONGEST_FLAT = 144, 640
-"""Most pixels along a side of a cut: of volumes, of 2-D images."""
+MAX_PIXELS, MAX_PIXELS_2D = 144, 640
+"""Most pixels along a side of a slice: of volumes, of 2-D images."""
 
 COARSER = 2
 """Pixels of the grey layers for one pixel of the layers of deformation and mismatch, along rows and columns."""
@@ -46,7 +46,7 @@ _STEPS = 1024
 """Of a ramp."""
 
 _GRID_LINES = 22
-"""About how many lines of the warped grid cross the longest side of a cut."""
+"""About how many lines of the warped grid cross the longest side of a slice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Layers:
     Parameters
     ----------
     pictures : dict of str to bytes
-        JPEG mosaics, a row of tiles for each view, a tile for each cut: ``fixed``, ``before`` and ``after``; at half
+        JPEG mosaics, a row of tiles for each view, a tile for each slice: ``fixed``, ``before`` and ``after``; at half
         the resolution ``mismatch``, and for deformable maps ``jacobian`` in colours, ``displacement``, and its
         components ``across`` and ``down`` the page, from which the viewer draws the warped grid.
     views : tuple of dict
@@ -74,13 +74,13 @@ class Layers:
 
 
 @dataclass(frozen=True, eq=False)
-class FixedCuts:
-    """A fixed image on its cuts: what all pairs share that were registered to it.
+class FixedSlices:
+    """A fixed image on its slices: what all pairs share that were registered to it.
 
     Parameters
     ----------
-    rows : tuple of tuple of Cut
-        For each view its cuts.
+    rows : tuple of tuple of Slice
+        For each view its slices.
     picture : bytes
         Its mosaic.
     small : tuple of (N, H, W)
@@ -88,41 +88,41 @@ class FixedCuts:
     bodies : tuple of (N, H, W)
         1 where it shows something, see `silhouettes`.
     tissues : tuple of list of shades
-        That part the tissues of each cut.
+        That part the tissues of each slice.
     """
 
-    rows: tuple[tuple[Cut, ...], ...]
+    rows: tuple[tuple[Slice, ...], ...]
     picture: bytes
     small: tuple[Planes, ...]
     bodies: tuple[Planes, ...]
     tissues: tuple[list[tuple[float, ...]], ...]
 
     @classmethod
-    def of(cls, fixed: Image) -> FixedCuts:
-        """Cut an image."""
+    def of(cls, fixed: Image) -> FixedSlices:
+        """Slice an image."""
         flat = 1 in fixed.grid.shape
-        rows = series_through(fixed, MOST, LONGEST_FLAT if flat else LONGEST, spacing=SPACING)
-        picture, small = _seen(rows, fixed)
-        tissues = tuple(all_tissue_borders(gaussian_filter(planes, (0, 0.4, 0.4))) for planes in small)
-        return cls(rows, picture, small, tuple(silhouettes(planes, 0.75) for planes in small), tissues)
+        rows = slice_series(fixed, MAX_SLICES, MAX_PIXELS_2D if flat else MAX_PIXELS, spacing=SPACING)
+        picture, small = _gray_mosaic(rows, fixed)
+        tissues = tuple(otsu_thresholds_of_each(gaussian_filter(planes, (0, 0.4, 0.4))) for planes in small)
+        return cls(rows, picture, small, tuple(body_masks(planes, 0.75) for planes in small), tissues)
 
 
-def draw_layers(fixed: Image | FixedCuts, before: Image, after: Image, warp: Displacement | None = None) -> Layers:
+def draw_layers(fixed: Image | FixedSlices, before: Image, after: Image, warp: Displacement | None = None) -> Layers:
     """Draw all layers of a pair.
 
     Parameters
     ----------
-    fixed : Image or FixedCuts
-        Chooses the cuts.
+    fixed : Image or FixedSlices
+        Chooses the slices.
     before, after : Image
         The moving image before and after registration, on any grid.
     warp : Displacement, optional
         The deformable part of the map, on any grid.
     """
-    side = fixed if isinstance(fixed, FixedCuts) else FixedCuts.of(fixed)
-    pictures = {"fixed": side.picture, "before": _seen(side.rows, before)[0]}
-    pictures["after"], small = _seen(side.rows, after)
-    missed = [mismatches(*planes) for planes in zip(side.small, small, strict=True)]
+    side = fixed if isinstance(fixed, FixedSlices) else FixedSlices.of(fixed)
+    pictures = {"fixed": side.picture, "before": _gray_mosaic(side.rows, before)[0]}
+    pictures["after"], small = _gray_mosaic(side.rows, after)
+    missed = [local_mismatch(*planes) for planes in zip(side.small, small, strict=True)]
     pictures["mismatch"] = encode(_mosaic(missed), 50)
     scales = {"pixel": float(side.rows[0][0].pixel)}
     if warp is not None:
@@ -132,17 +132,16 @@ def draw_layers(fixed: Image | FixedCuts, before: Image, after: Image, warp: Dis
     return Layers(pictures, tuple(_views(side, missed)), scales)
 
 
-def _seen(rows: Sequence[Sequence[Cut]], image: Image) -> tuple[bytes, tuple[Planes, ...]]:
-    """An image on cuts: the mosaic, and the shades at half the resolution."""
-    limits, flat = window(image), 1 in rows[0][0].grid.shape
-    seen = [greys(row, image, limits) for row in rows]
+def _gray_mosaic(rows: Sequence[Sequence[Slice]], image: Image) -> tuple[bytes, tuple[Planes, ...]]:
+    """An image on slices: the mosaic, and the shades at half the resolution."""
+    limits, flat = display_range(image), 1 in rows[0][0].grid.shape
+    seen = [gray_levels(row, image, limits) for row in rows]
     return encode(_mosaic(seen), 85 if flat else 55), tuple(_halved(planes) for planes in seen)
 
 
-def greys(cuts: Sequence[Cut], image: Image, limits: tuple[float, float]) -> Planes:
-    """Shades from 0 to 1 of parallel cuts, averaged where voxels are finer than pixels: (N, H, W)."""
-    finer = int(np.clip(round(cuts[0].pixel / float(image.grid.voxel_size.min())), 1, 3))
-    return shades(sampled(cuts, image, finer), *limits)
+def gray_levels(slices: Sequence[Slice], image: Image, limits: tuple[float, float]) -> Planes:
+    """Shades from 0 to 1 of parallel slices, averaged where voxels are finer than pixels: (N, H, W)."""
+    return rescale_intensity(sample_slices(slices, image, slices[0].samples_per_pixel(image)), *limits)
 
 
 def _halved(planes: Planes) -> Planes:
@@ -151,27 +150,27 @@ def _halved(planes: Planes) -> Planes:
     return np.asarray((even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4)
 
 
-def _views(side: FixedCuts, missed: Sequence[Planes]) -> Iterator[dict[str, Any]]:
+def _views(side: FixedSlices, missed: Sequence[Planes]) -> Iterator[dict[str, Any]]:
     worst = _worst(side.rows, missed)
-    for cuts, tissues in zip(side.rows, side.tissues, strict=True):
-        height, width = cuts[0].voxels.shape[1:]
+    for slices, tissues in zip(side.rows, side.tissues, strict=True):
+        height, width = slices[0].voxels.shape[1:]
         yield {
-            "name": cuts[0].name,
+            "name": slices[0].name,
             "width": width,
             "height": height,
-            "letters": cuts[0].letters,
-            "positions": [round(cut.position, 1) for cut in cuts],
+            "letters": slices[0].letters,
+            "positions": [round(section.position, 1) for section in slices],
             "tissues": tissues,
-            "worst": cuts[0].place_on(cuts, worst),
+            "worst": slices[0].place_on(slices, worst),
         }
 
 
-def _worst(rows: Sequence[Sequence[Cut]], missed: Sequence[Planes]) -> NDArray[np.float64]:
+def _worst(rows: Sequence[Sequence[Slice]], missed: Sequence[Planes]) -> NDArray[np.float64]:
     """Voxel coordinates (3,) of the place where images fit worst over about a centimetre, on the last of the views."""
-    cuts, planes = rows[-1], missed[-1]
-    blurred = gaussian_filter(planes, (1.5, *[5.0 / (COARSER * cuts[0].pixel)] * 2), mode="constant")
-    cut, row, column = np.unravel_index(int(np.argmax(blurred)), blurred.shape)
-    return np.asarray(cuts[int(cut)].voxels[:, ::COARSER, ::COARSER][:, row, column])
+    slices, planes = rows[-1], missed[-1]
+    blurred = gaussian_filter(planes, (1.5, *[5.0 / (COARSER * slices[0].pixel)] * 2), mode="constant")
+    number, row, column = np.unravel_index(int(np.argmax(blurred)), blurred.shape)
+    return np.asarray(slices[int(number)].voxels[:, ::COARSER, ::COARSER][:, row, column])
 
 
 # -- deformation ----------------------------------------------------------------------------------------------------
@@ -179,17 +178,17 @@ def _worst(rows: Sequence[Sequence[Cut]], missed: Sequence[Planes]) -> NDArray[n
 
 @dataclass(frozen=True, eq=False)
 class _Deformation:
-    """A displacement on rows of cuts, inside silhouettes, with the scales all of them share."""
+    """A displacement on rows of slices, inside silhouettes, with the scales all of them share."""
 
-    rows: Sequence[Sequence[Cut]]
-    planes: Sequence[Deformed]
+    rows: Sequence[Sequence[Slice]]
+    planes: Sequence[DeformationMaps]
     bodies: Sequence[Planes]
     scales: Mapping[str, float]
 
     @classmethod
-    def of(cls, side: FixedCuts, warp: Displacement) -> _Deformation:
+    def of(cls, side: FixedSlices, warp: Displacement) -> _Deformation:
         rows = side.rows
-        planes = [Deformed.along(row, warp, coarser=COARSER) for row in rows]
+        planes = [DeformationMaps.along(row, warp, coarser=COARSER) for row in rows]
         longest = max(max(row[0].voxels.shape[1:]) * row[0].pixel for row in rows)
         scales = {
             "grid": round_up(longest / _GRID_LINES),
@@ -210,15 +209,15 @@ class _Deformation:
         lengths = [plane.length / self.scales["displacement"] * body for plane, body in drawn]
         yield "displacement", encode(_mosaic(lengths), 75)
 
-    def _shift(self, cuts: Sequence[Cut], plane: Deformed, number: int) -> Planes:
+    def _shift(self, slices: Sequence[Slice], plane: DeformationMaps, number: int) -> Planes:
         """Displacement to the right (0) or down (1) on the page; 0 to 1 is +-`displacement`."""
-        first = cuts[0]
+        first = slices[0]
         axis = first.axes[1 + number]
         line = first.voxels[axis] * first.grid.voxel_size[axis]
         shift = (plane.position[number] - line[::COARSER, ::COARSER]) * np.sign(line[-1, -1] - line[0, 0])
         return np.asarray(0.5 + 0.5 * shift / self.scales["displacement"], dtype=np.float32)
 
-    def _jacobian(self, plane: Deformed) -> NDArray[np.float32]:
+    def _jacobian(self, plane: DeformationMaps) -> NDArray[np.float32]:
         """Blue where the map shrinks space, orange where it grows, yellow around folds: (N, H, W, 3)."""
         drawn = _coloured(plane.log_jacobian / self.scales["jacobian"] * 0.5 + 0.5, SHRINKS_GROWS)
         if plane.folds.any():

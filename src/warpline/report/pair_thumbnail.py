@@ -7,22 +7,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from warpline.image import Image
-from warpline.report.cuts import series_through, window
-from warpline.report.pair_layers import bytes_of, greys
-from warpline.report.sampling import Plane
+from warpline.images import Image
+from warpline.report.pair_layers import bytes_of, gray_levels
+from warpline.report.slice_interpolation import Plane
+from warpline.report.slices import display_range, slice_series
 
 WIDTH, HEIGHT = 288, 96
 """Pixels of either half."""
 
 
 def thumbnail(fixed: Image, warped: Image) -> bytes:
-    """A small WebP of a result: cuts of the fixed image on the left half, the same cuts of the warped on the right.
+    """A small WebP of a result: slices of the fixed image on the left half, the same slices of the warped on the right.
 
     Parameters
     ----------
     fixed, warped : Image
-        On any grids; the fixed image chooses the cuts.
+        On any grids; the fixed image chooses the slices.
 
     Returns
     -------
@@ -31,11 +31,11 @@ def thumbnail(fixed: Image, warped: Image) -> bytes:
     """
     from PIL import Image as Picture
 
-    cuts = [row[len(row) // 2] for row in series_through(fixed, 3, HEIGHT)]
+    slices = [row[len(row) // 2] for row in slice_series(fixed, 3, HEIGHT)]
     halves = []
     for image in (fixed, warped):
-        shades = window(image)
-        halves.append(_centred([greys((cut,), image, shades)[0] for cut in cuts]))
+        shades = display_range(image)
+        halves.append(_centred([gray_levels((section,), image, shades)[0] for section in slices]))
     packed = io.BytesIO()
     Picture.fromarray(bytes_of(np.hstack(halves))).save(packed, format="WEBP", quality=60, method=4)
     return packed.getvalue()

@@ -5,17 +5,24 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from warpline.image import Image
-from warpline.report.cuts import cuts_through, window
-from warpline.report.planes import SHRINKS_GROWS, Deformed, round_up, shades, silhouette, tissue_borders
-from warpline.report.sheet import INK, Sheet, Target
-from warpline.transforms import Displacement
+from warpline.images import Image
+from warpline.report.contact_sheet import INK, ContactSheet, Target
+from warpline.report.display_maps import (
+    SHRINKS_GROWS,
+    DeformationMaps,
+    body_mask,
+    otsu_thresholds,
+    rescale_intensity,
+    round_up,
+)
+from warpline.report.slices import display_range, middle_slices
+from warpline.space import Displacement
 
 _FIXED, _MOVING, _BOTH, _EDGE = "#00e600", "#ff40ff", "#d0d0d0", "#ffb347"
 _GRID_LINE, _FOLD = "#5ec8ff", "#ffff33"
 
 _GRID_LINES = 22
-"""About how many lines of the warped grid cross the longest side of a cut."""
+"""About how many lines of the warped grid cross the longest side of a slice."""
 
 
 def write_overlay(fixed: Image, before: Image, after: Image, path: Target) -> None:
@@ -24,33 +31,33 @@ def write_overlay(fixed: Image, before: Image, after: Image, path: Target) -> No
     Parameters
     ----------
     fixed : Image
-        Chooses the cuts; shown in green.
+        Chooses the slices; shown in green.
     before, after : Image
         The moving image before and after registration, on any grid; shown in magenta.
     path : str, Path or binary file
-        The picture: 1600 pixels wide, dark, one column for each anatomical cut.
+        The picture: 1600 pixels wide, dark, one column for each anatomical slice.
 
     Raises
     ------
     OutputError
         When the file cannot be written.
     """
-    cuts = cuts_through(fixed)
-    sheet = Sheet.blank(("Before", "After", "Outlines on the result"), cuts)
+    slices = middle_slices(fixed)
+    sheet = ContactSheet.blank(("Before", "After", "Outlines on the result"), slices)
     sheet.legend(0, ((_FIXED, "fixed"), (_MOVING, "moving"), (_BOTH, "both alike")))
     sheet.legend(1, ((_FIXED, "fixed"), (_MOVING, "warped"), (_BOTH, "both alike")))
     sheet.legend(2, ((_EDGE, "outlines of fixed"),))
-    windows = [window(image) for image in (fixed, before, after)]
-    for column, cut in enumerate(cuts):
+    windows = [display_range(image) for image in (fixed, before, after)]
+    for column, section in enumerate(slices):
         target, start, result = (
-            shades(cut.sample(image, cut.finer(image)), *limits)
+            rescale_intensity(section.sample(image, section.samples_per_pixel(image)), *limits)
             for image, limits in zip((fixed, before, after), windows, strict=True)
         )
         sheet.show(0, column, np.stack((start, target, start), axis=-1))
         sheet.show(1, column, np.stack((result, target, result), axis=-1))
         panel = sheet.show(2, column, result, cmap="gray", vmin=0, vmax=1.1)
         smooth = gaussian_filter(target, 0.7)
-        panel.contour(smooth, levels=tissue_borders(smooth), colors=_EDGE, linewidths=0.9)
+        panel.contour(smooth, levels=otsu_thresholds(smooth), colors=_EDGE, linewidths=0.9)
     sheet.save(path)
 
 
@@ -63,11 +70,11 @@ def write_deformation(fixed: Image, warp: Displacement, path: Target) -> None:
     Parameters
     ----------
     fixed : Image
-        Chooses the cuts and lies under the grid.
+        Chooses the slices and lies under the grid.
     warp : Displacement
         The deformable part of a transform, on any grid.
     path : str, Path or binary file
-        The picture: 1600 pixels wide, dark, one column for each anatomical cut.
+        The picture: 1600 pixels wide, dark, one column for each anatomical slice.
 
     Raises
     ------
@@ -76,19 +83,19 @@ def write_deformation(fixed: Image, warp: Displacement, path: Target) -> None:
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    cuts = cuts_through(fixed)
-    sheet = Sheet.blank(("Warped grid", "Log-Jacobian", "Displacement"), cuts)
-    seen = [Deformed.on(cut, warp) for cut in cuts]
+    slices = middle_slices(fixed)
+    sheet = ContactSheet.blank(("Warped grid", "Log-Jacobian", "Displacement"), slices)
+    seen = [DeformationMaps.on(section, warp) for section in slices]
     change = round_up(max(float(np.percentile(np.abs(plane.log_jacobian), 99.5)) for plane in seen))
     length = round_up(max(float(plane.length.max()) for plane in seen))
-    spacing = round_up(max(max(cut.voxels.shape[1:]) * cut.pixel for cut in cuts) / _GRID_LINES)
+    spacing = round_up(max(max(section.voxels.shape[1:]) * section.pixel for section in slices) / _GRID_LINES)
     colours = LinearSegmentedColormap.from_list("shrinks grows", SHRINKS_GROWS)
     sheet.legend(0, ((_GRID_LINE, f"every {spacing:g} mm"),))
     sheet.scale(1, colours, (f"shrinks {-change:g}", f"{change:g} grows"))
     sheet.scale(2, "magma", ("0", f"{length:g} mm"))
-    limits = window(fixed)
-    for column, (cut, plane) in enumerate(zip(cuts, seen, strict=True)):
-        target = shades(cut.sample(fixed, cut.finer(fixed)), *limits)
+    limits = display_range(fixed)
+    for column, (section, plane) in enumerate(zip(slices, seen, strict=True)):
+        target = rescale_intensity(section.sample(fixed, section.samples_per_pixel(fixed)), *limits)
         grid = sheet.show(0, column, target, cmap="gray", vmin=0, vmax=1.5)
         for position in plane.position:
             lines = np.arange(np.ceil(position.min() / spacing), position.max() / spacing) * spacing
@@ -97,7 +104,7 @@ def write_deformation(fixed: Image, warp: Displacement, path: Target) -> None:
             sheet.show(1, column, plane.log_jacobian, cmap=colours, vmin=-change, vmax=change),
             sheet.show(2, column, plane.length, cmap="magma", vmin=0, vmax=length),
         )
-        body = silhouette(target)
+        body = body_mask(target)
         for panel in panels:
             panel.contourf(body, levels=(-1, 0.5), colors="black")
             panel.contour(body, levels=(0.5,), colors=INK, linewidths=0.8, alpha=0.8)

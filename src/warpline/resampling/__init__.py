@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from warpline.backends import Backend
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling.interpolation import Mode, affine_transform, map_coordinates
 from warpline.resampling.labels import warp_labels
-from warpline.resampling.pullback import Pullback, pull_back
 from warpline.resampling.sinc import warp_sinc
 from warpline.resampling.vectors import warp_vectors
 from warpline.resampling.warping import ORDERS, resample, warp
-from warpline.transforms import Transform
+from warpline.space import Transform
+from warpline.space.dense import Pullback, pull_back
+from warpline.space.grid import Grid
 
 __all__ = [
     "INTERPOLATIONS",

@@ -12,8 +12,8 @@ from warpline.backends import Array, Backend, host_splines, thread_count
 from warpline.backends.host_splines import ndimage
 from warpline.backends.splines import Lattice, Mode, Places, Spline
 from warpline.errors import UsageError
-from warpline.geometry import Matrix
 from warpline.resampling import on_device
+from warpline.space.grid import Matrix
 
 __all__ = ["Mode", "affine_transform", "map_coordinates"]
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend, numpy_points
 from warpline.errors import UsageError
-from warpline.geometry import Grid
-from warpline.image import Image
-from warpline.resampling.pullback import Doubles, on_threads, pull_back, slabs
+from warpline.images import Image
+from warpline.resampling.slabs import on_threads, slabs
 from warpline.resampling.warping import series, stacked
-from warpline.transforms import Transform
+from warpline.space import Transform
+from warpline.space.dense import Doubles, pull_back
+from warpline.space.grid import Grid
 
 RADIUS = 3
 """Voxels on either side of a point that enter."""

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.errors import InputError
-from warpline.geometry import Grid
-from warpline.image import Image
-from warpline.resampling.pullback import Doubles, Pullback, on_threads, pull_back, slabs
+from warpline.images import Image
+from warpline.resampling.slabs import on_threads, slabs
 from warpline.resampling.warping import warp
-from warpline.transforms import Transform
+from warpline.space import Transform
+from warpline.space.dense import Doubles, Pullback, pull_back
+from warpline.space.grid import Grid
 
 _ROUNDS = 12
 """Newton steps towards the nearest rotation; strains met in practice need six."""

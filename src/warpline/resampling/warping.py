@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends import Backend, select
 from warpline.errors import UsageError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.resampling.on_device import side_by_side
-from warpline.resampling.pullback import pull_back
-from warpline.transforms import Affine, Transform
+from warpline.space import Affine, Transform
+from warpline.space.dense import pull_back
+from warpline.space.grid import Grid
 
 ORDERS = (0, 1, 3)
 """Orders of `warp` and `resample`: nearest, linear, cubic B-spline."""

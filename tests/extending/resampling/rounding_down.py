@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpline.image import Image
-from warpline.resampling.pullback import pull_back
+from warpline.images import Image
+from warpline.space.dense import pull_back
 
 
 def warp_down(image, transform, grid, *, outside, backend, threads=None):

@@ -9,8 +9,8 @@ from nitransforms.io.afni import AFNILinearTransform
 
 from made_transforms import PAIRS, PLUMB, inner_points, made_affine, made_pair, turned_grid
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io.transform_files import identify, read_transform, write_transform
+from warpline.space.grid import Grid
 
 BETWEEN = Grid((6, 7, 8), np.array([(2, -1, 2, 0), (2, 2, -1, 0), (-1, 2, 2, 0), (0, 0, 0, 3)]) / 3)
 """Two of its axes are nearest to the same axis of the world."""

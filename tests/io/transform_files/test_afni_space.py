@@ -7,8 +7,8 @@ import pytest
 
 from made_transforms import made_grid
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io.transform_files import afni_space
+from warpline.space.grid import Grid
 
 
 @pytest.mark.parametrize("axes", ["straight", "left-handed"])

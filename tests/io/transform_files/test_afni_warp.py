@@ -10,8 +10,8 @@ from nibabel.nifti1 import Nifti1Extension
 
 from made_transforms import PAIRS, PLUMB, inner_points, made_chain, made_displacement, made_pair, turned_grid
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io.transform_files import identify, read_transform, write_transform
+from warpline.space.grid import Grid
 
 
 def save_field(path, grid, vector, signed):

@@ -11,12 +11,12 @@ from scipy.spatial.transform import Rotation
 
 from synthetic import fading_field, smooth_volume
 from warpline.errors import InputError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.resampling import warp
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 STATIC, MOVING = (12, 11, 10), (13, 10, 9)
 

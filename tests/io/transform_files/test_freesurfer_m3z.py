@@ -11,8 +11,8 @@ import pytest
 from made_morph import morph
 from made_transforms import made_chain, made_pair
 from warpline.errors import InputError
-from warpline.geometry import Grid, apply_affine
 from warpline.io.transform_files import identify, read_transform
+from warpline.space.grid import Grid, apply_affine
 
 
 @pytest.mark.parametrize("labels", [False, True])

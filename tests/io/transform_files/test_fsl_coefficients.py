@@ -10,8 +10,8 @@ from fsl.transform.fnirt import fromFnirt, readFnirt
 
 from made_transforms import PAIRS, made_affine, made_pair
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io.transform_files import read_transform
+from warpline.space.grid import Grid
 
 KNOTS = (3.0, 4, 2)
 

@@ -13,9 +13,9 @@ from nibabel import imageglobals
 from made_headers import HEADERS, write_header
 from made_transforms import PAIRS, inner_points, made_affine, made_pair
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io.images import read_grid
 from warpline.io.transform_files import read_transform, write_transform
+from warpline.space.grid import Grid
 
 SHIFTED = "1 0 0 5  \n0 1 0 0  \n0 0 1 0  \n0 0 0 1  \n"
 """As FLIRT prints a shift of 5 mm, from moving to fixed."""

@@ -11,10 +11,10 @@ from fsl.transform.fnirt import fromFnirt, readFnirt
 from made_headers import HEADERS, SIZES, write_header
 from made_transforms import PAIRS, made_affine, made_chain, made_pair
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io.images import read_grid
 from warpline.io.transform_files import identify, read_transform, write_transform
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 KINDS = ("fsl-fnirt-relative", "fsl-fnirt-absolute")
 

@@ -22,7 +22,7 @@ from damaged_transforms import (
 )
 from warpline.errors import InputError
 from warpline.io.transform_files import FORMATS, identify, read_transform
-from warpline.transforms import Chain, Displacement
+from warpline.space import Chain, Displacement
 
 NIFTI = tuple(name for name, known in FORMATS.items() if ".nii" in known.suffixes)
 

@@ -12,7 +12,7 @@ from scipy.io import loadmat, savemat
 
 from warpline.errors import InputError, UsageError
 from warpline.io.transform_files import itk_affine, read_transform, write_transform
-from warpline.transforms import Affine, Chain
+from warpline.space import Affine, Chain
 
 LPS = np.array((-1.0, -1.0, 1.0))
 POINTS = np.random.default_rng(1).uniform(-90, 90, (20, 3))

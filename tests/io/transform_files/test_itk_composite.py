@@ -14,11 +14,11 @@ import SimpleITK
 from made_transforms import LPS, PAIRS, inner_points, made_affine, made_chain, made_displacement, made_grid, made_pair
 from synthetic import smooth_volume
 from warpline.errors import InputError
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.resampling import warp
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
 
 
 def mapped(theirs, points):

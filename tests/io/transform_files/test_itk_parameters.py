@@ -9,7 +9,7 @@ import SimpleITK
 from made_transforms import LPS
 from warpline.errors import InputError
 from warpline.io.transform_files import identify, read_transform
-from warpline.transforms import Affine, Chain
+from warpline.space import Affine, Chain
 
 POINTS = np.random.default_rng(1).uniform(-90, 90, (20, 3))
 CENTRE = (12.5, -40.0, 7.0)

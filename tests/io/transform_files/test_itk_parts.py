@@ -9,7 +9,7 @@ import SimpleITK
 from itk_peers import inside, made_field, made_spline, mapped, through
 from warpline.errors import InputError
 from warpline.io.transform_files import FORMATS, identify, itk_parts, read_transform
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
 
 CLASSES = {
     "ScaleSkewVersor3DTransform_double_3_3": 15,

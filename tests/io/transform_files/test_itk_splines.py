@@ -10,7 +10,7 @@ import SimpleITK
 
 from itk_peers import inside, made_spline, mapped, through
 from warpline.io.transform_files import itk_splines, read_transform
-from warpline.transforms import Displacement
+from warpline.space import Displacement
 
 
 @pytest.mark.parametrize("container", ["mat", "tfm", "txt", "h5"])

@@ -9,7 +9,7 @@ import pytest
 from made_transforms import made_affine
 from warpline.errors import InputError, UsageError
 from warpline.io.transform_files import read_transform, write_transform
-from warpline.transforms import Affine, Chain
+from warpline.space import Affine, Chain
 
 TITLE = "#Insight Transform File V1.0\n"
 SHIFT = "#Transform 0\nTransform: {}TranslationTransform_double_3_3\nParameters: {}\nFixedParameters: \n"

@@ -16,12 +16,12 @@ from scipy.spatial.transform import Rotation
 
 from synthetic import smooth_field, smooth_volume
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import identify, read_transform, write_transform
 from warpline.resampling import warp
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 SHAPE = (17, 15, 13)
 TURNS = {"axes": (0, 0, 0), "oblique": (15, -25, 40)}

@@ -10,12 +10,12 @@ from picsl_greedy import Greedy3D
 from made_transforms import PAIRS, made_affine, made_displacement, made_pair
 from synthetic import smooth_volume
 from warpline.errors import InputError
-from warpline.geometry import apply_affine
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import read_transform, write_transform
 from warpline.resampling import warp
-from warpline.transforms import Chain
+from warpline.space import Chain
+from warpline.space.grid import apply_affine
 
 
 def test_a_point_by_hand(tmp_path):

@@ -12,8 +12,8 @@ from nitransforms.io.lta import FSLinearTransform
 
 from made_transforms import inner_points
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io.transform_files import identify, read_transform
+from warpline.space.grid import Grid
 
 DATA = Path(nitransforms.__file__).parent / "tests" / "data"
 STEPS = DATA / "regressions"

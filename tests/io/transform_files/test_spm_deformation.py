@@ -8,9 +8,9 @@ import pytest
 
 from made_transforms import PAIRS, inner_points, made_chain, made_pair
 from warpline.errors import InputError
-from warpline.geometry import Grid, apply_affine
 from warpline.io.transform_files import identify, read_transform, write_transform
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid, apply_affine
 
 
 def save_field(path, places, grid, description="Deformation"):

@@ -24,10 +24,10 @@ from made_transforms import (
     made_pair,
 )
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
 from warpline.io.transform_files import FORMATS, identify, read_transform, write_transform
 from warpline.io.transform_files.itk_parameters import LINEAR
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 WRITTEN = {name: known for name, known in FORMATS.items() if known.encode is not None}
 AMBIGUOUS = ("matrix", "fsl-flirt")

@@ -12,7 +12,7 @@ from nitransforms.io import x5 as their_x5
 from made_transforms import PAIRS, inner_points, made_affine, made_chain, made_displacement, made_grid, made_pair
 from warpline.errors import InputError
 from warpline.io.transform_files import identify, read_transform, write_transform
-from warpline.transforms import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement
 
 
 def voxel_points(grid):

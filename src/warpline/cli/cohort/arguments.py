@@ -112,7 +112,7 @@ def add_workers(parser: ArgumentParser) -> None:
 def options_of(arguments: Namespace, **more: object) -> Options:
     """What `warpline.cohort.run` takes, from parsed arguments."""
     from warpline.cohort import Options
-    from warpline.cohort.entities import read_entities
+    from warpline.cohort.bids import read_entities
 
     given: dict[str, object] = {
         "fixed": arguments.fixed,

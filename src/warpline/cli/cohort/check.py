@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from warpline.errors import InputError
 
 if TYPE_CHECKING:
     from warpline.cohort import Options as RunOptions
-    from warpline.cohort.state import Plan
+    from warpline.cohort.plan import Plan, Task, Warps
 
 SUMMARY = "check a manifest or BIDS folder, and say what a run would do"
 EXAMPLE = """\
@@ -23,6 +25,12 @@ EXAMPLE = """\
 
 SHOWN = 5
 """Most missing files that are named."""
+
+BYTES_PER_VOXEL: dict[Warps, float] = {"full": 14.0, "rounded": 3.3, "forward": 2.0, "none": 0.7}
+"""Of all files of a pair, per voxel of the fixed image, for skull-stripped brains; heads take up to twice that."""
+
+SAMPLED_IMAGES = 5
+"""Fixed images whose size is read for the estimate of disk space."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,7 +41,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Plan a run, look for its inputs, estimate its size."""
     from warpline.cohort.checks import check_output
-    from warpline.cohort.estimate import disk_need, missing_inputs
     from warpline.cohort.options import load_pairs, plan_pairs
 
     asked = options_of(options)
@@ -57,9 +64,33 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
     return InputError.exit_code if absent else None
 
 
+def missing_inputs(tasks: Sequence[Task]) -> list[tuple[str, str]]:
+    """Id and path of every input that is not there."""
+    return [(task.id, path) for task in tasks for path in task.sources().values() if not os.path.exists(path)]
+
+
+def disk_need(tasks: Sequence[Task], warps: Warps, geometry: str | None = None) -> float | None:
+    """Bytes that the outputs will take, from the size of a few fixed images; None when none of them can be read.
+
+    What their headers leave open is logged as a warning; `geometry` is the matrix that was asked for.
+    """
+    from warpline.errors import InputError
+    from warpline.operations import grid_of
+
+    voxels = []
+    for path in dict.fromkeys(task.pair.fixed for task in tasks):
+        try:
+            voxels.append(math.prod(grid_of(path, geometry=geometry).shape))
+        except InputError:
+            continue
+        if len(voxels) == SAMPLED_IMAGES:
+            break
+    return sum(voxels) / len(voxels) * BYTES_PER_VOXEL[warps] * len(tasks) if voxels else None
+
+
 def _refusal(plan: Plan, root: Path, asked: RunOptions) -> str | None:
     """Why a run would be refused for what it replaces."""
-    from warpline.cohort.redo import check_redo
+    from warpline.cohort.checks import check_redo
     from warpline.errors import UsageError
 
     try:

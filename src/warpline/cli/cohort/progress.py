@@ -15,18 +15,18 @@ from warpline.cli.terminal import Terminal
 SILENCE = 30.0
 """Seconds between two lines."""
 
-Listener = Callable[[Mapping[str, Any]], None]
+ProgressCallback = Callable[[Mapping[str, Any]], None]
 
 
 @contextmanager
-def showing(terminal: Terminal) -> Iterator[Listener | None]:
+def showing(terminal: Terminal) -> Iterator[ProgressCallback | None]:
     """What shows the numbers of a run while it goes on; None when quiet."""
     console = Console(stderr=True)
     if terminal.quiet:
         yield None
     elif console.is_terminal:
-        with _bar(console) as listener:
-            yield listener
+        with _bar(console) as show:
+            yield show
     else:
         yield _lines(terminal.say)
 
@@ -48,7 +48,7 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def _bar(console: Console) -> Iterator[Listener]:
+def _bar(console: Console) -> Iterator[ProgressCallback]:
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
@@ -66,7 +66,7 @@ def _bar(console: Console) -> Iterator[Listener]:
         yield show
 
 
-def _lines(say: Callable[[str], None]) -> Listener:
+def _lines(say: Callable[[str], None]) -> ProgressCallback:
     spoke = 0.0
 
     def show(numbers: Mapping[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +59,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
         allow_failures=options.allow_failures,
         pages=options.pages,
     )
-    with showing(terminal) as listen:
-        summary = cohort.run(options.source, options.output, asked, listen=listen, say=terminal.say)
+    with showing(terminal) as progress:
+        summary = cohort.run(options.source, options.output, asked, progress=progress, say=terminal.say)
     terminal.result(_record(summary), *_shown(summary, options))
     return summary.exit_code
 
@@ -69,8 +68,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
 def _record(summary: Summary) -> dict[str, Any]:
     return {
         **{name: getattr(summary, name) for name in ("counts", "finished", "failed", "verdicts", "notes", "exit_code")},
-        "failures": [asdict(group) for group in summary.groups],
-        "halt": None if summary.halt is None else summary.halt.reason,
+        "failures": [group.as_record() for group in summary.groups],
+        "halt": None if summary.stop_reason is None else summary.stop_reason.reason,
         "seconds": summary.numbers["elapsed_s"],
         "pairs_per_s": summary.numbers["pairs_per_s"],
         "busy": summary.numbers["busy"],
@@ -90,8 +89,8 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
     if summary.groups:
         shown.append(_failures(summary))
     shown += [f"warning    {note}" for note in summary.notes]
-    if summary.halt is not None:
-        shown.append(f"stopped    {summary.halt.reason}")
+    if summary.stop_reason is not None:
+        shown.append(f"stopped    {summary.stop_reason.reason}")
     return [*shown, "", "next:", *_next(summary, options)]
 
 

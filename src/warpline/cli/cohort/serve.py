@@ -14,8 +14,6 @@ EXAMPLE = """\
   warpline cohort serve out
   warpline cohort serve out --port 8080"""
 
-PAGE = "report/index.html"
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the action."""
@@ -25,6 +23,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Serve until interrupted."""
+    from warpline.cohort.layout import PAGE
     from warpline.cohort.page_server import PageServer
 
     folder = Path(options.output)

@@ -31,14 +31,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Count what lies in the folder, and add what drivers say."""
-    from warpline.cohort.failures import grouped
-    from warpline.cohort.records import failures
-    from warpline.cohort.running import plan_of
+    from warpline.cohort.failures import group_failures
+    from warpline.cohort.plan import plan_of
 
     root = Path(options.output)
     plan = plan_of(root.absolute(), checksums=options.checksums)
-    said = list(_said(root))
-    live = [numbers for numbers in said if numbers["age_s"] < LIVE and not numbers["ended"]]
+    drivers = list(_drivers(root))
+    live = [numbers for numbers in drivers if numbers["age_s"] < LIVE and not numbers["ended"]]
     rate = sum(numbers["pairs_per_s"] for numbers in live)
     numbers: dict[str, Any] = {
         "total": len(plan.tasks),
@@ -50,9 +49,9 @@ def run(options: Namespace, terminal: Terminal) -> None:
         "busy": sum(numbers["busy"] for numbers in live) / max(len(live), 1),
     }
     numbers["eta_s"] = round(numbers["todo"] / rate) if rate else None
-    groups = grouped(failures(plan))
-    record = {**numbers, "damaged": plan.damaged, "groups": [vars(group) for group in groups]}
-    shown: list[str | Table] = [line(numbers), _drivers(said, live)]
+    groups = group_failures(plan.failures())
+    record = {**numbers, "damaged": plan.damaged, "groups": [group.as_record() for group in groups]}
+    shown: list[str | Table] = [line(numbers), _activity(drivers, live)]
     if groups:
         table = Table("failed", "class", Column("message", overflow="fold"), "for example")
         for group in groups:
@@ -61,24 +60,24 @@ def run(options: Namespace, terminal: Terminal) -> None:
     terminal.result(record, *shown)
 
 
-def _said(root: Path) -> Iterator[dict[str, Any]]:
+def _drivers(root: Path) -> Iterator[dict[str, Any]]:
     """The last words of every driver, with how many seconds ago they were said."""
+    from warpline.cohort.journal import SHARD_PROGRESS
+    from warpline.cohort.json_files import read_object
     from warpline.cohort.layout import PROGRESS, WORK
-    from warpline.cohort.records import SHARD
-    from warpline.cohort.results import read_json
 
-    for path in list((root / WORK).glob(f"{SHARD}-*.json")) or [root / PROGRESS]:
+    for path in list((root / WORK).glob(f"{SHARD_PROGRESS}-*.json")) or [root / PROGRESS]:
         try:
-            numbers = read_json(path)
+            numbers = read_object(path)
             age = (datetime.now(UTC) - datetime.fromisoformat(numbers["updated"])).total_seconds()
-            said = {name: float(numbers[name]) for name in ("pairs_per_s", "busy")}
+            rates = {name: float(numbers[name]) for name in ("pairs_per_s", "busy")}
         except (KeyError, TypeError, ValueError):  # missing, damaged, or half of it
             continue
-        yield {**said, "ended": bool(numbers.get("ended")), "age_s": age}
+        yield {**rates, "ended": bool(numbers.get("ended")), "age_s": age}
 
 
-def _drivers(said: list[dict[str, Any]], live: list[dict[str, Any]]) -> str:
+def _activity(drivers: list[dict[str, Any]], live: list[dict[str, Any]]) -> str:
     if live:
         return f"{len(live)} at work"
-    ages = [numbers["age_s"] for numbers in said]
+    ages = [numbers["age_s"] for numbers in drivers]
     return f"none at work; the last word was {duration(min(ages))} ago" if ages else "none at work"

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid
 from warpline.io.atomic import write_atomic
 from warpline.io.compression import compress
 from warpline.io.transform_files import (
@@ -32,7 +31,8 @@ from warpline.io.transform_files import (
     x5,
 )
 from warpline.io.transform_files.format import Format, Grids, Head, MissingGridError
-from warpline.transforms import Affine, Chain, Displacement, Part, Transform, displacement_on
+from warpline.space import Affine, Chain, Displacement, Part, Transform, displacement_on
+from warpline.space.grid import Grid
 
 __all__ = ["FORMATS", "Format", "TransformFile", "identify", "read_transform", "write_transform"]
 

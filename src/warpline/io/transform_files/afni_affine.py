@@ -14,7 +14,7 @@ from warpline.errors import InputError
 from warpline.io.lps import LPS
 from warpline.io.transform_files import afni_space, numbers
 from warpline.io.transform_files.format import Format, Grids, Head, read_text
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 _REASON = "AFNI's matrices count from grids without obliquity"
 

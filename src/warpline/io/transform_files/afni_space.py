@@ -10,7 +10,7 @@ import numpy as np
 from nibabel.affines import obliquity
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, Matrix
+from warpline.space.grid import Grid, Matrix
 
 _STRAIGHT = np.deg2rad(0.01)
 """Obliquity below which a grid counts as straight."""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from warpline.geometry import Grid
 from warpline.io import nifti
 from warpline.io.lps import flip_components
 from warpline.io.transform_files import afni_space, nifti_fields
 from warpline.io.transform_files.format import Format, Grids, Head
-from warpline.transforms import Affine, Chain, Displacement, Transform
+from warpline.space import Affine, Chain, Displacement, Transform
+from warpline.space.grid import Grid
 
 _REASON = "AFNI's fields count from grids without obliquity"
 

@@ -13,10 +13,10 @@ import nibabel
 import numpy as np
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, check_affine
 from warpline.io import nifti
 from warpline.io.transform_files.format import Format, Head
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid, check_affine
 
 
 def matches(head: Head) -> bool:

@@ -12,11 +12,11 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io import nifti
 from warpline.io.compression import open_stream, peek
 from warpline.io.transform_files import hdf5
-from warpline.transforms import Affine, Chain, Displacement, Transform
+from warpline.space import Affine, Chain, Displacement, Transform
+from warpline.space.grid import Grid
 
 HEAD_SIZE = 4096
 """Bytes that are read to recognise a file."""

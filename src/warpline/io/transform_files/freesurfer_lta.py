@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, Matrix
 from warpline.io.transform_files import numbers
 from warpline.io.transform_files.format import Format, Grids, Head, read_text
 from warpline.io.transform_files.freesurfer_space import Volume
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Grid, Matrix
 
 _VOXELS, _WORLD = 0, 1
 _SOURCE, _DESTINATION = "src volume info", "dst volume info"

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io.compression import open_stream
 from warpline.io.transform_files import nifti_fields
 from warpline.io.transform_files.format import Format, Head
 from warpline.io.transform_files.freesurfer_space import Volume
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid
 
 _HEADER = struct.Struct(">f4if")
 _NODE = np.dtype([("before", ">f4", 3), ("place", ">f4", 3), ("index", ">i4", 3)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.geometry import Grid, check_affine
+from warpline.space.grid import Grid, check_affine
 
 
 @dataclass(frozen=True)

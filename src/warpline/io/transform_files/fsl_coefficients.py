@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io import nifti
 from warpline.io.transform_files import fsl_fnirt, fsl_space, nifti_fields, numbers
 from warpline.io.transform_files.format import Format, Grids, Head
-from warpline.transforms import Displacement, Transform
+from warpline.space import Displacement, Transform
+from warpline.space.grid import Grid
 
 _CUBIC = 2007
 _OTHERS = {2008: "cosine", 2009: "quadratic"}

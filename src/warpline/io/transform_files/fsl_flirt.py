@@ -13,7 +13,7 @@ import numpy as np
 
 from warpline.io.transform_files import fsl_space, numbers
 from warpline.io.transform_files.format import Format, Grids, Head, read_text
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 
 def matches(head: Head) -> bool:

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, Matrix, apply_affine
 from warpline.io import nifti
 from warpline.io.transform_files import fsl_space, nifti_fields
 from warpline.io.transform_files.format import Format, Grids, Head
-from warpline.transforms import Affine, Chain, Displacement, Transform
+from warpline.space import Affine, Chain, Displacement, Transform
+from warpline.space.grid import Grid, Matrix, apply_affine
 
 INTENT_FIELD = 2006
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.geometry import Grid, Matrix
+from warpline.space.grid import Grid, Matrix
 
 
 def sizes(grid: Grid) -> NDArray[np.float64]:

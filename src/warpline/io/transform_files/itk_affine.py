@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.errors import InputError
 from warpline.io.transform_files import itk_parameters, itk_parts
 from warpline.io.transform_files.format import MAX_FIELD, Format, Head, read_numbers
-from warpline.transforms import Affine, Part
+from warpline.space import Affine, Part
 
 _NUMBER_TYPES: dict[int, np.dtype[np.floating[Any]]] = {0: np.dtype("<f8"), 10: np.dtype("<f4")}
 _HEADER = struct.Struct("<5i")

@@ -16,7 +16,7 @@ import numpy as np
 from warpline.errors import InputError
 from warpline.io.transform_files import hdf5, itk_parameters, itk_parts
 from warpline.io.transform_files.format import Format, Head
-from warpline.transforms import Chain, Part, Transform
+from warpline.space import Chain, Part, Transform
 
 
 def matches(head: Head) -> bool:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, check_affine
 from warpline.io.lps import LPS, SIGNS, flip_components
 from warpline.io.nifti import c_ordered
 from warpline.io.transform_files import itk_warp
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid, check_affine
 
 NAMES = {False: "DisplacementFieldTransform_float_3_3", True: "DisplacementFieldTransform_float_2_2"}
 """Whether a field is that of 2-D images, to the name under which it is written."""

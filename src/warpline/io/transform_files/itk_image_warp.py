@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, lies_in_plane
-from warpline.image import Image
+from warpline.images import Image
 from warpline.io import itk_headers, itk_images
 from warpline.io.lps import flip_components
 from warpline.io.transform_files import itk_fields
 from warpline.io.transform_files.format import Format, Head
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid, lies_in_plane
 
 
 def matches(head: Head, *, nrrd: bool) -> bool:

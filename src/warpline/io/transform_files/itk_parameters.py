@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Matrix
 from warpline.io.lps import LPS
 from warpline.io.transform_files import numbers
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Matrix
 
 COMPOSITE = "CompositeTransform"
 LINEAR_NAME, FLAT_NAME = "AffineTransform_double_3_3", "AffineTransform_double_2_2"

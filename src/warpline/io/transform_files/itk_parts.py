@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from warpline.errors import InputError
 from warpline.io.transform_files import itk_fields, itk_parameters, itk_splines
-from warpline.transforms import Affine, Part
+from warpline.space import Affine, Part
 
 FIELDS = (
     "DisplacementFieldTransform",

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import BSpline
 
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io import limits
 from warpline.io.transform_files import itk_fields
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid
 
 Doubles = NDArray[np.float64]
 

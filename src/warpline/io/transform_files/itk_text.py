@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from warpline.errors import InputError
 from warpline.io.transform_files import itk_parameters, itk_parts, numbers
 from warpline.io.transform_files.format import MAX_FIELD, Format, Head, read_text
-from warpline.transforms import Affine, Chain, Part, Transform
+from warpline.space import Affine, Chain, Part, Transform
 
 _TITLE = "#Insight Transform File V1.0"
 

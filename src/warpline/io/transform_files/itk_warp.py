@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
-from warpline.geometry import Grid, lies_in_plane
 from warpline.io import nifti
 from warpline.io.header_notes import TOLERANCE, Gap
 from warpline.io.lps import SIGNS, flip_components
 from warpline.io.nifti_geometry import ITK, TOOLS
 from warpline.io.transform_files import nifti_fields
 from warpline.io.transform_files.format import Format, Head
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid, lies_in_plane
 
 _SIGNS = {nifti.INTENT_VECTOR: SIGNS, nifti.INTENT_DISPLACEMENT: np.ones(3)}
 _TAILS = ((1, 3), (1, 2))

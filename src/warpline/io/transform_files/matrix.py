@@ -10,7 +10,7 @@ from pathlib import Path
 
 from warpline.io.transform_files import numbers
 from warpline.io.transform_files.format import Format, Head, read_text
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 
 def matches(head: Head) -> bool:

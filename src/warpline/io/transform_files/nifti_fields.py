@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Matrix
 from warpline.io import nifti
 from warpline.io.transform_files.format import Head
+from warpline.space.grid import Matrix
 
 _AFNI_EXTENSION = 4
 AFNI_NOTE = "3dQwarp"

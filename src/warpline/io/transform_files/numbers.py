@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError
-from warpline.geometry import Matrix
-from warpline.transforms import Affine
+from warpline.space import Affine
+from warpline.space.grid import Matrix
 
 _LAST = (0.0, 0.0, 0.0, 1.0)
 _SINGLE = 1e-5

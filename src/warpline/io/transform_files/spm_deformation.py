@@ -15,11 +15,11 @@ import numpy as np
 from nibabel.nifti1 import Nifti1Header
 
 from warpline.errors import InputError
-from warpline.geometry import Grid
 from warpline.io import nifti
 from warpline.io.transform_files import nifti_fields
 from warpline.io.transform_files.format import Format, Head
-from warpline.transforms import Displacement
+from warpline.space import Displacement
+from warpline.space.grid import Grid
 
 _FLOW = "low field"
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from warpline.errors import InputError
-from warpline.geometry import Grid, check_affine
 from warpline.io.transform_files import hdf5, nifti_fields, numbers
 from warpline.io.transform_files.format import Format, Head
-from warpline.transforms import Affine, Chain, Displacement, Part, Transform
+from warpline.space import Affine, Chain, Displacement, Part, Transform
+from warpline.space.grid import Grid, check_affine
 
 _VERSION = 1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from warpline.io.transform_files.format import Format, Head, read_text
-from warpline.transforms import Affine
+from warpline.space import Affine
 
 
 def matches(head: Head) -> bool:

@@ -1,0 +1,383 @@
+"""Measures of a result against labels, landmarks, its own inverse and the fixed image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warpline.backends import Backend, select
+from warpline.errors import InputError
+from warpline.images import Image
+from warpline.space import Displacement, Transform
+from warpline.space.grid import Grid, apply_affine
+from warpline.space.inversion import InverseError
+from warpline.space.jacobian import jacobian_determinant
+
+_DENSE = 2**16
+"""Labels between 0 and this are counted by position; others are sorted first."""
+
+_FLOOR = 1e-6
+"""Variance, of intensities scaled to 1, below which a window counts as flat."""
+
+WINDOW_RADIUS = 2
+"""Of the windows of the local correlation, in voxels."""
+
+_SLAB = 2**20
+"""Most points that are mapped at once."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Dice overlap of two label images, background 0 left out.
+
+    Parameters
+    ----------
+    dice : dict of int to float
+        ``2 |A and B| / (|A| + |B|)`` of every label that both images have.
+    mean : float
+        Mean of `dice` over its labels.
+    missing : tuple of int
+        Labels that only one of the images has; they do not enter the mean.
+    """
+
+    dice: dict[int, float]
+    mean: float
+    missing: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Folding:
+    """Jacobian determinants of a displacement, ``det(I + du/dx)``.
+
+    Parameters
+    ----------
+    share, count : float, int
+        Voxels whose determinant is at most 0: as a share of all that were looked at, and how many.
+    voxels : int
+        How many were looked at.
+    minimum, p1, median, p99, maximum : float
+        Extremes and percentiles of the determinant.
+    """
+
+    share: float
+    count: int
+    voxels: int
+    minimum: float
+    p1: float
+    median: float
+    p99: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class TRE:
+    """Target registration error, in mm, over a number of landmarks."""
+
+    mean: float
+    median: float
+    maximum: float
+    landmarks: int
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Likeness of two images inside a mask.
+
+    Parameters
+    ----------
+    ncc : float
+        Pearson correlation of the intensities, -1 to 1; 0 when an image is constant.
+    local_ncc : float
+        Mean over the mask of the squared correlation in small windows, 0 to 1.
+    """
+
+    ncc: float
+    local_ncc: float
+
+
+# -- labels and landmarks -------------------------------------------------------------------------------------------
+
+
+def overlap(fixed_labels: Image, warped_labels: Image) -> Overlap:
+    """Dice of every label that both images have, and their mean (Dice 1945, doi:10.2307/1932409).
+
+    Parameters
+    ----------
+    fixed_labels, warped_labels : Image
+        Whole-numbered volumes on the same grid; 64-bit labels are compared exactly.
+
+    Raises
+    ------
+    InputError
+        When the grids differ, a value is not a whole number, or no label is in both images.
+    """
+    _check_grid(warped_labels, fixed_labels.grid, fixed_labels.name)
+    fixed, warped = _whole_numbers(fixed_labels), _whole_numbers(warped_labels)
+    in_fixed, in_warped, in_both = _counts(fixed), _counts(warped), _counts(fixed[fixed == warped])
+    shared = sorted(in_fixed.keys() & in_warped.keys())
+    if not shared:
+        raise InputError(
+            f"{fixed_labels.name} and {warped_labels.name} have no label in common; "
+            "check that both use the same numbering and that the warped labels lie where the fixed ones do"
+        )
+    dice = {label: 2 * in_both.get(label, 0) / (in_fixed[label] + in_warped[label]) for label in shared}
+    return Overlap(dice, sum(dice.values()) / len(dice), tuple(sorted(in_fixed.keys() ^ in_warped.keys())))
+
+
+def label_counts(source: Image, target: Image) -> dict[int, tuple[int, int, int]]:
+    """Voxels of every label but 0 in the source, in the target and in both at one place, labels in ascending order.
+
+    Parameters
+    ----------
+    source, target : Image
+        Whole-numbered volumes on the same grid.
+
+    Raises
+    ------
+    InputError
+        When the grids differ or a value is not a whole number.
+    """
+    _check_grid(target, source.grid, source.name)
+    first, second = _whole_numbers(source), _whole_numbers(target)
+    counts = _counts(first), _counts(second), _counts(first[first == second])
+    return {
+        label: (counts[0].get(label, 0), counts[1].get(label, 0), counts[2].get(label, 0))
+        for label in sorted(counts[0].keys() | counts[1].keys())
+    }
+
+
+def landmark_error(fixed_points: ArrayLike, moving_points: ArrayLike, transform: Transform) -> TRE:
+    """Distance between mapped fixed landmarks and their partners in the moving image.
+
+    Parameters
+    ----------
+    fixed_points, moving_points : (N, 3)
+        Corresponding points in world (RAS+ mm).
+    transform : Affine, Displacement or Chain
+        Fixed world to moving world.
+
+    Raises
+    ------
+    InputError
+        When the lists do not pair up, are empty, or hold values that are not finite.
+    """
+    fixed, moving = np.asarray(fixed_points, np.float64), np.asarray(moving_points, np.float64)
+    if fixed.shape != moving.shape or fixed.ndim != 2 or fixed.shape[1] != 3 or not len(fixed):
+        raise InputError(f"landmarks have shapes {fixed.shape} and {moving.shape}; two equal lists (N, 3) are needed")
+    if not (np.isfinite(fixed).all() and np.isfinite(moving).all()):
+        raise InputError("landmarks hold NaN or infinite coordinates; remove those rows from both lists")
+    error = np.linalg.norm(transform.map_points(fixed) - moving, axis=1)
+    return TRE(float(error.mean()), float(np.median(error)), float(error.max()), len(error))
+
+
+def _whole_numbers(labels: Image) -> NDArray[Any]:
+    data = labels.data.reshape(-1)
+    if data.dtype.kind in "iub":
+        return data
+    whole = data.astype(np.int64) if data.dtype.kind == "f" and np.isfinite(data).all() else None
+    if whole is None or not np.array_equal(whole, data):
+        raise InputError(f"{labels.name} holds values that are not whole numbers; a label image is needed")
+    return whole
+
+
+def _counts(labels: NDArray[Any]) -> dict[int, int]:
+    """Voxels of every label but 0."""
+    labels = labels[labels != 0]
+    if labels.size and labels.min() > 0 and labels.max() < _DENSE:
+        counts = np.bincount(labels)
+        names = np.flatnonzero(counts)
+        return dict(zip(names.tolist(), counts[names].tolist(), strict=True))
+    names, counts = np.unique(labels, return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
+
+
+# -- displacements --------------------------------------------------------------------------------------------------
+
+
+def folding(warp: Displacement, mask: Image | None = None, *, backend: str | Backend | None = None) -> Folding:
+    """Count the voxels where a displacement turns space inside out, and describe its Jacobian determinant.
+
+    Parameters
+    ----------
+    warp : Displacement
+        On a grid of any orientation: the determinant does not depend on the coordinates.
+    mask : Image, optional
+        On the grid of the field; only voxels above 0 are looked at.
+    backend : str or Backend, optional
+        Where the arithmetic runs.
+
+    Raises
+    ------
+    InputError
+        When the mask lies on another grid or is empty.
+    """
+    values = jacobian_determinant(warp, select(backend))[_inside(mask, warp.grid)].ravel()
+    count = int(np.count_nonzero(~(values > 0)))
+    low, p1, median, p99, high = np.percentile(values, (0, 1, 50, 99, 100)).tolist()
+    return Folding(count / values.size, count, values.size, low, p1, median, p99, high)
+
+
+def bending_energy(warp: Displacement, mask: Image | None = None) -> float:
+    """Mean squared second derivative of a displacement, ``sum_cij (d2 u_c / dx_i dx_j)^2``, in 1/mm^2.
+
+    After Rueckert et al. 1999, doi:10.1109/42.796284. Derivatives are along world axes, differences central.
+
+    Parameters
+    ----------
+    warp : Displacement
+        In mm on its grid.
+    mask : Image, optional
+        On the grid of the field; only voxels above 0 are averaged.
+
+    Raises
+    ------
+    InputError
+        When the mask lies on another grid or is empty.
+    """
+    inside = _inside(mask, warp.grid)
+    to_world = warp.grid.inverse_affine[:3, :3].astype(np.float32)
+    energy = np.zeros(warp.grid.shape, np.float32)
+    for component in warp.field:
+        for slope in _world_gradient(component, to_world):
+            energy += np.square(_world_gradient(slope, to_world)).sum(axis=0)
+    return float(energy[inside].mean(dtype=np.float64))
+
+
+def inverse_error(transform: Transform, inverse: Transform, grid: Grid, mask: Image | None = None) -> InverseError:
+    """How far the voxels of a grid are from themselves after `transform` and then `inverse`.
+
+    Parameters
+    ----------
+    transform, inverse : Affine, Displacement or Chain
+        Maps of world points; swap them, and give the moving grid, for the other direction.
+    grid : Grid
+        Whose voxels start the way, and whose voxel is the unit of the result.
+    mask : Image, optional
+        On `grid`; only voxels above 0 set out.
+
+    Raises
+    ------
+    InputError
+        When the mask lies on another grid or is empty.
+    """
+    starts = np.argwhere(_inside(mask, grid))
+    error = np.empty(len(starts), np.float32)
+    for slab in _slabs(len(starts)):
+        voxels = starts[slab].astype(np.float64)
+        back = inverse.map_points(transform.map_points(apply_affine(grid.affine, voxels)))
+        error[slab] = np.linalg.norm(apply_affine(grid.inverse_affine, back) - voxels, axis=1)
+    return InverseError(float(error.mean(dtype=np.float64)), float(np.percentile(error, 99)), float(error.max()))
+
+
+def _world_gradient(volume: NDArray[np.float32], to_world: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Slopes along x, y, z per mm (3, I, J, K): the chain rule on voxel differences; 0 along an axis of one voxel."""
+    along = [np.gradient(volume, axis=a) if n > 1 else np.zeros_like(volume) for a, n in enumerate(volume.shape)]
+    return np.tensordot(to_world.T, np.stack(along), 1)
+
+
+def _slabs(count: int) -> Iterator[slice]:
+    return (slice(start, start + _SLAB) for start in range(0, count, _SLAB))
+
+
+# -- intensities ----------------------------------------------------------------------------------------------------
+
+
+def similarity(
+    fixed: Image,
+    warped: Image,
+    mask: Image | None = None,
+    *,
+    radius: int = WINDOW_RADIUS,
+    backend: str | Backend | None = None,
+) -> Similarity:
+    """Correlation of two volumes on the same grid, over all of it and in small windows.
+
+    Parameters
+    ----------
+    fixed, warped : Image
+        3-D volumes on the same grid.
+    mask : Image, optional
+        On the same grid; the fixed image above 0 when None.
+    radius : int
+        Windows have ``2 radius + 1`` voxels a side.
+    backend : str or Backend, optional
+        Where the arithmetic runs.
+
+    Raises
+    ------
+    InputError
+        When grids differ, an image is not 3-D, or the mask is empty.
+    """
+    _check_grid(warped, fixed.grid, fixed.name)
+    inside = _inside(fixed if mask is None else mask, fixed.grid)
+    box = tuple(slice(at.min(), at.max() + 1) for at in (np.flatnonzero(inside.any(axis=a)) for a in _OTHERS))
+    f, w, inside = _unit(fixed.data[box]), _unit(warped.data[box]), inside[box]
+    chosen = select(backend)
+    with chosen.session():
+        local = _local_correlation(f, w, inside, radius, chosen)
+    return Similarity(_correlation(f[inside], w[inside]), local)
+
+
+_OTHERS = ((1, 2), (0, 2), (0, 1))
+"""The axes to reduce so that one remains."""
+
+
+def _unit(data: NDArray[Any]) -> NDArray[np.float32]:
+    """Scale intensities by their largest size, so that squares stay far from float32's limits."""
+    volume = np.ascontiguousarray(data, dtype=np.float32)
+    largest = float(np.abs(volume).max())
+    return volume / np.float32(largest) if largest > 0 else volume
+
+
+def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    a, b = first - first.mean(dtype=np.float64), second - second.mean(dtype=np.float64)
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size > 0 else 0.0
+
+
+def _local_correlation(
+    fixed: NDArray[np.float32],
+    warped: NDArray[np.float32],
+    inside: NDArray[np.bool_],
+    radius: int,
+    backend: Backend,
+) -> float:
+    # rows are what backends go along; those of one voxel would cost more than they hold
+    order = np.argsort(fixed.shape, kind="stable")
+    fixed, warped = (np.ascontiguousarray(volume.transpose(order)) for volume in (fixed, warped))
+    inside = np.ascontiguousarray(inside.transpose(order))
+    force = (3, *fixed.shape)
+    value = backend.zeros((1,))
+    backend.local_cc(
+        backend.upload(fixed),
+        backend.upload(warped),
+        radius,
+        floor=_FLOOR,
+        mask=backend.upload(inside.astype(np.uint8)),
+        out_fixed=backend.empty(force),
+        out_moving=backend.empty(force),
+        value=value,
+    )
+    return -float(backend.download(value)[0]) * fixed.size / int(inside.sum())
+
+
+def _check_grid(image: Image, grid: Grid, name: str) -> None:
+    if image.data.ndim != 3:
+        raise InputError(f"{image.name} is a series of shape {image.data.shape}; a 3-D volume is needed")
+    if image.grid != grid:
+        raise InputError(f"{image.name} is not on the grid of {name}; warp or resample it there first")
+
+
+def _inside(mask: Image | None, grid: Grid) -> NDArray[np.bool_]:
+    """Where the mask is above 0; everywhere when there is none."""
+    if mask is None:
+        return np.ones(grid.shape, np.bool_)
+    _check_grid(mask, grid, "the volume it masks")
+    inside: NDArray[np.bool_] = np.greater(mask.data, 0)
+    if not inside.any():
+        raise InputError(f"{mask.name} is empty: no voxel is above 0; give a mask that covers the object")
+    return inside

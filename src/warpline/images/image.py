@@ -1,0 +1,63 @@
+"""An image: an array on a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warpline.errors import InputError
+from warpline.space.grid import Grid, Matrix, check_affine, lies_in_plane
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A volume, or a series of volumes, with its place in world space.
+
+    Parameters
+    ----------
+    data : (I, J, K) or (I, J, K, T)
+        Voxel values, indexed as in the file; a 2-D image has K = 1 and a flat grid.
+    grid : Grid
+        Shape and voxel-to-world matrix (RAS+ mm) of the first three axes.
+    name : str
+        What error messages call the image: its file name or the argument's name.
+    """
+
+    data: NDArray[np.generic] = field(repr=False)
+    grid: Grid
+    name: str = "image"
+
+    def __post_init__(self) -> None:
+        if self.data.ndim not in (3, 4) or self.data.shape[:3] != self.grid.shape:
+            raise InputError(f"{self.name}: array of shape {self.data.shape} does not fit grid {self.grid.shape}")
+
+    @classmethod
+    def from_array(cls, array: ArrayLike, affine: ArrayLike | None = None, name: str = "image") -> Image:
+        """Wrap a 2-D, 3-D or 4-D array; `affine` (4, 4) or, for 2-D, (3, 3); identity when None."""
+        data = np.asarray(array)
+        matrix = embed_affine(affine)
+        flat = data.ndim == 2 and lies_in_plane(check_affine(matrix, f"{name}: its affine"))
+        if data.ndim == 2:
+            data = data[:, :, None]
+        if data.ndim not in (3, 4):
+            raise InputError(f"{name} has {data.ndim} axes; 2, 3 or 4 are allowed")
+        return cls(data, Grid(data.shape[:3], matrix, flat), name)
+
+    @property
+    def affine(self) -> Matrix:
+        """Voxel to world (RAS+ mm), (4, 4)."""
+        return self.grid.affine
+
+
+def embed_affine(affine: ArrayLike | None) -> Matrix:
+    """A 3-D homogeneous matrix from a 4x4, a 2-D 3x3 (third axis untouched), or None (identity)."""
+    if affine is None:
+        return np.eye(4)
+    matrix = np.asarray(affine, dtype=np.float64)
+    if matrix.shape != (3, 3):
+        return matrix
+    embedded = np.eye(4)
+    embedded[np.ix_((0, 1, 3), (0, 1, 3))] = matrix
+    return embedded

@@ -1,0 +1,166 @@
+"""Images as the solvers want them: on a backend, background 0, range about 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Array, Backend
+from warpline.errors import InputError
+from warpline.images.foreground import background_value, outer_faces
+from warpline.images.image import Image
+from warpline.space.grid import Grid, Shape
+
+BRIGHT = 0.995
+"""Quantile of the content that becomes 1."""
+CLIPPED = 2.5
+"""Values beyond this, of either sign, become it: one voxel far off the rest would take all bins of a histogram. Brains
+and heads reach 2.4."""
+_NEAR_ZERO = 0.2
+"""Share of the range of an image from which on its darkest values are far from 0."""
+_DARK_RIM = 0.25
+"""Share of the range up to which the outer faces are dark enough to be what lies around the object."""
+_SAMPLE = 2**18
+DARK = 1e-3
+"""Quantile that stands in for the lowest value where that is further below than the range above reaches."""
+
+
+@dataclass(frozen=True, eq=False)
+class Normalised:
+    """An image on a backend, scaled for registration.
+
+    Parameters
+    ----------
+    name : str
+        Of the image, for messages.
+    grid : Grid
+        Where it lies.
+    volume : (I, J, K) float32
+        (image - background) / range, on the backend; nobody may write to it.
+    has_background : bool
+        Whether the outer faces are a constant, so that nothing is lost by taking it to continue outside.
+    start, stop : (3,) int
+        First and one-past-last voxel of what differs from the background; the whole grid without one.
+    mask : (I, J, K) uint8, optional
+        Not 0 where the image counts, on the backend.
+    """
+
+    name: str
+    grid: Grid
+    volume: Array
+    has_background: bool
+    start: Shape
+    stop: Shape
+    mask: Array | None = None
+
+    def is_whole(self) -> bool:
+        """Whether the content ends before the grid does, so that background surrounds it on every side."""
+        ends = zip(self.start, self.stop, self.grid.shape, strict=True)
+        return self.has_background and all(n == 1 or (first > 0 and last < n) for first, last, n in ends)
+
+
+def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Normalised:
+    """Shift the background to 0 and scale the 99.5th percentile of the rest to 1; values beyond 2.5 are clipped.
+
+    The background is the value that at least 90 % of the voxels of the outer faces have; where there is none, the
+    smallest value that is not far off the rest is taken and the image counts as having none. With a mask (not 0 where
+    the image counts, on any grid), only what it marks sets the range. Of a shared image the result is kept on the
+    backend, and what is made of the result.
+
+    Raises
+    ------
+    InputError
+        When the mask has no voxel inside the image.
+    """
+    found = backend.kept.get(image, ("normalised", mask), lambda: _normalised(image, backend, mask))
+    if backend.kept.is_shared(image):
+        backend.kept.share(found)
+    return found
+
+
+def value_beyond(image: Image) -> float:
+    """The value of what lies around the object of an image, for places that it does not show; mostly 0.
+
+    An image that begins far from 0, such as CT with air of about -1000, gets its background: the value that nearly all
+    voxels of the outer faces have, else their median where that is dark. Only then is it not 0.
+
+    Parameters
+    ----------
+    image : Image
+        Three axes, or four: then the first volume counts.
+    """
+    data = image.data if image.data.ndim == 3 else image.data[..., 0]
+    values = data.ravel()[:: max(1, data.size // _SAMPLE)].astype(np.float64)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0
+    dark, bright = np.percentile(values, (0.5, 99.5))
+    if dark == bright or abs(dark) <= _NEAR_ZERO * (bright - dark):
+        return 0.0
+    dark = np.percentile(values[values > values.min()], 0.5)  # the smallest may be a padding, below the air of CT
+    background = background_value(data)
+    middle = float(np.median(outer_faces(data).astype(np.float64)) if background is None else background)
+    shown = background is not None or middle - dark <= _DARK_RIM * (bright - dark)
+    return middle if shown and np.isfinite(middle) else 0.0
+
+
+def begins_far_from_zero(image: Image) -> bool:
+    """Whether 0 is far below every value of an image, so that places filled with 0 stand out."""
+    lowest = float(image.data.min())
+    highest = float(image.data.max())
+    return highest > lowest > _NEAR_ZERO * (highest - lowest)
+
+
+def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalised:
+    background = background_value(image.data)
+    volume = _shifted(image.data, background, backend)
+    counted, chosen = (volume != 0).astype(np.uint8), None
+    if mask is not None:
+        chosen = _mask_on(image.grid, mask, backend)
+        counted = counted * chosen
+    measured = backend.zeros((10,), np.float64)
+    backend.statistics(volume, BRIGHT, mask=counted, out=measured[:4])
+    if background is not None:
+        backend.extent(volume, np.eye(4), out=measured[4:].reshape(2, 3))
+    found = backend.download(measured)
+    count, _, bright, _ = found[:4]
+    if count:
+        volume /= np.float32(bright)
+        volume.clip(-CLIPPED, CLIPPED, out=volume)
+    ends = np.array([(0, 0, 0), np.subtract(image.grid.shape, 1)], float)
+    if background is not None:
+        ends = found[4:].reshape(2, 3) if np.isfinite(found[4:]).all() else ends
+    start, stop = (cast(Shape, tuple(int(n) for n in end)) for end in (ends[0], ends[1] + 1))
+    return Normalised(image.name, image.grid, volume, background is not None, start, stop, chosen)
+
+
+def _darkest(data: NDArray[np.generic]) -> Any:
+    """The smallest value; where it is far off the rest, the one that one voxel in a thousand lies below."""
+    ranks = int(DARK * data.size), int(BRIGHT * (data.size - 1))
+    low, bright = np.partition(data, ranks, axis=None)[list(ranks)]
+    lowest = data.min()
+    return low if float(low) - float(lowest) > float(bright) - float(low) else lowest
+
+
+def _shifted(data: NDArray[np.generic], background: Any, backend: Backend) -> Array:
+    """``data - background`` in single precision, on the backend; the darkest value stands in for no background."""
+    if background is None:
+        background = _darkest(data)
+    if np.can_cast(data.dtype, np.float32, "safe"):
+        volume = backend.upload(np.ascontiguousarray(data, data.dtype.newbyteorder("="))).astype(np.float32)
+        volume -= np.float32(background)
+        return volume
+    return backend.upload(np.subtract(data, background, dtype=np.float64).astype(np.float32, order="C"))
+
+
+def _mask_on(grid: Grid, mask: Image, backend: Backend) -> Array:
+    """Where a mask is not 0, by nearest neighbour on a grid, uint8."""
+    chosen: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
+    if mask.grid != grid:
+        chosen = backend.sample(chosen, grid.voxel_map_to(mask.grid), shape=grid.shape, order=0)
+    if chosen.size == 0 or not chosen.max():
+        raise InputError(f"{mask.name} has no voxel inside its image; it must cover part of the image in world space")
+    return chosen

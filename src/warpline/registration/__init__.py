@@ -1,0 +1,47 @@
+"""Registration, from images to the maps between them.
+
+Read from top to bottom: `job` (files in, files out) → `result` (read, compute, save) → `alignment` (the stages) →
+`initialisation` → `linear` → `syn` → `inverse_consistency`, with `judgement` between them.
+"""
+
+from warpline.registration.alignment import Alignment, LevelRecord, Progress, ProgressCallback, Quality, align
+from warpline.registration.job import Job, register, run
+from warpline.registration.output_files import (
+    AFFINE,
+    INVERSE_WARP,
+    INVERSE_WARPED,
+    REPORT,
+    WARP,
+    WARPED,
+    check_names,
+    names_after,
+    store,
+)
+from warpline.registration.result import Inputs, Registration, compute, in_one_plane, load, read
+
+__all__ = [
+    "AFFINE",
+    "INVERSE_WARP",
+    "INVERSE_WARPED",
+    "REPORT",
+    "WARP",
+    "WARPED",
+    "Alignment",
+    "Inputs",
+    "Job",
+    "LevelRecord",
+    "Progress",
+    "ProgressCallback",
+    "Quality",
+    "Registration",
+    "align",
+    "check_names",
+    "compute",
+    "in_one_plane",
+    "load",
+    "names_after",
+    "read",
+    "register",
+    "run",
+    "store",
+]

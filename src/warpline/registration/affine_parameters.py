@@ -1,0 +1,308 @@
+"""Parameters of affine maps of world space, from translation to 12 degrees of freedom, and analytic derivatives.
+
+A map acts about a centre c, in an orthonormal frame Q: ``x -> c + Q (L(p) Q^T (x - c) + t(p))``. All parameters are
+in mm: angles, log scales and matrix entries are multiplied by a radius, so that one unit of any of them moves the
+surface of the imaged object by about a millimetre.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends.descent import ENTRY, SCALE, TURN, Family
+from warpline.space.grid import Grid, Matrix
+
+Vector = NDArray[np.float64]
+Stack = NDArray[np.float64]
+Linear = Callable[[Stack], tuple[Stack, Stack]]
+"""Parameters (A, P) to linear parts L (A, 3, 3) and their derivatives (A, P, 3, 3), or (1, P, 3, 3) where they are
+constant."""
+
+GENERATORS = np.zeros((3, 3, 3))
+"""``GENERATORS[k] x = e_k cross x``."""
+for _k, (_i, _j) in enumerate(((1, 2), (2, 0), (0, 1))):
+    GENERATORS[_k, _j, _i], GENERATORS[_k, _i, _j] = 1.0, -1.0
+_FLAT = GENERATORS.reshape(3, 9)
+_IDENTITY = np.eye(3)
+_IN_PLANE = np.diag([1.0, 1.0, 0.0])
+_UNMOVED = np.zeros((1, 0, 3, 3))
+_ENTRIES = np.eye(9).reshape(1, 9, 3, 3)
+_ENTRIES_IN_PLANE = np.ascontiguousarray(_ENTRIES[:, [0, 1, 3, 4]])
+
+
+def rotations(vectors: Stack) -> tuple[Stack, Stack]:
+    """Rotation matrices (A, 3, 3) of rotation vectors (A, 3) in radians, and their derivatives (A, 3, 3, 3).
+
+    Derivatives after Gallego and Yezzi 2015, doi:10.1007/s10851-014-0528-x:
+    ``dR/dv_k = (v_k [v] + [v x (I - R) e_k]) R / |v|^2``.
+    """
+    squares = vectors[:, None] @ vectors[:, :, None]
+    still = [n for n, square in enumerate(squares.ravel().tolist()) if square < 1e-14]
+    if still:
+        squares[still] = 1.0
+    angles = np.sqrt(squares)
+    squares = angles * angles
+    sines, cosines = np.sin(angles) / angles, (1 - np.cos(angles)) / squares
+    if still:
+        sines[still], cosines[still] = 1.0, 0.0
+    cross = _cross_product_matrices(vectors)
+    matrices = _IDENTITY + sines * cross + cosines * (cross @ cross)
+    turned = _cross_product_matrices((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
+    slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / squares)[:, None]
+    if still:
+        slopes[still] = GENERATORS @ matrices[still, None]
+    return matrices, slopes
+
+
+def _cross_product_matrices(vectors: Stack) -> Stack:
+    """Matrices (..., 3, 3) that multiply as cross products with vectors (..., 3) do."""
+    return (vectors @ _FLAT).reshape(*vectors.shape, 3)
+
+
+def _translation(parameters: Stack) -> tuple[Stack, Stack]:
+    return np.broadcast_to(_IDENTITY, (len(parameters), 3, 3)), _UNMOVED
+
+
+def _similarity(parameters: Stack) -> tuple[Stack, Stack]:
+    turned, slopes = rotations(parameters[:, :3])
+    turned = np.exp(parameters[:, 3])[:, None, None] * turned
+    return turned, np.concatenate([np.exp(parameters[:, 3])[:, None, None, None] * slopes, turned[:, None]], axis=1)
+
+
+def _scaling(parameters: Stack) -> tuple[Stack, Stack]:
+    scaled = np.exp(parameters[:, :1, None]) * _IDENTITY
+    return scaled, scaled[:, None]
+
+
+def _rotation_and_scales(parameters: Stack) -> tuple[Stack, Stack]:
+    return _with_scales(*rotations(parameters[:, :3]), parameters[:, 3:])
+
+
+def _with_scales(turned: Stack, slopes: Stack, logarithms: Stack) -> tuple[Stack, Stack]:
+    """``diag(exp s) R`` for as many axes as there are scales, and its derivatives: those of R first."""
+    count = logarithms.shape[1]
+    scales = np.ones((len(turned), 3, 1))
+    scales[:, :count, 0] = np.exp(logarithms)
+    scaled = scales * turned
+    by_scale = np.zeros((len(turned), count, 3, 3))
+    for axis in range(count):
+        by_scale[:, axis, axis] = scaled[:, axis]
+    return scaled, np.concatenate([scales[:, None] * slopes, by_scale], axis=1)
+
+
+def _matrix_entries(parameters: Stack) -> tuple[Stack, Stack]:
+    return _IDENTITY + parameters.reshape(-1, 3, 3), _ENTRIES
+
+
+def _rotation_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    turned, slopes = rotations(parameters[:, :1] * _IDENTITY[2])
+    return turned, slopes[:, 2:]
+
+
+def _similarity_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    turned, slopes = _rotation_in_plane(parameters[:, :1])
+    scales = np.exp(parameters[:, 1])[:, None, None]
+    stretch = scales * _IN_PLANE + (_IDENTITY - _IN_PLANE)
+    return stretch @ turned, np.concatenate([stretch[:, None] @ slopes, (scales * _IN_PLANE @ turned)[:, None]], axis=1)
+
+
+def _scaling_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    stretch = np.exp(parameters[:, :1, None]) * _IN_PLANE
+    return stretch + (_IDENTITY - _IN_PLANE), stretch[:, None]
+
+
+def _turned_and_scaling_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    return _with_scales(*_rotation_in_plane(parameters[:, :1]), parameters[:, 1:])
+
+
+def _matrix_entries_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+    matrices = np.tile(_IDENTITY, (len(parameters), 1, 1))
+    matrices[:, :2, :2] += parameters.reshape(-1, 2, 2)
+    return matrices, _ENTRIES_IN_PLANE
+
+
+_TURNS = tuple(TURN + axis for axis in range(3))
+_SCALES = tuple(SCALE + (1 << axis) for axis in range(3))
+_ALL_ALIKE, _ALIKE_IN_PLANE = (SCALE + 0b111,), (SCALE + 0b011,)
+
+SPATIAL: dict[str, tuple[tuple[int, ...], Linear]] = {
+    "translation": ((), _translation),
+    "rigid": (_TURNS, rotations),
+    "similarity": (_TURNS + _ALL_ALIKE, _similarity),
+    "affine": (tuple(ENTRY + n for n in range(9)), _matrix_entries),
+    "rotation": (_TURNS, rotations),
+    "scaling": (_ALL_ALIKE, _scaling),
+    "rigid_scaling": (_TURNS + _SCALES, _rotation_and_scales),
+}
+"""Name of a kind of map to the parameters of its linear part, see `warpline.backends.descent`, and that part."""
+
+PLANAR: dict[str, tuple[tuple[int, ...], Linear]] = {
+    "translation": ((), _translation),
+    "rigid": (_TURNS[2:], _rotation_in_plane),
+    "similarity": (_TURNS[2:] + _ALIKE_IN_PLANE, _similarity_in_plane),
+    "affine": (tuple(ENTRY + n for n in (0, 1, 3, 4)), _matrix_entries_in_plane),
+    "rotation": (_TURNS[2:], _rotation_in_plane),
+    "scaling": (_ALIKE_IN_PLANE, _scaling_in_plane),
+    "rigid_scaling": (_TURNS[2:] + _SCALES[:2], _turned_and_scaling_in_plane),
+}
+"""The same for maps within the plane of the first two axes of the frame."""
+
+ABOUT_ORIGIN = ("rotation", "scaling")
+"""Maps that keep the origin of the moving world where it is: they have no translation."""
+
+ALONG_WORLD = (*ABOUT_ORIGIN, "rigid_scaling")
+"""Maps defined in the moving world, about its origin or along its axes: they act after the start."""
+
+
+@dataclass(frozen=True, eq=False)
+class AffineParameters:
+    """Parameters of a kind of map: translation (3), rigid (6), similarity (7), affine (12); in a plane 2, 3, 4, 6.
+
+    Besides, about the origin of the moving world, rotation (3) and scaling (1), and along its axes rigid with a scale
+    for each (9); in a plane 1, 1, 5.
+
+    Parameters
+    ----------
+    parts : tuple of int
+        What each parameter of the linear part is, see `warpline.backends.descent`; then come those of the translation.
+    linear : callable
+        The linear part, see `Linear`.
+    centre : (3,)
+        Fixed point of the linear part, world mm.
+    radius : float
+        Millimetres per unit of a linear parameter.
+    frame : (3, 3)
+        Orthonormal axes as columns.
+    planar : bool
+        Whether only the first two axes of the frame are moved along.
+    translates : bool
+        Whether there is a translation too.
+    start : (4, 4), optional
+        Fixed world to moving world: the map M acts after it, as ``start^-1 M start`` on fixed points.
+    """
+
+    parts: tuple[int, ...]
+    linear: Linear
+    centre: Vector
+    radius: float
+    frame: Matrix
+    planar: bool = False
+    translates: bool = True
+    start: Matrix | None = None
+
+    @classmethod
+    def named(cls, name: str, centre: Vector, radius: float, plane: Matrix | None = None) -> AffineParameters:
+        """Those of the maps called `name`; within a plane whose normal is the third axis of `plane`, where given."""
+        if plane is None:
+            return cls(*SPATIAL[name], centre, radius, np.eye(3))
+        return cls(*PLANAR[name], centre, radius, plane, planar=True)
+
+    @classmethod
+    def after(
+        cls, start: Matrix, name: str, centre: Vector, radius: float, plane: Matrix | None = None
+    ) -> AffineParameters:
+        """Those of the maps called `name` where a search begins at `start` (4, 4), fixed world to moving world.
+
+        Those of `ALONG_WORLD` act after the start; the others, see `named`, before it.
+        """
+        found = cls.named(name, centre, radius, plane)
+        if name not in ALONG_WORLD:
+            return found
+        reached = start[:3, :3] @ centre + start[:3, 3]
+        frame = found.frame if plane is None else _world_frame(plane)
+        moved = replace(found, centre=reached, frame=frame, start=start)
+        if name not in ABOUT_ORIGIN:
+            return moved
+        reach = float(np.hypot(radius, np.linalg.norm(reached)))
+        return replace(moved, centre=np.zeros(3), radius=reach, translates=False)
+
+    @property
+    def linear_size(self) -> int:
+        """Number of parameters of the linear part."""
+        return len(self.parts)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return self.linear_size + (0 if not self.translates else 2 if self.planar else 3)
+
+    def matrices(self, parameters: Stack) -> tuple[Stack, Stack]:
+        """World to world matrices (A, 4, 4) of parameters (A, size) in mm, and their derivatives.
+
+        Those are (A, size, 3, 4), of the upper rows, or (1, size, 3, 4) where they are constant.
+        """
+        linear, slopes = self.linear(parameters[:, : self.linear_size] / self.radius)
+        linear, shift = self._in_world(linear), parameters[:, self.linear_size :]
+        if not self.translates:
+            shift = np.zeros(3)
+        elif self.planar:
+            shift = shift @ self.frame.T[:2]
+        matrices = np.zeros((len(parameters), 4, 4))
+        matrices[:, :3, :3] = linear
+        matrices[:, :3, 3] = self.centre - linear @ self.centre + shift
+        matrices[:, 3, 3] = 1.0
+        if self.start is not None:
+            return self._before(matrices, self._derivatives(slopes))
+        return matrices, self._constant_derivatives if slopes is _ENTRIES else self._derivatives(slopes)
+
+    def family(self, before: Stack, after: Matrix) -> Family:
+        """The maps ``before matrix(p) after``, with `before` (S, 4, 4) and `after` (4, 4), as numbers alone."""
+        about = np.eye(4)
+        about[:3, :3], about[:3, 3] = self.frame, self.centre
+        back = np.linalg.inv(about)
+        left, right = before @ about, back @ after
+        if self.start is not None:
+            left, right = before @ np.linalg.inv(self.start) @ about, back @ self.start @ after
+        return Family(left, right, self.parts, self.size - self.linear_size, self.radius)
+
+    def _before(self, matrices: Stack, slopes: Stack) -> tuple[Stack, Stack]:
+        """Matrices and their derivatives that do before the start what these do after it."""
+        assert self.start is not None
+        back = np.linalg.inv(self.start)
+        return back @ matrices @ self.start, back[:3, :3] @ slopes @ self.start
+
+    def _derivatives(self, slopes: Stack) -> Stack:
+        """Derivatives (A, size, 3, 4) of the upper rows of the matrix, from those of the linear part."""
+        derivatives = np.zeros((len(slopes), self.size, 3, 4))
+        derivatives[:, : self.linear_size, :, :3] = self._in_world(slopes / self.radius)
+        derivatives[..., 3] = -derivatives[..., :3] @ self.centre
+        derivatives[:, self.linear_size :, :, 3] = self.frame.T[: self.size - self.linear_size]
+        return derivatives
+
+    @cached_property
+    def _constant_derivatives(self) -> Stack:
+        """What `_derivatives` makes of those of a linear part whose parameters are its entries: they are constant."""
+        return self._derivatives(_ENTRIES)
+
+    def _in_world(self, linear: Stack) -> Stack:
+        return self.frame @ linear @ self.frame.T if self.planar else linear
+
+
+def slice_frame(grid: Grid) -> Matrix | None:
+    """Orthonormal frame (3, 3) of a grid one voxel thick, its third axis normal to the slice; None for a volume."""
+    thin = [axis for axis, voxels in enumerate(grid.shape) if voxels == 1]
+    if len(thin) != 1:
+        return None
+    first, second = np.delete(grid.affine[:3, :3], thin[0], axis=1).T
+    normal = np.cross(first, second)
+    frame = np.stack([first / np.linalg.norm(first), np.cross(normal, first), normal], axis=1)
+    return np.asarray(frame / np.linalg.norm(frame, axis=0))
+
+
+def shared_plane(fixed: Grid, moving: Grid) -> Matrix | None:
+    """Frame of the fixed slice, see `slice_frame`, when both grids are one voxel thick; None for volumes."""
+    return None if slice_frame(moving) is None else slice_frame(fixed)
+
+
+def _world_frame(frame: Matrix) -> Matrix:
+    """The same plane, its first axis as close as can be to an axis of the world."""
+    normal = frame[:, 2]
+    first = np.eye(3)[np.argmin(np.abs(normal))]
+    first = first - (first @ normal) * normal
+    first /= np.linalg.norm(first)
+    return np.stack([first, np.cross(normal, first), normal], axis=1)

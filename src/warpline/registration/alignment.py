@@ -1,0 +1,368 @@
+"""One registration in numbers, from two images to the transform between them.
+
+1. Normalise both images: background 0, range about 1 (`images.intensity`).
+2. Initialise (`initialisation`) and register linearly (`linear`).
+3. Judge the affine (`judgement`); where it is doubtful, search again from other starts.
+4. Register deformably (`syn`): half-maps from a middle space to either image.
+5. Join them into a map and its inverse, consistent and without folds (`inverse_consistency`).
+6. Judge the whole map, and download it in mm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Array, Backend
+from warpline.images import Image
+from warpline.images.intensity import Normalised, normalise
+from warpline.recipe import Recipe, Syn
+from warpline.registration.axis_order import AxisOrder
+from warpline.registration.clock import Clock
+from warpline.registration.cropping import crop_pair
+from warpline.registration.initialisation import initial_affine
+from warpline.registration.inverse_consistency import Quality, Units, enforce_inverse_consistency
+from warpline.registration.judgement import (
+    JudgedAffine,
+    Judgement,
+    ObjectComparison,
+    judge,
+    judge_affine,
+    quality_signs,
+    search_again,
+    warp_signs,
+)
+from warpline.registration.linear import LinearResult, register_linear
+from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
+from warpline.registration.syn import HalfMaps, register_syn
+from warpline.space import Affine, Chain, Displacement, fields
+from warpline.space.grid import Grid
+from warpline.space.inversion import invert_field
+
+__all__ = [
+    "Alignment",
+    "LevelRecord",
+    "Progress",
+    "ProgressCallback",
+    "Quality",
+    "align",
+    "align_with_half_maps",
+]
+
+TAPER = 20
+"""Voxels over which the warp fades to zero beyond the box it was computed in; a shorter taper folds."""
+
+NOTABLE_RISE = 0.02
+"""A level whose best half-maps were restored is a warning where it had lost more than this share of its best energy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """What `align` found.
+
+    Parameters
+    ----------
+    fixed, moving : Image
+        The images as given.
+    affine : Affine
+        Fixed world to moving world, the linear part.
+    warp : Displacement or None
+        On the fixed grid, with its inverse; None for linear recipes.
+    levels : tuple of LevelRecord
+        Every level of every stage, in order.
+    seconds : dict
+        Wall-clock time of each part.
+    quality : Quality or None
+        Folds and inverse error of the warp.
+    warnings : tuple of str
+        A sentence for everything that did not go as asked, and for every reason to doubt the result.
+    judgement : Judgement
+        Whether the result can be trusted.
+    """
+
+    fixed: Image
+    moving: Image
+    affine: Affine
+    warp: Displacement | None = None
+    levels: tuple[LevelRecord, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+    quality: Quality | None = None
+    warnings: tuple[str, ...] = ()
+    judgement: Judgement = field(default_factory=Judgement)
+
+    @property
+    def transform(self) -> Chain:
+        """Fixed world points to moving world points: ``y = A(x + u(x))``."""
+        return Chain((self.affine,) if self.warp is None else (self.warp, self.affine))
+
+    @property
+    def inverse(self) -> Chain:
+        """Moving world points to fixed world points."""
+        return self.transform.inverse()
+
+
+def align(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    *,
+    backend: Backend,
+    fixed_mask: Image | None = None,
+    moving_mask: Image | None = None,
+    initial: Affine | None = None,
+    progress: ProgressCallback | None = None,
+) -> Alignment:
+    """Find the map that carries `moving` onto `fixed`.
+
+    Parameters
+    ----------
+    fixed, moving : Image
+        3-D (or one slice), finite, not constant.
+    recipe : Recipe
+        What to run.
+    backend : Backend
+        Where to run it.
+    fixed_mask, moving_mask : Image, optional
+        Nonzero where an image counts, on any grid.
+    initial : Affine, optional
+        Fixed world to moving world; replaces the recipe's initialiser.
+    progress : callable, optional
+        Called with a `Progress` as the work goes on.
+    """
+    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial)
+    parts = ["linear"] if recipe.linear is not None else []
+    backend.prepare(parts if recipe.syn is None else [*parts, recipe.syn.metric])
+    with backend.session():
+        return _align(problem, backend, progress)
+
+
+def align_with_half_maps(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    *,
+    backend: Backend,
+    initial: Affine | None = None,
+    progress: ProgressCallback | None = None,
+) -> tuple[Alignment, tuple[Displacement, Displacement]]:
+    """As `align` with a deformable recipe, and the half-maps that the result was made of.
+
+    Returns
+    -------
+    Alignment, pair of Displacement
+        The latter from the middle space to the fixed image and to the moving one, that one before the affine; both on
+        the fixed grid with their inverses, as SyN left them, before inverse consistency was enforced.
+    """
+    order, on_host = AxisOrder.of(fixed.grid.shape), list[Displacement]()
+    grid = order.grid(fixed.grid)
+
+    def keep(half_maps: HalfMaps) -> None:
+        on_host.extend(order.displacement(half, fixed.grid) for half in _half_maps_in_mm(half_maps, grid, backend))
+
+    with backend.session():
+        found = _align(_Problem(fixed, moving, None, None, recipe, initial), backend, progress, keep)
+    to_fixed, to_moving = on_host
+    return found, (to_fixed, to_moving)
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What is to be aligned, and how; see `align`."""
+
+    fixed: Image
+    moving: Image
+    fixed_mask: Image | None
+    moving_mask: Image | None
+    recipe: Recipe
+    initial: Affine | None
+
+    def reordered(self, backend: Backend) -> _Problem:
+        """The same with no thin axis first or last, see `AxisOrder`."""
+        of_fixed, of_moving = AxisOrder.of(self.fixed.grid.shape), AxisOrder.of(self.moving.grid.shape)
+        return replace(
+            self,
+            fixed=of_fixed.image(self.fixed, backend),
+            moving=of_moving.image(self.moving, backend),
+            fixed_mask=of_fixed.mask(self.fixed_mask, self.fixed, backend),
+            moving_mask=of_moving.mask(self.moving_mask, self.moving, backend),
+        )
+
+
+HalfMapsCallback = Callable[[HalfMaps], None]
+
+
+def _align(
+    problem: _Problem,
+    backend: Backend,
+    progress: ProgressCallback | None,
+    on_half_maps: HalfMapsCallback | None = None,
+) -> Alignment:
+    """Align with the axes in the order that suits the backend, and give the result in the order of the images."""
+    order = AxisOrder.of(problem.fixed.grid.shape)
+    found = _run_stages(problem.reordered(backend), backend, order.callback(progress), on_half_maps)
+    return replace(
+        found,
+        fixed=problem.fixed,
+        moving=problem.moving,
+        warp=None if found.warp is None else order.displacement(found.warp, problem.fixed.grid),
+        quality=order.quality(found.quality),
+        levels=order.records(found.levels),
+    )
+
+
+def _run_stages(
+    problem: _Problem,
+    backend: Backend,
+    progress: ProgressCallback | None,
+    on_half_maps: HalfMapsCallback | None,
+) -> Alignment:
+    fixed, moving, recipe, clock = problem.fixed, problem.moving, problem.recipe, Clock()
+    with clock.step("preparation"):
+        images = normalise(fixed, backend, problem.fixed_mask), normalise(moving, backend, problem.moving_mask)
+    with clock.step("linear"):
+        linear = _register_linear(images, problem, backend, progress)
+    with clock.step("judgement"):
+        comparison = ObjectComparison(*images, backend)
+        judged = _judge_affine(images, linear, problem, comparison, backend)
+    affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
+    if recipe.syn is None:
+        warnings += judged.judgement.reasons
+        return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, warnings, judged.judgement)
+    with clock.step("deformable"):
+        half_maps = _register_deformably(
+            images, affine, recipe.syn, backend=backend, progress=progress, on_half_maps=on_half_maps
+        )
+    with clock.step("inversion"):
+        maps = enforce_inverse_consistency(
+            half_maps.to_fixed, half_maps.to_moving, half_maps.foreground, backend, half_maps.units
+        )
+        box, syn_levels = half_maps.box, half_maps.levels
+        del half_maps  # its memory is for what follows
+    with clock.step("judgement"):
+        signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
+        judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality)})
+    with clock.step("download"):
+        warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
+    warnings, levels = warnings + _restored_levels(syn_levels) + judgement.reasons, levels + syn_levels
+    return Alignment(fixed, moving, affine, warp, levels, clock.seconds, maps.quality, warnings, judgement)
+
+
+def _register_linear(
+    images: tuple[Normalised, Normalised], problem: _Problem, backend: Backend, progress: ProgressCallback | None
+) -> LinearResult:
+    start = problem.initial or initial_affine(*images, problem.recipe.initialise, backend=backend)
+    if problem.recipe.linear is None:
+        return LinearResult(start, ())
+    return register_linear(*images, start, problem.recipe.linear, backend=backend, progress=progress)
+
+
+def _judge_affine(
+    images: tuple[Normalised, Normalised],
+    linear: LinearResult,
+    problem: _Problem,
+    comparison: ObjectComparison,
+    backend: Backend,
+) -> JudgedAffine:
+    """The linear result, judged; a better one from another start, where it was doubtful and no start was given."""
+    recipe, headers = problem.recipe, problem.initial or Affine.identity()
+    judged = judge_affine(images, linear, recipe.linear, comparison, headers=headers, backend=backend)
+    if recipe.linear is None or not recipe.initialise.rotations or problem.initial is not None or judged.is_clear:
+        return judged
+    return search_again(images, judged, recipe.linear, comparison, backend)
+
+
+# -- from half-maps on a box to a displacement on the fixed grid ------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Box:
+    """A box of voxels `spans` of the grid `whole`, and the grid of that box."""
+
+    whole: Grid
+    spans: tuple[slice, ...]
+    grid: Grid
+
+    @classmethod
+    def around(cls, inner: Grid, whole: Grid) -> _Box:
+        """The box of `whole` around a box of it, wider by the taper on each side."""
+        first = np.rint(inner.voxel_map_to(whole)[:3, 3]).astype(int)
+        start = np.maximum(first - TAPER, 0)
+        stop = np.minimum(first + inner.shape + TAPER, whole.shape)
+        spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+        return cls(whole, spans, whole.cropped(tuple(start), tuple(stop)))
+
+    def extend(self, field: Array, inner: Grid, backend: Backend) -> Array:
+        """A field (3, I, J, K) on the inner box, faded to zero beyond it."""
+        return fields.extend(field, inner, self.grid, TAPER, backend)
+
+    def in_mm(self, field: Array, backend: Backend) -> NDArray[np.float32]:
+        """A field in voxels of the box as a displacement in mm on the whole grid, on the host; zero beyond the box."""
+        whole = np.zeros((3, *self.whole.shape), np.float32)
+        backend.download(fields.to_world(field, self.whole), out=whole[(slice(None), *self.spans)])
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
+class _ExtendedHalfMaps:
+    """Half-maps (3, I, J, K) and the foreground (I, J, K) on a box of the fixed grid.
+
+    They are copies: whatever else SyN needed has left the device before the half-maps are inverted.
+    """
+
+    to_fixed: Array
+    to_moving: Array
+    foreground: Array
+    box: _Box
+    units: Units
+    levels: tuple[LevelRecord, ...]
+
+
+def _register_deformably(
+    images: tuple[Normalised, Normalised],
+    affine: Affine,
+    options: Syn,
+    *,
+    backend: Backend,
+    progress: ProgressCallback | None,
+    on_half_maps: HalfMapsCallback | None,
+) -> _ExtendedHalfMaps:
+    pair = crop_pair(*images, affine, backend=backend, beyond=options.beyond)
+    found = register_syn(pair, options, backend=backend, progress=progress)
+    if on_half_maps is not None:
+        on_half_maps(found)
+    box = _Box.around(found.grid, images[0].grid)
+    to_fixed, to_moving = (box.extend(half, found.grid, backend) for half in (found.to_fixed, found.to_moving))
+    return _ExtendedHalfMaps(to_fixed, to_moving, pair.foreground[box.spans].copy(), box, found.units, found.levels)
+
+
+def _half_maps_in_mm(found: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
+    """The half-maps and their inverses on the whole fixed grid, in mm."""
+    box = _Box.around(found.grid, grid)
+    halves = []
+    for half in (found.to_fixed, found.to_moving):
+        extended = box.extend(half, found.grid, backend)
+        inverse, _ = invert_field(extended, backend)
+        halves.append(Displacement(box.in_mm(extended, backend), grid, box.in_mm(inverse, backend)))
+    return halves[0], halves[1]
+
+
+# -- warnings ---------------------------------------------------------------------------------------------------------
+
+
+def _restored_levels(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
+    """A sentence for every deformable level whose best half-maps were restored after a clear loss."""
+    return tuple(
+        f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
+        f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
+        for level in levels
+        if level.kept is not None and level.kept < level.iterations and _rise(level) > NOTABLE_RISE
+    )
+
+
+def _rise(level: LevelRecord) -> float:
+    """How far above its lowest energy a level ended, as a share of that."""
+    lowest = min(level.energies)
+    return (level.energies[-1] - lowest) / max(abs(lowest), 1e-12)

@@ -1,0 +1,111 @@
+"""The pair that SyN registers: normalised volumes, cropped to what they show, on the backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warpline.backends import Array, Backend
+from warpline.images.intensity import Normalised
+from warpline.space import Affine
+from warpline.space.grid import Grid, Matrix, Shape
+
+MARGIN = 6
+"""Voxels of background kept around the foreground of the two images: windows of the metric reach into it."""
+
+
+@dataclass(frozen=True, eq=False)
+class CroppedPair:
+    """Two images cropped to what they show, on the backend; nobody may write to its arrays.
+
+    Parameters
+    ----------
+    fixed : (I, J, K) float32
+        On `grid`, a box of the fixed grid around the foreground of both images; background 0.
+    moving : (I', J', K') float32
+        On `moving_grid`, a box of the moving grid around its foreground; background 0.
+    affine : (4, 4)
+        Fixed world to moving world.
+    foreground : uint8, on the whole fixed grid
+        Not 0 where the map must be invertible: the fixed mask, else everything that is not background.
+    fixed_mask, moving_mask : float32 volumes, optional
+        Positive where the image counts, each on the grid of its image.
+    """
+
+    fixed: Array
+    moving: Array
+    grid: Grid
+    moving_grid: Grid
+    affine: Matrix
+    foreground: Array
+    fixed_mask: Array | None = None
+    moving_mask: Array | None = None
+
+
+def crop_pair(
+    fixed: Normalised, moving: Normalised, affine: Affine, *, backend: Backend, beyond: str = "unknown"
+) -> CroppedPair:
+    """Crop both images to what differs from their background.
+
+    An image that its field of view cuts gets a mask that ends with its grid, so that nothing is compared with what
+    lies beyond; not where that is taken for "background".
+    """
+    grid = _common_box(fixed, moving, affine, backend)
+    inner = _widened(moving.grid, moving.start, moving.stop)
+    return CroppedPair(
+        fixed=_crop(fixed.volume, fixed.grid, grid),
+        moving=_crop(moving.volume, moving.grid, inner),
+        grid=grid,
+        moving_grid=inner,
+        affine=affine.matrix,
+        foreground=(fixed.volume != 0).astype(np.uint8) if fixed.mask is None else fixed.mask,
+        fixed_mask=_crop(_mask(fixed, backend, beyond), fixed.grid, grid),
+        moving_mask=_crop(_mask(moving, backend, beyond), moving.grid, inner),
+    )
+
+
+def _mask(image: Normalised, backend: Backend, beyond: str) -> Array | None:
+    if image.mask is not None:
+        return (image.mask != 0).astype(np.float32)
+    return None if beyond == "background" or image.is_whole() else backend.upload(_field_of_view(image.grid.shape))
+
+
+def _field_of_view(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """1 inside a grid, 0 on its outermost voxels, whose neighbourhood is not whole."""
+    inside = np.zeros(shape, np.float32)
+    inside[tuple(slice(1, -1) if n > 2 else slice(None) for n in shape)] = 1
+    return inside
+
+
+def _common_box(fixed: Normalised, moving: Normalised, affine: Affine, backend: Backend) -> Grid:
+    """The box of the fixed grid around the foreground of both images, and a margin."""
+    if not fixed.has_background:
+        return fixed.grid
+    start, stop = np.array(fixed.start, float), np.array(fixed.stop, float)
+    if moving.has_background:
+        low, high = backend.extent(moving.volume, moving.grid.voxel_map_to(fixed.grid, affine.inverse().matrix))
+        start, stop = np.fmin(start, low), np.fmax(stop, high + 1)
+    return _widened(fixed.grid, np.floor(start).astype(int), np.ceil(stop).astype(int))
+
+
+def _widened(grid: Grid, start: ArrayLike, stop: ArrayLike) -> Grid:
+    """The box from `start` to `stop` and a margin, within the grid."""
+    first = np.maximum(np.asarray(start) - MARGIN, 0)
+    last = np.minimum(np.asarray(stop) + MARGIN, grid.shape)
+    return grid.cropped(_triple(first), _triple(last))
+
+
+def _triple(values: NDArray[np.int64]) -> Shape:
+    return int(values[0]), int(values[1]), int(values[2])
+
+
+def _crop(volume: Array | None, whole: Grid, part: Grid) -> Array:
+    """A part of a volume, as an array of its own; the volume itself, to which nobody may write, where that is all."""
+    return volume if volume is None or part == whole else volume[_spans(part, whole)].copy()
+
+
+def _spans(part: Grid, whole: Grid) -> tuple[slice, ...]:
+    start = np.rint(part.voxel_map_to(whole)[:3, 3]).astype(int)
+    return tuple(slice(a, a + n) for a, n in zip(start.tolist(), part.shape, strict=True))

@@ -1,0 +1,177 @@
+"""Where linear registration starts: centres, headers, and a search over rotations when those start poorly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Backend
+from warpline.images.intensity import Normalised
+from warpline.recipe import Initialise, Linear
+from warpline.registration.affine_parameters import GENERATORS, AffineParameters, shared_plane
+from warpline.registration.affine_search import AffineSearch
+from warpline.registration.length_unit import LengthUnit
+from warpline.registration.objective import AffineObjective, affine_objective
+from warpline.registration.pyramid import PyramidLevel, build_pyramid
+from warpline.space import Affine
+from warpline.space.grid import Matrix
+
+SPACING = 8.0
+"""Voxel size at which starts are compared, in mm of a head; see `LengthUnit`."""
+SAMPLES = 4000
+"""Points on which they are compared."""
+ANGLE_STEP = np.pi / 6
+"""Spacing of the cubic lattice of rotation vectors, in radians."""
+LATTICE = range(-6, 7)
+"""Steps of the lattice along an axis, to half a turn either way."""
+REFINED_STARTS = 8
+"""How many of the best starts are refined."""
+REFINEMENT_ITERATIONS = 20
+"""Iterations of each refinement."""
+RADIUS = 60.0
+"""Scale of rotations in these refinements, in mm of a head per radian."""
+GAIN = 1.15
+"""A refined start wins when its metric is this many times that of the plain start, refined alike."""
+
+
+def _shift(shift: NDArray[np.float64]) -> Affine:
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift
+    return Affine(matrix)
+
+
+STARTS: dict[str, Callable[[PyramidLevel, PyramidLevel], Affine]] = {
+    "mass": lambda fixed, moving: _shift(moving.centre_of_mass - fixed.centre_of_mass),
+    "centre": lambda fixed, moving: _shift(moving.grid.centre - fixed.grid.centre),
+    "origin": lambda fixed, moving: _shift(moving.origin - fixed.origin),
+    "identity": lambda fixed, moving: Affine.identity(),
+}
+"""Methods by the names recipes use."""
+
+
+def initial_affine(fixed: Normalised, moving: Normalised, options: Initialise, *, backend: Backend) -> Affine:
+    """The start of linear registration, fixed world to moving world.
+
+    Parameters
+    ----------
+    fixed, moving : Normalised
+        3-D; when both are one slice thick, rotations stay within the slice. Only voxels on their masks count.
+    options : Initialise
+        ``mass`` joins the centres of intensity above the minimum, ``centre`` the middles of the grids, ``origin``
+        the centres of their first voxels; ``identity`` trusts the headers. With `rotations`, many rotations and the
+        other methods are compared as well, by mutual information at 8 mm (of a head); the best few are refined, and
+        one of them is returned when it clearly beats the plain start.
+    backend : Backend
+        Where starts are compared.
+    """
+    unit = LengthUnit.of(fixed)
+    still, moved = (unit.image(image, backend) for image in (fixed, moving))
+    return unit.to_mm(_start(still, moved, options, backend))
+
+
+def _start(fixed: Normalised, moving: Normalised, options: Initialise, backend: Backend) -> Affine:
+    """See `initial_affine`; in the unit of the grids."""
+    coarse_fixed, coarse_moving = (build_pyramid(image, (SPACING,), backend)[0] for image in (fixed, moving))
+    start = STARTS[options.method](coarse_fixed, coarse_moving)
+    if not options.rotations:
+        return start
+    others = [STARTS[method](coarse_fixed, coarse_moving) for method in STARTS if method != options.method]
+    plane = shared_plane(fixed.grid, moving.grid)
+    middle = coarse_fixed.centre_of_mass
+    turned = start.matrix @ _about(middle, _lattice() if plane is None else _lattice_in(plane))
+    objective = affine_objective(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
+    starts = np.concatenate([[affine.matrix for affine in (start, *others)], turned])
+    return _best(objective, starts, middle, plane)
+
+
+def _best(
+    objective: AffineObjective, starts: NDArray[np.float64], middle: NDArray[np.float64], plane: Matrix | None
+) -> Affine:
+    """The plain start, the first of (S, 4, 4), unless another one, refined, clearly beats it."""
+    parameters = AffineParameters.named("rigid", middle, RADIUS, plane)
+    promising = 1 + np.argsort(objective.values(starts[1:]), kind="stable")[:REFINED_STARTS]
+    refined = AffineSearch(objective, parameters, starts[[0, *promising]]).run(REFINEMENT_ITERATIONS)
+    reached = objective.values(refined)
+    winner = int(np.argmin(reached))
+    return Affine(refined[winner] if reached[winner] < GAIN * reached[0] else starts[0])
+
+
+@cache
+def _lattice() -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) on a cubic lattice of rotation vectors within pi."""
+    return _turns(np.array(list(product(LATTICE, repeat=3))), np.eye(3))
+
+
+def _lattice_in(plane: Matrix) -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) about the normal of a plane."""
+    return _turns(np.outer(LATTICE, (0, 0, 1)), plane.T)
+
+
+def _turns(steps: NDArray[np.int64], frame: Matrix) -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) by rotation vectors of so many lattice steps (N, 3) along the rows of a frame, up to pi."""
+    lengths = np.linalg.norm(steps, axis=1)
+    inside = (lengths > 0) & (lengths <= LATTICE[-1])
+    vectors = ANGLE_STEP * steps[inside] @ frame
+    angles = ANGLE_STEP * lengths[inside, None, None]
+    cross = np.tensordot(vectors, GENERATORS, 1)
+    # Rodrigues: R = I + sin(a)/a [v] + (1 - cos(a))/a^2 [v]^2; `rotations` takes longer, for its derivatives
+    return np.asarray(np.eye(3) + np.sin(angles) / angles * cross + (1 - np.cos(angles)) / angles**2 * cross @ cross)
+
+
+def _about(middle: NDArray[np.float64], turns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Maps (S, 4, 4) that turn by rotations (S, 3, 3) about a point."""
+    matrices = np.tile(np.eye(4), (len(turns), 1, 1))
+    matrices[:, :3, :3] = turns
+    matrices[:, :3, 3] = middle - turns @ middle
+    return matrices
+
+
+def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backend: Backend) -> list[Affine]:
+    """The best of many rotations about all pairs of centres, each refined a little, no two of them alike.
+
+    As in `initial_affine`, lengths are those of a head.
+
+    Parameters
+    ----------
+    fixed, moving : Normalised
+        As for `initial_affine`.
+    count : int
+        At most so many are returned, the best first.
+    backend : Backend
+        Where they are compared.
+    """
+    unit = LengthUnit.of(fixed)
+    levels = [build_pyramid(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
+    coarse_fixed, coarse_moving = levels
+    plane = shared_plane(fixed.grid, moving.grid)
+    middle = coarse_fixed.centre_of_mass
+    turns = _about(middle, np.concatenate([np.eye(3)[None], _lattice() if plane is None else _lattice_in(plane)]))
+    plain = np.stack([start(coarse_fixed, coarse_moving).matrix for start in STARTS.values()])
+    starts = np.concatenate([matrix @ turns for matrix in plain])
+    objective = affine_objective(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
+    best = starts[np.argsort(objective.values(starts), kind="stable")]
+    apart = _apart(best, middle, 4 * count)
+    refined = AffineSearch(objective, AffineParameters.named("rigid", middle, RADIUS, plane), apart).run(
+        REFINEMENT_ITERATIONS
+    )
+    ordered = refined[np.argsort(objective.values(refined), kind="stable")]
+    return [unit.to_mm(Affine(matrix)) for matrix in _apart(ordered, middle, count)]
+
+
+def _apart(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The first `count` of some maps (S, 4, 4) that differ from those before by a step of the lattice, or as far."""
+    kept: list[NDArray[np.float64]] = []
+    for matrix in matrices:
+        if len(kept) < count and not any(_alike(matrix, other, middle) for other in kept):
+            kept.append(matrix)
+    return np.stack(kept)
+
+
+def _alike(first: NDArray[np.float64], second: NDArray[np.float64], middle: NDArray[np.float64]) -> bool:
+    cosine = (np.trace(first[:3, :3].T @ second[:3, :3]) - 1) / 2
+    moved = np.linalg.norm((first - second)[:3] @ np.append(middle, 1.0))
+    return bool(cosine > np.cos(0.9 * ANGLE_STEP) and moved < 2 * SPACING)

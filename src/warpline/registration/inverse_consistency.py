@@ -1,0 +1,268 @@
+"""Inverse consistency: one map and its inverse from the two half-maps of SyN, without folds.
+
+Linear interpolation cannot carry the finest detail of the half-maps, so that ``inverse(forward(x))`` misses x where
+they bend sharply. Rounds of a relaxation, after Christensen and Johnson 2001 (doi:10.1109/42.932742), move either map a
+step towards the inverse of the other until errors and folds are within their limits:
+
+1. Measure both round-trip errors and the least Jacobian determinant inside the mask; stop if they are within limits.
+2. Subtract a share of its round-trip error from either map, where errors exceed, or folding threatens.
+3. Where a determinant is about to vanish, blend both maps with their own Gaussian.
+
+Half-maps too rough for that are smoothed, more and more, and joined again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from warpline.backends import Array, Backend
+from warpline.space.inversion import InverseError, invert_field_asynchronously, round_trip_error
+
+_log = logging.getLogger(__name__)
+
+Units = tuple[float, float, float]
+"""Length along each axis, in voxels, that inverse errors are counted in."""
+
+VOXELS: Units = (1.0, 1.0, 1.0)
+
+MEAN_LIMIT, P99_LIMIT = 0.05, 0.25
+"""Largest mean and 99th percentile of the inverse error inside the mask, in voxels, of either direction."""
+
+TARGET = 0.9
+"""Share of the limits at which the relaxation stops, so that they also hold inside labels, a narrower mask."""
+
+LEAST_JACOBIAN = 0.01
+"""A Jacobian determinant at or below this counts as about to fold."""
+
+MOST_ROUNDS = 30
+"""Most rounds of relaxation."""
+
+FALLBACK_SIGMAS = (1.0, 2.0, 4.0, 8.0)
+"""Gaussian smoothing of the half-maps, in voxels, tried in turn where the rounds were not enough."""
+
+RELAXATION = 0.25
+"""Relaxation factor of the inverse-consistency update; 0.5 overshoots because both maps move."""
+
+LONGEST_STEP = 0.1
+"""Largest change of a displacement component in one round, in voxels: longer steps fold."""
+
+UNFOLD_SIGMA, UNFOLD_REACH = 1.0, 2.0
+"""Gaussian smoothing where a map is about to fold, and of the edge of that region, in voxels."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How invertible a map is; folds and errors inside the mask, errors in voxels.
+
+    Parameters
+    ----------
+    folds : float
+        Share of voxels with det J <= 0, the worse of the two directions.
+    folded_voxels : int
+        Their number.
+    jacobian_min, jacobian_max : float
+        Least det J of either direction, largest of the forward one.
+    inverse_error_mean, inverse_error_p99, inverse_error_max : float
+        Round-trip error, the worse of the two directions.
+    rounds : int
+        Rounds of relaxation that were needed.
+    units : three floats
+        What errors are counted in, along each axis: a voxel, or more of them where the finest levels were left out, so
+        that interpolating an image does not tighten the limits.
+    """
+
+    folds: float
+    folded_voxels: int
+    jacobian_min: float
+    jacobian_max: float
+    inverse_error_mean: float
+    inverse_error_p99: float
+    inverse_error_max: float
+    rounds: int = 0
+    units: Units = VOXELS
+
+    @property
+    def is_within_limits(self) -> bool:
+        """Whether no voxel folds and the inverse errors are within their limits."""
+        within = self.inverse_error_mean <= MEAN_LIMIT and self.inverse_error_p99 <= P99_LIMIT
+        return self.folded_voxels == 0 and within
+
+
+@dataclass(frozen=True)
+class InversePair:
+    """A map and its inverse, displacements (3, I, J, K) in voxels of one grid, and their quality."""
+
+    forward: Array
+    inverse: Array
+    quality: Quality
+
+
+def enforce_inverse_consistency(
+    to_fixed: Array, to_moving: Array, mask: Array, backend: Backend, units: Units = VOXELS
+) -> InversePair:
+    """Join half-maps into the map fixed -> moving and its inverse, consistent within the limits and without folds.
+
+    Parameters
+    ----------
+    to_fixed, to_moving : (3, I, J, K)
+        Displacements from the middle, in voxels of one grid.
+    mask : (I, J, K) uint8
+        Not 0 where the limits for folds and inverse error must hold.
+    units : three floats
+        What inverse errors are counted in, see `Quality`.
+
+    Notes
+    -----
+    ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. The relaxation
+    removes detail that no pair of sampled maps can share, and only where that is.
+    """
+    found = _relax(*join(to_fixed, to_moving, backend), mask, backend, units)
+    for sigma in FALLBACK_SIGMAS:
+        if found.quality.is_within_limits:
+            return found
+        del found  # its memory is for the next one
+        found = _relax(*_join_smoothed(to_fixed, to_moving, sigma, backend), mask, backend, units)
+    if not found.quality.is_within_limits:
+        _log.warning("the map could not be made inverse consistent within the limits: %s", found.quality)
+    return found
+
+
+def _join_smoothed(to_fixed: Array, to_moving: Array, sigma: float, backend: Backend) -> tuple[Array, Array]:
+    """As `join`, of smoothed half-maps."""
+    halves = []
+    for half in (to_fixed, to_moving):
+        halves.append(backend.empty(half.shape))
+        backend.smooth(half, (sigma,) * 3, out=halves[-1])
+    return join(halves[0], halves[1], backend)
+
+
+def _relax(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InversePair:
+    """Rounds of relaxation until the limits hold; both fields are changed in place."""
+    for rounds in range(MOST_ROUNDS + 1):
+        missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
+        determinants = [backend.jacobian(field) for field in (forward, inverse)]
+        lowest = np.minimum(*determinants)
+        folding = lowest <= LEAST_JACOBIAN
+        errors, least = _measure([_in_units(miss, units, backend) for miss in missed], lowest, mask, backend)
+        misses, folds = _exceeds(errors), not least > LEAST_JACOBIAN
+        if rounds == MOST_ROUNDS or not (misses or folds):
+            break
+        weight = _soft_region(folding, backend) if folds else None
+        forward = _corrected(forward, missed[0], None if misses else weight)
+        inverse = _corrected(inverse, missed[1], None if misses else weight)
+        del missed, lowest  # their memory is for what follows
+        if weight is not None:
+            forward, inverse = _unfolded(forward, weight, backend), _unfolded(inverse, weight, backend)
+    quality = _quality(determinants, mask, errors, rounds, backend)
+    return InversePair(forward, inverse, replace(quality, units=units))
+
+
+def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Array]:
+    """Fixed -> moving and moving -> fixed displacements (3, I, J, K) from half-maps, in voxels of one grid."""
+    from_fixed = invert_field_asynchronously(to_fixed, backend)
+    forward = backend.compose(to_moving, from_fixed, out=backend.empty(to_fixed.shape))
+    from_moving = invert_field_asynchronously(to_moving, backend)
+    inverse = backend.compose(to_fixed, from_moving, out=from_fixed)
+    return forward, inverse
+
+
+def quality_of(
+    forward: Array, inverse: Array, mask: Array, backend: Backend, *, rounds: int = 0, units: Units = VOXELS
+) -> Quality:
+    """Quality of a map and its inverse (3, I, J, K), in voxels of one grid, inside a mask.
+
+    Parameters
+    ----------
+    forward, inverse : (3, I, J, K)
+        Displacements in voxels.
+    mask : (I, J, K) uint8
+        Not 0 where they are measured.
+    rounds : int
+        Of relaxation, that were spent on them.
+    units : three floats
+        What inverse errors are counted in, see `Quality`.
+    """
+    missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
+    errors = [round_trip_error(_in_units(miss, units, backend), backend, mask) for miss in missed]
+    determinants = [backend.jacobian(field) for field in (forward, inverse)]
+    return replace(_quality(determinants, mask, errors, rounds, backend), units=units)
+
+
+def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
+    """``outer(inner(x)) - x``."""
+    return backend.compose(outer, inner, out=backend.empty(inner.shape))
+
+
+def _in_units(missed: Array, units: Units, backend: Backend) -> Array:
+    """A displacement in voxels, counted in units along each axis."""
+    return missed if units == VOXELS else missed / backend.upload(np.array(units, np.float32).reshape(3, 1, 1, 1))
+
+
+def _measure(
+    missed: list[Array], determinant: Array, mask: Array, backend: Backend
+) -> tuple[list[InverseError], float]:
+    """The errors of both round trips inside the mask, and the least determinant, for which the host waits once."""
+    found = backend.zeros((3, 4), np.float64)
+    for miss, row in zip(missed, (found[0], found[1]), strict=True):
+        backend.statistics(miss, 0.99, mask=mask, out=row)
+    found[2] = determinant.min()
+    *errors, least = backend.download(found)
+    return [InverseError.of(error) for error in errors], float(least[0])
+
+
+def _exceeds(errors: list[InverseError]) -> bool:
+    return any(error.mean > TARGET * MEAN_LIMIT or error.p99 > TARGET * P99_LIMIT for error in errors)
+
+
+def _corrected(field: Array, missed: Array, weight: Array | None) -> Array:
+    """The field a step closer to the inverse of the other, where `weight` is not 0; `missed` is overwritten."""
+    missed *= np.float32(RELAXATION)
+    if weight is not None:
+        missed *= weight
+    missed.clip(-LONGEST_STEP, LONGEST_STEP, out=missed)
+    field -= missed
+    return field
+
+
+def _soft_region(region: Array, backend: Backend) -> Array:
+    """1 in and next to a region, falling smoothly to 0."""
+    weight = backend.empty(region.shape)
+    backend.smooth(region.astype(np.float32), (UNFOLD_REACH,) * 3, out=weight)
+    # A lone voxel keeps (2 pi sigma^2)^(-3/2) of its height under the Gaussian.
+    return (weight * np.float32((2 * np.pi * UNFOLD_REACH**2) ** 1.5)).clip(0, 1)
+
+
+def _unfolded(field: Array, weight: Array, backend: Backend) -> Array:
+    smoothed = backend.empty(field.shape)
+    backend.smooth(field, (UNFOLD_SIGMA,) * 3, out=smoothed)
+    smoothed -= field
+    smoothed *= weight
+    field += smoothed
+    return field
+
+
+def _quality(
+    determinants: list[Array], mask: Array, errors: list[InverseError], rounds: int, backend: Backend
+) -> Quality:
+    """From the determinants (I, J, K) and the round-trip errors, of either direction; the host waits once."""
+    inside, found = mask != 0, backend.zeros((9,), np.float64)
+    for determinant, sums in zip(determinants, (found[:3], found[3:6]), strict=True):
+        backend.sums(determinant, mask=inside & (determinant <= 0), out=sums)
+    found[6] = np.where(inside, np.minimum(*determinants), np.inf).min()
+    found[7] = np.where(inside, determinants[0], -np.inf).max()
+    found[8] = inside.sum(dtype=np.float64)
+    forward, _, _, inverse, _, _, least, most, size = backend.download(found).tolist()
+    folded = int(max(forward, inverse))
+    return Quality(
+        folds=folded / max(size, 1),
+        folded_voxels=folded,
+        jacobian_min=least,
+        jacobian_max=most,
+        inverse_error_mean=max(error.mean for error in errors),
+        inverse_error_p99=max(error.p99 for error in errors),
+        inverse_error_max=max(error.largest for error in errors),
+        rounds=rounds,
+    )

@@ -1,0 +1,152 @@
+"""Jobs: from files to numbers and back to files. The one place where the two meet."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from warpline.backends import Backend, select
+from warpline.io.atomic import Transaction
+from warpline.io.images import Source
+from warpline.recipe import Recipe
+from warpline.registration.alignment import ProgressCallback
+from warpline.registration.output_files import (
+    check_names,
+    names_after,
+    store,
+)
+from warpline.registration.result import Initial, Registration, compute, read
+
+
+@dataclass(frozen=True)
+class Job:
+    """One registration of files, as plain data.
+
+    Parameters
+    ----------
+    fixed, moving : path
+        Images of one volume each.
+    prefix : str
+        What the names of all outputs begin with, folder included: ``out/sub-01_``.
+    recipe : str, path or Recipe
+        A preset, a TOML file or a recipe.
+    fixed_mask, moving_mask : path, optional
+        Where the metric counts (voxels other than 0), each on its image's grid.
+    initial : path, optional
+        An affine to start from, fixed world to moving world.
+    backend : str, optional
+        ``"auto"`` or None reads ``WARPLINE_BACKEND`` first.
+    threads : int, optional
+        CPU threads; None reads ``WARPLINE_THREADS``, else uses every core.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
+    outside : float, optional
+        Value of the warped image beyond the moving one; None takes its background, mostly 0.
+    """
+
+    fixed: str | os.PathLike[str]
+    moving: str | os.PathLike[str]
+    prefix: str
+    recipe: str | Path | Recipe = "syn"
+    fixed_mask: str | os.PathLike[str] | None = None
+    moving_mask: str | os.PathLike[str] | None = None
+    initial: str | os.PathLike[str] | None = None
+    backend: str | None = None
+    threads: int | None = None
+    geometry: str | None = None
+    outside: float | None = None
+
+
+def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
+    """Register the files of a job and write every output; the report, written last, marks it as done.
+
+    The output folder is tried before anything is computed. When the job fails, nothing that it made stays.
+
+    Raises
+    ------
+    UsageError
+        When an option is not allowed.
+    InputError
+        When an input cannot be used.
+    OutputError
+        When the output folder is not writable or full, or another run is writing the same files.
+    """
+    sources = (job.fixed, job.moving, job.fixed_mask, job.moving_mask, job.initial)
+    names = names_after(job.prefix)
+    check_names(names, sources)
+    with Transaction() as files:
+        files.prepare(names["report"].parent)
+        files.reserve(list(names.values()))
+        registration = register(
+            job.fixed,
+            job.moving,
+            job.recipe,
+            job.fixed_mask,
+            job.moving_mask,
+            initial=job.initial,
+            geometry=job.geometry,
+            backend=job.backend,
+            threads=job.threads,
+            progress=progress,
+            outside=job.outside,
+        )
+        store(registration, files, names)
+    return registration
+
+
+def register(
+    fixed: Source,
+    moving: Source,
+    recipe: str | Path | Recipe = "syn",
+    fixed_mask: Source | None = None,
+    moving_mask: Source | None = None,
+    *,
+    initial: Initial | None = None,
+    geometry: str | None = None,
+    backend: str | Backend | None = "auto",
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+    outside: float | None = None,
+) -> Registration:
+    """Find the map that carries the moving image onto the fixed image, and its inverse.
+
+    Parameters
+    ----------
+    fixed, moving : path, nibabel image, Image, array or (array, affine)
+        One volume each, 3-D, or 2-D for single slices; an array alone has the identity as its affine.
+    recipe : str, path or Recipe
+        ``"rigid"``, ``"affine"``, ``"syn"``, ``"syn-fast"``, ``"syn-quality"``, a TOML file, or a recipe.
+    fixed_mask, moving_mask : like the images, optional
+        Where the metric counts (voxels other than 0), each on its image's grid.
+    initial : Affine, path or (4, 4), optional
+        Where to start, fixed world to moving world (RAS+ mm), in place of the recipe's initialisation.
+    geometry : {"sform", "qform"}, optional
+        Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
+    backend : str or Backend
+        ``"auto"`` takes ``WARPLINE_BACKEND``, else the fastest that runs here.
+    threads : int, optional
+        CPU threads; None reads ``WARPLINE_THREADS``, else uses every core.
+    progress : callable, optional
+        Called with a `Progress` as the registration advances.
+    outside : float, optional
+        Value of the warped image beyond the moving one. None takes 0, or where the image begins far from 0, as CT does,
+        its background, see `warpline.images.intensity.value_beyond`; the fixed image, carried the other way, always
+        gets that.
+
+    Returns
+    -------
+    Registration
+        `.warped`, `.inverse_warped`, `.transform`, `.inverse`, `.report` and `.save(prefix)`.
+
+    Raises
+    ------
+    UsageError
+        When an option is not allowed.
+    InputError
+        When an image cannot be read, is not one volume, is not finite, constant or smaller than the metric's
+        window, when a mask does not lie on its image's grid, or when the grids do not overlap in world space.
+    """
+    chosen = select(None if backend == "auto" else backend, threads)
+    inputs = read(fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry)
+    return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)

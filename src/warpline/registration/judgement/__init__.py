@@ -1,0 +1,30 @@
+"""Whether a registration can be trusted.
+
+Signs of a wrong map are measured (`measures`, on the images: `object_comparison`), held against limits with a sentence
+each (`limits`), and a doubtful affine is searched for again (`restarts`).
+"""
+
+from __future__ import annotations
+
+from warpline.registration.judgement.limits import LIMITS, OUTCOMES, Judgement, Limit, Range, Signs, judge
+from warpline.registration.judgement.measures import MOST_ROTATION, quality_signs, warp_signs
+from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
+from warpline.registration.judgement.restarts import JudgedAffine, judge_affine, search_again
+
+__all__ = [
+    "LIMITS",
+    "MOST_ROTATION",
+    "OUTCOMES",
+    "Agreement",
+    "JudgedAffine",
+    "Judgement",
+    "Limit",
+    "ObjectComparison",
+    "Range",
+    "Signs",
+    "judge",
+    "judge_affine",
+    "quality_signs",
+    "search_again",
+    "warp_signs",
+]

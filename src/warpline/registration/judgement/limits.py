@@ -1,0 +1,194 @@
+"""Signs of a wrong map, the values at which they count, and the judgement they add up to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from warpline.registration.inverse_consistency import MEAN_LIMIT, P99_LIMIT
+
+Outcome = Literal["fine", "doubtful", "failed"]
+OUTCOMES: tuple[Outcome, ...] = ("fine", "doubtful", "failed")
+"""From the best to the worst."""
+
+Signs = Mapping[str, float | None]
+"""Name to value; None where a sign does not apply."""
+
+Range = tuple[float | None, float | None]
+"""Lowest and highest value allowed; None where there is no such end."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a sign means.
+
+    Parameters
+    ----------
+    title : str
+        What people call it.
+    meaning : str
+        What it measures.
+    sentence : str
+        What is said of a value out of range, with ``{value}`` in it.
+    doubtful, failed : (low, high)
+        Values outside are a reason for doubt, or certainly wrong.
+    """
+
+    title: str
+    meaning: str
+    sentence: str
+    doubtful: Range
+    failed: Range = (None, None)
+
+
+LIMITS: dict[str, Limit] = {
+    "above_chance": Limit(
+        "Agreement above chance",
+        "Local correlation inside the objects over the most that wrong maps give",
+        "inside their outlines the images agree no better ({value:.2f} times) than under maps that are wrong on "
+        "purpose: they may not show the same object, or the start was too far off; look at the result, give --initial",
+        doubtful=(1.8, None),
+    ),
+    "agreement_turned": Limit(
+        "Agreement above chance, turned",
+        "The same, where the affine turns the object by more than 45° against its headers",
+        "the affine turns the object far against its headers, or the start that was given, and what agrees under it "
+        "({value:.2f} times chance) is not enough to believe that: look at the result, give --initial",
+        doubtful=(3.0, None),
+    ),
+    "affine_gain": Limit(
+        "Gain of the affine",
+        "Local correlation under the affine over that under the headers alone",
+        "the affine leaves the images less alike ({value:.2f} times) than their headers do; start from the headers "
+        "with --set initialise.method=identity --set initialise.rotations=false",
+        doubtful=(0.85, None),
+    ),
+    "warp_gain": Limit(
+        "Gain of the warp",
+        "Local correlation under the whole map over that under its affine",
+        "the deformation leaves the images less alike ({value:.2f} times) than the affine alone; use the affine, or "
+        "raise syn.total_sigma",
+        doubtful=(0.97, None),
+    ),
+    "object_overlap": Limit(
+        "Overlap of the objects",
+        "Share of the smaller object that the larger one covers, where both images show anything",
+        "the objects hardly cover each other ({value:.0%}): look at the result, give --initial or masks",
+        doubtful=(0.6, None),
+        failed=(0.2, None),
+    ),
+    "coverage": Limit(
+        "Coverage",
+        "Share of the fixed object that the moving image shows",
+        "the moving image shows only {value:.0%} of the fixed object; outside of it the map is a guess",
+        doubtful=(0.15, None),
+    ),
+    "least_stretch": Limit(
+        "Least stretch",
+        "Smallest singular value of the affine",
+        "the affine shrinks the object to {value:.3g} of its size along one direction: check the voxel sizes in "
+        "the headers",
+        doubtful=(0.5, None),
+        failed=(0.05, None),
+    ),
+    "most_stretch": Limit(
+        "Most stretch",
+        "Largest singular value of the affine",
+        "the affine stretches the object {value:.3g} times along one direction: check the voxel sizes in the headers",
+        doubtful=(None, 2.0),
+        failed=(None, 20.0),
+    ),
+    "distortion": Limit(
+        "Distortion",
+        "Largest over smallest singular value of the affine",
+        "the affine stretches one direction {value:.2f} times as much as another: check the voxel sizes in the headers",
+        doubtful=(None, 1.8),
+        failed=(None, 8.0),
+    ),
+    "better_nearby": Limit(
+        "Best neighbour",
+        "The metric at the best neighbour of the affine over that at the affine",
+        "a map close by fits {value:.2f} times as well as the one that was found: the search has not arrived; raise "
+        "linear.iterations",
+        doubtful=(None, 1.05),
+    ),
+    "folded_voxels": Limit(
+        "Folded voxels",
+        "Voxels where the warp or its inverse folds",
+        "the map folds at {value:.0f} voxels; raise syn.total_sigma or mask out what only one image shows",
+        doubtful=(None, 0.0),
+    ),
+    "inverse_error_mean": Limit(
+        "Inverse error",
+        "Mean inverse error, in voxels",
+        f"the inverse error, mean {{value:.3f}} voxels, is above {MEAN_LIMIT:g}: do not rely on the way back to "
+        "less than that; raise syn.total_sigma",
+        doubtful=(None, MEAN_LIMIT),
+    ),
+    "inverse_error_p99": Limit(
+        "Inverse error, 99 %",
+        "99th percentile of the inverse error, in voxels",
+        f"the inverse error, 99th percentile {{value:.3f}} voxels, is above {P99_LIMIT:g}: do not rely on the "
+        "way back to less than that; raise syn.total_sigma",
+        doubtful=(None, P99_LIMIT),
+    ),
+    "farthest": Limit(
+        "Farthest displacement",
+        "Largest displacement of the warp over the radius of the object",
+        "the deformation moves parts of the object by {value:.2f} of its radius, farther than the search can be "
+        "trusted: look at the result",
+        doubtful=(None, 0.75),
+    ),
+    "jacobian_max": Limit(
+        "Largest Jacobian",
+        "Largest Jacobian determinant of the warp",
+        "the deformation stretches a part of the object {value:.0f}-fold: look at the result, raise syn.total_sigma",
+        doubtful=(None, 30.0),
+    ),
+}
+"""Every sign, in the order in which they are measured. How the values were found: docs/quality.md."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is thought of one registration.
+
+    Parameters
+    ----------
+    outcome : str
+        ``"fine"``, ``"doubtful"`` or ``"failed"``.
+    reasons : tuple of str
+        Why, in words, the gravest first; empty when fine.
+    signs : dict
+        Every measured sign, see `LIMITS`.
+    """
+
+    outcome: Outcome = "fine"
+    reasons: tuple[str, ...] = ()
+    signs: Signs = field(default_factory=dict)
+
+
+def judge(signs: Signs) -> Judgement:
+    """The judgement that some signs add up to: that of the gravest."""
+    found = sorted(_findings(signs), key=lambda finding: -finding[0])
+    gravest = max((gravity for gravity, _ in found), default=0)
+    return Judgement(OUTCOMES[gravest], tuple(sentence for _, sentence in found), dict(signs))
+
+
+def _findings(signs: Signs) -> Iterator[tuple[int, str]]:
+    """Gravity and sentence of every sign that is out of range."""
+    for name, value in signs.items():
+        if value is None:
+            continue
+        limit = LIMITS[name]
+        doubtful = math.isnan(value) or _outside(value, limit.doubtful)
+        gravity = 2 if _outside(value, limit.failed) else 1 if doubtful else 0
+        if gravity:
+            yield gravity, limit.sentence.format(value=value)
+
+
+def _outside(value: float, allowed: Range) -> bool:
+    low, high = allowed
+    return (low is not None and value < low) or (high is not None and value > high)

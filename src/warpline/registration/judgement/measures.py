@@ -1,0 +1,128 @@
+"""Signs of a wrong map: measured on the images, the affine, the warp and its inverse consistency."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from warpline.backends import Array, Backend
+from warpline.images.intensity import Normalised
+from warpline.recipe import Linear
+from warpline.registration.affine_parameters import AffineParameters, shared_plane
+from warpline.registration.inverse_consistency import Quality
+from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
+from warpline.registration.length_unit import LengthUnit
+from warpline.registration.objective import affine_objective
+from warpline.registration.pyramid import build_pyramid
+from warpline.space import Affine
+from warpline.space.grid import Grid
+
+LEAST_SHARED = 0.5
+"""Least voxels compared under a shifted map for it to count, as a share of those under the found map."""
+LEAST_CORRELATION = 0.02
+"""Least local correlation whose fall is a sign; below, it is that of noise."""
+NEIGHBOUR_STEP = 0.08
+"""Distance of the neighbours of a map in its parameters, as a share of the object's radius."""
+MOST_ROTATION = 45.0
+"""Degrees from which on a map turns an object far: heads lie in scanners, and their headers, within that of others."""
+SAMPLES = 8000
+"""Points on which neighbours are compared."""
+NEIGHBOUR_LEVEL = 1
+"""Level of the linear stage at which they are compared."""
+
+
+def affine_signs(
+    comparison: ObjectComparison, affine: Affine, found: Agreement, headers: Affine
+) -> dict[str, float | None]:
+    """Signs of an affine map (fixed world to moving world) under which the images agree as `found` says.
+
+    Where the map turns the object far against what its headers say, chance has had more room to find agreement.
+    """
+    lengths = np.linalg.svd(affine.matrix[:3, :3], compute_uv=False)
+    before, chance = comparison.before_and_chance(affine.matrix, int(LEAST_SHARED * found.voxels))
+    above = _above_chance(found, chance)
+    return {
+        "above_chance": above,
+        "agreement_turned": above if angle_between(headers, affine) > MOST_ROTATION else None,
+        "affine_gain": found.correlation / before if before > LEAST_CORRELATION else None,
+        "object_overlap": found.overlap,
+        "coverage": found.coverage,
+        "least_stretch": float(lengths[-1]),
+        "most_stretch": float(lengths[0]),
+        "distortion": float(lengths[0] / max(lengths[-1], 1e-300)),
+    }
+
+
+def search_signs(
+    comparison: ObjectComparison,
+    images: tuple[Normalised, Normalised],
+    affine: Affine,
+    options: Linear,
+    *,
+    backend: Backend,
+) -> dict[str, float | None]:
+    """Whether the affine is an optimum among its neighbours; a better one is better by local correlation as well."""
+    unit = LengthUnit.of(images[0])
+    fixed, moving = (unit.image(image, backend) for image in images)
+    found = unit.from_mm(affine)
+    spacings = unit.spacings(options.voxel_sizes)
+    spacing = spacings[min(NEIGHBOUR_LEVEL, len(spacings) - 1)]
+    levels = [build_pyramid(image, (spacing,), backend)[0] for image in (fixed, moving)]
+    middle = levels[0].centre_and_radius_later()
+    objective = affine_objective(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
+    centre, radius = middle()
+    plane = shared_plane(fixed.grid, moving.grid)
+    parameters = AffineParameters.after(found.matrix, options.stages[-1], centre, radius, plane)
+    steps = (
+        NEIGHBOUR_STEP
+        * radius
+        * np.concatenate([np.zeros((1, parameters.size)), np.eye(parameters.size), -np.eye(parameters.size)])
+    )
+    matrices = found.matrix @ parameters.matrices(steps)[0]
+    here, *nearby = -objective.values(matrices)
+    if here <= 0:
+        return {"better_nearby": None}
+    fits = np.array(nearby) / here
+    better = np.flatnonzero(fits > 1)
+    if len(better) == 0:
+        return {"better_nearby": float(fits.max())}
+    neighbours = [unit.to_mm(Affine(matrix)).matrix for matrix in matrices[1:][better]]
+    correlation, *also = comparison.correlations([affine.matrix, *neighbours])
+    return {"better_nearby": float(np.minimum(fits[better], np.array(also) / max(correlation, 1e-6)).max())}
+
+
+def warp_signs(
+    comparison: ObjectComparison, affine: Affine, found: Agreement, warp: Array, *, grid: Grid, backend: Backend
+) -> dict[str, float | None]:
+    """Signs of a deformation (3, I, J, K), on the backend in voxels of `grid`, that an affine with `found` follows."""
+    lengths = backend.statistics(warp * _lengths(grid, backend), 0.5, out=backend.empty((4,), np.float64))
+    measured = backend.download_later(lengths)
+    after = comparison.correlation(affine.matrix, comparison.coarse_field(warp, grid))
+    return {
+        "warp_gain": after / found.correlation if found.correlation > LEAST_CORRELATION else None,
+        "farthest": float(measured()[3]) / comparison.radius,
+    }
+
+
+def quality_signs(quality: Quality) -> dict[str, float | None]:
+    """Signs that invertibility gives: folds, inverse errors, extreme Jacobian determinants."""
+    names = ("folded_voxels", "inverse_error_mean", "inverse_error_p99", "jacobian_max")
+    return {name: float(getattr(quality, name)) for name in names}
+
+
+def angle_between(first: Affine, second: Affine) -> float:
+    """Angle in degrees between the rotations of two affines."""
+    (u, _, v), (w, _, z) = (np.linalg.svd(affine.matrix[:3, :3]) for affine in (first, second))
+    cosine = (np.trace((u @ v).T @ (w @ z)) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def _lengths(grid: Grid, backend: Backend) -> Array:
+    """Voxel sizes in mm, shaped to multiply a displacement in voxels."""
+    return backend.upload(grid.voxel_size.astype(np.float32).reshape(3, 1, 1, 1))
+
+
+def _above_chance(found: Agreement, chance: float | None) -> float | None:
+    """How many times the agreement is what the best of some wrong maps gives; None where nothing can be compared."""
+    if found.voxels == 0:
+        return 0.0
+    return None if chance is None else found.correlation / max(chance, 1e-6)

@@ -1,0 +1,249 @@
+"""Agreement of two images inside the objects they show: local correlation that outlines do not enter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Array, Backend
+from warpline.images.intensity import Normalised
+from warpline.registration.pyramid import PyramidLevel, build_pyramid
+from warpline.space import fields
+from warpline.space.grid import Grid, Matrix
+
+VOXELS_ACROSS = 50
+"""Voxels across the object at which images are compared: a brain is looked at in voxels of about 3 mm."""
+WINDOW_SPACING = 4
+"""Distance of the windows of local correlation, in these voxels; their standard deviation is half of it."""
+VARIANCE_FLOOR = 0.1
+"""Share of the deviation of the whole object that is added to the local one, so that flat parts stay flat."""
+SHIFT = 0.5
+"""Length of the shifts that are wrong on purpose, as a share of the object's root mean square radius."""
+LEAST_VOXELS = 200
+"""Shared voxels below which the inside of an object is too thin to say anything."""
+LEAST_KNOWN = 0.99
+"""Share of a value sampled between voxels that must come from known ones."""
+FLAT = 1e-3
+"""Deviation of the inside, as a share of its mean, below which it has no structure: masks and label images."""
+BATCH_VOXELS = 2**22
+"""Most voxels that are compared side by side: some 20 maps of a brain, one map where much lies around the object."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How two images agree under one map.
+
+    Parameters
+    ----------
+    correlation : float
+        Mean squared local correlation where both show their object, 0 to 1.
+    voxels : int
+        How many voxels that is of.
+    overlap : float
+        Share of the smaller object that the larger one covers, within the part of space that both images show.
+    coverage : float
+        Share of the fixed object that the moving image shows.
+    """
+
+    correlation: float
+    voxels: int
+    overlap: float
+    coverage: float
+
+
+class ObjectComparison:
+    """Two images on a coarse level, compared inside the objects they show.
+
+    A noise image cut out in the shape of a brain matches the brain's outline under the right map and under no other, so
+    outlines must not count: both images are averaged over the voxels of their object alone, and correlated in windows
+    that see nothing else. Where there is no inside, as in masks, images count as a whole, outlines included.
+
+    Parameters
+    ----------
+    fixed, moving : Normalised
+        The images.
+    backend : Backend
+        Where they are compared.
+    """
+
+    def __init__(self, fixed: Normalised, moving: Normalised, backend: Backend) -> None:
+        self._backend = backend
+        inside = [_level(image, _object_mask(image), backend) for image in (fixed, moving)]
+        middle = inside[0].centre_and_radius_later()
+        self.has_structure = _have_structure(inside, backend)
+        self._inside = inside
+        whole = () if self.has_structure else [_level(image, image.mask, backend) for image in (fixed, moving)]
+        self._fixed, self._moving = whole or inside
+        self._centred = [_Centred.of(level, backend) for level in (self._fixed, self._moving)]
+        self.centre, self.radius = middle()
+
+    @property
+    def grid(self) -> Grid:
+        """Where the images are compared."""
+        return self._fixed.grid
+
+    def at(self, matrix: Matrix) -> Agreement:
+        """How the images agree under a map (4, 4), fixed world to moving world."""
+        found = self._backend.empty((7,), np.float64)
+        found[:3], found[3:] = self._totals([matrix])[0], self._counts(matrix)
+        totals, counts = np.split(self._backend.download(found), [3])
+        ((correlation, voxels),) = _means(totals[None])
+        overlap, coverage = counts[2] / max(counts[:2].min(), 1.0), counts[0] / max(counts[3], 1.0)
+        return Agreement(float(correlation), int(voxels), float(overlap), float(coverage))
+
+    def correlation(self, matrix: Matrix, field: Array | None = None) -> float:
+        """The mean squared local correlation alone.
+
+        Parameters
+        ----------
+        matrix : (4, 4)
+            Fixed world to moving world.
+        field : (3, I, J, K), optional
+            Displacement in voxels of `grid`, applied before the matrix; see `coarse_field`.
+        """
+        return float(self._measured([matrix], field)[0, 0])
+
+    def correlations(self, matrices: Iterable[Matrix]) -> NDArray[np.float64]:
+        """The same (N,) under each of some maps, waiting for the device once."""
+        return self._measured(list(matrices))[:, 0]
+
+    def before_and_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
+        """The correlation under the headers alone, and the largest one under maps that cannot be right.
+
+        Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels say nothing;
+        None where all of them do.
+        """
+        (before, _), *found = self._measured([np.eye(4), *(matrix @ moved for moved in self._shifts)])
+        return float(before), max((float(value) for value, voxels in found if voxels >= least), default=None)
+
+    def coarse_field(self, field: Array, grid: Grid) -> Array:
+        """A displacement in voxels of `grid`, a grid along the same axes, in voxels of the level."""
+        return fields.move_to_grid(field, grid, self.grid, self._backend)
+
+    @cached_property
+    def _shifts(self) -> NDArray[np.float64]:
+        """Translations (N, 4, 4) of world space along the axes and diagonals of the grid."""
+        axes = self.grid.affine[:3, :3] / self.grid.voxel_size
+        steps = np.array(list(product(*((-1, 0, 1) if n > 1 else (0,) for n in self.grid.shape))), float)
+        taken = np.abs(steps).sum(axis=1)
+        steps = steps[(taken == 1) | (taken == max(taken.max(), 1))]
+        steps /= np.linalg.norm(steps, axis=1)[:, None]
+        moved = np.tile(np.eye(4), (len(steps), 1, 1))
+        moved[:, :3, 3] = SHIFT * self.radius * steps @ axes.T
+        return moved
+
+    def _warped(
+        self, level: PyramidLevel, volume: Array, matrices: Sequence[Matrix], field: Array | None = None
+    ) -> Array:
+        """A volume of the moving image under each of some maps, side by side: (N, I, J, K)."""
+        warped = self._backend.empty((len(matrices), *self.grid.shape))
+        for matrix, one in zip(matrices, warped, strict=True):
+            self._backend.sample(volume, self.grid.voxel_map_to(level.grid, matrix), field=field, out=one)
+        return warped
+
+    def _totals(self, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
+        """Over what both images know, (N, 3) on the backend: squared local correlation, weight of it, and voxels."""
+        still, moved = self._centred
+        known = self._warped(self._moving, moved.known, matrices, field) > LEAST_KNOWN
+        mask = (known & self._fixed.inside).astype(np.float32)
+        share = self._windows(mask)
+        images = still.array * mask, self._warped(self._moving, moved.array, matrices, field) * mask
+        weight = np.maximum(share, 1e-6)
+        means = [self._windows(image) / weight for image in images]
+        spreads = [
+            np.maximum(self._windows(image * image) / weight - mean * mean, 0) + side.floor
+            for image, mean, side in zip(images, means, self._centred, strict=True)
+        ]
+        together = self._windows(images[0] * images[1]) / weight - means[0] * means[1]
+        squared = together * together / (spreads[0] * spreads[1]) * share
+        sums = [one.sum(dtype=np.float64) for parts in zip(squared, share, mask, strict=True) for one in parts]
+        return np.stack(sums).reshape(-1, 3)
+
+    def _measured(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
+        """Mean squared local correlation and number of voxels (N, 2) under each map; the host waits once."""
+        found, each = (
+            self._backend.empty((len(matrices), 3), np.float64),
+            max(1, BATCH_VOXELS // math.prod(self.grid.shape)),
+        )
+        for first in range(0, len(matrices), each):
+            found[first : first + each] = self._totals(matrices[first : first + each], field)
+        return _means(self._backend.download(found))
+
+    def _windows(self, volumes: Array) -> Array:
+        """Gaussian means around every fourth voxel of every axis, of volumes side by side."""
+        many, *shape = volumes.shape
+        i, j, k = (min(WINDOW_SPACING, n) for n in shape)
+        means = self._backend.empty((many, *(-(-n // factor) for n, factor in zip(shape, (i, j, k), strict=True))))
+        return self._backend.downsample(volumes, (i, j, k), out=means)
+
+    def _counts(self, matrix: Matrix) -> Array:
+        """Voxels (4,), on the backend: of either object in what both images show, of what they share, of the fixed."""
+        fixed, moving = self._inside
+        ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
+        shown, second = (self._warped(moving, volume, [matrix])[0] > 0.5 for volume in (ones, _known(moving)))
+        first = fixed.inside & shown
+        return np.stack([part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)])
+
+
+@dataclass(frozen=True, eq=False)
+class _Centred:
+    """What a level knows, less its mean; where that is; and the variance below which a window is flat."""
+
+    array: Array
+    known: Array
+    floor: Array
+
+    @classmethod
+    def of(cls, level: PyramidLevel, backend: Backend) -> _Centred:
+        known, sums, of_centred = _known(level), *(backend.empty((3,), np.float64) for _ in range(2))
+        backend.sums(level.array, mask=level.inside.astype(np.uint8), out=sums)
+        count = np.maximum(sums[0], 1.0)
+        array = (level.array - (sums[1] / count).astype(np.float32)) * known
+        variance = backend.sums(array, out=of_centred)[2] / count
+        return cls(array, known, np.maximum(VARIANCE_FLOOR**2 * variance, 1e-20).astype(np.float32))
+
+
+def _means(totals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean squared local correlation and number of voxels (N, 2), of totals (N, 3)."""
+    squared, share, voxels = totals.T
+    return np.stack([squared / np.maximum(share, 1e-6), voxels], axis=1)
+
+
+def _object_mask(image: Normalised) -> Array:
+    """Where an image shows something, uint8: what is not background, within the mask."""
+    shown = (image.volume != 0).astype(np.uint8) if image.has_background else image.mask
+    return shown if image.mask is None or shown is image.mask else shown * (image.mask != 0)
+
+
+def _level(image: Normalised, mask: Array | None, backend: Backend) -> PyramidLevel:
+    """The image in voxels of which so many lie across its object, averaged within the mask."""
+    counts = np.subtract(image.stop, image.start)
+    edges = (image.grid.voxel_size * counts)[counts > 1]
+    spacing = float(np.prod(edges) ** (1 / len(edges))) / VOXELS_ACROSS if len(edges) else 1.0
+    return build_pyramid(replace(image, mask=mask), (spacing,), backend)[0]
+
+
+def _known(level: PyramidLevel) -> Array:
+    """1 where a level has values, 0 elsewhere, float32."""
+    return level.inside.astype(np.float32)
+
+
+def _have_structure(levels: list[PyramidLevel], backend: Backend) -> bool:
+    """Whether enough voxels lie inside the object of every image, and differ."""
+    found = backend.empty((len(levels), 3), np.float64)
+    for row, level in enumerate(levels):
+        backend.sums(level.array, mask=level.inside.astype(np.uint8), out=found[row])
+    return all(_has_structure(*sums) for sums in backend.download(found).tolist())
+
+
+def _has_structure(count: float, total: float, squares: float) -> bool:
+    if count < LEAST_VOXELS:
+        return False
+    mean = total / count
+    return math.sqrt(max(squares / count - mean**2, 0.0)) > FLAT * abs(mean)

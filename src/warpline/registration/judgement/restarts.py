@@ -1,0 +1,184 @@
+"""The judged result of linear registration, and searches from other starts where it is doubtful."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Backend
+from warpline.errors import InputError
+from warpline.images.intensity import Normalised
+from warpline.recipe import Linear
+from warpline.registration.affine_parameters import AffineParameters, shared_plane
+from warpline.registration.affine_search import AffineSearch
+from warpline.registration.initialisation import REFINEMENT_ITERATIONS, SAMPLES, SPACING, promising_starts
+from warpline.registration.judgement.limits import Judgement, Signs, judge
+from warpline.registration.judgement.measures import affine_signs, angle_between, search_signs
+from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
+from warpline.registration.length_unit import LengthUnit
+from warpline.registration.linear import LinearResult, register_linear
+from warpline.registration.objective import affine_objective
+from warpline.registration.pyramid import build_pyramid
+from warpline.space import Affine
+
+CLEAR = 2.0
+"""`above_chance` from which on no other start is tried: brains of one contrast reach 3 and more, of two contrasts 2."""
+CANDIDATES, STARTS = 8, 3
+"""Number of other starts whose agreement is measured, and of those, the best, that are registered."""
+LEAST_RATIO, LEAST_GAIN = 1.1, 0.02
+"""An affine replaces another when its agreement is larger by this factor and this much besides: less is noise."""
+
+Images = tuple[Normalised, Normalised]
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedAffine:
+    """A linear registration and the signs of how good it is.
+
+    Parameters
+    ----------
+    result : LinearResult
+        Affine, levels, warnings.
+    agreement : Agreement
+        How the images agree under it.
+    signs : dict
+        See `warpline.registration.judgement.LIMITS`.
+    headers : Affine
+        What the headers say, or the start that was given.
+    """
+
+    result: LinearResult
+    agreement: Agreement
+    signs: Signs
+    headers: Affine
+
+    @property
+    def judgement(self) -> Judgement:
+        """What the signs add up to."""
+        return judge(self.signs)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is said of a map that is not doubted for it: that it turns the object far against its headers."""
+        if self.signs["agreement_turned"] is None or self.judgement.outcome != "fine":
+            return ()
+        turned = angle_between(self.headers, self.result.affine)
+        return (f"the affine turns the object by {turned:.0f}° against its headers, with good agreement: check them",)
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether there is no reason to look for anything better."""
+        above = self.signs["above_chance"]
+        return self.judgement.outcome == "fine" and (above is None or above >= CLEAR)
+
+
+def judge_affine(
+    images: Images,
+    result: LinearResult,
+    options: Linear | None,
+    comparison: ObjectComparison,
+    *,
+    headers: Affine,
+    backend: Backend,
+) -> JudgedAffine:
+    """The signs of a linear registration that started from what the headers say, or from a given map."""
+    agreement = comparison.at(result.affine.matrix)
+    signs: Signs = affine_signs(comparison, result.affine, agreement, headers)
+    if options is not None:
+        signs = {**signs, **search_signs(comparison, images, result.affine, options, backend=backend)}
+    return JudgedAffine(result, agreement, signs, headers)
+
+
+def search_again(
+    images: Images, first: JudgedAffine, options: Linear, comparison: ObjectComparison, backend: Backend
+) -> JudgedAffine:
+    """Search from other starts for an affine with clearly better agreement; its warnings say what was done.
+
+    1. Measure the agreement of the most promising of many starts; keep the best, one of them with the other metric.
+    2. Register from each on the coarse levels.
+    3. Where that agrees clearly better than the best affine so far, register on all levels and judge the result.
+    """
+    best = first
+    coarse = _coarse_levels(options, LengthUnit.of(images[0]))
+    for start, coarse_options in _other_starts(images, coarse, comparison, backend):
+        with suppress(InputError):  # this start leaves no overlap
+            result = register_linear(*images, start, coarse_options, backend=backend)
+            if not _is_better(comparison.at(result.affine.matrix), best.agreement):
+                continue
+            finest = options.model_copy(update={"metric": coarse_options.metric})
+            result = register_linear(*images, result.affine, finest, backend=backend)
+            other = judge_affine(images, result, finest, comparison, headers=first.headers, backend=backend)
+            best = other if _is_better(other.agreement, best.agreement) else best
+    warnings = _search_warnings(first, best)
+    if best.judgement.outcome != "fine":
+        warnings += _handedness_warnings(images, best, comparison, backend)
+    return replace(best, result=replace(best.result, warnings=best.result.warnings + warnings))
+
+
+def _coarse_levels(options: Linear, unit: LengthUnit) -> Linear:
+    """The same without its finest level and its refinements."""
+    sizes = tuple(size * unit.mm for size in unit.spacings(options.voxel_sizes))
+    most = max(len(sizes) - 1, 1)
+    levels = {"voxel_sizes": sizes[:most], "iterations": options.iterations[:most]}
+    return options.model_copy(update={**levels, "refinements": 0})
+
+
+def _other_starts(
+    images: Images, options: Linear, comparison: ObjectComparison, backend: Backend
+) -> list[tuple[Affine, Linear]]:
+    """The starts with the best agreement, and the best of them with the other metric."""
+    starts = promising_starts(*images, CANDIDATES, backend=backend)
+    agreement = comparison.correlations(start.matrix for start in starts)
+    starts = [starts[number] for number in np.argsort(-agreement, kind="stable")]
+    other = "correlation" if options.metric == "mutual_information" else "mutual_information"
+    by_other = options.model_copy(update={"metric": other})
+    return [*((start, options) for start in starts[:STARTS]), (starts[0], by_other)]
+
+
+def _is_better(other: Agreement, best: Agreement) -> bool:
+    enough = other.voxels >= 0.5 * best.voxels
+    return enough and other.correlation > LEAST_RATIO * best.correlation + LEAST_GAIN
+
+
+def _search_warnings(first: JudgedAffine, best: JudgedAffine) -> tuple[str, ...]:
+    """A sentence on what further searches found; nothing where they only confirmed a result that is fine."""
+    if best is first:
+        fine = first.judgement.outcome == "fine"
+        return () if fine else (f"the affine was doubtful; {STARTS + 1} other ways to find one agreed no better",)
+    turned, now, then = angle_between(first.result.affine, best.result.affine), best.agreement, first.agreement
+    return (
+        f"the first affine was doubtful, so {STARTS + 1} other ways were tried; one that differs by {turned:.0f}° "
+        f"agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) and was kept",
+    )
+
+
+def _handedness_warnings(
+    images: Images, best: JudgedAffine, comparison: ObjectComparison, backend: Backend
+) -> tuple[str, ...]:
+    """A proposal to check the headers where one of the images, mirrored, would agree better."""
+    unit = LengthUnit.of(images[0])
+    fixed, moving = (build_pyramid(unit.image(image, backend), (SPACING,), backend)[0] for image in images)
+    objective = affine_objective(fixed, moving, Linear(samples=SAMPLES))
+    centre, radius = comparison.centre / unit.mm, comparison.radius / unit.mm
+    parameters = AffineParameters.named("affine", centre, radius, shared_plane(images[0].grid, images[1].grid))
+    starts = np.stack([unit.from_mm(best.result.affine).matrix @ _mirror(axis, centre) for axis in range(3)])
+    found = AffineSearch(objective, parameters, starts).run(REFINEMENT_ITERATIONS)
+    agreement = comparison.correlations(unit.to_mm(Affine(matrix)).matrix for matrix in found)
+    axis = int(np.argmax(agreement))
+    if agreement[axis] < LEAST_RATIO * best.agreement.correlation + 2 * LEAST_GAIN:
+        return ()
+    return (
+        f"with one of them mirrored along {'xyz'[axis]} the images would agree better (local correlation "
+        f"{agreement[axis]:.2f}, not {best.agreement.correlation:.2f}): check the orientations in the headers",
+    )
+
+
+def _mirror(axis: int, centre: NDArray[np.float64]) -> NDArray[np.float64]:
+    """World mirrored along one axis about a point, (4, 4)."""
+    matrix = np.eye(4)
+    matrix[axis, axis] = -1
+    matrix[axis, 3] = 2 * centre[axis]
+    return matrix

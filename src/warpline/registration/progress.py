@@ -1,0 +1,64 @@
+"""What the stages report while they run, and the record of each level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.space.grid import Shape
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One iteration of one level of one stage; levels and iterations count from 0.
+
+    `images` fetches the fixed and the moving volume of the level, carried to the middle by the half-maps of now;
+    valid while the callback runs. None where a stage has no such images.
+    """
+
+    stage: str
+    level: int
+    levels: int
+    iteration: int
+    iterations: int
+    energy: float
+    images: Callable[[], tuple[NDArray[np.float32], ...]] | None = None
+
+
+@dataclass(frozen=True)
+class LevelRecord:
+    """How one level of one stage went.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage, such as ``"affine"``.
+    level : int
+        Position in the schedule, 0 the coarsest.
+    shape : (I, J, K)
+        Fixed grid of the level.
+    iterations : int
+        Iterations that were run.
+    energies : tuple of float
+        Value at each evaluation, smaller is better: every iteration of linear stages, every fifth of SyN.
+    seconds : float
+        Wall-clock time of the level, its preparation excluded.
+    kept : int, optional
+        Iterations after which its result was reached: fewer than `iterations` where a level went astray and was taken
+        back to its best energy. None for linear stages, which never go uphill.
+    """
+
+    stage: str
+    level: int
+    shape: Shape
+    iterations: int
+    energies: tuple[float, ...]
+    seconds: float
+    kept: int | None = None
+
+
+ProgressCallback = Callable[[Progress], None]
+"""Receives a `Progress` at each evaluation of the energy."""

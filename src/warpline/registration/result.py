@@ -1,0 +1,277 @@
+"""The steps of one registration: read and check, compute, save."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from warpline.backends import Backend
+from warpline.errors import InputError, UsageError
+from warpline.evaluation.image_similarity import measure_similarity
+from warpline.images import Image
+from warpline.images.intensity import begins_far_from_zero, value_beyond
+from warpline.io.atomic import Transaction
+from warpline.io.checks import check_pair
+from warpline.io.header_notes import once
+from warpline.io.images import Source, as_image
+from warpline.io.transform_files import read_transform
+from warpline.io.unknown import fill_unknown
+from warpline.recipe import Recipe
+from warpline.registration.alignment import Alignment, ProgressCallback, align
+from warpline.registration.clock import Clock
+from warpline.registration.output_files import Prefix, check_names, names_after, store
+from warpline.registration.provenance import describe, environment, plain
+from warpline.report.page import html_summary
+from warpline.report.pictures import write_overlay
+from warpline.resampling import warp
+from warpline.space import Affine, Chain, Transform
+
+Initial = Affine | str | os.PathLike[str] | ArrayLike
+"""An affine from fixed world to moving world (RAS+ mm): a transform, a transform file or a (4, 4) matrix."""
+
+Loader = Callable[[Source, str, str | None], tuple[Image, dict[str, Any]]]
+"""Reads and describes one image; see `load`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What one registration starts from, read and checked.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to run.
+    images : dict
+        ``"fixed"``, ``"moving"``, and ``"fixed_mask"``, ``"moving_mask"`` where given.
+    described : dict
+        Path, shape, voxel size and checksum of each image.
+    initial : Affine or None
+        Where to start, fixed world to moving world.
+    origin : str, list or None
+        The file or matrix that `initial` comes from.
+    seconds : dict
+        Wall-clock time of each part.
+    geometry : str or None
+        Which matrix of NIfTI headers was asked for.
+    notes : tuple of str
+        A sentence for everything that was taken for granted, for the warnings of the report.
+    """
+
+    recipe: Recipe
+    images: dict[str, Image]
+    described: dict[str, Any]
+    initial: Affine | None
+    origin: Any
+    seconds: dict[str, float]
+    geometry: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """The maps between two images, and both images carried through them.
+
+    Parameters
+    ----------
+    alignment : Alignment
+        Images, maps and measurements.
+    warped : Image
+        The moving image on the fixed grid.
+    inverse_warped : Image
+        The fixed image on the moving grid.
+    report : dict
+        Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, similarity before
+        and after, the share of the voxels it is measured on, whether contrasts are alike, judgement, warnings (what
+        headers leave open, reasons for doubt); after `save` also `outputs` (paths) and `files` (bytes and SHA-256 of
+        each). Plain JSON values.
+    """
+
+    alignment: Alignment
+    warped: Image
+    inverse_warped: Image
+    report: dict[str, Any]
+
+    @property
+    def transform(self) -> Chain:
+        """Fixed world points to moving world points (RAS+ mm)."""
+        return self.alignment.transform
+
+    @property
+    def inverse(self) -> Chain:
+        """Moving world points to fixed world points (RAS+ mm)."""
+        return self.alignment.inverse
+
+    def save(self, prefix: Prefix) -> dict[str, Path]:
+        """Write transforms, images, pictures and reports; all of them or none.
+
+        Parameters
+        ----------
+        prefix : str
+            What every name begins with; missing folders are made.
+
+        Returns
+        -------
+        dict
+            What each file is, to its path.
+
+        Raises
+        ------
+        OutputError
+            When a file cannot be written.
+        UsageError
+            When an output would replace an input.
+        """
+        names = names_after(prefix)
+        check_names(names, [entry["path"] for entry in self.report["inputs"].values()])
+        with Transaction() as files:
+            files.prepare(names["report"].parent)
+            files.reserve(list(names.values()))
+            return store(self, files, names)
+
+    def __repr__(self) -> str:
+        """The images and the quality in one line."""
+        inputs, quality = self.report["inputs"], self.report["quality"]
+        names = " on ".join(inputs[name]["path"] or name for name in ("moving", "fixed"))
+        folds = "linear" if quality is None else f"{quality['folded_voxels']} folded voxels"
+        judged = self.report["judgement"]["outcome"]
+        return f"<Registration of {names}: {judged}, recipe {self.report['recipe']['name']}, {folds}>"
+
+    def _repr_html_(self) -> str:
+        overlay = io.BytesIO()
+        write_overlay(self.alignment.fixed, self.alignment.moving, self.warped, overlay)
+        return html_summary(self.report, {"overlay": overlay})
+
+
+def load(source: Source, name: str, geometry: str | None = None) -> tuple[Image, dict[str, Any]]:
+    """Read one image, and describe it as reports do: path, shape, voxel size, matrix of its header, checksum."""
+    image = as_image(source, name, geometry)
+    return image, describe(image, source)
+
+
+def read(
+    fixed: Source,
+    moving: Source,
+    recipe: str | Path | Recipe = "syn",
+    fixed_mask: Source | None = None,
+    moving_mask: Source | None = None,
+    *,
+    initial: Initial | None = None,
+    geometry: str | None = None,
+    load: Loader = load,
+) -> Inputs:
+    """Read and check everything one registration needs; nothing is computed, so it can run ahead in a thread.
+
+    The arguments are those of `register`; `load` reads one image, and may keep what many pairs share.
+
+    Raises
+    ------
+    UsageError, InputError
+        As for `register`.
+    """
+    recipe = Recipe.load(recipe)
+    clock = Clock()
+    given = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    with clock.step("read"):
+        loaded = {name: load(source, name, geometry) for name, source in given.items() if source is not None}
+        start = _read_initial(initial)
+    images = in_one_plane({name: image for name, (image, _) in loaded.items()})
+    with clock.step("check"):
+        filled = {name: fill_unknown(images[name], images.get(f"{name}_mask")) for name in ("fixed", "moving")}
+        images |= {name: image for name, (image, _) in filled.items()}
+        check_pair(**images, recipe=recipe, initial=start)
+    described = {name: description for name, (_, description) in loaded.items()}
+    origin = os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist()
+    notes = (*once(*(image.grid for image in images.values())), *(said for _, said in filled.values() if said))
+    return Inputs(recipe, images, described, start, origin, clock.seconds, geometry, notes)
+
+
+def compute(
+    inputs: Inputs,
+    backend: Backend,
+    *,
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+    outside: float | None = None,
+) -> Registration:
+    """Find the maps between the images of `inputs`, and carry both images through them; touches no file.
+
+    `outside` is the value of the warped image beyond the moving one, as for `register`.
+    """
+    images, clock = inputs.images, Clock(dict(inputs.seconds))
+    found = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
+    alignment = _flattened(found)
+    clock.seconds.update(alignment.seconds)
+    with clock.step("warp"):
+        beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
+        beyond["fixed"] = value_beyond(images["fixed"])
+        warped = _warp(alignment.moving, alignment.transform, alignment.fixed, beyond["moving"], backend)
+        inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
+    with clock.step("similarity"):
+        compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
+        alike = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
+    report = {
+        **environment(backend, threads),
+        "recipe": inputs.recipe.model_dump(mode="json"),
+        "inputs": inputs.described,
+        "geometry": inputs.geometry,
+        "initial": inputs.origin,
+        "seconds": clock.seconds,
+        "levels": [asdict(level) for level in alignment.levels],
+        "quality": None if alignment.quality is None else asdict(alignment.quality),
+        **alike,
+        "outside": beyond,
+        "judgement": asdict(alignment.judgement),
+        "warnings": [*inputs.notes, *alignment.warnings, *_holes(images, beyond)],
+    }
+    return Registration(alignment, warped, inverse_warped, plain(report))
+
+
+def _warp(image: Image, transform: Transform, onto: Image, outside: float, backend: Backend) -> Image:
+    return warp(image, transform, onto.grid, outside=outside, backend=backend)
+
+
+def _holes(images: Mapping[str, Image], beyond: Mapping[str, float]) -> list[str]:
+    """A sentence for a warped image in which what lies beyond the moving one stands out: no value for it is known."""
+    if beyond["moving"] != 0 or not begins_far_from_zero(images["moving"]):
+        return []
+    lowest = float(images["moving"].data.min())
+    return [
+        f"the warped image is 0 beyond the moving one, whose values begin at {lowest:g}; set another with --outside"
+    ]
+
+
+def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
+    """The images, 2-D ones all in the plane of the fixed one: where they lie along the third axis does not count."""
+    fixed = images["fixed"].grid
+    if not (fixed.flat and images["moving"].grid.flat):
+        return dict(images)
+    return {name: replace(image, grid=image.grid.in_plane_of(fixed)) for name, image in images.items()}
+
+
+def _flattened(alignment: Alignment) -> Alignment:
+    """The alignment with a map of 2-D images, where both are and it stays in their plane."""
+    if not (alignment.fixed.grid.flat and alignment.moving.grid.flat):
+        return alignment
+    try:
+        return replace(alignment, affine=alignment.affine.flattened())
+    except UsageError:
+        leaves = "the affine leads out of the plane of the 2-D images; its files are in 3-D, which ANTs does not apply"
+        return replace(alignment, warnings=(*alignment.warnings, leaves))
+
+
+def _read_initial(initial: Initial | None) -> Affine | None:
+    if initial is None or isinstance(initial, Affine):
+        return initial
+    if not isinstance(initial, (str, os.PathLike)):
+        return Affine(np.asarray(initial, dtype=np.float64))
+    transform = Chain.of(read_transform(initial)).simplified()
+    if not isinstance(transform, Affine):
+        raise InputError(f"{initial} is not affine; an affine transform is needed to start from")
+    return transform

@@ -1,0 +1,324 @@
+"""Symmetric diffeomorphic registration (SyN): both images are carried to a common middle.
+
+After Avants et al. 2008 (doi:10.1016/j.media.2007.06.004), but for one thing: no inverse is computed inside the loop.
+The two half-maps run from the middle space to either image, and are inverted once, at the end, see
+`warpline.registration.inverse_consistency`. Per level, coarse to fine, and per iteration:
+
+1. Warp both images into the middle space by their half-maps u1, u2.
+2. Evaluate the metric there, and its force on either image.
+3. Smooth the forces (`update_sigma`) and scale them to a longest vector of `step` voxels: the updates v1, v2.
+4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`).
+5. Every fifth iteration: keep the half-maps if their energy is the lowest yet, shorten the step if there was no new
+   lowest energy twice in a row, and stop the level if the energy has stopped falling.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.backends import Array, Backend
+from warpline.backends.convergence import CONVERGED, Pace, energies_of, new_trace, went_astray
+from warpline.metrics import DEFORMABLE_METRICS
+from warpline.recipe import FACTORS, Syn
+from warpline.registration.cropping import CroppedPair
+from warpline.registration.inverse_consistency import VOXELS, Units
+from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
+from warpline.registration.pyramid import (
+    PairLevel,
+    resample_on_level,
+    with_coarser,
+    without_finest,
+)
+from warpline.space import fields
+from warpline.space.grid import Grid
+
+CHECK_EVERY = 5
+"""Iterations between two evaluations of the energy; each costs a copy of the half-maps where it is the lowest."""
+
+SMOOTHING = 0.5
+"""Sigma of the Gaussian before an image is resampled on a level, in voxels of the level: less aliases."""
+
+LEAST_MASK = 0.998
+"""Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
+
+ERROR_UNIT = 0.5
+"""Voxels of the finest level that inverse errors are counted in, where these are more than a voxel of the grid."""
+
+LEAST_NORM = 3e-5
+"""A longest force below this is rounding noise and is not scaled up to a full step."""
+
+
+@dataclass(frozen=True)
+class HalfMaps:
+    """Displacements (3, I, J, K) from the middle space to either image, in voxels of `grid`.
+
+    `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`.
+    """
+
+    to_fixed: Array
+    to_moving: Array
+    grid: Grid
+    levels: tuple[LevelRecord, ...]
+    units: Units = VOXELS
+
+
+@dataclass(frozen=True)
+class LevelResult:
+    """Both half-maps (2, 3, I, J, K) in voxels of `grid`, from which the next level starts."""
+
+    half_maps: Array
+    grid: Grid
+
+
+def register_syn(
+    pair: CroppedPair, options: Syn, *, backend: Backend, progress: ProgressCallback | None = None
+) -> HalfMaps:
+    """Run every level, coarse to fine.
+
+    Parameters
+    ----------
+    pair : CroppedPair
+        Fixed and moving image, and the affine between them.
+    options : Syn
+        Metric, smoothing, levels.
+    backend : Backend
+        Where everything is computed.
+    progress : callable, optional
+        Receives a `Progress` at each evaluation of the energy.
+    """
+    spacing = _finest_spacing(pair.grid)
+    result: LevelResult | None = None
+    records: list[LevelRecord] = []
+    schedule = _schedule(pair.grid, options)
+    for index, (factor, iterations, smoothing) in enumerate(schedule):
+        place = PairLevel.of(pair.grid, factor * spacing, smoothing)
+        level = SynLevel(pair, place, options, backend, coarser=result)
+        records.append(_run_level(level, (index, len(schedule)), iterations, progress))
+        result = LevelResult(level.half_maps, level.grid)
+        del level  # its memory is for the next one
+    assert result is not None, "a recipe has at least one level"
+    to_fixed, to_moving = (fields.move_to_grid(half, result.grid, pair.grid, backend) for half in result.half_maps)
+    units = VOXELS if options.factors is not None else _error_units(result.grid, pair.grid)
+    return HalfMaps(to_fixed, to_moving, pair.grid, tuple(records), units)
+
+
+def _error_units(finest: Grid, grid: Grid) -> Units:
+    """Half a voxel of the finest level along each axis, or a whole voxel of the grid, if that is longer."""
+    ratio = np.maximum(ERROR_UNIT * finest.voxel_size / grid.voxel_size, 1.0)
+    return float(ratio[0]), float(ratio[1]), float(ratio[2])
+
+
+def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
+    """Shrink factor, most iterations, and smoothing as a share of the factor, of every level, coarse to fine."""
+    factors = _default_factors(grid) if options.factors is None else options.factors
+    further = len(factors) - len(options.iterations)
+    smoothing = [SMOOTHING] * len(factors)
+    if options.sigmas is not None:
+        smoothing[further:] = [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
+    if options.factors is None:
+        factors = without_finest(factors, float(_voxel_edges(grid).max()) / _finest_spacing(grid))
+    count = len(factors)
+    iterations = (options.iterations[:1] * (count - len(options.iterations)) + options.iterations)[:count]
+    return list(zip(factors, iterations, smoothing[:count], strict=True))
+
+
+def _default_factors(grid: Grid) -> tuple[float, ...]:
+    """Shrink factors of an image as large as a grid, whatever the shape of its voxels."""
+    return with_coarser(FACTORS, float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid))
+
+
+def _run_level(
+    level: SynLevel, place: tuple[int, int], iterations: int, progress: ProgressCallback | None
+) -> LevelRecord:
+    """Run the level at a place among so many, and restore its best half-maps where it ended far above their energy."""
+    began, (index, levels), done = time.perf_counter(), place, 0
+    energies: tuple[float, ...] = ()
+    for done, trace in _iterate(level, iterations):
+        energies = tuple(energies_of(trace).tolist())
+        if progress:
+            progress(Progress("syn", index, levels, done - 1, iterations, energies[-1], level.middle_images))
+    start = level.energy_at_start() if energies else 0.0
+    if level.coarser is None and level.is_masked:
+        start = math.inf  # no mask edge was interpolated yet: its energy is of other voxels
+    kept = done
+    if energies and went_astray(start, energies):
+        kept = level.restore_best(start, energies, done)
+    seconds = time.perf_counter() - began
+    return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept)
+
+
+def _iterate(level: SynLevel, iterations: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Iterate a level until it has converged; yields iterations done and the trace of energies, at every evaluation.
+
+    Energies are copied asynchronously, so that the device never waits for the host; convergence is seen one evaluation
+    late.
+    """
+    backend, rule, done = level.backend, level.rule, 0
+    level.trace = backend.upload(new_trace(-(-iterations // rule.spacing)))
+    pending: tuple[int, Callable[[], NDArray[np.float64]]] | None = None
+    while done < iterations:
+        times = min(rule.spacing, iterations - done)
+        level.advance(times, first=done == 0)
+        done += times
+        previous, pending = pending, (done, backend.download_later(level.trace))
+        if previous is not None:
+            trace = previous[1]()
+            yield previous[0], trace
+            if trace[CONVERGED]:
+                break
+    if pending is not None:
+        yield pending[0], pending[1]()
+
+
+class SynLevel:
+    """One level: its images, its half-maps (starting from a coarser level's), and the memory of an iteration.
+
+    Arrays hold both sides, the fixed one first, so that one operation works on both. They decide how large an image a
+    GPU can hold: 26 volumes, 4 more with two masks.
+    """
+
+    def __init__(
+        self,
+        pair: CroppedPair,
+        level: PairLevel,
+        options: Syn,
+        backend: Backend,
+        *,
+        coarser: LevelResult | None = None,
+    ) -> None:
+        self.grid = level.grid
+        shape, field = (2, *self.grid.shape), (2, 3, *self.grid.shape)
+        self.images = backend.empty(shape)
+        sides = (
+            (pair.fixed, pair.grid, np.eye(4), pair.fixed_mask),
+            (pair.moving, pair.moving_grid, pair.affine, pair.moving_mask),
+        )
+        for side, (volume, grid, world, mask) in enumerate(sides):
+            self.images[side] = resample_on_level(level, volume, grid, world, mask=mask, backend=backend)
+        self.masks = [
+            None if mask is None else backend.sample(mask, self.grid.voxel_map_to(grid, world), shape=self.grid.shape)
+            for _, grid, world, mask in sides
+        ]
+        self.options, self.backend, self.coarser = options, backend, coarser
+        self.rule, self.trace = Pace(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
+        self.step_length = backend.upload(np.array([options.step], np.float32))
+        self.metric = DEFORMABLE_METRICS[options.metric](options)
+        self.half_maps = backend.empty(field)
+        self._start()
+        self.forces, self.updates, self.best = backend.empty(field), backend.empty(field), backend.empty(field)
+        # Forces are made of the warped images before updates are made of forces, so that these may share memory.
+        self.warped = self.updates.reshape(-1, *self.grid.shape)[:2]
+        self.warped_masks = [None if mask is None else backend.empty(self.grid.shape) for mask in self.masks]
+        self.value = backend.zeros((1,), np.float64)
+        self.energy_at_start: Callable[[], float] = lambda: math.inf
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether only a part of either image counts."""
+        return any(mask is not None for mask in self.masks)
+
+    def _start(self) -> None:
+        """Take over the half-maps of the coarser level; zero without one."""
+        if self.coarser is None:
+            self.half_maps[...] = 0
+            return
+        for half, finer in zip(self.coarser.half_maps, self.half_maps, strict=True):
+            fields.move_to_grid(half, self.coarser.grid, self.grid, self.backend, out=finer)
+
+    def advance(self, times: int, *, first: bool) -> None:
+        """Iterate so often, and evaluate the energy in the last iteration.
+
+        With `first`, the energy of the first iteration is remembered as that of the start.
+        """
+        backend, plain = self.backend, times - 1
+        if first and plain:
+            backend.repeat(self.iterate, 1)
+            plain -= 1
+            self._remember_start()
+        backend.repeat(self.iterate, plain)
+        if self.is_masked:  # its energy takes arrays that no graph keeps
+            self.iterate_and_check()
+        else:
+            backend.repeat(self.iterate_and_check, 1)
+        if first and times == 1:
+            self._remember_start()
+
+    def _remember_start(self) -> None:
+        value = self.backend.download_later(self._energy())
+        self.energy_at_start = lambda: float(value()[0])
+
+    def _energy(self) -> Array:
+        """The energy of the last iteration, per voxel that counted: with masks, fewer do as their edges move."""
+        last = [warped for warped in self.warped_masks if warped is not None][-1:]
+        if not last:
+            return self.value
+        return self.value / np.maximum((last[0] > 0).mean(dtype=np.float64), 1e-12)
+
+    def restore_best(self, start: float, energies: Sequence[float], done: int) -> int:
+        """Go back to the half-maps of the lowest energy, at the start or after; returns the iterations behind them."""
+        lowest = int(np.argmin(energies))
+        if start <= energies[lowest]:
+            self._start()
+            return 0
+        self.half_maps[...] = self.best
+        return min((lowest + 1) * self.rule.spacing, done) - 1
+
+    def middle_images(self) -> tuple[NDArray[np.float32], ...]:
+        """Fixed and moving volume in the middle space, by the half-maps of now."""
+        self.backend.sample(self.images, field=self.half_maps, out=self.warped)
+        return tuple(self.backend.download(warped) for warped in self.warped)
+
+    def iterate(self) -> None:
+        """One iteration, both sides at once: steps 1 to 4 of the module's list."""
+        self._compute_forces()
+        self._update_half_maps()
+
+    def iterate_and_check(self) -> None:
+        """An iteration with step 5: best half-maps kept, step length and convergence decided, all on the device."""
+        self._compute_forces()
+        energy = self._energy()
+        self.backend.keep(self.half_maps, energy, kept=self.best, trace=self.trace)
+        self._update_half_maps()
+        self.backend.watch(energy, trace=self.trace, step=self.step_length, pace=self.rule)
+
+    def _compute_forces(self) -> None:
+        """Steps 1 and 2: warp the images, evaluate the metric and its forces."""
+        self.backend.sample(self.images, field=self.half_maps, out=self.warped)
+        self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=self.backend)
+
+    def _update_half_maps(self) -> None:
+        """Steps 3 and 4: smooth and scale the forces, compose, smooth the half-maps."""
+        options, backend, updates, composed = self.options, self.backend, self.updates, self.forces
+        norms = backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates)
+        backend.compose(self.half_maps, updates, norm=norms, least_norm=LEAST_NORM, step=self.step_length, out=composed)
+        backend.smooth(composed, (options.total_sigma,) * 3, out=self.half_maps)
+
+    def _mask(self) -> Array | None:
+        """Positive where both images count, in the middle space; not where values from outside a mask are mixed in."""
+        both = None
+        for mask, half, warped in zip(self.masks, self.half_maps, self.warped_masks, strict=True):
+            if mask is not None and warped is not None:
+                self.backend.sample(mask, field=half, out=warped)
+                if both is not None:
+                    warped *= both
+                both = warped
+        if both is not None:
+            both -= np.float32(LEAST_MASK)
+        return both
+
+
+def _finest_spacing(grid: Grid) -> float:
+    """Shortest voxel edge in mm; an axis of one voxel does not count."""
+    return float(_voxel_edges(grid).min())
+
+
+def _voxel_edges(grid: Grid) -> NDArray[np.float64]:
+    """Voxel edges in mm, without axes of one voxel, where there are others."""
+    counted = np.array(grid.shape) > 1
+    return grid.voxel_size[counted] if counted.any() else grid.voxel_size

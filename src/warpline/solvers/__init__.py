@@ -1,1 +1,0 @@
-"""Solvers: linear and symmetric diffeomorphic registration, written once over the backend interface."""

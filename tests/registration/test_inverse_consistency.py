@@ -1,0 +1,179 @@
+"""Joining half-maps into one map and its inverse, without folds and within the bars."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.ndimage import map_coordinates
+
+from synthetic import ellipsoid, fading_field, smooth_field, wide_field
+from warpline.registration.inverse_consistency import (
+    LEAST_JACOBIAN,
+    MEAN_LIMIT,
+    P99_LIMIT,
+    enforce_inverse_consistency,
+    join,
+)
+from warpline.space.inversion import inverse_error
+
+SHAPE = (24, 22, 20)
+EVERYWHERE = np.ones(SHAPE, bool)
+
+
+def make(backend, to_fixed, to_moving, mask=None):
+    mask = np.ones(to_fixed.shape[1:], bool) if mask is None else mask
+    given = backend.upload(mask.astype(np.uint8))
+    return enforce_inverse_consistency(
+        backend.upload(to_fixed.copy()), backend.upload(to_moving.copy()), given, backend
+    )
+
+
+def joined(to_fixed, to_moving, backend):
+    """The plain join, on the host."""
+    return [np.array(backend.download(f)) for f in join(backend.upload(to_fixed), backend.upload(to_moving), backend)]
+
+
+def composed(outer, inner):
+    """``inner + outer o (id + inner)`` in float64."""
+    where = np.indices(inner.shape[1:]) + np.float64(inner)
+    return inner + np.stack([map_coordinates(np.float64(u), where, order=1, mode="nearest") for u in outer])
+
+
+def determinant(field):
+    slopes = np.zeros((3, *field.shape))
+    for c, axis in np.ndindex(3, 3):
+        if field.shape[axis + 1] > 1:
+            slopes[c, axis] = np.gradient(np.float64(field[c]), axis=axis)
+    return np.linalg.det(np.moveaxis(slopes, (0, 1), (-2, -1)) + np.eye(3))
+
+
+def assert_holds(found, backend, mask):
+    """The bars, measured independently of the engine."""
+    forward, inverse = (np.array(backend.download(f)) for f in (found.forward, found.inverse))
+    for outer, inner in ((forward, inverse), (inverse, forward)):
+        missed = np.linalg.norm(composed(outer, inner), axis=0)[mask]
+        assert missed.mean() < MEAN_LIMIT
+        assert np.quantile(missed, 0.99) < P99_LIMIT
+    for field in (forward, inverse):
+        assert determinant(field)[mask].min() > 0
+
+
+def within_bars(found, backend):
+    errors = [inverse_error(*pair, backend) for pair in permutations((found.forward, found.inverse))]
+    return all(error.mean <= MEAN_LIMIT and error.p99 <= P99_LIMIT for error in errors)
+
+
+def test_halves_are_joined_through_the_middle(backend):
+    to_fixed, to_moving = fading_field(SHAPE, 1, 1.0, sigma=4), fading_field(SHAPE, 2, 1.0, sigma=4)
+    forward, inverse = joined(to_fixed, to_moving, backend)
+    # From the middle, going to the fixed image and on through the map ends where going to the moving image does.
+    np.testing.assert_allclose(composed(forward, to_fixed), to_moving, atol=0.08)
+    np.testing.assert_allclose(composed(inverse, to_moving), to_fixed, atol=0.08)
+
+
+def test_shifts_add_up(backend):
+    to_fixed, to_moving = (np.zeros((3, *SHAPE), np.float32) for _ in range(2))
+    to_fixed[0], to_moving[0], to_moving[1] = 1.0, -1.5, 0.5
+    found = make(backend, to_fixed, to_moving)
+    np.testing.assert_allclose(backend.download(found.forward)[:, 9, 9, 9], [-2.5, 0.5, 0], atol=1e-5)
+    np.testing.assert_allclose(backend.download(found.inverse)[:, 9, 9, 9], [2.5, -0.5, 0], atol=1e-5)
+    assert found.quality.jacobian_min == pytest.approx(1, abs=1e-5)
+    assert found.quality.jacobian_max == pytest.approx(1, abs=1e-5)
+
+
+def test_no_motion_is_the_identity(backend):
+    nothing = np.zeros((3, *SHAPE), np.float32)
+    found = make(backend, nothing, nothing)
+    assert not backend.download(found.forward).any()
+    assert not backend.download(found.inverse).any()
+    assert found.quality.rounds == 0
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (30, 28, 1)])
+def test_smooth_halves_are_joined_and_left_alone(backend, shape):
+    to_fixed, to_moving = fading_field(shape, 3, 1.0, sigma=4), fading_field(shape, 4, 1.0, sigma=4)
+    found = make(backend, to_fixed, to_moving)
+    assert found.quality.rounds == 0
+    assert_holds(found, backend, np.ones(shape, bool))
+    np.testing.assert_array_equal(backend.download(found.forward), joined(to_fixed, to_moving, backend)[0])
+
+
+def steep_halves(shape=SHAPE):
+    """Half-maps that do not fold, whose join squeezes space to nothing and bends more sharply than a grid carries."""
+    to_fixed = fading_field(shape, 5, 3.5, sigma=2.0)
+    return to_fixed, -to_fixed
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (30, 28, 1)])
+def test_maps_that_would_fold_or_miss_are_mended_within_the_bars(backend, shape):
+    to_fixed, to_moving = steep_halves(shape)
+    plain = joined(to_fixed, to_moving, backend)
+    worst = min(determinant(f).min() for f in plain)
+    missed = np.linalg.norm(composed(plain[1], plain[0]), axis=0)
+    assert worst <= LEAST_JACOBIAN or missed.mean() > MEAN_LIMIT or np.quantile(missed, 0.99) > P99_LIMIT
+    found = make(backend, to_fixed, to_moving)
+    assert found.quality.rounds > 0
+    assert found.quality.folded_voxels == 0
+    assert_holds(found, backend, np.ones(shape, bool))
+
+
+def test_halves_that_fold_themselves_come_out_without_folds(backend):
+    to_fixed = smooth_field(SHAPE, 9, 3.0, sigma=1.5)
+    assert determinant(to_fixed).min() < 0
+    found = make(backend, to_fixed, np.zeros_like(to_fixed))
+    assert found.quality.folded_voxels == 0
+    assert_holds(found, backend, EVERYWHERE)
+
+
+def test_mending_stays_near_the_trouble(backend):
+    shape = (48, 20, 20)
+    to_fixed, to_moving = (np.zeros((3, *shape), np.float32) for _ in range(2))
+    rough, calm = steep_halves((20, 20, 20))[0], fading_field((20, 20, 20), 7, 0.8, sigma=4)
+    to_fixed[:, :20], to_moving[:, :20] = rough, -rough
+    to_fixed[:, 28:] = calm
+    found = make(backend, to_fixed, to_moving)
+    assert found.quality.rounds > 0
+    change = np.abs(backend.download(found.forward) - joined(to_fixed, to_moving, backend)[0])
+    assert change[:, :20].max() > 0.1
+    assert change[:, 28:].max() < 0.05
+
+
+def test_quality_is_what_can_be_measured(backend):
+    mask = ellipsoid(SHAPE)
+    found = make(backend, fading_field(SHAPE, 3, 1.5), fading_field(SHAPE, 4, 1.5), mask)
+    forward, inverse = (np.array(backend.download(f)) for f in (found.forward, found.inverse))
+    there, back = (determinant(field)[mask] for field in (forward, inverse))
+    quality = found.quality
+    assert quality.folds == 0
+    assert quality.jacobian_min == pytest.approx(min(there.min(), back.min()), abs=1e-4)
+    assert quality.jacobian_max == pytest.approx(there.max(), abs=1e-4)
+    missed = [np.linalg.norm(composed(*pair), axis=0)[mask] for pair in ((forward, inverse), (inverse, forward))]
+    assert quality.inverse_error_mean == pytest.approx(max(m.mean() for m in missed), rel=1e-3, abs=1e-5)
+    assert quality.inverse_error_p99 == pytest.approx(max(np.quantile(m, 0.99) for m in missed), rel=0.02, abs=1e-5)
+    assert quality.inverse_error_max == pytest.approx(max(m.max() for m in missed), rel=1e-3, abs=1e-5)
+
+
+def test_noise_comes_out_without_folds_or_is_reported(backend):
+    """Half-maps no solver makes: what is reported agrees with what is delivered."""
+    noise = wide_field(SHAPE, 1, largest=8.0)
+    found = make(backend, noise, -noise[::-1])
+    folded = [(determinant(np.array(backend.download(f))) <= 0).sum() for f in (found.forward, found.inverse)]
+    assert found.quality.folded_voxels == pytest.approx(max(folded), abs=2)
+    assert found.quality.folds == found.quality.folded_voxels / noise[0].size
+    assert found.quality.is_within_limits == (max(folded) == 0 and within_bars(found, backend))
+
+
+def test_an_empty_mask_has_no_errors(backend):
+    found = make(backend, fading_field(SHAPE, 3, 1.0), fading_field(SHAPE, 4, 1.0), np.zeros(SHAPE, bool))
+    assert found.quality.folded_voxels == 0
+    assert found.quality.inverse_error_mean == 0
+
+
+def test_the_bars_hold_in_the_mask_even_where_the_rest_is_rough(backend):
+    mask = ellipsoid(SHAPE, 0.3)
+    found = make(backend, *steep_halves(), mask)
+    assert_holds(found, backend, mask)
+    error = inverse_error(found.forward, found.inverse, backend, mask)
+    assert error.mean < MEAN_LIMIT

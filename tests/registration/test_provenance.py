@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from warpline.images import Image
+from warpline.registration.provenance import describe, plain
+from warpline.space.grid import Grid
+
+
+def test_an_array_is_described_without_a_path():
+    image = Image(np.zeros((3, 4, 5), np.float32), Grid((3, 4, 5), np.eye(4)))
+    record = describe(image, image.data)
+    assert record["path"] is None
+    assert record["shape"] == [3, 4, 5]
+    assert len(record["sha256"]) == 64
+
+
+def test_plain_values_are_json():
+    assert plain({1: (np.float32(0.5), math.inf, np.int64(3)), "a": None}) == {"1": [0.5, None, 3], "a": None}
