@@ -11,7 +11,7 @@ import pytest
 
 matplotlib.use("Agg")
 
-ROOMS = ("warpline", "warpline.dipy", "warpline.ants")
+ROOMS = ("warpline", "warpline.dipy", "warpline.ants", "warpline.io.transform_files")
 """Modules whose ``__all__`` is the public interface."""
 
 WITHOUT_EXAMPLE = {

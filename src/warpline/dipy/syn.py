@@ -51,6 +51,9 @@ DIPY takes ``factor - 1`` in place of ``2 factor``, and interpolates the images 
 the rules that were measured on brains, this one is no worse than DIPY in either direction.
 """
 
+GPU_BACKENDS = ("cuda",)
+"""Where `EMMetric` does not run."""
+
 Callback = Callable[["SymmetricDiffeomorphicRegistration", RegistrationStages], Any]
 
 
@@ -337,7 +340,7 @@ def halves_of(
 def _backend_for(recipe: Recipe, wanted: str | Backend | None) -> Backend:
     """The requested backend; the CPU instead of a GPU for the metric that runs on CPUs only."""
     backend = select(wanted)
-    if recipe.syn is None or recipe.syn.metric != "class_means" or isinstance(backend.empty((1,)), np.ndarray):
+    if recipe.syn is None or recipe.syn.metric != "class_means" or backend.name not in GPU_BACKENDS:
         return backend
     warnings.warn(f"EMMetric runs on the CPU only; numba takes the place of {backend.name}", UserWarning, stacklevel=3)
     return select("numba")

@@ -81,6 +81,13 @@ class TransformFile:
         Fixed world points to moving world points, RAS+ mm; None when it takes the images' grids to read it.
     needs : str
         What is missing then.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> warpline.write_transform(warpline.Affine.identity(), "affine.tfm")
+    >>> warpline.identify("affine.tfm").kind
+    'affine'
     """
 
     path: Path
@@ -202,10 +209,19 @@ def write_transform(
     fixed: Grid | None = None,
     moving: Grid | None = None,
 ) -> None:
-    """Write a transform, complete or not at all, in a format that holds what is known of it.
+    """Write a transform, complete or not at all.
 
-    Parameters, errors as for `warpline.write_transform`, which computes the inverse of a field for a format that stores
-    it; here it must be known.
+    Parameters
+    ----------
+    transform, path, format, fixed, moving
+        As for `warpline.write_transform`, which says what is raised too. That function computes the inverse of a field
+        for a format that stores it; here it must be known.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> from warpline.io.transform_files import write_transform
+    >>> write_transform(warpline.Affine.identity(), "affine.mat", "itk-affine")
     """
     path = Path(path)
     transform = _as_flat(transform, fixed, moving)

@@ -167,6 +167,12 @@ class Format:
         Whether its files are those of 2-D images.
     both_ways : bool
         Whether a displacement is stored together with its inverse.
+
+    Examples
+    --------
+    >>> from warpline.io.transform_files import FORMATS
+    >>> FORMATS["itk-warp"].suffixes, FORMATS["fsl-flirt"].between
+    (('.nii', '.nii.gz'), True)
     """
 
     about: str
