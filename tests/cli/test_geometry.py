@@ -51,7 +51,7 @@ def test_every_command_that_reads_images_takes_geometry(command, capsys):
 
 
 @pytest.mark.parametrize(("asked", "matrix"), [((), ONE), (("--geometry", "qform"), MIRRORED)])
-def test_apply_says_once_where_tools_differ_and_takes_what_is_asked_for(files, asked, matrix, capsys):
+def test_apply_says_once_where_tools_differ(files, asked, matrix, capsys):
     given = ("-i", files["open"], "-r", files["open"], "-t", files["id"], "-o", files["out"])
     assert main(["apply", *given, *asked, "-q", "--backend", "numpy"]) == 0
     (line,) = said(capsys)

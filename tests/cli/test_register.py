@@ -140,7 +140,7 @@ def test_sigterm_takes_away_what_was_begun_and_says_so(pair, tmp_path, monkeypat
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_second_run_on_one_prefix_is_refused_and_harms_nothing(pair, tmp_path, monkeypatch, capsys):
+def test_a_second_run_on_one_prefix_is_refused(pair, tmp_path, monkeypatch, capsys):
     command = ["register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/a_", *QUICK]
     with Transaction() as files:
         files.reserve([tmp_path / f"a_{registration.REPORT}"])
