@@ -75,8 +75,14 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     UsageError
         For a backend that is unknown, or that cannot read an array where it lies.
     DeviceError
-        When a GPU was asked for and cannot be used, or is short of memory. One that was not asked for and is short of
+        When a GPU was requested and cannot be used, or is short of memory. One that was not requested and is short of
         memory leaves the work to the CPU, with a warning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> map_coordinates(np.array([0.0, 1.0, 4.0, 9.0]), np.array([[0.5, 2.5]]), order=1, backend="numpy").tolist()
+    [0.5, 6.5]
     """
     source, points = _as_array(input), _as_array(coordinates)
     shape = points.shape[1:]
