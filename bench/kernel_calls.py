@@ -274,9 +274,9 @@ def _compose_both(s: Scene) -> Call:
     return lambda: s.backend.compose(outer, inner, norm=norm, step=0.5, out=out)
 
 
-# Passes over the data: a filter along one axis after the other reads and writes all of it each time, and the length of
-# the longest vector is found in one more; a quantile takes three, of which the first writes the lengths of vectors.
-# SplineOptions coefficients of `interpolate` are doubles: 8 bytes, written three times and read three times.
+# Passes over the data: a filter along one axis after the other reads and writes all of it each time; a quantile takes
+# three, of which the first writes the lengths of vectors.
+# Spline coefficients of `interpolate` are doubles: 8 bytes, written three times and read three times.
 # Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
 # Bytes per point: 12 + 4 for its place and value, 8 x 4 for its neighbours in the volume; sums go to the host.
 OPERATIONS: dict[str, Operation] = {
@@ -298,7 +298,7 @@ OPERATIONS: dict[str, Operation] = {
     "smooth field 1.5": Operation("voxel", 12 + 12, _smooth(1.5, "field")),
     "smooth field 0.42": Operation("voxel", 12 + 12, _smooth(0.42, "field")),
     "smooth volume 1.5": Operation("voxel", 4 + 4, _smooth(1.5, "fixed")),
-    "smooth volume 4": Operation("voxel", 4 + 4, _smooth(4.0, "fixed"), 2 * (4 + 4) + 4),
+    "smooth volume 4": Operation("voxel", 4 + 4, _smooth(4.0, "fixed"), 2 * (4 + 4)),
     "smooth field 1.5, two at once": Operation("voxel", 2 * (12 + 12), _smooth_both(1.5)),
     "smooth field 0.42, two at once": Operation("voxel", 2 * (12 + 12), _smooth_both(0.42)),
     "compose, two at once": Operation("voxel", 2 * (2 * 12 + 12), _compose_both),

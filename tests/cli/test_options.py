@@ -59,11 +59,7 @@ def test_every_command_that_reads_images_takes_geometry(command, capsys):
 
 
 @pytest.mark.parametrize(("asked", "matrix"), [((), ONE), (("--geometry", "qform"), MIRRORED)])
-<<<<<<< HEAD:tests/cli/test_options.py
 def test_apply_warns_once_where_tools_place_voxels_elsewhere(files, asked, matrix, capsys):
-=======
-def test_apply_says_once_where_tools_differ(files, asked, matrix, capsys):
->>>>>>> cohort:tests/cli/test_geometry.py
     given = ("-i", files["open"], "-r", files["open"], "-t", files["id"], "-o", files["out"])
     assert main(["apply", *given, *asked, "-q", "--backend", "numpy"]) == 0
     (line,) = said(capsys)

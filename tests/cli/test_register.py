@@ -133,18 +133,6 @@ def test_next_commands_work(finished, pair, tmp_path, monkeypatch, capsys):
     assert "mean Dice" in capsys.readouterr().out
 
 
-<<<<<<< HEAD
-=======
-def test_sigterm_takes_away_what_was_begun_and_says_so(pair, tmp_path, monkeypatch, capsys):
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("warpline.registration.job.register", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
-    assert main(["register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/new/a_", *QUICK]) == 143
-    assert capsys.readouterr().err.startswith("warpline register: error: stopped by SIGTERM")
-    assert list(tmp_path.iterdir()) == []
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
->>>>>>> cohort
 def test_a_second_run_on_one_prefix_is_refused(pair, tmp_path, monkeypatch, capsys):
     command = ["register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/a_", *QUICK]
     with Transaction() as files:

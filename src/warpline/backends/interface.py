@@ -157,10 +157,9 @@ class Backend(Protocol):
         --------
         >>> import numpy as np
         >>> from warpline import backends
-        >>> backend, volume, norm = backends.select("numpy"), np.zeros((5, 5, 5), np.float32), np.empty(1, np.float32)
-        >>> volume[2, 2, 2] = 1
-        >>> smoothed = backend.smooth(volume, (1.0, 1.0, 0.0), out_norm=norm)
-        >>> float(norm[0]) == float(smoothed[2, 2, 2]) == float(smoothed.max())
+        >>> volume, norm = np.eye(3, dtype=np.float32)[None], np.empty(1, np.float32)
+        >>> smoothed = backends.select("numpy").smooth(volume, (0.0, 1.0, 1.0), out_norm=norm)
+        >>> bool(norm[0] == smoothed.max())
         True
         """
 
@@ -217,15 +216,6 @@ class Backend(Protocol):
 
         `norm` is such as `smooth` writes to `out_norm`; without it s is `step`. A step that changes between
         repetitions of a loop is a one-element float32 array too, so that a replayed graph reads its new value.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from warpline import backends
-        >>> field = np.ones((3, 4, 4, 4), np.float32)  # a shift by one voxel along each axis
-        >>> composed = backends.select("numpy").compose(field, field, step=0.5, out=np.empty_like(field))
-        >>> float(composed.min()), float(composed.max())
-        (1.5, 1.5)
         """
 
     def invert(
@@ -361,14 +351,7 @@ class Backend(Protocol):
     def keep_best_state(self, state: Array, energy: Array, *, best: Array, trace: Array) -> None:
         """Copy a state, such as half-maps, to `best` where its energy is lower than all in a trace.
 
-        Called before `update_convergence` appends that energy. The device decides, so that nothing waits.
-
-        Parameters
-        ----------
-        state, best : float32, any shape
-            What the energy is of, and where the best one is kept.
-        energy, trace
-            See `update_convergence`.
+        Called before `update_convergence`, see there, appends that energy. The device decides, so that nothing waits.
         """
 
     def update_convergence(self, energy: Array, *, trace: Array, step: Array, rule: ConvergenceRule) -> None:

@@ -79,7 +79,7 @@ class NumbaBackend(HostBackend):
         largest = np.empty(stack[1], np.float32)
         given = array.reshape(stack), *weights, out.reshape(stack), largest
         plane, line = stack[2:], stack[3] + 2 * (len(weights[2]) - 1)
-        self._over(given[0][0], numba_smoothing.smooth, *given, scratch=_empty(plane, line, plane))
+        self._over(given[0][0], numba_smoothing.smooth, *given, scratch=_allocate(plane, line, plane))
         if out_norm is not None:
             out_norm[0] = np.sqrt(largest.max())
 
@@ -103,7 +103,7 @@ class NumbaBackend(HostBackend):
         images = _float(fixed), _float(moving)
         totals, (nj, nk) = np.empty(len(fixed)), fixed.shape[1:]
         given = *images, radius, np.float32(contrast_floor), _mask(mask), out_fixed, out_moving, totals
-        scratch = _zeros((6, nj, nk), nk + 2 * radius, (9, nk))
+        scratch = _allocate((6, nj, nk), nk + 2 * radius, (9, nk), make=np.zeros)
         self._over(fixed, numba_similarity.local_cc, *given, scratch=scratch)
         value[0] = -totals.sum() / fixed.size
 
@@ -113,14 +113,14 @@ class NumbaBackend(HostBackend):
         images = _float(fixed), _float(moving)
         totals = np.empty(len(fixed))
         given = *images, _mask(mask), out_fixed, out_moving, totals
-        self._over(fixed, numba_similarity.squared_difference, *given, scratch=_empty((3, fixed.shape[2])))
+        self._over(fixed, numba_similarity.squared_difference, *given, scratch=_allocate((3, fixed.shape[2])))
         value[0] = totals.sum() / fixed.size
 
     # -- fields ---------------------------------------------------------------------------------------------
 
     def _compose(self, outer: Array, inner: Array, scale: float, out: Array) -> None:
         given = _float(outer), _float(inner), np.float32(scale), out
-        self._over(out[0], numba_fields.compose, *given, scratch=_empty((3, out.shape[3])))
+        self._over(out[0], numba_fields.compose, *given, scratch=_allocate((3, out.shape[3])))
 
     def invert(
         self,
@@ -186,13 +186,9 @@ class NumbaBackend(HostBackend):
         in_slabs(kernel, len(volume), self.threads if volume.size > FEW_VOXELS else 1, *arguments, scratch=scratch)
 
 
-def _empty(*shapes: int | tuple[int, ...]) -> Scratch:
-    """Allocates float32 arrays of these shapes for each thread."""
-    return lambda: tuple(np.empty(shape, np.float32) for shape in shapes)
-
-
-def _zeros(*shapes: int | tuple[int, ...]) -> Scratch:
-    return lambda: tuple(np.zeros(shape, np.float32) for shape in shapes)
+def _allocate(*shapes: int | tuple[int, ...], make: Callable[..., Any] = np.empty) -> Scratch:
+    """Makes float32 arrays of these shapes for each thread."""
+    return lambda: tuple(make(shape, np.float32) for shape in shapes)
 
 
 def _float(array: Array) -> Float:

@@ -6,37 +6,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from warpline.backends import Array, Backend
-from warpline.backends.affine_search import MetricInputs
 from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
 from warpline.metrics.mutual_information import MutualInformation
-from warpline.metrics.samples import Doubles, Samples
+from warpline.metrics.samples import LinearMetric, Samples
 from warpline.recipe import Linear, Syn
 
 __all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric", "Samples"]
-
-
-class LinearMetric(Protocol):
-    """A metric of two images under an affine map, over sample points of the fixed one."""
-
-    worst: float
-    """The value without any overlap."""
-
-    @property
-    def backend(self) -> Backend:
-        """The backend of its arrays."""
-
-    @property
-    def inputs(self) -> MetricInputs:
-        """Arrays and formula, for a backend that searches by itself; the worst value must be 0."""
-
-    def values(self, matrices: Doubles) -> tuple[Doubles, Doubles]:
-        """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-
-    def values_and_derivatives(self, matrices: Doubles) -> tuple[Doubles, Doubles, Doubles]:
-        """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
 
 
 LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from warpline.backends import Array, Backend
-from warpline.metrics.samples import Doubles, SampledMetric, Samples
+from warpline.metrics.samples import Doubles, LinearMetric, Samples
 from warpline.space.grid import Matrix
 
 FLAT = 1e-10
 """Variance, as a share of the mean square, up to which an image counts as constant: below it is rounding error."""
 
 
-class Correlation(SampledMetric):
+class Correlation(LinearMetric):
     """Negative squared correlation coefficient, ``-c_fm^2 / (c_ff c_mm)``, over the points inside the moving image.
 
     Squared, so that inverted contrasts match as well.

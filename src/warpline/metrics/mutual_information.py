@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from warpline.backends import Array
-from warpline.metrics.samples import Doubles, SampledMetric, Samples, value_range
+from warpline.metrics.samples import Doubles, LinearMetric, Samples, value_range
 
 PADDING = 2
 """Empty bins on either side: the reach of the Parzen window."""
 
 
-class MutualInformation(SampledMetric):
+class MutualInformation(LinearMetric):
     """Negative mutual information after Mattes et al. 2003, doi:10.1109/TMI.2003.809072.
 
     ``-sum p(f, m) log(p(f, m) / (p(f) p(m)))`` in nats, over the points that fall into the moving image: a box window

@@ -6,7 +6,7 @@ import numpy as np
 
 from warpline.backends import Array, Backend
 from warpline.backends.masked_average import masked_average
-from warpline.metrics.samples import Doubles, SampledMetric
+from warpline.metrics.samples import Doubles, LinearMetric
 
 DEVIATION_FLOOR = 0.1
 """Share of the standard deviation of the whole object that is added to the local one; with less, noise in flat regions
@@ -46,7 +46,7 @@ def correlation_map(fixed: Array, warped: Array, sigma: Sigma, backend: Backend)
     return backend.smooth(fixed * warped, sigma)
 
 
-class NormalisedProduct(SampledMetric):
+class NormalisedProduct(LinearMetric):
     """Negative mean of ``f m`` for samples whose f and m are normalised locally.
 
     The sum of squared local correlations has the derivative of ``2 c f m`` with c, the local correlation, held

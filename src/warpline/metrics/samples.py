@@ -60,8 +60,8 @@ def value_range(values: Array, inside: Array | None = None) -> tuple[Array, Arra
     return low.min().astype(np.float64), high.max().astype(np.float64)
 
 
-class SampledMetric:
-    """A linear metric over samples; see `warpline.metrics.LinearMetric`.
+class LinearMetric:
+    """A metric of two images under an affine map, over sample points of the fixed one.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class SampledMetric:
     """
 
     worst = 0.0
-    """The value without any overlap."""
+    """The value without any overlap; must be 0 where a backend searches by itself."""
     formula: Formula
     """How a backend that searches by itself computes the metric."""
     bins = 0

@@ -75,7 +75,7 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     UsageError
         For a backend that is unknown, or that cannot read an array where it lies.
     DeviceError
-        When a GPU was asked for and cannot be used, or is short of memory. One that was not asked for and is short of
+        When a GPU was requested and cannot be used, or is short of memory. One that was not requested and is short of
         memory leaves the work to the CPU, with a warning.
 
     Examples

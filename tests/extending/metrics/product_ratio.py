@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpline.metrics.samples import SampledMetric
+from warpline.metrics.samples import LinearMetric
 
 
-class ProductRatio(SampledMetric):
+class ProductRatio(LinearMetric):
     """``-2 sum(f m) / (sum(f^2) + sum(m^2))`` over the points inside the moving image."""
 
     formula = "product_ratio"
