@@ -93,7 +93,7 @@ def no_align(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("computed before the check")
 
-    monkeypatch.setattr(result, "align", refuse)
+    monkeypatch.setattr(result, "align_checked", refuse)
 
 
 def test_run_leaves_every_file_and_nothing_else(done):
