@@ -17,7 +17,7 @@ def written(folder, text, name="cohort.tsv"):
     return path
 
 
-def test_paths_are_relative_to_the_manifest_and_free_columns_stay(tmp_path):
+def test_paths_are_relative_and_free_columns_stay(tmp_path):
     rows = ("sub-01\ta/b.nii\tt.nii\tn/a\t31", "", "sub-02\t/x/y.nii\tt.nii\tm.nii\tn/a\n")
     text = "\n".join(("\ufeffid\tmoving\tfixed\tmoving_mask\tage", *rows))
     first, second = read_manifest(written(tmp_path, text))

@@ -151,7 +151,7 @@ def test_participants_at_once_all_arrive(inputs, tmp_path):
     assert not list((out / "work").glob("part-*")) and not list((out / "work").glob("progress-*"))
 
 
-def test_what_was_asked_stands_in_the_record_before_pages_are_written(inputs, tmp_path, monkeypatch):
+def test_options_are_recorded_before_pages_are_written(inputs, tmp_path, monkeypatch):
     import sys
 
     seen = []

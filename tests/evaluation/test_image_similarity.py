@@ -11,7 +11,7 @@ from warpline.resampling import resample
 from warpline.space.grid import Grid
 
 
-def test_similarity_compares_what_the_headers_say_with_the_result(phantom):
+def test_similarity_compares_headers_with_the_result(phantom):
     backend = select("numpy")
     found = measure_similarity(phantom.fixed, phantom.moving, phantom.fixed, backend=backend)["similarity"]
     by_headers = resample(phantom.moving, like=phantom.fixed, backend=backend)

@@ -52,7 +52,7 @@ def test_types_and_ids_are_kept(dtype, numpy_backend):
     assert set(np.unique(warped.data).tolist()) <= set(labels.ravel().tolist()) | {1}
 
 
-def test_identity_changes_nothing_and_series_go_volume_by_volume(numpy_backend):
+def test_identity_keeps_labels_and_series_go_by_volume(numpy_backend):
     series = np.random.default_rng(2).integers(0, 4, (*MOVING.shape, 3)).astype(np.uint16)
     warped = warp_labels(Image(series, MOVING), Affine.identity(), MOVING, backend=numpy_backend)
     np.testing.assert_array_equal(warped.data, series)

@@ -215,7 +215,7 @@ def chosen(monkeypatch):
     return asked
 
 
-def test_the_choice_follows_where_arrays_lie_and_how_large_the_result_is(chosen, monkeypatch):
+def test_the_device_follows_the_arrays_and_the_size(chosen, monkeypatch):
     here, there, other = np.zeros(3), DeviceArray(np.zeros(3)), Elsewhere(np.zeros(3))
     large = on_device.WORTH
     assert on_device.gpu_for(None, large - 1, input=here, output=None) is None
@@ -271,7 +271,7 @@ def test_looking_for_a_gpu_says_why_there_is_none(monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("call", ["coordinates", "matrix"])
-def test_a_gpu_that_nobody_asked_for_and_is_full_leaves_the_work_to_the_cpu(call, monkeypatch, caplog):
+def test_a_full_gpu_leaves_the_work_to_the_cpu(call, monkeypatch, caplog):
     emulated_backend()
     runtime = Counting()
     runtime.fails = 1
@@ -332,7 +332,7 @@ def test_a_series_is_streamed_volume_by_volume(order, numpy_backend):
     assert runtime.largest <= 6 * 7 * 8 * 4  # never more than a volume
 
 
-def test_a_series_that_does_not_fit_ends_with_the_words_of_the_device():
+def test_a_series_that_does_not_fit_ends_with_a_device_error():
     emulated_backend()
     runtime = Counting()
     runtime.fails = 3

@@ -126,7 +126,7 @@ def test_status_shows_progress(folder, capsys):
     assert main(["cohort", "status", f"{folder}/in"]) == 5
 
 
-def test_a_bids_app_call_runs_subjects_and_the_group_level_reports(folder, tmp_path, capsys):
+def test_a_bids_app_call_runs_subjects_then_reports(folder, tmp_path, capsys):
     for name in ("sub-01", "sub-02"):
         (tmp_path / "bids" / name / "anat").mkdir(parents=True)
         shutil.copy(folder / "in" / f"{name}_T1w.nii", tmp_path / "bids" / name / "anat")

@@ -61,7 +61,7 @@ def test_the_script_of_an_array():
     assert script(CLUSTERS["array"], ARGUMENTS) == ARRAY
 
 
-def test_a_job_of_several_nodes_starts_a_scheduler_and_a_worker_per_gpu():
+def test_several_nodes_get_a_scheduler_and_a_worker_per_gpu():
     text = script(CLUSTERS["nodes"], ARGUMENTS)
     for part in ("--nodes=4", "--ntasks-per-node=8", "--mem=128G", "srun --ntasks=32 --gpus-per-task=1 bash -c "):
         assert part in text
@@ -86,7 +86,7 @@ def test_bash_takes_the_script(name):
     subprocess.run(["bash", "-n"], input=script(CLUSTERS[name], ARGUMENTS), text=True, check=True)
 
 
-def test_no_folder_or_key_of_a_job_can_be_guessed_and_none_is_left(tmp_path):
+def test_folders_and_keys_of_a_job_are_secret_and_removed(tmp_path):
     """Another user who makes folders beforehand changes nothing, and what the job made is gone after it."""
     planted = tmp_path / "tmp" / "warpline-8"
     planted.mkdir(parents=True)
