@@ -60,6 +60,11 @@ def asked(**more):
     return Options(**{**plain, **more})
 
 
+def command(folder, action, *more, out="out"):
+    """Arguments of an action on the cohort of a folder: its manifest ``c.tsv``, its recipe ``quick.toml``."""
+    return ["cohort", action, f"{folder}/c.tsv", f"{folder}/{out}", "--recipe", f"{folder}/quick.toml", *more]
+
+
 def outputs(folder):
     """Every file of every pair: its bytes, or what a sidecar says that does not differ between runs."""
     files = {path.relative_to(folder): path for path in folder.glob("sub-*/**/*") if path.is_file()}

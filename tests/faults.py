@@ -26,11 +26,6 @@ def die(folder, id):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_once(folder, id):
-    if first_time(folder, id):
-        die(folder, id)
-
-
 def hang(folder, id):
     time.sleep(3600)
 
@@ -61,7 +56,7 @@ def puzzling(folder, id):
     raise KeyError(id)
 
 
-FAULTS = {fault.__name__: fault for fault in (die, die_once, hang, pause, memory, memory_once, broken_once, puzzling)}
+FAULTS = {fault.__name__: fault for fault in (die, hang, pause, memory, memory_once, broken_once, puzzling)}
 
 
 def first_time(folder, id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warpline.recipe import Recipe
+from warpline.report.page import write_page
 
 
 def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
@@ -59,3 +60,9 @@ def serious_faults(browser, path, address=""):
     finally:
         context.close()
     return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+
+
+def page_of(report, layers, folder, context=None):
+    """The text of a page that is written into a folder."""
+    write_page(report, layers, folder / "report.html", context)
+    return (folder / "report.html").read_text(encoding="utf-8")

@@ -37,7 +37,7 @@ STEPS = {
             '    metric: Literal["local_cc"',
             ', "log_cosh"',
         ),
-        "backends/descent.py": ('Formula = Literal["mutual_information"', ', "product_ratio"'),
+        "backends/affine_search.py": ('Formula = Literal["mutual_information"', ', "product_ratio"'),
     },
     "Add a backend operation": {
         "backends/interface.py": (
@@ -45,7 +45,7 @@ STEPS = {
             "    def saturated_difference(self, a: Array, b: Array, *, out: Array) -> Array: ...\n",
         ),
         "backends/numpy_backend.py": (
-            "class NumpyBackend:\n",
+            "class NumpyBackend(HostBackend):\n",
             "    def saturated_difference(self, a, b, *, out):\n        return np.tanh(a - b, out=out)\n",
         ),
     },

@@ -19,7 +19,7 @@ def begins(lines, word):
     return [line for line in lines if line.startswith(word)]
 
 
-def test_nothing_is_added_for_one_contrast_measured_as_a_whole():
+def test_images_of_one_contrast_need_no_further_words():
     lines = lines_of()
     assert not begins(lines, "contrast")
     assert begins(lines, "similarity")[0].endswith("in small windows 0.110 and 0.560")

@@ -132,7 +132,7 @@ FMRIPREP = (
 )
 
 
-def test_an_image_of_fmriprep_comes_with_mask_and_segmentation(tmp_path):
+def test_images_of_fmriprep_are_taken_in_their_own_space(tmp_path):
     folder = made(tmp_path, *(f"sub-{n}/anat/sub-{n}{end}" for n in (1, 2) for end in FMRIPREP))
     pairs = scan(folder, fixed="t.nii")
     assert [pair.id for pair in pairs] == ["sub-1", "sub-2"]
@@ -154,7 +154,7 @@ def test_images_of_one_scan_are_never_guessed_between(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["sub-1_ses-M00_T1w_space-MNI_desc-Crop_res-1x1x1_T1w.nii.gz"])
-def test_a_folder_of_clinica_is_read_on_request(tmp_path, name):
+def test_a_folder_of_clinica_is_read_when_asked_for(tmp_path, name):
     folder = made(tmp_path, f"subjects/sub-1/ses-M00/t1_linear/{name}")
     with pytest.raises(InputError, match="there is space-MNI_res-1x1x1_desc-Crop; choose it with --entity space=MNI"):
         scan(folder, fixed="t.nii")

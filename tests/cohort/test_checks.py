@@ -9,7 +9,7 @@ import pytest
 
 from cohort_files import asked, pairs_in
 from warpline.cohort import Options, run
-from warpline.cohort.checks import _RULES, check_output
+from warpline.cohort.checks import OPTION_RULES, check_output
 from warpline.errors import UsageError
 from warpline.recipe import Recipe
 
@@ -41,7 +41,7 @@ def test_options_of_python_are_checked(name, value):
 
 
 def test_every_option_has_a_rule_but_the_recipe():
-    assert set(vars(Options())) - set(_RULES) == {"recipe"}
+    assert set(vars(Options())) - set(OPTION_RULES) == {"recipe"}
     Options(shard=(2, 3), max_failures=0, allow_failures=0.5, participants=("01",), fixed=None, workers=0)
 
 

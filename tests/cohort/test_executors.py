@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
-from warpline.cohort import Options, running
 from warpline.cohort.executors import WorkerSpec, visible_gpus, worker_spec
-from warpline.cohort.options import WorkerSettings
 from warpline.errors import UsageError
 
 
@@ -33,12 +29,3 @@ def test_a_given_choice_of_gpus_is_honoured(monkeypatch):
     assert visible_gpus("numba") == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_gpus("cuda") == []
-
-
-@pytest.mark.parametrize(("gpus", "cores", "writers"), [([], 16, 2), (["0"], 1, 2), (["0"], 4, 3), (["0"], 16, 6)])
-def test_more_threads_write_where_a_gpu_computes(monkeypatch, gpus, cores, writers):
-    monkeypatch.setenv("WARPLINE_THREADS", str(cores))
-    monkeypatch.setattr(running, "visible_gpus", lambda _: gpus)
-    monkeypatch.setattr(running, "Inline", lambda settings, _: settings)
-    settings = running._executor(SimpleNamespace(take=None), WorkerSettings("out", "run"), Options())
-    assert (settings.readers, settings.writers) == (2, writers)

@@ -9,7 +9,7 @@ import pytest
 import faults
 from cohort_files import asked, pairs_in, rows
 from warpline.cohort import run
-from warpline.cohort.options import read_decisions
+from warpline.cohort.options import read_decisions, writers_for
 from warpline.cohort.plan import plan_of
 from warpline.errors import InputError
 
@@ -54,3 +54,8 @@ def test_a_column_that_the_results_have_themselves_is_refused(inputs, tmp_path):
 def test_decisions_find_the_pair_again(tmp_path):
     (tmp_path / "d.tsv").write_text("id\tdecision\tnote\n'=sub-1\tfail\t'=1\n")
     assert read_decisions(tmp_path / "d.tsv", ("fail",)) == ["=sub-1"]
+
+
+@pytest.mark.parametrize(("cores", "writers"), [(1, 2), (4, 3), (16, 6)])
+def test_more_threads_write_where_a_gpu_has_more_cores(cores, writers):
+    assert writers_for(cores) == writers

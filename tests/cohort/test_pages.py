@@ -9,7 +9,7 @@ import pytest
 
 from cohort_files import asked, pairs_in
 from warpline.cohort import report, run
-from warpline.cohort.pages import _thumbnail, cohort_key, output_of, write
+from warpline.cohort.pages import cohort_key, output_of, read_thumbnail, write
 from warpline.cohort.results import read_results
 from warpline.errors import InputError
 
@@ -167,8 +167,8 @@ def test_a_sidecar_embeds_no_file_from_outside(tmp_path):
     (out / "own.txt").write_bytes(b"text")
     for name in ("../secret", str(tmp_path / "secret"), "link", "own.txt", "none", 5, None, "\0"):
         (out / "qc.json").write_text(json.dumps({"outputs": {"thumbnail": name}}))
-        assert _thumbnail(out, "qc.json") == b""
+        assert read_thumbnail(out, "qc.json") == b""
     (out / "qc.json").write_text(json.dumps({"outputs": {"thumbnail": "own.webp"}}))
-    assert _thumbnail(out, "qc.json") == picture
+    assert read_thumbnail(out, "qc.json") == picture
     with pytest.raises(InputError, match="names no warped inside the output folder"):
         output_of(out, {"outputs": {"warped": "../secret"}}, "warped")

@@ -65,7 +65,7 @@ def test_what_changed_runs_again_and_nothing_else(inputs, done, monkeypatch):
     assert len(todo()) == COUNT
 
 
-def test_only_truncated_or_deleted_outputs_run_again(inputs, undisturbed, done, caplog):
+def test_outputs_that_were_cut_or_deleted_run_again(inputs, undisturbed, done, caplog):
     out = done
     names = {id: next((out / id / "anat").glob("*affine_xfm.mat")) for id in ("sub-02", "sub-03", "sub-04")}
     os.truncate(names["sub-02"], 10)

@@ -151,7 +151,7 @@ def test_participants_at_once_all_arrive(inputs, tmp_path):
     assert not list((out / "work").glob("part-*")) and not list((out / "work").glob("progress-*"))
 
 
-def test_options_are_recorded_before_pages_are_written(inputs, tmp_path, monkeypatch):
+def test_the_record_of_a_run_is_written_before_its_pages(inputs, tmp_path, monkeypatch):
     import sys
 
     seen = []

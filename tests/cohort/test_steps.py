@@ -86,7 +86,7 @@ def test_outputs_never_replace_inputs(inputs, tmp_path):
     assert warped.read_bytes() == before
 
 
-def test_headers_are_judged_once_by_the_requested_matrix(inputs, tmp_path):
+def test_header_notes_are_reported_once_for_all_pairs(inputs, tmp_path):
     fixed = nibabel.load(inputs / "fixed.nii", mmap=False)
     fixed.set_sform(fixed.affine, 4)
     fixed.set_qform(np.diag((1, -1, 1, 1)) @ fixed.affine, 1)

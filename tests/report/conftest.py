@@ -8,12 +8,19 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from warpline.phantom import brain_pair
+from warpline.report.pair_layers import draw_layers
 
 
 @pytest.fixture(scope="session")
 def phantom():
     """A small pair of synthetic brains."""
     return brain_pair((48, 56, 48), voxel_size=4.0)
+
+
+@pytest.fixture(scope="session")
+def layers(phantom):
+    """The layers of the viewer, drawn once."""
+    return draw_layers(phantom.fixed, phantom.moving, phantom.fixed, phantom.transform.parts[0])
 
 
 @pytest.fixture(scope="session")

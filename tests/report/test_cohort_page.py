@@ -104,7 +104,7 @@ def test_data_hold_every_row_as_columns(index):
     assert data["pages"] == {"3": "pairs/one.html"}
 
 
-def test_thumbnails_are_packed_worst_first_and_never_encoded_again(index, picture):
+def test_thumbnails_are_packed_worst_first(index, picture):
     packs = sorted((index.parent / "thumbs").iterdir())
     assert len(packs) == -(-COUNT // PACK)
     number, pictures = re.fullmatch(r"takePack\((\d+), (.*)\);\n", packs[0].read_text()).groups()
@@ -206,7 +206,7 @@ def test_brushing_a_strip_keeps_a_range(index, open_page):
     assert count(page) == "130 pairs"
 
 
-def test_pointing_at_a_strip_names_the_pair_and_a_click_chooses_it(index, open_page):
+def test_a_strip_names_pairs_and_a_click_chooses_one(index, open_page):
     page = open_page(index)
     spot = page.evaluate("""() => {
         const strip = strips[0], { left, top, width, height } = strip.canvas.getBoundingClientRect();

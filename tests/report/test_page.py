@@ -1,24 +1,16 @@
 import io
-import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from made_reports import report_of
+from made_reports import page_of, report_of
 from warpline.errors import OutputError
 from warpline.images import Image
-from warpline.report.cohort_context import CohortContext, Measure
-from warpline.report.page import html_summary, write_cohort_context, write_page
+from warpline.report.page import html_summary, write_page
 from warpline.report.pair_layers import draw_layers
 from warpline.report.pictures import write_overlay
 from warpline.space import Displacement
-
-
-@pytest.fixture(scope="module")
-def layers(phantom):
-    return draw_layers(phantom.fixed, phantom.moving, phantom.fixed, phantom.transform.parts[0])
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +18,6 @@ def pictures(phantom, tmp_path_factory):
     overlay = tmp_path_factory.mktemp("pictures") / "Overlay.png"
     write_overlay(phantom.fixed, phantom.moving, phantom.fixed, overlay)
     return {"overlay": overlay}
-
-
-def page_of(report, layers, folder, standing=None):
-    write_page(report, layers, folder / "report.html", standing)
-    return (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_page_shows_every_measurement_and_picture(layers, tmp_path):
@@ -98,33 +85,6 @@ def test_text_is_escaped_everywhere(layers, pictures, tmp_path):
 def test_commands_quote_paths(layers, tmp_path):
     report = report_of(fixed="/data/my brain.nii") | {"outputs": {"warped": "out/Warped.nii.gz"}}
     assert "itksnap -g &#39;/data/my brain.nii&#39; -o out/Warped.nii.gz" in page_of(report, layers, tmp_path)
-
-
-def test_standing_shows_verdict_reasons_percentiles_and_neighbours(layers, tmp_path):
-    measures = (
-        Measure("Dice", "", "Mean Dice", "overlap", 0.41, 3.0, flagged=True),
-        Measure("Rotation", "°", "Angle", "affine", 4.5, 60.0),
-    )
-    reasons = ("dice 0.41 is <far> below",)
-    standing = CohortContext("sub-07", "key", 1200, "review", reasons, measures, "../index.html", next="sub-08.html")
-    page = page_of(report_of(), layers, tmp_path, replace(standing, source="aging study"))
-    title = page.partition("</title>")[0]
-    assert '<script src="report.js"></script>' in page and "sub-07" in title and "aging study" in title
-    assert "dice 0.41" not in page and "1\u202f200" not in page  # what changes with the cohort stands beside the page
-    told = (tmp_path / "report.js").read_text().removeprefix("const STANDING = ").removesuffix(";\n")
-    record = json.loads(told)
-    assert (record["verdict"], record["reasons"], record["pairs"]) == ("review", list(reasons), 1200)
-    assert (record["previous"], record["next"], record["index"]) == (None, "sub-08.html", "../index.html")
-    assert [measure["text"] for measure in record["measures"]] == ["0.41", "4.5"]
-
-
-def test_a_page_stays_when_its_cohort_grows(layers, tmp_path):
-    standing = CohortContext("a", "key", 3, "pass", (), (), "../index.html")
-    page = page_of(report_of(), layers, tmp_path, standing)
-    write_cohort_context(replace(standing, pairs=4, next="b.html"), tmp_path / "report.html")
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
-    assert '"pairs":4' in (tmp_path / "report.js").read_text()
-    assert page_of(report_of(), layers, tmp_path, replace(standing, pairs=4)) == page
 
 
 def test_same_report_gives_the_same_page(layers, tmp_path):

@@ -3,18 +3,10 @@ import io
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from scipy.ndimage import map_coordinates
 
 from warpline.images import Image
 from warpline.report.pair_layers import MAX_PIXELS, SPACING, draw_layers
-from warpline.report.slices import middle_slices, sample_slices, slice_series
 from warpline.space import Displacement
-from warpline.space.grid import Grid
-
-
-@pytest.fixture(scope="module")
-def layers(phantom):
-    return draw_layers(phantom.fixed, phantom.moving, phantom.fixed, phantom.transform.parts[0])
 
 
 def pixels(picture):
@@ -27,7 +19,7 @@ def shifted(fixed, millimetres):
     return Displacement(np.ascontiguousarray(field), fixed.grid)
 
 
-def test_mosaics_hold_a_row_for_each_view_and_a_tile_for_each_cut(layers):
+def test_mosaics_hold_a_tile_for_each_slice(layers):
     assert [view["name"] for view in layers.views] == ["Sagittal", "Coronal", "Axial"]
     assert all(len(view["positions"]) == len(view["tissues"]) for view in layers.views)
     assert all(0 < np.diff(view["positions"]).max() <= max(SPACING, 4.0) + 0.1 for view in layers.views)
@@ -72,28 +64,6 @@ def test_the_worst_place_is_found_in_every_view(phantom):
     for view, place in zip(layers.views, there, strict=True):
         worst = view["worst"]
         assert abs(view["positions"][worst["cut"]] - place) <= 16 and 0 < worst["x"] < 1 and 0 < worst["y"] < 1
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_stacks_of_planes_hold_what_interpolation_at_each_point_gives(phantom, turned):
-    """Parallel axes are interpolated one after the other, slanted ones at once; SciPy is the judge of both."""
-    moving = phantom.moving
-    if turned:
-        slant = np.eye(4)
-        slant[:2, :2] = ((np.cos(0.1), -np.sin(0.1)), (np.sin(0.1), np.cos(0.1)))
-        moving = Image(moving.data, Grid(moving.grid.shape, slant @ moving.grid.affine))
-    for cuts in slice_series(phantom.fixed, 5, 70):
-        found = sample_slices(cuts, moving)
-        matrix = phantom.fixed.grid.voxel_map_to(moving.grid)
-        for plane, cut in zip(found, cuts, strict=True):
-            where = np.tensordot(matrix[:3, :3], cut.voxels, 1) + matrix[:3, 3, None, None]
-            inside = np.all([(w >= 0) & (w <= n - 1) for w, n in zip(where, moving.grid.shape, strict=True)], axis=0)
-            wanted = np.where(inside, map_coordinates(moving.data.astype(float), where, order=1), 0)
-            border = np.abs(plane - wanted) > 1e-3 * moving.data.max()
-            assert border.mean() < 0.01  # points that rounding puts on either side of the border
-    assert np.array_equal(
-        middle_slices(phantom.fixed)[0].sample(moving), sample_slices(middle_slices(phantom.fixed)[:1], moving)[0]
-    )
 
 
 def test_growth_is_warm_and_folds_are_yellow(phantom):

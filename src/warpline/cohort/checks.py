@@ -64,7 +64,7 @@ _LABELS: _Rule = (_texts, "a list of labels")
 _OPTIONAL_PATH: _Rule = (_or_none(_path), "a path")
 _POSITIVE: _Rule = (lambda value: _whole(value) and value >= 1, "a whole number of at least 1")
 
-_RULES: Mapping[str, _Rule] = {
+OPTION_RULES: Mapping[str, _Rule] = {
     "fixed": _OPTIONAL_PATH,
     "participants": _LABELS,
     "sessions": _LABELS,
@@ -103,7 +103,7 @@ def check_options(values: Mapping[str, Any]) -> None:
     UsageError
         Naming the option, what came and what is allowed.
     """
-    for name, (allowed, words) in _RULES.items():
+    for name, (allowed, words) in OPTION_RULES.items():
         if name in values and not allowed(values[name]):
             raise UsageError(f"option {name} is {values[name]!r}; {words} is needed")
 

@@ -157,9 +157,9 @@ def _local_cluster(spec: WorkerSpec) -> Any:
 def _connect(cluster: Any, scheduler: str | None, credentials: str | os.PathLike[str] | None) -> Any:
     from distributed import Client
 
-    given = {"address": cluster} if scheduler is None else _where(scheduler)
+    given = {"address": cluster} if scheduler is None else locate_scheduler(scheduler)
     if scheduler is not None and credentials is not None:
-        given["security"] = _security(credentials)
+        given["security"] = read_credentials(credentials)
     elif scheduler is not None:
         _log.warning(
             "the connection to %s is not encrypted, and whoever reaches it runs code as you; "
@@ -174,7 +174,7 @@ def _connect(cluster: Any, scheduler: str | None, credentials: str | os.PathLike
     return client
 
 
-def _security(credentials: str | os.PathLike[str]) -> Any:
+def read_credentials(credentials: str | os.PathLike[str]) -> Any:
     """TLS settings from a file of credentials, for every role."""
     import ssl
 
@@ -194,7 +194,7 @@ def _security(credentials: str | os.PathLike[str]) -> Any:
     return security
 
 
-def _where(scheduler: str) -> dict[str, Any]:
+def locate_scheduler(scheduler: str) -> dict[str, Any]:
     """An address, or a file with one; a scheduler that starts together with the run may write its file only now."""
     end = time.monotonic() + SCHEDULER_SECONDS
     while scheduler.endswith(".json") and not os.path.exists(scheduler) and time.monotonic() < end:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from warpline.backends import BACKENDS, thread_count
-from warpline.cohort.journal import JournalReader
+from warpline.cohort.journal import Events, JournalReader
 from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Task
 from warpline.cohort.results import PairResult
@@ -111,25 +111,16 @@ class Inline:
         """Do nothing: there is no other process."""
 
 
-class _DirectEvents:
-    """Passes results on at once; nobody reads what a process of its own would leave in a journal."""
+class _DirectEvents(Events):
+    """Passes results on at once; there is no other process that would read the rest."""
 
     def __init__(self, receive: Callable[[PairResult], None]) -> None:
         self._receive = receive
         self._lock = threading.Lock()
 
-    def begin(self, id: str, stage: str) -> None:
-        pass
-
-    def end(self, id: str) -> None:
-        pass
-
     def outcome(self, result: PairResult) -> None:
         with self._lock:
             self._receive(result)
-
-    def leave(self, reason: str) -> None:
-        pass
 
 
 # -- which workers ----------------------------------------------------------------------------------------------------

@@ -28,7 +28,23 @@ _RESULTS = "results"
 # -- of a worker ------------------------------------------------------------------------------------------------------
 
 
-class Journal:
+class Events:
+    """Receives what a worker does, and ignores it."""
+
+    def begin(self, id: str, stage: str) -> None:
+        """A pair enters a stage."""
+
+    def end(self, id: str) -> None:
+        """A pair has left a stage and waits for the next."""
+
+    def outcome(self, result: PairResult) -> None:
+        """A pair is finished."""
+
+    def leave(self, reason: str) -> None:
+        """The process ends itself; no pair in flight is to blame."""
+
+
+class Journal(Events):
     """Appends one line per event to a file, so that a process that is killed leaves all lines before.
 
     Each line is one write to a file opened for appending; nothing is buffered in the process.
@@ -56,19 +72,19 @@ class Journal:
             raise _unwritable(self._path, error) from None
 
     def begin(self, id: str, stage: str) -> None:
-        """A pair enters a stage."""
+        """Append that a pair enters a stage."""
         self._append({"id": id, "in": stage})
 
     def end(self, id: str) -> None:
-        """A pair has left a stage and waits for the next."""
+        """Append that a pair has left a stage."""
         self._append({"id": id, "in": None})
 
     def outcome(self, result: PairResult) -> None:
-        """A pair is finished."""
+        """Append the result of a pair."""
         self._append({"id": result.id, "in": None, "outcome": result.as_record()})
 
     def leave(self, reason: str) -> None:
-        """The process ends itself; no pair in flight is to blame."""
+        """Append that the process ends itself."""
         self._append({"leaves": reason})
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from warpline.cohort.layout import WORK
@@ -46,7 +46,7 @@ class FolderLock:
     """
 
     def __init__(self, root: Path, shard: tuple[int, int] = (1, 1), folders: Iterable[str] | None = None) -> None:
-        self._folder = root / WORK
+        self._root, self._folder = root, root / WORK
         index, count = shard
         names = [] if folders is None else sorted({folder.replace("/", "_") for folder in folders})
         self._claims: list[str] = []
@@ -60,7 +60,7 @@ class FolderLock:
 
     def __enter__(self) -> FolderLock:
         try:
-            with self._waiting("starting.lock"):
+            with waiting(self._root, "starting.lock"):
                 self._driver = self._take("driver.lock", fcntl.LOCK_SH if self._claims else fcntl.LOCK_EX)
                 if self._claims:
                     self._refuse_others()
@@ -72,22 +72,20 @@ class FolderLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError), self._waiting("starting.lock"):  # a lock file that nobody holds does no harm
+        with suppress(OSError), waiting(self._root, "starting.lock"):  # a lock file that nobody holds does no harm
             for claim in self._claims:
                 (self._folder / f"{self._kind}{claim}.lock").unlink(missing_ok=True)
         self._release()
 
-    @contextmanager
-    def tables(self) -> Iterator[None]:
+    def tables(self) -> AbstractContextManager[None]:
         """Hold the lock on the files that are written for all pairs: tables, manifest, pages."""
-        with self._waiting("tables.lock"):
-            yield
+        return waiting(self._root)
 
     def alone(self) -> bool:
         """Whether no other run is active; this one releases its shared lock, so that the last one gets True."""
         if not self._claims:
             return True
-        with self._waiting("starting.lock"):
+        with waiting(self._root, "starting.lock"):
             try:
                 fcntl.flock(self._driver, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -129,12 +127,6 @@ class FolderLock:
                 if kind == fcntl.LOCK_EX:
                     os.write(file, json.dumps({"host": platform.node(), "pid": os.getpid()}).encode())
         return file
-
-    @contextmanager
-    def _waiting(self, name: str) -> Iterator[None]:
-        """Hold a lock for a while, however long it takes to get it; nothing where there are no locks."""
-        with waiting(self._folder.parent, name):
-            yield
 
 
 @contextmanager

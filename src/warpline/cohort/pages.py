@@ -100,7 +100,7 @@ def write(
         rows=rows,
         pages=written,
         groups=group_failures((row.id, row.failure) for row in rows if row.failure is not None),
-        thumbnails=[partial(_thumbnail, folder, row.sidecar) if row.sidecar else None for row in rows],
+        thumbnails=[partial(read_thumbnail, folder, row.sidecar) if row.sidecar else None for row in rows],
     )
     write_cohort_page(view, folder / REPORT)
     page = folder / PAGE
@@ -126,7 +126,8 @@ def _page_column(name: str) -> PageColumn:
     return PageColumn(name, column.title, column.unit, column.group, column.meaning, name in _SHOWN, low, high)
 
 
-def _thumbnail(folder: Path, sidecar: str) -> bytes:
+def read_thumbnail(folder: Path, sidecar: str) -> bytes:
+    """The thumbnail that a sidecar names; empty where it is missing, no WebP or outside the folder."""
     try:
         content = output_of(folder, read_object(folder / sidecar), "thumbnail").read_bytes()
     except (InputError, OSError):

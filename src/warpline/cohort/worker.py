@@ -14,11 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from warpline.cohort import steps
 from warpline.cohort.failures import STOPPING, Failure, TimeLimitError, kind_of
-from warpline.cohort.journal import Journal
+from warpline.cohort.journal import Events, Journal
 from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Task
 from warpline.cohort.results import PairResult, now
@@ -32,22 +32,6 @@ GRACE = 5.0
 
 BROKEN = 70
 """Exit status of a worker that ends itself: its device, or a pair, no longer answers."""
-
-
-class Events(Protocol):
-    """Receives what a worker does; a `Journal` is one."""
-
-    def begin(self, id: str, stage: str) -> None:
-        """A pair enters a stage."""
-
-    def end(self, id: str) -> None:
-        """A pair has left a stage."""
-
-    def outcome(self, result: PairResult) -> None:
-        """A pair is finished."""
-
-    def leave(self, reason: str) -> None:
-        """The process ends itself."""
 
 
 @dataclass

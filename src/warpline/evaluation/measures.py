@@ -356,7 +356,7 @@ def _local_correlation(
         backend.upload(fixed),
         backend.upload(warped),
         radius,
-        floor=_FLOOR,
+        contrast_floor=_FLOOR,
         mask=backend.upload(inside.astype(np.uint8)),
         out_fixed=backend.empty(force),
         out_moving=backend.empty(force),

@@ -1,4 +1,4 @@
-"""Local cross-correlation."""
+"""Local cross-correlation of two volumes in sliding windows, for deformable registration."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LocalCC:
             images[0],
             images[1],
             self.radius,
-            floor=self.contrast_floor,
+            contrast_floor=self.contrast_floor,
             mask=mask,
             out_fixed=forces[0],
             out_moving=forces[1],

@@ -82,7 +82,10 @@ def write_page(
         commands=list(_commands(report)),
         warnings=[cause_first(warning) for warning in report["warnings"]],
     )
-    write_text(page, path)
+    try:
+        Path(path).write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"page {path} cannot be written: {error.strerror or error}") from None
 
 
 def write_cohort_context(context: CohortContext, page: Path) -> None:
@@ -134,20 +137,6 @@ def _environment() -> Any:
     )
     environment.filters.update(number=_number, seconds=_seconds)
     return environment
-
-
-def write_text(text: str, path: str | Path) -> None:
-    """Write a page.
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written.
-    """
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"page {path} cannot be written: {error.strerror or error}") from None
 
 
 def _facts(report: Mapping[str, Any]) -> dict[str, Any]:

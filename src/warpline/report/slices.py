@@ -88,17 +88,6 @@ class Slice:
         """Samples along a pixel that an image with smaller voxels needs, 3 at most."""
         return int(np.clip(round(self.pixel / float(image.grid.voxel_size.min())), 1, 3))
 
-    def displacement(self, warp: Displacement, ahead: int = 0) -> Plane:
-        """Displacement in mm along the grid's axes, on the plane `ahead` voxels further along the normal: (3, H, W)."""
-        return np.asarray(displacement_on((self,), warp, ahead=ahead)[:, 0])
-
-    def jacobian(self, warp: Displacement, here: Plane) -> Plane:
-        """Determinant of ``I + du/dx`` from central differences on the page and across it: (H, W).
-
-        `here` is what `displacement` gives for this plane.
-        """
-        return np.asarray(jacobian_on((self,), warp, here[:, None])[0])
-
 
 def sample_slices(slices: Sequence[Slice], image: Image, finer: int = 1) -> Planes:
     """Intensities on parallel slices of one size, as `Slice.sample` gives them: (N, H, W)."""
@@ -111,9 +100,9 @@ def sample_slices(slices: Sequence[Slice], image: Image, finer: int = 1) -> Plan
 def displacement_on(
     slices: Sequence[Slice], warp: Displacement, *, ahead: int = 0, coarser: int = 1
 ) -> NDArray[np.float32]:
-    """Displacement on parallel slices of one size, as `Slice.displacement` gives it: (3, N, H, W).
+    """Displacement in mm along the axes of the grid, on parallel slices of one size: (3, N, H, W).
 
-    `coarser` takes every so many pixels of each row and column.
+    The slices are moved `ahead` voxels along their normal; `coarser` takes every so many pixels of rows and columns.
     """
     first = slices[0]
     normal, across, up = first.axes

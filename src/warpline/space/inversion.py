@@ -68,9 +68,9 @@ def invert_field(
 
     Damped fixed-point iteration per voxel (after Chen et al. 2008, doi:10.1118/1.2816107), from `start` or -field.
     """
-    out = backend.empty(field.shape)
+    out, residual = backend.empty(field.shape), backend.empty((1,))
     start = -field if start is None else start
-    residual = backend.invert(field, start=start, tolerance=tolerance, iterations=iterations, out=out)
+    backend.invert(field, start=start, tolerance=tolerance, iterations=iterations, out=out, out_residual=residual)
     return out, float(backend.download(residual)[0])
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from cohort_files import QUICK, outputs, pairs_in
 from warpline.cli.cohort.slurm import Cluster, script
+from warpline.cli.main import main
 from warpline.cohort.manifest import write_manifest
 
 ARRAY = """\
@@ -86,7 +87,7 @@ def test_bash_takes_the_script(name):
     subprocess.run(["bash", "-n"], input=script(CLUSTERS[name], ARGUMENTS), text=True, check=True)
 
 
-def test_folders_and_keys_of_a_job_are_secret_and_removed(tmp_path):
+def test_no_folder_or_key_of_a_job_can_be_guessed(tmp_path):
     """Another user who makes folders beforehand changes nothing, and what the job made is gone after it."""
     planted = tmp_path / "tmp" / "warpline-8"
     planted.mkdir(parents=True)
@@ -191,3 +192,9 @@ def test_a_scheduler_and_its_workers_run_on_slurm(slurm):
         return text
 
     slurm(Cluster(nodes=2, **SMALL), change)
+
+
+def test_slurm_prints_a_script(capsys):
+    assert main(["cohort", "slurm", "--array", "4", "c.tsv", "out", "--recipe", "rigid"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("#!/bin/bash") and 'out --recipe rigid --shard "$SLURM_ARRAY_TASK_ID/4" &' in told

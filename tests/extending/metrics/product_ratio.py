@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpline.metrics.samples import Samples, one_by_one
+from warpline.metrics.samples import LinearMetric
 
 
-class ProductRatio:
+class ProductRatio(LinearMetric):
     """``-2 sum(f m) / (sum(f^2) + sum(m^2))`` over the points inside the moving image."""
 
-    worst = 0.0
-
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
-        self.backend = samples.backend
-
-    @property
-    def compared(self):
-        """What it compares and how, for a backend that searches by itself."""
-        return self._samples.compared("product_ratio")
-
-    def values(self, matrices):
-        """Values and shares of the points that overlap."""
-        return self.values_and_derivatives(matrices)[:2]
+    formula = "product_ratio"
 
     def values_and_derivatives(self, matrices):
         """Values, shares of the points that overlap, and derivatives by the entries of `matrices`."""
-        return one_by_one(self._at, matrices)
+        found = [self._at(matrix) for matrix in matrices]
+        values, shares = np.array([one[0] for one in found], float), np.array([one[1] for one in found], float)
+        return values, shares, np.array([one[2] for one in found]).reshape(-1, 3, 4)
 
     def _at(self, matrix):
         (n, _, _, ff, mm, fm), slopes = self._samples.affine_moments(matrix)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column, Table
 
 from warpline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from warpline.cohort import Group
 
 SILENCE = 30.0
 """Seconds between two lines."""
@@ -38,6 +42,14 @@ def line(numbers: Mapping[str, Any]) -> str:
         f"{numbers['ok']} of {numbers['total']} done, {numbers['failed']} failed, {numbers['todo']} to do; "
         f"{numbers['pairs_per_s']:.3g} pairs per second, computing {numbers['busy']:.0%} of the time{left}"
     )
+
+
+def failure_table(groups: Iterable[Group]) -> Table:
+    """Failures with the same cause, a row for each group."""
+    table = Table("failed", "class", Column("message", overflow="fold"), "for example")
+    for group in groups:
+        table.add_row(str(group.count), group.kind, group.message, group.example)
+    return table
 
 
 def duration(seconds: float) -> str:

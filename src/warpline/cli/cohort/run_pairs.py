@@ -7,10 +7,10 @@ from argparse import ArgumentParser, Namespace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Column, Table
+from rich.table import Table
 
 from warpline.cli.cohort.arguments import PAGES, add_selection, add_workers, options_of
-from warpline.cli.cohort.progress import showing
+from warpline.cli.cohort.progress import failure_table, showing
 from warpline.cli.cohort.report import write_again
 from warpline.cli.terminal import Terminal
 
@@ -87,18 +87,11 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
         pace = f"{numbers['elapsed_s']:.1f} s, {numbers['pairs_per_s']:.3g} pairs per second"
         shown.append(f"time       {pace}; workers compute {numbers['busy']:.0%} of it")
     if summary.groups:
-        shown.append(_failures(summary))
+        shown.append(failure_table(summary.groups))
     shown += [f"warning    {note}" for note in summary.notes]
     if summary.stop_reason is not None:
         shown.append(f"stopped    {summary.stop_reason.reason}")
     return [*shown, "", "next:", *_next(summary, options)]
-
-
-def _failures(summary: Summary) -> Table:
-    table = Table("failed", "class", Column("message", overflow="fold"), "for example")
-    for group in summary.groups:
-        table.add_row(str(group.count), group.kind, group.message, group.example)
-    return table
 
 
 def _next(summary: Summary, options: Namespace) -> list[str]:

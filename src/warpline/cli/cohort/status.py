@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rich.table import Column, Table
+from rich.table import Table
 
 from warpline.cli.cohort.arguments import CHECKSUMS
-from warpline.cli.cohort.progress import duration, line
+from warpline.cli.cohort.progress import duration, failure_table, line
 from warpline.cli.terminal import Terminal
 
 SUMMARY = "say how a run goes, or went; works while it runs, from any machine"
@@ -53,10 +53,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     record = {**numbers, "damaged": plan.damaged, "groups": [group.as_record() for group in groups]}
     shown: list[str | Table] = [line(numbers), _activity(drivers, live)]
     if groups:
-        table = Table("failed", "class", Column("message", overflow="fold"), "for example")
-        for group in groups:
-            table.add_row(str(group.count), group.kind, group.message, group.example)
-        shown.append(table)
+        shown.append(failure_table(groups))
     terminal.result(record, *shown)
 
 
