@@ -91,6 +91,21 @@ class Registration:
         and after, the share of the voxels it is measured on, whether contrasts are alike, judgement, warnings (what
         headers leave open, reasons for doubt); after `save` also `outputs` (paths) and `files` (bytes and SHA-256 of
         each). Plain JSON values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> x, y = np.indices((32, 32)) - 15.5
+    >>> shape = np.exp(-(x**2 + 2 * y**2) / 80) * (2 + np.sin(x) + np.cos(1.3 * y + x / 3))
+    >>> fixed = warpline.Image.from_array(shape.astype(np.float32))
+    >>> moving = warpline.Image.from_array(np.roll(fixed.data[:, :, 0], 2, axis=0))
+    >>> recipe = warpline.Recipe.load("rigid").with_options("initialise.rotations=false")
+    >>> result = warpline.register(fixed, moving, recipe)
+    >>> result.transform.map_points([[0.0, 0.0, 0.0]]).round() + 0.0
+    array([[2., 0., 0.]])
+    >>> result.save("out/sub-01_")["affine"].name
+    'sub-01_0GenericAffine.mat'
     """
 
     alignment: Alignment

@@ -33,6 +33,16 @@ class Displacement:
         is the same at any place along the third axis.
     inverse_field : (3, I, J, K) float32, optional
         Displacement of the inverse map, on the same grid, in mm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Displacement, Grid
+    >>> field = np.zeros((3, 4, 4, 4), np.float32)
+    >>> field[1] = 0.5
+    >>> Displacement(field, Grid((4, 4, 4), np.eye(4))).map_points([[1.0, 1.0, 1.0], [9.0, 9.0, 9.0]])
+    array([[1. , 1.5, 1. ],
+           [9. , 9. , 9. ]])
     """
 
     field: NDArray[np.float32] = dataclass_field(repr=False)

@@ -102,6 +102,14 @@ class Grid:
         between two of them, have no third axis. One slice of a volume is not flat.
     header : GridHeader, optional
         What the file says that the grid was read from; it does not count in comparisons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Grid
+    >>> grid = Grid((4, 5, 6), np.diag([-2.0, 2.0, 3.0, 1.0]))
+    >>> grid.voxel_size, grid.centre
+    (array([2., 2., 3.]), array([-3. ,  4. ,  7.5]))
     """
 
     shape: Shape
