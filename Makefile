@@ -5,17 +5,21 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check fuzz clean
+.PHONY: help demo docs-examples test check fuzz clean
 
 help:
-	@echo "make demo    register a synthetic pair of brains; the results are left in demo/"
-	@echo "make test    make check, then every test"
-	@echo "make check   style, types and layering"
-	@echo "make fuzz    damaged files for every reader, for four minutes"
-	@echo "make clean   remove the environment and everything built"
+	@echo "make demo           register a synthetic pair of brains; the results are left in demo/"
+	@echo "make docs-examples  build the pages of a small cohort in docs/examples/"
+	@echo "make test           make check, then every test"
+	@echo "make check          style, types and layering"
+	@echo "make fuzz           damaged files for every reader, for four minutes"
+	@echo "make clean          remove the environment and everything built"
 
 demo: $(VENV)/core.done
 	$(BIN)/warpline demo --output demo
+
+docs-examples: $(VENV)/core.done
+	$(BIN)/python examples/cohort_pages.py
 
 test: check
 	WARPLINE_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
@@ -42,5 +46,5 @@ fuzz: $(VENV)/test.done
 	cd tests && ../$(BIN)/python -m fuzzing --jobs $(JOBS)
 
 clean:
-	rm -rf $(VENV) build dist demo src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist demo docs/examples src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

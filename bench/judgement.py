@@ -316,7 +316,7 @@ def judged(pair: str, name: str, case: Case) -> dict[str, object]:
     wrong = True if off is None or off > WRONG else False if off <= RIGHT else None
     signs = {sign: value and float(f"{value:.4g}") for sign, value in found.judgement.signs.items()}
     told = {"outcome": found.judgement.outcome, "warnings": found.warnings, "signs": signs}
-    return {"pair": pair, "spoil": name, "off": off, "wrong": wrong, **told}
+    return {"pair": pair, "spoil": name, "off": off and float(f"{off:.4g}"), "wrong": wrong, **told}
 
 
 def tell(row: dict[str, object], recipe: str = "affine") -> None:
@@ -365,15 +365,29 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _judged_again(file: Path) -> list[dict[str, object]]:
-    rows = json.loads(file.read_text())["rows"]
+    rows = read(file)
     return [{**row, "outcome": judge(row["signs"]).outcome} if row["signs"] else row for row in rows]
 
 
 def write(rows: list[dict[str, object]], out: Path) -> None:
-    """A line for every case."""
-    lines = ",\n".join(json.dumps(row, default=float) for row in rows)
-    head = json.dumps({"python": platform.python_version(), "summary": summary(rows)})
-    out.write_text(f'{head[:-1]}, "rows": [\n{lines}\n]}}\n')
+    """Write the names of columns once, the signs last, then a line of values for every case."""
+    columns = [name for name in rows[0] if name != "signs"]
+    signs = list(dict.fromkeys(sign for row in rows for sign in row["signs"]))
+    lines = [[*(row[name] for name in columns), *(row["signs"].get(sign) for sign in signs)] for row in rows]
+    head = {"python": platform.python_version(), "summary": summary(rows), "columns": columns, "signs": signs}
+    body = ",\n".join(json.dumps(line, default=float) for line in lines)
+    out.write_text(f'{json.dumps(head)[:-1]}, "rows": [\n{body}\n]}}\n')
+
+
+def read(file: Path) -> list[dict[str, object]]:
+    """The cases that `write` wrote; signs that were not measured are left out."""
+    held = json.loads(file.read_text())
+    count = len(held["columns"])
+    signs = [zip(held["signs"], row[count:], strict=True) for row in held["rows"]]
+    return [
+        {**dict(zip(held["columns"], row[:count], strict=True)), "signs": {k: v for k, v in found if v is not None}}
+        for row, found in zip(held["rows"], signs, strict=True)
+    ]
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpline.backends import Array, Backend
-from warpline.backends.convergence import Pace, new_trace
-from warpline.backends.splines import Lattice, Spline
+from warpline.backends.convergence import ConvergenceRule, new_trace
+from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
 from warpline.registration.affine_parameters import AffineParameters
@@ -59,7 +59,8 @@ class Scene:
     def _field(self, draw: np.random.Generator, longest: float) -> Array:
         noise = self.backend.upload(draw.standard_normal((3, *self.shape), dtype=np.float32))
         smoothed = self.new_field()
-        norm = self.backend.smooth(noise, (4.0, 4.0, 4.0), out=smoothed)
+        norm = self.backend.empty((1,))
+        self.backend.smooth(noise, (4.0, 4.0, 4.0), out=smoothed, out_norm=norm)
         smoothed *= np.float32(longest / float(self.backend.download(norm)[0]))
         return smoothed
 
@@ -119,17 +120,17 @@ def _sample(**options: Any) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _interpolate(order: int, coordinates: bool = False) -> Callable[[Scene], Call]:
+def _interpolate(order: int, given: bool = False) -> Callable[[Scene], Call]:
     """By SciPy's rules, at coordinates or through the matrix; of the labels with order 0. It finds coefficients too."""
 
     def prepare(s: Scene) -> Call:
-        volume, spline = s.labels if order == 0 else s.moving, Spline.of(order, "constant", 0.0, prefilter=True)
+        volume, spline = s.labels if order == 0 else s.moving, SplineOptions.of(order, "constant", 0.0, prefilter=True)
         out = s.backend.empty(s.shape, volume.dtype)
-        places = s.coordinates() if coordinates else Lattice.of(s.matrix[:3, :3], s.matrix[:3, 3], s.shape)
+        coordinates = s.coordinates() if given else AffineCoordinates.of(s.matrix[:3, :3], s.matrix[:3, 3], s.shape)
 
         def call() -> Array:
             found = s.backend.spline_coefficients(volume, spline) if order > 1 else volume
-            return s.backend.interpolate(found, places, spline, out=out)
+            return s.backend.interpolate(found, coordinates, spline, out=out)
 
         return call
 
@@ -137,7 +138,7 @@ def _interpolate(order: int, coordinates: bool = False) -> Callable[[Scene], Cal
 
 
 def _spline_coefficients(s: Scene) -> Call:
-    return lambda: s.backend.spline_coefficients(s.moving, Spline(3, "mirror"))
+    return lambda: s.backend.spline_coefficients(s.moving, SplineOptions(3, "mirror"))
 
 
 def _sample_field(s: Scene) -> Call:
@@ -171,7 +172,7 @@ def _local_cc(radius: int, masked: bool) -> Callable[[Scene], Call]:
     def prepare(s: Scene) -> Call:
         outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
         mask = s.mask if masked else None
-        return lambda: s.backend.local_cc(s.fixed, s.moving, radius, floor=FLOOR, mask=mask, **outs)
+        return lambda: s.backend.local_cc(s.fixed, s.moving, radius, contrast_floor=FLOOR, mask=mask, **outs)
 
     return prepare
 
@@ -224,7 +225,7 @@ def _mutual_information(many: int, slopes: bool) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _descend(s: Scene) -> Call:
+def _minimise_affine(s: Scene) -> Call:
     """A search of at most 15 steps, as a stage of the linear solver runs it."""
     samples = Samples(s.points, s.values, s.moving, s.backend)
     grid = Grid(s.shape, np.eye(4))
@@ -233,17 +234,17 @@ def _descend(s: Scene) -> Call:
     return lambda: descent.run(15)
 
 
-def _watch(s: Scene) -> Call:
+def _update_convergence(s: Scene) -> Call:
     energy, step = s.backend.upload(np.array([-0.5])), s.backend.upload(np.ones(1, np.float32))
     trace = s.backend.upload(new_trace(10_000))  # more than there are calls
-    return lambda: s.backend.watch(energy, trace=trace, step=step, pace=Pace(5, 1e-6))
+    return lambda: s.backend.update_convergence(energy, trace=trace, step=step, rule=ConvergenceRule(5, 1e-6))
 
 
-def _keep(s: Scene) -> Call:
+def _keep_best_state(s: Scene) -> Call:
     """A field whose energy is the lowest."""
-    kept, trace = s.backend.empty(s.field.shape), s.backend.upload(new_trace(1))
+    best, trace = s.backend.empty(s.field.shape), s.backend.upload(new_trace(1))
     energy = s.backend.upload(np.array([-0.5]))
-    return lambda: s.backend.keep(s.field, energy, kept=kept, trace=trace)
+    return lambda: s.backend.keep_best_state(s.field, energy, best=best, trace=trace)
 
 
 def _both(s: Scene, one: Array, other: Array) -> Array:
@@ -273,8 +274,8 @@ def _compose_both(s: Scene) -> Call:
     return lambda: s.backend.compose(outer, inner, norm=norm, step=0.5, out=out)
 
 
-# Passes over the data: a filter along one axis after the other reads and writes all of it each time, and the length of
-# the longest vector is found in one more; a quantile takes three, of which the first writes the lengths of vectors.
+# Passes over the data: a filter along one axis after the other reads and writes all of it each time; a quantile takes
+# three, of which the first writes the lengths of vectors.
 # Spline coefficients of `interpolate` are doubles: 8 bytes, written three times and read three times.
 # Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
 # Bytes per point: 12 + 4 for its place and value, 8 x 4 for its neighbours in the volume; sums go to the host.
@@ -288,16 +289,16 @@ OPERATIONS: dict[str, Operation] = {
     "sample_field": Operation("voxel", 12 + 12, _sample_field),
     "interpolate nearest, matrix": Operation("voxel", 2 + 2, _interpolate(0)),
     "interpolate linear, matrix": Operation("voxel", 4 + 4, _interpolate(1)),
-    "interpolate linear, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(1, coordinates=True)),
+    "interpolate linear, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(1, given=True)),
     "interpolate cubic, matrix": Operation("voxel", 4 + 4, _interpolate(3), 6 * 8),
-    "interpolate cubic, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(3, coordinates=True), 6 * 8),
+    "interpolate cubic, coordinates": Operation("voxel", 4 + 12 + 4, _interpolate(3, given=True), 6 * 8),
     "interpolate quintic, matrix": Operation("voxel", 4 + 4, _interpolate(5), 6 * 8),
     "spline_coefficients": Operation("voxel", 4, _spline_coefficients, 5 * 8),
     "gradient": Operation("voxel", 4 + 12, _gradient),
     "smooth field 1.5": Operation("voxel", 12 + 12, _smooth(1.5, "field")),
     "smooth field 0.42": Operation("voxel", 12 + 12, _smooth(0.42, "field")),
     "smooth volume 1.5": Operation("voxel", 4 + 4, _smooth(1.5, "fixed")),
-    "smooth volume 4": Operation("voxel", 4 + 4, _smooth(4.0, "fixed"), 2 * (4 + 4) + 4),
+    "smooth volume 4": Operation("voxel", 4 + 4, _smooth(4.0, "fixed"), 2 * (4 + 4)),
     "smooth field 1.5, two at once": Operation("voxel", 2 * (12 + 12), _smooth_both(1.5)),
     "smooth field 0.42, two at once": Operation("voxel", 2 * (12 + 12), _smooth_both(0.42)),
     "compose, two at once": Operation("voxel", 2 * (2 * 12 + 12), _compose_both),
@@ -320,9 +321,9 @@ OPERATIONS: dict[str, Operation] = {
     "affine_moments": Operation("point", 12 + 4 + 8 * 4, _affine_moments),
     "mutual_information": Operation("point", 2 * (12 + 4 + 8 * 4), _mutual_information(1, slopes=True)),
     "mutual_information, 16 values": Operation("point", 12 + 4 + 16 * 8 * 4, _mutual_information(16, slopes=False)),
-    "descend, 16 evaluations": Operation("call", 16 * POINTS * 2 * (12 + 4 + 8 * 4), _descend),
-    "keep": Operation("voxel", 12 + 12, _keep),
-    "watch": Operation("call", 8 + 8 + 2 * 8 + 4, _watch),
+    "minimise_affine, 16 evaluations": Operation("call", 16 * POINTS * 2 * (12 + 4 + 8 * 4), _minimise_affine),
+    "keep_best_state": Operation("voxel", 12 + 12, _keep_best_state),
+    "update_convergence": Operation("call", 8 + 8 + 2 * 8 + 4, _update_convergence),
 }
 
 # One iteration of SyN: warp both images, local_cc, then for either field smooth, compose, smooth.

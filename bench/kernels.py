@@ -162,7 +162,7 @@ def page(document: dict[str, Any]) -> str:
             tables.table(["operation", "by", "us", "bytes", "GB/s", "of copy"], rows),
             "us: median of a call, the host's part included where a call returns numbers to it. bytes: what must move "
             "per voxel, on a GPU as often as its kernels go over it; per point for sample_at, affine_moments and "
-            "mutual_information; per call for descend and watch.",
+            "mutual_information; per call for minimise_affine and update_convergence.",
             tables.table(["SyN iteration at", "eager us", "replayed us", "GB/s"], loops),
         ]
     )

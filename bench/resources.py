@@ -22,16 +22,16 @@ HOT: dict[str, Defines] = {
     "compose": (),
     "invert": (),
     "jacobian": (),
-    "norm_digits": (),
+    "norm_quantile": (),
     "sample": (("ORDER", 3),),
-    "spline (i, j)": (("ALONG_K", 0),),
-    "spline (k)": (("ALONG_K", 1),),
+    "cubic_prefilter (i, j)": (("ALONG_K", 0),),
+    "cubic_prefilter (k)": (("ALONG_K", 1),),
     "filter_axis (i, j)": (("ALONG_K", 0),),
     "filter_axis (k)": (("ALONG_K", 1),),
     "affine_moments": (),
     "joint_histogram": (("BINS", 32),),
     "histogram_derivative": (),
-    "descend": (),
+    "bfgs": (),
 }
 """The builds of a default registration."""
 

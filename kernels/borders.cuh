@@ -1,5 +1,4 @@
-// What lies beyond the ends of an array, by the modes of scipy.ndimage; and arithmetic that is never fused, so that ties
-// and borders fall as they do there.
+// Boundary modes of scipy.ndimage, and arithmetic that is never fused, so that ties and borders fall as they do there.
 #pragma once
 
 constexpr int CONSTANT = 0, GRID_CONSTANT = 1, NEAREST = 2, REFLECT = 3, MIRROR = 4, WRAP = 5, GRID_WRAP = 6;
@@ -7,9 +6,9 @@ constexpr int CONSTANT = 0, GRID_CONSTANT = 1, NEAREST = 2, REFLECT = 3, MIRROR 
 __device__ inline double times(double a, double b) { return __dmul_rn(a, b); }
 __device__ inline double plus(double a, double b) { return __dadd_rn(a, b); }
 
-// The element of an axis of n that lies at index i of the axis continued beyond its ends. What the spline of a mode
-// without a continuation of its own (constant, wrap) looks at is mirrored.
-__device__ inline int folded(int i, int n, int mode) {
+// Index i of an axis of n continued beyond its ends, folded back into it. Taps of the modes without a continuation of
+// their own (constant, wrap) are mirrored.
+__device__ inline int fold_index(int i, int n, int mode) {
     if (i >= 0 && i < n) return i;
     if (mode == NEAREST) return i < 0 ? 0 : n - 1;
     if (n == 1) return 0;
@@ -19,12 +18,12 @@ __device__ inline int folded(int i, int n, int mode) {
     return at < n ? at : mode == REFLECT ? period - 1 - at : period - at;
 }
 
-// Whole multiples of a period that fit into x, in x's direction.
-__device__ inline double multiples(double x, double period) { return times(period, trunc(x / period)); }
+// The largest multiple of a period within x, towards 0.
+__device__ inline double whole_periods(double x, double period) { return times(period, trunc(x / period)); }
 
-// A coordinate beyond the ends of an axis of n, moved to where the axis has the same value; -1 where it has none. One that
-// is not finite becomes NaN or -1.
-__device__ inline double brought_back(double x, int n, int mode) {
+// SciPy's map_coordinate: a coordinate beyond the ends of an axis of n mapped back into it, -1 where it is outside; one
+// that is not finite becomes NaN or -1.
+__device__ inline double map_coordinate(double x, int n, int mode) {
     if (mode == GRID_CONSTANT || mode == NEAREST) return x;
     double last = n - 1.0;
     if (x >= 0.0 && x <= last) return x;
@@ -35,11 +34,11 @@ __device__ inline double brought_back(double x, int n, int mode) {
     if (x < 0.0) {
         if (mode == WRAP) return plus(x, times(period, trunc(-x / period) + 1.0));
         if (mode == GRID_WRAP) return plus(x, times(period, trunc((-1.0 - x) / period) + 1.0));
-        if (mode == MIRROR || x < -period) x = plus(x, multiples(-x, period));
+        if (mode == MIRROR || x < -period) x = plus(x, whole_periods(-x, period));
         if (mode == MIRROR) return x <= -last ? plus(x, period) : -x;
         return x < -n ? plus(x, period) : plus(x > -1e-15 ? 1e-15 : -x, -1.0);  // -1 itself would be outside
     }
-    x = plus(x, -multiples(x, period));
+    x = plus(x, -whole_periods(x, period));
     if (mode == WRAP || mode == GRID_WRAP || x < n) return x;
     return mode == MIRROR ? plus(period, -x) : plus(plus(period, -x), -1.0);
 }

@@ -1,8 +1,13 @@
-// Down-sampling along one axis of an array seen as (na, n, nb): a Gaussian, then linear interpolation at
-// factor * i + offset, clamped, without computing what is not kept.
-// Called by CudaBackend.downsample, axis after axis. A thread takes OUTPUTS voxels of the output, each `groups` voxels after
-// the one before, so that neighbouring threads have neighbours.
-#include "lines.cuh"
+// Down-sampling along one axis of an array seen as (na, n, nb): a Gaussian, then linear interpolation at factor * i +
+// offset, borders clamped. Only what the coarse grid needs is computed.
+// A thread takes OUTPUTS coarse voxels, each `groups` voxels after the one before, so that neighbouring threads have
+// neighbouring voxels:
+//   1. Find the two fine voxels around each sampling position.
+//   2. March over the taps once, adding to the Gaussians around both.
+//   3. Interpolate between the two.
+// Called by CudaBackend.downsample, axis after axis; `out` is the caller's. Moves 4 bytes in per voxel, 4 out per
+// coarse voxel.
+#include "line_iterators.cuh"
 
 constexpr int OUTPUTS = 4;
 
@@ -16,27 +21,28 @@ extern "C" __global__ void __launch_bounds__(256) downsample(
     long long row = thread / nb, b = thread - row * nb, slab = row / groups;
     int first = (int)(row - slab * groups);
     const float* line = array + (slab * n * nb + b);
-    Line lines[OUTPUTS];
-    float low[OUTPUTS] = {}, high[OUTPUTS] = {}, weights[OUTPUTS];  // Gaussians around both voxels, and the weight of the second
+    ClampedLine lines[OUTPUTS];
+    float low[OUTPUTS] = {}, high[OUTPUTS] = {};  // Gaussians around the two fine voxels
+    float weights[OUTPUTS];                       // of the second one
 #pragma unroll
     for (int r = 0; r < OUTPUTS; r++) {
-        Bracket at = around(factor * (double)clamped(first + r * groups, m) + offset, n);
-        lines[r] = Line(line, nb, at.low + 1 - width, n);
+        Bracket at = bracket(factor * (double)clamped(first + r * groups, m) + offset, n);
+        lines[r] = ClampedLine(line, nb, at.low + 1 - width, n);
         weights[r] = at.weight;
     }
-    float before = 0.0f;  // the weight of the tap before
+    float previous_tap = 0.0f;
     for (int t = 1 - width; t <= width; t++) {
         float tap = t < width ? __ldg(taps + (t < 0 ? -t : t)) : 0.0f;
 #pragma unroll
         for (int r = 0; r < OUTPUTS; r++) {
             float value = lines[r].next();
             low[r] += tap * value;
-            high[r] += before * value;
+            high[r] += previous_tap * value;
         }
-        before = tap;
+        previous_tap = tap;
     }
     out += (slab * m + first) * nb + b;
 #pragma unroll
     for (int r = 0; r < OUTPUTS; r++, out += groups * nb)
-        if (first + r * groups < m) *out = mix(low[r], high[r], weights[r]);
+        if (first + r * groups < m) *out = lerp(low[r], high[r], weights[r]);
 }

@@ -1,5 +1,5 @@
-// Gradient of a volume per voxel: central, one-sided at the faces, zero along an axis of one voxel.
-// Called by CudaBackend.gradient, which allocates `out`. A thread is a voxel.
+// Gradient of a volume per voxel: central differences, one-sided at the faces, zero along an axis of one voxel.
+// Called by CudaBackend.gradient; `out` is the caller's. A thread is a voxel. Moves 4 bytes in and 12 out per voxel.
 #include "volume.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) gradient(
@@ -7,6 +7,6 @@ extern "C" __global__ void __launch_bounds__(256) gradient(
     float* __restrict__ out,           // (3, ni, nj, nk)
     int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
-    Voxel v = this_voxel();
-    if (holds(box, v)) store(out, box, v, Surroundings(box, v).gradient(volume));
+    Voxel v = thread_voxel();
+    if (contains(box, v)) store(out, box, v, GradientStencil(box, v).gradient(volume));
 }

@@ -1,5 +1,5 @@
-// det(I + d field / d x) at every voxel, differences as in gradient.cu.
-// Called by CudaBackend.jacobian, which allocates `out`. A thread is a voxel.
+// Jacobian determinant det(I + d field / d x) at every voxel, differences as in gradient.cu.
+// Called by CudaBackend.jacobian; `out` is the caller's. A thread is a voxel. Moves 12 bytes in and 4 out per voxel.
 #include "volume.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) jacobian(
@@ -7,14 +7,13 @@ extern "C" __global__ void __launch_bounds__(256) jacobian(
     float* __restrict__ out,          // (ni, nj, nk)
     int ni, int nj, int nk) {
     Box box = {ni, nj, nk};
-    Voxel v = this_voxel();
-    if (!holds(box, v)) return;
+    Voxel v = thread_voxel();
+    if (!contains(box, v)) return;
     long long n = box.size();
-    Surroundings near(box, v);
-    Vector a = near.gradient(field), b = near.gradient(field + n), c = near.gradient(field + 2 * n);
+    GradientStencil stencil(box, v);
+    Vector a = stencil.gradient(field), b = stencil.gradient(field + n), c = stencil.gradient(field + 2 * n);
     a.x += 1.0f;
     b.y += 1.0f;
     c.z += 1.0f;
-    out[near.at] =
-        a.x * (b.y * c.z - b.z * c.y) - a.y * (b.x * c.z - b.z * c.x) + a.z * (b.x * c.y - b.y * c.x);
+    out[stencil.at] = a.x * (b.y * c.z - b.z * c.y) - a.y * (b.x * c.z - b.z * c.x) + a.z * (b.x * c.y - b.y * c.x);
 }

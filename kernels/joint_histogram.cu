@@ -1,10 +1,13 @@
-// Joint histogram over sample points under each of many matrices, whose blocks have the same blockIdx.y, and from it the
-// negative mutual information and its derivative by every cell. Box in the fixed value, Parzen window in the moving one,
-// both in units of bins. Counts are added up as whole multiples of 2^-40, so that their order does not matter: in shared
-// memory where BINS is at most 64, there in two halves because it adds 32 bits at once only, then in `counts`, which
-// starts and ends at 0.
-// Called by CudaBackend.mutual_information and .descend; `arrived` is 0. The last block of each matrix computes the rest.
-// Nothing is done for those that `ended`.
+// Joint histogram over sample points under each of many matrices (one blockIdx.y each, skipped where `ended` is set),
+// then the negative mutual information and its derivative by every cell. Box window in the fixed value, cubic B-spline
+// Parzen window in the moving one, both in units of bins: Mattes et al. 2003, 10.1109/TMI.2003.809072.
+// Counts are integers, multiples of 2^-40, so that their order does not matter:
+//   1. A grid-stride loop over the points adds to the histogram of the block: in shared memory where BINS is at most
+//      64, as two halves since atomics there add 32 bits, otherwise directly to `counts`.
+//   2. Blocks add theirs to `counts`.
+//   3. The last block of a matrix computes marginals, value and table, and sets `counts` to 0 again.
+// Called by CudaBackend.mutual_information and .minimise_affine; `counts` and `arrived` start and end at 0. Moves 16
+// bytes per point, and gathers 8 voxels.
 #ifndef BINS
 #define BINS 32
 #endif
@@ -13,51 +16,53 @@
 typedef unsigned long long Count;
 
 constexpr double UNIT = 1099511627776.0;  // 2^40
-constexpr bool PRIVATE = BINS <= 64;
+constexpr bool IN_SHARED = BINS <= 64;
 constexpr int CELLS = BINS * BINS;
 
-__shared__ unsigned low[PRIVATE ? CELLS : 1], high[PRIVATE ? CELLS : 1];  // counts of this block, then of all
-__shared__ double of_fixed[BINS], of_moving[BINS];  // sums over rows and columns
+__shared__ unsigned low[IN_SHARED ? CELLS : 1], high[IN_SHARED ? CELLS : 1];  // of this block, then of all
+__shared__ double fixed_histogram[BINS], moving_histogram[BINS];              // marginals
 
-__device__ inline Count in_block(int cell) { return (Count)high[cell] << 32 | low[cell]; }
+__device__ inline Count block_count(int cell) { return (Count)high[cell] << 32 | low[cell]; }
 
-__device__ inline void set_in_block(int cell, Count count) {
+__device__ inline void set_block_count(int cell, Count count) {
     low[cell] = (unsigned)count;
     high[cell] = (unsigned)(count >> 32);
 }
 
-__device__ inline void add(Count* counts, int cell, Count more) {
-    if (!PRIVATE) {
-        atomicAdd(counts + cell, more);
+__device__ inline void add_count(Count* counts, int cell, Count increment) {
+    if (!IN_SHARED) {
+        atomicAdd(counts + cell, increment);
         return;
     }
-    unsigned part = (unsigned)more, before = atomicAdd(low + cell, part);
-    unsigned rest = (unsigned)(more >> 32) + (before + part < part);
+    unsigned low_part = (unsigned)increment, before = atomicAdd(low + cell, low_part);
+    unsigned rest = (unsigned)(increment >> 32) + (before + low_part < low_part);  // with the carry
     if (rest) atomicAdd(high + cell, rest);
 }
 
 // Writes -sum p log(p / (p_f p_m)) and the total, and the table -log(p / (p_f p_m)) / total where there is one.
-__device__ inline void inform(const Count* counts, double* out, double* table) {
-    double mine = 0.0, part = 0.0;
+__device__ inline void write_information(const Count* counts, double* out, double* table) {
+    double value_part = 0.0, total_part = 0.0;
     for (int b = threadIdx.x; b < 2 * BINS; b += BLOCK) {
         Count sum = 0;
-        bool of_row = b < BINS;
-        int line = of_row ? b : b - BINS;
+        bool is_row = b < BINS;
+        int line = is_row ? b : b - BINS;
         for (int n = 0; n < BINS; n++) {
-            int cell = of_row ? line * BINS + (n + line) % BINS : n * BINS + line;  // rows begin at different banks
-            sum += PRIVATE ? in_block(cell) : counts[cell];
+            int cell = is_row ? line * BINS + (n + line) % BINS : n * BINS + line;  // rows start at different banks
+            sum += IN_SHARED ? block_count(cell) : counts[cell];
         }
-        (of_row ? of_fixed : of_moving)[line] = (double)sum / UNIT;
-        if (of_row) part += of_fixed[line];
+        (is_row ? fixed_histogram : moving_histogram)[line] = (double)sum / UNIT;
+        if (is_row) total_part += fixed_histogram[line];
     }
-    double total = block_sum<BLOCK>(part), some = total > 0.0 ? total : 1.0;
+    double total = block_sum<BLOCK>(total_part), divisor = total > 0.0 ? total : 1.0;
     for (int c = threadIdx.x; c < CELLS; c += BLOCK) {
-        double joint = (double)(PRIVATE ? in_block(c) : counts[c]) / UNIT;
-        double slope = joint > 0.0 ? -log(joint * some / (of_fixed[c / BINS] * of_moving[c % BINS])) / some : 0.0;
+        double joint = (double)(IN_SHARED ? block_count(c) : counts[c]) / UNIT;
+        double slope = joint > 0.0
+                           ? -log(joint * divisor / (fixed_histogram[c / BINS] * moving_histogram[c % BINS])) / divisor
+                           : 0.0;
         if (table) table[c] = slope;
-        mine += joint * slope;
+        value_part += joint * slope;
     }
-    double value = block_sum<BLOCK>(mine);
+    double value = block_sum<BLOCK>(value_part);
     if (threadIdx.x == 0) out[0] = value, out[1] = total;
 }
 
@@ -66,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) joint_histogram(
     const float* __restrict__ values,  // (count)
     const float* __restrict__ volume,  // (ni, nj, nk)
     const unsigned char* mask,         // (ni, nj, nk) or null
-    Few few,                           // fixed voxel -> voxel of volume, where `matrices` is null
+    LaunchMatrices launch_matrices,    // fixed voxel -> voxel of volume, where `matrices` is null
     const double* matrices,            // (many, 12) or null
     const unsigned char* ended,        // (many) or null
     unsigned long long* counts,        // (many, cells)
@@ -77,22 +82,23 @@ extern "C" __global__ void __launch_bounds__(256, 4) joint_histogram(
     if (ended && ended[blockIdx.y]) return;
     Box box = {ni, nj, nk};
     counts += (long long)blockIdx.y * CELLS;
-    for (int c = threadIdx.x; PRIVATE && c < CELLS; c += BLOCK) set_in_block(c, 0);
-    const Matrix& matrix = matrix_of_block(matrices, few);
+    for (int c = threadIdx.x; IN_SHARED && c < CELLS; c += BLOCK) set_block_count(c, 0);
+    const Matrix& matrix = matrix_of_block(matrices, launch_matrices);
     for (long long p = (long long)blockIdx.x * BLOCK + threadIdx.x; p < count; p += (long long)gridDim.x * BLOCK) {
-        Seen m = look(volume, mask, box, matrix, points + 3 * p);
-        if (!m.counts) continue;
-        int row = bin_of(values[p] + 0.5, 0, BINS - 1), column = bin_of(m.value, 1, BINS - 3);
+        PointSample m = sample_moving(volume, mask, box, matrix, points + 3 * p);
+        if (!m.is_inside) continue;
+        int row = clamped_bin(values[p] + 0.5, 0, BINS - 1), column = clamped_bin(m.value, 1, BINS - 3);
         double weights[4];
         parzen(m.value - column, weights);
-        for (int n = 0; n < 4; n++) add(counts, row * BINS + column - 1 + n, (Count)(weights[n] * UNIT + 0.5));
+        for (int n = 0; n < 4; n++) add_count(counts, row * BINS + column - 1 + n, (Count)(weights[n] * UNIT + 0.5));
     }
     __syncthreads();
-    for (int c = threadIdx.x; PRIVATE && c < CELLS; c += BLOCK)
-        if (in_block(c)) atomicAdd(counts + c, in_block(c));
+    for (int c = threadIdx.x; IN_SHARED && c < CELLS; c += BLOCK)
+        if (block_count(c)) atomicAdd(counts + c, block_count(c));
     if (!is_last_block(arrived + blockIdx.y, gridDim.x)) return;
-    for (int c = threadIdx.x; PRIVATE && c < CELLS; c += BLOCK) set_in_block(c, counts[c]);
+    for (int c = threadIdx.x; IN_SHARED && c < CELLS; c += BLOCK) set_block_count(c, counts[c]);
     __syncthreads();
-    inform(counts, out + (long long)blockIdx.y * width, tables ? tables + (long long)blockIdx.y * CELLS : nullptr);
+    write_information(
+        counts, out + (long long)blockIdx.y * width, tables ? tables + (long long)blockIdx.y * CELLS : nullptr);
     for (int c = threadIdx.x; c < CELLS; c += BLOCK) counts[c] = 0;
 }

@@ -1,9 +1,9 @@
-// Cubic B-spline Parzen windows (Mattes et al. 2003, 10.1109/TMI.2003.809072): a value m reaches the bins
+// Cubic B-spline Parzen window (Mattes et al. 2003, 10.1109/TMI.2003.809072): a value m contributes to the bins
 // floor(m) - 1 ... floor(m) + 2.
 #pragma once
-#include "points.cuh"
+#include "sample_points.cuh"
 
-__device__ inline int bin_of(double value, int low, int high) {
+__device__ inline int clamped_bin(double value, int low, int high) {
     int bin = (int)floor(value);
     return bin < low ? low : bin > high ? high : bin;
 }
@@ -17,7 +17,7 @@ __device__ inline void parzen(double t, double weights[4]) {
 }
 
 // Derivatives of the weights by m.
-__device__ inline void parzen_slopes(double t, double slopes[4]) {
+__device__ inline void parzen_derivatives(double t, double slopes[4]) {
     double s = 1.0 - t;
     slopes[0] = -0.5 * s * s;
     slopes[1] = 1.5 * t * t - 2.0 * t;

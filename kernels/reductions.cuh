@@ -1,4 +1,4 @@
-// Sums and maxima that come out the same in every run: over a block as a tree, over a grid by its last block.
+// Deterministic sums and maxima: a tree reduction over a block, and over a grid by its last block.
 #pragma once
 #include "volume.cuh"
 
@@ -6,16 +6,14 @@ __device__ inline int thread_in_block() {
     return (int)((threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x);
 }
 
-__device__ inline int block_in_grid() {
-    return (int)((blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x);
-}
+__device__ inline int block_in_grid() { return (int)((blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x); }
 
-// The sum over a block of `THREADS` threads, a power of two; every thread must call it, and every thread gets it.
+// The sum over a block of THREADS threads, a power of two; every thread must call it, and every thread gets it.
 template <int THREADS>
-__device__ inline double block_sum(double mine) {
+__device__ inline double block_sum(double value) {
     __shared__ double sums[THREADS];
     int thread = thread_in_block();
-    sums[thread] = mine;
+    sums[thread] = value;
     for (int half = THREADS / 2; half > 0; half /= 2) {
         __syncthreads();
         if (thread < half) sums[thread] += sums[thread + half];
@@ -27,10 +25,10 @@ __device__ inline double block_sum(double mine) {
 }
 
 template <int THREADS>
-__device__ inline float block_max(float mine) {
+__device__ inline float block_max(float value) {
     __shared__ float largest[THREADS];
     int thread = thread_in_block();
-    largest[thread] = mine;
+    largest[thread] = value;
     for (int half = THREADS / 2; half > 0; half /= 2) {
         __syncthreads();
         if (thread < half) largest[thread] = fmaxf(largest[thread], largest[thread + half]);
@@ -39,12 +37,12 @@ __device__ inline float block_max(float mine) {
     return largest[0];
 }
 
-// Raise `out`, which is not negative, to `mine`: the order of whole numbers is that of floats, and a maximum does not
-// depend on the order of its arguments.
-__device__ inline void raise(float* out, float mine) { atomicMax((int*)out, __float_as_int(mine)); }
+// Atomic maximum of floats that are not negative: their bit patterns sort as they do. Deterministic, as a maximum does
+// not depend on order.
+__device__ inline void atomic_max(float* out, float value) { atomicMax((int*)out, __float_as_int(value)); }
 
-// True in the last of so many blocks to come here, which then sees what all of them have written; `arrived` starts and
-// ends at 0.
+// True in the last of `blocks` blocks to arrive, which then sees what all of them have written (threadFenceReduction);
+// `arrived` starts and ends at 0.
 __device__ inline bool is_last_block(unsigned* arrived, unsigned blocks) {
     __shared__ bool last;
     __threadfence();
@@ -66,7 +64,7 @@ __device__ inline bool is_last_block(unsigned* arrived) {
 // The sum of `count` numbers by one block of THREADS threads, in a fixed order.
 template <int THREADS>
 __device__ inline double ordered_sum(const double* numbers, int count) {
-    double mine = 0;
-    for (int n = thread_in_block(); n < count; n += THREADS) mine += numbers[n];
-    return block_sum<THREADS>(mine);
+    double value = 0;
+    for (int n = thread_in_block(); n < count; n += THREADS) value += numbers[n];
+    return block_sum<THREADS>(value);
 }

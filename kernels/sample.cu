@@ -1,8 +1,8 @@
-// Grid sampling: out(i) = volume(matrix (i + field(i))) with no grid array; the matrix or the field may be absent.
-// Called by CudaBackend.sample, which allocates `out`. A thread is a voxel of the output.
-//
-// Built for one ORDER each: 0 nearest (bits of any type of the width of VALUE, ties up), 1 linear, 3 cubic B-spline from
-// the coefficients that spline.cu makes, mirror boundary.
+// Sampling on a grid: out(i) = volume(matrix (i + field(i))), without a coordinate array; the matrix or the field may
+// be absent. Built for one ORDER: 0 nearest (copies bits of any type of the width of VALUE; ties up), 1 linear, 3 cubic
+// B-spline from the coefficients of cubic_prefilter.cu, mirrored at the borders. Called by CudaBackend.sample; `out` is
+// the caller's. A thread is a voxel of the output. Moves 4 bytes out per voxel, 12 in with a field, and gathers 1, 8 or
+// 64 voxels.
 #ifndef ORDER
 #define ORDER 1
 #endif
@@ -20,8 +20,8 @@ __device__ inline VALUE nearest(const VALUE* __restrict__ volume, Box box, Point
     return volume[box.at(i, j, clamped((int)floor(p.z + 0.5), box.nk))];  // below 0.5, x + 0.5 may round to 1
 }
 
-// Weights of the four voxels around a point at fraction t of a cell.
-__device__ inline void spline_weights(float t, float w[4]) {
+// Cubic B-spline weights of the four voxels around a point at fraction t of a cell.
+__device__ inline void bspline_weights(float t, float w[4]) {
     float s = 1.0f - t;
     w[0] = s * s * s * (1.0f / 6.0f);
     w[1] = 2.0f / 3.0f - t * t * (1.0f - 0.5f * t);
@@ -29,17 +29,17 @@ __device__ inline void spline_weights(float t, float w[4]) {
     w[3] = t * t * t * (1.0f / 6.0f);
 }
 
-// The four voxels of an axis of at least four that a point is made of, and their weights; those beyond the border lend
-// theirs to the voxels that they mirror.
-struct Four {
+// The four taps of a point along an axis of at least four voxels; weights of taps beyond the border are added to those of
+// the voxels that they mirror.
+struct CubicTaps {
     int first;
     float w[4];
 
-    __device__ Four(double x, int n) {
+    __device__ CubicTaps(double x, int n) {
         double whole = floor(x);
         int low = clamped((int)whole, n - 1);  // the last cell ends in the last voxel
         float b[4];
-        spline_weights(fminf(fmaxf((float)(x - low), 0.0f), 1.0f), b);
+        bspline_weights(fminf(fmaxf((float)(x - low), 0.0f), 1.0f), b);
         bool under = low == 0, over = low == n - 2;
         first = under ? 0 : over ? n - 4 : low - 1;
         w[0] = under ? b[1] : over ? 0.0f : b[0];
@@ -54,7 +54,7 @@ struct Four {
 };
 
 __device__ inline float cubic(const float* __restrict__ coefficients, Box box, Point p) {
-    Four x(p.x, box.ni), y(p.y, box.nj), z(p.z, box.nk);
+    CubicTaps x(p.x, box.ni), y(p.y, box.nj), z(p.z, box.nk);
     const float* plane = coefficients + box.at(x.first, y.first, z.first);
     float total = 0.0f;
 #pragma unroll
@@ -68,16 +68,16 @@ __device__ inline float cubic(const float* __restrict__ coefficients, Box box, P
     return total;
 }
 
-// The same of a volume with an axis of fewer than four voxels.
-__device__ inline int thin_cell(double x, int n, float w[4]) {
+// The same for a volume with an axis of fewer than four voxels.
+__device__ inline int thin_tap(double x, int n, float w[4]) {
     double bounded = fmin(fmax(x, 0.0), n - 1.0), whole = floor(bounded);
-    spline_weights((float)(bounded - whole), w);
+    bspline_weights((float)(bounded - whole), w);
     return (int)whole - 1;
 }
 
-__device__ inline float thin_cubic(const float* __restrict__ coefficients, Box box, Point p) {
+__device__ inline float cubic_thin(const float* __restrict__ coefficients, Box box, Point p) {
     float wx[4], wy[4], wz[4], total = 0.0f;
-    int i = thin_cell(p.x, box.ni, wx), j = thin_cell(p.y, box.nj, wy), k = thin_cell(p.z, box.nk, wz);
+    int i = thin_tap(p.x, box.ni, wx), j = thin_tap(p.y, box.nj, wy), k = thin_tap(p.z, box.nk, wz);
 #pragma unroll 1
     for (int abc = 0; abc < 64; abc++) {
         int a = abc / 16, b = abc / 4 % 4, c = abc % 4;
@@ -91,9 +91,9 @@ __device__ inline VALUE value_at(const VALUE* __restrict__ volume, Box box, Poin
 #if ORDER == 0
     return nearest(volume, box, p);
 #elif ORDER == 1
-    return Cube(box, around(p.x, box.ni), around(p.y, box.nj), around(p.z, box.nk)).of(volume);
+    return TrilinearCell(box, bracket(p.x, box.ni), bracket(p.y, box.nj), bracket(p.z, box.nk)).of(volume);
 #else
-    return box.ni < 4 || box.nj < 4 || box.nk < 4 ? thin_cubic(volume, box, p) : cubic(volume, box, p);
+    return box.ni < 4 || box.nj < 4 || box.nk < 4 ? cubic_thin(volume, box, p) : cubic(volume, box, p);
 #endif
 }
 
@@ -104,14 +104,14 @@ extern "C" __global__ void __launch_bounds__(256) sample(
     VALUE* __restrict__ out,           // (ni, nj, nk)
     VALUE outside, int ai, int aj, int ak, int ni, int nj, int nk) {
     Box from = {ai, aj, ak}, box = {ni, nj, nk};
-    Voxel v = this_voxel();
-    if (!holds(box, v)) return;
+    Voxel v = thread_voxel();
+    if (!contains(box, v)) return;
     Point p = {(double)v.i, (double)v.j, (double)v.k};
     if (field) {
         Vector u = vector_at(field, box, v);
         p = {p.x + u.x, p.y + u.y, p.z + u.z};
     }
     p = {matrix.row(0, p.x, p.y, p.z), matrix.row(1, p.x, p.y, p.z), matrix.row(2, p.x, p.y, p.z)};
-    bool seen = inside(p.x, ai) && inside(p.y, aj) && inside(p.z, ak);
-    out[box.at(v.i, v.j, v.k)] = seen ? value_at(volume, from, p) : outside;
+    bool is_inside = inside(p.x, ai) && inside(p.y, aj) && inside(p.z, ak);
+    out[box.at(v.i, v.j, v.k)] = is_inside ? value_at(volume, from, p) : outside;
 }

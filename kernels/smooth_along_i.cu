@@ -1,11 +1,11 @@
-// Gaussian smoothing along i of a volume (COMPONENTS 1) or a field (3) that smooth.cu with RI 0 has smoothed within its
-// planes: where there are few voxels the march of smooth.cu is short, and most of its planes are those of a neighbour.
-// A thread takes RUN neighbours along i with all components, a warp 32 places of a plane, whatever their row, and a block
-// pieces that follow each other, so that the L1 holds the planes they share. Borders are clamped. Each sum grows as in
-// smooth.cu, to the same bits. The largest norm of each result is found on the way.
-// Called by CudaBackend.smooth for radii up to 5 and fewer than 2^31 elements, for one or several volumes or fields; `out`,
-// another array, and `norm` are the caller's, `largest_squares` and `arrived` are 0 before and after. Moves 8 bytes per voxel
-// and component, plus halos that the caches hold.
+// Gaussian smoothing along i of a volume (COMPONENTS 1) or a field (3), after smooth.cu with RI 0 has smoothed within
+// the planes, borders clamped; also the largest norm of each result. For small volumes: the march of smooth.cu would be
+// short, and most of its planes would be halo. Sums are added in the order of smooth.cu, to the same bits.
+// A thread computes RUN neighbours along i with all components; a warp takes 32 neighbouring voxels of a plane, and a
+// block consecutive runs, so that the L1 holds the planes that they share.
+// Called by CudaBackend.smooth for radii up to 5 and fewer than 2^31 elements, for one or several volumes or fields.
+// `out`, another array, and `norm` are the caller's, `largest_squares` and `arrived` start and end at 0. Moves 8 bytes
+// per voxel and component, and halos, which the caches hold.
 #ifndef COMPONENTS
 #define COMPONENTS 3
 #endif
@@ -14,7 +14,7 @@
 #endif
 #include "reductions.cuh"
 
-constexpr int RUN = 4, NEAR = RUN + 2 * RI;
+constexpr int RUN = 4, SPAN = RUN + 2 * RI;
 
 // Weights of taps 0 ... RI along i; those along j and k are 1.
 struct Taps {
@@ -34,9 +34,9 @@ extern "C" __global__ void __launch_bounds__(256, 4) smooth_along_i(
     int first = (int)blockIdx.y * COMPONENTS * size + place;
     float largest = 0.0f;
     if (place < plane) {
-        float values[COMPONENTS][NEAR];
+        float values[COMPONENTS][SPAN];
 #pragma unroll
-        for (int t = 0; t < NEAR; t++) {
+        for (int t = 0; t < SPAN; t++) {
             int at = first + clamped(i - RI + t, ni) * plane;
 #pragma unroll
             for (int c = 0; c < COMPONENTS; c++) values[c][t] = __ldg(array + (at + c * size));
@@ -57,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(256, 4) smooth_along_i(
         }
     }
     largest = block_max<BLOCK>(largest);
-    if (thread_in_block() == 0) raise(largest_squares + blockIdx.y, largest);
+    if (thread_in_block() == 0) atomic_max(largest_squares + blockIdx.y, largest);
     if (!is_last_block(arrived) || thread_in_block() != 0) return;
     for (int n = 0; n < many; n++) norm[n] = sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0)));
 }

@@ -1,8 +1,7 @@
-// What every kernel shares: the layout of volumes and fields, the border rules, linear interpolation. Inlined into each
-// source before it is compiled, so that a change here is never missed by a cache.
-//
-// Volumes are float (ni, nj, nk), fields float (3, ni, nj, nk) in voxels, both C-contiguous; threadIdx.x runs along
-// k, the fastest axis. Flat positions are 64-bit. Rules: docs/conventions.md.
+// Shared by all kernels: layout of volumes and fields, border rules, linear interpolation, differences. Headers are
+// inlined into each source before it is compiled, so that a cache never misses a change.
+// Volumes are float (ni, nj, nk), fields float (3, ni, nj, nk) in voxels, both C-contiguous; threadIdx.x runs along k,
+// the fastest axis. Flat indices are 64-bit. Rules: docs/conventions.md.
 #pragma once
 
 constexpr int BLOCK_K = 32;  // threads of a block along k ...
@@ -29,40 +28,40 @@ struct Matrix {
     }
 };
 
-__device__ inline Voxel this_voxel() {
+__device__ inline Voxel thread_voxel() {
     return {(int)blockIdx.z, (int)(blockIdx.y * BLOCK_J + threadIdx.y), (int)(blockIdx.x * BLOCK_K + threadIdx.x)};
 }
 
-// What a thread is in charge of where volumes lie side by side and it takes a voxel of several planes: which volume, and
-// the voxel of the first plane. Blocks along z number the slabs of all volumes.
+// The voxels of a thread in kernels over several volumes in which it takes the same voxel of several planes. Blocks along
+// z count the slabs of all volumes.
 struct Slab {
-    long long volume;  // its number
+    long long volume;  // index
     Voxel first;
 
     __device__ Voxel plane(int n) const { return {first.i + n, first.j, first.k}; }
 };
 
 template <int THICK>
-__device__ inline Slab this_slab(Box box) {
+__device__ inline Slab thread_slab(Box box) {
     int slabs = (box.ni + THICK - 1) / THICK, volume = (int)blockIdx.z / slabs;
-    Voxel v = this_voxel();
+    Voxel v = thread_voxel();
     return {volume, {((int)blockIdx.z - volume * slabs) * THICK, v.j, v.k}};
 }
 
-__device__ inline bool holds(Box box, Voxel v) { return v.i < box.ni && v.j < box.nj && v.k < box.nk; }
+__device__ inline bool contains(Box box, Voxel v) { return v.i < box.ni && v.j < box.nj && v.k < box.nk; }
 
 __device__ inline int clamped(int i, int n) {
     int high = i < n - 1 ? i : n - 1;
     return high > 0 ? high : 0;
 }
 
-// NaN is not inside.
+// ITK's rule: a coordinate is inside up to half a voxel beyond the outer centres; NaN is not.
 template <typename Real>
 __device__ inline bool inside(Real x, int n) {
     return x >= Real(-0.5) && x < Real(n) - Real(0.5);
 }
 
-// Index i reflected about the centres of the first and last voxel.
+// Index i mirrored about the centres of the first and last voxel.
 __device__ inline int mirrored(int i, int n) {
     if (n == 1) return 0;
     int period = 2 * (n - 1);
@@ -78,45 +77,50 @@ struct Bracket {
     float weight;
 };
 
-constexpr float FAR = 1e9f;  // beyond any border, and still a whole number that an int holds
+constexpr float FAR_OUTSIDE = 1e9f;  // beyond any border, and still in the range of int
 
-// Around i + shift; exact for any i because the whole part never meets the fraction. Clamped at the border.
-__device__ inline Bracket around(int i, float shift, int n) {
-    float bounded = fminf(fmaxf(shift, -FAR), FAR);  // NaN becomes -FAR
+// Around i + shift, clamped at the border; exact for any i, since whole and fractional part are never added up.
+__device__ inline Bracket bracket(int i, float shift, int n) {
+    float bounded = fminf(fmaxf(shift, -FAR_OUTSIDE), FAR_OUTSIDE);  // NaN becomes -FAR_OUTSIDE
     float whole = floorf(bounded);
     int base = i + (int)whole;
     return {clamped(base, n), clamped(base + 1, n), bounded - whole};
 }
 
 // Around x, clamped to [0, n - 1]; NaN becomes 0.
-__device__ inline Bracket around(double x, int n) {
+__device__ inline Bracket bracket(double x, int n) {
     double bounded = fmin(fmax(x, 0.0), n - 1.0);
     int base = (int)bounded;
     return {base, base + 1 < n ? base + 1 : base, (float)(bounded - base)};
 }
 
-__device__ inline float mix(float a, float b, float weight) { return a + weight * (b - a); }
+__device__ inline float lerp(float a, float b, float weight) { return a + weight * (b - a); }
 
-// The eight voxels around a point: the lowest, and how far the others are along each axis. Steps are of 32 bits, which a
-// plane of any volume fits, so that an address costs one instruction.
-struct Cube {
+// The eight voxels around a point: offset of the lowest and strides to the others. Strides have 32 bits, enough for a
+// plane of any volume, so that an address costs one instruction.
+struct TrilinearCell {
     long long at;
     int i, j, k;
     float wi, wj, wk;
 
-    __device__ Cube(Box box, Bracket x, Bracket y, Bracket z)
-        : at(box.at(x.low, y.low, z.low)), i((x.high - x.low) * box.nj * box.nk), j((y.high - y.low) * box.nk),
-          k(z.high - z.low), wi(x.weight), wj(y.weight), wk(z.weight) {}
+    __device__ TrilinearCell(Box box, Bracket x, Bracket y, Bracket z)
+        : at(box.at(x.low, y.low, z.low)),
+          i((x.high - x.low) * box.nj * box.nk),
+          j((y.high - y.low) * box.nk),
+          k(z.high - z.low),
+          wi(x.weight),
+          wj(y.weight),
+          wk(z.weight) {}
 
     __device__ float along_k(const float* __restrict__ from, int step) const {
-        return mix(__ldg(from + step), __ldg(from + (step + k)), wk);
+        return lerp(__ldg(from + step), __ldg(from + (step + k)), wk);
     }
 
-    // Linear interpolation between them.
+    // Trilinear interpolation.
     __device__ float of(const float* __restrict__ volume) const {
         const float* from = volume + at;
-        float near = mix(along_k(from, 0), along_k(from, j), wj);
-        return mix(near, mix(along_k(from, i), along_k(from, i + j), wj), wi);
+        float first_plane = lerp(along_k(from, 0), along_k(from, j), wj);
+        return lerp(first_plane, lerp(along_k(from, i), along_k(from, i + j), wj), wi);
     }
 };
 
@@ -136,14 +140,15 @@ __device__ inline void store(float* __restrict__ field, Box box, Voxel v, Vector
     field[at + 2 * n] = u.z;
 }
 
-// A field at voxel + shift, linear, continued as constants beyond its grid.
-__device__ inline Vector moved_vector(const float* __restrict__ field, Box box, Voxel v, Vector shift) {
-    Cube near(box, around(v.i, shift.x, box.ni), around(v.j, shift.y, box.nj), around(v.k, shift.z, box.nk));
+// A field at voxel + shift, linear, clamped at the border.
+__device__ inline Vector sample_vector(const float* __restrict__ field, Box box, Voxel v, Vector shift) {
+    TrilinearCell cell(
+        box, bracket(v.i, shift.x, box.ni), bracket(v.j, shift.y, box.nj), bracket(v.k, shift.z, box.nk));
     long long n = box.size();
-    return {near.of(field), near.of(field + n), near.of(field + 2 * n)};
+    return {cell.of(field), cell.of(field + n), cell.of(field + 2 * n)};
 }
 
-// QUADS float4, aligned, as single numbers.
+// Loads QUADS aligned float4.
 template <int QUADS>
 __device__ inline void load(const float* from, float to[4 * QUADS]) {
 #pragma unroll
@@ -155,25 +160,25 @@ __device__ inline void load(const float* from, float to[4 * QUADS]) {
 
 // -- differences ------------------------------------------------------------------------------------------------
 
-// The way to both neighbours along one axis, 0 beyond its ends, and 1 / their distance.
-struct Span {
+// Difference along one axis: strides to both neighbours, 0 beyond its ends, and 1 / their distance.
+struct AxisDifference {
     int above, below;
-    float per;
+    float per_distance;
 
-    __device__ Span(int i, int n, int stride)
-        : above(i + 1 < n ? stride : 0), below(i > 0 ? stride : 0), per(above && below ? 0.5f : 1.0f) {}
+    __device__ AxisDifference(int i, int n, int stride)
+        : above(i + 1 < n ? stride : 0), below(i > 0 ? stride : 0), per_distance(above && below ? 0.5f : 1.0f) {}
 
     __device__ float difference(const float* __restrict__ at) const {
-        return per * (__ldg(at + above) - __ldg(at - below));
+        return per_distance * (__ldg(at + above) - __ldg(at - below));
     }
 };
 
-// Differences along each axis: central, one-sided at the faces, 0 where an axis has one voxel.
-struct Surroundings {
+// Six-point stencil: differences central, one-sided at the faces, 0 along an axis of one voxel.
+struct GradientStencil {
     long long at;
-    Span i, j, k;
+    AxisDifference i, j, k;
 
-    __device__ Surroundings(Box box, Voxel v)
+    __device__ GradientStencil(Box box, Voxel v)
         : at(box.at(v.i, v.j, v.k)), i(v.i, box.ni, box.nj * box.nk), j(v.j, box.nj, box.nk), k(v.k, box.nk, 1) {}
 
     __device__ Vector gradient(const float* __restrict__ volume) const {
@@ -181,8 +186,8 @@ struct Surroundings {
     }
 };
 
-// The outermost voxels; an axis of one voxel has none.
-__device__ inline bool on_face(Box box, Voxel v) {
+// Whether a voxel is an outermost one; axes of one voxel have none.
+__device__ inline bool is_on_face(Box box, Voxel v) {
     return (box.ni > 1 && (v.i == 0 || v.i == box.ni - 1)) || (box.nj > 1 && (v.j == 0 || v.j == box.nj - 1)) ||
            (box.nk > 1 && (v.k == 0 || v.k == box.nk - 1));
 }

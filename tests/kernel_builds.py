@@ -23,9 +23,9 @@ VARIANTS = {
         (("ORDER", 3), ("VALUE", "float")),
     ],
     "interpolate": [(("NDIM", ndim), ("ORDER", order), ("VALUE", value)) for ndim, order, value in INTERPOLATED],
-    "coefficients": [(("ORDER", order), ("VALUE", value)) for order, value in ((3, "double"), (5, "short"))],
+    "spline_prefilter": [(("ORDER", order), ("VALUE", value)) for order, value in ((3, "double"), (5, "short"))],
     "pad": [(("NDIM", 4), ("VALUE", "long long"))],
-    **{name: [(("ALONG_K", along),) for along in (0, 1)] for name in ("spline", "filter_axis")},
+    **{name: [(("ALONG_K", along),) for along in (0, 1)] for name in ("cubic_prefilter", "filter_axis")},
     "smooth": [
         (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k), ("NORM", norm))
         for components in (1, 3)
@@ -41,7 +41,7 @@ VARIANTS = {
         for masked, value in ((0, "double"), (1, "float"))
     ],
     "squared_difference": [(("VALUE", value),) for value in ("float", "double")],
-    "norm_digits": [(("COMPONENTS", c), ("DIGIT", digit)) for c, digit in ((1, 0), (1, 1), (1, 2), (3, 0))],
+    "norm_quantile": [(("COMPONENTS", c), ("DIGIT", digit)) for c, digit in ((1, 0), (1, 1), (1, 2), (3, 0))],
     "joint_histogram": [(("BINS", bins),) for bins in (8, 32, 64, 65, 256)],
 }
 """Kernel to the defines it is built with; kernels that are not here have none."""

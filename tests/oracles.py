@@ -9,7 +9,7 @@ import numpy as np
 
 from warpline.metrics import Samples
 from warpline.metrics.correlation import Correlation
-from warpline.metrics.local_correlation import LocalCorrelation
+from warpline.metrics.normalised_product import NormalisedProduct
 from warpline.registration.bfgs import minimise
 
 # -- sampling -----------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def window(index, shape, radius, mask):
     return [near for near in product(*ranges) if mask is None or mask[near]]
 
 
-def local_cc(fixed, moving, radius, *, floor, mask=None):
+def local_cc(fixed, moving, radius, *, contrast_floor, mask=None):
     """Value, force on the fixed image, force on the moving image."""
     f, m = np.asarray(fixed, dtype=np.float64), np.asarray(moving, dtype=np.float64)
     total, forces = 0.0, np.zeros((2, 3, *f.shape))
@@ -219,7 +219,7 @@ def local_cc(fixed, moving, radius, *, floor, mask=None):
         f_mean, m_mean = f_near.mean(), m_near.mean()
         s_ff, s_mm = ((f_near - f_mean) ** 2).sum(), ((m_near - m_mean) ** 2).sum()
         s_fm = ((f_near - f_mean) * (m_near - m_mean)).sum()
-        if s_ff <= floor * len(near) or s_mm <= floor * len(near):
+        if s_ff <= contrast_floor * len(near) or s_mm <= contrast_floor * len(near):
             continue
         total += s_fm**2 / (s_ff * s_mm)
         if on_face(index, f.shape):
@@ -401,18 +401,18 @@ def sample_at(volume, points):
 
 
 def family_member(family, search, parameters):
-    """Fixed voxel to moving voxel (4, 4) of a `Family`; complex parameters give complex entries."""
+    """Fixed voxel to moving voxel (4, 4) of an `AffineFamily`; complex parameters give complex entries."""
     turn, logarithms, entries = (np.zeros(n, complex) for n in (3, 3, 9))
-    for part, value in zip(family.parts, parameters[: len(family.parts)] / family.radius, strict=True):
-        if part < 8:
-            turn[part] += value
-        elif part < 16:
-            logarithms += value * np.array([(part - 8) >> axis & 1 for axis in range(3)])
+    for kind, value in zip(family.kinds, parameters[: len(family.kinds)] / family.radius, strict=True):
+        if kind < 8:
+            turn[kind] += value
+        elif kind < 16:
+            logarithms += value * np.array([(kind - 8) >> axis & 1 for axis in range(3)])
         else:
-            entries[part - 16] += value
+            entries[kind - 16] += value
     inner = np.eye(4, dtype=complex)
     inner[:3, :3] = np.exp(logarithms)[:, None] * rotation(turn) + entries.reshape(3, 3)
-    inner[: family.translations, 3] = parameters[len(family.parts) :]
+    inner[: family.translations, 3] = parameters[len(family.kinds) :]
     return family.left[search] @ inner @ family.right
 
 
@@ -425,15 +425,15 @@ def rotation(vector):
     return np.eye(3) + np.sin(angle) / angle * cross + (1 - np.cos(angle)) / angle**2 * cross @ cross
 
 
-def descend(backend, compared, family, rules, listen):
+def minimise_affine(backend, inputs, family, options, on_step):
     """`minimise` over the members of a family, whose slopes are found by complex steps."""
-    samples = Samples(compared.points, compared.values, compared.volume, backend, compared.mask)
-    metric = {"correlation": Correlation, "local_correlation": LocalCorrelation}.get(compared.formula)
+    samples = Samples(inputs.points, inputs.values, inputs.volume, backend, inputs.mask)
+    metric = {"correlation": Correlation, "normalised_product": NormalisedProduct}.get(inputs.formula)
 
     def evaluated(matrices):
         if metric is not None:
             return metric(samples).values_and_derivatives(matrices)
-        found = samples.mutual_information(matrices, compared.bins, slopes=True)
+        found = samples.mutual_information(matrices, inputs.bins, slopes=True)
         return found[:, 0], found[:, 1] / samples.count, found[:, 2:].reshape(-1, 3, 4)
 
     def function(which, parameters):
@@ -446,8 +446,8 @@ def descend(backend, compared, family, rules, listen):
             ]
         )
         values, shares, by_matrix = evaluated(members)
-        enough = shares >= rules.least_overlap
+        enough = shares >= options.least_overlap
         return np.where(enough, values, 0.0), np.einsum("aij,apij->ap", by_matrix, slopes) * enough[:, None]
 
     starts = np.zeros((len(family.left), family.size))
-    return minimise(function, starts, iterations=rules.iterations, tolerance=rules.tolerance, listen=listen)
+    return minimise(function, starts, iterations=options.iterations, tolerance=options.tolerance, on_step=on_step)

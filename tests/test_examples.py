@@ -108,3 +108,12 @@ def test_the_tutorial_runs_on_files(tmp_path, capsys):
     assert after > before + 0.01
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert made >= {"input_3d.png", "warped_moving.png", "warped_static.png", "mapping.nii.gz", "warped_moving.nii.gz"}
+
+
+def test_the_pages_of_a_cohort_are_built(tmp_path, monkeypatch):
+    pages = example("cohort_pages")
+    monkeypatch.setattr(pages, "SUBJECTS", 2)
+    monkeypatch.setattr(pages, "VOXEL_SIZE", 8.0)
+    assert pages.main([str(tmp_path / "cohort"), str(tmp_path / "no data")]) == 0
+    assert (tmp_path / "cohort" / "report" / "index.html").exists()
+    assert len(list((tmp_path / "cohort" / "report" / "pairs").glob("*.html"))) == 1

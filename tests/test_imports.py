@@ -23,7 +23,7 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("statement", ["from warpline import register", "from warpline import read_image"])
-def test_importing_a_name_leaves_backends_and_pictures_for_later(statement):
+def test_importing_a_name_loads_no_backend_and_no_pictures(statement):
     assert modules_after(statement).isdisjoint(HEAVY_FOR_IMAGES)
 
 

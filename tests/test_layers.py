@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "warpline"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "util", "common", "helpers", "misc"}
-MODULE_LINES, FUNCTION_LINES, POSITIONAL = 400, 40, 5
+MODULE_LINES, FUNCTION_LINES = 400, 40
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from warpline.errors import DeviceError, InputError, OutputError, UsageError, WarplineError
     from warpline.images import Image
     from warpline.io.images import write_image
-    from warpline.io.transform_files import identify, read_transform, write_transform
+    from warpline.io.transform_files import identify, read_transform
     from warpline.operations import (
         apply,
         apply_points,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         invert,
         jacobian,
         read_image,
+        write_transform,
     )
     from warpline.recipe import Recipe
     from warpline.registration import Job, Registration, register, run
@@ -34,7 +35,7 @@ _ROOMS = {
     "warpline.space.grid": ("Grid",),
     "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
-    "warpline.io.transform_files": ("identify", "read_transform", "write_transform"),
+    "warpline.io.transform_files": ("identify", "read_transform"),
     "warpline.registration": ("Job", "Registration", "register", "run"),
     "warpline.operations": (
         "apply",
@@ -45,6 +46,7 @@ _ROOMS = {
         "invert",
         "jacobian",
         "read_image",
+        "write_transform",
     ),
     "warpline.recipe": ("Recipe",),
     "warpline.resampling": ("affine_transform", "map_coordinates", "resample", "warp"),

@@ -129,6 +129,13 @@ class Recipe(_Options):
     ------
     UsageError
         From `load` and `with_options`, when an option is unknown or out of range.
+
+    Examples
+    --------
+    >>> from warpline import Recipe
+    >>> recipe = Recipe.load("syn").with_options("syn.radius=3")
+    >>> recipe.syn.radius
+    3
     """
 
     name: Annotated[str, Field(max_length=200)] = "custom"

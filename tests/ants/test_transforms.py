@@ -12,7 +12,9 @@ from warpline import ants as ours
 from warpline.errors import InputError, UsageError
 
 FIXED = made_grid(DIRECTIONS["oblique"], (13, 11, 10), (2.0, 2.3, 2.6))
+
 MOVING = made_grid(DIRECTIONS["flipped"], (15, 14, 12), (1.6, 1.8, 2.4))
+
 POINTS = np.random.default_rng(0).uniform(-6, 6, (10, 3)) + np.array([-3.0, 20, 8])
 
 
@@ -69,15 +71,6 @@ def test_inverses_and_compositions(files):
     np.testing.assert_allclose(twice.apply_to_point(POINTS[0]), theirs.apply_to_point(POINTS[0].tolist()), atol=2e-5)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("affine", "b.mat"), ("affine", "b.txt"), ("warp", "v.nii.gz")])
-def test_antspy_reads_what_is_written(files, tmp_path, kind, name):
-    mine = ours.read_transform(files[kind])
-    ours.write_transform(mine, tmp_path / name)
-    theirs = ants.read_transform(str(tmp_path / name))
-    for point in POINTS:
-        np.testing.assert_allclose(theirs.apply_to_point(point.tolist()), mine.apply_to_point(point), atol=2e-5)
-
-
 def test_two_dimensions(tmp_path):
     made = ants.create_ants_transform(dimension=2, matrix=np.array([[0.9, 0.1], [-0.2, 1.1]]), translation=(3.0, -4.0))
     ants.write_transform(made, str(tmp_path / "flat.mat"))
@@ -89,16 +82,6 @@ def test_two_dimensions(tmp_path):
     again = ants.read_transform(str(tmp_path / "again.mat"))
     assert again.dimension == 2
     np.testing.assert_allclose(again.apply_to_point((5.0, 6.0)), made.apply_to_point((5.0, 6.0)), atol=1e-5)
-
-
-@pytest.mark.parametrize("directions", [("straight", "straight"), ("flipped", "straight"), ("oblique", "flipped")])
-def test_a_matrix_of_fsl(directions):
-    grids = [made_grid(DIRECTIONS[name], (12, 11, 10), (2.0, 2.3, 2.6)) for name in directions]
-    matrix = np.array([[1.02, 0.1, -0.03, 4], [-0.08, 0.97, 0.02, -3], [0.01, 0.05, 1.04, 2], [0, 0, 0, 1]])
-    theirs = ants.fsl2antstransform(matrix, *(in_ants(smooth(grid.shape, 1), grid) for grid in grids))
-    mine = ours.fsl2antstransform(matrix, *((np.zeros(grid.shape), grid.affine) for grid in grids))
-    for point in POINTS:
-        np.testing.assert_allclose(mine.apply_to_point(point), theirs.apply_to_point(point.tolist()), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +102,6 @@ def test_a_matrix_of_fsl(directions):
 def test_bad_input_is_named(files, call, error, words):
     with pytest.raises(error, match=words):
         call({kind: ours.read_transform(path) for kind, path in files.items()})
-
-
-# -- vectors ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layout", ["four axes", "five axes", "file"])

@@ -8,9 +8,9 @@ import numpy as np
 
 import oracles
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
-from warpline.backends.convergence import Pace, new_trace
-from warpline.backends.descent import ENTRY, SCALE, TURN, Compared, Family, Formula
-from warpline.backends.splines import Lattice, Spline
+from warpline.backends.affine_search import ENTRY, ROTATION, SCALE, AffineFamily, Formula, MetricInputs
+from warpline.backends.convergence import ConvergenceRule, new_trace
+from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.registration import bfgs
 
 SHAPE = (7, 18, 35)
@@ -32,20 +32,20 @@ def _sampled(order, array=FIXED):
     return lambda b, up: [b.sample(up(array), MATRIX, field=up(ROUGH), order=order)]
 
 
-def _interpolated(order, mode, array=FIXED, prefilter=True, places=None):
+def _interpolated(order, mode, array=FIXED, prefilter=True, coordinates=None):
     def call(b, up):
-        spline, there = Spline.of(order, mode, 0.25, prefilter), up(array)
+        spline, there = SplineOptions.of(order, mode, 0.25, prefilter), up(array)
         coefficients = b.spline_coefficients(there, spline) if prefilter and order > 1 else there
         out = b.empty(SHAPE, array.dtype)
-        return [b.interpolate(coefficients, places or up(np.indices(SHAPE) + ROUGH), spline, out=out)]
+        return [b.interpolate(coefficients, coordinates or up(np.indices(SHAPE) + ROUGH), spline, out=out)]
 
     return call
 
 
 def _smoothed(array, *sigma):
     def call(b, up):
-        out = b.empty(array.shape)
-        return [b.smooth(up(array), sigma, out=out), out]
+        norm = b.empty((len(array) if array.ndim == 5 else 1,))
+        return [b.smooth(up(array), sigma, out_norm=norm), norm]
 
     return call
 
@@ -59,7 +59,7 @@ def _local_cc(radius, mask=None):
     def call(b, up):
         outs = [b.empty(FIELD.shape), b.empty(FIELD.shape), b.empty((1,))]
         keys = dict(zip(("out_fixed", "out_moving", "value"), outs, strict=True))
-        b.local_cc(up(FIXED), up(MOVING), radius, floor=1e-5, mask=None if mask is None else up(mask), **keys)
+        b.local_cc(up(FIXED), up(MOVING), radius, contrast_floor=1e-5, mask=None if mask is None else up(mask), **keys)
         return outs
 
     return call
@@ -78,8 +78,8 @@ def _compose(b, up):
 
 
 def _invert(b, up):
-    out = b.empty(FIELD.shape)
-    return [b.invert(up(FIELD), start=up(-FIELD), tolerance=1e-3, iterations=20, out=out), out]
+    residual = b.empty((1,))
+    return [b.invert(up(FIELD), start=up(-FIELD), tolerance=1e-3, iterations=20, out_residual=residual), residual]
 
 
 def _mutual_information(bins):
@@ -90,40 +90,40 @@ def _mutual_information(bins):
     return call
 
 
-FAMILY = Family(
+FAMILY = AffineFamily(
     left=np.stack([MATRIX, np.eye(4), general_matrix(SHAPE, 8, spread=0.1)]),
     right=general_matrix(SHAPE, 9, spread=0.05),
-    parts=(TURN, TURN + 1, TURN + 2, SCALE + 0b101, ENTRY + 5), translations=3, radius=20.0,
+    kinds=(ROTATION, ROTATION + 1, ROTATION + 2, SCALE + 0b101, ENTRY + 5), translations=3, radius=20.0,
 )  # fmt: skip
 """Searches with every kind of parameter."""
 
 
-def _descend(formula):
+def _minimise_affine(formula):
     def call(b, up):
-        rules, told = bfgs.rules_of(4, 1e-6, 0.1), []
+        options, steps = bfgs.rules_of(4, 1e-6, 0.1), []
         fixed = (VALUES if formula == "mutual_information" else VALUES - VALUES.mean()).astype(np.float32)
         moving = (BINNED if formula == "mutual_information" else BINNED - BINNED.mean()).astype(np.float32)
-        compared = Compared(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)
-        found = b.descend(compared, FAMILY, rules, lambda *said: told.append(said))
+        inputs = MetricInputs(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)
+        found = b.minimise_affine(inputs, FAMILY, options, lambda *step: steps.append(step))
         if found is None:
-            found = oracles.descend(b, compared, FAMILY, rules, lambda *said: told.append(said))
-        return [found, np.array([value for _, value in sorted(told, key=lambda said: said[0])])]
+            found = oracles.minimise_affine(b, inputs, FAMILY, options, lambda *step: steps.append(step))
+        return [found, np.array([value for _, value in sorted(steps, key=lambda step: step[0])])]
 
     return call
 
 
-def _keep(b, up):
-    trace, step, kept = b.upload(new_trace(3)), b.upload(np.ones(1, np.float32)), b.zeros(FIELD.shape)
+def _keep_best_state(b, up):
+    trace, step, best = b.upload(new_trace(3)), b.upload(np.ones(1, np.float32)), b.zeros(FIELD.shape)
     for state, energy in ((FIELD, -0.5), (ROUGH, -0.6), (2 * FIELD, -0.55)):
-        b.keep(up(state), up(np.array([energy])), kept=kept, trace=trace)
-        b.watch(up(np.array([energy])), trace=trace, step=step, pace=Pace(5, 1e-3))
-    return [trace, kept]
+        b.keep_best_state(up(state), up(np.array([energy])), best=best, trace=trace)
+        b.update_convergence(up(np.array([energy])), trace=trace, step=step, rule=ConvergenceRule(5, 1e-3))
+    return [trace, best]
 
 
-def _watch(b, up):
+def _update_convergence(b, up):
     trace, step = b.upload(new_trace(8)), b.upload(np.ones(1, np.float32))
     for energy in (-0.5, -0.6, -0.6, -0.59, -0.601, -0.6):
-        b.watch(up(np.array([energy])), trace=trace, step=step, pace=Pace(5, 1e-3))
+        b.update_convergence(up(np.array([energy])), trace=trace, step=step, rule=ConvergenceRule(5, 1e-3))
     return [trace, step]
 
 
@@ -134,7 +134,9 @@ OPERATIONS = {
     "sample through a field": lambda b, up: [b.sample(up(FIXED), field=up(ROUGH))],
     "sample_field": lambda b, up: [b.sample_field(up(FIELD), MATRIX, (7, 8, 9))],
     "interpolate nearest": _interpolated(0, "grid-wrap", label_map(SHAPE, "int64")),
-    "interpolate linear": _interpolated(1, "reflect", places=Lattice.of(MATRIX[:3, :3], MATRIX[:3, 3], SHAPE)),
+    "interpolate linear": _interpolated(
+        1, "reflect", coordinates=AffineCoordinates.of(MATRIX[:3, :3], MATRIX[:3, 3], SHAPE)
+    ),
     "interpolate cubic": _interpolated(3, "constant"),
     "interpolate cubic, padded": _interpolated(3, "grid-constant"),
     "interpolate quintic": _interpolated(5, "mirror", prefilter=False),
@@ -159,9 +161,9 @@ OPERATIONS = {
     "affine_moments": lambda b, up: b.affine_moments(up(POINTS), up(VALUES), up(FIXED), MATRIX, mask=up(MASK)),
     "mutual_information": _mutual_information(16),
     "mutual_information, many bins": _mutual_information(70),
-    **{f"descend by {formula}": _descend(formula) for formula in get_args(Formula)},
-    "watch": _watch,
-    "keep": _keep,
+    **{f"minimise_affine, {formula}": _minimise_affine(formula) for formula in get_args(Formula)},
+    "update_convergence": _update_convergence,
+    "keep_best_state": _keep_best_state,
 }
 """Name to ``call(backend, upload) -> arrays of the backend``."""
 

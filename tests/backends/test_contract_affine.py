@@ -82,7 +82,7 @@ def test_affine_moments(backend, shape, masked):
     assert_rounded(slopes, expected[1], scale=moments[0] * BINS)
 
 
-def test_affine_moments_at_rest_follow_the_cell_rule_on_lattice_points(backend):
+def test_affine_moments_follow_the_cell_rule_on_grid_points(backend):
     shape = (6, 5, 4)
     points = np.stack(np.indices(shape), axis=-1).reshape(-1, 3).astype(np.float32)
     volume, values = smooth_volume(shape, 5, sigma=0.5), values_at(points, 6)
@@ -108,7 +108,7 @@ def test_affine_border_rule_and_clamped_slopes(backend, axis):
         assert slopes[0, axis].any() == (0 <= x <= 4)
 
 
-def test_the_mask_of_affine_metrics_is_read_at_the_nearest_voxel_ties_up(backend):
+def test_masks_are_read_at_the_nearest_voxel_ties_up(backend):
     volume, mask = smooth_volume((5, 5, 5), 8), np.zeros((5, 5, 5), dtype=np.uint8)
     mask[2] = 1
     points = np.array([[x, 2, 2] for x in (1.4375, 1.5, 2.0, 2.4375, 2.5)], dtype=np.float32)
@@ -195,7 +195,7 @@ def test_no_matrix_gives_no_information(backend, slopes):
 
 
 @pytest.mark.skipif(not available(), reason="no C++ compiler; CXX names another one")
-def test_many_joint_histograms_are_one_launch_within_bounded_memory(monkeypatch):
+def test_many_joint_histograms_take_bounded_memory(monkeypatch):
     shape = (9, 7, 5)
     runtime = EmulatedRuntime()
     emulated = cuda_backend.CudaBackend(runtime)

@@ -25,9 +25,8 @@ DOWNSAMPLINGS = [
 
 def smoothed(backend, array, sigma):
     """Result and norm of `Backend.smooth` on the host."""
-    out = backend.empty(array.shape)
-    norm = backend.smooth(backend.upload(array), sigma, out=out)
-    assert norm.size == 1
+    out, norm = backend.empty(array.shape), backend.empty((1,))
+    assert backend.smooth(backend.upload(array), sigma, out=out, out_norm=norm) is out
     return backend.download(out), backend.download(norm).item()
 
 
@@ -70,6 +69,14 @@ def test_smooth_each_component_of_a_field(backend, shape, sigma):
 def test_smooth_far_beyond_every_border(backend, shape, sigma):
     volume = smooth_volume(shape, 8, sigma=0.3)
     assert_rounded(smoothed(backend, volume, sigma)[0], oracles.smooth(volume, sigma), scale=1)
+
+
+@pytest.mark.parametrize("sigma", [(1.5, 1.5, 1.5), (0.4, 0.4, 0.4), (2.3, 0.0, 4.0)])
+@pytest.mark.parametrize("array", [smooth_volume((9, 7, 5), 1), wide_field((9, 7, 5), 2)])
+def test_smooth_without_a_norm_gives_the_same_array(backend, array, sigma):
+    np.testing.assert_array_equal(
+        backend.download(backend.smooth(backend.upload(array), sigma)), smoothed(backend, array, sigma)[0]
+    )
 
 
 def test_smooth_by_nothing_copies(backend):

@@ -85,7 +85,7 @@ def test_ties_of_nearest_neighbour_go_up(backend, axis):
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("matrix", [None, general_matrix((9, 7, 5), 9)], ids=["field", "field and matrix"])
-def test_field_values_that_are_not_finite_are_outside_and_stay_where_they_are(backend, matrix, bad, order):
+def test_field_values_that_are_not_finite_are_outside(backend, matrix, bad, order):
     volume, clean = smooth_volume((9, 7, 5), 10), np.zeros((3, 9, 7, 5), dtype=np.float32)
     dirty = clean.copy()
     dirty[1, 4, 3, 2] = bad
@@ -112,7 +112,7 @@ def test_nearest_keeps_every_dtype_and_value(backend, dtype):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_just_below_half_a_voxel_an_axis_of_one_voxel_is_not_left(backend, axis):
+def test_just_below_half_a_voxel_is_inside_one_voxel(backend, axis):
     shape = tuple(1 if a == axis else 4 for a in range(3))
     volume = np.arange(1, 17, dtype=np.int16).reshape(shape)
     result = sampled(backend, volume, shift_along(axis, np.nextafter(0.5, 0)), order=0)
@@ -161,13 +161,13 @@ LONG = [(70, 3, 2), (2, 70, 33), (33, 2, 340), (3, 35, 1), (34, 1, 161), (1, 1, 
 
 
 @pytest.mark.parametrize("shape", LONG)
-def test_cubic_spline_of_noise_passes_through_every_voxel_of_a_long_axis(backend, shape):
+def test_cubic_spline_interpolates_noise_along_a_long_axis(backend, shape):
     volume = np.random.default_rng(22).uniform(size=shape).astype(np.float32)
     assert_rounded(sampled(backend, volume, np.eye(4), order=3), volume, scale=1)
 
 
 @pytest.mark.parametrize("shape", LONG)
-def test_cubic_spline_of_noise_between_the_voxels_of_a_long_axis(backend, shape):
+def test_cubic_spline_of_noise_between_voxels_of_a_long_axis(backend, shape):
     volume, grid = np.random.default_rng(23).uniform(size=shape).astype(np.float32), (3, 4, 11)
     matrix = np.diag([*(np.array(shape) / grid), 1.0])
     matrix[:3, 3] = -0.4

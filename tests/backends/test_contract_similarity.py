@@ -16,14 +16,14 @@ SHAPES = [(9, 7, 6), (5, 10, 7), (9, 7, 1), (1, 8, 7), (2, 5, 4), (3, 18, 35)]
 FLOOR = 1e-5
 
 
-def local_cc(backend, fixed, moving, radius, *, floor=FLOOR, mask=None):
+def local_cc(backend, fixed, moving, radius, *, contrast_floor=FLOOR, mask=None):
     """(value, force on fixed, force on moving) of `Backend.local_cc` on the host."""
     outs = [backend.empty((1,)), backend.empty((3, *fixed.shape)), backend.empty((3, *fixed.shape))]
     backend.local_cc(
         backend.upload(fixed),
         backend.upload(moving),
         radius,
-        floor=floor,
+        contrast_floor=contrast_floor,
         mask=None if mask is None else backend.upload(mask),
         value=outs[0],
         out_fixed=outs[1],
@@ -78,7 +78,7 @@ def rough_pair(shape, seed=0):
 def test_local_cc(backend, shape, radius):
     fixed, moving = rough_pair(shape, 1)
     condition = conditioning((fixed, moving), radius)
-    expected = oracles.local_cc(fixed, moving, radius, floor=FLOOR)
+    expected = oracles.local_cc(fixed, moving, radius, contrast_floor=FLOOR)
     assert_same(local_cc(backend, fixed, moving, radius), expected, condition)
 
 
@@ -89,7 +89,7 @@ def test_local_cc_in_a_mask(backend, shape, radius, dtype):
     fixed, moving = rough_pair(shape, 3)
     mask = ellipsoid(shape).astype(dtype)
     condition = conditioning((fixed, moving), radius, mask)
-    expected = oracles.local_cc(fixed, moving, radius, floor=FLOOR, mask=mask)
+    expected = oracles.local_cc(fixed, moving, radius, contrast_floor=FLOOR, mask=mask)
     result = local_cc(backend, fixed, moving, radius, mask=mask)
     assert_same(result, expected, condition)
     assert not result[1][:, mask == 0].any()
@@ -135,7 +135,7 @@ def test_a_flat_half_is_left_out_window_by_window(backend):
     fixed, moving = rough_pair((12, 6, 6), 9)
     fixed[6:], moving[6:] = 0.8, 0.2
     condition = conditioning((fixed, moving), 2)
-    expected = oracles.local_cc(fixed, moving, 2, floor=FLOOR)
+    expected = oracles.local_cc(fixed, moving, 2, contrast_floor=FLOOR)
     result = local_cc(backend, fixed, moving, 2)
     assert_same(result, expected, condition)
     assert not result[1][:, 9:].any()
@@ -149,9 +149,9 @@ def test_floor_is_a_variance_and_windows_below_it_are_dropped(backend):
         middle = variances[len(variances) // 3 : 2 * len(variances) // 3]
         gap = np.argmax(np.diff(middle))
         floor = float(middle[gap : gap + 2].mean())
-        expected = oracles.local_cc(*images, 1, floor=floor)
+        expected = oracles.local_cc(*images, 1, contrast_floor=floor)
         assert -0.7 < expected[0] < 0
-        assert_same(local_cc(backend, *images, 1, floor=floor), expected, conditioning(images, 1))
+        assert_same(local_cc(backend, *images, 1, contrast_floor=floor), expected, conditioning(images, 1))
 
 
 def test_equal_images_correlate_fully_and_rest(backend):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from warpline.backends.splines import Lattice, Spline
+from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.errors import DeviceError
 
 ORDERS = range(6)
@@ -23,12 +23,12 @@ CLOSE = {0: 0.0, 1: 0.0, **dict.fromkeys(range(2, 6), 2e-13)}
 
 def interpolated(backend, array, places, order=1, mode="constant", cval=CVAL, *, dtype=None, prefilter=True):
     """Result on the host, by both operations where there are coefficients to find."""
-    spline, there = Spline.of(order, mode, cval, prefilter), backend.upload(array)
+    spline, there = SplineOptions.of(order, mode, cval, prefilter), backend.upload(array)
     if prefilter and order > 1:
         there = backend.spline_coefficients(there, spline)
-    shape = places.shape if isinstance(places, Lattice) else places.shape[1:]
+    shape = places.shape if isinstance(places, AffineCoordinates) else places.shape[1:]
     out = backend.empty(shape, array.dtype if dtype is None else dtype)
-    at = places if isinstance(places, Lattice) else backend.upload(places)
+    at = places if isinstance(places, AffineCoordinates) else backend.upload(places)
     assert backend.interpolate(there, at, spline, out=out) is out
     return backend.download(out)
 
@@ -83,7 +83,7 @@ def test_any_shape(backend, shape, order, mode, prefilter, seed):
 def test_coefficients_of_lines_in_one_piece_and_in_several(backend, order):
     for mode in MODES:
         for shape in ((2,), (3,), (26,), (70,), (700,), (3, 300)):
-            spline = Spline(order, mode)
+            spline = SplineOptions(order, mode)
             expected = ndimage.spline_filter(noise(shape), order, mode=mode)
             found = backend.download(backend.spline_coefficients(backend.upload(noise(shape)), spline))
             np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12, err_msg=f"{mode} {shape}")
@@ -131,7 +131,7 @@ def test_a_lattice_is_its_points(backend, order):
     matrix, offset, shape = np.array([[0.5, 0.25], [-0.25, 0.5]]), np.array([2.5, 3.25]), (14, 17)
     array = noise((9, 13))
     expected = ndimage.affine_transform(array, matrix, offset, shape, order=order, cval=CVAL)
-    lattice = Lattice.of(matrix, offset, shape)
+    lattice = AffineCoordinates.of(matrix, offset, shape)
     np.testing.assert_allclose(interpolated(backend, array, lattice, order), expected, rtol=0, atol=CLOSE[order])
     whole = interpolated(backend, array, lattice, order)
     np.testing.assert_array_equal(interpolated(backend, array, lattice.slab(slice(3, 9)), order), whole[3:9])
@@ -142,7 +142,7 @@ def test_a_lattice_is_its_points(backend, order):
 def test_a_diagonal_is_counted_as_scipy_counts_it(backend):
     array, zoom, shift = noise((9, 13)), np.array([0.3, 0.7]), np.array([1.1, -0.7])
     expected = ndimage.affine_transform(array, zoom, shift, (20, 20), order=1, cval=CVAL)
-    np.testing.assert_array_equal(interpolated(backend, array, Lattice.of(zoom, shift, (20, 20))), expected)
+    np.testing.assert_array_equal(interpolated(backend, array, AffineCoordinates.of(zoom, shift, (20, 20))), expected)
 
 
 def test_places_in_single_precision(backend):

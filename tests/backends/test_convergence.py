@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from warpline.backends.convergence import (
     CONVERGED,
     WINDOW,
-    Pace,
+    ConvergenceRule,
     energies_of,
     has_converged,
+    has_diverged,
     new_trace,
-    went_astray,
 )
 
 FALLING = np.array([-0.5, -0.52, -0.54, -0.56, -0.58])
@@ -22,10 +22,10 @@ READINGS = st.lists(st.floats(-1, 1), min_size=WINDOW, max_size=12).map(np.array
 
 
 def converged(energies, tolerance, spacing=5):
-    return has_converged(np.array(energies), Pace(spacing, tolerance))
+    return has_converged(np.array(energies), ConvergenceRule(spacing, tolerance))
 
 
-def test_an_energy_that_falls_goes_on_and_one_that_rests_or_rises_stops():
+def test_falling_energies_go_on_and_others_stop():
     assert not converged(FALLING, 1e-3)
     assert converged([-0.5] * WINDOW, 1e-3)
     assert converged(FALLING[::-1], 1e-3)
@@ -77,12 +77,12 @@ def test_perfect_images_stop_at_once():
     assert converged([0.0] * WINDOW, 1e-5)
 
 
-def watched(backend, energies, pace):
+def watched(backend, energies, rule):
     """Trace and step length after each energy."""
     trace, step = backend.upload(new_trace(len(energies))), backend.upload(np.ones(1, np.float32))
     history = []
     for energy in energies:
-        backend.watch(backend.upload(np.array([energy])), trace=trace, step=step, pace=pace)
+        backend.update_convergence(backend.upload(np.array([energy])), trace=trace, step=step, rule=rule)
         history.append((backend.download_later(trace), float(backend.download(step)[0])))
     return [(trace(), length) for trace, length in history]
 
@@ -92,23 +92,23 @@ def watched(backend, energies, pace):
 def test_every_backend_steers_alike(backend, seed, tolerance):
     rng = np.random.default_rng(seed)
     energies = -1 + np.exp(-0.4 * np.arange(16)) + rng.normal(size=16) * 0.01
-    pace = Pace(5, tolerance)
+    rule = ConvergenceRule(5, tolerance)
     best, length = [], 1.0
-    for count, (trace, step) in enumerate(watched(backend, energies, pace), start=1):
+    for count, (trace, step) in enumerate(watched(backend, energies, rule), start=1):
         np.testing.assert_array_equal(energies_of(trace), energies[:count])
-        assert bool(trace[CONVERGED]) == has_converged(energies[:count], pace)
+        assert bool(trace[CONVERGED]) == has_converged(energies[:count], rule)
         best.append(energies[:count].min())
-        if count > pace.patience and best[-1] == best[-1 - pace.patience]:
+        if count > rule.patience and best[-1] == best[-1 - rule.patience]:
             length *= 0.5
         assert step == length
 
 
 def test_a_trace_that_is_read_later_is_the_one_of_its_time(backend):
     trace, step = backend.upload(new_trace(2)), backend.upload(np.ones(1, np.float32))
-    pace, energy = Pace(5, None), backend.upload(np.array([-1.0]))
-    backend.watch(energy, trace=trace, step=step, pace=pace)
+    rule, energy = ConvergenceRule(5, None), backend.upload(np.array([-1.0]))
+    backend.update_convergence(energy, trace=trace, step=step, rule=rule)
     reading = backend.download_later(trace)
-    backend.watch(energy, trace=trace, step=step, pace=pace)
+    backend.update_convergence(energy, trace=trace, step=step, rule=rule)
     assert len(energies_of(reading())) == 1
     assert len(energies_of(backend.download(trace))) == 2
 
@@ -118,16 +118,16 @@ def test_the_best_state_is_kept_whatever_comes_after_it(backend, seed):
     energies = np.random.default_rng(seed).normal(size=9).round(1)  # with ties: the first of them counts
     states = np.arange(9 * 6, dtype=np.float32).reshape(9, 1, 2, 3)
     trace, step = backend.upload(new_trace(9)), backend.upload(np.ones(1, np.float32))
-    kept = backend.zeros((1, 2, 3))
+    best = backend.zeros((1, 2, 3))
     for count, (state, energy) in enumerate(zip(states, energies, strict=True), start=1):
         value = backend.upload(np.array([energy]))
-        backend.keep(backend.upload(state), value, kept=kept, trace=trace)
-        backend.watch(value, trace=trace, step=step, pace=Pace(5, None))
-        np.testing.assert_array_equal(backend.download(kept), states[energies[:count].argmin()])
+        backend.keep_best_state(backend.upload(state), value, best=best, trace=trace)
+        backend.update_convergence(value, trace=trace, step=step, rule=ConvergenceRule(5, None))
+        np.testing.assert_array_equal(backend.download(best), states[energies[:count].argmin()])
 
 
 def test_a_level_goes_back_only_from_well_above_its_best():
-    assert not went_astray(-0.4, [-0.5, -0.6])
-    assert not went_astray(-0.4, [-0.6, -0.59])  # it jumps around the optimum
-    assert went_astray(-0.4, [-0.6, -0.57])
-    assert went_astray(-0.6, [-0.59])  # it never got better than at its start
+    assert not has_diverged(-0.4, [-0.5, -0.6])
+    assert not has_diverged(-0.4, [-0.6, -0.59])  # it jumps around the optimum
+    assert has_diverged(-0.4, [-0.6, -0.57])
+    assert has_diverged(-0.6, [-0.59])  # it never got better than at its start

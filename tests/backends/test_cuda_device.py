@@ -30,23 +30,25 @@ class CUDADriverError(RuntimeError):
 
 
 class Stream:
-    def __init__(self, log, name="stream", capturing=False):
-        self.log, self.name, self.capturing = log, name, capturing
+    """Work is queued, and runs when somebody waits for it."""
+
+    current: Stream
+
+    def __init__(self):
+        self.queue, self.capturing = [], False
 
     def __enter__(self):
-        self.log.append("enter")
+        self.before, Stream.current = Stream.current, self
 
     def __exit__(self, *_):
-        self.log.append("exit")
+        Stream.current = self.before
 
     def synchronize(self):
-        self.log.append("synchronize")
+        while self.queue:
+            self.queue.pop(0)()
 
     def wait_event(self, event):
-        self.log.append(f"{self.name} waits for {event.of}")
-
-    def is_capturing(self):
-        return self.capturing
+        self.queue.insert(0, event.stream.synchronize)
 
     def begin_capture(self):
         self.capturing = True
@@ -58,10 +60,15 @@ class Stream:
 
 class Event:
     def __init__(self, disable_timing):
-        self.of = None
+        self.stream = None
 
     def record(self, stream):
-        self.of = stream.name
+        self.stream = stream
+
+
+def queue(work):
+    """As a launch of a kernel does."""
+    Stream.current.queue.append(work)
 
 
 class Device:
@@ -79,11 +86,11 @@ class Device:
 def cupy(monkeypatch):
     """Two GPUs of 80 GiB."""
     facts = {"multiProcessorCount": 132, "name": b"NVIDIA H200", "totalGlobalMem": 80 * 2**30}
-    log = []
+    Stream.current = Stream()
 
     def new_stream(non_blocking):
-        fake.streams += 1
-        return Stream(log, f"session {fake.streams - 1}")
+        fake.streams.append(Stream())
+        return fake.streams[-1]
 
     def free():
         fake.freed += 1
@@ -93,7 +100,7 @@ def cupy(monkeypatch):
             Device=Device,
             Stream=new_stream,
             Event=Event,
-            get_current_stream=lambda: fake.current,
+            get_current_stream=lambda: Stream.current,
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
             runtime=SimpleNamespace(
                 getDeviceCount=lambda: 2,
@@ -106,9 +113,7 @@ def cupy(monkeypatch):
         get_default_memory_pool=lambda: SimpleNamespace(free_all_blocks=free, free_bytes=lambda: fake.held),
         freed=0,
         held=19 * 2**30,
-        streams=0,
-        log=log,
-        current=Stream(log, "current"),
+        streams=[],
     )
     monkeypatch.setitem(sys.modules, "cupy", fake)
     monkeypatch.setattr(cuda_device, "why_unusable", lambda: None)
@@ -129,13 +134,17 @@ def test_a_gpu_that_is_not_there_or_no_number_is_refused(cupy):
         GpuRuntime.open("first")
 
 
-def test_a_session_has_a_stream_and_waits_for_it(cupy):
+def test_a_session_follows_earlier_work_and_finishes_its_own(cupy):
+    done = []
+    queue(lambda: done.append("before"))
     with GpuRuntime.open("0").session():
-        assert cupy.log == ["session 0 waits for current", "enter"]
-    assert cupy.log[2:] == ["synchronize", "exit"]
+        assert Stream.current is cupy.streams[0]
+        queue(lambda: done.append("within"))
+        assert done == [], "nothing waits within a session"
+    assert done == ["before", "within"]
 
 
-def test_a_thread_keeps_its_stream_and_another_has_one_of_its_own(cupy):
+def test_each_thread_keeps_a_stream_of_its_own(cupy):
     runtime = GpuRuntime.open("0")
 
     def session():
@@ -144,11 +153,11 @@ def test_a_thread_keeps_its_stream_and_another_has_one_of_its_own(cupy):
 
     for _ in range(2):
         session()
-    assert cupy.streams == 1
+    assert len(cupy.streams) == 1
     other = threading.Thread(target=session)
     other.start()
     other.join()
-    assert (cupy.streams, cupy.freed) == (2, 0)
+    assert (len(cupy.streams), cupy.freed) == (2, 0)
 
 
 def test_memory_beyond_what_may_be_kept_goes_back(cupy):
@@ -162,13 +171,14 @@ def test_memory_beyond_what_may_be_kept_goes_back(cupy):
 
 
 def test_the_stream_of_a_session_that_failed_is_not_used_again(cupy):
-    runtime = GpuRuntime.open("0")
+    runtime, done = GpuRuntime.open("0"), []
     with pytest.raises(ZeroDivisionError), runtime.session():
+        queue(lambda: done.append("within"))
         _ = 1 // 0
+    assert done == ["within"]
     with runtime.session():
         pass
-    assert (cupy.streams, cupy.freed) == (2, 1)
-    assert "synchronize" in cupy.log[: cupy.log.index("exit") + 2]  # its work has ended before anyone goes on
+    assert (len(cupy.streams), cupy.freed) == (2, 1)
 
 
 def test_what_breaks_a_capture_is_not_hidden_by_its_end(cupy):
@@ -177,7 +187,7 @@ def test_what_breaks_a_capture_is_not_hidden_by_its_end(cupy):
 
     with pytest.raises(OutOfMemoryError, match="no memory"):
         GpuRuntime.open("0").capture(step)
-    assert not cupy.current.capturing
+    assert not Stream.current.capturing
 
 
 def test_out_of_memory_names_the_bytes_and_the_remedy(cupy):
@@ -190,7 +200,7 @@ def test_out_of_memory_names_the_bytes_and_the_remedy(cupy):
 
 
 @pytest.mark.parametrize("edge", ["__enter__", "__exit__"])
-def test_a_device_that_fails_where_a_session_begins_or_ends_is_told_in_words(cupy, monkeypatch, edge):
+def test_a_failure_at_either_end_of_a_session_is_a_device_error(cupy, monkeypatch, edge):
     def fail(*_):
         raise CUDARuntimeError("cudaErrorIllegalAddress")
 
@@ -204,7 +214,7 @@ def test_the_extras_ask_for_the_oldest_cupy_that_works():
     project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())["project"]
     asked = [need for name in ("cuda12", "cuda13") for need in project["optional-dependencies"][name] if "cupy" in need]
     assert len(asked) == 2
-    assert all(f">={cuda_device.OLDEST}," in need for need in asked)
+    assert all(f">={cuda_device.OLDEST_CUPY}," in need for need in asked)
 
 
 @pytest.mark.parametrize(
@@ -214,12 +224,12 @@ def test_the_extras_ask_for_the_oldest_cupy_that_works():
         CUDADriverError("CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
     ],
 )
-def test_memory_that_cupys_pool_does_not_hand_out_can_be_short_too(cupy, error):
+def test_memory_outside_of_cupys_pool_can_be_short_too(cupy, error):
     with pytest.raises(DeviceMemoryError, match="3 of 81920 MiB are free"), GpuRuntime.open("0").session():
         raise error
 
 
-def test_a_device_that_fails_is_named_and_what_it_cannot_free_hides_nothing(cupy, monkeypatch):
+def test_a_failed_device_is_named_and_its_error_not_hidden(cupy, monkeypatch):
     def fail():
         raise CUDARuntimeError("cudaErrorIllegalAddress: an illegal memory access was encountered")
 
@@ -254,7 +264,7 @@ def test_a_driver_that_fails_offers_no_gpus(monkeypatch):
 
 
 @pytest.mark.parametrize("given", [False, True])
-@pytest.mark.parametrize("count", [10, cuda_device.STAGED])
+@pytest.mark.parametrize("count", [10, cuda_device.STAGED_BYTES])
 def test_arrays_are_downloaded_whole_whatever_their_size(cupy, monkeypatch, count, given):
     staged = []
 
@@ -269,4 +279,4 @@ def test_arrays_are_downloaded_whole_whatever_their_size(cupy, monkeypatch, coun
     found = runtime.to_host(held, out)
     np.testing.assert_array_equal(found, held)
     assert found is out if given else found is not held
-    assert staged == ([count] if held.nbytes >= cuda_device.STAGED else [])
+    assert staged == ([count] if held.nbytes >= cuda_device.STAGED_BYTES else [])

@@ -106,7 +106,7 @@ def test_another_backend_object_gives_the_same_bits(pair, found):
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_several_at_once_from_threads_give_the_bits_of_one_alone(gpu, pair, found, count):
+def test_concurrent_registrations_give_the_bits_of_one(gpu, pair, found, count):
     with ThreadPoolExecutor(count) as pool:
         together = list(pool.map(lambda _: registered(pair, gpu), range(count)))
     for alignment in together:
@@ -151,7 +151,7 @@ def test_folds_and_inverse_error_are_those_of_numba(found, on_cpu):
         assert getattr(found.quality, name) == pytest.approx(getattr(on_cpu.quality, name), abs=INVERSE_ERROR), name
 
 
-def test_out_of_memory_names_what_was_asked_what_is_free_and_what_to_do(gpu, pair):
+def test_out_of_memory_names_request_free_memory_and_remedy(gpu, pair):
     import cupy
 
     pool = cupy.get_default_memory_pool()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from kernel_builds import KERNELS, builds
 from warpline.backends import cuda_launch
-from warpline.backends.cuda_launch import C_TYPES, Parameter, launch, load
+from warpline.backends.cuda_launch import Parameter, launch, load, parse
 
 
 class Recorder:
@@ -40,12 +42,38 @@ VOLUME = np.zeros((4, 5, 6), np.float32)
 
 
 @pytest.mark.parametrize(("name", "defines"), builds())
-def test_every_parameter_is_understood(name, defines):
+def test_every_build_declares_one_parameter_per_argument(name, defines):
     kernel = load(name, defines)
-    assert kernel.parameters
-    for parameter in kernel.parameters:
-        assert parameter.dtype in {*C_TYPES.values(), None}
-        assert parameter.shape is None or parameter.shape
+    signature = kernel.source.split(f" {name}(\n")[1].split(") {\n")[0]
+    assert len(kernel.parameters) == sum(re.sub("//.*", "", line).count(",") for line in signature.splitlines()) + 1
+
+
+SOURCE = """struct Box {{ int n; }};
+extern "C" __global__ void __launch_bounds__(256) scale(
+    const {array}* array,  {comment}
+    {scalar} scalar) {{
+}}
+"""
+
+
+def parsed(array="float", scalar="int", comment="// (n)"):
+    return parse("scale", SOURCE.format(array=array, scalar=scalar, comment=comment)).parameters
+
+
+def test_scalars_and_structs_are_told_apart():
+    assert [parameter.dtype for parameter in parsed()] == [np.dtype(np.float32), np.dtype(np.int32)]
+    assert parsed(scalar="Box")[1].dtype is None
+
+
+@pytest.mark.parametrize("wrong", [{"array": "flaot"}, {"scalar": "itn"}, {"scalar": "Boxes"}])
+def test_a_misspelt_type_is_no_struct(wrong):
+    with pytest.raises(AssertionError, match=next(iter(wrong.values()))):
+        parsed(**wrong)
+
+
+def test_an_array_without_a_declared_shape_is_refused():
+    with pytest.raises(AssertionError, match="array needs its shape in a comment"):
+        parsed(comment="")
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -72,11 +100,11 @@ def test_a_define_changes_the_declared_type():
     assert load("sample").parameters[0].dtype == np.float32
 
 
-def test_headers_become_text_once_with_marks_that_keep_line_numbers():
+def test_headers_are_inlined_once_with_true_line_numbers():
     source = load("joint_histogram").source
     assert "#include" not in source
     assert source.count("struct Box {") == 1
-    for name in ("joint_histogram.cu", "parzen.cuh", "points.cuh", "volume.cuh"):
+    for name in ("joint_histogram.cu", "parzen.cuh", "sample_points.cuh", "volume.cuh"):
         assert f'#line 1 "{name}"' in source
 
 
@@ -107,7 +135,7 @@ def test_an_array_that_does_not_fit_is_refused(volume, out, error, said):
         launched(volume=volume, out=out)
 
 
-def test_unknown_missing_and_contradicting_arguments_are_refused():
+def test_unknown_missing_and_wrong_arguments_are_refused():
     with pytest.raises(TypeError, match="gradient has no parameter sigma"):
         launched(volume=VOLUME, out=field(), sigma=1.0)
     with pytest.raises(TypeError, match="compose needs least_norm"):
@@ -118,10 +146,9 @@ def test_unknown_missing_and_contradicting_arguments_are_refused():
 
 def test_numbers_that_do_not_fit_are_refused():
     arrays = {"outer": fields(), "inner": fields(), "norm": None, "factor": None, "out": fields()}
+    inverted = {"field": field(), "start": field(), "out": field(), "largest_residual": np.zeros(1, "f4")}
     with pytest.raises(ValueError, match="iterations is 4294967296, which int32 does not hold"):
-        launched(
-            "invert", field=field(), start=field(), out=field(), worst=np.zeros(1, "f4"), tolerance=1, iterations=2**32
-        )
+        launched("invert", **inverted, tolerance=1, iterations=2**32)
     with pytest.raises(ValueError, match="a grid of"):
         launched("compose", grid=(1, 65536, 1), **arrays, least_norm=1, step=1)
     with pytest.raises(ValueError, match="a grid of"):
@@ -136,6 +163,6 @@ def test_a_kernel_remembers_few_shapes_and_is_right_about_all(monkeypatch):
     assert len(load("gradient").known) <= 2
 
 
-def test_a_struct_is_passed_as_a_structured_array_of_one_element():
+def test_a_struct_is_a_structured_array_of_one_element():
     with pytest.raises(TypeError, match="matrix must be a structured array"):
         launched("sample_field", field=field(), matrix=np.eye(4), out=field())

@@ -70,7 +70,7 @@ def test_an_unknown_name_is_refused_with_the_choices(monkeypatch, from_variable)
         select(None if from_variable else "abacus")
 
 
-def test_without_numba_auto_falls_back_to_numpy_and_says_so_once(without_numba, caplog):
+def test_without_numba_auto_is_numpy_and_says_so_once(without_numba, caplog):
     with caplog.at_level(logging.WARNING, logger="warpline"):
         assert select().name == "numpy"
         assert select("auto").name == "numpy"
@@ -79,7 +79,7 @@ def test_without_numba_auto_falls_back_to_numpy_and_says_so_once(without_numba, 
     assert "pip install numba" in said[0]
 
 
-def test_without_numba_asking_for_it_is_an_error_with_the_remedy(without_numba, monkeypatch):
+def test_requesting_missing_numba_is_an_error_with_the_remedy(without_numba, monkeypatch):
     with pytest.raises(DeviceError, match=r"pip install numba, or use backend='numpy'"):
         select("numba")
     monkeypatch.setenv("WARPLINE_BACKEND", "numba")
@@ -87,7 +87,7 @@ def test_without_numba_asking_for_it_is_an_error_with_the_remedy(without_numba, 
         select()
 
 
-def test_threads_come_from_the_argument_then_the_variable_then_the_machine(monkeypatch):
+def test_threads_come_from_argument_then_variable_then_machine(monkeypatch):
     assert thread_count() == len(os.sched_getaffinity(0))
     monkeypatch.setenv("WARPLINE_THREADS", "3")
     assert thread_count() == 3

@@ -57,3 +57,11 @@ def test_alarms_and_misses_are_counted_apart():
     ]
     expected = {"right": 2, "wrong": 2, "between": 1, "false_alarms": 0.5, "missed_failures": 0.5}
     assert judgement.summary(rows) == expected
+
+
+def test_cases_are_read_as_they_were_written(tmp_path):
+    case = {"pair": "01 moved", "off": 0.5, "wrong": False, "outcome": "fine", "warnings": ["a"]}
+    rows = [{**case, "signs": {"coverage": 0.9, "distortion": 1.1}}, {**case, "outcome": "refused", "signs": {}}]
+    judgement.write(rows, tmp_path / "rows.json")
+    assert judgement.read(tmp_path / "rows.json") == rows
+    assert judgement.read(judgement.RESULTS)[0].keys() >= {"pair", "spoil", "off", "wrong", "outcome", "signs"}

@@ -63,3 +63,8 @@ def refused(capsys):
         return line
 
     return run
+
+
+@pytest.fixture
+def through(pair):
+    return ("-t", pair["warp"], "-t", pair["affine"])

@@ -1,9 +1,10 @@
+"""None"""
+
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from warpline.io.images import read_image
 from warpline.registration.output_files import ENDINGS
 
 LINEAR = ("--set", "linear.iterations=[10,5,2]", "--threads", "1")
+
 QUICK = ("--set", "syn.iterations=[10,5,2]", *LINEAR)
 
 
@@ -129,15 +131,6 @@ def test_next_commands_work(finished, pair, tmp_path, monkeypatch, capsys):
         assert main(arguments) == 0
     assert read_image("labels.nii.gz").grid == read_image(pair["fixed"]).grid
     assert "mean Dice" in capsys.readouterr().out
-
-
-def test_sigterm_takes_away_what_was_begun_and_says_so(pair, tmp_path, monkeypatch, capsys):
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("warpline.registration.job.register", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
-    assert main(["register", pair["fixed"], pair["moving"], "-o", f"{tmp_path}/new/a_", *QUICK]) == 143
-    assert capsys.readouterr().err.startswith("warpline register: error: stopped by SIGTERM")
-    assert list(tmp_path.iterdir()) == []
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_second_run_on_one_prefix_is_refused(pair, tmp_path, monkeypatch, capsys):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -52,3 +54,12 @@ def test_a_warning_is_said_once_and_stands_in_the_record(capsys):
 
 def test_quiet_has_no_progress():
     assert Terminal("test", quiet=True).progress() is None
+
+
+def test_a_warning_that_cannot_be_written_raises_nothing(monkeypatch, capsys):
+    with open(os.devnull) as closed:  # not open for writing
+        monkeypatch.setattr(sys, "stderr", closed)
+        with Terminal("apply", json=True) as terminal:
+            logging.getLogger("warpline").warning("units are a guess")
+            terminal.result({})
+    assert json.loads(capsys.readouterr().out) == {"warnings": ["units are a guess"]}

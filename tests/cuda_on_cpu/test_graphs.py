@@ -39,7 +39,7 @@ def half_maps(backend):
     return backend.download(found.to_fixed), backend.download(found.to_moving), found.levels
 
 
-def test_replaying_graphs_gives_the_same_bits_as_launching_each_time():
+def test_replayed_graphs_give_the_bits_of_single_launches():
     eager = half_maps(CudaBackend(emulated.EmulatedRuntime()))
     replayed = half_maps(CudaBackend(emulated.GraphRuntime()))
     for a, b in zip(eager[:2], replayed[:2], strict=True):
@@ -72,34 +72,33 @@ def test_steps_that_take_turns_are_captured_once_each():
     assert captures == [first, second]
 
 
-class Norms:
-    """Steps whose graphs keep the norms of a field alive."""
+class Smoothing:
+    """Steps whose graphs keep the array that they allocate alive."""
 
-    def __init__(self, backend, runs):
-        self.backend, self.runs = backend, runs
+    def __init__(self, backend, results):
+        self.backend, self.results = backend, results
         self.field = backend.upload(smooth_field((8, 8, 8), 1))
-        self.out = backend.empty(self.field.shape)
 
     def step(self):
-        self.runs.append(weakref.ref(self.backend.smooth(self.field, (1.0, 1.0, 1.0), out=self.out)))
+        self.results.append(weakref.ref(self.backend.smooth(self.field, (1.0, 1.0, 1.0))))
 
 
-def test_a_graph_and_its_arrays_go_with_the_object_whose_method_it_is():
-    (backend, captures), norms = watched_captures(), []
+def test_a_graph_and_its_arrays_are_freed_with_their_object():
+    (backend, captures), results = watched_captures(), []
     with backend.session():
         for _ in range(2):
-            level = Norms(backend, norms)
+            level = Smoothing(backend, results)
             backend.repeat(level.step, 3)
-            assert norms[-1]() is not None
+            assert results[-1]() is not None
             del level
             captures.clear()  # it has a reference to the step
             gc.collect()
-            assert norms[-1]() is None, "within the session"
+            assert results[-1]() is None, "within the session"
 
 
 def test_of_many_captured_steps_the_oldest_goes():
     backend, captures = watched_captures()
-    levels = [Norms(backend, []) for _ in range(MOST_GRAPHS + 1)]
+    levels = [Smoothing(backend, []) for _ in range(MOST_GRAPHS + 1)]
     with backend.session():
         for level in (*levels, levels[-1], levels[0]):
             backend.repeat(level.step, 2)
@@ -113,7 +112,8 @@ def test_what_a_captured_step_allocates_outlives_the_capture():
     scale = backend.upload(np.array([0.5], np.float32))
 
     def step():
-        norm = backend.smooth(field, (1.0, 1.0, 1.0), out=smoothed)
+        norm = backend.empty((1,))
+        backend.smooth(field, (1.0, 1.0, 1.0), out=smoothed, out_norm=norm)
         backend.compose(field, smoothed, norm=norm, step=scale, out=out)
 
     with backend.session():

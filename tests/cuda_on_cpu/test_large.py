@@ -86,7 +86,7 @@ def compose(b, up, shape):
 def local_cc(b, up, shape):
     pair, out, value = up(PAIR), empty(b, 2, 3, shape=shape), b.zeros((1,), np.float64)
     given = {"out_fixed": out[0], "out_moving": out[1], "value": value}
-    b.local_cc(pair[0], pair[1], 2, floor=1e-6, mask=None, **given)
+    b.local_cc(pair[0], pair[1], 2, contrast_floor=1e-6, mask=None, **given)
     return out
 
 
@@ -114,7 +114,7 @@ def spline(axis):
         corner = np.zeros((64, 64, 224), np.float32)
         corner[-6:, -40:, -64:] = PAIR[0]
         out = empty(b, shape=shape if shape == SHAPE else corner.shape)
-        return cuda_filters._in_pieces(b._work, "spline", up(corner), axis, cuda_filters.SPLINE_RUN, out=out)
+        return cuda_filters._in_pieces(b._work, "cubic_prefilter", up(corner), axis, cuda_filters.SPLINE_RUN, out=out)
 
     return call
 
@@ -154,7 +154,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_last_voxels_of_a_very_large_volume_are_those_of_a_small_one(name):
+def test_last_voxels_of_a_huge_volume_are_those_of_a_small_one(name):
     near = CudaBackend(emulated.EmulatedRuntime())
     expected = CALLS[name](near, near.upload, CORNER)
     found = CALLS[name](CudaBackend(Far()), far, SHAPE)

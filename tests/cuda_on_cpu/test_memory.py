@@ -48,7 +48,7 @@ def scene_of(backend, masked):
 
 
 @pytest.mark.parametrize(("masked", "most"), [(False, 26 + 6 / 8), (True, 30 + 6 / 8)])
-def test_the_finest_level_decides_and_a_large_one_fits_a_gpu_of_80_gb(backend, masked, most):
+def test_the_finest_level_of_a_large_image_fits_80_gb(backend, masked, most):
     options = Syn(factors=(2.0, 1.0), iterations=(2, 7))
     with backend.session():
         scene = scene_of(backend, masked)

@@ -42,7 +42,7 @@ def test_threads_meet_at_barriers(runtime):
     np.testing.assert_array_equal(values, np.arange(64)[::-1])
 
 
-def test_a_missing_barrier_shows_in_one_order_of_threads_or_the_other():
+def test_a_missing_barrier_shows_in_either_thread_order():
     wrong = []
     for descending in (False, True):
         start = np.random.default_rng().normal(size=64).astype(np.float32)

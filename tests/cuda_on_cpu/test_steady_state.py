@@ -29,8 +29,8 @@ def counted():
     turns = initialisation._lattice()[::20]  # that there are 924 of them takes long, not more waits
     with pytest.MonkeyPatch.context() as patch, pretended.Cupy() as cupy:
         patch.setattr(initialisation, "_lattice", lambda: turns)
-        patch.setattr(cuda_device, "STAGED", min(pair.fixed.data.nbytes, pair.moving.data.nbytes))
-        patch.setattr(pretended, "LARGE", cuda_device.STAGED)
+        patch.setattr(cuda_device, "STAGED_BYTES", min(pair.fixed.data.nbytes, pair.moving.data.nbytes))
+        patch.setattr(pretended, "LARGE", cuda_device.STAGED_BYTES)
         backend = CudaBackend(GpuRuntime(0))
         for _ in range(2):
             cupy.ledger.clear()

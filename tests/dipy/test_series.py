@@ -11,6 +11,7 @@ from warpline.errors import InputError, UsageError
 from warpline.phantom import brain_pair
 
 SHIFTS = ((0.0, 0.0, 0.0), (3.0, -2.0, 1.5), (-2.5, 1.0, 3.0), (1.0, 4.0, -2.0))
+
 HOW = {"pipeline": ["translation"], "level_iters": [40, 20, 10]}
 
 
@@ -98,37 +99,3 @@ def test_a_diffusion_series_to_a_template(brain, series):
 def test_bad_input_is_named(brain, series, call, error, words):
     with pytest.raises(error, match=words):
         call(series, brain.affine)
-
-
-# -- resampling ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.int16])
-@pytest.mark.parametrize(("order", "mode"), [(0, "constant"), (1, "constant"), (1, "nearest"), (3, "reflect")])
-def test_reslice_is_dipys(dtype, order, mode):
-    dipy = pytest.importorskip("dipy.align.reslice")
-    rng = np.random.default_rng(0)
-    affine = np.diag([-2.0, 2.0, 3.0, 1.0])
-    affine[:3, 3] = 10, -20, 5
-    for shape in ((14, 12, 10), (14, 12, 10, 2)):
-        data = (100 * rng.normal(size=shape)).astype(dtype)
-        expected, there = dipy.reslice(data, affine, (2, 2, 3), (1.5, 2.5, 2.0), order=order, mode=mode)
-        found, here = ours.reslice(data, affine, (2, 2, 3), (1.5, 2.5, 2.0), order=order, mode=mode)
-        assert found.dtype == expected.dtype and found.shape == expected.shape
-        np.testing.assert_allclose(found, expected, atol=1e-9 if dtype is np.float64 else 1)
-        np.testing.assert_allclose(here, there)
-
-
-def test_reslice_names_bad_sizes():
-    with pytest.raises(InputError, match="new_zooms is"):
-        ours.reslice(np.zeros((4, 4, 4)), np.eye(4), (1, 1, 1), (1, 0, 1))
-
-
-def test_resample_is_dipys(brain):
-    dipy = pytest.importorskip("dipy.align")
-    target = np.zeros((20, 22, 18))
-    how = {"static_affine": np.diag([5.0, 5, 6, 1]), "between_affine": translation((2, 3, 4))}
-    found = ours.resample(brain.data, target, moving_affine=brain.affine, **how)
-    expected = dipy.resample(brain.data, target, moving_affine=brain.affine, **how)
-    np.testing.assert_allclose(found.get_fdata(), expected.get_fdata(), atol=1e-6)
-    np.testing.assert_array_equal(found.affine, expected.affine)

@@ -14,6 +14,7 @@ from warpline.phantom import brain_pair
 from warpline.resampling import resample
 
 imwarp = pytest.importorskip("dipy.align.imwarp")
+
 metrics = pytest.importorskip("dipy.align.metrics")
 
 
@@ -124,18 +125,6 @@ def test_the_maps_to_the_middle_make_both_images_alike(phantom):
     for half, image in ((from_static, static), (from_moving, moving)):
         assert half.transform(middles[0]).shape == image.shape
         np.testing.assert_allclose(half.transform_points_inverse(half.transform_points(points)), points, atol=0.2)
-
-
-@pytest.mark.parametrize("step", ["demons", "gauss_newton"])
-def test_em_registers_inverted_contrasts(step):
-    rng = np.random.default_rng(0)
-    static = ndimage.gaussian_filter(rng.normal(size=(64, 56)), 4)
-    static = np.where(static > 0, static, 0) / static.max()
-    moved = ndimage.shift(static, (2.0, -1.5), order=1)
-    sdr = ours.SymmetricDiffeomorphicRegistration(ours.EMMetric(2, 2.0, step_type=step), [40, 20])
-    mapping = sdr.optimize(static, np.exp(-3 * moved))
-    before, after = (np.abs(image - static).mean() for image in (moved, mapping.transform(moved)))
-    assert after < 0.5 * before
 
 
 def test_em_on_a_gpu_goes_to_the_cpu_and_says_so():

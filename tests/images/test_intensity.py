@@ -141,7 +141,7 @@ def test_a_mask_beside_its_image_is_refused(backend):
 def test_what_is_made_of_a_shared_image_is_kept():
     backend, image = select("numpy"), Image.from_array(blob())
     assert intensity.normalise(image, backend) is not intensity.normalise(image, backend)
-    backend.kept.share(image)
+    backend.cache.share(image)
     assert intensity.normalise(image, backend) is intensity.normalise(image, backend)
 
 

@@ -107,7 +107,7 @@ def test_initial_transform_can_bring_grids_together():
         check_pair(image(), image(), SYN, initial=Affine(start))
 
 
-def test_squared_differences_need_a_voxel_with_neighbours_on_either_side():
+def test_squared_differences_need_three_voxels():
     recipe = PRESETS["syn"].with_options("syn.metric=mean_squares")
     thin = image("thin.nii", (2, 12, 12))
     with pytest.raises(InputError, match=r"thin\.nii has 2 voxels along axis 0, .* mean_squares .* needs at least 3"):

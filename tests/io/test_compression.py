@@ -21,7 +21,7 @@ def codec(request, monkeypatch):
     return request.param
 
 
-def test_compressed_bytes_repeat_and_carry_neither_time_nor_name(codec):
+def test_compressed_bytes_repeat_without_time_or_name(codec):
     packed = compression.compress(CONTENT)
     assert packed == compression.compress(CONTENT)
     assert packed[3] == 0  # no flags: no file name, no comment

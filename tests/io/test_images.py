@@ -3,58 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import struct
 
 import nibabel
 import numpy as np
 import pytest
 import SimpleITK
-from scipy.spatial.transform import Rotation
 
+from made_images import ORIENTATIONS, grid_of, nifti, patched, values_of
 from warpline.errors import InputError, OutputError
 from warpline.images import Image
 from warpline.io.images import as_image, read_grid, read_image, write_image
 from warpline.space.grid import Grid
 
-TURN = Rotation.from_euler("xyz", (20, -35, 50), degrees=True).as_matrix()
-RADIOLOGICAL = np.diag((-1.0, 1.0, 1.0))
-PERMUTED = np.array(((0, 0, -1), (1, 0, 0), (0, 1, 0)), float)
-ORIENTATIONS = {
-    "axes": np.eye(3),
-    "flipped": RADIOLOGICAL,
-    "permuted": PERMUTED,
-    "oblique": TURN,
-    "both": TURN @ RADIOLOGICAL,
-}
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
-
-
-def grid_of(orientation, shape=(7, 6, 5)):
-    affine = np.eye(4)
-    affine[:3, :3] = ORIENTATIONS[orientation] @ np.diag((0.8, 1.1, 2.3))
-    affine[:3, 3] = (-12.5, 30.25, 7.0)
-    return Grid(shape, affine)
-
-
-def values_of(dtype, shape=(7, 6, 5)):
-    rng = np.random.default_rng(3)
-    if np.dtype(dtype).kind == "f":
-        return rng.normal(size=shape).astype(dtype)
-    limits = np.iinfo(dtype)
-    return rng.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
-
-
-def nifti(array, affine=None, **fields):
-    image = nibabel.Nifti1Image(array, np.diag((2, 2, 2, 1.0)) if affine is None else affine)
-    for key, value in fields.items():
-        image.header[key] = value
-    return image
-
-
-def patched(raw, offset, layout, *values):
-    raw = bytearray(raw)
-    struct.pack_into(layout, raw, offset, *values)
-    return bytes(raw)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
@@ -96,31 +57,6 @@ def test_written_files_mean_the_same_to_nibabel_and_itk(tmp_path, orientation):
     assert itk[voxel] == image.data[voxel]
 
 
-def test_sheared_grid_is_written_as_sform_only(tmp_path):
-    affine = np.eye(4)
-    affine[0, 1] = 0.3
-    write_image(Image(values_of("uint8"), Grid((7, 6, 5), affine)), tmp_path / "a.nii")
-    theirs = nibabel.load(tmp_path / "a.nii")
-    assert (int(theirs.header["sform_code"]), int(theirs.header["qform_code"])) == (1, 0)
-    np.testing.assert_allclose(theirs.affine, affine, atol=1e-6)
-
-
-@pytest.mark.parametrize(("dtype", "stored"), [("bool", "uint8"), ("float16", "float32")])
-def test_types_that_nifti_lacks_are_stored_in_one_that_keeps_every_value(tmp_path, dtype, stored):
-    data = np.arange(210).reshape(7, 6, 5).astype(dtype)
-    write_image(Image(data, grid_of("axes")), tmp_path / "a.nii")
-    back = read_image(tmp_path / "a.nii")
-    assert back.data.dtype == stored
-    np.testing.assert_array_equal(back.data, data)
-
-
-def test_long_axes_become_nifti_2(tmp_path):
-    data = np.arange(40000, dtype=np.int32).reshape(40000, 1, 1)
-    write_image(Image(data, Grid(data.shape, np.eye(4))), tmp_path / "a.nii.gz")
-    assert isinstance(nibabel.load(tmp_path / "a.nii.gz"), nibabel.Nifti2Image)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.nii.gz").data, data)
-
-
 def test_files_of_equal_images_are_equal(tmp_path):
     image = Image(values_of("float32"), grid_of("both"))
     for name in ("first.nii.gz", "second.nii.gz"):
@@ -138,23 +74,6 @@ def test_reads_what_nibabel_writes(tmp_path, kind):
     np.testing.assert_array_equal(image.data, data)
     np.testing.assert_allclose(image.affine, grid_of("both").affine, atol=1e-5)
     assert image.data.flags.c_contiguous
-
-
-def test_reads_big_endian_into_native_order(tmp_path):
-    header = nibabel.Nifti1Header(endianness=">")
-    header.set_data_dtype(">i2")
-    nibabel.Nifti1Image(values_of("int16").astype(">i2"), np.eye(4), header).to_filename(tmp_path / "a.nii")
-    image = read_image(tmp_path / "a.nii")
-    assert image.data.dtype == np.dtype("int16") and image.data.dtype.isnative
-    np.testing.assert_array_equal(image.data, values_of("int16"))
-
-
-def test_old_files_without_a_qfac_are_read_as_nibabel_reads_them(tmp_path):
-    theirs = nifti(values_of("int16"), grid_of("oblique").affine)
-    theirs.set_qform(grid_of("oblique").affine, 1)
-    theirs.set_sform(None, 0)
-    (tmp_path / "a.nii").write_bytes(patched(theirs.to_bytes(), 76, "<f", 0.0))
-    np.testing.assert_allclose(read_image(tmp_path / "a.nii").affine, grid_of("oblique").affine, atol=1e-5)
 
 
 @pytest.mark.parametrize("load", [read_image, lambda path: as_image(nibabel.load(path), "image")])
@@ -280,15 +199,3 @@ def test_a_grid_is_read_without_the_voxels(tmp_path, name):
 def test_a_slice_is_a_grid_one_voxel_thick(tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5), np.float32), np.eye(4)), tmp_path / "slice.nii")
     assert read_grid(tmp_path / "slice.nii").shape == (4, 5, 1)
-
-
-@pytest.mark.parametrize("name", ["huge.nii", "huge.nii.gz"])
-def test_a_header_that_promises_more_than_the_file_holds_is_refused(tmp_path, name):
-    header = nibabel.Nifti1Header()
-    header.set_data_dtype(np.float64)
-    header.set_data_shape((32767, 32767, 32767))
-    header["vox_offset"], header["magic"] = 352, b"n+1"
-    content = header.binaryblock + bytes(100)
-    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    with pytest.raises(InputError, match="is truncated"):
-        read_grid(tmp_path / name)

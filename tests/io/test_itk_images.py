@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import logging
 import sys
-import zlib
 
 import nibabel
 import numpy as np
@@ -24,8 +23,11 @@ from warpline.registration.provenance import describe
 from warpline.space.grid import Grid
 
 SUFFIXES = itk_images.SUFFIXES
+
 DTYPES = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64")
+
 META = "NDims = 3\nDimSize = 6 5 4\nElementType = MET_FLOAT\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
+
 HEADER = "type: float\ndimension: 3\nsizes: 6 5 4\nendian: little\nencoding: raw\n"
 
 
@@ -114,23 +116,6 @@ def read_vectors_like():
     return StoredVectors(made(made_grid("straight")), 0, False)
 
 
-@pytest.mark.parametrize("name", ["f.nrrd", "f.mhd", "f.mha", "f.nhdr"])
-@pytest.mark.parametrize("dimension", [2, 3])
-def test_displacement_fields_move_points_as_simpleitk_moves_them(tmp_path, name, dimension):
-    shape = (7, 6, 5)[:dimension]
-    theirs = SimpleITK.GetImageFromArray(np.random.default_rng(0).normal(size=(*shape[::-1], dimension)), isVector=True)
-    theirs.SetOrigin((4.0, -6, 9)[:dimension])
-    theirs.SetSpacing((2.0, 3, 4)[:dimension])
-    SimpleITK.WriteImage(theirs, str(tmp_path / name))
-    ours, points = read_transform(tmp_path / name), np.random.default_rng(1).uniform((4, -6, 9), (15, 8, 24), (20, 3))
-    points[:, dimension:] = 0
-    judge = SimpleITK.DisplacementFieldTransform(theirs)
-    expected = points.copy()
-    expected[:, :dimension] = [judge.TransformPoint(point) for point in points[:, :dimension].tolist()]
-    np.testing.assert_allclose(ours.map_points(points * LPS), expected * LPS, atol=1e-5)
-    assert ours.flat == (dimension == 2)
-
-
 @pytest.mark.parametrize(
     ("space", "signs"),
     [("left-posterior-superior", (-1, -1, 1)), ("RAS", (1, 1, 1)), ("left-anterior-superior", (-1, 1, 1))],
@@ -171,64 +156,6 @@ def test_what_a_header_leaves_open_is_a_warning(tmp_path, caplog, name, head, me
     assert message in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("name", "lines", "message"),
-    [
-        ("a.nhdr", "data file: /etc/passwd\n", "keeps its data in '/etc/passwd'"),
-        ("a.nhdr", "data file: ../b.raw\n", r"keeps its data in '\.\./b\.raw'"),
-        ("a.nhdr", "datafile: absent.raw\n", "keeps its data in 'absent.raw'"),
-        ("a.nhdr", "data file: s%03d.raw 1 4 1\n", "keeps its data in 's%03d.raw 1 4 1'"),
-        ("a.nhdr", "data file: LIST\nb.raw\n", "keeps its data in 'LIST'"),
-        ("a.nhdr", "data file: b.raw\ndatafile: ../b.raw\n", "says twice what its datafile is"),
-        ("a.nhdr", "data file: short.raw\n", "promises 120 values, but its data can hold at most 1"),
-        ("a.nrrd", "sizes: 6 5 400000000\n\n", "promises 12000000000 values"),
-        ("a.nrrd", "# " + "x" * 70000 + "\n\n", "has a header of more than 32768 bytes"),
-        ("a.nrrd", "\n", "promises 120 values, but its data can hold at most 51"),
-        ("a.nrrd", "# " + "x" * 500 + "\n\n", "is damaged or cut short"),
-        ("a.nrrd", "encoding: gzip\n\n", "damaged data"),
-    ],
-)
-def test_data_elsewhere_and_promises_are_refused(tmp_path, name, lines, message):
-    (tmp_path / "short.raw").write_bytes(bytes(5))
-    (tmp_path / "b.raw").write_bytes(bytes(480))
-    folder = tmp_path / "inner"
-    folder.mkdir()
-    (folder / "short.raw").write_bytes(bytes(5))
-    (folder / "b.raw").write_bytes(bytes(480))
-    kept = [line for line in HEADER.splitlines() if line.partition(":")[0] not in lines]
-    (folder / name).write_text(
-        "NRRD0004\n" + "".join(f"{line}\n" for line in kept) + lines + ("" if name == "a.nhdr" else "x" * 130)
-    )
-    with pytest.raises(InputError, match=message) as caught:
-        read_image(folder / name)
-    assert name in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "hidden",
-    ["Comment = x\x0cElementDataFile = b.raw", "Comment = x\rElementDataFile = b.raw", "\tElementDataFile = b.raw"],
-)
-def test_no_line_hides_where_the_data_are(tmp_path, hidden):
-    """ITK would take the line after it for the one that counts, or the other way round."""
-    folder = tmp_path / "inner"
-    folder.mkdir()
-    for path in (tmp_path / "b.raw", folder / "b.raw"):
-        path.write_bytes(bytes(4))
-    head = "NDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\n"
-    (folder / "a.mhd").write_bytes(f"{head}{hidden}\nElementDataFile = ../b.raw\n".encode())
-    with pytest.raises(InputError, match=r"keeps its data in '\.\./b\.raw'|odd ends of lines|says twice"):
-        read_image(folder / "a.mhd")
-
-
-def test_a_link_beside_a_header_is_refused(tmp_path):
-    (tmp_path / "b.raw").symlink_to("/etc/passwd")
-    (tmp_path / "a.mhd").write_text(
-        "ObjectType = Image\nNDims = 2\nDimSize = 2 2\nElementType = MET_UCHAR\nElementDataFile = b.raw\n"
-    )
-    with pytest.raises(InputError, match=r"keeps its data in 'b\.raw'"):
-        read_image(tmp_path / "a.mhd")
-
-
 @pytest.mark.parametrize("name", SUFFIXES)
 @pytest.mark.parametrize("damage", ["changed", "cut"])
 def test_damaged_data_are_refused(tmp_path, name, damage):
@@ -241,31 +168,6 @@ def test_damaged_data_are_refused(tmp_path, name, damage):
         read_image(tmp_path / f"a{name}")
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "NDims = 73",
-        "NDims = 1",
-        "DimSize = 0 5 4",
-        "DimSize = 6 5 4 4",
-        "TransformMatrix = 1 0 0 0 1 0 0 0",
-        "Offset = 0 0 nan",
-        "Comment = " + "x" * 3000,
-        "ElementType = MET_STRING",
-        "ElementNumberOfChannels = 1e9",
-        "DimSize = 6 5 4\nDimSize = 6 5 4",
-    ],
-)
-def test_headers_of_metaimage_that_itk_could_not_bear_are_refused(tmp_path, line):
-    lines = ["NDims = 3", "DimSize = 6 5 4", "ElementType = MET_SHORT", "TransformMatrix = 1 0 0 0 1 0 0 0 1"]
-    kept = [one for one in lines if one.partition(" ")[0] != line.partition(" ")[0]]
-    (tmp_path / "a.mha").write_text(
-        "\n".join(["Comment = x"][: "Comment" not in line] + kept + [line, "ElementDataFile = LOCAL\n"])
-    )
-    with pytest.raises(InputError, match=r"a\.mha (has a damaged header|says twice|promises 0)"):
-        read_image(tmp_path / "a.mha")
-
-
 @pytest.mark.parametrize("name", ["a.nrrd", "a.mha", "a.mhd"])
 def test_equal_images_give_equal_bytes(tmp_path, name):
     for folder in ("one", "two"):
@@ -276,7 +178,7 @@ def test_equal_images_give_equal_bytes(tmp_path, name):
     assert len(list((tmp_path / "one").iterdir())) == (2 if name == "a.mhd" else 1)
 
 
-def test_the_checksum_of_an_image_in_two_files_is_that_of_its_values(tmp_path):
+def test_the_checksum_of_two_files_is_that_of_the_values(tmp_path):
     sums = []
     for seed in (0, 1):
         image = made(made_grid("oblique"), seed=seed)
@@ -304,44 +206,10 @@ def test_nifti_and_nrrd_of_one_image_are_one_image(tmp_path, axes):
     np.testing.assert_array_equal(np.asarray(nibabel.load(tmp_path / "b.nii").dataobj), image.data)
 
 
-def test_values_in_words_take_two_bytes_each(tmp_path):
-    text = "NRRD0004\ntype: int32\ndimension: 3\nsizes: 5 4 3\nencoding: ascii\n\n" + "7 " * 60
-    (tmp_path / "a.nrrd").write_text(text)
-    assert read_image(tmp_path / "a.nrrd").data.tolist() == np.full((5, 4, 3), 7).tolist()
-
-
-def test_values_that_memory_cannot_take_are_refused_before_they_are_read(tmp_path, monkeypatch):
+def test_values_that_exceed_memory_are_refused_unread(tmp_path, monkeypatch):
     data = gzip.compress(np.arange(180**3, dtype=np.int32).astype(np.int16).tobytes(), 1)
     head = "NRRD0004\ntype: int16\ndimension: 3\nsizes: 180 180 180\nendian: little\nencoding: gzip\n\n"
     (tmp_path / "a.nrrd").write_bytes(head.encode() + data)
     monkeypatch.setattr(limits, "free_memory", lambda: 20_000_000)
     with pytest.raises(InputError, match=r"a\.nrrd needs 0\.02 GB of memory and 0\.02 GB are free"):
         read_image(tmp_path / "a.nrrd")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "sizes: " + "9" * 600,
-        "[" * 600,
-        "kinds: domain\0domain",
-        "spacings 1 1 1",
-        "data file: " + "x" * 300,
-    ],
-)
-def test_nrrd_headers_that_crash_itk_do_not_reach_it(tmp_path, line):
-    (tmp_path / "a.nrrd").write_text(f"NRRD0004\n{HEADER}{line}\n\n" + "x" * 480, encoding="latin-1")
-    with pytest.raises(InputError, match=r"a\.nrrd (has a damaged header|says twice|keeps its data in)"):
-        read_image(tmp_path / "a.nrrd")
-
-
-def test_axes_and_packed_sizes_that_itk_would_take_as_they_come_are_refused(tmp_path):
-    (tmp_path / "a.nrrd").write_text("NRRD0004\ntype: short\ndimension: 16\nsizes:" + " 1" * 16 + "\n\n" + "x" * 480)
-    with pytest.raises(InputError, match=r"a\.nrrd has a damaged header \(dimension '16'\)"):
-        read_image(tmp_path / "a.nrrd")
-    head = "ObjectType = Image\nNDims = 3\nDimSize = 6 5 4\nElementType = MET_SHORT\nCompressedData = True\n"
-    (tmp_path / "a.mha").write_bytes(
-        f"{head}CompressedDataSize = 5000000000\nElementDataFile = LOCAL\n".encode() + zlib.compress(bytes(240))
-    )
-    with pytest.raises(InputError, match=r"a\.mha has data that are cut short, 5000000000 bytes are promised"):
-        read_image(tmp_path / "a.mha")

@@ -8,7 +8,7 @@ import pytest
 
 from warpline.errors import InputError
 from warpline.io.images import as_image, read_image
-from warpline.io.scaling import scaled, settled
+from warpline.io.scaling import apply_scaling, restore_integers
 
 LABELS = {
     "int16 + 614454272": (np.arange(5, dtype="int16"), 1, 614454272, "int32"),
@@ -26,7 +26,7 @@ LABELS = {
 @pytest.mark.parametrize("name", LABELS)
 def test_whole_numbers_are_restored(name):
     stored, slope, inter, kind = LABELS[name]
-    made = scaled(stored, (slope, inter), "a")
+    made = apply_scaling(stored, (slope, inter), "a")
     assert made.dtype == kind
     if stored.dtype.kind == "f" or slope < 1:
         expected = [round(float(value) * float(slope) + float(inter)) for value in stored]
@@ -38,7 +38,7 @@ def test_whole_numbers_are_restored(name):
 @pytest.mark.parametrize("dtype", ["int16", "uint16", "int8", "float32"])
 def test_fractions_become_float32_rounded_once(dtype):
     stored = np.array([[-7, 1, 100], [3, 99, 12]]).astype(dtype)
-    made = scaled(stored, (0.37, 0.0), "a")
+    made = apply_scaling(stored, (0.37, 0.0), "a")
     assert made.dtype == np.float32
     np.testing.assert_array_equal(made, (stored * np.float64(0.37)).astype(np.float32))
 
@@ -53,26 +53,26 @@ def test_fractions_become_float32_rounded_once(dtype):
     ],
 )
 def test_values_that_float32_would_merge_stay_double(stored, slope, inter):
-    made = scaled(stored, (slope, inter), "a")
+    made = apply_scaling(stored, (slope, inter), "a")
     assert made.dtype == np.float64
     assert len(np.unique(made)) == len(np.unique(stored))
 
 
 def test_what_cannot_be_kept_is_refused():
     with pytest.raises(InputError, match=r"a is scaled by its header \(scl_slope 0.3, .*64 bits cannot hold apart"):
-        scaled(np.array([2**62, 2**62 + 1], "int64"), (0.3, 0.0), "a")
+        apply_scaling(np.array([2**62, 2**62 + 1], "int64"), (0.3, 0.0), "a")
 
 
 @pytest.mark.parametrize("scale", [(None, None), (1, 0), (1, None)])
 def test_unscaled_values_keep_their_type(scale):
     stored = np.array([[1, 2], [3, 2**63]], ">u8")
-    made = scaled(stored, scale, "a")
+    made = apply_scaling(stored, scale, "a")
     assert made.dtype == np.uint64 and made.dtype.isnative and made.flags.c_contiguous
     np.testing.assert_array_equal(made, stored)
 
 
 def test_nan_is_no_whole_number():
-    made = scaled(np.array([np.nan, 1.0], "float32"), (2.0, 0.0), "a")
+    made = apply_scaling(np.array([np.nan, 1.0], "float32"), (2.0, 0.0), "a")
     assert made.dtype == np.float32
     np.testing.assert_array_equal(made, [np.nan, 2.0])
 
@@ -96,6 +96,6 @@ def test_labels_of_files_are_restored(tmp_path, suffix):
     [([0.0, 2.0**40 + 1], "int64"), ([0, 614454277 + 1e-5], "int32"), ([0.5, 2.0**40], "float32"), ([3, 4], "float32")],
 )
 def test_values_of_other_formats_are_settled_alike(values, kind):
-    made = settled(np.array(values))
+    made = restore_integers(np.array(values))
     assert made.dtype == kind
     np.testing.assert_allclose(made, values, rtol=1e-7)

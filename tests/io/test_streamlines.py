@@ -20,8 +20,6 @@ from warpline.io.images import write_image
 from warpline.io.streamlines import read_streamlines, write_streamlines
 from warpline.space.grid import apply_affine
 
-MAGIC = (b"", b"TRACK\0", b"mrtrix tracks\n")
-
 
 @pytest.fixture
 def lines():
@@ -148,7 +146,7 @@ def test_missing_file_is_named(tmp_path):
         read_streamlines(tmp_path / "absent.trk")
 
 
-def test_streamlines_without_points_and_compressed_files_are_refused(lines, tmp_path, monkeypatch):
+def test_empty_and_compressed_streamlines_are_refused(lines, tmp_path, monkeypatch):
     monkeypatch.setattr(streamlines, "_MOST_EMPTY", 10)
     nibabel.streamlines.save(Tractogram(lines, affine_to_rasmm=np.eye(4)), str(tmp_path / "a.trk"))
     header = (tmp_path / "a.trk").read_bytes()[:1000]

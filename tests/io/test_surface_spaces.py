@@ -74,7 +74,7 @@ def test_vertices_are_taken_to_world_space(tmp_path, caplog, system, meta, expec
     assert caplog.messages == []
 
 
-def test_what_is_written_says_where_it_is_and_nothing_that_is_stale(tmp_path, caplog):
+def test_written_surfaces_name_their_space_and_nothing_stale(tmp_path, caplog):
     normals = GiftiDataArray(VERTICES, "NIFTI_INTENT_VECTOR", "NIFTI_TYPE_FLOAT32")
     path = saved(tmp_path / "a.surf.gii", GiftiCoordSystem(0, 3, MOVED), geometry(), [normals])
     write_surface(read_surface(path), tmp_path / "b.surf.gii", VERTICES)
@@ -101,7 +101,7 @@ def test_contradictions_and_damage_are_refused(tmp_path, system, meta, message):
         read_surface(path)
 
 
-def test_of_several_coordinate_systems_the_one_to_scanner_space_counts(tmp_path):
+def test_of_several_systems_the_one_to_scanner_space_counts(tmp_path):
     path = saved(tmp_path / "a.surf.gii", GiftiCoordSystem(0, 1, MOVED))
     other = GiftiCoordSystem(0, 3, np.diag([2.0, 2, 2, 1]))._to_xml_element()
     end = b"</CoordinateSystemTransformMatrix>"

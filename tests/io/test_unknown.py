@@ -30,7 +30,7 @@ def test_a_background_of_nan_is_filled_holes_included(low, value):
     assert said == f"spm.nii: {(~known).sum()} NaN voxels were taken for background, value {value}"
 
 
-def test_a_corner_of_nan_is_background_and_a_voxel_within_is_not():
+def test_nan_in_a_corner_is_background_but_not_within():
     data = np.ones(SHAPE, np.float32)
     data[:3, :4] = np.nan
     data[6, 6, 6] = np.nan

@@ -33,7 +33,7 @@ def test_layout_and_intent_survive(tmp_path, shape, intent):
 
 
 @pytest.mark.parametrize(("count", "intent", "dtype"), [(6, 1005, "float32"), (3, 1007, "int16"), (2, 0, "uint8")])
-def test_components_along_the_fifth_axis_are_carried_by_themselves_as_advised(tmp_path, count, intent, dtype):
+def test_components_on_the_fifth_axis_are_carried_each(tmp_path, count, intent, dtype):
     data = written(tmp_path / "v.nii", (4, 5, 6, 1, count), intent, dtype)
     if intent:
         with pytest.raises(UsageError, match="--vectors none carries each component by itself"):

@@ -10,8 +10,8 @@ from scenes import FIXED, TURN, fading, world_points
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.io.images import write_image
-from warpline.io.transform_files import FORMATS, read_transform, write_transform
-from warpline.operations import convert, write
+from warpline.io.transform_files import FORMATS, read_transform
+from warpline.operations import convert, write_transform
 from warpline.space import Affine, Chain
 from warpline.space.grid import apply_affine
 
@@ -22,7 +22,7 @@ AFFINE_FORMATS = [
 
 @pytest.mark.parametrize("name", AFFINE_FORMATS)
 @pytest.mark.parametrize("axes", PAIRS, ids="-".join)
-def test_every_affine_format_keeps_the_map_between_images_on_disk(name, axes, tmp_path):
+def test_affine_formats_keep_the_map_between_images(name, axes, tmp_path):
     fixed, moving = made_pair(*axes)
     for grid, which in ((fixed, "fixed"), (moving, "moving")):
         write_image(Image(np.zeros(grid.shape, np.float32), grid), tmp_path / f"{which}.nii")
@@ -48,7 +48,7 @@ def test_a_mapping_of_dipy_gets_its_inverse(tmp_path):
 
 @pytest.mark.parametrize("transform", [TURN, Chain((fading(FIXED), TURN))], ids=["affine", "chain"])
 def test_a_mapping_of_dipy_takes_any_transform(transform, tmp_path):
-    write(transform, tmp_path / "mapping.nii.gz", "dipy-mapping", fixed=FIXED, backend="numpy")
+    write_transform(transform, tmp_path / "mapping.nii.gz", "dipy-mapping", fixed=FIXED, backend="numpy")
     both = read_transform(tmp_path / "mapping.nii.gz")
     points = inner_points(FIXED)
     np.testing.assert_allclose(both.map_points(points), transform.map_points(points), atol=1e-4)

@@ -61,7 +61,7 @@ def test_a_registration_of_2_d_images_writes_what_ants_applies(done):
     np.testing.assert_allclose(again.data, ours.data, atol=1e-3)
 
 
-def test_where_a_2_d_image_lies_along_the_third_axis_does_not_count(done, numpy_backend):
+def test_the_third_coordinate_of_a_2_d_image_is_ignored(done, numpy_backend):
     folder, found = done
     moving, grid = read_image(folder / "m.nii.gz"), found.alignment.fixed.grid
     assert moving.affine[2, 3] == 40 and grid.affine[2, 3] == 0

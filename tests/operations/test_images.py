@@ -74,7 +74,7 @@ def test_images_that_do_not_meet_are_warned_of(caplog):
         assert caplog.text == ""
 
 
-def test_a_field_that_is_not_known_everywhere_gives_no_false_alarm(caplog):
+def test_a_field_with_gaps_gives_no_false_alarm(caplog):
     field = np.zeros((3, *FIXED.shape), np.float32)
     field[:, 0] = np.nan
     with caplog.at_level(logging.WARNING, "warpline"):

@@ -35,7 +35,7 @@ def test_a_file_is_spoken_of_when_it_is_read_and_not_again(path, caplog):
     assert image.grid.notes == (note,) and made.grid.notes == ()
 
 
-def test_apply_speaks_once_of_an_image_that_is_its_own_reference(path, caplog):
+def test_apply_warns_once_of_an_image_as_its_own_reference(path, caplog):
     for source in (path, nibabel.load(path)):
         apply(source, path, Affine.identity(), backend="numpy")
         assert len(heard(caplog)) == 1

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from oracles import family_member
-from warpline.backends.descent import MOST_PARAMETERS
+from warpline.backends.affine_search import MAX_PARAMETERS
 from warpline.registration.affine_parameters import PLANAR, SPATIAL, AffineParameters, rotations, slice_frame
 from warpline.space.grid import Grid, apply_affine
 
@@ -58,7 +58,7 @@ def test_as_numbers_alone_a_motion_is_the_same(name, plane):
     start, before, after = (affine(draw) for _ in range(3))
     motion = AffineParameters.after(start, name, CENTRE, 55.0, plane)
     family = motion.family(before[None], after)
-    assert family.size == motion.size <= MOST_PARAMETERS
+    assert family.size == motion.size <= MAX_PARAMETERS
     parameters = 9 * draw.normal(size=motion.size)
     found = family_member(family, 0, parameters).real
     np.testing.assert_allclose(found, before @ matrix_of(motion, parameters) @ after, rtol=1e-12, atol=1e-10)

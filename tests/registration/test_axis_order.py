@@ -101,8 +101,8 @@ def test_what_is_made_of_a_shared_image_is_kept():
     section, _, mask = scans((36, 40, 1), 5)
     layout = AxisOrder.of(section.grid.shape)
     assert layout.image(section, backend) is not layout.image(section, backend)
-    backend.kept.share(section)
+    backend.cache.share(section)
     shared = layout.image(section, backend)
     assert layout.image(section, backend) is shared
-    assert backend.kept.is_shared(shared)
+    assert backend.cache.is_shared(shared)
     assert layout.mask(mask, section, backend) is layout.mask(mask, section, backend)

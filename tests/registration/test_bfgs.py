@@ -82,7 +82,7 @@ def kink(parameters):
     return float(np.abs(parameters - 1.3).sum()), np.sign(parameters - 1.3)
 
 
-def test_a_search_that_no_step_helps_forgets_its_curvature_and_ends():
+def test_a_search_without_progress_resets_its_hessian_and_ends():
     asked = []
 
     def counted(which, parameters):

@@ -37,7 +37,7 @@ class Ours:
 
 def functions(backend):
     """`map_coordinates`, `affine_transform` and, by the coefficients of a backend, `spline_filter`."""
-    from warpline.backends.splines import Spline
+    from warpline.backends.splines import SplineOptions
     from warpline.resampling import affine_transform, map_coordinates
 
     def on(function):
@@ -47,7 +47,7 @@ def functions(backend):
         if not hasattr(backend, "spline_coefficients"):
             return ndimage.spline_filter(input, order, output, mode)
         with backend.session():
-            found = backend.spline_coefficients(backend.upload(np.asarray(input)), Spline(order, mode))
+            found = backend.spline_coefficients(backend.upload(np.asarray(input)), SplineOptions(order, mode))
             return backend.download(found).astype(output)
 
     ours = {"map_coordinates": on(map_coordinates), "affine_transform": on(affine_transform)}

@@ -11,7 +11,7 @@ from scipy import ndimage
 from scenes import FIXED, MOVING, TURN, smooth_field
 from warpline.images import Image
 from warpline.resampling import warp_labels
-from warpline.resampling.labels import elected
+from warpline.resampling.labels import majority_label
 from warpline.space import Affine, Chain
 from warpline.space.grid import Grid, apply_affine
 
@@ -31,12 +31,12 @@ def test_the_label_with_most_weight_wins(seed, shape):
     rng = np.random.default_rng(seed)
     volume = rng.integers(0, 5, shape)
     where = rng.uniform(-0.5, np.array(shape)[:, None] - 0.5, (3, 40))
-    np.testing.assert_array_equal(elected(volume, where), most_weight(volume, where))
+    np.testing.assert_array_equal(majority_label(volume, where), most_weight(volume, where))
 
 
 def test_of_equal_votes_the_smallest_label_wins():
     volume = np.array([[[7, 3]]])
-    assert elected(volume, np.array([[0.0], [0.0], [0.5]])) == [3]
+    assert majority_label(volume, np.array([[0.0], [0.0], [0.5]])) == [3]
 
 
 @pytest.mark.parametrize("dtype", KINDS)
@@ -52,7 +52,7 @@ def test_types_and_ids_are_kept(dtype, numpy_backend):
     assert set(np.unique(warped.data).tolist()) <= set(labels.ravel().tolist()) | {1}
 
 
-def test_identity_changes_nothing_and_series_go_volume_by_volume(numpy_backend):
+def test_identity_changes_nothing_in_each_volume_of_a_series(numpy_backend):
     series = np.random.default_rng(2).integers(0, 4, (*MOVING.shape, 3)).astype(np.uint16)
     warped = warp_labels(Image(series, MOVING), Affine.identity(), MOVING, backend=numpy_backend)
     np.testing.assert_array_equal(warped.data, series)

@@ -55,7 +55,7 @@ def small_slabs(monkeypatch):
 
 
 def host(gpu, array):
-    assert on_device.lies_on_gpu(array)
+    assert on_device.is_on_gpu(array)
     with gpu.session():
         return gpu.download(array)
 
@@ -215,9 +215,9 @@ def chosen(monkeypatch):
     return asked
 
 
-def test_the_choice_follows_where_arrays_lie_and_how_large_the_result_is(chosen, monkeypatch):
+def test_the_device_follows_arrays_and_size_of_the_result(chosen, monkeypatch):
     here, there, other = np.zeros(3), DeviceArray(np.zeros(3)), Elsewhere(np.zeros(3))
-    large = on_device.WORTH
+    large = on_device.LEAST_ELEMENTS
     assert on_device.gpu_for(None, large - 1, input=here, output=None) is None
     assert on_device.gpu_for(None, large, input=here) == "cuda"
     assert on_device.gpu_for("auto", 1, input=here, coordinates=other) == "cuda:1"
@@ -244,7 +244,7 @@ def test_arrays_of_other_libraries_are_taken_through_cupy():
 
 def test_a_large_result_stays_on_the_cpu_where_no_gpu_works(chosen, monkeypatch):
     monkeypatch.setattr(on_device, "gpu_works", lambda: False)
-    assert on_device.gpu_for(None, on_device.WORTH, input=np.zeros(3)) is None
+    assert on_device.gpu_for(None, on_device.LEAST_ELEMENTS, input=np.zeros(3)) is None
     assert chosen == []
 
 
@@ -271,13 +271,13 @@ def test_looking_for_a_gpu_says_why_there_is_none(monkeypatch, caplog):
 
 
 @pytest.mark.parametrize("call", ["coordinates", "matrix"])
-def test_a_gpu_that_nobody_asked_for_and_is_full_leaves_the_work_to_the_cpu(call, monkeypatch, caplog):
+def test_a_full_gpu_that_was_not_requested_leaves_it_to_the_cpu(call, monkeypatch, caplog):
     emulated_backend()
     runtime = Counting()
     runtime.fails = 1
     monkeypatch.setattr(on_device, "select", lambda name: CudaBackend(runtime))
     monkeypatch.setattr(on_device, "gpu_works", lambda: True)
-    monkeypatch.setattr(on_device, "WORTH", 1)
+    monkeypatch.setattr(on_device, "LEAST_ELEMENTS", 1)
     monkeypatch.delenv("WARPLINE_BACKEND", raising=False)
     function, given = (map_coordinates, (PLACES,)) if call == "coordinates" else (affine_transform, (MATRIX, OFFSET))
     found = function(IMAGE, *given)
@@ -332,7 +332,7 @@ def test_a_series_is_streamed_volume_by_volume(order, numpy_backend):
     assert runtime.largest <= 6 * 7 * 8 * 4  # never more than a volume
 
 
-def test_a_series_that_does_not_fit_ends_with_the_words_of_the_device():
+def test_a_series_that_does_not_fit_is_a_device_error():
     emulated_backend()
     runtime = Counting()
     runtime.fails = 3

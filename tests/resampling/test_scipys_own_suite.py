@@ -22,7 +22,7 @@ pytest.importorskip("scipy.ndimage.tests")
 EVERYTHING = "WARPLINE_ALL_OF_SCIPYS_TESTS"
 TESTS = Path(__file__).resolve().parents[1]
 CORE = "(map_coordinates or affine_transform or oundar or MapCoordinates or AffineTransform) and not large_data"
-ALL = "map_coordinates or affine_transform or oundar or Spline or MapCoordinates or AffineTransform"
+ALL = "map_coordinates or affine_transform or oundar or SplineOptions or MapCoordinates or AffineTransform"
 LEAST = {CORE: 280, ALL: 475}
 """Tests that there are at the least."""
 

@@ -38,7 +38,7 @@ def test_warp_pulls_values_through_the_transform(transform, backend):
     assert_same_inside(warped.data, linear_oracle(image, transform.map_points(world_points(FIXED))))
 
 
-def test_displacements_on_other_grids_are_composed_and_zero_outside(backend):
+def test_displacements_elsewhere_are_composed_and_zero_outside(backend):
     wide = Grid((12, 12, 12), np.diag([5.0, 5.0, 5.0, 1.0]) + np.array([[0, 0, 0, -27.0]] * 3 + [[0, 0, 0, 0]]))
     image = smooth_image(MOVING)
     chain = Chain((smooth_field(wide), TURN, smooth_field(FIXED, seed=8), smooth_field(wide, seed=9)))

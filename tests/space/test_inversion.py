@@ -128,7 +128,7 @@ def test_parts_come_in_reverse_order():
     assert [type(part) for part in found.parts] == [Displacement, Affine]
 
 
-def test_a_field_with_a_large_affine_part_is_inverted_where_it_leads(backend):
+def test_a_field_with_a_large_affine_part_is_inverted(backend):
     """As of SPM, FNIRT and AFNI: the images lie far apart and the field carries everything."""
     far = np.array(TURN.matrix)
     far[:3, 3] += (150, -80, 60)

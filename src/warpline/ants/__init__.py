@@ -10,6 +10,7 @@ from warpline.ants.images import image_read, image_write
 from warpline.ants.measuring import image_similarity, label_overlap_measures
 from warpline.ants.registering import TYPES, registration
 from warpline.ants.resampling import resample_image, resample_image_to_target
+from warpline.ants.transform_files import fsl2antstransform, read_transform, write_transform
 from warpline.ants.transforms import (
     ANTsTransform,
     apply_ants_transform,
@@ -17,10 +18,7 @@ from warpline.ants.transforms import (
     apply_ants_transform_to_point,
     apply_ants_transform_to_vector,
     compose_ants_transforms,
-    fsl2antstransform,
     invert_ants_transform,
-    read_transform,
-    write_transform,
 )
 
 __all__ = [

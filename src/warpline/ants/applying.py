@@ -14,6 +14,7 @@ from warpline import operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
+from warpline.io.lps import SIGNS
 from warpline.io.transform_files import write_transform
 from warpline.io.vectors import BY_THEMSELVES
 from warpline.resampling import Interpolation, warp_sinc
@@ -32,15 +33,14 @@ INTERPOLATORS: dict[str, str | Interpolation] = {
 """ANTsPy's names of interpolations; its gaussian and multiLabel are not offered."""
 
 IMAGE_TYPES = (0, 1, 3, 6)
-"""Scalar images and time series, which are told apart by their axes, and vectors."""
+"""Scalar images and time series, which are distinguished by their axes, and vectors."""
 
 VECTORS = {1: "voxel", 6: "lps"}
 """Types of images with three components per voxel, to what these are along: the axes of the grid, or ITK's world."""
 
 _SERIES = 3
-"""Of the types, the one whose volumes are carried one by one even where the header says that they are components."""
+"""The type whose volumes are resampled one by one even where the header declares them components."""
 
-_FLIP = np.array([-1.0, -1.0, 1.0])
 _AXES = ("x", "y", "z")
 
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -95,6 +95,17 @@ def apply_transforms(
         When an option is not offered, or `whichtoinvert` has another length.
     InputError
         When a file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants, write_transform
+    >>> shift = np.eye(4)
+    >>> shift[0, 3] = 1
+    >>> write_transform(Affine(shift), "shift.mat")
+    >>> image = np.arange(8, dtype=np.float32).reshape(2, 2, 2), np.eye(4)
+    >>> ants.apply_transforms(image, image, ["shift.mat"]).get_fdata()[:, 0, 0]
+    array([4., 0.])
     """
     if imagetype not in IMAGE_TYPES:
         raise UsageError(f"imagetype is {imagetype!r}; choose from 0 (scalar), 1 or 6 (vectors), 3 (time series)")
@@ -102,11 +113,11 @@ def apply_transforms(
         raise UsageError(f"interpolator is {interpolator!r}; choose from {', '.join(INTERPOLATORS)}")
     entries = _entries(transformlist, whichtoinvert)
     target = operations.read(fixed, "fixed")
-    if compose is not None:  # the moving image is looked at for its grid only
-        return _composed(entries, target, operations.read(moving, "moving"), compose)
+    if compose is not None:  # only the grid of the moving image is used
+        return _write_composed(entries, target, operations.read(moving, "moving"), compose)
     how = INTERPOLATORS[interpolator]
     if imagetype in VECTORS:
-        return _carried_vectors(moving, target, entries, interpolation=how, vectors=VECTORS[imagetype])
+        return _apply_to_vectors(moving, target, entries, interpolation=how, vectors=VECTORS[imagetype])
     carried: dict[str, Any] = {"interpolation": how, "outside": float(defaultvalue)}
     series = BY_THEMSELVES if imagetype == _SERIES else None
     return to_nibabel(operations.apply(moving, target.grid, entries, vectors=series, **carried))
@@ -146,6 +157,16 @@ def apply_transforms_to_points(
         When `dim` is another number.
     InputError
         When a file cannot be read, or points have no coordinates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants, write_transform
+    >>> shift = np.eye(4)
+    >>> shift[0, 3] = 5  # to the right, along -x of LPS
+    >>> write_transform(Affine(shift), "shift.mat")
+    >>> ants.apply_transforms_to_points(3, np.array([[1.0, 2.0, 3.0]]), ["shift.mat"])
+    array([[-4.,  2.,  3.]])
     """
     if dim not in (2, 3):
         raise UsageError(f"dim is {dim!r}; 2 and 3 are allowed")
@@ -158,7 +179,7 @@ def apply_transforms_to_points(
         raise InputError(f"points have shape {given.shape}; (N, {dim}) is needed")
     where = np.zeros((len(given), 3))
     where[:, :dim] = given[:, :dim]
-    moved = _FLIP * operations.apply_points(_FLIP * where, _entries(transformlist, whichtoinvert), to="moving")
+    moved = SIGNS * operations.apply_points(SIGNS * where, _entries(transformlist, whichtoinvert), to="moving")
     return _with_columns(points, axes, moved) if tabular else np.column_stack([moved[:, :dim], given[:, dim:]])
 
 
@@ -187,14 +208,23 @@ def create_jacobian_determinant_image(domain_image: Any, tx: Files, do_log: bool
         When `geom` is asked for.
     InputError
         When a file cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants, write_transform
+    >>> write_transform(Affine(np.diag([2.0, 1.0, 1.0, 1.0])), "wider.mat")
+    >>> image = np.zeros((4, 4, 4), np.float32), np.eye(4)
+    >>> ants.create_jacobian_determinant_image(image, "wider.mat").get_fdata().max().round(3)
+    np.float64(2.0)
     """
     if geom:
         raise UsageError("geom=True is not offered; leave it False for the determinant of the derivative")
-    entries = _entries(tx, [False] * len(_listed(tx)))
+    entries = _entries(tx, [False] * len(_as_list(tx)))
     return to_nibabel(operations.jacobian(entries, operations.grid_of(domain_image, "domain_image"), log=do_log))
 
 
-def _carried_vectors(moving: Any, target: Image, entries: list[str], **how: Any) -> Any:
+def _apply_to_vectors(moving: Any, target: Image, entries: list[str], **how: Any) -> Any:
     array = moving if isinstance(moving, (str, os.PathLike, Image)) else _components_last(moving)
     carried = operations.apply(array, target.grid, entries, **how)
     made = to_nibabel(Image(carried.data, carried.grid, carried.name), vectors=True)
@@ -207,13 +237,13 @@ def _components_last(moving: Any) -> Any:
     return (array[:, :, :, 0] if array.ndim == 5 else array), affine
 
 
-def _listed(files: Files) -> list[str]:
+def _as_list(files: Files) -> list[str]:
     return [os.fspath(files)] if isinstance(files, (str, os.PathLike)) else [os.fspath(path) for path in files]
 
 
 def _entries(files: Files, whichtoinvert: Sequence[bool | None] | None) -> list[str]:
     """The list as ``warpline apply`` writes it: ``[file,1]`` for an inverse."""
-    paths = _listed(files)
+    paths = _as_list(files)
     if whichtoinvert is None or not any(flag is not None for flag in whichtoinvert):
         back = len(paths) == 2 and ".mat" in paths[0] and ".mat" not in paths[1]
         whichtoinvert = (back, *[False] * (len(paths) - 1))
@@ -224,7 +254,7 @@ def _entries(files: Files, whichtoinvert: Sequence[bool | None] | None) -> list[
     return [f"[{path},1]" if flag else path for path, flag in zip(paths, whichtoinvert, strict=True)]
 
 
-def _composed(entries: list[str], fixed: Any, moving: Any, prefix: str) -> str:
+def _write_composed(entries: list[str], fixed: Any, moving: Any, prefix: str) -> str:
     whole = operations.compose(entries, fixed=fixed, moving=moving)
     if prefix.endswith(".h5"):
         write_transform(whole, prefix)

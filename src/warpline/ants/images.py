@@ -54,6 +54,14 @@ def image_read(
         When the file cannot be read, has other axes, or values that `pixeltype` cannot hold.
     UsageError
         When an argument is not offered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> ants.image_write((np.zeros((4, 5, 6), np.uint8), np.eye(4)), "zeros.nii.gz")
+    >>> ants.image_read("zeros.nii.gz", pixeltype="float").shape
+    (4, 5, 6)
     """
     if reorient:
         raise UsageError("reorient is not offered; leave it out, and use nibabel.as_closest_canonical on the result")
@@ -81,6 +89,12 @@ def image_write(image: Any, filename: str | os.PathLike[str], ri: bool = False) 
     ------
     OutputError
         When the file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> ants.image_write((np.zeros((4, 5, 6), np.uint8), np.eye(4)), "zeros.nii.gz")
     """
     write_image(read(image), Path(filename).expanduser())
     return image if ri else None

@@ -1,4 +1,4 @@
-"""Likeness of images and of labels, in ANTsPy's words."""
+"""Similarity of images and overlap of labels, with ANTsPy's names."""
 
 from __future__ import annotations
 
@@ -52,22 +52,30 @@ def image_similarity(
         When the metric is not offered.
     InputError
         When the images do not overlap, or a mask leaves nothing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> image = np.arange(64, dtype=np.float32).reshape(4, 4, 4), np.eye(4)
+    >>> ants.image_similarity(image, image, "MeanSquares")
+    0.0
     """
     if metric_type not in SIMILARITIES:
         raise UsageError(f"metric_type is {metric_type!r}; choose from {', '.join(SIMILARITIES)}")
     fixed, moving = operations.read(fixed_image, "fixed_image"), operations.read(moving_image, "moving_image")
-    inside = _carried(Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name), fixed)
+    inside = _warped_mask(Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name), fixed)
     if fixed_mask is not None:
         inside &= np.greater(operations.read(fixed_mask, "fixed_mask").data, 0)
     if moving_mask is not None:
-        inside &= _carried(operations.read(moving_mask, "moving_mask"), fixed)
+        inside &= _warped_mask(operations.read(moving_mask, "moving_mask"), fixed)
     if not inside.any():
         raise InputError(f"no voxel of {fixed.name} lies inside {moving.name} and the masks")
     seen = operations.apply(moving, fixed.grid, Affine.identity())
     return SIMILARITIES[metric_type](fixed, seen, Image(inside.astype(np.uint8), fixed.grid, "the common part"))
 
 
-def _carried(mask: Image, fixed: Image) -> NDArray[np.bool_]:
+def _warped_mask(mask: Image, fixed: Image) -> NDArray[np.bool_]:
     carried = operations.apply(mask, fixed.grid, Affine.identity(), interpolation="nearest")
     inside: NDArray[np.bool_] = np.greater(carried.data, 0)
     return inside
@@ -130,6 +138,15 @@ def label_overlap_measures(source_image: Any, target_image: Any) -> Any:
         When grids differ or values are not whole numbers.
     UsageError
         When pandas is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> labels = np.zeros((4, 4, 4), np.uint8)
+    >>> labels[:2] = 1
+    >>> ants.label_overlap_measures((labels, np.eye(4)), (labels, np.eye(4)))["MeanOverlap"].tolist()
+    [1.0, 1.0]
     """
     source, target = operations.read(source_image, "source_image"), operations.read(target_image, "target_image")
     rows = evaluation.label_counts(source, target)

@@ -23,17 +23,19 @@ from warpline.space.grid import Grid
 
 _log = logging.getLogger(__name__)
 
-_STAY = Initialise(method="identity", rotations=False)
+_FROM_IDENTITY = Initialise(method="identity", rotations=False)
 
 
 def _linear(*stages: Motion) -> Recipe:
     return Recipe(name="+".join(stages), linear=Linear(stages=stages), syn=None)
 
 
-def _then(deformable: Recipe, *stages: Motion) -> Recipe:
-    """The deformable stage of a recipe after other linear ones; without any, it starts from identity."""
+def _after_linear(deformable: Recipe, *stages: Motion) -> Recipe:
+    """The deformable stage of a recipe after these linear stages; without any, it starts from the identity."""
     if not stages:
-        return deformable.model_copy(update={"name": f"{deformable.name}-only", "linear": None, "initialise": _STAY})
+        return deformable.model_copy(
+            update={"name": f"{deformable.name}-only", "linear": None, "initialise": _FROM_IDENTITY}
+        )
     name = "+".join((*stages, deformable.name))
     return deformable.model_copy(update={"name": name, "linear": Linear(stages=stages)})
 
@@ -62,8 +64,8 @@ TYPES: dict[str, Recipe] = {
     "SyNRA": _SYN,
     "SyNabp": _SYN,
     "SyNBoldAff": _SYN,
-    "SyNBold": _then(_SYN, "rigid"),
-    "SyNOnly": _then(_SYN),
+    "SyNBold": _after_linear(_SYN, "rigid"),
+    "SyNOnly": _after_linear(_SYN),
     "SyNCC": _QUALITY,
     "SyNAggro": _QUALITY,
     "SyNLessAggro": _QUALITY,
@@ -71,10 +73,10 @@ TYPES: dict[str, Recipe] = {
     **{f"{script}[r]": _linear("rigid") for script in _SCRIPTS},
     **{f"{script}[a]": _linear("rigid", "affine") for script in _SCRIPTS},
     **{f"{script}[s]": recipe for script, recipe in _SCRIPTS.items()},
-    **{f"{script}[sr]": _then(recipe, "rigid") for script, recipe in _SCRIPTS.items()},
-    **{f"{script}[so]": _then(recipe) for script, recipe in _SCRIPTS.items()},
+    **{f"{script}[sr]": _after_linear(recipe, "rigid") for script, recipe in _SCRIPTS.items()},
+    **{f"{script}[so]": _after_linear(recipe) for script, recipe in _SCRIPTS.items()},
 }
-"""ANTs' transformation types, to what is run for them. All deformable ones use local correlation, as ANTs' own script
+"""ANTs' transformation types, to the recipe that is run. All deformable ones use local correlation, as ANTs' own script
 does; B-spline SyN, elastic and time-varying types are not offered."""
 
 _RADIUS = re.compile(r"(?P<name>\w+\[\w+),(?P<radius>\d+)\]")
@@ -114,7 +116,7 @@ def registration(
         ANTsPy's further arguments, by name or in the order of `FURTHER`. write_composite_transform writes
         ``Composite.h5`` and ``InverseComposite.h5`` too, and returns these names. Of `OPTIONS`, reg_iterations,
         grad_step, flow_sigma, total_sigma (variances in voxels), aff_metric, syn_metric and syn_sampling (radius)
-        change the recipe, and so do those of `AFFINE_LEVELS`; those that only say how ANTs computes have no effect.
+        change the recipe, and so do those of `AFFINE_LEVELS`; those that concern ANTs' own computation have no effect.
         Left out, the recipe's own values hold, not ANTs' defaults.
 
     Returns
@@ -129,6 +131,17 @@ def registration(
         When a type or an option is not offered.
     InputError
         When an image cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> x, y = np.indices((24, 24)) - 11.5
+    >>> fixed = np.exp(-(x**2 + y**2) / 40), np.eye(3)
+    >>> moving = np.exp(-((x - 1) ** 2 + y**2) / 40), np.eye(3)
+    >>> found = ants.registration(fixed, moving, "SyNOnly", outprefix="out_", reg_iterations=(10,))
+    >>> found["fwdtransforms"]
+    ['out_1Warp.nii.gz', 'out_0GenericAffine.mat']
     """
     options = _with_names(further, options)
     composite = bool(options.pop("write_composite_transform", False))
@@ -221,7 +234,7 @@ _BINNED = ("mattes", "MI")
 """Metrics of ANTs' SyN whose sampling is a number of bins, not a radius."""
 
 
-def _named(option: str, table: dict[str, str], key: str) -> Callable[[Any], list[str]]:
+def _choice(option: str, table: dict[str, str], key: str) -> Callable[[Any], list[str]]:
     def settings(value: Any) -> list[str]:
         if value not in table:
             raise UsageError(f"{option} is {value!r}; choose from {', '.join(table)}")
@@ -231,7 +244,7 @@ def _named(option: str, table: dict[str, str], key: str) -> Callable[[Any], list
 
 
 def _deviation(key: str) -> Callable[[Any], list[str]]:
-    """A variance in voxels to a standard deviation."""
+    """Convert a variance in voxels into a standard deviation."""
     return lambda variance: [f"{key}={math.sqrt(max(float(variance), 0.0))}"]
 
 
@@ -240,7 +253,7 @@ def _iterations(counts: Sequence[int]) -> list[str]:
     return [f"syn.iterations={[int(count) for count in counts]}", f"syn.factors={factors}"]
 
 
-def _nothing(value: Any) -> list[str]:
+def _no_setting(value: Any) -> list[str]:
     return []
 
 
@@ -249,17 +262,17 @@ OPTIONS: dict[str, Callable[[Any], list[str]]] = {
     "grad_step": lambda step: [f"syn.step={float(step)}"],
     "flow_sigma": _deviation("syn.update_sigma"),
     "total_sigma": _deviation("syn.total_sigma"),
-    "aff_metric": _named("aff_metric", _LINEAR_METRICS, "linear.metric"),
-    "syn_metric": _named("syn_metric", _SYN_METRICS, "syn.metric"),
+    "aff_metric": _choice("aff_metric", _LINEAR_METRICS, "linear.metric"),
+    "syn_metric": _choice("syn_metric", _SYN_METRICS, "syn.metric"),
     "syn_sampling": lambda radius: [f"syn.radius={int(radius)}"],
     "aff_sampling": lambda bins: [f"linear.bins={int(bins)}"],
-    "aff_random_sampling_rate": _nothing,
-    "random_seed": _nothing,
-    "singleprecision": _nothing,
-    "verbose": _nothing,
-    "use_legacy_histogram_matching": _nothing,
+    "aff_random_sampling_rate": _no_setting,
+    "random_seed": _no_setting,
+    "singleprecision": _no_setting,
+    "verbose": _no_setting,
+    "use_legacy_histogram_matching": _no_setting,
 }
-"""ANTsPy's further arguments, to settings of a recipe; those without a setting only say how ANTs computes."""
+"""ANTsPy's further arguments, to settings of a recipe; those without a setting concern ANTs' own computation only."""
 
 
 AFFINE_LEVELS: dict[str, tuple[float, ...]] = {
@@ -267,14 +280,14 @@ AFFINE_LEVELS: dict[str, tuple[float, ...]] = {
     "aff_shrink_factors": (6, 4, 2, 1),
     "aff_smoothing_sigmas": (3, 2, 1, 0),
 }
-"""Arguments for the levels of the linear stages, coarse to fine, and what ANTsPy takes for those that are left out."""
+"""Arguments for the levels of the linear stages, coarse to fine, and ANTsPy's defaults."""
 
 REFUSED = {
     "multivariate_extras": "one pair of images is registered at a time",
     "restrict_transformation": "all axes are moved along",
     "smoothing_in_mm": "smoothing is counted in voxels",
 }
-"""Arguments of ANTsPy that are not offered, and what holds in their place."""
+"""Arguments of ANTsPy that are not offered, with the reason."""
 
 
 def _with_levels(recipe: Recipe, given: dict[str, Any], grid: Grid) -> Recipe:

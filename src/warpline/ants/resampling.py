@@ -44,11 +44,18 @@ def resample_image(image: Any, resample_params: Sequence[float], use_voxels: boo
     ------
     UsageError
         When the numbers do not fit the image, or the interpolation is not offered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> ants.resample_image((np.ones((4, 4, 4), np.float32), np.eye(4)), (2, 2, 2)).shape
+    (2, 2, 2)
     """
     if interp_type not in NUMBERED:
         raise UsageError(f"interp_type is {interp_type!r}; choose from {NUMBERED}, or use resample_image_to_target")
     source = operations.read(image, "image")
-    grid = _resized(source.grid, resample_params, use_voxels)
+    grid = _resized_grid(source.grid, resample_params, use_voxels)
     how = INTERPOLATORS[NUMBERED[interp_type]]
     return to_nibabel(operations.apply(source, grid, Affine.identity(), interpolation=how))
 
@@ -78,6 +85,14 @@ def resample_image_to_target(
     ------
     UsageError
         When the interpolation or the type of image is not offered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import ants
+    >>> fine, coarse = np.ones((8, 8, 8), np.float32), np.zeros((4, 4, 4), np.float32)
+    >>> ants.resample_image_to_target((fine, np.eye(4)), (coarse, 2 * np.eye(4) - np.diag([0, 0, 0, 1]))).shape
+    (4, 4, 4)
     """
     if imagetype not in (0, 3):
         raise UsageError(f"imagetype is {imagetype!r}; choose from 0, 3, or use apply_transforms")
@@ -88,7 +103,7 @@ def resample_image_to_target(
     return to_nibabel(operations.apply(image, grid, Affine.identity(), interpolation=how))
 
 
-def _resized(grid: Grid, wanted: Sequence[float], use_voxels: bool) -> Grid:
+def _resized_grid(grid: Grid, wanted: Sequence[float], use_voxels: bool) -> Grid:
     """ITK's rule: new voxels along each axis, from the centre of the first one on."""
     old = np.array(grid.shape)
     given = np.asarray(wanted, dtype=np.float64)

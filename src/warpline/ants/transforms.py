@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +12,11 @@ from warpline import operations
 from warpline.ants.applying import INTERPOLATORS
 from warpline.ants.images import to_nibabel
 from warpline.errors import InputError, UsageError
-from warpline.io import transform_files
+from warpline.io.lps import LPS, SIGNS
 from warpline.space import Affine, Chain, Transform
 
-_LPS = np.array([-1.0, -1.0, 1.0])
-_FLIP = np.diag([*_LPS, 1.0])
 _TYPES = {"Affine": "AffineTransform", "Displacement": "DisplacementFieldTransform", "Chain": "CompositeTransform"}
+
 _INTERPOLATORS = {name.lower(): how for name, how in INTERPOLATORS.items()}
 
 
@@ -40,6 +36,16 @@ class ANTsTransform:
         ``"AffineTransform"``, ``"DisplacementFieldTransform"`` or ``"CompositeTransform"``.
     precision : str
         Always ``"double"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> transform.apply_to_point((1, 2, 3))
+    (1.0, -3.0, 3.0)
     """
 
     precision = "double"
@@ -63,7 +69,7 @@ class ANTsTransform:
         UsageError
             When it is no affine.
         """
-        matrix = _FLIP @ self._affine("parameters").matrix @ _FLIP
+        matrix = LPS @ self._affine("parameters").matrix @ LPS
         size = self.dimension
         values: NDArray[np.float64] = np.concatenate([matrix[:size, :size].ravel(), matrix[:size, 3]])
         return values + 0.0
@@ -88,7 +94,7 @@ class ANTsTransform:
 
     def apply_to_point(self, point: ArrayLike) -> tuple[float, ...]:
         """Map a point of the fixed image (dimension,), LPS+ mm."""
-        moved = _LPS * self.transform.map_points(_LPS * self._in_space(point, "point"))
+        moved = SIGNS * self.transform.map_points(SIGNS * self._in_space(point, "point"))
         return tuple(float(value) for value in moved[: self.dimension])
 
     def apply_to_vector(self, vector: ArrayLike) -> NDArray[np.float64]:
@@ -100,7 +106,7 @@ class ANTsTransform:
             When it is no affine: elsewhere it takes a point too.
         """
         linear = self._affine("apply_to_vector").matrix[:3, :3]
-        turned: NDArray[np.float64] = _LPS * (linear @ (_LPS * self._in_space(vector, "vector")))
+        turned: NDArray[np.float64] = SIGNS * (linear @ (SIGNS * self._in_space(vector, "vector")))
         return turned[: self.dimension]
 
     def apply_to_image(self, image: Any, reference: Any = None, interpolation: str = "linear") -> Any:
@@ -145,44 +151,6 @@ class ANTsTransform:
 _DATA = {"point": ANTsTransform.apply_to_point, "vector": ANTsTransform.apply_to_vector}
 
 
-def read_transform(filename: str | os.PathLike[str], precision: str = "double") -> ANTsTransform:
-    """Read a transform file of ITK's or of any other format that says what it is.
-
-    Parameters
-    ----------
-    filename : path
-        The file.
-    precision : str
-        Without effect: transforms are kept in double precision.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read.
-    """
-    found = transform_files.identify(Path(filename).expanduser())
-    if found.transform is None:
-        raise InputError(found.needs)
-    return ANTsTransform(found.transform, 2 if found.format.endswith("-2d") else 3)
-
-
-def write_transform(transform: ANTsTransform, filename: str | os.PathLike[str]) -> None:
-    """Write a transform, complete or not at all: an affine as ``.mat``, ``.txt`` or ``.tfm``, a warp as NIfTI.
-
-    Raises
-    ------
-    UsageError
-        When it is no `ANTsTransform`, or nothing stores it under this name.
-    OutputError
-        When the file cannot be written.
-    """
-    if not isinstance(transform, ANTsTransform):
-        raise UsageError(f"transform is {type(transform).__name__}; give what read_transform or registration makes")
-    path = Path(filename).expanduser()
-    flat = transform.dimension == 2 and path.suffix == ".mat"
-    transform_files.write_transform(transform.transform, path, "itk-affine-2d" if flat else None)
-
-
 def apply_ants_transform(
     transform: ANTsTransform, data: Any, data_type: str = "point", reference: Any = None, **kwargs: Any
 ) -> Any:
@@ -205,67 +173,165 @@ def apply_ants_transform(
     ------
     UsageError
         When the type is unknown, or a vector is given to a transform that is not affine.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.apply_ants_transform(transform, (1, 2, 3))
+    (1.0, -3.0, 3.0)
     """
     return transform.apply(data, data_type, reference, **kwargs)
 
 
 def apply_ants_transform_to_point(transform: ANTsTransform, point: ArrayLike) -> tuple[float, ...]:
-    """Map a point of the fixed image (dimension,), LPS+ mm."""
+    """Map a point of the fixed image (dimension,), LPS+ mm.
+
+    Parameters
+    ----------
+    transform : ANTsTransform
+        The transform.
+    point : (dimension,)
+        World LPS+ mm.
+
+    Returns
+    -------
+    tuple of float
+        The moving point, LPS+ mm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.apply_ants_transform_to_point(transform, (1, 2, 3))
+    (1.0, -3.0, 3.0)
+    """
     return transform.apply_to_point(point)
 
 
 def apply_ants_transform_to_vector(transform: ANTsTransform, vector: ArrayLike) -> NDArray[np.float64]:
-    """Turn and stretch a vector (dimension,), LPS+ mm, by an affine."""
+    """Turn and stretch a vector (dimension,), LPS+ mm, by an affine.
+
+    Parameters
+    ----------
+    transform : ANTsTransform
+        An affine.
+    vector : (dimension,)
+        Along L, P, S.
+
+    Returns
+    -------
+    (dimension,) float64
+        Along L, P, S.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.apply_ants_transform_to_vector(transform, (1, 2, 3))
+    array([1., 2., 3.])
+    """
     return transform.apply_to_vector(vector)
 
 
 def apply_ants_transform_to_image(
     transform: ANTsTransform, image: Any, reference: Any, interpolation: str = "linear"
 ) -> Any:
-    """Carry a moving image onto the grid of a reference; see `ANTsTransform.apply_to_image`."""
+    """Carry a moving image onto the grid of a reference; see `ANTsTransform.apply_to_image`.
+
+    Parameters
+    ----------
+    transform : ANTsTransform
+        The transform.
+    image, reference : nibabel image, path, Image or (array, affine)
+        The moving image, and whose grid the result gets.
+    interpolation : str
+        A key of ANTsPy's interpolators, in any case.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        As from `apply_transforms`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> image = np.ones((4, 8, 4), np.float32), np.eye(4)
+    >>> ants.apply_ants_transform_to_image(transform, image, image).get_fdata()[0, :, 0]
+    array([1., 1., 1., 0., 0., 0., 0., 0.])
+    """
     return transform.apply_to_image(image, reference, interpolation)
 
 
 def invert_ants_transform(transform: ANTsTransform) -> ANTsTransform:
-    """Return the inverse."""
+    """Return the inverse.
+
+    Parameters
+    ----------
+    transform : ANTsTransform
+        An affine, a warp or a chain; fields without a known inverse are inverted numerically.
+
+    Returns
+    -------
+    ANTsTransform
+        Moving to fixed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.invert_ants_transform(transform).apply_to_point((1, 2, 3))
+    (1.0, 7.0, 3.0)
+    """
     return transform.invert()
 
 
 def compose_ants_transforms(transform_list: Sequence[ANTsTransform]) -> ANTsTransform:
     """Join transforms: points go through the first one first.
 
+    Parameters
+    ----------
+    transform_list : sequence of ANTsTransform
+        In the order in which points go through them.
+
+    Returns
+    -------
+    ANTsTransform
+        One transform; neighbouring affines are multiplied.
+
     Raises
     ------
     UsageError
         When there are none, or their dimensions differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, ants
+    >>> shift = np.eye(4)
+    >>> shift[1, 3] = 5  # to the front, along -y of LPS
+    >>> transform = ants.ANTsTransform(Affine(shift))
+    >>> ants.compose_ants_transforms([transform, transform]).apply_to_point((1, 2, 3))
+    (1.0, -8.0, 3.0)
     """
     dimensions = {one.dimension for one in transform_list}
     if len(dimensions) != 1:
         raise UsageError(f"transform_list has dimensions {sorted(dimensions)}; transforms of one dimension are needed")
     parts = tuple(part for one in transform_list for part in Chain.of(one.transform).parts)
     return ANTsTransform(Chain(parts).simplified(), dimensions.pop())
-
-
-def fsl2antstransform(matrix: ArrayLike, reference: Any, moving: Any) -> ANTsTransform:
-    """Make a transform of a FLIRT matrix (4, 4).
-
-    Parameters
-    ----------
-    matrix : (4, 4)
-        From FSL's mm of the moving image to those of the reference, as FLIRT writes it.
-    reference, moving : nibabel image, path, Image or (array, affine)
-        The images, 3-D, whose grids FSL's mm depend on.
-
-    Raises
-    ------
-    InputError
-        When the matrix has another shape or no inverse, or the geometry of an image does not fit FSL's.
-    """
-    values = np.asarray(matrix, dtype=np.float64)
-    if values.shape != (4, 4):
-        raise InputError(f"matrix has shape {values.shape}; (4, 4) is needed")
-    grids = {"fixed": operations.read(reference, "reference").grid, "moving": operations.read(moving, "moving").grid}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "flirt.mat"
-        np.savetxt(path, values, fmt="%.17g")
-        return ANTsTransform(transform_files.read_transform(path, "fsl-flirt", **grids))

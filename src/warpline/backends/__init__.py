@@ -1,4 +1,4 @@
-"""Backends: where the arithmetic runs. Chosen once by name and passed on as an argument."""
+"""Backends: NumPy, numba or CUDA, chosen once by name and passed on as an argument."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import os
 import sys
 from functools import cache
 
-from warpline.backends import numba_place
+from warpline.backends import numba_cache
 from warpline.backends.arrays import Array
 from warpline.backends.interface import Backend
 from warpline.errors import DeviceError, UsageError
 
-__all__ = ["BACKENDS", "Array", "Backend", "gpu_works", "named", "select", "thread_count"]
+__all__ = ["BACKENDS", "Array", "Backend", "gpu_works", "numba_cache", "requested_name", "select", "thread_count"]
 
 BACKENDS = {
     "numpy": "warpline.backends.numpy_backend",
@@ -33,7 +33,7 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
     ----------
     name : {"auto", "numpy", "numba", "cuda", "cuda:N"}, optional
         ``cuda:1`` is the second GPU. None reads ``WARPLINE_BACKEND``, else means ``auto``: cuda where there is a GPU,
-        else numba where it is installed, else numpy. A GPU that is there but cannot be used is said once, with the
+        else numba where it is installed, else numpy; a GPU that is present but unusable is logged once, with the
         remedy. A backend object is returned as it is.
     threads : int, optional
         CPU threads; None reads ``WARPLINE_THREADS``, else uses every core this process may use.
@@ -43,11 +43,17 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
     UsageError
         When the name is not known.
     DeviceError
-        When the backend was asked for by name and cannot run here.
+        When the backend was requested by name and cannot run here.
+
+    Examples
+    --------
+    >>> backend = select("numpy")
+    >>> backend.name, backend.device
+    ('numpy', 'CPU, 1 thread')
     """
     if name is not None and not isinstance(name, str):
         return name
-    wanted = named(name)
+    wanted = requested_name(name)
     if wanted == "auto":
         wanted = _best_available()
     kind, colon, ordinal = wanted.partition(":")
@@ -56,19 +62,25 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
     if kind == "numba" and importlib.util.find_spec("numba") is None:
         raise DeviceError("backend 'numba' needs numba; pip install numba, or use backend='numpy'")
     if kind == "numba" and BACKENDS[kind] not in sys.modules:
-        numba_place.place_cache()
+        numba_cache.choose_cache_folder()
     module = importlib.import_module(BACKENDS[kind])
     backend: Backend = module.create(thread_count(threads), ordinal)
     return backend
 
 
-def named(name: str | None) -> str:
-    """The name of a backend that was asked for: the argument, else ``WARPLINE_BACKEND``, else ``auto``."""
+def requested_name(name: str | None) -> str:
+    """The name of the requested backend: the argument, else ``WARPLINE_BACKEND``, else ``auto``."""
     return name or os.environ.get("WARPLINE_BACKEND") or "auto"
 
 
 def thread_count(threads: int | None = None) -> int:
-    """CPU threads to use: the argument, else ``WARPLINE_THREADS``, else every core this process may use."""
+    """CPU threads to use: the argument, else ``WARPLINE_THREADS``, else every core this process may use.
+
+    Examples
+    --------
+    >>> thread_count(3)
+    3
+    """
     given = os.environ.get("WARPLINE_THREADS") if threads is None else threads
     if given is None or given == "":
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -83,7 +95,7 @@ def thread_count(threads: int | None = None) -> int:
 
 @cache
 def gpu_works() -> bool:
-    """Whether there is a GPU that can be used; one that cannot is said once, with the remedy."""
+    """Whether there is a usable GPU; one that is present but unusable is logged once, with the remedy."""
     from warpline.backends import cuda_device
 
     if not cuda_device.count_gpus():

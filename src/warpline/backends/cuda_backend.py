@@ -10,30 +10,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import cuda_descent, cuda_filters, cuda_points, cuda_splines
+from warpline.backends import cuda_bfgs, cuda_filters, cuda_points, cuda_splines
+from warpline.backends.affine_search import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix
-from warpline.backends.convergence import Pace
+from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
-from warpline.backends.descent import Compared, Family, Rules
-from warpline.backends.kept import Kept
-from warpline.backends.splines import Lattice, Spline
+from warpline.backends.image_cache import ImageCache
+from warpline.backends.interface import Backend
+from warpline.backends.splines import AffineCoordinates, SplineOptions
 
+Box = tuple[int, int, int]
 Sigma = tuple[float, float, float]
 
-KEEP_BLOCKS = 4096
-"""Most blocks of a copy; more are not resident at once on any GPU."""
+COPY_BLOCKS = 4096
+"""Most blocks of a grid-stride copy; more are not resident at once on any GPU."""
 SUM_BLOCKS = 512
 """Most blocks of a sum over voxels; a fixed number, so that it does not depend on the device."""
-DIGITS, PASSES = 2048, 3
-"""Values of a digit of a length's bits, and digits; kernels/norm_digits.cu."""
+QUANTILE_BINS, QUANTILE_PASSES = 2048, 3
+"""Bins of a radix-select pass over the bits of norms, and passes; kernels/norm_quantile.cu."""
 MARCH = 8
-"""Voxels along i of a thread of squared_difference.cu."""
+"""Voxels along i per thread of squared_difference.cu."""
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
 _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 
-def create(threads: int, ordinal: str = "") -> CudaBackend:
+def create(threads: int, ordinal: str = "") -> Backend:
     """The backend on GPU number `ordinal`, the current one when it is empty; `threads` is for the CPU and ignored.
 
     Raises
@@ -59,13 +61,13 @@ class CudaBackend:
 
     def __init__(self, runtime: Runtime) -> None:
         self._work = Workspace(runtime)
-        self.kept = Kept()
+        self.cache = ImageCache()
         self.device = runtime.name
 
     # -- memory ---------------------------------------------------------------------------------------------
 
     def upload(self, array: NDArray[Any]) -> Array:
-        return self._work.keep(self._work.xp.array(array, order="C"))
+        return self._work.retain(self._work.xp.array(array, order="C"))
 
     def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
         return self._work.runtime.to_host(self._work.contiguous(array), out)
@@ -74,10 +76,10 @@ class CudaBackend:
         return self._work.runtime.to_host_later(array)
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-        return self._work.keep(self._work.xp.empty(shape, dtype))
+        return self._work.retain(self._work.xp.empty(shape, dtype))
 
     def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-        return self._work.keep(self._work.xp.zeros(shape, dtype))
+        return self._work.retain(self._work.xp.zeros(shape, dtype))
 
     def session(self) -> AbstractContextManager[None]:
         return self._work.session()
@@ -96,7 +98,7 @@ class CudaBackend:
         matrix: Matrix | None = None,
         *,
         field: Array | None = None,
-        shape: tuple[int, int, int] | None = None,
+        shape: Box | None = None,
         order: int = 1,
         outside: float = 0.0,
         out: Array | None = None,
@@ -127,20 +129,20 @@ class CudaBackend:
         arrays["field"] = field.reshape(-1, 3, *field.shape[-3:])
         self._work.over_slabs("warp", len(arrays["out"]), out.shape[-3:], **arrays, outside=outside)
 
-    def sample_field(
-        self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
-    ) -> Array:
+    def sample_field(self, field: Array, matrix: Matrix, shape: Box, *, out: Array | None = None) -> Array:
         check_countable(field.shape[1:])
         out = self._work.empty((3, *shape)) if out is None else out
         given = {"field": self._work.floats(field), "matrix": as_struct(matrix)}
         self._work.over_voxels("sample_field", shape, **given, out=out)
         return out
 
-    def spline_coefficients(self, array: Array, spline: Spline) -> Array:
+    def spline_coefficients(self, array: Array, spline: SplineOptions) -> Array:
         return cuda_splines.spline_coefficients(self._work, array, spline)
 
-    def interpolate(self, array: Array, places: Array | Lattice, spline: Spline, *, out: Array) -> Array:
-        return cuda_splines.interpolate(self._work, array, places, spline, out)
+    def interpolate(
+        self, array: Array, coordinates: Array | AffineCoordinates, spline: SplineOptions, *, out: Array
+    ) -> Array:
+        return cuda_splines.interpolate(self._work, array, coordinates, spline, out)
 
     # -- filters --------------------------------------------------------------------------------------------
 
@@ -149,8 +151,9 @@ class CudaBackend:
         self._work.over_voxels("gradient", volume.shape, volume=self._work.floats(volume), out=out)
         return out
 
-    def smooth(self, array: Array, sigma: Sigma, *, out: Array) -> Array:
-        return cuda_filters.smooth(self._work, array, sigma, out=out)
+    def smooth(self, array: Array, sigma: Sigma, *, out: Array | None = None, out_norm: Array | None = None) -> Array:
+        out = self._work.empty(array.shape) if out is None else out
+        return cuda_filters.smooth(self._work, array, sigma, out=out, out_norm=out_norm)
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
         return cuda_filters.downsample(self._work, volume, factors, out=out)
@@ -163,7 +166,7 @@ class CudaBackend:
         moving: Array,
         radius: int,
         *,
-        floor: float,
+        contrast_floor: float,
         mask: Array | None,
         out_fixed: Array,
         out_moving: Array,
@@ -176,18 +179,11 @@ class CudaBackend:
         grid, length = self._work.marching_grid(fixed.shape, rows, resident)
         self._work.launch(
             "local_cc", grid, defines, VOXELS, **arrays, out_fixed=out_fixed, out_moving=out_moving, value=value,
-            **self._work.partial(math.prod(grid)), contrast=floor, length=length,
+            **self._work.partial(math.prod(grid)), contrast_floor=contrast_floor, length=length,
         )  # fmt: skip
 
     def squared_difference(
-        self,
-        fixed: Array,
-        moving: Array,
-        *,
-        mask: Array | None,
-        out_fixed: Array,
-        out_moving: Array,
-        value: Array,
+        self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
         arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
         across, down, planes = voxel_grid(fixed.shape)
@@ -218,34 +214,44 @@ class CudaBackend:
         )  # fmt: skip
         return out
 
-    def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
-        worst = self._work.zero()
-        fields = {"field": self._work.floats(field), "start": self._work.floats(start), "out": out}
+    def invert(
+        self,
+        field: Array,
+        *,
+        start: Array,
+        tolerance: float,
+        iterations: int,
+        out: Array | None = None,
+        out_residual: Array | None = None,
+    ) -> Array:
+        out = self._work.empty(field.shape) if out is None else out
         self._work.over_voxels(
-            "invert", field.shape[1:], **fields, worst=worst, tolerance=tolerance, iterations=iterations
-        )
-        return worst
+            "invert", field.shape[1:], field=self._work.floats(field), start=self._work.floats(start), out=out,
+            largest_residual=self._work.zeroed(out_residual), tolerance=tolerance, iterations=iterations,
+        )  # fmt: skip
+        return out
 
     def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         out = self._work.empty(field.shape[1:]) if out is None else out
         self._work.over_voxels("jacobian", field.shape[1:], field=self._work.floats(field), out=out)
         return out
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
+    def statistics(
+        self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None
+    ) -> Array:
         flat = self._work.floats(array).reshape(array.size // math.prod(array.shape[-3:]), -1)
         mask = None if mask is None else self._work.bytes_of(mask).ravel()
         blocks = max(1, min(SUM_BLOCKS, block_count(flat.shape[1], 4 * BLOCK)))
-        counts = self._work.scratch("digits", (DIGITS,), np.uint32)
         found = self._work.empty((4,), np.float64) if out is None else out
-        given = {"counts": counts, "found": found, "largest": self._work.zero()}
-        given |= {"state": self._work.empty((2,), np.uint64), "arrived": self._work.arrived()}
-        given |= {"partial": self._work.empty((2, blocks), np.float64), "mask": mask, "share": share}
+        given = {"counts": self._work.scratch("bins", (QUANTILE_BINS,), np.uint32), "largest": self._work.zeroed()}
+        given |= {"state": self._work.empty((2,), np.uint64), "arrived": self._work.arrived(), "out": found}
+        given |= {"partial": self._work.empty((2, blocks), np.float64), "mask": mask, "quantile": quantile}
         norms = self._work.empty((1, flat.shape[1])) if len(flat) > 1 else None
-        for digit in range(PASSES):
-            seen, kept = (flat, norms) if digit == 0 or norms is None else (norms, None)
+        for digit in range(QUANTILE_PASSES):
+            seen, stored = (flat, norms) if digit == 0 or norms is None else (norms, None)
             self._work.launch(
-                "norm_digits", (blocks, 1, 1), (("COMPONENTS", len(seen)), ("DIGIT", digit)), array=seen,
-                norms=None if kept is None else kept.ravel(), **given,
+                "norm_quantile", (blocks, 1, 1), (("COMPONENTS", len(seen)), ("DIGIT", digit)), array=seen,
+                norms=None if stored is None else stored.ravel(), **given,
             )  # fmt: skip
         return self.download(found) if out is None else out
 
@@ -255,7 +261,7 @@ class CudaBackend:
         blocks = max(1, min(SUM_BLOCKS, block_count(values.size, BLOCK)))
         found = self._work.scratch("sums", (3,), np.float64) if out is None else out
         self._work.launch(
-            "sums", (blocks, 1, 1), array=values, mask=mask, found=found, arrived=self._work.arrived(),
+            "sums", (blocks, 1, 1), array=values, mask=mask, out=found, arrived=self._work.arrived(),
             partial=self._work.scratch(("sums", blocks), (3, blocks), np.float64),
         )  # fmt: skip
         return self.download(found) if out is None else out
@@ -280,8 +286,8 @@ class CudaBackend:
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        samples = cuda_points.Samples(self._work, points, values, volume, mask)
-        sums = self.download(samples.moments(matrix))[0]
+        kernels = cuda_points.PointKernels(self._work, points, values, volume, mask)
+        sums = self.download(kernels.moments(matrix))[0]
         return sums[:6], sums[6:].reshape(3, 3, 4)
 
     def mutual_information(
@@ -295,32 +301,32 @@ class CudaBackend:
         slopes: bool = True,
         mask: Array | None = None,
     ) -> NDArray[np.float64]:
-        samples = cuda_points.Samples(self._work, points, values, volume, mask)
+        kernels = cuda_points.PointKernels(self._work, points, values, volume, mask)
         most = cuda_points.most_at_once(bins)
         parts = (matrices[first : first + most] for first in range(0, len(matrices), most))
-        found = [self.download(samples.information(part, bins, slopes=slopes)) for part in parts]
+        found = [self.download(kernels.information(part, bins, slopes=slopes)) for part in parts]
         return found[0] if len(found) == 1 else np.concatenate([np.empty((0, 14 if slopes else 2)), *found])
 
-    def descend(
-        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    def minimise_affine(
+        self, inputs: MetricInputs, family: AffineFamily, options: BfgsOptions, on_step: Callable[[int, float], None]
     ) -> NDArray[np.float64] | None:
-        return cuda_descent.descend(self._work, compared, family, rules, listen)
+        return cuda_bfgs.minimise(self._work, inputs, family, options, on_step)
 
     # -- loops ----------------------------------------------------------------------------------------------
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         self._work.repeat(step, times)
 
-    def keep(self, state: Array, energy: Array, *, kept: Array, trace: Array) -> None:
+    def keep_best_state(self, state: Array, energy: Array, *, best: Array, trace: Array) -> None:
         state = self._work.floats(state).ravel()
-        blocks = max(1, min(KEEP_BLOCKS, block_count(state.size, BLOCK)))
-        self._work.launch("keep", (blocks, 1, 1), state=state, kept=kept.ravel(), energy=energy, trace=trace)
+        blocks = max(1, min(COPY_BLOCKS, block_count(state.size, BLOCK)))
+        self._work.launch("keep_best_state", (blocks, 1, 1), state=state, best=best.ravel(), energy=energy, trace=trace)
 
-    def watch(self, energy: Array, *, trace: Array, step: Array, pace: Pace) -> None:
-        tolerance = -math.inf if pace.tolerance is None else pace.tolerance
+    def update_convergence(self, energy: Array, *, trace: Array, step: Array, rule: ConvergenceRule) -> None:
+        tolerance = -math.inf if rule.tolerance is None else rule.tolerance
         self._work.launch(
-            "watch", (1, 1, 1), block=(1, 1, 1), energy=energy, trace=trace, step=step, tolerance=tolerance,
-            shorter=pace.shorter, patience=pace.patience, spacing=pace.spacing,
+            "update_convergence", (1, 1, 1), block=(1, 1, 1), energy=energy, trace=trace, step=step,
+            tolerance=tolerance, shrink=rule.shrink, patience=rule.patience, spacing=rule.spacing,
         )  # fmt: skip
 
     def _mask(self, mask: Array | None) -> Array | None:

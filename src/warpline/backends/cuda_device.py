@@ -1,4 +1,4 @@
-"""An NVIDIA GPU through CuPy: which one, compiled kernels, streams, captured graphs, errors in words."""
+"""An NVIDIA GPU through CuPy: selection, compilation, streams, captured graphs, error messages."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from warpline.errors import DeviceError, DeviceLostError, DeviceMemoryError, Usa
 OPTIONS = ("-std=c++17", "-lineinfo")
 INSTALL = "pip install 'warpline[cuda12]' (or [cuda13] with driver 580 or newer)"
 _ELSEWHERE = "or use backend='numba'"
-KEPT = 0.25
-"""Share of the GPU's memory that may stay unused in CuPy's pool when a session ends, for the next one."""
-STAGED = 2**20
-"""Bytes from which on an array is downloaded in pieces."""
-OLDEST = 14
-"""Oldest major version of CuPy that works: those before pass None to kernels as an address that is no null."""
+POOL_SHARE = 0.25
+"""Share of the GPU's memory that may stay unused in CuPy's pool between sessions; more is given back."""
+STAGED_BYTES = 2**20
+"""Arrays of at least so many bytes are downloaded through pinned buffers."""
+OLDEST_CUPY = 14
+"""Oldest major version that works: earlier ones do not pass None to kernels as a null pointer."""
 
 
 def count_gpus() -> int:
-    """GPUs that the driver offers, 0 without a driver; asks the driver itself, so that CuPy need not be there."""
+    """GPUs of the driver, 0 without one; queries the driver itself, so that CuPy is not needed."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if hasattr(ctypes, "windll") else "libcuda.so.1")
     except OSError:
@@ -49,8 +49,8 @@ def why_unusable() -> str | None:
     try:
         import cupy
 
-        if int(cupy.__version__.partition(".")[0]) < OLDEST:
-            return f"CuPy {cupy.__version__} is too old, {OLDEST} or newer is needed; {INSTALL}, {_ELSEWHERE}"
+        if int(cupy.__version__.partition(".")[0]) < OLDEST_CUPY:
+            return f"CuPy {cupy.__version__} is too old, {OLDEST_CUPY} or newer is needed; {INSTALL}, {_ELSEWHERE}"
         usable = cupy.zeros(1, "float32").sum().item() == 0 if cupy.cuda.runtime.getDeviceCount() else False
     except Exception as error:
         return f"the GPU is there but CuPy cannot use it ({_first_line(error)}); {INSTALL}, {_ELSEWHERE}"
@@ -68,7 +68,7 @@ class GpuRuntime:
     Parameters
     ----------
     ordinal : int
-        Its number among the GPUs that this process may use.
+        Index among the GPUs that this process may use.
     """
 
     def __init__(self, ordinal: int) -> None:
@@ -79,18 +79,18 @@ class GpuRuntime:
         self._device = cupy.cuda.Device(ordinal)
         facts = cupy.cuda.runtime.getDeviceProperties(ordinal)
         self.processors = int(facts["multiProcessorCount"])
-        self._most_kept = int(KEPT * facts["totalGlobalMem"])
+        self._pool_bytes = int(POOL_SHARE * facts["totalGlobalMem"])
         self._staging = Staging(cupy, self._device)
         self.name = f"{facts['name'].decode()} (cuda:{ordinal}), {facts['totalGlobalMem'] / 2**30:.0f} GiB"
 
     @classmethod
     def open(cls, ordinal: str) -> GpuRuntime:
-        """The GPU of a number, or the current one when it is empty.
+        """The GPU with an index, or the current one when it is empty.
 
         Raises
         ------
         UsageError
-            When it is no number.
+            When it is not a number.
         DeviceError
             When it cannot be used, or there are fewer GPUs.
         """
@@ -108,7 +108,7 @@ class GpuRuntime:
         return cls(number)
 
     def compile(self, source: str, entry: str) -> Function:
-        """The entry of a source, compiled by NVRTC once per device and kept in CuPy's cache on disk."""
+        """The entry of a source, compiled by NVRTC once per device and cached by CuPy on disk."""
         with self._device:
             function = self.xp.RawModule(code=source, options=OPTIONS, backend="nvrtc").get_function(entry)
 
@@ -118,8 +118,8 @@ class GpuRuntime:
         return launch
 
     def to_host(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """The content of an array, in `out` or a new one, once everything before it on the stream is done."""
-        if array.nbytes < STAGED:
+        """Copy an array, to `out` or a new one, once all earlier work on the stream is done."""
+        if array.nbytes < STAGED_BYTES:
             host: NDArray[Any] = self.xp.asnumpy(array)
             if out is None:
                 return host
@@ -130,7 +130,7 @@ class GpuRuntime:
         return out
 
     def to_host_later(self, array: Array) -> Callable[[], Any]:
-        """A NumPy copy through pinned memory, which leaves the stream running."""
+        """Copy an array asynchronously through pinned memory."""
         cuda = self.xp.cuda
         memory = cuda.alloc_pinned_memory(array.nbytes)
         host = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
@@ -145,13 +145,13 @@ class GpuRuntime:
         return wait
 
     def capture(self, step: Callable[[], None]) -> Callable[[], None]:
-        """What `step` launches on the current stream, as one CUDA graph."""
+        """The launches of `step` on the current stream as one CUDA graph."""
         stream = self.xp.cuda.get_current_stream()
         stream.begin_capture()
         try:
             step()
         except BaseException:
-            with suppress(Exception):  # an unfinished capture cannot end well; what broke it is what matters
+            with suppress(Exception):  # ending a broken capture fails too; the first error is the cause
                 stream.end_capture()
             raise
         graph = stream.end_capture()
@@ -163,12 +163,12 @@ class GpuRuntime:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Work on this GPU, on a stream of its own for the calling thread; see `_own_stream`.
+        """Context of work on this GPU, on the stream of the calling thread; see `_own_stream`.
 
         Raises
         ------
         DeviceMemoryError, DeviceLostError
-            For errors of the device, wherever they show.
+            For errors of the device, also asynchronous ones.
         """
         cuda = self.xp.cuda
         try:
@@ -181,11 +181,10 @@ class GpuRuntime:
 
     @contextmanager
     def _own_stream(self) -> Iterator[None]:
-        """The stream of the calling thread; what the thread has queued elsewhere before is waited for.
+        """The stream of the calling thread, after what the thread has queued on other streams.
 
-        No other thread ever uses it: CuPy gives memory that is freed to the next array made on the same stream at once,
-        while kernels before may still read it. It does not wait for the default stream, whose use by another thread
-        would break a capture.
+        No other thread uses it: CuPy reuses freed memory on the same stream at once, while earlier kernels may still
+        read it. It does not synchronise with the default stream, whose use by another thread would break a capture.
         """
         cuda = self.xp.cuda
         before = cuda.Event(disable_timing=True)
@@ -198,11 +197,11 @@ class GpuRuntime:
                 stream.synchronize()
         except BaseException:
             self._local.stream = None
-            with suppress(cuda.runtime.CUDARuntimeError):  # a device that has failed neither ends its work nor frees
+            with suppress(cuda.runtime.CUDARuntimeError):  # a failed device neither synchronises nor frees
                 stream.synchronize()
                 self.release()
             raise
-        if self.xp.get_default_memory_pool().free_bytes() > self._most_kept:
+        if self.xp.get_default_memory_pool().free_bytes() > self._pool_bytes:
             self.release()
 
     def _stream(self) -> Any:
@@ -212,7 +211,7 @@ class GpuRuntime:
         return stream
 
     def release(self) -> None:
-        """Give the memory back that no array uses; sessions leave it in CuPy's pool, up to `KEPT` of the GPU's."""
+        """Free the unused memory of CuPy's pool, which sessions leave there, up to `POOL_SHARE` of the GPU's."""
         with self._device:
             self.xp.get_default_memory_pool().free_all_blocks()
 

@@ -19,12 +19,12 @@ Radii = tuple[int, int, int]
 WIDEST_FUSED = 5
 """Radius of a Gaussian up to which smooth.cu does all axes in one pass."""
 FEW = 6_000_000
-"""Elements up to which a wide Gaussian takes two launches: the L2 holds what lies between them, and cuts make marches
-short. Bits do not depend on it; 0 has everything march."""
+"""Elements up to which a wide Gaussian takes two launches (the L2 holds the planes between them) instead of one march,
+which would be short and mostly halo. Bits do not depend on it; 0 always marches."""
 SHORT = 2
 """Radius along i up to which marches of smooth.cu may be short."""
 SPLINE_RUN, FILTER_RUN, SMOOTH_RUN = 20, 12, 4
-"""Voxels of a piece of a line; kernels/spline.cu, filter_axis.cu and smooth_along_i.cu."""
+"""Voxels of a piece of a line; kernels/cubic_prefilter.cu, filter_axis.cu and smooth_along_i.cu."""
 
 
 @lru_cache(64)
@@ -35,28 +35,27 @@ def smoothing_taps(sigma: Sigma) -> tuple[NDArray[Any], Radii]:
     return np.array([tuple(taps)], dtype=kind), (len(taps[0]) - 1, len(taps[1]) - 1, len(taps[2]) - 1)
 
 
-def smooth(work: Workspace, array: Array, sigma: Sigma, *, out: Array) -> Array:
-    """See `Backend.smooth`."""
+def smooth(work: Workspace, array: Array, sigma: Sigma, *, out: Array, out_norm: Array | None) -> Array:
+    """See `Backend.smooth`; fused kernels compute norms also where `out_norm` is None."""
     shape = array.shape[-3:]
     stack = work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
     si, sj, sk = (float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True))
     radii, many, target = smoothing_taps((si, sj, sk))[1], len(stack), out.reshape(stack.shape)
-    norm = work.empty((many,))
     if max(radii) > WIDEST_FUSED:
-        for one, to, longest in zip(stack, target, norm.reshape(-1, 1), strict=True):
-            _smooth_by_axis(work, one, sigma, radii, out=to, norm=longest)
-        return norm
-    ends = {"norm": norm, "largest_squares": work.scratch(("largest squares", many), (many,), np.float32)}
-    ends |= {"arrived": work.arrived()}
+        for n, (one, to) in enumerate(zip(stack, target, strict=True)):
+            _smooth_by_axis(work, one, sigma, radii, out=to, norm=None if out_norm is None else out_norm[n : n + 1])
+        return out
+    ends = {"norm": work.empty((many,)) if out_norm is None else out_norm, "arrived": work.arrived()}
+    ends |= {"largest_squares": work.scratch(("largest squares", many), (many,), np.float32)}
     if radii[0] <= SHORT or stack.size > FEW:
         _march(work, stack, (si, sj, sk), out=target, **ends)
-        return norm
+        return out
     planes = stack
     if sj or sk:
         planes = work.empty(stack.shape)
         _march(work, stack, (0.0, sj, sk), finds_norm=False, out=planes, **ends)
     _smooth_along_i(work, planes, si, out=target, **ends)
-    return norm
+    return out
 
 
 def _march(work: Workspace, stack: Array, sigma: Sigma, *, finds_norm: bool = True, **given: Array) -> None:
@@ -80,22 +79,24 @@ def _smooth_along_i(work: Workspace, stack: Array, sigma: float, *, out: Array, 
     )  # fmt: skip
 
 
-def _smooth_by_axis(work: Workspace, stack: Array, sigma: Sigma, radii: Radii, *, out: Array, norm: Array) -> None:
-    work.clear(norm)
+def _smooth_by_axis(
+    work: Workspace, stack: Array, sigma: Sigma, radii: Radii, *, out: Array, norm: Array | None
+) -> None:
     smoothed, axes = stack, [axis for axis, radius in enumerate(radii) if radius]
     for axis in axes:
         taps = _gaussian(work, sigma[axis])
         last = out.reshape(stack.shape) if axis == axes[-1] else None
         smoothed = _in_pieces(work, "filter_axis", smoothed, axis + 1, FILTER_RUN, out=last, taps=taps)
-    flat = out.reshape(len(stack), -1)
-    blocks = min(4 * work.runtime.processors, block_count(flat.shape[1], 8 * BLOCK))
-    work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
+    if norm is not None:
+        flat = out.reshape(len(stack), -1)
+        blocks = min(4 * work.runtime.processors, block_count(flat.shape[1], 8 * BLOCK))
+        work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=work.zeroed(norm))
 
 
 def _in_pieces(
     work: Workspace, name: str, array: Array, axis: int, run: int, *, out: Array | None = None, **arguments: Any
 ) -> Array:
-    """Launch a kernel whose threads take pieces of `run` voxels of the lines along an axis."""
+    """Launch a kernel whose threads filter pieces of `run` voxels of the lines along an axis."""
     out = work.empty(array.shape) if out is None else out
     na, n, nb = math.prod(array.shape[:axis]), array.shape[axis], math.prod(array.shape[axis + 1 :])
     warps, along_k = BLOCK // 32, int(nb == 1)
@@ -126,10 +127,10 @@ def downsample(work: Workspace, volume: Array, factors: Sigma, *, out: Array) ->
 
 
 def spline_coefficients(work: Workspace, volume: Array) -> Array:
-    """Coefficients of the cubic B-spline that goes through the voxels."""
+    """Coefficients of the interpolating cubic B-spline, mirrored at the borders."""
     for axis, n in enumerate(volume.shape):
         if n > 1:
-            volume = _in_pieces(work, "spline", volume, axis, SPLINE_RUN)
+            volume = _in_pieces(work, "cubic_prefilter", volume, axis, SPLINE_RUN)
     return volume
 
 

@@ -33,17 +33,18 @@ C_TYPES: dict[str, np.dtype[Any]] = {
     "unsigned int": np.dtype(np.uint32),
     "unsigned long long": np.dtype(np.uint64),
 }
-"""Types of arguments; any other name is a struct, passed by value as a structured array of one element."""
+"""Types of arguments, besides structs of the source, which are passed by value as a structured array of one element."""
 
 _ENTRY = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\([^)]*\) )?(\w+)\(\n(.*?)\) \{\n', re.DOTALL)
 _PARAMETER = re.compile(r"(?:const )?([\w ]+?)\s*(\*?)\s*(?:__restrict__ )?(\w+)$")
 _COMMENT = re.compile(r"//\s*\(([^)]*)\)( or null)?")
 _INCLUDE = re.compile(r'^#include "([\w.]+)"\n', re.MULTILINE)
+_STRUCT = re.compile(r"^struct (\w+) \{", re.MULTILINE)
 _DEFAULT = re.compile(r"^#define (\w+) (.+)$", re.MULTILINE)
 
 MOST_BLOCKS = (2**31 - 1, 65535, 65535)
 MOST_KNOWN = 256
-"""Shapes that a kernel remembers."""
+"""Combinations of shapes whose lengths a kernel caches."""
 
 Shapes = tuple[tuple[int, ...] | None, ...]
 """Of the arrays of a launch, in the order of the parameters; None for those left out."""
@@ -73,27 +74,21 @@ class Runtime(Protocol):
 
     def compile(self, source: str, entry: str) -> Function:
         """The entry of a source, compiled."""
-        ...
 
     def to_host(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The content of an array, in `out` or a new NumPy array."""
-        ...
 
     def to_host_later(self, array: Array) -> Callable[[], Any]:
-        """A NumPy copy of an array as it is at this place of the stream, once it is waited for."""
-        ...
+        """Start to copy an array as it is at this point of the stream; the returned function waits for the copy."""
 
     def capture(self, step: Callable[[], None]) -> Callable[[], None]:
         """What `step` launches, as one graph to replay."""
-        ...
 
     def session(self) -> AbstractContextManager[None]:
         """A stream of its own for the calling thread; errors of the device become `DeviceError`."""
-        ...
 
     def release(self) -> None:
-        """Give memory back that is kept for later sessions."""
-        ...
+        """Give pooled memory back to the device."""
 
 
 class Parameter(NamedTuple):
@@ -125,7 +120,7 @@ class Kernel:
     source: str
     parameters: tuple[Parameter, ...]
     known: dict[Shapes, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
-    """Shapes of the arrays of earlier launches, and the lengths in them as numbers of their parameters' types."""
+    """Cache: shapes of the arrays of earlier launches to the lengths in them, cast to their parameters' types."""
 
     @cached_property
     def arrays(self) -> tuple[Parameter, ...]:
@@ -149,16 +144,21 @@ def load(name: str, defines: Defines = ()) -> Kernel:
 
     CuPy's cache of compiled kernels knows the text of a source but not what it includes, so includes become text.
     """
-    text = _inlined(f"{name}.cu", set())
+    return parse(name, _inlined(f"{name}.cu", set()), defines)
+
+
+def parse(name: str, text: str, defines: Defines = ()) -> Kernel:
+    """The kernel of a source without includes; a declaration that cannot be read is an AssertionError."""
     head = "".join(f"#define {key} {value}\n" for key, value in defines)
     entry = _ENTRY.search(text)
     assert entry is not None and entry[1] == name, f"{name}.cu has no entry called {name}"
     macros = {**dict(_DEFAULT.findall(text)), **{key: str(value) for key, value in defines}}
-    return Kernel(name, f'{head}#line 1 "{name}.cu"\n{text}', tuple(_parameters(entry[2], macros)))
+    parameters = _parameters(entry[2], macros, set(_STRUCT.findall(text)))
+    return Kernel(name, f'{head}#line 1 "{name}.cu"\n{text}', tuple(parameters))
 
 
 def _inlined(file: str, seen: set[str]) -> str:
-    """A source in which each header stands where it is first included, with marks that keep line numbers true."""
+    """A source with each header inlined where it is first included, with #line directives for true line numbers."""
     text = files("warpline.kernels").joinpath(file).read_text(encoding="utf-8")
 
     def insert(match: re.Match[str]) -> str:
@@ -172,7 +172,7 @@ def _inlined(file: str, seen: set[str]) -> str:
     return _INCLUDE.sub(insert, text).replace("#pragma once\n", "\n")
 
 
-def _parameters(declared: str, macros: Mapping[str, str]) -> list[Parameter]:
+def _parameters(declared: str, macros: Mapping[str, str], structs: set[str]) -> list[Parameter]:
     found = []
     for line in declared.splitlines():
         code, _, _ = line.partition("//")
@@ -181,6 +181,7 @@ def _parameters(declared: str, macros: Mapping[str, str]) -> list[Parameter]:
             match = _PARAMETER.match(one)
             assert match is not None, f"cannot read the parameter {one!r}"
             kind = macros.get(match[1], match[1])
+            assert kind in C_TYPES or kind in structs, f"{match[3]} has type {kind!r}; {', '.join(C_TYPES)} or a struct"
             shape = None
             if match[2]:
                 assert comment is not None, f"{match[3]} needs its shape in a comment"
@@ -192,8 +193,8 @@ def _parameters(declared: str, macros: Mapping[str, str]) -> list[Parameter]:
 def launch(runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, block: Size, /, **arguments: Any) -> None:
     """Check the arguments against the kernel's declaration, fill in lengths, cast scalars, launch.
 
-    A registration launches hundreds of kernels, so that each check is a few comparisons; words are found only once one
-    of them has failed.
+    A registration launches hundreds of kernels, so that each check is a few comparisons; messages are made only where
+    one fails.
 
     Raises
     ------
@@ -210,7 +211,7 @@ def launch(runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, blo
             shapes.append(None)
             continue
         if type(array) is not kind or array.dtype != parameter.dtype or not array.flags.c_contiguous:
-            raise TypeError(_unfit(kernel, parameter, array, kind))
+            raise TypeError(_mismatch(kernel, parameter, array, kind))
         shapes.append(array.shape)
     seen = tuple(shapes)
     lengths = kernel.known.get(seen)
@@ -228,7 +229,7 @@ def launch(runtime: Runtime, compiled: Function, kernel: Kernel, grid: Size, blo
     compiled(grid, block, [values[parameter.name] for parameter in kernel.parameters])
 
 
-def _unfit(kernel: Kernel, parameter: Parameter, array: Any, kind: type[Any]) -> str:
+def _mismatch(kernel: Kernel, parameter: Parameter, array: Any, kind: type[Any]) -> str:
     where = f"{kernel.name}: {parameter.name}"
     if array is _MISSING:
         return f"{kernel.name} needs {parameter.name}"
@@ -238,7 +239,7 @@ def _unfit(kernel: Kernel, parameter: Parameter, array: Any, kind: type[Any]) ->
 
 
 def _lengths(kernel: Kernel, shapes: Shapes) -> dict[str, Any]:
-    """What the names in the declared shapes stand for, as numbers of their parameters' types."""
+    """Values of the names in the declared shapes, cast to their parameters' types."""
     lengths: dict[str, int] = {}
     for parameter, shape in zip(kernel.arrays, shapes, strict=True):
         declared = parameter.shape or ()
@@ -258,7 +259,7 @@ def _lengths(kernel: Kernel, shapes: Shapes) -> dict[str, Any]:
 
 
 def _scalar(kernel: Kernel, name: str, value: Any, lengths: Mapping[str, Any]) -> Any:
-    """A number in the type of its parameter, or a struct as it is."""
+    """A number cast to the type of its parameter, or a struct as it is."""
     dtype = kernel.scalars[name].dtype
     if dtype is None:
         if not (isinstance(value, np.ndarray) and value.size == 1 and value.dtype.names):

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from warpline.backends.arrays import Array
 from warpline.backends.cuda_launch import MOST_BLOCKS, Size
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count
-from warpline.backends.host_splines import saturated
-from warpline.backends.splines import Lattice, Places, Spline
+from warpline.backends.scipy_splines import saturated
+from warpline.backends.splines import AffineCoordinates, Coordinates, SplineOptions
 from warpline.errors import DeviceError
 
 VALUES = {
@@ -20,8 +20,8 @@ VALUES = {
     "uint16": "unsigned short", "int32": "int", "uint32": "unsigned int", "int64": "long long",
     "uint64": "unsigned long long", "float32": "float", "float64": "double",
 }  # fmt: skip
-"""Dtype to its type in kernels, in the order of `Kind` in kernels/convert.cuh."""
-AS_IT_IS = len(VALUES)
+"""Dtype to its type in kernels, in the order of `Type` in kernels/convert.cuh."""
+SAME_TYPE = len(VALUES)
 MODES = {
     "constant": 0, "grid-constant": 1, "nearest": 2, "reflect": 3, "grid-mirror": 3, "mirror": 4, "wrap": 5,
     "grid-wrap": 6,
@@ -29,13 +29,13 @@ MODES = {
 """SciPy's modes as kernels/borders.cuh numbers them."""
 MOST_AXES = 8
 LONGEST = 10**9
-"""Elements along an axis whose indices kernels count."""
+"""Elements along an axis that kernels can index."""
 LINES, SPAN = 16, 255
-MARGINS = {2: 24, 3: 32, 4: 52, 5: 64}
-"""Lines and elements of a block of kernels/coefficients.cu, and the elements on either side that only warm it up."""
+WARMUPS = {2: 24, 3: 32, 4: 52, 5: 64}
+"""Lines and elements of a block of kernels/spline_prefilter.cu, and the halo in which the filter warms up."""
 
 
-def spline_coefficients(work: Workspace, array: Array, spline: Spline) -> Array:
+def spline_coefficients(work: Workspace, array: Array, spline: SplineOptions) -> Array:
     """See `Backend.spline_coefficients`."""
     array = work.contiguous(array)
     _check(array)
@@ -43,7 +43,7 @@ def spline_coefficients(work: Workspace, array: Array, spline: Spline) -> Array:
         array = _padded(work, array, spline)
     if array.size == 0 or max(array.shape, default=1) == 1:
         return array.astype(np.float64)
-    run_at_most, mode = SPAN - 2 * MARGINS[spline.order], _continued(spline.mode)
+    run_at_most, mode = SPAN - 2 * WARMUPS[spline.order], _continued(spline.mode)
     for axis, n in enumerate(array.shape):
         if n == 1:
             continue
@@ -51,7 +51,7 @@ def spline_coefficients(work: Workspace, array: Array, spline: Spline) -> Array:
         na, nb = math.prod(array.shape[:axis]), math.prod(array.shape[axis + 1 :])
         out = work.empty(array.shape, np.float64)
         work.launch(
-            "coefficients", (pieces * block_count(na * nb, LINES), 1, 1),
+            "spline_prefilter", (pieces * block_count(na * nb, LINES), 1, 1),
             (("ORDER", spline.order), ("VALUE", _value(array))), array=_values(array).reshape(na, n, nb),
             out=out.reshape(na, n, nb), pieces=pieces, run=block_count(n, pieces), mode=mode,
         )  # fmt: skip
@@ -59,7 +59,7 @@ def spline_coefficients(work: Workspace, array: Array, spline: Spline) -> Array:
     return array
 
 
-def interpolate(work: Workspace, array: Array, places: Places, spline: Spline, out: Array) -> Array:
+def interpolate(work: Workspace, array: Array, coordinates: Coordinates, spline: SplineOptions, out: Array) -> Array:
     """See `Backend.interpolate`."""
     array = work.contiguous(array)
     _check(array)
@@ -69,44 +69,46 @@ def interpolate(work: Workspace, array: Array, places: Places, spline: Spline, o
         raise DeviceError(f"an array of shape {array.shape} has nothing to interpolate")
     kind = out.dtype.name
     same = spline.order == 0 and kind == array.dtype.name
-    given, axes = _places(work, places, array.ndim, out)
-    grid, block = _grid(out.shape, isinstance(places, Lattice))
+    given, axes = _coordinates(work, coordinates, array.ndim, out)
+    grid, block = _grid(out.shape, isinstance(coordinates, AffineCoordinates))
     work.launch(
         "interpolate", grid, (("NDIM", array.ndim), *axes, ("ORDER", spline.order), ("VALUE", _value(array))), block,
         array=_values(array).ravel(), shape=_shape(array.shape), **given, out=out.reshape(-1).view(np.uint8),
         fill=_bits(spline.cval, out.dtype), cval=spline.cval, pad=spline.pad, n=out.size, mode=MODES[spline.mode],
-        kind=AS_IT_IS if same else list(VALUES).index(kind), width=out.dtype.itemsize,
+        type=SAME_TYPE if same else list(VALUES).index(kind), width=out.dtype.itemsize,
     )  # fmt: skip
     return out
 
 
-def _grid(shape: tuple[int, ...], lattice: bool) -> tuple[Size, Size]:
-    """Blocks and threads: rows of the last two axes of a lattice, else elements one after the other."""
+def _grid(shape: tuple[int, ...], is_affine: bool) -> tuple[Size, Size]:
+    """Blocks and threads: rows of the last two axes of affine coordinates, else elements one after the other."""
     flat = block_count(math.prod(shape), BLOCK), 1, 1
-    if not lattice or len(shape) < 2:
+    if not is_affine or len(shape) < 2:
         return flat, (BLOCK, 1, 1)
     rows = block_count(shape[-1], VOXELS[0]), block_count(shape[-2], VOXELS[1]), math.prod(shape[:-2])
     fits = all(n <= most for n, most in zip(rows, MOST_BLOCKS, strict=True))
     return (rows, VOXELS) if fits else (flat, (BLOCK, 1, 1))
 
 
-def _places(work: Workspace, places: Places, ndim: int, out: Array) -> tuple[dict[str, Any], tuple[Any, ...]]:
-    """Where to look as arguments of the kernel, and the defines that depend on it."""
-    if isinstance(places, Lattice):
+def _coordinates(
+    work: Workspace, coordinates: Coordinates, ndim: int, out: Array
+) -> tuple[dict[str, Any], tuple[Any, ...]]:
+    """Coordinates as arguments of the kernel, and the defines that depend on them."""
+    if isinstance(coordinates, AffineCoordinates):
         if out.size >= 2**32:
             raise DeviceError(f"{out.size} elements are too many for one launch on a GPU; ask for slabs of the output")
-        axes = len(places.shape)
+        axes = len(coordinates.shape)
         other = () if axes == ndim else (("ODIM", axes),)
-        return {"at": None, "at32": None, "lattice": _lattice(places)}, other
-    single = places.dtype == np.float32
-    flat = work.contiguous(places, np.float32 if single else np.float64).reshape(ndim, -1)
-    nowhere = Lattice(np.zeros((ndim, ndim)), np.zeros(ndim), np.zeros(ndim), (1,) * ndim)
-    return {"at": None if single else flat, "at32": flat if single else None, "lattice": _lattice(nowhere)}, ()
+        return {"at": None, "at32": None, "affine": _affine(coordinates)}, other
+    single = coordinates.dtype == np.float32
+    flat = work.contiguous(coordinates, np.float32 if single else np.float64).reshape(ndim, -1)
+    nowhere = AffineCoordinates(np.zeros((ndim, ndim)), np.zeros(ndim), np.zeros(ndim), (1,) * ndim)
+    return {"at": None if single else flat, "at32": flat if single else None, "affine": _affine(nowhere)}, ()
 
 
-def _lattice(places: Lattice) -> NDArray[Any]:
+def _affine(given: AffineCoordinates) -> NDArray[Any]:
     """As the struct that interpolate.cu takes by value."""
-    d, axes = places.matrix.shape
+    d, axes = given.matrix.shape
     kind = np.dtype(
         [
             *(("matrix", np.float64, (d * axes,)), ("before", np.float64, (axes,)), ("after", np.float64, (d,))),
@@ -114,33 +116,33 @@ def _lattice(places: Lattice) -> NDArray[Any]:
         ],
         align=True,
     )
-    return np.array([(places.matrix.ravel(), places.before, places.after, places.shape, places.first)], kind)
+    return np.array([(given.matrix.ravel(), given.before, given.after, given.shape, given.first)], kind)
 
 
 def _shape(shape: tuple[int, ...]) -> NDArray[Any]:
     return np.array([(shape,)], np.dtype([("n", np.int32, (len(shape),))]))
 
 
-def _padded(work: Workspace, array: Array, spline: Spline) -> Array:
+def _padded(work: Workspace, array: Array, spline: SplineOptions) -> Array:
     out = work.empty(tuple(n + 2 * spline.pad for n in array.shape), array.dtype)
     value = np.pad(np.zeros(1, array.dtype), 1, constant_values=spline.cval)[0]
     work.launch(
         "pad", (block_count(out.size, BLOCK), 1, 1), (("NDIM", array.ndim), ("VALUE", _value(array))),
         array=_values(array).ravel(), shape=_shape(array.shape), out=_values(out).ravel(), value=value.item(),
-        wide=spline.pad, mode=MODES[spline.mode],
+        width=spline.pad, mode=MODES[spline.mode],
     )  # fmt: skip
     return out
 
 
 def _continued(mode: str) -> int:
-    """The mode by which the filter sees a line go on."""
+    """The boundary mode of the prefilter."""
     return MODES[{"nearest": "reflect", "grid-mirror": "reflect", "reflect": "reflect", "grid-wrap": "grid-wrap"}.get(
         mode, "mirror"
     )]  # fmt: skip
 
 
 def _bits(value: float, dtype: np.dtype[Any]) -> int:
-    """What a number is in memory, as an integer of the same width."""
+    """The bit pattern of a number, as an integer of the same width."""
     return int(saturated(value, dtype).view(f"u{dtype.itemsize}")[0])
 
 
@@ -153,7 +155,7 @@ def _values(array: Array) -> Array:
 
 
 def _check(array: Array) -> None:
-    """Refuse what the kernels do not count.
+    """Refuse arrays that the kernels cannot index.
 
     Raises
     ------

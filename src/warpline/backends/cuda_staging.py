@@ -1,7 +1,7 @@
-"""Large arrays from a GPU to the host: in pieces through pinned memory, which several threads empty.
+"""Large downloads from a GPU: in pieces through pinned buffers, copied on by several threads.
 
-A copy into ordinary memory runs at a tenth of the bus, because the driver stages it through buffers of its own and one
-thread meets every page of the result for the first time.
+A copy to pageable memory reaches a tenth of the bandwidth of the bus: the driver stages it through buffers of its own,
+and one thread takes the page faults of the result.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from numpy.typing import NDArray
 
 from warpline.backends.arrays import Array
 
-PIECE = 4 * 2**20
-"""Bytes that are copied at once."""
-PIECES = 8
-"""Pinned buffers of that size, and the most threads that empty them."""
+PIECE_BYTES = 4 * 2**20
+"""Size of a pinned buffer."""
+BUFFERS = 8
+"""Number of pinned buffers, and most threads that copy from them."""
 
-Place = tuple[int | slice, ...]
+Index = tuple[int | slice, ...]
 
 
 class Staging:
-    """Pinned buffers of one GPU and the threads that empty them; made on first use and shared by all threads.
+    """Pinned buffers of one GPU and the threads that copy from them; created on first use, shared by all threads.
 
     Parameters
     ----------
@@ -47,26 +47,26 @@ class Staging:
     def _start(self) -> ThreadPoolExecutor:
         with self._lock:
             if self._threads is None:
-                memory = self._xp.cuda.alloc_pinned_memory(PIECE * PIECES)
-                for buffer in np.frombuffer(memory, np.uint8, PIECE * PIECES).reshape(PIECES, PIECE):
+                memory = self._xp.cuda.alloc_pinned_memory(PIECE_BYTES * BUFFERS)
+                for buffer in np.frombuffer(memory, np.uint8, PIECE_BYTES * BUFFERS).reshape(BUFFERS, PIECE_BYTES):
                     self._free.put(buffer)
-                self._threads = ThreadPoolExecutor(min(PIECES, os.cpu_count() or 1), thread_name_prefix="download")
+                self._threads = ThreadPoolExecutor(min(BUFFERS, os.cpu_count() or 1), thread_name_prefix="download")
             return self._threads
 
     def download(self, array: Array, out: NDArray[Any]) -> None:
-        """Fill `out`, of any strides, with a C-contiguous array as it is at this place of the current stream."""
+        """Copy a C-contiguous array, as it is at this point of the current stream, to `out`, of any strides."""
         threads, sent = self._start(), list[Future[None]]()
-        self._xp.cuda.get_current_stream().synchronize()  # no buffer is held while kernels run
+        self._xp.cuda.get_current_stream().synchronize()  # no buffer is occupied while kernels run
         try:
-            for place in pieces(array.shape, PIECE // array.dtype.itemsize):
-                sent.append(self._send(array[place], out[place], threads))
+            for index in pieces(array.shape, PIECE_BYTES // array.dtype.itemsize):
+                sent.append(self._send(array[index], out[index], threads))
         finally:
-            wait(sent)  # nobody writes to `out` any more
+            wait(sent)  # no thread writes to `out` any more
         for one in sent:
             one.result()
 
     def _send(self, part: Array, target: NDArray[Any], threads: ThreadPoolExecutor) -> Future[None]:
-        """Copy one piece to a buffer, as soon as one is free; a thread takes it from there."""
+        """Copy one piece to a buffer, as soon as one is free; a thread copies it on."""
         buffer = self._free.get()
         try:
             staged = buffer[: part.nbytes].view(part.dtype).reshape(part.shape)
@@ -89,8 +89,8 @@ class Staging:
             self._free.put(buffer)
 
 
-def pieces(shape: tuple[int, ...], most: int) -> Iterator[Place]:
-    """Places that together are an array of `shape`; each is contiguous in it and holds at most `most` numbers."""
+def pieces(shape: tuple[int, ...], most: int) -> Iterator[Index]:
+    """Indices that partition an array of `shape` into contiguous pieces of at most `most` numbers."""
     each = math.prod(shape[1:])
     if each <= most:
         step = most // max(each, 1)

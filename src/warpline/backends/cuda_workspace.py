@@ -1,4 +1,4 @@
-"""What lies between the GPU backend's operations and its kernels: memory, scratch, grids, captured steps."""
+"""Memory, scratch arrays, launch grids and captured graphs of the GPU backend."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ BLOCK = 256
 VOXELS: Size = (32, 8, 1)
 """Voxels along k, j and i of a block in kernels that give each thread a voxel."""
 PLANES = 2
-"""Planes of which each thread takes a voxel in kernels over slabs; warp.cu, compose.cu."""
-SIDE_BY_SIDE = 2
-"""Volumes side by side that every grid has room for."""
+"""Planes of which each thread takes a voxel in warp.cu and compose.cu."""
+MOST_VOLUMES = 2
+"""Volumes of one launch, for which every grid must have room."""
 MOST_GRAPHS = 4
-"""Captured steps of a thread; the oldest goes when another one comes."""
+"""Captured steps of a thread; the oldest is dropped when another one comes."""
 LEAST_MARCH = 2
-"""Fewest planes that a block of a marching kernel writes where it computes planes of its neighbours."""
+"""Fewest planes that a block of a marching kernel writes where its halo is computed twice."""
 
 
 class _Graph(NamedTuple):
-    """A captured step, and the arrays that were made while it was captured."""
+    """A captured step, and the arrays allocated during its capture."""
 
     step: weakref.ref[Callable[[], None]]
     replay: Callable[[], None]
-    kept: list[Array]
+    arrays: list[Array]
 
 
 class _Local(threading.local):
-    """What belongs to one thread: scratch, captured steps, arrays made in the capture that is under way."""
+    """State of one thread: scratch, captured steps, arrays allocated in the capture under way."""
 
     def __init__(self) -> None:
         self.depth = 0
-        self.clear()
+        self.reset()
 
-    def clear(self) -> None:
+    def reset(self) -> None:
         self.scratch: dict[Any, Array] = {}
         self.graphs: list[_Graph] = []
-        self.made: list[Array] = []
+        self.allocated: list[Array] = []
         self.capturing = False
 
 
@@ -72,20 +72,16 @@ class Workspace:
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         """An uninitialised array."""
-        return self.keep(self.xp.empty(shape, dtype))
+        return self.retain(self.xp.empty(shape, dtype))
 
-    def zero(self) -> Array:
-        """A number that starts at 0 each time a captured step is replayed."""
-        number = self.empty((1,))
-        self.clear(number)
+    def zeroed(self, number: Array | None = None) -> Array:
+        """`number` (1,), or a new one, which is 0 again each time a captured step is replayed."""
+        number = self.empty((1,)) if number is None else number
+        self.launch("set_zero", (1, 1, 1), out=number)
         return number
 
-    def clear(self, out: Array) -> None:
-        """Set a small array to 0, as a launch."""
-        self.launch("clear", (1, 1, 1), out=out)
-
     def scratch(self, key: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An array of the calling thread that starts as zeros and keeps its content between launches."""
+        """A persistent array of the calling thread, zero at first."""
         return self._once(key, lambda: self.xp.zeros(shape, dtype))
 
     def constant(self, key: Any, make: Callable[[], NDArray[Any]]) -> Array:
@@ -98,16 +94,16 @@ class Workspace:
             found = self._local.scratch[key] = make()
         return found
 
-    def keep(self, array: Array) -> Array:
-        """The array, which lives as long as the graph that is being captured."""
+    def retain(self, array: Array) -> Array:
+        """The array itself, which now lives as long as the graph that is being captured."""
         if self._local.capturing:
-            self._local.made.append(array)
+            self._local.allocated.append(array)
         return array
 
     def contiguous(self, array: Array, dtype: Any = None) -> Array:
         """The array itself where it is C-contiguous and of that dtype, else a copy."""
         found = self.xp.ascontiguousarray(array, dtype)
-        return array if found is array else self.keep(found)
+        return array if found is array else self.retain(found)
 
     def floats(self, array: Array) -> Array:
         """C-contiguous float32."""
@@ -134,7 +130,7 @@ class Workspace:
         self.launch(name, voxel_grid(shape), defines, VOXELS, **arguments)
 
     def over_slabs(self, name: str, many: int, shape: tuple[int, ...], /, **arguments: Any) -> None:
-        """Launch a kernel whose threads take a voxel of `PLANES` planes each, of `many` volumes side by side."""
+        """Launch a kernel whose threads take a voxel of `PLANES` planes each, of `many` volumes."""
         across, down, planes = voxel_grid(shape)
         defines = (("PLANES", PLANES),)
         self.launch(name, (across, down, many * block_count(planes, PLANES)), defines, VOXELS, **arguments)
@@ -142,9 +138,10 @@ class Workspace:
     def marching_grid(
         self, shape: tuple[int, ...], rows: int, resident: int, many: int = 1, *, least: int = LEAST_MARCH
     ) -> tuple[Size, int]:
-        """Columns of 32 x `rows` voxels of `many` volumes, cut along i, and the planes of each piece, `least` or more.
+        """Grid of columns of 32 x `rows` voxels of `many` volumes, cut along i, and the planes of each piece.
 
-        As many pieces as the GPU holds at once, `resident` a multiprocessor: more would only compute more planes twice.
+        As many pieces as the GPU runs at once, `resident` per multiprocessor, of at least `least` planes: more pieces
+        would only compute more halo.
         """
         check_countable(shape)
         columns = block_count(shape[2], VOXELS[0]), block_count(shape[1], rows)
@@ -153,12 +150,12 @@ class Workspace:
         return (*columns, many * block_count(shape[0], length)), length
 
     def partial(self, blocks: int) -> dict[str, Array]:
-        """Scratch for a sum over so many blocks."""
+        """Scratch for a sum over blocks."""
         partial = self.scratch(("partial", blocks), (blocks,), np.float64)
         return {"partial": partial, "arrived": self.arrived()}
 
     def arrived(self, many: int = 1) -> Array:
-        """Counters of blocks that are done, 0 before and after each launch."""
+        """Counters of finished blocks, 0 before and after each launch."""
         return self.scratch(("arrived", many), (many,), np.uint32)
 
     # -- sessions and loops ---------------------------------------------------------------------------------
@@ -176,7 +173,7 @@ class Workspace:
                 yield
             finally:
                 local.depth = 0
-                local.clear()
+                local.reset()
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         """See `Backend.repeat`: the first run is eager, so that everything is compiled; then a graph is replayed."""
@@ -192,16 +189,16 @@ class Workspace:
                 replay()
 
     def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
-        """The launches of `step` as a graph, which lives as long as the object whose method it is, and no longer."""
+        """The launches of `step` as a graph, which is dropped with the object whose method `step` is."""
         local, graphs = self._local, self._local.graphs
-        local.made, local.capturing = [], True
+        local.allocated, local.capturing = [], True
         try:
             replay = self.runtime.capture(step)
-            graphs.append(_Graph(_reference(step, lambda gone: _drop(graphs, gone)), replay, local.made))
+            graphs.append(_Graph(_reference(step, lambda gone: _drop(graphs, gone)), replay, local.allocated))
             del graphs[:-MOST_GRAPHS]
             return replay
         finally:
-            local.made, local.capturing = [], False
+            local.allocated, local.capturing = [], False
 
 
 def _drop(graphs: list[_Graph], gone: Any) -> None:
@@ -209,7 +206,7 @@ def _drop(graphs: list[_Graph], gone: Any) -> None:
 
 
 def block_count(count: int, each: int) -> int:
-    """Blocks of `each` that hold `count`."""
+    """Blocks of `each` elements for `count` of them."""
     return -(-count // each)
 
 
@@ -220,14 +217,14 @@ def voxel_grid(shape: tuple[int, ...]) -> Size:
 
 
 def check_countable(shape: tuple[int, ...]) -> None:
-    """Refuse a volume that kernels read or write when it is too large for them.
+    """Refuse a volume that is too large for the kernels.
 
     Raises
     ------
     DeviceError
-        When the kernels cannot count that many voxels.
+        Naming the limits.
     """
-    most = MOST_BLOCKS[2] // SIDE_BY_SIDE, MOST_BLOCKS[1] * VOXELS[1]
+    most = MOST_BLOCKS[2] // MOST_VOLUMES, MOST_BLOCKS[1] * VOXELS[1]
     if shape[0] > most[0] or shape[1] > most[1] or (shape[1] + 1) * shape[2] >= 2**31:
         raise DeviceError(
             f"a volume of {' x '.join(map(str, shape))} voxels is too large for a GPU: at most {most[0]} along its "
@@ -236,5 +233,5 @@ def check_countable(shape: tuple[int, ...]) -> None:
 
 
 def _reference(step: Callable[[], None], gone: Callable[[Any], None]) -> weakref.ref[Callable[[], None]]:
-    """A reference that keeps neither the step nor the object whose method it is alive, and tells when it is gone."""
+    """A weak reference to a step, or to the object whose method it is, that calls `gone` at its end."""
     return weakref.WeakMethod(step, gone) if hasattr(step, "__self__") else weakref.ref(step, gone)

@@ -1,4 +1,4 @@
-"""Filter weights that every compiled backend shares."""
+"""Filter weights of the compiled backends."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def gaussian(sigma: float) -> Float:
 
 
 def downsampling_offset(n_in: int, n_out: int, factor: float) -> float:
-    """Where the first coarse voxel lies on the fine axis when the two are centred on each other."""
+    """Coordinate of the first coarse voxel on the fine axis when both are centred on each other."""
     return (n_in - 1 - factor * (n_out - 1)) / 2

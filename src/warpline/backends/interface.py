@@ -10,7 +10,7 @@ Conventions shared by every backend
 - **Ties** of nearest-neighbour sampling go up: index = floor(x + 0.5).
 - Images and fields hold no NaN or infinity; norms and sums of such are undefined. Coordinates may be NaN.
 - `out=` receives the result and is returned; without it a new array is allocated. `out` never overlaps an input.
-- 0-d results (`value`, norms) are one-element arrays of the backend, so that nothing waits for the device.
+  Further results go to `out_norm`, `value` and the like: arrays of the backend, so that nothing waits for the device.
 - **Several at once**: `smooth` and `compose` take S fields of one shape side by side, (S, 3, I, J, K), the same S in
   all arrays, and norms (S,); `sample`, linear and without a matrix, S volumes (S, I, J, K) with a field each;
   `downsample` S volumes. On a GPU they are as many launches as one.
@@ -25,11 +25,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends.affine_search import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix
-from warpline.backends.convergence import Pace
-from warpline.backends.descent import Compared, Family, Rules
-from warpline.backends.kept import Kept
-from warpline.backends.splines import Lattice, Spline
+from warpline.backends.convergence import ConvergenceRule
+from warpline.backends.image_cache import ImageCache
+from warpline.backends.splines import AffineCoordinates, SplineOptions
 
 
 class Backend(Protocol):
@@ -41,30 +41,25 @@ class Backend(Protocol):
     device: str
     """What it runs on, in words."""
 
-    kept: Kept
+    cache: ImageCache
     """What stays here while many registrations of one thread share an image."""
 
     # -- memory ---------------------------------------------------------------------------------------------
 
     def upload(self, array: NDArray[Any]) -> Array:
         """The array on the device, C-contiguous, same dtype."""
-        ...
 
     def download(self, array: Array, out: NDArray[Any] | None = None) -> NDArray[Any]:
         """The array on the host, in `out` (of the same shape and dtype, any strides) where it is given."""
-        ...
 
     def download_later(self, array: Array) -> Callable[[], NDArray[Any]]:
-        """Ask for the array as it is now; the function that is returned waits for it and gives it, once."""
-        ...
+        """Start to copy the array as it is now; the returned function, called once, waits and returns the copy."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         """An uninitialised array."""
-        ...
 
     def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
         """An array of zeros."""
-        ...
 
     # -- sampling -------------------------------------------------------------------------------------------
 
@@ -95,60 +90,84 @@ class Backend(Protocol):
             Nearest, linear, or cubic B-spline (interpolating, mirror boundary).
         outside : float
             Value where the coordinate leaves the volume.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from warpline import backends
+        >>> volume, matrix = np.arange(4, dtype=np.float32).reshape(4, 1, 1), np.eye(4)
+        >>> matrix[0, 3] = 0.5  # half a voxel along the first axis
+        >>> backends.select("numpy").sample(volume, matrix, outside=-1.0).ravel().tolist()
+        [0.5, 1.5, 2.5, -1.0]
         """
-        ...
 
     def sample_field(
         self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
     ) -> Array:
         """``out(c, i) = field(c, matrix i)``, linear, clamped at the border, units unchanged."""
-        ...
 
-    def spline_coefficients(self, array: Array, spline: Spline) -> Array:
-        """Coefficients by which `interpolate` goes through all elements of a real array, for an order of 2 or more.
+    def spline_coefficients(self, array: Array, spline: SplineOptions) -> Array:
+        """Coefficients of the spline that interpolates a real array, for an order of 2 or more.
 
         float64, by the boundary conditions of `scipy.ndimage`, with ``spline.pad`` elements more at both ends of axes.
         """
-        ...
 
-    def interpolate(self, array: Array, places: Array | Lattice, spline: Spline, *, out: Array) -> Array:
-        """``out(p) = array(places(p))`` by the rules of `scipy.ndimage`, not those above: borders, ties, rounding.
+    def interpolate(
+        self, array: Array, coordinates: Array | AffineCoordinates, spline: SplineOptions, *, out: Array
+    ) -> Array:
+        """``out(p) = array(coordinates(p))`` by the rules of `scipy.ndimage`, not those above: borders, ties, rounding.
 
         Parameters
         ----------
         array : (n_1, ..., n_d)
             bool, integers of any width, float32 or float64; coefficients where the order is 2 or more.
-        places : (d, *out.shape) float32 or float64, or Lattice
+        coordinates : (d, *out.shape) float32 or float64, or AffineCoordinates
             In elements of the array before it was padded.
-        spline : Spline
+        spline : SplineOptions
             Order, mode and the value beyond the edges.
         out : C-contiguous
             Of any of those dtypes. Integers are rounded half away from zero and clamped; order 0 keeps integers of 64
             bits exactly where both dtypes are the same.
         """
-        ...
 
     # -- filters --------------------------------------------------------------------------------------------
 
     def gradient(self, volume: Array, *, out: Array | None = None) -> Array:
         """Central differences per voxel, one-sided at the faces, zero along an axis of one voxel: (3, I, J, K)."""
-        ...
 
-    def smooth(self, array: Array, sigma: tuple[float, float, float], *, out: Array) -> Array:
+    def smooth(
+        self,
+        array: Array,
+        sigma: tuple[float, float, float],
+        *,
+        out: Array | None = None,
+        out_norm: Array | None = None,
+    ) -> Array:
         """Gaussian of `sigma` voxels per axis on a volume, or on each component of a field or of S fields.
 
-        Kernels are truncated at max(1, floor(3 sigma + 0.5)) voxels and normalised; borders are clamped;
-        sigma 0 leaves an axis alone. Returns the largest Euclidean norm (absolute value for a volume)
-        of the result as a one-element array, or those of S fields as (S,).
+        Kernels are truncated at max(1, floor(3 sigma + 0.5)) voxels and normalised; borders are clamped; sigma 0
+        leaves an axis alone.
+
+        Parameters
+        ----------
+        out_norm : (1,) or (S,) float32, optional
+            Receives the largest Euclidean norm (absolute value for a volume) of the result, or those of S fields.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from warpline import backends
+        >>> volume, norm = np.eye(3, dtype=np.float32)[None], np.empty(1, np.float32)
+        >>> smoothed = backends.select("numpy").smooth(volume, (0.0, 1.0, 1.0), out_norm=norm)
+        >>> bool(norm[0] == smoothed.max())
+        True
         """
-        ...
 
     def downsample(self, volume: Array, factors: tuple[float, float, float], *, out: Array) -> Array:
         """Gaussian of sigma = 0.5 factor (none where factor = 1), linear at ``factor i + offset`` into `out`.
 
         ``offset = (n_in - 1 - factor (n_out - 1)) / 2`` centres the coarse grid in the fine one.
         """
-        ...
 
     # -- similarity -----------------------------------------------------------------------------------------
 
@@ -158,7 +177,7 @@ class Backend(Protocol):
         moving: Array,
         radius: int,
         *,
-        floor: float,
+        contrast_floor: float,
         mask: Array | None,
         out_fixed: Array,
         out_moving: Array,
@@ -168,27 +187,18 @@ class Backend(Protocol):
 
         With sums over the window (clipped at the borders, masked voxels only, n of them), means m, variances
         ``s_ff = sum f^2 - n m_f^2`` and ``s_fm`` likewise, ``cc = s_fm^2 / (s_ff s_mm)``; windows with
-        ``s_ff <= floor n`` or ``s_mm <= floor n`` count as 0 and exert no force. `value` becomes
+        ``s_ff <= contrast_floor n`` or ``s_mm <= contrast_floor n`` count as 0 and exert no force. `value` becomes
         ``-sum cc / (number of voxels)``. The force at a voxel is the derivative of its own window's cc
         (the centre-voxel approximation of Avants et al. 2008, doi:10.1016/j.media.2007.06.004):
         ``out_fixed = 2 s_fm / (s_ff s_mm) ((m - m_m) - s_fm / s_ff (f - m_f)) grad f``, and the same with
         the roles exchanged for `out_moving`; gradients are those of `gradient`. Forces are zero where the
         mask is, and on the outer faces of the volume (axes of one voxel excepted): following them raises cc.
         """
-        ...
 
     def squared_difference(
-        self,
-        fixed: Array,
-        moving: Array,
-        *,
-        mask: Array | None,
-        out_fixed: Array,
-        out_moving: Array,
-        value: Array,
+        self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
         """``value = mean (f - m)^2``; forces ``(m - f) grad f`` and ``(f - m) grad m``, zero as in `local_cc`."""
-        ...
 
     # -- fields ---------------------------------------------------------------------------------------------
 
@@ -204,46 +214,58 @@ class Backend(Protocol):
     ) -> Array:
         """``out(i) = s inner(i) + outer(i + s inner(i))``, ``s = step / max(norm, least_norm)``, or `step`.
 
-        `norm` is an array such as `smooth` returns; without it s is `step`. A step that changes between
+        `norm` is such as `smooth` writes to `out_norm`; without it s is `step`. A step that changes between
         repetitions of a loop is a one-element float32 array too, so that a replayed graph reads its new value.
         """
-        ...
 
-    def invert(self, field: Array, *, start: Array, tolerance: float, iterations: int, out: Array) -> Array:
-        """Solve ``v + field(i + v) = 0`` at every voxel by damped fixed-point steps from `start`.
+    def invert(
+        self,
+        field: Array,
+        *,
+        start: Array,
+        tolerance: float,
+        iterations: int,
+        out: Array | None = None,
+        out_residual: Array | None = None,
+    ) -> Array:
+        """Solve ``v + field(i + v) = 0`` at every voxel by fixed-point iteration from `start`.
 
-        The factor is 1 for the first 8 steps and 0.4 after; a voxel stops when its residual is at most
-        `tolerance` voxels. Returns the largest residual norm as a one-element array.
+        The relaxation factor is 1 for the first 8 steps and 0.4 after; a voxel stops when its residual is at most
+        `tolerance` voxels. `out_residual` (1,) float32 receives the largest residual norm.
         """
-        ...
 
     def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         """``det(I + d field / d x)`` at every voxel, derivatives as in `gradient`: (I, J, K)."""
-        ...
 
-    # Results of the next three are on the host; with `out=`, float64 on the backend, they are there and nothing waits.
+    # The next three return arrays on the host; with `out=`, float64 on the backend, results go there and nothing waits.
 
-    def statistics(self, array: Array, share: float, *, mask: Array | None = None, out: Array | None = None) -> Array:
+    def statistics(
+        self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None
+    ) -> Array:
         """Number n, mean, quantile and maximum (4,) of absolute values; zeros if there are none.
 
         Of a volume (I, J, K), or the lengths of a field (3, I, J, K); only where `mask` (I, J, K), uint8, is not 0. The
-        quantile has rank ``min(floor(share n), n - 1)`` in ascending order, exactly.
+        quantile has rank ``min(floor(quantile n), n - 1)`` in ascending order, exactly.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from warpline import backends
+        >>> volume = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+        >>> backends.select("numpy").statistics(volume, 0.5).tolist()
+        [8.0, 3.5, 4.0, 7.0]
         """
-        ...
 
     def sums(self, volume: Array, *, mask: Array | None = None, out: Array | None = None) -> Array:
         """Number, sum and sum of squares (3,) of values (float32, any shape), in double; where `mask` is not 0."""
-        ...
 
     def extent(self, volume: Array, matrix: Matrix, *, out: Array | None = None) -> Array:
         """Lowest and highest coordinates ``matrix i`` of voxels that are not 0: (2, 3); inf and -inf without any."""
-        ...
 
     # -- sample points --------------------------------------------------------------------------------------
 
     def sample_at(self, volume: Array, points: Array) -> Array:
         """Linear interpolant of a volume at `points` (N, 3), 0 outside, computed in double: (N,) float32."""
-        ...
 
     def affine_moments(
         self, points: Array, values: Array, volume: Array, matrix: Matrix, *, mask: Array | None = None
@@ -267,7 +289,6 @@ class Backend(Protocol):
         slopes : (3, 3, 4) float64
             ``sum w (grad m) (x, 1)^T`` for w = 1, f, m: derivatives by the entries of `matrix` (3, 4).
         """
-        ...
 
     def mutual_information(
         self,
@@ -302,92 +323,73 @@ class Backend(Protocol):
             On the host: value, number of points inside, and the derivative by the upper rows of the matrix. It takes
             the number of points and the fixed histogram for constant.
         """
-        ...
 
-    def descend(
-        self, compared: Compared, family: Family, rules: Rules, listen: Callable[[int, float], None]
+    def minimise_affine(
+        self, inputs: MetricInputs, family: AffineFamily, options: BfgsOptions, on_step: Callable[[int, float], None]
     ) -> NDArray[np.float64] | None:
-        """S searches for the maps of a family that make a metric least, where it is computed: the host seldom waits.
+        """S BFGS searches for the maps of a family that minimise a metric, run where the metric is computed.
 
-        From parameters that are 0, by the steps of `warpline.registration.bfgs.minimise`, but for rounding. `listen`
-        receives the number of a search and the value after each of its steps, in order, some steps later.
+        From parameters that are 0; the same steps as `warpline.registration.bfgs.minimise`, but for rounding.
+        `on_step` receives the number of a search and the value after each of its steps, in order, with a delay of
+        some steps.
 
         Returns
         -------
         (S, P) float64 or None
-            Parameters reached, on the host. None on a backend that waits for nothing anyway: the caller minimises.
+            Parameters reached, on the host. None where the backend waits for nothing anyway, or does not know the
+            formula: the caller minimises.
         """
-        ...
 
     # -- loops ----------------------------------------------------------------------------------------------
 
     def repeat(self, step: Callable[[], None], times: int) -> None:
         """Run `step` `times` times: a loop on the CPU, one captured graph replayed on a GPU.
 
-        Between calls with the same `step`, arrays that it uses may change their content but not their place.
+        Between calls with the same `step`, arrays that it uses may change their content but not their address.
         """
-        ...
 
-    def keep(self, state: Array, energy: Array, *, kept: Array, trace: Array) -> None:
-        """Copy a state, such as half-maps, where its energy is lower than all in a trace; decided on the device.
+    def keep_best_state(self, state: Array, energy: Array, *, best: Array, trace: Array) -> None:
+        """Copy a state, such as half-maps, to `best` where its energy is lower than all in a trace.
 
-        Called before `watch` appends that energy, so that `kept` is the state of the lowest energy in the trace.
-
-        Parameters
-        ----------
-        state : float32, any shape
-            What the energy is of.
-        energy : (1,) float64
-            See `watch`.
-        kept : float32, as `state`
-            Where the best state is kept.
-        trace : (2 + N,) float64
-            See `watch`.
+        Called before `update_convergence`, see there, appends that energy. The device decides, so that nothing waits.
         """
-        ...
 
-    def watch(self, energy: Array, *, trace: Array, step: Array, pace: Pace) -> None:
-        """Append an energy to a trace and steer by it, on the device, so that nothing waits.
+    def update_convergence(self, energy: Array, *, trace: Array, step: Array, rule: ConvergenceRule) -> None:
+        """Append an energy to a trace, shrink the step and check convergence, on the device, so that nothing waits.
 
         Parameters
         ----------
         energy : (1,) float64
             Of the iteration just run; smaller is better.
         trace : (2 + N,) float64
-            Number of energies, 1 once the level has converged (else 0), and the energies, see `convergence`; with room
-            for all that are to come.
+            See `convergence`; with room for all energies that are to come.
         step : (1,) float32
-            Length of the steps to come; multiplied by ``pace.shorter`` when none of the last ``pace.patience`` energies
+            Length of the steps to come; multiplied by ``rule.shrink`` when none of the last ``rule.patience`` energies
             is better than the best one before.
-        pace : Pace
-            The rules.
+        rule : ConvergenceRule
+            When steps shrink, and when the level has converged.
         """
-        ...
 
     def session(self) -> AbstractContextManager[None]:
-        """A stretch of work by the calling thread: on a GPU, on a stream that no other thread uses meanwhile.
+        """Context of work by the calling thread: on a GPU, on a stream that no other thread uses meanwhile.
 
-        Memory that it no longer needs is kept for the next session, up to a share of the GPU's; see `release`.
-        Sessions may be nested; the outermost one counts. Operations also work outside of one, on whatever GPU is
-        current.
+        Memory that it no longer needs stays in a pool for the next session, up to a share of the GPU's; see `release`.
+        Sessions may be nested; the outermost one counts. Operations also work outside of one, on the current GPU.
 
         Raises
         ------
         DeviceError
             When the device runs out of memory within.
         """
-        ...
 
     def prepare(self, parts: Collection[str]) -> None:
-        """Compile what the parts of a recipe need, where that takes long and is not kept from an earlier run.
+        """Compile what the parts of a recipe need, where that takes long and is not cached from an earlier run.
 
         Parameters
         ----------
-        parts : collection of {"linear", "local_cc", "mean_squares"}
-            The linear stages, and the metric of the deformable one.
+        parts : collection of str
+            ``"linear"`` for the linear stages, and the metric of the deformable one.
         """
-        ...
 
     def release(self) -> None:
-        """Give memory back to the device that is kept for later sessions; a CPU keeps none."""
-        ...
+        """Give pooled memory back to the device; a CPU has none."""

@@ -1,7 +1,7 @@
 """Affine metrics over sample points, compiled by numba: one pass over the points per matrix.
 
-The points are cut into chunks whose number depends on the number of points and matrices only. Each chunk sums on its
-own and the chunks are added in order, so that results are bitwise equal for any number of threads.
+Points are cut into chunks whose number depends on the number of points and matrices only; the sums of chunks are added
+in order, so that results are bitwise equal for any number of threads.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from warpline.backends import joint_histograms, voxel_coordinates
 from warpline.backends.arrays import Array, Matrix
-from warpline.backends.information import information
 from warpline.backends.numba_settings import HELPER, IN_ORDER, INLINE, KERNEL
-from warpline.backends.numba_slabs import in_slabs
+from warpline.backends.numba_threads import in_slabs
 
 CHUNKS = 64
+"""Most chunks that are summed on their own."""
 CHUNK_POINTS = 256
+"""Fewest points of a chunk."""
 FEW_POINTS = 16384
+"""Points up to which one thread is used: it is done before others would wake up on a busy machine."""
 
 
-class Samples(NamedTuple):
-    """What the metrics are given, apart from the matrices."""
+class PointArrays(NamedTuple):
+    """Sample points of the fixed image with its values, and the moving image with its mask."""
 
     points: Array
     values: Array
@@ -32,27 +35,29 @@ class Samples(NamedTuple):
     mask: Array | None = None
 
 
-def affine_moments(samples: Samples, matrix: Matrix, threads: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def affine_moments(
+    arrays: PointArrays, matrix: Matrix, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Moments (6,) and slopes (3, 3, 4): `Backend.affine_moments`."""
-    points, values, volume, mask = samples
+    points, values, volume, mask = arrays
     partial = np.zeros((_chunks(points), 42))
     given = points, values, volume, _rows(matrix), _mask(mask), partial
-    in_slabs(_moments, len(partial), _busy(threads, len(points)), *given)
+    in_slabs(_moments, len(partial), _threads_for(len(points), threads), *given)
     sums = _in_order(partial)
     return sums[:6], sums[6:].reshape(3, 3, 4)
 
 
 def mutual_information(
-    samples: Samples, matrices: NDArray[np.float64], bins: int, slopes: bool, threads: int
+    arrays: PointArrays, matrices: NDArray[np.float64], bins: int, slopes: bool, threads: int
 ) -> NDArray[np.float64]:
     """Value, number of points and derivative under each matrix: `Backend.mutual_information`."""
-    many, points = len(matrices), samples.points
+    many, points = len(matrices), arrays.points
     chunks = max(1, _chunks(points) // max(many, 1))
-    given = *samples[:3], np.array(matrices[:, :3], dtype=np.float64, order="C"), _mask(samples.mask)
-    threads = _busy(threads, many * len(points))
+    given = *arrays[:3], np.array(matrices[:, :3], dtype=np.float64, order="C"), _mask(arrays.mask)
+    threads = _threads_for(many * len(points), threads)
     partial = np.zeros((many, chunks, bins, bins))
     in_slabs(_histograms, many * chunks, threads, *given, partial, scratch=_fetched(points, chunks))
-    values, totals, tables = information(_in_order(partial.swapaxes(0, 1)))
+    values, totals, tables = joint_histograms.mutual_information(_in_order(partial.swapaxes(0, 1)))
     found = np.column_stack([values, totals])
     if not slopes:
         return found
@@ -65,12 +70,11 @@ def mutual_information(
 def sample_at(volume: Array, points: Array, threads: int) -> Array:
     """Linear interpolant at points (N,): `Backend.sample_at`."""
     out = np.empty(len(points), np.float32)
-    in_slabs(_values, len(out), _busy(threads, len(out)), points, volume, np.eye(4)[:3], _mask(None), out)
+    in_slabs(_values, len(out), _threads_for(len(out), threads), points, volume, np.eye(4)[:3], _mask(None), out)
     return out
 
 
-def _busy(threads: int, points: int) -> int:
-    """Few points are done before other threads would wake up on a busy machine."""
+def _threads_for(points: int, threads: int) -> int:
     return threads if points > FEW_POINTS else 1
 
 
@@ -83,7 +87,7 @@ def _in_order(partial: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fetched(points: Array, chunks: int) -> Callable[[], tuple[Array]]:
-    """Makes room for what `_fetch_chunk` finds in the largest chunk."""
+    """Allocates the output of `_fetch_chunk` for the largest chunk."""
     return lambda: (np.empty((len(points) // chunks + 1, 5)),)
 
 
@@ -99,10 +103,13 @@ def _chunks(points: Array) -> int:
     return min(CHUNKS, max(1, len(points) // CHUNK_POINTS))
 
 
+_is_inside = njit(**INLINE)(voxel_coordinates.is_inside)
+
+
 @njit(**HELPER)
 def _cell(x: Any, n: Any) -> Any:
-    """Lower voxel of the cell of x on an axis of n voxels, offset in it, whether x lies inside, and dx'/dx."""
-    inside = -0.5 <= x < n - 0.5
+    """Lower voxel of the cell of x on an axis of n voxels, offset in it, whether x is inside, and dx'/dx."""
+    inside = _is_inside(x, n)
     clamped = min(max(x, 0.0), n - 1.0) if inside else 0.0
     lower = min(int(clamped), max(n - 2, 0))
     slope = 1.0 if n > 1 and 0.0 <= x <= n - 1.0 else 0.0
@@ -187,8 +194,8 @@ def _add(sums: Any, at: Any, value: Any) -> None:
 def _fetch_chunk(points: Any, volume: Any, matrix: Any, mask: Any, fetched: Any) -> Any:
     """`_fetch` of every point (N, 3), into `fetched` (N, 5): index within the chunk, value and gradient.
 
-    Returns how many points count. Between this loop and the next lies memory, so that fast math does not carry the
-    interpolation into the histogram's arithmetic.
+    Returns the number of points that count. Results pass through memory, so that fast math does not mix the
+    interpolation with the histogram's arithmetic.
     """
     found = 0
     for p in range(points.shape[0]):
@@ -202,15 +209,7 @@ def _fetch_chunk(points: Any, volume: Any, matrix: Any, mask: Any, fetched: Any)
 
 @njit(**KERNEL)
 def _histograms(
-    first: Any,
-    last: Any,
-    points: Any,
-    values: Any,
-    volume: Any,
-    matrices: Any,
-    mask: Any,
-    partial: Any,
-    fetched: Any,
+    first: Any, last: Any, points: Any, values: Any, volume: Any, matrices: Any, mask: Any, partial: Any, fetched: Any
 ) -> None:
     """Joint histograms of every matrix and chunk of points, into `partial` (M, chunks, bins, bins)."""
     chunks, bins = partial.shape[1], partial.shape[2]

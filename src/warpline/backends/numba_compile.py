@@ -1,7 +1,7 @@
-"""What a registration needs, compiled once per machine before it starts: by several processes, into numba's cache.
+"""Ahead-of-time compilation: kernels of a recipe compiled once per machine, by several processes, into numba's cache.
 
-Each operation is called on a few voxels, so that it is compiled for the types it is really called with. What is not
-in the table, or could not be compiled here, is compiled by numba when it is first called.
+Each operation is called on a few voxels, so that it is compiled for the types of real calls. Anything else is compiled
+by numba at its first call.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from warpline.backends.arrays import Array
 
 _log = logging.getLogger(__name__)
 
-MOST = 4
-"""Processes that compile at once."""
+MOST_PROCESSES = 4
+"""Most processes that compile at once."""
 
 _SHAPE = (4, 5, 6)
 
@@ -41,7 +41,7 @@ def _field() -> Array:
 
 def _local_cc(backend: Any) -> None:
     outs = {"out_fixed": _field(), "out_moving": _field(), "value": np.zeros(1)}
-    backend.local_cc(_volume(), _volume(), 1, floor=1e-5, mask=None, **outs)
+    backend.local_cc(_volume(), _volume(), 1, contrast_floor=1e-5, mask=None, **outs)
 
 
 def _squared_difference(backend: Any) -> None:
@@ -72,13 +72,13 @@ OPERATIONS: dict[str, tuple[float, Call]] = {
     "extent": (0.5, lambda b: b.extent(_volume(), np.eye(4))),
     "statistics": (0.4, lambda b: b.statistics(_field(), 0.5)),
 }
-"""Operation to about how many seconds its compilation takes, and a call on a few voxels."""
+"""Operation to the approximate seconds of its compilation, and a call on a few voxels."""
 
 _TOGETHER = (("mutual_information", "affine_moments", "sample_at"),)
-"""Operations with the same helpers, which a process that compiles all of them compiles once."""
+"""Operations that share helpers, and are cheaper to compile in one process."""
 
 _START = 1.5
-"""Seconds that another process takes to start."""
+"""Start-up time of another process in seconds."""
 
 _ALWAYS = ("smooth", "downsample", "sample", "extent", "statistics")
 _DEFORMABLE = ("compose", "invert", "jacobian", "sample_field", "sample through a field")
@@ -87,28 +87,35 @@ PARTS: dict[str, tuple[str, ...]] = {
     "local_cc": (*_ALWAYS, *_DEFORMABLE, "local_cc"),
     "mean_squares": (*_ALWAYS, *_DEFORMABLE, "squared_difference"),
 }
-"""Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the operations it uses."""
+"""Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the operations it uses.
+
+A metric that is not listed has no operation of its own, or one that is compiled when it is first called."""
+
+
+def operations_of(parts: Collection[str]) -> list[str]:
+    """Keys of `OPERATIONS` that the parts of a recipe use, sorted."""
+    return sorted({name for part in parts for name in PARTS.get(part, (*_ALWAYS, *_DEFORMABLE))})
 
 
 def compile_ahead(parts: Collection[str], threads: int) -> None:
-    """Compile what these parts of a recipe need, unless this machine has it; says so, as it takes a while.
+    """Compile what these parts of a recipe need, with a log message, unless it is cached on this machine.
 
     Parameters
     ----------
     parts : collection of str
-        Of `PARTS`.
+        Keys of `PARTS`, or other metrics.
     threads : int
         Processes to use, this one among them.
     """
-    names = sorted({name for part in parts for name in PARTS[part]})
+    names = operations_of(parts)
     stamp = _stamp(names)
     if not names or stamp.exists():
         return
-    count = max(1, min(threads, MOST))
+    count = max(1, min(threads, MOST_PROCESSES))
     _log.warning(
         "compiling %d operations for this CPU, once: about %.0f s", len(names), _seconds(names) / count + _START
     )
-    shares = _shares(names, count)
+    shares = share_out(names, count)
     with _elsewhere(shares[1:]):
         compile_here(shares[0])
     with suppress(OSError):
@@ -118,7 +125,7 @@ def compile_ahead(parts: Collection[str], threads: int) -> None:
 def compile_here(names: Sequence[str]) -> None:
     """Compile operations in this process, or load them."""
     backend = numba_backend.NumbaBackend(1)
-    gc.disable()  # the compiler makes millions of small objects, of which few are garbage
+    gc.disable()  # the compiler allocates millions of small objects, few of them garbage
     try:
         for name in names:
             OPERATIONS[name][1](backend)
@@ -128,7 +135,7 @@ def compile_here(names: Sequence[str]) -> None:
 
 @contextmanager
 def _elsewhere(shares: Sequence[Sequence[str]]) -> Iterator[None]:
-    """Processes that compile the shares while the block runs; what one of them cannot do is done at the first call."""
+    """Processes that compile the shares while the block runs; what fails there is compiled at the first call."""
     code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import compile_here; compile_here(sys.argv[1:])"
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     started: list[subprocess.Popen[bytes]] = []
@@ -145,8 +152,8 @@ def _elsewhere(shares: Sequence[Sequence[str]]) -> Iterator[None]:
                 process.terminate()
 
 
-def _shares(names: Sequence[str], count: int) -> list[list[str]]:
-    """Operations dealt out so that all processes end together; others than the first take a while to start."""
+def share_out(names: Sequence[str], count: int) -> list[list[str]]:
+    """Operations shared out by longest processing time first; all but the first process take a while to start."""
     shares: list[list[str]] = [[] for _ in range(count)]
     busy = [0.0] + [_START] * (count - 1)
     for group in sorted(_groups(names), key=_seconds, reverse=True):
@@ -157,7 +164,7 @@ def _shares(names: Sequence[str], count: int) -> list[list[str]]:
 
 
 def _groups(names: Sequence[str]) -> list[list[str]]:
-    """Operations that one process compiles, `_TOGETHER` or alone."""
+    """Operations that are compiled in one process, `_TOGETHER` or alone."""
     joined = [[name for name in group if name in names] for group in _TOGETHER]
     grouped = {name for group in joined for name in group}
     return [group for group in joined if group] + [[name] for name in names if name not in grouped]
@@ -168,7 +175,7 @@ def _seconds(names: Sequence[str]) -> float:
 
 
 def _stamp(names: Sequence[str]) -> Path:
-    """A file in the cache that says that these operations, as they are, were compiled for this CPU."""
+    """The file in the cache that marks these operations, as their source is now, as compiled for this CPU."""
     import llvmlite
     import numba
     from llvmlite import binding

@@ -62,7 +62,7 @@ def extent(first: Any, last: Any, volume: Any, matrix: Any, ends: Any) -> None:
                     low, high = min(low, k), k
             if high < 0:
                 continue
-            for row in range(3):  # along k coordinates rise or fall, so that the ends of a line hold its extremes
+            for row in range(3):  # coordinates are monotonic along k, so that the extremes lie at the ends of a line
                 rest = matrix[row, 0] * i + matrix[row, 1] * j + matrix[row, 3]
                 for k in (low, high):
                     x = rest + matrix[row, 2] * k
@@ -139,7 +139,7 @@ def _scaled_row(inner: Any, row: Any, scale: Any, shift: Any) -> Any:
 
 @njit(**HELPER)
 def _compose_far(outer: Any, row: Any, shift: Any, step: Any, out: Any) -> None:
-    """Any displacement, at every `step`-th voxel of a row: gathers the eight voxels around each point."""
+    """Any displacement, at every `step`-th voxel of a row: gathers eight voxels per point."""
     i, j = row
     for k in range(0, outer.shape[3], step):
         x, y, z = shift[0, k], shift[1, k], shift[2, k]
@@ -161,7 +161,7 @@ def _hat(x: Any) -> Any:
 
 @njit(**HELPER)
 def _compose_near(u: Any, row: Any, shift: Any, component: Any, out: Any) -> None:
-    """Displacements shorter than a voxel: 27 weighted neighbours, no gather, so that the row vectorises."""
+    """Displacements below a voxel: a stencil of 27 weighted neighbours without gathers, which vectorises."""
     i, j = row
     i0, i2, j0, j2 = max(i - 1, 0), min(i + 1, u.shape[0] - 1), max(j - 1, 0), min(j + 1, u.shape[1] - 1)
     a0, a1, a2 = u[i0, j0], u[i0, j], u[i0, j2]
@@ -179,7 +179,7 @@ def _compose_near(u: Any, row: Any, shift: Any, component: Any, out: Any) -> Non
 
 @njit(**EXACT)
 def _times(a: Any, b: Any) -> Any:
-    """A product that is rounded, whatever it is added to."""
+    """A product that is rounded and never fused with a sum."""
     return a * b
 
 
@@ -187,8 +187,8 @@ def _times(a: Any, b: Any) -> Any:
 def _residual_at(field: Any, index: Any, shift: Any) -> Any:
     """``shift + field(index + shift)``, linear, clamped at the border.
 
-    Which product of each sum is fused and which is rounded is written down, so that it does not depend on where this
-    is inlined.
+    Which product of each sum is fused and which is rounded is fixed, so that it does not depend on where this is
+    inlined.
     """
     _, ni, nj, nk = field.shape
     x0, x1, fx = _bracket(index[0], shift[0], ni)

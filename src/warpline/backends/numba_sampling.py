@@ -9,14 +9,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from warpline.backends.numba_settings import EXACT, INLINE, KERNEL
+from warpline.backends.voxel_coordinates import is_inside
 
 f32 = np.float32
 NO_FIELD = np.zeros((3, 0, 0, 0), np.float32)
 
 
-@njit(**INLINE)
-def _is_inside(x: Any, n: Any) -> Any:
-    return (x >= -0.5) & (x < n - 0.5)
+_is_inside = njit(**INLINE)(is_inside)
 
 
 @njit(**INLINE)
@@ -29,7 +28,7 @@ def _bracket(x: Any, n: Any) -> Any:
 
 @njit(**INLINE)
 def _shifted_bracket(i: Any, shift: Any, n: Any) -> Any:
-    """`_bracket` of i + shift, exact for any i because the integer part never meets the fraction."""
+    """`_bracket` of i + shift, exact for any i because integer part and fraction are never added up."""
     low = np.floor(shift)
     base = i + np.int64(low)
     return min(max(base, 0), n - 1), min(max(base + 1, 0), n - 1), shift - low
@@ -201,7 +200,7 @@ KERNELS: dict[int, Any] = {1: linear, 3: cubic}
 
 
 def as_bits(array: NDArray[Any]) -> NDArray[Any]:
-    """The same memory as unsigned integers: nearest-neighbour sampling copies bits, so one kernel serves a width."""
+    """The same memory as unsigned integers: nearest-neighbour sampling copies bits, by one kernel per width."""
     return array.view(f"u{array.dtype.itemsize}")
 
 

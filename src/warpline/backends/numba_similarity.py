@@ -15,7 +15,7 @@ NO_MASK = np.zeros((0, 0, 0), np.float32)
 
 @njit(**HELPER)
 def _overlap(i: Any, radius: Any, n: Any) -> Any:
-    """Voxels of a window around i that lie inside an axis of n voxels."""
+    """Voxels of a window around i within an axis of n voxels."""
     return min(i + radius, n - 1) - max(i - radius, 0) + 1
 
 
@@ -178,15 +178,7 @@ def local_cc(
 
 @njit(**KERNEL)
 def squared_difference(
-    first: Any,
-    last: Any,
-    fixed: Any,
-    moving: Any,
-    mask: Any,
-    out_fixed: Any,
-    out_moving: Any,
-    totals: Any,
-    rows: Any,
+    first: Any, last: Any, fixed: Any, moving: Any, mask: Any, out_fixed: Any, out_moving: Any, totals: Any, rows: Any
 ) -> None:
     """See `warpline.backends.interface.Backend.squared_difference`; `totals` (I,) gets the sum of every slab.
 

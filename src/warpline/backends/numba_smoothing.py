@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from warpline.backends.gaussian import downsampling_offset, gaussian
 from warpline.backends.numba_settings import HELPER, KERNEL
-from warpline.backends.numba_slabs import in_slabs
+from warpline.backends.numba_threads import in_slabs
 
 f32 = np.float32
 

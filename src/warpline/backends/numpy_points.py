@@ -1,46 +1,25 @@
-"""Points in voxel coordinates: the border rules, linear values with their slopes, Parzen windows."""
+"""Sample points for the NumPy backend: linear interpolation with derivatives, Parzen windows."""
 
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends.arrays import Array, Matrix
-
-Doubles = NDArray[np.float64]
+from warpline.backends.voxel_coordinates import Doubles, clamp, inside, nearest_index, per_axis
 
 
 def transform(matrix: Matrix, where: Doubles) -> Doubles:
     """Coordinates (3, ...) through a (3, 4) or (4, 4) matrix."""
-    moved: Doubles = np.einsum("ab,b...->a...", matrix[:3, :3], where) + _per_axis(matrix[:3, 3], where.ndim)
+    moved: Doubles = np.einsum("ab,b...->a...", matrix[:3, :3], where) + per_axis(matrix[:3, 3], where.ndim)
     return moved
-
-
-def inside(where: Doubles, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Where ``-0.5 <= x < n - 0.5`` along every axis; False at NaN: (...)."""
-    size = _per_axis(shape, where.ndim)
-    within: NDArray[np.bool_] = np.logical_and.reduce((where >= -0.5) & (where < size - 0.5), axis=0)
-    return within
-
-
-def clamp(where: Doubles, shape: tuple[int, ...]) -> Doubles:
-    """Coordinates pulled into [0, n - 1]; NaN goes to 0, so that no index is ever undefined."""
-    clamped: Doubles = np.fmin(np.fmax(where, 0.0), _per_axis(shape, where.ndim) - 1)
-    return clamped
-
-
-def nearest_index(where: Doubles, shape: tuple[int, ...]) -> NDArray[np.intp]:
-    """Index ``floor(x + 0.5)``, pulled into the volume: (3, ...)."""
-    return clamp(np.floor(where + 0.5), shape).astype(np.intp)
 
 
 def visible(
     points: Array, values: Array, shape: tuple[int, ...], matrix: Matrix, mask: Array | None
 ) -> tuple[Doubles, Doubles, Doubles]:
-    """Points that fall inside a volume of `shape`, and on its mask.
+    """Points that lie inside a volume of `shape`, and on its mask.
 
     Returns
     -------
@@ -53,10 +32,10 @@ def visible(
     """
     x = np.asarray(points, dtype=np.float64)
     y = transform(matrix, x.T)
-    kept = inside(y, shape)
+    seen = inside(y, shape)
     if mask is not None:
-        kept &= mask[tuple(nearest_index(y, shape))] != 0
-    return np.column_stack([x, np.ones(len(x))])[kept], np.asarray(values, dtype=np.float64)[kept], y[:, kept]
+        seen &= mask[tuple(nearest_index(y, shape))] != 0
+    return np.column_stack([x, np.ones(len(x))])[seen], np.asarray(values, dtype=np.float64)[seen], y[:, seen]
 
 
 def value_and_slope(volume: Array, where: Doubles) -> tuple[Doubles, Doubles]:
@@ -64,7 +43,7 @@ def value_and_slope(volume: Array, where: Doubles) -> tuple[Doubles, Doubles]:
 
     The cell of x starts at ``min(floor(x), n - 2)``; where x is clamped, the derivative along that axis is 0.
     """
-    size = _per_axis(volume.shape, where.ndim)
+    size = per_axis(volume.shape, where.ndim)
     clamped = clamp(where, volume.shape)
     start = np.minimum(np.floor(clamped), np.maximum(size - 2, 0)).astype(np.intp)
     fraction = clamped - start
@@ -80,32 +59,8 @@ def value_and_slope(volume: Array, where: Doubles) -> tuple[Doubles, Doubles]:
     return value, np.where(where == clamped, slope, 0)
 
 
-def statistics(values: NDArray[Any], share: float) -> Doubles:
-    """Number, mean, value of rank ``min(floor(share n), n - 1)``, and maximum of `values` (n,)."""
-    count = values.size
-    if count == 0:
-        return np.zeros(4)
-    rank = min(int(share * count), count - 1)
-    quantile = np.partition(values, rank)[rank]
-    return np.array([count, values.mean(dtype=np.float64), quantile, values.max()], dtype=np.float64)
-
-
-def handed_over(found: Doubles, out: Doubles | None) -> Doubles:
-    """What was found, in `out` where that is given."""
-    if out is None:
-        return found
-    out[...] = found
-    return out
-
-
-def sums(volume: Array, mask: Array | None) -> Doubles:
-    """Number, sum and sum of squares of the values of a volume, where the mask is not 0."""
-    values = volume if mask is None else volume[mask != 0]
-    return np.array([values.size, values.sum(dtype=np.float64), np.square(values, dtype=np.float64).sum()])
-
-
 class Parzen:
-    """Points seen under one matrix, and the windows through which they enter a joint histogram.
+    """Points inside the moving image under one matrix, and their Parzen windows.
 
     Parameters
     ----------
@@ -145,8 +100,3 @@ def b_spline_slope(distance: Doubles) -> Doubles:
     t = np.abs(distance)
     slope: Doubles = np.sign(distance) * np.where(t < 1, 1.5 * t**2 - 2 * t, -0.5 * np.maximum(2 - t, 0) ** 2)
     return slope
-
-
-def _per_axis(numbers: ArrayLike, ndim: int) -> NDArray[Any]:
-    """Three numbers shaped to broadcast against coordinates (3, ...) of `ndim` axes."""
-    return np.reshape(numbers, (3, *[1] * (ndim - 1)))

@@ -1,4 +1,4 @@
-"""What is asked of a backend when it interpolates by the rules of `scipy.ndimage`: which spline, and where."""
+"""Arguments of interpolation by the rules of `scipy.ndimage`: the spline, and coordinates."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 from warpline.backends.arrays import Matrix
 
 Mode = Literal["constant", "grid-constant", "nearest", "reflect", "grid-mirror", "mirror", "wrap", "grid-wrap"]
-"""What SciPy takes to lie beyond the edges of an array."""
+"""Boundary modes of SciPy: how an array continues beyond its edges."""
 
 _PADS = {"nearest": 12, "grid-constant": 12}
 """Elements SciPy pads by before the spline filter, for modes without an exact boundary condition."""
 
 
 @dataclass(frozen=True)
-class Spline:
-    """How an array is interpolated.
+class SplineOptions:
+    """Order and boundary of a spline.
 
     Attributes
     ----------
     order : int
-        From 0, nearest (ties up), over 1, linear, to 5.
+        0 (nearest, ties up), 1 (linear) to 5.
     mode : str
-        What lies beyond the edges.
+        Boundary mode.
     cval : float
-        What lies there in the constant modes.
+        Value beyond the edges in the constant modes.
     pad : int
-        Elements that coefficients have more than the array at either end of each axis.
+        Elements by which coefficients are padded at either end of each axis.
     """
 
     order: int
@@ -39,14 +39,14 @@ class Spline:
     pad: int = 0
 
     @classmethod
-    def of(cls, order: int, mode: Mode, cval: float, prefilter: bool) -> Spline:
-        """The spline that SciPy's arguments ask for; padded where its coefficients are still to be found."""
+    def of(cls, order: int, mode: Mode, cval: float, prefilter: bool) -> SplineOptions:
+        """The spline of SciPy's arguments; padded where its coefficients are still to be computed."""
         return cls(order, mode, cval, _PADS.get(mode, 0) if prefilter and order > 1 else 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Lattice:
-    """Places that are an affine function of the index i of an element: ``matrix (i + before) + after``.
+class AffineCoordinates:
+    """Coordinates that are an affine function of the index i of an element: ``matrix (i + before) + after``.
 
     Attributes
     ----------
@@ -55,11 +55,18 @@ class Lattice:
     before : (D,) float64
         Added to the index.
     after : (d,) float64
-        Added to the place.
+        Added to the result.
     shape : tuple
         Of the output.
     first : int
         Index of the first element along the first axis, where the output is a slab of a larger one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> AffineCoordinates.of(np.diag([2.0, 1.0]), np.array([0.5, 0.0]), (2, 2)).points()[0]
+    array([[0.5, 0.5],
+           [2.5, 2.5]])
     """
 
     matrix: Matrix
@@ -69,20 +76,20 @@ class Lattice:
     first: int = 0
 
     @classmethod
-    def of(cls, matrix: Matrix, offset: Matrix, shape: tuple[int, ...]) -> Lattice:
+    def of(cls, matrix: Matrix, offset: Matrix, shape: tuple[int, ...]) -> AffineCoordinates:
         """SciPy's ``matrix i + offset``, or of a diagonal (d,) ``matrix (i + offset / matrix)``, as SciPy counts it."""
         if matrix.ndim == 2:
             return cls(matrix, np.zeros(matrix.shape[1]), offset, shape)
         return cls(np.diag(matrix), offset / matrix, np.zeros(len(matrix)), shape)
 
-    def slab(self, part: slice) -> Lattice:
-        """The places of a slab ``start:stop`` along the first axis."""
-        return Lattice(
+    def slab(self, part: slice) -> AffineCoordinates:
+        """The coordinates of a slab ``start:stop`` along the first axis."""
+        return AffineCoordinates(
             self.matrix, self.before, self.after, (part.stop - part.start, *self.shape[1:]), self.first + part.start
         )
 
     def points(self) -> NDArray[np.float64]:
-        """All places written down, (d, *shape)."""
+        """All coordinates as an array, (d, *shape)."""
         starts = (self.first, *[0] * (len(self.shape) - 1))
         axes = np.ix_(*(first + np.arange(n) + b for first, n, b in zip(starts, self.shape, self.before, strict=True)))
         points = np.empty((len(self.matrix), *self.shape))
@@ -92,5 +99,5 @@ class Lattice:
         return points
 
 
-Places = NDArray[Any] | Lattice
-"""(d, *shape) in elements of the array, or a lattice."""
+Coordinates = NDArray[Any] | AffineCoordinates
+"""(d, *shape) in elements of the array, or an affine function of the index."""

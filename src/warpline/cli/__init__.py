@@ -1,1 +1,1 @@
-"""The command line: each command fills a job or calls a room below, and says what happened."""
+"""The command line: each command fills a job or calls a room below, and prints the result."""

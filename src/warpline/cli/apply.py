@@ -19,7 +19,7 @@ INTERPOLATIONS = ("linear", "nearest", "cubic", "sinc", "label")
 """Keys of `warpline.resampling.INTERPOLATIONS`, which is not loaded for a help text."""
 
 FRAMES = ("ras", "lps", "voxel", "none")
-"""Keys of `warpline.io.vectors.FRAMES`, and what it calls no frame."""
+"""Keys of `warpline.io.vectors.FRAMES`, and its name for no frame."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -77,7 +77,7 @@ def _carry_table(options: Namespace, carry: Carry) -> int:
 
 
 def _carry_streamlines(options: Namespace, carry: Carry) -> int:
-    from warpline.io.images import read_grid  # its notes are said where the transforms are read
+    from warpline.io.images import read_grid  # its notes are printed where the transforms are read
     from warpline.io.streamlines import read_streamlines, write_streamlines
 
     _check_space(options)

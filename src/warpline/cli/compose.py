@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from warpline.cli.options import add_device, add_grids, add_target, add_transforms, refuse_overwriting
+from warpline.cli.options import add_chain, refuse_overwriting
 from warpline.cli.terminal import Terminal
 
 SUMMARY = "join several transforms into one file"
@@ -16,21 +16,18 @@ EXAMPLE = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_transforms(parser, required=True)
-    add_target(parser)
-    add_grids(parser)
-    add_device(parser)
+    add_chain(parser)
 
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, join, write."""
-    from warpline.operations import compose, paths_in, place_of, write
+    from warpline.operations import compose, paths_in, place_of, write_transform
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
     fixed, moving = (place_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
     where = {"backend": options.backend, "threads": options.threads}
     whole = compose(options.transform, fixed=fixed, moving=moving, **where)
-    write(whole, options.output, options.to, fixed=fixed, moving=moving, **where)
+    write_transform(whole, options.output, options.to, fixed=fixed, moving=moving, **where)
     joined = len(options.transform)
     terminal.result(
         {"output": options.output, "joined": joined}, f"wrote {options.output}: {joined} transforms, fixed to moving"

@@ -37,7 +37,7 @@ TRIAL = (
 """Settings of the small registration."""
 
 CUPY = ("cupy-cuda12x", "cupy-cuda13x", "cupy")
-"""Packages that hold CuPy; two of them in one environment break each other."""
+"""Packages that contain CuPy; two of them in one environment break each other."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> None:
-    """Gather the facts, try a registration, show both; an error of the trial is raised after that."""
+    """Collect the facts, try a registration, show both; then raise the error of the trial, if any."""
     facts: dict[str, Any] = {
         "warpline": version("warpline"),
         "python": f"{platform.python_version()} ({sys.executable})",
@@ -83,7 +83,7 @@ def _memory() -> dict[str, float]:
 
 
 def _gpu() -> list[str]:
-    """Name, driver and memory of each NVIDIA GPU, as its driver's own tool tells them."""
+    """Name, driver and memory of each NVIDIA GPU, as reported by ``nvidia-smi``."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []

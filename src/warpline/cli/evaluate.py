@@ -49,7 +49,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     if options.prefix:
         _fill_from_prefix(options)
     record = {**_labels(options), **_maps(options), **_landmarks(options)}
-    terminal.result(record, *_shown(record))
+    terminal.result(record, *_lines(record))
 
 
 def _fill_from_prefix(options: Namespace) -> None:
@@ -83,11 +83,11 @@ def _labels(options: Namespace) -> dict[str, Any]:
 
     fixed = read(options.fixed_labels, geometry=options.geometry)
     given = options.warped_labels
-    warped = read(given, geometry=options.geometry) if given else _carried_labels(options, fixed.grid)
+    warped = read(given, geometry=options.geometry) if given else _warped_labels(options, fixed.grid)
     return {"overlap": asdict(overlap(fixed, warped))}
 
 
-def _carried_labels(options: Namespace, grid: Grid) -> Image:
+def _warped_labels(options: Namespace, grid: Grid) -> Image:
     from warpline.backends import select
     from warpline.operations import check_labels, read, read_chain
     from warpline.resampling import warp
@@ -142,7 +142,7 @@ def _landmarks(options: Namespace) -> dict[str, Any]:
     return {"landmark_error_mm": asdict(error)}
 
 
-def _shown(record: dict[str, Any]) -> list[str | Table]:
+def _lines(record: dict[str, Any]) -> list[str | Table]:
     shown: list[str | Table] = []
     if "overlap" in record:
         overlap = record["overlap"]

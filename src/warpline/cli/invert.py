@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from warpline.cli.options import add_device, add_grids, add_target, add_transforms, refuse_overwriting
+from warpline.cli.options import add_chain, refuse_overwriting
 from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
@@ -22,15 +22,12 @@ EXAMPLE = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_transforms(parser, required=True)
-    add_target(parser)
-    add_grids(parser)
-    add_device(parser)
+    add_chain(parser)
 
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, invert, write; for the inverse the moving image is the fixed one."""
-    from warpline.operations import compose, inversion, paths_in, place_of, write
+    from warpline.operations import compose, inversion, paths_in, place_of, write_transform
     from warpline.space import Displacement
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
@@ -40,7 +37,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     if moving is None and not isinstance(whole, Displacement) and options.output.endswith((".nii", ".nii.gz")):
         raise UsageError(f"{options.output}: as a field, the inverse lies on the moving image; give --moving")
     found = inversion(whole, **where)
-    write(found.transform, options.output, options.to, fixed=moving, moving=fixed, **where)
+    write_transform(found.transform, options.output, options.to, fixed=moving, moving=fixed, **where)
     record = {
         "output": options.output,
         "errors": [asdict(error) for error in found.errors],

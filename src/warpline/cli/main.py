@@ -52,7 +52,7 @@ class Help(RawDescriptionRichHelpFormatter):
 
 
 class Parser(ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports wrong usage in one line."""
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OutputError as error:
         print(f"warpline: error: {error}", file=sys.stderr)
         return error.exit_code
-    if options is None:  # whoever read the help has gone
+    if options is None:  # the reader of the help text has closed the pipe
         return 0
     terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
     with terminal, stoppable():
@@ -121,13 +121,13 @@ def build_parser(arguments: Sequence[str]) -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"warpline {version('warpline')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in _needed(arguments):
+    for name in _commands_to_load(arguments):
         module = importlib.import_module(COMMANDS[name])
         _add_command(commands.add_parser, name, module)
     return parser
 
 
-def _needed(arguments: Sequence[str]) -> Iterable[str]:
+def _commands_to_load(arguments: Sequence[str]) -> Iterable[str]:
     """The one command that was called; all of them for the overview and for error messages."""
     return arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
 

@@ -32,7 +32,7 @@ def add_device(parser: ArgumentParser) -> None:
 
 
 def add_talk(parser: ArgumentParser, *, nested: bool = False) -> None:
-    """``--json``, ``--quiet`` and ``--verbose``: what a command says.
+    """``--json``, ``--quiet`` and ``--verbose``: what a command prints.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def positive(text: str) -> float:
 
 
 def as_prefix(output: str) -> str:
-    """What output names begin with: a folder that is there gets its slash."""
+    """The prefix of output names: an existing folder gets a trailing slash."""
     return f"{output}{os.sep}" if os.path.isdir(output) and not output.endswith(("/", os.sep)) else output
 
 
@@ -143,6 +143,14 @@ def finite(text: str) -> float:
     if not math.isfinite(value):
         raise ArgumentTypeError(f"{text!r} is not allowed; a finite number is needed")
     return value
+
+
+def add_chain(parser: ArgumentParser) -> None:
+    """Arguments of a command that makes one transform file of several: ``-t``, ``-o``, their images, the device."""
+    add_transforms(parser, required=True)
+    add_target(parser)
+    add_grids(parser)
+    add_device(parser)
 
 
 def add_target(parser: ArgumentParser) -> None:

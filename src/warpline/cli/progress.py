@@ -42,7 +42,7 @@ class Bar:
         self._bars.update(self._task, completed=step.iteration + 1, energy=f"energy {step.energy:.5f}")
 
     def close(self) -> None:
-        """Leave the bars as they are and free the terminal."""
+        """Finish the bars and release the terminal."""
         self._finish_task()
         self._bars.stop()
 
@@ -70,28 +70,28 @@ class Lines:
         self._say = say
         self._clock = clock
         self._last: Progress | None = None
-        self._began = self._heard = self._spoke = clock()
+        self._began = self._last_time = self._last_line = clock()
 
     def __call__(self, step: Progress) -> None:
-        """Hear of one iteration."""
+        """Print a line when a level ends, or after `SILENCE` seconds."""
         if self._last is not None and _level_name(step) != _level_name(self._last):
             self._end_level(self._last)
-        self._last, self._heard = step, self._clock()
-        if self._heard - self._spoke >= SILENCE:
+        self._last, self._last_time = step, self._clock()
+        if self._last_time - self._last_line >= SILENCE:
             done = f"iteration {step.iteration + 1} of {step.iterations}"
             self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}")
-            self._spoke = self._heard
+            self._last_line = self._last_time
 
     def close(self) -> None:
-        """Say how the last level ended."""
+        """Print the line of the last level."""
         if self._last is not None:
             self._end_level(self._last)
         self._last = None
 
     def _end_level(self, step: Progress) -> None:
         done = f"{step.iteration + 1} iterations"
-        self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}, {self._heard - self._began:.1f} s")
-        self._began, self._spoke = self._heard, self._clock()
+        self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}, {self._last_time - self._began:.1f} s")
+        self._began, self._last_line = self._last_time, self._clock()
 
 
 def _level_name(step: Progress) -> str:

@@ -16,7 +16,7 @@ EXAMPLE = """\
 
 
 FAILED = 7
-"""Exit code of a registration whose files are written, but whose result is judged as certainly wrong."""
+"""Exit code of a registration whose files are written, but whose result is judged certainly wrong."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -57,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> int | None:
-    """Fill a job, run it, say how it went."""
+    """Fill a job, run it, print the summary."""
     from warpline import registration
 
     prefix = as_prefix(options.output)

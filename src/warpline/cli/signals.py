@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: what Ctrl-C does, so that nothing half-written stays."""
+"""Signals that ask a command to end: handled like Ctrl-C, so that no partial output remains."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise `Stopped` in the ``with`` block on the first such signal; further ones do not disturb the clearing up."""
+    """Raise `Stopped` in the ``with`` block on the first such signal; later ones are ignored during cleanup."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

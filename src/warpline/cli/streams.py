@@ -1,4 +1,4 @@
-"""Standard output and error that nobody reads any more, or that lie on a full disk."""
+"""Standard output and error when the pipe is closed or the disk is full."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from warpline.errors import OutputError
 
 @contextmanager
 def writing_result() -> Iterator[None]:
-    """Write to standard output: a closed pipe, as ``| head`` leaves it, loses the rest without a word.
+    """Write to standard output: a closed pipe, as ``| head`` leaves it, discards the rest silently.
 
     Raises
     ------
@@ -26,25 +26,25 @@ def writing_result() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        _drop(sys.stdout)
+        _discard_output(sys.stdout)
     except OutputError:
         raise
     except OSError as error:
-        _drop(sys.stdout)
+        _discard_output(sys.stdout)
         raise OutputError(f"standard output cannot be written: {error.strerror or error}; free some space") from None
 
 
 @contextmanager
 def writing_notes() -> Iterator[None]:
-    """Write to standard error: when it cannot be written, the work goes on without it."""
+    """Write to standard error: when it cannot be written, the command goes on without it."""
     try:
         yield
     except OSError:
-        _drop(sys.stderr)
+        _discard_output(sys.stderr)
 
 
-def _drop(stream: TextIO) -> None:
-    """Let all that follows go nowhere, what is still in memory included."""
+def _discard_output(stream: TextIO) -> None:
+    """Redirect a stream to the null device, its buffer included."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""The last lines of a registration: how good the map is, what was written, what to type next."""
+"""Summary of a registration: quality of the map, files written, and commands to run next."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
 
 
 def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
-    """Commands that carry labels through the map and look at the result."""
+    """Commands that carry labels through the map and evaluate them."""
     outputs = report["outputs"]
     fixed = shlex.quote(str(job.fixed))
     through = " ".join(f"-t {shlex.quote(outputs[name])}" for name in ("warp", "affine") if name in outputs)

@@ -1,4 +1,4 @@
-"""What a command says: the result on stdout, everything else on stderr."""
+"""Output of a command: the result on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Terminal:
     json : bool
         Write the result as JSON.
     quiet, verbose : bool
-        Say only warnings, errors and the result; or say everything that is logged.
+        Print only warnings, errors and the result; or everything that is logged.
     """
 
     def __init__(self, command: str, *, json: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -39,10 +39,10 @@ class Terminal:
         self._listeners: list[Listener] = []
         self._level_before = logging.NOTSET
         self._warnings: list[str] = []
-        self._log = _LogLines(self._hear, logging.DEBUG if verbose else logging.WARNING)
+        self._log = _LogLines(self._log_line, logging.DEBUG if verbose else logging.WARNING)
 
     def __enter__(self) -> Terminal:
-        """Show what the package logs."""
+        """Attach a handler to the package's logger."""
         logger = logging.getLogger("warpline")
         logger.addHandler(self._log)
         self._level_before = logger.level
@@ -50,7 +50,7 @@ class Terminal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.settle()
+        self.finish_progress()
         logger = logging.getLogger("warpline")
         logger.removeHandler(self._log)
         logger.setLevel(self._level_before)
@@ -63,7 +63,7 @@ class Terminal:
 
     def fail(self, text: str) -> None:
         """The one line of an error on stderr."""
-        self.settle()
+        self.finish_progress()
         with writing_notes():
             print(f"warpline {self.command}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
@@ -76,7 +76,7 @@ class Terminal:
         self._listeners.append(listener)
         return listener
 
-    def settle(self) -> None:
+    def finish_progress(self) -> None:
         """Finish every bar and line of progress."""
         while self._listeners:
             self._listeners.pop().close()
@@ -91,36 +91,37 @@ class Terminal:
         OutputError
             When stdout cannot be written; a reader that has gone is no error.
         """
-        self.settle()
+        self.finish_progress()
         with writing_result():
             self._write(record, shown)
 
     def _write(self, record: Mapping[str, Any], shown: Sequence[str | Table]) -> None:
         if self.json:
-            heard = {"warnings": [*record.get("warnings", ()), *self._warnings]} if self._warnings else {}
-            print(json_text.dumps(_plain({**record, **heard}), indent=2), flush=True)
+            logged = {"warnings": [*record.get("warnings", ()), *self._warnings]} if self._warnings else {}
+            print(json_text.dumps(_plain({**record, **logged}), indent=2), flush=True)
             return
         console = Console(highlight=False, soft_wrap=True, markup=False)
         for part in shown:
             print(part, flush=True) if isinstance(part, str) else console.print(part)  # rich would expand tabs
 
-    def _hear(self, level: int, text: str) -> None:
-        """A line of the log: a warning is said once, and also when the command is quiet."""
+    def _log_line(self, level: int, text: str) -> None:
+        """Print a log record: each warning once, also when the command is quiet."""
         line = f"{logging.getLevelName(level).lower()}: {text}"
         if level < logging.WARNING:
             self.say(line)
         elif text not in self._warnings:
             self._warnings.append(text)
-            print(line, file=sys.stderr, flush=True)
+            with writing_notes():
+                print(line, file=sys.stderr, flush=True)
 
 
 class _LogLines(logging.Handler):
-    def __init__(self, hear: Callable[[int, str], None], level: int) -> None:
+    def __init__(self, write: Callable[[int, str], None], level: int) -> None:
         super().__init__(level)
-        self._hear = hear
+        self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._hear(record.levelno, record.getMessage())
+        self._write(record.levelno, record.getMessage())
 
 
 def _plain(value: Any) -> Any:

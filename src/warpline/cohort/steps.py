@@ -96,7 +96,7 @@ def read(task: Task, geometry: str | None = None) -> LoadedPair:
 def compute(pair: LoadedPair, settings: WorkerSettings, progress: ProgressCallback) -> RegisteredPair:
     """Register a pair, resample its labels, measure the result; data of the fixed image stay on the device."""
     backend = _backend(settings.backend, settings.threads)
-    backend.kept.share(pair.inputs.images["fixed"])
+    backend.cache.share(pair.inputs.images["fixed"])
     register = settings.compute or register_images
     registration: Registration = register(pair.inputs, backend, threads=settings.threads, progress=progress)
     registration = round_fields(registration, settings.warps, backend)

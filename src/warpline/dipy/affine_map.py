@@ -40,6 +40,15 @@ class AffineMap:
     ------
     AffineInversionError, AffineInvalidValuesError
         When `affine` cannot be a map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import AffineMap
+    >>> shift = AffineMap([[1, 0, 2], [0, 1, 0], [0, 0, 1]], (4, 4), np.eye(3), (4, 4), np.eye(3))
+    >>> image = np.arange(16.0).reshape(4, 4)
+    >>> shift.transform(image)[:, 0]
+    array([ 8., 12.,  0.,  0.])
     """
 
     affine: Matrix | None
@@ -161,7 +170,29 @@ class AffineMap:
 def transform_centers_of_mass(
     static: ArrayLike, static_grid2world: Matrix | None, moving: ArrayLike, moving_grid2world: Matrix | None
 ) -> AffineMap:
-    """Translation between the intensity centroids; negative intensities count as negative mass."""
+    """Translation between the intensity centroids; negative intensities count as negative mass.
+
+    Parameters
+    ----------
+    static, moving : arrays of 2 or 3 axes
+        The images.
+    static_grid2world, moving_grid2world : (dim + 1, dim + 1), optional
+        Voxel to world; identity when None.
+
+    Returns
+    -------
+    AffineMap
+        Static world to moving world.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import transform_centers_of_mass
+    >>> static, moving = np.zeros((8, 8)), np.zeros((8, 8))
+    >>> static[2:4, 2:4] = moving[2:4, 5:7] = 1
+    >>> transform_centers_of_mass(static, None, moving, None).affine[:2, 2]
+    array([0., 3.])
+    """
     centres = ndimage.center_of_mass(np.asarray(static)), ndimage.center_of_mass(np.asarray(moving))
     return _shift_between(centres, (static, static_grid2world), (moving, moving_grid2world))
 
@@ -169,7 +200,27 @@ def transform_centers_of_mass(
 def transform_geometric_centers(
     static: ArrayLike, static_grid2world: Matrix | None, moving: ArrayLike, moving_grid2world: Matrix | None
 ) -> AffineMap:
-    """Translation between the voxels ``shape / 2`` of both grids, half a voxel past the true centres, as in DIPY."""
+    """Translation between the voxels ``shape / 2`` of both grids, half a voxel past the true centres, as in DIPY.
+
+    Parameters
+    ----------
+    static, moving : arrays of 2 or 3 axes
+        The images.
+    static_grid2world, moving_grid2world : (dim + 1, dim + 1), optional
+        Voxel to world; identity when None.
+
+    Returns
+    -------
+    AffineMap
+        Static world to moving world.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import transform_geometric_centers
+    >>> transform_geometric_centers(np.zeros((8, 8)), None, np.zeros((8, 12)), None).affine[:2, 2]
+    array([0., 2.])
+    """
     centres = np.array(np.shape(static)) / 2, np.array(np.shape(moving)) / 2
     return _shift_between(centres, (static, static_grid2world), (moving, moving_grid2world))
 
@@ -177,7 +228,28 @@ def transform_geometric_centers(
 def transform_origins(
     static: ArrayLike, static_grid2world: Matrix | None, moving: ArrayLike, moving_grid2world: Matrix | None
 ) -> AffineMap:
-    """Translation between the voxels 0 of both grids."""
+    """Translation between the voxels 0 of both grids.
+
+    Parameters
+    ----------
+    static, moving : arrays of 2 or 3 axes
+        The images.
+    static_grid2world, moving_grid2world : (dim + 1, dim + 1), optional
+        Voxel to world; identity when None.
+
+    Returns
+    -------
+    AffineMap
+        Static world to moving world.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import transform_origins
+    >>> moved = np.array([[1, 0, 5], [0, 1, 0], [0, 0, 1.0]])
+    >>> transform_origins(np.zeros((8, 8)), np.eye(3), np.zeros((8, 8)), moved).affine[:2, 2]
+    array([5., 0.])
+    """
     origin = np.zeros(np.ndim(static))
     return _shift_between((origin, origin), (static, static_grid2world), (moving, moving_grid2world))
 

@@ -1,4 +1,4 @@
-"""`DiffeomorphicMap`: a pair of displacement fields with a linear prealignment, used in DIPY's way."""
+"""`DiffeomorphicMap`: a pair of displacement fields with a linear prealignment, with DIPY's semantics."""
 
 from __future__ import annotations
 
@@ -46,6 +46,16 @@ class DiffeomorphicMap:
         Displacements in mm along world axes; None until set or allocated.
     is_inverse : bool
         Whether `transform` goes by the backward field.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import DiffeomorphicMap
+    >>> mapping = DiffeomorphicMap(2, (4, 4))
+    >>> mapping.allocate()
+    >>> mapping.forward[..., 0] = 1.0  # mm
+    >>> mapping.transform(np.arange(16.0, dtype=np.float32).reshape(4, 4))[:, 0]
+    array([ 4.,  8., 12.,  0.], dtype=float32)
     """
 
     def __init__(

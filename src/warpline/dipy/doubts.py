@@ -1,4 +1,4 @@
-"""What is to be said of a result: DIPY's objects have no place for it."""
+"""Warnings about a result, which DIPY's objects have no attribute for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from warpline.registration.alignment import Alignment
 _log = logging.getLogger(__name__)
 
 
-def tell(found: Alignment) -> None:
-    """Log a warning for everything that did not go as asked, and every reason to doubt the result."""
+def log_warnings(found: Alignment) -> None:
+    """Log the warnings of a registration: options without effect, and reasons to doubt the result."""
     for warning in found.warnings:
         _log.warning("%s", warning)

@@ -1,4 +1,4 @@
-"""Between DIPY's arrays with 2-D or 3-D matrices and this package's images of three axes."""
+"""Conversion between DIPY's arrays with 2-D or 3-D matrices and images of three axes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,26 @@ def field_of(displacement: NDArray[np.float32], dim: int) -> NDArray[np.float32]
 
 
 def mult_aff(A: Matrix | None, B: Matrix | None) -> Matrix | None:
-    """Return the product ``A B``, with None for the identity; None when both are."""
+    """Return the product ``A B``, with None for the identity; None when both are.
+
+    Parameters
+    ----------
+    A, B : (dim + 1, dim + 1) or None
+        Homogeneous matrices; None is the identity.
+
+    Returns
+    -------
+    (dim + 1, dim + 1) or None
+        The product.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import mult_aff
+    >>> mult_aff(None, 2 * np.eye(2))
+    array([[2., 0.],
+           [0., 2.]])
+    """
     if A is None or B is None:
         return B if A is None else A
     return np.asarray(A @ B)
@@ -65,6 +84,28 @@ def get_direction_and_spacings(affine: Matrix | None, dim: int) -> tuple[Matrix,
     """Return the directions of the grid's axes as columns (dim, dim), and its spacings (dim,).
 
     Of a voxel to world matrix (dim + 1, dim + 1); the identity when None.
+
+    Parameters
+    ----------
+    affine : (dim + 1, dim + 1) or None
+        Voxel to world; identity when None.
+    dim : {2, 3}
+        Dimension of space.
+
+    Returns
+    -------
+    directions : (dim, dim)
+        Unit vectors of the grid's axes, as columns.
+    spacings : (dim,)
+        Voxel sizes in mm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import get_direction_and_spacings
+    >>> directions, spacings = get_direction_and_spacings(np.diag([-2.0, 3.0, 1.0]), 2)
+    >>> spacings
+    array([2., 3.])
     """
     if affine is None:
         return np.eye(dim), np.ones(dim)

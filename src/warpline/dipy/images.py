@@ -41,6 +41,15 @@ def load_nifti(
     -------
     (array, affine, ...)
         Array as in the file, scaled where its header says so; affine (4, 4), voxel to world (RAS+ mm).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import load_nifti, save_nifti
+    >>> save_nifti("zeros.nii.gz", np.zeros((4, 5, 6), np.float32), np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> data, affine, voxel_size = load_nifti("zeros.nii.gz", return_voxsize=True)
+    >>> data.shape, voxel_size
+    ((4, 5, 6), (np.float32(2.0), np.float32(2.0), np.float32(2.0)))
     """
     image: Any = nibabel.load(fname)
     array = np.asanyarray(image.dataobj) if as_ndarray else image.dataobj
@@ -55,7 +64,26 @@ def load_nifti(
 
 
 def load_nifti_data(fname: FileName, as_ndarray: bool = True) -> Any:
-    """Read the array of an image, as `load_nifti` does."""
+    """Read the array of an image, as `load_nifti` does.
+
+    Parameters
+    ----------
+    fname, as_ndarray
+        As in `load_nifti`.
+
+    Returns
+    -------
+    array
+        Values of the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import load_nifti_data, save_nifti
+    >>> save_nifti("zeros.nii", np.zeros((4, 5, 6), np.uint8), np.eye(4))
+    >>> load_nifti_data("zeros.nii").dtype
+    dtype('uint8')
+    """
     return load_nifti(fname, as_ndarray=as_ndarray)[0]
 
 
@@ -83,6 +111,12 @@ def save_nifti(
         When the type is a 64-bit integer and neither `hdr` nor `dtype` is given.
     OutputError
         When the file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import save_nifti
+    >>> save_nifti("zeros.nii.gz", np.zeros((4, 5, 6), np.float32), np.eye(4))
     """
     if hdr is None and dtype is None and data.dtype in (np.int64, np.uint64):
         raise UsageError(f"data has type {data.dtype}, which other tools may not read; give dtype, such as numpy.int32")

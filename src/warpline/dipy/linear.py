@@ -17,7 +17,7 @@ from warpline.dipy.affine_map import (
     transform_geometric_centers,
     transform_origins,
 )
-from warpline.dipy.doubts import tell
+from warpline.dipy.doubts import log_warnings
 from warpline.dipy.grids import affine_of, flatten, image_of, mask_of
 from warpline.dipy.linear_transforms import Transform, transform_of
 from warpline.dipy.mutual_information import MutualInformationMetric
@@ -35,7 +35,7 @@ STARTS: dict[str, Initialiser] = {
     "voxel-origin": transform_origins,
     "centers": transform_geometric_centers,
 }
-"""Names of `starting_affine`."""
+"""Name of a `starting_affine` to the function that computes it."""
 
 
 class _Masks(TypedDict):
@@ -63,12 +63,23 @@ class AffineRegistration:
     method, ss_sigma_factor, options, verbosity
         Kept for DIPY's signature.
     backend : str or Backend, optional
-        What computes; chosen by `warpline.backends.select` when None.
+        Where to compute; chosen by `warpline.backends.select` when None.
 
     Raises
     ------
     UsageError
         When `level_iters` is empty, or longer than `factors`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y, z = np.indices((16, 16, 16)) - 7.5
+    >>> static = np.exp(-(x**2 + 2 * y**2 + 4 * z**2) / 40)
+    >>> from warpline.dipy import AffineRegistration, TranslationTransform3D
+    >>> registration = AffineRegistration(level_iters=[20], sigmas=[0], factors=[1])
+    >>> moved = registration.optimize(static, np.roll(static, 2, axis=0), TranslationTransform3D(), None)
+    >>> moved.affine[:3, 3].round(1) + 0.0
+    array([2., 0., 0.])
     """
 
     def __init__(
@@ -145,7 +156,7 @@ class AffineRegistration:
             When an image is not finite or constant, or the grids do not overlap.
         """
         transform = transform_of(transform)
-        static_mask, moving_mask = self._checked_masks(static_mask, moving_mask)
+        static_mask, moving_mask = self._effective_masks(static_mask, moving_mask)
         images = image_of(static, static_grid2world, "static"), image_of(moving, moving_grid2world, "moving")
         grids = [flatten(image.affine, transform.dim) for image in images]
         start = _start(starting_affine, static, grids[0], moving, grids[1])
@@ -160,7 +171,7 @@ class AffineRegistration:
         masks = _Masks(fixed_mask=mask_of(static_mask, images[0]), moving_mask=mask_of(moving_mask, images[1]))
         check_pair(*images, recipe, initial=initial, **masks)
         found = align(*images, recipe, backend=select(self.backend), initial=initial, **masks)
-        tell(found)
+        log_warnings(found)
         matrix = flatten(found.affine.matrix, transform.dim)
         mapping = AffineMap(matrix, np.shape(static), grids[0], np.shape(moving), grids[1])
         if not ret_metric:
@@ -168,8 +179,8 @@ class AffineRegistration:
         energies = [energy for level in found.levels for energy in level.energies]
         return mapping, parameters_of(transform, matrix @ np.linalg.inv(start)), energies[-1] if energies else np.nan
 
-    def _checked_masks(self, *masks: NDArray[Any] | None) -> list[NDArray[Any] | None]:
-        """The masks that count: not one that is 0 everywhere. Where DIPY would leave them out, a warning says so."""
+    def _effective_masks(self, *masks: NDArray[Any] | None) -> list[NDArray[Any] | None]:
+        """The masks without those that are 0 everywhere, with a warning where DIPY would ignore a mask silently."""
         kept: list[NDArray[Any] | None] = []
         for name, mask in zip(("static_mask", "moving_mask"), masks, strict=True):
             empty = mask is not None and not np.any(mask)
@@ -189,10 +200,10 @@ class AffineRegistration:
 def parameters_of(transform: Transform, matrix: Matrix) -> NDArray[np.float64]:
     """Return the parameters (n,) whose matrix is closest to `matrix` in the sense of least squares."""
 
-    def gap(theta: NDArray[np.float64]) -> NDArray[np.float64]:
+    def residual(theta: NDArray[np.float64]) -> NDArray[np.float64]:
         return (transform.param_to_matrix(theta) - matrix)[:-1].ravel()
 
-    fitted: NDArray[np.float64] = least_squares(gap, transform.get_identity_parameters(), xtol=1e-12, ftol=1e-12).x
+    fitted: NDArray[np.float64] = least_squares(residual, transform.get_identity_parameters(), xtol=1e-12, ftol=1e-12).x
     return fitted
 
 

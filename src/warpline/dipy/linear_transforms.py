@@ -22,11 +22,19 @@ class Transform:
 
     Parameters are those of DIPY, in the order angles, translation, scales: angles in radians about the world
     origin (3-D: ``Rz Rx Ry``), translation in mm, scales multiplied onto the rows of the rotation.
+
+    Examples
+    --------
+    >>> from warpline.dipy import RigidTransform2D
+    >>> RigidTransform2D().param_to_matrix([0, 5, -2])
+    array([[ 1., -0.,  5.],
+           [ 0.,  1., -2.],
+           [ 0.,  0.,  1.]])
     """
 
     dim: ClassVar[int]
     motion: ClassVar[Motion]
-    """The motion of `warpline.recipe.Linear` that it stands for."""
+    """The corresponding stage of `warpline.recipe.Linear`."""
     _angles: ClassVar[int] = 0
     _shifts: ClassVar[int] = 0
     _scales: ClassVar[int] = 0
@@ -45,7 +53,7 @@ class Transform:
 
     def param_to_matrix(self, theta: ArrayLike) -> Matrix:
         """Return the matrix (dim + 1, dim + 1) of parameters (n,)."""
-        return self._matrix(self._checked(theta)).real
+        return self._matrix(self._check_parameters(theta)).real
 
     def jacobian(self, theta: ArrayLike, x: ArrayLike) -> NDArray[np.float64]:
         """Return the derivative (dim, n) of the mapped point ``T(x)`` by the parameters (n,), x in mm."""
@@ -55,11 +63,11 @@ class Transform:
 
     def matrix_derivatives(self, theta: ArrayLike) -> NDArray[np.float64]:
         """Return the derivatives (n, dim + 1, dim + 1) of the matrix by the parameters (n,)."""
-        parameters = self._checked(theta).astype(complex)
+        parameters = self._check_parameters(theta).astype(complex)
         steps = parameters + 1j * _STEP * np.eye(len(parameters))
         return np.stack([self._matrix(one).imag / _STEP for one in steps])
 
-    def _checked(self, theta: ArrayLike) -> Parameters:
+    def _check_parameters(self, theta: ArrayLike) -> Parameters:
         parameters = np.asarray(theta, dtype=np.float64)
         if parameters.shape != (self.get_number_of_parameters(),):
             count = self.get_number_of_parameters()

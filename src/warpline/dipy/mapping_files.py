@@ -1,4 +1,4 @@
-"""DIPY's mapping files, written and read as DIPY does, with its two traps closed."""
+"""DIPY's mapping files, written and read as DIPY does; exchanged images and a lost prealignment are corrected."""
 
 from __future__ import annotations
 
@@ -31,12 +31,26 @@ def write_mapping(mapping: DiffeomorphicMap, fname: str | os.PathLike[str]) -> N
 
     DIPY has no place for the prealignment; it goes into a comment of the header, which DIPY passes over.
 
+    Parameters
+    ----------
+    mapping : DiffeomorphicMap
+        3-D, with both fields.
+    fname : path
+        Ends in ``.nii`` or ``.nii.gz``.
+
     Raises
     ------
     UsageError
         When the map is 2-D or has no fields, or the name does not end in ``.nii`` or ``.nii.gz``.
     OutputError
         When the file cannot be written.
+
+    Examples
+    --------
+    >>> from warpline.dipy import DiffeomorphicMap, write_mapping
+    >>> mapping = DiffeomorphicMap(3, (4, 5, 6))
+    >>> mapping.allocate()
+    >>> write_mapping(mapping, "mapping.nii.gz")
     """
     path = Path(fname)
     if mapping.dim != 3 or mapping.forward is None or mapping.backward is None:
@@ -63,7 +77,7 @@ def read_mapping(
         The mapping file.
     domain_img, codomain_img : path, nibabel image, or (array, affine)
         The moving and the static image, in this order; of a 4-D image the first three axes count. When the grids
-        in the file tell that they were exchanged, they are put right and a warning says so.
+        in the file show that they were exchanged, they are swapped back with a warning.
     prealign : (4, 4), optional
         **Inverse** of the matrix that was given to `optimize`: moving world to static world. When None, the one that
         `write_mapping` noted in the file; DIPY's files have none.
@@ -77,6 +91,17 @@ def read_mapping(
     ------
     InputError
         When the file is damaged or of another kind.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import DiffeomorphicMap, read_mapping, write_mapping
+    >>> mapping = DiffeomorphicMap(3, (4, 5, 6))
+    >>> mapping.allocate()
+    >>> write_mapping(mapping, "mapping.nii.gz")
+    >>> image = np.zeros((4, 5, 6)), np.eye(4)
+    >>> read_mapping("mapping.nii.gz", image, image).forward.shape
+    (4, 5, 6, 3)
     """
     stored = dipy_mapping.read(Path(disp))
     moving, static = grid_of(domain_img, "domain_img"), grid_of(codomain_img, "codomain_img")

@@ -13,7 +13,8 @@ from scipy import ndimage
 from warpline.backends import thread_count
 from warpline.errors import UsageError
 
-Mask = NDArray[np.bool_]
+BINS = 256
+"""Bins of the histogram for Otsu's threshold, as in DIPY."""
 
 
 def median_otsu(
@@ -32,7 +33,7 @@ def median_otsu(
     input_volume : (I, J, K) or (I, J, K, T)
         Image or series.
     vol_idx : sequence of int, optional
-        Volumes of a series whose mean is looked at; needed for a series.
+        Volumes of a series whose mean is used; needed for a series.
     median_radius : int
         Of the cubic window, in voxels.
     numpass : int
@@ -55,6 +56,16 @@ def median_otsu(
     ------
     UsageError
         When a series comes without `vol_idx`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import median_otsu
+    >>> head = np.zeros((12, 12, 12))
+    >>> head[3:9, 3:9, 3:9] = 100
+    >>> masked, mask = median_otsu(head, median_radius=1, numpass=1)
+    >>> int(mask.sum())
+    160
     """
     volume = np.asarray(input_volume)
     if volume.ndim == 4 and vol_idx is None:
@@ -88,9 +99,9 @@ def _median(volume: NDArray[Any], radius: int) -> NDArray[Any]:
     return filtered
 
 
-def _otsu(values: NDArray[Any], bins: int = 256) -> float:
+def _otsu(values: NDArray[Any]) -> float:
     """Lower edge of the bin whose upper edge parts the values with the largest variance between the classes."""
-    counts, edges = np.histogram(values, bins)
+    counts, edges = np.histogram(values, BINS)
     below = np.cumsum(counts, dtype=float)[:-1]
     above = below[-1] + counts[-1] - below
     mass = np.cumsum(counts * edges[1:])

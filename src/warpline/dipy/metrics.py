@@ -19,18 +19,18 @@ with which maps stay invertible."""
 
 
 CONTRAST_FLOOR = 1e-5
-"""DIPY knows none: what is left of it only keeps rounding noise from moving flat regions."""
+"""Variance below which a window counts as flat. DIPY has none; without one, rounding noise moves flat regions."""
 
 
 SWEEPS = 5
-"""Sweeps of DIPY's Gauss-Seidel solver, each of which smooths over a voxel, that one turn of ours stands for."""
+"""Sweeps of DIPY's Gauss-Seidel solver, each of which smooths over a voxel, that equal one of our iterations."""
 
 STEP_TYPES = ("demons", "gauss_newton")
 """Kinds of steps of `SSDMetric` and `EMMetric`."""
 
 
 class SynMetric(Protocol):
-    """What `SymmetricDiffeomorphicRegistration` asks a metric for, and where it leaves images for callbacks."""
+    """Options of a metric for `SymmetricDiffeomorphicRegistration`, and the current images for callbacks."""
 
     dim: int
     static_image: Volume | None
@@ -62,13 +62,18 @@ class CCMetric:
     ------
     UsageError
         When `dim` is neither 2 nor 3.
+
+    Examples
+    --------
+    >>> from warpline.dipy import CCMetric, SymmetricDiffeomorphicRegistration
+    >>> registration = SymmetricDiffeomorphicRegistration(CCMetric(3, radius=2), level_iters=[10, 5])
     """
 
     static_image: Volume | None = None
     moving_image: Volume | None = None
 
     def __init__(self, dim: int, sigma_diff: float = 2.0, radius: int = 4) -> None:
-        self.dim = _checked(dim)
+        self.dim = _check_dimension(dim)
         self.sigma_diff = sigma_diff
         self.radius = radius
 
@@ -94,7 +99,7 @@ class SSDMetric:
         With demons, Gaussian smoothing of each update in voxels of the level; with Gauss-Newton, the weight of the
         field's slope, see `newton_sigma`.
     inner_iter : int
-        Turns of each Gauss-Newton step.
+        Iterations of each Gauss-Newton step.
     step_type : {"demons", "gauss_newton"}
         Kind of step.
 
@@ -107,16 +112,21 @@ class SSDMetric:
     ------
     UsageError
         When `dim` is neither 2 nor 3, or the kind of step is unknown.
+
+    Examples
+    --------
+    >>> from warpline.dipy import SSDMetric, SymmetricDiffeomorphicRegistration
+    >>> registration = SymmetricDiffeomorphicRegistration(SSDMetric(2), level_iters=[10, 5])
     """
 
     static_image: Volume | None = None
     moving_image: Volume | None = None
 
     def __init__(self, dim: int, smooth: float = 4, inner_iter: int = 10, step_type: str = "demons") -> None:
-        self.dim = _checked(dim)
+        self.dim = _check_dimension(dim)
         self.smooth = smooth
         self.inner_iter = inner_iter
-        self.step_type = _checked_step(step_type)
+        self.step_type = _check_step(step_type)
 
     def options(self) -> dict[str, Any]:
         """Return entries of `warpline.recipe.Syn`."""
@@ -133,7 +143,7 @@ class EMMetric:
     """Difference from what the grey values of the other image predict, for any two contrasts.
 
     After Arce-Santana et al. 2014, doi:10.1016/j.media.2013.10.007; see `warpline.metrics.class_means`. It is
-    computed on CPUs only: `SymmetricDiffeomorphicRegistration` says so when a GPU was chosen, and goes to the CPU.
+    computed on CPUs only: on a GPU, `SymmetricDiffeomorphicRegistration` warns and uses the CPU.
 
     Parameters
     ----------
@@ -142,11 +152,11 @@ class EMMetric:
     smooth : float
         As in `SSDMetric`.
     inner_iter : int
-        Turns of each Gauss-Newton step.
+        Iterations of each Gauss-Newton step.
     q_levels : int
-        Grey values that are told apart in each image.
+        Number of grey values (classes) that each image is quantised to.
     double_gradient : bool
-        Kept for DIPY's signature: the slope of each image itself is followed.
+        Kept for DIPY's signature: the gradient of each image itself is used.
     step_type : {"gauss_newton", "demons"}
         Kind of step.
 
@@ -159,6 +169,11 @@ class EMMetric:
     ------
     UsageError
         When `dim` is neither 2 nor 3, or the kind of step is unknown.
+
+    Examples
+    --------
+    >>> from warpline.dipy import EMMetric, SymmetricDiffeomorphicRegistration
+    >>> registration = SymmetricDiffeomorphicRegistration(EMMetric(3, q_levels=64), level_iters=[10, 5])
     """
 
     static_image: Volume | None = None
@@ -173,12 +188,12 @@ class EMMetric:
         double_gradient: bool = True,
         step_type: str = "gauss_newton",
     ) -> None:
-        self.dim = _checked(dim)
+        self.dim = _check_dimension(dim)
         self.smooth = smooth
         self.inner_iter = inner_iter
         self.q_levels = q_levels
         self.use_double_gradient = double_gradient
-        self.step_type = _checked_step(step_type)
+        self.step_type = _check_step(step_type)
 
     def options(self) -> dict[str, Any]:
         """Return entries of `warpline.recipe.Syn`."""
@@ -192,12 +207,12 @@ class EMMetric:
 
 
 def newton_turns(inner_iter: int) -> int:
-    """Turns of a Gauss-Newton step for DIPY's inner iterations, see `SWEEPS`."""
+    """Iterations of a Gauss-Newton step for DIPY's inner iterations, see `SWEEPS`."""
     return max(-(-int(inner_iter) // SWEEPS), 1)
 
 
 def newton_sigma(smooth: float) -> float:
-    """Gaussian smoothing in voxels that stands for DIPY's weight of the slope of the field in a Gauss-Newton step.
+    """Gaussian smoothing in voxels equivalent to DIPY's weight on the gradient of the field in a Gauss-Newton step.
 
     Its linear system smooths over ``sqrt(smooth) / |g|`` voxels at an image gradient g; this is that length at the
     gradient of an edge of two voxels, 1/2.
@@ -205,13 +220,13 @@ def newton_sigma(smooth: float) -> float:
     return 2 * math.sqrt(max(smooth, 0.0))
 
 
-def _checked(dim: int) -> int:
+def _check_dimension(dim: int) -> int:
     if dim not in (2, 3):
         raise UsageError(f"dim is {dim!r}; 2 or 3 is allowed")
     return dim
 
 
-def _checked_step(step_type: str) -> str:
+def _check_step(step_type: str) -> str:
     if step_type not in STEP_TYPES:
         raise UsageError(f"step_type {step_type!r} is unknown; choose from {', '.join(STEP_TYPES)}")
     return step_type

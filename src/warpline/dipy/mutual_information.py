@@ -36,6 +36,11 @@ class MutualInformationMetric:
     ------
     UsageError
         When the share is not in (0, 1].
+
+    Examples
+    --------
+    >>> from warpline.dipy import AffineRegistration, MutualInformationMetric
+    >>> registration = AffineRegistration(MutualInformationMetric(nbins=32, sampling_proportion=0.5))
     """
 
     def __init__(self, nbins: int = 32, sampling_proportion: float | None = None) -> None:

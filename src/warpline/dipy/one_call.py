@@ -26,7 +26,7 @@ from warpline.dipy.linear_transforms import (
 from warpline.dipy.metrics import CCMetric, EMMetric, SSDMetric, SynMetric
 from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.syn import SymmetricDiffeomorphicRegistration
-from warpline.errors import UsageError
+from warpline.errors import InputError, UsageError
 from warpline.space.grid import Matrix
 
 SYN_METRICS: dict[str, Callable[..., SynMetric]] = {"CC": CCMetric, "EM": EMMetric, "SSD": SSDMetric}
@@ -100,6 +100,21 @@ def affine_registration(
     ------
     UsageError
         When a step or metric is not offered.
+    InputError
+        When an image is no volume.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y, z = np.indices((16, 16, 16)) - 7.5
+    >>> static = np.exp(-(x**2 + 2 * y**2 + 4 * z**2) / 40)
+    >>> moving = np.roll(static, 2, axis=0)
+    >>> from warpline.dipy import affine_registration
+    >>> resampled, matrix = affine_registration(
+    ...     moving, static, np.eye(4), np.eye(4), pipeline=["center_of_mass", "translation"], level_iters=[10]
+    ... )
+    >>> matrix[:3, 3].round(1) + 0.0
+    array([2., 0., 0.])
     """
     if metric.upper() != "MI":
         raise UsageError(f"metric {metric!r} is not offered; use 'MI'")
@@ -112,6 +127,11 @@ def affine_registration(
         array_and_affine(static, static_affine, "static"),
         array_and_affine(moving, moving_affine, "moving"),
     )
+    if static.ndim != 3 or moving.ndim != 3:
+        raise InputError(
+            f"static has {static.ndim} axes and moving {moving.ndim}; volumes are needed: for 2-D images, use "
+            "AffineRegistration with a 2-D transform"
+        )
     affreg = AffineRegistration(
         MutualInformationMetric(**metric_kwargs), level_iters, sigmas, factors, options=optimizer_options
     )
@@ -183,6 +203,16 @@ def syn_registration(
     ------
     UsageError
         When the metric is not offered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import syn_registration
+    >>> x, y = np.indices((24, 24)) - 11.5
+    >>> static, moving = np.exp(-(x**2 + y**2) / 40), np.exp(-((x - 1) ** 2 + y**2) / 40)
+    >>> warped, mapping = syn_registration(moving, static, np.eye(3), np.eye(3), metric="SSD", dim=2, level_iters=[20])
+    >>> warped.shape, mapping.dim
+    ((24, 24), 2)
     """
     if metric.upper() not in SYN_METRICS:
         raise UsageError(f"metric {metric!r} is not offered; choose from {', '.join(SYN_METRICS)}")
@@ -219,6 +249,14 @@ def resample(
     -------
     nibabel.Nifti1Image
         float64, linear interpolation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import resample
+    >>> coarse = np.diag([2.0, 2.0, 2.0, 1.0])
+    >>> resample(np.ones((4, 4, 4)), np.zeros((8, 8, 8)), coarse, np.eye(4)).shape
+    (8, 8, 8)
     """
     (static, static_affine), (moving, moving_affine) = (
         array_and_affine(static, static_affine, "static"),

@@ -21,7 +21,7 @@ def syn_recipe(**options: Any) -> Recipe:
     UsageError
         When an option is out of range.
     """
-    return Recipe(name="dipy", initialise=Initialise(method="identity"), linear=None, syn=_built(Syn, options))
+    return Recipe(name="dipy", initialise=Initialise(method="identity"), linear=None, syn=_build(Syn, options))
 
 
 def linear_recipe(**options: Any) -> Recipe:
@@ -32,10 +32,10 @@ def linear_recipe(**options: Any) -> Recipe:
     UsageError
         When an option is out of range.
     """
-    return Recipe(name="dipy", initialise=Initialise(method="identity"), linear=_built(Linear, options), syn=None)
+    return Recipe(name="dipy", initialise=Initialise(method="identity"), linear=_build(Linear, options), syn=None)
 
 
-def _built(kind: Callable[..., Options], options: dict[str, Any]) -> Options:
+def _build(kind: Callable[..., Options], options: dict[str, Any]) -> Options:
     try:
         return kind(**options)
     except ValidationError as error:

@@ -53,14 +53,21 @@ def overlay_slices(
         When the slice type is unknown.
     InputError
         When the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import overlay_slices
+    >>> x, y, z = np.indices((8, 8, 8))
+    >>> figure = overlay_slices(x + y, y + z, None, 2, "Static", "Moving", "overlay.png")
     """
     if slice_type not in (0, 1, 2):
         raise UsageError(f"slice_type is {slice_type!r}; choose 0 (sagittal), 1 (coronal) or 2 (axial)")
     _check_same_shape(L, R)
     index = np.shape(L)[slice_type] // 2 if slice_index is None else slice_index
-    left, right = (np.take(_stretched(volume), index, axis=slice_type).T for volume in (L, R))
-    # the corner stands for the background, whose colour would tint the whole overlay
-    overlay = _coloured(left * (left > left[0, 0]), right * (right > right[0, 0]))
+    left, right = (np.take(_stretch(volume), index, axis=slice_type).T for volume in (L, R))
+    # the corner counts as background, whose colour would tint the whole overlay
+    overlay = _colour(left * (left > left[0, 0]), right * (right > right[0, 0]))
     return _panels([left, overlay, right], [ltitle, "Overlay", rtitle], fname, fig_kwargs, origin="lower", cmap="gray")
 
 
@@ -75,15 +82,37 @@ def overlay_images(
 ) -> Figure:
     """Show two 2-D images of one shape, in red and in green, and between them one over the other.
 
+    Parameters
+    ----------
+    img0, img1 : (I, J)
+        Images of one shape; intensities are stretched per image.
+    title0, title_mid, title1 : str
+        Titles of the first image, the overlay and the second image.
+    fname : path, optional
+        Where to save the picture.
+    **fig_kwargs
+        For `matplotlib.figure.Figure.savefig`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The three panels.
+
     Raises
     ------
     InputError
         When the shapes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import overlay_images
+    >>> figure = overlay_images(np.eye(8), np.eye(8)[::-1], "Static", "Overlay", "Moving")
     """
     _check_same_shape(img0, img1)
-    red, green = _stretched(img0), _stretched(img1)
+    red, green = _stretch(img0), _stretch(img1)
     nothing = np.zeros_like(red)
-    pictures = [_coloured(red, nothing), _coloured(red, green), _coloured(nothing, green)]
+    pictures = [_colour(red, nothing), _colour(red, green), _colour(nothing, green)]
     return _panels(pictures, [title0, title_mid, title1], fname, fig_kwargs)
 
 
@@ -102,9 +131,15 @@ def plot_slices(
         Where to save the picture.
     **fig_kwargs
         For `matplotlib.figure.Figure.savefig`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import plot_slices
+    >>> figure = plot_slices(np.indices((8, 8, 8)).sum(axis=0), fname="slices.png")
     """
     indices = [n // 2 for n in np.shape(V)] if slice_indices is None else slice_indices
-    stretched = _stretched(V)
+    stretched = _stretch(V)
     slices = [np.take(stretched, indices[axis], axis=axis).T for axis in (2, 1, 0)]
     return _panels(slices, ["Axial", "Coronal", "Sagittal"], fname, fig_kwargs, origin="lower", cmap="gray")
 
@@ -116,6 +151,27 @@ def draw_lattice_2d(nrows: int, ncols: int, delta: int) -> NDArray[np.float64]:
     -------
     (1 + (delta + 1) nrows, 1 + (delta + 1) ncols)
         The picture.
+
+    Parameters
+    ----------
+    nrows, ncols : int
+        Number of squares.
+    delta : int
+        Pixels along the side of a square.
+
+    Returns
+    -------
+    (1 + nrows (delta + 1), 1 + ncols (delta + 1)) float64
+        The picture.
+
+    Examples
+    --------
+    >>> from warpline.dipy import draw_lattice_2d
+    >>> draw_lattice_2d(1, 2, 2)
+    array([[  0.,   0.,   0.,   0.,   0.,   0.,   0.],
+           [  0., 127., 127.,   0., 127., 127.,   0.],
+           [  0., 127., 127.,   0., 127., 127.,   0.],
+           [  0.,   0.,   0.,   0.,   0.,   0.,   0.]])
     """
     lattice = np.full((1 + (delta + 1) * nrows, 1 + (delta + 1) * ncols), 127.0)
     lattice[:: delta + 1] = 0
@@ -158,6 +214,13 @@ def plot_2d_diffeomorphic_map(
     -------
     warped_forward, warped_backward : float32 arrays
         The two lattices.
+
+    Examples
+    --------
+    >>> from warpline.dipy import DiffeomorphicMap, plot_2d_diffeomorphic_map
+    >>> mapping = DiffeomorphicMap(2, (20, 20))
+    >>> mapping.allocate()
+    >>> pictures = plot_2d_diffeomorphic_map(mapping, delta=4)
     """
     domain = mapping.domain_shape, mapping.domain_grid2world
     codomain = mapping.codomain_shape, mapping.codomain_grid2world
@@ -186,14 +249,14 @@ def _panels(
     return figure
 
 
-def _stretched(image: NDArray[Any]) -> Picture:
+def _stretch(image: NDArray[Any]) -> Picture:
     values = np.asarray(image, dtype=np.float64)
     low, high = values.min(), values.max()
     stretched: Picture = (255 * ((values - low) / ((high - low) or 1.0))).astype(np.uint8)
     return stretched
 
 
-def _coloured(red: Picture, green: Picture) -> Picture:
+def _colour(red: Picture, green: Picture) -> Picture:
     return np.stack([red, green, np.zeros_like(red)], axis=-1)
 
 

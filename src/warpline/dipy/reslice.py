@@ -37,7 +37,7 @@ def reslice(
     order : int
         Of the spline, 0 (nearest) to 5.
     mode : str
-        SciPy's name of what lies beyond the outermost voxel centres: constant, nearest, reflect, wrap, ...
+        SciPy's boundary mode beyond the outermost voxel centres: constant, nearest, reflect, wrap, ...
     cval : float
         Value there, for "constant".
     num_processes : int
@@ -56,6 +56,14 @@ def reslice(
     ------
     InputError
         When `data` has neither 3 nor 4 axes, or a voxel size is not above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.dipy import reslice
+    >>> data, affine = reslice(np.ones((4, 4, 4)), 2 * np.eye(4), (2, 2, 2), (1, 1, 1))
+    >>> data.shape
+    (8, 8, 8)
     """
     array = np.asarray(data)
     if array.ndim not in (3, 4):

@@ -1,4 +1,4 @@
-"""DIPY's rules of interpolation, said with SciPy's modes.
+"""DIPY's interpolation rules, in terms of SciPy's modes.
 
 Linear: values fade to zero over one voxel beyond the outermost centres (SciPy's ``grid-constant``). Nearest: zero
 beyond the outermost centres, ties go to the lower voxel.
@@ -19,7 +19,7 @@ from warpline.space.grid import Matrix
 INTERPOLATIONS = ("linear", "nearest")
 
 _SLAB = 2**20
-"""Most voxels whose coordinates are held at once."""
+"""Most voxels whose coordinates are in memory at once."""
 
 
 def check_interpolation(interpolation: str) -> None:
@@ -42,7 +42,7 @@ def sample_affine(
     if interpolation == "linear":
         return resampling.affine_transform(image, linear, shift, shape, dtype, order=1, mode="grid-constant")
     last = np.array(image.shape) - 1.0
-    return resampling.affine_transform(_reversed(image), -linear, last - shift, shape, dtype, order=0)
+    return resampling.affine_transform(_reverse(image), -linear, last - shift, shape, dtype, order=0)
 
 
 def sample_at(image: NDArray[Any], voxels: NDArray[np.float64], interpolation: str, dtype: DTypeLike) -> NDArray[Any]:
@@ -50,7 +50,7 @@ def sample_at(image: NDArray[Any], voxels: NDArray[np.float64], interpolation: s
     if interpolation == "linear":
         return resampling.map_coordinates(image, voxels, dtype, order=1, mode="grid-constant")
     last = np.array(image.shape, dtype=np.float64).reshape(-1, *[1] * (voxels.ndim - 1)) - 1
-    return resampling.map_coordinates(_reversed(image), last - voxels, dtype, order=0)
+    return resampling.map_coordinates(_reverse(image), last - voxels, dtype, order=0)
 
 
 def displacement_at(field: NDArray[np.float32], voxels: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -59,7 +59,7 @@ def displacement_at(field: NDArray[np.float32], voxels: NDArray[np.float64]) -> 
 
 
 def map_voxels(matrix: Matrix, voxels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Send `voxels` (dim, ...) through a homogeneous matrix (dim + 1, dim + 1)."""
+    """Map `voxels` (dim, ...) by a homogeneous matrix (dim + 1, dim + 1)."""
     shift = matrix[:-1, -1].reshape(-1, *[1] * (voxels.ndim - 1))
     mapped: NDArray[np.float64] = np.tensordot(matrix[:-1, :-1], voxels, axes=1) + shift
     return mapped
@@ -75,6 +75,6 @@ def slabs_of(shape: tuple[int, ...]) -> Iterator[tuple[slice, NDArray[np.float64
         yield slice(start, stop), voxels
 
 
-def _reversed(image: NDArray[Any]) -> NDArray[Any]:
+def _reverse(image: NDArray[Any]) -> NDArray[Any]:
     """Reverse every axis, which turns SciPy's ties (up) into DIPY's (down)."""
     return image[(slice(None, None, -1),) * image.ndim]

@@ -62,6 +62,17 @@ def register_series(
     ------
     InputError
         When the series has not four axes, or the reference not three.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y, z = np.indices((16, 16, 16)) - 7.5
+    >>> static = np.exp(-(x**2 + 2 * y**2 + 4 * z**2) / 40)
+    >>> from warpline.dipy import register_series
+    >>> series = np.stack([static, np.roll(static, 1, axis=2)], axis=-1)
+    >>> registered, affines = register_series(series, 0, ["center_of_mass"], np.eye(4))
+    >>> affines[:3, 3, 1].round(1) + 0.0
+    array([0., 0., 1.])
     """
     volumes, series_affine = _series(series, series_affine)
     count = volumes.shape[-1]
@@ -104,7 +115,7 @@ def register_dwi_series(
     data : path, nibabel image or array (I, J, K, T)
         The series.
     gtab : DIPY's GradientTable, or (bvals, bvecs)
-        What tells which volumes are unweighted. Files or arrays; of these, b-values up to `B0_THRESHOLD` count.
+        Identifies the unweighted volumes. Files or arrays; of these, b-values up to `B0_THRESHOLD` count.
     affine : (4, 4), optional
         Voxel to world (RAS+ mm); needed for an array.
     b0_ref : int
@@ -123,9 +134,21 @@ def register_dwi_series(
     ------
     InputError
         When no volume is unweighted, or the table has another length than the series.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y, z = np.indices((16, 16, 16)) - 7.5
+    >>> static = np.exp(-(x**2 + 2 * y**2 + 4 * z**2) / 40)
+    >>> from warpline.dipy import register_dwi_series
+    >>> series = np.stack([static, np.roll(static, 1, axis=0), static / 2], axis=-1)
+    >>> gradients = [0, 0, 1000], np.array([[0, 0, 0], [0, 0, 0], [1, 0, 0]])
+    >>> registered, affines = register_dwi_series(series, gradients, np.eye(4), pipeline=["center_of_mass"])
+    >>> registered.shape, affines.shape
+    ((16, 16, 16, 3), (4, 4, 3))
     """
     volumes, affine = _series(data, affine)
-    plain = _unweighted(gtab, volumes.shape[-1])
+    plain = _unweighted_volumes(gtab, volumes.shape[-1])
     how: dict[str, Any] = {
         "pipeline": pipeline,
         "static_mask": static_mask,
@@ -185,13 +208,27 @@ def register_dwi_to_template(
     ------
     UsageError
         When there is no template, or the method is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x, y, z = np.indices((16, 16, 16)) - 7.5
+    >>> static = np.exp(-(x**2 + 2 * y**2 + 4 * z**2) / 40)
+    >>> from warpline.dipy import register_dwi_to_template
+    >>> series = np.stack([np.roll(static, 1, axis=0), static / 2], axis=-1)
+    >>> gradients = [0, 1000], np.array([[0, 0, 0], [1, 0, 0]])
+    >>> warped, matrix = register_dwi_to_template(
+    ...     series, gradients, np.eye(4), static, np.eye(4), reg_method="aff", pipeline=["center_of_mass"]
+    ... )
+    >>> matrix[:3, 3].round() + 0.0
+    array([1., 0., 0.])
     """
     if reg_method.lower() not in _METHODS:
         raise UsageError(f"reg_method is {reg_method!r}; choose from {', '.join(_METHODS)}")
     if template is None:
         raise UsageError("template is None; give an image, such as DIPY's dipy.data.read_mni_template()")
     volumes, dwi_affine = _series(dwi, dwi_affine)
-    mean = volumes[..., _unweighted(gtab, volumes.shape[-1])].mean(axis=-1)
+    mean = volumes[..., _unweighted_volumes(gtab, volumes.shape[-1])].mean(axis=-1)
     target, template_affine = array_and_affine(template, template_affine, "template")
     warped, mapping = _METHODS[reg_method.lower()](mean, target, dwi_affine, template_affine, **reg_kwargs)
     return warped, mapping
@@ -209,7 +246,7 @@ def _series(given: Any, affine: Matrix | None) -> tuple[NDArray[Any], Matrix]:
     return volumes, matrix
 
 
-def _unweighted(gtab: Any, count: int) -> NDArray[np.bool_]:
+def _unweighted_volumes(gtab: Any, count: int) -> NDArray[np.bool_]:
     """Which of so many volumes have no diffusion weighting."""
     if hasattr(gtab, "b0s_mask"):
         plain = np.asarray(gtab.b0s_mask, dtype=bool)

@@ -12,12 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.backends import Backend, select
 from warpline.errors import InputError
 from warpline.images import Image
-from warpline.space import Affine, Chain, Displacement
+from warpline.space import Displacement, Transform
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.inversion import InverseError
 from warpline.space.jacobian import jacobian_determinant
-
-Transform = Affine | Displacement | Chain
 
 _DENSE = 2**16
 """Labels between 0 and this are counted by position; others are sorted first."""
@@ -358,7 +356,7 @@ def _local_correlation(
         backend.upload(fixed),
         backend.upload(warped),
         radius,
-        floor=_FLOOR,
+        contrast_floor=_FLOOR,
         mask=backend.upload(inside.astype(np.uint8)),
         out_fixed=backend.empty(force),
         out_moving=backend.empty(force),

@@ -75,9 +75,9 @@ def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Norm
     InputError
         When the mask has no voxel inside the image.
     """
-    found = backend.kept.get(image, ("normalised", mask), lambda: _normalised(image, backend, mask))
-    if backend.kept.is_shared(image):
-        backend.kept.share(found)
+    found = backend.cache.get(image, ("normalised", mask), lambda: _normalised(image, backend, mask))
+    if backend.cache.is_shared(image):
+        backend.cache.share(found)
     return found
 
 

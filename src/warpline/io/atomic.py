@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 
 from warpline.errors import OutputError
-from warpline.io.drafts import Draft, flush_folder, set_aside, settle, sweep, writing
+from warpline.io.drafts import Draft, flush_folder, recover, remove_stale, set_aside, writing
 
 _PROBE = bytes(4096)
 _PATIENCE = 30.0
-"""Seconds that a short write waits for another of the same file."""
+"""Seconds that a single write waits for another writer of the same file."""
 
 
 class Transaction:
@@ -23,11 +23,11 @@ class Transaction:
     Each file is written beside its target, so the last step is a rename. Leaving the ``with`` block
     normally brings every file to the disk and renames them in the order of writing; older files of the same
     names are kept aside until the last one is in place. Leaving it by an error, or an error while
-    renaming, removes every file and folder that was made and puts the older files back. The target of the
-    file written last is the mark of completeness: an older one is set aside before the first rename.
+    renaming, removes every file and folder that was made and restores the older files. The target of the
+    file written last is the completion marker: an older one is set aside before the first rename.
 
     A process that is killed leaves drafts, and files set aside, that the next writer of the same targets
-    removes, or puts back where their mark is missing.
+    deletes, or restores where the marker is missing.
 
     Raises
     ------
@@ -38,7 +38,7 @@ class Transaction:
     def __init__(self) -> None:
         self._drafts: dict[Path, Draft] = {}
         self._reserved: dict[Path, Draft] = {}
-        self._settled: set[Path] = set()
+        self._recovered: set[Path] = set()
         self._folders: list[Path] = []
         self._stale: list[Path] = []
         self._replaced: dict[Path, Draft] = {}
@@ -66,7 +66,7 @@ class Transaction:
                 probe.write(_PROBE)
 
     def reserve(self, targets: Sequence[Path]) -> None:
-        """Claim the outputs of a run before it computes, and clear away what a killed one left of them.
+        """Lock the outputs of a run before it computes, and recover from a killed run on the same outputs.
 
         Parameters
         ----------
@@ -82,10 +82,10 @@ class Transaction:
         with writing(mark):
             self._reserved[mark] = Draft(mark)
             self._reserved[mark].claim()
-            settle(targets)
+            recover(targets)
             for target in targets[:-1]:
-                sweep(target)
-            self._settled.update(targets)
+                remove_stale(target)
+            self._recovered.update(targets)
 
     @contextmanager
     def staged(self, target: Path) -> Iterator[Path]:
@@ -105,7 +105,7 @@ class Transaction:
             temporary.write_bytes(content)
 
     def discard(self, target: Path) -> None:
-        """Take a file of an earlier run away when the new ones get their names."""
+        """Delete a file of an earlier run when the new files are renamed."""
         self._stale.append(target)
 
     def _draft(self, target: Path) -> Draft:
@@ -113,8 +113,8 @@ class Transaction:
             if target not in self._reserved:
                 self._reserved[target] = Draft(target)
                 self._reserved[target].claim()
-                if target not in self._settled:
-                    settle([target])
+                if target not in self._recovered:
+                    recover([target])
             self._drafts[target] = self._reserved.pop(target)
         return self._drafts[target]
 
@@ -134,7 +134,7 @@ class Transaction:
             flush_folder(folder)
 
     def _exchange(self, drafts: list[Draft], folders: set[Path]) -> None:
-        """Set every older file aside, the mark first, and name every new one but the mark."""
+        """Set every older file aside, the marker first, and rename every new file but the marker."""
         older = [draft.target for draft in (*drafts[-1:], *drafts[:-1])] + self._stale
         for target in older:
             with writing(target):
@@ -147,13 +147,13 @@ class Transaction:
             flush_folder(folder)
 
     def _clear(self) -> None:
-        """Take away what is not needed any more: of a complete exchange the older files, else everything new."""
+        """Delete the older files after a complete exchange; else delete the new files and restore the older ones."""
         for draft in reversed(self._replaced.values()):
             if self._complete:
                 with suppress(OSError):
                     draft.earlier.unlink(missing_ok=True)
             else:
-                draft.take_back()
+                draft.restore()
         for draft in (*self._drafts.values(), *self._reserved.values()):
             draft.drop()
         if not self._complete:
@@ -163,17 +163,17 @@ class Transaction:
         for folder in reversed(self._folders):
             try:
                 folder.rmdir()
-            except OSError:  # someone else's file arrived there
+            except OSError:  # another process has written into it
                 return
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write one file under a temporary name beside it, bring it to the disk, then rename it.
+    """Write one file under a temporary name beside it, flush it to disk, then rename it.
 
     Raises
     ------
     OutputError
-        When it cannot be written; nothing is left behind, and an older file of that name stays.
+        When it cannot be written; no partial file remains, and an older file of that name stays.
     """
     draft = Draft(path)
     with writing(path):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from warpline.errors import InputError
 from warpline.images import Image
-from warpline.recipe import Recipe, Syn
+from warpline.metrics import DEFORMABLE_METRICS
+from warpline.recipe import Recipe
 from warpline.space import Affine
 from warpline.space.grid import Grid, Matrix, apply_affine
 
@@ -100,24 +99,16 @@ def check_contrast(image: Image, mask: Image | None = None) -> None:
         raise InputError(f"{image.name} is constant: {values.flat[0]} {where}; an image with contrast is needed")
 
 
-SMALLEST_AXIS: dict[str, Callable[[Syn], int]] = {
-    "local_cc": lambda options: 2 * options.radius + 1,
-    "mean_squares": lambda _: 3,
-    "class_means": lambda _: 3,
-}
-"""Fewest voxels along an axis that each metric of SyN can use: a window, or an inner voxel with two neighbours."""
-
-
 def check_window(image: Image, recipe: Recipe) -> None:
-    """Refuse an image smaller than what the metric of SyN looks at; an axis of one voxel is left alone by it."""
+    """Refuse an image with fewer voxels along an axis than the metric of SyN needs; axes of one voxel are exempt."""
     if recipe.syn is None:
         return
-    window = SMALLEST_AXIS[recipe.syn.metric](recipe.syn)
+    smallest = DEFORMABLE_METRICS[recipe.syn.metric](recipe.syn).smallest_axis
     for axis, size in enumerate(image.grid.shape):
-        if 1 < size < window:
+        if 1 < size < smallest:
             raise InputError(
                 f"{image.name} has {size} voxels along axis {axis}, shape {image.grid.shape}; {recipe.syn.metric} of "
-                f"radius {recipe.syn.radius} needs at least {window} (or a single slice): lower syn.radius, or run a "
+                f"radius {recipe.syn.radius} needs at least {smallest} (or a single slice): lower syn.radius, or run a "
                 "linear recipe"
             )
 

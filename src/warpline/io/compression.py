@@ -27,7 +27,7 @@ MAX_RATIO = 1032
 """Bytes that one compressed byte can expand to at most (the limit of deflate)."""
 
 _EITHER = 32 + zlib.MAX_WBITS
-"""Window of zlib that tells gzip and zlib apart by their first bytes."""
+"""zlib's window bits with automatic detection of gzip and zlib headers."""
 
 _PIECE = 2**20
 
@@ -40,7 +40,7 @@ def compress(content: bytes) -> bytes:
 
 @contextmanager
 def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
-    """Open a plain or gzip-compressed file, told apart by content.
+    """Open a plain or gzip-compressed file, distinguished by content.
 
     Yields
     ------
@@ -72,12 +72,12 @@ def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def check_regular(path: Path) -> None:
-    """Refuse what may never end: pipes, devices, sockets.
+    """Refuse pipes, devices and sockets, which may never end.
 
     Raises
     ------
     OSError
-        When there is nothing at `path`, or it cannot be looked at.
+        When `path` does not exist, or cannot be accessed.
     InputError
         When it is no regular file, and no folder, which cannot be opened anyway.
     """

@@ -1,4 +1,4 @@
-"""Drafts: output files before they have their names, locked while their writers live, and the files they replace."""
+"""Draft files: output written under a temporary name, locked while its writer runs, and the files it replaces."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ except ImportError:  # Windows, where a file in use cannot be renamed by another
     fcntl = None  # type: ignore[assignment]
 
 DRAFT, EARLIER = ".draft.", ".earlier."
-"""What the names of unfinished files, and of files on the way out, begin with."""
+"""Prefixes of the names of unfinished files, and of older files that are being replaced."""
 
 _HELD = (errno.EWOULDBLOCK, errno.EACCES)
 _POLL = 0.05
-"""Seconds between two tries to lock a draft."""
+"""Seconds between two attempts to lock a draft."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,13 +31,13 @@ _log = logging.getLogger(__name__)
 class Draft:
     """The file that is to become `target`: a hidden file beside it, locked while this process works on it.
 
-    The system lets the lock go when the process dies, so that the next writer of `target` can tell a draft that a
-    killed process left from one that is being written.
+    The system releases the lock when the process dies, so that the next writer of `target` can distinguish a stale
+    draft from one that is being written.
 
     Parameters
     ----------
     target : Path
-        The name it gets in the end.
+        Its final name.
     """
 
     def __init__(self, target: Path) -> None:
@@ -48,7 +48,7 @@ class Draft:
         self._placing = self._placed = False
 
     def claim(self, patience: float = 0.0) -> None:
-        """Create the draft, or take over and empty the one that a killed process left.
+        """Create the draft, or truncate the one that a killed process left.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class Draft:
     def _take(self) -> bool:
         file = os.open(self.temporary, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
-            if _locked(file) and _is_at(file, self.temporary):
+            if _lock_file(file) and _is_at(file, self.temporary):
                 os.ftruncate(file, 0)
                 self._lock, file = file, -1
                 return True
@@ -81,7 +81,7 @@ class Draft:
                 os.close(file)
 
     def flush(self) -> None:
-        """Bring the content to the disk, with the permissions and the group of the file it will replace."""
+        """Flush the content to disk (fsync), with the permissions and the group of the file that it replaces."""
         file = os.open(self.temporary, os.O_RDONLY)
         try:
             os.fsync(file)
@@ -94,13 +94,13 @@ class Draft:
             os.chmod(self.temporary, stat.S_IMODE(before.st_mode))
 
     def place(self) -> None:
-        """Give the draft its name."""
+        """Rename the draft to its final name."""
         self._placing = True
         self.temporary.replace(self.target)
         self._placed = True
 
-    def take_back(self) -> None:
-        """Undo `place`, and put back the file that was set aside."""
+    def restore(self) -> None:
+        """Undo `place`, and restore the file that was set aside."""
         with suppress(OSError):
             if self.earlier.exists():
                 self.earlier.replace(self.target)
@@ -108,7 +108,7 @@ class Draft:
                 self.target.unlink()
 
     def drop(self) -> None:
-        """Take the draft away where it has not got its name, and let the lock go; that of another process stays."""
+        """Delete the draft unless it was renamed, and release the lock; a draft of another process stays."""
         with suppress(OSError):
             if not self._placed and (self._lock is not None or (self.temporary.exists() and self._take())):
                 self.temporary.unlink(missing_ok=True)
@@ -131,10 +131,10 @@ def set_aside(target: Path) -> None:
         target.replace(target.with_name(EARLIER + target.name))
 
 
-def settle(targets: Sequence[Path]) -> None:
-    """Put right what a process left that was killed while it replaced `targets`, the last of which is the mark.
+def recover(targets: Sequence[Path]) -> None:
+    """Recover from a process that was killed while it replaced `targets`, the last of which is the completion marker.
 
-    With the mark in place the exchange was complete, and the older files go; without it they come back.
+    Where the marker exists, the exchange was complete and the older files are deleted; else they are restored.
     """
     complete = targets[-1].exists()
     for target in targets:
@@ -145,13 +145,13 @@ def settle(targets: Sequence[Path]) -> None:
             earlier.replace(target)
 
 
-def sweep(target: Path) -> None:
-    """Take away a draft of `target` that a killed process left.
+def remove_stale(target: Path) -> None:
+    """Delete a draft of `target` that a killed process left.
 
     Raises
     ------
     OutputError
-        When its writer is alive.
+        When its writer still runs.
     """
     draft = Draft(target)
     if draft.temporary.exists():
@@ -160,7 +160,7 @@ def sweep(target: Path) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk, where the system can."""
+    """Flush the names in a folder to disk (fsync), where the system can."""
     with suppress(OSError):
         file = os.open(folder, os.O_RDONLY)
         try:
@@ -171,7 +171,7 @@ def flush_folder(folder: Path) -> None:
 
 @contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Errors of the system as `OutputError`, naming `target`."""
+    """Turn errors of the system into an `OutputError` that names `target`."""
     try:
         yield
     except OutputError:
@@ -183,8 +183,8 @@ def writing(target: Path) -> Iterator[None]:
         ) from None
 
 
-def _locked(file: int) -> bool:
-    """Lock a file; True too where the file system has no locks."""
+def _lock_file(file: int) -> bool:
+    """Lock a file; also True where the file system has no locks."""
     if fcntl is None:
         return True
     try:

@@ -1,4 +1,4 @@
-"""GIFTI files: what is checked before nibabel reads one, so that a small file neither fills memory nor reaches another.
+"""Checks of GIFTI files before nibabel reads them: a small file must neither fill memory nor refer to another file.
 
 Entities of its XML, data in other files, arrays of many axes and data that decode to anything but the size their
 attributes give are refused.
@@ -42,9 +42,9 @@ def check_gifti(content: bytes, path: Path) -> None:
     Raises
     ------
     InputError
-        Saying what was found; also when it is no XML.
+        Naming the fault; also when the file is no XML.
     """
-    walk = _Walk(path)
+    walk = _ElementChecks(path)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = walk.start, walk.end
@@ -52,13 +52,13 @@ def check_gifti(content: bytes, path: Path) -> None:
     parser.EntityDeclHandler = walk.entity
     try:
         parser.Parse(content, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:  # also encodings that nobody knows
+    except (expat.ExpatError, LookupError, ValueError) as error:  # also unknown encodings
         reason = "it is empty" if not content else str(error)
         raise InputError(f"{path} is no readable surface ({reason}); GIFTI with one point set is needed") from None
 
 
-class _Walk:
-    """Goes through the elements of a file and holds each array against what its attributes say."""
+class _ElementChecks:
+    """Checks each array of a file, element by element, against its attributes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -72,7 +72,7 @@ class _Walk:
             self._refuse(f"it has more than {_MAX_TABLE} elements")
         if name == "DataArray":
             self._array = attributes
-            self._declared()
+            self._declared_size()
         elif name == "Data":
             self._pieces = []
 
@@ -88,11 +88,11 @@ class _Walk:
     def entity(self, *_: Any) -> None:
         self._refuse("it declares entities of XML")
 
-    def _declared(self) -> tuple[int, int]:
+    def _declared_size(self) -> tuple[int, int]:
         """Numbers of an array as its attributes give them, and bytes of each."""
         of = self._array.get
-        axes, kind = _whole(of("Dimensionality", "0")), of("DataType", "")
-        sizes = [_whole(of(f"Dim{axis}", "")) for axis in range(min(max(axes, 0), _MAX_AXES))]
+        axes, kind = _whole_number(of("Dimensionality", "0")), of("DataType", "")
+        sizes = [_whole_number(of(f"Dim{axis}", "")) for axis in range(min(max(axes, 0), _MAX_AXES))]
         if not 0 < axes <= _MAX_AXES or min(sizes) < 0 or math.prod(sizes) > _MAX_NUMBERS or kind not in _BYTES:
             self._refuse(f"an array of {axes} axes, sizes {sizes} and type {kind!r}")
         if of("Encoding", "") == "ExternalFileBinary" or of("ExternalFileName"):
@@ -100,8 +100,8 @@ class _Walk:
         return math.prod(sizes), _BYTES[kind]
 
     def _check(self, text: str) -> None:
-        """Refuse data of another size than declared; what is deflated is inflated in pieces for it."""
-        count, size = self._declared()
+        """Refuse data of another size than declared; deflated data are inflated in pieces to count them."""
+        count, size = self._declared_size()
         encoding = self._array.get("Encoding", "")
         if encoding == "ASCII":
             if count > len(text):
@@ -109,7 +109,7 @@ class _Walk:
             return
         try:
             stored = base64.b64decode(text)
-            held = len(stored) if encoding == "Base64Binary" else _inflated(stored, count * size)
+            held = len(stored) if encoding == "Base64Binary" else _inflated_size(stored, count * size)
         except (binascii.Error, ValueError, zlib.error) as error:
             self._refuse(str(error))
         if held != count * size:
@@ -120,7 +120,7 @@ class _Walk:
         raise InputError(f"{self._path} is no readable surface ({reason}); write it again as GIFTI with one point set")
 
 
-def _inflated(stored: bytes, most: int) -> int:
+def _inflated_size(stored: bytes, most: int) -> int:
     """Bytes that a zlib stream inflates to, counted until they exceed `most`."""
     stream, count, rest = zlib.decompressobj(), 0, stored
     while rest and count <= most and not stream.eof:
@@ -129,7 +129,7 @@ def _inflated(stored: bytes, most: int) -> int:
     return count
 
 
-def _whole(text: str) -> int:
-    """A whole number of sane length, -1 where the text is none."""
+def _whole_number(text: str) -> int:
+    """An integer of at most a few digits; -1 where the text is none."""
     text = text.strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else -1

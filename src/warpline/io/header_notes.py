@@ -1,4 +1,4 @@
-"""What a header leaves open, in sentences: guesses, conversions, repairs, and where tools read it differently."""
+"""Notes on a header: guesses, conversions, repairs, and tools that read it differently."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warpline.io.nifti_geometry import CHOICES, TOOLS, UNITS, Answer, Placement,
 from warpline.space.grid import Grid, Matrix, Shape
 
 TOLERANCE = 0.01
-"""Voxels by which two answers may differ at a corner of the volume before it is said."""
+"""Largest distance in voxels, at a corner of the volume, between two placements that count as equal."""
 
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 _AXES = "ijk"
@@ -20,7 +20,7 @@ _AXES = "ijk"
 
 @dataclass(frozen=True)
 class Gap:
-    """How far apart two answers put a voxel, at most.
+    """Largest distance between two placements of a voxel.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def notes_of(place: Placement, name: str, asked: str | None, taken: tuple[str, M
         The matrix that was taken, and itself, in mm.
     """
     sentences = (
-        *_asked_in_vain(place, asked, taken[0]),
+        *_missing_geometry(place, asked, taken[0]),
         *_units(place, taken[1]),
         *_sizes(place),
         *_fsl_sizes(place),
@@ -78,7 +78,7 @@ def once(*grids: Grid | None) -> list[str]:
     return list(dict.fromkeys(note for grid in grids if grid is not None for note in grid.notes))
 
 
-def _asked_in_vain(place: Placement, asked: str | None, taken: str) -> Iterator[str]:
+def _missing_geometry(place: Placement, asked: str | None, taken: str) -> Iterator[str]:
     if asked is not None and asked != taken:
         yield f"its header has no {asked} ({asked}_code {place.codes[asked]}); taken is {words(place, taken)}"
 
@@ -121,12 +121,12 @@ def _disagreement(place: Placement, name: str, matrix: Matrix) -> Iterator[str]:
     apart: dict[str, list[str]] = {"": []}
     for tool, answer in ((tool, answer(place)) for tool, answer in TOOLS.items()):
         if answer.source:
-            apart.setdefault(_elsewhere(answer, matrix, place.shape), []).append(tool)
+            apart.setdefault(_difference_note(answer, matrix, place.shape), []).append(tool)
     same = apart.pop("")
     if not apart:
         return
-    agree = f", as in {listed(same)}" if same else ""
-    others = "; ".join(f"in {listed(tools)} {what}" for what, tools in apart.items())
+    agree = f", as in {enumerate_names(same)}" if same else ""
+    others = "; ".join(f"in {enumerate_names(tools)} {what}" for what, tools in apart.items())
     if name == "none":
         yield f"neither sform nor qform is set (codes 0 and 0): {GUESS}{agree}; {others}. {WRITE_ONE}"
     else:
@@ -141,7 +141,7 @@ MAKE_EQUAL = (
 )
 
 
-def _elsewhere(answer: Answer, matrix: Matrix, shape: Shape) -> str:
+def _difference_note(answer: Answer, matrix: Matrix, shape: Shape) -> str:
     """What a tool does that sees the voxels elsewhere than `matrix` does; nothing for one that agrees."""
     if answer.matrix is None:
         return answer.source
@@ -151,7 +151,7 @@ def _elsewhere(answer: Answer, matrix: Matrix, shape: Shape) -> str:
     return f"by {answer.source}, {gap}" if gap.voxels > TOLERANCE else ""
 
 
-def listed(names: Iterable[str]) -> str:
+def enumerate_names(names: Iterable[str]) -> str:
     """Names in a row: a, b and c."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last

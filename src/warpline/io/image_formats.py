@@ -1,8 +1,9 @@
-"""Images in other formats than NIfTI's single files: which are read, and what is checked before they are.
+"""Images in other formats than NIfTI's single files: the formats that are read, and checks before reading.
 
-`FORMATS` is an allow-list. nibabel would open more, each a way in for files from strangers: links to other files,
-headers that claim a terabyte, archives that expand without end. A format is told by the name of its file, its data lie
-in files that the name gives, and their size is held against what these can hold (`limits`) before any value is read.
+`FORMATS` is an allow-list. nibabel would open more, each a risk with untrusted files: links to other files,
+headers that claim a terabyte, archives that expand without end. The format follows from the file's name, the data are
+read from the files that the name implies, and the claimed size is checked against theirs (`limits`) before any value is
+read.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class ImageFormat:
     suffixes : tuple of str
         How the names of its files end, in lower case.
     open : callable
-        ``open(path) -> image``: header read and sizes checked; values may still lie in the file.
+        ``open(path) -> image``: header read and sizes checked; values may be loaded later.
     """
 
     about: str
@@ -67,11 +68,11 @@ def open_image(path: Path) -> SpatialImage:
     if known is None or empty:
         reason = "it is empty" if empty else "it is no NIfTI, and its name is that of no other format"
         raise _unreadable(path, reason)
-    return guarded(path, lambda: known.open(path))
+    return with_clear_errors(path, lambda: known.open(path))
 
 
-def guarded(path: Path, read: Callable[[], T]) -> T:
-    """What `read()` returns; an error of whatever kind that a damaged file causes becomes one line.
+def with_clear_errors(path: Path, read: Callable[[], T]) -> T:
+    """Call `read()`; any error that a damaged file causes becomes an `InputError` of one line.
 
     Raises
     ------
@@ -83,7 +84,7 @@ def guarded(path: Path, read: Callable[[], T]) -> T:
             return read()
     except InputError:
         raise
-    except (Exception, SystemError) as error:  # nibabel meets damage with errors of many kinds
+    except (Exception, SystemError) as error:  # nibabel raises errors of many kinds on damaged files
         raise _unreadable(path, " ".join(str(error).split())[:200] or type(error).__name__) from None
 
 
@@ -119,16 +120,16 @@ def _open_mgh(path: Path) -> SpatialImage:
 def _open_pair(path: Path) -> SpatialImage:
     """NIfTI in two files, or Analyze with SPM's matrix beside it."""
     names = nibabel.Spm2AnalyzeImage.filespec_to_file_map(os.fspath(path))
-    head = peek(_file(names, "header"), HEADER_SIZE)
-    _check_short(_file(names, "mat"))
+    head = peek(_file_of(names, "header"), HEADER_SIZE)
+    _check_short(_file_of(names, "mat"))
     kinds = {b"ni1\0": nibabel.Nifti1Pair, b"ni2\0": nibabel.Nifti2Pair}
     kind = kinds.get(head[344:348], kinds.get(head[4:8], nibabel.Spm2AnalyzeImage))
-    return _proxied(kind, path)
+    return _open_proxy(kind, path)
 
 
 def _open_minc(path: Path) -> SpatialImage:
     if peek(path, 4).startswith(b"CDF"):
-        return _whole(nibabel.Minc1Image, path)
+        return _open_in_memory(nibabel.Minc1Image, path)
     from warpline.io.minc import check_minc2
 
     check_minc2(path)
@@ -137,20 +138,20 @@ def _open_minc(path: Path) -> SpatialImage:
 
 def _open_par(path: Path) -> SpatialImage:
     names = nibabel.parrec.PARRECImage.filespec_to_file_map(os.fspath(path))
-    _check_short(_file(names, "header"))
-    return _proxied(nibabel.parrec.PARRECImage, path)
+    _check_short(_file_of(names, "header"))
+    return _open_proxy(nibabel.parrec.PARRECImage, path)
 
 
 def _open_afni(path: Path) -> SpatialImage:
     names = nibabel.brikhead.AFNIImage.filespec_to_file_map(os.fspath(path))
-    _check_short(_file(names, "header"))
-    return _proxied(nibabel.brikhead.AFNIImage, path)
+    _check_short(_file_of(names, "header"))
+    return _open_proxy(nibabel.brikhead.AFNIImage, path)
 
 
-def _proxied(kind: Any, path: Path) -> SpatialImage:
+def _open_proxy(kind: Any, path: Path) -> SpatialImage:
     """An image whose header is read, its values not yet; its data file is plain or gzip-compressed."""
     image: SpatialImage = kind.from_filename(os.fspath(path), mmap=False)
-    data = _file(image.file_map, "image")
+    data = _file_of(image.file_map, "image")
     size, gzipped = data.stat().st_size, peek_raw(data) == GZIP_MAGIC
     if gzipped != data.name.lower().endswith(".gz"):
         raise InputError(
@@ -161,7 +162,7 @@ def _proxied(kind: Any, path: Path) -> SpatialImage:
     return image
 
 
-def _whole(kind: Any, path: Path) -> SpatialImage:
+def _open_in_memory(kind: Any, path: Path) -> SpatialImage:
     """An image whose reader takes the file into memory at once."""
     if peek_raw(path) == GZIP_MAGIC:
         raise InputError(f"{path} is compressed; decompress it with gunzip")
@@ -174,18 +175,18 @@ def _whole(kind: Any, path: Path) -> SpatialImage:
 
 
 def peek_raw(path: Path) -> bytes:
-    """The first two bytes as they lie on disk."""
+    """The first two bytes on disk, not decompressed."""
     with path.open("rb") as file:
         return file.read(len(GZIP_MAGIC))
 
 
-def _file(names: Any, which: str) -> Path:
+def _file_of(names: Any, which: str) -> Path:
     """One of the files of an image, by nibabel's map of them."""
     return Path(names[which].filename)
 
 
 def _check_short(path: Path) -> None:
-    """Refuse a header in text form, or a matrix, that is no such thing by its length."""
+    """Refuse a header in text form, or a matrix file, that is longer than any such file."""
     if path.exists() and path.stat().st_size > LONGEST_HEADER:
         raise InputError(f"{path} is longer than {LONGEST_HEADER} bytes, as no header is; write it again")
 

@@ -19,8 +19,8 @@ from warpline.images import Image
 from warpline.io import itk_images, nibabel_headers, nifti
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, peek
-from warpline.io.image_formats import guarded, open_image
-from warpline.io.scaling import scaled, settled
+from warpline.io.image_formats import open_image, with_clear_errors
+from warpline.io.scaling import apply_scaling, restore_integers
 from warpline.space.grid import Grid, lies_in_plane
 
 Source = Any
@@ -37,14 +37,14 @@ _TILTED = (
 def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Image:
     """Read a NIfTI file (``.nii``, ``.nii.gz``), NRRD, MetaImage, or one of `warpline.io.image_formats.FORMATS`.
 
-    Unscaled data keep their type, so labels stay exact; data that the header scales become whole numbers where they
-    are, else float32, see `warpline.io.scaling.scaled`. Axes of one voxel after the third are left out. Units of length
-    are turned into mm. What the header leaves open is in the `notes` of the image's grid.
+    Unscaled data keep their type, so labels stay exact; data that the header scales become integers where all values
+    are whole, else float32, see `warpline.io.scaling.apply_scaling`. Axes of one voxel after the third are dropped.
+    Lengths are converted to mm. What the header leaves open is in the `notes` of the image's grid.
 
     Parameters
     ----------
     path : path
-        The file; whether it is compressed is told by its content.
+        The file; compression is detected by content.
     geometry : {"sform", "qform"}, optional
         Which matrix of a NIfTI header to take where it has both; the sform when None.
 
@@ -57,7 +57,7 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     ------
     InputError
         When the file is missing, truncated, damaged, not an image, of 1 or more than 4 axes, not of real
-        numbers, or its affine is singular or not finite, or its scaled values cannot be kept apart.
+        numbers, or its affine is singular or not finite, or float64 would merge its scaled values.
     UsageError
         When `geometry` is something else.
     """
@@ -65,17 +65,18 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     stored = nifti.read(path, geometry)
     if stored is None:
         return _read_by_itk(path) if itk_images.matches(path) else _read_other(path, geometry)
-    return _image(scaled(stored.array, nifti.scaling(stored.header, str(path)), str(path)), stored.grid, str(path))
+    return _image(
+        apply_scaling(stored.array, nifti.scaling(stored.header, str(path)), str(path)), stored.grid, str(path)
+    )
 
 
 def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid:
-    """Where the voxels of an image lie; of a NIfTI, NRRD or MetaImage file only the header is read.
+    """The grid of an image; of a NIfTI, NRRD or MetaImage file only the header is read.
 
     Parameters
     ----------
     path, geometry
         As of `read_image`.
-
 
     Raises
     ------
@@ -112,6 +113,15 @@ def write_image(image: Image, path: str | os.PathLike[str]) -> None:
         When the file cannot be written.
     InputError
         When the format cannot hold the data type, or needs SimpleITK, which is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> grid = warpline.Grid((4, 5, 6), np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> warpline.write_image(warpline.Image(np.zeros(grid.shape, np.float32), grid), "zeros.nii.gz")
+    >>> warpline.read_image("zeros.nii.gz").grid == grid
+    True
     """
     path = Path(path)
     check_name(path)
@@ -189,7 +199,7 @@ def _read_by_itk(path: Path) -> Image:
 
 def _read_other(path: Path, geometry: str | None) -> Image:
     loaded = open_image(path)
-    return guarded(path, lambda: _from_nibabel(loaded, str(path), geometry, _head(loaded)))
+    return with_clear_errors(path, lambda: _from_nibabel(loaded, str(path), geometry, _head(loaded)))
 
 
 def _from_nibabel(source: SpatialImage, name: str, geometry: str | None, head: bytes = b"") -> Image:
@@ -197,19 +207,19 @@ def _from_nibabel(source: SpatialImage, name: str, geometry: str | None, head: b
 
 
 def _head(loaded: SpatialImage) -> bytes:
-    """How the file begins that holds the header of an image."""
+    """First bytes of the file that holds the header of an image."""
     holder = loaded.file_map.get("header") or loaded.file_map["image"]
     return b"" if holder.filename is None else peek(Path(holder.filename), nifti.HEAD_SIZE)
 
 
 def _values(source: SpatialImage, name: str) -> NDArray[np.generic]:
     proxy = source.dataobj
-    if type(proxy) is ArrayProxy:  # not AFNI's, which scales each volume by a factor of its own
-        return scaled(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
+    if type(proxy) is ArrayProxy:  # not AFNI's, which has a factor per volume
+        return apply_scaling(proxy.get_unscaled(), (proxy.slope, proxy.inter), name)
     values = np.asanyarray(proxy)
-    if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled, in the way of its format
-        values = settled(values)
-    return scaled(values, (None, None), name)
+    if nibabel.is_proxy(proxy) and values.dtype != source.get_data_dtype():  # scaled by the rules of its format
+        values = restore_integers(values)
+    return apply_scaling(values, (None, None), name)
 
 
 def _image(values: NDArray[np.generic], grid: Grid, name: str) -> Image:

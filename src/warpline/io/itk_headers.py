@@ -1,4 +1,4 @@
-"""Headers of NRRD and MetaImage, read and checked before ITK sees the file: it trusts much of what it reads there."""
+"""Headers of NRRD and MetaImage, parsed and checked before ITK reads the file, since ITK trusts its headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from warpline.errors import InputError
 from warpline.io.compression import MAX_RATIO, check_stream, peek
 
 HEAD_SIZE = 2**16
-"""Bytes that are looked at for a header."""
+"""Bytes that are searched for a header."""
 
 MAX_HEADER = 2**15
 """Bytes of the longest header that is read."""
@@ -25,7 +25,7 @@ _FIELD = re.compile(r"(?P<key>[^:=#]{1,80}?)\s*(?::=?|=)\s*(?P<value>.*)")
 _DATA_KEYS = ("datafile", "elementdatafile")
 _INSIDE = ("", "local")
 _WORDS = ("text", "txt", "ascii")
-"""Encodings of NRRD that write numbers in words, with a blank between two of them."""
+"""Encodings of NRRD that write numbers as text, separated by blanks."""
 
 _NUMBERS = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
 _EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
@@ -71,12 +71,12 @@ def is_metaimage(head: bytes) -> bool:
 
 
 def read(path: Path) -> dict[str, str]:
-    """Keys without blanks and in small letters, to their values; the data that may follow are not looked at.
+    """Parse a header: keys in lower case without blanks, to their values; data that follow are ignored.
 
     Raises
     ------
     InputError
-        When the header is too long, says something twice, or holds what ITK could not bear.
+        When the header is too long, has a key twice, or holds what would crash ITK.
     """
     head = peek(path, HEAD_SIZE)
     found: dict[str, str] = {}
@@ -100,7 +100,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def _lines(head: bytes) -> list[str]:
-    """The lines of a header: of MetaImage up to the one that says where the data are, of NRRD up to an empty one."""
+    """The lines of a header: of MetaImage up to the one that locates the data, of NRRD up to an empty one."""
     text = head.decode("latin-1").replace("\r\n", "\n")
     if is_nrrd(head):
         return text.partition("\n\n")[0].split("\n")
@@ -124,7 +124,7 @@ def values_held(data: Path, header: Mapping[str, str], itemsize: int) -> int:
 
 
 def check_data(path: Path, header: Mapping[str, str]) -> None:
-    """Check compressed data to their size and checksum: ITK takes memory by the one and does not look at the other.
+    """Check size and checksum of compressed data: ITK allocates by the header's size and ignores the checksum.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def data_of(path: Path, header: Mapping[str, str]) -> Path:
 
 
 def doubt(header: Mapping[str, str]) -> str:
-    """What a header does not say and is taken for granted, or says and is not kept; mostly nothing."""
+    """A warning about what a header leaves open, or states and ITK ignores; mostly empty."""
     found = []
     if not {"space", "spacedimension", "transformmatrix", "rotation", "orientation"} & set(header):
         found.append("does not say in which space it lies; its axes are taken along L, P, S, as ITK does")
@@ -185,7 +185,7 @@ def doubt(header: Mapping[str, str]) -> str:
 
 
 def _check_nrrd(header: Mapping[str, str], lines: list[str], path: Path) -> None:
-    """ITK takes room for short fields and few axes only, and crashes over others and over what is no field."""
+    """Refuse long fields, many axes and malformed lines of NRRD, over which ITK crashes."""
     axes = header.get("dimension", "")
     if axes not in _NRRD_DIMENSIONS or len(header.get("sizes", "").split()) != int(axes):
         raise InputError(f"{path} has a damaged header (dimension {axes[:20]!r}), or over 5 axes; write it again")
@@ -212,7 +212,7 @@ def _intensities(header: Mapping[str, str]) -> list[str]:
 
 
 def _check_metaimage(header: Mapping[str, str], lines: list[str], path: Path) -> None:
-    """ITK takes room for ten axes and for short lines, and looks at no number of numbers."""
+    """Refuse many axes, long lines and wrong counts of numbers in MetaImage, which ITK does not check."""
     axes = header.get("ndims", "")
     wrong = [line[:60] for line in lines if len(line) > _MAX_LINE]
     wrong += [] if axes in _DIMENSIONS else [f"NDims = {axes[:20]}"]

@@ -1,7 +1,7 @@
 """Images in NRRD and MetaImage (``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd``), read and written by ITK through SimpleITK.
 
 ITK counts in LPS mm; this module turns them to RAS. Headers are checked before ITK sees them (`itk_headers`): data
-stand in the file itself or in one file beside it, and are no larger than these bytes can hold.
+are in the file itself or in one file beside it, and no larger than that file can hold.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from warpline.errors import InputError, OutputError
 from warpline.images import Image
 from warpline.io import itk_headers, limits
 from warpline.io.compression import peek
+from warpline.io.lps import LPS
 from warpline.io.nifti import STORED_AS
 from warpline.space.grid import Matrix, check_affine
 
@@ -29,9 +30,7 @@ DETACHED = (".nhdr", ".mhd")
 """Of those, the ones whose values are in a second file."""
 
 _COPIES = 2
-"""Of the values in memory while an image is read: ITK's, and the one that is returned."""
-
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Copies of the values in memory while an image is read: ITK's, and the result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +44,7 @@ class StoredImage:
     affine : (4, 4)
         Voxel to world, RAS+ mm, checked.
     doubt : str
-        What it does not say and was taken for granted, or says and is not kept; mostly nothing.
+        A warning about what the header leaves open, or states and ITK ignores; mostly empty.
     """
 
     array: NDArray[Any] = field(repr=False)
@@ -74,14 +73,14 @@ def read(path: Path) -> StoredImage:
         When SimpleITK is not installed, the file is damaged, points to data elsewhere, promises more than it holds, or
         its geometry is singular.
     """
-    reader, header, size = _opened(path)
+    reader, header, size = _open(path)
     limits.check_memory(path, _COPIES * size)
     itk_headers.check_data(path, header)
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise _unreadable(path, error) from None
-    array, components = _sitk().GetArrayViewFromImage(image), image.GetNumberOfComponentsPerPixel()
+    array, components = _simpleitk().GetArrayViewFromImage(image), image.GetNumberOfComponentsPerPixel()
     space = tuple(range(image.GetDimension()))[::-1]
     values = array.transpose(*space, *range(image.GetDimension(), array.ndim))
     if components > 1 and image.GetDimension() == 2:
@@ -104,7 +103,7 @@ def read_place(path: Path) -> tuple[tuple[int, ...], Matrix]:
     InputError
         As for `read`.
     """
-    reader, *_ = _opened(path)
+    reader, *_ = _open(path)
     return tuple(reader.GetSize()), _affine(reader, path)
 
 
@@ -127,8 +126,8 @@ def encode(image: Image, name: str, *, vectors: bool = False) -> dict[str, bytes
     OutputError
         When the folder for temporary files is full.
     """
-    sitk = _sitk(name)
-    made = _made(sitk, image, vectors)
+    sitk = _simpleitk(name)
+    made = _to_sitk(sitk, image, vectors)
     with tempfile.TemporaryDirectory(prefix="warpline-") as folder:
         path = Path(folder) / name
         try:
@@ -140,7 +139,7 @@ def encode(image: Image, name: str, *, vectors: bool = False) -> dict[str, bytes
         return {one.name: one.read_bytes() for one in (*others, path)}
 
 
-def _sitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
+def _simpleitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
     try:
         import SimpleITK
     except ImportError:
@@ -153,9 +152,9 @@ def _sitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
     return sitk
 
 
-def _opened(path: Path) -> tuple[Any, dict[str, str], int]:
+def _open(path: Path) -> tuple[Any, dict[str, str], int]:
     """A reader that has read the header, the header's words, and the bytes of the values."""
-    sitk = _sitk(path)
+    sitk = _simpleitk(path)
     header = itk_headers.read(path)
     data = itk_headers.data_of(path, header)
     reader = sitk.ImageFileReader()
@@ -182,14 +181,14 @@ def _affine(image: Any, path: Path) -> Matrix:
     most = min(dimension, 3)
     affine = np.eye(4)
     directions = np.array(image.GetDirection(), np.float64).reshape(dimension, dimension)
-    with np.errstate(all="ignore"):  # numbers too large overflow; what comes of them is checked
+    with np.errstate(all="ignore"):  # huge numbers overflow; the result is checked
         affine[:most, :most] = directions[:most, :most] * np.array(image.GetSpacing())[:most]
         affine[:most, 3] = np.array(image.GetOrigin())[:most]
-        affine = _LPS @ affine
+        affine = LPS @ affine
     return check_affine(affine, f"{path}: the geometry in its header")
 
 
-def _made(sitk: Any, image: Image, vectors: bool) -> Any:
+def _to_sitk(sitk: Any, image: Image, vectors: bool) -> Any:
     data = image.data.astype(STORED_AS.get(image.data.dtype.name, image.data.dtype), copy=False)
     if image.grid.flat and (data.ndim == 3 or vectors):
         data = data[:, :, 0]
@@ -199,7 +198,7 @@ def _made(sitk: Any, image: Image, vectors: bool) -> Any:
         raise InputError(f"data of type {image.data.dtype} cannot be stored by ITK; convert it to float32")
     made = sitk.GetImageFromArray(np.ascontiguousarray(data.transpose(axes)), isVector=vectors)
     most = min(dimension, 3)
-    sizes, lps = image.grid.voxel_size, _LPS @ image.affine
+    sizes, lps = image.grid.voxel_size, LPS @ image.affine
     directions = np.eye(dimension)
     directions[:most, :most] = (lps[:3, :3] / sizes)[:most, :most]
     made.SetDirection(directions.ravel().tolist())

@@ -1,4 +1,4 @@
-"""How much a file may take: the one place that bounds decoded sizes, before memory is taken for them.
+"""Bounds on the decoded size of files, checked before memory is allocated.
 
 Two things bound what a file decodes to. Its bytes: stored numbers cannot become more than they are, deflated ones not
 more than `compression.MAX_RATIO` times as many, text that was compressed not more than `TEXT_RATIO` times. And this
@@ -21,7 +21,7 @@ TEXT_RATIO = 100
 MEGABYTE = 2**20
 
 SMALL = 16 * MEGABYTE
-"""Bytes of which nobody asks whether they are free."""
+"""Bytes below which free memory is not checked."""
 
 
 def check_size(path: Path, shape: Sequence[int], itemsize: int, held: int, *, decoded: int | None = None) -> None:

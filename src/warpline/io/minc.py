@@ -1,4 +1,4 @@
-"""MINC 2: what is checked in a file before nibabel reads it, as in every HDF5 file (`transform_files.hdf5`)."""
+"""Checks of MINC 2 files before nibabel reads them, as of every HDF5 file (`transform_files.hdf5`)."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ def check_minc2(path: Path) -> None:
     Raises
     ------
     InputError
-        Saying what was found.
+        Naming the fault.
     """
     with hdf5.reading(path) as reader:
         image = reader.root
         for name in _PLACE:
-            image = _needed(reader, image, name)
-        values = _needed(reader, image, "image")
+            image = _need(reader, image, name)
+        values = _need(reader, image, "image")
         reader.check_numbers(values, "image", decoded=8)
         reader.check_attributes(values, ("dimorder", "valid_range"))
         for name in ("image-min", "image-max"):
-            limit = _needed(reader, image, name)
+            limit = _need(reader, image, name)
             reader.check_numbers(limit, name)
             reader.check_attributes(limit, ("dimorder",))
-        folder = _needed(reader, _needed(reader, reader.root, _PLACE[0]), "dimensions")
+        folder = _need(reader, _need(reader, reader.root, _PLACE[0]), "dimensions")
         order = hdf5.as_text(values.attrs["dimorder"]) if "dimorder" in values.attrs else ""
         for name in order.split(",")[: values.ndim]:
-            reader.check_attributes(_needed(reader, folder, name), None)
+            reader.check_attributes(_need(reader, folder, name), None)
 
 
-def _needed(reader: hdf5.Reader, group: Any, name: str) -> Any:
+def _need(reader: hdf5.Reader, group: Any, name: str) -> Any:
     found = reader.child(group, name)
     if found is None:
         raise InputError(f"{reader.path} is no MINC 2 file: it has no {name} in {group.name}; convert it again")

@@ -23,7 +23,7 @@ _GOOD_RAS = slice(28, 30)
 
 
 def grid_of(source: SpatialImage, name: str, geometry: str | None = None, head: bytes = b"") -> Grid:
-    """Where the voxels of an image lie, in mm.
+    """The grid of an image, in mm.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def grid_of(source: SpatialImage, name: str, geometry: str | None = None, head: 
 
 
 def _plain(source: SpatialImage, name: str, geometry: str | None, head: bytes) -> Grid:
-    """An image whose format places it in one way only."""
+    """An image whose format has exactly one affine."""
     return Grid(_shape(source), check_affine(source.affine, f"{name}: the affine of its header"))
 
 
@@ -62,7 +62,7 @@ def _nifti(source: SpatialImage, name: str, geometry: str | None, head: bytes) -
     try:
         own = np.allclose(header.get_best_affine(), source.affine, rtol=1e-5, atol=1e-4)
     except (HeaderDataError, ValueError):
-        own = True  # the reader says what is wrong
+        own = True  # the reader reports the fault
     if not own:
         matrix = in_mm(np.asarray(source.affine, np.float64), place.to_mm)
         return Grid(_shape(source), check_affine(matrix, f"{name}: its affine"))

@@ -41,7 +41,7 @@ STORED_AS = {"bool": "uint8", "float16": "float32"}
 
 @dataclass(frozen=True, eq=False)
 class StoredArray:
-    """A NIfTI file as it lies on disk.
+    """A NIfTI file as stored.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def parse_header(head: bytes, name: str) -> Nifti1Header | None:
         When the header contradicts itself.
     """
     stored = stored_header(head)
-    return None if stored is None else _repaired(stored, name)
+    return None if stored is None else _repair(stored, name)
 
 
 def stored_header(head: bytes, *, pair: bool = False) -> Nifti1Header | None:
@@ -104,7 +104,7 @@ def scaling(header: Nifti1Header, name: str) -> tuple[float | None, float | None
     return slope, inter
 
 
-def _repaired(stored: Nifti1Header, name: str) -> Nifti1Header:
+def _repair(stored: Nifti1Header, name: str) -> Nifti1Header:
     """A header as nibabel repairs it; what matters of that is among the notes of its grid."""
     header: Nifti1Header = stored.copy()
     try:
@@ -134,7 +134,7 @@ def read(path: Path, geometry: str | None = None) -> StoredArray | None:
         stored = stored_header(head)
         if stored is None:
             return None
-        header = _repaired(stored, str(path))
+        header = _repair(stored, str(path))
         shape, dtype, offset = _layout(header, str(path))
         total = offset + math.prod(shape) * dtype.itemsize
         limits.check_memory(path, min(total, limit))
@@ -142,7 +142,7 @@ def read(path: Path, geometry: str | None = None) -> StoredArray | None:
         body = b"" if total > limit else stream.read(total)
         held = limit if total > limit else len(body)
         if held < total:
-            raise _truncated(path, shape, dtype, total, held)
+            raise _truncation(path, shape, dtype, total, held)
         stream.read(1)  # the end of a gzip stream carries its checksum
     array = np.frombuffer(body, dtype, math.prod(shape), offset).reshape(shape, order="F")
     place = Placement.of(stored, header)
@@ -161,16 +161,16 @@ def read_grid(path: Path, geometry: str | None = None) -> Grid | None:
         stored = stored_header(stream.read(HEAD_SIZE))
         if stored is None:
             return None
-        header = _repaired(stored, str(path))
+        header = _repair(stored, str(path))
         shape, dtype, offset = _layout(header, str(path))
         total = offset + math.prod(shape) * dtype.itemsize
         if total > limit:
-            raise _truncated(path, shape, dtype, total, limit)
+            raise _truncation(path, shape, dtype, total, limit)
         return grid_of(Placement.of(stored, header), str(path), geometry)
 
 
 def grid_of(place: Placement, name: str, geometry: str | None = None) -> Grid:
-    """Where a header puts its voxels, with a note for everything that it leaves open.
+    """The grid of a header, with a note for everything that the header leaves open.
 
     Parameters
     ----------
@@ -189,14 +189,14 @@ def grid_of(place: Placement, name: str, geometry: str | None = None) -> Grid:
         When `geometry` is neither.
     """
     taken = chosen(place, geometry)
-    affine = _checked(place, taken, name)
+    affine = _check_header(place, taken, name)
     notes = notes_of(place, name, geometry, (taken, affine))
     i, j, k = (float(size) for size in place.sizes)
     flat = place.axes == 2 and lies_in_plane(affine)
     return Grid(place.shape, affine, flat, GridHeader(taken, (i, j, k), is_right_handed(place), notes))
 
 
-def _checked(place: Placement, taken: str, name: str) -> Matrix:
+def _check_header(place: Placement, taken: str, name: str) -> Matrix:
     try:
         return check_affine(place.matrix(taken), f"{name}: the affine of its header")
     except InputError as error:
@@ -207,7 +207,7 @@ def _checked(place: Placement, taken: str, name: str) -> Matrix:
     raise InputError(f"{reason}, or take its {other}: --geometry {other} (geometry={other!r})" if other else reason)
 
 
-def _truncated(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], total: int, held: int) -> InputError:
+def _truncation(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], total: int, held: int) -> InputError:
     return InputError(
         f"{path} is truncated: shape {shape} of {dtype} needs {total} bytes, "
         f"the file holds at most {held}; copy or convert it again"
@@ -252,7 +252,7 @@ def encode(
 
 
 def c_ordered(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-    """Copy to C order in slabs that stay in the cache: a whole volume at once misses it at every voxel."""
+    """Copy to C order in slabs that fit the cache; copying a whole volume at once would miss it at every voxel."""
     ordered = np.empty(array.shape, dtype)
     for j in range(array.shape[-2]):
         ordered[..., j, :] = array[..., j, :]
@@ -276,7 +276,7 @@ def stored_shape(header: Nifti1Header, name: str) -> tuple[int, ...]:
     Raises
     ------
     InputError
-        When the header contradicts itself, as in FreeSurfer's way of writing long axes.
+        When the header contradicts itself, as in FreeSurfer's encoding of long axes.
     """
     try:
         return tuple(int(n) for n in header.get_data_shape())

@@ -1,6 +1,6 @@
-"""Where a NIfTI header puts its voxels: the matrix that is taken here, and what the tools of the field take.
+"""The voxel-to-world affine of a NIfTI header: the one used here, and the one that each tool of the field uses.
 
-A header can say it three times: by the sform (a matrix), by the qform (a rotation, with the voxel sizes in pixdim),
+A header can state it three times: by the sform (a matrix), by the qform (a rotation, with the voxel sizes in pixdim),
 and by pixdim alone. The standard (https://nifti.nimh.nih.gov/nifti-1) has no rule for a file whose answers differ, and
 each tool has its own: those below are read from the sources of the tools, ITK's (5.4) is also tested against SimpleITK.
 """
@@ -19,6 +19,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from warpline.errors import UsageError
+from warpline.io.lps import LPS
 from warpline.space.grid import Matrix, Shape
 
 CHOICES = ("sform", "qform")
@@ -27,7 +28,6 @@ CHOICES = ("sform", "qform")
 UNITS = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}
 """Code of the unit of length (xyzt_units) to mm: unknown, metre, mm, micrometre; unknown counts as mm everywhere."""
 
-_LPS = np.diag((-1.0, -1.0, 1.0, 1.0))
 _ITK_SPACING = " with the voxel sizes of pixdim"
 
 
@@ -102,7 +102,7 @@ _MATRICES: dict[str, Callable[[Nifti1Header], Matrix]] = {
 
 
 def chosen(place: Placement, geometry: str | None = None) -> str:
-    """Which matrix is taken: the one asked for where it is set, else sform before qform before neither.
+    """The matrix to use: the requested one where it is set, else sform before qform before neither.
 
     Raises
     ------
@@ -122,9 +122,9 @@ class Answer:
     Parameters
     ----------
     source : str
-        What it takes, in words; nothing where that is not known.
+        Name of what it uses; empty where that is not known.
     matrix : (4, 4) or None
-        Voxel to world (RAS+ mm); None where it refuses the file, or what it does is not known.
+        Voxel to world (RAS+ mm); None where it refuses the file, or its rule is not known.
     """
 
     source: str
@@ -190,7 +190,7 @@ def _nibabel(place: Placement) -> Answer:
 
 
 def _sform_first(place: Placement, *, neither: Callable[[Placement], Matrix], library: bool = True) -> Answer:
-    """Sform, qform, or a guess of its own; `library`: whether its qform is known to be that of the NIfTI library."""
+    """Sform, qform, or its own guess; `library`: whether its qform is known to be that of the NIfTI library."""
     name = chosen(place)
     if name == "qform" and not library and not np.all(place.pixdim[1:] > 0):
         return Answer("", None)
@@ -203,7 +203,7 @@ def _corner(place: Placement) -> Matrix:
     return np.diag((*place.sizes, 1.0))
 
 
-def _centred(place: Placement) -> Matrix:
+def _centred_matrix(place: Placement) -> Matrix:
     """SPM's guess for files without orientation, which is nibabel's."""
     return np.asarray(place.header.get_base_affine(), np.float64)
 
@@ -223,7 +223,7 @@ def _itk(place: Placement, *, takes: Callable[[Placement], str]) -> Answer:
     if name == "refused":
         return Answer("refused, since no matrix without shear is set", None)
     if name == "none":
-        matrix = _LPS @ np.diag((*sizes, 1.0))
+        matrix = LPS @ np.diag((*sizes, 1.0))
         return Answer(words(place, name), in_mm(matrix, place.to_mm))
     matrix = _sform(place) if name == "sform" else qform_of_library(place)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
@@ -258,7 +258,7 @@ ITK = "ITK (ANTs, SimpleITK, Slicer)"
 TOOLS: dict[str, Callable[[Placement], Answer]] = {
     "nibabel": _nibabel,
     "FSL": partial(_sform_first, neither=_corner, library=False),
-    "SPM": partial(_sform_first, neither=_centred),
+    "SPM": partial(_sform_first, neither=_centred_matrix),
     "FreeSurfer": partial(_sform_first, neither=_freesurfer_guess, library=False),
     "AFNI": partial(_sform_first, neither=_corner),
     ITK: partial(_itk, takes=_itk_takes),

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
 from warpline.io.limits import MEGABYTE, read_bounded
+from warpline.io.lps import SIGNS
 
-SPACES = {"ras": (1.0, 1.0, 1.0), "lps": (-1.0, -1.0, 1.0)}
+SPACES = {"ras": np.ones(3), "lps": SIGNS}
 """Convention of a table's coordinates, to the signs that take them to RAS+ and back."""
 
 _AXES = ("x", "y", "z")
@@ -32,7 +33,7 @@ _LONGEST, _MOST_CELLS = 64 * MEGABYTE, 4_000_000
 
 @dataclass(frozen=True, eq=False)
 class PointTable:
-    """Points with whatever else their file says of them.
+    """Points with the other columns of their file.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def read_point_table(path: str | os.PathLike[str], space: str = "ras") -> PointT
     Raises
     ------
     InputError
-        When the file is missing, is no such table, or a coordinate is not finite; the line is named.
+        When the file is missing, is no table of points, or a coordinate is not finite; the line is named.
     UsageError
         When the space is not known.
     """
@@ -128,7 +129,7 @@ def write_point_table(table: PointTable, path: str | os.PathLike[str], space: st
 def _signs(space: str) -> NDArray[np.float64]:
     if space not in SPACES:
         raise UsageError(f"space of points is {space!r}; choose from {', '.join(SPACES)}")
-    return np.array(SPACES[space])
+    return SPACES[space]
 
 
 def _rows(path: Path) -> tuple[list[int], list[tuple[str, ...]], str]:

@@ -1,4 +1,4 @@
-"""Stored values to values: slope and intercept of a header, with labels kept apart."""
+"""Slope and intercept of a header applied to the stored values, without merging labels."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Scale = tuple[float | None, float | None]
 """Slope and intercept of a header, None where it has none."""
 
 
-def scaled(stored: NDArray[Any], scale: Scale, name: str) -> NDArray[np.generic]:
+def apply_scaling(stored: NDArray[Any], scale: Scale, name: str) -> NDArray[np.generic]:
     """Values ``slope * stored + inter`` in native byte order and C order, equal only where the stored ones are.
 
     Parameters
     ----------
     stored : array
-        As it lies in the file.
+        As stored in the file.
     scale : (slope, inter)
         Of the header; None, or 1 and 0, leave the values and their type as they are.
     name : str
@@ -40,12 +40,12 @@ def scaled(stored: NDArray[Any], scale: Scale, name: str) -> NDArray[np.generic]
     -------
     array
         Whole numbers, such as labels, in a type of whole numbers and exact; others computed in double precision and
-        rounded once to float32, or kept in float64 where float32 would make two of them one.
+        rounded once to float32, or float64 where float32 would merge different values.
 
     Raises
     ------
     InputError
-        When not even float64 holds them apart.
+        When float64 would merge different values too.
     """
     slope, inter = scale[0], float(scale[1] or 0)
     if slope is None or (slope, inter) == (1, 0) or stored.dtype.kind not in "biuf":
@@ -53,21 +53,21 @@ def scaled(stored: NDArray[Any], scale: Scale, name: str) -> NDArray[np.generic]
     slope = float(slope)
     whole = _whole_type(stored, slope, inter)
     if whole is not None and stored.dtype.kind in "biu" and slope.is_integer() and inter.is_integer():
-        return _multiplied(stored, int(slope), int(inter), whole)
+        return _multiply_exactly(stored, int(slope), int(inter), whole)
     made = np.empty(stored.shape, _fraction_type(stored, slope, inter, name) if whole is None else whole)
     for k, values in enumerate(_volumes(stored, slope, inter)):
         made[..., k] = values if whole is None else np.rint(values)
     return made
 
 
-def settled(values: NDArray[Any]) -> NDArray[np.generic]:
-    """Values that a library has scaled, as `scaled` gives them: whole numbers where they are, else float32."""
+def restore_integers(values: NDArray[Any]) -> NDArray[np.generic]:
+    """Values that a library has scaled already: integers where all values are whole, else float32."""
     whole = _whole_type(values, 1.0, 0.0) if values.dtype.kind == "f" else None
     return values.astype(np.float32) if whole is None else np.rint(values).astype(whole)
 
 
 def _volumes(stored: NDArray[Any], slope: float, inter: float) -> Iterator[NDArray[np.float64]]:
-    """Scaled values along the last axis, a piece at a time: of large files all at once would not fit."""
+    """Scaled values along the last axis, one piece at a time, since large files would not fit in memory."""
     for k in range(stored.shape[-1]):
         yield stored[..., k] * np.float64(slope) + np.float64(inter)
 
@@ -102,7 +102,7 @@ def _whole_ends(stored: NDArray[Any], slope: float, inter: float) -> list[int] |
     return ends
 
 
-def _multiplied(stored: NDArray[Any], slope: int, inter: int, whole: np.dtype[Any]) -> NDArray[np.generic]:
+def _multiply_exactly(stored: NDArray[Any], slope: int, inter: int, whole: np.dtype[Any]) -> NDArray[np.generic]:
     """Whole numbers without rounding: modulo 2^64, which is exact since the results fit `whole`."""
     made = np.empty(stored.shape, whole)
     factor, start = np.uint64(slope % 2**64), np.uint64(inter % 2**64)
@@ -114,7 +114,7 @@ def _multiplied(stored: NDArray[Any], slope: int, inter: int, whole: np.dtype[An
 
 
 def _fraction_type(stored: NDArray[Any], slope: float, inter: float, name: str) -> type[Any]:
-    """The narrowest type of fractions that keeps scaled values apart which are apart in the file."""
+    """The narrowest floating-point type in which different stored values stay different."""
     if stored.dtype.kind == "f":
         return np.float64 if stored.dtype.itemsize > 4 or inter else np.float32
     ends = [slope * float(end) + inter for end in (stored.min(), stored.max())]

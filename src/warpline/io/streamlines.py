@@ -1,4 +1,4 @@
-"""Streamline files, TrackVis ``.trk`` and MRtrix ``.tck``: points in world RAS+ mm, and what hangs on them."""
+"""Streamline files, TrackVis ``.trk`` and MRtrix ``.tck``: points in world RAS+ mm, values per point and streamline."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DECODED, _MOST_EMPTY = 4, 100_000
 
 @dataclass(frozen=True, eq=False)
 class Streamlines:
-    """Streamlines with the values that hang on them.
+    """Streamlines with their values per point and per streamline.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _check_sizes(path: Path, head: bytes) -> None:
 
 
 def _count_empty(path: Path, number: str, point: int, properties: int) -> int:
-    """How many streamlines of a ``.trk`` file have no point; a count that is no such thing ends the walk."""
+    """Number of streamlines of a ``.trk`` file without a point; a negative count ends the scan."""
     empty, at = 0, _HEADER
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         while at + 4 <= len(content):
@@ -139,9 +139,9 @@ def write_streamlines(streamlines: Streamlines, path: str | os.PathLike[str], gr
     streamlines : Streamlines
         In world space.
     path : path
-        ``.trk`` keeps the values of points and streamlines; ``.tck`` has no place for them.
+        ``.trk`` keeps the values of points and streamlines; ``.tck`` cannot hold them.
     grid : Grid, optional
-        Of the image they now lie on; a ``.trk`` file names it.
+        Of the image that they now belong to; a ``.trk`` file names it.
 
     Raises
     ------

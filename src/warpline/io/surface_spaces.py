@@ -1,8 +1,8 @@
-"""Where the vertices of a GIFTI surface lie: the way from the coordinates in its file to world RAS+ mm.
+"""The transform from the coordinates in a GIFTI file to world RAS+ mm.
 
 GIFTI names the space of the coordinates, and may hold a matrix to another space. FreeSurfer's own surface coordinates
 (``mris_convert`` without ``--to-scanner``) are of no named space: they count from the middle of a volume along axes of
-its own, and the volume's geometry stands in the metadata ``VolGeom…``.
+its own, and the volume's geometry is in the metadata ``VolGeom…``.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _NAMED = {2: "an aligned", 3: "Talairach", 4: "MNI-152", 5: "a template's"}
 """NIfTI's codes of spaces that are no scanner's."""
 
 _STALE = ("VolGeom", "SurfaceCenter")
-"""How names of metadata begin that count from where the vertices were."""
+"""Prefixes of metadata that refer to the former places of the vertices."""
 
 _AGREE = 0.01
-"""Difference in mm between two ways to world space above which a file contradicts itself."""
+"""Difference in mm between two transforms to world space above which a file contradicts itself."""
 
 _SURFACE_AXES = np.array([[-1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 """Directions of the voxel axes along R, A, S on which FreeSurfer's surface coordinates count."""
@@ -61,7 +61,7 @@ def to_world(vertices: Any, systems: Sequence[GiftiCoordSystem], name: str) -> M
     system = next((one for one in systems if SCANNER in (one.dataspace, one.xformspace)), kept)
     if system.dataspace == SCANNER:
         return np.eye(4)
-    stated = _stated(system, name)
+    stated = _stated_matrix(system, name)
     volume = _of_volume(dict(vertices.meta), name) if system.dataspace == UNKNOWN else None
     if stated is not None and volume is not None:
         _check_agreement(stated, volume, np.asarray(vertices.data, np.float64), name)
@@ -96,7 +96,7 @@ def systems_of(content: bytes) -> list[GiftiCoordSystem]:
 
 
 def _heads_of_point_sets(content: bytes) -> Iterator[bytes]:
-    """What stands before the numbers of each point set; whatever the file holds, every byte is looked at once."""
+    """The XML before the numbers of each point set; every byte of the file is scanned once."""
     place = content.find(b"<DataArray")
     while place >= 0:
         opened, end = content.find(b">", place), content.find(b"</DataArray>", place)
@@ -116,18 +116,18 @@ def _within(block: bytes, tag: bytes) -> str:
 
 
 def place_in_scanner_space(vertices: Any) -> None:
-    """Mark a point set as one of scanner space, and take away metadata that counted from another."""
+    """Mark a point set as one of scanner space, and remove metadata that refer to another space."""
     vertices.coordsys = GiftiCoordSystem(SCANNER, SCANNER, np.eye(4))
     drop_stale(vertices.meta)
 
 
 def drop_stale(meta: Any) -> None:
-    """Take away metadata that counted from where the vertices were."""
+    """Remove metadata that refer to the former places of the vertices."""
     for key in [key for key in meta if key.startswith(_STALE)]:
         del meta[key]
 
 
-def _stated(system: GiftiCoordSystem, name: str) -> Matrix | None:
+def _stated_matrix(system: GiftiCoordSystem, name: str) -> Matrix | None:
     """The file's own matrix to scanner space."""
     if system.xformspace != SCANNER:
         return None

@@ -46,7 +46,7 @@ class Surface:
 def read_surface(path: str | os.PathLike[str]) -> Surface:
     """Read the vertices of a GIFTI surface.
 
-    What the file says of their space is heeded, see `warpline.io.surface_spaces`.
+    Converted from the space that the file states, see `warpline.io.surface_spaces`.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def check_surface_name(path: str | os.PathLike[str]) -> None:
 def write_surface(surface: Surface, path: str | os.PathLike[str], points: NDArray[np.float64]) -> None:
     """Write the surface with its vertices at `points` (N, 3), complete or not at all, marked as of scanner space.
 
-    Metadata and normals that counted from where the vertices were are left out.
+    Metadata and normals that refer to the former places of the vertices are removed.
 
     Raises
     ------

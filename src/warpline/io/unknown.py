@@ -1,4 +1,4 @@
-"""Voxels without a value: NaN where an image shows nothing is background, as SPM and masking tools write it."""
+"""Missing values: NaN outside the imaged object is background, as SPM and masking tools write it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BACKGROUND = 0.9
 
 
 def fill_unknown(image: Image, mask: Image | None = None) -> tuple[Image, str | None]:
-    """Give NaN outside the mask, or that is background, a value; the image itself where there is none.
+    """Replace NaN in the background or outside the mask by a value; without any, the image itself is returned.
 
     The value is 0, or the lowest one of the image where that is lower. Without a mask, NaN is background where it is
     connected with the outer faces of the grid, and everywhere when the faces have hardly anything else. Other NaN
@@ -31,7 +31,7 @@ def fill_unknown(image: Image, mask: Image | None = None) -> tuple[Image, str | 
     Returns
     -------
     image, sentence
-        What was taken for background, in words; None when nothing was.
+        A sentence on what was replaced; None when nothing was.
     """
     if image.data.dtype.kind != "f" or image.data.ndim != 3:
         return image, None
@@ -51,7 +51,7 @@ def fill_unknown(image: Image, mask: Image | None = None) -> tuple[Image, str | 
 
 
 def _background(unknown: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Unknown voxels that are connected with the outer faces; all of them when most of the faces are unknown."""
+    """NaN voxels that are connected with the outer faces; all of them when most of the faces are NaN."""
     faces = np.zeros_like(unknown)
     for axis, size in enumerate(unknown.shape):
         if size > 1:

@@ -19,19 +19,20 @@ from warpline.io.atomic import write_atomic
 from warpline.io.checks import check_finite
 from warpline.io.compression import compress, peek
 from warpline.io.images import as_image, check_name, read_image, write_by_itk
-from warpline.io.scaling import scaled
+from warpline.io.lps import SIGNS
+from warpline.io.scaling import apply_scaling
 from warpline.space.grid import Grid, Matrix
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
     "ras": lambda grid: np.eye(3),
-    "lps": lambda grid: np.diag([-1.0, -1.0, 1.0]),
+    "lps": lambda grid: np.diag(SIGNS),
     "voxel": lambda grid: grid.affine[:3, :3] / grid.voxel_size,
 }
 """What the components are along, to the matrix that takes them to world R, A, S."""
 
 
 BY_THEMSELVES = "none"
-"""In place of a frame: the components are no vectors, or are carried like the volumes of a series all the same."""
+"""In place of a frame: the components are resampled one by one, like the volumes of a series."""
 
 _VECTORS, _TENSORS = "vectors", "matrices"
 _INTENTS = {1004: _TENSORS, 1005: _TENSORS, nifti.INTENT_DISPLACEMENT: _VECTORS, nifti.INTENT_VECTOR: _VECTORS}
@@ -48,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class StoredVectors:
-    """A vector image as it lies on disk.
+    """A vector image as stored.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def read_series(source: Any, name: str, geometry: str | None = None) -> Image:
 
 
 def read_components(source: Any, name: str, geometry: str | None = None) -> Image:
-    """An image whose components are carried one by one, as a series of volumes, wherever its axes are.
+    """An image whose components are resampled one by one, as a series of volumes, along any axis.
 
     Raises
     ------
@@ -119,12 +120,12 @@ def read_components(source: Any, name: str, geometry: str | None = None) -> Imag
     stored = nifti.read(path, geometry) if len(shape) == 5 and shape[3] == 1 < shape[4] else None
     if stored is None or stored.array.dtype.kind not in "biuf":
         return as_image(source, name, geometry)
-    values = scaled(stored.array[:, :, :, 0], nifti.scaling(stored.header, str(path)), str(path))
+    values = apply_scaling(stored.array[:, :, :, 0], nifti.scaling(stored.header, str(path)), str(path))
     return Image(values, stored.grid, str(path))
 
 
 def _kind(source: Any) -> tuple[str, str] | None:
-    """What the header of an image says that its components are, and how it says so; None where it says nothing."""
+    """What the components of an image are by its header, and the entry that states it; None without one."""
     from_file = isinstance(source, (str, os.PathLike))
     if from_file and itk_images.matches(Path(source)):
         return (_VECTORS, "by its header") if itk_images.holds_vectors(Path(source)) else None
@@ -153,7 +154,7 @@ def read_vectors(path: str | os.PathLike[str], geometry: str | None = None) -> S
     if stored is None or stored.array.shape[3:] not in ((3,), (1, 3)) or stored.array.dtype.kind not in "iuf":
         found = "no NIfTI file" if stored is None else f"of shape {stored.array.shape}, {stored.array.dtype}"
         raise InputError(f"{path} is {found}; vectors need shape (I, J, K, 3) or (I, J, K, 1, 3) of real numbers")
-    values = scaled(stored.array, nifti.scaling(stored.header, str(path)), str(path))
+    values = apply_scaling(stored.array, nifti.scaling(stored.header, str(path)), str(path))
     values = np.asarray(values, dtype=np.float32).reshape(*stored.array.shape[:3], 3)
     if not np.isfinite(values).all():
         raise InputError(f"{path} has NaN or infinite vectors; write 0 where there is none")
@@ -197,12 +198,12 @@ def to_world(image: Image, frame: str) -> Image:
     UsageError
         When the frame is not known.
     """
-    return _turned(image, _matrix(frame, image.grid))
+    return _turn(image, _matrix(frame, image.grid))
 
 
 def from_world(image: Image, frame: str) -> Image:
     """The vectors of an image (I, J, K, 3) along `frame`, from those along world R, A, S."""
-    return _turned(image, np.linalg.inv(_matrix(frame, image.grid)).astype(np.float64, copy=False))
+    return _turn(image, np.linalg.inv(_matrix(frame, image.grid)).astype(np.float64, copy=False))
 
 
 def _matrix(frame: str, grid: Grid) -> Matrix:
@@ -211,7 +212,7 @@ def _matrix(frame: str, grid: Grid) -> Matrix:
     return FRAMES[frame](grid)
 
 
-def _turned(image: Image, matrix: Matrix) -> Image:
+def _turn(image: Image, matrix: Matrix) -> Image:
     if image.data.ndim != 4 or image.data.shape[3] != 3:
         raise InputError(f"{image.name} has shape {image.data.shape}; three components per voxel, (I, J, K, 3), needed")
     turned = np.asarray(image.data, dtype=np.float32) @ matrix.T.astype(np.float32)

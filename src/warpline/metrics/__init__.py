@@ -5,47 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from warpline.backends import Array, Backend
-from warpline.backends.descent import Compared
 from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
 from warpline.metrics.mutual_information import MutualInformation
-from warpline.metrics.samples import Samples
+from warpline.metrics.samples import LinearMetric, Samples
 from warpline.recipe import Linear, Syn
 
 __all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric", "Samples"]
-
-
-class LinearMetric(Protocol):
-    """A metric of two images under an affine map, over sample points of the fixed one."""
-
-    worst: float
-    """The value without any overlap."""
-
-    @property
-    def backend(self) -> Backend:
-        """Where it is computed."""
-        ...
-
-    @property
-    def compared(self) -> Compared:
-        """What it compares and how, for a backend that searches by itself; the worst value must be 0."""
-        ...
-
-    def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-        ...
-
-    def values_and_derivatives(
-        self, matrices: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
-        ...
 
 
 LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
@@ -58,6 +27,11 @@ LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
 class DeformableMetric(Protocol):
     """A metric of two volumes on one grid that exerts a force on either."""
 
+    @property
+    def smallest_axis(self) -> int:
+        """Fewest voxels along an axis that it can use: the width of its window, or of a central difference."""
+        ...
+
     def forces(
         self,
         images: Array,
@@ -68,7 +42,6 @@ class DeformableMetric(Protocol):
         backend: Backend,
     ) -> None:
         """Write `value` (1,), to be minimised, and the `forces` (2, 3, I, J, K) that lower it, on two `images`."""
-        ...
 
 
 DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {

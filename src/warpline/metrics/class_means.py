@@ -1,4 +1,4 @@
-"""Images of any two contrasts, compared through what each class of grey values of one shows in the other."""
+"""Images of different contrast, compared by the mean that each grey-value class of one has in the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from warpline.errors import DeviceError
 from warpline.metrics.newton import clear_faces, newton_step
 
 LEAST_DEVIATION = 0.02
-"""Standard deviation of a class below which it does not count as more certain, for intensities scaled to about 1."""
+"""Least standard deviation of a class, for intensities scaled to about 1; with less, classes of few voxels dominate."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,21 @@ class ClassMeans:
     Parameters
     ----------
     classes : int
-        Grey values that are told apart in each image, evenly spaced over its range.
+        Number of grey-value classes of each image, evenly spaced over its range.
     newton : int
-        Turns of a Gauss-Newton step, see `newton_step`; with 0 the forces are the slope of the value.
+        Alternations of a Gauss-Newton step, see `newton_step`; with 0 the forces are the gradient of the value.
     sigma : float
-        Smoothing of the updates, in voxels, which these turns anticipate.
+        Smoothing of the updates, in voxels, which the step anticipates.
     """
 
     classes: int = 256
     newton: int = 0
     sigma: float = 0.0
+
+    @property
+    def smallest_axis(self) -> int:
+        """An inner voxel with two neighbours, for the gradient."""
+        return 3
 
     def forces(
         self,
@@ -60,7 +65,7 @@ class ClassMeans:
         counted = None if mask is None else mask > 0
         value[0] = 0.0
         for image, other, force in zip(images, (images[1], images[0]), forces, strict=True):
-            residual, variance = self._expected(other, image, counted)
+            residual, variance = predict(other, image, self.classes, counted)
             residual -= image
             if counted is not None:
                 residual *= counted
@@ -72,27 +77,39 @@ class ClassMeans:
     def _force(self, residual: Array, variance: Array, slope: Array, backend: Backend, *, out: Array) -> None:
         if self.newton:
             newton_step(
-                residual, slope, variance=variance, turns=self.newton, sigma=self.sigma, backend=backend, out=out
+                residual, slope, variance=variance, alternations=self.newton, sigma=self.sigma, backend=backend, out=out
             )
         else:
             np.multiply(residual, slope, out=out)
             clear_faces(out)
 
-    def _expected(
-        self, image: NDArray[np.float32], other: NDArray[np.float32], counted: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What the grey values of `image` predict in `other`, linear between the classes, and its variance."""
-        low, high = float(image.min()), float(image.max())
-        scale = (self.classes - 1) / max(high - low, 1e-30)
-        found = ((image - low) * scale + 0.5).astype(np.intp).clip(0, self.classes - 1)
-        whole = slice(None) if counted is None else counted
-        inside, values = found[whole].ravel(), other[whole].ravel().astype(np.float64)
-        counts = np.bincount(inside, minlength=self.classes)
-        seen, number = counts > 0, np.maximum(counts, 1)
-        greys = np.bincount(inside, image[whole].ravel(), self.classes) / number
-        means = np.bincount(inside, values, self.classes) / number
-        variances = np.bincount(inside, values**2, self.classes) / number - means**2
-        if not seen.any():
-            return other.copy(), np.ones_like(other)
-        predicted = np.interp(image, greys[seen], means[seen]).astype(np.float32)
-        return predicted, np.maximum(variances, LEAST_DEVIATION**2).astype(np.float32)[found]
+
+def predict(
+    image: NDArray[np.float32], other: NDArray[np.float32], classes: int, counted: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Prediction of `other` from the grey values of `image`, linear between the classes, and its variance.
+
+    Only voxels where `counted` is true enter the means and variances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grey = np.array([0, 0, 1, 1], np.float32).reshape(4, 1, 1)
+    >>> predicted, _ = predict(grey, 5 - 2 * grey, 2, None)
+    >>> predicted.ravel().tolist()
+    [5.0, 5.0, 3.0, 3.0]
+    """
+    low, high = float(image.min()), float(image.max())
+    scale = (classes - 1) / max(high - low, 1e-30)
+    labels = ((image - low) * scale + 0.5).astype(np.intp).clip(0, classes - 1)
+    whole = slice(None) if counted is None else counted
+    inside, values = labels[whole].ravel(), other[whole].ravel().astype(np.float64)
+    counts = np.bincount(inside, minlength=classes)
+    seen, number = counts > 0, np.maximum(counts, 1)
+    greys = np.bincount(inside, image[whole].ravel(), classes) / number
+    means = np.bincount(inside, values, classes) / number
+    variances = np.bincount(inside, values**2, classes) / number - means**2
+    if not seen.any():
+        return other.copy(), np.ones_like(other)
+    predicted = np.interp(image, greys[seen], means[seen]).astype(np.float32)
+    return predicted, np.maximum(variances, LEAST_DEVIATION**2).astype(np.float32)[labels]

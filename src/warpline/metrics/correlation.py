@@ -5,59 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.descent import Compared
-from warpline.metrics.samples import Samples, one_by_one
+from warpline.metrics.samples import Doubles, LinearMetric, Samples
 from warpline.space.grid import Matrix
 
 FLAT = 1e-10
-"""Variances below this share of the mean square count as none."""
+"""Variance, as a share of the mean square, up to which an image counts as constant: below it is rounding error."""
 
 
-class Correlation:
+class Correlation(LinearMetric):
     """Negative squared correlation coefficient, ``-c_fm^2 / (c_ff c_mm)``, over the points inside the moving image.
 
     Squared, so that inverted contrasts match as well.
-
-    Parameters
-    ----------
-    samples : Samples
-        What is compared.
     """
 
-    worst = 0.0
-    """The value without any overlap."""
+    formula = "correlation"
 
     def __init__(self, samples: Samples) -> None:
         values, volume = samples.values, samples.volume
-        self._samples = replace(
-            samples,
-            values=values - _mean(values, samples.backend),
-            volume=volume - _mean(volume, samples.backend),
-        )
+        values, volume = values - _mean(values, samples.backend), volume - _mean(volume, samples.backend)
+        super().__init__(replace(samples, values=values, volume=volume))
 
-    @property
-    def backend(self) -> Backend:
-        """Where it is computed."""
-        return self._samples.backend
-
-    @property
-    def compared(self) -> Compared:
-        """What it compares and how, for a backend that searches by itself."""
-        return self._samples.compared("correlation")
-
-    def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-        values, shares, _ = self.values_and_derivatives(matrices)
-        return values, shares
-
-    def values_and_derivatives(
-        self, matrices: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def values_and_derivatives(self, matrices: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
-        return one_by_one(self._at, matrices)
+        found = [self._at(matrix) for matrix in matrices]
+        values, shares = np.array([one[0] for one in found], float), np.array([one[1] for one in found], float)
+        return values, shares, np.array([one[2] for one in found]).reshape(-1, 3, 4)
 
     def _at(self, matrix: Matrix) -> tuple[float, float, Matrix]:
         moments, slopes = self._samples.affine_moments(matrix)
@@ -75,6 +49,6 @@ class Correlation:
 
 
 def _mean(values: Array, backend: Backend) -> Array:
-    """0-d float32, so that nothing waits."""
+    """The mean as 0-d float32 on the backend, so that nothing waits."""
     found = backend.sums(values, out=backend.empty((3,), np.float64))
     return (found[1] / found[0]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Local cross-correlation."""
+"""Local cross-correlation of two volumes in sliding windows, for deformable registration."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ class LocalCC:
     radius: int = 2
     contrast_floor: float = 2e-3
 
+    @property
+    def smallest_axis(self) -> int:
+        """Width of the window."""
+        return 2 * self.radius + 1
+
     def forces(
         self,
         images: Array,
@@ -36,7 +41,7 @@ class LocalCC:
             images[0],
             images[1],
             self.radius,
-            floor=self.contrast_floor,
+            contrast_floor=self.contrast_floor,
             mask=mask,
             out_fixed=forces[0],
             out_moving=forces[1],

@@ -10,8 +10,8 @@ from warpline.backends import Array, Backend
 from warpline.metrics.newton import newton_step
 
 VARIANCE = 1.0
-"""Uncertainty of a difference in a Gauss-Newton step: that of two images without anything in common, whose range is
-about 1. Less of it takes larger steps across slopes, which fold."""
+"""Variance of a difference in a Gauss-Newton step: that of two unrelated images whose range is about 1. With less,
+steps in flat regions are longer, and fold."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,18 @@ class MeanSquares:
     Parameters
     ----------
     newton : int
-        Turns of a Gauss-Newton step, see `newton_step`; with 0 the forces are the slope of the value.
+        Alternations of a Gauss-Newton step, see `newton_step`; with 0 the forces are the gradient of the value.
     sigma : float
-        Smoothing of the updates, in voxels, which these turns anticipate.
+        Smoothing of the updates, in voxels, which the step anticipates.
     """
 
     newton: int = 0
     sigma: float = 0.0
+
+    @property
+    def smallest_axis(self) -> int:
+        """An inner voxel with two neighbours, for the gradient."""
+        return 3
 
     def forces(
         self,
@@ -46,12 +51,14 @@ class MeanSquares:
             self._step(images[side], images[other], mask, backend, out=forces[side])
 
     def _step(self, image: Array, other: Array, mask: Array | None, backend: Backend, *, out: Array) -> None:
-        """Write a Gauss-Newton step in place of the slope."""
+        """Write a Gauss-Newton step in place of the gradient."""
         counted = None if mask is None else np.greater(mask, 0, out=backend.empty(mask.shape, np.bool_))
         residual = np.subtract(other, image, out=backend.empty(image.shape))
         if counted is not None:
             residual *= counted
-        slope = backend.gradient(image, out=backend.empty(out.shape))
-        newton_step(residual, slope, variance=VARIANCE, turns=self.newton, sigma=self.sigma, backend=backend, out=out)
+        gradients = backend.gradient(image, out=backend.empty(out.shape))
+        newton_step(
+            residual, gradients, variance=VARIANCE, alternations=self.newton, sigma=self.sigma, backend=backend, out=out
+        )
         if counted is not None:
             out *= counted

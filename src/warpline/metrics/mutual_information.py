@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from warpline.backends import Array, Backend
-from warpline.backends.descent import Compared
-from warpline.metrics.samples import Samples, value_range
+from warpline.backends import Array
+from warpline.metrics.samples import Doubles, LinearMetric, Samples, value_range
 
 PADDING = 2
-"""Empty bins on either side, room for the Parzen window."""
+"""Empty bins on either side: the reach of the Parzen window."""
 
 
-class MutualInformation:
+class MutualInformation(LinearMetric):
     """Negative mutual information after Mattes et al. 2003, doi:10.1109/TMI.2003.809072.
 
     ``-sum p(f, m) log(p(f, m) / (p(f) p(m)))`` in nats, over the points that fall into the moving image: a box window
@@ -24,43 +22,27 @@ class MutualInformation:
     Parameters
     ----------
     samples : Samples
-        What is compared.
+        Fixed points and moving image.
     bins : int
         Bins of the joint histogram along either axis.
     """
 
-    worst = 0.0
-    """The value without any overlap."""
+    formula = "mutual_information"
 
     def __init__(self, samples: Samples, bins: int = 32) -> None:
-        moving, mask = samples.volume, samples.mask
-        self._bins = bins
-        self._samples = replace(
-            samples,
-            values=_binned(samples.values, None, bins),
-            volume=_binned(moving, None if mask is None else mask > 0, bins),
-        )
+        inside = None if samples.mask is None else samples.mask > 0
+        values, volume = _binned(samples.values, None, bins), _binned(samples.volume, inside, bins)
+        super().__init__(replace(samples, values=values, volume=volume))
+        self.bins = bins
 
-    @property
-    def backend(self) -> Backend:
-        """Where it is computed."""
-        return self._samples.backend
-
-    @property
-    def compared(self) -> Compared:
-        """What it compares and how, for a backend that searches by itself."""
-        return self._samples.compared("mutual_information", self._bins)
-
-    def values(self, matrices: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def values(self, matrices: Doubles) -> tuple[Doubles, Doubles]:
         """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
-        found = self._samples.mutual_information(matrices, self._bins, slopes=False)
+        found = self._samples.mutual_information(matrices, self.bins, slopes=False)
         return found[:, 0], found[:, 1] / self._samples.count
 
-    def values_and_derivatives(
-        self, matrices: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def values_and_derivatives(self, matrices: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
-        found = self._samples.mutual_information(matrices, self._bins, slopes=True)
+        found = self._samples.mutual_information(matrices, self.bins, slopes=True)
         return found[:, 0], found[:, 1] / self._samples.count, found[:, 2:].reshape(-1, 3, 4)
 
 

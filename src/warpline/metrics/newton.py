@@ -1,7 +1,7 @@
-"""Gauss-Newton steps: the smooth displacement that explains what is left between two images, to first order.
+"""Gauss-Newton steps: the smooth displacement that explains the residual of two images to first order.
 
-What is minimised is ``sum (r - g . c)^2 / s + |c - v|^2`` with v a Gaussian of c, by turns: c at every voxel for a
-given v, then v from c (after Cachier et al. 2003, doi:10.1016/S1077-3142(03)00002-X). With one turn it is a demons step
+Minimises ``sum (r - g . c)^2 / s + |c - v|^2`` with v a Gaussian of c by alternation: c at every voxel for a given v,
+then v from c (after Cachier et al. 2003, doi:10.1016/S1077-3142(03)00002-X). With one alternation it is a demons step
 (Vercauteren et al. 2009, doi:10.1016/j.neuroimage.2008.10.040).
 """
 
@@ -12,15 +12,15 @@ import numpy as np
 from warpline.backends import Array, Backend
 
 TINY = 1e-10
-"""Keeps flat voxels without a residual from dividing by zero."""
+"""Added to the denominator, which is 0 at flat voxels of variance 0."""
 
 
 def newton_step(
     residual: Array,
-    slope: Array,
+    gradients: Array,
     *,
     variance: Array | float,
-    turns: int,
+    alternations: int,
     sigma: float,
     backend: Backend,
     out: Array,
@@ -30,33 +30,34 @@ def newton_step(
     Parameters
     ----------
     residual : (I, J, K) float32
-        What the image has to gain, r.
-    slope : (3, I, J, K) float32
+        Residual r: the target of the image minus the image.
+    gradients : (3, I, J, K) float32
         Its gradient g, per voxel.
     variance : (I, J, K) or float
-        Uncertainty s of the residual.
-    turns : int
-        How often c is found anew, at least once.
+        Variance s of the residual.
+    alternations : int
+        Alternations, at least one.
     sigma : float
         Of the Gaussian that makes v, in voxels.
     out : (3, I, J, K) float32
         Receives c; zero on the outer faces, axes of one voxel excepted.
     """
     sigmas = tuple(sigma if n > 1 else 0.0 for n in residual.shape)
-    smooth, (left, total, scratch) = backend.zeros(out.shape), (backend.empty(residual.shape) for _ in range(3))
-    for turn in range(turns):
-        if turn:
+    smooth = backend.zeros(out.shape)
+    remaining, denominator, scratch = (backend.empty(residual.shape) for _ in range(3))
+    for alternation in range(alternations):
+        if alternation:
             backend.smooth(out, (sigmas[0], sigmas[1], sigmas[2]), out=smooth)
-        left[...] = residual
-        for component, towards in zip(smooth, slope, strict=True):
-            left -= np.multiply(towards, component, out=scratch)
-        total[...] = variance
-        total += np.float32(TINY)
-        for towards in slope:
-            total += np.multiply(towards, towards, out=scratch)
-        left /= total
-        for component, towards, found in zip(smooth, slope, out, strict=True):
-            np.add(component, np.multiply(towards, left, out=scratch), out=found)
+        remaining[...] = residual
+        for component, gradient in zip(smooth, gradients, strict=True):
+            remaining -= np.multiply(gradient, component, out=scratch)
+        denominator[...] = variance
+        denominator += np.float32(TINY)
+        for gradient in gradients:
+            denominator += np.multiply(gradient, gradient, out=scratch)
+        remaining /= denominator
+        for component, gradient, found in zip(smooth, gradients, out, strict=True):
+            np.add(component, np.multiply(gradient, remaining, out=scratch), out=found)
     clear_faces(out)
 
 

@@ -1,21 +1,22 @@
-"""What linear metrics are computed from: points of the fixed image, looked up in the moving one."""
+"""Sample points of the fixed image and the moving image in which linear metrics interpolate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.descent import Compared, Formula
+from warpline.backends.affine_search import Formula, MetricInputs
 from warpline.space.grid import Matrix
+
+Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Arrays on a backend, and the operations over them.
+    """Sample points and the moving image on a backend.
 
     Parameters
     ----------
@@ -42,15 +43,11 @@ class Samples:
         """Number of points."""
         return len(self.points)
 
-    def compared(self, formula: Formula, bins: int = 0) -> Compared:
-        """The same for a backend that searches by itself."""
-        return Compared(self.points, self.values, self.volume, self.mask, formula, bins)
-
-    def affine_moments(self, matrix: Matrix) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def affine_moments(self, matrix: Matrix) -> tuple[Doubles, Doubles]:
         """See `Backend.affine_moments`."""
         return self.backend.affine_moments(self.points, self.values, self.volume, matrix, mask=self.mask)
 
-    def mutual_information(self, matrices: NDArray[np.float64], bins: int, *, slopes: bool) -> NDArray[np.float64]:
+    def mutual_information(self, matrices: Doubles, bins: int, *, slopes: bool) -> Doubles:
         """See `Backend.mutual_information`."""
         return self.backend.mutual_information(
             self.points, self.values, self.volume, matrices, bins, slopes=slopes, mask=self.mask
@@ -58,15 +55,46 @@ class Samples:
 
 
 def value_range(values: Array, inside: Array | None = None) -> tuple[Array, Array]:
-    """Least and largest of values (float32, any shape), where `inside` is true: 0-d float64, so that nothing waits."""
+    """Minimum and maximum of values (float32, any shape) where `inside` is true: 0-d float64, so that nothing waits."""
     low, high = (values, values) if inside is None else (np.where(inside, values, end) for end in (np.inf, -np.inf))
     return low.min().astype(np.float64), high.max().astype(np.float64)
 
 
-def one_by_one(
-    evaluate: Callable[[Matrix], tuple[float, float, Matrix]], matrices: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Values (S,), shares (S,) and derivatives (S, 3, 4) of a metric that knows one matrix at a time."""
-    found = [evaluate(matrix) for matrix in matrices]
-    values, shares = np.array([one[0] for one in found], float), np.array([one[1] for one in found], float)
-    return values, shares, np.array([one[2] for one in found]).reshape(-1, 3, 4)
+class LinearMetric:
+    """A metric of two images under an affine map, over sample points of the fixed one.
+
+    Parameters
+    ----------
+    samples : Samples
+        Fixed points and moving image.
+    """
+
+    worst = 0.0
+    """The value without any overlap; must be 0 where a backend searches by itself."""
+    formula: Formula
+    """How a backend that searches by itself computes the metric."""
+    bins = 0
+    """Of the joint histogram, where there is one."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    @property
+    def backend(self) -> Backend:
+        """The backend of its arrays."""
+        return self._samples.backend
+
+    @property
+    def inputs(self) -> MetricInputs:
+        """Arrays and formula, for a backend that searches by itself."""
+        of = self._samples
+        return MetricInputs(of.points, of.values, of.volume, of.mask, self.formula, self.bins)
+
+    def values(self, matrices: Doubles) -> tuple[Doubles, Doubles]:
+        """Values, and shares of the points that overlap, at fixed voxel to moving voxel `matrices` (S, 4, 4)."""
+        values, shares, _ = self.values_and_derivatives(matrices)
+        return values, shares
+
+    def values_and_derivatives(self, matrices: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+        """Values, shares of the points that overlap, and derivatives (S, 3, 4) by the entries of `matrices`."""
+        raise NotImplementedError

@@ -1,7 +1,7 @@
 """What users do with transforms, on files and on objects: apply, compose, invert, convert, measure."""
 
 from warpline.operations.chains import Entries, Entry, paths_in, read_chain
-from warpline.operations.files import compose, convert, write
+from warpline.operations.files import compose, convert, write_transform
 from warpline.operations.images import apply, check_labels, jacobian
 from warpline.operations.points import Destination, apply_points, apply_streamlines, carry
 from warpline.operations.reading import Place, grid_of, place_of, read, read_image, say
@@ -33,5 +33,5 @@ __all__ = [
     "read_chain",
     "read_image",
     "say",
-    "write",
+    "write_transform",
 ]

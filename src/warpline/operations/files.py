@@ -6,17 +6,15 @@ import os
 from typing import Any
 
 from warpline.backends import Backend
-from warpline.io.transform_files import read_transform, write_transform
+from warpline.io import transform_files
+from warpline.io.transform_files import FORMATS, read_transform
 from warpline.operations.chains import Entries, read_chain
 from warpline.operations.reading import Place, place_of
 from warpline.space import Chain, Displacement, Transform, displacement_on
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert
 
-Path = str | os.PathLike[str]
-
-BOTH_WAYS = ("dipy-mapping",)
-"""Formats that store the inverse of a displacement too."""
+FileName = str | os.PathLike[str]
 
 
 def compose(
@@ -48,14 +46,23 @@ def compose(
     -------
     Affine, Displacement or Chain
         Fixed world to moving world.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> wider, shift = np.diag([2.0, 1.0, 1.0, 1.0]), np.eye(4)
+    >>> shift[0, 3] = 1
+    >>> warpline.compose([warpline.Affine(shift), warpline.Affine(wider)]).map_points([[0.0, 0.0, 0.0]])
+    array([[2., 0., 0.]])
     """
     where: dict[str, Any] = {"geometry": geometry, "backend": backend, "threads": threads}
     return read_chain(transforms, fixed=fixed, moving=moving, **where).simplified()
 
 
 def convert(
-    source: Path,
-    target: Path,
+    source: FileName,
+    target: FileName,
     *,
     source_format: str | None = None,
     target_format: str | None = None,
@@ -89,36 +96,74 @@ def convert(
         When no format fits the transform and the name.
     OutputError
         When the target cannot be written.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> warpline.write_transform(warpline.Affine.identity(), "affine.mat")
+    >>> transform = warpline.convert("affine.mat", "affine.tfm")
+    >>> warpline.identify("affine.tfm").format
+    'itk-text'
     """
-    between = {"fixed": place_of(fixed, "fixed", geometry), "moving": place_of(moving, "moving", geometry)}
+    between: dict[str, Any] = {
+        "fixed": place_of(fixed, "fixed", geometry),
+        "moving": place_of(moving, "moving", geometry),
+    }
     transform = read_transform(source, source_format, **between)
-    write(transform, target, target_format, **between)
+    write_transform(transform, target, target_format, **between)
     return transform
 
 
-def write(
+def write_transform(
     transform: Transform,
-    path: Path,
+    path: FileName,
     format: str | None = None,
     *,
     fixed: Grid | None = None,
     moving: Grid | None = None,
-    **where: Any,
+    backend: str | Backend | None = None,
+    threads: int | None = None,
 ) -> None:
-    """As `write_transform`; the inverse of a field is computed where the format stores it and it is not known.
+    """Write a transform, complete or not at all.
 
     Parameters
     ----------
-    transform, path, format, fixed, moving
-        As for `write_transform`, which says what is raised too.
-    **where
-        `backend` and `threads`, as in `warpline.backends.select`: where a field is inverted.
+    transform : Affine, Displacement or Chain
+        Fixed world to moving world. Neighbouring affines are multiplied for a format of affines. For a format of
+        fields, any transform is put on a grid: `fixed`, or that of its first part. Of a displacement, ITK's format
+        stores the forward field only (write ``transform.inverse()`` to a second file); where a format stores the
+        inverse too and it is not known, it is computed.
+    path : path
+        Compressed when it ends in ``.gz``.
+    format : str, optional
+        A key of `warpline.io.transform_files.FORMATS`; by default the first that stores the transform under this name.
+    fixed, moving : Grid, optional
+        Of the images that the transform joins; needed by the formats of FSL and AFNI, which count from them.
+    backend, threads
+        Where a field is inverted, as in `warpline.backends.select`.
+
+    Raises
+    ------
+    UsageError
+        When no format fits the transform and the file name, or a field has no grid to lie on.
+    InputError
+        When a grid is missing, or a field is not known everywhere (NaN) and the format has no word for that.
+    OutputError
+        When the file cannot be written.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> warpline.write_transform(warpline.Affine.identity(), "affine.mat")
+    >>> warpline.identify("affine.mat").about
+    'ITK linear transform in MATLAB form (ANTs 0GenericAffine.mat)'
     """
-    stored = _both_ways(transform, fixed, where) if format in BOTH_WAYS else transform
-    write_transform(stored, path, format, fixed=fixed, moving=moving)
+    if format in FORMATS and FORMATS[format].both_ways:
+        transform = _with_inverse(transform, fixed, backend=backend, threads=threads)
+    transform_files.write_transform(transform, path, format, fixed=fixed, moving=moving)
 
 
-def _both_ways(transform: Transform, fixed: Grid | None, where: dict[str, Any]) -> Transform:
+def _with_inverse(transform: Transform, fixed: Grid | None, **where: Any) -> Transform:
     """A displacement with its inverse, on `fixed` or the grid of the first part; unchanged where there is neither."""
     first = next(iter(Chain.of(transform).parts), None)
     grid = first.grid if fixed is None and isinstance(first, Displacement) else fixed

@@ -82,6 +82,17 @@ def apply(
         When a choice is not offered, or the header says that the image holds vectors and `vectors` says nothing.
     InputError
         When an image or a transform cannot be used, or labels have fractions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> shift = np.eye(4)
+    >>> shift[0, 3] = 1
+    >>> grid = warpline.Grid((2, 2, 2), np.eye(4))
+    >>> moving = warpline.Image(np.arange(8, dtype=np.float32).reshape(2, 2, 2), grid)
+    >>> warpline.apply(moving, grid, warpline.Affine(shift), outside=-1).data[:, 0, 0]
+    array([ 4., -1.], dtype=float32)
     """
     grid = grid_of(reference, "reference", geometry)
     how: dict[str, Any] = {"outside": outside or 0.0, "backend": select(backend, threads), "threads": threads}
@@ -144,6 +155,14 @@ def jacobian(
     -------
     Image
         float32, on the grid of the reference; derivatives are central differences between its voxels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> wider = warpline.Affine(np.diag([2.0, 1.0, 1.0, 1.0]))
+    >>> warpline.jacobian(wider, warpline.Grid((2, 2, 2), np.eye(4))).data.max()
+    np.float32(2.0)
     """
     grid = grid_of(reference, "reference", geometry)
     chosen = select(backend, threads)

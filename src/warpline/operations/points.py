@@ -59,6 +59,14 @@ def apply_points(
         When `to` is another word.
     InputError
         When points are not finite or have not three coordinates, or a transform cannot be read.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> wider = warpline.Affine(np.diag([2.0, 1.0, 1.0, 1.0]))
+    >>> warpline.apply_points(np.array([[1.0, 0.0, 0.0]]), wider, to="moving")
+    array([[2., 0., 0.]])
     """
     chain = read_chain(transforms, fixed=fixed, moving=moving, geometry=geometry)
     return carry(chain, points, to)
@@ -91,6 +99,16 @@ def apply_streamlines(
     ------
     UsageError, InputError
         As `apply_points` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> wider = warpline.Affine(np.diag([2.0, 1.0, 1.0, 1.0]))
+    >>> line = np.array([[0.0, 0.0, 0.0], [4.0, 0.0, 0.0]])
+    >>> warpline.apply_streamlines([line], wider, to="fixed")[0]
+    array([[0., 0., 0.],
+           [2., 0., 0.]])
     """
     lines = [np.asarray(line, dtype=np.float64).reshape(-1, 3) for line in streamlines]
     points = np.concatenate([np.zeros((0, 3)), *lines])

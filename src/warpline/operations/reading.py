@@ -46,6 +46,15 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     -------
     Image
         See `warpline.io.images.read_image`, which says what is raised too; the warnings are in ``.grid.notes``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> grid = warpline.Grid((4, 5, 6), np.eye(4))
+    >>> warpline.write_image(warpline.Image(np.zeros(grid.shape, np.uint8), grid), "zeros.nii.gz")
+    >>> warpline.read_image("zeros.nii.gz").data.dtype
+    dtype('uint8')
     """
     return read(path, geometry=geometry)
 

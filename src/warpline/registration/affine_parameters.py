@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.descent import ENTRY, SCALE, TURN, Family
+from warpline.backends.affine_search import ENTRY, ROTATION, SCALE, AffineFamily
 from warpline.space.grid import Grid, Matrix
 
 Vector = NDArray[np.float64]
@@ -126,7 +126,7 @@ def _matrix_entries_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     return matrices, _ENTRIES_IN_PLANE
 
 
-_TURNS = tuple(TURN + axis for axis in range(3))
+_TURNS = tuple(ROTATION + axis for axis in range(3))
 _SCALES = tuple(SCALE + (1 << axis) for axis in range(3))
 _ALL_ALIKE, _ALIKE_IN_PLANE = (SCALE + 0b111,), (SCALE + 0b011,)
 
@@ -139,7 +139,7 @@ SPATIAL: dict[str, tuple[tuple[int, ...], Linear]] = {
     "scaling": (_ALL_ALIKE, _scaling),
     "rigid_scaling": (_TURNS + _SCALES, _rotation_and_scales),
 }
-"""Name of a kind of map to the parameters of its linear part, see `warpline.backends.descent`, and that part."""
+"""Name of a kind of map to the parameters of its linear part, see `warpline.backends.affine_search`, and that part."""
 
 PLANAR: dict[str, tuple[tuple[int, ...], Linear]] = {
     "translation": ((), _translation),
@@ -169,7 +169,7 @@ class AffineParameters:
     Parameters
     ----------
     parts : tuple of int
-        What each parameter of the linear part is, see `warpline.backends.descent`; then come those of the translation.
+        Kind of each parameter of the linear part, see `warpline.backends.affine_search`; then come the translations.
     linear : callable
         The linear part, see `Linear`.
     centre : (3,)
@@ -250,7 +250,7 @@ class AffineParameters:
             return self._before(matrices, self._derivatives(slopes))
         return matrices, self._constant_derivatives if slopes is _ENTRIES else self._derivatives(slopes)
 
-    def family(self, before: Stack, after: Matrix) -> Family:
+    def family(self, before: Stack, after: Matrix) -> AffineFamily:
         """The maps ``before matrix(p) after``, with `before` (S, 4, 4) and `after` (4, 4), as numbers alone."""
         about = np.eye(4)
         about[:3, :3], about[:3, 3] = self.frame, self.centre
@@ -258,7 +258,7 @@ class AffineParameters:
         left, right = before @ about, back @ after
         if self.start is not None:
             left, right = before @ np.linalg.inv(self.start) @ about, back @ self.start @ after
-        return Family(left, right, self.parts, self.size - self.linear_size, self.radius)
+        return AffineFamily(left, right, self.parts, self.size - self.linear_size, self.radius)
 
     def _before(self, matrices: Stack, slopes: Stack) -> tuple[Stack, Stack]:
         """Matrices and their derivatives that do before the start what these do after it."""

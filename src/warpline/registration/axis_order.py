@@ -71,16 +71,16 @@ class AxisOrder:
         """An image; that of a shared image is shared."""
         if self.is_given:
             return image
-        found = backend.kept.get(image, ("axis order", self), lambda: self._transposed(image))
-        if backend.kept.is_shared(image):
-            backend.kept.share(found)
+        found = backend.cache.get(image, ("axis order", self), lambda: self._transposed(image))
+        if backend.cache.is_shared(image):
+            backend.cache.share(found)
         return found
 
     def mask(self, mask: Image | None, image: Image, backend: Backend) -> Image | None:
         """The mask of an image, where it lies on the grid of that; others are resampled anyway."""
         if self.is_given or mask is None or mask.grid != image.grid:
             return mask
-        return backend.kept.get(image, ("axis order", self, mask), lambda: self._transposed(mask))
+        return backend.cache.get(image, ("axis order", self, mask), lambda: self._transposed(mask))
 
     def displacement(self, warp: Displacement, grid: Grid) -> Displacement:
         """A displacement on the same lattice as `grid`, on that."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.descent import Rules
+from warpline.backends.affine_search import BfgsOptions
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -75,9 +75,9 @@ def minimise(
     return ends
 
 
-def rules_of(iterations: int, tolerance: float, least_overlap: float) -> Rules:
+def rules_of(iterations: int, tolerance: float, least_overlap: float) -> BfgsOptions:
     """The rules of `minimise`, for a backend that searches by itself."""
-    return Rules(
+    return BfgsOptions(
         iterations, tolerance, least_overlap, FIRST_STEP, LONGEST_STEP, ARMIJO, backtracks=BACKTRACKS,
         patience=PATIENCE,
     )  # fmt: skip

@@ -54,9 +54,9 @@ class LengthUnit:
         if self.mm == 1.0:
             return image
         grid = Grid(image.grid.shape, self._rescaled(image.grid.affine, slice(0, 4), 1 / self.mm))
-        found = backend.kept.get(image, ("unit", self.mm), lambda: replace(image, grid=grid))
-        if backend.kept.is_shared(image):
-            backend.kept.share(found)
+        found = backend.cache.get(image, ("unit", self.mm), lambda: replace(image, grid=grid))
+        if backend.cache.is_shared(image):
+            backend.cache.share(found)
         return found
 
     def from_mm(self, affine: Affine) -> Affine:

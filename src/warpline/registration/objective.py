@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.descent import Rules
+from warpline.backends.affine_search import BfgsOptions
 from warpline.metrics import LINEAR_METRICS, LinearMetric, Samples
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters
@@ -62,15 +62,15 @@ class AffineObjective:
         self,
         parameters: AffineParameters,
         starts: NDArray[np.float64],
-        rules: Rules,
+        rules: BfgsOptions,
         listen: Callable[[int, float], None],
     ) -> NDArray[np.float64] | None:
-        """Parameters (S, size) that BFGS on the backend finds, see `Backend.descend`; None where it has none.
+        """Parameters (S, size) that BFGS on the backend finds, see `Backend.minimise_affine`; None where it has none.
 
         The map of parameters p from start S is ``S matrix(p)``.
         """
         family = parameters.family(self._to_voxel @ starts, self._to_world)
-        return self._metric.backend.descend(self._metric.compared, family, rules, listen)
+        return self._metric.backend.minimise_affine(self._metric.inputs, family, rules, listen)
 
 
 def affine_objective(fixed: PyramidLevel, moving: PyramidLevel, options: Linear) -> AffineObjective:

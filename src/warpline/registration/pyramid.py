@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.backends.masked_average import masked_average, masked_blur
 from warpline.images.foreground import level_foreground
 from warpline.images.intensity import Normalised
 from warpline.metrics.samples import value_range
@@ -34,6 +35,9 @@ Finer levels of thicker slices fit noise: the map bends without a gain in overla
 
 LEAST_INSIDE = 0.5
 """Share of a coarse voxel that must lie in the mask for the voxel to count."""
+
+LEAST_COVERAGE = 1e-3
+"""Share of a Gaussian inside the mask below which the smoothed image fades to 0: there is too little to average."""
 
 SMOOTHED_FROM = 1.2
 """Ratio of the voxels of a level to those of an image above which the image is smoothed before it is resampled."""
@@ -181,7 +185,7 @@ def build_pyramid(image: Normalised, spacings: tuple[float, ...], backend: Backe
 
     With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. Levels of a shared image are kept.
     """
-    return backend.kept.get(image, ("levels", spacings), lambda: _levels(image, spacings, backend))
+    return backend.cache.get(image, ("levels", spacings), lambda: _levels(image, spacings, backend))
 
 
 def _levels(image: Normalised, spacings: tuple[float, ...], backend: Backend) -> list[PyramidLevel]:
@@ -206,7 +210,7 @@ def _level(volume: Array, grid: Grid, image: Normalised, inside: Array | None, b
     # A mask smaller than a coarse voxel fills none by half; its best voxels count then.
     least = np.minimum(0.5 * inside.max().astype(np.float64), LEAST_INSIDE).astype(np.float32)
     known = inside > least
-    averaged = known * volume / np.maximum(inside, least)
+    averaged = masked_average(known * volume, inside, least)
     return PyramidLevel(averaged, grid, origin, backend, known.astype(np.uint8))
 
 
@@ -256,16 +260,9 @@ def resample_on_level(
     if level.grid == grid and np.array_equal(world, np.eye(4)) and not any(sigma):
         return volume
     if any(sigma):
-        volume = _smoothed(volume, mask, (sigma[0], sigma[1], sigma[2]), backend)
+        width = (sigma[0], sigma[1], sigma[2])
+        if mask is None:
+            volume = backend.smooth(volume, width)
+        else:
+            volume = masked_blur(volume, mask, width, least=LEAST_COVERAGE, backend=backend)
     return backend.sample(volume, level.grid.voxel_map_to(grid, world), shape=level.grid.shape, order=3)
-
-
-def _smoothed(volume: Array, mask: Array | None, sigma: tuple[float, float, float], backend: Backend) -> Array:
-    """Gaussian of a volume; of what the mask marks only, ``blur(v m) / blur(m)``, where there is one."""
-    smoothed = backend.empty(volume.shape)
-    backend.smooth(volume if mask is None else volume * mask, sigma, out=smoothed)
-    if mask is not None:
-        share = backend.empty(volume.shape)
-        backend.smooth(mask, sigma, out=share)
-        smoothed /= share.clip(1e-3, None)
-    return smoothed

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array
 from warpline.metrics import Samples
-from warpline.metrics.local_correlation import LocalCorrelation as LocalCorrelationMetric
-from warpline.metrics.local_correlation import Sigma, local_correlation, normalise_locally
+from warpline.metrics.normalised_product import NormalisedProduct, Sigma, correlation_map, normalise_locally
 from warpline.registration.objective import AffineObjective
 from warpline.registration.pyramid import PyramidLevel
 from warpline.registration.sample_points import sample_points
@@ -72,7 +71,7 @@ class LocalCorrelationObjective:
         """Local correlation under a map."""
         (fixed, moving), (grid, other) = self._volumes, self._grids
         warped = self._backend.sample(moving, grid.voxel_map_to(other, affine.matrix), shape=grid.shape)
-        correlation = local_correlation(fixed, warped, self._sigma(grid), self._backend)
+        correlation = correlation_map(fixed, warped, self._sigma(grid), self._backend)
         signed = correlation * abs(correlation) * self._foreground
         squares, balance = (float(total) for _, total, _ in self._sums(abs(signed), signed))
         return LocalCorrelation(affine, correlation, squares / self._size, balance / max(squares, 1e-300))
@@ -92,7 +91,7 @@ class LocalCorrelationObjective:
         fixed, moving = self._volumes
         weighted = self._backend.sample_at(fixed * current.correlation, self._points)
         samples = Samples(self._points, weighted, moving, self._backend, self._mask)
-        return AffineObjective(LocalCorrelationMetric(samples), *self._grids)
+        return AffineObjective(NormalisedProduct(samples), *self._grids)
 
     def _sums(self, *volumes: Array, mask: Array | None = None) -> NDArray[np.float64]:
         """`Backend.sums` of each (N, 3), for which the host waits once."""

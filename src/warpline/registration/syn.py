@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.convergence import CONVERGED, Pace, energies_of, new_trace, went_astray
+from warpline.backends.convergence import CONVERGED, ConvergenceRule, energies_of, has_diverged, new_trace
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import FACTORS, Syn
 from warpline.registration.cropping import CroppedPair
@@ -147,7 +147,7 @@ def _run_level(
     if level.coarser is None and level.is_masked:
         start = math.inf  # no mask edge was interpolated yet: its energy is of other voxels
     kept = done
-    if energies and went_astray(start, energies):
+    if energies and has_diverged(start, energies):
         kept = level.restore_best(start, energies, done)
     seconds = time.perf_counter() - began
     return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept)
@@ -206,7 +206,7 @@ class SynLevel:
             for _, grid, world, mask in sides
         ]
         self.options, self.backend, self.coarser = options, backend, coarser
-        self.rule, self.trace = Pace(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
+        self.rule, self.trace = ConvergenceRule(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
         self.step_length = backend.upload(np.array([options.step], np.float32))
         self.metric = DEFORMABLE_METRICS[options.metric](options)
         self.half_maps = backend.empty(field)
@@ -215,7 +215,7 @@ class SynLevel:
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
         self.warped = self.updates.reshape(-1, *self.grid.shape)[:2]
         self.warped_masks = [None if mask is None else backend.empty(self.grid.shape) for mask in self.masks]
-        self.value = backend.zeros((1,), np.float64)
+        self.value, self.norms = backend.zeros((1,), np.float64), backend.empty((2,))
         self.energy_at_start: Callable[[], float] = lambda: math.inf
 
     @property
@@ -283,9 +283,9 @@ class SynLevel:
         """An iteration with step 5: best half-maps kept, step length and convergence decided, all on the device."""
         self._compute_forces()
         energy = self._energy()
-        self.backend.keep(self.half_maps, energy, kept=self.best, trace=self.trace)
+        self.backend.keep_best_state(self.half_maps, energy, best=self.best, trace=self.trace)
         self._update_half_maps()
-        self.backend.watch(energy, trace=self.trace, step=self.step_length, pace=self.rule)
+        self.backend.update_convergence(energy, trace=self.trace, step=self.step_length, rule=self.rule)
 
     def _compute_forces(self) -> None:
         """Steps 1 and 2: warp the images, evaluate the metric and its forces."""
@@ -295,8 +295,9 @@ class SynLevel:
     def _update_half_maps(self) -> None:
         """Steps 3 and 4: smooth and scale the forces, compose, smooth the half-maps."""
         options, backend, updates, composed = self.options, self.backend, self.updates, self.forces
-        norms = backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates)
-        backend.compose(self.half_maps, updates, norm=norms, least_norm=LEAST_NORM, step=self.step_length, out=composed)
+        backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates, out_norm=self.norms)
+        scale = {"norm": self.norms, "least_norm": LEAST_NORM, "step": self.step_length}
+        backend.compose(self.half_maps, updates, **scale, out=composed)
         backend.smooth(composed, (options.total_sigma,) * 3, out=self.half_maps)
 
     def _mask(self) -> Array | None:

@@ -1,4 +1,4 @@
-"""Resampling: SciPy's interpolation on every core, and images carried through transforms onto grids."""
+"""Resampling: SciPy's interpolation on all cores or a GPU, and images through transforms onto grids."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class Interpolation(Protocol):
-    """What carries an image through a transform onto a grid, in one interpolation."""
+    """A function that resamples an image through a transform onto a grid, in one interpolation."""
 
     def __call__(
         self,
@@ -46,23 +46,32 @@ class Interpolation(Protocol):
         backend: Backend,
         threads: int | None = None,
     ) -> Image:
-        """``out(x) = image(transform(x))`` on `grid`; `outside` beyond the image."""
-        ...
+        """``out(x) = image(transform(x))``.
+
+        Parameters
+        ----------
+        image : Image
+            3-D, or 4-D: then volume by volume.
+        transform : Affine, Displacement or Chain
+            World points (RAS+ mm) of `grid` to world points of `image`.
+        grid : Grid
+            Grid of the result.
+        outside : float
+            Value where the point leaves the image.
+        backend : Backend
+            Samples the image, or only composes the transforms where the interpolation runs on the CPU.
+        threads : int, optional
+            CPU threads, as in `warpline.backends.thread_count`.
+        """
 
 
 def _spline(order: int) -> Interpolation:
-    def carry(
-        image: Image,
-        transform: Transform,
-        grid: Grid,
-        *,
-        outside: float,
-        backend: Backend,
-        threads: int | None = None,
+    def resampled(
+        image: Image, transform: Transform, grid: Grid, *, outside: float, backend: Backend, threads: int | None = None
     ) -> Image:
         return warp(image, transform, grid, order=order, outside=outside, backend=backend)
 
-    return carry
+    return resampled
 
 
 SPLINES = {"linear": 1, "nearest": 0, "cubic": 3}

@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from warpline.backends import Array, Backend, host_splines, thread_count
-from warpline.backends.host_splines import ndimage
-from warpline.backends.splines import Lattice, Mode, Places, Spline
+from warpline.backends import Array, Backend, scipy_splines, thread_count
+from warpline.backends.scipy_splines import ndimage
+from warpline.backends.splines import AffineCoordinates, Coordinates, Mode, SplineOptions
 from warpline.errors import UsageError
 from warpline.resampling import on_device
 from warpline.space.grid import Matrix
@@ -18,7 +18,7 @@ from warpline.space.grid import Matrix
 __all__ = ["Mode", "affine_transform", "map_coordinates"]
 
 _SMALL = 2**15
-"""Outputs of fewer elements are not worth a thread."""
+"""Outputs of fewer elements are computed by SciPy directly: starting threads takes longer."""
 
 
 class OutputShapeError(UsageError, RuntimeError):
@@ -75,8 +75,15 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     UsageError
         For a backend that is unknown, or that cannot read an array where it lies.
     DeviceError
-        When a GPU was asked for and cannot be used, or is short of memory. One that was not asked for and is short of
+        When a GPU was requested and cannot be used, or is short of memory. One that was not requested and is short of
         memory leaves the work to the CPU, with a warning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> warpline.map_coordinates(np.array([0.0, 10.0, 20.0]), [[0.5, 1.25]], order=1)
+    array([ 5. , 12.5])
     """
     source, points = _as_array(input), _as_array(coordinates)
     shape = points.shape[1:]
@@ -86,9 +93,9 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     if device is not None:
         one = np.zeros((*points.shape[:1], *[1] * len(shape)), points.dtype)
         model = ndimage.map_coordinates(_one_element(source), one, _model(output), **how)
-        request = on_device.Request(**how, places=points, shape=shape, dtype=model.dtype)
-        asked = on_device.is_asked_for(backend, **arrays)
-        there = on_device.interpolate(device, source, request, _written(output, shape), asked=asked)
+        request = on_device.Request(**how, coordinates=points, shape=shape, dtype=model.dtype)
+        requested = on_device.is_requested(backend, **arrays)
+        there = on_device.interpolate(device, source, request, _checked_output(output, shape), requested=requested)
         if there is not None:
             return cast("NDArray[Any]", there)
     if points.ndim < 2 or (math.prod(shape) < _SMALL and not _needs_exactness(source, order)):
@@ -135,6 +142,13 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     ------
     RuntimeError, ValueError, TypeError, UsageError, DeviceError
         As in `map_coordinates`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> warpline.affine_transform(np.arange(6.0), [[2.0]], output_shape=(3,), order=1)
+    array([0., 2., 4.])
     """
     source, linear, shift = _as_array(input), _on_host(matrix), _on_host(offset)
     shape = tuple(output_shape or (output if _is_array(output) else source).shape)  # type: ignore[union-attr]
@@ -144,26 +158,26 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
         linear, shift = _split(linear, shift, source.ndim)
         one = (1,) * len(shape)
         model = ndimage.affine_transform(_one_element(source), linear, shift, one, _model(output), **how)
-        lattice = Lattice.of(linear, np.broadcast_to(shift, source.ndim), shape)
-        request = on_device.Request(**how, places=lattice, shape=shape, dtype=model.dtype)
-        asked = on_device.is_asked_for(backend, input=source, output=output)
-        there = on_device.interpolate(device, source, request, _written(output, shape), asked=asked)
+        affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
+        request = on_device.Request(**how, coordinates=affine, shape=shape, dtype=model.dtype)
+        requested = on_device.is_requested(backend, input=source, output=output)
+        there = on_device.interpolate(device, source, request, _checked_output(output, shape), requested=requested)
         if there is not None:
             return cast("NDArray[Any]", there)
     square = linear.shape == (source.ndim, source.ndim) and len(shape) == source.ndim
     few = math.prod(shape) < _SMALL and not _needs_exactness(source, order)
     if few or not (square or _is_homogeneous(linear, source.ndim)):
-        # SciPy has a separable path for a diagonal, and the words for a matrix of another shape
+        # SciPy has a separable path for a diagonal, and error messages for a matrix of another shape
         done: NDArray[Any] = ndimage.affine_transform(source, linear, shift, shape, output, **how)
         return done
     linear, shift = _split(linear, shift, source.ndim)
-    lattice = Lattice.of(linear, np.broadcast_to(shift, source.ndim), shape)
-    return _on_threads(source, lattice, _allocate(output, source, shape), thread_count(threads), **how)
+    affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
+    return _on_threads(source, affine, _allocate(output, source, shape), thread_count(threads), **how)
 
 
 def _on_threads(
     source: NDArray[Any],
-    places: Places,
+    coordinates: Coordinates,
     out: NDArray[Any],
     threads: int,
     *,
@@ -172,10 +186,10 @@ def _on_threads(
     cval: complex,
     prefilter: bool,
 ) -> NDArray[Any]:
-    spline = Spline.of(order, mode, cval, prefilter)  # type: ignore[arg-type] # SciPy takes a complex one
+    spline = SplineOptions.of(order, mode, cval, prefilter)  # type: ignore[arg-type] # SciPy takes a complex one
     if prefilter and order > 1:
-        source = host_splines.spline_coefficients(source, spline, threads)
-    return host_splines.interpolate(source, places, spline, threads, out)
+        source = scipy_splines.spline_coefficients(source, spline, threads)
+    return scipy_splines.interpolate(source, coordinates, spline, threads, out)
 
 
 def _needs_exactness(source: NDArray[Any], order: int) -> bool:
@@ -202,19 +216,19 @@ def _is_homogeneous(matrix: Matrix, ndim: int) -> bool:
 
 
 def _is_array(value: object) -> bool:
-    return isinstance(value, np.ndarray) or on_device.lies_on_gpu(value)
+    return isinstance(value, np.ndarray) or on_device.is_on_gpu(value)
 
 
 def _as_array(given: Any) -> Array:
-    return given if on_device.lies_on_gpu(given) else np.asarray(given)
+    return given if on_device.is_on_gpu(given) else np.asarray(given)
 
 
 def _on_host(given: Any) -> Matrix:
-    return np.asarray(given.get() if on_device.lies_on_gpu(given) else given, dtype=np.float64)
+    return np.asarray(given.get() if on_device.is_on_gpu(given) else given, dtype=np.float64)
 
 
 def _one_element(source: Array) -> NDArray[Any]:
-    """An array like `source` on which SciPy tells what it makes of the other arguments."""
+    """An array like `source` on which SciPy validates the other arguments and chooses the output dtype."""
     return np.zeros((1,) * source.ndim, source.dtype)
 
 
@@ -222,7 +236,7 @@ def _model(output: Any) -> Any:
     return output.dtype if _is_array(output) else output
 
 
-def _written(output: Any, shape: tuple[int, ...]) -> Array | None:
+def _checked_output(output: Any, shape: tuple[int, ...]) -> Array | None:
     """The array to write to, where one is given."""
     if not _is_array(output):
         return None
@@ -232,7 +246,7 @@ def _written(output: Any, shape: tuple[int, ...]) -> Array | None:
 
 
 def _allocate(output: Any, source: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    given: NDArray[Any] | None = _written(output, shape)
+    given: NDArray[Any] | None = _checked_output(output, shape)
     if given is not None:
         return given
     dtype = np.dtype(source.dtype.name if output is None else output)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Backend, numpy_points
+from warpline.backends import Backend
+from warpline.backends.voxel_coordinates import clamp, inside
 from warpline.images import Image
 from warpline.resampling.slabs import on_threads, slabs
 from warpline.resampling.warping import series, stacked
@@ -30,7 +31,7 @@ def warp_labels(
     backend: Backend,
     threads: int | None = None,
 ) -> Image:
-    """Carry labels over: the eight voxels around a point vote with their linear weights.
+    """Resample labels: the eight voxels around a point vote with their linear weights.
 
     As ITK's generic label interpolation over a linear one; of labels with equal votes the smallest wins. Borders
     are smoother than with nearest neighbour, thin structures hold together better, and no value is ever made up.
@@ -39,16 +40,8 @@ def warp_labels(
     ----------
     image : Image
         Labels of any integer, boolean or float type, 3-D or 4-D.
-    transform : Affine, Displacement or Chain
-        World points (RAS+ mm) of `grid` to world points of `image`.
-    grid : Grid
-        Where the result lives.
-    outside : float
-        Label where the point leaves the image.
-    backend : Backend
-        What composes the transforms; the vote itself is taken on the CPU.
-    threads : int, optional
-        CPU threads, as in `warpline.backends.thread_count`.
+    transform, grid, outside, backend, threads
+        See `warpline.resampling.Interpolation`.
 
     Returns
     -------
@@ -62,19 +55,19 @@ def warp_labels(
 
     def run(slab: slice) -> None:
         where = route.voxels(image.grid, slab)
-        inside = numpy_points.inside(where, image.grid.shape)
+        seen = inside(where, image.grid.shape)
         for volume, out in zip(volumes, warped, strict=True):
             out[slab] = beyond
-            out[slab][inside] = elected(volume, where[:, inside])
+            out[slab][seen] = majority_label(volume, where[:, seen])
 
     on_threads(run, slabs(grid.shape), threads)
     return stacked(warped, grid, image)
 
 
-def elected(volume: NDArray[Any], where: Doubles) -> NDArray[Any]:
+def majority_label(volume: NDArray[Any], where: Doubles) -> NDArray[Any]:
     """The label with the most linear weight at voxel coordinates (3, N), clamped to the volume: (N,)."""
     size = np.array(volume.shape)[:, None]
-    clamped = numpy_points.clamp(where, volume.shape)
+    clamped = clamp(where, volume.shape)
     low = np.floor(clamped).astype(np.intp)
     fraction = clamped - low
     around = [tuple(np.minimum(low + np.array(corner)[:, None], size - 1)) for corner in _CORNERS]

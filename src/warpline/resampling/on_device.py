@@ -1,4 +1,4 @@
-"""SciPy's interpolation on a GPU: which one, what SciPy says of the arguments, and slabs that go up and come back."""
+"""SciPy's interpolation on a GPU: choice of the device, and arrays of the host streamed through it in slabs."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import BACKENDS, Array, Backend, gpu_works, named, select
-from warpline.backends.splines import Lattice, Mode, Places, Spline
+from warpline.backends import BACKENDS, Array, Backend, gpu_works, requested_name, select
+from warpline.backends.splines import AffineCoordinates, Coordinates, Mode, SplineOptions
 from warpline.errors import DeviceMemoryError, UsageError
 
 _log = logging.getLogger(__name__)
 
-WORTH = 2**20
-"""Elements of a result from which on arrays of the host are worth the way to a GPU, where nothing else is asked for."""
+LEAST_ELEMENTS = 2**20
+"""Elements of a result from which ``auto`` sends arrays of the host to a GPU; for fewer, transfers take longer."""
 
 SLAB = 2**22
-"""Elements of a result that go up and come back at once where arrays lie on the host."""
+"""Elements of a result per slab where arrays are on the host."""
 
-SIDE_BY_SIDE = 2
-"""Slabs under way at once, so that one is copied while another is computed."""
+CONCURRENT = 2
+"""Slabs processed concurrently, so that one is copied while another is computed."""
 
-MOST = 2**31
+MOST_ELEMENTS = 2**31
 """Elements of a launch."""
 
 
-def lies_on_gpu(array: object) -> bool:
+def is_on_gpu(array: object) -> bool:
     """Whether an array is CuPy's, or another one of a GPU."""
     return hasattr(array, "__cuda_array_interface__")
 
 
-def _home(name: str, array: Any) -> str:
-    """The GPU of an array of CuPy."""
+def _device_of(name: str, array: Any) -> str:
+    """The name of the GPU that holds an array of CuPy."""
     if not hasattr(array.device, "id"):
         kind = f"{type(array).__module__}.{type(array).__name__}"
         raise UsageError(f"{name} is a {kind} on a GPU, where arrays of CuPy are taken; cupy.asarray makes one of it")
     return f"cuda:{array.device.id}"
 
 
-def is_asked_for(backend: str | Backend | None, **arrays: Any) -> bool:
-    """Whether a backend was chosen by name or by where arrays lie, and not by the size of the result."""
+def is_requested(backend: str | Backend | None, **arrays: Any) -> bool:
+    """Whether a backend was chosen by name or by the location of arrays, and not by the size of the result."""
     chosen = not isinstance(backend, str) and backend is not None
-    return chosen or named(str(backend or "")) != "auto" or any(map(lies_on_gpu, arrays.values()))
+    return chosen or requested_name(str(backend or "")) != "auto" or any(map(is_on_gpu, arrays.values()))
 
 
 def gpu_for(backend: str | Backend | None, size: int, **arrays: Any) -> Backend | None:
@@ -56,8 +56,8 @@ def gpu_for(backend: str | Backend | None, size: int, **arrays: Any) -> Backend 
     Parameters
     ----------
     backend : str or Backend, optional
-        As `warpline.backends.select` takes it. ``auto`` is the GPU on which an array lies; for arrays of the host the
-        GPU where one works and the result has `WORTH` elements or more.
+        As `warpline.backends.select` takes it. ``auto`` is the GPU that holds an array; for arrays of the host the
+        GPU where one works and the result has `LEAST_ELEMENTS` elements or more.
     size : int
         Elements of the result.
     **arrays
@@ -66,33 +66,33 @@ def gpu_for(backend: str | Backend | None, size: int, **arrays: Any) -> Backend 
     Raises
     ------
     UsageError
-        When an array lies on another device than the one that was asked for.
+        When an array is on another device than the requested one.
     """
-    held = {name: array for name, array in arrays.items() if lies_on_gpu(array)}
+    on_device = {name: array for name, array in arrays.items() if is_on_gpu(array)}
     given = None if backend is None or isinstance(backend, str) else backend
-    wanted = given.name if given else named(backend if isinstance(backend, str) else None)
+    wanted = given.name if given else requested_name(backend if isinstance(backend, str) else None)
     if wanted == "auto":
-        wanted = "cuda" if held or (size >= WORTH and gpu_works()) else "numpy"
-    homes = {_home(name, array) for name, array in held.items()}
+        wanted = "cuda" if on_device or (size >= LEAST_ELEMENTS and gpu_works()) else "numpy"
+    devices = {_device_of(name, array) for name, array in on_device.items()}
     on_gpu = wanted.partition(":")[0] == "cuda"
     if not on_gpu and wanted not in BACKENDS:
         select(wanted)
-    if len(homes) > 1 or (homes and wanted not in ("cuda", *homes)):
-        where = ", ".join(f"{name} on {_home(name, array)}" for name, array in held.items())
+    if len(devices) > 1 or (devices and wanted not in ("cuda", *devices)):
+        where = ", ".join(f"{name} on {_device_of(name, array)}" for name, array in on_device.items())
         raise UsageError(f"{where} cannot be read with backend={wanted!r}; leave backend out, or move the arrays")
-    return given or select(*homes or (wanted,)) if on_gpu else None
+    return given or select(*devices or (wanted,)) if on_gpu else None
 
 
 @dataclass(frozen=True)
 class Request:
-    """What SciPy's arguments ask for.
+    """SciPy's arguments.
 
     Attributes
     ----------
     order, mode, cval, prefilter
         As in `map_coordinates`; `cval` is complex where the input is.
-    places : (d, *shape) array or Lattice
-        Where to look.
+    coordinates : (d, *shape) array or AffineCoordinates
+        Of each element of the result.
     shape : tuple
         Of the result.
     dtype : dtype
@@ -103,30 +103,30 @@ class Request:
     mode: Mode
     cval: complex
     prefilter: bool
-    places: Any
+    coordinates: Any
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
-    def parts(self, source: Array, out: Array) -> Iterator[tuple[Array, Array, Spline]]:
-        """Real arrays, where each goes, and the splines: of a complex array its two parts."""
+    def parts(self, source: Array, out: Array) -> Iterator[tuple[Array, Array, SplineOptions]]:
+        """Real source, target and spline; for a complex array those of its real and imaginary part."""
         cval = complex(self.cval)
-        spline = Spline.of(self.order, self.mode, cval.real, self.prefilter)
+        spline = SplineOptions.of(self.order, self.mode, cval.real, self.prefilter)
         if source.dtype.kind != "c":
             yield source, out, spline
             return
         yield source.real, out.real, spline
         yield source.imag, out.imag, replace(spline, cval=cval.imag)
 
-    def filtered(self, backend: Backend, source: Array, spline: Spline) -> Array:
-        """Coefficients on the device of an array that lies anywhere; the array itself where it needs none."""
-        source = source if lies_on_gpu(source) else backend.upload(_native(source))
+    def filtered(self, backend: Backend, source: Array, spline: SplineOptions) -> Array:
+        """Coefficients, on the device, of an array on either side; the array itself where it needs none."""
+        source = source if is_on_gpu(source) else backend.upload(_native(source))
         return backend.spline_coefficients(source, spline) if self.prefilter and self.order > 1 else source
 
 
 def interpolate(
-    backend: Backend, source: Array, request: Request, output: Array | None, *, asked: bool = True
+    backend: Backend, source: Array, request: Request, output: Array | None, *, requested: bool = True
 ) -> Array | None:
-    """Interpolate on a GPU what lies there or on the host.
+    """Interpolate on a GPU, whether arrays are there or on the host.
 
     Parameters
     ----------
@@ -137,100 +137,102 @@ def interpolate(
     request : Request
         How, and where.
     output : array, optional
-        Where to write; without it the result lies on the GPU if `source` or the places do.
-    asked : bool
-        Whether this GPU was asked for, by its name or by arrays that lie there.
+        Where to write; without it the result is on the GPU if `source` or the coordinates are.
+    requested : bool
+        Whether this GPU was requested, by name or by arrays on it.
 
     Returns
     -------
     array or None
-        None where the GPU was not asked for and is short of memory, which is logged as a warning.
+        None where the GPU was not requested and is short of memory, which is logged as a warning.
     """
     if source.size == 0 and math.prod(request.shape):
         raise UsageError(f"input has shape {source.shape} and no elements to interpolate")
-    if any(map(lies_on_gpu, (source, request.places, output))):
-        return _there(backend, source, request, output)
+    if any(map(is_on_gpu, (source, request.coordinates, output))):
+        return _on_gpu(backend, source, request, output)
     out = np.empty(request.shape, request.dtype) if output is None else output
     try:
         for part, target, spline in request.parts(source, out):
             with backend.session():
                 coefficients = request.filtered(backend, part, spline)
-            _up_and_back(backend, coefficients, request.places, spline, target)
+            _streamed(backend, coefficients, request.coordinates, spline, target)
     except DeviceMemoryError as error:
-        if asked:
+        if requested:
             raise
         _log.warning("interpolating on the CPU: %s", error)
         return None
     return out
 
 
-def _there(backend: Backend, source: Array, request: Request, output: Array | None) -> Array:
-    """The result where it is made; a host's `output` is filled from it."""
+def _on_gpu(backend: Backend, source: Array, request: Request, output: Array | None) -> Array:
+    """Interpolate where at least one array is on the GPU; an `output` on the host is filled from there."""
     with backend.session():
         dtype = request.dtype.newbyteorder("=")
-        fits = lies_on_gpu(output) and output.flags.c_contiguous and output.dtype.kind != "c"  # type: ignore[union-attr]
+        fits = is_on_gpu(output) and output.flags.c_contiguous and output.dtype.kind != "c"  # type: ignore[union-attr]
         out = output if fits else backend.empty(request.shape, dtype)
-        places = request.places
-        if not isinstance(places, Lattice) and not lies_on_gpu(places):
-            places = backend.upload(_coordinates(places))
+        coordinates = request.coordinates
+        if not isinstance(coordinates, AffineCoordinates) and not is_on_gpu(coordinates):
+            coordinates = backend.upload(_as_coordinates(coordinates))
         for part, target, spline in request.parts(source, out):
             whole = target if target.flags.c_contiguous else backend.empty(request.shape, target.dtype)
             coefficients = request.filtered(backend, part, spline)
-            if isinstance(places, Lattice):
-                for slab in _slabs(whole.shape, MOST):
-                    backend.interpolate(coefficients, places.slab(slab), spline, out=whole[slab])
+            if isinstance(coordinates, AffineCoordinates):
+                for slab in _slabs(whole.shape, MOST_ELEMENTS):
+                    backend.interpolate(coefficients, coordinates.slab(slab), spline, out=whole[slab])
             else:
-                backend.interpolate(coefficients, places, spline, out=whole)
+                backend.interpolate(coefficients, coordinates, spline, out=whole)
             if whole is not target:
                 target[...] = whole
         if output is None or fits:
             return out
-        if lies_on_gpu(output):
+        if is_on_gpu(output):
             output[...] = out
         else:
             backend.download(out, output)
         return output
 
 
-def _up_and_back(backend: Backend, coefficients: Array, places: Places, spline: Spline, out: NDArray[Any]) -> None:
-    """Slab by slab along the longest axis, a lattice along its first."""
-    lattice = places if isinstance(places, Lattice) else None
-    axis = int(np.argmax(out.shape)) if lattice is None else 0
+def _streamed(
+    backend: Backend, coefficients: Array, coordinates: Coordinates, spline: SplineOptions, out: NDArray[Any]
+) -> None:
+    """Upload coordinates and download results slab by slab, along the longest axis, affine ones along the first."""
+    affine = coordinates if isinstance(coordinates, AffineCoordinates) else None
+    axis = int(np.argmax(out.shape)) if affine is None else 0
     target = np.moveaxis(out, axis, 0)
 
-    def carry(slab: slice) -> None:
+    def run(slab: slice) -> None:
         with backend.session():
-            here = lattice.slab(slab) if lattice else backend.upload(_coordinates(_along(places, axis)[:, slab]))
+            here = affine.slab(slab) if affine else backend.upload(_as_coordinates(_along(coordinates, axis)[:, slab]))
             part = backend.empty(target[slab].shape, out.dtype.newbyteorder("="))
             backend.download(backend.interpolate(coefficients, here, spline, out=part), target[slab])
 
-    side_by_side(carry, _slabs(target.shape, SLAB), backend, coefficients)
+    run_concurrently(run, _slabs(target.shape, SLAB), backend, coefficients)
 
 
-def side_by_side(
-    carry: Callable[[Any], object], parts: Iterator[Any], backend: Backend, shared: Array | None = None
+def run_concurrently(
+    run: Callable[[Any], object], parts: Iterator[Any], backend: Backend, shared: Array | None = None
 ) -> None:
-    """Call a function for each part, on a GPU for `SIDE_BY_SIDE` at once, so that copies and kernels overlap.
+    """Call a function for each part, on a GPU `CONCURRENT` at a time, so that copies and kernels overlap.
 
     Parameters
     ----------
-    carry : callable
-        What to do with a part, in a session of its own.
+    run : callable
+        Processes a part, in a session of its own.
     parts : iterator
         Its arguments.
     backend : Backend
-        Where.
+        Where they run.
     shared : array of the backend, optional
-        What all parts read, which the calling thread may have made within a session that goes on.
+        Array that all parts read; waited for, since the calling thread may have it still under way.
     """
     if backend.name != "cuda":
         for part in parts:
-            carry(part)
+            run(part)
         return
     if shared is not None:
-        backend.download(shared.reshape(-1)[:1])  # waits: other threads have other streams
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        list(pool.map(carry, parts))
+        backend.download(shared.reshape(-1)[:1])  # synchronises: other threads use other streams
+    with ThreadPoolExecutor(CONCURRENT) as pool:
+        list(pool.map(run, parts))
 
 
 def _slabs(shape: tuple[int, ...], most: int) -> Iterator[slice]:
@@ -238,13 +240,13 @@ def _slabs(shape: tuple[int, ...], most: int) -> Iterator[slice]:
     return (slice(start, min(start + thick, shape[0])) for start in range(0, shape[0], thick))
 
 
-def _along(places: Array, axis: int) -> Array:
-    return np.moveaxis(places, axis + 1, 1)
+def _along(coordinates: Array, axis: int) -> Array:
+    return np.moveaxis(coordinates, axis + 1, 1)
 
 
 def _native(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
 
-def _coordinates(array: NDArray[Any]) -> NDArray[Any]:
+def _as_coordinates(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, np.float32 if array.dtype.name == "float32" else np.float64)

@@ -1,4 +1,4 @@
-"""Windowed-sinc interpolation: the sharpest of the offered ones, and the slowest."""
+"""Windowed-sinc interpolation: the sharpest of those offered, and the slowest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Backend, numpy_points
+from warpline.backends import Backend
+from warpline.backends.voxel_coordinates import inside
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.resampling.slabs import on_threads, slabs
@@ -29,7 +30,7 @@ WINDOWS: dict[str, Callable[[Doubles], Doubles]] = {
 """Name to window, of the distance as a share of `RADIUS`: -1 to 1."""
 
 _SLAB = 2**16
-"""Points held at once by a thread: 216 voxels are read for each."""
+"""Points per slab of a thread, for each of which 216 voxels are read."""
 
 
 def warp_sinc(
@@ -43,29 +44,19 @@ def warp_sinc(
     backend: Backend,
     threads: int | None = None,
 ) -> Image:
-    """Carry an image over by a sinc of radius 3 under a window, separable along the axes of the image.
+    """Resample an image by a windowed sinc of radius 3, separable along the axes of the image.
 
     Voxels beyond the faces of the image count for nothing. With ``normalised=False`` the values are ITK's, whose
     weights do not add up to one: a constant comes out up to 1.5 % off inside, and fades at the faces.
 
     Parameters
     ----------
-    image : Image
-        3-D, or 4-D: then volume by volume.
-    transform : Affine, Displacement or Chain
-        World points (RAS+ mm) of `grid` to world points of `image`.
-    grid : Grid
-        Where the result lives.
+    image, transform, grid, outside, backend, threads
+        See `warpline.resampling.Interpolation`.
     window : {"lanczos", "hamming", "cosine", "welch"}
-        How the sinc fades.
+        Window of the sinc.
     normalised : bool
-        Divide by the sum of the weights, so that a constant stays what it is.
-    outside : float
-        Value where the point leaves the image.
-    backend : Backend
-        What composes the transforms; the interpolation runs on the CPU.
-    threads : int, optional
-        CPU threads, as in `warpline.backends.thread_count`.
+        Divide by the sum of the weights, so that constants are preserved.
 
     Returns
     -------
@@ -85,10 +76,10 @@ def warp_sinc(
 
     def run(slab: slice) -> None:
         where = route.voxels(image.grid, slab)
-        inside = numpy_points.inside(where, image.grid.shape)
-        taps = [_taps(x, n, window, normalised) for x, n in zip(where[:, inside], image.grid.shape, strict=True)]
+        seen = inside(where, image.grid.shape)
+        taps = [_taps(x, n, window, normalised) for x, n in zip(where[:, seen], image.grid.shape, strict=True)]
         for volume, out in zip(volumes, warped, strict=True):
-            out[slab][inside] = _weighed(volume, taps)
+            out[slab][seen] = _weighted_sum(volume, taps)
 
     on_threads(run, slabs(grid.shape, _SLAB), threads)
     return stacked(warped, grid, image)
@@ -111,7 +102,7 @@ def _taps(where: Doubles, size: int, window: str, normalised: bool) -> Taps:
     return np.clip(voxels, 0, size - 1), weights
 
 
-def _weighed(volume: NDArray[Any], taps: list[Taps]) -> Doubles:
+def _weighted_sum(volume: NDArray[Any], taps: list[Taps]) -> Doubles:
     (i, wi), (j, wj), (k, wk) = taps
     total = np.zeros(i.shape[1])
     flat = volume.reshape(-1)

@@ -1,4 +1,4 @@
-"""Vector images through transforms: interpolated, then turned with the anatomy."""
+"""Vector images through transforms: interpolated, then reoriented by finite strain."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def warp_vectors(
     backend: Backend,
     threads: int | None = None,
 ) -> Image:
-    """Carry vectors over, and turn each by the rotation of the map at its place.
+    """Resample vectors, and rotate each by the rotation of the map at its voxel.
 
     With J the derivative of the map from fixed to moving world and R the rotation nearest to it,
     ``out(x) = R^T image(transform(x))``: finite strain (Alexander et al. 2001, doi:10.1109/42.963816). Lengths stay.
@@ -37,14 +37,10 @@ def warp_vectors(
     ----------
     image : Image
         (I, J, K, 3), components along world R, A, S.
-    transform : Affine, Displacement or Chain
-        World points (RAS+ mm) of `grid` to world points of `image`.
-    grid : Grid
-        Where the result lives.
-    order, outside, backend
-        As in `warp`, component by component.
-    threads : int, optional
-        CPU threads of the turning, as in `warpline.backends.thread_count`.
+    order : int
+        As in `warp`.
+    transform, grid, outside, backend, threads
+        See `warpline.resampling.Interpolation`; vectors are interpolated component by component.
 
     Returns
     -------
@@ -64,8 +60,8 @@ def warp_vectors(
     slopes = _slopes(route, backend)
 
     def run(slab: slice) -> None:
-        turned = np.einsum("ab...,...a->...b", nearest_rotation(route.jacobian(slab, slopes)), vectors[slab])
-        vectors[slab] = turned
+        rotated = np.einsum("ab...,...a->...b", nearest_rotation(route.jacobian(slab, slopes)), vectors[slab])
+        vectors[slab] = rotated
 
     on_threads(run, slabs(grid.shape), threads)
     return Image(vectors, grid.bare, image.name)
@@ -86,10 +82,10 @@ def nearest_rotation(matrices: Doubles) -> Doubles:
     Newton's iteration ``R <- (R + R^-T) / 2`` (Higham 1986, doi:10.1137/0907079); where a matrix is singular it
     is left as it is.
     """
-    turned = matrices.copy()
+    rotation = matrices.copy()
     for _ in range(_ROUNDS):
-        cofactors = np.stack([np.cross(turned[(a + 1) % 3], turned[(a + 2) % 3], axis=0) for a in range(3)])
-        determinant = (turned[0] * cofactors[0]).sum(axis=0)
+        cofactors = np.stack([np.cross(rotation[(a + 1) % 3], rotation[(a + 2) % 3], axis=0) for a in range(3)])
+        determinant = (rotation[0] * cofactors[0]).sum(axis=0)
         usable = np.abs(determinant) > np.finfo(np.float32).tiny
-        turned = np.where(usable, (turned + cofactors / np.where(usable, determinant, 1)) / 2, turned)
-    return turned
+        rotation = np.where(usable, (rotation + cofactors / np.where(usable, determinant, 1)) / 2, rotation)
+    return rotation

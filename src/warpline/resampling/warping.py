@@ -1,4 +1,4 @@
-"""Images carried through transforms onto grids by splines, and regridding."""
+"""Images resampled through transforms onto grids by splines, and regridding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.backends import Backend, select
 from warpline.errors import UsageError
 from warpline.images import Image
-from warpline.resampling.on_device import side_by_side
+from warpline.resampling.on_device import run_concurrently
 from warpline.space import Affine, Transform
 from warpline.space.dense import pull_back
 from warpline.space.grid import Grid
@@ -21,13 +21,7 @@ ORDERS = (0, 1, 3)
 
 
 def warp(
-    image: Image,
-    transform: Transform,
-    grid: Grid,
-    *,
-    order: int = 1,
-    outside: float = 0.0,
-    backend: Backend,
+    image: Image, transform: Transform, grid: Grid, *, order: int = 1, outside: float = 0.0, backend: Backend
 ) -> Image:
     """Resample `image` on `grid` through `transform`, in one interpolation: ``out(x) = image(transform(x))``.
 
@@ -56,6 +50,16 @@ def warp(
     ------
     UsageError
         When `order` is not offered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline.backends
+    >>> grid = warpline.Grid((2, 2, 2), np.eye(4))
+    >>> image = warpline.Image(np.arange(8, dtype=np.float32).reshape(2, 2, 2), grid)
+    >>> backend = warpline.backends.select("numpy")
+    >>> warpline.warp(image, warpline.Affine.identity(), grid, backend=backend).data[1, 1]
+    array([6., 7.], dtype=float32)
     """
     if order not in ORDERS:
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
@@ -65,16 +69,16 @@ def warp(
     with backend.session():
         how["field"] = None if route.field is None else backend.upload(route.field)
 
-    def carry(volume: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def resampled(volume: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         with backend.session():
             there = backend.sample(backend.upload(_readable(volume, order)), matrix, **how)
             return backend.download(there, out)
 
     if image.data.ndim == 3:
-        return stacked([carry(image.data)], grid, image)
+        return stacked([resampled(image.data)], grid, image)
     result = np.empty((*grid.shape, image.data.shape[-1]), _readable_type(image.data, order))
     volumes = enumerate(series(image))
-    side_by_side(lambda one: carry(one[1], result[..., one[0]]), volumes, backend, how["field"])
+    run_concurrently(lambda one: resampled(one[1], result[..., one[0]]), volumes, backend, how["field"])
     return Image(result, grid.bare, image.name)
 
 
@@ -126,6 +130,14 @@ def resample(
     ------
     UsageError
         When both or neither of `like` and `voxel_size` are given, or a voxel size is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> image = warpline.Image(np.ones((4, 4, 4), np.float32), warpline.Grid((4, 4, 4), np.eye(4)))
+    >>> warpline.resample(image, voxel_size=2.0).grid.shape
+    (2, 2, 2)
     """
     if (like is None) == (voxel_size is None):
         raise UsageError("resample needs either like (an Image or a Grid) or voxel_size (mm), and not both")

@@ -68,9 +68,9 @@ def invert_field(
 
     Damped fixed-point iteration per voxel (after Chen et al. 2008, doi:10.1118/1.2816107), from `start` or -field.
     """
-    out = backend.empty(field.shape)
+    out, residual = backend.empty(field.shape), backend.empty((1,))
     start = -field if start is None else start
-    residual = backend.invert(field, start=start, tolerance=tolerance, iterations=iterations, out=out)
+    backend.invert(field, start=start, tolerance=tolerance, iterations=iterations, out=out, out_residual=residual)
     return out, float(backend.download(residual)[0])
 
 
@@ -136,6 +136,13 @@ def invert(transform: Transform, *, backend: str | Backend | None = None, thread
         Moving world to fixed world. The inverse of a displacement lies on its grid and knows the original as its own
         inverse. A field that also holds a large affine part becomes a chain of that part's inverse and a field.
         Folds and errors above half a voxel are logged as warnings; `inversion` returns the figures.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> warpline.invert(warpline.Affine(np.diag([2.0, 1.0, 1.0, 1.0]))).matrix.diagonal()
+    array([0.5, 1. , 1. , 1. ])
     """
     return inversion(transform, backend=backend, threads=threads).transform
 

@@ -34,7 +34,7 @@ def test_points_by_hand(tmp_path, kind, suffix, labels):
 
 
 @pytest.mark.parametrize("kind", [1, 2])
-def test_a_morph_between_oblique_volumes_is_the_map_it_was_made_of(tmp_path, kind):
+def test_a_morph_between_oblique_volumes_keeps_its_map(tmp_path, kind):
     atlas, image = made_pair("oblique", "sagittal")
     chain = made_chain(atlas)
     points = apply_affine(atlas.affine, np.moveaxis(np.indices(atlas.shape), 0, -1))

@@ -5,80 +5,32 @@ from __future__ import annotations
 import gzip
 import pickle
 import struct
-import tracemalloc
 from pathlib import Path
 
-import h5py
-import nibabel
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from made_morph import morph
-from made_transforms import made_for, made_pair
+from damaged_transforms import (
+    GRIDS,
+    HDF5,
+    MEGABYTE,
+    hdf5_with,
+    outcome,
+    peak,
+)
 from warpline.errors import InputError
-from warpline.io.transform_files import FORMATS, identify, read_transform, write_transform
-from warpline.space import Affine, Chain, Displacement
-from warpline.space.grid import apply_affine
+from warpline.io.transform_files import FORMATS, identify, read_transform
+from warpline.space import Chain, Displacement
 
-FIXED, MOVING = made_pair("left-handed", "oblique")
-GRIDS = {"fixed": FIXED, "moving": MOVING}
-HDF5 = ("itk-composite", "x5")
 NIFTI = tuple(name for name, known in FORMATS.items() if ".nii" in known.suffixes)
-MEGABYTE = 2**20
-
-
-def made_coefficients(path):
-    image = nibabel.Nifti1Image(np.ones((7, 6, 8, 3), np.float32), None)
-    image.header["intent_code"] = 2007
-    image.header["intent_p1"], image.header["intent_p2"], image.header["intent_p3"] = FIXED.voxel_size
-    image.header.set_zooms((3, 4, 2, 1))
-    image.set_sform(np.eye(4), 1)
-    offsets = np.diag([3.0, 4, 2, 1])
-    offsets[:3, 3] = FIXED.shape
-    image.set_qform(offsets, 1)
-    nibabel.save(image, path)
-
-
-def made_m3z(path):
-    nodes = apply_affine(FIXED.affine, np.moveaxis(np.indices(FIXED.shape), 0, -1))
-    path.write_bytes(gzip.compress(morph(nodes, FIXED, MOVING, kind=1)))
-
-
-READ_ONLY = {"fsl-coefficients": made_coefficients, "freesurfer-m3z": made_m3z}
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    """A sound file of every format."""
-    folder = tmp_path_factory.mktemp("samples")
-    paths = {}
-    for name, known in FORMATS.items():
-        paths[name] = folder / f"{name}{known.suffixes[0]}"
-        if known.encode is None:
-            READ_ONLY[name](paths[name])
-        else:
-            between = GRIDS if known.between else {}
-            write_transform(made_for(name, known.holds, FIXED), paths[name], name, **between)
-    return paths
-
 
 every_format = pytest.mark.parametrize("name", FORMATS)
+
 many = settings(
     max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-
-
-def outcome(path, name=None):
-    """The error's text, or nothing when a transform came out; any other error passes through."""
-    try:
-        transform = read_transform(path, name, **GRIDS)
-    except InputError as error:
-        assert str(path) in str(error) or "so oblique" in str(error)
-        return str(error)
-    assert isinstance(transform, (Affine, Displacement, Chain))
-    return ""
 
 
 @every_format
@@ -133,15 +85,6 @@ def test_missing_files_and_folders_are_named(tmp_path, name):
     assert "cannot be read" in outcome(tmp_path, name) or "damaged" in outcome(tmp_path, name)
 
 
-def peak(path, name):
-    tracemalloc.start()
-    try:
-        assert outcome(path, name) != ""
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize("name", NIFTI)
 @pytest.mark.parametrize("compressed", [False, True])
 def test_huge_axes_of_nifti_take_no_memory(samples, tmp_path, name, compressed):
@@ -170,120 +113,6 @@ def test_huge_sizes_elsewhere_take_no_memory(tmp_path):
     path.write_bytes(gzip.compress(b"1 " * 2**26))
     for name in ("matrix", "itk-text", "freesurfer-lta", "afni-affine", "fsl-flirt"):
         assert peak(path, name) < 32 * MEGABYTE
-
-
-DATASETS = {"itk-composite": "TransformGroup/2/TransformParameters", "x5": "TransformGroup/0/Transform"}
-
-
-def hdf5_with(samples, tmp_path, name, change):
-    path = tmp_path / f"bad{FORMATS[name].suffixes[0]}"
-    path.write_bytes(samples[name].read_bytes())
-    with h5py.File(path, "r+") as file:
-        place = DATASETS[name]
-        target = (file[place].parent, place.rpartition("/")[2])
-        del file[place]
-        change(*target)
-    return path
-
-
-def claims_a_terabyte(group, key):
-    group.create_dataset(key, shape=(2**13, 2**13, 2**11, 3), dtype="f4", chunks=(64, 64, 64, 3), compression="gzip")
-
-
-def claims_a_terabyte_without_chunks(group, key):
-    group.create_dataset(key, shape=(2**13, 2**13, 2**11, 3), dtype="f4")
-
-
-def links_elsewhere(group, key):
-    group[key] = h5py.ExternalLink("other.h5", "/data")
-
-
-def links_softly(group, key):
-    group[key] = h5py.SoftLink("/TransformGroup/0")
-
-
-def keeps_its_data_elsewhere(group, key):
-    group.create_dataset(key, shape=(2970,), dtype="f4", external=[("passwords", 0, 11880)])
-
-
-def is_virtual(group, key):
-    layout = h5py.VirtualLayout((2970,), "f4")
-    layout[:] = h5py.VirtualSource("other.h5", "data", (2970,))
-    group.create_virtual_dataset(key, layout)
-
-
-def is_a_group(group, key):
-    group.create_group(key)
-
-
-def is_text(group, key):
-    group[key] = "1 2 3"
-
-
-@pytest.mark.parametrize("name", HDF5)
-@pytest.mark.parametrize(
-    "change",
-    [
-        claims_a_terabyte,
-        claims_a_terabyte_without_chunks,
-        links_elsewhere,
-        links_softly,
-        keeps_its_data_elsewhere,
-        is_virtual,
-        is_a_group,
-        is_text,
-    ],
-)
-def test_hostile_datasets_are_refused(samples, tmp_path, name, change):
-    path = hdf5_with(samples, tmp_path, name, change)
-    np.zeros(2970, np.float32).tofile(tmp_path / "passwords")
-    assert peak(path, name) < MEGABYTE
-
-
-@pytest.mark.parametrize("name", HDF5)
-def test_one_dataset_under_many_names_is_refused(samples, tmp_path, name):
-    path = tmp_path / "many"
-    path.write_bytes(samples[name].read_bytes())
-    with h5py.File(path, "r+") as file:
-        group, key = DATASETS[name].split("/")[1:]
-        file.copy(file[f"TransformGroup/{group}"], "TransformGroup/3")
-        del file[f"TransformGroup/3/{key}"]
-        file[f"TransformGroup/3/{key}"] = file[DATASETS[name]]
-        if name == "x5":
-            del file["TransformChain/0"]
-            file["TransformChain/0"] = "0/1/3"
-    assert "is a second name of other numbers" in outcome(path, name)
-
-
-@pytest.mark.parametrize("name", HDF5)
-@pytest.mark.parametrize("which", ["length of an object", "length that a use of it claims"])
-def test_strings_in_which_the_hdf5_library_would_lose_its_way_are_refused(samples, tmp_path, name, which):
-    content = bytearray(samples[name].read_bytes())
-    heap = content.index(b"GCOL")
-    if which == "length of an object":  # what follows it is then found in free space, and the walk never ends
-        (length,) = struct.unpack_from("<Q", content, heap + 24)
-        content[heap + 24 : heap + 32] = struct.pack("<Q", length + 256)
-    else:  # gigabytes are taken for it
-        use = content.index(struct.pack("<Q", heap) + struct.pack("<I", 1))
-        content[use - 4 : use] = struct.pack("<I", 2**32 - 256)
-    (tmp_path / "bad").write_bytes(content)
-    assert "damaged or truncated HDF5 file (its strings)" in outcome(tmp_path / "bad", name)
-
-
-@pytest.mark.parametrize("place", ["attribute", "dataset"])
-def test_a_type_that_crashes_the_hdf5_library_is_refused(samples, tmp_path, place):
-    path = tmp_path / "bad.x5"
-    path.write_bytes(samples["x5"].read_bytes())
-    numbers = h5py.vlen_dtype(np.int32)
-    with h5py.File(path, "r+") as file:
-        if place == "attribute":
-            some = np.empty((), object)
-            some[()] = np.array([1, 2, 3], np.int32)
-            file["TransformGroup/0"].attrs.create("Type", some, dtype=numbers)
-        else:
-            del file["TransformChain/0"]
-            file["TransformChain"].create_dataset("0", shape=(), dtype=numbers)
-    assert "holds a None transform" in outcome(path, "x5") or "has no 0 in /TransformChain" in outcome(path, "x5")
 
 
 class Trap:

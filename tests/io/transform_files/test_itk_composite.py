@@ -71,7 +71,7 @@ def test_composites_that_ants_writes_are_read_both_ways(tmp_path):
         assert np.abs(ours.map_points(points) - points).max() > 0.1
 
 
-def test_a_point_by_hand_and_more_than_nine_parts_in_the_order_of_their_numbers(tmp_path):
+def test_ten_parts_are_taken_in_the_order_of_their_numbers(tmp_path):
     shift, double = np.eye(4), np.diag([2.0, 2, 2, 1])
     shift[0, 3] = 1
     parts = (Affine(shift), *[Affine(double)] * 10, Affine(shift))

@@ -32,7 +32,7 @@ def test_points_by_hand(tmp_path):
         assert identify(tmp_path / name).format == "spm-deformation"
 
 
-def test_what_the_deformations_utility_saves_are_places_though_itk_has_its_intent(tmp_path):
+def test_the_deformations_utility_saves_places_not_shifts(tmp_path):
     grid = Grid((5, 6, 7), np.diag([-2.0, 2, 2, 1]))
     image = nibabel.Nifti1Image(np.full((5, 6, 7, 1, 3), (10, 20, 30), np.float32), grid.affine)
     image.header["descrip"] = "Deformation field"

@@ -63,7 +63,7 @@ def test_affines_are_kept(tmp_path, name, seed, pair):
 @pytest.mark.parametrize("name", holding(Displacement))
 @some
 @given(seed=st.integers(0, 10**6), pair=st.sampled_from(PAIRS))
-def test_displacements_are_kept_to_a_hundred_thousandth_of_a_voxel(tmp_path, name, seed, pair):
+def test_displacements_are_kept_to_1e_5_of_a_voxel(tmp_path, name, seed, pair):
     fixed, moving = made_pair(*pair)
     path, field = stored(tmp_path, name), made_displacement(fixed, seed)
     write_transform(field, path, name, fixed=fixed, moving=moving)
@@ -218,7 +218,7 @@ def test_the_description_of_a_file_can_be_printed(tmp_path):
     assert described[2] == "Affine, fixed to moving world, RAS+ mm:" and len(described) == 6
 
 
-def test_an_unknown_name_of_a_format_is_refused_when_reading_too(tmp_path):
+def test_reading_refuses_an_unknown_name_of_a_format(tmp_path):
     with pytest.raises(UsageError, match="format 'ants' is unknown; choose from itk-affine"):
         read_transform(tmp_path / "a.mat", "ants")
 

@@ -81,6 +81,13 @@ class TransformFile:
         Fixed world points to moving world points, RAS+ mm; None when it takes the images' grids to read it.
     needs : str
         What is missing then.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> warpline.write_transform(warpline.Affine.identity(), "affine.tfm")
+    >>> warpline.identify("affine.tfm").kind
+    'affine'
     """
 
     path: Path
@@ -140,10 +147,17 @@ def read_transform(
         When the file is missing or damaged, its format is not known or not clear, or a grid is missing.
     UsageError
         When there is no format of that name.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> warpline.write_transform(warpline.Affine.identity(), "affine.mat")
+    >>> warpline.read_transform("affine.mat").matrix.diagonal()
+    array([1., 1., 1., 1.])
     """
     path = Path(path)
-    known = FORMATS[_found(path) if format is None else _checked(format)]
-    with np.errstate(all="ignore"):  # numbers too large overflow; what comes of them is checked
+    known = FORMATS[_identify(path) if format is None else _known_format(format)]
+    with np.errstate(all="ignore"):  # huge numbers overflow; the result is checked
         transform = known.read(path, Grids(fixed, moving)) if known.between else known.read(path)
     return transform.parts[0] if isinstance(transform, Chain) and len(transform.parts) == 1 else transform
 
@@ -158,9 +172,27 @@ def identify(
     """Say what a transform file is and holds; parameters and errors as for `read_transform`.
 
     A grid that is missing is no error: the transform is then None.
+
+    Parameters
+    ----------
+    path, format, fixed, moving
+        As for `read_transform`.
+
+    Returns
+    -------
+    TransformFile
+        Format, unit, kind, and the transform where it could be read.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> warpline.write_transform(warpline.Affine.identity(), "affine.mat")
+    >>> found = warpline.identify("affine.mat")
+    >>> found.format, found.kind, found.unit
+    ('itk-affine', 'affine', 'mm, LPS')
     """
     path = Path(path)
-    name = _found(path) if format is None else _checked(format)
+    name = _identify(path) if format is None else _known_format(format)
     known = FORMATS[name]
     try:
         transform, needs = read_transform(path, name, fixed=fixed, moving=moving), ""
@@ -181,30 +213,20 @@ def write_transform(
 
     Parameters
     ----------
-    transform : Affine, Displacement or Chain
-        Fixed world to moving world. Neighbouring affines are multiplied for a format of affines. For a format of
-        fields, any transform is put on a grid: `fixed`, or that of its first part. Of a displacement, ITK's format
-        stores the forward field only; write ``transform.inverse()`` to a second file.
-    path : path
-        Compressed when it ends in ``.gz``.
-    format : str, optional
-        A key of `FORMATS`; by default the first that stores the transform under this name.
-    fixed, moving : Grid, optional
-        Of the images that the transform joins; needed by the formats of FSL and AFNI, which count from them.
+    transform, path, format, fixed, moving
+        As for `warpline.write_transform`, which says what is raised too. That function computes the inverse of a field
+        for a format that stores it; here it must be known.
 
-    Raises
-    ------
-    UsageError
-        When no format fits the transform and the file name, or a field has no grid to lie on.
-    InputError
-        When a grid is missing, or a field is not known everywhere (NaN) and the format has no word for that.
-    OutputError
-        When the file cannot be written.
+    Examples
+    --------
+    >>> import warpline
+    >>> from warpline.io.transform_files import write_transform
+    >>> write_transform(warpline.Affine.identity(), "affine.mat", "itk-affine")
     """
     path = Path(path)
     transform = _as_flat(transform, fixed, moving)
-    known = _fitting(transform, path, format)
-    stored = _HOLD[known.holds](transform, path, fixed)
+    known = _choose_format(transform, path, format)
+    stored = _CONVERT[known.holds](transform, path, fixed)
     if not known.gaps:
         _check_no_gaps(stored, path)
     assert known.encode is not None
@@ -224,7 +246,7 @@ def _as_flat(transform: Transform, fixed: Grid | None, moving: Grid | None) -> T
     return flat if isinstance(transform, Chain) else flat.parts[0]
 
 
-def _found(path: Path) -> str:
+def _identify(path: Path) -> str:
     """The one format that the content of a file fits."""
     head = Head.of(path)
     names = [name for name, known in FORMATS.items() if known.matches(head)]
@@ -238,16 +260,16 @@ def _found(path: Path) -> str:
     return names[0]
 
 
-def _checked(name: str) -> str:
+def _known_format(name: str) -> str:
     if name not in FORMATS:
         raise UsageError(f"transform format {name!r} is unknown; choose from {', '.join(FORMATS)}")
     return name
 
 
-def _fitting(transform: Transform, path: Path, name: str | None) -> Format:
+def _choose_format(transform: Transform, path: Path, name: str | None) -> Format:
     linear = isinstance(Chain.of(transform).simplified(), Affine)
     able = {key: one for key, one in FORMATS.items() if one.encode and (linear or one.holds is not Affine)}
-    if name is not None and _checked(name) not in able:
+    if name is not None and _known_format(name) not in able:
         reason = "is only read" if FORMATS[name].encode is None else f"holds no {type(transform).__name__}"
         raise UsageError(f"{path}: {name} {reason}; choose from {', '.join(able)}")
     flat = Chain.of(transform).flat
@@ -282,9 +304,9 @@ def _as_displacement(transform: Transform, path: Path, fixed: Grid | None) -> Di
     return Displacement(displacement_on(transform, grid), grid)
 
 
-_HOLD: dict[type, Callable[[Transform, Path, Grid | None], Transform]] = {
+_CONVERT: dict[type, Callable[[Transform, Path, Grid | None], Transform]] = {
     Affine: lambda transform, path, fixed: Chain.of(transform).simplified(),
     Displacement: _as_displacement,
     Chain: lambda transform, path, fixed: Chain.of(*(Chain.of(transform).parts or (Affine.identity(),))),
 }
-"""What a format holds to how a transform becomes it."""
+"""Type that a format holds, to the function that converts a transform to it."""

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from warpline.errors import InputError
+from warpline.io.lps import LPS
 from warpline.io.transform_files import afni_space, numbers
 from warpline.io.transform_files.format import Format, Grids, Head, read_text
-from warpline.io.transform_files.itk_parameters import LPS
 from warpline.space import Affine
 
 _REASON = "AFNI's matrices count from grids without obliquity"

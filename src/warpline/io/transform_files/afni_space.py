@@ -12,7 +12,7 @@ from nibabel.affines import obliquity
 from warpline.errors import InputError
 from warpline.space.grid import Grid, Matrix
 
-_PLUMB = np.deg2rad(0.01)
+_STRAIGHT = np.deg2rad(0.01)
 """Obliquity below which a grid counts as straight."""
 
 
@@ -24,7 +24,7 @@ def from_world(grid: Grid) -> Matrix:
     InputError
         When two axes of the grid are nearest to the same axis of the world.
     """
-    if np.max(obliquity(grid.affine)) <= _PLUMB:
+    if np.max(obliquity(grid.affine)) <= _STRAIGHT:
         return np.eye(4)
     nearest = np.abs(grid.affine[:3, :3]).argmax(axis=0)
     if len(set(nearest.tolist())) < 3:

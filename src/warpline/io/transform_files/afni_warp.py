@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from warpline.io import nifti
+from warpline.io.lps import flip_components
 from warpline.io.transform_files import afni_space, nifti_fields
 from warpline.io.transform_files.format import Format, Grids, Head
 from warpline.space import Affine, Chain, Displacement, Transform
@@ -33,11 +34,11 @@ def read(path: Path, grids: Grids) -> Transform:
         When the file is damaged or of another kind, or the grid of the moving image is missing.
     """
     stored = nifti_fields.read(path, ((1, 3),))
-    field = nifti_fields.components_first(stored.array[:, :, :, 0]) * nifti_fields.LPS[:, None, None, None]
+    field = flip_components(nifti_fields.components_first(stored.array[:, :, :, 0]))
     fixed = Grid(field.shape[1:], stored.affine)
     moving = grids.need_moving(f"{path}: {_REASON}")
     leave, arrive = afni_space.from_world(fixed), afni_space.from_world(moving)
-    turned = nifti_fields.combined(field, np.linalg.inv(leave), np.zeros((4, 4)))
+    turned = nifti_fields.transform_vectors(field, np.linalg.inv(leave), np.zeros((4, 4)))
     return Chain((Displacement(turned, fixed), Affine(np.linalg.inv(arrive) @ leave))).simplified()
 
 
@@ -51,9 +52,8 @@ def encode(transform: Displacement, grids: Grids) -> bytes:
     """
     moving = grids.need_moving(_REASON)
     leave, arrive = afni_space.from_world(transform.grid), afni_space.from_world(moving)
-    field = nifti_fields.combined(transform.field, arrive, (arrive - leave) @ transform.grid.affine)
-    lps = field * nifti_fields.LPS[:, None, None, None]
-    data = nifti_fields.components_last(lps)[:, :, :, None]
+    field = nifti_fields.transform_vectors(transform.field, arrive, (arrive - leave) @ transform.grid.affine)
+    data = nifti_fields.components_last(flip_components(field))[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, description=f"AFNI {nifti_fields.AFNI_NOTE}")
 
 

@@ -65,4 +65,5 @@ FORMAT = Format(
     matches=matches,
     read=read,
     encode=encode,
+    both_ways=True,
 )

@@ -1,4 +1,4 @@
-"""What a format of transform files is: how its files are told apart, read and written."""
+"""The description of a transform file format: how its files are recognised, read and written."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from nibabel.nifti1 import Nifti1Header
 from warpline.errors import InputError
 from warpline.io import nifti
 from warpline.io.compression import open_stream, peek
+from warpline.io.transform_files import hdf5
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Grid
 
 HEAD_SIZE = 4096
-"""Bytes by which a file is told apart."""
+"""Bytes that are read to recognise a file."""
 
 MAX_TEXT = 2**20
-"""Bytes of the longest text file that is read, if its format says nothing else."""
+"""Bytes of the longest text file that is read, unless its format sets another limit."""
 
 MAX_FIELD = 2**29
 """Bytes of the longest file of numbers one after the other that is read: in text, a field of 256^3 voxels."""
 
 _PACKED = 50
-"""Part of the most that a compressed file could hold to which numbers come."""
+"""Deflate's limit, `MAX_RATIO`, over the compression ratio of numbers, which is at most about 20."""
 
 _TEXT = frozenset(string.printable.encode())
 
@@ -71,7 +72,7 @@ class Grids:
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a file, by which its format is found.
+    """The first bytes of a file, by which its format is recognised.
 
     Parameters
     ----------
@@ -126,6 +127,11 @@ class Head:
         return int(np.frombuffer(code, f"{self.nifti.endianness}i4")[0])
 
     @cached_property
+    def hdf5(self) -> hdf5.Signature:
+        """Signature that distinguishes the formats in HDF5; empty for other files."""
+        return hdf5.Signature.of(self.path) if self.content.startswith(hdf5.MAGIC) else hdf5.Signature()
+
+    @cached_property
     def text(self) -> str:
         """Its whole lines when it is plain text, else nothing."""
         if set(self.content) - _TEXT:
@@ -159,6 +165,14 @@ class Format:
         Whether its fields may be NaN where nothing is known.
     flat : bool
         Whether its files are those of 2-D images.
+    both_ways : bool
+        Whether a displacement is stored together with its inverse.
+
+    Examples
+    --------
+    >>> from warpline.io.transform_files import FORMATS
+    >>> FORMATS["itk-warp"].suffixes, FORMATS["fsl-flirt"].between
+    (('.nii', '.nii.gz'), True)
     """
 
     about: str
@@ -172,6 +186,7 @@ class Format:
     between: bool = False
     gaps: bool = False
     flat: bool = False
+    both_ways: bool = False
 
 
 def read_numbers(path: Path, most: int) -> bytes:

@@ -29,7 +29,7 @@ def matches(head: Head) -> bool:
 
 
 def read(path: Path, grids: Grids) -> Affine:
-    """Read the matrix and turn it round: fixed (destination) world to moving (source) world.
+    """Read the matrix and invert it: fixed (destination) world to moving (source) world.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def read(path: Path, grids: Grids) -> Affine:
     text = read_text(path)
     head, _, volumes = text.partition(_SOURCE)
     entries = _entries(head)
-    kind, count = _whole(entries.get("type", "")), _whole(entries.get("nxforms", ""))
+    kind, count = _whole_number(entries.get("type", "")), _whole_number(entries.get("nxforms", ""))
     if kind not in (_VOXELS, _WORLD) or count != 1:
         raise InputError(f"{path} holds {count} transforms of type {kind}; one of type 0 or 1 can be read")
     pushed = _matrix(head, path)
@@ -71,14 +71,14 @@ def encode(transform: Affine, grids: Grids) -> bytes:
         "1 4 4",
         *(numbers.line(row) for row in transform.inverse().matrix),
         _SOURCE,
-        *_described(moving),
+        *_describe(moving),
         _DESTINATION,
-        *_described(fixed),
+        *_describe(fixed),
     ]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _whole(text: str) -> int:
+def _whole_number(text: str) -> int:
     return int(text) if text.strip().isdecimal() and len(text) < 9 else -1
 
 
@@ -90,7 +90,7 @@ def _entries(text: str) -> dict[str, str]:
 
 def _is_entry(line: str, key: str) -> bool:
     """Whether a line gives `key` a whole number."""
-    return _whole(_entries(line).get(key, "")) >= 0
+    return _whole_number(_entries(line).get(key, "")) >= 0
 
 
 def _matrix(text: str, path: Path) -> Matrix:
@@ -109,7 +109,7 @@ def _matrix(text: str, path: Path) -> Matrix:
 def _volume(text: str, path: Path, which: str) -> Grid | None:
     """The grid of one section of the file, None where it says that it is not valid."""
     entries = _entries(text)
-    valid = _whole(entries.get("valid", ""))
+    valid = _whole_number(entries.get("valid", ""))
     if valid == 0:
         return None
     if valid != 1:
@@ -127,7 +127,7 @@ def _volume(text: str, path: Path, which: str) -> Grid | None:
         raise InputError(f"{path} has a damaged {which} volume ({error}); write it again with lta_convert") from None
 
 
-def _described(grid: Grid) -> list[str]:
+def _describe(grid: Grid) -> list[str]:
     volume = Volume.of(grid)
     return [
         "valid = 1  # volume info valid",

@@ -58,7 +58,7 @@ def read(path: Path) -> Displacement:
     to_world = np.eye(4) if in_world else image.affine
     constant = np.zeros((4, 4))
     constant[:, 3] = to_world[:, 3] * (not in_world)
-    return Displacement(nifti_fields.combined(places, to_world, constant - lattice.affine), lattice)
+    return Displacement(nifti_fields.transform_vectors(places, to_world, constant - lattice.affine), lattice)
 
 
 def _content(path: Path) -> tuple[tuple[int, int, int], int, NDArray[np.void], bytes]:

@@ -53,7 +53,7 @@ def read(path: Path, grids: Grids) -> Transform:
         weights = _splines(size, float(step), field.shape[axis])
         field = np.asarray(np.moveaxis(np.tensordot(weights, field, (1, axis)), 0, axis), np.float64)
     start = numbers.affine(stored.header.get_sform(), path)
-    before = nifti_fields.combined(nifti_fields.components_first(field), start.matrix, np.zeros((4, 4)))
+    before = nifti_fields.transform_vectors(nifti_fields.components_first(field), start.matrix, np.zeros((4, 4)))
     return fsl_fnirt.between(before, fixed, moving, start.inverse().matrix)  # A^-1 x + d = A^-1 (x + A d)
 
 

@@ -22,7 +22,7 @@ def matches(head: Head) -> bool:
 
 
 def read(path: Path, grids: Grids) -> Affine:
-    """Read the matrix and turn it round: fixed world to moving world.
+    """Read the matrix and invert it: fixed world to moving world.
 
     Raises
     ------

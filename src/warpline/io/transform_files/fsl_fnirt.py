@@ -63,7 +63,7 @@ def read(path: Path, grids: Grids, *, absolute: bool | None = None) -> Transform
     if absolute is None:
         absolute = _is_absolute(field, fixed, moving, path)
     if absolute:
-        field = nifti_fields.combined(field, np.eye(3), -fsl_space.from_voxels(fixed))
+        field = nifti_fields.transform_vectors(field, np.eye(3), -fsl_space.from_voxels(fixed))
     return between(field, fixed, moving)
 
 
@@ -80,7 +80,7 @@ def between(field: NDArray[np.float32], fixed: Grid, moving: Grid, then: Matrix 
         What is applied after the displacement, in FSL's mm of the fixed to those of the moving image.
     """
     leave, arrive = fsl_space.to_world(fixed), fsl_space.to_world(moving)
-    world = nifti_fields.combined(field, leave, np.zeros((4, 4)))
+    world = nifti_fields.transform_vectors(field, leave, np.zeros((4, 4)))
     after = arrive @ (np.eye(4) if then is None else then) @ np.linalg.inv(leave)
     if np.allclose(after, np.eye(4), rtol=0, atol=1e-9):
         return Displacement(world, fixed)
@@ -100,7 +100,7 @@ def encode(transform: Displacement, grids: Grids, *, absolute: bool = False) -> 
     leave, arrive = fsl_space.to_world(fixed), fsl_space.to_world(moving)
     back = np.linalg.inv(arrive)
     start = np.zeros((4, 4)) if absolute else np.linalg.inv(leave)
-    field = nifti_fields.combined(transform.field, back, (back - start) @ fixed.affine)
+    field = nifti_fields.transform_vectors(transform.field, back, (back - start) @ fixed.affine)
     data, sizes = nifti_fields.components_last(field), fsl_space.sizes(fixed).tolist()
     return nifti.encode(data, fixed.affine, intent=INTENT_FIELD, pixdim=sizes)
 

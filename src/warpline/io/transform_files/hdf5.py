@@ -12,6 +12,7 @@ import mmap
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from warpline.errors import InputError
 from warpline.io import limits
 from warpline.io.compression import MAX_RATIO, open_stream
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MAGIC = b"\x89HDF\r\n\x1a\n"
 
 _HEAP = b"GCOL\x01\0\0\0"
-"""How a global heap collection begins; it mostly lies at a multiple of 8 bytes."""
+"""Magic bytes of a global heap collection, which is mostly aligned to 8 bytes."""
 
 _ADDRESS, _OBJECT, _USE = struct.Struct("<Q"), struct.Struct("<HHIQ"), struct.Struct("<IQI")
 
@@ -138,7 +139,7 @@ class Reader:
 
 
 def _is_string(dtype: np.dtype[Any]) -> bool:
-    """Whether a type is a string of sane length; the HDF5 library crashes on others that vary in length."""
+    """Whether a type is a string of bounded length; the HDF5 library crashes on other variable-length types."""
     import h5py
 
     kind = h5py.check_string_dtype(dtype)
@@ -162,7 +163,7 @@ def reading(path: Path) -> Iterator[Reader]:
     import h5py
 
     with open_stream(path) as (stream, _):
-        if stream.read(len(SIGNATURE)) != SIGNATURE:
+        if stream.read(len(MAGIC)) != MAGIC:
             raise InputError(f"{path} is no HDF5 file; copy it again, or name its format")
     _check_heaps(path)
     try:
@@ -175,8 +176,42 @@ def reading(path: Path) -> Iterator[Reader]:
         raise InputError(f"{path} is a damaged or truncated HDF5 file ({reason}); copy it again") from None
 
 
+@dataclass(frozen=True)
+class Signature:
+    """Signature that distinguishes the formats in HDF5.
+
+    Parameters
+    ----------
+    format : object
+        The attribute ``Format`` of the file, None where there is none.
+    itk_class : str, optional
+        Class of the first transform in ITK's groups, empty where it has none; None for files without these groups.
+    """
+
+    format: Any = None
+    itk_class: str | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> Signature:
+        """Read the signature of a file.
+
+        Raises
+        ------
+        InputError
+            When it is damaged or hostile.
+        """
+        with reading(path) as reader:
+            form, top = reader.attribute(reader.root, "Format"), None
+            if form is None and "TransformGroup" in reader.root:
+                top = reader.child(reader.root, "TransformGroup")
+            if top is None:
+                return cls(form)
+            first = reader.child(top, "0")
+            return cls(form, "" if first is None else reader.text(first, "TransformType"))
+
+
 def _check_heaps(path: Path) -> None:
-    """Refuse a file whose strings are not sound: the HDF5 library would never return, or take gigabytes."""
+    """Refuse a file with corrupt global heaps: the HDF5 library would hang, or allocate gigabytes."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         aligned = (place for place in _places(content, _HEAP) if place % 8 == 0)
         for number, start in enumerate(aligned):
@@ -187,9 +222,9 @@ def _check_heaps(path: Path) -> None:
 
 
 def _leads_to_string(path: Path, place: int | None) -> bool:
-    """Whether what lies at a place of a file names a string of a sound collection, with its length.
+    """Whether the bytes at an offset refer to a string of a valid heap collection, with its length.
 
-    Where it does not, the HDF5 library takes memory by the length before it finds out.
+    Where they do not, the HDF5 library allocates by the stated length before it fails.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         if place is None or not 0 < place <= len(content) - _USE.size:
@@ -228,7 +263,7 @@ def _is_sound(content: mmap.mmap, place: int, lengths: dict[int, int]) -> bool:
     return bool(lengths.get(number, length) == length)
 
 
-def written(fill: Callable[[Any], None]) -> bytes:
+def encode_file(fill: Callable[[Any], None]) -> bytes:
     """The bytes of a file that `fill(root)` fills."""
     import h5py
 

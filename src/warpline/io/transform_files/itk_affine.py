@@ -64,7 +64,7 @@ def encode(transform: Affine, centre: ArrayLike = (0.0, 0.0, 0.0)) -> bytes:
         ITK's centre of rotation in RAS+ mm; it changes what the parameters are, not the map.
     """
     parameters, fixed = itk_parameters.from_affine(transform, centre)
-    return _packed(itk_parameters.LINEAR_NAME, parameters) + _packed("fixed", fixed)
+    return _pack(itk_parameters.LINEAR_NAME, parameters) + _pack("fixed", fixed)
 
 
 def encode_flat(transform: Affine) -> bytes:
@@ -76,7 +76,7 @@ def encode_flat(transform: Affine) -> bytes:
         When the transform does not leave the third axis as it is.
     """
     parameters, fixed = itk_parameters.flat_from_affine(transform)
-    return _packed(itk_parameters.FLAT_NAME, parameters) + _packed("fixed", fixed)
+    return _pack(itk_parameters.FLAT_NAME, parameters) + _pack("fixed", fixed)
 
 
 def _first_name(head: Head) -> bytes:
@@ -90,7 +90,7 @@ def _first_name(head: Head) -> bytes:
     return name if name.endswith(b"\0") else b""
 
 
-def _packed(name: str, values: NDArray[np.float64]) -> bytes:
+def _pack(name: str, values: NDArray[np.float64]) -> bytes:
     label = name.encode() + b"\0"
     return _HEADER.pack(0, values.size, 1, 0, len(label)) + label + values.astype("<f8").tobytes()
 

@@ -21,26 +21,12 @@ from warpline.space import Chain, Part, Transform
 
 def matches(head: Head) -> bool:
     """Whether a file is HDF5 with ITK's groups."""
-    return _is_itk(head) and not _is_flat(head)
+    return head.hdf5.itk_class is not None and not matches_flat(head)
 
 
 def matches_flat(head: Head) -> bool:
     """Whether it is one in 2-D."""
-    return _is_itk(head) and _is_flat(head)
-
-
-def _is_itk(head: Head) -> bool:
-    if not head.content.startswith(hdf5.SIGNATURE):
-        return False
-    with hdf5.reading(head.path) as reader:
-        return "TransformGroup" in reader.root and reader.attribute(reader.root, "Format") is None
-
-
-def _is_flat(head: Head) -> bool:
-    with hdf5.reading(head.path) as reader:
-        top = reader.child(reader.root, "TransformGroup")
-        first = None if top is None else reader.child(top, "0")
-        return first is not None and "_2_2" in reader.text(first, "TransformType")
+    return head.hdf5.itk_class is not None and "_2_2" in head.hdf5.itk_class
 
 
 def read(path: Path) -> Transform:
@@ -69,7 +55,7 @@ def read(path: Path) -> Transform:
 
 def encode(transform: Chain) -> bytes:
     """The bytes of a file that ANTs and SimpleITK read; linear parts in double, fields in single precision."""
-    return _encoded(transform, flat=False)
+    return _encode(transform, flat=False)
 
 
 def encode_flat(transform: Chain) -> bytes:
@@ -80,10 +66,10 @@ def encode_flat(transform: Chain) -> bytes:
     UsageError
         When a part does not fit one.
     """
-    return _encoded(transform, flat=True)
+    return _encode(transform, flat=True)
 
 
-def _encoded(transform: Chain, *, flat: bool) -> bytes:
+def _encode(transform: Chain, *, flat: bool) -> bytes:
     parts = [itk_parts.from_part(part, flat=flat) for part in reversed(transform.parts)]
 
     def fill(root: Any) -> None:
@@ -92,7 +78,7 @@ def _encoded(transform: Chain, *, flat: bool) -> bytes:
         for number, (name, parameters, fixed) in enumerate(parts, 1):
             _write(top.create_group(str(number)), name, parameters, fixed)
 
-    return hdf5.written(fill)
+    return hdf5.encode_file(fill)
 
 
 def _part(reader: hdf5.Reader, group: Any) -> Part:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError
+from warpline.io.lps import LPS, SIGNS, flip_components
 from warpline.io.nifti import c_ordered
 from warpline.io.transform_files import itk_warp
-from warpline.io.transform_files.itk_parameters import LPS
 from warpline.space import Displacement
 from warpline.space.grid import Grid, check_affine
 
@@ -80,7 +80,7 @@ def components(vectors: list[NDArray[Any]], path: Path) -> NDArray[np.float32]:
     """
     field = np.zeros((3, *vectors[0].shape), np.float32)
     for axis, values in enumerate(vectors):
-        field[axis] = c_ordered(values, np.float32) * np.float32(LPS[axis, axis])
+        field[axis] = c_ordered(values, np.float32) * np.float32(SIGNS[axis])
     if not np.isfinite(field).all():
         raise InputError(f"{path} has NaN or infinite displacements; write the field again")
     return field
@@ -101,5 +101,4 @@ def from_displacement(part: Displacement, *, flat: bool = False) -> tuple[NDArra
     affine = LPS @ grid.affine
     directions = affine[:dimension, :dimension] / spacing
     fixed = np.concatenate([grid.shape[:dimension], affine[:dimension, 3], spacing, directions.ravel()])
-    signs = np.diag(LPS)[:dimension, None, None, None].astype(np.float32)
-    return c_ordered((part.field[:dimension] * signs).T, np.float32).ravel(), fixed
+    return c_ordered(flip_components(part.field)[:dimension].T, np.float32).ravel(), fixed

@@ -15,9 +15,9 @@ import numpy as np
 from warpline.errors import InputError
 from warpline.images import Image
 from warpline.io import itk_headers, itk_images
+from warpline.io.lps import flip_components
 from warpline.io.transform_files import itk_fields
 from warpline.io.transform_files.format import Format, Head
-from warpline.io.transform_files.nifti_fields import LPS
 from warpline.space import Displacement
 from warpline.space.grid import Grid, lies_in_plane
 
@@ -48,7 +48,7 @@ def read(path: Path) -> Displacement:
 def encode(transform: Displacement, *, suffix: str) -> bytes:
     """The bytes of a file with the forward field, of one with two components where it is that of 2-D images."""
     count = 2 if transform.flat else 3
-    lps = np.moveaxis(transform.field * LPS[:, None, None, None], 0, -1)[..., :count]
+    lps = np.moveaxis(flip_components(transform.field), 0, -1)[..., :count]
     name = f"field{suffix}"
     return itk_images.encode(Image(lps, transform.grid), name, vectors=True)[name]
 

@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError
+from warpline.io.lps import LPS
 from warpline.io.transform_files import numbers
 from warpline.space import Affine
 from warpline.space.grid import Matrix
-
-LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""LPS to RAS and back, (4, 4)."""
 
 COMPOSITE = "CompositeTransform"
 LINEAR_NAME, FLAT_NAME = "AffineTransform_double_3_3", "AffineTransform_double_2_2"
@@ -95,7 +93,7 @@ def flat_from_affine(transform: Affine) -> tuple[Values, Values]:
     return np.concatenate([matrix[:2, :2].ravel(), matrix[:2, 3]]) + 0.0, np.zeros(2)
 
 
-def _about(axis: int, angle: float) -> Matrix:
+def _rotation_about(axis: int, angle: float) -> Matrix:
     cosine, sine = np.cos(angle), np.sin(angle)
     turn = np.eye(3)
     first, second = (axis + 1) % 3, (axis + 2) % 3
@@ -104,13 +102,13 @@ def _about(axis: int, angle: float) -> Matrix:
     return turn
 
 
-def _euler(p: Values, fixed: Values) -> tuple[Values, Values]:
-    x, y, z = (_about(axis, p[axis]) for axis in range(3))
+def _euler_3d(p: Values, fixed: Values) -> tuple[Values, Values]:
+    x, y, z = (_rotation_about(axis, p[axis]) for axis in range(3))
     zyx = fixed.size > 3 and fixed[3] != 0
     return z @ y @ x if zyx else z @ x @ y, p[3:]
 
 
-def _versor(v: Values) -> Values:
+def _versor_rotation(v: Values) -> Values:
     """The rotation of a unit quaternion whose vector part is `v` (3,)."""
     scalar = np.sqrt(max(0.0, 1.0 - float(v @ v)))
     cross = np.cross(np.eye(3), v)
@@ -118,22 +116,22 @@ def _versor(v: Values) -> Values:
     return turn
 
 
-def _turn_2d(angle: float) -> Values:
-    return _about(2, angle)[:2, :2]
+def _rotation_2d(angle: float) -> Values:
+    return _rotation_about(2, angle)[:2, :2]
 
 
-def _skewed(p: Values, _: Values) -> tuple[Values, Values]:
+def _scale_skew_versor(p: Values, _: Values) -> tuple[Values, Values]:
     """ITK adds the skews, row by row, and the scales less 1 to the rotation."""
-    matrix = _versor(p[:3]) + np.diag(p[6:9] - 1)
+    matrix = _versor_rotation(p[:3]) + np.diag(p[6:9] - 1)
     matrix[~np.eye(3, dtype=bool)] += p[9:]
     return matrix, p[3:6]
 
 
-def _composed(p: Values, _: Values) -> tuple[Values, Values]:
+def _compose_scale_skew_versor(p: Values, _: Values) -> tuple[Values, Values]:
     """Points are skewed first, then scaled, then turned."""
     skew = np.eye(3)
     skew[np.triu_indices(3, 1)] = p[9:]
-    return _versor(p[:3]) @ np.diag(p[6:9]) @ skew, p[3:6]
+    return _versor_rotation(p[:3]) @ np.diag(p[6:9]) @ skew, p[3:6]
 
 
 def _quaternion(p: Values, _: Values) -> tuple[Values, Values]:
@@ -145,7 +143,7 @@ def _quaternion(p: Values, _: Values) -> tuple[Values, Values]:
     return turn, p[4:]
 
 
-def _free(dimension: int, centre: slice | None = None) -> _Class:
+def _matrix_and_translation(dimension: int, centre: slice | None = None) -> _Class:
     """A whole matrix and a translation, with the centre between them or not."""
     size = dimension**2
     count = size + dimension * (1 if centre is None else 2)
@@ -154,35 +152,35 @@ def _free(dimension: int, centre: slice | None = None) -> _Class:
 
 LINEAR: dict[int, dict[str, _Class]] = {
     3: {
-        "AffineTransform": _free(3),
-        "MatrixOffsetTransformBase": _free(3),
-        "FixedCenterOfRotationAffineTransform": _free(3),
-        "ScalableAffineTransform": _free(3),
-        "CenteredAffineTransform": _free(3, slice(9, 12)),
-        "Euler3DTransform": _Class(6, _euler),
-        "CenteredEuler3DTransform": _Class(9, lambda p, fixed: (_euler(p, fixed)[0], p[6:]), slice(3, 6)),
+        "AffineTransform": _matrix_and_translation(3),
+        "MatrixOffsetTransformBase": _matrix_and_translation(3),
+        "FixedCenterOfRotationAffineTransform": _matrix_and_translation(3),
+        "ScalableAffineTransform": _matrix_and_translation(3),
+        "CenteredAffineTransform": _matrix_and_translation(3, slice(9, 12)),
+        "Euler3DTransform": _Class(6, _euler_3d),
+        "CenteredEuler3DTransform": _Class(9, lambda p, fixed: (_euler_3d(p, fixed)[0], p[6:]), slice(3, 6)),
         "QuaternionRigidTransform": _Class(7, _quaternion),
-        "VersorTransform": _Class(3, lambda p, _: (_versor(p), np.zeros(3))),
-        "VersorRigid3DTransform": _Class(6, lambda p, _: (_versor(p[:3]), p[3:])),
-        "Similarity3DTransform": _Class(7, lambda p, _: (p[6] * _versor(p[:3]), p[3:6])),
-        "ScaleVersor3DTransform": _Class(9, lambda p, _: (_versor(p[:3]) + np.diag(p[6:] - 1), p[3:6])),
-        "ScaleSkewVersor3DTransform": _Class(15, _skewed),
-        "ComposeScaleSkewVersor3DTransform": _Class(12, _composed),
+        "VersorTransform": _Class(3, lambda p, _: (_versor_rotation(p), np.zeros(3))),
+        "VersorRigid3DTransform": _Class(6, lambda p, _: (_versor_rotation(p[:3]), p[3:])),
+        "Similarity3DTransform": _Class(7, lambda p, _: (p[6] * _versor_rotation(p[:3]), p[3:6])),
+        "ScaleVersor3DTransform": _Class(9, lambda p, _: (_versor_rotation(p[:3]) + np.diag(p[6:] - 1), p[3:6])),
+        "ScaleSkewVersor3DTransform": _Class(15, _scale_skew_versor),
+        "ComposeScaleSkewVersor3DTransform": _Class(12, _compose_scale_skew_versor),
         "ScaleTransform": _Class(3, lambda p, _: (np.diag(p), np.zeros(3))),
         "ScaleLogarithmicTransform": _Class(3, lambda p, _: (np.diag(np.exp(p)), np.zeros(3))),
         "TranslationTransform": _Class(3, lambda p, _: (np.eye(3), p)),
         "IdentityTransform": _Class(0, lambda _, __: (np.eye(3), np.zeros(3))),
     },
     2: {
-        "AffineTransform": _free(2),
-        "MatrixOffsetTransformBase": _free(2),
-        "ScalableAffineTransform": _free(2),
-        "CenteredAffineTransform": _free(2, slice(4, 6)),
-        "Euler2DTransform": _Class(3, lambda p, _: (_turn_2d(p[0]), p[1:])),
-        "Rigid2DTransform": _Class(3, lambda p, _: (_turn_2d(p[0]), p[1:])),
-        "CenteredRigid2DTransform": _Class(5, lambda p, _: (_turn_2d(p[0]), p[3:]), slice(1, 3)),
-        "CenteredSimilarity2DTransform": _Class(6, lambda p, _: (p[0] * _turn_2d(p[1]), p[4:]), slice(2, 4)),
-        "Similarity2DTransform": _Class(4, lambda p, _: (p[0] * _turn_2d(p[1]), p[2:])),
+        "AffineTransform": _matrix_and_translation(2),
+        "MatrixOffsetTransformBase": _matrix_and_translation(2),
+        "ScalableAffineTransform": _matrix_and_translation(2),
+        "CenteredAffineTransform": _matrix_and_translation(2, slice(4, 6)),
+        "Euler2DTransform": _Class(3, lambda p, _: (_rotation_2d(p[0]), p[1:])),
+        "Rigid2DTransform": _Class(3, lambda p, _: (_rotation_2d(p[0]), p[1:])),
+        "CenteredRigid2DTransform": _Class(5, lambda p, _: (_rotation_2d(p[0]), p[3:]), slice(1, 3)),
+        "CenteredSimilarity2DTransform": _Class(6, lambda p, _: (p[0] * _rotation_2d(p[1]), p[4:]), slice(2, 4)),
+        "Similarity2DTransform": _Class(4, lambda p, _: (p[0] * _rotation_2d(p[1]), p[2:])),
         "ScaleTransform": _Class(2, lambda p, _: (np.diag(p), np.zeros(2))),
         "TranslationTransform": _Class(2, lambda p, _: (np.eye(2), p)),
         "IdentityTransform": _Class(0, lambda _, __: (np.eye(2), np.zeros(2))),

@@ -1,4 +1,4 @@
-"""ITK's transforms by class name: what their parameters mean, whatever file they stand in."""
+"""ITK's transforms by class name: what their parameters mean in any container."""
 
 from __future__ import annotations
 

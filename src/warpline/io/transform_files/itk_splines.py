@@ -1,4 +1,4 @@
-"""ITK's B-spline transforms: coefficients on a lattice of knots, made a dense displacement field.
+"""ITK's B-spline transforms (free-form deformations), sampled as a dense displacement field.
 
 The fixed parameters are size, origin, spacing and direction of the lattice, the others the coefficients of each
 component, LPS mm, x fastest. A point moves by ``sum_k c_k prod_a B(v_a - k_a)``, v its index on the lattice and B the
@@ -41,13 +41,13 @@ _COPIES = 3
 """Of the largest field in memory while it is made, in double precision."""
 
 _WORTH_SAYING = 5
-"""Times the tolerance above which it is said how far the field misses the splines."""
+"""Multiple of the tolerance above which a warning gives the approximation error."""
 
 _log = logging.getLogger(__name__)
 
 
 def to_displacement(parameters: NDArray[Any], fixed: Doubles, dimension: int, order: int, path: Path) -> Displacement:
-    """The field of a ``BSplineTransform``, sampled so finely that linear interpolation keeps to `TOLERANCE`.
+    """The field of a ``BSplineTransform``, sampled so finely that linear interpolation stays within `TOLERANCE`.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def to_displacement(parameters: NDArray[Any], fixed: Doubles, dimension: int, or
     Raises
     ------
     InputError
-        When the numbers are no such transform.
+        When the numbers do not describe one.
     """
     knots = itk_fields.lattice(fixed, dimension, path)
     shape = knots.shape[:dimension]

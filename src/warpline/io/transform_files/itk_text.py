@@ -60,7 +60,7 @@ def read(path: Path) -> Transform:
 
 def encode(transform: Affine) -> bytes:
     """The bytes of a file that keeps every digit."""
-    return _encoded(itk_parameters.LINEAR_NAME, *itk_parameters.from_affine(transform))
+    return _encode(itk_parameters.LINEAR_NAME, *itk_parameters.from_affine(transform))
 
 
 def encode_flat(transform: Affine) -> bytes:
@@ -71,10 +71,10 @@ def encode_flat(transform: Affine) -> bytes:
     UsageError
         When the transform does not leave the third axis as it is.
     """
-    return _encoded(itk_parameters.FLAT_NAME, *itk_parameters.flat_from_affine(transform))
+    return _encode(itk_parameters.FLAT_NAME, *itk_parameters.flat_from_affine(transform))
 
 
-def _encoded(name: str, parameters: NDArray[np.float64], fixed: NDArray[np.float64]) -> bytes:
+def _encode(name: str, parameters: NDArray[np.float64], fixed: NDArray[np.float64]) -> bytes:
     lines = (
         _TITLE,
         "#Transform 0",

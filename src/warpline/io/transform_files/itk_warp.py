@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from warpline.errors import InputError, UsageError
 from warpline.io import nifti
 from warpline.io.header_notes import TOLERANCE, Gap
+from warpline.io.lps import SIGNS, flip_components
 from warpline.io.nifti_geometry import ITK, TOOLS
 from warpline.io.transform_files import nifti_fields
 from warpline.io.transform_files.format import Format, Head
 from warpline.space import Displacement
 from warpline.space.grid import Grid, lies_in_plane
 
-_SIGNS = {nifti.INTENT_VECTOR: nifti_fields.LPS, nifti.INTENT_DISPLACEMENT: np.array((1, 1, 1), np.float32)}
+_SIGNS = {nifti.INTENT_VECTOR: SIGNS, nifti.INTENT_DISPLACEMENT: np.ones(3)}
 _TAILS = ((1, 3), (1, 2))
 
 
@@ -61,7 +62,7 @@ def read(path: Path) -> Displacement:
 
 def encode(transform: Displacement) -> bytes:
     """The bytes of an uncompressed file with the forward field, intent 1007."""
-    lps = transform.field * nifti_fields.LPS[:, None, None, None]
+    lps = flip_components(transform.field)
     data = nifti_fields.components_last(lps)[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, intent=nifti.INTENT_VECTOR)
 

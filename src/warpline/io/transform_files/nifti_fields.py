@@ -30,14 +30,11 @@ SIGNATURES: dict[str, Callable[[Head], bool]] = {
     "afni": lambda head: head.extension == _AFNI_EXTENSION or AFNI_NOTE in head.description,
     "spm": lambda head: (head.intent == 0 and _SPM_NOTE in head.description) or _is_mapping(head),
 }
-"""Tool to how it signs its fields of shape (I, J, K, 1, 3)."""
-
-LPS = np.array((-1, -1, 1), np.float32)
-"""Signs that turn components along R, A, S into L, P, S, and back."""
+"""Tool to the signature of its fields of shape (I, J, K, 1, 3)."""
 
 
 def may_be_from(tool: str, head: Head) -> bool:
-    """Whether a file is a field (I, J, K, 1, 3) that `tool` has signed, or nobody has."""
+    """Whether a file is a field (I, J, K, 1, 3) with the signature of `tool`, or with none."""
     signed = next((name for name, signs in SIGNATURES.items() if signs(head)), tool)
     return head.shape[3:] == (1, 3) and signed == tool
 
@@ -71,7 +68,7 @@ def read(path: Path, tails: tuple[tuple[int, ...], ...], *, gaps: bool = False) 
 
 
 def _is_known(values: NDArray[np.generic], gaps: bool) -> bool:
-    """Whether no value is infinite or, unless there may be `gaps`, NaN; a sum tells of most fields that it is so."""
+    """Whether no value is infinite or, without `gaps`, NaN; for most fields the sum alone shows it."""
     if np.isfinite(values.sum()):
         return True
     return not (np.isinf(values) if gaps else ~np.isfinite(values)).any()
@@ -87,7 +84,9 @@ def components_last(field: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.moveaxis(field, 0, -1)
 
 
-def combined(field: NDArray[np.float32], linear: NDArray[np.floating[Any]], ramp: Matrix) -> NDArray[np.float32]:
+def transform_vectors(
+    field: NDArray[np.float32], linear: NDArray[np.floating[Any]], ramp: Matrix
+) -> NDArray[np.float32]:
     """``linear @ field(v) + ramp @ v`` at every voxel v, in double precision, rounded once.
 
     Parameters

@@ -13,7 +13,7 @@ from warpline.space.grid import Matrix
 
 _LAST = (0.0, 0.0, 0.0, 1.0)
 _SINGLE = 1e-5
-"""What tools that compute in single precision leave of a row that ought to be 0 0 0 1."""
+"""Rounding error that single precision leaves in the last row 0 0 0 1."""
 
 
 def rows(text: str) -> list[list[float]]:

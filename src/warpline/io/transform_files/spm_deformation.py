@@ -1,6 +1,6 @@
 """SPM's deformation fields (``y_*.nii``, ``iy_*.nii``): NIfTI of shape (I, J, K, 1, 3), float32.
 
-They hold not displacements but places: for each voxel of the file's grid, where it comes to lie in the other
+They hold not displacements but positions: for each voxel of the file's grid, its position in the other
 image, RAS mm. ``y_`` lies on the template and leads to the native image, ``iy_`` the other way round; both pull
 onto their own grid. SPM's description of the file says *Deformation* or *Inverse Deformation*. Segmentation sets
 no intent; the Deformations utility sets that of vectors, as ITK's displacements have it, under the name *Mapping*.
@@ -43,13 +43,13 @@ def read(path: Path) -> Displacement:
     places = nifti_fields.components_first(stored.array[:, :, :, 0])
     if np.isnan(places).all():
         raise InputError(f"{path} is NaN everywhere; write the deformation again")
-    field = nifti_fields.combined(places, np.eye(3), -stored.affine)
+    field = nifti_fields.transform_vectors(places, np.eye(3), -stored.affine)
     return Displacement(field, Grid(field.shape[1:], stored.affine))
 
 
 def encode(transform: Displacement) -> bytes:
     """The bytes of an uncompressed file."""
-    places = nifti_fields.combined(transform.field, np.eye(3), transform.grid.affine)
+    places = nifti_fields.transform_vectors(transform.field, np.eye(3), transform.grid.affine)
     data = nifti_fields.components_last(places)[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, description="Deformation")
 

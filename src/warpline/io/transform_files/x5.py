@@ -25,10 +25,7 @@ _VERSION = 1
 
 def matches(head: Head) -> bool:
     """Whether a file is HDF5 that calls itself X5."""
-    if not head.content.startswith(hdf5.SIGNATURE):
-        return False
-    with hdf5.reading(head.path) as reader:
-        return bool(reader.attribute(reader.root, "Format") == "X5")
+    return bool(head.hdf5.format == "X5")
 
 
 def read(path: Path) -> Transform:
@@ -71,7 +68,7 @@ def encode(transform: Chain) -> bytes:
             names = "/".join(str(number) for number in range(len(transform.parts)))
             root.create_group("TransformChain").create_dataset("0", data=names)
 
-    return hdf5.written(fill)
+    return hdf5.encode_file(fill)
 
 
 def _part(reader: hdf5.Reader, group: Any) -> Part:
@@ -101,7 +98,7 @@ def _nonlinear(reader: hdf5.Reader, group: Any) -> Displacement:
         raise InputError(f"{reader.path} holds a field of shape {stored.shape}; finite (I, J, K, 3) is needed")
     field = nifti_fields.components_first(stored)
     if representation == "deformations":
-        field = nifti_fields.combined(field, np.eye(3), -affine)
+        field = nifti_fields.transform_vectors(field, np.eye(3), -affine)
     return Displacement(field, Grid(field.shape[1:], affine))
 
 

@@ -1,0 +1,70 @@
+"""Where numba caches compiled code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from warpline.backends import numba_cache
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """Nothing can be written but temporary folders."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    monkeypatch.setattr(numba_cache, "_writable", lambda folder: False)
+
+
+def test_compiled_code_goes_beside_a_writable_package(monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(numba_cache, "_writable", lambda folder: True)
+    numba_cache.choose_cache_folder()
+    assert "NUMBA_CACHE_DIR" not in os.environ
+
+
+def test_compiled_code_goes_to_the_users_cache_elsewhere(nowhere, monkeypatch):
+    monkeypatch.setattr(numba_cache, "_writable", lambda folder: folder.name == "numba")
+    numba_cache.choose_cache_folder()
+    assert "warpline" in os.environ["NUMBA_CACHE_DIR"]
+
+
+def test_a_cache_that_was_chosen_stays(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    numba_cache.choose_cache_folder()
+    assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path)
+
+
+def test_without_a_writable_folder_a_temporary_one_is_named(nowhere, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(numba_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    numba_cache.choose_cache_folder()
+    folder = Path(os.environ["NUMBA_CACHE_DIR"])
+    assert folder.parent == tmp_path and folder.stat().st_mode & 0o777 == 0o700
+    assert "can be written: compiled code is kept in" in caplog.text
+
+
+@pytest.mark.parametrize("trap", ["open to others", "a link"])
+def test_a_temporary_folder_of_strangers_is_not_used(nowhere, tmp_path, monkeypatch, trap):
+    monkeypatch.setattr(numba_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(numba_cache.tempfile, "tempdir", str(tmp_path))
+    guessed = tmp_path / f"warpline-numba-{os.getuid()}"
+    if trap == "a link":
+        (tmp_path / "theirs").mkdir()
+        guessed.symlink_to(tmp_path / "theirs")
+    else:
+        guessed.mkdir()
+        guessed.chmod(0o777)
+    numba_cache.choose_cache_folder()
+    assert Path(os.environ["NUMBA_CACHE_DIR"]) != guessed
+
+
+def test_shipped_compiled_code_is_copied_to_the_folder(tmp_path, monkeypatch):
+    shipped, folder = tmp_path / "shipped", tmp_path / "folder"
+    (shipped / "sub").mkdir(parents=True)
+    (shipped / "sub" / "kernel.nbi").write_bytes(b"compiled")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(folder))
+    monkeypatch.setenv(numba_cache.SHIPPED, str(shipped))
+    numba_cache.choose_cache_folder()
+    assert (folder / "sub" / "kernel.nbi").read_bytes() == b"compiled"

@@ -1,0 +1,70 @@
+"""Public names say what they are, and the examples in their docstrings run."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+
+ROOMS = ("warpline", "warpline.dipy", "warpline.ants", "warpline.io.transform_files")
+"""Modules whose ``__all__`` is the public interface."""
+
+WITHOUT_EXAMPLE = {
+    "warpline": {"Affine", "Chain", "Displacement", "Grid", "Image", "Job", "Registration", "register", "run"},
+}
+"""Public names whose docstrings have no example yet."""
+
+WITHOUT_PARAMETERS = {"warpline.run"}
+"""Public functions that do not describe their parameters yet."""
+
+
+def public(room):
+    """Name and object of every function and class of a room that is documented by itself."""
+    module = importlib.import_module(room)
+    found = {name: getattr(module, name) for name in module.__all__}
+    return {name: one for name, one in found.items() if inspect.isroutine(one) or inspect.isclass(one)}
+
+
+def has_example(one):
+    """Whether a docstring has an example; exceptions need none, and a class has that of the class it derives from."""
+    if inspect.isclass(one) and issubclass(one, Exception):
+        return True
+    bases = one.__mro__ if inspect.isclass(one) else (one,)
+    return any(
+        ">>>" in (base.__dict__.get("__doc__") or "" if inspect.isclass(base) else base.__doc__) for base in bases
+    )
+
+
+EXAMPLES = {f"{room}.{name}": one for room in ROOMS for name, one in public(room).items()}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_names_have_an_example(room):
+    lacking = {name for name, one in public(room).items() if not has_example(one)}
+    assert lacking - WITHOUT_EXAMPLE.get(room, set()) == set()
+
+
+def test_public_functions_describe_their_parameters():
+    functions = {name: one for name, one in EXAMPLES.items() if inspect.isfunction(one)}
+    lacking = {
+        name
+        for name, one in functions.items()
+        if inspect.signature(one).parameters and "Parameters\n" not in (one.__doc__ or "")
+    }
+    assert lacking - WITHOUT_PARAMETERS == set()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WARPLINE_BACKEND", "numpy")
+    runner = doctest.DocTestRunner(verbose=False)
+    said = []
+    for test in doctest.DocTestFinder().find(EXAMPLES[name], name, module=False, globs={}):
+        runner.run(test, out=said.append)
+    assert "".join(said) == ""

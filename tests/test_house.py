@@ -1,0 +1,96 @@
+"""Tests mirror the source, their names are short, and nothing is defined that nothing uses."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "warpline"
+NAME_LENGTH = 60
+
+ROOMS = tuple(sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")))
+"""Folders of the package, whose every module has a test file of its own."""
+
+ACROSS = {
+    "dipy/test_dipys_own_suite.py": "DIPY's tests on our classes",
+    "dipy/test_tutorials.py": "DIPY's tutorials",
+    "io/transform_files/test_hostile_files.py": "damage in every format",
+    "io/transform_files/test_real_files.py": "files that other tools wrote",
+    "io/transform_files/test_transform_files.py": "the table of formats",
+}
+"""Test files of these rooms that belong to no single module, and what they test."""
+
+
+def modules(room):
+    """Modules of a room, relative to the package."""
+    found = (path.relative_to(PACKAGE) for path in sorted((PACKAGE / room).rglob("*.py")))
+    return [one for one in found if one.name != "__init__.py"]
+
+
+def files_of(room):
+    return [path.relative_to(ROOT / "tests") for path in sorted((ROOT / "tests" / room).rglob("test_*.py"))]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_module_has_a_test_file(room):
+    mirror = {one.with_name(f"test_{one.name}") for one in modules(room)}
+    assert sorted(mirror - set(files_of(room))) == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_test_file_has_a_module(room):
+    mirror = {one.with_name(f"test_{one.name}") for one in modules(room)}
+    assert sorted(set(files_of(room)) - mirror - {Path(name) for name in ACROSS}) == []
+
+
+LONG = {"test_a_bids_app_call_runs_subjects_and_the_group_level_reports"}
+"""Names that wait for the rooms that are being rearranged."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_names_of_tests_are_short(room):
+    for path in files_of(room):
+        tree = ast.parse((ROOT / "tests" / path).read_text())
+        names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert {name for name in names - LONG if name.startswith("test_") and len(name) >= NAME_LENGTH} == set()
+
+
+def names_read(tree: ast.AST) -> Iterator[str]:
+    """Names, attributes and words in strings that a module reads."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            yield node.value
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names)
+
+
+def names_defined(tree: ast.Module) -> Iterator[str]:
+    """Functions, classes and constants of a module."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name))
+
+
+def test_every_name_of_the_package_is_used():
+    files = [path for part in ("src", "bench", "examples") for path in (ROOT / part).rglob("*.py")]
+    trees = {path: ast.parse(path.read_text()) for path in files}
+    read = {name for tree in trees.values() for name in names_read(tree)}
+    dead = {
+        f"{path.stem}.{name}"
+        for path, tree in trees.items()
+        if PACKAGE in path.parents
+        for name in names_defined(tree)
+        if name not in read and not name.startswith("__")
+    }
+    assert dead == set()
