@@ -8,7 +8,7 @@ import pytest
 from made_heads import lattice, scan
 from warpline.images.intensity import normalise
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.affine_search import AffineSearch
+from warpline.registration.multi_start import AffineSearch
 from warpline.registration.pyramid import build_pyramid
 from warpline.registration.refinement import LocalCorrelationObjective
 from warpline.space import Affine

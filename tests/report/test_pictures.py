@@ -30,6 +30,14 @@ def panels(picture, row, rows=3):
     return picture[row * height // rows + 60 : (row + 1) * height // rows - 30]
 
 
+@pytest.fixture(scope="module")
+def deformation(phantom):
+    """The picture of the true displacement of the pair, as a file."""
+    target = io.BytesIO()
+    write_deformation(phantom.fixed, phantom.transform.parts[0], target)
+    return target
+
+
 def test_overlay_is_coloured_where_images_differ(phantom, numpy_backend):
     result = warp(phantom.moving, phantom.transform, phantom.fixed.grid, backend=numpy_backend)
     picture, size = pixels(write_overlay, phantom.fixed, phantom.moving, result)
@@ -44,10 +52,9 @@ def test_overlay_of_an_image_on_itself_has_no_colour(phantom):
     assert colour_share(panels(picture, 0)) < 0.002
 
 
-def test_pictures_repeat_bit_for_bit_and_leave_pyplot_alone(phantom, tmp_path):
-    for name in ("a.png", "b.png"):
-        write_deformation(phantom.fixed, phantom.transform.parts[0], tmp_path / name)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+def test_pictures_repeat_bit_for_bit(phantom, deformation, tmp_path):
+    write_deformation(phantom.fixed, phantom.transform.parts[0], tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == deformation.getvalue()
 
 
 def test_storage_order_does_not_change_the_picture(phantom):
@@ -76,12 +83,12 @@ def test_growth_is_warm_and_no_change_is_dark(phantom):
     assert ((red - blue) > 60).mean() > 0.3
 
 
-def test_folds_are_ringed_in_yellow(phantom):
+def test_folds_are_ringed_in_yellow(phantom, deformation):
     grid = phantom.fixed.grid
     field = np.zeros((3, *grid.shape), np.float32)
     field[0, 22:32, 20:36, 18:30] = 12.0
     folded, _ = pixels(write_deformation, phantom.fixed, Displacement(field, grid))
-    sound, _ = pixels(write_deformation, phantom.fixed, phantom.transform.parts[0])
+    sound = np.asarray(Picture.open(deformation).convert("RGB")).astype(int)
 
     def yellow(picture):
         red, green, blue = np.moveaxis(panels(picture, 1), -1, 0)

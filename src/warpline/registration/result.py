@@ -18,13 +18,13 @@ from warpline.evaluation.image_similarity import measure_similarity
 from warpline.images import Image
 from warpline.images.intensity import begins_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
-from warpline.io.checks import check_pair
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
 from warpline.io.transform_files import read_transform
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
-from warpline.registration.alignment import Alignment, ProgressCallback, align
+from warpline.registration.alignment import Alignment, ProgressCallback, align_checked
+from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.provenance import describe, environment, plain
@@ -220,7 +220,7 @@ def compute(
     `outside` is the value of the warped image beyond the moving one, as for `register`.
     """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
-    found = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
+    found = align_checked(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
     alignment = _flattened(found)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):

@@ -43,9 +43,6 @@ def test_the_group_level_of_a_bids_app_reports(folder, tmp_path, capsys):
     assert (tmp_path / "out" / "sub-02" / "anat").is_dir() and not (tmp_path / "out" / "sub-01").exists()
     assert main(["cohort", "run", f"{tmp_path}/bids", f"{tmp_path}/out", "group"]) == 0
     assert "wrote" in capsys.readouterr().out
-    (tmp_path / "out" / "results.tsv").unlink()
-    assert main(["cohort", "report", f"{tmp_path}/out"]) == 0
-    assert "\tok\t" in (tmp_path / "out" / "results.tsv").read_text()
 
 
 def test_a_bids_app_takes_several_labels():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.affine_search import AffineSearch
+from warpline.registration.multi_start import AffineSearch
 
 TARGET = np.eye(4)
 TARGET[:3, 3] = 3, -2, 5
