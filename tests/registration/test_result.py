@@ -1,0 +1,67 @@
+"""A registration in memory: from images of every kind to the result."""
+
+from __future__ import annotations
+
+import hashlib
+
+import nibabel
+import numpy as np
+import pytest
+
+from small_jobs import QUICK, QUICK_RIGID
+from synthetic import ellipsoid, pair_with_known_map
+from warpline.images import Image
+from warpline.io.images import read_image
+from warpline.registration import register
+from warpline.space.grid import Grid
+
+
+def test_every_kind_of_source_gives_the_same_map(files):
+    fixed, moving = (read_image(path) for path in files)
+    loaded = tuple(nibabel.load(path) for path in files)
+    arrays = ((fixed.data, fixed.affine), (moving.data, moving.affine))
+    found = [register(*sources, QUICK_RIGID) for sources in (files, loaded, arrays, (fixed, moving))]
+    for other in found[1:]:
+        np.testing.assert_array_equal(other.transform.parts[0].matrix, found[0].transform.parts[0].matrix)
+    assert found[0].report["inputs"]["fixed"]["path"] == str(files[0])
+    assert found[2].report["inputs"]["fixed"]["path"] is None
+    assert found[2].report["inputs"]["fixed"]["sha256"] == hashlib.sha256(fixed.data.tobytes()).hexdigest()
+
+
+def test_notebooks_show_the_result(done):
+    shown = done[2]._repr_html_()
+    assert "<img" in shown and "quick" in shown and "fixed.nii.gz" in shown
+
+
+def test_slices_register(tmp_path):
+    fixed, moving, _ = pair_with_known_map((40, 36, 1), seed=2)
+    inside = ellipsoid((40, 36, 1), 0.4)
+    arrays = (np.where(inside, array + 0.5, 0)[:, :, 0] for array in (fixed, moving))
+    registration = register(*((array, np.diag((-1.0, -1.0, 1.0))) for array in arrays), QUICK)
+    assert registration.warped.data.shape == (40, 36, 1)
+    assert registration.report["quality"]["folded_voxels"] == 0
+    registration.save(tmp_path / "slice_")
+    assert (tmp_path / "slice_report.json").exists()
+
+
+@pytest.mark.parametrize(("outside", "expected"), [(None, -1000), (0.0, 0), (7.0, 7)])
+def test_beyond_ct_there_is_air_unless_another_value_is_set(outside, expected):
+    fixed, moving, _ = pair_with_known_map((24, 22, 20), seed=2)
+    inside = ellipsoid((24, 22, 20), 0.4)
+    images = [
+        Image(np.where(inside, 900 * x, -1000).astype(np.float32), Grid(x.shape, np.eye(4))) for x in (fixed, moving)
+    ]
+    away = np.eye(4)
+    away[0, 3] = 8
+    found = register(*images, QUICK_RIGID.with_options("linear=none"), initial=away, outside=outside)
+    assert found.warped.data[-4:].min() == found.warped.data[-4:].max() == expected
+    assert found.report["outside"] == {"moving": expected, "fixed": -1000}
+    assert not [line for line in found.report["warnings"] if "beyond" in line]
+
+
+def test_an_image_whose_surroundings_are_not_known_is_warned_of():
+    fixed, moving, _ = pair_with_known_map((24, 22, 20), seed=2)
+    bare = np.random.default_rng(0).uniform(700, 1000, moving.shape).astype(np.float32)
+    report = register(fixed, bare, QUICK_RIGID.with_options("linear=none")).report
+    assert report["outside"]["moving"] == 0
+    assert "is 0 beyond the moving one, whose values begin at 700" in report["warnings"][-1]
