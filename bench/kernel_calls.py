@@ -15,7 +15,7 @@ from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.affine_search import AffineSearch
+from warpline.registration.multi_start import AffineSearch
 from warpline.registration.objective import AffineObjective
 from warpline.space.grid import Grid, Matrix, Shape
 

@@ -16,7 +16,7 @@ from warpline.metrics.normalised_product import NormalisedProduct
 from warpline.recipe import Linear
 from warpline.registration import bfgs
 from warpline.registration.affine_parameters import PLANAR, SPATIAL, AffineParameters
-from warpline.registration.affine_search import AffineSearch
+from warpline.registration.multi_start import AffineSearch
 from warpline.registration.objective import LEAST_OVERLAP, AffineObjective
 from warpline.space.grid import Grid
 

@@ -155,7 +155,7 @@ def test_one_voxel_far_off_the_rest_changes_nothing_else(times, backend):
     np.testing.assert_allclose(found, clean, rtol=0.02)
 
 
-def test_one_dark_voxel_does_not_set_the_floor_of_an_image_without_background():
+def test_one_dark_voxel_does_not_set_the_floor():
     values = 100 + 20 * smooth_volume((20, 21, 22), 3)
     spoiled = values.copy()
     spoiled[9, 9, 9] = -1e6
@@ -189,13 +189,13 @@ def head(air, tissue, noise=0.0, rim=None, dtype=np.float32):
         (head(1, (1, 1), dtype=np.uint8), 0),
     ],
 )
-def test_the_value_beyond_an_image_is_its_background_where_that_is_far_from_0(image, expected):
+def test_the_value_beyond_is_a_background_far_from_0(image, expected):
     assert value_beyond(image) == expected
     series = Image(np.stack([image.data, image.data], -1), image.grid)
     assert value_beyond(series) == expected
 
 
-def test_an_image_without_background_that_begins_far_from_0_has_no_value_beyond():
+def test_without_background_there_is_no_value_beyond():
     image = Image(np.random.default_rng(0).uniform(800, 1200, (9, 9, 9)).astype(np.float32), Grid((9, 9, 9), np.eye(4)))
     assert value_beyond(image) == 0 and begins_far_from_zero(image)
     assert not begins_far_from_zero(head(12, (200, 900), noise=4))

@@ -101,7 +101,7 @@ def test_rigid_keeps_and_similarity_scales_distances(name, plane):
                                factor**2 * (np.diff(points, axis=0) ** 2 @ np.ones(3)))  # fmt: skip
 
 
-def test_one_unit_of_angle_moves_a_point_at_the_radius_by_a_millimetre():
+def test_one_unit_of_angle_is_a_millimetre_at_the_radius():
     motion = named("rigid", None)
     point = CENTRE + [0, 55.0, 0]
     moved = apply_affine(matrix_of(motion, [1.0, 0, 0, 0, 0, 0]), point)

@@ -87,7 +87,7 @@ def test_what_a_result_holds(pair, aligned):
     assert aligned.quality.folded_voxels == 0
 
 
-def test_quality_is_that_of_the_worse_direction_of_the_warp_in_millimetres(aligned, numpy_backend):
+def test_quality_is_that_of_the_worse_direction(aligned, numpy_backend):
     mask = Image((aligned.fixed.data != 0).astype(np.uint8), aligned.fixed.grid)
     directions = aligned.warp, aligned.warp.inverse()
     folds = [folding(one, mask, backend=numpy_backend) for one in directions]
@@ -327,7 +327,7 @@ def test_real_slices(data_folder, fast):
     assert_sound(result)
 
 
-def test_what_did_not_go_as_asked_is_in_the_alignment_and_the_report():
+def test_warnings_are_in_the_alignment_and_the_report():
     where = np.square((np.indices((36, 36, 36)) - 17) / np.array([8, 9, 7])[:, None, None, None]).sum(axis=0)
     fixed = Image.from_array((100 * np.exp(-where)).astype(np.float32))
     moving = Image.from_array(np.roll(fixed.data, 2, axis=0))

@@ -43,7 +43,7 @@ def shifted(x, y, z):
     return Affine(matrix)
 
 
-def test_the_fixed_grid_is_cut_to_the_content_of_both_and_a_margin(backend):
+def test_the_fixed_grid_is_cropped_to_both_contents(backend):
     fixed, moving = boxed((10, 10, 10), (20, 20, 20)), boxed((14, 12, 8), (24, 18, 18))
     start, stop = box_of(prepare(fixed, moving, Affine.identity(), backend=backend).grid, fixed.grid)
     needed = np.array([10, 10, 8]), np.array([24, 20, 20])
@@ -51,7 +51,7 @@ def test_the_fixed_grid_is_cut_to_the_content_of_both_and_a_margin(backend):
     np.testing.assert_array_equal(stop, np.minimum(needed[1] + MARGIN, SHAPE))
 
 
-def test_foreground_is_the_object_or_the_mask_on_the_whole_fixed_grid(backend):
+def test_foreground_is_the_object_or_the_mask(backend):
     image = boxed((10, 10, 10), (20, 20, 20))
     mask = Image.from_array(ellipsoid(SHAPE, 0.3).astype(np.uint8))
     plain = prepare(image, image, Affine.identity(), backend=backend)
@@ -73,7 +73,7 @@ def test_an_object_that_the_field_of_view_cuts_gets_a_mask(backend):
 
 
 @pytest.mark.parametrize("flip", [1, -1])
-def test_moving_foreground_is_looked_for_where_the_affine_puts_it(backend, flip):
+def test_moving_foreground_follows_the_affine(backend, flip):
     """An oblique, mirrored moving grid whose content lands beside the fixed one."""
     fixed = boxed((10, 10, 10), (16, 16, 16), affine=np.diag([2.0, 2, 2, 1]))
     turn = np.eye(4)
@@ -130,7 +130,7 @@ def test_a_full_moving_image_leaves_the_box_to_the_fixed_one(backend):
     assert backend.download(scene.moving_mask).shape == (9, 9, 9)
 
 
-def test_masks_are_cut_with_their_images_and_count_any_value_but_zero(backend):
+def test_masks_are_cropped_and_count_any_value_but_zero(backend):
     image = boxed((10, 10, 10), (20, 20, 20))
     values = np.where(ellipsoid(SHAPE, 0.3), -2, 0).astype(np.int16)
     mask = Image.from_array(values)

@@ -107,7 +107,7 @@ def steep_halves(shape=SHAPE):
 
 
 @pytest.mark.parametrize("shape", [SHAPE, (30, 28, 1)])
-def test_maps_that_would_fold_or_miss_are_mended_within_the_bars(backend, shape):
+def test_folds_and_inverse_errors_end_within_the_limits(backend, shape):
     to_fixed, to_moving = steep_halves(shape)
     plain = joined(to_fixed, to_moving, backend)
     worst = min(determinant(f).min() for f in plain)

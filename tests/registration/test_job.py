@@ -93,7 +93,7 @@ def no_align(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("computed before the check")
 
-    monkeypatch.setattr(result, "align", refuse)
+    monkeypatch.setattr(result, "align_checked", refuse)
 
 
 def test_run_leaves_every_file_and_nothing_else(done):
@@ -179,7 +179,7 @@ def test_every_kind_of_source_gives_the_same_map(pair):
     assert found[2].report["inputs"]["fixed"]["sha256"] == hashlib.sha256(fixed.data.tobytes()).hexdigest()
 
 
-def test_linear_recipe_writes_no_warp_and_takes_an_older_one_away(done, pair, tmp_path):
+def test_linear_recipe_writes_no_warp_and_removes_an_older(done, pair, tmp_path):
     source = done[2]
     source.save(tmp_path / "sub_")
     assert (tmp_path / "sub_1Warp.nii.gz").exists()
@@ -328,7 +328,7 @@ def test_masks_are_used(pair, tmp_path):
 
 @pytest.mark.usefixtures("no_align")
 @pytest.mark.parametrize("prefix", ["file/sub_", "file/deep/sub_"])
-def test_folder_that_cannot_be_written_is_noticed_before_computing(pair, tmp_path, prefix):
+def test_an_unwritable_folder_is_noticed_before_computing(pair, tmp_path, prefix):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"file.* cannot be written: Not a directory; choose a folder"):
         run(Job(*pair, prefix=f"{tmp_path}/{prefix}", recipe=QUICK))
@@ -379,7 +379,7 @@ def test_outputs_never_replace_inputs(pair, tmp_path):
     assert taken.read_bytes() == pair[1].read_bytes()
 
 
-def test_the_environment_chooses_the_backend_unless_the_call_does(pair, monkeypatch):
+def test_the_call_overrides_the_backend_of_the_environment(pair, monkeypatch):
     monkeypatch.setenv("WARPLINE_BACKEND", "numpy")
     nothing = QUICK.with_options("syn=none", "linear=none")
     assert register(*pair, nothing).report["backend"]["name"] == "numpy"

@@ -37,7 +37,7 @@ def found(factor, fast):
     return affine
 
 
-def test_a_header_scaled_by_any_factor_gives_the_same_map_in_voxels(fast):
+def test_a_scaled_header_gives_the_same_map_in_voxels(fast):
     plain = found(1.0, fast)
     small = found(0.001, fast)
     np.testing.assert_allclose(plain, TURN, atol=0.3)

@@ -42,7 +42,7 @@ def voxels_of(points):
 
 @settings(max_examples=60)
 @given(shape=SHAPES, size=SIZES, rim=st.sampled_from([0.5, 1.4, 2.0, 3.0, 4.7, 30.0]), seed=st.integers(0, 99))
-def test_sample_points_reach_as_far_around_the_foreground_as_the_distance_transform(shape, size, rim, seed):
+def test_sample_points_reach_around_the_foreground(shape, size, rim, seed):
     volume = (np.random.default_rng(seed).uniform(size=shape) < 0.03).astype(np.float32)
     level = level_of(volume, size)
     near = np.ones(shape, bool)
@@ -88,7 +88,7 @@ def test_foreground_is_what_differs_from_a_constant_background():
 
 
 @pytest.mark.parametrize("metric", ["mutual_information", "correlation"])
-def test_slopes_are_by_the_world_matrix_and_values_are_weighted_by_overlap(metric, fast):
+def test_gradients_are_by_the_world_matrix_and_weighted(metric, fast):
     fixed, moving = (levels_of(scan(grid), (6.0,), fast)[0] for grid in (lattice(), lattice(size=3.2)))
     objective = affine_objective(fixed, moving, Linear(metric=metric, samples=6000))
     world = np.eye(4)

@@ -8,7 +8,7 @@ import pytest
 from made_heads import lattice, scan
 from warpline.images.intensity import normalise
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.affine_search import AffineSearch
+from warpline.registration.multi_start import AffineSearch
 from warpline.registration.pyramid import build_pyramid
 from warpline.registration.refinement import LocalCorrelationObjective
 from warpline.space import Affine
@@ -34,13 +34,13 @@ def test_images_agree_best_where_they_match(backend):
     assert there.affine.matrix[0, 3] == 4
 
 
-def test_an_inverted_contrast_turns_the_sign_of_the_coherence_alone(backend):
+def test_an_inverted_contrast_changes_only_the_sign(backend):
     plain, inverted = (refinement(backend, c).at(shifted(2.0)) for c in (lambda v: v, lambda v: 200 - v))
     assert inverted.mean_square == pytest.approx(plain.mean_square, rel=1e-3)
     assert inverted.coherence == pytest.approx(-plain.coherence, abs=1e-3)
 
 
-def test_descending_the_comparison_around_a_map_raises_the_agreement(backend):
+def test_minimising_around_a_map_raises_the_correlation(backend):
     found = refinement(backend)
     start = found.at(shifted(3.0))
     motion = AffineParameters.named("translation", np.zeros(3), 60.0, None)

@@ -164,7 +164,7 @@ def test_levels_without_iterations_are_passed_over(fast):
     assert error(on_whole(halves, fast.upload(found), fixed.grid, fast), truth, seen) < 0.4
 
 
-def test_the_listener_hears_every_look_and_sees_the_middle_images(backend):
+def test_progress_has_every_energy_and_the_middle_images(backend):
     fixed, moving, *_ = known_pair(SHAPE, largest=3.0)
     heard, seen = [], []
 

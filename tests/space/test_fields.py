@@ -43,7 +43,7 @@ def test_a_field_moved_to_a_finer_grid_keeps_its_millimetres(backend):
     np.testing.assert_allclose(world, expected * np.reshape([3, 4, 5], (3, 1, 1, 1)), atol=1e-4)
 
 
-def test_an_extended_field_is_itself_inside_fades_smoothly_and_ends_at_zero(backend):
+def test_an_extended_field_fades_smoothly_to_zero(backend):
     old = straight_grid((8, 7, 6))
     new = old.cropped((-12, -12, -12), (20, 19, 18))
     field = smooth_field(old.shape, 2, largest=3.0)

@@ -33,7 +33,7 @@ def voxels_of(grid):
     return np.moveaxis(np.indices(grid.shape), 0, -1).reshape(-1, 3)
 
 
-def test_apply_affine_is_the_homogeneous_product_for_any_leading_shape():
+def test_apply_affine_is_the_homogeneous_product():
     matrix = np.random.default_rng(0).normal(size=(4, 4))
     matrix[3] = (0, 0, 0, 1)
     points = np.random.default_rng(1).normal(size=(2, 5, 3))

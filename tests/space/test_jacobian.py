@@ -14,7 +14,7 @@ SHAPE = (18, 16, 14)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_the_determinant_of_a_linear_map_does_not_depend_on_the_grid(backend, mirrored):
+def test_the_determinant_does_not_depend_on_the_grid(backend, mirrored):
     matrix = np.array([[1.1, 0.2, 0], [-0.1, 0.9, 0.1], [0.05, 0, 1.2]])
     grid = oblique_grid((6, 7, 8), mirrored)
     world = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))

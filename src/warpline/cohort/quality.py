@@ -295,8 +295,7 @@ def _coverage(registration: Registration, inside: NDArray[np.bool_]) -> float:
     voxels = np.argwhere(inside)
     voxels = voxels[:: max(1, len(voxels) // _COVERAGE_SAMPLES)]
     reached = registration.transform.map_points(apply_affine(grid.affine, voxels))
-    there = apply_affine(other.inverse_affine, reached)
-    return float(np.all((there >= -0.5) & (there < np.array(other.shape) - 0.5), axis=1).mean())
+    return float(other.contains(reached).mean())
 
 
 def _deformation(field: Displacement, inside: NDArray[np.bool_], backend: Backend) -> Metrics:

@@ -25,8 +25,9 @@ from warpline.cohort.plan import Task, Warps
 from warpline.cohort.results import PairResult
 from warpline.errors import InputError
 from warpline.images import Image
+from warpline.images.checks import check_one_volume
+from warpline.images.foreground import above_lowest
 from warpline.io.atomic import Transaction
-from warpline.io.checks import check_one_volume
 from warpline.io.compression import compress
 from warpline.io.drafts import writing
 from warpline.io.header_notes import once
@@ -210,7 +211,7 @@ def round_fields(registration: Registration, warps: Warps, backend: Backend) -> 
     field = registration.alignment.warp
     if field is None or warps not in ("rounded", "forward"):
         return registration
-    inside = _above_lowest(registration.alignment.fixed) | _above_lowest(registration.warped)
+    inside = above_lowest(registration.alignment.fixed) | above_lowest(registration.warped)
     forward = _rounded(field, inside)
     inverse = _rounded(field.inverse(), inside | _preimage(inside, field, backend))
     rounded = Displacement(forward, field.grid, inverse)
@@ -228,11 +229,6 @@ def round_fields(registration: Registration, warps: Warps, backend: Backend) -> 
         "rounding_mm": {"content": STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
     }
     return replace(registration, alignment=alignment, report=report)
-
-
-def _above_lowest(image: Image) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = image.data > image.data.min()
-    return inside
 
 
 def _preimage(inside: NDArray[np.bool_], field: Displacement, backend: Backend) -> NDArray[np.bool_]:
@@ -255,7 +251,7 @@ def _rounded(field: Displacement, inside: NDArray[np.bool_]) -> NDArray[np.float
 def _quality_of(registration: Registration, field: Displacement, backend: Backend) -> Any:
     """Folds and inverse errors of the rounded fields, in the foreground of the fixed image."""
     both = [backend.upload(fields.to_voxels(one.field, field.grid)) for one in (field, field.inverse())]
-    mask = backend.upload(_above_lowest(registration.alignment.fixed).astype(np.uint8))
+    mask = backend.upload(above_lowest(registration.alignment.fixed).astype(np.uint8))
     before = registration.alignment.quality
     if before is None:
         return quality_of(both[0], both[1], mask, backend)

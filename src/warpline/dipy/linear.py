@@ -24,7 +24,6 @@ from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.recipes import linear_recipe
 from warpline.errors import UsageError
 from warpline.images import Image
-from warpline.io.checks import check_pair
 from warpline.registration.alignment import align
 from warpline.space.grid import Matrix
 
@@ -169,7 +168,6 @@ class AffineRegistration:
             **self.metric.options(images[0].data.size),
         )
         masks = _Masks(fixed_mask=mask_of(static_mask, images[0]), moving_mask=mask_of(moving_mask, images[1]))
-        check_pair(*images, recipe, initial=initial, **masks)
         found = align(*images, recipe, backend=select(self.backend), initial=initial, **masks)
         log_warnings(found)
         matrix = flatten(found.affine.matrix, transform.dim)

@@ -17,7 +17,6 @@ from warpline.dipy.grids import affine_of, field_of, flatten, image_of
 from warpline.dipy.metrics import SynMetric
 from warpline.dipy.recipes import syn_recipe
 from warpline.errors import InputError, UsageError
-from warpline.io.checks import check_pair
 from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, Progress, align_with_half_maps
 from warpline.space import Displacement
@@ -233,7 +232,6 @@ class SymmetricDiffeomorphicRegistration:
             **self.metric.options(),
         )
         initial = affine_of(prealign)
-        check_pair(*images, recipe, initial=initial)
         adapter = _CallbackAdapter(self)
         backend = _backend_for(recipe, self.backend)
         found, halves = align_with_half_maps(

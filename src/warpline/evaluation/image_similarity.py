@@ -18,6 +18,7 @@ from warpline.evaluation.contrast import contrast_of
 from warpline.evaluation.measures import WINDOW_RADIUS, similarity
 from warpline.evaluation.row_bands import RowBands
 from warpline.images import Image
+from warpline.images.foreground import above_lowest, foreground_mask
 
 _MARGIN = 0.25
 """Share of the sides of the box around the object by which it is widened."""
@@ -50,7 +51,7 @@ def measure_similarity(
     warped : Image
         The result, on the fixed grid.
     mask : Image, optional
-        Voxels other than 0 count; without it, every voxel above the lowest value of the fixed image.
+        Voxels other than 0 count; without it, the foreground of the fixed image, see `warpline.images.foreground`.
     outside : float
         Value beyond the moving image.
     backend : Backend
@@ -64,7 +65,9 @@ def measure_similarity(
         `warpline.evaluation.contrast.Contrast`, None for images of few values.
     """
     few = mask is None and (_has_few_values(fixed) or _has_few_values(moving))
-    inside = fixed.data > fixed.data.min() if mask is None else mask.data != 0
+    inside = foreground_mask(fixed) if mask is None else mask.data != 0
+    if not inside.any():
+        inside = above_lowest(fixed)
     where = _surroundings(fixed) if few else Image(inside, fixed.grid)
     bands = RowBands.of(where)
     target, region = bands.image(fixed), bands.mask(where)
@@ -101,7 +104,7 @@ def _has_few_values(image: Image) -> bool:
 
 def _surroundings(image: Image) -> Image:
     """The box around the object, a quarter wider on each side, as a mask on the image's grid."""
-    inside = image.data > image.data.min()
+    inside = above_lowest(image)
     box = np.zeros(image.grid.shape, bool)
     spans = []
     for axis in range(3):

@@ -66,6 +66,12 @@ def foreground_mask(image: Image) -> NDArray[np.bool_]:
     return bright
 
 
+def above_lowest(image: Image) -> NDArray[np.bool_]:
+    """Voxels above the lowest value of an image, (I, J, K): all of a mask or of labels, and all of any object."""
+    inside: NDArray[np.bool_] = image.data > image.data.min()
+    return inside
+
+
 def level_foreground(volume: Array, inside: Array, low: Array, high: Array) -> Array:
     """Foreground of a level, on its backend: voxels that differ from a constant background of lowest value.
 

@@ -23,6 +23,14 @@ class Image:
         Shape and voxel-to-world matrix (RAS+ mm) of the first three axes.
     name : str
         What error messages call the image: its file name or the argument's name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> image = Image.from_array(np.zeros((4, 5, 6), np.uint8), np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> image.grid.shape, image.grid.flat
+    ((4, 5, 6), False)
     """
 
     data: NDArray[np.generic] = field(repr=False)

@@ -19,7 +19,7 @@ def fill_unknown(image: Image, mask: Image | None = None) -> tuple[Image, str | 
 
     The value is 0, or the lowest one of the image where that is lower. Without a mask, NaN is background where it is
     connected with the outer faces of the grid, and everywhere when the faces have hardly anything else. Other NaN
-    stays, and is refused by `warpline.io.checks.check_pair`.
+    stays, and is refused by `warpline.images.checks.check_finite`.
 
     Parameters
     ----------

@@ -14,9 +14,9 @@ from nibabel.nifti1 import Nifti1Header
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
+from warpline.images.checks import check_finite
 from warpline.io import itk_images, nifti
 from warpline.io.atomic import write_atomic
-from warpline.io.checks import check_finite
 from warpline.io.compression import compress, peek
 from warpline.io.images import as_image, check_name, read_image, write_by_itk
 from warpline.io.lps import SIGNS

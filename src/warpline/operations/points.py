@@ -13,7 +13,7 @@ from warpline.errors import InputError, UsageError
 from warpline.operations.chains import Entries, read_chain
 from warpline.operations.reading import Place
 from warpline.space import Chain, Displacement, Transform
-from warpline.space.preimages import Doubles, on_grid, preimages
+from warpline.space.preimages import Doubles, preimages
 
 Destination = Literal["fixed", "moving"]
 
@@ -159,7 +159,7 @@ def _warn_beyond(transform: Transform, points: Doubles) -> None:
     beyond = np.zeros(len(where), bool)
     for part in Chain.of(transform).parts:
         if isinstance(part, Displacement):
-            beyond |= ~on_grid(part.grid, where)
+            beyond |= ~part.grid.contains(where)
         where = part.map_points(where)
     if beyond.any():
         _log.warning(

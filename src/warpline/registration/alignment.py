@@ -21,6 +21,7 @@ from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe, Syn
 from warpline.registration.axis_order import AxisOrder
+from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.cropping import crop_pair
 from warpline.registration.initialisation import initial_affine
@@ -49,6 +50,7 @@ __all__ = [
     "ProgressCallback",
     "Quality",
     "align",
+    "align_checked",
     "align_with_half_maps",
 ]
 
@@ -131,7 +133,39 @@ def align(
         Fixed world to moving world; replaces the recipe's initialiser.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
+
+    Raises
+    ------
+    InputError
+        When the images cannot be registered with this recipe, see `warpline.registration.checks.check_pair`.
+
+    Examples
+    --------
+    >>> from warpline import Recipe
+    >>> from warpline.backends import select
+    >>> from warpline.phantom import brain_pair
+    >>> pair = brain_pair((24, 28, 24), voxel_size=8.0)
+    >>> found = align(pair.fixed, pair.moving, Recipe.load("rigid"), backend=select("numpy"))
+    >>> found.affine.matrix.shape
+    (4, 4)
     """
+    check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
+    masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    return align_checked(fixed, moving, recipe, backend=backend, initial=initial, progress=progress, **masks)
+
+
+def align_checked(
+    fixed: Image,
+    moving: Image,
+    recipe: Recipe,
+    *,
+    backend: Backend,
+    fixed_mask: Image | None = None,
+    moving_mask: Image | None = None,
+    initial: Affine | None = None,
+    progress: ProgressCallback | None = None,
+) -> Alignment:
+    """As `align`, of images that have passed `check_pair` already: where they were read, ahead of the computation."""
     problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial)
     parts = ["linear"] if recipe.linear is not None else []
     backend.prepare(parts if recipe.syn is None else [*parts, recipe.syn.metric])
@@ -156,6 +190,7 @@ def align_with_half_maps(
         The latter from the middle space to the fixed image and to the moving one, that one before the affine; both on
         the fixed grid with their inverses, as SyN left them, before inverse consistency was enforced.
     """
+    check_pair(fixed, moving, recipe, initial=initial)
     order, on_host = AxisOrder.of(fixed.grid.shape), list[Displacement]()
     grid = order.grid(fixed.grid)
 

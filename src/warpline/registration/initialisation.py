@@ -13,8 +13,8 @@ from warpline.backends import Backend
 from warpline.images.intensity import Normalised
 from warpline.recipe import Initialise, Linear
 from warpline.registration.affine_parameters import GENERATORS, AffineParameters, shared_plane
-from warpline.registration.affine_search import AffineSearch
 from warpline.registration.length_unit import LengthUnit
+from warpline.registration.multi_start import AffineSearch
 from warpline.registration.objective import AffineObjective, affine_objective
 from warpline.registration.pyramid import PyramidLevel, build_pyramid
 from warpline.space import Affine

@@ -43,6 +43,13 @@ class Job:
         Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     outside : float, optional
         Value of the warped image beyond the moving one; None takes its background, mostly 0.
+
+    Examples
+    --------
+    >>> from warpline import Job
+    >>> job = Job(fixed="fixed.nii.gz", moving="moving.nii.gz", prefix="out/sub-01_", recipe="syn-fast")
+    >>> job.prefix
+    'out/sub-01_'
     """
 
     fixed: str | os.PathLike[str]
@@ -63,6 +70,18 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
 
     The output folder is tried before anything is computed. When the job fails, nothing that it made stays.
 
+    Parameters
+    ----------
+    job : Job
+        What to register, and where to write.
+    progress : callable, optional
+        Called with a `Progress` as the work goes on.
+
+    Returns
+    -------
+    Registration
+        Maps, images and report, as written.
+
     Raises
     ------
     UsageError
@@ -71,6 +90,21 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
         When an input cannot be used.
     OutputError
         When the output folder is not writable or full, or another run is writing the same files.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> x, y = np.indices((32, 32)) - 15.5
+    >>> shape = np.exp(-(x**2 + 2 * y**2) / 80) * (2 + np.sin(x) + np.cos(1.3 * y + x / 3))
+    >>> fixed = warpline.Image.from_array(shape.astype(np.float32))
+    >>> moving = warpline.Image.from_array(np.roll(fixed.data[:, :, 0], 2, axis=0))
+    >>> recipe = warpline.Recipe.load("rigid").with_options("initialise.rotations=false")
+    >>> for name, image in (("fixed.nii", fixed), ("moving.nii", moving)):
+    ...     warpline.write_image(image, name)
+    >>> result = warpline.run(warpline.Job(fixed="fixed.nii", moving="moving.nii", prefix="out/", recipe=recipe))
+    >>> result.report["outputs"]["affine"]
+    'out/0GenericAffine.mat'
     """
     sources = (job.fixed, job.moving, job.fixed_mask, job.moving_mask, job.initial)
     names = names_after(job.prefix)
@@ -146,6 +180,18 @@ def register(
     InputError
         When an image cannot be read, is not one volume, is not finite, constant or smaller than the metric's
         window, when a mask does not lie on its image's grid, or when the grids do not overlap in world space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> x, y = np.indices((32, 32)) - 15.5
+    >>> shape = np.exp(-(x**2 + 2 * y**2) / 80) * (2 + np.sin(x) + np.cos(1.3 * y + x / 3))
+    >>> fixed = warpline.Image.from_array(shape.astype(np.float32))
+    >>> moving = warpline.Image.from_array(np.roll(fixed.data[:, :, 0], 2, axis=0))
+    >>> recipe = warpline.Recipe.load("rigid").with_options("initialise.rotations=false")
+    >>> warpline.register(fixed, moving, recipe).transform.map_points([[0.0, 0.0, 0.0]]).round() + 0.0
+    array([[2., 0., 0.]])
     """
     chosen = select(None if backend == "auto" else backend, threads)
     inputs = read(fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry)

@@ -13,8 +13,8 @@ from warpline.errors import InputError
 from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
-from warpline.registration.affine_search import AffineSearch
 from warpline.registration.length_unit import LengthUnit
+from warpline.registration.multi_start import AffineSearch
 from warpline.registration.objective import LEAST_OVERLAP, AffineObjective, affine_objective
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import PyramidLevel, build_pyramid

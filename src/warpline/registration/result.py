@@ -18,13 +18,13 @@ from warpline.evaluation.image_similarity import measure_similarity
 from warpline.images import Image
 from warpline.images.intensity import begins_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
-from warpline.io.checks import check_pair
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
 from warpline.io.transform_files import read_transform
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
-from warpline.registration.alignment import Alignment, ProgressCallback, align
+from warpline.registration.alignment import Alignment, ProgressCallback, align_checked
+from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.provenance import describe, environment, plain
@@ -91,6 +91,21 @@ class Registration:
         and after, the share of the voxels it is measured on, whether contrasts are alike, judgement, warnings (what
         headers leave open, reasons for doubt); after `save` also `outputs` (paths) and `files` (bytes and SHA-256 of
         each). Plain JSON values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> x, y = np.indices((32, 32)) - 15.5
+    >>> shape = np.exp(-(x**2 + 2 * y**2) / 80) * (2 + np.sin(x) + np.cos(1.3 * y + x / 3))
+    >>> fixed = warpline.Image.from_array(shape.astype(np.float32))
+    >>> moving = warpline.Image.from_array(np.roll(fixed.data[:, :, 0], 2, axis=0))
+    >>> recipe = warpline.Recipe.load("rigid").with_options("initialise.rotations=false")
+    >>> result = warpline.register(fixed, moving, recipe)
+    >>> result.transform.map_points([[0.0, 0.0, 0.0]]).round() + 0.0
+    array([[2., 0., 0.]])
+    >>> result.save("out/sub-01_")["affine"].name
+    'sub-01_0GenericAffine.mat'
     """
 
     alignment: Alignment
@@ -205,7 +220,7 @@ def compute(
     `outside` is the value of the warped image beyond the moving one, as for `register`.
     """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
-    found = align(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
+    found = align_checked(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
     alignment = _flattened(found)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):

@@ -28,6 +28,16 @@ class Affine:
         RAS+ mm to RAS+ mm, invertible, last row 0 0 0 1.
     flat : bool
         Whether it is one of 2-D images, which leaves the third axis as it is, and is written as such.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine
+    >>> wider = Affine(np.diag([2.0, 1.0, 1.0, 1.0]))
+    >>> wider.map_points([[1.0, 2.0, 3.0]])
+    array([[2., 2., 3.]])
+    >>> (~wider @ wider).matrix.diagonal()
+    array([1., 1., 1., 1.])
     """
 
     matrix: Matrix

@@ -26,6 +26,15 @@ class Chain:
     parts : tuple of Affine or Displacement
         In the order in which points go through them: ``parts[0]`` first. Maps fixed world points to
         moving world points; ``Chain((warp, affine))`` is ``y = A(x + u(x))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Chain
+    >>> shift, wider = Affine.identity().matrix.copy(), np.diag([2.0, 1.0, 1.0, 1.0])
+    >>> shift[0, 3] = 1
+    >>> Chain((Affine(shift), Affine(wider))).map_points([[1.0, 0.0, 0.0]])
+    array([[4., 0., 0.]])
     """
 
     parts: tuple[Part, ...] = ()

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import map_coordinates
 
+from warpline.backends.voxel_coordinates import inside
 from warpline.errors import InputError
-from warpline.space.grid import Grid, apply_affine
+from warpline.space.grid import Grid
 
 if TYPE_CHECKING:
     from warpline.space.affine import Affine
@@ -33,6 +34,16 @@ class Displacement:
         is the same at any place along the third axis.
     inverse_field : (3, I, J, K) float32, optional
         Displacement of the inverse map, on the same grid, in mm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Displacement, Grid
+    >>> field = np.zeros((3, 4, 4, 4), np.float32)
+    >>> field[1] = 0.5
+    >>> Displacement(field, Grid((4, 4, 4), np.eye(4))).map_points([[1.0, 1.0, 1.0], [9.0, 9.0, 9.0]])
+    array([[1. , 1.5, 1. ],
+           [9. , 9. , 9. ]])
     """
 
     field: NDArray[np.float32] = dataclass_field(repr=False)
@@ -52,12 +63,9 @@ class Displacement:
     def map_points(self, points: ArrayLike) -> NDArray[np.float64]:
         """Map world points (..., 3) in mm; the field is interpolated linearly, zero beyond its outer voxel faces."""
         points = np.asarray(points, dtype=np.float64)
-        voxels = apply_affine(self.grid.inverse_affine, points.reshape(-1, 3)).T
-        if self.flat:
-            voxels[2] = 0
-        inside = np.all((voxels >= -0.5) & (voxels < np.array(self.grid.shape)[:, None] - 0.5), axis=0)
+        voxels = self.grid.voxels_at(points.reshape(-1, 3)).T
         moved = [map_coordinates(u, voxels, order=1, mode="nearest", output=np.float64) for u in self.field]
-        shift: NDArray[np.float64] = np.where(inside, moved, 0.0).T.reshape(points.shape)
+        shift: NDArray[np.float64] = np.where(inside(voxels, self.grid.shape), moved, 0.0).T.reshape(points.shape)
         return points + shift
 
     def inverse(self) -> Displacement:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from warpline.backends.voxel_coordinates import inside
 from warpline.errors import InputError
 
 Matrix = NDArray[np.float64]
@@ -102,6 +103,14 @@ class Grid:
         between two of them, have no third axis. One slice of a volume is not flat.
     header : GridHeader, optional
         What the file says that the grid was read from; it does not count in comparisons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Grid
+    >>> grid = Grid((4, 5, 6), np.diag([-2.0, 2.0, 3.0, 1.0]))
+    >>> grid.voxel_size, grid.centre
+    (array([2., 2., 3.]), array([-3. ,  4. ,  7.5]))
     """
 
     shape: Shape
@@ -159,6 +168,25 @@ class Grid:
         """World positions of the eight corner voxels' centres, (8, 3) in mm."""
         ends = [(0, n - 1) for n in self.shape]
         return apply_affine(self.affine, np.array([(i, j, k) for i in ends[0] for j in ends[1] for k in ends[2]]))
+
+    def voxels_at(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Voxel coordinates (..., 3) of world points (..., 3) in mm; on a flat grid the third one is 0."""
+        voxels = apply_affine(self.inverse_affine, points)
+        if self.flat:
+            voxels[..., 2] = 0
+        return voxels
+
+    def contains(self, points: ArrayLike) -> NDArray[np.bool_]:
+        """Which world points (..., 3) lie within the outer voxel faces, (...); on a flat grid, at any third coordinate.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from warpline import Grid
+        >>> Grid((4, 4, 4), np.eye(4)).contains([[0, 0, -0.5], [0, 0, 3.5]]).tolist()
+        [True, False]
+        """
+        return inside(np.moveaxis(self.voxels_at(points), -1, 0), self.shape)
 
     def cropped(self, start: Shape, stop: Shape) -> Grid:
         """The part of the grid from voxel `start` (inclusive) to `stop` (exclusive); `start` may be negative."""

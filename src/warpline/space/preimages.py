@@ -73,7 +73,7 @@ def _preimages_of_part(part: Part, targets: Doubles) -> Doubles:
         return part.inverse().map_points(targets)
     check_finite_field(part)
     guess = _guess(part, targets)
-    first, stays = on_grid(part.grid, guess), on_grid(part.grid, targets)
+    first, stays = part.grid.contains(guess), part.grid.contains(targets)
     start = np.where(first[:, None], guess, targets)
     sought = first | stays
     points = targets.copy()
@@ -166,15 +166,6 @@ def check_finite_field(part: Displacement) -> None:
     if not np.isfinite(part.field).all():
         count = int((~np.isfinite(part.field).all(axis=0)).sum())
         raise InputError(f"the field has no displacement (NaN or infinity) at {count} voxels; fill or crop it first")
-
-
-def on_grid(grid: Grid, points: Doubles) -> NDArray[np.bool_]:
-    """Which world points (N, 3) lie within the outer voxel faces of a grid."""
-    voxels = apply_affine(grid.inverse_affine, points)
-    if grid.flat:
-        voxels[:, 2] = 0
-    within: NDArray[np.bool_] = np.all((voxels >= -0.5) & (voxels < np.array(grid.shape) - 0.5), axis=1)
-    return within
 
 
 def _confined(grid: Grid, points: Doubles) -> Doubles:

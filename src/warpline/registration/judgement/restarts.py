@@ -13,13 +13,13 @@ from warpline.errors import InputError
 from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
-from warpline.registration.affine_search import AffineSearch
 from warpline.registration.initialisation import REFINEMENT_ITERATIONS, SAMPLES, SPACING, promising_starts
 from warpline.registration.judgement.limits import Judgement, Signs, judge
 from warpline.registration.judgement.measures import affine_signs, angle_between, search_signs
 from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
 from warpline.registration.length_unit import LengthUnit
 from warpline.registration.linear import LinearResult, register_linear
+from warpline.registration.multi_start import AffineSearch
 from warpline.registration.objective import affine_objective
 from warpline.registration.pyramid import build_pyramid
 from warpline.space import Affine

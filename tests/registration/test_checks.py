@@ -7,8 +7,8 @@ import pytest
 
 from warpline.errors import InputError
 from warpline.images import Image
-from warpline.io.checks import check_pair
 from warpline.recipe import PRESETS, Recipe
+from warpline.registration.checks import check_pair
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
