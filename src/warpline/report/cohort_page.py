@@ -187,13 +187,13 @@ def _data(view: CohortView) -> dict[str, Any]:
         "key": view.key,
         "title": view.title,
         "columns": [{**asdict(column), "quartiles": _quartiles(view.values[column.name])} for column in columns],
-        "values": [_text(view.values[column.name].tolist()) for column in columns],
+        "values": [_format_numbers(view.values[column.name].tolist()) for column in columns],
         "ids": [row.id for row in rows],
-        "verdicts": _coded(row.outcome for row in rows),
-        "scores": _text(math.nan if row.score is None else row.score for row in rows),
+        "verdicts": _factorize(row.outcome for row in rows),
+        "scores": _format_numbers(math.nan if row.score is None else row.score for row in rows),
         "reasons": {number: row.explanation for number, row in enumerate(rows) if row.explanation},
         "flagged": {n: [places[c] for c in row.flagged if c in places] for n, row in enumerate(rows) if row.flagged},
-        "free": {name: _coded(row.columns.get(name, "") for row in rows) for name in free},
+        "free": {name: _factorize(row.columns.get(name, "") for row in rows) for name in free},
         "pages": view.pages,
         "groups": [
             {"kind": g.kind, "signature": g.signature, "message": g.message, "rows": [row_of[id] for id in g.ids]}
@@ -202,7 +202,7 @@ def _data(view: CohortView) -> dict[str, Any]:
     }
 
 
-def _coded(texts: Iterable[str]) -> dict[str, list[Any]]:
+def _factorize(texts: Iterable[str]) -> dict[str, list[Any]]:
     """Texts as their different values and the number of its value for each."""
     numbers: dict[str, int] = {}
     codes = [numbers.setdefault(text, len(numbers)) for text in texts]
@@ -214,6 +214,6 @@ def _quartiles(values: NDArray[np.float64]) -> list[float]:
     return [float(q) for q in np.percentile(values[np.isfinite(values)], (0, 25, 50, 75, 100))]
 
 
-def _text(values: Iterable[float]) -> str:
+def _format_numbers(values: Iterable[float]) -> str:
     """Five significant digits each, as JSON without its brackets."""
     return ",".join([f"{value:.5g}" if math.isfinite(value) else "null" for value in values])

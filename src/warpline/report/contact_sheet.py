@@ -63,7 +63,9 @@ class ContactSheet:
         from matplotlib.figure import Figure
 
         aspects = [section.aspect for section in slices]
-        height, boxes, bands = _stacked(aspects, len(titles)) if len(slices) > 1 else _beside(aspects[0], len(titles))
+        height, boxes, bands = (
+            _layout_rows(aspects, len(titles)) if len(slices) > 1 else _layout_columns(aspects[0], len(titles))
+        )
         figure = Figure(figsize=(_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER)
         FigureCanvasAgg(figure)
         size = np.array((_WIDTH, height, _WIDTH, height))
@@ -73,7 +75,7 @@ class ContactSheet:
             sheet.write(left, middle, title, size=13, color=INK)
         for row in panels:
             for panel, section in zip(row, slices, strict=True):
-                _dress(panel, section.letters)
+                _style_panel(panel, section.letters)
         return sheet
 
     def show(self, row: int, column: int, image: NDArray[Any], **style: Any) -> Axes:
@@ -139,7 +141,7 @@ class ContactSheet:
         rows.add_text(ROW_BOXES, json.dumps(outlines))
         for colours in (256, 128, 64):
             packed = io.BytesIO()
-            _reduced(picture, colours, dither).save(packed, format="PNG", pnginfo=rows)
+            _quantized(picture, colours, dither).save(packed, format="PNG", pnginfo=rows)
             if packed.tell() < _LARGEST:
                 break
         if isinstance(path, (str, Path)):
@@ -155,7 +157,7 @@ class ContactSheet:
         return tuple(round(float(edge)) for edge in edges)  # type: ignore[return-value]
 
 
-def _reduced(picture: Picture.Image, colours: int, dither: bool) -> Picture.Image:
+def _quantized(picture: Picture.Image, colours: int, dither: bool) -> Picture.Image:
     """The picture in its most telling colours, found in a sixteenth of its pixels."""
     from PIL import Image as Picture
 
@@ -172,7 +174,7 @@ def _write(content: bytes, path: Path) -> None:
         raise OutputError(f"picture {path} cannot be written: {error.strerror or error}") from None
 
 
-def _stacked(aspects: list[float], rows: int) -> _Layout:
+def _layout_rows(aspects: list[float], rows: int) -> _Layout:
     """Page height, boxes (left, bottom, width, height) and title bands of rows of panels of equal height."""
     tall = (_WIDTH - 2 * _MARGIN - _GAP * (len(aspects) - 1)) / sum(aspects)
     height = round(rows * (_BAND + tall) + (rows - 1) * _GAP + _MARGIN + 8)
@@ -186,7 +188,7 @@ def _stacked(aspects: list[float], rows: int) -> _Layout:
     return height, boxes, bands
 
 
-def _beside(aspect: float, columns: int) -> _Layout:
+def _layout_columns(aspect: float, columns: int) -> _Layout:
     wide = (_WIDTH - 2 * _MARGIN - _GAP * (columns - 1)) / columns
     height = round(8 + _BAND + wide / aspect + _MARGIN)
     lefts = [_MARGIN + column * (wide + _GAP) for column in range(columns)]
@@ -194,7 +196,7 @@ def _beside(aspect: float, columns: int) -> _Layout:
     return height, boxes, [(left, left + wide, height - 8 - _BAND / 2) for left in lefts]
 
 
-def _dress(panel: Axes, letters: tuple[str, str, str, str]) -> None:
+def _style_panel(panel: Axes, letters: tuple[str, str, str, str]) -> None:
     panel.set_facecolor("black")
     panel.set(xticks=(), yticks=())
     for spine in panel.spines.values():

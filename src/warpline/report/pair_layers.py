@@ -122,21 +122,21 @@ def draw_layers(fixed: Image | FixedSlices, before: Image, after: Image, warp: D
     side = fixed if isinstance(fixed, FixedSlices) else FixedSlices.of(fixed)
     pictures = {"fixed": side.picture, "before": _gray_mosaic(side.rows, before)[0]}
     pictures["after"], small = _gray_mosaic(side.rows, after)
-    missed = [local_mismatch(*planes) for planes in zip(side.small, small, strict=True)]
-    pictures["mismatch"] = encode(_mosaic(missed), 50)
+    mismatch = [local_mismatch(*planes) for planes in zip(side.small, small, strict=True)]
+    pictures["mismatch"] = encode(_mosaic(mismatch), 50)
     scales = {"pixel": float(side.rows[0][0].pixel)}
     if warp is not None:
         drawn = _Deformation.of(side, warp)
         pictures |= drawn.pictures()
         scales |= drawn.scales
-    return Layers(pictures, tuple(_views(side, missed)), scales)
+    return Layers(pictures, tuple(_views(side, mismatch)), scales)
 
 
 def _gray_mosaic(rows: Sequence[Sequence[Slice]], image: Image) -> tuple[bytes, tuple[Planes, ...]]:
     """An image on slices: the mosaic, and the shades at half the resolution."""
     limits, flat = display_range(image), 1 in rows[0][0].grid.shape
     seen = [gray_levels(row, image, limits) for row in rows]
-    return encode(_mosaic(seen), 85 if flat else 55), tuple(_halved(planes) for planes in seen)
+    return encode(_mosaic(seen), 85 if flat else 55), tuple(_downsampled(planes) for planes in seen)
 
 
 def gray_levels(slices: Sequence[Slice], image: Image, limits: tuple[float, float]) -> Planes:
@@ -144,14 +144,14 @@ def gray_levels(slices: Sequence[Slice], image: Image, limits: tuple[float, floa
     return rescale_intensity(sample_slices(slices, image, slices[0].samples_per_pixel(image)), *limits)
 
 
-def _halved(planes: Planes) -> Planes:
+def _downsampled(planes: Planes) -> Planes:
     """Means of neighbouring pixels, those of the last row and column alone: (N, ceil(H / 2), ceil(W / 2))."""
     even = np.pad(planes, [(0, 0), *((0, size % COARSER) for size in planes.shape[1:])], mode="edge")
     return np.asarray((even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 4)
 
 
-def _views(side: FixedSlices, missed: Sequence[Planes]) -> Iterator[dict[str, Any]]:
-    worst = _worst(side.rows, missed)
+def _views(side: FixedSlices, mismatch: Sequence[Planes]) -> Iterator[dict[str, Any]]:
+    worst = _worst_match(side.rows, mismatch)
     for slices, tissues in zip(side.rows, side.tissues, strict=True):
         height, width = slices[0].voxels.shape[1:]
         yield {
@@ -161,13 +161,13 @@ def _views(side: FixedSlices, missed: Sequence[Planes]) -> Iterator[dict[str, An
             "letters": slices[0].letters,
             "positions": [round(section.position, 1) for section in slices],
             "tissues": tissues,
-            "worst": slices[0].place_on(slices, worst),
+            "worst": slices[0].locate(slices, worst),
         }
 
 
-def _worst(rows: Sequence[Sequence[Slice]], missed: Sequence[Planes]) -> NDArray[np.float64]:
+def _worst_match(rows: Sequence[Sequence[Slice]], mismatch: Sequence[Planes]) -> NDArray[np.float64]:
     """Voxel coordinates (3,) of the place where images fit worst over about a centimetre, on the last of the views."""
-    slices, planes = rows[-1], missed[-1]
+    slices, planes = rows[-1], mismatch[-1]
     blurred = gaussian_filter(planes, (1.5, *[5.0 / (COARSER * slices[0].pixel)] * 2), mode="constant")
     number, row, column = np.unravel_index(int(np.argmax(blurred)), blurred.shape)
     return np.asarray(slices[int(number)].voxels[:, ::COARSER, ::COARSER][:, row, column])

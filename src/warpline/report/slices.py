@@ -69,7 +69,7 @@ class Slice:
         return float(apply_affine(self.grid.affine, middle)[_VIEWS[self.name][0]])
 
     @staticmethod
-    def place_on(slices: Sequence[Slice], voxel: NDArray[np.float64]) -> dict[str, float]:
+    def locate(slices: Sequence[Slice], voxel: NDArray[np.float64]) -> dict[str, float]:
         """Which of some parallel slices is nearest to a voxel (3,), and where on it: shares of its width and height."""
         normal, across, up = slices[0].axes
         distances = [abs(float(section.voxels[normal][0, 0] - voxel[normal])) for section in slices]

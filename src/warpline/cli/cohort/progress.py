@@ -23,7 +23,7 @@ ProgressCallback = Callable[[Mapping[str, Any]], None]
 
 
 @contextmanager
-def showing(terminal: Terminal) -> Iterator[ProgressCallback | None]:
+def progress_display(terminal: Terminal) -> Iterator[ProgressCallback | None]:
     """What shows the numbers of a run while it goes on; None when quiet."""
     console = Console(stderr=True)
     if terminal.quiet:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from warpline.cli.cohort.arguments import PAGES, add_selection, add_workers, options_of
-from warpline.cli.cohort.progress import failure_table, showing
+from warpline.cli.cohort.progress import failure_table, progress_display
 from warpline.cli.cohort.report import write_again
 from warpline.cli.terminal import Terminal
 
@@ -59,7 +59,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         allow_failures=options.allow_failures,
         pages=options.pages,
     )
-    with showing(terminal) as progress:
+    with progress_display(terminal) as progress:
         summary = cohort.run(options.source, options.output, asked, progress=progress, say=terminal.say)
     terminal.result(_record(summary), *_shown(summary, options))
     return summary.exit_code

@@ -71,7 +71,7 @@ def _processes(options: Namespace, asked: Namespace) -> int | None:
 
 def _check(arguments: list[str]) -> Namespace:
     """Let the parser of the run refuse what it would refuse on the cluster."""
-    parser = _Asking(add_help=False)
+    parser = _StrictParser(add_help=False)
     run_pairs.add_arguments(parser)
     taken = {"--shard", "--scheduler", "--scheduler-credentials"} & set(arguments)
     if taken:
@@ -79,7 +79,7 @@ def _check(arguments: list[str]) -> Namespace:
     return parser.parse_args(arguments)
 
 
-class _Asking(ArgumentParser):
+class _StrictParser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"warpline cohort run: {message}; see warpline cohort run --help")
 
