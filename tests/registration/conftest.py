@@ -48,4 +48,4 @@ def no_align(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("computed before the check")
 
-    monkeypatch.setattr(result, "align_checked", refuse)
+    monkeypatch.setattr(result, "align", refuse)

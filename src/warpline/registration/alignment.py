@@ -50,7 +50,6 @@ __all__ = [
     "ProgressCallback",
     "Quality",
     "align",
-    "align_checked",
     "align_with_half_maps",
 ]
 
@@ -116,6 +115,7 @@ def align(
     moving_mask: Image | None = None,
     initial: Affine | None = None,
     progress: ProgressCallback | None = None,
+    checked: bool = False,
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -133,6 +133,8 @@ def align(
         Fixed world to moving world; replaces the recipe's initialiser.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
+    checked : bool
+        Whether `check_pair` has accepted the images already, where they were read ahead of the computation.
 
     Raises
     ------
@@ -149,23 +151,8 @@ def align(
     >>> found.affine.matrix.shape
     (4, 4)
     """
-    check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
-    masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
-    return align_checked(fixed, moving, recipe, backend=backend, initial=initial, progress=progress, **masks)
-
-
-def align_checked(
-    fixed: Image,
-    moving: Image,
-    recipe: Recipe,
-    *,
-    backend: Backend,
-    fixed_mask: Image | None = None,
-    moving_mask: Image | None = None,
-    initial: Affine | None = None,
-    progress: ProgressCallback | None = None,
-) -> Alignment:
-    """As `align`, of images that have passed `check_pair` already: where they were read, ahead of the computation."""
+    if not checked:
+        check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
     problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial)
     parts = ["linear"] if recipe.linear is not None else []
     backend.prepare(parts if recipe.syn is None else [*parts, recipe.syn.metric])

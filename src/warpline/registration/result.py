@@ -23,7 +23,7 @@ from warpline.io.images import Source, as_image
 from warpline.io.transform_files import read_transform
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
-from warpline.registration.alignment import Alignment, ProgressCallback, align_checked
+from warpline.registration.alignment import Alignment, ProgressCallback, align
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.output_files import Prefix, check_names, names_after, store
@@ -220,7 +220,9 @@ def compute(
     `outside` is the value of the warped image beyond the moving one, as for `register`.
     """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
-    found = align_checked(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
+    found = align(
+        **images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress, checked=True
+    )
     alignment = _flattened(found)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):
