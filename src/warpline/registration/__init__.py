@@ -4,7 +4,7 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 `initialisation` → `linear` → `syn` → `inverse_consistency`, with `judgement` between them.
 """
 
-from warpline.registration.alignment import Alignment, LevelRecord, Progress, ProgressCallback, Quality, align
+from warpline.registration.alignment import Alignment, Quality, align
 from warpline.registration.job import Job, register, run
 from warpline.registration.output_files import (
     AFFINE,
@@ -17,6 +17,7 @@ from warpline.registration.output_files import (
     names_after,
     store,
 )
+from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.result import Inputs, Registration, compute, in_one_plane, load, read
 
 __all__ = [

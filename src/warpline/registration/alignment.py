@@ -43,15 +43,7 @@ from warpline.space import Affine, Chain, Displacement, fields
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert_field
 
-__all__ = [
-    "Alignment",
-    "LevelRecord",
-    "Progress",
-    "ProgressCallback",
-    "Quality",
-    "align",
-    "align_with_half_maps",
-]
+__all__ = ["Alignment", "Progress", "ProgressCallback", "Quality", "align", "align_with_half_maps"]
 
 TAPER = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in; a shorter taper folds."""
