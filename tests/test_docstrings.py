@@ -5,14 +5,26 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import pkgutil
 
 import matplotlib
 import pytest
 
 matplotlib.use("Agg")
 
-ROOMS = ("warpline", "warpline.dipy", "warpline.ants", "warpline.io.transform_files")
-"""Modules whose ``__all__`` is the public interface."""
+ROOMS = (
+    "warpline",
+    "warpline.dipy",
+    "warpline.ants",
+    "warpline.images",
+    "warpline.io.transform_files",
+    "warpline.registration",
+    "warpline.registration.judgement",
+)
+"""Modules whose ``__all__`` is a public interface."""
+
+ENGINE = ("warpline.backends", "warpline.metrics", "warpline.resampling")
+"""Rooms that show in examples, here and there, what a function does."""
 
 
 def public(room):
@@ -32,7 +44,14 @@ def has_example(one):
     )
 
 
-EXAMPLES = {f"{room}.{name}": one for room in ROOMS for name, one in public(room).items()}
+def modules_of(package):
+    """Names of a package and of its modules."""
+    path = importlib.import_module(package).__path__
+    return [package, *(module.name for module in pkgutil.iter_modules(path, f"{package}."))]
+
+
+EXAMPLES = {one: f"{room}.{name}" for room in ROOMS for name, one in public(room).items()}
+EXAMPLES = {name: one for one, name in EXAMPLES.items()}
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -49,6 +68,11 @@ def test_public_functions_describe_their_parameters():
         if inspect.signature(one).parameters and "Parameters\n" not in (one.__doc__ or "")
     }
     assert lacking == set()
+
+
+@pytest.mark.parametrize("module", [module for room in ENGINE for module in modules_of(room)])
+def test_examples_of_the_engine_run(module):
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -12,34 +12,61 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "warpline"
 NAME_LENGTH = 60
 
-WAITING = {"backends"}
-"""Folders that are being rearranged."""
-
-ROOMS = tuple(sorted({path.parent.name for path in PACKAGE.glob("*/__init__.py")} - WAITING))
+ROOMS = tuple(sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")))
 """Folders of the package, whose every module has a test file of its own."""
 
+CONTRACTS = {
+    "affine_search": ["test_contract.py", "test_contract_affine.py", "test_cuda_bfgs.py"],
+    "arrays": ["test_contract.py"],
+    "cuda_backend": ["test_contract.py", "test_contract_fields.py", "test_contract_similarity.py"],
+    "cuda_filters": ["test_contract_filters.py"],
+    "cuda_points": ["test_contract_affine.py"],
+    "cuda_splines": ["test_contract_splines.py"],
+    "host_backend": ["test_contract.py", "test_contract_fields.py"],
+    "interface": ["test_contract.py"],
+    "numba_affine": ["test_contract_affine.py"],
+    "numba_backend": ["test_contract.py"],
+    "numba_fields": ["test_contract_fields.py", "test_contract_filters.py"],
+    "numba_sampling": ["test_contract_sampling.py"],
+    "numba_similarity": ["test_contract_similarity.py"],
+    "numba_smoothing": ["test_contract_filters.py"],
+    "numpy_backend": ["test_contract.py", "test_contract_fields.py", "test_contract_similarity.py"],
+    "numpy_points": ["test_contract_affine.py"],
+    "scipy_splines": ["test_contract_splines.py"],
+}
+"""Modules of `backends` that implement operations, or are their types, and the files that test them.
+
+An operation is specified once and implemented by every backend, so it is tested once, on every backend; a file for each
+implementation would repeat its tests.
+"""
+
+CONTRACT_FILES = {f"backends/{name}" for names in CONTRACTS.values() for name in names if "contract" in name}
+
 ACROSS = {
+    "backends/test_agreement.py": "a registration on every backend",
+    "backends/test_cuda_gpu.py": "registrations on a real GPU",
+    "backends/test_select.py": "the choice of a backend, in backends/__init__.py",
     "dipy/test_dipys_own_suite.py": "DIPY's tests on our classes",
     "dipy/test_tutorials.py": "DIPY's tutorials",
     "io/transform_files/test_hostile_files.py": "damage in every format",
     "io/transform_files/test_real_files.py": "files that other tools wrote",
     "io/transform_files/test_transform_files.py": "the table of formats",
-    "kernels/test_compile.py": "every CUDA source, for six architectures",
-    "metrics/test_deformable_metrics.py": "what holds for every deformable metric, on every backend",
-    "metrics/test_linear_metrics.py": "what holds for every linear metric, on every backend",
-    "operations/test_flat_images.py": "2-D images through every operation",
-    "operations/test_peers.py": "other tools on the same files",
+    "kernels/test_compile.py": "every kernel compiles for every GPU",
+    "metrics/test_deformable_metrics.py": "what every deformable metric promises",
+    "metrics/test_linear_metrics.py": "what every linear metric promises",
+    "operations/test_flat_images.py": "transforms of 2-D images, by every operation",
+    "operations/test_peers.py": "the same operations by other packages",
     "report/test_pair_viewer.py": "pair_viewer.js in a browser",
     "resampling/test_scipys_own_suite.py": "SciPy's tests on our functions",
-    "space/test_operators.py": "products and inverses of every kind of transform",
+    "space/test_operators.py": "what every transform can do",
 }
 """Test files of these rooms that belong to no single module, and what they test."""
 
 
 def modules(room):
     """Modules of a room, relative to the package."""
-    found = (path.relative_to(PACKAGE) for path in sorted((PACKAGE / room).rglob("*.py")))
-    return [one for one in found if one.name != "__init__.py"]
+    files = (path.relative_to(PACKAGE) for path in sorted((PACKAGE / room).rglob("*.py")))
+    return [one for one in files if one.name != "__init__.py"]
 
 
 def files_of(room):
@@ -48,14 +75,22 @@ def files_of(room):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_module_has_a_test_file(room):
-    mirror = {one.with_name(f"test_{one.name}") for one in modules(room)}
+    under_contract = {Path("backends", f"{name}.py") for name in CONTRACTS}
+    mirror = {one.with_name(f"test_{one.name}") for one in modules(room) if one not in under_contract}
     assert sorted(mirror - set(files_of(room))) == []
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_test_file_has_a_module(room):
     mirror = {one.with_name(f"test_{one.name}") for one in modules(room)}
-    assert sorted(set(files_of(room)) - mirror - {Path(name) for name in ACROSS}) == []
+    across = {Path(name) for name in (*ACROSS, *CONTRACT_FILES)}
+    assert sorted(set(files_of(room)) - mirror - across) == []
+
+
+def test_the_tables_of_this_file_name_modules_and_files():
+    files = {f"backends/{name}" for names in CONTRACTS.values() for name in names} | ACROSS.keys()
+    assert {name for name in files if not (ROOT / "tests" / name).exists()} == set()
+    assert CONTRACTS.keys() <= {one.stem for one in modules("backends")}
 
 
 @pytest.mark.parametrize("room", ROOMS)

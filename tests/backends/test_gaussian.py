@@ -9,7 +9,7 @@ from warpline.backends.gaussian import downsampling_offset, gaussian
 
 
 @pytest.mark.parametrize(("sigma", "radius"), [(0.0, 0), (0.1, 1), (0.5, 2), (1.0, 3), (1.5, 5), (2.3, 7)])
-def test_the_radius_is_three_deviations_rounded_and_at_least_one(sigma, radius):
+def test_the_radius_is_three_deviations_and_at_least_one(sigma, radius):
     assert len(gaussian(sigma)) == radius + 1
 
 

@@ -1,4 +1,4 @@
-"""What an image and its mask must be, each refusal with the name, what came and what to do."""
+"""Images that cannot be computed with are refused with their name, what came and what to do."""
 
 from __future__ import annotations
 
@@ -6,51 +6,84 @@ import numpy as np
 import pytest
 
 from warpline.errors import InputError
+from warpline.images import Image
 from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume
-from warpline.images.image import Image
+from warpline.space.grid import Grid
 
-VOLUME = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
-
-
-def named(data, name="f.nii"):
-    return Image.from_array(np.asarray(data), None, name)
+SHAPE = (8, 9, 10)
 
 
-def test_a_sound_image_and_mask_pass():
-    image, mask = named(VOLUME), named(VOLUME > 5, "m.nii")
-    check_one_volume(image)
-    check_finite(image)
-    check_mask(mask, image)
-    check_contrast(image, mask)
+def image(data=None, name="f.nii", offset=(0, 0, 0)):
+    """An array, else noise, on a grid of 1 mm."""
+    data = np.random.default_rng(0).normal(size=SHAPE) if data is None else data
+    affine = np.eye(4)
+    affine[:3, 3] = offset
+    return Image(data, Grid(data.shape[:3], affine), name)
 
 
-def test_a_series_is_no_volume():
-    with pytest.raises(InputError, match=r"f\.nii is 4-D, shape \(3, 4, 5, 2\)"):
-        check_one_volume(named(np.stack([VOLUME, VOLUME], axis=-1)))
+def mask(marked=True, shape=SHAPE, **options):
+    data = np.zeros(shape, np.uint8)
+    data[2:6, 2:6, 2:6] = marked
+    return image(data, "m.nii", **options)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_the_first_voxel_that_is_not_finite_is_named(value):
-    bad = VOLUME.copy()
-    bad[1, 2, 3:] = value
-    with pytest.raises(InputError, match=r"f\.nii has 2 NaN or infinite values, the first at voxel \(1, 2, 3\)"):
-        check_finite(named(bad))
+def test_a_series_of_volumes_is_refused():
+    check_one_volume(image())
+    with pytest.raises(InputError, match=r"f\.nii is 4-D, shape \(8, 9, 10, 4\); registration needs one volume"):
+        check_one_volume(image(np.zeros((*SHAPE, 4))))
 
 
-def test_integers_are_always_finite():
-    check_finite(named(VOLUME.astype(np.int16)))
+@pytest.mark.parametrize(
+    ("at", "value", "message"),
+    [
+        ((1, 2, 3), np.nan, r"f\.nii has 1 NaN or infinite value, the first at voxel \(1, 2, 3\); replace them"),
+        (slice(2, 4), -np.inf, r"f\.nii has 180 NaN or infinite values, the first at voxel \(2, 0, 0\)"),
+    ],
+)
+def test_values_that_are_not_finite_are_counted(at, value, message):
+    bad = image()
+    bad.data[at] = value
+    with pytest.raises(InputError, match=message):
+        check_finite(bad)
 
 
-def test_a_mask_lies_on_the_grid_and_marks_something():
-    with pytest.raises(InputError, match=r"m\.nii .* does not lie on the grid of f\.nii"):
-        check_mask(named(VOLUME[:2], "m.nii"), named(VOLUME))
-    with pytest.raises(InputError, match=r"m\.nii is 0 everywhere"):
-        check_mask(named(0 * VOLUME, "m.nii"), named(VOLUME))
+@pytest.mark.parametrize("dtype", [np.float64, np.int16, bool])
+def test_finite_values_of_any_type_pass(dtype):
+    check_finite(image(np.ones(SHAPE, dtype)))
 
 
-def test_contrast_is_asked_for_inside_the_mask_only():
-    inside = VOLUME < 12
-    flat = np.where(inside, 7, VOLUME)
-    check_contrast(named(flat))
+def test_a_mask_on_the_grid_of_its_image_passes():
+    check_mask(mask(), image())
+
+
+@pytest.mark.parametrize("bad", [mask(shape=(8, 9, 11)), mask(offset=(0, 0.1, 0))], ids=["shape", "affine"])
+def test_a_mask_on_another_grid_is_refused(bad):
+    message = r"m\.nii \(shape .*\) does not lie on the grid of f\.nii .*; resample the mask with order 0"
+    with pytest.raises(InputError, match=message):
+        check_mask(bad, image())
+
+
+def test_an_empty_mask_is_refused():
+    with pytest.raises(InputError, match=r"m\.nii is 0 everywhere; mark the voxels to use"):
+        check_mask(mask(marked=False), image())
+
+
+def test_a_mask_is_checked_as_images_are():
+    with pytest.raises(InputError, match=r"m\.nii is 4-D"):
+        check_mask(mask(shape=(*SHAPE, 2)), image())
+    with pytest.raises(InputError, match=r"m\.nii has 720 NaN"):
+        check_mask(image(np.full(SHAPE, np.nan), "m.nii"), image())
+
+
+def test_an_image_of_one_value_is_refused():
+    check_contrast(image())
+    with pytest.raises(InputError, match=r"f\.nii is constant: 3\.0 everywhere; an image with contrast is needed"):
+        check_contrast(image(np.full(SHAPE, 3.0)))
+
+
+def test_contrast_must_lie_inside_the_mask():
+    flat = image()
+    flat.data[mask().data != 0] = 7
+    check_contrast(flat)
     with pytest.raises(InputError, match=r"f\.nii is constant: 7\.0 everywhere inside m\.nii"):
-        check_contrast(named(flat.astype(np.float32)), named(inside, "m.nii"))
+        check_contrast(flat, mask())

@@ -1,29 +1,32 @@
-"""Solvers run for long: the emulated GPU, checked operation by operation and in test_agreement.py, is left out."""
+"""What tests of registration share: the backends, and one finished run of a small pair."""
 
 from __future__ import annotations
 
 import pytest
 
 from conftest import MAKERS, parameters
-from small_jobs import QUICK, made_pair
+from made_registrations import QUICK, made_pair
 from warpline.io.images import write_image
 from warpline.registration import Job, result, run
 
 
 @pytest.fixture(scope="session", params=parameters("numpy", "numba", "cuda"))
 def make_backend(request):
-    """How to make each backend in turn, but for the emulated GPU."""
+    """How to make each backend but the emulated GPU.
+
+    Registrations are slow on that; it is tested operation by operation, and as a whole in backends/test_agreement.py.
+    """
     return MAKERS[request.param]
 
 
 @pytest.fixture(scope="session")
 def backend(make_backend):
-    """Each of them; the one of all tests is kept for the session with whatever it was made from first."""
+    """Each of those; without this, the fixture of the same name for all tests would use its own `make_backend`."""
     return make_backend()
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory):
+def paths(tmp_path_factory):
     """Paths of the fixed and the moving image."""
     folder = tmp_path_factory.mktemp("pair")
     paths = folder / "fixed.nii.gz", folder / "moving.nii.gz"
@@ -33,10 +36,10 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def done(files, tmp_path_factory):
+def finished(paths, tmp_path_factory):
     """Folder, job, registration and progress of one run."""
-    folder = tmp_path_factory.mktemp("done")
-    job = Job(*files, prefix=f"{folder}/sub-01_", recipe=QUICK, threads=2)
+    folder = tmp_path_factory.mktemp("finished")
+    job = Job(*paths, prefix=f"{folder}/sub-01_", recipe=QUICK, threads=2)
     seen = []
     return folder, job, run(job, seen.append), seen
 

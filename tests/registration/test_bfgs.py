@@ -46,11 +46,11 @@ def test_the_minimum_is_reached(function, start, minimum):
     np.testing.assert_allclose(found, minimum, atol=1e-3)
 
 
-def test_values_never_rise_and_are_told():
-    told = []
-    minimum_from(valley, [-1.2, 1.0], iterations=30, tolerance=0.0, on_step=lambda n, value: told.append((n, value)))
-    assert [n for n, _ in told] == [0] * 30
-    assert np.all(np.diff([valley([-1.2, 1.0])[0], *(value for _, value in told)]) <= 0)
+def test_values_never_rise_and_are_reported():
+    steps = []
+    minimum_from(valley, [-1.2, 1.0], iterations=30, tolerance=0.0, on_step=lambda n, value: steps.append((n, value)))
+    assert [n for n, _ in steps] == [0] * 30
+    assert np.all(np.diff([valley([-1.2, 1.0])[0], *(value for _, value in steps)]) <= 0)
 
 
 def test_no_step_without_a_slope():
@@ -58,9 +58,9 @@ def test_no_step_without_a_slope():
 
 
 def test_iterations_are_a_limit():
-    told = []
-    minimum_from(bowl, [0.0, 0.0, 0.0], iterations=2, tolerance=0.0, on_step=lambda *said: told.append(said))
-    assert len(told) == 2
+    steps = []
+    minimum_from(bowl, [0.0, 0.0, 0.0], iterations=2, tolerance=0.0, on_step=lambda *step: steps.append(step))
+    assert len(steps) == 2
 
 
 def test_many_searches_go_as_each_would_alone_and_share_calls():

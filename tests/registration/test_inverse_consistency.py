@@ -127,7 +127,7 @@ def test_halves_that_fold_themselves_come_out_without_folds(backend):
     assert_holds(found, backend, EVERYWHERE)
 
 
-def test_mending_stays_near_the_trouble(backend):
+def test_the_relaxation_changes_little_elsewhere(backend):
     shape = (48, 20, 20)
     to_fixed, to_moving = (np.zeros((3, *shape), np.float32) for _ in range(2))
     rough, calm = steep_halves((20, 20, 20))[0], fading_field((20, 20, 20), 7, 0.8, sigma=4)
@@ -171,7 +171,7 @@ def test_an_empty_mask_has_no_errors(backend):
     assert found.quality.inverse_error_mean == 0
 
 
-def test_the_bars_hold_in_the_mask_even_where_the_rest_is_rough(backend):
+def test_the_limits_hold_in_the_mask_even_where_the_rest_is_rough(backend):
     mask = ellipsoid(SHAPE, 0.3)
     found = make(backend, *steep_halves(), mask)
     assert_holds(found, backend, mask)

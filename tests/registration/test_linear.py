@@ -19,7 +19,6 @@ from warpline.space import Affine
 from warpline.space.grid import Grid
 
 QUICK = {"voxel_sizes": (8.0, 4.0), "iterations": (40, 30), "samples": 8000, "refinements": 3}
-
 OBLIQUE = Rotation.from_rotvec([0.2, -0.1, 0.3]).as_matrix()
 
 
@@ -134,6 +133,19 @@ def test_slices_move_within_their_plane(fast):
     gap = found.affine.map_points(points) - Affine(truth).map_points(points)
     assert np.linalg.norm(gap, axis=-1).mean() < 0.5
     np.testing.assert_allclose(found.affine.map_points(points)[..., 0], points[..., 0], atol=1e-9)
+
+
+def test_progress_and_records_agree(fast):
+    steps = []
+    fixed, moving = scan(lattice()), scan(lattice(), np.linalg.inv(motion()))
+    options = Linear(**QUICK)
+    found = register_linear(fixed, moving, Affine.identity(), options, backend=fast, progress=steps.append)
+    ran = [(r.stage, r.level) for r in found.levels]
+    assert ran[:4] == [("rigid", 0), ("affine", 0), ("affine", 1), ("affine", 2)]
+    assert ran[4:] == [("affine", level) for level in range(3, 3 + len(ran[4:]))]
+    assert all(step.levels == 5 for step in steps)
+    assert [step.energy for step in steps] == [energy for record in found.levels for energy in record.energies]
+    assert all(record.iterations == len(record.energies) for record in found.levels)
 
 
 def test_refinement_is_for_like_contrasts(fast):

@@ -1,4 +1,4 @@
-"""Levels, sample points and comparisons against SciPy and finite differences."""
+"""The objective of the affine: derivatives by finite differences, weights by overlap."""
 
 from __future__ import annotations
 
@@ -6,66 +6,57 @@ import numpy as np
 import pytest
 
 from made_heads import lattice, scan
-from synthetic import ellipsoid, smooth_volume
+from made_levels import levels_of
 from warpline.backends import select
-from warpline.images import Image
-from warpline.images.intensity import normalise
 from warpline.recipe import Linear
-from warpline.registration.objective import affine_objective
-from warpline.registration.pyramid import PyramidLevel, build_pyramid
-from warpline.space.grid import Grid
+from warpline.registration.objective import LEAST_OVERLAP, affine_objective
 
 
 @pytest.fixture(scope="module")
-def fast():
-    return select(None, threads=1)
+def objective():
+    """A function that makes the objective of a metric, of one head on two grids."""
+    backend = select(None, threads=1)
+    levels = [levels_of(scan(grid), (6.0,), backend)[0] for grid in (lattice(), lattice(size=3.2))]
+    return lambda metric: affine_objective(*levels, Linear(metric=metric, samples=6000))
 
 
-def level_of(volume, size=(1.0, 1.0, 1.0), mask=None):
-    return PyramidLevel(volume, Grid(volume.shape, np.diag([*size, 1.0])), np.zeros(3), select("numpy"), mask)
+def shifted(*millimetres):
+    matrix = np.eye(4)
+    matrix[:3, 3] = millimetres
+    return matrix
 
 
-def levels_of(image, spacings, backend, mask=None):
-    return build_pyramid(normalise(image, backend, mask), spacings, backend)
+METRICS = pytest.mark.parametrize("metric", ["mutual_information", "correlation"])
 
 
-def test_foreground_is_what_differs_from_a_constant_background():
-    volume = np.where(ellipsoid((16, 15, 14), 0.6), 5.0, 2.0).astype(np.float32)
-    np.testing.assert_array_equal(level_of(volume).foreground, volume > 2)
-    assert level_of(smooth_volume((16, 15, 14))).foreground.all()
-    assert level_of(np.full((4, 4, 4), 3, np.float32)).foreground.all()
-    mask = np.zeros(volume.shape, np.uint8)
-    mask[:8] = 1
-    np.testing.assert_array_equal(level_of(volume, mask=mask).foreground, (volume > 2) & (mask > 0))
-
-
-@pytest.mark.parametrize("metric", ["mutual_information", "correlation"])
-def test_gradients_are_by_the_world_matrix_and_weighted(metric, fast):
-    fixed, moving = (levels_of(scan(grid), (6.0,), fast)[0] for grid in (lattice(), lattice(size=3.2)))
-    objective = affine_objective(fixed, moving, Linear(metric=metric, samples=6000))
-    world = np.eye(4)
-    world[:3, 3] = (3.0, -2.0, 1.5)
-    (value,), (slope,) = objective.values_and_derivatives(world[None])
-    assert objective.overlap(world) > 0.9
-    assert objective.values(world[None])[0] == pytest.approx(value * objective.overlap(world))
+@METRICS
+def test_derivatives_are_by_the_world_matrix(metric, objective):
+    world = shifted(3.0, -2.0, 1.5)
+    _, (slope,) = objective(metric).values_and_derivatives(world[None])
     for row in range(3):
         ends = np.stack([world, world])
         ends[:, row, 3] += (0.01, -0.01)
-        rise = np.subtract(*objective.values_and_derivatives(ends)[0]) / 0.02
+        rise = np.subtract(*objective(metric).values_and_derivatives(ends)[0]) / 0.02
         assert slope[row, 3] == pytest.approx(rise, rel=0.1, abs=2e-4)
-    away = world.copy()
-    away[0, 3] = 1000
-    np.testing.assert_array_equal(objective.values(np.stack([away, world]))[0], 0)
 
 
-def test_masked_levels_average_within_the_mask(backend):
-    grid = Grid((16, 16, 16), np.eye(4))
-    left = np.indices(grid.shape)[0] < 8
-    image = Image(np.where(left, 7.0, 100.0).astype(np.float32), grid, "image")
-    level = levels_of(image, (2.0,), backend, Image(left.astype(np.uint8), grid, "mask"))[0]
-    volume, inside = backend.download(level.array), backend.download(level.inside)
-    assert level.mask.dtype == np.uint8
-    assert np.ptp(volume[inside]) < 1e-6
-    assert not volume[~inside].any()
-    assert inside[:4].all()
-    assert not inside[5:].any()
+@METRICS
+def test_values_are_weighted_by_the_overlap(metric, objective):
+    world, function = shifted(20.0, -2.0, 1.5), objective(metric)
+    (value,), _ = function.values_and_derivatives(world[None])
+    assert 0.5 < function.overlap(world) < 0.95
+    assert function.values(world[None])[0] == pytest.approx(value * function.overlap(world))
+
+
+@METRICS
+def test_too_little_overlap_is_the_worst_value(metric, objective):
+    away, function = shifted(1000, 0, 0), objective(metric)
+    assert function.overlap(away) < LEAST_OVERLAP
+    values = function.values(np.stack([away, shifted(3.0, -2.0, 1.5)]))
+    assert values[0] == 0 and values[1] < 0
+
+
+@METRICS
+def test_the_objective_is_flat_where_too_little_overlaps(metric, objective):
+    _, slopes = objective(metric).values_and_derivatives(np.stack([shifted(1000, 0, 0), shifted(3.0, -2.0, 1.5)]))
+    assert not slopes[0].any() and slopes[1].any()

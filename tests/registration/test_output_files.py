@@ -1,24 +1,28 @@
-"""The files of a registration: all of them or none."""
+"""The files of a registration: their names, what they hold, and that they are written all or none."""
 
 from __future__ import annotations
 
+import copy
 import errno
+import json
 import os
 import resource
-import tempfile
+from pathlib import Path
 
+import ants
 import numpy as np
 import pytest
 
-from small_jobs import QUICK, everything_under
+from made_registrations import NO_STAGES, QUICK_RIGID, RESULTS, everything_under
 from warpline.errors import OutputError, UsageError
+from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
 from warpline.io.transform_files import read_transform
-from warpline.registration import Job, output_files, run
+from warpline.registration import check_names, names_after, output_files, register, store
 
 
-def test_files_hold_what_the_registration_holds(done):
-    folder, _, registration, _ = done
+def test_files_hold_what_the_registration_holds(finished):
+    folder, _, registration, _ = finished
     warp, affine = registration.transform.parts
     np.testing.assert_array_equal(read_transform(folder / "sub-01_0GenericAffine.mat").matrix, affine.matrix)
     np.testing.assert_array_equal(read_transform(folder / "sub-01_1Warp.nii.gz").field, warp.field)
@@ -30,29 +34,29 @@ def test_files_hold_what_the_registration_holds(done):
     np.testing.assert_allclose(back, points, atol=0.3)
 
 
-@pytest.mark.usefixtures("no_align")
-@pytest.mark.parametrize("prefix", ["file/sub_", "file/deep/sub_"])
-def test_an_unwritable_folder_is_noticed_before_computing(files, tmp_path, prefix):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OutputError, match=r"file.* cannot be written: Not a directory; choose a folder"):
-        run(Job(*files, prefix=f"{tmp_path}/{prefix}", recipe=QUICK))
-    assert everything_under(tmp_path) == ["file"]
+def test_ants_makes_the_same_images_from_the_files(finished):
+    folder, job, registration, _ = finished
+    fixed, moving = ants.image_read(str(job.fixed)), ants.image_read(str(job.moving))
+    affine, warp, inverse = (str(folder / f"sub-01_{RESULTS[kind]}") for kind in ("affine", "warp", "inverse_warp"))
+    warped = ants.apply_transforms(fixed, moving, [warp, affine]).numpy()
+    np.testing.assert_allclose(registration.warped.data, warped, atol=1e-4 * np.ptp(warped))
+    unwarped = ants.apply_transforms(moving, fixed, [affine, inverse], whichtoinvert=[True, False]).numpy()
+    np.testing.assert_allclose(registration.inverse_warped.data, unwarped, atol=1e-4 * np.ptp(unwarped))
 
 
-@pytest.mark.usefixtures("no_align")
-def test_full_disk_is_noticed_before_computing(files, tmp_path, monkeypatch):
-    def full(*_, **__):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    with pytest.raises(OutputError, match="No space left on device"):
-        run(Job(*files, prefix=f"{tmp_path}/new/sub_", recipe=QUICK))
-    assert everything_under(tmp_path) == []
+def test_linear_recipe_writes_no_warp_and_removes_an_older(finished, paths, tmp_path):
+    source = finished[2]
+    source.save(tmp_path / "sub_")
+    assert (tmp_path / "sub_1Warp.nii.gz").exists()
+    outputs = register(*paths, QUICK_RIGID).save(f"{tmp_path}/sub_")
+    expected = set(RESULTS) - {"warp", "inverse_warp", "deformation"}
+    assert set(outputs) == expected
+    assert everything_under(tmp_path) == sorted(f"sub_{RESULTS[kind]}" for kind in expected)
 
 
 @pytest.mark.parametrize("limit", [2**13, 2**16])
-def test_disk_that_fills_up_while_writing_leaves_nothing(done, tmp_path, limit):
-    registration = done[2]
+def test_disk_that_fills_up_while_writing_leaves_nothing(finished, tmp_path, limit):
+    registration = finished[2]
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
@@ -63,21 +67,72 @@ def test_disk_that_fills_up_while_writing_leaves_nothing(done, tmp_path, limit):
     assert everything_under(tmp_path) == []
 
 
-def test_page_that_cannot_be_written_leaves_nothing(done, tmp_path, monkeypatch):
+def test_page_that_cannot_be_written_leaves_nothing(finished, tmp_path, monkeypatch):
     def breaks(report, pictures, path):
         path.write_text("half a page")
         raise OutputError(f"page {path} cannot be written: {os.strerror(errno.ENOSPC)}")
 
     monkeypatch.setattr(output_files, "write_page", breaks)
     with pytest.raises(OutputError, match=r"page .*/sub_report\.html cannot be written: No space left on device"):
-        done[2].save(tmp_path / "sub_")
+        finished[2].save(tmp_path / "sub_")
     assert everything_under(tmp_path) == []
 
 
-@pytest.mark.usefixtures("no_align")
-def test_outputs_never_replace_inputs(files, tmp_path):
-    taken = tmp_path / "sub_Warped.nii.gz"
-    taken.write_bytes(files[1].read_bytes())
-    with pytest.raises(UsageError, match=r"would overwrite the input .*sub_Warped\.nii\.gz; choose another prefix"):
-        run(Job(files[0], taken, prefix=f"{tmp_path}/sub_", recipe=QUICK))
-    assert taken.read_bytes() == files[1].read_bytes()
+@pytest.fixture(scope="module")
+def made(paths):
+    """The arguments of `store` that a registration gives, by keyword."""
+    registration = register(*paths, NO_STAGES)
+    images = {"warped": registration.warped, "inverse_warped": registration.inverse_warped}
+    return {"alignment": registration.alignment, "images": images, "report": registration.report}
+
+
+def stored(made, names, **options):
+    with Transaction() as files:
+        return store(**made, files=files, names={kind: Path(name) for kind, name in names.items()}, **options)
+
+
+def test_every_file_has_a_name_after_the_prefix():
+    names = names_after("out/sub-01_")
+    assert names == {kind: Path(f"out/sub-01_{ending}") for kind, ending in RESULTS.items()}
+
+
+def test_a_name_of_an_input_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = names_after(tmp_path / "sub_")
+    check_names(names, ["fixed.nii", None, np.zeros(3)])
+    with pytest.raises(UsageError, match=r"would overwrite the input sub_Warped\.nii\.gz; choose another prefix"):
+        check_names(names, ["fixed.nii", "sub_Warped.nii.gz"])
+
+
+def test_storing_leaves_its_arguments_alone(made, tmp_path):
+    before = copy.deepcopy(made["report"])
+    found = stored(made, {"affine": "a.mat", "report": "r.json"}, root=tmp_path)
+    assert made["report"] == before
+    assert set(found.report) - set(before) == {"finished", "outputs", "files"}
+    assert {"write", "pictures"} <= found.report["seconds"].keys() - before["seconds"].keys()
+
+
+def test_only_files_with_a_name_are_written(made, tmp_path):
+    found = stored(made, {"warped": "w.nii.gz", "report": "r.json"}, root=tmp_path)
+    assert everything_under(tmp_path) == ["r.json", "w.nii.gz"]
+    assert found.paths == {"warped": Path("w.nii.gz"), "report": Path("r.json")}
+
+
+def test_the_report_states_sizes_and_paths_below_the_root(made, tmp_path):
+    (tmp_path / "deep").mkdir()
+    report = stored(made, {"affine": "deep/a.mat", "report": "r.json"}, root=tmp_path).report
+    assert report == json.loads((tmp_path / "r.json").read_text())
+    assert report["outputs"] == {"affine": "deep/a.mat"}
+    assert report["files"]["affine"]["bytes"] == (tmp_path / "deep/a.mat").stat().st_size
+
+
+def test_further_files_are_written_beside_the_others(made, tmp_path):
+    extra = {"note": lambda: b"hello", "unnamed": lambda: b"never written"}
+    found = stored(made, {"note": "n.txt", "report": "r.json"}, root=tmp_path, extra=extra)
+    assert (tmp_path / "n.txt").read_bytes() == b"hello"
+    assert found.report["files"]["note"]["bytes"] == 5
+
+
+def test_the_report_is_encoded_as_the_caller_asks(made, tmp_path):
+    stored(made, {"report": "r.txt"}, root=tmp_path, encode=lambda report: report["finished"].encode())
+    assert (tmp_path / "r.txt").read_text().startswith("20")

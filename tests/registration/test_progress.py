@@ -1,48 +1,81 @@
-"""Progress of a registration, and the records of its levels."""
+"""What a caller is shown of a run, iteration by iteration and level by level."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
-from made_heads import lattice, scan
+from synthetic import ellipsoid, pair_with_known_map
 from warpline.backends import select
-from warpline.images.intensity import normalise
-from warpline.recipe import Linear
-from warpline.registration import linear
-from warpline.space import Affine
+from warpline.images import Image
+from warpline.recipe import Recipe
+from warpline.registration import align
 
-QUICK = {"voxel_sizes": (8.0, 4.0), "iterations": (40, 30), "samples": 8000, "refinements": 3}
+RECIPE = Recipe.load("syn").with_options(
+    "initialise.rotations=false",
+    "linear.stages=['rigid', 'affine']",
+    "linear.voxel_sizes=[2.0, 1.0]",
+    "linear.iterations=[4, 3]",
+    "syn.factors=[2, 1]",
+    "syn.iterations=[10, 5]",
+    "syn.early_stop=none",
+)
+SHAPE = (36, 32, 1)
 
 
 @pytest.fixture(scope="module")
-def fast():
-    return select(None, threads=1)
+def observed():
+    """Progress, shapes of its images, and the levels of one alignment of slices."""
+    fixed, moving, _ = pair_with_known_map(SHAPE, seed=2)
+    inside = ellipsoid(SHAPE, 0.4)
+    images = (Image.from_array(np.where(inside, one + 0.5, 0)[:, :, 0].astype(np.float32)) for one in (fixed, moving))
+    steps, shapes = [], []
+
+    def watch(progress):
+        steps.append(progress)
+        shapes.append(None if progress.images is None else [volume.shape for volume in progress.images()])
+
+    result = align(*images, RECIPE, backend=select("numpy"), progress=watch)
+    return steps, shapes, result.levels
 
 
-def register_linear(fixed, moving, start, options, *, backend, fixed_mask=None, moving_mask=None, **more):
-    """Of images, which are normalised first."""
-    still, moved = normalise(fixed, backend, fixed_mask), normalise(moving, backend, moving_mask)
-    return linear.register_linear(still, moved, start, options, backend=backend, **more)
+def of_stage(stage, observed):
+    return [step for step in observed[0] if step.stage == stage]
 
 
-def motion(turn=(0.12, -0.08, 0.1), shift=(6.0, -5.0, 4.0), stretch=None):
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_rotvec(turn).as_matrix() @ (np.eye(3) if stretch is None else stretch)
-    matrix[:3, 3] = shift
-    return matrix
+def test_energies_of_progress_are_those_of_the_records(observed):
+    steps, _, levels = observed
+    expected = [(level.stage, level.level, energy) for level in levels for energy in level.energies]
+    assert [(step.stage, step.level, step.energy) for step in steps] == expected
 
 
-def test_progress_and_records_tell_the_same(fast):
-    heard = []
-    fixed, moving = scan(lattice()), scan(lattice(), np.linalg.inv(motion()))
-    options = Linear(**QUICK)
-    found = register_linear(fixed, moving, Affine.identity(), options, backend=fast, progress=heard.append)
-    steps = [(r.stage, r.level) for r in found.levels]
-    assert steps[:4] == [("rigid", 0), ("affine", 0), ("affine", 1), ("affine", 2)]
-    assert steps[4:] == [("affine", level) for level in range(3, 3 + len(steps[4:]))]
-    assert all(h.levels == 5 for h in heard)
-    told = [h.energy for h in heard]
-    assert told == [energy for record in found.levels for energy in record.energies]
-    assert all(record.iterations == len(record.energies) for record in found.levels)
+def test_levels_count_from_zero_among_all_of_the_stage(observed):
+    assert {(step.level, step.levels) for step in of_stage("syn", observed)} == {(0, 2), (1, 2)}
+    linear = of_stage("rigid", observed) + of_stage("affine", observed)
+    assert {step.level for step in linear} >= {0, 1}
+    assert all(step.level < step.levels for step in linear)
+
+
+def test_linear_stages_report_every_iteration(observed):
+    coarse = [step for step in of_stage("rigid", observed) if step.level == 0]
+    assert [step.iteration for step in coarse] == list(range(len(coarse)))
+    assert {step.iterations for step in coarse} == {4}
+
+
+def test_syn_reports_the_last_of_every_five_iterations(observed):
+    steps = [(step.level, step.iteration, step.iterations) for step in of_stage("syn", observed)]
+    assert steps == [(0, 4, 10), (0, 9, 10), (1, 4, 5)]
+
+
+def test_only_syn_has_images_and_they_have_the_shape_of_the_level(observed):
+    steps, shapes, levels = observed
+    shape_of = {(level.stage, level.level): level.shape for level in levels}
+    for step, shape in zip(steps, shapes, strict=True):
+        expected = [shape_of["syn", step.level]] * 2 if step.stage == "syn" else None
+        assert shape == expected
+
+
+def test_records_state_the_iterations_behind_their_result(observed):
+    for level in observed[2]:
+        assert level.kept == (level.iterations if level.stage == "syn" else None)
+        assert level.seconds > 0

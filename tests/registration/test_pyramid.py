@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from made_levels import level_of, levels_of
+from synthetic import ellipsoid, smooth_volume
+from warpline.images import Image
 from warpline.registration.pyramid import SMALLEST_AXIS, coarse_grid, coarse_image, factors_for_spacing
 from warpline.space.grid import Grid
 
@@ -46,3 +49,26 @@ def test_values_stay_at_their_place_in_the_world(backend):
     voxels = np.stack(np.indices(coarser.shape), -1)[inner] @ coarser.affine[:3, :3].T + coarser.affine[:3, 3]
     fine = (voxels - grid.affine[:3, 3]) @ np.linalg.inv(grid.affine[:3, :3]).T
     np.testing.assert_allclose(backend.download(coarse)[inner], fine @ [1.0, 2.0, -1.0], atol=2e-3)
+
+
+def test_foreground_is_what_differs_from_a_constant_background():
+    volume = np.where(ellipsoid((16, 15, 14), 0.6), 5.0, 2.0).astype(np.float32)
+    np.testing.assert_array_equal(level_of(volume).foreground, volume > 2)
+    assert level_of(smooth_volume((16, 15, 14))).foreground.all()
+    assert level_of(np.full((4, 4, 4), 3, np.float32)).foreground.all()
+    mask = np.zeros(volume.shape, np.uint8)
+    mask[:8] = 1
+    np.testing.assert_array_equal(level_of(volume, mask=mask).foreground, (volume > 2) & (mask > 0))
+
+
+def test_masked_levels_average_within_the_mask(backend):
+    grid = Grid((16, 16, 16), np.eye(4))
+    left = np.indices(grid.shape)[0] < 8
+    image = Image(np.where(left, 7.0, 100.0).astype(np.float32), grid, "image")
+    level = levels_of(image, (2.0,), backend, Image(left.astype(np.uint8), grid, "mask"))[0]
+    volume, inside = backend.download(level.array), backend.download(level.inside)
+    assert level.mask.dtype == np.uint8
+    assert np.ptp(volume[inside]) < 1e-6
+    assert not volume[~inside].any()
+    assert inside[:4].all()
+    assert not inside[5:].any()

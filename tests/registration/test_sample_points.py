@@ -1,4 +1,4 @@
-"""Sample points of linear metrics: in and around the foreground."""
+"""Sample points: in and around the foreground, inside the mask, the same bits on every backend."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from made_levels import level_of
 from synthetic import ellipsoid
-from warpline.backends import select
 from warpline.registration.pyramid import PyramidLevel
 from warpline.registration.sample_points import sample_points
 from warpline.space.grid import Grid
 
 SIZES = st.tuples(*[st.sampled_from([0.7, 1.0, 1.5, 3.0, 5.0])] * 3)
-
 SHAPES = st.tuples(*[st.integers(1, 12)] * 3)
-
-
-def level_of(volume, size=(1.0, 1.0, 1.0), mask=None):
-    return PyramidLevel(volume, Grid(volume.shape, np.diag([*size, 1.0])), np.zeros(3), select("numpy"), mask)
 
 
 def voxels_of(points):
@@ -62,3 +57,15 @@ def test_the_rim_stays_within_the_mask():
     points = sample_points(level_of(volume, mask=mask), 8000, rim=3.0)
     assert points[:, 2].max() < 11
     assert points[:, 0].max() > 13
+
+
+def test_few_points_are_spread_from_the_first_voxel_to_the_last():
+    points = sample_points(level_of(np.ones((20, 1, 1), np.float32)), 5, rim=0.0)
+    np.testing.assert_array_equal(np.floor(points[:, 0] + 0.5), [0, 4, 9, 14, 19])
+
+
+def test_points_lie_off_the_voxel_centres_by_less_than_half():
+    points = sample_points(level_of(np.ones((9, 9, 9), np.float32)), 300, rim=0.0)
+    off = points - np.floor(points + 0.5)
+    assert (np.abs(off) <= 0.5).all()
+    assert len(np.unique(off[:, 0].round(5))) > 200

@@ -84,7 +84,7 @@ def test_a_known_smooth_motion_is_recovered(backend, metric, shape):
     assert error(found, truth, seen) < 0.2
 
 
-def test_the_halves_share_the_way(backend):
+def test_both_half_maps_share_the_motion(backend):
     fixed, moving, _, seen = known_pair(SHAPE)
     halves, _ = run(fixed, moving, backend)
     there, back = (on_whole(halves, half, fixed.grid, backend)[:, seen] for half in (halves.to_fixed, halves.to_moving))
@@ -166,16 +166,16 @@ def test_levels_without_iterations_are_passed_over(fast):
 
 def test_progress_has_every_energy_and_the_middle_images(backend):
     fixed, moving, *_ = known_pair(SHAPE, largest=3.0)
-    heard, seen = [], []
+    steps, seen = [], []
 
     def listen(progress):
-        heard.append(progress)
+        steps.append(progress)
         seen.append([np.array(image) for image in progress.images()])
 
     halves, _ = run(fixed, moving, backend, progress=listen)
-    assert [p.energy for p in heard] == [e for r in halves.levels for e in r.energies]
-    assert {(p.stage, p.level, p.levels, p.iterations) for p in heard} == {("syn", 0, 2, 40), ("syn", 1, 2, 30)}
-    assert [p.iteration for p in heard if p.level == 1] == [4, 9, 14, 19, 24, 29]
+    assert [p.energy for p in steps] == [e for r in halves.levels for e in r.energies]
+    assert {(p.stage, p.level, p.levels, p.iterations) for p in steps} == {("syn", 0, 2, 40), ("syn", 1, 2, 30)}
+    assert [p.iteration for p in steps if p.level == 1] == [4, 9, 14, 19, 24, 29]
     start = prepare(fixed, moving, Affine.identity(), backend=backend)
     whole = backend.download(normalise(moving, backend).volume)
     apart = np.square(backend.download(start.fixed) - whole[box(start.grid)]).mean()
@@ -277,7 +277,7 @@ class Uphill(LocalCC):
 
 
 @pytest.mark.parametrize(("right", "kept"), [(0, 0), (22, 19)])
-def test_a_level_that_walks_uphill_is_taken_back(fast, monkeypatch, right, kept):
+def test_a_level_that_goes_uphill_is_restored(fast, monkeypatch, right, kept):
     fixed, moving, truth, seen = known_pair(SHAPE)
     monkeypatch.setitem(DEFORMABLE_METRICS, "local_cc", lambda _: Uphill())
     monkeypatch.setattr(Uphill, "right", right)
@@ -339,7 +339,7 @@ def test_levels_and_their_smoothing_that_are_asked_for_are_run():
     assert _schedule(grid, Syn(sigmas=sigmas)) == [(4, 200, 0.75), (2, 150, 1)]
 
 
-def test_interpolating_thick_slices_does_not_tighten_the_bars(fast):
+def test_interpolating_thick_slices_does_not_tighten_the_limits(fast):
     """Inverse errors are counted in half voxels of the finest level, which are whole voxels of the original."""
     slices = in_background(smooth_volume((76, 60, 9), 3, sigma=2.0))
     units = []

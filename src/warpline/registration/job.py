@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from warpline.backends import Backend, select
@@ -11,11 +11,7 @@ from warpline.io.atomic import Transaction
 from warpline.io.images import Source
 from warpline.recipe import Recipe
 from warpline.registration.alignment import ProgressCallback
-from warpline.registration.output_files import (
-    check_names,
-    names_after,
-    store,
-)
+from warpline.registration.output_files import check_names, names_after
 from warpline.registration.result import Initial, Registration, compute, read
 
 
@@ -125,8 +121,8 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
             progress=progress,
             outside=job.outside,
         )
-        store(registration, files, names)
-    return registration
+        stored = registration.store(files, names)
+    return replace(registration, report=stored.report)
 
 
 def register(

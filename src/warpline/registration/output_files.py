@@ -6,26 +6,26 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from warpline.errors import UsageError
+from warpline.images import Image
 from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
 from warpline.io.transform_files import Format, itk_affine, itk_warp
+from warpline.registration.alignment import Alignment
 from warpline.registration.clock import Clock
 from warpline.report.page import write_page
-from warpline.report.pair_layers import Layers, draw_layers
+from warpline.report.pair_layers import draw_layers
 from warpline.report.pictures import write_deformation, write_overlay
 from warpline.space import Transform
-
-if TYPE_CHECKING:
-    from warpline.registration.result import Registration
 
 AFFINE = "0GenericAffine.mat"
 WARP = "1Warp.nii.gz"
@@ -56,12 +56,37 @@ Prefix = str | os.PathLike[str]
 Names = Mapping[str, Path]
 """What each file is, to its path; kinds that are left out are not written, ``"report"`` always is."""
 
-Extra = Mapping[str, Callable[[], bytes]]
-"""Further files: what each is, to what makes its content."""
+Encoders = Mapping[str, Callable[[], bytes]]
+"""What each file is, to the function that makes its bytes."""
+
+
+Maker = TypeVar("Maker")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What `store` wrote.
+
+    Parameters
+    ----------
+    paths : dict
+        What each file is, to its path.
+    report : dict
+        The report, finished: with the paths, sizes and checksums of the files, and the time that they took.
+    """
+
+    paths: dict[str, Path]
+    report: dict[str, Any]
 
 
 def names_after(prefix: Prefix) -> dict[str, Path]:
-    """The path of every file of a run."""
+    """The path of every file of a run.
+
+    Examples
+    --------
+    >>> str(names_after("out/sub-01_")["warp"])
+    'out/sub-01_1Warp.nii.gz'
+    """
     return {kind: Path(f"{os.fspath(prefix)}{ending}") for kind, ending in ENDINGS.items()}
 
 
@@ -72,6 +97,13 @@ def check_names(names: Names, sources: Iterable[Any]) -> None:
     ------
     UsageError
         Naming the input.
+
+    Examples
+    --------
+    >>> check_names(names_after("out/sub-01_"), ["fixed.nii.gz", "moving.nii.gz"])
+    >>> check_names(names_after("sub-01_"), ["sub-01_Warped.nii.gz"])
+    Traceback (most recent call last):
+    warpline.errors.UsageError: the results would overwrite the input sub-01_Warped.nii.gz; choose another ...
     """
     outputs = {path.resolve() for path in names.values()}
     for source in sources:
@@ -85,47 +117,105 @@ def encode_report(report: Mapping[str, Any]) -> bytes:
 
 
 def store(
-    registration: Registration,
+    alignment: Alignment,
+    images: Mapping[str, Image],
+    report: Mapping[str, Any],
     files: Transaction,
     names: Names,
     *,
     root: Path = Path(),
-    extra: Extra | None = None,
+    extra: Encoders | None = None,
     encode: Callable[[Mapping[str, Any]], bytes] = encode_report,
-) -> dict[str, Path]:
-    """Stage every file that has a name, the report last; returns the paths under `root`, as the report states them.
+) -> Stored:
+    """Stage every file of a registration that has a name, its report last; the arguments are left as they are.
 
-    `encode` makes the content of the file of the report.
+    A file that has a name, but that this registration does not have, is deleted: an earlier run left it.
 
-    A file that has a name, but that this registration does not have, is taken away: an earlier run left it.
+    Parameters
+    ----------
+    alignment : Alignment
+        Images and maps.
+    images : dict
+        ``"warped"`` and ``"inverse_warped"``.
+    report : dict
+        As `warpline.registration.compute` makes it.
+    files : Transaction
+        Writes all of them or none.
+    names : dict
+        What each file is, to its path below `root`, as the report states it.
+    root : Path
+        Folder of all files.
+    extra : dict, optional
+        Further files.
+    encode : callable
+        Makes the bytes of the file of the report.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.io.atomic import Transaction
+    >>> from warpline.registration import Alignment
+    >>> image = Image.from_array(np.eye(4, dtype=np.float32))
+    >>> result = Alignment(image, image, Affine.identity())
+    >>> report = {"backend": {"threads": 1}, "seconds": {}}
+    >>> names = {"affine": Path("0GenericAffine.mat"), "report": Path("report.json")}
+    >>> with Transaction() as files:
+    ...     stored = store(result, {"warped": image, "inverse_warped": image}, report, files, names)
+    >>> stored.report["outputs"], stored.report["files"]["affine"]["bytes"]
+    ({'affine': '0GenericAffine.mat'}, 152)
     """
-    report, clock, pictures, stamps = registration.report, Clock(), {}, {}
-    results = {kind: make for kind, make in {**_results(registration), **(extra or {})}.items() if kind in names}
-    with ThreadPoolExecutor(report["backend"]["threads"]) as pool:
-        encoded = {kind: pool.submit(make) for kind, make in results.items()}
+    clock, paths = Clock(), {kind: root / path for kind, path in names.items()}
+    pictures = _chosen(_pictures(alignment, images["warped"]), names)
+    encoders = _chosen({**_encoders(alignment, images), **(extra or {})}, names)
+    stamps = _write_files(files, paths, pictures, encoders, clock=clock, threads=report["backend"]["threads"])
+    made = {*stamps, *({"page"} & names.keys())}
+    for kind in names.keys() - made - {"report"}:
+        files.discard(paths[kind])
+    finished = {
+        **report,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "outputs": {kind: str(path) for kind, path in names.items() if kind in made},
+        "seconds": {**report["seconds"], **clock.seconds},
+    }
+    if "page" in made:
+        with files.staged(paths["page"]) as temporary, clock.step("page"):
+            layers = draw_layers(alignment.fixed, alignment.moving, images["warped"], alignment.warp)
+            write_page(finished, layers, temporary)
+            stamps["page"] = _stamp(temporary.read_bytes())
+    finished["seconds"] = {**report["seconds"], **clock.seconds}
+    finished["files"] = {kind: stamps[kind] for kind in finished["outputs"]}
+    files.write(paths["report"], encode(finished))
+    return Stored({kind: path for kind, path in names.items() if kind in made or kind == "report"}, finished)
+
+
+def _write_files(
+    files: Transaction,
+    paths: Mapping[str, Path],
+    pictures: Mapping[str, Callable[[BinaryIO], None]],
+    encoders: Encoders,
+    *,
+    clock: Clock,
+    threads: int,
+) -> dict[str, dict[str, Any]]:
+    """Write pictures, drawn in this thread, and the other files, encoded meanwhile by others; returns their stamps."""
+    stamps = {}
+    with ThreadPoolExecutor(threads) as pool:
+        encoded = {kind: pool.submit(encode) for kind, encode in encoders.items()}
         with clock.step("pictures"):
-            for kind, draw in _pictures(registration):
-                if kind in names:
-                    pictures[kind] = io.BytesIO()
-                    draw(pictures[kind])
-                    stamps[kind] = _write(files, root / names[kind], pictures[kind].getvalue())
+            for kind, draw in pictures.items():
+                drawn = io.BytesIO()
+                draw(drawn)
+                stamps[kind] = _write(files, paths[kind], drawn.getvalue())
         with clock.step("write"):
             for kind, content in encoded.items():
-                stamps[kind] = _write(files, root / names[kind], content.result())
-    made = {**pictures, **encoded, **{kind: None for kind in ("page",) if kind in names}}
-    for kind in names.keys() - made.keys() - {"report"}:
-        files.discard(root / names[kind])
-    report["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
-    report["outputs"] = {kind: str(path) for kind, path in names.items() if kind in made}
-    report["seconds"].update(clock.seconds)
-    if "page" in names:
-        with files.staged(root / names["page"]) as temporary, clock.step("page"):
-            write_page(report, _layers(registration), temporary)
-            stamps["page"] = _stamp(temporary.read_bytes())
-    report["seconds"].update(clock.seconds)
-    report["files"] = {kind: stamps[kind] for kind in report["outputs"]}
-    files.write(root / names["report"], encode(report))
-    return {kind: path for kind, path in names.items() if kind in made or kind == "report"}
+                stamps[kind] = _write(files, paths[kind], content.result())
+    return stamps
+
+
+def _chosen(makers: Mapping[str, Maker], names: Names) -> dict[str, Maker]:
+    """Those of the files that have a name."""
+    return {kind: make for kind, make in makers.items() if kind in names}
 
 
 def _write(files: Transaction, path: Path, content: bytes) -> dict[str, Any]:
@@ -134,38 +224,39 @@ def _write(files: Transaction, path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _stamp(content: bytes) -> dict[str, Any]:
-    """What tells later whether a file is whole: see `warpline.cohort.outputs`."""
+    """Size and checksum, by which a file is recognised as complete."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _results(registration: Registration) -> dict[str, Callable[[], bytes]]:
-    """What each file is, and what makes its content."""
-    affine, field = registration.alignment.affine, registration.alignment.warp
-    flat = registration.transform.flat
+def _encoders(alignment: Alignment, images: Mapping[str, Image]) -> dict[str, Callable[[], bytes]]:
+    """Transforms and images."""
+    affine, field = alignment.affine, alignment.warp
+    flat = alignment.transform.flat
     linear, dense = (itk_affine.FLAT, itk_warp.FLAT) if flat else (itk_affine.FORMAT, itk_warp.FORMAT)
-    made: dict[str, Callable[[], bytes]] = {"affine": partial(_encoded, linear, affine)}
+    encoders: dict[str, Callable[[], bytes]] = {"affine": partial(_encode_transform, linear, affine)}
     if field is not None:
-        made["warp"] = lambda: compress(_encoded(dense, field))
+        encoders["warp"] = lambda: compress(_encode_transform(dense, field))
         if field.inverse_field is not None:
-            made["inverse_warp"] = lambda: compress(_encoded(dense, field.inverse()))
-    made["warped"] = lambda: compress(encode_image(registration.warped))
-    made["inverse_warped"] = lambda: compress(encode_image(registration.inverse_warped))
-    return made
+            encoders["inverse_warp"] = lambda: compress(_encode_transform(dense, field.inverse()))
+    for kind in ("warped", "inverse_warped"):
+        encoders[kind] = partial(_encode_image, images[kind])
+    return encoders
 
 
-def _encoded(known: Format, transform: Transform) -> bytes:
-    assert known.encode is not None
-    return known.encode(transform)
+def _encode_transform(chosen: Format, transform: Transform) -> bytes:
+    assert chosen.encode is not None
+    return chosen.encode(transform)
 
 
-def _pictures(registration: Registration) -> Iterator[tuple[str, Callable[[BinaryIO], None]]]:
-    """What each picture shows, and what draws it."""
-    fixed, moving, field = registration.alignment.fixed, registration.alignment.moving, registration.alignment.warp
-    yield "overlay", partial(write_overlay, fixed, moving, registration.warped)
-    if field is not None:
-        yield "deformation", partial(write_deformation, fixed, field)
+def _encode_image(image: Image) -> bytes:
+    return compress(encode_image(image))
 
 
-def _layers(registration: Registration) -> Layers:
-    alignment = registration.alignment
-    return draw_layers(alignment.fixed, alignment.moving, registration.warped, alignment.warp)
+def _pictures(alignment: Alignment, warped: Image) -> dict[str, Callable[[BinaryIO], None]]:
+    """What each picture shows, to the function that draws it."""
+    pictures: dict[str, Callable[[BinaryIO], None]] = {
+        "overlay": partial(write_overlay, alignment.fixed, alignment.moving, warped)
+    }
+    if alignment.warp is not None:
+        pictures["deformation"] = partial(write_deformation, alignment.fixed, alignment.warp)
+    return pictures

@@ -26,7 +26,7 @@ from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, ProgressCallback, align
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
-from warpline.registration.output_files import Prefix, check_names, names_after, store
+from warpline.registration.output_files import Names, Prefix, Stored, check_names, names_after, store
 from warpline.registration.provenance import describe, environment, plain
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
@@ -89,8 +89,8 @@ class Registration:
     report : dict
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, similarity before
         and after, the share of the voxels it is measured on, whether contrasts are alike, judgement, warnings (what
-        headers leave open, reasons for doubt); after `save` also `outputs` (paths) and `files` (bytes and SHA-256 of
-        each). Plain JSON values.
+        headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also `outputs` (paths) and
+        `files` (bytes and SHA-256 of each). Plain JSON values.
 
     Examples
     --------
@@ -148,7 +148,12 @@ class Registration:
         with Transaction() as files:
             files.prepare(names["report"].parent)
             files.reserve(list(names.values()))
-            return store(self, files, names)
+            return self.store(files, names).paths
+
+    def store(self, files: Transaction, names: Names, **options: Any) -> Stored:
+        """Stage the files; see `warpline.registration.output_files.store` for the options."""
+        images = {"warped": self.warped, "inverse_warped": self.inverse_warped}
+        return store(self.alignment, images, self.report, files, names, **options)
 
     def __repr__(self) -> str:
         """The images and the quality in one line."""

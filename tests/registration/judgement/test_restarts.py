@@ -40,7 +40,7 @@ def test_a_wrong_optimum_is_not_clear(first):
     assert not first[2].is_clear
 
 
-def test_another_start_is_found_and_said(first, backend):
+def test_another_start_is_taken_and_reported(first, backend):
     images, comparison, attempt = first
     found = search_again(images, attempt, OPTIONS, comparison, backend)
     assert error(found.result.affine, np.linalg.inv(TURNED)) < 0.5
@@ -48,7 +48,7 @@ def test_another_start_is_found_and_said(first, backend):
     assert "agrees better" in found.result.warnings[-1]
 
 
-def test_a_start_that_was_given_is_kept(backend):
+def test_a_start_that_was_given_is_not_replaced(backend):
     fixed, moving = scan(lattice(**SIZE)), scan(lattice(**SIZE), TURNED)
     recipe = Recipe(initialise=Initialise(), linear=OPTIONS, syn=None)
     found = align(fixed, moving, recipe, backend=backend, initial=Affine.identity())
@@ -56,7 +56,7 @@ def test_a_start_that_was_given_is_kept(backend):
     assert set(found.judgement.reasons) <= set(found.warnings)
 
 
-def test_a_large_turn_against_the_headers_is_said(backend):
+def test_a_large_turn_against_the_headers_is_a_warning(backend):
     fixed, moving = scan(lattice(**SIZE)), scan(lattice(**SIZE), TURNED)
     recipe = Recipe(initialise=Initialise(), linear=OPTIONS, syn=None)
     found = align(fixed, moving, recipe, backend=backend)
@@ -73,11 +73,11 @@ def test_a_mirrored_header_is_proposed(backend):
     assert any("mirrored" in warning for warning in found.warnings)
 
 
-def test_a_search_that_did_not_arrive_is_told(backend):
+def test_a_search_that_did_not_converge_is_doubtful(backend):
     matrix = np.eye(4)
     matrix[:3, 3] = 9.0, -6.0, 5.0
     images = scan(lattice(**SIZE)), scan(lattice(**SIZE), matrix)
     still = OPTIONS.model_copy(update={"iterations": (0, 0)})
     found = align(*images, Recipe(linear=still, syn=None), backend=backend, initial=Affine.identity())
     assert found.judgement.signs["better_nearby"] > 1.05
-    assert any("has not arrived" in reason for reason in found.judgement.reasons)
+    assert any("has not converged" in reason for reason in found.judgement.reasons)
