@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.space.affine import Affine
-from warpline.space.chain import Chain, Part, Transform
-from warpline.space.displacement import Displacement
 from warpline.space.grid import Grid, Matrix, apply_affine
 from warpline.space.jacobian import voxel_determinant
+from warpline.space.transforms import Affine, Chain, Displacement, Part, Transform
 
 Doubles = NDArray[np.float64]
 

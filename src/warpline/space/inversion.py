@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend, select
-from warpline.space.affine import Affine
-from warpline.space.chain import Chain, Part, Transform
-from warpline.space.displacement import Displacement
 from warpline.space.fields import to_voxels, to_world
 from warpline.space.fit import fit_affine
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.preimages import check_finite_field, solve_preimages
+from warpline.space.transforms import Affine, Chain, Displacement, Part, Transform
 
 FIELD_TOLERANCE = 0.01
 """Residual in voxels at which the inversion of a voxel of a half-map stops."""

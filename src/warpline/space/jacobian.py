@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.space.displacement import Displacement
 from warpline.space.fields import to_voxels
+from warpline.space.transforms import Displacement
 
 
 def jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[np.float32]:

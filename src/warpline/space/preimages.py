@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError
-from warpline.space.affine import Affine
-from warpline.space.chain import Chain, Part, Transform
-from warpline.space.displacement import Displacement
 from warpline.space.fit import fit_affine
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.transforms import Affine, Chain, Displacement, Part, Transform
 
 Doubles = NDArray[np.float64]
 
