@@ -20,10 +20,10 @@ CHAINS = {
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_voxels_are_mapped_points(name, backend):
-    route = pull_back(CHAINS[name], FIXED, backend)
+    mapping = pull_back(CHAINS[name], FIXED, backend)
     expected = apply_affine(MOVING.inverse_affine, CHAINS[name].map_points(world_points(FIXED)))
     slab = slice(3, 9)
-    np.testing.assert_allclose(np.moveaxis(route.voxels(MOVING, slab), 0, -1), expected[slab], atol=1e-5)
+    np.testing.assert_allclose(np.moveaxis(mapping.voxels(MOVING, slab), 0, -1), expected[slab], atol=1e-5)
 
 
 def test_determinant_of_an_affine_is_its_own(backend):

@@ -46,7 +46,7 @@ class Pullback:
         return self.grid.voxel_map_to(place, self.matrix)
 
     def voxels(self, target: Grid, slab: slice) -> Doubles:
-        """Where the voxels of a slab along the first axis look: voxels of `target`, (3, n, J, K)."""
+        """Sampling coordinates of a slab along the first axis, in voxels of `target`: (3, n, J, K)."""
         where = self._displaced(slab)
         matrix = self.matrix_to(target)
         return np.tensordot(matrix[:3, :3], where, axes=1) + matrix[:3, 3].reshape(3, 1, 1, 1)
@@ -117,7 +117,7 @@ def _displaced(
 
 
 def displacement_on(transform: Transform, grid: Grid) -> NDArray[np.float32]:
-    """Where a transform takes the voxels of a grid, as displacements.
+    """A transform as one displacement per voxel of a grid.
 
     Parameters
     ----------

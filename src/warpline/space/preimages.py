@@ -21,8 +21,7 @@ _FIRST_STEPS = 8
 """Whole fixed-point steps before Newton's method is tried."""
 
 _DAMPED = ((60, 0.4), (200, 0.15))
-"""Damped fixed-point steps and their damping factor, for points that are left after it; the last converges where space
-is stretched twelvefold."""
+"""(iterations, damping factor) of each fallback stage; the last converges where space is stretched twelvefold."""
 
 _NEWTON_STEPS = 10
 _HALF_STEP = 1e-3
@@ -85,8 +84,8 @@ def _preimages_of_part(part: Part, targets: Doubles) -> Doubles:
 def _guess(part: Displacement, targets: Doubles) -> Doubles:
     if part.inverse_field is not None:
         return part.inverse().map_points(targets)
-    trend = fit_affine(part)
-    return targets if trend is None else trend.inverse().map_points(targets)
+    affine = fit_affine(part)
+    return targets if affine is None else affine.inverse().map_points(targets)
 
 
 def solve_preimages(part: Displacement, start: Doubles, targets: Doubles) -> Doubles:
