@@ -26,6 +26,7 @@ from warpline.operations.reading import GridLike, grid_of, log_notes, read
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
 from warpline.space import Chain
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.jacobian import pullback_determinant
 
 _LATTICE = 24
 """Points along each axis by which it is seen whether two images meet."""
@@ -171,7 +172,7 @@ def jacobian(
     grid = grid_of(reference, "reference", geometry)
     chosen = select(backend, threads)
     chain = read_chain(transforms, fixed=grid, moving=moving, geometry=geometry, backend=chosen)
-    values = pull_back(chain, grid, chosen).determinant(chosen)
+    values = pullback_determinant(pull_back(chain, grid, chosen), chosen)
     if log:
         folded = int(np.count_nonzero(~(values > 0)))
         if folded:

@@ -14,6 +14,7 @@ from warpline.images.foreground import foreground_threshold, subsample
 from warpline.report.slice_interpolation import Line, Plane, Planes, interpolate_planes
 from warpline.space import Displacement
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.jacobian import determinant
 
 _VIEWS = {"Sagittal": (0, 1, 2), "Coronal": (1, 0, 2), "Axial": (2, 0, 1)}
 """World axes (x, y, z) of each view: normal, rightwards on the page, upwards on the page."""
@@ -143,7 +144,7 @@ def jacobian_on(slices: Sequence[Slice], warp: Displacement, here: NDArray[np.fl
         slopes[:, axis] = np.gradient(here, first.pixel * coarser, axis=page) * np.float32(forward)
     for axis in range(3):
         slopes[axis, axis] += 1
-    return _determinant(slopes)
+    return determinant(slopes)
 
 
 def _lines(slices: Sequence[Slice], finer: int = 1) -> dict[int, Line]:
@@ -277,12 +278,6 @@ def _subdivided(line: Line, finer: int) -> Line:
     """Evenly spaced coordinates (N,) at the middles of `finer` parts of each step: (N * finer,)."""
     places = (np.arange(line.size * finer) + 0.5) / finer - 0.5
     return np.asarray(line[0] + (line[1] - line[0]) * places)
-
-
-def _determinant(matrices: NDArray[np.float32]) -> Planes:
-    """Determinants of matrices (3, 3, N, H, W): (N, H, W)."""
-    (a, b, c), (d, e, f), (g, h, i) = matrices
-    return np.asarray(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g), dtype=np.float32)
 
 
 def _nearest_axes(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -13,6 +13,7 @@ from warpline.resampling.warping import warp
 from warpline.space import Transform
 from warpline.space.dense import Doubles, Pullback, pull_back
 from warpline.space.grid import Grid
+from warpline.space.jacobian import pullback_jacobian
 
 _ROUNDS = 12
 """Newton steps towards the nearest rotation; strains met in practice need six."""
@@ -60,8 +61,8 @@ def warp_vectors(
     slopes = _slopes(mapping, backend)
 
     def run(slab: slice) -> None:
-        rotated = np.einsum("ab...,...a->...b", nearest_rotation(mapping.jacobian(slab, slopes)), vectors[slab])
-        vectors[slab] = rotated
+        rotation = nearest_rotation(pullback_jacobian(mapping, slab, slopes))
+        vectors[slab] = np.einsum("ab...,...a->...b", rotation, vectors[slab])
 
     on_threads(run, slabs(grid.shape), threads)
     return Image(vectors, grid.bare, image.name)

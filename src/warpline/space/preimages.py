@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.errors import InputError
 from warpline.space.fit import fit_affine
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.jacobian import jacobian_at
 from warpline.space.transforms import Affine, Chain, Displacement, Part, Transform
 
 Doubles = NDArray[np.float64]
@@ -24,8 +25,6 @@ _DAMPED = ((60, 0.4), (200, 0.15))
 """(iterations, damping factor) of each fallback stage; the last converges where space is stretched twelvefold."""
 
 _NEWTON_STEPS = 10
-_HALF_STEP = 1e-3
-"""Half a step of the central differences of Newton's method, in mm."""
 
 _LEAST_DETERMINANT = 1e-3
 """Determinant below which a Newton step is not taken."""
@@ -120,7 +119,7 @@ class _Search:
         """Newton's method; a point that it brings no nearer goes back to where it was."""
         began, before, distance = self._active, self.points[self._active].copy(), _lengths(self._residuals)
         for _ in range(_NEWTON_STEPS):
-            jacobian = _jacobian(self.part, self.points[self._active])
+            jacobian = jacobian_at(self.part, self.points[self._active])
             jacobian[np.abs(np.linalg.det(jacobian)) < _LEAST_DETERMINANT] = np.eye(3)
             self._move(self.points[self._active] + np.linalg.solve(jacobian, self._residuals[..., None])[..., 0])
         now = _lengths(self.targets[began] - self.part.map_points(self.points[began]))
@@ -143,13 +142,6 @@ class _Search:
 def _lengths(vectors: Doubles) -> Doubles:
     lengths: Doubles = np.linalg.norm(vectors, axis=1)
     return lengths
-
-
-def _jacobian(part: Displacement, points: Doubles) -> Doubles:
-    """Derivative of the map, (N, 3, 3), by central differences."""
-    steps = np.eye(3) * _HALF_STEP
-    columns = [(part.map_points(points + step) - part.map_points(points - step)) / (2 * _HALF_STEP) for step in steps]
-    return np.stack(columns, axis=-1)
 
 
 def check_finite_field(part: Displacement) -> None:
