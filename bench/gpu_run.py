@@ -164,7 +164,7 @@ def describe_gpu(out: Path) -> None:
 
 
 def install(wheels: Path, site: Path, out: Path) -> None:
-    """Put every wheel of a folder into `site`; one that does not fit here is told and left out."""
+    """Put every wheel of a folder into `site`; one that does not fit here is reported and left out."""
     found = sorted(wheels.glob("*.whl"))
     if not found:
         tell(out, step="wheels", error=f"no wheel in {wheels}")
@@ -176,7 +176,7 @@ def install(wheels: Path, site: Path, out: Path) -> None:
 
 
 def unpack(wheels: Sequence[Path], site: Path, out: Path) -> None:
-    """Put wheels into `site` as pip would, without scripts; one that cannot be read is told and left out."""
+    """Put wheels into `site` as pip would, without scripts; one that cannot be read is reported and left out."""
     for wheel in wheels:
         try:
             with zipfile.ZipFile(wheel) as archive:

@@ -26,7 +26,7 @@ from gpu_place import MissingError, Place
 AT_ONCE = 8
 """Processes beside each other that call operations."""
 PACKAGES = ("warpline", "numpy", "scipy", "numba", "torch", "fireants")
-"""Whose versions are told."""
+"""Packages whose versions are recorded."""
 WORST = 1e-4
 """Share of the largest value by which an operation may differ from NumPy's; the contract suite has a bound for each."""
 MISSING = 3
@@ -120,7 +120,7 @@ def headline(place: Place, how: str = "graphs") -> int:
 
 
 def kernels(place: Place) -> int:
-    """Rates of operations, each told as it is measured."""
+    """Rates of operations, each printed as it is measured."""
     import kernels as bench
 
     size, failed = place.size, 0

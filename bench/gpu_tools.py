@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = ("", "_affine", "_fields", "_filters", "_sampling", "_similarity", "_splines")
 SCIPYS = ("tests/resampling/test_scipys_own_suite.py", "tests/resampling/test_on_device.py")
 FAILURES = 30
-"""Most failed tests that are told."""
+"""Most failed tests that are listed."""
 
 
 def contract(place: Place) -> int:

@@ -310,19 +310,19 @@ def judged(pair: str, name: str, case: Case) -> dict[str, object]:
     try:
         found = align(case.fixed, case.moving, case.recipe, backend=select(None), initial=case.initial)
     except InputError as refusal:
-        told = {"outcome": "refused", "warnings": [str(refusal)], "signs": {}}
-        return {"pair": pair, "spoil": name, "off": None, "wrong": None if case.truth is not None else True, **told}
+        facts = {"outcome": "refused", "warnings": [str(refusal)], "signs": {}}
+        return {"pair": pair, "spoil": name, "off": None, "wrong": None if case.truth is not None else True, **facts}
     off = distance(case, found.affine)
     wrong = True if off is None or off > WRONG else False if off <= RIGHT else None
     signs = {sign: value and float(f"{value:.4g}") for sign, value in found.judgement.signs.items()}
-    told = {"outcome": found.judgement.outcome, "warnings": found.warnings, "signs": signs}
-    return {"pair": pair, "spoil": name, "off": off and float(f"{off:.4g}"), "wrong": wrong, **told}
+    facts = {"outcome": found.judgement.outcome, "warnings": found.warnings, "signs": signs}
+    return {"pair": pair, "spoil": name, "off": off and float(f"{off:.4g}"), "wrong": wrong, **facts}
 
 
 def tell(row: dict[str, object], recipe: str = "affine") -> None:
     """Print a case as it comes."""
-    told = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
-    sys.stdout.write(f"{row['pair']:10} {row['spoil']:42} {recipe:9} {told:8} {row['outcome']:9} {row['off']}\n")
+    truth = "between" if row["wrong"] is None else "wrong" if row["wrong"] else "right"
+    sys.stdout.write(f"{row['pair']:10} {row['spoil']:42} {recipe:9} {truth:8} {row['outcome']:9} {row['off']}\n")
     sys.stdout.flush()
 
 

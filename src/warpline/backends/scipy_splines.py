@@ -22,9 +22,10 @@ _SLAB = 2**20
 
 def spline_coefficients(array: NDArray[Any], spline: SplineOptions, threads: int) -> NDArray[Any]:
     """See `Backend.spline_coefficients`; complex arrays too."""
-    if spline.pad:
-        how: dict[str, Any] = {"mode": "edge"} if spline.mode == "nearest" else {"constant_values": spline.cval}
-        array = np.pad(array, spline.pad, **how)
+    if spline.pad and spline.mode == "nearest":
+        array = np.pad(array, spline.pad, mode="edge")
+    elif spline.pad:
+        array = np.pad(array, spline.pad, constant_values=spline.cval)
     coefficients = np.empty(array.shape, np.complex128 if np.iscomplexobj(array) else np.float64)
     for axis in range(array.ndim):
         given = array if axis == 0 else coefficients

@@ -162,7 +162,7 @@ class AffineRegistration:
         first = transform.get_identity_parameters() if params0 is None else params0
         initial = affine_of(transform.param_to_matrix(first) @ start)
         recipe = linear_recipe(
-            stages=(transform.motion,),
+            stages=(transform.model,),
             voxel_sizes=tuple(f * float(images[0].grid.voxel_size[: transform.dim].min()) for f in self.factors),
             iterations=tuple(self.level_iters),
             **self.metric.options(images[0].data.size),

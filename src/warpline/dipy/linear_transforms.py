@@ -33,7 +33,7 @@ class Transform:
     """
 
     dim: ClassVar[int]
-    motion: ClassVar[TransformModel]
+    model: ClassVar[TransformModel]
     """The corresponding stage of `warpline.recipe.Linear`."""
     _angles: ClassVar[int] = 0
     _shifts: ClassVar[int] = 0
@@ -115,85 +115,85 @@ class _Affine(Transform):
 class TranslationTransform2D(Transform):
     """Translations (tx, ty)."""
 
-    dim, motion, _shifts = 2, "translation", 2
+    dim, model, _shifts = 2, "translation", 2
 
 
 class TranslationTransform3D(Transform):
     """Translations (tx, ty, tz)."""
 
-    dim, motion, _shifts = 3, "translation", 3
+    dim, model, _shifts = 3, "translation", 3
 
 
 class RotationTransform2D(Transform):
     """Rotations (angle)."""
 
-    dim, motion, _angles = 2, "rotation", 1
+    dim, model, _angles = 2, "rotation", 1
 
 
 class RotationTransform3D(Transform):
     """Rotations (rx, ry, rz)."""
 
-    dim, motion, _angles = 3, "rotation", 3
+    dim, model, _angles = 3, "rotation", 3
 
 
 class ScalingTransform2D(Transform):
     """Isotropic scalings (s)."""
 
-    dim, motion, _scales = 2, "scaling", 1
+    dim, model, _scales = 2, "scaling", 1
 
 
 class ScalingTransform3D(Transform):
     """Isotropic scalings (s)."""
 
-    dim, motion, _scales = 3, "scaling", 1
+    dim, model, _scales = 3, "scaling", 1
 
 
 class RigidTransform2D(Transform):
     """Rotation and translation (angle, tx, ty)."""
 
-    dim, motion, _angles, _shifts = 2, "rigid", 1, 2
+    dim, model, _angles, _shifts = 2, "rigid", 1, 2
 
 
 class RigidTransform3D(Transform):
     """Rotation and translation (rx, ry, rz, tx, ty, tz)."""
 
-    dim, motion, _angles, _shifts = 3, "rigid", 3, 3
+    dim, model, _angles, _shifts = 3, "rigid", 3, 3
 
 
 class RigidIsoScalingTransform2D(Transform):
     """Rotation, translation and one scale (angle, tx, ty, s)."""
 
-    dim, motion, _angles, _shifts, _scales = 2, "similarity", 1, 2, 1
+    dim, model, _angles, _shifts, _scales = 2, "similarity", 1, 2, 1
 
 
 class RigidIsoScalingTransform3D(Transform):
     """Rotation, translation and one scale (rx, ry, rz, tx, ty, tz, s)."""
 
-    dim, motion, _angles, _shifts, _scales = 3, "similarity", 3, 3, 1
+    dim, model, _angles, _shifts, _scales = 3, "similarity", 3, 3, 1
 
 
 class RigidScalingTransform2D(Transform):
     """Rotation, translation and a scale per axis (angle, tx, ty, sx, sy)."""
 
-    dim, motion, _angles, _shifts, _scales = 2, "rigid_scaling", 1, 2, 2
+    dim, model, _angles, _shifts, _scales = 2, "rigid_scaling", 1, 2, 2
 
 
 class RigidScalingTransform3D(Transform):
     """Rotation, translation and a scale per axis (rx, ry, rz, tx, ty, tz, sx, sy, sz)."""
 
-    dim, motion, _angles, _shifts, _scales = 3, "rigid_scaling", 3, 3, 3
+    dim, model, _angles, _shifts, _scales = 3, "rigid_scaling", 3, 3, 3
 
 
 class AffineTransform2D(_Affine):
     """All affine maps, the upper 2 x 3 of the matrix row by row."""
 
-    dim, motion = 2, "affine"
+    dim, model = 2, "affine"
 
 
 class AffineTransform3D(_Affine):
     """All affine maps, the upper 3 x 4 of the matrix row by row."""
 
-    dim, motion = 3, "affine"
+    dim, model = 3, "affine"
 
 
 regtransforms: dict[tuple[str, int], Transform] = {

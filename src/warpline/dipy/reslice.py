@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline import resampling
+from warpline.backends.splines import Mode
 from warpline.errors import InputError
 from warpline.space.grid import Matrix
 
@@ -19,7 +20,7 @@ def reslice(
     zooms: Sequence[float],
     new_zooms: Sequence[float],
     order: int = 1,
-    mode: str = "constant",
+    mode: Mode = "constant",
     cval: float = 0,
     num_processes: int = 1,
     new_shape: Sequence[int] | None = None,
@@ -75,9 +76,10 @@ def reslice(
     ratio = new / old
     shape = np.round(old / new * array.shape[:3]).astype(int) if new_shape is None else np.asarray(new_shape, int)
     size = (int(shape[0]), int(shape[1]), int(shape[2]))
-    how: dict[str, Any] = {"order": order, "mode": mode, "cval": cval}
     out = np.empty((*size, *array.shape[3:]), array.dtype)
     for at in np.ndindex(array.shape[3:]):
         place = (..., *at)
-        out[place] = resampling.affine_transform(array[place], np.diag(ratio), np.zeros(3), size, None, **how)
+        out[place] = resampling.affine_transform(
+            array[place], np.diag(ratio), output_shape=size, order=order, mode=mode, cval=cval
+        )
     return out, np.asarray(affine, dtype=np.float64) @ np.diag([*ratio, 1.0])

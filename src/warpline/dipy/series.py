@@ -149,20 +149,21 @@ def register_dwi_series(
     """
     volumes, affine = _series(data, affine)
     plain = _unweighted_volumes(gtab, volumes.shape[-1])
-    how: dict[str, Any] = {
-        "pipeline": pipeline,
-        "static_mask": static_mask,
-        "level_iters": level_iters,
-        "optimizer_options": optimizer_options,
-    }
+    register = partial(
+        register_series,
+        pipeline=pipeline,
+        static_mask=static_mask,
+        level_iters=level_iters,
+        optimizer_options=optimizer_options,
+    )
     registered, affines = np.empty(volumes.shape), np.empty((4, 4, volumes.shape[-1]))
-    registered[..., plain], affines[..., plain] = register_series(
-        volumes[..., plain], b0_ref, series_affine=affine, ref_affine=None, **how
+    registered[..., plain], affines[..., plain] = register(
+        volumes[..., plain], b0_ref, series_affine=affine, ref_affine=None
     )
     if not plain.all():
         mean = registered[..., plain].mean(axis=-1)
-        registered[..., ~plain], affines[..., ~plain] = register_series(
-            volumes[..., ~plain], mean, series_affine=affine, ref_affine=affine, **how
+        registered[..., ~plain], affines[..., ~plain] = register(
+            volumes[..., ~plain], mean, series_affine=affine, ref_affine=affine
         )
     return nibabel.Nifti1Image(registered, affine), affines
 

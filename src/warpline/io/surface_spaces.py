@@ -70,8 +70,10 @@ def to_world(vertices: Any, systems: Sequence[GiftiCoordSystem], name: str) -> M
         return stated
     if volume is not None:
         centre = ", ".join(f"{value:g}" for value in apply_affine(volume, np.zeros(3)))
-        told = "%s is in FreeSurfer's surface coordinates, whose origin is at %s mm in its volume (c_ras): moved there"
-        _log.warning(told, name, centre)
+        message = (
+            "%s is in FreeSurfer's surface coordinates, whose origin is at %s mm in its volume (c_ras): moved there"
+        )
+        _log.warning(text, name, centre)
         return volume
     _warn_of_guess(system.dataspace, name)
     return np.eye(4)
@@ -160,7 +162,7 @@ def _check_agreement(stated: Matrix, volume: Matrix, points: Matrix, name: str) 
 
 def _warn_of_guess(space: int, name: str) -> None:
     if space in _NAMED:
-        told = "%s is in %s space; its vertices are taken as world mm, right if the images are in that space too"
-        _log.warning(told, name, _NAMED[space])
+        text = "%s is in %s space; its vertices are taken as world mm, right if the images are in that space too"
+        _log.warning(text, name, _NAMED[space])
         return
     _log.warning("%s does not say in which space it is; its vertices are taken as world mm of its image", name)

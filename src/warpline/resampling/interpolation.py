@@ -17,6 +17,9 @@ from warpline.space.grid import Matrix
 
 __all__ = ["Mode", "affine_transform", "map_coordinates"]
 
+Rules = tuple[int, Mode, complex, bool]
+"""SciPy's order, mode, cval and prefilter."""
+
 _SMALL = 2**15
 """Outputs of fewer elements are computed by SciPy directly: starting threads takes longer."""
 
@@ -87,21 +90,21 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     """
     source, points = _as_array(input), _as_array(coordinates)
     shape = points.shape[1:]
-    how: dict[str, Any] = {"order": order, "mode": mode, "cval": cval, "prefilter": prefilter}
+    rules: Rules = (order, mode, cval, prefilter)
     arrays = {"input": source, "coordinates": points, "output": output}
     device = on_device.gpu_for(backend, math.prod(shape), **arrays)
     if device is not None:
         one = np.zeros((*points.shape[:1], *[1] * len(shape)), points.dtype)
-        model = ndimage.map_coordinates(_one_element(source), one, _model(output), **how)
-        request = on_device.Request(**how, coordinates=points, shape=shape, dtype=model.dtype)
+        model = ndimage.map_coordinates(_one_element(source), one, _model(output), *rules)
+        request = on_device.Request(*rules, points, shape, model.dtype)
         requested = on_device.is_requested(backend, **arrays)
         there = on_device.interpolate(device, source, request, _checked_output(output, shape), requested=requested)
         if there is not None:
             return cast("NDArray[Any]", there)
     if points.ndim < 2 or (math.prod(shape) < _SMALL and not _needs_exactness(source, order)):
-        small: NDArray[Any] = ndimage.map_coordinates(source, points, output, **how)
+        small: NDArray[Any] = ndimage.map_coordinates(source, points, output, *rules)
         return small
-    return _on_threads(source, points, _allocate(output, source, shape), thread_count(threads), **how)
+    return _on_threads(source, points, _allocate(output, source, shape), thread_count(threads), rules)
 
 
 def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
@@ -152,14 +155,14 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     """
     source, linear, shift = _as_array(input), _on_host(matrix), _on_host(offset)
     shape = tuple(output_shape or (output if _is_array(output) else source).shape)  # type: ignore[union-attr]
-    how: dict[str, Any] = {"order": order, "mode": mode, "cval": cval, "prefilter": prefilter}
+    rules: Rules = (order, mode, cval, prefilter)
     device = on_device.gpu_for(backend, math.prod(shape), input=source, output=output)
     if device is not None:
         linear, shift = _split(linear, shift, source.ndim)
         one = (1,) * len(shape)
-        model = ndimage.affine_transform(_one_element(source), linear, shift, one, _model(output), **how)
+        model = ndimage.affine_transform(_one_element(source), linear, shift, one, _model(output), *rules)
         affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
-        request = on_device.Request(**how, coordinates=affine, shape=shape, dtype=model.dtype)
+        request = on_device.Request(*rules, affine, shape, model.dtype)
         requested = on_device.is_requested(backend, input=source, output=output)
         there = on_device.interpolate(device, source, request, _checked_output(output, shape), requested=requested)
         if there is not None:
@@ -168,24 +171,17 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     few = math.prod(shape) < _SMALL and not _needs_exactness(source, order)
     if few or not (square or _is_homogeneous(linear, source.ndim)):
         # SciPy has a separable path for a diagonal, and error messages for a matrix of another shape
-        done: NDArray[Any] = ndimage.affine_transform(source, linear, shift, shape, output, **how)
+        done: NDArray[Any] = ndimage.affine_transform(source, linear, shift, shape, output, *rules)
         return done
     linear, shift = _split(linear, shift, source.ndim)
     affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
-    return _on_threads(source, affine, _allocate(output, source, shape), thread_count(threads), **how)
+    return _on_threads(source, affine, _allocate(output, source, shape), thread_count(threads), rules)
 
 
 def _on_threads(
-    source: NDArray[Any],
-    coordinates: Coordinates,
-    out: NDArray[Any],
-    threads: int,
-    *,
-    order: int,
-    mode: Mode,
-    cval: complex,
-    prefilter: bool,
+    source: NDArray[Any], coordinates: Coordinates, out: NDArray[Any], threads: int, rules: Rules
 ) -> NDArray[Any]:
+    order, mode, cval, prefilter = rules
     spline = SplineOptions.of(order, mode, cval, prefilter)  # type: ignore[arg-type] # SciPy takes a complex one
     if prefilter and order > 1:
         source = scipy_splines.spline_coefficients(source, spline, threads)

@@ -65,20 +65,20 @@ def warp(
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
     mapping = pull_back(transform, grid, backend)
     matrix = mapping.matrix_to(image.grid)
-    how: dict[str, Any] = {"shape": grid.shape, "order": order, "outside": outside}
     with backend.session():
-        how["field"] = None if mapping.field is None else backend.upload(mapping.field)
+        field = None if mapping.field is None else backend.upload(mapping.field)
 
     def resampled(volume: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         with backend.session():
-            there = backend.sample(backend.upload(_readable(volume, order)), matrix, **how)
+            source = backend.upload(_readable(volume, order))
+            there = backend.sample(source, matrix, field=field, shape=grid.shape, order=order, outside=outside)
             return backend.download(there, out)
 
     if image.data.ndim == 3:
         return stacked([resampled(image.data)], grid, image)
     result = np.empty((*grid.shape, image.data.shape[-1]), _readable_type(image.data, order))
     volumes = enumerate(series(image))
-    run_concurrently(lambda one: resampled(one[1], result[..., one[0]]), volumes, backend, how["field"])
+    run_concurrently(lambda one: resampled(one[1], result[..., one[0]]), volumes, backend, field)
     return Image(result, grid.bare, image.name)
 
 
