@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,22 +12,31 @@ from warpline.backends import numba_cache
 
 
 @pytest.fixture
-def nowhere(monkeypatch):
-    """Nothing can be written but temporary folders."""
+def writable(monkeypatch, tmp_path):
+    """Folders, each with what lies below it, in which files can be created; all others are read-only."""
+    folders, create = [], tempfile.TemporaryFile
+
+    def create_where_allowed(dir):
+        if not any(Path(dir).is_relative_to(folder) for folder in folders):
+            raise PermissionError(dir)
+        return create(dir=dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", create_where_allowed)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", "")
     monkeypatch.delenv("NUMBA_CACHE_DIR")
-    monkeypatch.setattr(numba_cache, "_writable", lambda folder: False)
+    return folders
 
 
-def test_compiled_code_goes_beside_a_writable_package(monkeypatch):
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
-    monkeypatch.setattr(numba_cache, "_writable", lambda folder: True)
+def test_compiled_code_goes_beside_a_writable_package(writable):
+    writable.append(Path(numba_cache.__file__).resolve().parents[1])
     numba_cache.choose_cache_folder()
     assert "NUMBA_CACHE_DIR" not in os.environ
 
 
-def test_compiled_code_goes_to_the_users_cache_elsewhere(nowhere, monkeypatch):
-    monkeypatch.setattr(numba_cache, "_writable", lambda folder: folder.name == "numba")
+def test_compiled_code_goes_to_the_users_cache_elsewhere(writable, tmp_path):
+    writable.append(tmp_path / "cache")
     numba_cache.choose_cache_folder()
     assert "warpline" in os.environ["NUMBA_CACHE_DIR"]
 
@@ -37,8 +47,7 @@ def test_a_cache_that_was_chosen_stays(tmp_path, monkeypatch):
     assert os.environ["NUMBA_CACHE_DIR"] == str(tmp_path)
 
 
-def test_without_a_writable_folder_a_temporary_one_is_named(nowhere, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(numba_cache.tempfile, "gettempdir", lambda: str(tmp_path))
+def test_without_a_writable_folder_a_temporary_one_is_named(writable, tmp_path, caplog):
     numba_cache.choose_cache_folder()
     folder = Path(os.environ["NUMBA_CACHE_DIR"])
     assert folder.parent == tmp_path and folder.stat().st_mode & 0o777 == 0o700
@@ -46,9 +55,7 @@ def test_without_a_writable_folder_a_temporary_one_is_named(nowhere, tmp_path, m
 
 
 @pytest.mark.parametrize("trap", ["open to others", "a link"])
-def test_a_temporary_folder_of_strangers_is_not_used(nowhere, tmp_path, monkeypatch, trap):
-    monkeypatch.setattr(numba_cache.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(numba_cache.tempfile, "tempdir", str(tmp_path))
+def test_a_temporary_folder_of_strangers_is_not_used(writable, tmp_path, trap):
     guessed = tmp_path / f"warpline-numba-{os.getuid()}"
     if trap == "a link":
         (tmp_path / "theirs").mkdir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +16,8 @@ class Recorder:
 
     def __init__(self):
         self.asked = []
-        self.cuda = SimpleNamespace(Event=self._event, get_elapsed_time=lambda start, end: 2.5)
+        gpu = SimpleNamespace(id=0, pci_bus_id="none")
+        self.cuda = SimpleNamespace(Device=lambda: gpu, Event=self._event, get_elapsed_time=lambda start, end: 2.5)
 
     def _event(self):
         return SimpleNamespace(record=lambda: self.asked.append("event"), synchronize=lambda: None)
@@ -25,14 +28,16 @@ class Recorder:
 
 
 @pytest.fixture
-def gpu():
-    made = object.__new__(Gpu)
-    made._cupy, made._flushed = Recorder(), None
-    return made
+def asked(monkeypatch):
+    """What is asked of CuPy."""
+    recorder = Recorder()
+    monkeypatch.setitem(sys.modules, "cupy", recorder)
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    return recorder.asked
 
 
-def test_the_cache_is_emptied_by_reading_before_every_call(gpu):
-    asked = gpu._cupy.asked
+def test_the_cache_is_emptied_by_reading_before_every_call(asked):
+    gpu = Gpu(SimpleNamespace(device="GPU", session=nullcontext))
     assert gpu.times(lambda: asked.append("call"), 2) == [0.0025, 0.0025]
     once = ["read"] * FLUSHES + ["event", "call", "event"]
     assert asked == [f"zeros of {FLUSHED} bytes", "read", "call", *once, *once]

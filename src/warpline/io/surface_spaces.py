@@ -70,10 +70,11 @@ def to_world(vertices: Any, systems: Sequence[GiftiCoordSystem], name: str) -> M
         return stated
     if volume is not None:
         centre = ", ".join(f"{value:g}" for value in apply_affine(volume, np.zeros(3)))
-        message = (
-            "%s is in FreeSurfer's surface coordinates, whose origin is at %s mm in its volume (c_ras): moved there"
+        _log.warning(
+            "%s is in FreeSurfer's surface coordinates, whose origin is at %s mm in its volume (c_ras): moved there",
+            name,
+            centre,
         )
-        _log.warning(text, name, centre)
         return volume
     _warn_of_guess(system.dataspace, name)
     return np.eye(4)
