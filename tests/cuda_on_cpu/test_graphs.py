@@ -30,12 +30,12 @@ def compiler():
 def half_maps(backend):
     fixed, moving = pair_with_known_map(SHAPE, 1)[:2]
     grid = Grid(SHAPE, np.eye(4))
-    scene = CroppedPair(
+    pair = CroppedPair(
         fixed=backend.upload(fixed), moving=backend.upload(moving), grid=grid, moving_grid=grid, affine=np.eye(4),
         foreground=backend.upload(np.ones(SHAPE, np.uint8)),
     )  # fmt: skip
     with backend.session():
-        found = register_syn(scene, OPTIONS, backend=backend)
+        found = register_syn(pair, OPTIONS, backend=backend)
     return backend.download(found.to_fixed), backend.download(found.to_moving), found.levels
 
 

@@ -40,7 +40,7 @@ def volumes(backend, before):
     return (backend._work.runtime.ledger.most - before) / VOLUME
 
 
-def scene_of(backend, masked):
+def pair_of(backend, masked):
     up, grid = backend.upload, Grid(SHAPE, np.eye(4))
     fixed, moving = (up(image) for image in pair_with_known_map(SHAPE, 1)[:2])
     masks = [up(np.ones(SHAPE, np.float32)) if masked else None for _ in range(2)]
@@ -51,9 +51,9 @@ def scene_of(backend, masked):
 def test_the_finest_level_of_a_large_image_fits_80_gb(backend, masked, most):
     options = Syn(factors=(2.0, 1.0), iterations=(2, 7))
     with backend.session():
-        scene = scene_of(backend, masked)
+        pair = pair_of(backend, masked)
         before = backend._work.runtime.ledger.used
-        halves = register_syn(scene, options, backend=backend)
+        halves = register_syn(pair, options, backend=backend)
         after = backend._work.runtime.ledger.used
     assert most <= volumes(backend, before) <= most + SMALL
     assert (after - before) / VOLUME <= 6 + SMALL, "half-maps are all that a level leaves"

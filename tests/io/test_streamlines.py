@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.streamlines import Tractogram, TrkFile
 
-from scenes import FIXED, MOVING
+from oblique_pair import FIXED, MOVING
 from warpline.errors import InputError, OutputError, UsageError
 from warpline.io import streamlines
 from warpline.io.images import write_image

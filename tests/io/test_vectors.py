@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from scenes import MOVING
+from oblique_pair import MOVING
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.io.vectors import FRAMES, from_world, read_components, read_series, read_vectors, to_world, write_vectors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenes import FIXED, TURN, world_points
+from oblique_pair import FIXED, TURN, world_points
 from warpline.errors import InputError
 from warpline.io.transform_files import write_transform
 from warpline.operations import paths_in, read_chain

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made_transforms import PAIRS, inner_points, made_affine, made_pair
-from scenes import FIXED, TURN, fading, world_points
+from oblique_pair import FIXED, TURN, fading, world_points
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.io.images import write_image

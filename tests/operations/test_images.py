@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from scenes import FIXED, MOVING, TURN, fading, smooth_field, smooth_image
+from oblique_pair import FIXED, MOVING, TURN, fading, smooth_field, smooth_image
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.io.images import write_image

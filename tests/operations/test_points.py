@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenes import FIXED, MOVING, TURN, fading, smooth_field
+from oblique_pair import FIXED, MOVING, TURN, fading, smooth_field
 from warpline.errors import InputError, UsageError
 from warpline.io.transform_files import write_transform
 from warpline.operations import apply_points, apply_streamlines, invert, map_points, preimages

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from scenes import FIXED, MOVING, TURN, smooth_field
+from oblique_pair import FIXED, MOVING, TURN, smooth_field
 from warpline.images import Image
 from warpline.resampling import warp_labels
 from warpline.resampling.labels import majority_label

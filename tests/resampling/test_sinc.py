@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenes import FIXED, MOVING, TURN, smooth_image
+from oblique_pair import FIXED, MOVING, TURN, smooth_image
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.resampling import warp_sinc

@@ -7,7 +7,7 @@ import pytest
 from scipy.linalg import polar
 from scipy.spatial.transform import Rotation
 
-from scenes import FIXED, MOVING, smooth_field
+from oblique_pair import FIXED, MOVING, smooth_field
 from warpline.errors import InputError
 from warpline.images import Image
 from warpline.resampling import warp_vectors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenes import FIXED, MOVING, TURN, linear_oracle, smooth_field, smooth_image, world_points
+from oblique_pair import FIXED, MOVING, TURN, linear_oracle, smooth_field, smooth_image, world_points
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.resampling import resample, warp

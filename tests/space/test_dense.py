@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenes import FIXED, MOVING, TURN, smooth_field, world_points
+from oblique_pair import FIXED, MOVING, TURN, smooth_field, world_points
 from warpline.resampling import pull_back
 from warpline.space import Chain, Displacement
 from warpline.space.grid import Grid, apply_affine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenes import oblique_grid, straight_grid
+from oblique_pair import oblique_grid, straight_grid
 from synthetic import smooth_field
 from warpline.space import fields
 from warpline.space.grid import apply_affine

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
-from scenes import FIXED, MOVING, TURN, fading, world_points
+from oblique_pair import FIXED, MOVING, TURN, fading, world_points
 from synthetic import fading_field
 from warpline.backends import select
 from warpline.errors import InputError

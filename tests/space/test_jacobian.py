@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scenes import FIXED, MOVING, TURN, oblique_grid, smooth_field, straight_grid, world_points
+from oblique_pair import FIXED, MOVING, TURN, oblique_grid, smooth_field, straight_grid, world_points
 from warpline.resampling import pull_back
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import apply_affine
