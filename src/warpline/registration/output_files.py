@@ -51,7 +51,7 @@ ENDINGS = {
 """What each file is, to how its name ends."""
 
 Prefix = str | os.PathLike[str]
-"""What the names of all outputs begin with, folder included."""
+"""Start of the names of all outputs, folder included."""
 
 Names = Mapping[str, Path]
 """What each file is, to its path; kinds that are left out are not written, ``"report"`` always is."""
@@ -166,8 +166,8 @@ def store(
     ({'affine': '0GenericAffine.mat'}, 152)
     """
     clock, paths = Clock(), {kind: root / path for kind, path in names.items()}
-    pictures = _chosen(_pictures(alignment, images["warped"]), names)
-    encoders = _chosen({**_encoders(alignment, images), **(extra or {})}, names)
+    pictures = _with_names(_pictures(alignment, images["warped"]), names)
+    encoders = _with_names({**_encoders(alignment, images), **(extra or {})}, names)
     stamps = _write_files(files, paths, pictures, encoders, clock=clock, threads=report["backend"]["threads"])
     made = {*stamps, *({"page"} & names.keys())}
     for kind in names.keys() - made - {"report"}:
@@ -213,7 +213,7 @@ def _write_files(
     return stamps
 
 
-def _chosen(makers: Mapping[str, Maker], names: Names) -> dict[str, Maker]:
+def _with_names(makers: Mapping[str, Maker], names: Names) -> dict[str, Maker]:
     """Those of the files that have a name."""
     return {kind: make for kind, make in makers.items() if kind in names}
 

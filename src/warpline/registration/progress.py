@@ -1,4 +1,4 @@
-"""What the stages report while they run, and the record of each level."""
+"""Progress of the stages while they run, and the record of each level."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from warpline.space.grid import Shape
 class Progress:
     """One iteration of one level of one stage; levels and iterations count from 0.
 
-    `images` fetches the fixed and the moving volume of the level, carried to the middle by the half-maps of now;
+    `images` fetches the fixed and the moving volume of the level, warped to the middle space by the current half-maps;
     valid while the callback runs. None where a stage has no such images.
     """
 
@@ -30,7 +30,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class LevelRecord:
-    """How one level of one stage went.
+    """Record of one level of one stage.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ class LevelRecord:
     seconds : float
         Wall-clock time of the level, its preparation excluded.
     kept : int, optional
-        Iterations after which its result was reached: fewer than `iterations` where a level went astray and was taken
-        back to its best energy. None for linear stages, which never go uphill.
+        Iterations after which its result was reached: fewer than `iterations` where a level diverged and the
+        half-maps of its lowest energy were restored. None for linear stages, whose energy never rises.
     """
 
     stage: str

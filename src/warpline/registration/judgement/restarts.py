@@ -25,7 +25,9 @@ from warpline.registration.pyramid import build_pyramid
 from warpline.space import Affine
 
 CLEAR = 2.0
-"""`above_chance` from which on no other start is tried: brains of one contrast reach 3 and more, of two contrasts 2."""
+"""`above_chance` at which no other start is tried: brains of one contrast reach 3 and more, of two contrasts 2.
+
+Higher, good results are searched again for nothing; lower, wrong ones pass."""
 CANDIDATES, STARTS = 8, 3
 """Number of other starts whose agreement is measured, and of those, the best, that are registered."""
 LEAST_RATIO, LEAST_GAIN = 1.1, 0.02
@@ -47,7 +49,7 @@ class JudgedAffine:
     signs : dict
         See `warpline.registration.judgement.LIMITS`.
     headers : Affine
-        What the headers say, or the start that was given.
+        The map by the headers alone, or the start that was given.
     """
 
     result: LinearResult
@@ -57,12 +59,12 @@ class JudgedAffine:
 
     @property
     def judgement(self) -> Judgement:
-        """What the signs add up to."""
+        """The judgement of these signs."""
         return judge(self.signs)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is said of a map that is not doubted for it: that it turns the object far against its headers."""
+        """A warning where a map that is not doubtful rotates the object far against its headers."""
         if self.signs["agreement_turned"] is None or self.judgement.outcome != "fine":
             return ()
         turned = angle_between(self.headers, self.result.affine)
@@ -70,7 +72,7 @@ class JudgedAffine:
 
     @property
     def is_clear(self) -> bool:
-        """Whether there is no reason to look for anything better."""
+        """Whether no other start needs to be tried."""
         above = self.signs["above_chance"]
         return self.judgement.outcome == "fine" and (above is None or above >= CLEAR)
 
@@ -97,7 +99,7 @@ def search_again(
 ) -> JudgedAffine:
     """Search from other starts for an affine with clearly better agreement; its warnings say what was done.
 
-    1. Measure the agreement of the most promising of many starts; keep the best, one of them with the other metric.
+    1. Measure the agreement of the most promising of many starts; choose the best, one of them with the other metric.
     2. Register from each on the coarse levels.
     3. Where that agrees clearly better than the best affine so far, register on all levels and judge the result.
     """
@@ -144,7 +146,7 @@ def _is_better(other: Agreement, best: Agreement) -> bool:
 
 
 def _search_warnings(first: JudgedAffine, best: JudgedAffine) -> tuple[str, ...]:
-    """A sentence on what further searches found; nothing where they only confirmed a result that is fine."""
+    """A sentence on the result of further searches; none where they only confirmed a result that is fine."""
     if best is first:
         fine = first.judgement.outcome == "fine"
         return () if fine else (f"the affine was doubtful; {STARTS + 1} other ways to find one agreed no better",)
@@ -165,8 +167,8 @@ def _handedness_warnings(
     centre, radius = comparison.centre / unit.mm, comparison.radius / unit.mm
     parameters = AffineParameters.named("affine", centre, radius, shared_plane(images[0].grid, images[1].grid))
     starts = np.stack([unit.from_mm(best.result.affine).matrix @ _mirror(axis, centre) for axis in range(3)])
-    found = AffineSearch(objective, parameters, starts).run(REFINEMENT_ITERATIONS)
-    agreement = comparison.correlations(unit.to_mm(Affine(matrix)).matrix for matrix in found)
+    refined = AffineSearch(objective, parameters, starts).run(REFINEMENT_ITERATIONS)
+    agreement = comparison.correlations(unit.to_mm(Affine(matrix)).matrix for matrix in refined)
     axis = int(np.argmax(agreement))
     if agreement[axis] < LEAST_RATIO * best.agreement.correlation + 2 * LEAST_GAIN:
         return ()
