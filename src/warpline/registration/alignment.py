@@ -38,16 +38,13 @@ from warpline.registration.judgement import (
 )
 from warpline.registration.linear import LinearResult, register_linear
 from warpline.registration.progress import LevelRecord, ProgressCallback
-from warpline.registration.syn import HalfMaps, register_syn
+from warpline.registration.syn import HalfMaps, register_syn, restoration_warnings
 from warpline.space import Affine, Chain, Displacement, fields
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert_field
 
 TAPER = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in; over fewer, large displacements fold."""
-
-NOTABLE_RISE = 0.02
-"""Rise of the energy of a level over its lowest one, as a share of that, above which going back to it is a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +69,15 @@ class Alignment:
         A sentence for everything that did not go as asked, and for every reason to doubt the result.
     judgement : Judgement
         Whether the result can be trusted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.registration import Alignment
+    >>> image, affine = Image.from_array(np.eye(4)), Affine(np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> Alignment(image, image, affine).inverse.map_points([[2.0, 4.0, 6.0]])
+    array([[1., 2., 3.]])
     """
 
     fixed: Image
@@ -275,7 +281,7 @@ def _run_stages(
         judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality)})
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
-    warnings, levels = warnings + _restoration_warnings(syn_levels) + judgement.reasons, levels + syn_levels
+    warnings, levels = warnings + restoration_warnings(syn_levels) + judgement.reasons, levels + syn_levels
     return Alignment(fixed, moving, affine, warp, levels, clock.seconds, maps.quality, warnings, judgement)
 
 
@@ -379,22 +385,3 @@ def _half_maps_in_mm(half_maps: HalfMaps, grid: Grid, backend: Backend) -> tuple
         inverse, _ = invert_field(extended, backend)
         displacements.append(Displacement(box.in_mm(extended, backend), grid, box.in_mm(inverse, backend)))
     return displacements[0], displacements[1]
-
-
-# -- warnings ---------------------------------------------------------------------------------------------------------
-
-
-def _restoration_warnings(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
-    """A sentence for every deformable level whose best half-maps were restored after a clear loss."""
-    return tuple(
-        f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
-        f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
-        for level in levels
-        if level.kept is not None and level.kept < level.iterations and _rise(level) > NOTABLE_RISE
-    )
-
-
-def _rise(level: LevelRecord) -> float:
-    """How far above its lowest energy a level ended, as a share of that."""
-    lowest = min(level.energies)
-    return (level.energies[-1] - lowest) / max(abs(lowest), 1e-12)

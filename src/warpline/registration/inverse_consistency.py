@@ -78,6 +78,16 @@ class Quality:
     units : three floats
         What errors are counted in, along each axis: a voxel, or more of them where the finest levels were left out, so
         that interpolating an image does not tighten the limits.
+
+    Examples
+    --------
+    >>> from warpline.registration import Quality
+    >>> quality = Quality(
+    ...     folds=0.0, folded_voxels=0, jacobian_min=0.2, jacobian_max=3.0,
+    ...     inverse_error_mean=0.04, inverse_error_p99=0.2, inverse_error_max=0.9,
+    ... )
+    >>> quality.is_within_limits
+    True
     """
 
     folds: float

@@ -17,6 +17,13 @@ class Progress:
 
     `images` fetches the fixed and the moving volume of the level, warped to the middle space by the current half-maps;
     valid while the callback runs. None where a stage has no such images.
+
+    Examples
+    --------
+    >>> from warpline.registration import Progress
+    >>> step = Progress("syn", level=0, levels=3, iteration=4, iterations=100, energy=-0.52)
+    >>> f"{step.stage}, level {step.level + 1} of {step.levels}: {step.energy}"
+    'syn, level 1 of 3: -0.52'
     """
 
     stage: str
@@ -49,6 +56,13 @@ class LevelRecord:
     kept : int, optional
         Iterations after which its result was reached: fewer than `iterations` where a level diverged and the
         half-maps of its lowest energy were restored. None for linear stages, whose energy never rises.
+
+    Examples
+    --------
+    >>> from warpline.registration import LevelRecord
+    >>> record = LevelRecord("syn", 0, (40, 48, 40), 10, energies=(-0.42, -0.61), seconds=1.5, kept=10)
+    >>> min(record.energies)
+    -0.61
     """
 
     stage: str

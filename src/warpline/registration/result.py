@@ -63,6 +63,17 @@ class Inputs:
         Which matrix of NIfTI headers was asked for.
     notes : tuple of str
         A sentence for every assumption about the images, for the warnings of the report.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.registration import Inputs
+    >>> image = Image.from_array(np.arange(64.0).reshape(8, 8), name="image")
+    >>> from warpline import Recipe
+    >>> inputs = Inputs(Recipe.load("rigid"), {"fixed": image, "moving": image}, {}, None, None, {})
+    >>> inputs.recipe.name
+    'rigid'
     """
 
     recipe: Recipe
@@ -171,7 +182,25 @@ class Registration:
 
 
 def load(source: Source, name: str, geometry: str | None = None) -> tuple[Image, dict[str, Any]]:
-    """Read one image, and describe it as reports do: path, shape, voxel size, matrix of its header, checksum."""
+    """Read one image, and describe it as reports do: path, shape, voxel size, matrix of its header, checksum.
+
+    Parameters
+    ----------
+    source : path, nibabel image, Image, array or (array, affine)
+        What to read.
+    name : str
+        What messages call an image without a path.
+    geometry : {"sform", "qform"}, optional
+        As for `register`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.registration import load
+    >>> image, description = load(np.zeros((8, 8)), "fixed")
+    >>> description["path"], description["shape"]
+    (None, [8, 8, 1])
+    """
     image = as_image(source, name, geometry)
     return image, describe(image, source)
 
@@ -189,12 +218,27 @@ def read(
 ) -> Inputs:
     """Read and check everything one registration needs; nothing is computed, so it can run ahead in a thread.
 
-    The arguments are those of `register`; `load` reads one image, and may cache what many pairs share.
+    Parameters
+    ----------
+    fixed, moving, recipe, fixed_mask, moving_mask, initial, geometry
+        As for `register`.
+    load : callable
+        Reads and describes one image; another than `load` may cache what many pairs share.
 
     Raises
     ------
     UsageError, InputError
         As for `register`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.registration import read
+    >>> image = Image.from_array(np.arange(64.0).reshape(8, 8), name="image")
+    >>> inputs = read(image, image, "rigid")
+    >>> inputs.recipe.name, sorted(inputs.images)
+    ('rigid', ['fixed', 'moving'])
     """
     recipe = Recipe.load(recipe)
     clock = Clock()
@@ -223,7 +267,24 @@ def compute(
 ) -> Registration:
     """Find the maps between the images of `inputs`, and warp both images; touches no file.
 
-    `outside` is the value of the warped image beyond the moving one, as for `register`.
+    Parameters
+    ----------
+    inputs : Inputs
+        As `read` returns them.
+    backend : Backend
+        Where to run.
+    threads, progress, outside
+        As for `register`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.backends import select
+    >>> from warpline.registration import compute, read
+    >>> image = Image.from_array(np.arange(64.0).reshape(8, 8), name="image")
+    >>> compute(read(image, image, "rigid"), select("numpy")).transform.map_points([[2.0, 3.0, 0.0]]).round()
+    array([[2., 3., 0.]])
     """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
     result = align_checked(**images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress)
@@ -269,7 +330,23 @@ def _surroundings_warnings(images: Mapping[str, Image], beyond: Mapping[str, flo
 
 
 def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
-    """The images, 2-D ones all in the plane of the fixed one: their positions along the third axis are ignored."""
+    """The images, 2-D ones all in the plane of the fixed one: their positions along the third axis are ignored.
+
+    Parameters
+    ----------
+    images : dict
+        ``"fixed"``, ``"moving"``, and others, by their names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.registration import in_one_plane
+    >>> raised = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 7], [0, 0, 0, 1]])
+    >>> images = {"fixed": Image.from_array(np.eye(4)), "moving": Image.from_array(np.eye(4), raised)}
+    >>> float(in_one_plane(images)["moving"].affine[2, 3])
+    0.0
+    """
     fixed = images["fixed"].grid
     if not (fixed.flat and images["moving"].grid.flat):
         return dict(images)

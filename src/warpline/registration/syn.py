@@ -52,6 +52,9 @@ LEAST_MASK = 0.998
 ERROR_UNIT = 0.5
 """Voxels of the finest level that inverse errors are counted in, where these are more than a voxel of the grid."""
 
+NOTABLE_RISE = 0.02
+"""Rise of the energy of a level over its lowest one, as a share of that, above which going back to it is a warning."""
+
 LEAST_NORM = 3e-5
 """A longest force below this is rounding noise and is not scaled up to a full step."""
 
@@ -325,3 +328,19 @@ def _voxel_edges(grid: Grid) -> NDArray[np.float64]:
     """Voxel edges in mm, without axes of one voxel, where there are others."""
     counted = np.array(grid.shape) > 1
     return grid.voxel_size[counted] if counted.any() else grid.voxel_size
+
+
+def restoration_warnings(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
+    """A sentence for every deformable level whose best half-maps were restored after a clear loss."""
+    return tuple(
+        f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
+        f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
+        for level in levels
+        if level.kept is not None and level.kept < level.iterations and _rise(level) > NOTABLE_RISE
+    )
+
+
+def _rise(level: LevelRecord) -> float:
+    """How far above its lowest energy a level ended, as a share of that."""
+    lowest = min(level.energies)
+    return (level.energies[-1] - lowest) / max(abs(lowest), 1e-12)

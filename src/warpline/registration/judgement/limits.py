@@ -34,6 +34,12 @@ class Limit:
         The warning for a value out of range, with ``{value}`` in it.
     doubtful, failed : (low, high)
         Values outside are a reason for doubt, or certainly wrong.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import LIMITS
+    >>> LIMITS["folded_voxels"].sentence.format(value=12)
+    'the map folds at 12 voxels; raise syn.total_sigma or mask out what only one image shows'
     """
 
     title: str
@@ -163,6 +169,12 @@ class Judgement:
         Why, in words, the gravest first; empty when fine.
     signs : dict
         Every measured sign, see `LIMITS`.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import Judgement
+    >>> Judgement().outcome
+    'fine'
     """
 
     outcome: Outcome = "fine"
@@ -171,7 +183,19 @@ class Judgement:
 
 
 def judge(signs: Signs) -> Judgement:
-    """The judgement of some signs: the outcome of the gravest, and every reason."""
+    """The judgement of some signs: the outcome of the gravest, and every reason.
+
+    Parameters
+    ----------
+    signs : dict
+        Names, see `LIMITS`, to values; None where a sign does not apply.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import judge
+    >>> judge({"object_overlap": 0.1, "warp_gain": None}).outcome
+    'failed'
+    """
     findings = sorted(_findings(signs), key=lambda finding: -finding[0])
     gravest = max((gravity for gravity, _ in findings), default=0)
     return Judgement(OUTCOMES[gravest], tuple(sentence for _, sentence in findings), dict(signs))

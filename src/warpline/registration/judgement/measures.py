@@ -97,9 +97,40 @@ def search_signs(
 def warp_signs(
     comparison: ObjectComparison, affine: Affine, agreement: Agreement, warp: Array, *, grid: Grid, backend: Backend
 ) -> dict[str, float | None]:
-    """Signs of a deformation (3, I, J, K), on the backend in voxels of `grid`.
+    """Signs of a deformation (3, I, J, K), before an affine.
 
-    `agreement` is that of the images under the affine alone.
+    Parameters
+    ----------
+    comparison : ObjectComparison
+        Of the two images.
+    affine : Affine
+        Fixed world to moving world, applied after the deformation.
+    agreement : Agreement
+        Of the images under the affine alone.
+    warp : (3, I, J, K)
+        Displacement in voxels of `grid`, on the backend.
+    grid : Grid
+        Along the axes of the fixed one.
+    backend : Backend
+        Where `warp` is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.registration.judgement import ObjectComparison, warp_signs
+    >>> backend, (x, y) = select("numpy"), np.indices((48, 48)) - 23.5
+    >>> texture = np.random.default_rng(0).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    >>> disc = np.where(x**2 + 2 * y**2 < 400, texture, 0)
+    >>> images = [normalise(Image.from_array(one), backend) for one in (disc, np.roll(disc, 3, axis=0))]
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> shift = Affine([[1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> none = backend.zeros((3, 48, 48, 1))
+    >>> agreement = comparison.at(shift.matrix)
+    >>> warp_signs(comparison, shift, agreement, none, grid=images[0].grid, backend=backend)
+    {'warp_gain': 1.0, 'farthest': 0.0}
     """
     lengths = backend.statistics(warp * _lengths(grid, backend), 0.5, out=backend.empty((4,), np.float64))
     measured = backend.download_later(lengths)
@@ -111,7 +142,24 @@ def warp_signs(
 
 
 def quality_signs(quality: Quality) -> dict[str, float | None]:
-    """Signs that invertibility gives: folds, inverse errors, extreme Jacobian determinants."""
+    """Signs by invertibility: folds, inverse errors, the largest Jacobian determinant.
+
+    Parameters
+    ----------
+    quality : Quality
+        Of the warp and its inverse.
+
+    Examples
+    --------
+    >>> from warpline.registration import Quality
+    >>> from warpline.registration.judgement import quality_signs
+    >>> quality = Quality(
+    ...     folds=0.0, folded_voxels=0, jacobian_min=0.2, jacobian_max=3.0,
+    ...     inverse_error_mean=0.04, inverse_error_p99=0.2, inverse_error_max=0.9,
+    ... )
+    >>> quality_signs(quality)["folded_voxels"]
+    0.0
+    """
     names = ("folded_voxels", "inverse_error_mean", "inverse_error_p99", "jacobian_max")
     return {name: float(getattr(quality, name)) for name in names}
 

@@ -51,6 +51,12 @@ class Agreement:
         Share of the smaller object that the larger one covers, within the part of space that both images show.
     coverage : float
         Share of the fixed object that the moving image shows.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import Agreement
+    >>> Agreement(correlation=0.4, voxels=12000, overlap=0.95, coverage=1.0).correlation
+    0.4
     """
 
     correlation: float
@@ -72,6 +78,24 @@ class ObjectComparison:
         The images.
     backend : Backend
         Where they are compared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.registration.judgement import ObjectComparison
+    >>> backend, (x, y) = select("numpy"), np.indices((48, 48)) - 23.5
+    >>> texture = np.random.default_rng(0).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    >>> disc = np.where(x**2 + 2 * y**2 < 400, texture, 0)
+    >>> images = [normalise(Image.from_array(one), backend) for one in (disc, np.roll(disc, 3, axis=0))]
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> shift = Affine([[1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> comparison.at(shift.matrix).overlap
+    1.0
+    >>> comparison.correlation(shift.matrix) > comparison.correlation(np.eye(4))
+    True
     """
 
     def __init__(self, fixed: Normalised, moving: Normalised, backend: Backend) -> None:

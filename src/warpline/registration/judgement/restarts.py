@@ -50,6 +50,15 @@ class JudgedAffine:
         See `warpline.registration.judgement.LIMITS`.
     headers : Affine
         The map by the headers alone, or the start that was given.
+
+    Examples
+    --------
+    >>> from warpline import Affine
+    >>> from warpline.registration.judgement import Agreement, JudgedAffine
+    >>> from warpline.registration.linear import LinearResult
+    >>> result, agreement = LinearResult(Affine.identity(), ()), Agreement(0.4, 12000, overlap=0.95, coverage=1.0)
+    >>> JudgedAffine(result, agreement, {"above_chance": 1.2}, Affine.identity()).judgement.outcome
+    'doubtful'
     """
 
     result: LinearResult
@@ -86,7 +95,41 @@ def judge_affine(
     headers: Affine,
     backend: Backend,
 ) -> JudgedAffine:
-    """The signs of a linear registration that started from what the headers say, or from a given map."""
+    """The signs of a linear registration.
+
+    Parameters
+    ----------
+    images : pair of Normalised
+        Fixed and moving.
+    result : LinearResult
+        The affine between them.
+    options : Linear, optional
+        By which it was computed; without them, the affine is not compared to its neighbours.
+    comparison : ObjectComparison
+        Of the two images.
+    headers : Affine
+        The map by the headers alone, or the start that was given.
+    backend : Backend
+        Where the images are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.registration.judgement import ObjectComparison, judge_affine
+    >>> from warpline.registration.linear import LinearResult
+    >>> backend, (x, y) = select("numpy"), np.indices((48, 48)) - 23.5
+    >>> texture = np.random.default_rng(0).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    >>> disc = np.where(x**2 + 2 * y**2 < 400, texture, 0)
+    >>> images = [normalise(Image.from_array(one), backend) for one in (disc, np.roll(disc, 3, axis=0))]
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> shift = Affine([[1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> result, headers = LinearResult(shift, ()), Affine.identity()
+    >>> judge_affine(images, result, None, comparison, headers=headers, backend=backend).judgement.outcome
+    'fine'
+    """
     agreement = comparison.at(result.affine.matrix)
     signs: Signs = affine_signs(comparison, result.affine, agreement, headers)
     if options is not None:
@@ -102,6 +145,45 @@ def search_again(
     1. Measure the agreement of the most promising of many starts; choose the best, one of them with the other metric.
     2. Register from each on the coarse levels.
     3. Where that agrees clearly better than the best affine so far, register on all levels and judge the result.
+
+    Parameters
+    ----------
+    images : pair of Normalised
+        Fixed and moving.
+    first : JudgedAffine
+        The first result.
+    options : Linear
+        By which it was computed.
+    comparison : ObjectComparison
+        Of the two images.
+    backend : Backend
+        Where the images are.
+
+    Examples
+    --------
+    The first affine is half a turn off.
+
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.recipe import Linear
+    >>> from warpline.registration.judgement import ObjectComparison, judge_affine, search_again
+    >>> from warpline.registration.linear import LinearResult
+    >>> backend, (x, y) = select("numpy"), np.indices((48, 48)) - 23.5
+    >>> texture = np.random.default_rng(0).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    >>> disc = np.where(x**2 + 2 * y**2 < 400, texture, 0)
+    >>> images = [normalise(Image.from_array(one), backend) for one in (disc, np.roll(disc, 3, axis=0))]
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> shift = Affine([[1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> half_turn = Affine([[-1, 0, 0, 50], [0, -1, 0, 47], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> options = Linear(stages=("rigid",), voxel_sizes=(2.0,), iterations=(20,), refinements=0)
+    >>> result, headers = LinearResult(half_turn, ()), Affine.identity()
+    >>> first = judge_affine(images, result, options, comparison, headers=headers, backend=backend)
+    >>> first.judgement.outcome
+    'doubtful'
+    >>> search_again(images, first, options, comparison, backend).judgement.outcome
+    'fine'
     """
     best = first
     coarse = _coarse_levels(options, LengthUnit.of(images[0]))
