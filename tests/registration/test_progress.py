@@ -67,7 +67,7 @@ def test_syn_reports_the_last_of_every_five_iterations(observed):
     assert steps == [(0, 4, 10), (0, 9, 10), (1, 4, 5)]
 
 
-def test_only_syn_has_images_and_they_have_the_shape_of_the_level(observed):
+def test_only_syn_has_images_of_the_shape_of_the_level(observed):
     steps, shapes, levels = observed
     shape_of = {(level.stage, level.level): level.shape for level in levels}
     for step, shape in zip(steps, shapes, strict=True):
