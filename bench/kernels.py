@@ -24,7 +24,7 @@ from warpline.backends import Backend, select
 from warpline.images import Image
 from warpline.recipe import Syn
 from warpline.registration.cropping import CroppedPair
-from warpline.registration.pyramid import PairLevel
+from warpline.registration.pyramid import SharedLevel
 from warpline.registration.syn import SynLevel
 from warpline.resampling import resample
 from warpline.space.grid import Grid, Shape
@@ -111,7 +111,7 @@ def level_of(scene: Scene, factor: float = 1.0) -> SynLevel:
     """A level of SyN on a scene, coarser by a factor."""
     grid, content = Grid(scene.shape, np.eye(4)), np.ones(scene.shape, np.bool_)
     pair = CroppedPair(_unit(scene.fixed), _unit(scene.moving), grid, grid, np.eye(4), content)
-    return SynLevel(pair, PairLevel.of(grid, factor), Syn(), scene.backend)
+    return SynLevel(pair, SharedLevel.of(grid, factor), Syn(), scene.backend)
 
 
 def _unit(volume: Any) -> Any:

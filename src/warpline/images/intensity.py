@@ -56,6 +56,11 @@ class Normalised:
     stop: Shape
     mask: Array | None = None
 
+    @property
+    def object_mask(self) -> Array:
+        """Voxels that differ from the background, (I, J, K) uint8 on the backend."""
+        return (self.volume != 0).astype(np.uint8)
+
     def is_surrounded(self) -> bool:
         """Whether background surrounds the foreground on every side within the grid."""
         ends = zip(self.start, self.stop, self.grid.shape, strict=True)

@@ -81,8 +81,8 @@ def minimise(
     return ends
 
 
-def rules_of(iterations: int, tolerance: float, least_overlap: float) -> BfgsOptions:
-    """The rules of `minimise`, for a backend that searches by itself."""
+def bfgs_options(iterations: int, tolerance: float, least_overlap: float) -> BfgsOptions:
+    """Options of `minimise`, for a backend that searches by itself."""
     return BfgsOptions(
         iterations, tolerance, least_overlap, FIRST_STEP, LONGEST_STEP, ARMIJO, backtracks=BACKTRACKS,
         patience=PATIENCE,

@@ -62,7 +62,7 @@ def crop_pair(
         grid=grid,
         moving_grid=inner,
         affine=affine.matrix,
-        foreground=(fixed.volume != 0).astype(np.uint8) if fixed.mask is None else fixed.mask,
+        foreground=fixed.object_mask if fixed.mask is None else fixed.mask,
         fixed_mask=_crop(_mask(fixed, backend, beyond), fixed.grid, grid),
         moving_mask=_crop(_mask(moving, backend, beyond), moving.grid, inner),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import product
 
 import numpy as np
@@ -14,7 +15,7 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Initialise, Linear
 from warpline.registration.affine_parameters import GENERATORS, AffineParameters, shared_plane
 from warpline.registration.length_unit import LengthUnit
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import AffineObjective, affine_objective
 from warpline.registration.pyramid import PyramidLevel, build_pyramid
 from warpline.space import Affine
@@ -30,7 +31,7 @@ LATTICE = range(-6, 7)
 """Steps of the lattice along an axis, to half a turn in both directions."""
 REFINED_STARTS = 8
 """Number of the best starts that are refined; the right one is not always the first before refinement."""
-REFINEMENT_ITERATIONS = 20
+START_ITERATIONS = 20
 """Most iterations of each refinement, enough to rank the starts, not to converge."""
 RADIUS = 60.0
 """Scale of rotations in these refinements, in mm of a head per radian."""
@@ -71,33 +72,54 @@ def initial_affine(fixed: Normalised, moving: Normalised, options: Initialise, *
         Where starts are compared.
     """
     unit = LengthUnit.of(fixed)
-    scaled_fixed, scaled_moving = (unit.image(image, backend) for image in (fixed, moving))
-    return unit.to_mm(_start(scaled_fixed, scaled_moving, options, backend))
-
-
-def _start(fixed: Normalised, moving: Normalised, options: Initialise, backend: Backend) -> Affine:
-    """See `initial_affine`; in the unit of the grids."""
-    coarse_fixed, coarse_moving = (build_pyramid(image, (SPACING,), backend)[0] for image in (fixed, moving))
-    start = STARTS[options.method](coarse_fixed, coarse_moving)
+    coarse = _CoarsePair.of(fixed, moving, unit, backend)
+    start = STARTS[options.method](coarse.fixed, coarse.moving)
     if not options.rotations:
-        return start
-    others = [STARTS[method](coarse_fixed, coarse_moving) for method in STARTS if method != options.method]
-    plane = shared_plane(fixed.grid, moving.grid)
-    middle = coarse_fixed.centre_of_mass
-    rotated = start.matrix @ _rotations_about(middle, _lattice() if plane is None else _lattice_in(plane))
-    objective = affine_objective(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
+        return unit.to_mm(start)
+    others = [STARTS[method](coarse.fixed, coarse.moving) for method in STARTS if method != options.method]
+    rotated = start.matrix @ coarse.rotations()
     starts = np.concatenate([[affine.matrix for affine in (start, *others)], rotated])
-    return _best(objective, starts, middle, plane)
+    return unit.to_mm(_best(coarse, starts))
 
 
-def _best(
-    objective: AffineObjective, starts: NDArray[np.float64], middle: NDArray[np.float64], plane: Matrix | None
-) -> Affine:
+@dataclass(frozen=True, eq=False)
+class _CoarsePair:
+    """Two images on one coarse level, in the unit of a head, under which starts are compared and refined."""
+
+    fixed: PyramidLevel
+    moving: PyramidLevel
+    plane: Matrix | None
+
+    @classmethod
+    def of(cls, fixed: Normalised, moving: Normalised, unit: LengthUnit, backend: Backend) -> _CoarsePair:
+        levels = [build_pyramid(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
+        return cls(levels[0], levels[1], shared_plane(fixed.grid, moving.grid))
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """About which starts are rotated."""
+        return self.fixed.centre_of_mass
+
+    @cached_property
+    def objective(self) -> AffineObjective:
+        """By which starts are compared."""
+        return affine_objective(self.fixed, self.moving, Linear(samples=SAMPLES))
+
+    def rotations(self) -> NDArray[np.float64]:
+        """Rotations (S, 4, 4) about the centre, on the lattice; within the plane of slices."""
+        return _rotations_about(self.centre, _lattice() if self.plane is None else _lattice_in(self.plane))
+
+    def refined(self, starts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Starts (S, 4, 4) after a short rigid search from each."""
+        parameters = AffineParameters.named("rigid", self.centre, RADIUS, self.plane)
+        return MultiStartBfgs(self.objective, parameters, starts).run(START_ITERATIONS)
+
+
+def _best(coarse: _CoarsePair, starts: NDArray[np.float64]) -> Affine:
     """The plain start, the first of (S, 4, 4), unless another one, refined, clearly beats it."""
-    parameters = AffineParameters.named("rigid", middle, RADIUS, plane)
-    promising = 1 + np.argsort(objective.values(starts[1:]), kind="stable")[:REFINED_STARTS]
-    refined = AffineSearch(objective, parameters, starts[[0, *promising]]).run(REFINEMENT_ITERATIONS)
-    values = objective.values(refined)
+    promising = 1 + np.argsort(coarse.objective.values(starts[1:]), kind="stable")[:REFINED_STARTS]
+    refined = coarse.refined(starts[[0, *promising]])
+    values = coarse.objective.values(refined)
     winner = int(np.argmin(values))
     return Affine(refined[winner] if values[winner] < GAIN * values[0] else starts[0])
 
@@ -147,22 +169,14 @@ def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backe
         Where they are compared.
     """
     unit = LengthUnit.of(fixed)
-    levels = [build_pyramid(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
-    coarse_fixed, coarse_moving = levels
-    plane = shared_plane(fixed.grid, moving.grid)
-    middle = coarse_fixed.centre_of_mass
-    lattice = _lattice() if plane is None else _lattice_in(plane)
-    rotations = _rotations_about(middle, np.concatenate([np.eye(3)[None], lattice]))
-    plain = np.stack([start(coarse_fixed, coarse_moving).matrix for start in STARTS.values()])
+    coarse = _CoarsePair.of(fixed, moving, unit, backend)
+    rotations = np.concatenate([np.eye(4)[None], coarse.rotations()])
+    plain = np.stack([start(coarse.fixed, coarse.moving).matrix for start in STARTS.values()])
     starts = np.concatenate([matrix @ rotations for matrix in plain])
-    objective = affine_objective(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
-    best = starts[np.argsort(objective.values(starts), kind="stable")]
-    distinct = _distinct(best, middle, 4 * count)
-    refined = AffineSearch(objective, AffineParameters.named("rigid", middle, RADIUS, plane), distinct).run(
-        REFINEMENT_ITERATIONS
-    )
-    ordered = refined[np.argsort(objective.values(refined), kind="stable")]
-    return [unit.to_mm(Affine(matrix)) for matrix in _distinct(ordered, middle, count)]
+    ranked = starts[np.argsort(coarse.objective.values(starts), kind="stable")]
+    refined = coarse.refined(_distinct(ranked, coarse.centre, 4 * count))
+    ranked = refined[np.argsort(coarse.objective.values(refined), kind="stable")]
+    return [unit.to_mm(Affine(matrix)) for matrix in _distinct(ranked, coarse.centre, count)]
 
 
 def _distinct(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
 from warpline.registration.length_unit import LengthUnit
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import LEAST_OVERLAP, AffineObjective, affine_objective
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import PyramidLevel, build_pyramid
@@ -30,7 +30,7 @@ ONE_CONTRAST = 0.85
 """Sign coherence, see `LocalCorrelation`, from which on two images have one contrast: brains of one contrast reach 0.94
 and more, T1 against T2 or EPI 0.4 to 0.6 of either sign. An inverted contrast (below -0.85) is not refined: the outline
 of the object is not inverted with it and pulls at the affine."""
-LEAST_CORRELATION = 0.5
+LEAST_INITIAL_CORRELATION = 0.5
 """Correlation at the start from which on a lower one at the end is a failure; below it, contrasts may differ."""
 MOST_STRETCH = 1.25
 """Most by which a refinement may stretch or shrink along any direction. Without structure to hold on to, local
@@ -95,7 +95,7 @@ class LinearRun:
                 self._progress(Progress(stage, level, self._levels, len(energies) - 1, iterations, energy))
 
         started = time.perf_counter()
-        search = AffineSearch(objective, self._parameters[stage], self.affine.matrix[None])
+        search = MultiStartBfgs(objective, self._parameters[stage], self.affine.matrix[None])
         self.affine = Affine(search.run(iterations, report)[0])
         seconds = time.perf_counter() - started
         self.records.append(LevelRecord(stage, level, objective.shape, len(energies), tuple(energies), seconds))
@@ -191,7 +191,7 @@ def _is_worse(local: LocalCorrelationObjective, initial: Affine, current: LocalC
     Where other contrasts leave little correlation at the start, less of it is no sign.
     """
     before, after = map(abs, local.correlations(initial, current.affine))
-    return before >= LEAST_CORRELATION and after < before
+    return before >= LEAST_INITIAL_CORRELATION and after < before
 
 
 def _repeat_by_correlation(run: LinearRun, objective: AffineObjective, initial: Affine, options: Linear) -> None:

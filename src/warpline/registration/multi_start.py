@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.bfgs import minimise, rules_of
+from warpline.registration.bfgs import bfgs_options, minimise
 from warpline.registration.objective import LEAST_OVERLAP, AffineObjective
 
 SMALLEST_DECREASE = 1e-6
@@ -17,7 +17,7 @@ SMALLEST_DECREASE = 1e-6
 Larger ones stop before the optimum; smaller ones spend iterations on steps that move nothing."""
 
 
-class AffineSearch:
+class MultiStartBfgs:
     """BFGS searches over the parameters of an affine map, from several starts.
 
     Parameters
@@ -51,8 +51,8 @@ class AffineSearch:
         At most so many `iterations` are run; after each, `on_step` receives the number of the start and the value of
         the objective. The backend searches where it can (a GPU); else the searches run here.
         """
-        rules = rules_of(iterations, SMALLEST_DECREASE, LEAST_OVERLAP)
-        parameters = self._objective.descend(self._parameters, self._starts, rules, on_step)
+        options = bfgs_options(iterations, SMALLEST_DECREASE, LEAST_OVERLAP)
+        parameters = self._objective.minimise_on_backend(self._parameters, self._starts, options, on_step)
         if parameters is None:
             zero = np.zeros((len(self._starts), self._parameters.size))
             parameters = minimise(

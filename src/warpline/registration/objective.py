@@ -62,11 +62,11 @@ class AffineObjective:
         enough = shares >= LEAST_OVERLAP
         return np.where(enough, values, self._metric.worst), by_world * enough[:, None, None]
 
-    def descend(
+    def minimise_on_backend(
         self,
         parameters: AffineParameters,
         starts: NDArray[np.float64],
-        rules: BfgsOptions,
+        options: BfgsOptions,
         on_step: Callable[[int, float], None],
     ) -> NDArray[np.float64] | None:
         """Parameters (S, size) that BFGS on the backend finds, see `Backend.minimise_affine`; None where it has none.
@@ -74,7 +74,7 @@ class AffineObjective:
         The map of parameters p from start S is ``S matrix(p)``.
         """
         family = parameters.family(self._to_voxel @ starts, self._to_world)
-        return self._metric.backend.minimise_affine(self._metric.inputs, family, rules, on_step)
+        return self._metric.backend.minimise_affine(self._metric.inputs, family, options, on_step)
 
 
 def affine_objective(fixed: PyramidLevel, moving: PyramidLevel, options: Linear) -> AffineObjective:

@@ -220,7 +220,7 @@ def _level(volume: Array, grid: Grid, image: Normalised, inside: Array | None, b
 
 
 @dataclass(frozen=True, eq=False)
-class PairLevel:
+class SharedLevel:
     """Grid of a level that two images share, its spacing, and how much they are smoothed for it.
 
     Parameters
@@ -238,13 +238,13 @@ class PairLevel:
     smoothing: float = 0.5
 
     @classmethod
-    def of(cls, fixed: Grid, spacing: float, smoothing: float = 0.5) -> PairLevel:
+    def of(cls, fixed: Grid, spacing: float, smoothing: float = 0.5) -> SharedLevel:
         """The level of a spacing in mm of a fixed grid."""
         return cls(coarse_grid(fixed, factors_for_spacing(fixed, spacing)), spacing, smoothing)
 
 
 def resample_on_level(
-    level: PairLevel, volume: Array, grid: Grid, world: Matrix, *, mask: Array | None, backend: Backend
+    level: SharedLevel, volume: Array, grid: Grid, world: Matrix, *, mask: Array | None, backend: Backend
 ) -> Array:
     """A volume on its grid, smoothed (within its mask) and resampled on a level by cubic splines.
 

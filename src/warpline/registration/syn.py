@@ -30,7 +30,7 @@ from warpline.registration.cropping import CroppedPair
 from warpline.registration.inverse_consistency import VOXELS, Units
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import (
-    PairLevel,
+    SharedLevel,
     resample_on_level,
     with_coarser,
     without_finest,
@@ -102,7 +102,7 @@ def register_syn(
     records: list[LevelRecord] = []
     schedule = _schedule(pair.grid, options)
     for index, (factor, iterations, smoothing) in enumerate(schedule):
-        place = PairLevel.of(pair.grid, factor * spacing, smoothing)
+        place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
         result = LevelResult(level.half_maps, level.grid)
@@ -191,7 +191,7 @@ class SynLevel:
     def __init__(
         self,
         pair: CroppedPair,
-        level: PairLevel,
+        level: SharedLevel,
         options: Syn,
         backend: Backend,
         *,

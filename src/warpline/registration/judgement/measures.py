@@ -20,7 +20,7 @@ LEAST_SHARED = 0.5
 """Least voxels compared under a shifted map for it to count, as a share of those under the map itself.
 
 The correlation of fewer is high by chance more often."""
-LEAST_CORRELATION = 0.02
+LEAST_LOCAL_CORRELATION = 0.02
 """Least local correlation whose fall is a sign; below, it is that of noise."""
 NEIGHBOUR_STEP = 0.08
 """Distance of the neighbours of a map in its parameters, as a share of the object's radius.
@@ -47,7 +47,7 @@ def affine_signs(
     return {
         "above_chance": above,
         "agreement_turned": above if angle_between(headers, affine) > MOST_ROTATION else None,
-        "affine_gain": agreement.correlation / before if before > LEAST_CORRELATION else None,
+        "affine_gain": agreement.correlation / before if before > LEAST_LOCAL_CORRELATION else None,
         "object_overlap": agreement.overlap,
         "coverage": agreement.coverage,
         "least_stretch": float(lengths[-1]),
@@ -136,7 +136,7 @@ def warp_signs(
     measured = backend.download_later(lengths)
     after = comparison.correlation(affine.matrix, comparison.coarse_field(warp, grid))
     return {
-        "warp_gain": after / agreement.correlation if agreement.correlation > LEAST_CORRELATION else None,
+        "warp_gain": after / agreement.correlation if agreement.correlation > LEAST_LOCAL_CORRELATION else None,
         "farthest": float(measured()[3]) / comparison.radius,
     }
 

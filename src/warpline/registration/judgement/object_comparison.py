@@ -241,7 +241,7 @@ def _means(totals: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _object_mask(image: Normalised) -> Array:
     """Where an image shows something, uint8: what is not background, within the mask."""
-    shown = (image.volume != 0).astype(np.uint8) if image.has_background else image.mask
+    shown = image.object_mask if image.has_background else image.mask
     return shown if image.mask is None or shown is image.mask else shown * (image.mask != 0)
 
 

@@ -13,13 +13,13 @@ from warpline.errors import InputError
 from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
-from warpline.registration.initialisation import REFINEMENT_ITERATIONS, SAMPLES, SPACING, promising_starts
+from warpline.registration.initialisation import SAMPLES, SPACING, START_ITERATIONS, promising_starts
 from warpline.registration.judgement.limits import Judgement, Signs, judge
 from warpline.registration.judgement.measures import affine_signs, angle_between, search_signs
 from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
 from warpline.registration.length_unit import LengthUnit
 from warpline.registration.linear import LinearResult, register_linear
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import affine_objective
 from warpline.registration.pyramid import build_pyramid
 from warpline.space import Affine
@@ -249,7 +249,7 @@ def _handedness_warnings(
     centre, radius = comparison.centre / unit.mm, comparison.radius / unit.mm
     parameters = AffineParameters.named("affine", centre, radius, shared_plane(images[0].grid, images[1].grid))
     starts = np.stack([unit.from_mm(best.result.affine).matrix @ _mirror(axis, centre) for axis in range(3)])
-    refined = AffineSearch(objective, parameters, starts).run(REFINEMENT_ITERATIONS)
+    refined = MultiStartBfgs(objective, parameters, starts).run(START_ITERATIONS)
     agreement = comparison.correlations(unit.to_mm(Affine(matrix)).matrix for matrix in refined)
     axis = int(np.argmax(agreement))
     if agreement[axis] < LEAST_RATIO * best.agreement.correlation + 2 * LEAST_GAIN:
