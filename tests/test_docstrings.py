@@ -50,8 +50,9 @@ def modules_of(package):
     return [package, *(module.name for module in pkgutil.iter_modules(path, f"{package}."))]
 
 
-EXAMPLES = {one: f"{room}.{name}" for room in ROOMS for name, one in public(room).items()}
-EXAMPLES = {name: one for one, name in EXAMPLES.items()}
+NAMES = {one: f"{room}.{name}" for room in reversed(ROOMS) for name, one in public(room).items()}
+EXAMPLES = {name: one for one, name in NAMES.items()}
+"""Every public object once, by the name in the first of the rooms that export it."""
 
 
 @pytest.mark.parametrize("room", ROOMS)

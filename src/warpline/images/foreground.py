@@ -21,7 +21,7 @@ THRESHOLD = 0.1
 Lower, the noise of raw heads counts as object; higher, dark tissue is lost."""
 
 LEVEL_THRESHOLD = 1e-3
-"""The same on a level of a pyramid, as a share of its range: blurred edges of the object still count."""
+"""The same on a level of a pyramid, as a share of its range; higher, blurred edges of the object are lost."""
 
 LEVEL_BACKGROUND = 0.1
 """Share of a level that must lie below that for it to have a background; else all of it is foreground."""

@@ -24,6 +24,7 @@ _NEAR_ZERO = 0.2
 _DARK_RIM = 0.25
 """Share of the range up to which the outer faces are dark enough to be background; brighter ones show the object."""
 _SAMPLE = 2**18
+"""Most voxels from which percentiles are taken."""
 DARK = 1e-3
 """Quantile that replaces the lowest value where the distance between these two exceeds the range above it."""
 

@@ -28,13 +28,15 @@ SAMPLES = 4000
 ANGLE_STEP = np.pi / 6
 """Spacing of the cubic lattice of rotation vectors, in radians; wider, and no start may be near the optimum."""
 LATTICE = range(-6, 7)
-"""Steps of the lattice along an axis, to half a turn in both directions."""
+"""Steps of the lattice along an axis, to half a turn in both directions; fewer leave large rotations out."""
 REFINED_STARTS = 8
-"""Number of the best starts that are refined; the right one is not always the first before refinement."""
+"""Number of the best starts that are refined; the right one is not always first without; more take longer."""
 START_ITERATIONS = 20
 """Most iterations of each refinement, enough to rank the starts, not to converge."""
 RADIUS = 60.0
-"""Scale of rotations in these refinements, in mm of a head per radian."""
+"""Scale of rotations in these refinements, in mm of a head per radian.
+
+Far from the radius of the object, steps of rotations and of translations are of unlike effect."""
 GAIN = 1.15
 """A refined start wins when its metric is this many times that of the plain start, refined alike.
 

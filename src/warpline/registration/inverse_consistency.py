@@ -27,6 +27,7 @@ Units = tuple[float, float, float]
 """Length along each axis, in voxels, that inverse errors are counted in."""
 
 VOXELS: Units = (1.0, 1.0, 1.0)
+"""Voxels themselves."""
 
 MEAN_LIMIT, P99_LIMIT = 0.05, 0.25
 """Largest mean and 99th percentile of the inverse error inside the mask, in voxels, of either direction.
@@ -220,7 +221,7 @@ def _in_units(residual: Array, units: Units, backend: Backend) -> Array:
 def _measure(
     residuals: list[Array], determinant: Array, mask: Array, backend: Backend
 ) -> tuple[list[InverseError], float]:
-    """The errors of both round trips inside the mask, and the least determinant, for which the host waits once."""
+    """The errors of both round trips inside the mask, and the least determinant, with one host synchronisation."""
     measured = backend.zeros((3, 4), np.float64)
     for residual, row in zip(residuals, (measured[0], measured[1]), strict=True):
         backend.statistics(residual, 0.99, mask=mask, out=row)
@@ -263,7 +264,7 @@ def _unfold(field: Array, weight: Array, backend: Backend) -> Array:
 def _quality(
     determinants: list[Array], mask: Array, errors: list[InverseError], rounds: int, backend: Backend
 ) -> Quality:
-    """From the determinants (I, J, K) and the round-trip errors, of either direction; the host waits once."""
+    """From the determinants (I, J, K) and the round-trip errors, of either direction, with one host synchronisation."""
     inside, measured = mask != 0, backend.zeros((9,), np.float64)
     for determinant, sums in zip(determinants, (measured[:3], measured[3:6]), strict=True):
         backend.sums(determinant, mask=inside & (determinant <= 0), out=sums)

@@ -39,7 +39,7 @@ class LengthUnit:
 
     @classmethod
     def of(cls, image: Normalised) -> LengthUnit:
-        """The unit in which an image shows something as large as a head; its mask does not matter."""
+        """The unit in which the object of an image is as large as a head; its mask does not matter."""
         radius = _radius(image)
         if HEAD_RADII[0] <= radius <= HEAD_RADII[1]:
             return cls(1.0)

@@ -33,7 +33,7 @@ of the object is not inverted with it and pulls at the affine."""
 LEAST_INITIAL_CORRELATION = 0.5
 """Correlation at the start from which on a lower one at the end is a failure; below it, contrasts may differ."""
 MOST_STRETCH = 1.25
-"""Most by which a refinement may stretch or shrink along any direction. Without structure to hold on to, local
+"""Most by which a refinement may stretch or shrink along any direction. Without structure, local
 correlation grows as the moving image shrinks to a point."""
 
 
@@ -195,7 +195,7 @@ def _is_worse(local: LocalCorrelationObjective, initial: Affine, current: LocalC
 
 
 def _repeat_by_correlation(run: LinearRun, objective: AffineObjective, initial: Affine, options: Linear) -> None:
-    """Start again from the initial map, at the finest level, by correlation, which knows the scale of the object."""
+    """Start again from the initial map, at the finest level, by correlation, which a wrong scale lowers."""
     run.warnings.append(
         "the affine stage left the images less alike than they were at the start, as happens with smooth ones; it was "
         "repeated by correlation: look at the result"

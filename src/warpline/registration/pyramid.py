@@ -171,7 +171,7 @@ class PyramidLevel:
         return self.centre_and_radius_later()()
 
     def centre_and_radius_later(self) -> Callable[[], tuple[NDArray[np.float64], float]]:
-        """Start the download they need; the function that is returned waits for it and gives them."""
+        """Start the download they need; returns a function that waits for it and computes them."""
         foreground = self.backend.download_later(self.foreground)
 
         def measure() -> tuple[NDArray[np.float64], float]:

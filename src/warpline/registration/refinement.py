@@ -94,7 +94,7 @@ class LocalCorrelationObjective:
         return AffineObjective(NormalisedProduct(samples), *self._grids)
 
     def _sums(self, *volumes: Array, mask: Array | None = None) -> NDArray[np.float64]:
-        """`Backend.sums` of each (N, 3), for which the host waits once."""
+        """`Backend.sums` of each (N, 3), with one host synchronisation."""
         sums = self._backend.zeros((len(volumes), 3), np.float64)
         for row, volume in enumerate(volumes):
             self._backend.sums(volume, mask=mask, out=sums[row])

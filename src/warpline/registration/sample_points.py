@@ -13,8 +13,8 @@ from warpline.registration.pyramid import PyramidLevel
 def sample_points(level: PyramidLevel, most: int, rim: float) -> Array:
     """Evenly spread points (N, 3) float32 in voxels of the level, on the backend.
 
-    They lie in the foreground and a rim around it (mm), one at most per voxel, each moved off the voxel's centre by a
-    fixed low-discrepancy sequence: the additive recurrence of the plastic number's generalisation to 3-D.
+    They lie in the foreground and a rim around it (mm), one at most per voxel, each displaced from the voxel's centre
+    by a fixed low-discrepancy sequence: the additive recurrence of the plastic number's generalisation to 3-D.
     """
     inside = np.flatnonzero(_dilated_foreground(level, rim))
     count = min(most, len(inside))
@@ -62,7 +62,7 @@ def _dilated_foreground(level: PyramidLevel, rim: float) -> Array:
 
 
 def _union_of_shifts(first: Array, others: Iterable[tuple[Array, int]], axis: int) -> Array:
-    """Where `first` is true, or one of the others moved by its shift to either side along an axis."""
+    """Where `first` is true, or one of the others shifted to either side along an axis."""
     union = first.copy()
     for other, shift in others:
         above, below = (*[slice(None)] * axis, slice(shift, None)), (*[slice(None)] * axis, slice(None, -shift))

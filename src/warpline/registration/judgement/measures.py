@@ -39,7 +39,7 @@ def affine_signs(
 ) -> dict[str, float | None]:
     """Signs of an affine map (fixed world to moving world); `agreement` is that of the images under it.
 
-    Where the map turns the object far against what its headers say, chance has had more room to find agreement.
+    An affine that rotates the object far against its headers needs more agreement: a wide search finds more by chance.
     """
     lengths = np.linalg.svd(affine.matrix[:3, :3], compute_uv=False)
     before, chance = comparison.before_and_chance(affine.matrix, int(LEAST_SHARED * agreement.voxels))

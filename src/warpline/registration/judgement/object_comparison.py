@@ -20,9 +20,13 @@ from warpline.space.grid import Grid, Matrix
 VOXELS_ACROSS = 50
 """Voxels across the object at which images are compared: 3 mm for a brain. More see noise, fewer no structure."""
 WINDOW_SPACING = 4
-"""Distance of the windows of local correlation, in these voxels; their standard deviation is half of it."""
+"""Distance of the windows of local correlation, in these voxels; their standard deviation is half of it.
+
+Closer windows repeat each other, wider ones average over structure."""
 VARIANCE_FLOOR = 0.1
-"""Share of the deviation of the whole object that is added to the local one, so that flat parts stay flat."""
+"""Share of the standard deviation of the whole object whose square is added to local variances.
+
+Without it, noise in flat parts counts like structure; a large one lowers every correlation."""
 SHIFT = 0.5
 """Length of the shifts that are wrong on purpose, as a share of the object's root mean square radius.
 
@@ -30,7 +34,7 @@ Shorter ones still correlate with the right map; longer ones leave little overla
 LEAST_VOXELS = 200
 """Voxels inside an object below which it is too thin to compare, and the image counts as a whole."""
 LEAST_KNOWN = 0.99
-"""Share of a value sampled between voxels that must come from known ones."""
+"""Share of a value sampled between voxels that must come from known ones; lower, the outline of the object enters."""
 FLAT = 1e-3
 """Deviation of the inside, as a share of its mean, below which it has no structure: masks and label images."""
 BATCH_VOXELS = 2**22
@@ -142,7 +146,7 @@ class ObjectComparison:
     def before_and_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
         """The correlation under the headers alone, and the largest one under maps that cannot be right.
 
-        Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels say nothing;
+        Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels are ignored;
         None where all of them do.
         """
         (before, _), *shifted = self._measure([np.eye(4), *(matrix @ shift for shift in self._shifts)])
@@ -192,7 +196,7 @@ class ObjectComparison:
         return np.stack(sums).reshape(-1, 3)
 
     def _measure(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
-        """Mean squared local correlation and number of voxels (N, 2) under each map; the host waits once."""
+        """Mean squared local correlation and number of voxels (N, 2) under each map, with one host synchronisation."""
         totals = self._backend.empty((len(matrices), 3), np.float64)
         each = max(1, BATCH_VOXELS // math.prod(self.grid.shape))
         for first in range(0, len(matrices), each):
@@ -217,7 +221,7 @@ class ObjectComparison:
 
 @dataclass(frozen=True, eq=False)
 class _Centred:
-    """What a level knows, less its mean; where that is; and the variance below which a window is flat."""
+    """Values of a level less their mean, where they are known, and the variance added to that of windows."""
 
     array: Array
     known: Array
@@ -240,7 +244,7 @@ def _means(totals: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _object_mask(image: Normalised) -> Array:
-    """Where an image shows something, uint8: what is not background, within the mask."""
+    """The object of an image, uint8: what is not background, within the mask."""
     shown = image.object_mask if image.has_background else image.mask
     return shown if image.mask is None or shown is image.mask else shown * (image.mask != 0)
 

@@ -29,7 +29,9 @@ CLEAR = 2.0
 
 Higher, good results are searched again for nothing; lower, wrong ones pass."""
 CANDIDATES, STARTS = 8, 3
-"""Number of other starts whose agreement is measured, and of those, the best, that are registered."""
+"""Number of other starts whose agreement is measured, and of those, the best, that are registered.
+
+More take longer, fewer may miss the right one."""
 LEAST_RATIO, LEAST_GAIN = 1.1, 0.02
 """An affine replaces another when its agreement is larger by this factor and this much besides: less is noise."""
 
@@ -76,8 +78,8 @@ class JudgedAffine:
         """A warning where a map that is not doubtful rotates the object far against its headers."""
         if self.signs["agreement_turned"] is None or self.judgement.outcome != "fine":
             return ()
-        turned = angle_between(self.headers, self.result.affine)
-        return (f"the affine turns the object by {turned:.0f}° against its headers, with good agreement: check them",)
+        angle = angle_between(self.headers, self.result.affine)
+        return (f"the affine turns the object by {angle:.0f}° against its headers, with good agreement: check them",)
 
     @property
     def is_clear(self) -> bool:
@@ -140,7 +142,7 @@ def judge_affine(
 def search_again(
     images: Images, first: JudgedAffine, options: Linear, comparison: ObjectComparison, backend: Backend
 ) -> JudgedAffine:
-    """Search from other starts for an affine with clearly better agreement; its warnings say what was done.
+    """Search from other starts for an affine with clearly better agreement; its warnings describe the search.
 
     1. Measure the agreement of the most promising of many starts; choose the best, one of them with the other metric.
     2. Register from each on the coarse levels.
@@ -231,11 +233,11 @@ def _search_warnings(first: JudgedAffine, best: JudgedAffine) -> tuple[str, ...]
     """A sentence on the result of further searches; none where they only confirmed a result that is fine."""
     if best is first:
         fine = first.judgement.outcome == "fine"
-        return () if fine else (f"the affine was doubtful; {STARTS + 1} other ways to find one agreed no better",)
-    turned, now, then = angle_between(first.result.affine, best.result.affine), best.agreement, first.agreement
+        return () if fine else (f"the affine was doubtful; {STARTS + 1} other searches agreed no better",)
+    angle, now, then = angle_between(first.result.affine, best.result.affine), best.agreement, first.agreement
     return (
-        f"the first affine was doubtful, so {STARTS + 1} other ways were tried; one that differs by {turned:.0f}° "
-        f"agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) and was kept",
+        f"the first affine was doubtful, so {STARTS + 1} other searches were run; one that differs by {angle:.0f}° "
+        f"agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) and replaces it",
     )
 
 
