@@ -33,7 +33,7 @@ from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
-from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load
+from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load, store
 from warpline.registration import compute as register_images
 from warpline.registration import read as read_images
 from warpline.registration.inverse_consistency import quality_of
@@ -132,7 +132,8 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
             _make_folder(folder)
         files.reserve([root / path for path in names.values()])
         sidecar = partial(_encode_sidecar, task, result, inputs=inputs, sha256=pair.sha256, root=root)
-        stored = registration.store(files, names, root=root, extra=extra, encode=sidecar)
+        made = registration.alignment, registration.images, registration.report
+        stored = store(*made, files, names, root=root, extra=extra, encode=sidecar)
     stat = fingerprint(str(root / task.place.sidecar))
     return replace(result, stat=stat, sizes=sizes_in(stored.report))
 

@@ -332,7 +332,7 @@ class _Box:
 class _ExtendedHalfMaps:
     """Half-maps (3, I, J, K) and the foreground (I, J, K) on a box of the fixed grid.
 
-    They are copies: whatever else SyN needed has left the device before the half-maps are inverted.
+    They are copies, so that all other memory of SyN is free before the half-maps are inverted.
     """
 
     to_fixed: Array

@@ -10,7 +10,7 @@ from warpline.backends import Backend, select
 from warpline.io.atomic import Transaction
 from warpline.io.images import Source
 from warpline.recipe import Recipe
-from warpline.registration.output_files import check_names, names_after
+from warpline.registration.output_files import check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.result import Initial, Registration, compute, read
 
@@ -121,7 +121,7 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
             progress=progress,
             outside=job.outside,
         )
-        stored = registration.store(files, names)
+        stored = store(registration.alignment, registration.images, registration.report, files, names)
     return replace(registration, report=stored.report)
 
 

@@ -26,7 +26,7 @@ from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
-from warpline.registration.output_files import Names, Prefix, Stored, check_names, names_after, store
+from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import describe, environment, plain
 from warpline.report.page import html_summary
@@ -135,6 +135,11 @@ class Registration:
         """Moving world points to fixed world points (RAS+ mm)."""
         return self.alignment.inverse
 
+    @property
+    def images(self) -> dict[str, Image]:
+        """Both warped images, by the names of their files in the report."""
+        return {"warped": self.warped, "inverse_warped": self.inverse_warped}
+
     def save(self, prefix: Prefix) -> dict[str, Path]:
         """Write transforms, images, pictures and reports; all of them or none.
 
@@ -160,12 +165,7 @@ class Registration:
         with Transaction() as files:
             files.prepare(names["report"].parent)
             files.reserve(list(names.values()))
-            return self.store(files, names).paths
-
-    def store(self, files: Transaction, names: Names, **options: Any) -> Stored:
-        """Stage the files; see `warpline.registration.output_files.store` for the options."""
-        images = {"warped": self.warped, "inverse_warped": self.inverse_warped}
-        return store(self.alignment, images, self.report, files, names, **options)
+            return store(self.alignment, self.images, self.report, files, names).paths
 
     def __repr__(self) -> str:
         """The images and the quality in one line."""

@@ -141,7 +141,7 @@ def _default_factors(grid: Grid) -> tuple[float, ...]:
 def _run_level(
     level: SynLevel, place: tuple[int, int], iterations: int, progress: ProgressCallback | None
 ) -> LevelRecord:
-    """Run the level at a place among so many, and restore its best half-maps where it ended far above their energy."""
+    """Run one level, the first of `place` among the second; restore its best half-maps where its energy diverged."""
     started, (index, levels), done = time.perf_counter(), place, 0
     energies: tuple[float, ...] = ()
     for done, trace in _iterate(level, iterations):
@@ -237,7 +237,7 @@ class SynLevel:
             fields.move_to_grid(half, self.coarser.grid, self.grid, self.backend, out=finer)
 
     def advance(self, times: int, *, first: bool) -> None:
-        """Iterate so often, and evaluate the energy in the last iteration.
+        """Run so many iterations, and evaluate the energy in the last one.
 
         With `first`, the energy of the first iteration is remembered as that of the start.
         """

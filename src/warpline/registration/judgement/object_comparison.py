@@ -43,7 +43,7 @@ BATCH_VOXELS = 2**22
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two images agree under one map.
+    """Agreement of two images under one map.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class ObjectComparison:
         return self._fixed.grid
 
     def at(self, matrix: Matrix) -> Agreement:
-        """How the images agree under a map (4, 4), fixed world to moving world."""
+        """Agreement of the images under a map (4, 4), fixed world to moving world."""
         measured = self._backend.empty((7,), np.float64)
         measured[:3], measured[3:] = self._totals([matrix])[0], self._counts(matrix)
         totals, counts = np.split(self._backend.download(measured), [3])
@@ -140,11 +140,11 @@ class ObjectComparison:
         return float(self._measure([matrix], field)[0, 0])
 
     def correlations(self, matrices: Iterable[Matrix]) -> NDArray[np.float64]:
-        """The same (N,) under each of some maps, waiting for the device once."""
+        """The same (N,) under each of some maps, with one host synchronisation."""
         return self._measure(list(matrices))[:, 0]
 
     def before_and_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
-        """The correlation under the headers alone, and the largest one under maps that cannot be right.
+        """The correlation under the headers alone, and the largest one under maps that are wrong on purpose.
 
         Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels are ignored;
         None where all of them do.
@@ -178,21 +178,21 @@ class ObjectComparison:
         return warped
 
     def _totals(self, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
-        """Over what both images know, (N, 3) on the backend: squared local correlation, weight of it, and voxels."""
+        """Sums (N, 3) on the backend over known voxels: squared local correlation by weight, the weight, and voxels."""
         fixed, moving = self._centred
         known = self._warp(self._moving, moving.known, matrices, field) > LEAST_KNOWN
         mask = (known & self._fixed.inside).astype(np.float32)
-        share = self._windows(mask)
+        weights = self._windows(mask)
         images = fixed.array * mask, self._warp(self._moving, moving.array, matrices, field) * mask
-        weight = np.maximum(share, 1e-6)
-        means = [self._windows(image) / weight for image in images]
-        spreads = [
-            np.maximum(self._windows(image * image) / weight - mean * mean, 0) + side.floor
+        divisor = np.maximum(weights, 1e-6)
+        means = [self._windows(image) / divisor for image in images]
+        variances = [
+            np.maximum(self._windows(image * image) / divisor - mean * mean, 0) + side.variance_floor
             for image, mean, side in zip(images, means, self._centred, strict=True)
         ]
-        together = self._windows(images[0] * images[1]) / weight - means[0] * means[1]
-        squared = together * together / (spreads[0] * spreads[1]) * share
-        sums = [one.sum(dtype=np.float64) for parts in zip(squared, share, mask, strict=True) for one in parts]
+        covariance = self._windows(images[0] * images[1]) / divisor - means[0] * means[1]
+        squared = covariance * covariance / (variances[0] * variances[1]) * weights
+        sums = [one.sum(dtype=np.float64) for parts in zip(squared, weights, mask, strict=True) for one in parts]
         return np.stack(sums).reshape(-1, 3)
 
     def _measure(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
@@ -211,12 +211,13 @@ class ObjectComparison:
         return self._backend.downsample(volumes, (i, j, k), out=means)
 
     def _counts(self, matrix: Matrix) -> Array:
-        """Voxels (4,), on the backend: of either object in what both images show, of what they share, of the fixed."""
+        """Voxels (4,), on the backend: of either object where both images lie, of both, of the fixed one."""
         fixed, moving = self._inside
         ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
-        shown, second = (self._warp(moving, volume, [matrix])[0] > 0.5 for volume in (ones, _known(moving)))
-        first = fixed.inside & shown
-        return np.stack([part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)])
+        in_view, moving_object = (self._warp(moving, volume, [matrix])[0] > 0.5 for volume in (ones, _known(moving)))
+        fixed_object = fixed.inside & in_view
+        parts = fixed_object, moving_object, fixed_object & moving_object, fixed.inside
+        return np.stack([part.sum(dtype=np.float64) for part in parts])
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +226,7 @@ class _Centred:
 
     array: Array
     known: Array
-    floor: Array
+    variance_floor: Array
 
     @classmethod
     def of(cls, level: PyramidLevel, backend: Backend) -> _Centred:
