@@ -164,7 +164,7 @@ def launches(place: Place) -> Prepared:
 
 
 def linear(place: Place) -> Prepared:
-    """What the linear solver asks for, with as many sample points and as large a volume as in its last level."""
+    """What the linear stage asks for, with as many sample points and as large a volume as in its last level."""
     import numpy as np
 
     from kernel_calls import BINS, POINTS

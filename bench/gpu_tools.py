@@ -147,13 +147,13 @@ def hot_kernels(place: Place) -> None:
     """One iteration of SyN and one call of each other operation that takes long, for a profiler to watch."""
     import numpy as np
 
-    from kernel_calls import OPERATIONS, Scene
+    from kernel_calls import OPERATIONS, KernelInputs
     from kernels import level_of
 
     with place.backend.session():
-        scene = Scene(place.backend, place.size.shape)
-        level = level_of(scene)
-        calls = [level.iterate, *(OPERATIONS[name].prepare(scene) for name in HOT[: 1 if place.rehearse else None])]
+        inputs = KernelInputs(place.backend, place.size.shape)
+        level = level_of(inputs)
+        calls = [level.iterate, *(OPERATIONS[name].prepare(inputs) for name in HOT[: 1 if place.rehearse else None])]
         for call in calls:
             call()
         place.device.wait()

@@ -27,7 +27,7 @@ BINS = 32
 FLOOR = 2e-3
 
 
-class Scene:
+class KernelInputs:
     """Smooth random inputs on a grid of `shape`, on the device.
 
     Parameters
@@ -96,21 +96,21 @@ class Operation:
     nbytes : float
         Bytes that must move per unit: every input read once, every output written once.
     prepare : callable
-        From a scene to the call that is timed; what it allocates is not timed.
+        From a inputs to the call that is timed; what it allocates is not timed.
     again : float
         Bytes per unit beyond those, which the GPU's kernels move because they go over the data more than once.
     """
 
     units: str
     nbytes: float
-    prepare: Callable[[Scene], Call]
+    prepare: Callable[[KernelInputs], Call]
     again: float = 0.0
 
 
-def _sample(**options: Any) -> Callable[[Scene], Call]:
+def _sample(**options: Any) -> Callable[[KernelInputs], Call]:
     """Through the matrix (``matrix=True``) and the field (``field=True``), of the labels with order 0."""
 
-    def prepare(s: Scene) -> Call:
+    def prepare(s: KernelInputs) -> Call:
         volume = s.labels if options.get("order") == 0 else s.moving
         out = s.backend.empty(s.shape, volume.dtype)
         matrix = s.matrix if options.get("matrix") else None
@@ -120,10 +120,10 @@ def _sample(**options: Any) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _interpolate(order: int, given: bool = False) -> Callable[[Scene], Call]:
+def _interpolate(order: int, given: bool = False) -> Callable[[KernelInputs], Call]:
     """By SciPy's rules, at coordinates or through the matrix; of the labels with order 0. It finds coefficients too."""
 
-    def prepare(s: Scene) -> Call:
+    def prepare(s: KernelInputs) -> Call:
         volume, spline = s.labels if order == 0 else s.moving, SplineOptions.of(order, "constant", 0.0, prefilter=True)
         out = s.backend.empty(s.shape, volume.dtype)
         coordinates = s.coordinates() if given else AffineCoordinates.of(s.matrix[:3, :3], s.matrix[:3, 3], s.shape)
@@ -137,22 +137,22 @@ def _interpolate(order: int, given: bool = False) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _spline_coefficients(s: Scene) -> Call:
+def _spline_coefficients(s: KernelInputs) -> Call:
     return lambda: s.backend.spline_coefficients(s.moving, SplineOptions(3, "mirror"))
 
 
-def _sample_field(s: Scene) -> Call:
+def _sample_field(s: KernelInputs) -> Call:
     out = s.new_field()
     return lambda: s.backend.sample_field(s.field, s.matrix, s.shape, out=out)
 
 
-def _gradient(s: Scene) -> Call:
+def _gradient(s: KernelInputs) -> Call:
     out = s.new_field()
     return lambda: s.backend.gradient(s.fixed, out=out)
 
 
-def _smooth(sigma: float, of: str) -> Callable[[Scene], Call]:
-    def prepare(s: Scene) -> Call:
+def _smooth(sigma: float, of: str) -> Callable[[KernelInputs], Call]:
+    def prepare(s: KernelInputs) -> Call:
         given = getattr(s, of)
         out = s.backend.empty(given.shape)
         return lambda: s.backend.smooth(given, (sigma,) * 3, out=out)
@@ -160,16 +160,16 @@ def _smooth(sigma: float, of: str) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _downsample(factor: int) -> Callable[[Scene], Call]:
-    def prepare(s: Scene) -> Call:
+def _downsample(factor: int) -> Callable[[KernelInputs], Call]:
+    def prepare(s: KernelInputs) -> Call:
         out = s.backend.empty(tuple(max(1, n // factor) for n in s.shape))
         return lambda: s.backend.downsample(s.fixed, (float(factor),) * 3, out=out)
 
     return prepare
 
 
-def _local_cc(radius: int, masked: bool) -> Callable[[Scene], Call]:
-    def prepare(s: Scene) -> Call:
+def _local_cc(radius: int, masked: bool) -> Callable[[KernelInputs], Call]:
+    def prepare(s: KernelInputs) -> Call:
         outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
         mask = s.mask if masked else None
         return lambda: s.backend.local_cc(s.fixed, s.moving, radius, contrast_floor=FLOOR, mask=mask, **outs)
@@ -177,56 +177,56 @@ def _local_cc(radius: int, masked: bool) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _squared_difference(s: Scene) -> Call:
+def _squared_difference(s: KernelInputs) -> Call:
     outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
     return lambda: s.backend.squared_difference(s.fixed, s.moving, mask=None, **outs)
 
 
-def _compose(s: Scene) -> Call:
+def _compose(s: KernelInputs) -> Call:
     out, norm = s.new_field(), s.backend.upload(np.array([2.0], np.float32))
     return lambda: s.backend.compose(s.field, s.update, norm=norm, step=0.5, out=out)
 
 
-def _invert(s: Scene) -> Call:
+def _invert(s: KernelInputs) -> Call:
     start, out = s.backend.upload(-s.backend.download(s.field)), s.new_field()
     return lambda: s.backend.invert(s.field, start=start, tolerance=1e-2, iterations=50, out=out)
 
 
-def _jacobian(s: Scene) -> Call:
+def _jacobian(s: KernelInputs) -> Call:
     out = s.volume()
     return lambda: s.backend.jacobian(s.field, out=out)
 
 
-def _statistics(of: str) -> Callable[[Scene], Call]:
+def _statistics(of: str) -> Callable[[KernelInputs], Call]:
     return lambda s: lambda: s.backend.statistics(getattr(s, of), 0.99)
 
 
-def _sums(s: Scene) -> Call:
+def _sums(s: KernelInputs) -> Call:
     return lambda: s.backend.sums(s.fixed, mask=s.inside)
 
 
-def _extent(s: Scene) -> Call:
+def _extent(s: KernelInputs) -> Call:
     return lambda: s.backend.extent(s.fixed, s.matrix)
 
 
-def _sample_at(s: Scene) -> Call:
+def _sample_at(s: KernelInputs) -> Call:
     return lambda: s.backend.sample_at(s.moving, s.points)
 
 
-def _affine_moments(s: Scene) -> Call:
+def _affine_moments(s: KernelInputs) -> Call:
     return lambda: s.backend.affine_moments(s.points, s.values, s.moving, s.matrix)
 
 
-def _mutual_information(many: int, slopes: bool) -> Callable[[Scene], Call]:
-    def prepare(s: Scene) -> Call:
+def _mutual_information(many: int, slopes: bool) -> Callable[[KernelInputs], Call]:
+    def prepare(s: KernelInputs) -> Call:
         matrices = np.stack([s.matrix] * many)
         return lambda: s.backend.mutual_information(s.points, s.values, s.moving, matrices, BINS, slopes=slopes)
 
     return prepare
 
 
-def _minimise_affine(s: Scene) -> Call:
-    """A search of at most 15 steps, as a stage of the linear solver runs it."""
+def _minimise_affine(s: KernelInputs) -> Call:
+    """A search of at most 15 steps, as a linear stage runs it."""
     samples = Samples(s.points, s.values, s.moving, s.backend)
     grid = Grid(s.shape, np.eye(4))
     comparison = AffineObjective(MutualInformation(samples, BINS), grid, grid)
@@ -234,33 +234,33 @@ def _minimise_affine(s: Scene) -> Call:
     return lambda: descent.run(15)
 
 
-def _update_convergence(s: Scene) -> Call:
+def _update_convergence(s: KernelInputs) -> Call:
     energy, step = s.backend.upload(np.array([-0.5])), s.backend.upload(np.ones(1, np.float32))
     trace = s.backend.upload(new_trace(10_000))  # more than there are calls
     return lambda: s.backend.update_convergence(energy, trace=trace, step=step, rule=ConvergenceRule(5, 1e-6))
 
 
-def _keep_best_state(s: Scene) -> Call:
+def _keep_best_state(s: KernelInputs) -> Call:
     """A field whose energy is the lowest."""
     best, trace = s.backend.empty(s.field.shape), s.backend.upload(new_trace(1))
     energy = s.backend.upload(np.array([-0.5]))
     return lambda: s.backend.keep_best_state(s.field, energy, best=best, trace=trace)
 
 
-def _both(s: Scene, one: Array, other: Array) -> Array:
+def _both(s: KernelInputs, one: Array, other: Array) -> Array:
     """Two volumes or fields side by side, as SyN holds those of either side."""
     stacked = s.backend.empty((2, *one.shape))
     stacked[0], stacked[1] = one, other
     return stacked
 
 
-def _sample_both(s: Scene) -> Call:
+def _sample_both(s: KernelInputs) -> Call:
     volumes, fields, out = _both(s, s.fixed, s.moving), _both(s, s.field, s.update), s.backend.empty((2, *s.shape))
     return lambda: s.backend.sample(volumes, field=fields, out=out)
 
 
-def _smooth_both(sigma: float) -> Callable[[Scene], Call]:
-    def prepare(s: Scene) -> Call:
+def _smooth_both(sigma: float) -> Callable[[KernelInputs], Call]:
+    def prepare(s: KernelInputs) -> Call:
         fields = _both(s, s.field, s.update)
         out = s.backend.empty(fields.shape)
         return lambda: s.backend.smooth(fields, (sigma,) * 3, out=out)
@@ -268,7 +268,7 @@ def _smooth_both(sigma: float) -> Callable[[Scene], Call]:
     return prepare
 
 
-def _compose_both(s: Scene) -> Call:
+def _compose_both(s: KernelInputs) -> Call:
     outer, inner = _both(s, s.field, s.update), _both(s, s.update, s.field)
     out, norm = s.backend.empty(outer.shape), s.backend.upload(np.array([2.0, 3.0], np.float32))
     return lambda: s.backend.compose(outer, inner, norm=norm, step=0.5, out=out)
@@ -333,16 +333,16 @@ ITERATION_BYTES = 2 * (4 + 12 + 4) + (2 * 4 + 2 * 12) + 2 * (24 + 36 + 24)
 # -- the same by scipy.ndimage, or by cupyx.scipy.ndimage on a GPU ---------------------------------------------------
 
 
-def _map_coordinates(order: int, mode: str) -> Callable[[Scene, Any], Call]:
-    def prepare(s: Scene, ndimage: Any) -> Call:
+def _map_coordinates(order: int, mode: str) -> Callable[[KernelInputs, Any], Call]:
+    def prepare(s: KernelInputs, ndimage: Any) -> Call:
         out, at = s.volume(), s.coordinates()  # as by a caller who keeps them beside the field
         return lambda: ndimage.map_coordinates(s.moving, at, order=order, mode=mode, output=out)
 
     return prepare
 
 
-def _affine_transform(order: int) -> Callable[[Scene, Any], Call]:
-    def prepare(s: Scene, ndimage: Any) -> Call:
+def _affine_transform(order: int) -> Callable[[KernelInputs, Any], Call]:
+    def prepare(s: KernelInputs, ndimage: Any) -> Call:
         volume = s.labels if order == 0 else s.moving
         out, matrix = s.backend.empty(s.shape, volume.dtype), s.backend.upload(s.matrix)
         return lambda: ndimage.affine_transform(volume, matrix, order=order, mode="constant", output=out)
@@ -350,8 +350,8 @@ def _affine_transform(order: int) -> Callable[[Scene, Any], Call]:
     return prepare
 
 
-def _gaussian(sigma: float, of: str) -> Callable[[Scene, Any], Call]:
-    def prepare(s: Scene, ndimage: Any) -> Call:
+def _gaussian(sigma: float, of: str) -> Callable[[KernelInputs, Any], Call]:
+    def prepare(s: KernelInputs, ndimage: Any) -> Call:
         parts = list(getattr(s, of)) if of == "field" else [getattr(s, of)]
         outs = [s.volume() for _ in parts]
         how = {"mode": "nearest", "truncate": 3.0}
@@ -362,7 +362,7 @@ def _gaussian(sigma: float, of: str) -> Callable[[Scene, Any], Call]:
     return prepare
 
 
-PEERS: dict[str, Callable[[Scene, Any], Call]] = {
+PEERS: dict[str, Callable[[KernelInputs, Any], Call]] = {
     "sample linear, field": _map_coordinates(1, "nearest"),
     "sample linear, matrix": _affine_transform(1),
     "sample cubic, matrix": _affine_transform(3),
@@ -378,4 +378,4 @@ PEERS: dict[str, Callable[[Scene, Any], Call]] = {
     "smooth volume 1.5": _gaussian(1.5, "fixed"),
     "smooth volume 4": _gaussian(4.0, "fixed"),
 }
-"""What does the same as an operation, where there is one: ``prepare(scene, ndimage)``."""
+"""What does the same as an operation, where there is one: ``prepare(inputs, ndimage)``."""

@@ -19,7 +19,7 @@ import numpy as np
 import measure
 import tables
 from device import Device, copy_bandwidth, device_of
-from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, PEERS, POINTS, Call, Operation, Scene
+from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, PEERS, POINTS, Call, KernelInputs, Operation
 from warpline.backends import Backend, select
 from warpline.images import Image
 from warpline.recipe import Syn
@@ -51,7 +51,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def time_operations(backend: Backend, device: Device, shape: Shape, repeats: int, only: str = "") -> Iterator[Row]:
     """One row per operation as soon as it is timed, and one more where SciPy's interface has the same."""
-    scene, copy = Scene(backend, shape), copy_bandwidth(backend, device)
+    inputs, copy = KernelInputs(backend, shape), copy_bandwidth(backend, device)
     for name, operation in OPERATIONS.items():
         if only not in name:
             continue
@@ -59,16 +59,16 @@ def time_operations(backend: Backend, device: Device, shape: Shape, repeats: int
             row = {"operation": name, "library": library}
             again = operation.again if (library, backend.name) == (OURS, "cuda") else 0.0
             try:
-                seconds = device.times(prepare(scene), repeats)
+                seconds = device.times(prepare(inputs), repeats)
                 yield {**row, **achieved(operation, shape, seconds, copy, again)}
             except Exception as error:
                 yield {**row, "error": f"{type(error).__name__}: {error}"}
 
 
-def _libraries(name: str, device: Device) -> Iterator[tuple[str, Callable[[Scene], Call]]]:
+def _libraries(name: str, device: Device) -> Iterator[tuple[str, Callable[[KernelInputs], Call]]]:
     yield OURS, OPERATIONS[name].prepare
     if name in PEERS:
-        yield device.peer, lambda scene: PEERS[name](scene, importlib.import_module(device.peer))
+        yield device.peer, lambda inputs: PEERS[name](inputs, importlib.import_module(device.peer))
 
 
 def achieved(operation: Operation, shape: Shape, seconds: list[float], copy: float, again: float = 0.0) -> Row:
@@ -102,20 +102,20 @@ def time_series(backend: Backend, shape: Shape, volumes: int) -> Row:
 
 def time_iterations(backend: Backend, device: Device, shape: Shape, iterations: int) -> Iterator[Row]:
     """One SyN iteration at each level: one launch after the other, and as `Backend.repeat` runs it."""
-    scene = Scene(backend, shape)
+    inputs = KernelInputs(backend, shape)
     for factor in FACTORS:
-        yield _iteration(level_of(scene, factor), device, iterations)
+        yield _iteration(level_of(inputs, factor), device, iterations)
 
 
-def level_of(scene: Scene, factor: float = 1.0) -> SynLevel:
-    """A level of SyN on a scene, coarser by a factor."""
-    grid, content = Grid(scene.shape, np.eye(4)), np.ones(scene.shape, np.bool_)
-    pair = CroppedPair(_unit(scene.fixed), _unit(scene.moving), grid, grid, np.eye(4), content)
-    return SynLevel(pair, SharedLevel.of(grid, factor), Syn(), scene.backend)
+def level_of(inputs: KernelInputs, factor: float = 1.0) -> SynLevel:
+    """A level of SyN of images of a size, coarser by a factor."""
+    grid, foreground = Grid(inputs.shape, np.eye(4)), np.ones(inputs.shape, np.bool_)
+    pair = CroppedPair(_unit(inputs.fixed), _unit(inputs.moving), grid, grid, np.eye(4), foreground)
+    return SynLevel(pair, SharedLevel.of(grid, factor), Syn(), inputs.backend)
 
 
 def _unit(volume: Any) -> Any:
-    """Intensities between 0 and about 1, as solvers see them."""
+    """Intensities between 0 and about 1, as registration normalises them."""
     return volume * np.float32(1 / BINS)
 
 

@@ -1,5 +1,5 @@
 // One step of many BFGS searches with backtracking line search, a block per search: the twin of registration's
-// quasi_newton.py, affine parameters and metric formulas in Python. The host reads `status` only.
+// registration/bfgs.py, affine parameters and metric formulas in Python. The host reads `status` only.
 // `sums` holds what the metric's kernels found at the candidate of each search.
 //   1. Metric value and its derivatives by the voxel map; chain rule to derivatives by the parameters.
 //   2. Armijo condition not met: shorten the step to the minimum of the parabola through value and slope here and value

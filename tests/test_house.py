@@ -93,12 +93,11 @@ def test_the_tables_of_this_file_name_modules_and_files():
     assert CONTRACTS.keys() <= {one.stem for one in modules("backends")}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_names_of_tests_are_short(room):
-    for path in files_of(room):
-        tree = ast.parse((ROOT / "tests" / path).read_text())
-        names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-        assert {name for name in names if name.startswith("test_") and len(name) >= NAME_LENGTH} == set()
+@pytest.mark.parametrize("path", files_of("."), ids=str)
+def test_names_of_tests_are_short(path):
+    tree = ast.parse((ROOT / "tests" / path).read_text())
+    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    assert {name for name in names if name.startswith("test_") and len(name) >= NAME_LENGTH} == set()
 
 
 def names_read(tree: ast.AST) -> Iterator[str]:

@@ -25,7 +25,7 @@ OFF = ("off", "none")
 _LONGEST, _SHOWN = 2**16, 80
 """Bytes of the longest recipe, letters of a value that an error repeats."""
 
-Motion = Literal["translation", "rigid", "similarity", "affine", "rotation", "scaling", "rigid_scaling"]
+TransformModel = Literal["translation", "rigid", "similarity", "affine", "rotation", "scaling", "rigid_scaling"]
 """Motions of a linear stage. The last three are counted in the moving world: about its origin without a translation,
 and rigid with a scale along each of its axes."""
 
@@ -50,7 +50,7 @@ class Initialise(_Options):
     """Where linear registration starts."""
 
     method: Literal["mass", "centre", "origin", "identity"] = "mass"
-    """Centres of mass, geometric centres, world origins of the grids, or no motion."""
+    """Centres of mass, geometric centres, world origins of the grids, or the identity."""
     rotations: bool = True
     """Compare many rotations and the other methods too; one of them is taken when it clearly beats the start."""
 
@@ -58,7 +58,7 @@ class Initialise(_Options):
 class Linear(_Options):
     """Linear registration in stages of growing freedom, coarse to fine."""
 
-    stages: Annotated[tuple[Motion, ...], Field(min_length=1, max_length=12)] = ("rigid", "affine")
+    stages: Annotated[tuple[TransformModel, ...], Field(min_length=1, max_length=12)] = ("rigid", "affine")
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
     voxel_sizes: Annotated[tuple[VoxelSize, ...], LEVELS] | None = None
     """Spacing of the levels in mm, coarse to fine; None takes 6, 4 and 1.5 mm for a head, and for other objects as much

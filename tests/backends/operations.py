@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 
-import oracles
+import affine_oracles
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
 from warpline.backends.affine_search import ENTRY, ROTATION, SCALE, AffineFamily, Formula, MetricInputs
 from warpline.backends.convergence import ConvergenceRule, new_trace
@@ -106,7 +106,7 @@ def _minimise_affine(formula):
         inputs = MetricInputs(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)
         found = b.minimise_affine(inputs, FAMILY, options, lambda *step: steps.append(step))
         if found is None:
-            found = oracles.minimise_affine(b, inputs, FAMILY, options, lambda *step: steps.append(step))
+            found = affine_oracles.minimise_affine(b, inputs, FAMILY, options, lambda *step: steps.append(step))
         return [found, np.array([value for _, value in sorted(steps, key=lambda step: step[0])])]
 
     return call

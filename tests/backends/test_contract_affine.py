@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracles
+import affine_oracles
 from backends.rounding import assert_rounded
 from cuda_on_cpu.emulated import EmulatedRuntime, available
 from synthetic import ellipsoid, general_matrix, smooth_volume
@@ -74,7 +74,7 @@ def test_affine_moments(backend, shape, masked):
     values = values_at(points, 4)
     mask, uploaded = mask_of(backend, shape, masked)
     moments, slopes = backend.affine_moments(*on_device(backend, points, values, volume), matrix, mask=uploaded)
-    expected = oracles.affine_moments(points, values, volume, matrix, mask=mask)
+    expected = affine_oracles.affine_moments(points, values, volume, matrix, mask=mask)
     assert moments.dtype == slopes.dtype == np.float64
     assert moments[0] == expected[0][0]
     assert 0 < moments[0] < len(points)
@@ -87,7 +87,7 @@ def test_affine_moments_follow_the_cell_rule_on_grid_points(backend):
     points = np.stack(np.indices(shape), axis=-1).reshape(-1, 3).astype(np.float32)
     volume, values = smooth_volume(shape, 5, sigma=0.5), values_at(points, 6)
     moments, slopes = backend.affine_moments(*on_device(backend, points, values, volume), np.eye(4))
-    expected = oracles.affine_moments(points, values, volume, np.eye(4))
+    expected = affine_oracles.affine_moments(points, values, volume, np.eye(4))
     assert moments[0] == volume.size
     assert_rounded(moments, expected[0])
     assert_rounded(slopes, expected[1], scale=volume.size)
@@ -101,7 +101,7 @@ def test_affine_border_rule_and_clamped_slopes(backend, axis):
         points[0, axis] = x
         values = np.ones(1, dtype=np.float32)
         moments, slopes = backend.affine_moments(*on_device(backend, points, values, volume), np.eye(4))
-        expected = oracles.affine_moments(points, values, volume, np.eye(4))
+        expected = affine_oracles.affine_moments(points, values, volume, np.eye(4))
         assert moments[0] == (-0.5 <= x < 4.5)
         assert_rounded(moments, expected[0], scale=1)
         assert_rounded(slopes, expected[1], scale=5)
@@ -137,7 +137,7 @@ def test_affine_slopes_are_derivatives_of_the_moments(backend, seed):
     _, slopes = backend.affine_moments(*on_device(backend, points, values, volume), matrix)
 
     assert len(points) > 10
-    truth = all_derivatives(lambda moved: oracles.affine_moments(points, values, volume, moved)[0], matrix)
+    truth = all_derivatives(lambda moved: affine_oracles.affine_moments(points, values, volume, moved)[0], matrix)
     by_m, by_mm, by_fm = truth[2], truth[4], truth[5]
     assert_rounded(slopes, [by_m, by_fm, by_mm / 2], scale=len(points) * BINS)
 
@@ -153,7 +153,7 @@ def test_mutual_information(backend, shape, masked):
     assert result.shape == (3, 14)
     assert result.dtype == np.float64
     for matrix, found in zip(matrices, result, strict=True):
-        expected = oracles.mutual_information(points, values, volume, matrix, BINS, mask=mask)
+        expected = affine_oracles.mutual_information(points, values, volume, matrix, BINS, mask=mask)
         assert_rounded(found[0], expected[0], scale=1)
         assert_rounded(found[1], expected[1])
         assert 0 < expected[1] < len(points)
@@ -168,7 +168,7 @@ def test_mutual_information_with_any_number_of_bins(backend, bins):
     values = np.random.default_rng(1).uniform(2, bins - 3, len(points)).astype(np.float32)
     arrays, matrix = on_device(backend, points, values, volume), general_matrix(shape, 11)
     found = backend.mutual_information(*arrays, matrix[None], bins)[0]
-    expected = oracles.mutual_information(points, values, volume, matrix, bins)
+    expected = affine_oracles.mutual_information(points, values, volume, matrix, bins)
     assert_rounded(found[:2], expected[:2])
     assert_rounded(found[2:], expected[2:], scale=bins * max(shape))
 
@@ -216,7 +216,7 @@ def test_mutual_information_at_whole_and_half_bins(backend):
     volume = np.array([2.0, 3.0, 3.5, BINS - 3.0], dtype=np.float32).reshape(4, 1, 1)
     points = np.array([[i, 0, 0] for i in range(4)], dtype=np.float32)
     found = backend.mutual_information(*on_device(backend, points, values, volume), np.eye(4)[None], BINS)[0]
-    assert_rounded(found, oracles.mutual_information(points, values, volume, np.eye(4), BINS), scale=BINS)
+    assert_rounded(found, affine_oracles.mutual_information(points, values, volume, np.eye(4), BINS), scale=BINS)
 
 
 @settings(max_examples=8)
@@ -228,7 +228,7 @@ def test_its_slope_is_the_derivative_of_mutual_information(backend, seed):
     found = backend.mutual_information(*on_device(backend, points, values, volume), matrix[None], BINS)[0]
 
     def value(moved):
-        return oracles.mutual_information(points, values, volume, moved, BINS)[0]
+        return affine_oracles.mutual_information(points, values, volume, moved, BINS)[0]
 
     truth = all_derivatives(value, matrix)
     np.testing.assert_allclose(found[2:].reshape(3, 4), truth, atol=1e-4 * max(1, np.abs(truth).max()))
@@ -239,5 +239,5 @@ def test_sample_at(backend, shape):
     points, volume = points_around(shape, 13), smooth_volume(shape, 14, sigma=0.5)
     found = backend.download(backend.sample_at(*on_device(backend, volume, points)))
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, oracles.sample_at(volume, points), rtol=2e-7, atol=1e-12)
+    np.testing.assert_allclose(found, affine_oracles.sample_at(volume, points), rtol=2e-7, atol=1e-12)
     assert (found == 0).any()

@@ -43,13 +43,13 @@ def test_the_scarcest_resource_sets_the_rate(bound, rate, machine, times):
     assert found.busy[bound] <= 1 + 1e-9
 
 
-def test_memory_is_bounded_by_the_queues_however_slow_the_disk_is():
+def test_queues_bound_the_memory_however_slow_the_disk_is():
     writers = 2
     held = run(8, writers=writers, write=5.0).held
     assert held <= WorkerSettings.readers + AHEAD + 1 + writers + AHEAD + 1
 
 
-def test_two_workers_on_one_gpu_give_eight_pairs_a_second_where_one_cannot():
+def test_two_workers_on_one_gpu_give_eight_pairs_a_second():
     one, two = run(16), run(16, 2)
     assert one.pairs_per_s < 8 <= two.pairs_per_s
     assert one.bound == "Python's lock"

@@ -58,14 +58,14 @@ def test_labels_without_cortex_have_no_cortical_score():
     assert scoring.mean_dice(labels, labels, labels) == {"dice": 1.0, "dice_subcortical": 1.0}
 
 
-def test_the_peak_is_the_most_seen_and_growth_counts_from_before():
+def test_the_peak_is_the_most_seen_and_growth_is_from_before():
     readings = iter([100, 900])
     with peak_of(lambda: next(readings, 300)) as peak:
         pass
     assert (peak.before, peak.highest, peak.grown) == (100, 900, 800)
 
 
-def test_a_field_that_holds_the_whole_map_is_split_into_affine_and_displacement(tmp_path):
+def test_a_field_of_the_whole_map_is_split_into_its_two_parts(tmp_path):
     grid_affine = np.array([[-1.1, 0, 0, 9], [0, 1.2, 0.1, -8], [0, -0.1, 0.9, 4], [0, 0, 0, 1]])
     image = nib.Nifti1Image(np.zeros((7, 6, 5), np.float32), grid_affine)
     nib.save(image, tmp_path / "fixed.nii.gz")

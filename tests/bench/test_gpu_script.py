@@ -257,7 +257,7 @@ def test_an_operation_that_ends_its_process_costs_only_itself():
     assert said.count(gpu_tools.DID) == 3
 
 
-def test_a_sanitizer_that_never_gets_to_an_operation_is_not_started_again_for_each():
+def test_a_sanitizer_that_cannot_run_is_started_once():
     runs = []
     _, unfinished = gpu_tools.over_all(list("abcdef"), lambda names: runs.append(names) or "no driver\n")
     assert unfinished == list("abcdef")
@@ -276,7 +276,7 @@ HANGS = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import t
 OUT_OF_MEMORY = "raise MemoryError('no room')"
 
 
-def test_a_step_that_crashes_hangs_or_runs_out_of_memory_costs_only_itself(tmp_path):
+def test_a_step_that_crashes_or_hangs_costs_only_itself(tmp_path):
     steps = [made("crashes", CRASHES), made("hangs", HANGS, 1.0), made("full", OUT_OF_MEMORY), made("last", "print(7)")]
     steps.insert(2, Planned("absent", [str(tmp_path / "no program")], 1.0))
     found = gpu_run.run_steps(steps, tmp_path, time.monotonic() + 60, dict(os.environ))
@@ -319,7 +319,7 @@ def test_what_there_is_no_time_for_is_said_by_name(tmp_path):
     assert "no time is left" in rows_of(tmp_path, "late")[0]["skipped"]
 
 
-def test_a_wheel_that_does_not_fit_is_told_and_the_others_are_installed(tmp_path):
+def test_a_wheel_that_does_not_fit_stops_no_other_wheel(tmp_path):
     wheels, out = tmp_path / "wheels", tmp_path / "out"
     wheels.mkdir()
     out.mkdir()

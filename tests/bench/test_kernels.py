@@ -11,7 +11,7 @@ import scipy.ndimage
 
 import kernels
 from cuda_on_cpu.emulated import EmulatedRuntime
-from kernel_calls import OPERATIONS, PEERS, POINTS, Operation, Scene
+from kernel_calls import OPERATIONS, PEERS, POINTS, KernelInputs, Operation
 from warpline.backends import Backend, cuda_filters, select
 from warpline.backends.cuda_backend import CudaBackend
 
@@ -19,8 +19,8 @@ SHAPE = (24, 20, 28)
 
 
 @pytest.fixture(scope="module")
-def scene():
-    return Scene(select("numba", 2), SHAPE)
+def inputs():
+    return KernelInputs(select("numba", 2), SHAPE)
 
 
 def test_every_operation_of_the_interface_is_timed():
@@ -52,9 +52,9 @@ def is_array(value):
 
 
 @pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.units == "voxel"])
-def test_the_bytes_of_an_operation_are_those_of_the_arrays_it_is_given(scene, name):
-    recorder = Recorder(scene.backend)
-    call = OPERATIONS[name].prepare(SimpleNamespace(**{**vars(scene), "backend": recorder}, **makers(scene)))
+def test_the_bytes_of_an_operation_are_those_of_its_arrays(inputs, name):
+    recorder = Recorder(inputs.backend)
+    call = OPERATIONS[name].prepare(SimpleNamespace(**{**vars(inputs), "backend": recorder}, **makers(inputs)))
     call()
     assert sum(array.nbytes for array in recorder.arrays) == OPERATIONS[name].nbytes * np.prod(SHAPE)
 
@@ -77,33 +77,33 @@ class CountingRuntime(EmulatedRuntime):
 
 
 @pytest.mark.parametrize("name", [name for name, operation in OPERATIONS.items() if operation.units == "voxel"])
-def test_the_kernels_move_the_bytes_of_an_operation_and_those_that_they_move_again(scene, name, monkeypatch):
+def test_bytes_that_kernels_move_again_are_counted_apart(inputs, name, monkeypatch):
     """Of a volume that is worth timing: what lies between two launches over few voxels stays in the L2."""
     monkeypatch.setattr(cuda_filters, "FEW", 0)
     runtime = CountingRuntime()
-    on_host = {**vars(scene), "backend": CudaBackend(runtime)}
-    call = OPERATIONS[name].prepare(SimpleNamespace(**on_host, **makers(scene)))
+    on_host = {**vars(inputs), "backend": CudaBackend(runtime)}
+    call = OPERATIONS[name].prepare(SimpleNamespace(**on_host, **makers(inputs)))
     call()
     counted = OPERATIONS[name].nbytes + OPERATIONS[name].again
     assert runtime.moved == counted * np.prod(SHAPE)
 
 
-def makers(scene):
-    return {"volume": scene.volume, "new_field": scene.new_field, "coordinates": scene.coordinates}
+def makers(inputs):
+    return {"volume": inputs.volume, "new_field": inputs.new_field, "coordinates": inputs.coordinates}
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_the_peer_computes_what_the_operation_computes(scene, name):
-    ours = np.asarray(OPERATIONS[name].prepare(scene)() if "smooth" not in name else smoothed(scene, name))
-    theirs = np.asarray(PEERS[name](scene, scipy.ndimage)())
+def test_the_peer_computes_what_the_operation_computes(inputs, name):
+    ours = np.asarray(OPERATIONS[name].prepare(inputs)() if "smooth" not in name else smoothed(inputs, name))
+    theirs = np.asarray(PEERS[name](inputs, scipy.ndimage)())
     inner = (..., *(slice(4, -4),) * 3)
     scale = np.ptp(theirs[inner].astype(float))
     assert np.mean(np.abs(ours[inner].astype(float) - theirs[inner]) > 0.02 * scale) < 0.01
 
 
-def smoothed(scene, name):
+def smoothed(inputs, name):
     outs = []
-    taken = SimpleNamespace(**{**vars(scene), "backend": Keeping(scene.backend, outs)})
+    taken = SimpleNamespace(**{**vars(inputs), "backend": Keeping(inputs.backend, outs)})
     OPERATIONS[name].prepare(taken)()
     return outs[0]
 
@@ -119,7 +119,7 @@ class Keeping:
         return self._outs[-1]
 
 
-def test_a_rate_is_bytes_over_the_median_and_its_share_that_of_the_copy():
+def test_a_rate_is_bytes_over_the_median_time():
     row = kernels.achieved(Operation("voxel", 10, None), (10, 10, 10), [1.0, 2.0, 9.0], copy=50_000.0)
     assert (row["median_s"], row["best_s"]) == (2.0, 1.0)
     assert row["gb_per_s"] == pytest.approx(5000e-9)

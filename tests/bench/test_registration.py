@@ -24,7 +24,7 @@ def test_a_size_is_a_voxel_size_or_a_number_of_voxels(size, shape):
     assert cases.shape_of(size) == shape
 
 
-def test_a_phantom_of_another_shape_is_the_drawn_one_on_a_grid_over_the_same_box():
+def test_a_phantom_of_another_shape_covers_the_same_box():
     backend = select("numba", 2)
     drawn, refined = cases.phantom("8", backend), cases.phantom("32^3", backend)
     assert refined.fixed.grid.shape == (32, 32, 32)
@@ -51,7 +51,7 @@ def test_one_bit_of_difference_is_seen(found):
     assert not registration.identical(found, replace(found, warp=None))
 
 
-def test_a_run_measures_cases_and_several_at_once_and_a_failure_is_a_row(tmp_path, monkeypatch, capsys):
+def test_a_run_measures_cases_and_a_failure_is_a_row(tmp_path, monkeypatch, capsys):
     out = tmp_path / "registration.json"
     options = ["--backend", "numba", "--sizes", "8", "--repeats", "1", "--at-once", "2", "--at-once-size", "8"]
     settings = [text for setting in SETTINGS for text in ("--set", setting)]

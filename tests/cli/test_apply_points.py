@@ -101,4 +101,4 @@ def test_points_that_have_no_origin_are_warned_of(pair, capsys, tmp_path, phanto
     write_transform(shifted, tmp_path / "shifted.nii.gz")
     files = ("-i", pair["fixed_points"], "-o", f"{tmp_path}/out.csv", "-t", f"{tmp_path}/shifted.nii.gz")
     assert main(["apply-points", *files, "--to", "fixed"]) == 0
-    assert "have no exact origin" in capsys.readouterr().err
+    assert "have no exact preimage" in capsys.readouterr().err

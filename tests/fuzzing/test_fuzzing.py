@@ -14,7 +14,7 @@ RENDERING = ("results",)
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_sound_files_are_read_and_damaged_ones_are_read_or_refused(tmp_path, name):
+def test_sound_files_are_read_damaged_ones_read_or_refused(tmp_path, name):
     seeds = READERS[name].seeds(tmp_path)
     for at, files in enumerate(seeds):
         (tmp_path / f"sound{at}").mkdir()

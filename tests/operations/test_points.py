@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scenes import FIXED, MOVING, TURN, fading, smooth_field
 from warpline.errors import InputError, UsageError
 from warpline.io.transform_files import write_transform
-from warpline.operations import apply_points, apply_streamlines, carry, invert, preimages
+from warpline.operations import apply_points, apply_streamlines, invert, map_points, preimages
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import apply_affine
 
@@ -65,7 +65,7 @@ def test_points_without_origin_are_warned_of(caplog):
     with caplog.at_level(logging.WARNING, "warpline"):
         found = apply_points(points, shifted, to="fixed")
     np.testing.assert_allclose(found[1], points[1] - 6, atol=1e-5)
-    assert "1 of 2 points have no exact origin" in caplog.text
+    assert "1 of 2 points have no exact preimage" in caplog.text
 
 
 @pytest.mark.parametrize("to", ["moving", "fixed"])
@@ -133,10 +133,10 @@ def test_dipy_carries_streamlines_to_the_same_place():
 @pytest.mark.parametrize("to", ["", "template", "FIXED"])
 def test_other_destinations_are_refused(to):
     with pytest.raises(UsageError, match="choose from moving, fixed"):
-        carry(Affine.identity(), [[0, 0, 0]], to)
+        map_points(Affine.identity(), [[0, 0, 0]], to)
 
 
 @pytest.mark.parametrize("points", [[1, 2], [[1, 2, 3, 4]], 5.0, [[np.nan, 0, 0]], [[np.inf, 0, 0]]])
 def test_what_are_no_points_is_refused(points):
     with pytest.raises(InputError, match="points"):
-        carry(Affine.identity(), points, "moving")
+        map_points(Affine.identity(), points, "moving")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from oracles import family_member
+from affine_oracles import family_member
 from warpline.backends.affine_search import MAX_PARAMETERS
 from warpline.registration.affine_parameters import PLANAR, SPATIAL, AffineParameters, rotations, slice_frame
 from warpline.space.grid import Grid, apply_affine

@@ -16,7 +16,7 @@ from warpline.registration.inverse_consistency import (
     enforce_inverse_consistency,
     join,
 )
-from warpline.space.inversion import inverse_error
+from warpline.space.inversion import field_inverse_error
 
 SHAPE = (24, 22, 20)
 EVERYWHERE = np.ones(SHAPE, bool)
@@ -61,7 +61,7 @@ def assert_holds(found, backend, mask):
 
 
 def within_limits(found, backend):
-    errors = [inverse_error(*pair, backend) for pair in permutations((found.forward, found.inverse))]
+    errors = [field_inverse_error(*pair, backend) for pair in permutations((found.forward, found.inverse))]
     return all(error.mean <= MEAN_LIMIT and error.p99 <= P99_LIMIT for error in errors)
 
 
@@ -175,5 +175,5 @@ def test_the_limits_hold_in_the_mask_beside_rough_maps(backend):
     mask = ellipsoid(SHAPE, 0.3)
     found = make(backend, *steep_halves(), mask)
     assert_holds(found, backend, mask)
-    error = inverse_error(found.forward, found.inverse, backend, mask)
+    error = field_inverse_error(found.forward, found.inverse, backend, mask)
     assert error.mean < MEAN_LIMIT

@@ -20,7 +20,7 @@ from warpline.space.grid import Grid
 from warpline.space.inversion import (
     FIELD_TOLERANCE,
     InverseError,
-    inverse_error,
+    field_inverse_error,
     invert_field,
     invert_field_asynchronously,
     round_trip_error,
@@ -55,9 +55,9 @@ def test_a_shift_and_its_opposite_have_no_inverse_error(backend):
     shift = np.zeros((3, *SHAPE), np.float32)
     shift[0] = 1.25
     there, back = backend.upload(shift), backend.upload(-shift)
-    error = inverse_error(there, back, backend)
+    error = field_inverse_error(there, back, backend)
     assert (error.mean, error.p99, error.largest) == (0, 0, 0)
-    twice = inverse_error(there, there, backend)
+    twice = field_inverse_error(there, there, backend)
     assert (twice.mean, twice.p99, twice.largest) == (2.5, 2.5, 2.5)
 
 
@@ -66,8 +66,8 @@ def test_errors_are_counted_in_the_mask_only(backend):
     forward[1, :9] = 0.5
     nothing = backend.zeros(forward.shape)
     mask = np.indices(SHAPE)[0] >= 9
-    assert inverse_error(backend.upload(forward), nothing, backend, mask).largest == 0
-    assert inverse_error(backend.upload(forward), nothing, backend, ~mask).mean == 0.5
+    assert field_inverse_error(backend.upload(forward), nothing, backend, mask).largest == 0
+    assert field_inverse_error(backend.upload(forward), nothing, backend, ~mask).mean == 0.5
 
 
 def test_the_order_statistics_of_round_trips(backend):

@@ -16,7 +16,7 @@ from warpline.ants.images import to_nibabel
 from warpline.errors import UsageError
 from warpline.io.images import as_image
 from warpline.io.transform_files import write_transform
-from warpline.recipe import PRESETS, Initialise, Linear, Motion, Recipe
+from warpline.recipe import PRESETS, Initialise, Linear, Recipe, TransformModel
 from warpline.registration import register
 from warpline.space import Affine
 from warpline.space.grid import Grid
@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 _FROM_IDENTITY = Initialise(method="identity", rotations=False)
 
 
-def _linear(*stages: Motion) -> Recipe:
+def _linear(*stages: TransformModel) -> Recipe:
     return Recipe(name="+".join(stages), linear=Linear(stages=stages), syn=None)
 
 
-def _after_linear(deformable: Recipe, *stages: Motion) -> Recipe:
+def _after_linear(deformable: Recipe, *stages: TransformModel) -> Recipe:
     """The deformable stage of a recipe after these linear stages; without any, it starts from the identity."""
     if not stages:
         return deformable.model_copy(

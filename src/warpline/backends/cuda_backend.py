@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import cuda_bfgs, cuda_filters, cuda_points, cuda_splines
 from warpline.backends.affine_search import AffineFamily, BfgsOptions, MetricInputs
-from warpline.backends.arrays import Array, Matrix
+from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
@@ -20,7 +20,6 @@ from warpline.backends.image_cache import ImageCache
 from warpline.backends.interface import Backend
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 
-Box = tuple[int, int, int]
 Sigma = tuple[float, float, float]
 
 COPY_BLOCKS = 4096
@@ -98,7 +97,7 @@ class CudaBackend:
         matrix: Matrix | None = None,
         *,
         field: Array | None = None,
-        shape: Box | None = None,
+        shape: Shape | None = None,
         order: int = 1,
         outside: float = 0.0,
         out: Array | None = None,
@@ -129,7 +128,7 @@ class CudaBackend:
         arrays["field"] = field.reshape(-1, 3, *field.shape[-3:])
         self._work.over_slabs("warp", len(arrays["out"]), out.shape[-3:], **arrays, outside=outside)
 
-    def sample_field(self, field: Array, matrix: Matrix, shape: Box, *, out: Array | None = None) -> Array:
+    def sample_field(self, field: Array, matrix: Matrix, shape: Shape, *, out: Array | None = None) -> Array:
         check_countable(field.shape[1:])
         out = self._work.empty((3, *shape)) if out is None else out
         given = {"field": self._work.floats(field), "matrix": as_struct(matrix)}

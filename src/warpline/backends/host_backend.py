@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from warpline.backends import convergence, scipy_splines
 from warpline.backends.affine_search import AffineFamily, BfgsOptions, MetricInputs
-from warpline.backends.arrays import Array, Matrix
+from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.image_cache import ImageCache
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 
 Doubles = NDArray[np.float64]
-Box = tuple[int, int, int]
 Sigma = tuple[float, float, float]
 
 
@@ -56,7 +55,7 @@ class HostBackend:
         matrix: Matrix | None = None,
         *,
         field: Array | None = None,
-        shape: Box | None = None,
+        shape: Shape | None = None,
         order: int = 1,
         outside: float = 0.0,
         out: Array | None = None,

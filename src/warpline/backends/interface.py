@@ -26,14 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends.affine_search import AffineFamily, BfgsOptions, MetricInputs
-from warpline.backends.arrays import Array, Matrix
+from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.image_cache import ImageCache
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 
 
 class Backend(Protocol):
-    """What solvers, metrics and resampling are written against."""
+    """What registration, metrics and resampling are written against."""
 
     name: str
     """``"numpy"``, ``"numba"`` or ``"cuda"``."""
@@ -69,7 +69,7 @@ class Backend(Protocol):
         matrix: Matrix | None = None,
         *,
         field: Array | None = None,
-        shape: tuple[int, int, int] | None = None,
+        shape: Shape | None = None,
         order: int = 1,
         outside: float = 0.0,
         out: Array | None = None,
@@ -101,9 +101,7 @@ class Backend(Protocol):
         [0.5, 1.5, 2.5, -1.0]
         """
 
-    def sample_field(
-        self, field: Array, matrix: Matrix, shape: tuple[int, int, int], *, out: Array | None = None
-    ) -> Array:
+    def sample_field(self, field: Array, matrix: Matrix, shape: Shape, *, out: Array | None = None) -> Array:
         """``out(c, i) = field(c, matrix i)``, linear, clamped at the border, units unchanged."""
 
     def spline_coefficients(self, array: Array, spline: SplineOptions) -> Array:

@@ -8,17 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import (
-    numba_affine,
-    numba_fields,
-    numba_sampling,
-    numba_similarity,
-    numba_smoothing,
-)
-from warpline.backends.arrays import Array, Matrix
+from warpline.backends import numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing
+from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.gaussian import gaussian
-from warpline.backends.host_backend import Box, Doubles, HostBackend, Sigma, rank_statistics, to_out
+from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
+from warpline.backends.numba_compile import compile_ahead
 from warpline.backends.numba_threads import Scratch, in_slabs
 
 Float = NDArray[np.float32]
@@ -38,9 +33,7 @@ class NumbaBackend(HostBackend):
     name = "numba"
 
     def prepare(self, parts: Collection[str]) -> None:
-        from warpline.backends.numba_compile import compile_ahead  # it imports this module
-
-        compile_ahead(parts, self.threads)
+        compile_ahead(NumbaBackend, parts, self.threads)
 
     # -- sampling -------------------------------------------------------------------------------------------
 
@@ -60,7 +53,7 @@ class NumbaBackend(HostBackend):
         source = numba_sampling.spline_coefficients(volume) if order == 3 else volume
         self._over(out, numba_sampling.KERNELS[order], source, _matrix(matrix), moved, beyond[0], out)
 
-    def sample_field(self, field: Array, matrix: Matrix, shape: Box, *, out: Array | None = None) -> Array:
+    def sample_field(self, field: Array, matrix: Matrix, shape: Shape, *, out: Array | None = None) -> Array:
         out = np.empty((3, *shape), np.float32) if out is None else out
         self._over(out[0], numba_sampling.field_linear, _float(field), _matrix(matrix), out)
         return out

@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from warpline.backends import numba_affine, numba_backend, numba_fields
+from warpline.backends import numba_affine, numba_fields
 from warpline.backends.arrays import Array
+from warpline.backends.host_backend import HostBackend
 
 _log = logging.getLogger(__name__)
 
@@ -97,11 +98,13 @@ def operations_of(parts: Collection[str]) -> list[str]:
     return sorted({name for part in parts for name in PARTS.get(part, (*_ALWAYS, *_DEFORMABLE))})
 
 
-def compile_ahead(parts: Collection[str], threads: int) -> None:
+def compile_ahead(backend: type[HostBackend], parts: Collection[str], threads: int) -> None:
     """Compile what these parts of a recipe need, with a log message, unless it is cached on this machine.
 
     Parameters
     ----------
+    backend : type
+        Whose operations are compiled.
     parts : collection of str
         Keys of `PARTS`, or other metrics.
     threads : int
@@ -116,15 +119,14 @@ def compile_ahead(parts: Collection[str], threads: int) -> None:
         "compiling %d operations for this CPU, once: about %.0f s", len(names), _seconds(names) / count + _START
     )
     shares = share_out(names, count)
-    with _elsewhere(shares[1:]):
-        compile_here(shares[0])
+    with _elsewhere(backend, shares[1:]):
+        compile_here(backend(1), shares[0])
     with suppress(OSError):
         stamp.touch()
 
 
-def compile_here(names: Sequence[str]) -> None:
+def compile_here(backend: HostBackend, names: Sequence[str]) -> None:
     """Compile operations in this process, or load them."""
-    backend = numba_backend.NumbaBackend(1)
     gc.disable()  # the compiler allocates millions of small objects, few of them garbage
     try:
         for name in names:
@@ -134,9 +136,10 @@ def compile_here(names: Sequence[str]) -> None:
 
 
 @contextmanager
-def _elsewhere(shares: Sequence[Sequence[str]]) -> Iterator[None]:
+def _elsewhere(backend: type[HostBackend], shares: Sequence[Sequence[str]]) -> Iterator[None]:
     """Processes that compile the shares while the block runs; what fails there is compiled at the first call."""
-    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import compile_here; compile_here(sys.argv[1:])"
+    imports = f"from {__name__} import compile_here; from {backend.__module__} import {backend.__name__}"
+    code = f"import sys; sys.path[:] = {sys.path!r}; {imports}; compile_here({backend.__name__}(1), sys.argv[1:])"
     quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     started: list[subprocess.Popen[bytes]] = []
     try:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
 from warpline.backends import numpy_points, voxel_coordinates
-from warpline.backends.arrays import Array, Matrix
-from warpline.backends.host_backend import Box, Doubles, HostBackend, Sigma, rank_statistics, to_out
+from warpline.backends.arrays import Array, Matrix, Shape
+from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
 from warpline.backends.joint_histograms import mutual_information
 
@@ -39,7 +39,7 @@ class NumpyBackend(HostBackend):
         is_inside = voxel_coordinates.inside(at, volume.shape)
         out[...] = np.where(is_inside, _INTERPOLATE[order](volume, at), np.asarray(outside).astype(out.dtype))
 
-    def sample_field(self, field: Array, matrix: Matrix, shape: Box, *, out: Array | None = None) -> Array:
+    def sample_field(self, field: Array, matrix: Matrix, shape: Shape, *, out: Array | None = None) -> Array:
         where = numpy_points.transform(matrix, np.indices(shape, dtype=np.float64))
         return _write(_field_at(field, where), out)
 

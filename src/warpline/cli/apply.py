@@ -73,10 +73,10 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
 def _apply_to_vectors(options: Namespace, how: dict[str, Any]) -> Any:
     from warpline.io.vectors import read_vectors, write_vectors
-    from warpline.operations import apply, say
+    from warpline.operations import apply, log_notes
 
     stored = read_vectors(options.image, options.geometry)
-    say(stored.image.grid)
+    log_notes(stored.image.grid)
     warped = apply(stored.image, options.reference, options.transform, vectors=options.vectors, **how)
     write_vectors(warped, options.output, stored)
     return warped

@@ -54,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, carry, write."""
-    from warpline.operations import carry, paths_in, read_chain
+    from warpline.operations import map_points, paths_in, read_chain
 
     kind = _kind(options.input)
     if _kind(options.output) is not kind:
@@ -62,7 +62,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     images = (options.fixed, options.moving)
     refuse_overwriting(options.output, (options.input, *images, *paths_in(options.transform)))
     chain = read_chain(options.transform, fixed=options.fixed, moving=options.moving, geometry=options.geometry)
-    count = kind(options, lambda points: carry(chain, points, options.to))
+    count = kind(options, lambda points: map_points(chain, points, options.to))
     record = {"output": options.output, "points": count, "to": options.to, "space": options.space}
     where = f"the {options.to} image, {options.space.upper()}+ mm"
     terminal.result(record, f"wrote {options.output}: {count} points, carried to {where}")

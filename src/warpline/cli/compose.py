@@ -21,10 +21,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, join, write."""
-    from warpline.operations import compose, paths_in, place_of, write_transform
+    from warpline.operations import compose, optional_grid_of, paths_in, write_transform
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
-    fixed, moving = (place_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
+    fixed, moving = (optional_grid_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
     where = {"backend": options.backend, "threads": options.threads}
     whole = compose(options.transform, fixed=fixed, moving=moving, **where)
     write_transform(whole, options.output, options.to, fixed=fixed, moving=moving, **where)

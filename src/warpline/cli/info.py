@@ -33,9 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read and describe."""
     from warpline.io.transform_files import identify
-    from warpline.operations import place_of
+    from warpline.operations import optional_grid_of
 
-    fixed, moving = (place_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
+    fixed, moving = (optional_grid_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
     found = identify(options.file, options.source, fixed=fixed, moving=moving)
     parts = [_part(part) for part in found.parts]
     record = {

@@ -27,11 +27,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, invert, write; for the inverse the moving image is the fixed one."""
-    from warpline.operations import compose, inversion, paths_in, place_of, write_transform
+    from warpline.operations import compose, inversion, optional_grid_of, paths_in, write_transform
     from warpline.space import Displacement
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
-    fixed, moving = (place_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
+    fixed, moving = (optional_grid_of(image, geometry=options.geometry) for image in (options.fixed, options.moving))
     where = {"backend": options.backend, "threads": options.threads}
     whole = compose(options.transform, fixed=fixed, moving=moving, **where)
     if moving is None and not isinstance(whole, Displacement) and options.output.endswith((".nii", ".nii.gz")):

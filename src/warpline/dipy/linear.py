@@ -17,9 +17,9 @@ from warpline.dipy.affine_map import (
     transform_geometric_centers,
     transform_origins,
 )
-from warpline.dipy.doubts import log_warnings
 from warpline.dipy.grids import affine_of, flatten, image_of, mask_of
 from warpline.dipy.linear_transforms import Transform, transform_of
+from warpline.dipy.log_warnings import log_warnings
 from warpline.dipy.mutual_information import MutualInformationMetric
 from warpline.dipy.recipes import linear_recipe
 from warpline.errors import UsageError

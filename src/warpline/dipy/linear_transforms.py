@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import UsageError
-from warpline.recipe import Motion
+from warpline.recipe import TransformModel
 from warpline.space.grid import Matrix
 
 Parameters = NDArray[np.float64]
@@ -33,7 +33,7 @@ class Transform:
     """
 
     dim: ClassVar[int]
-    motion: ClassVar[Motion]
+    motion: ClassVar[TransformModel]
     """The corresponding stage of `warpline.recipe.Linear`."""
     _angles: ClassVar[int] = 0
     _shifts: ClassVar[int] = 0

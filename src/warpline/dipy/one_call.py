@@ -123,10 +123,8 @@ def affine_registration(
         warnings.warn("the step center_of_mass replaces starting_affine", UserWarning, stacklevel=2)
     if ret_metric and names == ["center_of_mass"]:
         raise UsageError("center_of_mass has no metric to return; add a step or set ret_metric=False")
-    (static, static_affine), (moving, moving_affine) = (
-        array_and_affine(static, static_affine, "static"),
-        array_and_affine(moving, moving_affine, "moving"),
-    )
+    static, static_affine = array_and_affine(static, static_affine, "static")
+    moving, moving_affine = array_and_affine(moving, moving_affine, "moving")
     if static.ndim != 3 or moving.ndim != 3:
         raise InputError(
             f"static has {static.ndim} axes and moving {moving.ndim}; volumes are needed: for 2-D images, use "
@@ -139,11 +137,8 @@ def affine_registration(
     outcome: tuple[Any, ...] = ()
     for kind in (STEPS[name] for name in names):
         if kind is None:
-            masked = [
-                image if mask is None else image * mask
-                for image, mask in ((static, static_mask), (moving, moving_mask))
-            ]
-            matrix = transform_centers_of_mass(masked[0], static_affine, masked[1], moving_affine).affine
+            counted = [_masked(static, static_mask), static_affine, _masked(moving, moving_mask), moving_affine]
+            matrix = transform_centers_of_mass(*counted).affine
             continue
         found, *outcome_list = affreg.optimize(  # type: ignore[misc]
             static, moving, kind(), None, static_affine, moving_affine, matrix, True, static_mask, moving_mask
@@ -151,6 +146,10 @@ def affine_registration(
         matrix, outcome = found.affine, tuple(outcome_list)
     resampled = AffineMap(matrix, static.shape, static_affine, moving.shape, moving_affine).transform(moving)
     return (resampled, matrix, *outcome) if ret_metric else (resampled, matrix)
+
+
+def _masked(image: NDArray[Any], mask: NDArray[Any] | None) -> NDArray[Any]:
+    return image if mask is None else image * mask
 
 
 center_of_mass = partial(affine_registration, pipeline=["center_of_mass"])

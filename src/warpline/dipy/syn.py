@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend, select
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
-from warpline.dipy.doubts import log_warnings
 from warpline.dipy.grids import affine_of, field_of, flatten, image_of
+from warpline.dipy.log_warnings import log_warnings
 from warpline.dipy.metrics import SynMetric
 from warpline.dipy.recipes import syn_recipe
 from warpline.errors import InputError, UsageError

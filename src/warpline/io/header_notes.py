@@ -19,7 +19,7 @@ _AXES = "ijk"
 
 
 @dataclass(frozen=True)
-class Gap:
+class PlacementDistance:
     """Largest distance between two placements of a voxel.
 
     Parameters
@@ -35,7 +35,7 @@ class Gap:
     mirrored: bool
 
     @classmethod
-    def between(cls, taken: Matrix, other: Matrix, shape: Shape) -> Gap:
+    def between(cls, taken: Matrix, other: Matrix, shape: Shape) -> PlacementDistance:
         """Compare two voxel-to-world matrices (mm) at the corners of a volume, where they are furthest apart."""
         corners = Grid(shape, np.eye(4)).corners()
         apart = corners @ (other - taken)[:3, :3].T + (other - taken)[:3, 3]
@@ -147,7 +147,7 @@ def _difference_note(answer: Answer, matrix: Matrix, shape: Shape) -> str:
         return answer.source
     if not np.isfinite(answer.matrix).all() or np.linalg.matrix_rank(answer.matrix[:3, :3]) < 3:
         return f"by {answer.source}, which is singular or not finite"
-    gap = Gap.between(matrix, answer.matrix, shape)
+    gap = PlacementDistance.between(matrix, answer.matrix, shape)
     return f"by {answer.source}, {gap}" if gap.voxels > TOLERANCE else ""
 
 

@@ -13,7 +13,7 @@ from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from warpline.errors import InputError
 from warpline.io import nifti
-from warpline.io.header_notes import Gap
+from warpline.io.header_notes import PlacementDistance
 from warpline.io.nifti_geometry import Placement, in_mm
 from warpline.space.grid import Grid, GridHeader, Shape, check_affine
 
@@ -87,7 +87,7 @@ def _analyze(source: SpatialImage, name: str, geometry: str | None, head: bytes)
     ]
     if np.allclose(source.affine, header.get_best_affine()):
         itk = np.diag((-grid.voxel_size[0], -grid.voxel_size[1], grid.voxel_size[2], 1.0))
-        gap = Gap.between(grid.affine, itk, grid.shape)
+        gap = PlacementDistance.between(grid.affine, itk, grid.shape)
         notes.append(
             f"{name}: an Analyze file says nothing about orientation: left and right are a guess, x grows to the left, "
             f"as in nibabel, SPM and FSL; {_ITK_ANALYZE}, {gap}. Convert it to NIfTI with the orientation that you know"

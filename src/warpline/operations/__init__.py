@@ -3,8 +3,8 @@
 from warpline.operations.chains import Entries, Entry, paths_in, read_chain
 from warpline.operations.files import compose, convert, write_transform
 from warpline.operations.images import apply, check_labels, jacobian
-from warpline.operations.points import Destination, apply_points, apply_streamlines, carry
-from warpline.operations.reading import Place, grid_of, place_of, read, read_image, say
+from warpline.operations.points import Destination, apply_points, apply_streamlines, map_points
+from warpline.operations.reading import GridLike, grid_of, log_notes, optional_grid_of, read, read_image
 from warpline.space.inversion import Inversion, inversion, invert
 from warpline.space.preimages import Preimages, preimages
 
@@ -12,13 +12,12 @@ __all__ = [
     "Destination",
     "Entries",
     "Entry",
+    "GridLike",
     "Inversion",
-    "Place",
     "Preimages",
     "apply",
     "apply_points",
     "apply_streamlines",
-    "carry",
     "check_labels",
     "compose",
     "convert",
@@ -26,12 +25,13 @@ __all__ = [
     "inversion",
     "invert",
     "jacobian",
+    "log_notes",
+    "map_points",
+    "optional_grid_of",
     "paths_in",
-    "place_of",
     "preimages",
     "read",
     "read_chain",
     "read_image",
-    "say",
     "write_transform",
 ]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.io.transform_files import FORMATS, read_transform
-from warpline.operations.reading import Place, place_of
+from warpline.operations.reading import GridLike, optional_grid_of
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Grid
 from warpline.space.inversion import inversion
@@ -28,8 +27,8 @@ _NAMED = re.compile(r"(?P<format>[\w-]+):(?P<path>.+)")
 def read_chain(
     entries: Entries,
     *,
-    fixed: Place | None = None,
-    moving: Place | None = None,
+    fixed: GridLike | None = None,
+    moving: GridLike | None = None,
     geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
@@ -63,9 +62,8 @@ def read_chain(
     """
     if isinstance(entries, (str, os.PathLike, Affine, Displacement, Chain)):
         entries = [entries]
-    grids = [place_of(fixed, "fixed", geometry), place_of(moving, "moving", geometry)]
-    how: dict[str, Any] = {"grids": grids, "backend": backend, "threads": threads}
-    return Chain.of(*(_read(entry, **how) for entry in entries))
+    grids = [optional_grid_of(fixed, "fixed", geometry), optional_grid_of(moving, "moving", geometry)]
+    return Chain.of(*(_read(entry, grids, backend, threads) for entry in entries))
 
 
 def paths_in(entries: Iterable[str]) -> list[str]:
@@ -73,7 +71,7 @@ def paths_in(entries: Iterable[str]) -> list[str]:
     return [_split(entry)[0] for entry in entries]
 
 
-def _read(entry: Entry, *, grids: list[Grid | None], backend: str | Backend | None, threads: int | None) -> Transform:
+def _read(entry: Entry, grids: list[Grid | None], backend: str | Backend | None, threads: int | None) -> Transform:
     if not isinstance(entry, (str, os.PathLike)):
         return entry
     path, inverted, format = _split(os.fspath(entry))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from warpline.backends import Backend
 from warpline.io import transform_files
 from warpline.io.transform_files import FORMATS, read_transform
 from warpline.operations.chains import Entries, read_chain
-from warpline.operations.reading import Place, place_of
+from warpline.operations.reading import GridLike, optional_grid_of
 from warpline.space import Chain, Displacement, Transform, displacement_on
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert
@@ -20,8 +19,8 @@ FileName = str | os.PathLike[str]
 def compose(
     transforms: Entries,
     *,
-    fixed: Place | None = None,
-    moving: Place | None = None,
+    fixed: GridLike | None = None,
+    moving: GridLike | None = None,
     geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
@@ -56,8 +55,9 @@ def compose(
     >>> warpline.compose([warpline.Affine(shift), warpline.Affine(wider)]).map_points([[0.0, 0.0, 0.0]])
     array([[2., 0., 0.]])
     """
-    where: dict[str, Any] = {"geometry": geometry, "backend": backend, "threads": threads}
-    return read_chain(transforms, fixed=fixed, moving=moving, **where).simplified()
+    return read_chain(
+        transforms, fixed=fixed, moving=moving, geometry=geometry, backend=backend, threads=threads
+    ).simplified()
 
 
 def convert(
@@ -66,8 +66,8 @@ def convert(
     *,
     source_format: str | None = None,
     target_format: str | None = None,
-    fixed: Place | None = None,
-    moving: Place | None = None,
+    fixed: GridLike | None = None,
+    moving: GridLike | None = None,
     geometry: str | None = None,
 ) -> Transform:
     """Write the transform of a file into a file of another format; the direction of the map stays.
@@ -105,12 +105,9 @@ def convert(
     >>> warpline.identify("affine.tfm").format
     'itk-text'
     """
-    between: dict[str, Any] = {
-        "fixed": place_of(fixed, "fixed", geometry),
-        "moving": place_of(moving, "moving", geometry),
-    }
-    transform = read_transform(source, source_format, **between)
-    write_transform(transform, target, target_format, **between)
+    start, end = optional_grid_of(fixed, "fixed", geometry), optional_grid_of(moving, "moving", geometry)
+    transform = read_transform(source, source_format, fixed=start, moving=end)
+    write_transform(transform, target, target_format, fixed=start, moving=end)
     return transform
 
 
@@ -158,12 +155,14 @@ def write_transform(
     >>> warpline.identify("affine.mat").about
     'ITK linear transform in MATLAB form (ANTs 0GenericAffine.mat)'
     """
-    if format in FORMATS and FORMATS[format].both_ways:
-        transform = _with_inverse(transform, fixed, backend=backend, threads=threads)
+    if format in FORMATS and FORMATS[format].stores_inverse:
+        transform = _with_inverse(transform, fixed, backend, threads)
     transform_files.write_transform(transform, path, format, fixed=fixed, moving=moving)
 
 
-def _with_inverse(transform: Transform, fixed: Grid | None, **where: Any) -> Transform:
+def _with_inverse(
+    transform: Transform, fixed: Grid | None, backend: str | Backend | None, threads: int | None
+) -> Transform:
     """A displacement with its inverse, on `fixed` or the grid of the first part; unchanged where there is neither."""
     first = next(iter(Chain.of(transform).parts), None)
     grid = first.grid if fixed is None and isinstance(first, Displacement) else fixed
@@ -172,4 +171,4 @@ def _with_inverse(transform: Transform, fixed: Grid | None, **where: Any) -> Tra
     if isinstance(transform, Displacement) and transform.inverse_field is not None and transform.grid == grid:
         return transform
     forward = Displacement(displacement_on(transform, grid), grid)
-    return Displacement(forward.field, grid, displacement_on(invert(forward, **where), grid))
+    return Displacement(forward.field, grid, displacement_on(invert(forward, backend=backend, threads=threads), grid))

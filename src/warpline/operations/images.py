@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
 
 import numpy as np
 
 from warpline.backends import Backend, select
+from warpline.backends.voxel_coordinates import inside
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.images.intensity import lies_far_from_zero, value_beyond
@@ -22,10 +22,11 @@ from warpline.io.vectors import (
     to_world,
 )
 from warpline.operations.chains import Entries, read_chain
-from warpline.operations.reading import Place, grid_of, read, say
+from warpline.operations.reading import GridLike, grid_of, log_notes, read
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
 from warpline.space import Chain
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.jacobian import pullback_determinant
 
 _LATTICE = 24
 """Points along each axis by which it is seen whether two images meet."""
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 def apply(
     image: Source,
-    reference: Place,
+    reference: GridLike,
     transforms: Entries,
     *,
     interpolation: str | Interpolation = "linear",
@@ -95,38 +96,42 @@ def apply(
     array([ 4., -1.], dtype=float32)
     """
     grid = grid_of(reference, "reference", geometry)
-    how: dict[str, Any] = {"outside": outside or 0.0, "backend": select(backend, threads), "threads": threads}
+    value, chosen = outside or 0.0, select(backend, threads)
     if vectors in (None, BY_THEMSELVES):
-        carry = _chosen(interpolation)
+        warp = _chosen(interpolation)
         source = (read_components if vectors else read_series)(image, "image", geometry)
         if source is not image:
-            say(source.grid, grid.notes)
-        if carry is INTERPOLATIONS["label"]:
+            log_notes(source.grid, grid.notes)
+        if warp is INTERPOLATIONS["label"]:
             check_labels(source)
         elif outside is None:
-            how["outside"] = _background_of(source)
-        if carry in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
-            _check_outside(how["outside"], source)
-        return carry(source, _chain(transforms, grid, source, how), grid, **how)
+            value = _background_of(source)
+        if warp in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
+            _check_outside(value, source)
+        return warp(
+            source, _chain(transforms, grid, source, chosen), grid, outside=value, backend=chosen, threads=threads
+        )
     order, frame = _spline_order(interpolation), str(vectors)
     source = to_world(_vectors(image, geometry, grid), frame)
-    return from_world(warp_vectors(source, _chain(transforms, grid, source, how), grid, order=order, **how), frame)
+    chain = _chain(transforms, grid, source, chosen)
+    carried = warp_vectors(source, chain, grid, order=order, outside=value, backend=chosen, threads=threads)
+    return from_world(carried, frame)
 
 
 def _vectors(image: Source, geometry: str | None, grid: Grid) -> Image:
     if not isinstance(image, (str, os.PathLike)):
-        return read(image, "image", geometry, said=grid.notes)
+        return read(image, "image", geometry, known=grid.notes)
     found = read_vectors(image, geometry).image
-    say(found.grid, grid.notes)
+    log_notes(found.grid, grid.notes)
     return found
 
 
 def jacobian(
     transforms: Entries,
-    reference: Place,
+    reference: GridLike,
     *,
     log: bool = False,
-    moving: Place | None = None,
+    moving: GridLike | None = None,
     geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
@@ -167,7 +172,7 @@ def jacobian(
     grid = grid_of(reference, "reference", geometry)
     chosen = select(backend, threads)
     chain = read_chain(transforms, fixed=grid, moving=moving, geometry=geometry, backend=chosen)
-    values = pull_back(chain, grid, chosen).determinant(chosen)
+    values = pullback_determinant(pull_back(chain, grid, chosen), chosen)
     if log:
         folded = int(np.count_nonzero(~(values > 0)))
         if folded:
@@ -193,7 +198,7 @@ def check_labels(image: Image) -> None:
 
 
 def _background_of(image: Image) -> float:
-    """What lies beyond an image, see `value_beyond`; said where it is not 0, or where 0 stands out."""
+    """What lies beyond an image, see `value_beyond`; a warning where it is not 0, or where 0 stands out."""
     found = value_beyond(image)
     if image.data.dtype.kind in "iu":
         found = float(round(found))
@@ -203,13 +208,13 @@ def _background_of(image: Image) -> float:
         )
     elif lies_far_from_zero(image):
         lowest = float(image.data.min())
-        told = "beyond %s, whose values begin at %g, the result is 0; --outside (outside=) sets another value"
-        _log.warning(told, image.name, lowest)
+        message = "beyond %s, whose values begin at %g, the result is 0; --outside (outside=) sets another value"
+        _log.warning(message, image.name, lowest)
     return found
 
 
-def _chain(transforms: Entries, grid: Grid, image: Image, how: dict[str, Any]) -> Chain:
-    chain = read_chain(transforms, fixed=grid, moving=image.grid, backend=how["backend"])
+def _chain(transforms: Entries, grid: Grid, image: Image, backend: Backend) -> Chain:
+    chain = read_chain(transforms, fixed=grid, moving=image.grid, backend=backend)
     if not _meets(chain, grid, image.grid.in_plane_of(grid) if chain.flat else image.grid):
         _log.warning(
             "no voxel of the reference looks into %s: are the transforms in order, and is the right one inverted?",
@@ -226,7 +231,8 @@ def _meets(chain: Chain, grid: Grid, target: Grid) -> bool:
     where = where[np.isfinite(where).all(axis=1)]
     if not len(where):
         return False
-    return bool(np.all((where.max(axis=0) >= -0.5) & (where.min(axis=0) < np.array(target.shape) - 0.5)))
+    nearest_to_centre = np.clip((np.array(target.shape) - 1) / 2, where.min(axis=0), where.max(axis=0))
+    return bool(inside(nearest_to_centre, target.shape))
 
 
 def _check_outside(outside: float, image: Image) -> None:

@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike
 
 from warpline.errors import InputError, UsageError
 from warpline.operations.chains import Entries, read_chain
-from warpline.operations.reading import Place
+from warpline.operations.reading import GridLike
 from warpline.space import Chain, Displacement, Transform
 from warpline.space.preimages import Doubles, preimages
 
 Destination = Literal["fixed", "moving"]
 
-_REMARKABLE = 0.01
+RESIDUAL_WARNING_MM = 0.01
 """Residual in mm above which a point is reported."""
 
 _log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ def apply_points(
     transforms: Entries,
     *,
     to: Destination,
-    fixed: Place | None = None,
-    moving: Place | None = None,
+    fixed: GridLike | None = None,
+    moving: GridLike | None = None,
     geometry: str | None = None,
 ) -> Doubles:
     """Carry points between the two images of a registration.
@@ -69,7 +69,7 @@ def apply_points(
     array([[2., 0., 0.]])
     """
     chain = read_chain(transforms, fixed=fixed, moving=moving, geometry=geometry)
-    return carry(chain, points, to)
+    return map_points(chain, points, to)
 
 
 def apply_streamlines(
@@ -77,8 +77,8 @@ def apply_streamlines(
     transforms: Entries,
     *,
     to: Destination,
-    fixed: Place | None = None,
-    moving: Place | None = None,
+    fixed: GridLike | None = None,
+    moving: GridLike | None = None,
     geometry: str | None = None,
 ) -> list[Doubles]:
     """Carry streamlines between the two images of a registration.
@@ -116,7 +116,7 @@ def apply_streamlines(
     return np.split(carried, np.cumsum([len(line) for line in lines])[:-1]) if lines else []
 
 
-def carry(transform: Transform, points: ArrayLike, to: Destination) -> Doubles:
+def map_points(transform: Transform, points: ArrayLike, to: Destination) -> Doubles:
     """As `apply_points`, through one transform."""
     if to not in _DIRECTIONS:
         raise UsageError(f"to is {to!r}; choose from {', '.join(_DIRECTIONS)}")
@@ -141,10 +141,10 @@ def _to_moving(transform: Transform, points: Doubles) -> Doubles:
 
 def _to_fixed(transform: Transform, points: Doubles) -> Doubles:
     found = preimages(transform, points)
-    missed = found.residual > _REMARKABLE
+    missed = found.residual > RESIDUAL_WARNING_MM
     if missed.any():
         _log.warning(
-            "%d of %d points have no exact origin and miss by up to %.2f mm: the map folds there, or leaves its grid",
+            "%d of %d points have no exact preimage and miss by up to %.2f mm: the map folds there, or leaves its grid",
             np.count_nonzero(missed),
             missed.size,
             found.residual.max(),
@@ -154,7 +154,7 @@ def _to_fixed(transform: Transform, points: Doubles) -> Doubles:
 
 
 def _warn_beyond(transform: Transform, points: Doubles) -> None:
-    """Say how many points of the fixed image pass a field beyond its grid, where it moves nothing."""
+    """Warn of points of the fixed image that pass a field beyond its grid, where it moves nothing."""
     where = points.reshape(-1, 3)
     beyond = np.zeros(len(where), bool)
     for part in Chain.of(transform).parts:

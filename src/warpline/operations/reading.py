@@ -10,25 +10,25 @@ from warpline.images import Image
 from warpline.io.images import Source, as_image, read_grid
 from warpline.space.grid import Grid
 
-Place = Source | Grid
+GridLike = Source | Grid
 """A grid, or an image that lies on it; of a file only the header is read."""
 
 _log = logging.getLogger(__name__)
 
 
-def read(source: Source, name: str = "image", geometry: str | None = None, *, said: Iterable[str] = ()) -> Image:
+def read(source: Source, name: str = "image", geometry: str | None = None, *, known: Iterable[str] = ()) -> Image:
     """As `warpline.io.images.as_image`; the notes of what is read here are logged as warnings.
 
     Parameters
     ----------
     source, name, geometry
         As there.
-    said : iterable of str
-        Notes that the user knows already.
+    known : iterable of str
+        Notes that were logged before.
     """
     image = as_image(source, name, geometry)
     if image is not source:
-        say(image.grid, said)
+        log_notes(image.grid, known)
     return image
 
 
@@ -59,24 +59,24 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     return read(path, geometry=geometry)
 
 
-def grid_of(place: Place, name: str = "image", geometry: str | None = None) -> Grid:
+def grid_of(place: GridLike, name: str = "image", geometry: str | None = None) -> Grid:
     """The grid of an image; `name` is what error messages call one without a file."""
     if isinstance(place, (Grid, Image)):
         return place if isinstance(place, Grid) else place.grid
     if not isinstance(place, (str, os.PathLike)):
         return read(place, name, geometry).grid
     grid = read_grid(place, geometry)
-    say(grid)
+    log_notes(grid)
     return grid
 
 
-def place_of(place: Place | None, name: str = "image", geometry: str | None = None) -> Grid | None:
+def optional_grid_of(place: GridLike | None, name: str = "image", geometry: str | None = None) -> Grid | None:
     """As `grid_of`, None where there is no image."""
     return None if place is None else grid_of(place, name, geometry)
 
 
-def say(grid: Grid, said: Iterable[str] = ()) -> None:
-    """Log the notes of a grid as warnings, but for those in `said`."""
+def log_notes(grid: Grid, known: Iterable[str] = ()) -> None:
+    """Log the notes of a grid as warnings, but for those in `known`."""
     for note in grid.notes:
-        if note not in said:
+        if note not in known:
             _log.warning("%s", note)

@@ -14,6 +14,7 @@ from warpline.images.foreground import foreground_threshold, subsample
 from warpline.report.slice_interpolation import Line, Plane, Planes, interpolate_planes
 from warpline.space import Displacement
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.jacobian import determinant
 
 _VIEWS = {"Sagittal": (0, 1, 2), "Coronal": (1, 0, 2), "Axial": (2, 0, 1)}
 """World axes (x, y, z) of each view: normal, rightwards on the page, upwards on the page."""
@@ -97,7 +98,7 @@ def sample_slices(slices: Sequence[Slice], image: Image, finer: int = 1) -> Plan
     return planes if finer == 1 else planes.reshape(-1, height, finer, width, finer).mean((2, 4), dtype=np.float32)
 
 
-def displacement_on(
+def displacement_on_slices(
     slices: Sequence[Slice], warp: Displacement, *, ahead: int = 0, coarser: int = 1
 ) -> NDArray[np.float32]:
     """Displacement in mm along the axes of the grid, on parallel slices of one size: (3, N, H, W).
@@ -136,14 +137,14 @@ def jacobian_on(slices: Sequence[Slice], warp: Displacement, here: NDArray[np.fl
         places = [float(section.voxels[normal][0, 0]) * first.grid.voxel_size[normal] for section in slices]
         slopes[:, normal] = np.gradient(here, np.array(places, np.float32), axis=1)
     elif first.grid.shape[normal] > 1:
-        ahead, behind = (displacement_on(slices, warp, ahead=step, coarser=coarser) for step in (1, -1))
+        ahead, behind = (displacement_on_slices(slices, warp, ahead=step, coarser=coarser) for step in (1, -1))
         slopes[:, normal] = (ahead - behind) / np.float32(2 * first.grid.voxel_size[normal])
     for axis, page in ((across, 3), (up, 2)):
         forward = np.sign(first.voxels[axis][-1, -1] - first.voxels[axis][0, 0])
         slopes[:, axis] = np.gradient(here, first.pixel * coarser, axis=page) * np.float32(forward)
     for axis in range(3):
         slopes[axis, axis] += 1
-    return _determinant(slopes)
+    return determinant(slopes)
 
 
 def _lines(slices: Sequence[Slice], finer: int = 1) -> dict[int, Line]:
@@ -277,12 +278,6 @@ def _subdivided(line: Line, finer: int) -> Line:
     """Evenly spaced coordinates (N,) at the middles of `finer` parts of each step: (N * finer,)."""
     places = (np.arange(line.size * finer) + 0.5) / finer - 0.5
     return np.asarray(line[0] + (line[1] - line[0]) * places)
-
-
-def _determinant(matrices: NDArray[np.float32]) -> Planes:
-    """Determinants of matrices (3, 3, N, H, W): (N, H, W)."""
-    (a, b, c), (d, e, f), (g, h, i) = matrices
-    return np.asarray(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g), dtype=np.float32)
 
 
 def _nearest_axes(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:

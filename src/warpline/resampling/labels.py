@@ -48,13 +48,13 @@ def warp_labels(
     Image
         On `grid`, with the type and the values of `image`.
     """
-    route = pull_back(transform, grid, backend)
+    mapping = pull_back(transform, grid, backend)
     volumes = [volume.astype(volume.dtype.newbyteorder("="), copy=False) for volume in series(image)]
     beyond = np.asarray(outside).astype(volumes[0].dtype)
     warped = [np.empty(grid.shape, volumes[0].dtype) for _ in volumes]
 
     def run(slab: slice) -> None:
-        where = route.voxels(image.grid, slab)
+        where = mapping.voxels(image.grid, slab)
         seen = inside(where, image.grid.shape)
         for volume, out in zip(volumes, warped, strict=True):
             out[slab] = beyond

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from warpline.backends import BACKENDS, Array, Backend, gpu_works, requested_name, select
 from warpline.backends.splines import AffineCoordinates, Coordinates, Mode, SplineOptions
 from warpline.errors import DeviceMemoryError, UsageError
+from warpline.resampling.slabs import slabs
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ def _on_gpu(backend: Backend, source: Array, request: Request, output: Array | N
             whole = target if target.flags.c_contiguous else backend.empty(request.shape, target.dtype)
             coefficients = request.filtered(backend, part, spline)
             if isinstance(coordinates, AffineCoordinates):
-                for slab in _slabs(whole.shape, MOST_ELEMENTS):
+                for slab in slabs(whole.shape, MOST_ELEMENTS):
                     backend.interpolate(coefficients, coordinates.slab(slab), spline, out=whole[slab])
             else:
                 backend.interpolate(coefficients, coordinates, spline, out=whole)
@@ -206,7 +207,7 @@ def _streamed(
             part = backend.empty(target[slab].shape, out.dtype.newbyteorder("="))
             backend.download(backend.interpolate(coefficients, here, spline, out=part), target[slab])
 
-    run_concurrently(run, _slabs(target.shape, SLAB), backend, coefficients)
+    run_concurrently(run, slabs(target.shape, SLAB), backend, coefficients)
 
 
 def run_concurrently(
@@ -233,11 +234,6 @@ def run_concurrently(
         backend.download(shared.reshape(-1)[:1])  # synchronises: other threads use other streams
     with ThreadPoolExecutor(CONCURRENT) as pool:
         list(pool.map(run, parts))
-
-
-def _slabs(shape: tuple[int, ...], most: int) -> Iterator[slice]:
-    thick = max(1, most // max(1, math.prod(shape[1:])))
-    return (slice(start, min(start + thick, shape[0])) for start in range(0, shape[0], thick))
 
 
 def _along(coordinates: Array, axis: int) -> Array:

@@ -70,12 +70,12 @@ def warp_sinc(
     """
     if window not in WINDOWS:
         raise UsageError(f"window is {window!r}; choose from {', '.join(WINDOWS)}")
-    route = pull_back(transform, grid, backend)
+    mapping = pull_back(transform, grid, backend)
     volumes = [np.ascontiguousarray(volume, dtype=np.float32) for volume in series(image)]
     warped = [np.full(grid.shape, outside, np.float32) for _ in volumes]
 
     def run(slab: slice) -> None:
-        where = route.voxels(image.grid, slab)
+        where = mapping.voxels(image.grid, slab)
         seen = inside(where, image.grid.shape)
         taps = [_taps(x, n, window, normalised) for x, n in zip(where[:, seen], image.grid.shape, strict=True)]
         for volume, out in zip(volumes, warped, strict=True):

@@ -13,6 +13,7 @@ from warpline.resampling.warping import warp
 from warpline.space import Transform
 from warpline.space.dense import Doubles, Pullback, pull_back
 from warpline.space.grid import Grid
+from warpline.space.jacobian import pullback_jacobian
 
 _ROUNDS = 12
 """Newton steps towards the nearest rotation; strains met in practice need six."""
@@ -56,22 +57,22 @@ def warp_vectors(
         raise InputError(f"{image.name} has shape {image.data.shape}; three components per voxel, (I, J, K, 3), needed")
     warped = warp(image, transform, grid, order=order, outside=outside, backend=backend)
     vectors = np.array(warped.data, dtype=np.result_type(warped.data, np.float32))
-    route = pull_back(transform, grid, backend)
-    slopes = _slopes(route, backend)
+    mapping = pull_back(transform, grid, backend)
+    slopes = _slopes(mapping, backend)
 
     def run(slab: slice) -> None:
-        rotated = np.einsum("ab...,...a->...b", nearest_rotation(route.jacobian(slab, slopes)), vectors[slab])
-        vectors[slab] = rotated
+        rotation = nearest_rotation(pullback_jacobian(mapping, slab, slopes))
+        vectors[slab] = np.einsum("ab...,...a->...b", rotation, vectors[slab])
 
     on_threads(run, slabs(grid.shape), threads)
     return Image(vectors, grid.bare, image.name)
 
 
-def _slopes(route: Pullback, backend: Backend) -> NDArray[np.float32]:
+def _slopes(mapping: Pullback, backend: Backend) -> NDArray[np.float32]:
     """``d field_a / d i_b``, (3, 3, I, J, K); zero without a field."""
-    if route.field is None:
-        return np.zeros((3, 3, *route.grid.shape), np.float32)
-    components = (np.ascontiguousarray(component) for component in route.field)
+    if mapping.field is None:
+        return np.zeros((3, 3, *mapping.grid.shape), np.float32)
+    components = (np.ascontiguousarray(component) for component in mapping.field)
     with backend.session():
         return np.stack([backend.download(backend.gradient(backend.upload(one))) for one in components])
 

@@ -63,11 +63,11 @@ def warp(
     """
     if order not in ORDERS:
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
-    route = pull_back(transform, grid, backend)
-    matrix = route.matrix_to(image.grid)
+    mapping = pull_back(transform, grid, backend)
+    matrix = mapping.matrix_to(image.grid)
     how: dict[str, Any] = {"shape": grid.shape, "order": order, "outside": outside}
     with backend.session():
-        how["field"] = None if route.field is None else backend.upload(route.field)
+        how["field"] = None if mapping.field is None else backend.upload(mapping.field)
 
     def resampled(volume: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         with backend.session():

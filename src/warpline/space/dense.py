@@ -12,11 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.space.affine import Affine
-from warpline.space.chain import Chain, Part, Transform
-from warpline.space.displacement import Displacement
 from warpline.space.grid import Grid, Matrix, apply_affine
-from warpline.space.jacobian import voxel_determinant
+from warpline.space.transforms import Affine, Chain, Displacement, Part, Transform
 
 Doubles = NDArray[np.float64]
 
@@ -48,28 +45,10 @@ class Pullback:
         return self.grid.voxel_map_to(place, self.matrix)
 
     def voxels(self, target: Grid, slab: slice) -> Doubles:
-        """Where the voxels of a slab along the first axis look: voxels of `target`, (3, n, J, K)."""
+        """Sampling coordinates of a slab along the first axis, in voxels of `target`: (3, n, J, K)."""
         where = self._displaced(slab)
         matrix = self.matrix_to(target)
         return np.tensordot(matrix[:3, :3], where, axes=1) + matrix[:3, 3].reshape(3, 1, 1, 1)
-
-    def determinant(self, backend: Backend) -> NDArray[np.float32]:
-        """Jacobian determinant of the whole map at every voxel, ``det(matrix) det(I + d field / d i)``: (I, J, K).
-
-        Neither depends on the axes of the grid, so it is exact on oblique and flipped grids.
-        """
-        scale = np.linalg.det(self.matrix[:3, :3])
-        if self.field is None:
-            return np.full(self.grid.shape, scale, np.float32)
-        return voxel_determinant(self.field, backend) * np.float32(scale)
-
-    def jacobian(self, slab: slice, slopes: NDArray[np.float32]) -> Doubles:
-        """Derivative of the whole map by world coordinates, (3, 3, n, J, K), from ``d field_a / d i_b`` `slopes`."""
-        inner = slopes[:, :, slab].astype(np.float64)
-        inner[(0, 1, 2), (0, 1, 2)] += 1
-        outer = (self.matrix @ self.grid.affine)[:3, :3]
-        whole: Doubles = np.einsum("ab,bc...,cd->ad...", outer, inner, self.grid.inverse_affine[:3, :3], optimize=True)
-        return whole
 
     def _lattice(self, slab: slice) -> Doubles:
         axes = (np.arange(self.grid.shape[0])[slab], *map(np.arange, self.grid.shape[1:]))
@@ -119,7 +98,7 @@ def _displaced(
 
 
 def displacement_on(transform: Transform, grid: Grid) -> NDArray[np.float32]:
-    """Where a transform takes the voxels of a grid, as displacements.
+    """A transform as one displacement per voxel of a grid.
 
     Parameters
     ----------

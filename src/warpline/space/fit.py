@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpline.space.affine import Affine
-from warpline.space.displacement import Displacement
 from warpline.space.grid import apply_affine
+from warpline.space.transforms import Affine, Displacement
 
 _LEAST_DETERMINANT = 1e-3
 """Determinant below which a fit is taken for singular."""

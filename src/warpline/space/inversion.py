@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend, select
-from warpline.space.affine import Affine
-from warpline.space.chain import Chain, Part, Transform
-from warpline.space.displacement import Displacement
 from warpline.space.fields import to_voxels, to_world
 from warpline.space.fit import fit_affine
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.preimages import check_finite_field, solve_preimages
+from warpline.space.transforms import Affine, Chain, Displacement, Part, Transform
 
 FIELD_TOLERANCE = 0.01
 """Residual in voxels at which the inversion of a voxel of a half-map stops."""
@@ -81,7 +79,7 @@ def invert_field_asynchronously(field: Array, backend: Backend) -> Array:
     return out
 
 
-def inverse_error(
+def field_inverse_error(
     forward: Array, inverse: Array, backend: Backend, mask: NDArray[np.bool_] | None = None
 ) -> InverseError:
     """Round-trip error of two fields (3, I, J, K) in voxels of one grid, where `mask` is true."""
@@ -178,7 +176,7 @@ def _inverted(part: Part, backend: Backend) -> Inversion:
     else:
         back, _ = invert_field(forward, backend, tolerance=TOLERANCE, iterations=ITERATIONS)
         back = _refined(Displacement(field, part.grid), forward, back, backend)
-    error = inverse_error(forward, back, backend, _stays_on_grid(backend.download(back), part.grid))
+    error = field_inverse_error(forward, back, backend, _stays_on_grid(backend.download(back), part.grid))
     folded = int(np.count_nonzero(~(backend.download(backend.jacobian(forward)) > 0)))
     if part.inverse_field is not None:
         return Inversion(~part, (error,), folded)
@@ -195,9 +193,9 @@ def _refined(part: Displacement, forward: Array, back: Array, backend: Backend) 
     at = (slice(None), *unconverged.T)
     start = apply_affine(part.grid.affine, unconverged + inverse[at].T)
     found = solve_preimages(part, start, apply_affine(part.grid.affine, unconverged))
-    mended = inverse.copy()
-    mended[at] = (apply_affine(part.grid.inverse_affine, found) - unconverged).T
-    return backend.upload(mended)
+    refined = inverse.copy()
+    refined[at] = (apply_affine(part.grid.inverse_affine, found) - unconverged).T
+    return backend.upload(refined)
 
 
 def _round_trip_lengths(forward: Array, back: Array, backend: Backend) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Jacobian determinants of displacement fields."""
+"""Jacobians of transforms, and their determinants."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.space.displacement import Displacement
+from warpline.space.dense import Pullback
 from warpline.space.fields import to_voxels
+from warpline.space.transforms import Displacement
+
+Doubles = NDArray[np.float64]
+
+HALF_STEP = 1e-3
+"""Half a step of central differences of a map, in mm."""
 
 
 def jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[np.float32]:
@@ -35,3 +41,37 @@ def voxel_determinant(field: NDArray[np.float32], backend: Backend) -> NDArray[n
     with backend.session():
         determinant: NDArray[np.float32] = backend.download(backend.jacobian(backend.upload(field)))
     return determinant
+
+
+def pullback_determinant(mapping: Pullback, backend: Backend) -> NDArray[np.float32]:
+    """Jacobian determinant of the whole map at every voxel, ``det(matrix) det(I + d field / d i)``: (I, J, K).
+
+    Neither depends on the axes of the grid, so it is exact on oblique and flipped grids.
+    """
+    scale = np.linalg.det(mapping.matrix[:3, :3])
+    if mapping.field is None:
+        return np.full(mapping.grid.shape, scale, np.float32)
+    return voxel_determinant(mapping.field, backend) * np.float32(scale)
+
+
+def pullback_jacobian(mapping: Pullback, slab: slice, slopes: NDArray[np.float32]) -> Doubles:
+    """Derivative of the whole map by world coordinates, (3, 3, n, J, K), from ``d field_a / d i_b`` `slopes`."""
+    inner = slopes[:, :, slab].astype(np.float64)
+    inner[(0, 1, 2), (0, 1, 2)] += 1
+    grid = mapping.grid
+    outer = (mapping.matrix @ grid.affine)[:3, :3]
+    whole: Doubles = np.einsum("ab,bc...,cd->ad...", outer, inner, grid.inverse_affine[:3, :3], optimize=True)
+    return whole
+
+
+def jacobian_at(warp: Displacement, points: Doubles) -> Doubles:
+    """Derivative of the map at world points (N, 3), by central differences: (N, 3, 3)."""
+    steps = np.eye(3) * HALF_STEP
+    columns = [(warp.map_points(points + step) - warp.map_points(points - step)) / (2 * HALF_STEP) for step in steps]
+    return np.stack(columns, axis=-1)
+
+
+def determinant(matrices: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Determinants of matrices (3, 3, ...), by cofactors in their precision: (...)."""
+    (a, b, c), (d, e, f), (g, h, i) = matrices
+    return np.asarray(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g), dtype=np.float32)

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError
-from warpline.space.affine import Affine
-from warpline.space.chain import Chain, Part, Transform
-from warpline.space.displacement import Displacement
 from warpline.space.fit import fit_affine
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.jacobian import jacobian_at
+from warpline.space.transforms import Affine, Chain, Displacement, Part, Transform
 
 Doubles = NDArray[np.float64]
 
@@ -23,12 +22,9 @@ _FIRST_STEPS = 8
 """Whole fixed-point steps before Newton's method is tried."""
 
 _DAMPED = ((60, 0.4), (200, 0.15))
-"""Damped fixed-point steps and their damping factor, for points that are left after it; the last converges where space
-is stretched twelvefold."""
+"""(iterations, damping factor) of each fallback stage; the last converges where space is stretched twelvefold."""
 
 _NEWTON_STEPS = 10
-_HALF_STEP = 1e-3
-"""Half a step of the central differences of Newton's method, in mm."""
 
 _LEAST_DETERMINANT = 1e-3
 """Determinant below which a Newton step is not taken."""
@@ -87,8 +83,8 @@ def _preimages_of_part(part: Part, targets: Doubles) -> Doubles:
 def _guess(part: Displacement, targets: Doubles) -> Doubles:
     if part.inverse_field is not None:
         return part.inverse().map_points(targets)
-    trend = fit_affine(part)
-    return targets if trend is None else trend.inverse().map_points(targets)
+    affine = fit_affine(part)
+    return targets if affine is None else affine.inverse().map_points(targets)
 
 
 def solve_preimages(part: Displacement, start: Doubles, targets: Doubles) -> Doubles:
@@ -123,7 +119,7 @@ class _Search:
         """Newton's method; a point that it brings no nearer goes back to where it was."""
         began, before, distance = self._active, self.points[self._active].copy(), _lengths(self._residuals)
         for _ in range(_NEWTON_STEPS):
-            jacobian = _jacobian(self.part, self.points[self._active])
+            jacobian = jacobian_at(self.part, self.points[self._active])
             jacobian[np.abs(np.linalg.det(jacobian)) < _LEAST_DETERMINANT] = np.eye(3)
             self._move(self.points[self._active] + np.linalg.solve(jacobian, self._residuals[..., None])[..., 0])
         now = _lengths(self.targets[began] - self.part.map_points(self.points[began]))
@@ -146,13 +142,6 @@ class _Search:
 def _lengths(vectors: Doubles) -> Doubles:
     lengths: Doubles = np.linalg.norm(vectors, axis=1)
     return lengths
-
-
-def _jacobian(part: Displacement, points: Doubles) -> Doubles:
-    """Derivative of the map, (N, 3, 3), by central differences."""
-    steps = np.eye(3) * _HALF_STEP
-    columns = [(part.map_points(points + step) - part.map_points(points - step)) / (2 * _HALF_STEP) for step in steps]
-    return np.stack(columns, axis=-1)
 
 
 def check_finite_field(part: Displacement) -> None:

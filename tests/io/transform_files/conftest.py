@@ -23,6 +23,6 @@ def samples(tmp_path_factory):
         if known.encode is None:
             READ_ONLY[name](paths[name])
         else:
-            between = GRIDS if known.between else {}
+            between = GRIDS if known.needs_grids else {}
             write_transform(made_for(name, known.holds, FIXED), paths[name], name, **between)
     return paths

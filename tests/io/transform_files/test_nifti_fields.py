@@ -66,4 +66,4 @@ def test_nan_is_refused_unless_gaps_are_allowed(tmp_path):
     nibabel.save(nibabel.Nifti1Image(field, np.eye(4)), tmp_path / "field.nii")
     with pytest.raises(InputError, match="NaN or infinite"):
         nifti_fields.read(tmp_path / "field.nii", ((1, 3),))
-    assert np.isnan(nifti_fields.read(tmp_path / "field.nii", ((1, 3),), gaps=True).array).sum() == 1
+    assert np.isnan(nifti_fields.read(tmp_path / "field.nii", ((1, 3),), allows_nan=True).array).sum() == 1

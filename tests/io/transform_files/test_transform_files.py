@@ -121,7 +121,7 @@ def test_a_file_that_was_written_is_known_for_what_it_is(tmp_path, name):
     assert found.stores and found.unit and found.about
 
 
-@pytest.mark.parametrize("name", [name for name, known in WRITTEN.items() if known.between])
+@pytest.mark.parametrize("name", [name for name, known in WRITTEN.items() if known.needs_grids])
 def test_a_file_that_lacks_its_images_is_described_all_the_same(tmp_path, name):
     fixed, moving = made_pair("left-handed", "oblique")
     path = stored(tmp_path, name)

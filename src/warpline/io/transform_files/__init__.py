@@ -158,7 +158,7 @@ def read_transform(
     path = Path(path)
     known = FORMATS[_identify(path) if format is None else _known_format(format)]
     with np.errstate(all="ignore"):  # huge numbers overflow; the result is checked
-        transform = known.read(path, Grids(fixed, moving)) if known.between else known.read(path)
+        transform = known.read(path, Grids(fixed, moving)) if known.needs_grids else known.read(path)
     return transform.parts[0] if isinstance(transform, Chain) and len(transform.parts) == 1 else transform
 
 
@@ -227,10 +227,10 @@ def write_transform(
     transform = _as_flat(transform, fixed, moving)
     known = _choose_format(transform, path, format)
     stored = _CONVERT[known.holds](transform, path, fixed)
-    if not known.gaps:
-        _check_no_gaps(stored, path)
+    if not known.allows_nan:
+        _check_no_nan(stored, path)
     assert known.encode is not None
-    content = known.encode(stored, Grids(fixed, moving)) if known.between else known.encode(stored)
+    content = known.encode(stored, Grids(fixed, moving)) if known.needs_grids else known.encode(stored)
     write_atomic(path, compress(content) if path.suffix == ".gz" else content)
 
 
@@ -280,7 +280,7 @@ def _choose_format(transform: Transform, path: Path, name: str | None) -> Format
     raise UsageError(f"{path}: no format stores {type(transform).__name__} under this name; there are {allowed}")
 
 
-def _check_no_gaps(transform: Transform, path: Path) -> None:
+def _check_no_nan(transform: Transform, path: Path) -> None:
     for part in Chain.of(transform).parts:
         if isinstance(part, Displacement) and not np.isfinite(part.field).all():
             count = int((~np.isfinite(part.field)).any(axis=0).sum())

@@ -66,5 +66,5 @@ FORMAT = Format(
     matches=matches,
     read=read,
     encode=encode,
-    between=True,
+    needs_grids=True,
 )

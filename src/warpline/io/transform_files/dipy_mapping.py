@@ -65,5 +65,5 @@ FORMAT = Format(
     matches=matches,
     read=read,
     encode=encode,
-    both_ways=True,
+    stores_inverse=True,
 )

@@ -159,19 +159,19 @@ class Format:
     matches, read, encode : callable
         ``matches(head) -> bool``: whether a file may be one; ``read(path) -> transform``, fixed world to moving
         world; ``encode(transform) -> bytes``, uncompressed, or None when the format is only read.
-    between : bool
+    needs_grids : bool
         Whether a file counts from the geometry of its images, so that `read` and `encode` take `Grids` too.
-    gaps : bool
+    allows_nan : bool
         Whether its fields may be NaN where nothing is known.
     flat : bool
         Whether its files are those of 2-D images.
-    both_ways : bool
+    stores_inverse : bool
         Whether a displacement is stored together with its inverse.
 
     Examples
     --------
     >>> from warpline.io.transform_files import FORMATS
-    >>> FORMATS["itk-warp"].suffixes, FORMATS["fsl-flirt"].between
+    >>> FORMATS["itk-warp"].suffixes, FORMATS["fsl-flirt"].needs_grids
     (('.nii', '.nii.gz'), True)
     """
 
@@ -183,10 +183,10 @@ class Format:
     matches: Callable[[Head], bool]
     read: Callable[..., Transform]
     encode: Callable[..., bytes] | None = None
-    between: bool = False
-    gaps: bool = False
+    needs_grids: bool = False
+    allows_nan: bool = False
     flat: bool = False
-    both_ways: bool = False
+    stores_inverse: bool = False
 
 
 def read_numbers(path: Path, most: int) -> bytes:

@@ -83,5 +83,5 @@ FORMAT = Format(
     suffixes=(".nii", ".nii.gz"),
     matches=matches,
     read=read,
-    between=True,
+    needs_grids=True,
 )

@@ -57,5 +57,5 @@ FORMAT = Format(
     matches=matches,
     read=read,
     encode=encode,
-    between=True,
+    needs_grids=True,
 )

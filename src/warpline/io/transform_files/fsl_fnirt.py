@@ -152,7 +152,7 @@ def _format(kind: str, absolute: bool | None) -> Format:
         matches=matches if absolute is None else matches_unsigned,
         read=partial(read, absolute=absolute),
         encode=partial(encode, absolute=bool(absolute)),
-        between=True,
+        needs_grids=True,
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
 from warpline.io import nifti
-from warpline.io.header_notes import TOLERANCE, Gap
+from warpline.io.header_notes import TOLERANCE, PlacementDistance
 from warpline.io.lps import SIGNS, flip_components
 from warpline.io.nifti_geometry import ITK, TOOLS
 from warpline.io.transform_files import nifti_fields
@@ -76,7 +76,7 @@ def encode_flat(transform: Displacement) -> bytes:
         When the field is thicker than a slice, or leaves it.
     """
     check_flat(transform)
-    lps = -transform.field[:2]
+    lps = flip_components(transform.field)[:2]
     data = np.moveaxis(lps, 0, -1)[:, :, :, None]
     return nifti.encode(data, transform.grid.affine, intent=nifti.INTENT_VECTOR)
 
@@ -84,7 +84,7 @@ def encode_flat(transform: Displacement) -> bytes:
 def _grid(stored: nifti.StoredArray) -> Grid:
     """Where ITK sees the field, which need not be where nibabel does; where ITK refuses it, as read."""
     affine = TOOLS[ITK](stored.place).matrix
-    if affine is None or Gap.between(stored.affine, affine, stored.grid.shape).voxels <= TOLERANCE:
+    if affine is None or PlacementDistance.between(stored.affine, affine, stored.grid.shape).voxels <= TOLERANCE:
         return stored.grid
     return Grid(stored.grid.shape, affine)
 

@@ -39,7 +39,7 @@ def may_be_from(tool: str, head: Head) -> bool:
     return head.shape[3:] == (1, 3) and signed == tool
 
 
-def read(path: Path, tails: tuple[tuple[int, ...], ...], *, gaps: bool = False) -> nifti.StoredArray:
+def read(path: Path, tails: tuple[tuple[int, ...], ...], *, allows_nan: bool = False) -> nifti.StoredArray:
     """Read a file of floats without scaling, whose shape after the third axis is one of `tails`.
 
     Parameters
@@ -48,7 +48,7 @@ def read(path: Path, tails: tuple[tuple[int, ...], ...], *, gaps: bool = False) 
         The file.
     tails : tuple of shapes
         Such as ``((1, 3),)`` for (I, J, K, 1, 3).
-    gaps : bool
+    allows_nan : bool
         Whether NaN is allowed.
 
     Raises
@@ -62,16 +62,16 @@ def read(path: Path, tails: tuple[tuple[int, ...], ...], *, gaps: bool = False) 
         raise InputError(f"{path} is no field of this format; NIfTI of shape {wanted} is needed")
     if stored.array.dtype.kind != "f" or nifti.scaling(stored.header, str(path)) not in ((None, None), (1, 0)):
         raise InputError(f"{path} holds {stored.array.dtype} with scaling; an unscaled field of floats is needed")
-    if not all(_is_known(stored.array[..., n], gaps) for n in range(stored.array.shape[-1])):
+    if not all(_is_known(stored.array[..., n], allows_nan) for n in range(stored.array.shape[-1])):
         raise InputError(f"{path} has NaN or infinite displacements; write the field again")
     return stored
 
 
-def _is_known(values: NDArray[np.generic], gaps: bool) -> bool:
-    """Whether no value is infinite or, without `gaps`, NaN; for most fields the sum alone shows it."""
+def _is_known(values: NDArray[np.generic], allows_nan: bool) -> bool:
+    """Whether no value is infinite or, without `allows_nan`, NaN; for most fields the sum alone shows it."""
     if np.isfinite(values.sum()):
         return True
-    return not (np.isinf(values) if gaps else ~np.isfinite(values)).any()
+    return not (np.isinf(values) if allows_nan else ~np.isfinite(values)).any()
 
 
 def components_first(array: NDArray[np.generic]) -> NDArray[np.float32]:

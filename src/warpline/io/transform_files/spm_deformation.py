@@ -37,7 +37,7 @@ def read(path: Path) -> Displacement:
     InputError
         When the file is damaged, of another kind, NaN everywhere, or a flow field (``u_*.nii``).
     """
-    stored = nifti_fields.read(path, ((1, 3),), gaps=True)
+    stored = nifti_fields.read(path, ((1, 3),), allows_nan=True)
     if _FLOW in _description(stored.header):
         raise InputError(f"{path} is a flow field, not a deformation; export it from SPM as a deformation (y_*.nii)")
     places = nifti_fields.components_first(stored.array[:, :, :, 0])
@@ -67,5 +67,5 @@ FORMAT = Format(
     matches=matches,
     read=read,
     encode=encode,
-    gaps=True,
+    allows_nan=True,
 )

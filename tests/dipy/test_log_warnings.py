@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from warpline.dipy.doubts import log_warnings
+from warpline.dipy.log_warnings import log_warnings
 
 
 def test_every_warning_of_a_result_is_logged(caplog):
