@@ -36,7 +36,7 @@ from warpline.recipe import NUMERICS
 from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load
 from warpline.registration import compute as register_images
 from warpline.registration import read as read_images
-from warpline.registration.inverse_consistency import quality_of
+from warpline.registration.inverse_consistency import Quality, quality_of
 from warpline.registration.judgement import judge, quality_signs
 from warpline.registration.provenance import plain
 from warpline.report.pair_thumbnail import thumbnail
@@ -100,7 +100,7 @@ def compute(pair: LoadedPair, settings: WorkerSettings, progress: ProgressCallba
     backend.cache.share(pair.inputs.images["fixed"])
     register = settings.compute or register_images
     registration: Registration = register(pair.inputs, backend, threads=settings.threads, progress=progress)
-    registration = round_fields(registration, settings.warps, backend)
+    registration = round_fields(registration, settings.warps, pair.inputs.images, backend)
     images = {**pair.inputs.images, **pair.labels}
     warped_labels = None
     if "moving_labels" in images:
@@ -196,7 +196,9 @@ MARGIN = 3
 """Voxels around the foreground that are rounded finely too."""
 
 
-def round_fields(registration: Registration, warps: Warps, backend: Backend) -> Registration:
+def round_fields(
+    registration: Registration, warps: Warps, images: Mapping[str, Image], backend: Backend
+) -> Registration:
     """A registration with its displacements rounded as they are to be written, and measured once more.
 
     Parameters
@@ -205,6 +207,8 @@ def round_fields(registration: Registration, warps: Warps, backend: Backend) -> 
         As `warpline.registration.compute` gave it.
     warps : str
         ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured.
+    images : dict of str to Image
+        ``"fixed"`` and, where given, ``"fixed_mask"``: folds and inverse errors are measured on their `object_mask`.
     backend : Backend
         Where the arithmetic runs.
     """
@@ -216,14 +220,14 @@ def round_fields(registration: Registration, warps: Warps, backend: Backend) -> 
     inverse = _rounded(field.inverse(), inside | _preimage(inside, field, backend))
     rounded = Displacement(forward, field.grid, inverse)
     written = rounded if warps == "rounded" else Displacement(forward, field.grid)
-    quality = _quality_of(registration, rounded, backend)
+    measured = _measure_again(registration, rounded, quality.object_mask(images), backend)
     judged = registration.alignment.judgement
-    judgement = judge({**judged.signs, **quality_signs(quality)})
-    alignment = replace(registration.alignment, warp=written, quality=quality, judgement=judgement)
+    judgement = judge({**judged.signs, **quality_signs(measured)})
+    alignment = replace(registration.alignment, warp=written, quality=measured, judgement=judgement)
     warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
     report = {
         **registration.report,
-        "quality": plain(asdict(quality)),
+        "quality": plain(asdict(measured)),
         "judgement": plain(asdict(judgement)),
         "warnings": [*warnings, *judgement.reasons],
         "rounding_mm": {"content": STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
@@ -248,14 +252,14 @@ def _rounded(field: Displacement, inside: NDArray[np.bool_]) -> NDArray[np.float
     return rounded
 
 
-def _quality_of(registration: Registration, field: Displacement, backend: Backend) -> Any:
-    """Folds and inverse errors of the rounded fields, in the foreground of the fixed image."""
+def _measure_again(
+    registration: Registration, field: Displacement, inside: NDArray[np.bool_], backend: Backend
+) -> Quality:
+    """Folds and inverse errors of a field and its inverse inside a mask."""
     both = [backend.upload(fields.to_voxels(one.field, field.grid)) for one in (field, field.inverse())]
-    mask = backend.upload(above_lowest(registration.alignment.fixed).astype(np.uint8))
-    before = registration.alignment.quality
-    if before is None:
-        return quality_of(both[0], both[1], mask, backend)
-    return quality_of(both[0], both[1], mask, backend, rounds=before.rounds, units=before.units)
+    before, mask = registration.alignment.quality, backend.upload(inside.astype(np.uint8))
+    more = {} if before is None else {"rounds": before.rounds, "units": before.units}
+    return quality_of(both[0], both[1], mask, backend, **more)
 
 
 # -- sidecars ---------------------------------------------------------------------------------------------------------
