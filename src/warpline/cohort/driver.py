@@ -35,7 +35,7 @@ POLL_SECONDS = 1.0
 PROGRESS_SECONDS = 5.0
 """Seconds between two versions of ``progress.json``."""
 
-Progress = Callable[[Mapping[str, Any]], None]
+RunProgressCallback = Callable[[Mapping[str, Any]], None]
 """Called with the numbers of ``progress.json``."""
 
 
@@ -98,7 +98,7 @@ class Driver:
         store: RunStore,
         *,
         max_failures: float = 0.3,
-        progress: Progress | None = None,
+        progress: RunProgressCallback | None = None,
     ) -> None:
         self.stop_reason: StopReason | None = None
         self.tally = _Tally()

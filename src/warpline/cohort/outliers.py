@@ -39,7 +39,7 @@ _NORMAL = 1.4826
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of quality control of one pair.
+    """The verdict of quality control on one pair.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Spread:
     scale: float
 
 
-def judge(metrics: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+def judge_cohort(metrics: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     """A verdict for every pair.
 
     Parameters

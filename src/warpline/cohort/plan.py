@@ -28,7 +28,7 @@ from warpline.cohort.layout import (
     sizes_in,
 )
 from warpline.cohort.manifest import PATHS, Pair, read_manifest
-from warpline.cohort.results import Host, PairResult, Status, judge_results, now
+from warpline.cohort.results import Host, PairResult, Status, now
 from warpline.errors import InputError
 from warpline.recipe import NUMERICS, Recipe
 
@@ -190,8 +190,8 @@ class Plan:
         return ((id, failure) for id, failure in failed if failure is not None)
 
     def results(self, root: Path) -> list[PairResult]:
-        """A result for every pair in an output folder, those of finished pairs with their verdict."""
-        return judge_results([self._result(task, root) for task in self.tasks])
+        """A result for every pair in an output folder, without verdicts."""
+        return [self._result(task, root) for task in self.tasks]
 
     def _result(self, task: Task, root: Path) -> PairResult:
         state = self.states[task.id]

@@ -18,7 +18,8 @@ from typing import Any
 
 from warpline.backends import thread_count
 from warpline.cohort.checks import check_output, check_redo
-from warpline.cohort.driver import Driver, Progress, StopReason
+from warpline.cohort.decisions import read_decided_ids
+from warpline.cohort.driver import Driver, RunProgressCallback, StopReason
 from warpline.cohort.executors import Executor, Inline, visible_gpus, worker_spec
 from warpline.cohort.failures import Group, group_failures
 from warpline.cohort.journal import RunStore
@@ -26,19 +27,10 @@ from warpline.cohort.json_files import read_object, write_json
 from warpline.cohort.layout import MANIFEST, RUN, WORK, describe_dataset
 from warpline.cohort.lock import FolderLock, waiting
 from warpline.cohort.manifest import Pair, read_manifest, write_manifest
-from warpline.cohort.options import (
-    Options,
-    Pages,
-    Source,
-    WorkerSettings,
-    load_pairs,
-    plan_tasks,
-    read_decided_ids,
-    tasks_of,
-    writers_for,
-)
+from warpline.cohort.options import Options, Pages, WorkerSettings, writers_for
+from warpline.cohort.pairs import Source, load_pairs, plan_tasks, tasks_of
 from warpline.cohort.plan import Plan, make_plan, plan_of
-from warpline.cohort.results import PairResult, count_verdicts, now, write_tables
+from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
 from warpline.errors import OutputError
 from warpline.io.atomic import Transaction
 from warpline.recipe import NUMERICS
@@ -95,7 +87,7 @@ def run(
     out: str | os.PathLike[str],
     options: Options | None = None,
     *,
-    progress: Progress | None = None,
+    progress: RunProgressCallback | None = None,
     say: Say | None = None,
 ) -> Summary:
     """Register every pair that is not done; the same call again goes on where an earlier one ended.
@@ -177,25 +169,16 @@ def report(out: str | os.PathLike[str], *, pages: Pages = "flagged", say: Say | 
     with Transaction() as files:
         files.prepare(root / WORK)
     with waiting(root):
-        results = plan.results(root)
+        results = judge_results(plan.results(root))
         write_tables(root, results)
         return write(root, results, pages=pages, say=say)
 
 
-def _drive(plan: Plan, root: Path, options: Options, progress: Progress | None) -> tuple[Driver, str]:
+def _drive(plan: Plan, root: Path, options: Options, progress: RunProgressCallback | None) -> tuple[Driver, str]:
     """Run what is to do; returns the driver that did, and when it began."""
     part = options.part
     _remove_working_files(root, part)
-    settings = WorkerSettings(
-        root=str(root),
-        run=f"{part}-{uuid.uuid4().hex[:8]}",
-        backend=options.backend,
-        threads=options.threads,
-        warps=options.warps,
-        time_limit=options.time_limit,
-        geometry=options.geometry,
-        compute=options.compute,
-    )
+    settings = options.worker_settings(str(root), f"{part}-{uuid.uuid4().hex[:8]}")
     started = now()
     store = RunStore(root, part)
     store.remove_logs(plan.ids("done"))
@@ -309,7 +292,7 @@ class RunEnd:
         self._record(plan)
         whole = plan_of(self.root) if self.options.selected else plan
         tables = not (shared and self._interrupted)
-        results = whole.results(self.root) if tables else []
+        results = judge_results(whole.results(self.root)) if tables else []
         written = tables and self._write_tables(results)
         page = None
         if self._interrupted or not last:

@@ -36,7 +36,7 @@ from warpline.recipe import NUMERICS
 from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load
 from warpline.registration import compute as register_images
 from warpline.registration import read as read_images
-from warpline.registration.inverse_consistency import Quality, quality_of
+from warpline.registration.inverse_consistency import VOXELS, Quality, quality_of
 from warpline.registration.judgement import judge, quality_signs
 from warpline.registration.provenance import plain
 from warpline.report.pair_thumbnail import thumbnail
@@ -258,8 +258,8 @@ def _measure_again(
     """Folds and inverse errors of a field and its inverse inside a mask."""
     both = [backend.upload(fields.to_voxels(one.field, field.grid)) for one in (field, field.inverse())]
     before, mask = registration.alignment.quality, backend.upload(inside.astype(np.uint8))
-    more = {} if before is None else {"rounds": before.rounds, "units": before.units}
-    return quality_of(both[0], both[1], mask, backend, **more)
+    rounds, units = (0, VOXELS) if before is None else (before.rounds, before.units)
+    return quality_of(both[0], both[1], mask, backend, rounds=rounds, units=units)
 
 
 # -- sidecars ---------------------------------------------------------------------------------------------------------
