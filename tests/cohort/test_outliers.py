@@ -147,12 +147,19 @@ def test_spread_follows_scale_and_shift(values, factor, shift):
     assert other.scale == pytest.approx(max(one.scale * factor, 1e-9), rel=1e-6, abs=1e-6)
 
 
-def test_a_reason_names_its_column():
+def test_a_reason_in_a_table_names_its_column():
     titles = {COLUMNS[name].title for name in RULES}
     assert len(titles) == len(RULES)
     for name in RULES:
         title = COLUMNS[name].title
-        assert Verdict("review", (f"{title[0].lower()}{title[1:]} 0.5 is above 0",)).columns == (name,)
+        assert Verdict.parse("review", f"{title[0].lower()}{title[1:]} 0.5 is above 0", 1.0).columns == (name,)
+
+
+def test_a_verdict_in_a_table_is_the_same_again():
+    rows = cohort()
+    rows[3] |= {"scale_x": 1.25, "coverage": 0.3, "dice": 0.3}
+    for verdict in judge_cohort(rows):
+        assert Verdict.parse(verdict.verdict, verdict.text, verdict.score) == verdict
 
 
 @given(st.permutations(range(40)))

@@ -209,7 +209,7 @@ def _loses_field(task: Task, result: PairResult, warps: Warps) -> bool:
 
 def _differences(task: Task, result: PairResult, root: Path, warps: Warps) -> Iterator[str]:
     """How the options of a finished pair differ from those of its task."""
-    before = read_object(root / task.place.sidecar)
+    before = read_object(root / task.outputs.sidecar)
     if result.recipe != task.recipe.name:
         yield f"recipe {result.recipe} then, {task.recipe.name} now"
         return

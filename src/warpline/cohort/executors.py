@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from warpline.backends import BACKENDS, thread_count
+from warpline.backends import thread_count
 from warpline.cohort.journal import Events, JournalReader
 from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Task
@@ -131,7 +131,7 @@ def visible_gpus(backend: str | None) -> list[str]:
 
     An existing ``CUDA_VISIBLE_DEVICES``, such as SLURM sets, is shared out; else every GPU of this machine is used.
     """
-    if (backend or os.environ.get("WARPLINE_BACKEND") or "auto") not in ("auto", "cuda") or "cuda" not in BACKENDS:
+    if (backend or os.environ.get("WARPLINE_BACKEND") or "auto") not in ("auto", "cuda"):
         return []
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:

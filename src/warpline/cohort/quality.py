@@ -16,6 +16,7 @@ from warpline.images.foreground import foreground_mask
 from warpline.registration import Registration
 from warpline.registration.inverse_consistency import P99_LIMIT
 from warpline.registration.judgement import LIMITS, MOST_ROTATION, Limit, Range
+from warpline.registration.provenance import plain
 from warpline.resampling import warp
 from warpline.space import Chain, Displacement
 from warpline.space.grid import Matrix, apply_affine
@@ -202,7 +203,7 @@ def measure(registration: Registration, images: Mapping[str, Image], *, backend:
     }
     if alignment.warp is not None:
         found |= _deformation(alignment.warp, inside, backend)
-    return {name: _plain(found.get(name)) for name in COLUMNS}
+    return {name: plain(found.get(name)) for name in COLUMNS}
 
 
 def object_mask(images: Mapping[str, Image]) -> NDArray[np.bool_]:
@@ -322,7 +323,3 @@ def _consistency(quality: Mapping[str, float | None] | None) -> Metrics:
     if quality is None:
         return {}
     return {"folded_share": quality["folds"], **{name: quality[name] for name in CONSISTENCY}}
-
-
-def _plain(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else value

@@ -127,13 +127,13 @@ def run(
     tasks, decisions = tasks_of(pairs, options), read_decided_ids(pairs, options)
     with Transaction() as files:
         files.prepare(root / WORK)
-    folders = [task.place.folder for task in tasks] if options.selected else None
+    folders = [task.outputs.folder for task in tasks] if options.selected else None
     with FolderLock(root, options.shard, folders) as lock:
         plan = plan_tasks(tasks, root, options, decisions)
         for line in check_redo(plan, root, warps=options.warps, named=options.recipe is not None, redo=options.redo):
             say(line)
         with lock.tables():
-            describe_dataset(root, (task.place.source for task in tasks))
+            describe_dataset(root, (task.outputs.source for task in tasks))
             write_manifest([*_others(root, pairs, options), *pairs], root / MANIFEST)
         driver, started = _drive(plan, root, options, progress)
         with lock.tables():

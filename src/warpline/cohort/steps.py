@@ -119,7 +119,7 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
     OutputError
         When a file cannot be written; files of an earlier run stay then.
     """
-    root, names, registration = Path(settings.root), task.place.names(), pair.registration
+    root, names, registration = Path(settings.root), task.outputs.names(), pair.registration
     metrics = {**pair.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
     result = replace(task.result(), metrics=metrics, notes=pair.notes, columns=task.pair.columns)
     inputs = _relative_inputs(registration.report, root)
@@ -133,7 +133,7 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
         files.reserve([root / path for path in names.values()])
         sidecar = partial(_encode_sidecar, task, result, inputs=inputs, sha256=pair.sha256, root=root)
         stored = registration.store(files, names, root=root, extra=extra, encode=sidecar)
-    stat = fingerprint(str(root / task.place.sidecar))
+    stat = fingerprint(str(root / task.outputs.sidecar))
     return replace(result, stat=stat, sizes=sizes_in(stored.report))
 
 
@@ -287,7 +287,7 @@ def _encode_sidecar(
     written = {name: report[name] for name in ("outputs", "files")}
     return encode(
         {
-            "Description": f"Registration of {task.place.source} to {task.place.space}",
+            "Description": f"Registration of {task.outputs.source} to {task.outputs.space}",
             "Sources": [about["path"] for about in inputs.values()],
             "SpatialReference": inputs["fixed"]["path"],
             **{name: getattr(result, name) for name in ("id", "status", "key")},
@@ -318,7 +318,7 @@ def image_sidecars(task: Task, inputs: Mapping[str, Any]) -> dict[str, Callable[
     common = {"SpatialReference": inputs["fixed"]["path"]}
     stripped, why = skull_stripped(task.pair.moving)
     image = {
-        "Description": f"{task.place.source} image in the space of {task.place.space}",
+        "Description": f"{task.outputs.source} image in the space of {task.outputs.space}",
         "Sources": [inputs["moving"]["path"]],
         **common,
         "SkullStripped": stripped,
@@ -327,7 +327,7 @@ def image_sidecars(task: Task, inputs: Mapping[str, Any]) -> dict[str, Callable[
     found: dict[str, Callable[[], bytes]] = {"warped_sidecar": partial(encode, image)}
     if "moving_labels" in inputs:
         sources = [inputs["moving_labels"]["path"]]
-        segmentation = {"Description": f"labels in the space of {task.place.space}", "Sources": sources, **common}
+        segmentation = {"Description": f"labels in the space of {task.outputs.space}", "Sources": sources, **common}
         found["warped_labels_sidecar"] = partial(encode, segmentation)
     return found
 

@@ -85,7 +85,7 @@ class TRE:
 
 @dataclass(frozen=True)
 class Similarity:
-    """Likeness of two images inside a mask.
+    """Similarity of two images inside a mask.
 
     Parameters
     ----------
@@ -255,9 +255,9 @@ def inverse_error(transform: Transform, inverse: Transform, grid: Grid, mask: Im
     transform, inverse : Affine, Displacement or Chain
         Maps of world points; swap them, and give the moving grid, for the other direction.
     grid : Grid
-        Whose voxels start the way, and whose voxel is the unit of the result.
+        Whose voxels are mapped, and whose voxel is the unit of the result.
     mask : Image, optional
-        On `grid`; only voxels above 0 set out.
+        On `grid`; only voxels above 0 are mapped.
 
     Raises
     ------

@@ -97,7 +97,7 @@ def sample_slices(slices: Sequence[Slice], image: Image, finer: int = 1) -> Plan
     return planes if finer == 1 else planes.reshape(-1, height, finer, width, finer).mean((2, 4), dtype=np.float32)
 
 
-def displacement_on(
+def displacement_on_slices(
     slices: Sequence[Slice], warp: Displacement, *, ahead: int = 0, coarser: int = 1
 ) -> NDArray[np.float32]:
     """Displacement in mm along the axes of the grid, on parallel slices of one size: (3, N, H, W).
@@ -124,8 +124,10 @@ def _rotate_components(planes: Sequence[Planes], matrix: NDArray[np.float32]) ->
     return turned
 
 
-def jacobian_on(slices: Sequence[Slice], warp: Displacement, here: NDArray[np.float32], *, coarser: int = 1) -> Planes:
-    """Determinants on parallel slices of one size, as of `Slice.jacobian`, from what `displaced` gave: (N, H, W).
+def jacobian_on_slices(
+    slices: Sequence[Slice], warp: Displacement, here: NDArray[np.float32], *, coarser: int = 1
+) -> Planes:
+    """Determinants on parallel slices of one size, from what `displacement_on_slices` gave: (N, H, W).
 
     Differences across the slices are those between neighbours, where there are more than two.
     """
@@ -136,7 +138,7 @@ def jacobian_on(slices: Sequence[Slice], warp: Displacement, here: NDArray[np.fl
         places = [float(section.voxels[normal][0, 0]) * first.grid.voxel_size[normal] for section in slices]
         slopes[:, normal] = np.gradient(here, np.array(places, np.float32), axis=1)
     elif first.grid.shape[normal] > 1:
-        ahead, behind = (displacement_on(slices, warp, ahead=step, coarser=coarser) for step in (1, -1))
+        ahead, behind = (displacement_on_slices(slices, warp, ahead=step, coarser=coarser) for step in (1, -1))
         slopes[:, normal] = (ahead - behind) / np.float32(2 * first.grid.voxel_size[normal])
     for axis, page in ((across, 3), (up, 2)):
         forward = np.sign(first.voxels[axis][-1, -1] - first.voxels[axis][0, 0])
