@@ -16,6 +16,7 @@ ROOMS = (
     "warpline",
     "warpline.dipy",
     "warpline.ants",
+    "warpline.cohort",
     "warpline.evaluation",
     "warpline.images",
     "warpline.io.transform_files",

@@ -49,6 +49,12 @@ class StopReason:
         In words.
     exit_code : int
         What the command line returns.
+
+    Examples
+    --------
+    >>> from warpline.cohort import StopReason
+    >>> StopReason("stopped by SIGTERM", exit_code=75).reason
+    'stopped by SIGTERM'
     """
 
     reason: str

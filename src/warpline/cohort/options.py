@@ -87,6 +87,13 @@ class Options:
     ------
     UsageError
         When a value is not allowed.
+
+    Examples
+    --------
+    >>> from warpline.cohort import Options
+    >>> asked = Options(fixed="MNI.nii.gz", recipe="syn-fast", workers=4, shard=(1, 2))
+    >>> asked.load_recipe().name, asked.part
+    ('syn-fast', '1of2')
     """
 
     fixed: str | os.PathLike[str] | None = None

@@ -132,6 +132,13 @@ class PairResult:
         Files, relative to the output folder.
     columns : dict
         Further columns of the manifest.
+
+    Examples
+    --------
+    >>> from warpline.cohort import PairResult
+    >>> result = PairResult("sub-01", "ok", metrics={"dice": 0.81})
+    >>> result.metrics["dice"], result.page_state  # it has no verdict yet
+    (0.81, 'todo')
     """
 
     id: str
@@ -290,10 +297,24 @@ def _failure_rows(results: Iterable[PairResult]) -> Iterator[tuple[Any, ...]]:
 def read_results(folder: Path) -> list[PairResult]:
     """The results in the tables of an output folder, in their order; what tables do not hold is left out.
 
+    Parameters
+    ----------
+    folder : Path
+        The output folder of a run.
+
     Raises
     ------
     InputError
         When there are none, or they are damaged.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from warpline.cohort import PairResult, read_results
+    >>> from warpline.cohort.results import write_tables
+    >>> write_tables(Path(), [PairResult("sub-01", "todo"), PairResult("sub-02", "excluded")])
+    >>> [result.status for result in read_results(Path())]
+    ['todo', 'excluded']
     """
     failures = folder / FAILURES
     known = {row["id"]: row for row in _rows(failures, FAILURE_COLUMNS[:4])} if failures.exists() else {}

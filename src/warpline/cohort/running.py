@@ -11,23 +11,22 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from warpline.backends import thread_count
 from warpline.cohort.checks import check_output, check_redo
 from warpline.cohort.decisions import read_decided_ids
 from warpline.cohort.driver import Driver, RunProgressCallback, StopReason
-from warpline.cohort.executors import Executor, Inline, visible_gpus, worker_spec
+from warpline.cohort.executors import executor_for
 from warpline.cohort.failures import Group, group_failures
 from warpline.cohort.journal import RunStore
 from warpline.cohort.json_files import read_object, write_json
 from warpline.cohort.layout import MANIFEST, RUN, WORK, describe_dataset
 from warpline.cohort.lock import FolderLock, waiting
 from warpline.cohort.manifest import Pair, read_manifest, write_manifest
-from warpline.cohort.options import Options, Pages, WorkerSettings, writers_for
+from warpline.cohort.options import Options, Pages
 from warpline.cohort.pairs import Source, load_pairs, plan_tasks, tasks_of
 from warpline.cohort.plan import Plan, make_plan, plan_of
 from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
@@ -68,6 +67,13 @@ class Summary:
         The page of the cohort.
     notes : tuple of str
         What the headers of this run's images leave open, with the number of pairs; notes that are alike are one.
+
+    Examples
+    --------
+    >>> from warpline import cohort
+    >>> summary = cohort.run("cohort.tsv", "out")  # doctest: +SKIP
+    >>> summary.counts, summary.exit_code  # doctest: +SKIP
+    ({'done': 98, 'failed': 2, 'new': 0, 'stale': 0, 'excluded': 0}, 3)
     """
 
     counts: dict[str, int]
@@ -120,6 +126,19 @@ def run(
         When the manifest or the BIDS folder cannot be used.
     OutputError
         When the output folder cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image, Recipe, cohort, write_image
+    >>> x, y = np.indices((32, 32)) - 15.5
+    >>> shape = (np.exp(-(x**2 + 2 * y**2) / 80) * (2 + np.sin(x) + np.cos(1.3 * y + x / 3))).astype(np.float32)
+    >>> for name, shift in (("fixed", 0), ("a", 1), ("b", 2)):
+    ...     write_image(Image.from_array(np.roll(shape, shift, axis=0)), f"{name}.nii")
+    >>> pairs = [cohort.Pair(id, f"{id}.nii", "fixed.nii") for id in ("a", "b")]
+    >>> recipe = Recipe.load("rigid").with_options("initialise.rotations=false")
+    >>> cohort.run(pairs, "out", cohort.Options(recipe=recipe, threads=1, pages="none")).counts["done"]
+    2
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or (lambda text: None)
     pairs = load_pairs(source, options)
@@ -155,12 +174,27 @@ def _others(root: Path, pairs: Sequence[Pair], options: Options) -> list[Pair]:
 
 
 def report(out: str | os.PathLike[str], *, pages: Pages = "flagged", say: Say | None = None) -> Path:
-    """Write tables and pages anew from what lies in an output folder.
+    """Write tables and pages anew from what lies in an output folder; returns the page of the cohort.
+
+    Parameters
+    ----------
+    out : path
+        The output folder of a run.
+    pages : {"flagged", "all", "none"}
+        Which pairs get a page of their own.
+    say : callable, optional
+        Called with a line for each step.
 
     Raises
     ------
     InputError
         When no run has worked there.
+
+    Examples
+    --------
+    >>> from warpline import cohort
+    >>> cohort.report("out")  # doctest: +SKIP
+    PosixPath('/data/out/report/index.html')
     """
     from warpline.cohort.pages import write
 
@@ -185,32 +219,12 @@ def _drive(plan: Plan, root: Path, options: Options, progress: RunProgressCallba
     driver = Driver(plan, settings, store, max_failures=options.max_failures, progress=progress)
     driver.confirm()
     if plan.todo:
-        with closing(_executor(driver, settings, options)) as executor, _interruptible(driver):
+        with closing(executor_for(settings, options, driver.take)) as executor, _interruptible(driver):
             driver.run(executor)
     else:
         driver.end()
     _remove_working_files(root, part)
     return driver, started
-
-
-def _executor(driver: Driver, settings: WorkerSettings, options: Options) -> Executor:
-    gpus = visible_gpus(options.backend)
-    workers = options.workers
-    if workers is None:
-        workers = len(gpus) if len(gpus) * options.workers_per_gpu > 1 else 0
-    if options.scheduler is None and workers == 0:
-        return Inline(_with_writers(settings, gpus, thread_count(options.threads)), driver.take)
-    from warpline.cohort.dask_workers import DaskPool
-
-    if options.scheduler is not None:
-        return DaskPool(settings, scheduler=options.scheduler, credentials=options.credentials)
-    spec = worker_spec(workers, gpus, per_gpu=options.workers_per_gpu, threads=options.threads)
-    return DaskPool(_with_writers(replace(settings, threads=spec.threads), gpus, spec.threads), spec=spec)
-
-
-def _with_writers(settings: WorkerSettings, gpus: list[str], cores: int) -> WorkerSettings:
-    """More writing threads where a GPU computes: it would wait for two of them."""
-    return replace(settings, writers=writers_for(cores)) if gpus else settings
 
 
 @contextmanager
