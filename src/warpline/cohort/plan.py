@@ -91,11 +91,8 @@ def make_tasks(pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps, geometry:
     """
     outputs = [output_paths(pair) for pair in pairs]
     check_output_paths(pairs, outputs)
-    load, digest, stat = (
-        cache(Recipe.load),
-        cache(partial(options_key, warps=warps, geometry=geometry)),
-        cache(fingerprint),
-    )
+    load, stat = cache(Recipe.load), cache(fingerprint)
+    digest = cache(partial(options_key, warps=warps, geometry=geometry))
     tasks = []
     for pair, paths in zip(pairs, outputs, strict=True):
         own = load(pair.recipe) if pair.recipe else recipe
@@ -290,13 +287,9 @@ class _StateReader:
             result = read_sidecar(sidecar)
         if result is None:
             return "new", None
-        if (
-            not self._check_keys
-            or result.key == task.key
-            or (compare and self._same_content(task, result.key, sidecar))
-        ):
+        if not self._check_keys or result.key == task.key:
             return "done", result
-        return "stale", result
+        return "done" if compare and self._same_content(task, result.key, sidecar) else "stale", result
 
     def damage(self, task: Task, result: PairResult) -> str:
         """What is wrong with the outputs of a pair that was done; empty when nothing is."""

@@ -129,7 +129,8 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
     check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
     with Transaction() as files:
         for folder in {root / path.parent for path in names.values()}:
-            _make_folder(folder)
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
         files.reserve([root / path for path in names.values()])
         sidecar = partial(_encode_sidecar, task, result, inputs=inputs, sha256=pair.sha256, root=root)
         stored = registration.store(files, names, root=root, extra=extra, encode=sidecar)
@@ -180,11 +181,6 @@ def _extra(pair: RegisteredPair) -> dict[str, Callable[[], bytes]]:
     if labels is not None:
         extra["warped_labels"] = lambda: compress(encode_image(labels))
     return extra
-
-
-def _make_folder(folder: Path) -> None:
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
 
 
 # -- rounding ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from scipy.ndimage import maximum_filter, minimum_filter
 
 from warpline.backends import Backend
 from warpline.evaluation.contrast import Contrast, contrast_of
-from warpline.evaluation.measures import WINDOW_RADIUS, similarity
+from warpline.evaluation.measures import WINDOW_RADIUS, extent, similarity
 from warpline.evaluation.row_bands import RowBands
 from warpline.images import Image
 from warpline.images.foreground import above_lowest, foreground_mask
@@ -112,8 +112,7 @@ def _surroundings(image: Image) -> Image:
     box = np.zeros(image.grid.shape, bool)
     spans = []
     for axis in range(3):
-        found = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
-        low, high = (found[0], found[-1] + 1) if found.size else (0, inside.shape[axis])
+        low, high = extent(inside, axis)
         margin = max(2, int(_MARGIN * (high - low)))
         spans.append(slice(max(low - margin, 0), high + margin))
     box[tuple(spans)] = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.backends import Backend, select
 from warpline.errors import InputError
 from warpline.images import Image
+from warpline.resampling.slabs import slabs
 from warpline.space import Displacement, Transform
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.inversion import InverseError
@@ -235,7 +235,7 @@ def inverse_error(transform: Transform, inverse: Transform, grid: Grid, mask: Im
     """
     starts = np.argwhere(_inside(mask, grid))
     error = np.empty(len(starts), np.float32)
-    for slab in _slabs(len(starts)):
+    for slab in slabs((len(starts),), _SLAB):
         voxels = starts[slab].astype(np.float64)
         back = inverse.map_points(transform.map_points(apply_affine(grid.affine, voxels)))
         error[slab] = np.linalg.norm(apply_affine(grid.inverse_affine, back) - voxels, axis=1)
@@ -246,10 +246,6 @@ def _world_gradient(volume: NDArray[np.float32], to_world: NDArray[np.float32]) 
     """Slopes along x, y, z per mm (3, I, J, K): the chain rule on voxel differences; 0 along an axis of one voxel."""
     along = [np.gradient(volume, axis=a) if n > 1 else np.zeros_like(volume) for a, n in enumerate(volume.shape)]
     return np.tensordot(to_world.T, np.stack(along), 1)
-
-
-def _slabs(count: int) -> Iterator[slice]:
-    return (slice(start, start + _SLAB) for start in range(0, count, _SLAB))
 
 
 # -- intensities ----------------------------------------------------------------------------------------------------
@@ -293,7 +289,7 @@ def similarity(
     """
     check_grid(warped, fixed.grid, fixed.name)
     inside = _inside(fixed if mask is None else mask, fixed.grid)
-    box = tuple(slice(at.min(), at.max() + 1) for at in (np.flatnonzero(inside.any(axis=a)) for a in _OTHERS))
+    box = tuple(slice(*extent(inside, axis)) for axis in range(3))
     f, w, inside = _unit(fixed.data[box]), _unit(warped.data[box]), inside[box]
     chosen = select(backend)
     with chosen.session():
@@ -301,8 +297,10 @@ def similarity(
     return Similarity(_correlation(f[inside], w[inside]), local)
 
 
-_OTHERS = ((1, 2), (0, 2), (0, 1))
-"""The axes to reduce so that one remains."""
+def extent(inside: NDArray[np.generic], axis: int) -> tuple[int, int]:
+    """First and one-past-last index along an axis at which a mask (I, J, K) is not 0; the whole axis where none is."""
+    found = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
+    return (int(found[0]), int(found[-1]) + 1) if found.size else (0, inside.shape[axis])
 
 
 def _unit(data: NDArray[Any]) -> NDArray[np.float32]:
