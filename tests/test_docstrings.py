@@ -16,6 +16,8 @@ ROOMS = (
     "warpline",
     "warpline.dipy",
     "warpline.ants",
+    "warpline.cohort",
+    "warpline.evaluation",
     "warpline.images",
     "warpline.io.transform_files",
     "warpline.registration",
