@@ -27,8 +27,9 @@ from warpline.cohort import steps
 from warpline.cohort.driver import Driver
 from warpline.cohort.journal import Journal, RunStore
 from warpline.cohort.layout import WORK
-from warpline.cohort.options import WorkerSettings, load_pairs, plan_pairs
-from warpline.cohort.results import NUMBERS, write_tables
+from warpline.cohort.options import WorkerSettings
+from warpline.cohort.pairs import load_pairs, plan_pairs
+from warpline.cohort.results import NUMBERS, judge_results, write_tables
 from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.registration.alignment import Alignment
@@ -86,7 +87,7 @@ def simulated(options: argparse.Namespace) -> dict[str, object]:
     os.environ[SLEEP] = str(options.sleep)
     pairs = cohort.find_pairs(f"{options.folder}/{{id}}_T1w.nii.gz", fixed=f"{options.folder}/fixed.nii.gz")
     out = Path(options.folder, "out")
-    asked = cohort.Options(compute=sleep, backend="numpy", threads=1, workers=workers, pages="none")
+    asked = SleepOptions(backend="numpy", threads=1, workers=workers, pages="none")
     if not workers:
         cohort.run(pairs[:2], out, asked)  # imports and the made field are in memory after that
         shutil.rmtree(out)
@@ -120,6 +121,14 @@ def sleep(inputs, backend, *, threads=None, progress=None):
     report = {"backend": {"name": "sleep", "threads": 1}, "inputs": inputs.described, "seconds": inputs.seconds}
     described = {"initial": None, "recipe": {"name": "sleep"}}
     return registration.Registration(alignment, warped, warped, {**report, **described})
+
+
+class SleepOptions(cohort.Options):
+    """Options of a run whose workers call `sleep`."""
+
+    def worker_settings(self, root, run):
+        """Those of `Options`, with `sleep` as the computation."""
+        return replace(super().worker_settings(root, run), compute=sleep)
 
 
 @cache
@@ -168,7 +177,7 @@ def overhead(options: argparse.Namespace) -> dict[str, object]:
     write_inputs(folder, argparse.Namespace(size=(16, 16, 16), pairs=300))
     os.environ[SLEEP] = "0"
     pairs = cohort.find_pairs(f"{folder}/{{id}}_T1w.nii.gz", fixed=f"{folder}/fixed.nii.gz")
-    asked = cohort.Options(compute=sleep, backend="numpy", threads=1, workers=0, pages="none")
+    asked = SleepOptions(backend="numpy", threads=1, workers=0, pages="none")
     cohort.run(pairs[:5], folder / "warm", asked)
     start, before = time.perf_counter(), cpu_seconds()
     numbers = cohort.run(pairs, folder / "out", asked).numbers
@@ -199,7 +208,7 @@ def plan(options: argparse.Namespace) -> dict[str, object]:
     with timed(seconds, "drive_s"):
         driver.run(Instant())
     with timed(seconds, "tables_s"):
-        write_tables(folder / "out", tasks.results(folder / "out"))
+        write_tables(folder / "out", judge_results(tasks.results(folder / "out")))
     with timed(seconds, "plan_again_s"):
         plan_pairs(load_pairs(folder / "many.tsv", asked), folder / "out", asked)
     return {"rows": options.rows, **seconds, "done": tasks.count("done"), "peak_mb": steps.peak_memory()}

@@ -15,7 +15,7 @@ from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import AffineObjective
 from warpline.space.grid import Grid, Matrix, Shape
 
@@ -230,7 +230,7 @@ def _minimise_affine(s: KernelInputs) -> Call:
     samples = Samples(s.points, s.values, s.moving, s.backend)
     grid = Grid(s.shape, np.eye(4))
     comparison = AffineObjective(MutualInformation(samples, BINS), grid, grid)
-    descent = AffineSearch(comparison, AffineParameters.named("affine", grid.centre, 50.0), s.matrix[None])
+    descent = MultiStartBfgs(comparison, AffineParameters.named("affine", grid.centre, 50.0), s.matrix[None])
     return lambda: descent.run(15)
 
 

@@ -6,6 +6,8 @@ import csv
 import json
 import sys
 import types
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,10 +56,20 @@ def pairs_in(folder):
     return find_pairs(f"{folder}/{{id}}_T1w.nii", fixed=f"{folder}/fixed.nii")
 
 
+@dataclass(frozen=True)
+class FaultyOptions(Options):
+    """Options of a run whose workers call a stand-in for `warpline.registration.compute`."""
+
+    compute: Callable = faults.compute
+
+    def worker_settings(self, root, run):
+        return replace(super().worker_settings(root, run), compute=self.compute)
+
+
 def asked(**more):
     """Options of a quick run."""
-    plain = {"recipe": QUICK, "backend": "numpy", "threads": 1, "compute": faults.compute, "max_failures": 1.0}
-    return Options(**{**plain, **more})
+    plain = {"recipe": QUICK, "backend": "numpy", "threads": 1, "max_failures": 1.0}
+    return FaultyOptions(**{**plain, **more})
 
 
 def command(folder, action, *more, out="out"):

@@ -16,6 +16,8 @@ ROOMS = (
     "warpline",
     "warpline.dipy",
     "warpline.ants",
+    "warpline.cohort",
+    "warpline.evaluation",
     "warpline.images",
     "warpline.io.transform_files",
     "warpline.registration",
@@ -50,8 +52,9 @@ def modules_of(package):
     return [package, *(module.name for module in pkgutil.iter_modules(path, f"{package}."))]
 
 
-EXAMPLES = {one: f"{room}.{name}" for room in ROOMS for name, one in public(room).items()}
-EXAMPLES = {name: one for one, name in EXAMPLES.items()}
+NAMES = {one: f"{room}.{name}" for room in reversed(ROOMS) for name, one in public(room).items()}
+EXAMPLES = {name: one for one, name in NAMES.items()}
+"""Every public object once, by the name in the first of the rooms that export it."""
 
 
 @pytest.mark.parametrize("room", ROOMS)

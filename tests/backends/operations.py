@@ -100,7 +100,7 @@ FAMILY = AffineFamily(
 
 def _minimise_affine(formula):
     def call(b, up):
-        options, steps = bfgs.rules_of(4, 1e-6, 0.1), []
+        options, steps = bfgs.bfgs_options(4, 1e-6, 0.1), []
         fixed = (VALUES if formula == "mutual_information" else VALUES - VALUES.mean()).astype(np.float32)
         moving = (BINNED if formula == "mutual_information" else BINNED - BINNED.mean()).astype(np.float32)
         inputs = MetricInputs(*map(up, (POINTS, fixed, moving)), up(MASK), formula, 16)

@@ -16,7 +16,7 @@ from warpline.metrics.normalised_product import NormalisedProduct
 from warpline.recipe import Linear
 from warpline.registration import bfgs
 from warpline.registration.affine_parameters import PLANAR, SPATIAL, AffineParameters
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import LEAST_OVERLAP, AffineObjective
 from warpline.space.grid import Grid
 
@@ -49,10 +49,10 @@ def comparison(backend, metric="correlation", masked=False):
 
 def both_ways(compared, motion, starts, iterations=8, tolerance=1e-6):
     """Parameters and energies of each search, by the device and by the host, and how often the host evaluated."""
-    descent, asked = AffineSearch(compared, motion, starts), []
-    rules = bfgs.rules_of(iterations, tolerance, LEAST_OVERLAP)
+    descent, asked = MultiStartBfgs(compared, motion, starts), []
+    options = bfgs.bfgs_options(iterations, tolerance, LEAST_OVERLAP)
     found = {"device": [[] for _ in starts], "host": [[] for _ in starts]}
-    there = compared.descend(motion, starts, rules, lambda n, value: found["device"][n].append(value))
+    there = compared.minimise_on_backend(motion, starts, options, lambda n, value: found["device"][n].append(value))
 
     def energies(which, parameters):
         asked.append(which)
@@ -134,17 +134,19 @@ def test_a_search_without_progress_resets_its_hessian_and_ends(device):
 def test_reported_values_are_ordered_and_those_of_the_metric(device):
     compared, motion = comparison(device), AffineParameters.named("rigid", CENTRE, 6.0)
     (parameters, told), _, _ = both_ways(compared, motion, START[None], iterations=30)
-    values, _ = AffineSearch(compared, motion, START[None]).values_and_gradients([0], parameters)
+    values, _ = MultiStartBfgs(compared, motion, START[None]).values_and_gradients([0], parameters)
     np.testing.assert_allclose(told[0][-1], values[0], rtol=1e-9)
     assert np.all(np.diff(told[0]) <= 0)
 
 
 def test_no_search_and_no_iteration(device):
     motion = AffineParameters.named("rigid", CENTRE, 6.0)
-    rules = bfgs.rules_of(0, 1e-6, LEAST_OVERLAP)
-    found = comparison(device).descend(motion, START[None], rules, lambda *_: None)
+    options = bfgs.bfgs_options(0, 1e-6, LEAST_OVERLAP)
+    found = comparison(device).minimise_on_backend(motion, START[None], options, lambda *_: None)
     np.testing.assert_array_equal(found, np.zeros((1, 6)))
-    none = comparison(device).descend(motion, np.empty((0, 4, 4)), bfgs.rules_of(5, 0, 0), lambda *_: None)
+    none = comparison(device).minimise_on_backend(
+        motion, np.empty((0, 4, 4)), bfgs.bfgs_options(5, 0, 0), lambda *_: None
+    )
     assert none.shape == (0, 6)
 
 
@@ -153,10 +155,10 @@ def test_the_host_looks_once_for_many_evaluations():
     device, looks, to_host = CudaBackend(runtime), [], runtime.to_host
     compared = comparison(device)
     runtime.to_host = lambda array, out=None: (looks.append(array.shape), to_host(array, out))[1]
-    motion, rules = AffineParameters.named("affine", CENTRE, 6.0), bfgs.rules_of(30, 1e-6, LEAST_OVERLAP)
+    motion, options = AffineParameters.named("affine", CENTRE, 6.0), bfgs.bfgs_options(30, 1e-6, LEAST_OVERLAP)
     runtime.launches.clear()
     with device.session():
-        compared.descend(motion, START[None], rules, lambda *_: None)
+        compared.minimise_on_backend(motion, START[None], options, lambda *_: None)
     asked = runtime.launches.count("bfgs")
     assert asked == runtime.launches.count("affine_moments") == len(looks) * cuda_bfgs.BATCH
     assert len(looks) == -(-asked // cuda_bfgs.BATCH) <= 3

@@ -25,7 +25,7 @@ def test_inside_holds_along_every_axis():
     assert inside(np.array([[0.0, 0.0], [0.0, 3.0], [0.0, 0.0]]), (1, 1, 1)).tolist() == [True, False]
 
 
-def test_coordinates_are_clamped_to_outer_centres_and_nan_to_0():
+def test_coordinates_are_clamped_to_outer_centres_nan_to_zero():
     assert clamp(column(COORDINATES), (2, 1, 1))[0].tolist() == [0, 0, 0, 1, 1, 0]
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import sys
+from unittest.mock import Mock
 
 import pytest
 
@@ -37,27 +39,36 @@ def test_a_backend_that_fails_is_shown_and_sets_the_exit_code(monkeypatch, capsy
     assert captured.err.splitlines() == ["warpline doctor: error: no device; buy one"]
 
 
-def test_two_copies_of_cupy_are_called_out(monkeypatch):
-    monkeypatch.setattr(doctor, "_version", lambda name: "14.0" if name.startswith("cupy-cuda") else None)
-    assert "uninstall" in str(doctor._cupy())
+@pytest.fixture
+def facts(monkeypatch, capsys):
+    """Collect the facts of this machine without a trial."""
+
+    def collect():
+        monkeypatch.setattr(doctor, "select", Mock(side_effect=DeviceError("no trial")))
+        assert main(["doctor", "--json"]) == DeviceError.exit_code
+        return json.loads(capsys.readouterr().out)
+
+    return collect
 
 
-def test_gpus_are_listed_by_the_drivers_tool(monkeypatch, tmp_path):
+def test_two_copies_of_cupy_are_called_out(monkeypatch, facts):
+    monkeypatch.setattr(doctor, "version", lambda name: "14.0")
+    assert "these break each other; uninstall all but one" in facts()["cupy"]
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [("echo 'Test GPU, 1.0, 1 MiB'", "Test GPU, 1.0, 1 MiB"), ("exit 9", "nvidia-smi failed: ")],
+)
+def test_gpus_are_listed_by_the_drivers_tool(monkeypatch, tmp_path, facts, script, shown):
     tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'Test GPU, 1.0, 1 MiB'\n")
+    tool.write_text(f"#!/bin/sh\n{script}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert doctor._gpu() == ["Test GPU, 1.0, 1 MiB"]
+    (line,) = facts()["gpu"]
+    assert line.startswith(shown)
 
 
-def test_a_broken_driver_is_reported(monkeypatch, tmp_path):
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\nexit 9\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert doctor._gpu()[0].startswith("nvidia-smi failed")
-
-
-def test_no_gpu(monkeypatch, tmp_path):
+def test_no_gpu(monkeypatch, tmp_path, facts):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert doctor._gpu() == []
+    assert facts()["gpu"] == []

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from warpline.cohort.bids import BidsName, Filter, read_entities, scan
-from warpline.cohort.layout import place_of
+from warpline.cohort.layout import output_paths
 from warpline.errors import InputError, UsageError
 
 
@@ -138,7 +138,7 @@ def test_images_of_fmriprep_are_taken_in_their_own_space(tmp_path):
     assert [pair.id for pair in pairs] == ["sub-1", "sub-2"]
     ends = [path.rpartition("sub-1")[2] for path in (pairs[0].moving, pairs[0].moving_mask, pairs[0].moving_labels)]
     assert ends == ["_desc-preproc_T1w.nii.gz", "_desc-brain_mask.nii.gz", "_dseg.nii.gz"]
-    assert place_of(pairs[0]).sidecar == "sub-1/anat/sub-1_space-t_desc-registration_qc.json"  # no entity twice
+    assert output_paths(pairs[0]).sidecar == "sub-1/anat/sub-1_space-t_desc-registration_qc.json"  # no entity twice
     (placed,) = scan(folder, fixed="t.nii", wanted=Filter({"space": ("MNI",), "res": (None,)}), participants=["1"])
     assert placed.moving.endswith("sub-1_space-MNI_desc-preproc_T1w.nii.gz")
     assert placed.moving_mask.endswith("sub-1_space-MNI_desc-brain_mask.nii.gz") and placed.moving_labels == ""

@@ -30,7 +30,6 @@ WRONG = (
     *(("entities", value) for value in ("desc=x", None)),
     *(("redo", value) for value in (1, "yes")),
     *(("fixed", value) for value in (3, [])),
-    *(("compute", value) for value in ("x",)),
 )
 
 

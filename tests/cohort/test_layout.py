@@ -10,9 +10,9 @@ import pytest
 from warpline.cohort.layout import (
     IGNORED,
     OutputCheck,
-    check_places,
+    check_output_paths,
     describe_dataset,
-    place_of,
+    output_paths,
     sizes_in,
 )
 from warpline.cohort.manifest import Pair
@@ -41,30 +41,32 @@ from warpline.errors import InputError, UsageError
     ],
 )
 def test_places_are_bids_names(pair, sidecar):
-    assert place_of(pair).sidecar == sidecar
+    assert output_paths(pair).sidecar == sidecar
 
 
 def test_two_pairs_of_one_name_are_refused():
     pairs = [Pair("a-1", "m", "f"), Pair("A1", "m", "f")]
     with pytest.raises(UsageError, match=r"ids 'a-1' and 'A1' would both write sub-A1/anat/sub-A1_\*; rename one"):
-        check_places(pairs, [place_of(pair) for pair in pairs])
+        check_output_paths(pairs, [output_paths(pair) for pair in pairs])
 
 
 def test_ids_of_every_alphabet_get_labels_of_their_own():
-    labels = [place_of(Pair(id, "m", "f")).folder for id in ("日本", "東京", "Мария", "Maria", "Ünal", "Unal", "sub-é")]
+    labels = [
+        output_paths(Pair(id, "m", "f")).folder for id in ("日本", "東京", "Мария", "Maria", "Ünal", "Unal", "sub-é")
+    ]
     assert len(set(labels)) == len(labels)
     assert all(re.fullmatch(r"sub-[A-Za-z0-9]+/anat", label) for label in labels)
     assert labels[3] == "sub-Maria/anat" and labels[5] == "sub-Unal/anat"
-    composed, decomposed = (place_of(Pair(id, "m", "f")).folder for id in ("caf\u00e9", "cafe\u0301"))
+    composed, decomposed = (output_paths(Pair(id, "m", "f")).folder for id in ("caf\u00e9", "cafe\u0301"))
     assert composed == decomposed  # and two such ids are refused
-    assert place_of(Pair("sub-", "m", "f")).folder == "sub-sub/anat"
+    assert output_paths(Pair("sub-", "m", "f")).folder == "sub-sub/anat"
 
 
 @pytest.mark.parametrize("id", ["x" * 200, "日" * 90])
 def test_an_id_that_is_too_long_is_refused_before_anything_runs(id):
     pair = Pair(id, "m", "f")
     with pytest.raises(InputError, match=rf"\({len(id)} letters\) would give files names of more than 255 bytes"):
-        check_places([pair], [place_of(pair)])
+        check_output_paths([pair], [output_paths(pair)])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_an_id_that_is_too_long_is_refused_before_anything_runs(id):
     [("sub-01_t1.nii.gz", "T1w"), ("a_T2.nii", "T2w"), ("flair.mgz", "FLAIR"), ("x_brain.nii", "brain")],
 )
 def test_suffixes_are_those_of_bids_where_there_is_one(name, suffix):
-    assert place_of(Pair("a", name, "f")).source == suffix
+    assert output_paths(Pair("a", name, "f")).source == suffix
 
 
 CONTENTS = {"affine": b"affine", "warp": b"the warp"}
@@ -81,40 +83,40 @@ CONTENTS = {"affine": b"affine", "warp": b"the warp"}
 @pytest.fixture
 def written(tmp_path):
     """The place of a pair whose outputs lie there, and its sidecar."""
-    place = place_of(Pair("sub-01", "/x/sub-01_T1w.nii", "/x/fixed.nii"))
-    (tmp_path / place.folder).mkdir(parents=True)
+    paths = output_paths(Pair("sub-01", "/x/sub-01_T1w.nii", "/x/fixed.nii"))
+    (tmp_path / paths.folder).mkdir(parents=True)
     for kind, content in CONTENTS.items():
-        (tmp_path / place.names()[kind]).write_bytes(content)
+        (tmp_path / paths.names()[kind]).write_bytes(content)
     stamps = {k: {"bytes": len(b), "sha256": hashlib.sha256(b).hexdigest()} for k, b in CONTENTS.items()}
-    return place, tmp_path / place.names()["warp"], {"files": stamps}
+    return paths, tmp_path / paths.names()["warp"], {"files": stamps}
 
 
 def test_whole_outputs_are_whole(written, tmp_path):
-    place, _, report = written
-    assert OutputCheck(tmp_path).damage(place, sizes_in(report)) == OutputCheck(tmp_path).changed(place, report) == ""
+    paths, _, report = written
+    assert OutputCheck(tmp_path).damage(paths, sizes_in(report)) == OutputCheck(tmp_path).changed(paths, report) == ""
 
 
 def test_sizes_tell_of_missing_and_cut_files(written, tmp_path):
-    place, warp, report = written
+    paths, warp, report = written
     warp.write_bytes(b"the")
-    assert OutputCheck(tmp_path).damage(place, sizes_in(report)) == f"{warp.name} holds 3 of 8 bytes"
+    assert OutputCheck(tmp_path).damage(paths, sizes_in(report)) == f"{warp.name} holds 3 of 8 bytes"
     warp.unlink()
-    assert OutputCheck(tmp_path).damage(place, sizes_in(report)) == f"{warp.name} is missing"
-    assert OutputCheck(tmp_path / "gone").damage(place, sizes_in(report)).endswith(".mat is missing")
+    assert OutputCheck(tmp_path).damage(paths, sizes_in(report)) == f"{warp.name} is missing"
+    assert OutputCheck(tmp_path / "gone").damage(paths, sizes_in(report)).endswith(".mat is missing")
 
 
 def test_checksums_tell_of_changes_that_keep_the_size(written, tmp_path):
-    place, warp, report = written
+    paths, warp, report = written
     warp.write_bytes(b"the w\0rp")
-    assert OutputCheck(tmp_path).damage(place, sizes_in(report)) == ""
-    assert OutputCheck(tmp_path).changed(place, report) == f"{warp.name} has changed since it was written"
+    assert OutputCheck(tmp_path).damage(paths, sizes_in(report)) == ""
+    assert OutputCheck(tmp_path).changed(paths, report) == f"{warp.name} has changed since it was written"
     warp.unlink()
-    assert "cannot be read" in OutputCheck(tmp_path).changed(place, report)
+    assert "cannot be read" in OutputCheck(tmp_path).changed(paths, report)
 
 
 def test_sidecars_without_sizes_are_taken_at_their_word(written, tmp_path):
-    place, _, _ = written
-    assert OutputCheck(tmp_path).damage(place, sizes_in({})) == OutputCheck(tmp_path).changed(place, {}) == ""
+    paths, _, _ = written
+    assert OutputCheck(tmp_path).damage(paths, sizes_in({})) == OutputCheck(tmp_path).changed(paths, {}) == ""
 
 
 def test_a_list_of_ignored_files_in_another_encoding_is_kept(tmp_path):

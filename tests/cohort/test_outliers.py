@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warpline.cohort.outliers import MIN_PAIRS, REVIEW_SCORE, Verdict, judge, spread
+from warpline.cohort.outliers import MIN_PAIRS, REVIEW_SCORE, Verdict, judge_cohort, spread
 from warpline.cohort.quality import COLUMNS, JUDGED, RULES, Rule
 
 GOOD = {
@@ -34,7 +34,7 @@ def test_the_table_is_complete_and_names_only_columns():
 
 
 def test_a_cohort_like_any_other_passes():
-    verdicts = judge(cohort())
+    verdicts = judge_cohort(cohort())
     assert [verdict.verdict for verdict in verdicts] == ["pass"] * 200
     assert all(verdict.reasons == () for verdict in verdicts)
     assert np.median([verdict.score for verdict in verdicts]) == pytest.approx(1, abs=1e-3)
@@ -63,7 +63,7 @@ def test_a_cohort_like_any_other_passes():
 def test_one_bad_measure_is_found_and_told(change, verdict, words):
     rows = cohort()
     rows[17] |= change
-    verdicts = judge(rows)
+    verdicts = judge_cohort(rows)
     assert verdicts[17].verdict == verdict
     assert verdicts[17].reasons[0].startswith(words)
     assert verdicts[17].columns[0] == next(iter(change))
@@ -75,13 +75,13 @@ def test_one_bad_measure_is_found_and_told(change, verdict, words):
 def test_better_than_the_others_is_no_fault(change):
     rows = cohort()
     rows[3] |= change
-    assert judge(rows)[3].verdict == "pass"
+    assert judge_cohort(rows)[3].verdict == "pass"
 
 
 def test_gravest_reason_comes_first():
     rows = cohort()
     rows[0] |= {"scale_x": 1.25, "coverage": 0.3}
-    found = judge(rows)[0]
+    found = judge_cohort(rows)[0]
     assert found.verdict == "fail"
     assert found.columns[:2] == ("coverage", "scale_x")
 
@@ -91,7 +91,7 @@ def test_outliers_do_not_hide_each_other():
     rows = cohort(90)
     for row in rows[:28]:
         row["dice"] = 0.2
-    verdicts = [found.verdict for found in judge(rows)]
+    verdicts = [found.verdict for found in judge_cohort(rows)]
     assert verdicts == ["fail"] * 28 + ["pass"] * 62
 
 
@@ -101,25 +101,25 @@ def test_many_small_faults_add_up():
     high = ("rotation", "shear_xy", "displacement_mean", "log_jacobian_sd")
     rows[9] |= {name: GOOD[name] - 3.8 * RULES[name].least for name in low}
     rows[9] |= {name: GOOD[name] + 3.8 * RULES[name].least for name in high}
-    found = judge(rows)[9]
+    found = judge_cohort(rows)[9]
     assert found.verdict == "review"
     assert found.score > REVIEW_SCORE
     assert found.columns == ()
     assert found.reasons[0].startswith("all measures together lie ")
-    assert found.score == max(verdict.score for verdict in judge(rows))
+    assert found.score == max(verdict.score for verdict in judge_cohort(rows))
 
 
 def test_a_tight_cohort_does_not_cry_wolf():
     rows = [dict(GOOD) for _ in range(50)]
     rows[0]["dice"] -= 0.015
-    assert {found.verdict for found in judge(rows)} == {"pass"}
+    assert {found.verdict for found in judge_cohort(rows)} == {"pass"}
 
 
 def test_few_pairs_are_judged_by_fixed_limits_alone():
     rows = cohort(MIN_PAIRS - 1)
     rows[0]["dice"] = 0.3
     rows[1]["coverage"] = 0.3
-    verdicts = judge(rows)
+    verdicts = judge_cohort(rows)
     assert [found.verdict for found in verdicts[:3]] == ["pass", "fail", "pass"]
     assert {found.score for found in verdicts} == {0.0}
 
@@ -130,13 +130,13 @@ def test_missing_numbers_are_neither_good_nor_bad():
         row["dice"] = None
         del row["mask_dice"]
     rows[160]["dice"] = 0.2
-    verdicts = [found.verdict for found in judge(rows)]
+    verdicts = [found.verdict for found in judge_cohort(rows)]
     assert verdicts == ["pass"] * 160 + ["fail"] + ["pass"] * 39
 
 
 def test_nothing_to_judge_is_no_error():
-    assert judge([]) == []
-    assert [found.verdict for found in judge([{"id": "a"}, {}])] == ["pass", "pass"]
+    assert judge_cohort([]) == []
+    assert [found.verdict for found in judge_cohort([{"id": "a"}, {}])] == ["pass", "pass"]
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=MIN_PAIRS, max_size=60), st.floats(0.1, 10), st.floats(-50, 50))
@@ -147,19 +147,26 @@ def test_spread_follows_scale_and_shift(values, factor, shift):
     assert other.scale == pytest.approx(max(one.scale * factor, 1e-9), rel=1e-6, abs=1e-6)
 
 
-def test_a_reason_names_its_column():
+def test_a_reason_in_a_table_names_its_column():
     titles = {COLUMNS[name].title for name in RULES}
     assert len(titles) == len(RULES)
     for name in RULES:
         title = COLUMNS[name].title
-        assert Verdict("review", (f"{title[0].lower()}{title[1:]} 0.5 is above 0",)).columns == (name,)
+        assert Verdict.parse("review", f"{title[0].lower()}{title[1:]} 0.5 is above 0", 1.0).columns == (name,)
+
+
+def test_a_verdict_in_a_table_is_the_same_again():
+    rows = cohort()
+    rows[3] |= {"scale_x": 1.25, "coverage": 0.3, "dice": 0.3}
+    for verdict in judge_cohort(rows):
+        assert Verdict.parse(verdict.verdict, verdict.text, verdict.score) == verdict
 
 
 @given(st.permutations(range(40)))
 def test_order_of_pairs_does_not_matter(order):
     rows = cohort(40, seed=4)
     rows[5]["dice"] = 0.3
-    straight, mixed = judge(rows), judge([rows[number] for number in order])
+    straight, mixed = judge_cohort(rows), judge_cohort([rows[number] for number in order])
     for place, number in enumerate(order):
         assert mixed[place].verdict == straight[number].verdict
         assert mixed[place].score == pytest.approx(straight[number].score, abs=2e-3)

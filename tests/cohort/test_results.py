@@ -74,7 +74,9 @@ def test_tables_have_a_row_for_every_pair(tmp_path):
 def test_tables_are_read_back_as_results(tmp_path):
     write_tables(tmp_path, results())
     read = read_results(tmp_path)
-    assert [one.outcome for one in read] == [one.outcome for one in results()] == ["fail", "error", "todo", "todo"]
+    assert (
+        [one.page_state for one in read] == [one.page_state for one in results()] == ["fail", "error", "todo", "todo"]
+    )
     assert read[0].verdict == results()[0].verdict and read[0].flagged == ("coverage",)
     assert {name: value for name, value in read[0].metrics.items() if value is not None} == {
         "seconds": 1.5,
@@ -88,7 +90,7 @@ def test_tables_are_read_back_as_results(tmp_path):
 
 def test_verdicts_are_those_of_the_numbers_before_rounding():
     below = PairResult("a", "ok", metrics={"coverage": 0.85 - 1e-9})  # 0.85 in a table, which would pass
-    assert [one.outcome for one in judge_results([below])] == ["review"]
+    assert [one.page_state for one in judge_results([below])] == ["review"]
 
 
 def test_a_result_is_the_same_after_a_journal():

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 from cohort_files import asked, pairs_in, rows
+from warpline import read_transform
 from warpline import recipe as recipes
 from warpline.cohort import run
 from warpline.cohort.steps import skull_stripped
-from warpline.io.images import read_image
+from warpline.evaluation import inverse_error
+from warpline.images import Image
+from warpline.io.images import read_image, write_image
 
 pytestmark = pytest.mark.usefixtures("no_pages")
 
@@ -54,6 +57,18 @@ def test_displacements_are_rounded_unless_asked_otherwise(inputs, tmp_path):
     assert "rounding_mm" not in reports["full"]
     assert reports["rounded"]["quality"]["folded_voxels"] == 0
     assert reports["rounded"]["quality"] == reports["forward"]["quality"] != reports["full"]["quality"]
+
+
+def test_rounded_maps_are_measured_inside_the_fixed_mask(inputs, tmp_path):
+    labels = read_image(inputs / "fixed_dseg.nii")
+    mask = Image((labels.data == labels.data.max()).astype(np.uint8), labels.grid)
+    write_image(mask, inputs / "mask.nii")
+    run([replace(pairs_in(inputs)[0], fixed_mask=str(inputs / "mask.nii"))], tmp_path / "out", asked())
+    forward, inverse = (
+        read_transform(next((tmp_path / "out").rglob(f"*from-{name}_*warp_xfm.nii.gz"))) for name in ("fixed", "T1w")
+    )
+    expected = max(inverse_error(*maps, labels.grid, mask).mean for maps in ((forward, inverse), (inverse, forward)))
+    assert float(rows(tmp_path / "out")["sub-01"]["inverse_error_mean"]) == pytest.approx(expected, rel=1e-3)
 
 
 def test_labels_are_carried_and_scored(inputs, tmp_path):

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warpline.cohort.bids import Filter
+from warpline.cohort.decisions import read_decisions
 from warpline.cohort.layout import RESULTS
 from warpline.cohort.manifest import read_manifest
-from warpline.cohort.options import read_decisions
 from warpline.cohort.results import read_results
 from warpline.cohort.tables import escape, unescape
 from warpline.errors import InputError

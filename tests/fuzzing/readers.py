@@ -21,10 +21,10 @@ from made_morph import morph
 from made_transforms import made_for, made_pair
 from warpline.cohort.bids import Filter, scan
 from warpline.cohort.checks import check_output
+from warpline.cohort.decisions import read_decisions
 from warpline.cohort.journal import JournalReader, read_journals
 from warpline.cohort.layout import FAILURES, RESULTS
 from warpline.cohort.manifest import read_manifest
-from warpline.cohort.options import read_decisions
 from warpline.cohort.pages import write
 from warpline.cohort.plan import plan_of, read_sidecar
 from warpline.cohort.results import RESULT_COLUMNS, read_results

@@ -1,4 +1,4 @@
-"""Normalised intensities: background, range, content."""
+"""Normalised intensities: background, range, foreground."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from synthetic import ellipsoid, smooth_volume
 from warpline.backends import select
 from warpline.errors import InputError
 from warpline.images import Image, intensity
-from warpline.images.intensity import begins_far_from_zero, value_beyond
+from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.space.grid import Grid
 
 SHAPE = (16, 14, 12)
@@ -82,7 +82,7 @@ def test_background_needs_nine_tenths_of_the_faces():
         assert normalise(noisy).has_background is expected
 
 
-def test_the_content_box_is_tight():
+def test_the_foreground_box_is_tight():
     volume = np.zeros(SHAPE, np.uint8)
     volume[3:9, 5:6, 2:11] = 7
     found = normalise(volume)
@@ -197,5 +197,5 @@ def test_the_value_beyond_is_a_background_far_from_0(image, expected):
 
 def test_without_background_there_is_no_value_beyond():
     image = Image(np.random.default_rng(0).uniform(800, 1200, (9, 9, 9)).astype(np.float32), Grid((9, 9, 9), np.eye(4)))
-    assert value_beyond(image) == 0 and begins_far_from_zero(image)
-    assert not begins_far_from_zero(head(12, (200, 900), noise=4))
+    assert value_beyond(image) == 0 and lies_far_from_zero(image)
+    assert not lies_far_from_zero(head(12, (200, 900), noise=4))

@@ -43,7 +43,7 @@ def shifted(x, y, z):
     return Affine(matrix)
 
 
-def test_the_fixed_grid_is_cropped_to_both_contents(backend):
+def test_the_fixed_grid_is_cropped_to_both_objects(backend):
     fixed, moving = boxed((10, 10, 10), (20, 20, 20)), boxed((14, 12, 8), (24, 18, 18))
     start, stop = box_of(prepare(fixed, moving, Affine.identity(), backend=backend).grid, fixed.grid)
     needed = np.array([10, 10, 8]), np.array([24, 20, 20])
@@ -74,7 +74,7 @@ def test_an_object_that_the_field_of_view_cuts_gets_a_mask(backend):
 
 @pytest.mark.parametrize("flip", [1, -1])
 def test_moving_foreground_follows_the_affine(backend, flip):
-    """An oblique, mirrored moving grid whose content lands beside the fixed one."""
+    """An oblique, mirrored moving grid whose object lands beside the fixed one."""
     fixed = boxed((10, 10, 10), (16, 16, 16), affine=np.diag([2.0, 2, 2, 1]))
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_rotvec([0.2, 0.3, -0.2]).as_matrix() * (1.5 * flip, 1.5, 1.5)

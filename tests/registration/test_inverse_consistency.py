@@ -1,4 +1,4 @@
-"""Joining half-maps into one map and its inverse, without folds and within the bars."""
+"""Joining half-maps into one map and its inverse, without folds and within the limits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def determinant(field):
 
 
 def assert_holds(found, backend, mask):
-    """The bars, measured independently of the engine."""
+    """The limits, measured independently of the engine."""
     forward, inverse = (np.array(backend.download(f)) for f in (found.forward, found.inverse))
     for outer, inner in ((forward, inverse), (inverse, forward)):
         missed = np.linalg.norm(composed(outer, inner), axis=0)[mask]
@@ -60,7 +60,7 @@ def assert_holds(found, backend, mask):
         assert determinant(field)[mask].min() > 0
 
 
-def within_bars(found, backend):
+def within_limits(found, backend):
     errors = [field_inverse_error(*pair, backend) for pair in permutations((found.forward, found.inverse))]
     return all(error.mean <= MEAN_LIMIT and error.p99 <= P99_LIMIT for error in errors)
 
@@ -162,7 +162,7 @@ def test_noise_comes_out_without_folds_or_is_reported(backend):
     folded = [(determinant(np.array(backend.download(f))) <= 0).sum() for f in (found.forward, found.inverse)]
     assert found.quality.folded_voxels == pytest.approx(max(folded), abs=2)
     assert found.quality.folds == found.quality.folded_voxels / noise[0].size
-    assert found.quality.is_within_limits == (max(folded) == 0 and within_bars(found, backend))
+    assert found.quality.is_within_limits == (max(folded) == 0 and within_limits(found, backend))
 
 
 def test_an_empty_mask_has_no_errors(backend):
@@ -171,7 +171,7 @@ def test_an_empty_mask_has_no_errors(backend):
     assert found.quality.inverse_error_mean == 0
 
 
-def test_limits_hold_in_the_mask_where_the_rest_is_rough(backend):
+def test_the_limits_hold_in_the_mask_beside_rough_maps(backend):
     mask = ellipsoid(SHAPE, 0.3)
     found = make(backend, *steep_halves(), mask)
     assert_holds(found, backend, mask)

@@ -10,7 +10,7 @@ from made_heads import lattice, scan
 from made_levels import levels_of
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import affine_objective
 
 CENTRE = np.array([4.0, -3.0, 2.0])
@@ -43,7 +43,7 @@ STARTS = np.stack([shifted(9, 0, 0), shifted(-5, 8, 1, turn=(0, 0.2, 0.1)), shif
 @pytest.mark.parametrize("name", ["translation", "rigid", "similarity", "affine"])
 def test_gradients_are_derivatives_by_the_parameters(name):
     parameters = AffineParameters.named(name, CENTRE, 50.0)
-    search = AffineSearch(NearestTo(shifted(1, 2, 3)), parameters, STARTS)
+    search = MultiStartBfgs(NearestTo(shifted(1, 2, 3)), parameters, STARTS)
     at = np.random.default_rng(0).normal(size=(3, parameters.size))
     _, gradients = search.values_and_gradients(range(3), at)
     for number, step in enumerate(1e-5 * np.eye(parameters.size)):
@@ -53,7 +53,7 @@ def test_gradients_are_derivatives_by_the_parameters(name):
 
 def test_some_of_the_starts_are_evaluated_as_among_all():
     parameters = AffineParameters.named("rigid", CENTRE, 50.0)
-    search = AffineSearch(NearestTo(shifted(1, 2, 3)), parameters, STARTS)
+    search = MultiStartBfgs(NearestTo(shifted(1, 2, 3)), parameters, STARTS)
     at = np.random.default_rng(0).normal(size=(3, 6))
     together, part = search.values_and_gradients(range(3), at), search.values_and_gradients([0, 2], at[[0, 2]])
     np.testing.assert_allclose(part[0], together[0][[0, 2]])
@@ -62,12 +62,12 @@ def test_some_of_the_starts_are_evaluated_as_among_all():
 
 def test_every_start_reaches_the_minimum():
     truth = shifted(2, -1, 3, turn=(0.1, 0.05, -0.1))
-    search = AffineSearch(NearestTo(truth), AffineParameters.named("affine", CENTRE, 50.0), STARTS)
+    search = MultiStartBfgs(NearestTo(truth), AffineParameters.named("affine", CENTRE, 50.0), STARTS)
     np.testing.assert_allclose(search.run(200), np.stack([truth] * 3), atol=1e-2)
 
 
 def test_a_map_keeps_to_its_family():
-    search = AffineSearch(NearestTo(shifted(2, -1, 3)), AffineParameters.named("translation", CENTRE, 50.0), STARTS)
+    search = MultiStartBfgs(NearestTo(shifted(2, -1, 3)), AffineParameters.named("translation", CENTRE, 50.0), STARTS)
     found = search.run(50)
     np.testing.assert_array_equal(found[:, :3, :3], STARTS[:, :3, :3])
     np.testing.assert_allclose(found[:2, :3, 3], [[2, -1, 3]] * 2, atol=1e-2)
@@ -76,12 +76,12 @@ def test_a_map_keeps_to_its_family():
 def test_steps_are_reported_with_the_number_of_the_start():
     steps = []
     parameters = AffineParameters.named("translation", CENTRE, 50.0)
-    AffineSearch(NearestTo(shifted(2, -1, 3)), parameters, STARTS).run(3, lambda start, value: steps.append(start))
+    MultiStartBfgs(NearestTo(shifted(2, -1, 3)), parameters, STARTS).run(3, lambda start, value: steps.append(start))
     assert {start: steps.count(start) for start in steps} == {0: 3, 1: 3, 2: 3}
 
 
 def test_no_iterations_return_the_starts():
-    search = AffineSearch(NearestTo(shifted(2, -1, 3)), AffineParameters.named("affine", CENTRE, 50.0), STARTS)
+    search = MultiStartBfgs(NearestTo(shifted(2, -1, 3)), AffineParameters.named("affine", CENTRE, 50.0), STARTS)
     np.testing.assert_allclose(search.run(0), STARTS, atol=1e-12)
 
 
@@ -89,5 +89,5 @@ def test_images_are_brought_together_from_either_side(backend):
     levels = [levels_of(scan(lattice(), matrix), (8.0,), backend)[0] for matrix in (None, shifted(-6, 4, 3))]
     objective = affine_objective(*levels, Linear(samples=2000))
     starts = np.stack([shifted(0, 0, 0), shifted(12, -6, 0)])
-    found = AffineSearch(objective, AffineParameters.named("translation", np.zeros(3), 60.0), starts).run(20)
+    found = MultiStartBfgs(objective, AffineParameters.named("translation", np.zeros(3), 60.0), starts).run(20)
     np.testing.assert_allclose(found[:, :3, 3], [[6, -4, -3]] * 2, atol=0.6)

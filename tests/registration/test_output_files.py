@@ -82,8 +82,7 @@ def test_page_that_cannot_be_written_leaves_nothing(finished, tmp_path, monkeypa
 def made(paths):
     """The arguments of `store` that a registration gives, by keyword."""
     registration = register(*paths, NO_STAGES)
-    images = {"warped": registration.warped, "inverse_warped": registration.inverse_warped}
-    return {"alignment": registration.alignment, "images": images, "report": registration.report}
+    return {"alignment": registration.alignment, "images": registration.images, "report": registration.report}
 
 
 def stored(made, names, **options):

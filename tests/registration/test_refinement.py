@@ -8,7 +8,7 @@ import pytest
 from made_heads import lattice, scan
 from warpline.images.intensity import normalise
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.pyramid import build_pyramid
 from warpline.registration.refinement import LocalCorrelationObjective
 from warpline.space import Affine
@@ -44,7 +44,7 @@ def test_minimising_around_a_map_raises_the_correlation(backend):
     found = refinement(backend)
     start = found.at(shifted(3.0))
     motion = AffineParameters.named("translation", np.zeros(3), 60.0, None)
-    climbed = AffineSearch(found.linearised_at(start), motion, start.affine.matrix[None]).run(5)
+    climbed = MultiStartBfgs(found.linearised_at(start), motion, start.affine.matrix[None]).run(5)
     reached = found.at(Affine(climbed[0]))
     assert reached.mean_square > start.mean_square
     np.testing.assert_allclose(reached.affine.matrix[:3, 3], 0, atol=0.3)

@@ -28,7 +28,7 @@ class Row:
     """A pair as the page needs it."""
 
     id: str
-    outcome: str
+    page_state: str
     score: float | None = None
     explanation: str = ""
     flagged: tuple[str, ...] = ()

@@ -30,8 +30,8 @@ def folder(phantom, tmp_path_factory):
     write_page(report_of(), layers, folder / "alone.html")
     measures = (Measure("Dice", "", "Mean Dice", "overlap", 0.41, 3.0, flagged=True),)
     for id, neighbours in (("a", {"next": "b.html"}), ("b", {"previous": "a.html"})):
-        standing = CohortContext(id, "cohort", 2, "review", REASONS, measures, "a.html#index", **neighbours)
-        write_page(report_of(), layers, folder / f"{id}.html", standing)
+        context = CohortContext(id, "cohort", 2, "review", REASONS, measures, "a.html#index", **neighbours)
+        write_page(report_of(), layers, folder / f"{id}.html", context)
     return folder
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warpline.report.slices import displacement_on_slices, jacobian_on, middle_slices
+from warpline.report.slices import displacement_on_slices, jacobian_on_slices, middle_slices
 from warpline.space import Affine, Displacement
 
 
@@ -31,5 +31,5 @@ def test_jacobian_on_a_slice_is_that_of_the_map(phantom):
     field = np.einsum("ab,bijk->aijk", matrix[:3, :3] - np.eye(3), world).astype(np.float32)
     for section in middle_slices(phantom.moving):
         map_ = Displacement(field, grid)
-        jacobian = jacobian_on((section,), map_, displacement_on_slices((section,), map_))
+        jacobian = jacobian_on_slices((section,), map_, displacement_on_slices((section,), map_))
         assert np.median(jacobian) == pytest.approx(np.linalg.det(Affine(matrix).matrix), abs=1e-3)

@@ -16,7 +16,7 @@ from rich.table import Table
 from warpline.cli.progress import Bar, Lines
 from warpline.cli.streams import writing_notes, writing_result
 
-Listener = Bar | Lines
+ProgressDisplay = Bar | Lines
 
 
 class Terminal:
@@ -36,7 +36,7 @@ class Terminal:
         self.command = command
         self.json = json
         self.quiet = quiet
-        self._listeners: list[Listener] = []
+        self._displays: list[ProgressDisplay] = []
         self._level_before = logging.NOTSET
         self._warnings: list[str] = []
         self._log = _LogLines(self._log_line, logging.DEBUG if verbose else logging.WARNING)
@@ -67,19 +67,19 @@ class Terminal:
         with writing_notes():
             print(f"warpline {self.command}: error: {' '.join(text.split())}", file=sys.stderr, flush=True)
 
-    def progress(self) -> Listener | None:
-        """A listener for a registration: a bar on a terminal, lines elsewhere, None when quiet."""
+    def progress(self) -> ProgressDisplay | None:
+        """The display of a registration: a bar on a terminal, lines elsewhere, None when quiet."""
         if self.quiet:
             return None
         console = Console(stderr=True)
-        listener: Listener = Bar(console) if console.is_terminal else Lines(self.say)
-        self._listeners.append(listener)
-        return listener
+        display: ProgressDisplay = Bar(console) if console.is_terminal else Lines(self.say)
+        self._displays.append(display)
+        return display
 
     def finish_progress(self) -> None:
         """Finish every bar and line of progress."""
-        while self._listeners:
-            self._listeners.pop().close()
+        while self._displays:
+            self._displays.pop().close()
 
     def result(self, record: Mapping[str, Any], *shown: str | Table) -> None:
         """Write the result to stdout: `record` with ``--json``, else the lines and tables in `shown`.

@@ -90,7 +90,6 @@ OPTION_RULES: Mapping[str, _Rule] = {
     "max_failures": (lambda value: _number(value) and 0 <= value <= 1, "a share from 0 to 1"),
     "allow_failures": (_allowance, "a whole number of at least 0, or a share from 0.0 to 1.0"),
     "pages": _one_of("flagged", "all", "none"),
-    "compute": (_or_none(callable), "a function"),
 }
 """What each option of a run may be; `recipe` is checked where it is loaded."""
 
@@ -210,7 +209,7 @@ def _loses_field(task: Task, result: PairResult, warps: Warps) -> bool:
 
 def _differences(task: Task, result: PairResult, root: Path, warps: Warps) -> Iterator[str]:
     """How the options of a finished pair differ from those of its task."""
-    before = read_object(root / task.place.sidecar)
+    before = read_object(root / task.outputs.sidecar)
     if result.recipe != task.recipe.name:
         yield f"recipe {result.recipe} then, {task.recipe.name} now"
         return

@@ -35,7 +35,7 @@ POLL_SECONDS = 1.0
 PROGRESS_SECONDS = 5.0
 """Seconds between two versions of ``progress.json``."""
 
-Progress = Callable[[Mapping[str, Any]], None]
+RunProgressCallback = Callable[[Mapping[str, Any]], None]
 """Called with the numbers of ``progress.json``."""
 
 
@@ -49,6 +49,12 @@ class StopReason:
         In words.
     exit_code : int
         What the command line returns.
+
+    Examples
+    --------
+    >>> from warpline.cohort import StopReason
+    >>> StopReason("stopped by SIGTERM", exit_code=75).reason
+    'stopped by SIGTERM'
     """
 
     reason: str
@@ -98,7 +104,7 @@ class Driver:
         store: RunStore,
         *,
         max_failures: float = 0.3,
-        progress: Progress | None = None,
+        progress: RunProgressCallback | None = None,
     ) -> None:
         self.stop_reason: StopReason | None = None
         self.tally = _Tally()

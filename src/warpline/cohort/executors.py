@@ -7,13 +7,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from warpline.backends import BACKENDS, thread_count
+from warpline.backends import thread_count
 from warpline.cohort.journal import Events, JournalReader
-from warpline.cohort.options import WorkerSettings
+from warpline.cohort.options import Options, WorkerSettings, writers_for
 from warpline.cohort.plan import Task
 from warpline.cohort.results import PairResult
 from warpline.errors import UsageError
@@ -131,7 +131,7 @@ def visible_gpus(backend: str | None) -> list[str]:
 
     An existing ``CUDA_VISIBLE_DEVICES``, such as SLURM sets, is shared out; else every GPU of this machine is used.
     """
-    if (backend or os.environ.get("WARPLINE_BACKEND") or "auto") not in ("auto", "cuda") or "cuda" not in BACKENDS:
+    if (backend or os.environ.get("WARPLINE_BACKEND") or "auto") not in ("auto", "cuda"):
         return []
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:
@@ -183,3 +183,23 @@ def worker_spec(workers: int, gpus: list[str], *, per_gpu: int = 1, threads: int
     total = workers * per_gpu if gpus else workers
     share = max(1, thread_count() // total) if threads is None else threads
     return WorkerSpec(tuple(gpus[:workers]), per_gpu, workers, share)
+
+
+def executor_for(settings: WorkerSettings, options: Options, receive: Callable[[PairResult], None]) -> Executor:
+    """What runs the pairs of a run, as its options ask; `receive` gets the results of pairs run in this process."""
+    gpus, workers = visible_gpus(options.backend), options.workers
+    if workers is None:
+        workers = len(gpus) if len(gpus) * options.workers_per_gpu > 1 else 0
+    if options.scheduler is None and workers == 0:
+        return Inline(_with_writers(settings, gpus, thread_count(options.threads)), receive)
+    from warpline.cohort.dask_workers import DaskPool
+
+    if options.scheduler is not None:
+        return DaskPool(settings, scheduler=options.scheduler, credentials=options.credentials)
+    spec = worker_spec(workers, gpus, per_gpu=options.workers_per_gpu, threads=options.threads)
+    return DaskPool(_with_writers(replace(settings, threads=spec.threads), gpus, spec.threads), spec=spec)
+
+
+def _with_writers(settings: WorkerSettings, gpus: list[str], cores: int) -> WorkerSettings:
+    """More writing threads where a GPU computes: it would wait for two of them."""
+    return replace(settings, writers=writers_for(cores)) if gpus else settings

@@ -110,6 +110,12 @@ class Group:
         The message of the first.
     ids : tuple of str
         Which pairs.
+
+    Examples
+    --------
+    >>> from warpline.cohort import Group
+    >>> len(Group("input_error", "… cannot be read", "a.nii cannot be read", ("sub-01", "sub-07")).ids)
+    2
     """
 
     kind: str

@@ -61,7 +61,7 @@ _SIDECAR_ENDING = "_desc-registration_qc.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class OutputPaths:
     """Folder and names of the outputs of one pair.
 
     Parameters
@@ -103,7 +103,7 @@ class Place:
         return {**names, "thumbnail": thumbnail, "report": Path(self.sidecar)}
 
 
-def place_of(pair: Pair) -> Place:
+def output_paths(pair: Pair) -> OutputPaths:
     """Where the outputs of a pair go: an id of BIDS entities stays as it is, others become one subject label."""
     found = _ENTITIES.fullmatch(pair.id)
     subject = found[1] if found else f"sub-{label_of(pair.id.removeprefix('sub-')) or label_of(pair.id)}"
@@ -112,10 +112,10 @@ def place_of(pair: Pair) -> Place:
     if session and not _SESSION.search(stem):
         stem = f"{subject}_ses-{label_of(session)}{stem.removeprefix(subject)}"
     folder = f"{subject}/ses-{label_of(session)}/anat" if session else f"{subject}/anat"
-    return Place(folder, stem, _suffix(pair.moving), label_of(pair.space) or _space(pair.fixed))
+    return OutputPaths(folder, stem, _suffix(pair.moving), label_of(pair.space) or _space(pair.fixed))
 
 
-def check_places(pairs: Iterable[Pair], places: Iterable[Place]) -> None:
+def check_output_paths(pairs: Iterable[Pair], outputs: Iterable[OutputPaths]) -> None:
     """Refuse pairs whose outputs would have the same names, also where upper and lower case are one, or too long ones.
 
     Raises
@@ -127,13 +127,13 @@ def check_places(pairs: Iterable[Pair], places: Iterable[Place]) -> None:
     """
     owners: dict[str, str] = {}
     long: list[str] = []
-    for pair, place in zip(pairs, places, strict=True):
-        other = owners.setdefault(f"{place.folder}/{place.stem}".lower(), pair.id)
+    for pair, paths in zip(pairs, outputs, strict=True):
+        other = owners.setdefault(f"{paths.folder}/{paths.stem}".lower(), pair.id)
         if other != pair.id:
             raise UsageError(
-                f"ids {other!r} and {pair.id!r} would both write {place.folder}/{place.stem}_*; rename one"
+                f"ids {other!r} and {pair.id!r} would both write {paths.folder}/{paths.stem}_*; rename one"
             )
-        if _longest(pair, place) > LONGEST_NAME:
+        if _longest(pair, paths) > LONGEST_NAME:
             long.append(pair.id)
     if long:
         more = f" and {len(long) - 1} more" if len(long) > 1 else ""
@@ -143,9 +143,9 @@ def check_places(pairs: Iterable[Pair], places: Iterable[Place]) -> None:
         )
 
 
-def _longest(pair: Pair, place: Place) -> int:
+def _longest(pair: Pair, paths: OutputPaths) -> int:
     """Bytes of the longest name that a pair gives a file, while it is written."""
-    names = (log_name(pair.id).removeprefix(f"{LOGS}/"), *(path.name for path in place.names().values()))
+    names = (log_name(pair.id).removeprefix(f"{LOGS}/"), *(path.name for path in paths.names().values()))
     return max(len(os.fsencode(name)) for name in names) + _TEMPORARY
 
 
@@ -257,21 +257,21 @@ class OutputCheck:
         self._pair = ""
         self._listed: dict[Path, dict[str, int]] = {}
 
-    def damage(self, place: Place, sizes: Mapping[str, int]) -> str:
+    def damage(self, paths: OutputPaths, sizes: Mapping[str, int]) -> str:
         """What is wrong with the first output of another size than was written; empty when nothing is."""
         if not sizes:
             return ""
-        if self._pair != place.folder:
-            self._pair, self._listed = place.folder, {}
-        for kind, path in place.names().items():
+        if self._pair != paths.folder:
+            self._pair, self._listed = paths.folder, {}
+        for kind, path in paths.names().items():
             size, found = sizes.get(kind), self._sizes(path.parent).get(path.name) if kind in sizes else None
             if found != size:
                 return f"{path.name} is missing" if found is None else f"{path.name} holds {found} of {size} bytes"
         return ""
 
-    def changed(self, place: Place, report: Mapping[str, Any]) -> str:
+    def changed(self, paths: OutputPaths, report: Mapping[str, Any]) -> str:
         """What is wrong with the first output of another checksum than in its sidecar; empty when nothing is."""
-        names = place.names()
+        names = paths.names()
         for kind, entry in (report.get("files") or {}).items():
             try:
                 if kind in names and checksum(str(self._root / names[kind])) != entry["sha256"]:

@@ -51,6 +51,12 @@ class Pair:
         Label of the fixed image in the names of the outputs; empty takes the name of its file.
     columns : dict
         Columns of the manifest that warpline does not use, copied to the results.
+
+    Examples
+    --------
+    >>> from warpline.cohort import Pair
+    >>> Pair("sub-01", moving="sub-01_T1w.nii.gz", fixed="MNI.nii.gz", columns={"age": "31"}).columns["age"]
+    '31'
     """
 
     id: str
@@ -88,6 +94,14 @@ def read_manifest(path: str | os.PathLike[str], *, fixed: str | None = None) -> 
     ------
     InputError
         When the table cannot be read, has no rows, lacks a column, or two rows have one id.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from warpline.cohort import Pair, read_manifest, write_manifest
+    >>> write_manifest([Pair("a", "/data/a.nii", "/data/f.nii", columns={"age": "31"})], Path("c.tsv"))
+    >>> read_manifest("c.tsv")[0].columns
+    {'age': '31'}
     """
     path = Path(path)
     if path.suffix not in _DELIMITERS:
@@ -119,6 +133,14 @@ def write_manifest(pairs: Iterable[Pair], path: Path) -> None:
         When the name ends otherwise, or a path cannot stand in such a table.
     OutputError
         When it cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from warpline.cohort import Pair, write_manifest
+    >>> write_manifest([Pair("a", "/data/a.nii", "/data/f.nii", columns={"age": "31"})], Path("c.csv"))
+    >>> Path("c.csv").read_text().splitlines()[0]
+    'id,moving,fixed,age'
     """
     if path.suffix not in _DELIMITERS:
         raise UsageError(f"{path} cannot be a manifest; its name must end in {' or '.join(_DELIMITERS)}")
@@ -174,6 +196,15 @@ def find_pairs(
         When a pattern has no ``{id}``.
     InputError
         When no file matches, or two have one id.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from warpline.cohort import find_pairs
+    >>> for name in ("sub-01_T1w.nii", "sub-02_T1w.nii"):
+    ...     Path(name).touch()
+    >>> [pair.id for pair in find_pairs("{id}_T1w.nii", fixed="MNI.nii.gz")]
+    ['sub-01', 'sub-02']
     """
     if labels is not None and ID not in labels:
         raise UsageError(f"labels {labels!r} have no {ID}: every image would get the same; write it where they differ")

@@ -1,38 +1,21 @@
-"""Options of a run, the settings that its workers get, and the pairs and plan that follow from both."""
+"""Options of a run, and the settings that its workers get."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import logging
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from warpline.cohort import bids
 from warpline.cohort.checks import check_options
 from warpline.cohort.layout import WORK
-from warpline.cohort.manifest import PATHS, Pair, abbreviate, check_ids, read_manifest
-from warpline.cohort.outliers import VERDICTS
-from warpline.cohort.plan import Plan, Task, Warps, make_plan, make_tasks
-from warpline.cohort.results import RESULT_COLUMNS
-from warpline.cohort.tables import read_lines, unescape
-from warpline.errors import InputError, UsageError
+from warpline.cohort.plan import Warps
 from warpline.recipe import Recipe
-
-_log = logging.getLogger(__name__)
 
 RECIPE = "syn"
 """What runs where no recipe is named."""
-
-Source = str | os.PathLike[str] | Sequence[Pair]
-"""A manifest, a BIDS folder, or pairs."""
-
-Decisions = tuple[Sequence[str], Sequence[str] | None]
-"""Ids to leave out, and ids to run again though they are done, by tables of decisions; None where no such table."""
 
 Pages = Literal["flagged", "all", "none"]
 """Which pairs get a page of their own."""
@@ -99,13 +82,18 @@ class Options:
         Which pairs get a page of their own.
     checksums : bool
         Compare the outputs of done pairs by checksum too; by size they always are.
-    compute : callable, optional
-        Stands in for `warpline.registration.compute`.
 
     Raises
     ------
     UsageError
         When a value is not allowed.
+
+    Examples
+    --------
+    >>> from warpline.cohort import Options
+    >>> asked = Options(fixed="MNI.nii.gz", recipe="syn-fast", workers=4, shard=(1, 2))
+    >>> asked.load_recipe().name, asked.part
+    ('syn-fast', '1of2')
     """
 
     fixed: str | os.PathLike[str] | None = None
@@ -134,7 +122,6 @@ class Options:
     allow_failures: float = 0
     pages: Pages = "flagged"
     checksums: bool = False
-    compute: Any = None
 
     def __post_init__(self) -> None:
         check_options(vars(self))
@@ -156,6 +143,11 @@ class Options:
     def load_recipe(self) -> Recipe:
         """The recipe of every pair that names none."""
         return Recipe.load(RECIPE if self.recipe is None else self.recipe)
+
+    def worker_settings(self, root: str, run: str) -> WorkerSettings:
+        """What the workers of a run get, see `WorkerSettings`."""
+        shared = {name: getattr(self, name) for name in ("backend", "threads", "warps", "time_limit", "geometry")}
+        return WorkerSettings(root, run, **shared)
 
 
 @dataclass(frozen=True)
@@ -208,126 +200,3 @@ class WorkerSettings:
 def writers_for(cores: int) -> int:
     """Writing threads of a worker on a GPU with so many cores: most of their time goes into compression."""
     return min(MAX_WRITERS, max(WorkerSettings.writers, 3 * cores // 4))
-
-
-def load_pairs(source: Source, options: Options) -> list[Pair]:
-    """The pairs of a manifest, a BIDS folder or a list, with absolute paths.
-
-    Raises
-    ------
-    InputError, UsageError
-        When they cannot be read, or a fixed image is missing.
-    """
-    fixed = None if options.fixed is None else os.path.abspath(options.fixed)
-    if isinstance(source, str | os.PathLike):
-        pairs = _pairs_in(source, fixed, options)
-    else:
-        pairs = [replace(pair, fixed=pair.fixed or fixed or "") for pair in source]
-        check_ids(pairs, "pairs")
-        pairs = [_absolute(pair) for pair in pairs]
-    absent = next((pair.id for pair in pairs if not pair.fixed), None)
-    if absent is not None:
-        raise UsageError(f"pair {absent!r} has no fixed image; give one in the manifest, or --fixed for all")
-    taken = next((name for pair in pairs for name in pair.columns if name in RESULT_COLUMNS), None)
-    if taken is not None:
-        raise InputError(f"column {taken!r} of the manifest is one of the results; rename it: 'given_{taken}'")
-    return [replace(pair, space=pair.space or options.space) for pair in pairs] if options.space else pairs
-
-
-def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
-    """The tasks of some pairs; nothing is written.
-
-    Raises
-    ------
-    UsageError, InputError
-        When a recipe is unknown, or ids would give the same or too long names.
-    """
-    return make_tasks(pairs, recipe=options.load_recipe(), warps=options.warps, geometry=options.geometry)
-
-
-def read_decided_ids(pairs: Sequence[Pair], options: Options) -> Decisions:
-    """Ids from the tables of decisions; a warning names ids that are none of the pairs.
-
-    Raises
-    ------
-    InputError
-        When a table cannot be read.
-    """
-    exclude = () if options.exclude_from is None else read_decisions(options.exclude_from, ("fail",))
-    again = None if options.retry_from is None else read_decisions(options.retry_from, ("review", "fail"))
-    _name_unknown(pairs, options, {"exclude-from": exclude, "retry-from": again or ()})
-    return exclude, again
-
-
-def read_decisions(path: str | os.PathLike[str], wanted: Collection[str]) -> list[str]:
-    """Ids that were decided as one of `wanted`; all ids of a table that has no column ``decision``.
-
-    Parameters
-    ----------
-    path : path
-        Tab-separated, with a column ``id`` and usually ``decision``.
-    wanted : collection of str
-        Some of `warpline.cohort.outliers.VERDICTS`.
-
-    Raises
-    ------
-    InputError
-        When it cannot be read, has no column ``id``, or holds another decision.
-    """
-    name = os.fspath(path)
-    try:
-        header, *lines = list(read_lines(Path(path))) or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{name} cannot be read as a table of decisions: {reason}") from None
-    rows = [dict(zip_longest(header, line[: len(header)], fillvalue="")) for line in lines if line]
-    if rows and "id" not in header:
-        raise InputError(f"{name} has no column id; it has {', '.join(header)}")
-    other = sorted({row["decision"] for row in rows if "decision" in row} - {*VERDICTS, ""})
-    if other:
-        raise InputError(f"{name} has the decision {other[0]!r}; {', '.join(VERDICTS)} are allowed")
-    return [unescape(row["id"]) for row in rows if "decision" not in row or row["decision"] in wanted]
-
-
-def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
-    """What there is to do for these pairs in an output folder; nothing is written."""
-    return plan_tasks(tasks_of(pairs, options), root, options, read_decided_ids(pairs, options))
-
-
-def plan_tasks(tasks: Sequence[Task], root: Path, options: Options, decided: Decisions) -> Plan:
-    """The same from tasks and decisions that were read before."""
-    exclude, again = decided
-    return make_plan(
-        tasks,
-        root,
-        exclude=exclude,
-        again=again,
-        retry_failed=options.retry_failed,
-        shard=options.shard,
-        checksums=options.checksums,
-    )
-
-
-def _name_unknown(pairs: Sequence[Pair], options: Options, decided: Mapping[str, Sequence[str]]) -> None:
-    """Warn of decisions about pairs that are none of this cohort; a selection of it has fewer by intention."""
-    known = {pair.id for pair in pairs}
-    for name, ids in decided.items():
-        unknown = [id for id in ids if id not in known]
-        if unknown and not options.selected:
-            _log.warning("--%s names %s, no pairs of this cohort", name, abbreviate(unknown))
-
-
-def _pairs_in(source: str | os.PathLike[str], fixed: str | None, options: Options) -> list[Pair]:
-    if not os.path.isdir(source):
-        if options.selected or options.entities or options.bids_filter is not None:
-            raise UsageError("participants, sessions and entities belong to a BIDS folder; a manifest has rows")
-        return read_manifest(source, fixed=fixed)
-    if fixed is None:
-        raise UsageError("a BIDS folder needs a fixed image for all subjects: --fixed FILE")
-    chosen = {"participants": options.participants, "sessions": options.sessions}
-    wanted = bids.Filter.of(options.suffix, options.entities, options.bids_filter)
-    return bids.scan(source, fixed=fixed, wanted=wanted, **chosen)
-
-
-def _absolute(pair: Pair) -> Pair:
-    return replace(pair, **{name: os.path.abspath(path) for name in PATHS if (path := getattr(pair, name))})

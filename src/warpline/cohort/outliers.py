@@ -30,8 +30,8 @@ REVIEW_SCORE = 3.0
 Table = Mapping[str, NDArray[np.float64]]
 """Columns of numbers, NaN where there is none."""
 
-Finding = tuple[int, float, str]
-"""Severity (index into `VERDICTS`), robust z and reason."""
+Finding = tuple[int, float, str, str]
+"""Severity (index into `VERDICTS`), robust z, column (empty for all together) and reason."""
 
 _NORMAL = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
@@ -39,7 +39,7 @@ _NORMAL = 1.4826
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of quality control of one pair.
+    """The verdict of quality control on one pair.
 
     Parameters
     ----------
@@ -50,27 +50,26 @@ class Verdict:
     score : float
         Distance from the cohort on the worse side, all columns together; 1 is the cohort's median, 0 means that there
         were too few pairs to compare.
+    columns : tuple of str
+        The columns that gave reasons, in their order.
     """
 
     verdict: str
     reasons: tuple[str, ...] = ()
     score: float = 0.0
+    columns: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, verdict: str, text: str, score: float) -> Verdict:
-        """The verdict that a table holds, with its reasons as `text`."""
-        return cls(verdict, tuple(text.split(_SEPARATOR)) if text else (), score)
+        """The verdict that a table holds, with its reasons as `text`: each reason of a column begins with its title."""
+        reasons = tuple(text.split(_SEPARATOR)) if text else ()
+        titles = (next((t for t in _BY_TITLE if reason.startswith(f"{t} ")), "") for reason in reasons)
+        return cls(verdict, reasons, score, tuple(_BY_TITLE[title] for title in titles if title))
 
     @property
     def text(self) -> str:
         """All reasons in one line."""
         return _SEPARATOR.join(self.reasons)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns that gave the reasons: each reason of a column begins with its title."""
-        titles = (next((t for t in _BY_TITLE if reason.startswith(f"{t} ")), "") for reason in self.reasons)
-        return tuple(_BY_TITLE[title] for title in titles if title)
 
 
 _SEPARATOR = "; "
@@ -93,7 +92,7 @@ class Spread:
     scale: float
 
 
-def judge(metrics: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+def judge_cohort(metrics: Sequence[Mapping[str, Any]]) -> list[Verdict]:
     """A verdict for every pair.
 
     Parameters
@@ -120,7 +119,7 @@ def judge_columns(columns: Table, count: int) -> list[Verdict]:
     for row, finding in _findings(table, distances):
         findings[row].append(finding)
     for row in np.flatnonzero(scores > REVIEW_SCORE).tolist():
-        findings[row].append((1, 0.0, _together(scores[row], {name: z[row] for name, z in distances.items()})))
+        findings[row].append((1, 0.0, "", _together(scores[row], {name: z[row] for name, z in distances.items()})))
     return [_verdict(findings.get(row, []), score) for row, score in enumerate(scores.tolist())]
 
 
@@ -191,11 +190,11 @@ def _findings(table: Table, distances: Table) -> Iterator[tuple[int, Finding]]:
             beyond = _beyond(values, low, high) & ~reported
             reported |= beyond
             for row in np.flatnonzero(beyond).tolist():
-                yield row, (severity, np.inf, _outside(name, values[row], low, high))
+                yield row, (severity, np.inf, name, _outside(name, values[row], low, high))
         worse = np.where(reported, 0.0, _worse(distances[name], rule))
         for row in np.flatnonzero(worse > REVIEW_Z).tolist():
             severity = 2 if rule.decisive and worse[row] > FAIL_Z else 1
-            yield row, (severity, worse[row], _apart(name, values, distances[name], row))
+            yield row, (severity, worse[row], name, _apart(name, values, distances[name], row))
 
 
 def _beyond(values: NDArray[np.float64], low: float | None, high: float | None) -> NDArray[np.bool_]:
@@ -224,7 +223,8 @@ def _together(score: float, distances: Mapping[str, float]) -> str:
 def _verdict(found: list[Finding], score: float) -> Verdict:
     ordered = sorted(found, key=lambda finding: finding[:2], reverse=True)
     severest = max((severity for severity, *_ in ordered), default=0)
-    return Verdict(VERDICTS[severest], tuple(reason for *_, reason in ordered), round(score, 3))
+    reasons, columns = tuple(reason for *_, reason in ordered), tuple(name for *_, name, _ in ordered if name)
+    return Verdict(VERDICTS[severest], reasons, round(score, 3), columns)
 
 
 def _number(value: float) -> str:

@@ -140,8 +140,8 @@ def _rows_with_page(rows: Sequence[PairResult], pages: Pages, sample: int) -> li
     done = [number for number, row in enumerate(rows) if row.verdict is not None]
     if pages == "all":
         return done
-    flagged = [number for number in done if rows[number].outcome != "pass"][:MAX_FLAGGED]
-    others = [number for number in done if rows[number].outcome == "pass"]
+    flagged = [number for number in done if rows[number].page_state != "pass"][:MAX_FLAGGED]
+    others = [number for number in done if rows[number].page_state == "pass"]
     drawn = np.random.default_rng(0).choice(len(others), min(sample, len(others)), replace=False)
     return [*flagged, *(others[number] for number in sorted(drawn))] if pages == "flagged" else []
 
@@ -290,7 +290,7 @@ class PairPages:
             id=row.id,
             cohort=self._key,
             pairs=self._done,
-            verdict=row.outcome,
+            verdict=row.page_state,
             reasons=() if row.verdict is None else row.verdict.reasons,
             measures=tuple(self._measures(at)),
             index=f"../index.html#id={quote(row.id, safe='')}",

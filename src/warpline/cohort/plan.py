@@ -19,16 +19,16 @@ from warpline.cohort.layout import (
     MANIFEST,
     RUN,
     OutputCheck,
-    Place,
-    check_places,
+    OutputPaths,
+    check_output_paths,
     checksum,
     fingerprint,
     log_name,
-    place_of,
+    output_paths,
     sizes_in,
 )
 from warpline.cohort.manifest import PATHS, Pair, read_manifest
-from warpline.cohort.results import Host, PairResult, Status, judge_results, now
+from warpline.cohort.results import Host, PairResult, Status, now
 from warpline.errors import InputError
 from warpline.recipe import NUMERICS, Recipe
 
@@ -49,7 +49,7 @@ class Task:
         Its row of the manifest, with absolute paths.
     recipe : Recipe
         Loaded, so that workers read no recipe files.
-    place : Place
+    outputs : OutputPaths
         Where the outputs go.
     key : str
         ``<options>-<inputs>``: a digest of recipe, numerics and outputs, and one of size and time of every input.
@@ -59,7 +59,7 @@ class Task:
 
     pair: Pair
     recipe: Recipe
-    place: Place
+    outputs: OutputPaths
     key: str
     bytes: int
 
@@ -89,20 +89,17 @@ def make_tasks(pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps, geometry:
     UsageError
         When a recipe is unknown, or two pairs would write the same names.
     """
-    places = [place_of(pair) for pair in pairs]
-    check_places(pairs, places)
-    load, digest, stat = (
-        cache(Recipe.load),
-        cache(partial(options_key, warps=warps, geometry=geometry)),
-        cache(fingerprint),
-    )
+    outputs = [output_paths(pair) for pair in pairs]
+    check_output_paths(pairs, outputs)
+    load, stat = cache(Recipe.load), cache(fingerprint)
+    digest = cache(partial(options_key, warps=warps, geometry=geometry))
     tasks = []
-    for pair, place in zip(pairs, places, strict=True):
+    for pair, paths in zip(pairs, outputs, strict=True):
         own = load(pair.recipe) if pair.recipe else recipe
         # The moving image is seldom shared: keeping its fingerprint would only take memory.
         prints = {name: (fingerprint if name == "moving" else stat)(path) for name, path in sources_of(pair)}
         inputs = _digest(";".join(f"{name}={size}:{time}" for name, (size, time) in prints.items()))
-        tasks.append(Task(pair, own, place, f"{digest(own)}-{inputs}", prints["moving"][0]))
+        tasks.append(Task(pair, own, paths, f"{digest(own)}-{inputs}", prints["moving"][0]))
     return tasks
 
 
@@ -190,8 +187,8 @@ class Plan:
         return ((id, failure) for id, failure in failed if failure is not None)
 
     def results(self, root: Path) -> list[PairResult]:
-        """A result for every pair in an output folder, those of finished pairs with their verdict."""
-        return judge_results([self._result(task, root) for task in self.tasks])
+        """A result for every pair in an output folder, without verdicts."""
+        return [self._result(task, root) for task in self.tasks]
 
     def _result(self, task: Task, root: Path) -> PairResult:
         state = self.states[task.id]
@@ -202,7 +199,7 @@ class Plan:
             status=status,
             fixed=os.path.relpath(task.pair.fixed, root),
             moving=os.path.relpath(task.pair.moving, root),
-            sidecar=task.place.sidecar if state == "done" else None,
+            sidecar=task.outputs.sidecar if state == "done" else None,
             columns=task.pair.columns,
         )
 
@@ -278,7 +275,7 @@ class _StateReader:
 
     def state(self, task: Task, *, compare: bool) -> tuple[State, PairResult | None]:
         """The state of a pair; inputs of another date are read and compared only if asked."""
-        sidecar = self._root / task.place.sidecar
+        sidecar = self._root / task.outputs.sidecar
         size, time = fingerprint(str(sidecar))
         failure = self._failure(task, since=time)
         if failure is not None:
@@ -290,19 +287,15 @@ class _StateReader:
             result = read_sidecar(sidecar)
         if result is None:
             return "new", None
-        if (
-            not self._check_keys
-            or result.key == task.key
-            or (compare and self._same_content(task, result.key, sidecar))
-        ):
+        if not self._check_keys or result.key == task.key:
             return "done", result
-        return "stale", result
+        return "done" if compare and self._same_content(task, result.key, sidecar) else "stale", result
 
     def damage(self, task: Task, result: PairResult) -> str:
         """What is wrong with the outputs of a pair that was done; empty when nothing is."""
-        found = self._outputs.damage(task.place, result.sizes)
+        found = self._outputs.damage(task.outputs, result.sizes)
         if not found and self._checksums:
-            found = self._outputs.changed(task.place, read_object(self._root / task.place.sidecar))
+            found = self._outputs.changed(task.outputs, read_object(self._root / task.outputs.sidecar))
         return found
 
     def _same_content(self, task: Task, key: str, sidecar: Path) -> bool:

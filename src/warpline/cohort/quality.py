@@ -16,6 +16,7 @@ from warpline.images.foreground import foreground_mask
 from warpline.registration import Registration
 from warpline.registration.inverse_consistency import P99_LIMIT
 from warpline.registration.judgement import LIMITS, MOST_ROTATION, Limit, Range
+from warpline.registration.provenance import plain
 from warpline.resampling import warp
 from warpline.space import Chain, Displacement
 from warpline.space.grid import Matrix, apply_affine
@@ -50,11 +51,12 @@ class Column:
 CONSISTENCY = ("inverse_error_mean", "inverse_error_p99", "inverse_error_max", "folded_voxels")
 """Columns that come from the quality of the warp as they are."""
 
-_NCC = "Pearson correlation with the fixed image inside the fixed mask, or where the fixed image is not background"
-_LOCAL = "Mean squared correlation with the fixed image in windows of 5 voxels, in the same place"
+_NCC = "Pearson correlation with the fixed image inside the object (in the box around it for images of few values)"
+_LOCAL = "Mean squared correlation in windows of 5 voxels inside the object (at its edges for images of few values)"
 
 JUDGED = tuple(name for name in LIMITS if name not in ("coverage", "jacobian_max") and name not in CONSISTENCY)
-"""Signs of the judgement that are columns of their own; the others are measured below as well."""
+"""Signs of the judgement that are columns as they are. The columns `coverage` and `jacobian_max` are of the object,
+those signs of everything that is not background: at other resolutions, so that they differ a little."""
 
 COLUMNS: dict[str, Column] = {
     "ncc_before": Column("similarity", "Correlation before", f"{_NCC}, by the headers alone"),
@@ -69,7 +71,7 @@ COLUMNS: dict[str, Column] = {
     "labels_missing": Column("overlap", "Labels missing", "Labels that only one of the two images has"),
     "mask_dice": Column("overlap", "Dice of masks", "Dice of the fixed mask and the moving mask carried onto it"),
     "foreground_dice": Column("overlap", "Dice of foregrounds", "Dice of what is brighter than a tenth of the range"),
-    "coverage": Column("overlap", "Coverage", "Share of the fixed object that lies in the moving field of view"),
+    "coverage": Column("overlap", "Coverage", "Share of the object that the map takes into the moving grid"),
     **{name: Column("judgement", LIMITS[name].title, f"{LIMITS[name].meaning}") for name in JUDGED},
     "translation": Column("affine", "Translation", "How far the centre of the fixed grid is moved", "mm"),
     "translation_x": Column("affine", "Translation x", "To the right", "mm"),
@@ -91,7 +93,7 @@ COLUMNS: dict[str, Column] = {
     "jacobian_min": Column("deformation", "Least Jacobian", "Least determinant inside the object, affine left out"),
     "jacobian_p1": Column("deformation", "Jacobian, 1 %", "1st percentile of the determinant"),
     "jacobian_p99": Column("deformation", "Jacobian, 99 %", "99th percentile of the determinant"),
-    "jacobian_max": Column("deformation", "Largest Jacobian", "Largest determinant"),
+    "jacobian_max": Column("deformation", "Largest Jacobian", "Largest determinant inside the object"),
     "log_jacobian_sd": Column("deformation", "Amount of warping", "Standard deviation of the log-Jacobian"),
     "folded_voxels": Column("deformation", "Folded voxels", "Determinant at most 0, the worse of both directions"),
     "folded_share": Column("deformation", "Share folded", "Folded voxels as a share of the object"),
@@ -102,7 +104,7 @@ COLUMNS: dict[str, Column] = {
 """What `measure` gives, in the order of ``results.tsv``."""
 
 RUN_COLUMNS: dict[str, Column] = {
-    "seconds": Column("run", "Time", "Wall-clock time of the pair, reading and writing included", "s"),
+    "seconds": Column("run", "Time", "Wall-clock time of the pair, reading included, writing not", "s"),
     "memory_mb": Column("run", "Memory", "Most memory the worker has had so far", "MB"),
 }
 """What the engine adds to them."""
@@ -189,9 +191,7 @@ def measure(registration: Registration, images: Mapping[str, Image], *, backend:
         Plain numbers, never NaN; None where a column does not apply.
     """
     fixed = images["fixed"]
-    inside = images["fixed_mask"].data != 0 if "fixed_mask" in images else foreground_mask(fixed)
-    if not inside.any():
-        inside = np.ones(fixed.grid.shape, np.bool_)
+    inside = object_mask(images)
     alignment = registration.alignment
     found: Metrics = {
         **_similarity(registration.report["similarity"]),
@@ -203,7 +203,13 @@ def measure(registration: Registration, images: Mapping[str, Image], *, backend:
     }
     if alignment.warp is not None:
         found |= _deformation(alignment.warp, inside, backend)
-    return {name: _plain(found.get(name)) for name in COLUMNS}
+    return {name: plain(found.get(name)) for name in COLUMNS}
+
+
+def object_mask(images: Mapping[str, Image]) -> NDArray[np.bool_]:
+    """Where a pair is measured: the fixed mask, else the foreground of the fixed image; all where that is empty."""
+    inside = images["fixed_mask"].data != 0 if "fixed_mask" in images else foreground_mask(images["fixed"])
+    return inside if inside.any() else np.ones_like(inside)
 
 
 def affine_parameters(matrix: Matrix, centre: NDArray[np.float64]) -> Metrics:
@@ -317,7 +323,3 @@ def _consistency(quality: Mapping[str, float | None] | None) -> Metrics:
     if quality is None:
         return {}
     return {"folded_share": quality["folds"], **{name: quality[name] for name in CONSISTENCY}}
-
-
-def _plain(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else value

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from warpline.cohort.failures import Failure
 from warpline.cohort.layout import FAILURES, RESULTS, log_name
-from warpline.cohort.outliers import VERDICTS, Verdict, judge
+from warpline.cohort.outliers import VERDICTS, Verdict, judge_cohort
 from warpline.cohort.quality import COLUMNS, RUN_COLUMNS
 from warpline.cohort.tables import encode_table, is_missing, read_lines, unescape
 from warpline.errors import InputError
@@ -47,11 +47,11 @@ RESULT_COLUMNS = (*_HEAD, *NUMBERS, *_TAIL)
 
 FAILURE_COLUMNS = ("id", "class", "signature", "message", "host", "log")
 
-OUTCOMES = ("error", *reversed(VERDICTS), "todo")
+PAGE_STATES = ("error", *reversed(VERDICTS), "todo")
 """What pages show a pair as, the worst first."""
 
 
-class Metrics(Mapping[str, float | None]):
+class MetricRow(Mapping[str, float | None]):
     """The numbers of one pair by column, None where there is none; compact, so that fifty thousand pairs fit.
 
     Parameters
@@ -132,6 +132,13 @@ class PairResult:
         Files, relative to the output folder.
     columns : dict
         Further columns of the manifest.
+
+    Examples
+    --------
+    >>> from warpline.cohort import PairResult
+    >>> result = PairResult("sub-01", "ok", metrics={"dice": 0.81})
+    >>> result.metrics["dice"], result.page_state  # it has no verdict yet
+    (0.81, 'todo')
     """
 
     id: str
@@ -153,7 +160,7 @@ class PairResult:
     columns: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def outcome(self) -> str:
+    def page_state(self) -> str:
         """The verdict on a finished pair, ``"error"`` for a failed one, ``"todo"`` for others."""
         if self.status == "failed":
             return "error"
@@ -180,7 +187,7 @@ class PairResult:
 
     def compact(self) -> PairResult:
         """The same in less memory, without times and notes."""
-        return replace(self, metrics=Metrics(self.metrics) if self.metrics else {}, seconds={}, notes=())
+        return replace(self, metrics=MetricRow(self.metrics) if self.metrics else {}, seconds={}, notes=())
 
     def as_record(self) -> dict[str, Any]:
         """Plain JSON values, for journals and logs."""
@@ -214,7 +221,7 @@ class PairResult:
             seconds={sys.intern(stage): float(value) for stage, value in (record.get("seconds") or {}).items()},
             host=_host(host.get("name"), host.get("pid"), host.get("gpu")) if host else None,
             finished=record.get("finished"),
-            metrics=Metrics(metrics) if metrics else {},
+            metrics=MetricRow(metrics) if metrics else {},
             notes=tuple(map(str, record.get("notes") or ())),
             stat=(stat[0], stat[1]) if stat else None,
             sizes={sys.intern(kind): int(size) for kind, size in (record.get("sizes") or {}).items()},
@@ -237,19 +244,19 @@ def _host(name: str | None, pid: int | None, gpu: str | None) -> Host:
 
 def judge_results(results: Sequence[PairResult]) -> list[PairResult]:
     """The results with a verdict on every finished pair, from its numbers as they were computed."""
-    verdicts = iter(judge([result.metrics for result in results if result.status == "ok"]))
+    verdicts = iter(judge_cohort([result.metrics for result in results if result.status == "ok"]))
     return [replace(result, verdict=next(verdicts)) if result.status == "ok" else result for result in results]
 
 
 def worst_first(results: Iterable[PairResult]) -> list[PairResult]:
     """Failed pairs, then those of each verdict by descending score, then those without a result."""
-    return sorted(results, key=lambda result: (OUTCOMES.index(result.outcome), -(result.score or 0.0)))
+    return sorted(results, key=lambda result: (PAGE_STATES.index(result.page_state), -(result.score or 0.0)))
 
 
 def count_verdicts(results: Iterable[PairResult]) -> dict[str, int]:
     """How many pairs have each verdict."""
-    outcomes = Counter(result.outcome for result in results)
-    return {verdict: outcomes[verdict] for verdict in VERDICTS}
+    states = Counter(result.page_state for result in results)
+    return {verdict: states[verdict] for verdict in VERDICTS}
 
 
 def metric_arrays(results: Sequence[PairResult]) -> dict[str, NDArray[np.float64]]:
@@ -290,10 +297,24 @@ def _failure_rows(results: Iterable[PairResult]) -> Iterator[tuple[Any, ...]]:
 def read_results(folder: Path) -> list[PairResult]:
     """The results in the tables of an output folder, in their order; what tables do not hold is left out.
 
+    Parameters
+    ----------
+    folder : Path
+        The output folder of a run.
+
     Raises
     ------
     InputError
         When there are none, or they are damaged.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from warpline.cohort import PairResult, read_results
+    >>> from warpline.cohort.results import write_tables
+    >>> write_tables(Path(), [PairResult("sub-01", "todo"), PairResult("sub-02", "excluded")])
+    >>> [result.status for result in read_results(Path())]
+    ['todo', 'excluded']
     """
     failures = folder / FAILURES
     known = {row["id"]: row for row in _rows(failures, FAILURE_COLUMNS[:4])} if failures.exists() else {}
@@ -333,7 +354,7 @@ def _parse_row(row: dict[str, str], failed: Mapping[str, str] | None, path: Path
     return PairResult(
         id=row["id"],
         status=status,  # type: ignore[arg-type]
-        metrics=Metrics(numbers),
+        metrics=MetricRow(numbers),
         verdict=Verdict.parse(verdict, row["reasons"], numbers["score"] or 0.0) if status == "ok" else None,
         failure=Failure(failed["class"], failed["signature"], failed["message"]) if failed else None,  # type: ignore[arg-type]
         columns={sys.intern(name): sys.intern(cell) for name, cell in row.items() if name not in RESULT_COLUMNS},

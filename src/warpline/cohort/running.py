@@ -11,34 +11,25 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from warpline.backends import thread_count
 from warpline.cohort.checks import check_output, check_redo
-from warpline.cohort.driver import Driver, Progress, StopReason
-from warpline.cohort.executors import Executor, Inline, visible_gpus, worker_spec
+from warpline.cohort.decisions import read_decided_ids
+from warpline.cohort.driver import Driver, RunProgressCallback, StopReason
+from warpline.cohort.executors import executor_for
 from warpline.cohort.failures import Group, group_failures
 from warpline.cohort.journal import RunStore
 from warpline.cohort.json_files import read_object, write_json
 from warpline.cohort.layout import MANIFEST, RUN, WORK, describe_dataset
 from warpline.cohort.lock import FolderLock, waiting
 from warpline.cohort.manifest import Pair, read_manifest, write_manifest
-from warpline.cohort.options import (
-    Options,
-    Pages,
-    Source,
-    WorkerSettings,
-    load_pairs,
-    plan_tasks,
-    read_decided_ids,
-    tasks_of,
-    writers_for,
-)
+from warpline.cohort.options import Options, Pages
+from warpline.cohort.pairs import Source, load_pairs, plan_tasks, tasks_of
 from warpline.cohort.plan import Plan, make_plan, plan_of
-from warpline.cohort.results import PairResult, count_verdicts, now, write_tables
+from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
 from warpline.errors import OutputError
 from warpline.io.atomic import Transaction
 from warpline.recipe import NUMERICS
@@ -76,6 +67,13 @@ class Summary:
         The page of the cohort.
     notes : tuple of str
         What the headers of this run's images leave open, with the number of pairs; notes that are alike are one.
+
+    Examples
+    --------
+    >>> from warpline import cohort
+    >>> summary = cohort.run("cohort.tsv", "out")  # doctest: +SKIP
+    >>> summary.counts, summary.exit_code  # doctest: +SKIP
+    ({'done': 98, 'failed': 2, 'new': 0, 'stale': 0, 'excluded': 0}, 3)
     """
 
     counts: dict[str, int]
@@ -95,7 +93,7 @@ def run(
     out: str | os.PathLike[str],
     options: Options | None = None,
     *,
-    progress: Progress | None = None,
+    progress: RunProgressCallback | None = None,
     say: Say | None = None,
 ) -> Summary:
     """Register every pair that is not done; the same call again goes on where an earlier one ended.
@@ -128,6 +126,19 @@ def run(
         When the manifest or the BIDS folder cannot be used.
     OutputError
         When the output folder cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image, Recipe, cohort, write_image
+    >>> x, y = np.indices((32, 32)) - 15.5
+    >>> shape = (np.exp(-(x**2 + 2 * y**2) / 80) * (2 + np.sin(x) + np.cos(1.3 * y + x / 3))).astype(np.float32)
+    >>> for name, shift in (("fixed", 0), ("a", 1), ("b", 2)):
+    ...     write_image(Image.from_array(np.roll(shape, shift, axis=0)), f"{name}.nii")
+    >>> pairs = [cohort.Pair(id, f"{id}.nii", "fixed.nii") for id in ("a", "b")]
+    >>> recipe = Recipe.load("rigid").with_options("initialise.rotations=false")
+    >>> cohort.run(pairs, "out", cohort.Options(recipe=recipe, threads=1, pages="none")).counts["done"]
+    2
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or (lambda text: None)
     pairs = load_pairs(source, options)
@@ -135,13 +146,13 @@ def run(
     tasks, decisions = tasks_of(pairs, options), read_decided_ids(pairs, options)
     with Transaction() as files:
         files.prepare(root / WORK)
-    folders = [task.place.folder for task in tasks] if options.selected else None
+    folders = [task.outputs.folder for task in tasks] if options.selected else None
     with FolderLock(root, options.shard, folders) as lock:
         plan = plan_tasks(tasks, root, options, decisions)
         for line in check_redo(plan, root, warps=options.warps, named=options.recipe is not None, redo=options.redo):
             say(line)
         with lock.tables():
-            describe_dataset(root, (task.place.source for task in tasks))
+            describe_dataset(root, (task.outputs.source for task in tasks))
             write_manifest([*_others(root, pairs, options), *pairs], root / MANIFEST)
         driver, started = _drive(plan, root, options, progress)
         with lock.tables():
@@ -163,12 +174,27 @@ def _others(root: Path, pairs: Sequence[Pair], options: Options) -> list[Pair]:
 
 
 def report(out: str | os.PathLike[str], *, pages: Pages = "flagged", say: Say | None = None) -> Path:
-    """Write tables and pages anew from what lies in an output folder.
+    """Write tables and pages anew from what lies in an output folder; returns the page of the cohort.
+
+    Parameters
+    ----------
+    out : path
+        The output folder of a run.
+    pages : {"flagged", "all", "none"}
+        Which pairs get a page of their own.
+    say : callable, optional
+        Called with a line for each step.
 
     Raises
     ------
     InputError
         When no run has worked there.
+
+    Examples
+    --------
+    >>> from warpline import cohort
+    >>> cohort.report("out")  # doctest: +SKIP
+    PosixPath('/data/out/report/index.html')
     """
     from warpline.cohort.pages import write
 
@@ -177,57 +203,28 @@ def report(out: str | os.PathLike[str], *, pages: Pages = "flagged", say: Say | 
     with Transaction() as files:
         files.prepare(root / WORK)
     with waiting(root):
-        results = plan.results(root)
+        results = judge_results(plan.results(root))
         write_tables(root, results)
         return write(root, results, pages=pages, say=say)
 
 
-def _drive(plan: Plan, root: Path, options: Options, progress: Progress | None) -> tuple[Driver, str]:
+def _drive(plan: Plan, root: Path, options: Options, progress: RunProgressCallback | None) -> tuple[Driver, str]:
     """Run what is to do; returns the driver that did, and when it began."""
     part = options.part
     _remove_working_files(root, part)
-    settings = WorkerSettings(
-        root=str(root),
-        run=f"{part}-{uuid.uuid4().hex[:8]}",
-        backend=options.backend,
-        threads=options.threads,
-        warps=options.warps,
-        time_limit=options.time_limit,
-        geometry=options.geometry,
-        compute=options.compute,
-    )
+    settings = options.worker_settings(str(root), f"{part}-{uuid.uuid4().hex[:8]}")
     started = now()
     store = RunStore(root, part)
     store.remove_logs(plan.ids("done"))
     driver = Driver(plan, settings, store, max_failures=options.max_failures, progress=progress)
     driver.confirm()
     if plan.todo:
-        with closing(_executor(driver, settings, options)) as executor, _interruptible(driver):
+        with closing(executor_for(settings, options, driver.take)) as executor, _interruptible(driver):
             driver.run(executor)
     else:
         driver.end()
     _remove_working_files(root, part)
     return driver, started
-
-
-def _executor(driver: Driver, settings: WorkerSettings, options: Options) -> Executor:
-    gpus = visible_gpus(options.backend)
-    workers = options.workers
-    if workers is None:
-        workers = len(gpus) if len(gpus) * options.workers_per_gpu > 1 else 0
-    if options.scheduler is None and workers == 0:
-        return Inline(_with_writers(settings, gpus, thread_count(options.threads)), driver.take)
-    from warpline.cohort.dask_workers import DaskPool
-
-    if options.scheduler is not None:
-        return DaskPool(settings, scheduler=options.scheduler, credentials=options.credentials)
-    spec = worker_spec(workers, gpus, per_gpu=options.workers_per_gpu, threads=options.threads)
-    return DaskPool(_with_writers(replace(settings, threads=spec.threads), gpus, spec.threads), spec=spec)
-
-
-def _with_writers(settings: WorkerSettings, gpus: list[str], cores: int) -> WorkerSettings:
-    """More writing threads where a GPU computes: it would wait for two of them."""
-    return replace(settings, writers=writers_for(cores)) if gpus else settings
 
 
 @contextmanager
@@ -309,7 +306,7 @@ class RunEnd:
         self._record(plan)
         whole = plan_of(self.root) if self.options.selected else plan
         tables = not (shared and self._interrupted)
-        results = whole.results(self.root) if tables else []
+        results = judge_results(whole.results(self.root)) if tables else []
         written = tables and self._write_tables(results)
         page = None
         if self._interrupted or not last:

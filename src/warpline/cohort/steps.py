@@ -33,10 +33,10 @@ from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
-from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load
+from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load, store
 from warpline.registration import compute as register_images
 from warpline.registration import read as read_images
-from warpline.registration.inverse_consistency import quality_of
+from warpline.registration.inverse_consistency import VOXELS, Quality, quality_of
 from warpline.registration.judgement import judge, quality_signs
 from warpline.registration.provenance import plain
 from warpline.report.pair_thumbnail import thumbnail
@@ -100,7 +100,7 @@ def compute(pair: LoadedPair, settings: WorkerSettings, progress: ProgressCallba
     backend.cache.share(pair.inputs.images["fixed"])
     register = settings.compute or register_images
     registration: Registration = register(pair.inputs, backend, threads=settings.threads, progress=progress)
-    registration = round_fields(registration, settings.warps, backend)
+    registration = round_fields(registration, settings.warps, pair.inputs.images, backend)
     images = {**pair.inputs.images, **pair.labels}
     warped_labels = None
     if "moving_labels" in images:
@@ -119,7 +119,7 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
     OutputError
         When a file cannot be written; files of an earlier run stay then.
     """
-    root, names, registration = Path(settings.root), task.place.names(), pair.registration
+    root, names, registration = Path(settings.root), task.outputs.names(), pair.registration
     metrics = {**pair.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
     result = replace(task.result(), metrics=metrics, notes=pair.notes, columns=task.pair.columns)
     inputs = _relative_inputs(registration.report, root)
@@ -129,11 +129,13 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
     check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
     with Transaction() as files:
         for folder in {root / path.parent for path in names.values()}:
-            _make_folder(folder)
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
         files.reserve([root / path for path in names.values()])
         sidecar = partial(_encode_sidecar, task, result, inputs=inputs, sha256=pair.sha256, root=root)
-        stored = registration.store(files, names, root=root, extra=extra, encode=sidecar)
-    stat = fingerprint(str(root / task.place.sidecar))
+        made = registration.alignment, registration.images, registration.report
+        stored = store(*made, files, names, root=root, extra=extra, encode=sidecar)
+    stat = fingerprint(str(root / task.outputs.sidecar))
     return replace(result, stat=stat, sizes=sizes_in(stored.report))
 
 
@@ -182,11 +184,6 @@ def _extra(pair: RegisteredPair) -> dict[str, Callable[[], bytes]]:
     return extra
 
 
-def _make_folder(folder: Path) -> None:
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-
-
 # -- rounding ---------------------------------------------------------------------------------------------------------
 
 STEP, COARSE_STEP = 1 / 64, 1 / 2
@@ -196,7 +193,9 @@ MARGIN = 3
 """Voxels around the foreground that are rounded finely too."""
 
 
-def round_fields(registration: Registration, warps: Warps, backend: Backend) -> Registration:
+def round_fields(
+    registration: Registration, warps: Warps, images: Mapping[str, Image], backend: Backend
+) -> Registration:
     """A registration with its displacements rounded as they are to be written, and measured once more.
 
     Parameters
@@ -205,6 +204,8 @@ def round_fields(registration: Registration, warps: Warps, backend: Backend) -> 
         As `warpline.registration.compute` gave it.
     warps : str
         ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured.
+    images : dict of str to Image
+        ``"fixed"`` and, where given, ``"fixed_mask"``: folds and inverse errors are measured on their `object_mask`.
     backend : Backend
         Where the arithmetic runs.
     """
@@ -216,14 +217,14 @@ def round_fields(registration: Registration, warps: Warps, backend: Backend) -> 
     inverse = _rounded(field.inverse(), inside | _preimage(inside, field, backend))
     rounded = Displacement(forward, field.grid, inverse)
     written = rounded if warps == "rounded" else Displacement(forward, field.grid)
-    quality = _quality_of(registration, rounded, backend)
+    measured = _measure_again(registration, rounded, quality.object_mask(images), backend)
     judged = registration.alignment.judgement
-    judgement = judge({**judged.signs, **quality_signs(quality)})
-    alignment = replace(registration.alignment, warp=written, quality=quality, judgement=judgement)
+    judgement = judge({**judged.signs, **quality_signs(measured)})
+    alignment = replace(registration.alignment, warp=written, quality=measured, judgement=judgement)
     warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
     report = {
         **registration.report,
-        "quality": plain(asdict(quality)),
+        "quality": plain(asdict(measured)),
         "judgement": plain(asdict(judgement)),
         "warnings": [*warnings, *judgement.reasons],
         "rounding_mm": {"content": STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
@@ -248,14 +249,14 @@ def _rounded(field: Displacement, inside: NDArray[np.bool_]) -> NDArray[np.float
     return rounded
 
 
-def _quality_of(registration: Registration, field: Displacement, backend: Backend) -> Any:
-    """Folds and inverse errors of the rounded fields, in the foreground of the fixed image."""
+def _measure_again(
+    registration: Registration, field: Displacement, inside: NDArray[np.bool_], backend: Backend
+) -> Quality:
+    """Folds and inverse errors of a field and its inverse inside a mask."""
     both = [backend.upload(fields.to_voxels(one.field, field.grid)) for one in (field, field.inverse())]
-    mask = backend.upload(above_lowest(registration.alignment.fixed).astype(np.uint8))
-    before = registration.alignment.quality
-    if before is None:
-        return quality_of(both[0], both[1], mask, backend)
-    return quality_of(both[0], both[1], mask, backend, rounds=before.rounds, units=before.units)
+    before, mask = registration.alignment.quality, backend.upload(inside.astype(np.uint8))
+    rounds, units = (0, VOXELS) if before is None else (before.rounds, before.units)
+    return quality_of(both[0], both[1], mask, backend, rounds=rounds, units=units)
 
 
 # -- sidecars ---------------------------------------------------------------------------------------------------------
@@ -283,7 +284,7 @@ def _encode_sidecar(
     written = {name: report[name] for name in ("outputs", "files")}
     return encode(
         {
-            "Description": f"Registration of {task.place.source} to {task.place.space}",
+            "Description": f"Registration of {task.outputs.source} to {task.outputs.space}",
             "Sources": [about["path"] for about in inputs.values()],
             "SpatialReference": inputs["fixed"]["path"],
             **{name: getattr(result, name) for name in ("id", "status", "key")},
@@ -314,7 +315,7 @@ def image_sidecars(task: Task, inputs: Mapping[str, Any]) -> dict[str, Callable[
     common = {"SpatialReference": inputs["fixed"]["path"]}
     stripped, why = skull_stripped(task.pair.moving)
     image = {
-        "Description": f"{task.place.source} image in the space of {task.place.space}",
+        "Description": f"{task.outputs.source} image in the space of {task.outputs.space}",
         "Sources": [inputs["moving"]["path"]],
         **common,
         "SkullStripped": stripped,
@@ -323,7 +324,7 @@ def image_sidecars(task: Task, inputs: Mapping[str, Any]) -> dict[str, Callable[
     found: dict[str, Callable[[], bytes]] = {"warped_sidecar": partial(encode, image)}
     if "moving_labels" in inputs:
         sources = [inputs["moving_labels"]["path"]]
-        segmentation = {"Description": f"labels in the space of {task.place.space}", "Sources": sources, **common}
+        segmentation = {"Description": f"labels in the space of {task.outputs.space}", "Sources": sources, **common}
         found["warped_labels_sidecar"] = partial(encode, segmentation)
     return found
 

@@ -25,7 +25,7 @@ from warpline.cohort.results import PairResult, now
 from warpline.errors import OutputError
 
 AHEAD = 2
-"""Pairs that wait for the computation, or to be written, besides those that readers and writers work on."""
+"""Queue length beyond the pairs in readers and writers: with less, either side waits for the other."""
 
 GRACE = 5.0
 """Seconds after the time limit at which a process that does not react is ended."""

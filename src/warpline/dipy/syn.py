@@ -18,7 +18,8 @@ from warpline.dipy.metrics import SynMetric
 from warpline.dipy.recipes import syn_recipe
 from warpline.errors import InputError, UsageError
 from warpline.recipe import Recipe
-from warpline.registration.alignment import Alignment, Progress, align_with_half_maps
+from warpline.registration.alignment import Alignment, align_with_half_maps
+from warpline.registration.progress import Progress
 from warpline.space import Displacement
 from warpline.space.grid import Matrix
 

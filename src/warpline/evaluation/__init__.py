@@ -3,17 +3,15 @@
 Every result is a frozen dataclass of plain numbers; `dataclasses.asdict` turns it into what JSON can hold.
 """
 
+from warpline.evaluation.label_overlap import Overlap, label_counts, overlap
 from warpline.evaluation.measures import (
     TRE,
     Folding,
-    Overlap,
     Similarity,
     bending_energy,
     folding,
     inverse_error,
-    label_counts,
     landmark_error,
-    overlap,
     similarity,
 )
 

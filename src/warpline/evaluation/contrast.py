@@ -1,4 +1,4 @@
-"""Whether two registered images show tissues in like shades, so that their correlation tells how well they fit."""
+"""Whether two registered images have similar contrast, so that their correlation tells how well they fit."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from warpline.images import Image
 
 CLASSES = 32
-"""Classes of equal size, by rank, whose means a curve is made of."""
+"""Classes of equal size, by rank, of the correlation ratio: their means are the predicted intensities."""
 
 UNLIKE = 0.72
-"""Contrasts differ where a curve leaves less than this share of the variance that a line leaves unexplained. T1 of two
+"""Contrasts differ where class means leave less than this share of the variance that a line leaves. T1 of two
 brains or heads gave 0.84 to 0.96, also under wrong maps; T1 with T2 and with functional images 0.54 to 0.61."""
 
 FEWEST = 2000
@@ -25,37 +25,36 @@ _SAMPLE = 2**18
 
 @dataclass(frozen=True)
 class Contrast:
-    """How the shades of two images that lie on each other go together.
+    """How the intensities of two images that lie on each other depend on each other.
 
     Parameters
     ----------
-    line : float
-        Correlation of the values: how well a straight line predicts one image from the other, -1 to 1.
-    curve : float
-        Correlation along the best curve, of whatever shape: the root of the larger of the two correlation ratios (Roche
-        et al. 1998, doi:10.1007/BFb0056301), 0 to 1.
+    linear_correlation : float
+        Pearson correlation, -1 to 1: how well a straight line predicts one image from the other.
+    correlation_ratio : float
+        The larger of the two correlation ratios (Roche et al. 1998, doi:10.1007/BFb0056301) as its root, 0 to 1: how
+        well any function predicts one image from the other.
     """
 
-    line: float
-    curve: float
+    linear_correlation: float
+    correlation_ratio: float
 
     @property
     def is_alike(self) -> bool:
-        """Whether a line that rises predicts about as much as any curve does."""
-        return 1 - self.curve**2 >= UNLIKE * (1 - max(self.line, 0.0) ** 2)
+        """Whether a line that rises predicts about as much as any function does."""
+        return 1 - self.correlation_ratio**2 >= UNLIKE * (1 - max(self.linear_correlation, 0.0) ** 2)
 
 
 def contrast_of(first: Image, second: Image, where: Image) -> Contrast | None:
-    """Compare the shades of two images on one grid where a mask is not 0; None where there is too little to compare."""
+    """Compare the intensities of two images on one grid where a mask is not 0; None where too few differ."""
     inside = where.data != 0
     values = [np.asarray(image.data[inside], np.float64) for image in (first, second)]
     step = max(1, values[0].size // _SAMPLE)
     a, b = (value[::step] for value in values)
     if a.size < FEWEST or np.ptp(a) == 0 or np.ptp(b) == 0:
         return None
-    line = float(np.corrcoef(a, b)[0, 1])
-    ratio = max(_ratio(a, b), _ratio(b, a), line**2)
-    return Contrast(line, math.sqrt(ratio))
+    linear = float(np.corrcoef(a, b)[0, 1])
+    return Contrast(linear, math.sqrt(max(_ratio(a, b), _ratio(b, a), linear**2)))
 
 
 def _ratio(known: NDArray[np.float64], predicted: NDArray[np.float64]) -> float:

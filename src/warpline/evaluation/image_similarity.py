@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from warpline.backends import Backend
-from warpline.evaluation.contrast import contrast_of
-from warpline.evaluation.measures import WINDOW_RADIUS, similarity
+from warpline.evaluation.contrast import Contrast, contrast_of
+from warpline.evaluation.measures import WINDOW_RADIUS, extent, similarity
 from warpline.evaluation.row_bands import RowBands
 from warpline.images import Image
 from warpline.images.foreground import above_lowest, foreground_mask
@@ -61,8 +61,8 @@ def measure_similarity(
     -------
     dict
         ``similarity``: ``before`` and ``after``, each ``ncc`` and ``local_ncc``; ``measured``: the share of the voxels
-        that these are of; ``contrast``: ``line``, ``curve`` and ``is_alike`` of
-        `warpline.evaluation.contrast.Contrast`, None for images of few values.
+        that these are of; ``contrast``: ``line``, the linear correlation, ``curve``, the
+        correlation ratio, and ``is_alike`` of `warpline.evaluation.contrast.Contrast`, None for images of few values.
     """
     few = mask is None and (_has_few_values(fixed) or _has_few_values(moving))
     inside = foreground_mask(fixed) if mask is None else mask.data != 0
@@ -79,8 +79,12 @@ def measure_similarity(
             name: compare(target, image, region, backend) for name, image in (("before", before), ("after", after))
         },
         "measured": bands.share,
-        "contrast": None if contrast is None else {**asdict(contrast), "is_alike": contrast.is_alike},
+        "contrast": None if contrast is None else _contrast_record(contrast),
     }
+
+
+def _contrast_record(contrast: Contrast) -> dict[str, Any]:
+    return {"line": contrast.linear_correlation, "curve": contrast.correlation_ratio, "is_alike": contrast.is_alike}
 
 
 def _compare_intensities(fixed: Image, image: Image, region: Image, backend: Backend) -> dict[str, float]:
@@ -108,8 +112,7 @@ def _surroundings(image: Image) -> Image:
     box = np.zeros(image.grid.shape, bool)
     spans = []
     for axis in range(3):
-        found = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
-        low, high = (found[0], found[-1] + 1) if found.size else (0, inside.shape[axis])
+        low, high = extent(inside, axis)
         margin = max(2, int(_MARGIN * (high - low)))
         spans.append(slice(max(low - margin, 0), high + margin))
     box[tuple(spans)] = True

@@ -1,8 +1,7 @@
-"""Measures of a result against labels, landmarks, its own inverse and the fixed image."""
+"""Measures of a result against landmarks, its own inverse and the fixed image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.backends import Backend, select
 from warpline.errors import InputError
 from warpline.images import Image
+from warpline.resampling.slabs import slabs
 from warpline.space import Displacement, Transform
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.inversion import InverseError
 from warpline.space.jacobian import jacobian_determinant
-
-_DENSE = 2**16
-"""Labels between 0 and this are counted by position; others are sorted first."""
 
 _FLOOR = 1e-6
 """Variance, of intensities scaled to 1, below which a window counts as flat."""
@@ -28,25 +25,6 @@ WINDOW_RADIUS = 2
 
 _SLAB = 2**20
 """Most points that are mapped at once."""
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """Dice overlap of two label images, background 0 left out.
-
-    Parameters
-    ----------
-    dice : dict of int to float
-        ``2 |A and B| / (|A| + |B|)`` of every label that both images have.
-    mean : float
-        Mean of `dice` over its labels.
-    missing : tuple of int
-        Labels that only one of the images has; they do not enter the mean.
-    """
-
-    dice: dict[int, float]
-    mean: float
-    missing: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -61,6 +39,12 @@ class Folding:
         How many were looked at.
     minimum, p1, median, p99, maximum : float
         Extremes and percentiles of the determinant.
+
+    Examples
+    --------
+    >>> from warpline.evaluation import Folding
+    >>> Folding(0.25, 2, 8, minimum=-0.1, p1=-0.1, median=1.0, p99=1.4, maximum=1.4).count
+    2
     """
 
     share: float
@@ -75,7 +59,15 @@ class Folding:
 
 @dataclass(frozen=True)
 class TRE:
-    """Target registration error, in mm, over a number of landmarks."""
+    """Target registration error, in mm, over a number of landmarks.
+
+    Examples
+    --------
+    >>> from dataclasses import asdict
+    >>> from warpline.evaluation import TRE
+    >>> asdict(TRE(1.5, 1.0, 4.0, landmarks=12))
+    {'mean': 1.5, 'median': 1.0, 'maximum': 4.0, 'landmarks': 12}
+    """
 
     mean: float
     median: float
@@ -85,7 +77,7 @@ class TRE:
 
 @dataclass(frozen=True)
 class Similarity:
-    """Likeness of two images inside a mask.
+    """Similarity of two images inside a mask.
 
     Parameters
     ----------
@@ -93,61 +85,19 @@ class Similarity:
         Pearson correlation of the intensities, -1 to 1; 0 when an image is constant.
     local_ncc : float
         Mean over the mask of the squared correlation in small windows, 0 to 1.
+
+    Examples
+    --------
+    >>> from warpline.evaluation import Similarity
+    >>> Similarity(ncc=0.9, local_ncc=0.6).local_ncc
+    0.6
     """
 
     ncc: float
     local_ncc: float
 
 
-# -- labels and landmarks -------------------------------------------------------------------------------------------
-
-
-def overlap(fixed_labels: Image, warped_labels: Image) -> Overlap:
-    """Dice of every label that both images have, and their mean (Dice 1945, doi:10.2307/1932409).
-
-    Parameters
-    ----------
-    fixed_labels, warped_labels : Image
-        Whole-numbered volumes on the same grid; 64-bit labels are compared exactly.
-
-    Raises
-    ------
-    InputError
-        When the grids differ, a value is not a whole number, or no label is in both images.
-    """
-    _check_grid(warped_labels, fixed_labels.grid, fixed_labels.name)
-    fixed, warped = _whole_numbers(fixed_labels), _whole_numbers(warped_labels)
-    in_fixed, in_warped, in_both = _counts(fixed), _counts(warped), _counts(fixed[fixed == warped])
-    shared = sorted(in_fixed.keys() & in_warped.keys())
-    if not shared:
-        raise InputError(
-            f"{fixed_labels.name} and {warped_labels.name} have no label in common; "
-            "check that both use the same numbering and that the warped labels lie where the fixed ones do"
-        )
-    dice = {label: 2 * in_both.get(label, 0) / (in_fixed[label] + in_warped[label]) for label in shared}
-    return Overlap(dice, sum(dice.values()) / len(dice), tuple(sorted(in_fixed.keys() ^ in_warped.keys())))
-
-
-def label_counts(source: Image, target: Image) -> dict[int, tuple[int, int, int]]:
-    """Voxels of every label but 0 in the source, in the target and in both at one place, labels in ascending order.
-
-    Parameters
-    ----------
-    source, target : Image
-        Whole-numbered volumes on the same grid.
-
-    Raises
-    ------
-    InputError
-        When the grids differ or a value is not a whole number.
-    """
-    _check_grid(target, source.grid, source.name)
-    first, second = _whole_numbers(source), _whole_numbers(target)
-    counts = _counts(first), _counts(second), _counts(first[first == second])
-    return {
-        label: (counts[0].get(label, 0), counts[1].get(label, 0), counts[2].get(label, 0))
-        for label in sorted(counts[0].keys() | counts[1].keys())
-    }
+# -- landmarks ------------------------------------------------------------------------------------------------------
 
 
 def landmark_error(fixed_points: ArrayLike, moving_points: ArrayLike, transform: Transform) -> TRE:
@@ -164,6 +114,13 @@ def landmark_error(fixed_points: ArrayLike, moving_points: ArrayLike, transform:
     ------
     InputError
         When the lists do not pair up, are empty, or hold values that are not finite.
+
+    Examples
+    --------
+    >>> from warpline import Affine
+    >>> from warpline.evaluation import landmark_error
+    >>> landmark_error([[0, 0, 0], [1, 0, 0]], [[3, 4, 0], [1, 0, 0]], Affine.identity())
+    TRE(mean=2.5, median=2.5, maximum=5.0, landmarks=2)
     """
     fixed, moving = np.asarray(fixed_points, np.float64), np.asarray(moving_points, np.float64)
     if fixed.shape != moving.shape or fixed.ndim != 2 or fixed.shape[1] != 3 or not len(fixed):
@@ -172,27 +129,6 @@ def landmark_error(fixed_points: ArrayLike, moving_points: ArrayLike, transform:
         raise InputError("landmarks hold NaN or infinite coordinates; remove those rows from both lists")
     error = np.linalg.norm(transform.map_points(fixed) - moving, axis=1)
     return TRE(float(error.mean()), float(np.median(error)), float(error.max()), len(error))
-
-
-def _whole_numbers(labels: Image) -> NDArray[Any]:
-    data = labels.data.reshape(-1)
-    if data.dtype.kind in "iub":
-        return data
-    whole = data.astype(np.int64) if data.dtype.kind == "f" and np.isfinite(data).all() else None
-    if whole is None or not np.array_equal(whole, data):
-        raise InputError(f"{labels.name} holds values that are not whole numbers; a label image is needed")
-    return whole
-
-
-def _counts(labels: NDArray[Any]) -> dict[int, int]:
-    """Voxels of every label but 0."""
-    labels = labels[labels != 0]
-    if labels.size and labels.min() > 0 and labels.max() < _DENSE:
-        counts = np.bincount(labels)
-        names = np.flatnonzero(counts)
-        return dict(zip(names.tolist(), counts[names].tolist(), strict=True))
-    names, counts = np.unique(labels, return_counts=True)
-    return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
 # -- displacements --------------------------------------------------------------------------------------------------
@@ -214,6 +150,18 @@ def folding(warp: Displacement, mask: Image | None = None, *, backend: str | Bac
     ------
     InputError
         When the mask lies on another grid or is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Displacement, Grid
+    >>> from warpline.evaluation import folding
+    >>> field = np.zeros((3, 4, 4, 4), np.float32)
+    >>> field[0] = -1.5 * np.arange(4).reshape(4, 1, 1)
+    >>> warp = Displacement(field, Grid((4, 4, 4), np.eye(4)))
+    >>> found = folding(warp, backend="numpy")
+    >>> found.share, found.minimum
+    (1.0, -0.5)
     """
     values = jacobian_determinant(warp, select(backend))[_inside(mask, warp.grid)].ravel()
     count = int(np.count_nonzero(~(values > 0)))
@@ -237,6 +185,17 @@ def bending_energy(warp: Displacement, mask: Image | None = None) -> float:
     ------
     InputError
         When the mask lies on another grid or is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Displacement, Grid
+    >>> from warpline.evaluation import bending_energy
+    >>> field = np.zeros((3, 4, 4, 4), np.float32)
+    >>> field[0] = -1.5 * np.arange(4).reshape(4, 1, 1)
+    >>> warp = Displacement(field, Grid((4, 4, 4), np.eye(4)))
+    >>> bending_energy(warp)  # linear in x
+    0.0
     """
     inside = _inside(mask, warp.grid)
     to_world = warp.grid.inverse_affine[:3, :3].astype(np.float32)
@@ -255,18 +214,28 @@ def inverse_error(transform: Transform, inverse: Transform, grid: Grid, mask: Im
     transform, inverse : Affine, Displacement or Chain
         Maps of world points; swap them, and give the moving grid, for the other direction.
     grid : Grid
-        Whose voxels start the way, and whose voxel is the unit of the result.
+        Whose voxels are mapped, and whose voxel is the unit of the result.
     mask : Image, optional
-        On `grid`; only voxels above 0 set out.
+        On `grid`; only voxels above 0 are mapped.
 
     Raises
     ------
     InputError
         When the mask lies on another grid or is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Grid
+    >>> from warpline.evaluation import inverse_error
+    >>> shift = np.eye(4)
+    >>> shift[0, 3] = 3.0
+    >>> inverse_error(Affine(shift), Affine.identity(), Grid((4, 4, 4), np.diag((2.0, 2.0, 2.0, 1.0)))).mean
+    1.5
     """
     starts = np.argwhere(_inside(mask, grid))
     error = np.empty(len(starts), np.float32)
-    for slab in _slabs(len(starts)):
+    for slab in slabs((len(starts),), _SLAB):
         voxels = starts[slab].astype(np.float64)
         back = inverse.map_points(transform.map_points(apply_affine(grid.affine, voxels)))
         error[slab] = np.linalg.norm(apply_affine(grid.inverse_affine, back) - voxels, axis=1)
@@ -277,10 +246,6 @@ def _world_gradient(volume: NDArray[np.float32], to_world: NDArray[np.float32]) 
     """Slopes along x, y, z per mm (3, I, J, K): the chain rule on voxel differences; 0 along an axis of one voxel."""
     along = [np.gradient(volume, axis=a) if n > 1 else np.zeros_like(volume) for a, n in enumerate(volume.shape)]
     return np.tensordot(to_world.T, np.stack(along), 1)
-
-
-def _slabs(count: int) -> Iterator[slice]:
-    return (slice(start, start + _SLAB) for start in range(0, count, _SLAB))
 
 
 # -- intensities ----------------------------------------------------------------------------------------------------
@@ -311,10 +276,20 @@ def similarity(
     ------
     InputError
         When grids differ, an image is not 3-D, or the mask is empty.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.evaluation import similarity
+    >>> fixed = Image.from_array(np.arange(1.0, 126.0).reshape(5, 5, 5))
+    >>> found = similarity(fixed, Image.from_array(200 - fixed.data), backend="numpy")
+    >>> round(found.ncc, 4), round(found.local_ncc, 4)
+    (-1.0, 1.0)
     """
-    _check_grid(warped, fixed.grid, fixed.name)
+    check_grid(warped, fixed.grid, fixed.name)
     inside = _inside(fixed if mask is None else mask, fixed.grid)
-    box = tuple(slice(at.min(), at.max() + 1) for at in (np.flatnonzero(inside.any(axis=a)) for a in _OTHERS))
+    box = tuple(slice(*extent(inside, axis)) for axis in range(3))
     f, w, inside = _unit(fixed.data[box]), _unit(warped.data[box]), inside[box]
     chosen = select(backend)
     with chosen.session():
@@ -322,8 +297,10 @@ def similarity(
     return Similarity(_correlation(f[inside], w[inside]), local)
 
 
-_OTHERS = ((1, 2), (0, 2), (0, 1))
-"""The axes to reduce so that one remains."""
+def extent(inside: NDArray[np.generic], axis: int) -> tuple[int, int]:
+    """First and one-past-last index along an axis at which a mask (I, J, K) is not 0; the whole axis where none is."""
+    found = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
+    return (int(found[0]), int(found[-1]) + 1) if found.size else (0, inside.shape[axis])
 
 
 def _unit(data: NDArray[Any]) -> NDArray[np.float32]:
@@ -365,7 +342,14 @@ def _local_correlation(
     return -float(backend.download(value)[0]) * fixed.size / int(inside.sum())
 
 
-def _check_grid(image: Image, grid: Grid, name: str) -> None:
+def check_grid(image: Image, grid: Grid, name: str) -> None:
+    """Refuse an image that is not a volume on the grid of another, which has a name.
+
+    Raises
+    ------
+    InputError
+        When it is a series, or lies on another grid.
+    """
     if image.data.ndim != 3:
         raise InputError(f"{image.name} is a series of shape {image.data.shape}; a 3-D volume is needed")
     if image.grid != grid:
@@ -376,7 +360,7 @@ def _inside(mask: Image | None, grid: Grid) -> NDArray[np.bool_]:
     """Where the mask is above 0; everywhere when there is none."""
     if mask is None:
         return np.ones(grid.shape, np.bool_)
-    _check_grid(mask, grid, "the volume it masks")
+    check_grid(mask, grid, "the volume it masks")
     inside: NDArray[np.bool_] = np.greater(mask.data, 0)
     if not inside.any():
         raise InputError(f"{mask.name} is empty: no voxel is above 0; give a mask that covers the object")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.evaluation.measures import WINDOW_RADIUS
+from warpline.evaluation.measures import WINDOW_RADIUS, extent
 from warpline.images import Image
 from warpline.resampling import warp
 from warpline.space import Chain
@@ -51,7 +51,7 @@ class RowBands:
         if np.prod(shape) <= most:
             return cls(where.grid)
         axis = int(np.argmax(shape))
-        ends = [_ends(where.data, along) for along in range(3)]
+        ends = [extent(where.data, along) for along in range(3)]
         share = most / float(np.prod([stop - start for start, stop in ends]))
         if share >= 1:
             return cls(where.grid)
@@ -93,12 +93,6 @@ class RowBands:
     def _at(self, place: Shape, row: int) -> Shape:
         i, j, k = (row if axis == self.axis else at for axis, at in enumerate(place))
         return i, j, k
-
-
-def _ends(inside: NDArray[np.generic], axis: int) -> tuple[int, int]:
-    """First and one-past-last row along an axis that holds anything."""
-    found = np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis})))
-    return (int(found[0]), int(found[-1]) + 1) if found.size else (0, inside.shape[axis])
 
 
 def _spread(start: int, stop: int, share: float) -> tuple[tuple[int, int], ...]:

@@ -11,19 +11,23 @@ from warpline.backends import Array
 from warpline.images.image import Image
 
 BACKGROUND_SHARE = 0.9
-"""Share of the voxels of the outer faces that must have one value for it to be the background."""
+"""Share of the voxels of the outer faces that must have one value for it to be the background.
+
+Higher, an object that touches a face leaves none; lower, a saturated object is taken for background."""
 
 THRESHOLD = 0.1
-"""Foreground begins so far up from the 1st to the 99.9th percentile; lower, the noise of raw heads counts as object."""
+"""Threshold of the foreground, as a share of the range from the 1st to the 99.9th percentile.
+
+Lower, the noise of raw heads counts as object; higher, dark tissue is lost."""
 
 LEVEL_THRESHOLD = 1e-3
-"""The same on a level of a pyramid, as a share of its range: blurred edges of the object still count."""
+"""The same on a level of a pyramid, as a share of its range; higher, blurred edges of the object are lost."""
 
 LEVEL_BACKGROUND = 0.1
 """Share of a level that must lie below that for it to have a background; else all of it is foreground."""
 
 _SAMPLES = 64
-"""Voxels along each axis from which percentiles are taken."""
+"""Voxels along each axis from which percentiles are taken: more take longer, fewer miss small objects."""
 
 
 def background_value(data: NDArray[np.generic]) -> Any:
@@ -46,7 +50,7 @@ def subsample(data: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def foreground_threshold(image: Image) -> float:
-    """The value above which a voxel is foreground: a tenth of the way from the 1st to the 99.9th percentile."""
+    """The value above which a voxel is foreground: a tenth of the range from the 1st to the 99.9th percentile."""
     black, white = np.percentile(subsample(image.data), (1, 99.9))
     return float(black + THRESHOLD * (white - black))
 

@@ -60,7 +60,22 @@ class Image:
 
 
 def embed_affine(affine: ArrayLike | None) -> Matrix:
-    """A 3-D homogeneous matrix from a 4x4, a 2-D 3x3 (third axis untouched), or None (identity)."""
+    """A matrix (4, 4) for 3-D points, from one for 2-D or 3-D points.
+
+    Parameters
+    ----------
+    affine : (3, 3) or (4, 4), optional
+        Homogeneous; one of 2-D points leaves the third axis alone. The identity when None.
+
+    Examples
+    --------
+    >>> from warpline.images import embed_affine
+    >>> embed_affine([[2, 0, 5], [0, 3, 7], [0, 0, 1]])
+    array([[2., 0., 0., 5.],
+           [0., 3., 0., 7.],
+           [0., 0., 1., 0.],
+           [0., 0., 0., 1.]])
+    """
     if affine is None:
         return np.eye(4)
     matrix = np.asarray(affine, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Images as the solvers want them: on a backend, background 0, range about 1."""
+"""Intensity normalisation: images on a backend, background 0, range about 1."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from warpline.images.image import Image
 from warpline.space.grid import Grid, Shape
 
 BRIGHT = 0.995
-"""Quantile of the content that becomes 1."""
+"""Quantile of the foreground that becomes 1; higher, a few bright voxels set the range."""
 CLIPPED = 2.5
 """Values beyond this, of either sign, become it: one voxel far off the rest would take all bins of a histogram. Brains
-and heads reach 2.4."""
+and heads reach 2.4, and a lower bound would cut into them."""
 _NEAR_ZERO = 0.2
-"""Share of the range of an image from which on its darkest values are far from 0."""
+"""Share of the range of an image at which its darkest values count as far from 0; noise around 0 stays below."""
 _DARK_RIM = 0.25
-"""Share of the range up to which the outer faces are dark enough to be what lies around the object."""
+"""Share of the range up to which the outer faces are dark enough to be background; brighter ones show the object."""
 _SAMPLE = 2**18
+"""Most voxels from which percentiles are taken."""
 DARK = 1e-3
-"""Quantile that stands in for the lowest value where that is further below than the range above reaches."""
+"""Quantile that replaces the lowest value where the distance between these two exceeds the range above it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,7 @@ class Normalised:
     has_background : bool
         Whether the outer faces are a constant, so that nothing is lost by taking it to continue outside.
     start, stop : (3,) int
-        First and one-past-last voxel of what differs from the background; the whole grid without one.
+        First and one-past-last voxel of all that differs from the background; the whole grid without one.
     mask : (I, J, K) uint8, optional
         Not 0 where the image counts, on the backend.
     """
@@ -56,8 +57,13 @@ class Normalised:
     stop: Shape
     mask: Array | None = None
 
-    def is_whole(self) -> bool:
-        """Whether the content ends before the grid does, so that background surrounds it on every side."""
+    @property
+    def object_mask(self) -> Array:
+        """Voxels that differ from the background, (I, J, K) uint8 on the backend."""
+        return (self.volume != 0).astype(np.uint8)
+
+    def is_surrounded(self) -> bool:
+        """Whether background surrounds the foreground on every side within the grid."""
         ends = zip(self.start, self.stop, self.grid.shape, strict=True)
         return self.has_background and all(n == 1 or (first > 0 and last < n) for first, last, n in ends)
 
@@ -67,25 +73,25 @@ def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Norm
 
     The background is the value that at least 90 % of the voxels of the outer faces have; where there is none, the
     smallest value that is not far off the rest is taken and the image counts as having none. With a mask (not 0 where
-    the image counts, on any grid), only what it marks sets the range. Of a shared image the result is kept on the
-    backend, and what is made of the result.
+    the image counts, on any grid), only what it marks sets the range. For a shared image the result is cached on
+    the backend, and so are its levels.
 
     Raises
     ------
     InputError
         When the mask has no voxel inside the image.
     """
-    found = backend.cache.get(image, ("normalised", mask), lambda: _normalised(image, backend, mask))
+    normalised = backend.cache.get(image, ("normalised", mask), lambda: _normalise(image, backend, mask))
     if backend.cache.is_shared(image):
-        backend.cache.share(found)
-    return found
+        backend.cache.share(normalised)
+    return normalised
 
 
 def value_beyond(image: Image) -> float:
     """The value of what lies around the object of an image, for places that it does not show; mostly 0.
 
-    An image that begins far from 0, such as CT with air of about -1000, gets its background: the value that nearly all
-    voxels of the outer faces have, else their median where that is dark. Only then is it not 0.
+    An image whose darkest values are far from 0, such as CT with air of about -1000, gets its background: the value
+    that nearly all voxels of the outer faces have, else their median where that is dark. Only then is it not 0.
 
     Parameters
     ----------
@@ -107,46 +113,46 @@ def value_beyond(image: Image) -> float:
     return middle if shown and np.isfinite(middle) else 0.0
 
 
-def begins_far_from_zero(image: Image) -> bool:
+def lies_far_from_zero(image: Image) -> bool:
     """Whether 0 is far below every value of an image, so that places filled with 0 stand out."""
     lowest = float(image.data.min())
     highest = float(image.data.max())
     return highest > lowest > _NEAR_ZERO * (highest - lowest)
 
 
-def _normalised(image: Image, backend: Backend, mask: Image | None) -> Normalised:
+def _normalise(image: Image, backend: Backend, mask: Image | None) -> Normalised:
     background = background_value(image.data)
-    volume = _shifted(image.data, background, backend)
-    counted, chosen = (volume != 0).astype(np.uint8), None
+    volume = _subtract_background(image.data, background, backend)
+    weights, mask_on_grid = (volume != 0).astype(np.uint8), None
     if mask is not None:
-        chosen = _mask_on(image.grid, mask, backend)
-        counted = counted * chosen
+        mask_on_grid = _mask_on(image.grid, mask, backend)
+        weights = weights * mask_on_grid
     measured = backend.zeros((10,), np.float64)
-    backend.statistics(volume, BRIGHT, mask=counted, out=measured[:4])
+    backend.statistics(volume, BRIGHT, mask=weights, out=measured[:4])
     if background is not None:
         backend.extent(volume, np.eye(4), out=measured[4:].reshape(2, 3))
-    found = backend.download(measured)
-    count, _, bright, _ = found[:4]
+    values = backend.download(measured)
+    count, _, bright, _ = values[:4]
     if count:
         volume /= np.float32(bright)
         volume.clip(-CLIPPED, CLIPPED, out=volume)
     ends = np.array([(0, 0, 0), np.subtract(image.grid.shape, 1)], float)
     if background is not None:
-        ends = found[4:].reshape(2, 3) if np.isfinite(found[4:]).all() else ends
+        ends = values[4:].reshape(2, 3) if np.isfinite(values[4:]).all() else ends
     start, stop = (cast(Shape, tuple(int(n) for n in end)) for end in (ends[0], ends[1] + 1))
-    return Normalised(image.name, image.grid, volume, background is not None, start, stop, chosen)
+    return Normalised(image.name, image.grid, volume, background is not None, start, stop, mask_on_grid)
 
 
 def _darkest(data: NDArray[np.generic]) -> Any:
-    """The smallest value; where it is far off the rest, the one that one voxel in a thousand lies below."""
+    """The smallest value; where it is an outlier, see `DARK`, that quantile."""
     ranks = int(DARK * data.size), int(BRIGHT * (data.size - 1))
     low, bright = np.partition(data, ranks, axis=None)[list(ranks)]
     lowest = data.min()
     return low if float(low) - float(lowest) > float(bright) - float(low) else lowest
 
 
-def _shifted(data: NDArray[np.generic], background: Any, backend: Backend) -> Array:
-    """``data - background`` in single precision, on the backend; the darkest value stands in for no background."""
+def _subtract_background(data: NDArray[np.generic], background: Any, backend: Backend) -> Array:
+    """``data - background`` in single precision, on the backend; the darkest value where there is no background."""
     if background is None:
         background = _darkest(data)
     if np.can_cast(data.dtype, np.float32, "safe"):

@@ -11,7 +11,7 @@ from warpline.backends import Backend, select
 from warpline.backends.voxel_coordinates import inside
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.images.intensity import begins_far_from_zero, value_beyond
+from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.images import Source
 from warpline.io.vectors import (
     BY_THEMSELVES,
@@ -206,7 +206,7 @@ def _background_of(image: Image) -> float:
         _log.warning(
             "beyond %s the result is %g, its background; --outside (outside=) sets another value", image.name, found
         )
-    elif begins_far_from_zero(image):
+    elif lies_far_from_zero(image):
         lowest = float(image.data.min())
         message = "beyond %s, whose values begin at %g, the result is 0; --outside (outside=) sets another value"
         _log.warning(message, image.name, lowest)

@@ -4,7 +4,8 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 `initialisation` → `linear` → `syn` → `inverse_consistency`, with `judgement` between them.
 """
 
-from warpline.registration.alignment import Alignment, Quality, align
+from warpline.registration.alignment import Alignment, align
+from warpline.registration.inverse_consistency import Quality
 from warpline.registration.job import Job, register, run
 from warpline.registration.output_files import (
     AFFINE,
@@ -13,6 +14,7 @@ from warpline.registration.output_files import (
     REPORT,
     WARP,
     WARPED,
+    Stored,
     check_names,
     names_after,
     store,
@@ -35,6 +37,7 @@ __all__ = [
     "ProgressCallback",
     "Quality",
     "Registration",
+    "Stored",
     "align",
     "check_names",
     "compute",

@@ -30,7 +30,7 @@ for _k, (_i, _j) in enumerate(((1, 2), (2, 0), (0, 1))):
 _FLAT = GENERATORS.reshape(3, 9)
 _IDENTITY = np.eye(3)
 _IN_PLANE = np.diag([1.0, 1.0, 0.0])
-_UNMOVED = np.zeros((1, 0, 3, 3))
+_NO_PARAMETERS = np.zeros((1, 0, 3, 3))
 _ENTRIES = np.eye(9).reshape(1, 9, 3, 3)
 _ENTRIES_IN_PLANE = np.ascontiguousarray(_ENTRIES[:, [0, 1, 3, 4]])
 
@@ -42,20 +42,20 @@ def rotations(vectors: Stack) -> tuple[Stack, Stack]:
     ``dR/dv_k = (v_k [v] + [v x (I - R) e_k]) R / |v|^2``.
     """
     squares = vectors[:, None] @ vectors[:, :, None]
-    still = [n for n, square in enumerate(squares.ravel().tolist()) if square < 1e-14]
-    if still:
-        squares[still] = 1.0
+    zero = [n for n, square in enumerate(squares.ravel().tolist()) if square < 1e-14]
+    if zero:
+        squares[zero] = 1.0
     angles = np.sqrt(squares)
     squares = angles * angles
     sines, cosines = np.sin(angles) / angles, (1 - np.cos(angles)) / squares
-    if still:
-        sines[still], cosines[still] = 1.0, 0.0
+    if zero:
+        sines[zero], cosines[zero] = 1.0, 0.0
     cross = _cross_product_matrices(vectors)
     matrices = _IDENTITY + sines * cross + cosines * (cross @ cross)
-    turned = _cross_product_matrices((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
-    slopes = (vectors[:, :, None, None] * cross[:, None] + turned) @ (matrices / squares)[:, None]
-    if still:
-        slopes[still] = GENERATORS @ matrices[still, None]
+    terms = _cross_product_matrices((cross @ (_IDENTITY - matrices)).transpose(0, 2, 1))
+    slopes = (vectors[:, :, None, None] * cross[:, None] + terms) @ (matrices / squares)[:, None]
+    if zero:
+        slopes[zero] = GENERATORS @ matrices[zero, None]
     return matrices, slopes
 
 
@@ -65,13 +65,13 @@ def _cross_product_matrices(vectors: Stack) -> Stack:
 
 
 def _translation(parameters: Stack) -> tuple[Stack, Stack]:
-    return np.broadcast_to(_IDENTITY, (len(parameters), 3, 3)), _UNMOVED
+    return np.broadcast_to(_IDENTITY, (len(parameters), 3, 3)), _NO_PARAMETERS
 
 
 def _similarity(parameters: Stack) -> tuple[Stack, Stack]:
-    turned, slopes = rotations(parameters[:, :3])
-    turned = np.exp(parameters[:, 3])[:, None, None] * turned
-    return turned, np.concatenate([np.exp(parameters[:, 3])[:, None, None, None] * slopes, turned[:, None]], axis=1)
+    linear, slopes = rotations(parameters[:, :3])
+    linear = np.exp(parameters[:, 3])[:, None, None] * linear
+    return linear, np.concatenate([np.exp(parameters[:, 3])[:, None, None, None] * slopes, linear[:, None]], axis=1)
 
 
 def _scaling(parameters: Stack) -> tuple[Stack, Stack]:
@@ -83,13 +83,13 @@ def _rotation_and_scales(parameters: Stack) -> tuple[Stack, Stack]:
     return _with_scales(*rotations(parameters[:, :3]), parameters[:, 3:])
 
 
-def _with_scales(turned: Stack, slopes: Stack, logarithms: Stack) -> tuple[Stack, Stack]:
+def _with_scales(rotation: Stack, slopes: Stack, logarithms: Stack) -> tuple[Stack, Stack]:
     """``diag(exp s) R`` for as many axes as there are scales, and its derivatives: those of R first."""
     count = logarithms.shape[1]
-    scales = np.ones((len(turned), 3, 1))
+    scales = np.ones((len(rotation), 3, 1))
     scales[:, :count, 0] = np.exp(logarithms)
-    scaled = scales * turned
-    by_scale = np.zeros((len(turned), count, 3, 3))
+    scaled = scales * rotation
+    by_scale = np.zeros((len(rotation), count, 3, 3))
     for axis in range(count):
         by_scale[:, axis, axis] = scaled[:, axis]
     return scaled, np.concatenate([scales[:, None] * slopes, by_scale], axis=1)
@@ -100,15 +100,16 @@ def _matrix_entries(parameters: Stack) -> tuple[Stack, Stack]:
 
 
 def _rotation_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
-    turned, slopes = rotations(parameters[:, :1] * _IDENTITY[2])
-    return turned, slopes[:, 2:]
+    rotation, slopes = rotations(parameters[:, :1] * _IDENTITY[2])
+    return rotation, slopes[:, 2:]
 
 
 def _similarity_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
-    turned, slopes = _rotation_in_plane(parameters[:, :1])
+    rotation, slopes = _rotation_in_plane(parameters[:, :1])
     scales = np.exp(parameters[:, 1])[:, None, None]
     stretch = scales * _IN_PLANE + (_IDENTITY - _IN_PLANE)
-    return stretch @ turned, np.concatenate([stretch[:, None] @ slopes, (scales * _IN_PLANE @ turned)[:, None]], axis=1)
+    by_scale = (scales * _IN_PLANE @ rotation)[:, None]
+    return stretch @ rotation, np.concatenate([stretch[:, None] @ slopes, by_scale], axis=1)
 
 
 def _scaling_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
@@ -116,7 +117,7 @@ def _scaling_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     return stretch + (_IDENTITY - _IN_PLANE), stretch[:, None]
 
 
-def _turned_and_scaling_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
+def _rotation_and_scales_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
     return _with_scales(*_rotation_in_plane(parameters[:, :1]), parameters[:, 1:])
 
 
@@ -128,15 +129,15 @@ def _matrix_entries_in_plane(parameters: Stack) -> tuple[Stack, Stack]:
 
 _TURNS = tuple(ROTATION + axis for axis in range(3))
 _SCALES = tuple(SCALE + (1 << axis) for axis in range(3))
-_ALL_ALIKE, _ALIKE_IN_PLANE = (SCALE + 0b111,), (SCALE + 0b011,)
+_ISOTROPIC, _ISOTROPIC_IN_PLANE = (SCALE + 0b111,), (SCALE + 0b011,)
 
 SPATIAL: dict[str, tuple[tuple[int, ...], Linear]] = {
     "translation": ((), _translation),
     "rigid": (_TURNS, rotations),
-    "similarity": (_TURNS + _ALL_ALIKE, _similarity),
+    "similarity": (_TURNS + _ISOTROPIC, _similarity),
     "affine": (tuple(ENTRY + n for n in range(9)), _matrix_entries),
     "rotation": (_TURNS, rotations),
-    "scaling": (_ALL_ALIKE, _scaling),
+    "scaling": (_ISOTROPIC, _scaling),
     "rigid_scaling": (_TURNS + _SCALES, _rotation_and_scales),
 }
 """Name of a kind of map to the parameters of its linear part, see `warpline.backends.affine_search`, and that part."""
@@ -144,16 +145,16 @@ SPATIAL: dict[str, tuple[tuple[int, ...], Linear]] = {
 PLANAR: dict[str, tuple[tuple[int, ...], Linear]] = {
     "translation": ((), _translation),
     "rigid": (_TURNS[2:], _rotation_in_plane),
-    "similarity": (_TURNS[2:] + _ALIKE_IN_PLANE, _similarity_in_plane),
+    "similarity": (_TURNS[2:] + _ISOTROPIC_IN_PLANE, _similarity_in_plane),
     "affine": (tuple(ENTRY + n for n in (0, 1, 3, 4)), _matrix_entries_in_plane),
     "rotation": (_TURNS[2:], _rotation_in_plane),
-    "scaling": (_ALIKE_IN_PLANE, _scaling_in_plane),
-    "rigid_scaling": (_TURNS[2:] + _SCALES[:2], _turned_and_scaling_in_plane),
+    "scaling": (_ISOTROPIC_IN_PLANE, _scaling_in_plane),
+    "rigid_scaling": (_TURNS[2:] + _SCALES[:2], _rotation_and_scales_in_plane),
 }
 """The same for maps within the plane of the first two axes of the frame."""
 
 ABOUT_ORIGIN = ("rotation", "scaling")
-"""Maps that keep the origin of the moving world where it is: they have no translation."""
+"""Linear maps about the origin of the moving world; they have no translation."""
 
 ALONG_WORLD = (*ABOUT_ORIGIN, "rigid_scaling")
 """Maps defined in the moving world, about its origin or along its axes: they act after the start."""
@@ -179,7 +180,7 @@ class AffineParameters:
     frame : (3, 3)
         Orthonormal axes as columns.
     planar : bool
-        Whether only the first two axes of the frame are moved along.
+        Whether the map stays in the plane of the first two axes of the frame.
     translates : bool
         Whether there is a translation too.
     start : (4, 4), optional
@@ -197,7 +198,7 @@ class AffineParameters:
 
     @classmethod
     def named(cls, name: str, centre: Vector, radius: float, plane: Matrix | None = None) -> AffineParameters:
-        """Those of the maps called `name`; within a plane whose normal is the third axis of `plane`, where given."""
+        """Parameters of maps called `name`; within a plane whose normal is the third axis of `plane`, where given."""
         if plane is None:
             return cls(*SPATIAL[name], centre, radius, np.eye(3))
         return cls(*PLANAR[name], centre, radius, plane, planar=True)
@@ -206,20 +207,20 @@ class AffineParameters:
     def after(
         cls, start: Matrix, name: str, centre: Vector, radius: float, plane: Matrix | None = None
     ) -> AffineParameters:
-        """Those of the maps called `name` where a search begins at `start` (4, 4), fixed world to moving world.
+        """Parameters of maps called `name`, for a search from `start` (4, 4), fixed world to moving world.
 
         Those of `ALONG_WORLD` act after the start; the others, see `named`, before it.
         """
-        found = cls.named(name, centre, radius, plane)
+        parameters = cls.named(name, centre, radius, plane)
         if name not in ALONG_WORLD:
-            return found
-        reached = start[:3, :3] @ centre + start[:3, 3]
-        frame = found.frame if plane is None else _world_frame(plane)
-        moved = replace(found, centre=reached, frame=frame, start=start)
+            return parameters
+        moved_centre = start[:3, :3] @ centre + start[:3, 3]
+        frame = parameters.frame if plane is None else _world_frame(plane)
+        after_start = replace(parameters, centre=moved_centre, frame=frame, start=start)
         if name not in ABOUT_ORIGIN:
-            return moved
-        reach = float(np.hypot(radius, np.linalg.norm(reached)))
-        return replace(moved, centre=np.zeros(3), radius=reach, translates=False)
+            return after_start
+        distance = float(np.hypot(radius, np.linalg.norm(moved_centre)))
+        return replace(after_start, centre=np.zeros(3), radius=distance, translates=False)
 
     @property
     def linear_size(self) -> int:
@@ -261,7 +262,7 @@ class AffineParameters:
         return AffineFamily(left, right, self.parts, self.size - self.linear_size, self.radius)
 
     def _before(self, matrices: Stack, slopes: Stack) -> tuple[Stack, Stack]:
-        """Matrices and their derivatives that do before the start what these do after it."""
+        """``start^-1 M start`` of maps M that act after the start, and its derivatives."""
         assert self.start is not None
         back = np.linalg.inv(self.start)
         return back @ matrices @ self.start, back[:3, :3] @ slopes @ self.start
@@ -276,7 +277,7 @@ class AffineParameters:
 
     @cached_property
     def _constant_derivatives(self) -> Stack:
-        """What `_derivatives` makes of those of a linear part whose parameters are its entries: they are constant."""
+        """Derivatives of a map whose parameters are the entries of its linear part: they are constant."""
         return self._derivatives(_ENTRIES)
 
     def _in_world(self, linear: Stack) -> Stack:
@@ -300,7 +301,7 @@ def shared_plane(fixed: Grid, moving: Grid) -> Matrix | None:
 
 
 def _world_frame(frame: Matrix) -> Matrix:
-    """The same plane, its first axis as close as can be to an axis of the world."""
+    """A frame of the same plane whose first axis is the projection of the world axis closest to the plane."""
     normal = frame[:, 2]
     first = np.eye(3)[np.argmin(np.abs(normal))]
     first = first - (first @ normal) * normal

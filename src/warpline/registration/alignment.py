@@ -37,24 +37,19 @@ from warpline.registration.judgement import (
     warp_signs,
 )
 from warpline.registration.linear import LinearResult, register_linear
-from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
-from warpline.registration.syn import HalfMaps, register_syn
+from warpline.registration.progress import LevelRecord, ProgressCallback
+from warpline.registration.syn import HalfMaps, register_syn, restoration_warnings
 from warpline.space import Affine, Chain, Displacement, fields
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert_field
 
-__all__ = ["Alignment", "Progress", "ProgressCallback", "Quality", "align", "align_with_half_maps"]
-
 TAPER = 20
-"""Voxels over which the warp fades to zero beyond the box it was computed in; a shorter taper folds."""
-
-NOTABLE_RISE = 0.02
-"""A level whose best half-maps were restored is a warning where it had lost more than this share of its best energy."""
+"""Voxels over which the warp fades to zero beyond the box it was computed in; over fewer, large displacements fold."""
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """What `align` found.
+    """Result of `align`.
 
     Parameters
     ----------
@@ -74,6 +69,15 @@ class Alignment:
         A sentence for everything that did not go as asked, and for every reason to doubt the result.
     judgement : Judgement
         Whether the result can be trusted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.registration import Alignment
+    >>> image, affine = Image.from_array(np.eye(4)), Affine(np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> Alignment(image, image, affine).inverse.map_points([[2.0, 4.0, 6.0]])
+    array([[1., 2., 3.]])
     """
 
     fixed: Image
@@ -135,13 +139,16 @@ def align(
 
     Examples
     --------
-    >>> from warpline import Recipe
+    >>> import numpy as np
+    >>> from warpline import Image, Recipe
     >>> from warpline.backends import select
-    >>> from warpline.phantom import brain_pair
-    >>> pair = brain_pair((24, 28, 24), voxel_size=8.0)
-    >>> found = align(pair.fixed, pair.moving, Recipe.load("rigid"), backend=select("numpy"))
-    >>> found.affine.matrix.shape
-    (4, 4)
+    >>> from warpline.registration import align
+    >>> x, y = np.indices((32, 32)) - 15.5
+    >>> shape = (np.exp(-(x**2 + 2 * y**2) / 80) * (2 + np.sin(x) + np.cos(1.3 * y + x / 3))).astype(np.float32)
+    >>> recipe = Recipe.load("rigid").with_options("initialise.rotations=false")
+    >>> images = Image.from_array(shape), Image.from_array(np.roll(shape, 2, axis=0))
+    >>> align(*images, recipe, backend=select("numpy")).affine.matrix[:3, 3].round() + 0.0
+    array([2., 0., 0.])
     """
     if not checked:
         check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
@@ -173,13 +180,13 @@ def align_with_half_maps(
     order, on_host = AxisOrder.of(fixed.grid.shape), list[Displacement]()
     grid = order.grid(fixed.grid)
 
-    def keep(half_maps: HalfMaps) -> None:
+    def collect(half_maps: HalfMaps) -> None:
         on_host.extend(order.displacement(half, fixed.grid) for half in _half_maps_in_mm(half_maps, grid, backend))
 
     with backend.session():
-        found = _align(_Problem(fixed, moving, None, None, recipe, initial), backend, progress, keep)
+        alignment = _align(_Problem(fixed, moving, None, None, recipe, initial), backend, progress, collect)
     to_fixed, to_moving = on_host
-    return found, (to_fixed, to_moving)
+    return alignment, (to_fixed, to_moving)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +200,7 @@ class _Problem:
     recipe: Recipe
     initial: Affine | None
 
-    def reordered(self, backend: Backend) -> _Problem:
+    def reorder_axes(self, backend: Backend) -> _Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""
         of_fixed, of_moving = AxisOrder.of(self.fixed.grid.shape), AxisOrder.of(self.moving.grid.shape)
         return replace(
@@ -206,6 +213,7 @@ class _Problem:
 
 
 HalfMapsCallback = Callable[[HalfMaps], None]
+"""Receives the half-maps of SyN while they are on the backend."""
 
 
 def _align(
@@ -216,14 +224,14 @@ def _align(
 ) -> Alignment:
     """Align with the axes in the order that suits the backend, and give the result in the order of the images."""
     order = AxisOrder.of(problem.fixed.grid.shape)
-    found = _run_stages(problem.reordered(backend), backend, order.callback(progress), on_half_maps)
+    alignment = _run_stages(problem.reorder_axes(backend), backend, order.callback(progress), on_half_maps)
     return replace(
-        found,
+        alignment,
         fixed=problem.fixed,
         moving=problem.moving,
-        warp=None if found.warp is None else order.displacement(found.warp, problem.fixed.grid),
-        quality=order.quality(found.quality),
-        levels=order.records(found.levels),
+        warp=None if alignment.warp is None else order.displacement(alignment.warp, problem.fixed.grid),
+        quality=order.quality(alignment.quality),
+        levels=order.records(alignment.levels),
     )
 
 
@@ -233,6 +241,7 @@ def _run_stages(
     progress: ProgressCallback | None,
     on_half_maps: HalfMapsCallback | None,
 ) -> Alignment:
+    """The steps of the module's list."""
     fixed, moving, recipe, clock = problem.fixed, problem.moving, problem.recipe, Clock()
     with clock.step("preparation"):
         images = normalise(fixed, backend, problem.fixed_mask), normalise(moving, backend, problem.moving_mask)
@@ -260,7 +269,7 @@ def _run_stages(
         judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality)})
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
-    warnings, levels = warnings + _restored_levels(syn_levels) + judgement.reasons, levels + syn_levels
+    warnings, levels = warnings + restoration_warnings(syn_levels) + judgement.reasons, levels + syn_levels
     return Alignment(fixed, moving, affine, warp, levels, clock.seconds, maps.quality, warnings, judgement)
 
 
@@ -323,7 +332,7 @@ class _Box:
 class _ExtendedHalfMaps:
     """Half-maps (3, I, J, K) and the foreground (I, J, K) on a box of the fixed grid.
 
-    They are copies: whatever else SyN needed has left the device before the half-maps are inverted.
+    They are copies, so that all other memory of SyN is free before the half-maps are inverted.
     """
 
     to_fixed: Array
@@ -344,39 +353,23 @@ def _register_deformably(
     on_half_maps: HalfMapsCallback | None,
 ) -> _ExtendedHalfMaps:
     pair = crop_pair(*images, affine, backend=backend, beyond=options.beyond)
-    found = register_syn(pair, options, backend=backend, progress=progress)
+    half_maps = register_syn(pair, options, backend=backend, progress=progress)
     if on_half_maps is not None:
-        on_half_maps(found)
-    box = _Box.around(found.grid, images[0].grid)
-    to_fixed, to_moving = (box.extend(half, found.grid, backend) for half in (found.to_fixed, found.to_moving))
-    return _ExtendedHalfMaps(to_fixed, to_moving, pair.foreground[box.spans].copy(), box, found.units, found.levels)
-
-
-def _half_maps_in_mm(found: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
-    """The half-maps and their inverses on the whole fixed grid, in mm."""
-    box = _Box.around(found.grid, grid)
-    halves = []
-    for half in (found.to_fixed, found.to_moving):
-        extended = box.extend(half, found.grid, backend)
-        inverse, _ = invert_field(extended, backend)
-        halves.append(Displacement(box.in_mm(extended, backend), grid, box.in_mm(inverse, backend)))
-    return halves[0], halves[1]
-
-
-# -- warnings ---------------------------------------------------------------------------------------------------------
-
-
-def _restored_levels(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
-    """A sentence for every deformable level whose best half-maps were restored after a clear loss."""
-    return tuple(
-        f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
-        f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
-        for level in levels
-        if level.kept is not None and level.kept < level.iterations and _rise(level) > NOTABLE_RISE
+        on_half_maps(half_maps)
+    box = _Box.around(half_maps.grid, images[0].grid)
+    to_fixed, to_moving = (
+        box.extend(half, half_maps.grid, backend) for half in (half_maps.to_fixed, half_maps.to_moving)
     )
+    foreground = pair.foreground[box.spans].copy()
+    return _ExtendedHalfMaps(to_fixed, to_moving, foreground, box, half_maps.units, half_maps.levels)
 
 
-def _rise(level: LevelRecord) -> float:
-    """How far above its lowest energy a level ended, as a share of that."""
-    lowest = min(level.energies)
-    return (level.energies[-1] - lowest) / max(abs(lowest), 1e-12)
+def _half_maps_in_mm(half_maps: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
+    """The half-maps and their inverses on the whole fixed grid, in mm."""
+    box = _Box.around(half_maps.grid, grid)
+    displacements = []
+    for half in (half_maps.to_fixed, half_maps.to_moving):
+        extended = box.extend(half, half_maps.grid, backend)
+        inverse, _ = invert_field(extended, backend)
+        displacements.append(Displacement(box.in_mm(extended, backend), grid, box.in_mm(inverse, backend)))
+    return displacements[0], displacements[1]

@@ -47,13 +47,13 @@ class AxisOrder:
         return cls((1, 0, 2) if thinnest == 0 else (0, 2, 1))
 
     @property
-    def is_given(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether nothing is exchanged."""
         return self.axes == (0, 1, 2)
 
     def volume(self, volume: NDArray[Values]) -> NDArray[Values]:
         """A volume or field (..., I, J, K), contiguous; no copy where the thin axis is one voxel."""
-        if self.is_given:
+        if self.is_identity:
             return volume
         before = volume.ndim - 3
         order = (*range(before), *(before + axis for axis in self.axes))
@@ -65,26 +65,26 @@ class AxisOrder:
 
     def grid(self, grid: Grid) -> Grid:
         """The same lattice."""
-        return grid if self.is_given else Grid(self.shape(grid.shape), grid.affine[:, [*self.axes, 3]])
+        return grid if self.is_identity else Grid(self.shape(grid.shape), grid.affine[:, [*self.axes, 3]])
 
     def image(self, image: Image, backend: Backend) -> Image:
         """An image; that of a shared image is shared."""
-        if self.is_given:
+        if self.is_identity:
             return image
-        found = backend.cache.get(image, ("axis order", self), lambda: self._transposed(image))
+        transposed = backend.cache.get(image, ("axis order", self), lambda: self._transpose(image))
         if backend.cache.is_shared(image):
-            backend.cache.share(found)
-        return found
+            backend.cache.share(transposed)
+        return transposed
 
     def mask(self, mask: Image | None, image: Image, backend: Backend) -> Image | None:
         """The mask of an image, where it lies on the grid of that; others are resampled anyway."""
-        if self.is_given or mask is None or mask.grid != image.grid:
+        if self.is_identity or mask is None or mask.grid != image.grid:
             return mask
-        return backend.cache.get(image, ("axis order", self, mask), lambda: self._transposed(mask))
+        return backend.cache.get(image, ("axis order", self, mask), lambda: self._transpose(mask))
 
     def displacement(self, warp: Displacement, grid: Grid) -> Displacement:
         """A displacement on the same lattice as `grid`, on that."""
-        if self.is_given:
+        if self.is_identity:
             return warp
         inverse = None if warp.inverse_field is None else self.volume(warp.inverse_field)
         return Displacement(self.volume(warp.field), grid, inverse)
@@ -102,7 +102,7 @@ class AxisOrder:
 
     def callback(self, callback: ProgressCallback | None) -> ProgressCallback | None:
         """A callback that receives images in the order of axes they were given in."""
-        if self.is_given or callback is None:
+        if self.is_identity or callback is None:
             return callback
 
         def with_given_axes(progress: Progress) -> None:
@@ -112,5 +112,5 @@ class AxisOrder:
 
         return with_given_axes
 
-    def _transposed(self, image: Image) -> Image:
+    def _transpose(self, image: Image) -> Image:
         return Image(self.volume(image.data), self.grid(image.grid), image.name)

@@ -17,20 +17,26 @@ from warpline.backends.affine_search import BfgsOptions
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Function = Callable[[Sequence[int], Matrix], tuple[Vector, Matrix]]
-"""Numbers of the searches that go on and their parameters (A, P), to values (A,) and gradients (A, P)."""
+"""Numbers of the active searches and their parameters (A, P), to values (A,) and gradients (A, P)."""
 StepCallback = Callable[[int, float], None]
 """Receives the number of a search and the value after each of its steps."""
 
 FIRST_STEP = 1.0
-"""Length of the first, steepest-descent step, in units of the parameters."""
+"""Length of the first, steepest-descent step, in units of the parameters; much longer ones may leave the basin."""
 LONGEST_STEP = 20.0
-"""Largest change of any parameter in one step."""
+"""Largest change of any parameter in one step; longer ones carry the images apart, where the metric is flat."""
 ARMIJO = 1e-4
-"""Armijo condition: a step must bring at least this share of the decrease that the gradient predicts."""
+"""Armijo condition: a step must bring at least this share of the decrease that the gradient predicts.
+
+The usual value; near 1 every step is refused, at 0 steps count that gain nothing."""
 BACKTRACKS = 8
-"""Most shortenings of a step; after them the inverse Hessian is reset, or without one the search ends."""
+"""Most shortenings of a step; after them the inverse Hessian is reset, or without one the search ends.
+
+Fewer end a search in a curved valley, more only waste evaluations."""
 PATIENCE = 2
-"""Iterations in a row whose decrease is below the tolerance after which a search has converged."""
+"""Iterations in a row whose decrease is below the tolerance after which a search has converged.
+
+With 1, a single short step ends it."""
 
 
 def minimise(
@@ -46,10 +52,10 @@ def minimise(
     Parameters
     ----------
     function : callable
-        See `Function`; called once for the next points of all searches that go on. Its parameters are scaled so that a
+        See `Function`; called once for the next points of all active searches. Its parameters are scaled so that a
         change of 1 in each matters about alike.
     starts : (S, P)
-        Where the searches begin.
+        Initial parameters of each search.
     iterations : int
         Most steps to take.
     tolerance : float
@@ -61,22 +67,22 @@ def minimise(
     if len(ends) == 0:
         return ends
     values, slopes = function(range(len(ends)), ends)
-    given = zip(ends.copy(), values.tolist(), slopes, strict=True)
-    searches = [_Search(*found, iterations=iterations, tolerance=tolerance) for found in given]
-    going = [n for n, search in enumerate(searches) if search.left > 0]
-    while going:
-        there = np.array([searches[n].trial() for n in going])
-        values, slopes = function(going, there)
-        for n, place, value, slope in zip(going, there, values.tolist(), slopes, strict=True):
-            if searches[n].update(place, value, slope):
+    initial = zip(ends.copy(), values.tolist(), slopes, strict=True)
+    searches = [_Search(*start, iterations=iterations, tolerance=tolerance) for start in initial]
+    active = [n for n, search in enumerate(searches) if search.left > 0]
+    while active:
+        trials = np.array([searches[n].trial() for n in active])
+        values, slopes = function(active, trials)
+        for n, trial, value, slope in zip(active, trials, values.tolist(), slopes, strict=True):
+            if searches[n].update(trial, value, slope):
                 on_step(n, value)
-        ends[going] = [searches[n].position for n in going]
-        going = [n for n in going if searches[n].left > 0]
+        ends[active] = [searches[n].position for n in active]
+        active = [n for n in active if searches[n].left > 0]
     return ends
 
 
-def rules_of(iterations: int, tolerance: float, least_overlap: float) -> BfgsOptions:
-    """The rules of `minimise`, for a backend that searches by itself."""
+def bfgs_options(iterations: int, tolerance: float, least_overlap: float) -> BfgsOptions:
+    """Options of `minimise`, for a backend that searches by itself."""
     return BfgsOptions(
         iterations, tolerance, least_overlap, FIRST_STEP, LONGEST_STEP, ARMIJO, backtracks=BACKTRACKS,
         patience=PATIENCE,
@@ -94,7 +100,7 @@ class _Search:
     Parameters
     ----------
     position : (P,)
-        Where it begins.
+        Initial parameters.
     value, gradient : float, (P,)
         Of the function, there.
     iterations, tolerance

@@ -13,7 +13,9 @@ from warpline.space import Affine
 from warpline.space.grid import Grid, Matrix, Shape
 
 MARGIN = 6
-"""Voxels of background kept around the foreground of the two images: windows of the metric reach into it."""
+"""Voxels of background left around the foreground of the two images.
+
+Windows of the metric reach into it: fewer cut them off at the edge of the crop, more cost memory and time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +55,14 @@ def crop_pair(
     lies beyond; not where that is taken for "background".
     """
     grid = _common_box(fixed, moving, affine, backend)
-    inner = _widened(moving.grid, moving.start, moving.stop)
+    inner = _box_with_margin(moving.grid, moving.start, moving.stop)
     return CroppedPair(
         fixed=_crop(fixed.volume, fixed.grid, grid),
         moving=_crop(moving.volume, moving.grid, inner),
         grid=grid,
         moving_grid=inner,
         affine=affine.matrix,
-        foreground=(fixed.volume != 0).astype(np.uint8) if fixed.mask is None else fixed.mask,
+        foreground=fixed.object_mask if fixed.mask is None else fixed.mask,
         fixed_mask=_crop(_mask(fixed, backend, beyond), fixed.grid, grid),
         moving_mask=_crop(_mask(moving, backend, beyond), moving.grid, inner),
     )
@@ -69,11 +71,11 @@ def crop_pair(
 def _mask(image: Normalised, backend: Backend, beyond: str) -> Array | None:
     if image.mask is not None:
         return (image.mask != 0).astype(np.float32)
-    return None if beyond == "background" or image.is_whole() else backend.upload(_field_of_view(image.grid.shape))
+    return None if beyond == "background" or image.is_surrounded() else backend.upload(_field_of_view(image.grid.shape))
 
 
 def _field_of_view(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """1 inside a grid, 0 on its outermost voxels, whose neighbourhood is not whole."""
+    """1 inside a grid, 0 on its outermost voxels, whose neighbours are partly missing."""
     inside = np.zeros(shape, np.float32)
     inside[tuple(slice(1, -1) if n > 2 else slice(None) for n in shape)] = 1
     return inside
@@ -87,10 +89,10 @@ def _common_box(fixed: Normalised, moving: Normalised, affine: Affine, backend: 
     if moving.has_background:
         low, high = backend.extent(moving.volume, moving.grid.voxel_map_to(fixed.grid, affine.inverse().matrix))
         start, stop = np.fmin(start, low), np.fmax(stop, high + 1)
-    return _widened(fixed.grid, np.floor(start).astype(int), np.ceil(stop).astype(int))
+    return _box_with_margin(fixed.grid, np.floor(start).astype(int), np.ceil(stop).astype(int))
 
 
-def _widened(grid: Grid, start: ArrayLike, stop: ArrayLike) -> Grid:
+def _box_with_margin(grid: Grid, start: ArrayLike, stop: ArrayLike) -> Grid:
     """The box from `start` to `stop` and a margin, within the grid."""
     first = np.maximum(np.asarray(start) - MARGIN, 0)
     last = np.minimum(np.asarray(stop) + MARGIN, grid.shape)
@@ -102,7 +104,7 @@ def _triple(values: NDArray[np.int64]) -> Shape:
 
 
 def _crop(volume: Array | None, whole: Grid, part: Grid) -> Array:
-    """A part of a volume, as an array of its own; the volume itself, to which nobody may write, where that is all."""
+    """A copy of a part of a volume; the volume itself, to which nobody may write, where the part is all of it."""
     return volume if volume is None or part == whole else volume[_spans(part, whole)].copy()
 
 

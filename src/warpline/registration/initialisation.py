@@ -1,9 +1,10 @@
-"""Where linear registration starts: centres, headers, and a search over rotations when those start poorly."""
+"""The initial affine: centres, headers, and a search over a lattice of rotations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import product
 
 import numpy as np
@@ -14,28 +15,32 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Initialise, Linear
 from warpline.registration.affine_parameters import GENERATORS, AffineParameters, shared_plane
 from warpline.registration.length_unit import LengthUnit
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import AffineObjective, affine_objective
 from warpline.registration.pyramid import PyramidLevel, build_pyramid
 from warpline.space import Affine
 from warpline.space.grid import Matrix
 
 SPACING = 8.0
-"""Voxel size at which starts are compared, in mm of a head; see `LengthUnit`."""
+"""Voxel size at which starts are compared, in mm of a head, see `LengthUnit`; finer ones have more local optima."""
 SAMPLES = 4000
-"""Points on which they are compared."""
+"""Points on which starts are compared: fewer rank them by chance, more take time for each rotation."""
 ANGLE_STEP = np.pi / 6
-"""Spacing of the cubic lattice of rotation vectors, in radians."""
+"""Spacing of the cubic lattice of rotation vectors, in radians; wider, and no start may be near the optimum."""
 LATTICE = range(-6, 7)
-"""Steps of the lattice along an axis, to half a turn either way."""
+"""Steps of the lattice along an axis, to half a turn in both directions; fewer leave large rotations out."""
 REFINED_STARTS = 8
-"""How many of the best starts are refined."""
-REFINEMENT_ITERATIONS = 20
-"""Iterations of each refinement."""
+"""Number of the best starts that are refined; the right one is not always first without; more take longer."""
+START_ITERATIONS = 20
+"""Most iterations of each refinement, enough to rank the starts, not to converge."""
 RADIUS = 60.0
-"""Scale of rotations in these refinements, in mm of a head per radian."""
+"""Scale of rotations in these refinements, in mm of a head per radian.
+
+Far from the radius of the object, steps of rotations and of translations are of unlike effect."""
 GAIN = 1.15
-"""A refined start wins when its metric is this many times that of the plain start, refined alike."""
+"""A refined start wins when its metric is this many times that of the plain start, refined alike.
+
+Nearer to 1, nearly symmetric objects could be turned for a gain that is noise."""
 
 
 def _shift(shift: NDArray[np.float64]) -> Affine:
@@ -69,50 +74,71 @@ def initial_affine(fixed: Normalised, moving: Normalised, options: Initialise, *
         Where starts are compared.
     """
     unit = LengthUnit.of(fixed)
-    still, moved = (unit.image(image, backend) for image in (fixed, moving))
-    return unit.to_mm(_start(still, moved, options, backend))
-
-
-def _start(fixed: Normalised, moving: Normalised, options: Initialise, backend: Backend) -> Affine:
-    """See `initial_affine`; in the unit of the grids."""
-    coarse_fixed, coarse_moving = (build_pyramid(image, (SPACING,), backend)[0] for image in (fixed, moving))
-    start = STARTS[options.method](coarse_fixed, coarse_moving)
+    coarse = _CoarsePair.of(fixed, moving, unit, backend)
+    start = STARTS[options.method](coarse.fixed, coarse.moving)
     if not options.rotations:
-        return start
-    others = [STARTS[method](coarse_fixed, coarse_moving) for method in STARTS if method != options.method]
-    plane = shared_plane(fixed.grid, moving.grid)
-    middle = coarse_fixed.centre_of_mass
-    turned = start.matrix @ _about(middle, _lattice() if plane is None else _lattice_in(plane))
-    objective = affine_objective(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
-    starts = np.concatenate([[affine.matrix for affine in (start, *others)], turned])
-    return _best(objective, starts, middle, plane)
+        return unit.to_mm(start)
+    others = [STARTS[method](coarse.fixed, coarse.moving) for method in STARTS if method != options.method]
+    rotated = start.matrix @ coarse.rotations()
+    starts = np.concatenate([[affine.matrix for affine in (start, *others)], rotated])
+    return unit.to_mm(_best(coarse, starts))
 
 
-def _best(
-    objective: AffineObjective, starts: NDArray[np.float64], middle: NDArray[np.float64], plane: Matrix | None
-) -> Affine:
+@dataclass(frozen=True, eq=False)
+class _CoarsePair:
+    """Two images on one coarse level, in the unit of a head, under which starts are compared and refined."""
+
+    fixed: PyramidLevel
+    moving: PyramidLevel
+    plane: Matrix | None
+
+    @classmethod
+    def of(cls, fixed: Normalised, moving: Normalised, unit: LengthUnit, backend: Backend) -> _CoarsePair:
+        levels = [build_pyramid(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
+        return cls(levels[0], levels[1], shared_plane(fixed.grid, moving.grid))
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """About which starts are rotated."""
+        return self.fixed.centre_of_mass
+
+    @cached_property
+    def objective(self) -> AffineObjective:
+        """By which starts are compared."""
+        return affine_objective(self.fixed, self.moving, Linear(samples=SAMPLES))
+
+    def rotations(self) -> NDArray[np.float64]:
+        """Rotations (S, 4, 4) about the centre, on the lattice; within the plane of slices."""
+        return _rotations_about(self.centre, _lattice() if self.plane is None else _lattice_in(self.plane))
+
+    def refined(self, starts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Starts (S, 4, 4) after a short rigid search from each."""
+        parameters = AffineParameters.named("rigid", self.centre, RADIUS, self.plane)
+        return MultiStartBfgs(self.objective, parameters, starts).run(START_ITERATIONS)
+
+
+def _best(coarse: _CoarsePair, starts: NDArray[np.float64]) -> Affine:
     """The plain start, the first of (S, 4, 4), unless another one, refined, clearly beats it."""
-    parameters = AffineParameters.named("rigid", middle, RADIUS, plane)
-    promising = 1 + np.argsort(objective.values(starts[1:]), kind="stable")[:REFINED_STARTS]
-    refined = AffineSearch(objective, parameters, starts[[0, *promising]]).run(REFINEMENT_ITERATIONS)
-    reached = objective.values(refined)
-    winner = int(np.argmin(reached))
-    return Affine(refined[winner] if reached[winner] < GAIN * reached[0] else starts[0])
+    promising = 1 + np.argsort(coarse.objective.values(starts[1:]), kind="stable")[:REFINED_STARTS]
+    refined = coarse.refined(starts[[0, *promising]])
+    values = coarse.objective.values(refined)
+    winner = int(np.argmin(values))
+    return Affine(refined[winner] if values[winner] < GAIN * values[0] else starts[0])
 
 
 @cache
 def _lattice() -> NDArray[np.float64]:
     """Rotations (S, 3, 3) on a cubic lattice of rotation vectors within pi."""
-    return _turns(np.array(list(product(LATTICE, repeat=3))), np.eye(3))
+    return _rotations(np.array(list(product(LATTICE, repeat=3))), np.eye(3))
 
 
 def _lattice_in(plane: Matrix) -> NDArray[np.float64]:
     """Rotations (S, 3, 3) about the normal of a plane."""
-    return _turns(np.outer(LATTICE, (0, 0, 1)), plane.T)
+    return _rotations(np.outer(LATTICE, (0, 0, 1)), plane.T)
 
 
-def _turns(steps: NDArray[np.int64], frame: Matrix) -> NDArray[np.float64]:
-    """Rotations (S, 3, 3) by rotation vectors of so many lattice steps (N, 3) along the rows of a frame, up to pi."""
+def _rotations(steps: NDArray[np.int64], frame: Matrix) -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) at lattice points (N, 3), in steps along the rows of a frame; neither 0 nor above pi."""
     lengths = np.linalg.norm(steps, axis=1)
     inside = (lengths > 0) & (lengths <= LATTICE[-1])
     vectors = ANGLE_STEP * steps[inside] @ frame
@@ -122,11 +148,11 @@ def _turns(steps: NDArray[np.int64], frame: Matrix) -> NDArray[np.float64]:
     return np.asarray(np.eye(3) + np.sin(angles) / angles * cross + (1 - np.cos(angles)) / angles**2 * cross @ cross)
 
 
-def _about(middle: NDArray[np.float64], turns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Maps (S, 4, 4) that turn by rotations (S, 3, 3) about a point."""
-    matrices = np.tile(np.eye(4), (len(turns), 1, 1))
-    matrices[:, :3, :3] = turns
-    matrices[:, :3, 3] = middle - turns @ middle
+def _rotations_about(middle: NDArray[np.float64], rotations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rotations (S, 3, 3) about a point, as maps (S, 4, 4)."""
+    matrices = np.tile(np.eye(4), (len(rotations), 1, 1))
+    matrices[:, :3, :3] = rotations
+    matrices[:, :3, 3] = middle - rotations @ middle
     return matrices
 
 
@@ -145,33 +171,26 @@ def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backe
         Where they are compared.
     """
     unit = LengthUnit.of(fixed)
-    levels = [build_pyramid(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
-    coarse_fixed, coarse_moving = levels
-    plane = shared_plane(fixed.grid, moving.grid)
-    middle = coarse_fixed.centre_of_mass
-    turns = _about(middle, np.concatenate([np.eye(3)[None], _lattice() if plane is None else _lattice_in(plane)]))
-    plain = np.stack([start(coarse_fixed, coarse_moving).matrix for start in STARTS.values()])
-    starts = np.concatenate([matrix @ turns for matrix in plain])
-    objective = affine_objective(coarse_fixed, coarse_moving, Linear(samples=SAMPLES))
-    best = starts[np.argsort(objective.values(starts), kind="stable")]
-    apart = _apart(best, middle, 4 * count)
-    refined = AffineSearch(objective, AffineParameters.named("rigid", middle, RADIUS, plane), apart).run(
-        REFINEMENT_ITERATIONS
-    )
-    ordered = refined[np.argsort(objective.values(refined), kind="stable")]
-    return [unit.to_mm(Affine(matrix)) for matrix in _apart(ordered, middle, count)]
+    coarse = _CoarsePair.of(fixed, moving, unit, backend)
+    rotations = np.concatenate([np.eye(4)[None], coarse.rotations()])
+    plain = np.stack([start(coarse.fixed, coarse.moving).matrix for start in STARTS.values()])
+    starts = np.concatenate([matrix @ rotations for matrix in plain])
+    ranked = starts[np.argsort(coarse.objective.values(starts), kind="stable")]
+    refined = coarse.refined(_distinct(ranked, coarse.centre, 4 * count))
+    ranked = refined[np.argsort(coarse.objective.values(refined), kind="stable")]
+    return [unit.to_mm(Affine(matrix)) for matrix in _distinct(ranked, coarse.centre, count)]
 
 
-def _apart(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _distinct(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """The first `count` of some maps (S, 4, 4) that differ from those before by a step of the lattice, or as far."""
-    kept: list[NDArray[np.float64]] = []
+    chosen: list[NDArray[np.float64]] = []
     for matrix in matrices:
-        if len(kept) < count and not any(_alike(matrix, other, middle) for other in kept):
-            kept.append(matrix)
-    return np.stack(kept)
+        if len(chosen) < count and not any(_is_close(matrix, other, middle) for other in chosen):
+            chosen.append(matrix)
+    return np.stack(chosen)
 
 
-def _alike(first: NDArray[np.float64], second: NDArray[np.float64], middle: NDArray[np.float64]) -> bool:
+def _is_close(first: NDArray[np.float64], second: NDArray[np.float64], middle: NDArray[np.float64]) -> bool:
     cosine = (np.trace(first[:3, :3].T @ second[:3, :3]) - 1) / 2
-    moved = np.linalg.norm((first - second)[:3] @ np.append(middle, 1.0))
-    return bool(cosine > np.cos(0.9 * ANGLE_STEP) and moved < 2 * SPACING)
+    distance = np.linalg.norm((first - second)[:3] @ np.append(middle, 1.0))
+    return bool(cosine > np.cos(0.9 * ANGLE_STEP) and distance < 2 * SPACING)

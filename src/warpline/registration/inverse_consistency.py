@@ -27,21 +27,26 @@ Units = tuple[float, float, float]
 """Length along each axis, in voxels, that inverse errors are counted in."""
 
 VOXELS: Units = (1.0, 1.0, 1.0)
+"""Voxels themselves."""
 
 MEAN_LIMIT, P99_LIMIT = 0.05, 0.25
-"""Largest mean and 99th percentile of the inverse error inside the mask, in voxels, of either direction."""
+"""Largest mean and 99th percentile of the inverse error inside the mask, in voxels, of either direction.
+
+Above them a result is doubtful; lower limits would cost detail, which linear interpolation cannot carry."""
 
 TARGET = 0.9
 """Share of the limits at which the relaxation stops, so that they also hold inside labels, a narrower mask."""
 
 LEAST_JACOBIAN = 0.01
-"""A Jacobian determinant at or below this counts as about to fold."""
+"""A Jacobian determinant at or below this counts as about to fold; with 0, rounding of the fields could fold it."""
 
 MOST_ROUNDS = 30
-"""Most rounds of relaxation."""
+"""Most rounds of relaxation; a map that needs more is smoothed instead, see `FALLBACK_SIGMAS`."""
 
 FALLBACK_SIGMAS = (1.0, 2.0, 4.0, 8.0)
-"""Gaussian smoothing of the half-maps, in voxels, tried in turn where the rounds were not enough."""
+"""Gaussian smoothing of the half-maps, in voxels, tried in turn where the rounds were not enough.
+
+Larger ones would leave little of the deformation."""
 
 RELAXATION = 0.25
 """Relaxation factor of the inverse-consistency update; 0.5 overshoots because both maps move."""
@@ -50,7 +55,9 @@ LONGEST_STEP = 0.1
 """Largest change of a displacement component in one round, in voxels: longer steps fold."""
 
 UNFOLD_SIGMA, UNFOLD_REACH = 1.0, 2.0
-"""Gaussian smoothing where a map is about to fold, and of the edge of that region, in voxels."""
+"""Gaussian smoothing where a map is about to fold, and of the edge of that region, in voxels.
+
+A sharp edge between smoothed and other values could fold itself."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,16 @@ class Quality:
     units : three floats
         What errors are counted in, along each axis: a voxel, or more of them where the finest levels were left out, so
         that interpolating an image does not tighten the limits.
+
+    Examples
+    --------
+    >>> from warpline.registration import Quality
+    >>> quality = Quality(
+    ...     folds=0.0, folded_voxels=0, jacobian_min=0.2, jacobian_max=3.0,
+    ...     inverse_error_mean=0.04, inverse_error_p99=0.2, inverse_error_max=0.9,
+    ... )
+    >>> quality.is_within_limits
+    True
     """
 
     folds: float
@@ -117,45 +134,45 @@ def enforce_inverse_consistency(
     Notes
     -----
     ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. The relaxation
-    removes detail that no pair of sampled maps can share, and only where that is.
+    removes detail that no pair of sampled maps can share, and only where there is such detail.
     """
-    found = _relax(*join(to_fixed, to_moving, backend), mask, backend, units)
+    pair = _relax(*join(to_fixed, to_moving, backend), mask, backend, units)
     for sigma in FALLBACK_SIGMAS:
-        if found.quality.is_within_limits:
-            return found
-        del found  # its memory is for the next one
-        found = _relax(*_join_smoothed(to_fixed, to_moving, sigma, backend), mask, backend, units)
-    if not found.quality.is_within_limits:
-        _log.warning("the map could not be made inverse consistent within the limits: %s", found.quality)
-    return found
+        if pair.quality.is_within_limits:
+            return pair
+        del pair  # its memory is for the next one
+        pair = _relax(*_join_smoothed(to_fixed, to_moving, sigma, backend), mask, backend, units)
+    if not pair.quality.is_within_limits:
+        _log.warning("the map could not be made inverse consistent within the limits: %s", pair.quality)
+    return pair
 
 
 def _join_smoothed(to_fixed: Array, to_moving: Array, sigma: float, backend: Backend) -> tuple[Array, Array]:
     """As `join`, of smoothed half-maps."""
-    halves = []
+    smoothed = []
     for half in (to_fixed, to_moving):
-        halves.append(backend.empty(half.shape))
-        backend.smooth(half, (sigma,) * 3, out=halves[-1])
-    return join(halves[0], halves[1], backend)
+        smoothed.append(backend.empty(half.shape))
+        backend.smooth(half, (sigma,) * 3, out=smoothed[-1])
+    return join(smoothed[0], smoothed[1], backend)
 
 
 def _relax(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InversePair:
     """Rounds of relaxation until the limits hold; both fields are changed in place."""
     for rounds in range(MOST_ROUNDS + 1):
-        missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
+        residuals = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
         determinants = [backend.jacobian(field) for field in (forward, inverse)]
         lowest = np.minimum(*determinants)
         folding = lowest <= LEAST_JACOBIAN
-        errors, least = _measure([_in_units(miss, units, backend) for miss in missed], lowest, mask, backend)
-        misses, folds = _exceeds(errors), not least > LEAST_JACOBIAN
-        if rounds == MOST_ROUNDS or not (misses or folds):
+        errors, least = _measure([_in_units(residual, units, backend) for residual in residuals], lowest, mask, backend)
+        inconsistent, folds = _exceeds(errors), not least > LEAST_JACOBIAN
+        if rounds == MOST_ROUNDS or not (inconsistent or folds):
             break
         weight = _soft_region(folding, backend) if folds else None
-        forward = _corrected(forward, missed[0], None if misses else weight)
-        inverse = _corrected(inverse, missed[1], None if misses else weight)
-        del missed, lowest  # their memory is for what follows
+        forward = _correct(forward, residuals[0], None if inconsistent else weight)
+        inverse = _correct(inverse, residuals[1], None if inconsistent else weight)
+        del residuals, lowest  # their memory is for what follows
         if weight is not None:
-            forward, inverse = _unfolded(forward, weight, backend), _unfolded(inverse, weight, backend)
+            forward, inverse = _unfold(forward, weight, backend), _unfold(inverse, weight, backend)
     quality = _quality(determinants, mask, errors, rounds, backend)
     return InversePair(forward, inverse, replace(quality, units=units))
 
@@ -185,8 +202,8 @@ def quality_of(
     units : three floats
         What inverse errors are counted in, see `Quality`.
     """
-    missed = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
-    errors = [round_trip_error(_in_units(miss, units, backend), backend, mask) for miss in missed]
+    residuals = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
+    errors = [round_trip_error(_in_units(residual, units, backend), backend, mask) for residual in residuals]
     determinants = [backend.jacobian(field) for field in (forward, inverse)]
     return replace(_quality(determinants, mask, errors, rounds, backend), units=units)
 
@@ -196,20 +213,20 @@ def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
     return backend.compose(outer, inner, out=backend.empty(inner.shape))
 
 
-def _in_units(missed: Array, units: Units, backend: Backend) -> Array:
+def _in_units(residual: Array, units: Units, backend: Backend) -> Array:
     """A displacement in voxels, counted in units along each axis."""
-    return missed if units == VOXELS else missed / backend.upload(np.array(units, np.float32).reshape(3, 1, 1, 1))
+    return residual if units == VOXELS else residual / backend.upload(np.array(units, np.float32).reshape(3, 1, 1, 1))
 
 
 def _measure(
-    missed: list[Array], determinant: Array, mask: Array, backend: Backend
+    residuals: list[Array], determinant: Array, mask: Array, backend: Backend
 ) -> tuple[list[InverseError], float]:
-    """The errors of both round trips inside the mask, and the least determinant, for which the host waits once."""
-    found = backend.zeros((3, 4), np.float64)
-    for miss, row in zip(missed, (found[0], found[1]), strict=True):
-        backend.statistics(miss, 0.99, mask=mask, out=row)
-    found[2] = determinant.min()
-    *errors, least = backend.download(found)
+    """The errors of both round trips inside the mask, and the least determinant, with one host synchronisation."""
+    measured = backend.zeros((3, 4), np.float64)
+    for residual, row in zip(residuals, (measured[0], measured[1]), strict=True):
+        backend.statistics(residual, 0.99, mask=mask, out=row)
+    measured[2] = determinant.min()
+    *errors, least = backend.download(measured)
     return [InverseError.of(error) for error in errors], float(least[0])
 
 
@@ -217,13 +234,13 @@ def _exceeds(errors: list[InverseError]) -> bool:
     return any(error.mean > TARGET * MEAN_LIMIT or error.p99 > TARGET * P99_LIMIT for error in errors)
 
 
-def _corrected(field: Array, missed: Array, weight: Array | None) -> Array:
-    """The field a step closer to the inverse of the other, where `weight` is not 0; `missed` is overwritten."""
-    missed *= np.float32(RELAXATION)
+def _correct(field: Array, residual: Array, weight: Array | None) -> Array:
+    """The field a step closer to the inverse of the other, where `weight` is not 0; `residual` is overwritten."""
+    residual *= np.float32(RELAXATION)
     if weight is not None:
-        missed *= weight
-    missed.clip(-LONGEST_STEP, LONGEST_STEP, out=missed)
-    field -= missed
+        residual *= weight
+    residual.clip(-LONGEST_STEP, LONGEST_STEP, out=residual)
+    field -= residual
     return field
 
 
@@ -235,7 +252,7 @@ def _soft_region(region: Array, backend: Backend) -> Array:
     return (weight * np.float32((2 * np.pi * UNFOLD_REACH**2) ** 1.5)).clip(0, 1)
 
 
-def _unfolded(field: Array, weight: Array, backend: Backend) -> Array:
+def _unfold(field: Array, weight: Array, backend: Backend) -> Array:
     smoothed = backend.empty(field.shape)
     backend.smooth(field, (UNFOLD_SIGMA,) * 3, out=smoothed)
     smoothed -= field
@@ -247,14 +264,14 @@ def _unfolded(field: Array, weight: Array, backend: Backend) -> Array:
 def _quality(
     determinants: list[Array], mask: Array, errors: list[InverseError], rounds: int, backend: Backend
 ) -> Quality:
-    """From the determinants (I, J, K) and the round-trip errors, of either direction; the host waits once."""
-    inside, found = mask != 0, backend.zeros((9,), np.float64)
-    for determinant, sums in zip(determinants, (found[:3], found[3:6]), strict=True):
+    """From the determinants (I, J, K) and the round-trip errors, of either direction, with one host synchronisation."""
+    inside, measured = mask != 0, backend.zeros((9,), np.float64)
+    for determinant, sums in zip(determinants, (measured[:3], measured[3:6]), strict=True):
         backend.sums(determinant, mask=inside & (determinant <= 0), out=sums)
-    found[6] = np.where(inside, np.minimum(*determinants), np.inf).min()
-    found[7] = np.where(inside, determinants[0], -np.inf).max()
-    found[8] = inside.sum(dtype=np.float64)
-    forward, _, _, inverse, _, _, least, most, size = backend.download(found).tolist()
+    measured[6] = np.where(inside, np.minimum(*determinants), np.inf).min()
+    measured[7] = np.where(inside, determinants[0], -np.inf).max()
+    measured[8] = inside.sum(dtype=np.float64)
+    forward, _, _, inverse, _, _, least, most, size = backend.download(measured).tolist()
     folded = int(max(forward, inverse))
     return Quality(
         folds=folded / max(size, 1),

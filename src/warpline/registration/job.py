@@ -1,4 +1,4 @@
-"""Jobs: from files to numbers and back to files. The one place where the two meet."""
+"""`register` images or files in one call, and `run` a job: from files to files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from warpline.backends import Backend, select
 from warpline.io.atomic import Transaction
 from warpline.io.images import Source
 from warpline.recipe import Recipe
-from warpline.registration.alignment import ProgressCallback
-from warpline.registration.output_files import check_names, names_after
+from warpline.registration.output_files import check_names, names_after, store
+from warpline.registration.progress import ProgressCallback
 from warpline.registration.result import Initial, Registration, compute, read
 
 
@@ -24,7 +24,7 @@ class Job:
     fixed, moving : path
         Images of one volume each.
     prefix : str
-        What the names of all outputs begin with, folder included: ``out/sub-01_``.
+        Start of the names of all outputs, folder included: ``out/sub-01_``.
     recipe : str, path or Recipe
         A preset, a TOML file or a recipe.
     fixed_mask, moving_mask : path, optional
@@ -121,7 +121,7 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
             progress=progress,
             outside=job.outside,
         )
-        stored = registration.store(files, names)
+        stored = store(registration.alignment, registration.images, registration.report, files, names)
     return replace(registration, report=stored.report)
 
 
@@ -160,8 +160,8 @@ def register(
     progress : callable, optional
         Called with a `Progress` as the registration advances.
     outside : float, optional
-        Value of the warped image beyond the moving one. None takes 0, or where the image begins far from 0, as CT does,
-        its background, see `warpline.images.intensity.value_beyond`; the fixed image, carried the other way, always
+        Value of the warped image beyond the moving one. None takes 0, or where the values of the image are far from 0,
+        as in CT, its background, see `warpline.images.intensity.value_beyond`; the inversely warped fixed image always
         gets that.
 
     Returns

@@ -20,7 +20,7 @@ from warpline.space.grid import Grid, Matrix
 
 HEAD_RADII = (28.0, 160.0)
 """Radii of a head, or a large part of one, in mm: the unit is 1 mm then. A brain has 75, a newborn's 45, a slice of a
-brain 55, a field of view of 256 mm a side 128."""
+brain 55, a field of view of 256 mm a side 128. Outside of them, the unit brings the radius to about `HEAD_RADIUS`."""
 HEAD_RADIUS = 75.0
 """Radius of other objects in their unit, up to a factor of the square root of 2."""
 
@@ -39,7 +39,7 @@ class LengthUnit:
 
     @classmethod
     def of(cls, image: Normalised) -> LengthUnit:
-        """The unit in which an image shows something as large as a head; its mask does not matter."""
+        """The unit in which the object of an image is as large as a head; its mask does not matter."""
         radius = _radius(image)
         if HEAD_RADII[0] <= radius <= HEAD_RADII[1]:
             return cls(1.0)
@@ -53,22 +53,22 @@ class LengthUnit:
         """The image on its grid in this unit; that of a shared image is shared."""
         if self.mm == 1.0:
             return image
-        grid = Grid(image.grid.shape, self._rescaled(image.grid.affine, slice(0, 4), 1 / self.mm))
-        found = backend.cache.get(image, ("unit", self.mm), lambda: replace(image, grid=grid))
+        grid = Grid(image.grid.shape, self._rescale(image.grid.affine, slice(0, 4), 1 / self.mm))
+        scaled = backend.cache.get(image, ("unit", self.mm), lambda: replace(image, grid=grid))
         if backend.cache.is_shared(image):
-            backend.cache.share(found)
-        return found
+            backend.cache.share(scaled)
+        return scaled
 
     def from_mm(self, affine: Affine) -> Affine:
         """A map of world mm as a map of world points in this unit."""
-        return Affine(self._rescaled(affine.matrix, slice(3, 4), 1 / self.mm))
+        return Affine(self._rescale(affine.matrix, slice(3, 4), 1 / self.mm))
 
     def to_mm(self, affine: Affine) -> Affine:
         """A map of world points in this unit as a map of world mm."""
-        return Affine(self._rescaled(affine.matrix, slice(3, 4), self.mm))
+        return Affine(self._rescale(affine.matrix, slice(3, 4), self.mm))
 
     @staticmethod
-    def _rescaled(matrix: Matrix, columns: slice, factor: float) -> Matrix:
+    def _rescale(matrix: Matrix, columns: slice, factor: float) -> Matrix:
         """A (4, 4) matrix with some columns of its upper rows multiplied."""
         scaled = np.array(matrix)
         scaled[:3, columns] *= factor
@@ -76,7 +76,7 @@ class LengthUnit:
 
 
 def _radius(image: Normalised) -> float:
-    """Root mean square distance of the box around the content from its middle, in mm."""
+    """Root mean square distance of the box around the foreground from its middle, in mm."""
     lengths = np.subtract(image.stop, image.start) * image.grid.voxel_size
     thick = np.array(image.grid.shape) > 1
     return float(np.sqrt(np.square(lengths[thick]).sum() / 12)) if thick.any() else HEAD_RADIUS

@@ -14,7 +14,7 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
 from warpline.registration.length_unit import LengthUnit
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import LEAST_OVERLAP, AffineObjective, affine_objective
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import PyramidLevel, build_pyramid
@@ -22,7 +22,7 @@ from warpline.registration.refinement import LocalCorrelation, LocalCorrelationO
 from warpline.space import Affine
 
 REFINEMENT_ITERATIONS = 12
-"""Most iterations of each round of refinement by local correlation."""
+"""Most iterations of each round of refinement by local correlation; more follow weights that no longer hold."""
 LEAST_REFINED_OVERLAP = 0.9
 """Share of the fixed sample points that must fall into the moving image for a refinement: windows that a field of view
 cuts correlate with its edge."""
@@ -30,10 +30,10 @@ ONE_CONTRAST = 0.85
 """Sign coherence, see `LocalCorrelation`, from which on two images have one contrast: brains of one contrast reach 0.94
 and more, T1 against T2 or EPI 0.4 to 0.6 of either sign. An inverted contrast (below -0.85) is not refined: the outline
 of the object is not inverted with it and pulls at the affine."""
-LEAST_CORRELATION = 0.5
-"""Correlation at the start from which on a lower one at the end is a failure; below it, contrasts differ."""
+LEAST_INITIAL_CORRELATION = 0.5
+"""Correlation at the start from which on a lower one at the end is a failure; below it, contrasts may differ."""
 MOST_STRETCH = 1.25
-"""Most by which a refinement may stretch or shrink along any direction. Without structure to hold on to, local
+"""Most by which a refinement may stretch or shrink along any direction. Without structure, local
 correlation grows as the moving image shrinks to a point."""
 
 
@@ -46,7 +46,7 @@ class LinearResult:
     affine : Affine
         Fixed world to moving world.
     levels : tuple of LevelRecord
-        How each level of each stage went, in the order in which they ran.
+        Record of each level of each stage, in the order in which they ran.
     warnings : tuple of str
         A sentence for everything that did not go as asked.
     """
@@ -62,7 +62,7 @@ class LinearRun:
     Parameters
     ----------
     start : Affine
-        Where the first level begins.
+        Initial map of the first level.
     parameters : dict
         Parameters of the map of each stage.
     levels : int
@@ -86,7 +86,7 @@ class LinearRun:
         self._progress = progress
 
     def optimise(self, objective: AffineObjective, stage: str, level: int, iterations: int) -> None:
-        """Run one stage on one level, and record how it went."""
+        """Run one stage on one level, and record it."""
         energies: list[float] = []
 
         def report(_: int, energy: float) -> None:
@@ -95,7 +95,7 @@ class LinearRun:
                 self._progress(Progress(stage, level, self._levels, len(energies) - 1, iterations, energy))
 
         started = time.perf_counter()
-        search = AffineSearch(objective, self._parameters[stage], self.affine.matrix[None])
+        search = MultiStartBfgs(objective, self._parameters[stage], self.affine.matrix[None])
         self.affine = Affine(search.run(iterations, report)[0])
         seconds = time.perf_counter() - started
         self.records.append(LevelRecord(stage, level, objective.shape, len(energies), tuple(energies), seconds))
@@ -161,12 +161,12 @@ def _run_levels(
     refined = options.refinements > 0 and options.stages[-1] == "affine"
     if refined and objective.overlap(run.affine.matrix) >= LEAST_REFINED_OVERLAP:
         local = LocalCorrelationObjective(*pair, options.samples)
-        reached = local.at(run.affine)
-        if abs(reached.coherence) >= ONE_CONTRAST and _is_worse(local, initial, reached):
+        current = local.at(run.affine)
+        if abs(current.coherence) >= ONE_CONTRAST and _is_worse(local, initial, current):
             by_correlation = options.model_copy(update={"metric": "correlation"})
             _repeat_by_correlation(run, affine_objective(*pair, by_correlation), initial, options)
-        elif reached.coherence >= ONE_CONTRAST:
-            _refine(run, local, reached, options)
+        elif current.coherence >= ONE_CONTRAST:
+            _refine(run, local, current, options)
 
 
 def _check_overlap(share: float, fixed: str, moving: str) -> None:
@@ -184,18 +184,18 @@ def _stages(options: Linear, level: int) -> tuple[str, ...]:
     return options.stages[-1:] if finest and level > 0 else options.stages
 
 
-def _is_worse(local: LocalCorrelationObjective, initial: Affine, reached: LocalCorrelation) -> bool:
+def _is_worse(local: LocalCorrelationObjective, initial: Affine, current: LocalCorrelation) -> bool:
     """Whether two images of one contrast correlate less than they did at the start.
 
     Any map that carries level sets to level sets has the same mutual information, and smooth images have many of them.
     Where other contrasts leave little correlation at the start, less of it is no sign.
     """
-    before, after = map(abs, local.correlations(initial, reached.affine))
-    return before >= LEAST_CORRELATION and after < before
+    before, after = map(abs, local.correlations(initial, current.affine))
+    return before >= LEAST_INITIAL_CORRELATION and after < before
 
 
 def _repeat_by_correlation(run: LinearRun, objective: AffineObjective, initial: Affine, options: Linear) -> None:
-    """Start again from the initial map, at the finest level, by correlation, which knows the scale of the object."""
+    """Start again from the initial map, at the finest level, by correlation, which a wrong scale lowers."""
     run.warnings.append(
         "the affine stage left the images less alike than they were at the start, as happens with smooth ones; it was "
         "repeated by correlation: look at the result"
@@ -207,15 +207,15 @@ def _repeat_by_correlation(run: LinearRun, objective: AffineObjective, initial: 
 
 def _refine(run: LinearRun, local: LocalCorrelationObjective, best: LocalCorrelation, options: Linear) -> None:
     """Maximise squared local correlation in rounds, as long as it grows and the map does not collapse."""
-    for turn in range(options.refinements):
+    for number in range(options.refinements):
         objective = local.linearised_at(best)
-        run.optimise(objective, options.stages[-1], len(options.iterations) + turn, REFINEMENT_ITERATIONS)
-        reached = local.at(run.affine)
-        collapsed = reached.coherence < ONE_CONTRAST or _stretch(best.affine, reached.affine) > MOST_STRETCH
-        if collapsed or reached.mean_square <= best.mean_square:
+        run.optimise(objective, options.stages[-1], len(options.iterations) + number, REFINEMENT_ITERATIONS)
+        current = local.at(run.affine)
+        collapsed = current.coherence < ONE_CONTRAST or _stretch(best.affine, current.affine) > MOST_STRETCH
+        if collapsed or current.mean_square <= best.mean_square:
             run.affine = best.affine
             return
-        best = reached
+        best = current
 
 
 def _stretch(before: Affine, after: Affine) -> float:

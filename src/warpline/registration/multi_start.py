@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.registration.affine_parameters import AffineParameters
-from warpline.registration.bfgs import minimise, rules_of
+from warpline.registration.bfgs import bfgs_options, minimise
 from warpline.registration.objective import LEAST_OVERLAP, AffineObjective
 
 SMALLEST_DECREASE = 1e-6
-"""Relative decrease of the metric per iteration below which a search has converged."""
+"""Relative decrease of the metric per iteration below which a search has converged.
+
+Larger ones stop before the optimum; smaller ones spend iterations on steps that move nothing."""
 
 
-class AffineSearch:
+class MultiStartBfgs:
     """BFGS searches over the parameters of an affine map, from several starts.
 
     Parameters
@@ -44,16 +46,16 @@ class AffineSearch:
         return values, np.einsum("aij,apij->ap", self._linear_transposed[at] @ by_world, derivatives)
 
     def run(self, iterations: int, on_step: Callable[[int, float], None] = lambda *_: None) -> NDArray[np.float64]:
-        """The best maps (S, 4, 4) found in at most so many iterations.
+        """Maps (S, 4, 4) that minimise the objective, one from each start.
 
-        After each, `on_step` receives the number of the start and the value of the objective. The backend searches
-        where it can (a GPU); else the searches run here.
+        At most so many `iterations` are run; after each, `on_step` receives the number of the start and the value of
+        the objective. The backend searches where it can (a GPU); else the searches run here.
         """
-        rules = rules_of(iterations, SMALLEST_DECREASE, LEAST_OVERLAP)
-        found = self._objective.descend(self._parameters, self._starts, rules, on_step)
-        if found is None:
+        options = bfgs_options(iterations, SMALLEST_DECREASE, LEAST_OVERLAP)
+        parameters = self._objective.minimise_on_backend(self._parameters, self._starts, options, on_step)
+        if parameters is None:
             zero = np.zeros((len(self._starts), self._parameters.size))
-            found = minimise(
+            parameters = minimise(
                 self.values_and_gradients, zero, iterations=iterations, tolerance=SMALLEST_DECREASE, on_step=on_step
             )
-        return np.asarray(self._starts @ self._parameters.matrices(found)[0])
+        return np.asarray(self._starts @ self._parameters.matrices(parameters)[0])

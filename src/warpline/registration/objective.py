@@ -16,9 +16,13 @@ from warpline.registration.sample_points import sample_points
 from warpline.space.grid import Grid, Matrix
 
 RIM = 2.0
-"""Background around the fixed foreground that is sampled as well, in voxels of the level: the object's outline."""
+"""Background around the fixed foreground that is sampled as well, in voxels of the level.
+
+Without it the outline of the object does not count; a wide one drowns the object in background."""
 LEAST_OVERLAP = 0.1
-"""Share of the sample points that must land in the moving image; below, the metric is at its worst value and flat."""
+"""Share of the sample points that must land in the moving image; below, the metric is at its worst value and flat.
+
+Lower, few points agree by chance; higher, a part of an object cannot be registered to the whole."""
 
 
 class AffineObjective:
@@ -29,7 +33,7 @@ class AffineObjective:
     metric : LinearMetric
         A function of the fixed voxel to moving voxel matrix.
     fixed, moving : Grid
-        What these voxels are of.
+        Grids of these voxels.
     """
 
     def __init__(self, metric: LinearMetric, fixed: Grid, moving: Grid) -> None:
@@ -58,19 +62,19 @@ class AffineObjective:
         enough = shares >= LEAST_OVERLAP
         return np.where(enough, values, self._metric.worst), by_world * enough[:, None, None]
 
-    def descend(
+    def minimise_on_backend(
         self,
         parameters: AffineParameters,
         starts: NDArray[np.float64],
-        rules: BfgsOptions,
-        listen: Callable[[int, float], None],
+        options: BfgsOptions,
+        on_step: Callable[[int, float], None],
     ) -> NDArray[np.float64] | None:
         """Parameters (S, size) that BFGS on the backend finds, see `Backend.minimise_affine`; None where it has none.
 
         The map of parameters p from start S is ``S matrix(p)``.
         """
         family = parameters.family(self._to_voxel @ starts, self._to_world)
-        return self._metric.backend.minimise_affine(self._metric.inputs, family, rules, listen)
+        return self._metric.backend.minimise_affine(self._metric.inputs, family, options, on_step)
 
 
 def affine_objective(fixed: PyramidLevel, moving: PyramidLevel, options: Linear) -> AffineObjective:

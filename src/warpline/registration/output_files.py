@@ -51,7 +51,7 @@ ENDINGS = {
 """What each file is, to how its name ends."""
 
 Prefix = str | os.PathLike[str]
-"""What the names of all outputs begin with, folder included."""
+"""Start of the names of all outputs, folder included."""
 
 Names = Mapping[str, Path]
 """What each file is, to its path; kinds that are left out are not written, ``"report"`` always is."""
@@ -73,6 +73,13 @@ class Stored:
         What each file is, to its path.
     report : dict
         The report, finished: with the paths, sizes and checksums of the files, and the time that they took.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from warpline.registration import Stored
+    >>> Stored({"report": Path("report.json")}, {"outputs": {}}).report["outputs"]
+    {}
     """
 
     paths: dict[str, Path]
@@ -82,8 +89,14 @@ class Stored:
 def names_after(prefix: Prefix) -> dict[str, Path]:
     """The path of every file of a run.
 
+    Parameters
+    ----------
+    prefix : str or path
+        Start of their names, folder included.
+
     Examples
     --------
+    >>> from warpline.registration import names_after
     >>> str(names_after("out/sub-01_")["warp"])
     'out/sub-01_1Warp.nii.gz'
     """
@@ -93,6 +106,13 @@ def names_after(prefix: Prefix) -> dict[str, Path]:
 def check_names(names: Names, sources: Iterable[Any]) -> None:
     """Refuse names that would replace an input.
 
+    Parameters
+    ----------
+    names : dict
+        What each file is, to its path.
+    sources : iterable
+        Inputs; those that are no paths are passed over.
+
     Raises
     ------
     UsageError
@@ -100,10 +120,11 @@ def check_names(names: Names, sources: Iterable[Any]) -> None:
 
     Examples
     --------
+    >>> from warpline.registration import check_names, names_after
     >>> check_names(names_after("out/sub-01_"), ["fixed.nii.gz", "moving.nii.gz"])
-    >>> check_names(names_after("sub-01_"), ["sub-01_Warped.nii.gz"])
+    >>> check_names(names_after("a_"), ["a_Warped.nii.gz"])
     Traceback (most recent call last):
-    warpline.errors.UsageError: the results would overwrite the input sub-01_Warped.nii.gz; choose another ...
+    warpline.errors.UsageError: the results would overwrite the input a_Warped.nii.gz; choose another prefix or folder
     """
     outputs = {path.resolve() for path in names.values()}
     for source in sources:
@@ -152,10 +173,11 @@ def store(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import numpy as np
     >>> from warpline import Affine, Image
     >>> from warpline.io.atomic import Transaction
-    >>> from warpline.registration import Alignment
+    >>> from warpline.registration import Alignment, store
     >>> image = Image.from_array(np.eye(4, dtype=np.float32))
     >>> result = Alignment(image, image, Affine.identity())
     >>> report = {"backend": {"threads": 1}, "seconds": {}}
@@ -163,11 +185,11 @@ def store(
     >>> with Transaction() as files:
     ...     stored = store(result, {"warped": image, "inverse_warped": image}, report, files, names)
     >>> stored.report["outputs"], stored.report["files"]["affine"]["bytes"]
-    ({'affine': '0GenericAffine.mat'}, 152)
+    ({'affine': '0GenericAffine.mat'}, 193)
     """
     clock, paths = Clock(), {kind: root / path for kind, path in names.items()}
-    pictures = _chosen(_pictures(alignment, images["warped"]), names)
-    encoders = _chosen({**_encoders(alignment, images), **(extra or {})}, names)
+    pictures = _with_names(_pictures(alignment, images["warped"]), names)
+    encoders = _with_names({**_encoders(alignment, images), **(extra or {})}, names)
     stamps = _write_files(files, paths, pictures, encoders, clock=clock, threads=report["backend"]["threads"])
     made = {*stamps, *({"page"} & names.keys())}
     for kind in names.keys() - made - {"report"}:
@@ -213,7 +235,7 @@ def _write_files(
     return stamps
 
 
-def _chosen(makers: Mapping[str, Maker], names: Names) -> dict[str, Maker]:
+def _with_names(makers: Mapping[str, Maker], names: Names) -> dict[str, Maker]:
     """Those of the files that have a name."""
     return {kind: make for kind, make in makers.items() if kind in names}
 

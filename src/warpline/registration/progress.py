@@ -1,4 +1,4 @@
-"""What the stages report while they run, and the record of each level."""
+"""Progress of the stages while they run, and the record of each level."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ from warpline.space.grid import Shape
 class Progress:
     """One iteration of one level of one stage; levels and iterations count from 0.
 
-    `images` fetches the fixed and the moving volume of the level, carried to the middle by the half-maps of now;
+    `images` fetches the fixed and the moving volume of the level, warped to the middle space by the current half-maps;
     valid while the callback runs. None where a stage has no such images.
+
+    Examples
+    --------
+    >>> from warpline.registration import Progress
+    >>> step = Progress("syn", level=0, levels=3, iteration=4, iterations=100, energy=-0.52)
+    >>> f"{step.stage}, level {step.level + 1} of {step.levels}: {step.energy}"
+    'syn, level 1 of 3: -0.52'
     """
 
     stage: str
@@ -30,7 +37,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class LevelRecord:
-    """How one level of one stage went.
+    """Record of one level of one stage.
 
     Parameters
     ----------
@@ -47,8 +54,15 @@ class LevelRecord:
     seconds : float
         Wall-clock time of the level, its preparation excluded.
     kept : int, optional
-        Iterations after which its result was reached: fewer than `iterations` where a level went astray and was taken
-        back to its best energy. None for linear stages, which never go uphill.
+        Iterations after which its result was reached: fewer than `iterations` where a level diverged and the
+        half-maps of its lowest energy were restored. None for linear stages, whose energy never rises.
+
+    Examples
+    --------
+    >>> from warpline.registration import LevelRecord
+    >>> record = LevelRecord("syn", 0, (40, 48, 40), 10, energies=(-0.42, -0.61), seconds=1.5, kept=10)
+    >>> min(record.energies)
+    -0.61
     """
 
     stage: str

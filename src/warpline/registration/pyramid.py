@@ -22,7 +22,7 @@ from warpline.metrics.samples import value_range
 from warpline.space.grid import Grid, Matrix, Shape, apply_affine
 
 SMALLEST_AXIS = 8
-"""No axis is shrunk below this many voxels; one that starts shorter is left alone."""
+"""No axis is shrunk below this many voxels; one that starts shorter is left alone. Fewer show no shape to align."""
 
 MOST_ACROSS = 72
 """Most voxels along the longest side of the coarsest level: more, and large displacements are out of its reach."""
@@ -34,13 +34,15 @@ Finer levels of thicker slices fit noise: the map bends without a gain in overla
 """
 
 LEAST_INSIDE = 0.5
-"""Share of a coarse voxel that must lie in the mask for the voxel to count."""
+"""Share of a coarse voxel in the mask for the voxel to count: with less, masks grow from level to level."""
 
 LEAST_COVERAGE = 1e-3
 """Share of a Gaussian inside the mask below which the smoothed image fades to 0: there is too little to average."""
 
 SMOOTHED_FROM = 1.2
-"""Ratio of the voxels of a level to those of an image above which the image is smoothed before it is resampled."""
+"""Ratio of the voxels of a level to those of an image above which the image is smoothed before it is resampled.
+
+Below it little aliases, and smoothing would only lose detail."""
 
 Factors = tuple[float, float, float]
 
@@ -61,10 +63,10 @@ def with_coarser(factors: tuple[float, ...], across: float) -> tuple[float, ...]
 
 def without_finest(factors: tuple[float, ...], thickness: float) -> tuple[float, ...]:
     """Shrink factors, coarse to fine, without those too fine for slices of `thickness` pixels."""
-    kept = factors
-    while len(kept) > 1 and len(factors) - len(kept) < MOST_LEFT_OUT and thickness >= THICK * kept[-1]:
-        kept = kept[:-1]
-    return kept
+    remaining = factors
+    while len(remaining) > 1 and len(factors) - len(remaining) < MOST_LEFT_OUT and thickness >= THICK * remaining[-1]:
+        remaining = remaining[:-1]
+    return remaining
 
 
 def coarse_grid(grid: Grid, factors: Factors) -> Grid:
@@ -169,7 +171,7 @@ class PyramidLevel:
         return self.centre_and_radius_later()()
 
     def centre_and_radius_later(self) -> Callable[[], tuple[NDArray[np.float64], float]]:
-        """Start the download they need; the function that is returned waits for it and gives them."""
+        """Start the download they need; returns a function that waits for it and computes them."""
         foreground = self.backend.download_later(self.foreground)
 
         def measure() -> tuple[NDArray[np.float64], float]:
@@ -183,7 +185,7 @@ class PyramidLevel:
 def build_pyramid(image: Normalised, spacings: tuple[float, ...], backend: Backend) -> list[PyramidLevel]:
     """The image at each spacing in mm, coarse to fine; each level is made from the next finer one.
 
-    With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. Levels of a shared image are kept.
+    With a mask, only values inside it are averaged: ``blur(v m) / blur(m)``. Levels of a shared image are cached.
     """
     return backend.cache.get(image, ("levels", spacings), lambda: _levels(image, spacings, backend))
 
@@ -218,7 +220,7 @@ def _level(volume: Array, grid: Grid, image: Normalised, inside: Array | None, b
 
 
 @dataclass(frozen=True, eq=False)
-class PairLevel:
+class SharedLevel:
     """Grid of a level that two images share, its spacing, and how much they are smoothed for it.
 
     Parameters
@@ -236,13 +238,13 @@ class PairLevel:
     smoothing: float = 0.5
 
     @classmethod
-    def of(cls, fixed: Grid, spacing: float, smoothing: float = 0.5) -> PairLevel:
+    def of(cls, fixed: Grid, spacing: float, smoothing: float = 0.5) -> SharedLevel:
         """The level of a spacing in mm of a fixed grid."""
         return cls(coarse_grid(fixed, factors_for_spacing(fixed, spacing)), spacing, smoothing)
 
 
 def resample_on_level(
-    level: PairLevel, volume: Array, grid: Grid, world: Matrix, *, mask: Array | None, backend: Backend
+    level: SharedLevel, volume: Array, grid: Grid, world: Matrix, *, mask: Array | None, backend: Backend
 ) -> Array:
     """A volume on its grid, smoothed (within its mask) and resampled on a level by cubic splines.
 

@@ -19,7 +19,7 @@ from warpline.space import Affine
 from warpline.space.grid import Grid
 
 WINDOW = 3.0
-"""Standard deviation of the window, in voxels of the fixed level."""
+"""Standard deviation of the window, in voxels of the fixed level; narrower correlates noise, wider is global."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,18 +94,18 @@ class LocalCorrelationObjective:
         return AffineObjective(NormalisedProduct(samples), *self._grids)
 
     def _sums(self, *volumes: Array, mask: Array | None = None) -> NDArray[np.float64]:
-        """`Backend.sums` of each (N, 3), for which the host waits once."""
-        found = self._backend.zeros((len(volumes), 3), np.float64)
+        """`Backend.sums` of each (N, 3), with one host synchronisation."""
+        sums = self._backend.zeros((len(volumes), 3), np.float64)
         for row, volume in enumerate(volumes):
-            self._backend.sums(volume, mask=mask, out=found[row])
-        return self._backend.download(found)
+            self._backend.sums(volume, mask=mask, out=sums[row])
+        return self._backend.download(sums)
 
     def _size_and_contrasts(self, *levels: PyramidLevel) -> tuple[float, ...]:
         """Voxels of the foreground of the first level, and the standard deviation there of each."""
-        found = self._backend.zeros((len(levels), 3), np.float64)
+        measured = self._backend.zeros((len(levels), 3), np.float64)
         for row, level in enumerate(levels):
-            self._backend.sums(level.array, mask=level.foreground, out=found[row])
-        sums = self._backend.download(found)
+            self._backend.sums(level.array, mask=level.foreground, out=measured[row])
+        sums = self._backend.download(measured)
         return sums[0, 0], *(math.sqrt(max(ss / n - (s / n) ** 2, 0.0)) for n, s, ss in sums)
 
     def _normalise(self, level: PyramidLevel, contrast: float) -> Array:

@@ -16,17 +16,18 @@ from warpline.backends import Backend
 from warpline.errors import InputError, UsageError
 from warpline.evaluation.image_similarity import measure_similarity
 from warpline.images import Image
-from warpline.images.intensity import begins_far_from_zero, value_beyond
+from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
 from warpline.io.transform_files import read_transform
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
-from warpline.registration.alignment import Alignment, ProgressCallback, align
+from warpline.registration.alignment import Alignment, align
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
-from warpline.registration.output_files import Names, Prefix, Stored, check_names, names_after, store
+from warpline.registration.output_files import Prefix, check_names, names_after, store
+from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import describe, environment, plain
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
@@ -42,7 +43,7 @@ Loader = Callable[[Source, str, str | None], tuple[Image, dict[str, Any]]]
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What one registration starts from, read and checked.
+    """The inputs of one registration, read and checked.
 
     Parameters
     ----------
@@ -61,7 +62,18 @@ class Inputs:
     geometry : str or None
         Which matrix of NIfTI headers was asked for.
     notes : tuple of str
-        A sentence for everything that was taken for granted, for the warnings of the report.
+        A sentence for every assumption about the images, for the warnings of the report.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.registration import Inputs
+    >>> image = Image.from_array(np.arange(64.0).reshape(8, 8), name="image")
+    >>> from warpline import Recipe
+    >>> inputs = Inputs(Recipe.load("rigid"), {"fixed": image, "moving": image}, {}, None, None, {})
+    >>> inputs.recipe.name
+    'rigid'
     """
 
     recipe: Recipe
@@ -76,7 +88,7 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Registration:
-    """The maps between two images, and both images carried through them.
+    """The maps between two images, and both images warped by them.
 
     Parameters
     ----------
@@ -123,13 +135,18 @@ class Registration:
         """Moving world points to fixed world points (RAS+ mm)."""
         return self.alignment.inverse
 
+    @property
+    def images(self) -> dict[str, Image]:
+        """Both warped images, by the names of their files in the report."""
+        return {"warped": self.warped, "inverse_warped": self.inverse_warped}
+
     def save(self, prefix: Prefix) -> dict[str, Path]:
         """Write transforms, images, pictures and reports; all of them or none.
 
         Parameters
         ----------
         prefix : str
-            What every name begins with; missing folders are made.
+            Start of every name, folder included; missing folders are made.
 
         Returns
         -------
@@ -148,12 +165,7 @@ class Registration:
         with Transaction() as files:
             files.prepare(names["report"].parent)
             files.reserve(list(names.values()))
-            return self.store(files, names).paths
-
-    def store(self, files: Transaction, names: Names, **options: Any) -> Stored:
-        """Stage the files; see `warpline.registration.output_files.store` for the options."""
-        images = {"warped": self.warped, "inverse_warped": self.inverse_warped}
-        return store(self.alignment, images, self.report, files, names, **options)
+            return store(self.alignment, self.images, self.report, files, names).paths
 
     def __repr__(self) -> str:
         """The images and the quality in one line."""
@@ -170,7 +182,25 @@ class Registration:
 
 
 def load(source: Source, name: str, geometry: str | None = None) -> tuple[Image, dict[str, Any]]:
-    """Read one image, and describe it as reports do: path, shape, voxel size, matrix of its header, checksum."""
+    """Read one image, and describe it as reports do: path, shape, voxel size, matrix of its header, checksum.
+
+    Parameters
+    ----------
+    source : path, nibabel image, Image, array or (array, affine)
+        What to read.
+    name : str
+        What messages call an image without a path.
+    geometry : {"sform", "qform"}, optional
+        As for `register`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.registration import load
+    >>> image, description = load(np.zeros((8, 8)), "fixed")
+    >>> description["path"], description["shape"]
+    (None, [8, 8, 1])
+    """
     image = as_image(source, name, geometry)
     return image, describe(image, source)
 
@@ -188,12 +218,27 @@ def read(
 ) -> Inputs:
     """Read and check everything one registration needs; nothing is computed, so it can run ahead in a thread.
 
-    The arguments are those of `register`; `load` reads one image, and may keep what many pairs share.
+    Parameters
+    ----------
+    fixed, moving, recipe, fixed_mask, moving_mask, initial, geometry
+        As for `register`.
+    load : callable
+        Reads and describes one image; another than `load` may cache what many pairs share.
 
     Raises
     ------
     UsageError, InputError
         As for `register`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.registration import read
+    >>> image = Image.from_array(np.arange(64.0).reshape(8, 8), name="image")
+    >>> inputs = read(image, image, "rigid")
+    >>> inputs.recipe.name, sorted(inputs.images)
+    ('rigid', ['fixed', 'moving'])
     """
     recipe = Recipe.load(recipe)
     clock = Clock()
@@ -208,7 +253,7 @@ def read(
         check_pair(**images, recipe=recipe, initial=start)
     described = {name: description for name, (_, description) in loaded.items()}
     origin = os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist()
-    notes = (*once(*(image.grid for image in images.values())), *(said for _, said in filled.values() if said))
+    notes = (*once(*(image.grid for image in images.values())), *(note for _, note in filled.values() if note))
     return Inputs(recipe, images, described, start, origin, clock.seconds, geometry, notes)
 
 
@@ -220,15 +265,32 @@ def compute(
     progress: ProgressCallback | None = None,
     outside: float | None = None,
 ) -> Registration:
-    """Find the maps between the images of `inputs`, and carry both images through them; touches no file.
+    """Find the maps between the images of `inputs`, and warp both images; touches no file.
 
-    `outside` is the value of the warped image beyond the moving one, as for `register`.
+    Parameters
+    ----------
+    inputs : Inputs
+        As `read` returns them.
+    backend : Backend
+        Where to run.
+    threads, progress, outside
+        As for `register`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.backends import select
+    >>> from warpline.registration import compute, read
+    >>> image = Image.from_array(np.arange(64.0).reshape(8, 8), name="image")
+    >>> compute(read(image, image, "rigid"), select("numpy")).transform.map_points([[2.0, 3.0, 0.0]]).round()
+    array([[2., 3., 0.]])
     """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
     found = align(
         **images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress, checked=True
     )
-    alignment = _flattened(found)
+    alignment = _flatten(found)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):
         beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
@@ -237,7 +299,7 @@ def compute(
         inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
     with clock.step("similarity"):
         compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
-        alike = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
+        similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
     report = {
         **environment(backend, threads),
         "recipe": inputs.recipe.model_dump(mode="json"),
@@ -247,10 +309,10 @@ def compute(
         "seconds": clock.seconds,
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
-        **alike,
+        **similarity,
         "outside": beyond,
         "judgement": asdict(alignment.judgement),
-        "warnings": [*inputs.notes, *alignment.warnings, *_holes(images, beyond)],
+        "warnings": [*inputs.notes, *alignment.warnings, *_surroundings_warnings(images, beyond)],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
 
@@ -259,9 +321,9 @@ def _warp(image: Image, transform: Transform, onto: Image, outside: float, backe
     return warp(image, transform, onto.grid, outside=outside, backend=backend)
 
 
-def _holes(images: Mapping[str, Image], beyond: Mapping[str, float]) -> list[str]:
-    """A sentence for a warped image in which what lies beyond the moving one stands out: no value for it is known."""
-    if beyond["moving"] != 0 or not begins_far_from_zero(images["moving"]):
+def _surroundings_warnings(images: Mapping[str, Image], beyond: Mapping[str, float]) -> list[str]:
+    """A warning where 0, for want of a background value, stands out beyond the moving image."""
+    if beyond["moving"] != 0 or not lies_far_from_zero(images["moving"]):
         return []
     lowest = float(images["moving"].data.min())
     return [
@@ -270,14 +332,30 @@ def _holes(images: Mapping[str, Image], beyond: Mapping[str, float]) -> list[str
 
 
 def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
-    """The images, 2-D ones all in the plane of the fixed one: where they lie along the third axis does not count."""
+    """The images, 2-D ones all in the plane of the fixed one: their positions along the third axis are ignored.
+
+    Parameters
+    ----------
+    images : dict
+        ``"fixed"``, ``"moving"``, and others, by their names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.registration import in_one_plane
+    >>> raised = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 7], [0, 0, 0, 1]])
+    >>> images = {"fixed": Image.from_array(np.eye(4)), "moving": Image.from_array(np.eye(4), raised)}
+    >>> float(in_one_plane(images)["moving"].affine[2, 3])
+    0.0
+    """
     fixed = images["fixed"].grid
     if not (fixed.flat and images["moving"].grid.flat):
         return dict(images)
     return {name: replace(image, grid=image.grid.in_plane_of(fixed)) for name, image in images.items()}
 
 
-def _flattened(alignment: Alignment) -> Alignment:
+def _flatten(alignment: Alignment) -> Alignment:
     """The alignment with a map of 2-D images, where both are and it stays in their plane."""
     if not (alignment.fixed.grid.flat and alignment.moving.grid.flat):
         return alignment

@@ -1,4 +1,4 @@
-"""Symmetric diffeomorphic registration (SyN): both images are carried to a common middle.
+"""Symmetric diffeomorphic registration (SyN): both images are warped to a common middle space.
 
 After Avants et al. 2008 (doi:10.1016/j.media.2007.06.004), but for one thing: no inverse is computed inside the loop.
 The two half-maps run from the middle space to either image, and are inverted once, at the end, see
@@ -8,7 +8,7 @@ The two half-maps run from the middle space to either image, and are inverted on
 2. Evaluate the metric there, and its force on either image.
 3. Smooth the forces (`update_sigma`) and scale them to a longest vector of `step` voxels: the updates v1, v2.
 4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`).
-5. Every fifth iteration: keep the half-maps if their energy is the lowest yet, shorten the step if there was no new
+5. Every fifth iteration: store the half-maps if their energy is the lowest yet, shorten the step if there was no new
    lowest energy twice in a row, and stop the level if the energy has stopped falling.
 """
 
@@ -30,7 +30,7 @@ from warpline.registration.cropping import CroppedPair
 from warpline.registration.inverse_consistency import VOXELS, Units
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import (
-    PairLevel,
+    SharedLevel,
     resample_on_level,
     with_coarser,
     without_finest,
@@ -39,16 +39,21 @@ from warpline.space import fields
 from warpline.space.grid import Grid
 
 CHECK_EVERY = 5
-"""Iterations between two evaluations of the energy; each costs a copy of the half-maps where it is the lowest."""
+"""Iterations between two evaluations of the energy; each costs a copy of the half-maps where it is the lowest.
+
+Far more, and a level runs on after it has converged or diverged."""
 
 SMOOTHING = 0.5
-"""Sigma of the Gaussian before an image is resampled on a level, in voxels of the level: less aliases."""
+"""Sigma of the Gaussian before an image is resampled on a level, in voxels of the level: less aliases, more blurs."""
 
 LEAST_MASK = 0.998
 """Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
 
 ERROR_UNIT = 0.5
 """Voxels of the finest level that inverse errors are counted in, where these are more than a voxel of the grid."""
+
+NOTABLE_RISE = 0.02
+"""Rise of the energy of a level over its lowest one, as a share of that, above which going back to it is a warning."""
 
 LEAST_NORM = 3e-5
 """A longest force below this is rounding noise and is not scaled up to a full step."""
@@ -97,7 +102,7 @@ def register_syn(
     records: list[LevelRecord] = []
     schedule = _schedule(pair.grid, options)
     for index, (factor, iterations, smoothing) in enumerate(schedule):
-        place = PairLevel.of(pair.grid, factor * spacing, smoothing)
+        place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
         result = LevelResult(level.half_maps, level.grid)
@@ -136,8 +141,8 @@ def _default_factors(grid: Grid) -> tuple[float, ...]:
 def _run_level(
     level: SynLevel, place: tuple[int, int], iterations: int, progress: ProgressCallback | None
 ) -> LevelRecord:
-    """Run the level at a place among so many, and restore its best half-maps where it ended far above their energy."""
-    began, (index, levels), done = time.perf_counter(), place, 0
+    """Run one level, the first of `place` among the second; restore its best half-maps where its energy diverged."""
+    started, (index, levels), done = time.perf_counter(), place, 0
     energies: tuple[float, ...] = ()
     for done, trace in _iterate(level, iterations):
         energies = tuple(energies_of(trace).tolist())
@@ -145,11 +150,11 @@ def _run_level(
             progress(Progress("syn", index, levels, done - 1, iterations, energies[-1], level.middle_images))
     start = level.energy_at_start() if energies else 0.0
     if level.coarser is None and level.is_masked:
-        start = math.inf  # no mask edge was interpolated yet: its energy is of other voxels
+        start = math.inf  # no mask edge was interpolated yet, so that its energy is over other voxels
     kept = done
     if energies and has_diverged(start, energies):
         kept = level.restore_best(start, energies, done)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept)
 
 
@@ -186,7 +191,7 @@ class SynLevel:
     def __init__(
         self,
         pair: CroppedPair,
-        level: PairLevel,
+        level: SharedLevel,
         options: Syn,
         backend: Backend,
         *,
@@ -232,7 +237,7 @@ class SynLevel:
             fields.move_to_grid(half, self.coarser.grid, self.grid, self.backend, out=finer)
 
     def advance(self, times: int, *, first: bool) -> None:
-        """Iterate so often, and evaluate the energy in the last iteration.
+        """Run so many iterations, and evaluate the energy in the last one.
 
         With `first`, the energy of the first iteration is remembered as that of the start.
         """
@@ -270,7 +275,7 @@ class SynLevel:
         return min((lowest + 1) * self.rule.spacing, done) - 1
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
-        """Fixed and moving volume in the middle space, by the half-maps of now."""
+        """Fixed and moving volume in the middle space, by the current half-maps."""
         self.backend.sample(self.images, field=self.half_maps, out=self.warped)
         return tuple(self.backend.download(warped) for warped in self.warped)
 
@@ -280,7 +285,7 @@ class SynLevel:
         self._update_half_maps()
 
     def iterate_and_check(self) -> None:
-        """An iteration with step 5: best half-maps kept, step length and convergence decided, all on the device."""
+        """An iteration with step 5: best half-maps stored, step length and convergence updated, all on the device."""
         self._compute_forces()
         energy = self._energy()
         self.backend.keep_best_state(self.half_maps, energy, best=self.best, trace=self.trace)
@@ -323,3 +328,19 @@ def _voxel_edges(grid: Grid) -> NDArray[np.float64]:
     """Voxel edges in mm, without axes of one voxel, where there are others."""
     counted = np.array(grid.shape) > 1
     return grid.voxel_size[counted] if counted.any() else grid.voxel_size
+
+
+def restoration_warnings(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
+    """A sentence for every deformable level whose best half-maps were restored after a clear loss."""
+    return tuple(
+        f"level {level.level + 1} of {len(levels)} of the deformable stage got worse and was taken back to its best "
+        f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
+        for level in levels
+        if level.kept is not None and level.kept < level.iterations and _rise(level) > NOTABLE_RISE
+    )
+
+
+def _rise(level: LevelRecord) -> float:
+    """How far above its lowest energy a level ended, as a share of that."""
+    lowest = min(level.energies)
+    return (level.energies[-1] - lowest) / max(abs(lowest), 1e-12)

@@ -1,4 +1,4 @@
-"""What a pair's page says about the pair's place in its cohort."""
+"""The cohort context of a pair's page: its verdict, and each measure among those of the other pairs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class CohortContext:
 
 
 def write_context_script(context: CohortContext, path: Path, text_of: Callable[[float | None], str]) -> None:
-    """Write the script that tells a pair's page its place in the cohort, unless it says so already.
+    """Write the script that gives a pair's page its cohort context, unless it is the same already.
 
     Parameters
     ----------

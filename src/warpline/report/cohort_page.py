@@ -53,7 +53,7 @@ class PageRow(Protocol):
         """Of the pair."""
 
     @property
-    def outcome(self) -> str:
+    def page_state(self) -> str:
         """``"pass"``, ``"review"``, ``"fail"``, ``"error"`` for pairs that did not run through, ``"todo"``."""
 
     @property
@@ -189,7 +189,7 @@ def _data(view: CohortView) -> dict[str, Any]:
         "columns": [{**asdict(column), "quartiles": _quartiles(view.values[column.name])} for column in columns],
         "values": [_format_numbers(view.values[column.name].tolist()) for column in columns],
         "ids": [row.id for row in rows],
-        "verdicts": _factorize(row.outcome for row in rows),
+        "verdicts": _factorize(row.page_state for row in rows),
         "scores": _format_numbers(math.nan if row.score is None else row.score for row in rows),
         "reasons": {number: row.explanation for number, row in enumerate(rows) if row.explanation},
         "flagged": {n: [places[c] for c in row.flagged if c in places] for n, row in enumerate(rows) if row.flagged},

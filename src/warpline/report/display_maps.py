@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, gaussian_filter, uniform_filter
 
 from warpline.report.slice_interpolation import Plane
-from warpline.report.slices import Slice, displacement_on_slices, jacobian_on
+from warpline.report.slices import Slice, displacement_on_slices, jacobian_on_slices
 from warpline.space import Displacement
 
 SHRINKS_GROWS = ("#c9e7ff", "#4a93d9", "#1d3a5f", "#0e1116", "#6b2d16", "#e0703a", "#ffdcb8")
@@ -52,7 +52,7 @@ class DeformationMaps:
         shift, first = displacement_on_slices(slices, warp, coarser=coarser), slices[0]
         size, thin = first.grid.voxel_size, slice(None, None, coarser)
         across, up = (np.asarray(first.voxels[a][thin, thin] * size[a] + shift[a], np.float32) for a in first.axes[1:])
-        determinant = jacobian_on(slices, warp, shift, coarser=coarser)
+        determinant = jacobian_on_slices(slices, warp, shift, coarser=coarser)
         return cls(
             (across, up),
             np.log(np.maximum(determinant, np.float32(0.01))),

@@ -70,7 +70,7 @@ def write_page(
         layers=replace(layers, pictures=addresses),  # type: ignore[arg-type]
         alts=_ALTS,
         script=None if context is None else Path(path).with_suffix(".js").name,
-        standing=context,
+        context=context,
         viewer={
             "views": [{**view, "axis": _AXES[view["name"]]} for view in layers.views],
             "scales": layers.scales,

@@ -86,7 +86,7 @@ class FixedSlices:
     small : tuple of (N, H, W)
         Its shades at half the resolution.
     bodies : tuple of (N, H, W)
-        1 where it shows something, see `silhouettes`.
+        1 where it shows something, see `body_masks`.
     tissues : tuple of list of shades
         That part the tissues of each slice.
     """
@@ -178,7 +178,7 @@ def _worst_match(rows: Sequence[Sequence[Slice]], mismatch: Sequence[Planes]) ->
 
 @dataclass(frozen=True, eq=False)
 class _Deformation:
-    """A displacement on rows of slices, inside silhouettes, with the scales all of them share."""
+    """A displacement on rows of slices, inside body masks, with the scales all of them share."""
 
     rows: Sequence[Sequence[Slice]]
     planes: Sequence[DeformationMaps]

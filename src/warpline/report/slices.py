@@ -125,8 +125,10 @@ def _rotate_components(planes: Sequence[Planes], matrix: NDArray[np.float32]) ->
     return turned
 
 
-def jacobian_on(slices: Sequence[Slice], warp: Displacement, here: NDArray[np.float32], *, coarser: int = 1) -> Planes:
-    """Determinants on parallel slices of one size, as of `Slice.jacobian`, from what `displaced` gave: (N, H, W).
+def jacobian_on_slices(
+    slices: Sequence[Slice], warp: Displacement, here: NDArray[np.float32], *, coarser: int = 1
+) -> Planes:
+    """Determinants on parallel slices of one size, from what `displacement_on_slices` gave: (N, H, W).
 
     Differences across the slices are those between neighbours, where there are more than two.
     """

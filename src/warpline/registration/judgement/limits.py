@@ -22,18 +22,24 @@ Range = tuple[float | None, float | None]
 
 @dataclass(frozen=True)
 class Limit:
-    """What a sign means.
+    """The meaning of a sign, and its allowed range.
 
     Parameters
     ----------
     title : str
-        What people call it.
+        Its name in reports.
     meaning : str
         What it measures.
     sentence : str
-        What is said of a value out of range, with ``{value}`` in it.
+        The warning for a value out of range, with ``{value}`` in it.
     doubtful, failed : (low, high)
         Values outside are a reason for doubt, or certainly wrong.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import LIMITS
+    >>> LIMITS["folded_voxels"].sentence.format(value=12)
+    'the map folds at 12 voxels; raise syn.total_sigma or mask out what only one image shows'
     """
 
     title: str
@@ -110,7 +116,7 @@ LIMITS: dict[str, Limit] = {
     "better_nearby": Limit(
         "Best neighbour",
         "The metric at the best neighbour of the affine over that at the affine",
-        "a map close by fits {value:.2f} times as well as the one that was found: the search has not arrived; raise "
+        "a map close by fits {value:.2f} times as well as the one that was found: the search has not converged; raise "
         "linear.iterations",
         doubtful=(None, 1.05),
     ),
@@ -123,7 +129,7 @@ LIMITS: dict[str, Limit] = {
     "inverse_error_mean": Limit(
         "Inverse error",
         "Mean inverse error, in voxels",
-        f"the inverse error, mean {{value:.3f}} voxels, is above {MEAN_LIMIT:g}: do not rely on the way back to "
+        f"the inverse error, mean {{value:.3f}} voxels, is above {MEAN_LIMIT:g}: do not rely on the inverse to "
         "less than that; raise syn.total_sigma",
         doubtful=(None, MEAN_LIMIT),
     ),
@@ -131,7 +137,7 @@ LIMITS: dict[str, Limit] = {
         "Inverse error, 99 %",
         "99th percentile of the inverse error, in voxels",
         f"the inverse error, 99th percentile {{value:.3f}} voxels, is above {P99_LIMIT:g}: do not rely on the "
-        "way back to less than that; raise syn.total_sigma",
+        "inverse to less than that; raise syn.total_sigma",
         doubtful=(None, P99_LIMIT),
     ),
     "farthest": Limit(
@@ -148,12 +154,12 @@ LIMITS: dict[str, Limit] = {
         doubtful=(None, 30.0),
     ),
 }
-"""Every sign, in the order in which they are measured. How the values were found: docs/quality.md."""
+"""Every sign, in the order in which they are measured. How the values were chosen: docs/quality.md."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What is thought of one registration.
+    """Whether one registration can be trusted.
 
     Parameters
     ----------
@@ -163,6 +169,12 @@ class Judgement:
         Why, in words, the gravest first; empty when fine.
     signs : dict
         Every measured sign, see `LIMITS`.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import Judgement
+    >>> Judgement().outcome
+    'fine'
     """
 
     outcome: Outcome = "fine"
@@ -171,10 +183,22 @@ class Judgement:
 
 
 def judge(signs: Signs) -> Judgement:
-    """The judgement that some signs add up to: that of the gravest."""
-    found = sorted(_findings(signs), key=lambda finding: -finding[0])
-    gravest = max((gravity for gravity, _ in found), default=0)
-    return Judgement(OUTCOMES[gravest], tuple(sentence for _, sentence in found), dict(signs))
+    """The judgement of some signs: the outcome of the gravest, and every reason.
+
+    Parameters
+    ----------
+    signs : dict
+        Names, see `LIMITS`, to values; None where a sign does not apply.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import judge
+    >>> judge({"object_overlap": 0.1, "warp_gain": None}).outcome
+    'failed'
+    """
+    findings = sorted(_findings(signs), key=lambda finding: -finding[0])
+    gravest = max((gravity for gravity, _ in findings), default=0)
+    return Judgement(OUTCOMES[gravest], tuple(sentence for _, sentence in findings), dict(signs))
 
 
 def _findings(signs: Signs) -> Iterator[tuple[int, str]]:

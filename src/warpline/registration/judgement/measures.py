@@ -17,35 +17,39 @@ from warpline.space import Affine
 from warpline.space.grid import Grid
 
 LEAST_SHARED = 0.5
-"""Least voxels compared under a shifted map for it to count, as a share of those under the found map."""
-LEAST_CORRELATION = 0.02
+"""Least voxels compared under a shifted map for it to count, as a share of those under the map itself.
+
+The correlation of fewer is high by chance more often."""
+LEAST_LOCAL_CORRELATION = 0.02
 """Least local correlation whose fall is a sign; below, it is that of noise."""
 NEIGHBOUR_STEP = 0.08
-"""Distance of the neighbours of a map in its parameters, as a share of the object's radius."""
+"""Distance of the neighbours of a map in its parameters, as a share of the object's radius.
+
+Nearer ones differ too little to show a slope, farther ones may lie beyond the optimum."""
 MOST_ROTATION = 45.0
-"""Degrees from which on a map turns an object far: heads lie in scanners, and their headers, within that of others."""
+"""Degrees of rotation above which more agreement is asked for: heads lie in scanners within less of each other."""
 SAMPLES = 8000
-"""Points on which neighbours are compared."""
+"""Points on which neighbours are compared; with fewer, noise may prefer a neighbour."""
 NEIGHBOUR_LEVEL = 1
-"""Level of the linear stage at which they are compared."""
+"""Level of the linear stage at which neighbours are compared, 0 the coarsest, which tells near maps apart badly."""
 
 
 def affine_signs(
-    comparison: ObjectComparison, affine: Affine, found: Agreement, headers: Affine
+    comparison: ObjectComparison, affine: Affine, agreement: Agreement, headers: Affine
 ) -> dict[str, float | None]:
-    """Signs of an affine map (fixed world to moving world) under which the images agree as `found` says.
+    """Signs of an affine map (fixed world to moving world); `agreement` is that of the images under it.
 
-    Where the map turns the object far against what its headers say, chance has had more room to find agreement.
+    An affine that rotates the object far against its headers needs more agreement: a wide search finds more by chance.
     """
     lengths = np.linalg.svd(affine.matrix[:3, :3], compute_uv=False)
-    before, chance = comparison.before_and_chance(affine.matrix, int(LEAST_SHARED * found.voxels))
-    above = _above_chance(found, chance)
+    before, chance = comparison.before_and_chance(affine.matrix, int(LEAST_SHARED * agreement.voxels))
+    above = _above_chance(agreement, chance)
     return {
         "above_chance": above,
         "agreement_turned": above if angle_between(headers, affine) > MOST_ROTATION else None,
-        "affine_gain": found.correlation / before if before > LEAST_CORRELATION else None,
-        "object_overlap": found.overlap,
-        "coverage": found.coverage,
+        "affine_gain": agreement.correlation / before if before > LEAST_LOCAL_CORRELATION else None,
+        "object_overlap": agreement.overlap,
+        "coverage": agreement.coverage,
         "least_stretch": float(lengths[-1]),
         "most_stretch": float(lengths[0]),
         "distortion": float(lengths[0] / max(lengths[-1], 1e-300)),
@@ -63,7 +67,7 @@ def search_signs(
     """Whether the affine is an optimum among its neighbours; a better one is better by local correlation as well."""
     unit = LengthUnit.of(images[0])
     fixed, moving = (unit.image(image, backend) for image in images)
-    found = unit.from_mm(affine)
+    start = unit.from_mm(affine)
     spacings = unit.spacings(options.voxel_sizes)
     spacing = spacings[min(NEIGHBOUR_LEVEL, len(spacings) - 1)]
     levels = [build_pyramid(image, (spacing,), backend)[0] for image in (fixed, moving)]
@@ -71,13 +75,13 @@ def search_signs(
     objective = affine_objective(levels[0], levels[1], options.model_copy(update={"samples": SAMPLES}))
     centre, radius = middle()
     plane = shared_plane(fixed.grid, moving.grid)
-    parameters = AffineParameters.after(found.matrix, options.stages[-1], centre, radius, plane)
+    parameters = AffineParameters.after(start.matrix, options.stages[-1], centre, radius, plane)
     steps = (
         NEIGHBOUR_STEP
         * radius
         * np.concatenate([np.zeros((1, parameters.size)), np.eye(parameters.size), -np.eye(parameters.size)])
     )
-    matrices = found.matrix @ parameters.matrices(steps)[0]
+    matrices = start.matrix @ parameters.matrices(steps)[0]
     here, *nearby = -objective.values(matrices)
     if here <= 0:
         return {"better_nearby": None}
@@ -91,20 +95,71 @@ def search_signs(
 
 
 def warp_signs(
-    comparison: ObjectComparison, affine: Affine, found: Agreement, warp: Array, *, grid: Grid, backend: Backend
+    comparison: ObjectComparison, affine: Affine, agreement: Agreement, warp: Array, *, grid: Grid, backend: Backend
 ) -> dict[str, float | None]:
-    """Signs of a deformation (3, I, J, K), on the backend in voxels of `grid`, that an affine with `found` follows."""
+    """Signs of a deformation (3, I, J, K), before an affine.
+
+    Parameters
+    ----------
+    comparison : ObjectComparison
+        Of the two images.
+    affine : Affine
+        Fixed world to moving world, applied after the deformation.
+    agreement : Agreement
+        Of the images under the affine alone.
+    warp : (3, I, J, K)
+        Displacement in voxels of `grid`, on the backend.
+    grid : Grid
+        Along the axes of the fixed one.
+    backend : Backend
+        Where `warp` is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.registration.judgement import ObjectComparison, warp_signs
+    >>> backend, (x, y) = select("numpy"), np.indices((48, 48)) - 23.5
+    >>> texture = np.random.default_rng(0).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    >>> disc = np.where(x**2 + 2 * y**2 < 400, texture, 0)
+    >>> images = [normalise(Image.from_array(one), backend) for one in (disc, np.roll(disc, 3, axis=0))]
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> shift = Affine([[1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> none = backend.zeros((3, 48, 48, 1))
+    >>> agreement = comparison.at(shift.matrix)
+    >>> warp_signs(comparison, shift, agreement, none, grid=images[0].grid, backend=backend)
+    {'warp_gain': 1.0, 'farthest': 0.0}
+    """
     lengths = backend.statistics(warp * _lengths(grid, backend), 0.5, out=backend.empty((4,), np.float64))
     measured = backend.download_later(lengths)
     after = comparison.correlation(affine.matrix, comparison.coarse_field(warp, grid))
     return {
-        "warp_gain": after / found.correlation if found.correlation > LEAST_CORRELATION else None,
+        "warp_gain": after / agreement.correlation if agreement.correlation > LEAST_LOCAL_CORRELATION else None,
         "farthest": float(measured()[3]) / comparison.radius,
     }
 
 
 def quality_signs(quality: Quality) -> dict[str, float | None]:
-    """Signs that invertibility gives: folds, inverse errors, extreme Jacobian determinants."""
+    """Signs by invertibility: folds, inverse errors, the largest Jacobian determinant.
+
+    Parameters
+    ----------
+    quality : Quality
+        Of the warp and its inverse.
+
+    Examples
+    --------
+    >>> from warpline.registration import Quality
+    >>> from warpline.registration.judgement import quality_signs
+    >>> quality = Quality(
+    ...     folds=0.0, folded_voxels=0, jacobian_min=0.2, jacobian_max=3.0,
+    ...     inverse_error_mean=0.04, inverse_error_p99=0.2, inverse_error_max=0.9,
+    ... )
+    >>> quality_signs(quality)["folded_voxels"]
+    0.0
+    """
     names = ("folded_voxels", "inverse_error_mean", "inverse_error_p99", "jacobian_max")
     return {name: float(getattr(quality, name)) for name in names}
 
@@ -121,8 +176,8 @@ def _lengths(grid: Grid, backend: Backend) -> Array:
     return backend.upload(grid.voxel_size.astype(np.float32).reshape(3, 1, 1, 1))
 
 
-def _above_chance(found: Agreement, chance: float | None) -> float | None:
+def _above_chance(agreement: Agreement, chance: float | None) -> float | None:
     """How many times the agreement is what the best of some wrong maps gives; None where nothing can be compared."""
-    if found.voxels == 0:
+    if agreement.voxels == 0:
         return 0.0
-    return None if chance is None else found.correlation / max(chance, 1e-6)
+    return None if chance is None else agreement.correlation / max(chance, 1e-6)

@@ -18,26 +18,32 @@ from warpline.space import fields
 from warpline.space.grid import Grid, Matrix
 
 VOXELS_ACROSS = 50
-"""Voxels across the object at which images are compared: a brain is looked at in voxels of about 3 mm."""
+"""Voxels across the object at which images are compared: 3 mm for a brain. More see noise, fewer no structure."""
 WINDOW_SPACING = 4
-"""Distance of the windows of local correlation, in these voxels; their standard deviation is half of it."""
+"""Distance of the windows of local correlation, in these voxels; their standard deviation is half of it.
+
+Closer windows repeat each other, wider ones average over structure."""
 VARIANCE_FLOOR = 0.1
-"""Share of the deviation of the whole object that is added to the local one, so that flat parts stay flat."""
+"""Share of the standard deviation of the whole object whose square is added to local variances.
+
+Without it, noise in flat parts counts like structure; a large one lowers every correlation."""
 SHIFT = 0.5
-"""Length of the shifts that are wrong on purpose, as a share of the object's root mean square radius."""
+"""Length of the shifts that are wrong on purpose, as a share of the object's root mean square radius.
+
+Shorter ones still correlate with the right map; longer ones leave little overlap to compare."""
 LEAST_VOXELS = 200
-"""Shared voxels below which the inside of an object is too thin to say anything."""
+"""Voxels inside an object below which it is too thin to compare, and the image counts as a whole."""
 LEAST_KNOWN = 0.99
-"""Share of a value sampled between voxels that must come from known ones."""
+"""Share of a value sampled between voxels that must come from known ones; lower, the outline of the object enters."""
 FLAT = 1e-3
 """Deviation of the inside, as a share of its mean, below which it has no structure: masks and label images."""
 BATCH_VOXELS = 2**22
-"""Most voxels that are compared side by side: some 20 maps of a brain, one map where much lies around the object."""
+"""Most voxels that are compared side by side: some 20 maps of a brain. More take memory, fewer more launches."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two images agree under one map.
+    """Agreement of two images under one map.
 
     Parameters
     ----------
@@ -49,6 +55,12 @@ class Agreement:
         Share of the smaller object that the larger one covers, within the part of space that both images show.
     coverage : float
         Share of the fixed object that the moving image shows.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import Agreement
+    >>> Agreement(correlation=0.4, voxels=12000, overlap=0.95, coverage=1.0).correlation
+    0.4
     """
 
     correlation: float
@@ -70,6 +82,24 @@ class ObjectComparison:
         The images.
     backend : Backend
         Where they are compared.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.registration.judgement import ObjectComparison
+    >>> backend, (x, y) = select("numpy"), np.indices((48, 48)) - 23.5
+    >>> texture = np.random.default_rng(0).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    >>> disc = np.where(x**2 + 2 * y**2 < 400, texture, 0)
+    >>> images = [normalise(Image.from_array(one), backend) for one in (disc, np.roll(disc, 3, axis=0))]
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> shift = Affine([[1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> comparison.at(shift.matrix).overlap
+    1.0
+    >>> comparison.correlation(shift.matrix) > comparison.correlation(np.eye(4))
+    True
     """
 
     def __init__(self, fixed: Normalised, moving: Normalised, backend: Backend) -> None:
@@ -89,10 +119,10 @@ class ObjectComparison:
         return self._fixed.grid
 
     def at(self, matrix: Matrix) -> Agreement:
-        """How the images agree under a map (4, 4), fixed world to moving world."""
-        found = self._backend.empty((7,), np.float64)
-        found[:3], found[3:] = self._totals([matrix])[0], self._counts(matrix)
-        totals, counts = np.split(self._backend.download(found), [3])
+        """Agreement of the images under a map (4, 4), fixed world to moving world."""
+        measured = self._backend.empty((7,), np.float64)
+        measured[:3], measured[3:] = self._totals([matrix])[0], self._counts(matrix)
+        totals, counts = np.split(self._backend.download(measured), [3])
         ((correlation, voxels),) = _means(totals[None])
         overlap, coverage = counts[2] / max(counts[:2].min(), 1.0), counts[0] / max(counts[3], 1.0)
         return Agreement(float(correlation), int(voxels), float(overlap), float(coverage))
@@ -107,20 +137,20 @@ class ObjectComparison:
         field : (3, I, J, K), optional
             Displacement in voxels of `grid`, applied before the matrix; see `coarse_field`.
         """
-        return float(self._measured([matrix], field)[0, 0])
+        return float(self._measure([matrix], field)[0, 0])
 
     def correlations(self, matrices: Iterable[Matrix]) -> NDArray[np.float64]:
-        """The same (N,) under each of some maps, waiting for the device once."""
-        return self._measured(list(matrices))[:, 0]
+        """The same (N,) under each of some maps, with one host synchronisation."""
+        return self._measure(list(matrices))[:, 0]
 
     def before_and_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
-        """The correlation under the headers alone, and the largest one under maps that cannot be right.
+        """The correlation under the headers alone, and the largest one under maps that are wrong on purpose.
 
-        Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels say nothing;
+        Those are the map after shifts of half a radius. Shifts that leave fewer than `least` shared voxels are ignored;
         None where all of them do.
         """
-        (before, _), *found = self._measured([np.eye(4), *(matrix @ moved for moved in self._shifts)])
-        return float(before), max((float(value) for value, voxels in found if voxels >= least), default=None)
+        (before, _), *shifted = self._measure([np.eye(4), *(matrix @ shift for shift in self._shifts)])
+        return float(before), max((float(value) for value, voxels in shifted if voxels >= least), default=None)
 
     def coarse_field(self, field: Array, grid: Grid) -> Array:
         """A displacement in voxels of `grid`, a grid along the same axes, in voxels of the level."""
@@ -131,14 +161,14 @@ class ObjectComparison:
         """Translations (N, 4, 4) of world space along the axes and diagonals of the grid."""
         axes = self.grid.affine[:3, :3] / self.grid.voxel_size
         steps = np.array(list(product(*((-1, 0, 1) if n > 1 else (0,) for n in self.grid.shape))), float)
-        taken = np.abs(steps).sum(axis=1)
-        steps = steps[(taken == 1) | (taken == max(taken.max(), 1))]
+        axes_used = np.abs(steps).sum(axis=1)
+        steps = steps[(axes_used == 1) | (axes_used == max(axes_used.max(), 1))]
         steps /= np.linalg.norm(steps, axis=1)[:, None]
-        moved = np.tile(np.eye(4), (len(steps), 1, 1))
-        moved[:, :3, 3] = SHIFT * self.radius * steps @ axes.T
-        return moved
+        translations = np.tile(np.eye(4), (len(steps), 1, 1))
+        translations[:, :3, 3] = SHIFT * self.radius * steps @ axes.T
+        return translations
 
-    def _warped(
+    def _warp(
         self, level: PyramidLevel, volume: Array, matrices: Sequence[Matrix], field: Array | None = None
     ) -> Array:
         """A volume of the moving image under each of some maps, side by side: (N, I, J, K)."""
@@ -148,32 +178,30 @@ class ObjectComparison:
         return warped
 
     def _totals(self, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
-        """Over what both images know, (N, 3) on the backend: squared local correlation, weight of it, and voxels."""
-        still, moved = self._centred
-        known = self._warped(self._moving, moved.known, matrices, field) > LEAST_KNOWN
+        """Sums (N, 3) on the backend over known voxels: squared local correlation by weight, the weight, and voxels."""
+        fixed, moving = self._centred
+        known = self._warp(self._moving, moving.known, matrices, field) > LEAST_KNOWN
         mask = (known & self._fixed.inside).astype(np.float32)
-        share = self._windows(mask)
-        images = still.array * mask, self._warped(self._moving, moved.array, matrices, field) * mask
-        weight = np.maximum(share, 1e-6)
-        means = [self._windows(image) / weight for image in images]
-        spreads = [
-            np.maximum(self._windows(image * image) / weight - mean * mean, 0) + side.floor
+        weights = self._windows(mask)
+        images = fixed.array * mask, self._warp(self._moving, moving.array, matrices, field) * mask
+        divisor = np.maximum(weights, 1e-6)
+        means = [self._windows(image) / divisor for image in images]
+        variances = [
+            np.maximum(self._windows(image * image) / divisor - mean * mean, 0) + side.variance_floor
             for image, mean, side in zip(images, means, self._centred, strict=True)
         ]
-        together = self._windows(images[0] * images[1]) / weight - means[0] * means[1]
-        squared = together * together / (spreads[0] * spreads[1]) * share
-        sums = [one.sum(dtype=np.float64) for parts in zip(squared, share, mask, strict=True) for one in parts]
+        covariance = self._windows(images[0] * images[1]) / divisor - means[0] * means[1]
+        squared = covariance * covariance / (variances[0] * variances[1]) * weights
+        sums = [one.sum(dtype=np.float64) for parts in zip(squared, weights, mask, strict=True) for one in parts]
         return np.stack(sums).reshape(-1, 3)
 
-    def _measured(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
-        """Mean squared local correlation and number of voxels (N, 2) under each map; the host waits once."""
-        found, each = (
-            self._backend.empty((len(matrices), 3), np.float64),
-            max(1, BATCH_VOXELS // math.prod(self.grid.shape)),
-        )
+    def _measure(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
+        """Mean squared local correlation and number of voxels (N, 2) under each map, with one host synchronisation."""
+        totals = self._backend.empty((len(matrices), 3), np.float64)
+        each = max(1, BATCH_VOXELS // math.prod(self.grid.shape))
         for first in range(0, len(matrices), each):
-            found[first : first + each] = self._totals(matrices[first : first + each], field)
-        return _means(self._backend.download(found))
+            totals[first : first + each] = self._totals(matrices[first : first + each], field)
+        return _means(self._backend.download(totals))
 
     def _windows(self, volumes: Array) -> Array:
         """Gaussian means around every fourth voxel of every axis, of volumes side by side."""
@@ -183,21 +211,22 @@ class ObjectComparison:
         return self._backend.downsample(volumes, (i, j, k), out=means)
 
     def _counts(self, matrix: Matrix) -> Array:
-        """Voxels (4,), on the backend: of either object in what both images show, of what they share, of the fixed."""
+        """Voxels (4,), on the backend: of either object where both images lie, of both, of the fixed one."""
         fixed, moving = self._inside
         ones = self._backend.zeros(moving.grid.shape) + np.float32(1)
-        shown, second = (self._warped(moving, volume, [matrix])[0] > 0.5 for volume in (ones, _known(moving)))
-        first = fixed.inside & shown
-        return np.stack([part.sum(dtype=np.float64) for part in (first, second, first & second, fixed.inside)])
+        in_view, moving_object = (self._warp(moving, volume, [matrix])[0] > 0.5 for volume in (ones, _known(moving)))
+        fixed_object = fixed.inside & in_view
+        parts = fixed_object, moving_object, fixed_object & moving_object, fixed.inside
+        return np.stack([part.sum(dtype=np.float64) for part in parts])
 
 
 @dataclass(frozen=True, eq=False)
 class _Centred:
-    """What a level knows, less its mean; where that is; and the variance below which a window is flat."""
+    """Values of a level less their mean, where they are known, and the variance added to that of windows."""
 
     array: Array
     known: Array
-    floor: Array
+    variance_floor: Array
 
     @classmethod
     def of(cls, level: PyramidLevel, backend: Backend) -> _Centred:
@@ -216,8 +245,8 @@ def _means(totals: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _object_mask(image: Normalised) -> Array:
-    """Where an image shows something, uint8: what is not background, within the mask."""
-    shown = (image.volume != 0).astype(np.uint8) if image.has_background else image.mask
+    """The object of an image, uint8: what is not background, within the mask."""
+    shown = image.object_mask if image.has_background else image.mask
     return shown if image.mask is None or shown is image.mask else shown * (image.mask != 0)
 
 
@@ -236,10 +265,10 @@ def _known(level: PyramidLevel) -> Array:
 
 def _have_structure(levels: list[PyramidLevel], backend: Backend) -> bool:
     """Whether enough voxels lie inside the object of every image, and differ."""
-    found = backend.empty((len(levels), 3), np.float64)
+    sums = backend.empty((len(levels), 3), np.float64)
     for row, level in enumerate(levels):
-        backend.sums(level.array, mask=level.inside.astype(np.uint8), out=found[row])
-    return all(_has_structure(*sums) for sums in backend.download(found).tolist())
+        backend.sums(level.array, mask=level.inside.astype(np.uint8), out=sums[row])
+    return all(_has_structure(*one) for one in backend.download(sums).tolist())
 
 
 def _has_structure(count: float, total: float, squares: float) -> bool:

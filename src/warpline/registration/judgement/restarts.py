@@ -13,21 +13,25 @@ from warpline.errors import InputError
 from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
-from warpline.registration.initialisation import REFINEMENT_ITERATIONS, SAMPLES, SPACING, promising_starts
+from warpline.registration.initialisation import SAMPLES, SPACING, START_ITERATIONS, promising_starts
 from warpline.registration.judgement.limits import Judgement, Signs, judge
 from warpline.registration.judgement.measures import affine_signs, angle_between, search_signs
 from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
 from warpline.registration.length_unit import LengthUnit
 from warpline.registration.linear import LinearResult, register_linear
-from warpline.registration.multi_start import AffineSearch
+from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import affine_objective
 from warpline.registration.pyramid import build_pyramid
 from warpline.space import Affine
 
 CLEAR = 2.0
-"""`above_chance` from which on no other start is tried: brains of one contrast reach 3 and more, of two contrasts 2."""
+"""`above_chance` at which no other start is tried: brains of one contrast reach 3 and more, of two contrasts 2.
+
+Higher, good results are searched again for nothing; lower, wrong ones pass."""
 CANDIDATES, STARTS = 8, 3
-"""Number of other starts whose agreement is measured, and of those, the best, that are registered."""
+"""Number of other starts whose agreement is measured, and of those, the best, that are registered.
+
+More take longer, fewer may miss the right one."""
 LEAST_RATIO, LEAST_GAIN = 1.1, 0.02
 """An affine replaces another when its agreement is larger by this factor and this much besides: less is noise."""
 
@@ -47,7 +51,16 @@ class JudgedAffine:
     signs : dict
         See `warpline.registration.judgement.LIMITS`.
     headers : Affine
-        What the headers say, or the start that was given.
+        The map by the headers alone, or the start that was given.
+
+    Examples
+    --------
+    >>> from warpline import Affine
+    >>> from warpline.registration.judgement import Agreement, JudgedAffine
+    >>> from warpline.registration.linear import LinearResult
+    >>> result, agreement = LinearResult(Affine.identity(), ()), Agreement(0.4, 12000, overlap=0.95, coverage=1.0)
+    >>> JudgedAffine(result, agreement, {"above_chance": 1.2}, Affine.identity()).judgement.outcome
+    'doubtful'
     """
 
     result: LinearResult
@@ -57,20 +70,20 @@ class JudgedAffine:
 
     @property
     def judgement(self) -> Judgement:
-        """What the signs add up to."""
+        """The judgement of these signs."""
         return judge(self.signs)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is said of a map that is not doubted for it: that it turns the object far against its headers."""
+        """A warning where a map that is not doubtful rotates the object far against its headers."""
         if self.signs["agreement_turned"] is None or self.judgement.outcome != "fine":
             return ()
-        turned = angle_between(self.headers, self.result.affine)
-        return (f"the affine turns the object by {turned:.0f}° against its headers, with good agreement: check them",)
+        angle = angle_between(self.headers, self.result.affine)
+        return (f"the affine turns the object by {angle:.0f}° against its headers, with good agreement: check them",)
 
     @property
     def is_clear(self) -> bool:
-        """Whether there is no reason to look for anything better."""
+        """Whether no other start needs to be tried."""
         above = self.signs["above_chance"]
         return self.judgement.outcome == "fine" and (above is None or above >= CLEAR)
 
@@ -84,7 +97,41 @@ def judge_affine(
     headers: Affine,
     backend: Backend,
 ) -> JudgedAffine:
-    """The signs of a linear registration that started from what the headers say, or from a given map."""
+    """The signs of a linear registration.
+
+    Parameters
+    ----------
+    images : pair of Normalised
+        Fixed and moving.
+    result : LinearResult
+        The affine between them.
+    options : Linear, optional
+        By which it was computed; without them, the affine is not compared to its neighbours.
+    comparison : ObjectComparison
+        Of the two images.
+    headers : Affine
+        The map by the headers alone, or the start that was given.
+    backend : Backend
+        Where the images are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.registration.judgement import ObjectComparison, judge_affine
+    >>> from warpline.registration.linear import LinearResult
+    >>> backend, (x, y) = select("numpy"), np.indices((48, 48)) - 23.5
+    >>> texture = np.random.default_rng(0).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    >>> disc = np.where(x**2 + 2 * y**2 < 400, texture, 0)
+    >>> images = [normalise(Image.from_array(one), backend) for one in (disc, np.roll(disc, 3, axis=0))]
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> shift = Affine([[1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> result, headers = LinearResult(shift, ()), Affine.identity()
+    >>> judge_affine(images, result, None, comparison, headers=headers, backend=backend).judgement.outcome
+    'fine'
+    """
     agreement = comparison.at(result.affine.matrix)
     signs: Signs = affine_signs(comparison, result.affine, agreement, headers)
     if options is not None:
@@ -95,11 +142,50 @@ def judge_affine(
 def search_again(
     images: Images, first: JudgedAffine, options: Linear, comparison: ObjectComparison, backend: Backend
 ) -> JudgedAffine:
-    """Search from other starts for an affine with clearly better agreement; its warnings say what was done.
+    """Search from other starts for an affine with clearly better agreement; its warnings describe the search.
 
-    1. Measure the agreement of the most promising of many starts; keep the best, one of them with the other metric.
+    1. Measure the agreement of the most promising of many starts; choose the best, one of them with the other metric.
     2. Register from each on the coarse levels.
     3. Where that agrees clearly better than the best affine so far, register on all levels and judge the result.
+
+    Parameters
+    ----------
+    images : pair of Normalised
+        Fixed and moving.
+    first : JudgedAffine
+        The first result.
+    options : Linear
+        By which it was computed.
+    comparison : ObjectComparison
+        Of the two images.
+    backend : Backend
+        Where the images are.
+
+    Examples
+    --------
+    The first affine is half a turn off.
+
+    >>> import numpy as np
+    >>> from warpline import Affine, Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.recipe import Linear
+    >>> from warpline.registration.judgement import ObjectComparison, judge_affine, search_again
+    >>> from warpline.registration.linear import LinearResult
+    >>> backend, (x, y) = select("numpy"), np.indices((48, 48)) - 23.5
+    >>> texture = np.random.default_rng(0).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    >>> disc = np.where(x**2 + 2 * y**2 < 400, texture, 0)
+    >>> images = [normalise(Image.from_array(one), backend) for one in (disc, np.roll(disc, 3, axis=0))]
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> shift = Affine([[1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> half_turn = Affine([[-1, 0, 0, 50], [0, -1, 0, 47], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> options = Linear(stages=("rigid",), voxel_sizes=(2.0,), iterations=(20,), refinements=0)
+    >>> result, headers = LinearResult(half_turn, ()), Affine.identity()
+    >>> first = judge_affine(images, result, options, comparison, headers=headers, backend=backend)
+    >>> first.judgement.outcome
+    'doubtful'
+    >>> search_again(images, first, options, comparison, backend).judgement.outcome
+    'fine'
     """
     best = first
     coarse = _coarse_levels(options, LengthUnit.of(images[0]))
@@ -144,14 +230,14 @@ def _is_better(other: Agreement, best: Agreement) -> bool:
 
 
 def _search_warnings(first: JudgedAffine, best: JudgedAffine) -> tuple[str, ...]:
-    """A sentence on what further searches found; nothing where they only confirmed a result that is fine."""
+    """A sentence on the result of further searches; none where they only confirmed a result that is fine."""
     if best is first:
         fine = first.judgement.outcome == "fine"
-        return () if fine else (f"the affine was doubtful; {STARTS + 1} other ways to find one agreed no better",)
-    turned, now, then = angle_between(first.result.affine, best.result.affine), best.agreement, first.agreement
+        return () if fine else (f"the affine was doubtful; {STARTS + 1} other searches agreed no better",)
+    angle, now, then = angle_between(first.result.affine, best.result.affine), best.agreement, first.agreement
     return (
-        f"the first affine was doubtful, so {STARTS + 1} other ways were tried; one that differs by {turned:.0f}° "
-        f"agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) and was kept",
+        f"the first affine was doubtful, so {STARTS + 1} other searches were run; one that differs by {angle:.0f}° "
+        f"agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) and replaces it",
     )
 
 
@@ -165,8 +251,8 @@ def _handedness_warnings(
     centre, radius = comparison.centre / unit.mm, comparison.radius / unit.mm
     parameters = AffineParameters.named("affine", centre, radius, shared_plane(images[0].grid, images[1].grid))
     starts = np.stack([unit.from_mm(best.result.affine).matrix @ _mirror(axis, centre) for axis in range(3)])
-    found = AffineSearch(objective, parameters, starts).run(REFINEMENT_ITERATIONS)
-    agreement = comparison.correlations(unit.to_mm(Affine(matrix)).matrix for matrix in found)
+    refined = MultiStartBfgs(objective, parameters, starts).run(START_ITERATIONS)
+    agreement = comparison.correlations(unit.to_mm(Affine(matrix)).matrix for matrix in refined)
     axis = int(np.argmax(agreement))
     if agreement[axis] < LEAST_RATIO * best.agreement.correlation + 2 * LEAST_GAIN:
         return ()

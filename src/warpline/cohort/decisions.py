@@ -1,0 +1,74 @@
+"""Tables of decisions: pairs to leave out, and pairs to run again though they are done."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+from warpline.cohort.manifest import Pair, abbreviate
+from warpline.cohort.options import Options
+from warpline.cohort.outliers import VERDICTS
+from warpline.cohort.tables import read_lines, unescape
+from warpline.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+Decisions = tuple[Sequence[str], Sequence[str] | None]
+"""Ids to leave out, and ids to run again though they are done; None where no table of such was given."""
+
+
+def read_decided_ids(pairs: Sequence[Pair], options: Options) -> Decisions:
+    """Ids from the tables of decisions; a warning names ids that are none of the pairs.
+
+    Raises
+    ------
+    InputError
+        When a table cannot be read.
+    """
+    exclude = () if options.exclude_from is None else read_decisions(options.exclude_from, ("fail",))
+    again = None if options.retry_from is None else read_decisions(options.retry_from, ("review", "fail"))
+    _name_unknown(pairs, options, {"exclude-from": exclude, "retry-from": again or ()})
+    return exclude, again
+
+
+def read_decisions(path: str | os.PathLike[str], wanted: Collection[str]) -> list[str]:
+    """Ids that were decided as one of `wanted`; all ids of a table that has no column ``decision``.
+
+    Parameters
+    ----------
+    path : path
+        Tab-separated, with a column ``id`` and usually ``decision``.
+    wanted : collection of str
+        Some of `warpline.cohort.outliers.VERDICTS`.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, has no column ``id``, or holds another decision.
+    """
+    name = os.fspath(path)
+    try:
+        header, *lines = list(read_lines(Path(path))) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{name} cannot be read as a table of decisions: {reason}") from None
+    rows = [dict(zip_longest(header, line[: len(header)], fillvalue="")) for line in lines if line]
+    if rows and "id" not in header:
+        raise InputError(f"{name} has no column id; it has {', '.join(header)}")
+    other = sorted({row["decision"] for row in rows if "decision" in row} - {*VERDICTS, ""})
+    if other:
+        raise InputError(f"{name} has the decision {other[0]!r}; {', '.join(VERDICTS)} are allowed")
+    return [unescape(row["id"]) for row in rows if "decision" not in row or row["decision"] in wanted]
+
+
+def _name_unknown(pairs: Sequence[Pair], options: Options, decided: Mapping[str, Sequence[str]]) -> None:
+    """Warn of decisions about pairs that are none of this cohort; a selection of it has fewer by intention."""
+    known = {pair.id for pair in pairs}
+    for name, ids in decided.items():
+        unknown = [id for id in ids if id not in known]
+        if unknown and not options.selected:
+            _log.warning("--%s names %s, no pairs of this cohort", name, abbreviate(unknown))
