@@ -1,4 +1,4 @@
-"""Scenes: what the deformable solver is shown."""
+"""The pair that SyN registers, cropped to what it shows."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def test_foreground_is_the_object_or_the_mask(backend):
 
 def test_an_object_that_the_field_of_view_cuts_gets_a_mask(backend):
     whole, cut = boxed((10, 10, 10), (20, 20, 20)), boxed((10, 10, 0), (20, 20, 20))
-    scene = prepare(whole, cut, Affine.identity(), backend=backend)
-    assert scene.fixed_mask is None
-    mask = backend.download(scene.moving_mask)
+    pair = prepare(whole, cut, Affine.identity(), backend=backend)
+    assert pair.fixed_mask is None
+    mask = backend.download(pair.moving_mask)
     assert (mask[..., 0] == 0).all(), "the outermost voxels of the grid do not count"
     assert (mask[..., 1:] == 1).all()
     still, moved = normalise(whole, backend), normalise(cut, backend)
@@ -83,38 +83,38 @@ def test_moving_foreground_follows_the_affine(backend, flip):
     world = apply_affine(moving.affine, corners)
     affine = shifted(*(world.mean(axis=0) - apply_affine(fixed.affine, (22, 16, 14))))
     landed = apply_affine(fixed.grid.inverse_affine, affine.inverse().map_points(world))
-    scene = prepare(fixed, moving, affine, backend=backend)
-    start, stop = box_of(scene.grid, fixed.grid)
+    pair = prepare(fixed, moving, affine, backend=backend)
+    start, stop = box_of(pair.grid, fixed.grid)
     assert (start <= np.clip(landed.min(axis=0) - MARGIN, 0, None)).all()
     assert (stop >= np.minimum(landed.max(axis=0) + MARGIN, SHAPE)).all()
-    np.testing.assert_array_equal(scene.affine, affine.matrix)
+    np.testing.assert_array_equal(pair.affine, affine.matrix)
 
 
 def test_volumes_are_cut_from_the_normalised_images(backend):
     fixed = boxed((10, 12, 9), (20, 22, 19), background=7)
     moving = boxed((14, 12, 8), (24, 18, 18), background=-3)
-    scene = prepare(fixed, moving, Affine.identity(), backend=backend)
-    for volume, grid, image in ((scene.fixed, scene.grid, fixed), (scene.moving, scene.moving_grid, moving)):
+    pair = prepare(fixed, moving, Affine.identity(), backend=backend)
+    for volume, grid, image in ((pair.fixed, pair.grid, fixed), (pair.moving, pair.moving_grid, moving)):
         start, stop = box_of(grid, image.grid)
         spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         whole = backend.download(normalise(image, backend).volume)
         np.testing.assert_array_equal(backend.download(volume), whole[spans])
-    assert scene.moving.shape == (10 + 2 * MARGIN, 6 + 2 * MARGIN, 10 + 2 * MARGIN)
+    assert pair.moving.shape == (10 + 2 * MARGIN, 6 + 2 * MARGIN, 10 + 2 * MARGIN)
 
 
 def test_images_with_a_background_need_no_masks(backend):
     image = boxed((10, 10, 10), (20, 20, 20))
-    scene = prepare(image, image, Affine.identity(), backend=backend)
-    assert scene.fixed_mask is None
-    assert scene.moving_mask is None
+    pair = prepare(image, image, Affine.identity(), backend=backend)
+    assert pair.fixed_mask is None
+    assert pair.moving_mask is None
 
 
 def test_images_without_a_background_count_on_their_whole_grid(backend):
     full = Image.from_array(smooth_volume(SHAPE) + 1)
-    scene = prepare(full, full, Affine.identity(), backend=backend)
-    assert scene.grid == full.grid
-    assert scene.moving_grid == full.grid
-    for mask in (scene.fixed_mask, scene.moving_mask):
+    pair = prepare(full, full, Affine.identity(), backend=backend)
+    assert pair.grid == full.grid
+    assert pair.moving_grid == full.grid
+    for mask in (pair.fixed_mask, pair.moving_mask):
         found = backend.download(mask)
         assert (found[1:-1, 1:-1, 1:-1] == 1).all()
         assert found.sum() == np.prod(np.array(full.grid.shape) - 2)
@@ -122,20 +122,20 @@ def test_images_without_a_background_count_on_their_whole_grid(backend):
 
 def test_a_full_moving_image_leaves_the_box_to_the_fixed_one(backend):
     fixed, moving = boxed((10, 10, 10), (20, 20, 20)), Image.from_array(smooth_volume((9, 9, 9)) + 1)
-    scene = prepare(fixed, moving, Affine.identity(), backend=backend)
-    start, stop = box_of(scene.grid, fixed.grid)
+    pair = prepare(fixed, moving, Affine.identity(), backend=backend)
+    start, stop = box_of(pair.grid, fixed.grid)
     np.testing.assert_array_equal(start, [10 - MARGIN] * 3)
     np.testing.assert_array_equal(stop, [20 + MARGIN] * 3)
-    assert scene.fixed_mask is None
-    assert backend.download(scene.moving_mask).shape == (9, 9, 9)
+    assert pair.fixed_mask is None
+    assert backend.download(pair.moving_mask).shape == (9, 9, 9)
 
 
 def test_masks_are_cropped_and_count_any_value_but_zero(backend):
     image = boxed((10, 10, 10), (20, 20, 20))
     values = np.where(ellipsoid(SHAPE, 0.3), -2, 0).astype(np.int16)
     mask = Image.from_array(values)
-    scene = prepare(image, image, Affine.identity(), backend=backend, fixed_mask=mask, moving_mask=mask)
-    for cut, grid in ((scene.fixed_mask, scene.grid), (scene.moving_mask, scene.moving_grid)):
+    pair = prepare(image, image, Affine.identity(), backend=backend, fixed_mask=mask, moving_mask=mask)
+    for cut, grid in ((pair.fixed_mask, pair.grid), (pair.moving_mask, pair.moving_grid)):
         start, stop = box_of(grid, image.grid)
         spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         np.testing.assert_array_equal(backend.download(cut), values[spans] != 0)
@@ -144,9 +144,9 @@ def test_masks_are_cropped_and_count_any_value_but_zero(backend):
 
 def test_one_slice_stays_one_slice(backend):
     image = boxed((10, 10, 0), (20, 20, 1), shape=(30, 30, 1))
-    scene = prepare(image, image, Affine.identity(), backend=backend)
-    start, stop = box_of(scene.grid, image.grid)
+    pair = prepare(image, image, Affine.identity(), backend=backend)
+    start, stop = box_of(pair.grid, image.grid)
     assert (start[2], stop[2]) == (0, 1)
     assert (start[:2] <= 10 - MARGIN).all()
     assert (stop[:2] >= 20 + MARGIN).all()
-    assert scene.moving.shape == (10 + 2 * MARGIN, 10 + 2 * MARGIN, 1)
+    assert pair.moving.shape == (10 + 2 * MARGIN, 10 + 2 * MARGIN, 1)

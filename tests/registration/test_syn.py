@@ -38,8 +38,8 @@ def prepare(fixed, moving, affine, *, backend, fixed_mask=None, moving_mask=None
 def run(fixed, moving, backend, options=QUICK, **more):
     """Half-maps and the joined fixed -> moving field, both in voxels of the fixed grid."""
     progress = more.pop("progress", None)
-    scene = prepare(fixed, moving, Affine.identity(), backend=backend, **more)
-    halves = register_syn(scene, options, backend=backend, progress=progress)
+    pair = prepare(fixed, moving, Affine.identity(), backend=backend, **more)
+    halves = register_syn(pair, options, backend=backend, progress=progress)
     return halves, np.array(backend.download(join(halves.to_fixed, halves.to_moving, backend)[0]))
 
 
@@ -249,8 +249,8 @@ def test_the_moving_image_is_reached_through_the_affine(fast):
     turn[:3, :3] = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
     turn[:3, 3] = 7, -3, 2
     far = Image(moving.data, Grid(SHAPE, turn @ moving.affine))
-    scene = prepare(fixed, far, Affine(turn), backend=fast)
-    halves = register_syn(scene, QUICK, backend=fast)
+    pair = prepare(fixed, far, Affine(turn), backend=fast)
+    halves = register_syn(pair, QUICK, backend=fast)
     found = join(halves.to_fixed, halves.to_moving, fast)[0]
     assert error(on_whole(halves, found, fixed.grid, fast), truth, seen) < 0.2
 
@@ -292,7 +292,7 @@ def test_a_level_that_goes_uphill_is_restored(fast, monkeypatch, right, kept):
 
 
 def test_levels_are_added_until_the_coarsest_sees_all(fast):
-    """Finer voxels of one scene add levels; up to 288 voxels there are three."""
+    """Finer voxels of one pair add levels; up to 288 voxels there are three."""
     image = in_background(smooth_volume((80, 60, 1), 3, sigma=2.0))
     levels = []
     for finer in (1, 3, 6):
