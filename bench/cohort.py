@@ -119,7 +119,7 @@ def sleep(inputs, backend, *, threads=None, progress=None):
     alignment = Alignment(fixed, moving, Affine(np.eye(4)), Displacement(field, fixed.grid, inverse))
     warped = Image(moving.data.astype(np.float32) * 1.01, fixed.grid, moving.name)
     report = {"backend": {"name": "sleep", "threads": 1}, "inputs": inputs.described, "seconds": inputs.seconds}
-    described = {"initial": None, "recipe": {"name": "sleep"}}
+    described = {"initial": None, "recipe": {"name": "sleep"}, "warnings": []}
     return registration.Registration(alignment, warped, warped, {**report, **described})
 
 
