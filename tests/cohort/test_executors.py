@@ -1,30 +1,29 @@
-"""Which workers are started, with which share of the machine."""
+"""Which executor the options of a run ask for, and what the one without workers does."""
 
 from __future__ import annotations
 
-import pytest
+from warpline.cohort import Options
+from warpline.cohort.executors import Inline, executor_for
+from warpline.cohort.options import WorkerSettings
+from warpline.cohort.plan import Chunk
 
-from warpline.cohort.executors import WorkerSpec, visible_gpus, worker_spec
-from warpline.errors import UsageError
-
-
-def test_every_worker_has_its_gpu_and_its_share_of_threads(monkeypatch):
-    monkeypatch.setenv("WARPLINE_THREADS", "12")
-    spec = worker_spec(2, ["GPU-a", "GPU-b", "GPU-c"], per_gpu=2)
-    devices = {name: environment["CUDA_VISIBLE_DEVICES"] for name, environment in spec.environments().items()}
-    assert devices == {"gpu0-0": "GPU-a", "gpu1-0": "GPU-b", "gpu0-1": "GPU-a", "gpu1-1": "GPU-b"}
-    assert spec.threads == 3
-    spec = worker_spec(5, [])
-    assert len(spec.environments()) == 5 and spec.threads == 2
-    assert all("CUDA_VISIBLE_DEVICES" not in environment for environment in spec.environments().values())
-    with pytest.raises(UsageError, match="--workers 4, but 3 GPUs can be seen"):
-        worker_spec(4, ["0", "1", "2"])
-    assert worker_spec(64, []) == WorkerSpec((), 1, 64, 1)
+SETTINGS = WorkerSettings("/o", "r", "numpy")
 
 
-def test_a_given_choice_of_gpus_is_honoured(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-x")
-    assert visible_gpus(None) == ["2", "GPU-x"]
-    assert visible_gpus("numba") == []
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert visible_gpus("cuda") == []
+def test_without_gpus_pairs_run_in_this_process():
+    executor = executor_for(SETTINGS, Options(backend="numpy"), lambda result: None)
+    assert isinstance(executor, Inline)
+    assert executor.workers() == 1
+
+
+def test_one_gpu_needs_no_worker_process_either(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    assert isinstance(executor_for(SETTINGS, Options(backend="cuda"), lambda result: None), Inline)
+
+
+def test_a_chunk_comes_back_once(tmp_path):
+    executor = Inline(SETTINGS, lambda result: None)
+    chunk = Chunk(0, [], tmp_path / "journal.jsonl")
+    executor.submit(chunk)
+    assert executor.wait(1.0) == [(chunk, False)]
+    assert executor.wait(1.0) == []

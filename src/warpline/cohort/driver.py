@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from warpline.cohort.executors import Chunk, Executor
+from warpline.cohort.executors import Executor
 from warpline.cohort.failures import STOPPING, Failure, group_failures, signature_of
 from warpline.cohort.journal import STAGES, RunStore
 from warpline.cohort.options import WorkerSettings
-from warpline.cohort.plan import Plan, Task
+from warpline.cohort.plan import Chunk, Plan, Task
 from warpline.cohort.results import PairResult, now
 from warpline.errors import DeviceError, OutputError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from warpline.cohort.failures import Failure
-from warpline.cohort.journal import read_journals
+from warpline.cohort.journal import JournalReader, read_journals
 from warpline.cohort.json_files import read_object
 from warpline.cohort.layout import (
     LOGS,
@@ -361,3 +361,29 @@ def plan_of(root: Path, *, checksums: bool = False) -> Plan:
     excluded = [id for id in excluded if isinstance(id, str)] if isinstance(excluded, list) else []
     tasks = make_tasks(pairs, recipe=Recipe(), warps="rounded")
     return make_plan(tasks, root, exclude=excluded, check_keys=False, checksums=checksums)
+
+
+@dataclass
+class Chunk:
+    """Pairs that one worker runs one after the other.
+
+    Parameters
+    ----------
+    number : int
+        Different for every chunk of a run.
+    tasks : list of Task
+        In this order.
+    journal : Path
+        Where the worker writes what it does.
+    results : list of PairResult
+        What the worker returned in the end.
+    """
+
+    number: int
+    tasks: list[Task]
+    journal: Path
+    results: list[PairResult] = field(default_factory=list)
+    reader: JournalReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = JournalReader(self.journal)
