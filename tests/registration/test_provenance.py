@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from warpline.images import Image
-from warpline.registration.provenance import describe, plain
+from warpline.io.json_values import plain
+from warpline.registration.provenance import describe
 from warpline.space.grid import Grid
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_text
 import logging
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -15,6 +14,7 @@ from rich.table import Table
 
 from warpline.cli.progress import Bar, Lines
 from warpline.cli.streams import writing_notes, writing_result
+from warpline.io.json_values import plain
 
 ProgressDisplay = Bar | Lines
 
@@ -98,7 +98,7 @@ class Terminal:
     def _write(self, record: Mapping[str, Any], shown: Sequence[str | Table]) -> None:
         if self.json:
             logged = {"warnings": [*record.get("warnings", ()), *self._warnings]} if self._warnings else {}
-            print(json_text.dumps(_plain({**record, **logged}), indent=2), flush=True)
+            print(json_text.dumps(plain({**record, **logged}), indent=2), flush=True)
             return
         console = Console(highlight=False, soft_wrap=True, markup=False)
         for part in shown:
@@ -122,16 +122,3 @@ class _LogLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._write(record.levelno, record.getMessage())
-
-
-def _plain(value: Any) -> Any:
-    """JSON has neither NaN nor NumPy's scalars."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -32,13 +32,13 @@ from warpline.io.compression import compress
 from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
+from warpline.io.json_values import plain
 from warpline.recipe import NUMERICS
 from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load, store
 from warpline.registration import compute as register_images
 from warpline.registration import read as read_images
 from warpline.registration.inverse_consistency import VOXELS, Quality, quality_of
 from warpline.registration.judgement import judge, quality_signs
-from warpline.registration.provenance import plain
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
 from warpline.space import Chain, Displacement, fields

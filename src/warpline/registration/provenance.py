@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import math
 import os
 import platform
 from typing import Any
@@ -49,17 +48,6 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
         "matrix": None if image.grid.header is None else image.grid.header.matrix,
         "sha256": _sha256(image, path),
     }
-
-
-def plain(value: Any) -> Any:
-    """Nested values as JSON can hold them; it has no NaN, so what is not finite becomes None."""
-    if isinstance(value, dict):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _version(package: str) -> str | None:

@@ -20,6 +20,7 @@ from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
+from warpline.io.json_values import plain
 from warpline.io.transform_files import read_transform
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
@@ -28,7 +29,7 @@ from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
-from warpline.registration.provenance import describe, environment, plain
+from warpline.registration.provenance import describe, environment
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
