@@ -1,10 +1,10 @@
 // The affine maps of a parametric family and their derivatives, computed by one block: the twin of the Python module
-// that defines backends/affine_search.py's AffineFamily, left [L(p) | t(p)] right with L = diag(exp s) R(v) + E.
+// that defines backends/affine_problem.py's AffineFamily, left [L(p) | t(p)] right with L = diag(exp s) R(v) + E.
 // Derivative of a rotation by its vector: Gallego and Yezzi 2015, 10.1007/s10851-014-0528-x.
 #pragma once
 
 constexpr int MAX_PARAMETERS = 12;
-constexpr int ROTATION = 0, SCALE = 8, ENTRY = 16;  // kinds of parameters, backends/affine_search.py
+constexpr int ROTATION = 0, SCALE = 8, ENTRY = 16;  // kinds of parameters, backends/affine_problem.py
 constexpr double PI = 3.14159265358979323846;       // for sinpi and cospi: sin and cos need stack memory
 constexpr double SMALL_ANGLE = 1e-14;               // squared angle below which the identity is used
 

@@ -37,7 +37,7 @@ STEPS = {
             '    metric: Literal["local_cc"',
             ', "log_cosh"',
         ),
-        "backends/affine_search.py": ('Formula = Literal["mutual_information"', ', "product_ratio"'),
+        "backends/affine_problem.py": ('Formula = Literal["mutual_information"', ', "product_ratio"'),
     },
     "Add a backend operation": {
         "backends/interface.py": (

@@ -16,7 +16,7 @@ ROOMS = tuple(sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 """Folders of the package, whose every module has a test file of its own."""
 
 CONTRACTS = {
-    "affine_search": ["test_contract.py", "test_contract_affine.py", "test_cuda_bfgs.py"],
+    "affine_problem": ["test_contract.py", "test_contract_affine.py", "test_cuda_bfgs.py"],
     "arrays": ["test_contract.py"],
     "cuda_backend": ["test_contract.py", "test_contract_fields.py", "test_contract_similarity.py"],
     "cuda_filters": ["test_contract_filters.py"],

@@ -8,7 +8,7 @@ import numpy as np
 
 import affine_oracles
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
-from warpline.backends.affine_search import ENTRY, ROTATION, SCALE, AffineFamily, Formula, MetricInputs
+from warpline.backends.affine_problem import ENTRY, ROTATION, SCALE, AffineFamily, Formula, MetricInputs
 from warpline.backends.convergence import ConvergenceRule, new_trace
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.registration import bfgs

@@ -9,7 +9,7 @@ from conftest import emulated_backend
 from cuda_on_cpu.emulated import GraphRuntime
 from synthetic import ellipsoid, general_matrix, smooth_volume
 from warpline.backends import cuda_bfgs, cuda_points
-from warpline.backends.affine_search import MetricInputs
+from warpline.backends.affine_problem import MetricInputs
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.metrics import LINEAR_METRICS, Samples
 from warpline.metrics.normalised_product import NormalisedProduct

@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from affine_oracles import family_member
-from warpline.backends.affine_search import MAX_PARAMETERS
+from warpline.backends.affine_problem import MAX_PARAMETERS
 from warpline.registration.affine_parameters import PLANAR, SPATIAL, AffineParameters, rotations, slice_frame
 from warpline.space.grid import Grid, apply_affine
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import cuda_bfgs, cuda_filters, cuda_points, cuda_splines
-from warpline.backends.affine_search import AffineFamily, BfgsOptions, MetricInputs
+from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.cuda_launch import Runtime, as_struct

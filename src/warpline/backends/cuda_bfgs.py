@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import cuda_points
-from warpline.backends.affine_search import MAX_PARAMETERS, AffineFamily, BfgsOptions, MetricInputs
+from warpline.backends.affine_problem import MAX_PARAMETERS, AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array
 from warpline.backends.cuda_workspace import Workspace
 
@@ -24,7 +24,7 @@ STATE_SIZE = 295
 STEPS_LEFT, STEPS_TAKEN, POSITION, ENERGIES = 0, 1, 2, 2 + MAX_PARAMETERS
 """Layout of the status of a search: steps left and taken, parameters, value of the metric after each step."""
 FORMULAS = {"mutual_information": 0, "correlation": 1, "normalised_product": 2}
-"""Formula of a linear metric, see `warpline.backends.affine_search.Formula`, to its number in bfgs.cu."""
+"""Formula of a linear metric, see `warpline.backends.affine_problem.Formula`, to its number in bfgs.cu."""
 
 _FAMILY = np.dtype([("right", np.float64, 12), ("radius", np.float64), ("kinds", np.int32, MAX_PARAMETERS)], align=True)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import convergence, scipy_splines
-from warpline.backends.affine_search import AffineFamily, BfgsOptions, MetricInputs
+from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.image_cache import ImageCache
 from warpline.backends.splines import AffineCoordinates, SplineOptions

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.affine_search import AffineFamily, BfgsOptions, MetricInputs
+from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.image_cache import ImageCache

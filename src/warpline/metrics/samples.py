@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.backends.affine_search import Formula, MetricInputs
+from warpline.backends.affine_problem import Formula, MetricInputs
 from warpline.space.grid import Matrix
 
 Doubles = NDArray[np.float64]

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.affine_search import ENTRY, ROTATION, SCALE, AffineFamily
+from warpline.backends.affine_problem import ENTRY, ROTATION, SCALE, AffineFamily
 from warpline.space.grid import Grid, Matrix
 
 Vector = NDArray[np.float64]
@@ -140,7 +140,7 @@ SPATIAL: dict[str, tuple[tuple[int, ...], Linear]] = {
     "scaling": (_ISOTROPIC, _scaling),
     "rigid_scaling": (_TURNS + _SCALES, _rotation_and_scales),
 }
-"""Name of a kind of map to the parameters of its linear part, see `warpline.backends.affine_search`, and that part."""
+"""Name of a kind of map to the parameters of its linear part, see `warpline.backends.affine_problem`, and that part."""
 
 PLANAR: dict[str, tuple[tuple[int, ...], Linear]] = {
     "translation": ((), _translation),
@@ -170,7 +170,7 @@ class AffineParameters:
     Parameters
     ----------
     parts : tuple of int
-        Kind of each parameter of the linear part, see `warpline.backends.affine_search`; then come the translations.
+        Kind of each parameter of the linear part, see `warpline.backends.affine_problem`; then come the translations.
     linear : callable
         The linear part, see `Linear`.
     centre : (3,)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.affine_search import BfgsOptions
+from warpline.backends.affine_problem import BfgsOptions
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends.affine_search import BfgsOptions
+from warpline.backends.affine_problem import BfgsOptions
 from warpline.metrics import LINEAR_METRICS, LinearMetric, Samples
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters
