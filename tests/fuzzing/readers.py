@@ -115,7 +115,7 @@ def _vectors(path: Path) -> None:
 def _transform(name: str, path: Path) -> None:
     known = FORMATS[name]
     if known.encode is not None:
-        write_transform(made_for(name, known.holds, FIXED), path, name, **(GRIDS if known.between else {}))
+        write_transform(made_for(name, known.holds, FIXED), path, name, **(GRIDS if known.needs_grids else {}))
     elif name == "freesurfer-m3z":
         nodes = apply_affine(FIXED.affine, np.moveaxis(np.indices(FIXED.shape), 0, -1))
         path.write_bytes(gzip.compress(morph(nodes, FIXED, MOVING, kind=1)))

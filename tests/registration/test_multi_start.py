@@ -26,7 +26,7 @@ class NearestTo:
         gap = worlds[:, :3] - self.matrix[:3]
         return np.square(gap).sum(axis=(1, 2)), 2 * gap
 
-    def descend(self, parameters, starts, rules, on_step):
+    def minimise_on_backend(self, parameters, starts, options, on_step):
         return None
 
 
