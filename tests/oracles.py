@@ -313,3 +313,35 @@ def extent(volume, matrix):
             where = position([float(c) for c in index], matrix, None)
             ends = np.array([np.minimum(ends[0], where), np.maximum(ends[1], where)])
     return ends
+
+
+def least_jacobian(field):
+    """The least of the determinants by one-sided differences and of the tetrahedra in the cubes above and below."""
+    shape, out = field.shape[1:], np.empty(field.shape[1:])
+    for index in voxels(shape):
+        found = []
+        for signs in product((-1, 1), repeat=3):
+            columns = [_one_sided(field, index, axis, sign) for axis, sign in enumerate(signs)]
+            found += [np.linalg.det(np.stack(columns, axis=1))] if all(c is not None for c in columns) else []
+        for sign in (-1, 1):
+            cube = np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]]) * sign
+            inside = all(0 <= i + sign < n for i, n in zip(index, shape, strict=True))
+            moved = [_moved_edge(field, index, edge) for edge in cube] if inside else []
+            found += [np.linalg.det(moved) / np.linalg.det(cube)] if inside else []
+        out[index] = min(found)
+    return out
+
+
+def _one_sided(field, index, axis, sign):
+    """Column of the Jacobian by the difference in one direction; None beyond the grid."""
+    unit = np.eye(3)[axis]
+    if field.shape[axis + 1] == 1:
+        return unit
+    neighbour = index[axis] + sign
+    return sign * _moved_edge(field, index, sign * unit) if 0 <= neighbour < field.shape[axis + 1] else None
+
+
+def _moved_edge(field, index, edge):
+    """Where the map takes an edge that begins at a voxel."""
+    end = tuple(int(i + e) for i, e in zip(index, edge, strict=True))
+    return edge + np.float64(field[(slice(None), *end)]) - field[(slice(None), *index)]

@@ -27,11 +27,14 @@ CONTRACTS = {
     "numba_affine": ["test_contract_affine.py"],
     "numba_backend": ["test_contract.py"],
     "numba_fields": ["test_contract_fields.py", "test_contract_filters.py"],
+    "numba_jacobian": ["test_contract_tetrahedra.py"],
     "numba_sampling": ["test_contract_sampling.py"],
     "numba_similarity": ["test_contract_similarity.py"],
     "numba_smoothing": ["test_contract_filters.py"],
     "numpy_backend": ["test_contract.py", "test_contract_fields.py", "test_contract_similarity.py"],
     "numpy_points": ["test_contract_affine.py"],
+    "numpy_tetrahedra": ["test_contract_tetrahedra.py"],
+    "tetrahedra": ["test_contract_tetrahedra.py"],
     "scipy_splines": ["test_contract_splines.py"],
 }
 """Modules of `backends` that implement operations, or are their types, and the files that test them.

@@ -120,6 +120,12 @@ def _keep_best_state(b, up):
     return [trace, best]
 
 
+def _unfold(b, up):
+    field = up(ROUGH.copy())
+    b.unfold(field, limit=0.05, target=0.1, sweeps=2)
+    return [field]
+
+
 def _update_convergence(b, up):
     trace, step = b.upload(new_trace(8)), b.upload(np.ones(1, np.float32))
     for energy in (-0.5, -0.6, -0.6, -0.59, -0.601, -0.6):
@@ -154,6 +160,8 @@ OPERATIONS = {
     "compose": _compose,
     "invert": _invert,
     "jacobian": lambda b, up: [b.jacobian(up(FIELD))],
+    "least_jacobian": lambda b, up: [b.least_jacobian(up(ROUGH))],
+    "unfold": _unfold,
     "statistics": lambda b, up: [b.statistics(up(ROUGH), 0.9, mask=up(MASK)), b.statistics(up(FIXED), 0.5)],
     "sums": lambda b, up: [b.sums(up(FIXED)), b.sums(up(FIXED), mask=up(MASK))],
     "extent": lambda b, up: [b.extent(up(FIXED), MATRIX)],

@@ -235,6 +235,24 @@ class CudaBackend:
         self._work.over_voxels("jacobian", field.shape[1:], field=self._work.floats(field), out=out)
         return out
 
+    def least_jacobian(self, field: Array, *, out: Array | None = None) -> Array:
+        out = self._work.empty(field.shape[1:]) if out is None else out
+        self._work.over_voxels("least_jacobian", field.shape[1:], field=self._work.floats(field), out=out)
+        return out
+
+    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
+        least = self._work.empty(field.shape[1:])
+        for _ in range(sweeps):
+            self.least_jacobian(field, out=least)
+            for first in np.ndindex(3, 3, 3):
+                group = tuple(max(0, block_count(n - a, 3)) for n, a in zip(least.shape, first, strict=True))
+                if math.prod(group):
+                    first_i, first_j, first_k = first
+                    self._work.over_voxels(
+                        "unfold", group, field=field, least=least, first_i=first_i, first_j=first_j, first_k=first_k,
+                        limit=limit, target=target,
+                    )  # fmt: skip
+
     def statistics(
         self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None
     ) -> Array:

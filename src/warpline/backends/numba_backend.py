@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import numba_affine, numba_fields, numba_sampling, numba_similarity, numba_smoothing
+from warpline.backends import numba_affine, numba_fields, numba_jacobian, numba_sampling, numba_similarity, numba_smoothing
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.gaussian import gaussian
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
@@ -136,6 +136,17 @@ class NumbaBackend(HostBackend):
         out = np.empty(field.shape[1:], np.float32) if out is None else out
         self._over(out, numba_fields.jacobian, _float(field), out)
         return out
+
+    def least_jacobian(self, field: Array, *, out: Array | None = None) -> Array:
+        out = np.empty(field.shape[1:], np.float32) if out is None else out
+        self._over(out, numba_jacobian.least_jacobian, _float(field), out)
+        return out
+
+    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
+        least = self.least_jacobian(field)
+        low, bounds = np.flatnonzero(least <= np.float32(limit)), np.array([limit, target], np.float32)
+        if len(low):
+            numba_jacobian.unfold(field, low, bounds, sweeps, np.zeros(least.size, np.bool_))
 
     def statistics(
         self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None

@@ -65,6 +65,8 @@ OPERATIONS: dict[str, tuple[float, Call]] = {
     "sample": (1.7, lambda b: b.sample(_volume(), np.eye(4))),
     "sample_at": (0.3, lambda b: b.sample_at(_volume(), _points()[0])),
     "jacobian": (1.1, lambda b: b.jacobian(_field())),
+    "least_jacobian": (4.0, lambda b: b.least_jacobian(_field())),
+    "unfold": (2.0, lambda b: b.unfold(_field(), limit=2.0, target=3.0, sweeps=1)),
     "squared_difference": (1.4, _squared_difference),
     "sample_field": (1.2, lambda b: b.sample_field(_field(), np.eye(4), _SHAPE)),
     "affine_moments": (1.1, lambda b: b.affine_moments(*_points(), np.eye(4))),
@@ -75,14 +77,22 @@ OPERATIONS: dict[str, tuple[float, Call]] = {
 }
 """Operation to the approximate seconds of its compilation, and a call on a few voxels."""
 
-_TOGETHER = (("mutual_information", "affine_moments", "sample_at"),)
+_TOGETHER = (("mutual_information", "affine_moments", "sample_at"), ("least_jacobian", "unfold"))
 """Operations that share helpers, and are cheaper to compile in one process."""
 
 _START = 1.5
 """Start-up time of another process in seconds."""
 
 _ALWAYS = ("smooth", "downsample", "sample", "extent", "statistics")
-_DEFORMABLE = ("compose", "invert", "jacobian", "sample_field", "sample through a field")
+_DEFORMABLE = (
+    "compose",
+    "invert",
+    "jacobian",
+    "least_jacobian",
+    "unfold",
+    "sample_field",
+    "sample through a field",
+)
 PARTS: dict[str, tuple[str, ...]] = {
     "linear": (*_ALWAYS, "mutual_information", "affine_moments", "sample_at"),
     "local_cc": (*_ALWAYS, *_DEFORMABLE, "local_cc"),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
-from warpline.backends import numpy_points, voxel_coordinates
+from warpline.backends import numpy_points, numpy_tetrahedra, voxel_coordinates
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
@@ -125,6 +125,12 @@ class NumpyBackend(HostBackend):
         slopes = np.stack([_gradient(component) for component in field])
         matrices = np.moveaxis(slopes, (0, 1), (-2, -1)) + np.eye(3)
         return _write(np.linalg.det(matrices), out)
+
+    def least_jacobian(self, field: Array, *, out: Array | None = None) -> Array:
+        return _write(numpy_tetrahedra.least_jacobian(field), out)
+
+    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
+        numpy_tetrahedra.unfold(field, limit, target, sweeps)
 
     def statistics(
         self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None
