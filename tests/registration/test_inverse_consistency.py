@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -10,11 +10,13 @@ from scipy.ndimage import map_coordinates
 
 from synthetic import ellipsoid, fading_field, smooth_field, wide_field
 from warpline.registration.inverse_consistency import (
+    LEAST_CENTRAL_JACOBIAN,
     LEAST_JACOBIAN,
     MEAN_LIMIT,
     P99_LIMIT,
     enforce_inverse_consistency,
     join,
+    quality_of,
 )
 from warpline.space.inversion import field_inverse_error
 
@@ -49,6 +51,26 @@ def determinant(field):
     return np.linalg.det(np.moveaxis(slopes, (0, 1), (-2, -1)) + np.eye(3))
 
 
+def least_determinant(field):
+    """The least by one-sided differences, and of the tetrahedra in the cubes above and below, where there are any."""
+    n = np.array(field.shape[1:])
+    least, corners = np.full(n, np.inf), list(product((-1, 1), repeat=3))
+    edges = [np.diag(s) * (n > 1) for s in corners] + [s * np.array([[1, 1, 0], [0, 1, 1], [1, 0, 1]]) for s in (1, -1)]
+    units = [np.diag(s) for s in corners] + edges[-2:]
+    index = np.indices(n).reshape(3, -1)
+    for steps, straight in zip(edges[: 10 if n.min() > 1 else 8], units, strict=False):
+        ends = [index + step[:, None] for step in steps]
+        inside = np.all([(end >= 0) & (end < n[:, None]) for end in ends], axis=(0, 1))
+        at = index[:, inside]
+        moved = [
+            (np.float64(field[(slice(None), *end[:, inside])]) - field[(slice(None), *at)]).T + edge
+            for end, edge in zip(ends, straight, strict=True)
+        ]
+        found = np.linalg.det(np.stack(moved, axis=1)) / np.linalg.det(straight)
+        least[tuple(at)] = np.minimum(least[tuple(at)], found)
+    return least
+
+
 def assert_holds(found, backend, mask):
     """The limits, measured independently of the engine."""
     forward, inverse = (np.array(backend.download(f)) for f in (found.forward, found.inverse))
@@ -58,6 +80,7 @@ def assert_holds(found, backend, mask):
         assert np.quantile(missed, 0.99) < P99_LIMIT
     for field in (forward, inverse):
         assert determinant(field)[mask].min() > 0
+        assert least_determinant(field)[mask].min() > 0.99 * LEAST_JACOBIAN
 
 
 def within_limits(found, backend):
@@ -112,7 +135,7 @@ def test_folds_and_inverse_errors_end_within_the_limits(backend, shape):
     plain = joined(to_fixed, to_moving, backend)
     worst = min(determinant(f).min() for f in plain)
     missed = np.linalg.norm(composed(plain[1], plain[0]), axis=0)
-    assert worst <= LEAST_JACOBIAN or missed.mean() > MEAN_LIMIT or np.quantile(missed, 0.99) > P99_LIMIT
+    assert worst <= LEAST_CENTRAL_JACOBIAN or missed.mean() > MEAN_LIMIT or np.quantile(missed, 0.99) > P99_LIMIT
     found = make(backend, to_fixed, to_moving)
     assert found.quality.rounds > 0
     assert found.quality.folded_voxels == 0
@@ -149,6 +172,8 @@ def test_quality_is_what_can_be_measured(backend):
     assert quality.folds == 0
     assert quality.jacobian_min == pytest.approx(min(there.min(), back.min()), abs=1e-4)
     assert quality.jacobian_max == pytest.approx(there.max(), abs=1e-4)
+    strict = min(least_determinant(field)[mask].min() for field in (forward, inverse))
+    assert quality.least_jacobian == pytest.approx(strict, abs=1e-4)
     missed = [np.linalg.norm(composed(*pair), axis=0)[mask] for pair in ((forward, inverse), (inverse, forward))]
     assert quality.inverse_error_mean == pytest.approx(max(m.mean() for m in missed), rel=1e-3, abs=1e-5)
     assert quality.inverse_error_p99 == pytest.approx(max(np.quantile(m, 0.99) for m in missed), rel=0.02, abs=1e-5)
@@ -159,10 +184,34 @@ def test_noise_comes_out_without_folds_or_is_reported(backend):
     """Half-maps no solver makes: what is reported agrees with what is delivered."""
     noise = wide_field(SHAPE, 1, largest=8.0)
     found = make(backend, noise, -noise[::-1])
-    folded = [(determinant(np.array(backend.download(f))) <= 0).sum() for f in (found.forward, found.inverse)]
+    maps = [np.array(backend.download(f)) for f in (found.forward, found.inverse)]
+    folded = [(least_determinant(field) <= 0).sum() for field in maps]
     assert found.quality.folded_voxels == pytest.approx(max(folded), abs=2)
     assert found.quality.folds == found.quality.folded_voxels / noise[0].size
     assert found.quality.is_within_limits == (max(folded) == 0 and within_limits(found, backend))
+
+
+def test_folds_that_central_differences_miss_are_raised_and_the_rest_is_left_alone(backend):
+    shape = (30, 12, 12)
+    to_fixed, to_moving = (np.zeros((3, *shape), np.float32) for _ in range(2))
+    to_moving[0, 6, 6, 6] = 1.5  # its central differences there are 0
+    forward, _ = joined(to_fixed, to_moving, backend)
+    assert determinant(forward).min() > LEAST_CENTRAL_JACOBIAN
+    assert least_determinant(forward).min() < 0
+    found = make(backend, to_fixed, to_moving)
+    assert_holds(found, backend, np.ones(shape, bool))
+    assert found.quality.folded_voxels == 0 and found.quality.least_jacobian > LEAST_JACOBIAN
+    np.testing.assert_array_equal(backend.download(found.forward)[:, 12:], forward[:, 12:])
+
+
+def test_folds_count_by_any_differences(backend):
+    field = np.zeros((3, 7, 6, 5), np.float32)
+    field[0, 3, 3, 2] = 1.5
+    given, mask = backend.upload(field), backend.upload(np.ones(field.shape[1:], np.uint8))
+    quality = quality_of(given, backend.zeros(field.shape), mask, backend)
+    assert quality.folded_voxels == (least_determinant(field) <= 0).sum() > 0
+    assert (determinant(field) <= 0).sum() < quality.folded_voxels
+    assert quality.least_jacobian == -0.5 < quality.jacobian_min
 
 
 def test_an_empty_mask_has_no_errors(backend):

@@ -244,6 +244,8 @@ class CudaBackend:
         least = self._work.empty(field.shape[1:])
         for _ in range(sweeps):
             self.least_jacobian(field, out=least)
+            if not self.download((least <= limit).any().reshape(1))[0]:
+                return
             for first in np.ndindex(3, 3, 3):
                 group = tuple(max(0, block_count(n - a, 3)) for n, a in zip(least.shape, first, strict=True))
                 if math.prod(group):

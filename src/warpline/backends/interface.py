@@ -248,10 +248,10 @@ class Backend(Protocol):
     def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
         """Raise determinants of `least_jacobian` that are at most `limit`, in place, moving few voxels by little.
 
-        A sweep goes over the voxels whose least determinant was at most `limit` at its start, in 27 groups that share no
-        vertex, by their indices modulo 3, and over the tetrahedra at each (`warpline.backends.tetrahedra`): where a
-        determinant is at most `limit`, its four vertices move along its slopes, towards `target`. After the last sweep,
-        or when no voxel is left, it ends; what it raised may have lowered others, so look once more.
+        A sweep goes over the voxels whose least determinant was at most `limit` at its start, in 27 groups by their
+        indices modulo 3, within which no vertex is shared, and over the tetrahedra at each
+        (`warpline.backends.tetrahedra`): where a determinant is at most `limit`, its four vertices move along its
+        slopes, towards `target`. It ends after so many sweeps, or when no voxel is left; some may be.
         """
 
     # The next three return arrays on the host; with `out=`, float64 on the backend, results go there and nothing waits.

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import numba_affine, numba_fields, numba_jacobian, numba_sampling, numba_similarity, numba_smoothing
+from warpline.backends import (
+    numba_affine,
+    numba_fields,
+    numba_jacobian,
+    numba_sampling,
+    numba_similarity,
+    numba_smoothing,
+)
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.gaussian import gaussian
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from warpline.backends.numba_settings import HELPER, INLINE, KERNEL
+from warpline.backends.numba_settings import HELPER, KERNEL
 from warpline.backends.tetrahedra import CORNERS, EDGES, LEAST_SLOPE, LONGEST_STEP, RELAXATION, SCALES
 
 f32 = np.float32
@@ -84,7 +84,7 @@ def _stars(field: Any, i: Any, j: Any, s: Any, out: Any) -> None:
     """Lower a row to the determinants of the tetrahedra in the middle of the cubes above (s = 1) or below it (-1)."""
     own, both = _lines(field, i, j), _lines(field, i + s, j + s)
     along_i, along_j = _lines(field, i + s, j), _lines(field, i, j + s)
-    one, none, half = f32(s), f32(0), f32(0.5) * f32(s)
+    one, half = f32(s), f32(0.5) * f32(s)
     first = 0 if s > 0 else 1
     for m in range(out.shape[0] - 1):
         k = np.uint64(m + first)

@@ -19,8 +19,8 @@ def least_determinants(field: Array, voxels: Indices) -> Doubles:
     least = np.full(len(voxels), np.inf)
     for edges, scale in _tetrahedra(field.shape[1:]):
         exists, vertices = _vertices(field.shape[1:], voxels, edges)
-        moved = _moved_edges(field, voxels, vertices, edges)
-        least = np.where(exists, np.minimum(least, scale * np.linalg.det(moved)), least)
+        determinant = scale * _determinant(*_moved_edges(field, voxels, vertices, edges))
+        least = np.where(exists, np.minimum(least, determinant), least)
     return least
 
 
@@ -48,17 +48,28 @@ def _raise_all(field: Array, voxels: Indices, limit: float, target: float) -> No
     """Move the vertices of every determinant at most `limit`; no two of the voxels share a vertex."""
     for edges, scale in _tetrahedra(field.shape[1:]):
         exists, vertices = _vertices(field.shape[1:], voxels, edges)
-        a, b, c = np.moveaxis(_moved_edges(field, voxels, vertices, edges), 1, 0)
-        slopes = scale * np.stack([np.cross(b, c), np.cross(c, a), np.cross(a, b)])
-        determinant = (a * slopes[0]).sum(axis=1)
+        moved = _moved_edges(field, voxels, vertices, edges)
+        determinant = scale * _determinant(*moved)
+        slopes = scale * np.stack([_cross(moved[(row + 1) % 3], moved[(row + 2) % 3]) for row in range(3)])
         slopes[np.array(field.shape[1:]) == 1] = 0  # that vertex is the voxel itself
         slopes = np.concatenate([slopes, -slopes.sum(axis=0, keepdims=True)])
-        size = np.square(slopes).sum(axis=(0, 2))
+        size = np.square(slopes).sum(axis=(0, 1))
         step = RELAXATION * (target - determinant) / np.maximum(size, LEAST_SLOPE)
         step = np.minimum(step, LONGEST_STEP / np.sqrt(np.maximum(size, np.finfo(np.float32).tiny)))
         step = np.where(exists & (determinant <= limit), step, 0)
         for at, slope in zip((*vertices, voxels), slopes, strict=True):
-            field[(slice(None), *at.T)] += (step[:, None] * slope).T.astype(np.float32)
+            field[(slice(None), *at.T)] += (step * slope).astype(np.float32)
+
+
+def _cross(b: Doubles, c: Doubles) -> Doubles:
+    """Cross products of vectors (3, N)."""
+    return np.stack([b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]])
+
+
+def _determinant(a: Doubles, b: Doubles, c: Doubles) -> Doubles:
+    """Of the matrices with these rows (3, N): (N,)."""
+    found: Doubles = np.einsum("cn,cn->n", a, _cross(b, c))
+    return found
 
 
 def _tetrahedra(shape: tuple[int, ...]) -> Iterator[tuple[Indices, float]]:
@@ -78,10 +89,10 @@ def _vertices(shape: tuple[int, ...], voxels: Indices, edges: Indices) -> tuple[
 
 
 def _moved_edges(field: Array, voxels: Indices, vertices: list[Indices], edges: Indices) -> Doubles:
-    """Edges of a tetrahedron after the map, in rows: (N, 3, 3)."""
+    """Edges of a tetrahedron after the map: (3, 3, N), the components of each along the second axis."""
     own = field[(slice(None), *voxels.T)].astype(np.float64)
-    moved = [edge + (field[(slice(None), *at.T)] - own).T for at, edge in zip(vertices, edges, strict=True)]
-    return np.stack(moved, axis=1)
+    moved = [field[(slice(None), *at.T)] - own + edge[:, None] for at, edge in zip(vertices, edges, strict=True)]
+    return np.stack(moved)
 
 
 def _within_two(voxels: Indices, shape: tuple[int, ...]) -> Indices:

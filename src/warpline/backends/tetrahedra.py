@@ -2,8 +2,8 @@
 
 Liu et al. 2024 (doi:10.1007/s11263-024-02047-1) call a map of a grid a digital diffeomorphism where the Jacobian
 determinants of all of them are above 0: the eight corners of the voxel, which are the one-sided differences, and the
-two tetrahedra between the corners of the cubes above and below it. Central differences miss folds, as they leave out the
-voxel itself; their determinant is the mean of those of the eight corners.
+two tetrahedra between the corners of the cubes above and below it. Central differences miss folds, as they leave out
+the voxel itself; their determinant is the mean of those of the eight corners.
 """
 
 from __future__ import annotations
