@@ -197,6 +197,15 @@ def _jacobian(s: KernelInputs) -> Call:
     return lambda: s.backend.jacobian(s.field, out=out)
 
 
+def _least_jacobian(s: KernelInputs) -> Call:
+    out = s.volume()
+    return lambda: s.backend.least_jacobian(s.field, out=out)
+
+
+def _unfold(s: KernelInputs) -> Call:
+    return lambda: s.backend.unfold(s.field, limit=0.05, target=0.1, sweeps=1)
+
+
 def _statistics(of: str) -> Callable[[KernelInputs], Call]:
     return lambda s: lambda: s.backend.statistics(getattr(s, of), 0.99)
 
@@ -313,6 +322,8 @@ OPERATIONS: dict[str, Operation] = {
     "compose": Operation("voxel", 2 * 12 + 12, _compose),
     "invert": Operation("voxel", 2 * 12 + 12, _invert),
     "jacobian": Operation("voxel", 12 + 4, _jacobian),
+    "least_jacobian": Operation("voxel", 12 + 4, _least_jacobian),
+    "unfold": Operation("voxel", 12, _unfold, 4 + 4),
     "statistics of a field": Operation("voxel", 12, _statistics("field"), 3 * 4),
     "statistics of a volume": Operation("voxel", 4, _statistics("fixed"), 2 * 4),
     "sums": Operation("voxel", 4 + 1, _sums),

@@ -22,6 +22,8 @@ HOT: dict[str, Defines] = {
     "compose": (),
     "invert": (),
     "jacobian": (),
+    "least_jacobian": (),
+    "unfold": (),
     "norm_quantile": (),
     "sample": (("ORDER", 3),),
     "cubic_prefilter (i, j)": (("ALONG_K", 0),),

@@ -96,7 +96,7 @@ def images(**more):
 def test_deformation_agrees_with_the_evaluation():
     field = Displacement(smooth_field(SHAPE, largest=3.0), GRID)
     quality = {
-        **{"folds": 0.01, "folded_voxels": 7, "jacobian_min": -0.1},
+        **{"folds": 0.01, "folded_voxels": 7, "jacobian_min": -0.1, "least_jacobian": -0.3},
         **{"inverse_error_mean": 0.02, "inverse_error_p99": 0.2, "inverse_error_max": 0.6},
     }
     made = registration_of(image(INSIDE * 100.0), Chain((field, Affine.identity())), field, quality)
@@ -104,6 +104,7 @@ def test_deformation_agrees_with_the_evaluation():
     found = measure(made, images(fixed_mask=mask), backend=BACKEND)
     expected = folding(field, mask, backend=BACKEND)
     assert found["jacobian_min"] == pytest.approx(expected.minimum)
+    assert found["least_jacobian"] == -0.3
     assert (found["jacobian_p1"], found["jacobian_p99"]) == pytest.approx((expected.p1, expected.p99))
     lengths = np.linalg.norm(field.field, axis=0)[INSIDE]
     assert found["displacement_max"] == pytest.approx(lengths.max(), rel=1e-5)

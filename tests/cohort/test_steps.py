@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from cohort_files import asked, pairs_in, rows
-from warpline import read_transform
+from warpline import Displacement, Grid, read_transform
 from warpline import recipe as recipes
-from warpline.cohort import run
+from warpline.backends import select
+from warpline.cohort import run, steps
 from warpline.cohort.steps import skull_stripped
-from warpline.evaluation import inverse_error
+from warpline.evaluation import folding, inverse_error
 from warpline.images import Image
 from warpline.io.images import read_image, write_image
 
@@ -53,10 +54,30 @@ def test_displacements_are_rounded_unless_asked_otherwise(inputs, tmp_path):
         np.testing.assert_array_equal(rounded * 64, np.round(rounded * 64))
         assert np.abs(rounded - full).max() <= 1 / 4
         assert 0 < np.abs(rounded - full)[inside].max() <= 1 / 128
-    assert reports["rounded"]["rounding_mm"] == {"content": 1 / 64, "elsewhere": 1 / 2, "margin_voxels": 3}
+    assert reports["rounded"]["rounding_mm"] == {
+        "content": 1 / 64,
+        "near_folds": 1 / 1024,
+        "elsewhere": 1 / 2,
+        "margin_voxels": 3,
+    }
     assert "rounding_mm" not in reports["full"]
     assert reports["rounded"]["quality"]["folded_voxels"] == 0
     assert reports["rounded"]["quality"] == reports["forward"]["quality"] != reports["full"]["quality"]
+
+
+def test_rounding_folds_no_map_that_all_but_folds():
+    """Steps of 1/64 mm would: there, and only there, they are finer."""
+    grid = Grid((12, 10, 9), np.diag((0.25, 0.25, 0.25, 1)))
+    field = np.zeros((3, *grid.shape), np.float32)
+    field[0] = -0.235 * np.maximum(np.arange(12) - 5, 0).reshape(12, 1, 1)  # shrinks to 0.06 from the middle on
+    field += np.random.default_rng(1).uniform(-0.003, 0.003, field.shape).astype(np.float32)
+    given = Displacement(field, grid)
+    assert folding(given, differences="any", backend="numpy").count == 0
+    coarse = Displacement(np.round(field * 64) / 64, grid)
+    assert folding(coarse, differences="any", backend="numpy").count > 0
+    rounded = steps._rounded(given, np.ones(grid.shape, bool), select("numpy"))
+    assert folding(Displacement(rounded, grid), differences="any", backend="numpy").count == 0
+    np.testing.assert_array_equal(rounded[:, :3] * 64, np.round(rounded[:, :3] * 64))
 
 
 def test_rounded_maps_are_measured_inside_the_fixed_mask(inputs, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.evaluation import (
     bending_energy,
     folding,
@@ -44,6 +44,21 @@ def test_jacobian_of_a_linear_map_is_its_determinant(backend):
     assert result.minimum == pytest.approx(np.linalg.det(matrix), abs=1e-4)
     assert result.maximum == pytest.approx(np.linalg.det(matrix), abs=1e-4)
     assert (result.count, result.share, result.voxels) == (0, 0.0, 7 * 8 * 9)
+
+
+def test_folds_by_any_differences_are_those_that_central_ones_miss(backend):
+    field = np.zeros((3, 7, 6, 5), np.float32)
+    field[:, 3, 3, 2] = OBLIQUE[:3, 0] * 1.5  # a voxel moved beyond its neighbour
+    warp = Displacement(field, Grid((7, 6, 5), OBLIQUE))
+    central, strict = folding(warp, backend=backend), folding(warp, differences="any", backend=backend)
+    assert central.minimum == pytest.approx(0.25, abs=1e-4) and central.count == 0
+    assert strict.minimum == pytest.approx(-0.5, abs=1e-4) and strict.count >= 2
+
+
+def test_differences_that_there_are_not_are_told():
+    warp = Displacement(np.zeros((3, 4, 4, 4), np.float32), Grid((4, 4, 4), np.eye(4)))
+    with pytest.raises(UsageError, match="'central' or 'any'"):
+        folding(warp, differences="forward")
 
 
 def test_folds_are_those_of_simpleitk(backend):

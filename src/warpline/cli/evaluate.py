@@ -14,6 +14,7 @@ from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
+    from warpline.evaluation.measures import Differences
     from warpline.images import Image
     from warpline.space import Chain, Displacement
     from warpline.space.grid import Grid
@@ -109,7 +110,8 @@ def _maps(options: Namespace) -> dict[str, Any]:
     if not fields:
         return {}
     mask = _mask_on(fields[0].grid, options)
-    record = {"folding": _folding(fields[0], mask, options)}
+    record = {"folding": _folding(fields[0], mask, options, "central")}
+    record["folding_by_any_differences"] = _folding(fields[0], mask, options, "any")
     if options.inverse:
         record["inverse_error"] = asdict(inverse_error(chain, read_chain(options.inverse), fields[0].grid, mask))
     return record
@@ -123,11 +125,11 @@ def _mask_on(grid: Grid, options: Namespace) -> Image | None:
     return labels if labels is not None and labels.grid == grid else None
 
 
-def _folding(field: Displacement, mask: Image | None, options: Namespace) -> dict[str, Any]:
+def _folding(field: Displacement, mask: Image | None, options: Namespace, differences: Differences) -> dict[str, Any]:
     from warpline.backends import select
     from warpline.evaluation import folding
 
-    return asdict(folding(field, mask, backend=select(options.backend, options.threads)))
+    return asdict(folding(field, mask, differences=differences, backend=select(options.backend, options.threads)))
 
 
 def _landmarks(options: Namespace) -> dict[str, Any]:
@@ -142,6 +144,9 @@ def _landmarks(options: Namespace) -> dict[str, Any]:
     return {"landmark_error_mm": asdict(error)}
 
 
+_SHOWN = ("folding", "folding_by_any_differences", "inverse_error", "landmark_error_mm")
+
+
 def _lines(record: dict[str, Any]) -> list[str | Table]:
     shown: list[str | Table] = []
     if "overlap" in record:
@@ -152,7 +157,7 @@ def _lines(record: dict[str, Any]) -> list[str | Table]:
         shown += [table, f"mean Dice of {len(overlap['dice'])} labels: {overlap['mean']:.4f}"]
         if overlap["missing"]:
             shown.append(f"in one image only, not counted: {', '.join(map(str, overlap['missing']))}")
-    shown += [_line(name, record[name]) for name in ("folding", "inverse_error", "landmark_error_mm") if name in record]
+    shown += [_line(name, record[name]) for name in _SHOWN if name in record]
     return shown
 
 

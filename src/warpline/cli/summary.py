@@ -77,6 +77,7 @@ def _quality_lines(quality: Mapping[str, Any] | None) -> list[str]:
     counted = "voxels" if units == 1 else f"times {units:g} voxels in plane"
     folds = f"{q['folded_voxels']} voxels, {q['folds']:.2g} of all" if q["folded_voxels"] else "none"
     return [
-        f"folds          {folds}; Jacobian {q['jacobian_min']:.3f} to {q['jacobian_max']:.3f}",
+        f"folds          {folds}; Jacobian {q['jacobian_min']:.3f} to {q['jacobian_max']:.3f}, by any differences at "
+        f"least {q['least_jacobian']:.3f}",
         f"inverse error  mean {q['inverse_error_mean']:.3f}, 99th percentile {q['inverse_error_p99']:.3f} {counted}",
     ]

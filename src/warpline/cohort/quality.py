@@ -48,7 +48,7 @@ class Column:
     unit: str = ""
 
 
-CONSISTENCY = ("inverse_error_mean", "inverse_error_p99", "inverse_error_max", "folded_voxels")
+CONSISTENCY = ("inverse_error_mean", "inverse_error_p99", "inverse_error_max", "folded_voxels", "least_jacobian")
 """Columns that come from the quality of the warp as they are."""
 
 _NCC = "Pearson correlation with the fixed image inside the object (in the box around it for images of few values)"
@@ -95,7 +95,10 @@ COLUMNS: dict[str, Column] = {
     "jacobian_p99": Column("deformation", "Jacobian, 99 %", "99th percentile of the determinant"),
     "jacobian_max": Column("deformation", "Largest Jacobian", "Largest determinant inside the object"),
     "log_jacobian_sd": Column("deformation", "Amount of warping", "Standard deviation of the log-Jacobian"),
-    "folded_voxels": Column("deformation", "Folded voxels", "Determinant at most 0, the worse of both directions"),
+    "least_jacobian": Column("deformation", "Least by any differences", "Least determinant by any, of both directions"),
+    "folded_voxels": Column(
+        "deformation", "Folded voxels", "Determinant by any differences at most 0, the worse of both directions"
+    ),
     "folded_share": Column("deformation", "Share folded", "Folded voxels as a share of the object"),
     "inverse_error_mean": Column("consistency", "Inverse error", "Mean miss, there and back", "voxel"),
     "inverse_error_p99": Column("consistency", "Inverse error, 99 %", "99th percentile of it", "voxel"),
@@ -322,4 +325,4 @@ def _deformation(field: Displacement, inside: NDArray[np.bool_], backend: Backen
 def _consistency(quality: Mapping[str, float | None] | None) -> Metrics:
     if quality is None:
         return {}
-    return {"folded_share": quality["folds"], **{name: quality[name] for name in CONSISTENCY}}
+    return {"folded_share": quality["folds"], **{name: quality.get(name) for name in CONSISTENCY}}

@@ -42,6 +42,7 @@ from warpline.registration.judgement import judge, quality_signs
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
 from warpline.space import Chain, Displacement, fields
+from warpline.space.jacobian import least_jacobian_determinant
 
 LABELS = ("moving_labels", "fixed_labels")
 
@@ -189,8 +190,14 @@ def _extra(pair: RegisteredPair) -> dict[str, Callable[[], bytes]]:
 STEP, COARSE_STEP = 1 / 64, 1 / 2
 """Displacements are multiples of this many mm: at most 0.008 mm off along each axis, and 0.25 mm in the background."""
 
+FINE_STEP = 1 / 1024
+"""The same where rounding would fold a map that all but folds, in a voxel in a hundred thousand."""
+
 MARGIN = 3
 """Voxels around the foreground that are rounded finely too."""
+
+NEAR_FOLDS = 2
+"""Voxels around a fold by rounding that are rounded more finely."""
 
 
 def round_fields(
@@ -213,8 +220,8 @@ def round_fields(
     if field is None or warps not in ("rounded", "forward"):
         return registration
     inside = above_lowest(registration.alignment.fixed) | above_lowest(registration.warped)
-    forward = _rounded(field, inside)
-    inverse = _rounded(field.inverse(), inside | _preimage(inside, field, backend))
+    forward = _rounded(field, inside, backend)
+    inverse = _rounded(field.inverse(), inside | _preimage(inside, field, backend), backend)
     rounded = Displacement(forward, field.grid, inverse)
     written = rounded if warps == "rounded" else Displacement(forward, field.grid)
     measured = _measure_again(registration, rounded, quality.object_mask(images), backend)
@@ -227,7 +234,7 @@ def round_fields(
         "quality": plain(asdict(measured)),
         "judgement": plain(asdict(judgement)),
         "warnings": [*warnings, *judgement.reasons],
-        "rounding_mm": {"content": STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
+        "rounding_mm": {"content": STEP, "near_folds": FINE_STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
     }
     return replace(registration, alignment=alignment, report=report)
 
@@ -239,10 +246,26 @@ def _preimage(inside: NDArray[np.bool_], field: Displacement, backend: Backend) 
     return mapped
 
 
-def _rounded(field: Displacement, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    near = maximum_filter(inside.view(np.uint8), size=2 * MARGIN + 1) != 0
+def _rounded(field: Displacement, inside: NDArray[np.bool_], backend: Backend) -> NDArray[np.float32]:
+    """The field in steps of three sizes: in and around a mask, beyond, and where the first would fold it."""
+    near = _grown(inside, MARGIN)
     steps = np.where(near, np.float32(1 / STEP), np.float32(1 / COARSE_STEP))
-    rounded: NDArray[np.float32] = field.field * steps
+    rounded = _in_steps(field.field, steps)
+    folded = near & (least_jacobian_determinant(Displacement(rounded, field.grid), backend) <= 0)
+    if not folded.any():
+        return rounded
+    steps[_grown(folded, NEAR_FOLDS)] = 1 / FINE_STEP
+    return _in_steps(field.field, steps)
+
+
+def _grown(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    grown: NDArray[np.bool_] = maximum_filter(mask.view(np.uint8), size=2 * by + 1) != 0
+    return grown
+
+
+def _in_steps(field: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A field (3, I, J, K) in multiples of ``1 / steps`` (I, J, K)."""
+    rounded: NDArray[np.float32] = field * steps
     np.rint(rounded, out=rounded)
     rounded /= steps
     rounded += 0.0  # no negative zeros: they compress worse

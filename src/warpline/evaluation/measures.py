@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends import Backend, select
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.resampling.slabs import slabs
 from warpline.space import Displacement, Transform
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.inversion import InverseError
-from warpline.space.jacobian import jacobian_determinant
+from warpline.space.jacobian import jacobian_determinant, least_jacobian_determinant
 
 _FLOOR = 1e-6
 """Variance, of intensities scaled to 1, below which a window counts as flat."""
@@ -134,7 +134,19 @@ def landmark_error(fixed_points: ArrayLike, moving_points: ArrayLike, transform:
 # -- displacements --------------------------------------------------------------------------------------------------
 
 
-def folding(warp: Displacement, mask: Image | None = None, *, backend: str | Backend | None = None) -> Folding:
+Differences = Literal["central", "any"]
+"""``"central"`` differences, as most tools take, or at every voxel the least determinant by ``"any"``."""
+
+_DETERMINANTS = {"central": jacobian_determinant, "any": least_jacobian_determinant}
+
+
+def folding(
+    warp: Displacement,
+    mask: Image | None = None,
+    *,
+    differences: Differences = "central",
+    backend: str | Backend | None = None,
+) -> Folding:
     """Count the voxels where a displacement turns space inside out, and describe its Jacobian determinant.
 
     Parameters
@@ -143,6 +155,9 @@ def folding(warp: Displacement, mask: Image | None = None, *, backend: str | Bac
         On a grid of any orientation: the determinant does not depend on the coordinates.
     mask : Image, optional
         On the grid of the field; only voxels above 0 are looked at.
+    differences : {"central", "any"}
+        With ``"any"``, of each voxel the least determinant by one-sided differences and of the tetrahedra by which
+        Liu et al. 2024 (doi:10.1007/s11263-024-02047-1) define a digital diffeomorphism: central ones miss folds.
     backend : str or Backend, optional
         Where the arithmetic runs.
 
@@ -150,6 +165,8 @@ def folding(warp: Displacement, mask: Image | None = None, *, backend: str | Bac
     ------
     InputError
         When the mask lies on another grid or is empty.
+    UsageError
+        When there are no such differences.
 
     Examples
     --------
@@ -163,7 +180,9 @@ def folding(warp: Displacement, mask: Image | None = None, *, backend: str | Bac
     >>> found.share, found.minimum
     (1.0, -0.5)
     """
-    values = jacobian_determinant(warp, select(backend))[_inside(mask, warp.grid)].ravel()
+    if differences not in _DETERMINANTS:
+        raise UsageError(f"differences is {differences!r}; {' or '.join(map(repr, _DETERMINANTS))} is needed")
+    values = _DETERMINANTS[differences](warp, select(backend))[_inside(mask, warp.grid)].ravel()
     count = int(np.count_nonzero(~(values > 0)))
     low, p1, median, p99, high = np.percentile(values, (0, 1, 50, 99, 100)).tolist()
     return Folding(count / values.size, count, values.size, low, p1, median, p99, high)

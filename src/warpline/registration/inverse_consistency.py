@@ -226,7 +226,7 @@ def _raise_determinants(maps: tuple[Array, Array], backend: Backend) -> bool:
 
 
 def _raise_in(field: Array, backend: Backend) -> bool:
-    """As `_raise_determinants`, in one map, which is blended with its Gaussian where moving single voxels does not help."""
+    """As `_raise_determinants`, in one map; it is blended with its Gaussian where moving voxels does not help."""
     low = backend.least_jacobian(field) <= LEAST_JACOBIAN
     count, before = _count(low, backend), low.size * 2 * MOST_RAISED
     if not count:

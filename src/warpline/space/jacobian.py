@@ -36,6 +36,28 @@ def jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[np.flo
     return voxel_determinant(to_voxels(warp.field, warp.grid), backend)
 
 
+def least_jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[np.float32]:
+    """The least determinant of a world displacement by any differences at every voxel of its grid, (I, J, K).
+
+    Above 0 everywhere, the map is a digital diffeomorphism, see `Backend.least_jacobian`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Displacement, Grid
+    >>> from warpline.backends import select
+    >>> field = np.zeros((3, 5, 5, 5), np.float32)
+    >>> field[0, 2, 2, 2] = 1.5  # beyond its neighbour, which central differences there do not see
+    >>> warp = Displacement(field, Grid((5, 5, 5), np.eye(4)))
+    >>> float(least_jacobian_determinant(warp, select("numpy"))[2, 2, 2])
+    -0.5
+    """
+    field = to_voxels(warp.field, warp.grid)
+    with backend.session():
+        determinant: NDArray[np.float32] = backend.download(backend.least_jacobian(backend.upload(field)))
+    return determinant
+
+
 def voxel_determinant(field: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
     """``det(I + d field / d i)`` of a displacement (3, I, J, K) in voxels, on the host: (I, J, K)."""
     with backend.session():
