@@ -69,8 +69,8 @@ def test_rounding_folds_no_map_that_all_but_folds():
     """Steps of 1/64 mm would: there, and only there, they are finer."""
     grid = Grid((12, 10, 9), np.diag((0.25, 0.25, 0.25, 1)))
     field = np.zeros((3, *grid.shape), np.float32)
-    field[0] = -0.235 * np.maximum(np.arange(12) - 5, 0).reshape(12, 1, 1)  # shrinks to 0.06 from the middle on
-    field += np.random.default_rng(1).uniform(-0.003, 0.003, field.shape).astype(np.float32)
+    field[0] = -0.2425 * np.maximum(np.arange(12) - 5, 0).reshape(12, 1, 1)  # shrinks to 0.03 from the middle on
+    field += np.random.default_rng(1).uniform(-0.001, 0.001, field.shape).astype(np.float32)
     given = Displacement(field, grid)
     assert folding(given, differences="any", backend="numpy").count == 0
     coarse = Displacement(np.round(field * 64) / 64, grid)
