@@ -49,7 +49,7 @@ def test_least_jacobian_sees_what_central_differences_miss(backend):
     assert least(backend, field)[3, 3, 2] == -0.5
 
 
-def test_least_jacobian_is_never_above_that_of_central_differences(backend):
+def test_least_jacobian_is_never_above_the_central_one(backend):
     field = smooth_field((6, 9, 8), 3, largest=2, sigma=1)
     central = np.array(backend.download(backend.jacobian(backend.upload(field))))
     assert (least(backend, field) <= central + 1e-5).all()

@@ -46,7 +46,7 @@ def test_jacobian_of_a_linear_map_is_its_determinant(backend):
     assert (result.count, result.share, result.voxels) == (0, 0.0, 7 * 8 * 9)
 
 
-def test_folds_by_any_differences_are_those_that_central_ones_miss(backend):
+def test_any_differences_see_what_central_ones_miss(backend):
     field = np.zeros((3, 7, 6, 5), np.float32)
     field[:, 3, 3, 2] = OBLIQUE[:3, 0] * 1.5  # a voxel moved beyond its neighbour
     warp = Displacement(field, Grid((7, 6, 5), OBLIQUE))

@@ -236,23 +236,12 @@ class Backend(Protocol):
         """``det(I + d field / d x)`` at every voxel, derivatives as in `gradient`: (I, J, K)."""
 
     def least_jacobian(self, field: Array, *, out: Array | None = None) -> Array:
-        """The least Jacobian determinant by any differences at every voxel: (I, J, K).
-
-        Of the eight that one-sided differences give, forward or backward along each axis, and of those of the
-        tetrahedra between every other corner of the cubes above and below the voxel: it is above 0 everywhere where the
-        map is a digital diffeomorphism (Liu et al. 2024, doi:10.1007/s11263-024-02047-1). Never above `jacobian`, which
-        is the mean of the first eight. At the faces of the grid, only differences that exist; along an axis of one
-        voxel, none.
-        """
+        """The least Jacobian determinant of the ten `warpline.backends.tetrahedra` that the grid has at every voxel."""
 
     def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
-        """Raise determinants of `least_jacobian` that are at most `limit`, in place, moving few voxels by little.
+        """Raise determinants of `least_jacobian` that are at most `limit` towards `target`, in place; some may be left.
 
-        A sweep goes over the voxels whose least determinant was at most `limit` at its start, in 27 groups by their
-        indices modulo 3, within which no vertex is shared, and over the tetrahedra at each
-        (`warpline.backends.tetrahedra`): where a determinant is at most `limit`, its four vertices move along its
-        slopes, towards `target`. It ends after so many sweeps, or when no voxel is left; some may be.
-        """
+        See `warpline.backends.tetrahedra`."""
 
     # The next three return arrays on the host; with `out=`, float64 on the backend, results go there and nothing waits.
 

@@ -4,6 +4,10 @@ Liu et al. 2024 (doi:10.1007/s11263-024-02047-1) call a map of a grid a digital 
 determinants of all of them are above 0: the eight corners of the voxel, which are the one-sided differences, and the
 two tetrahedra between the corners of the cubes above and below it. Central differences miss folds, as they leave out
 the voxel itself; their determinant is the mean of those of the eight corners.
+
+A sweep of `Backend.unfold` takes the voxels that have a low determinant at its start, in 27 groups by their indices
+modulo 3, within which no vertex is shared, and moves the four vertices of each low one along its slopes. What it raises
+may lower others, so that it is repeated.
 """
 
 from __future__ import annotations

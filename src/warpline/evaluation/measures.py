@@ -156,8 +156,8 @@ def folding(
     mask : Image, optional
         On the grid of the field; only voxels above 0 are looked at.
     differences : {"central", "any"}
-        With ``"any"``, of each voxel the least determinant by one-sided differences and of the tetrahedra by which
-        Liu et al. 2024 (doi:10.1007/s11263-024-02047-1) define a digital diffeomorphism: central ones miss folds.
+        With ``"any"``, the least determinant of those of a digital diffeomorphism (Liu et al. 2024,
+        doi:10.1007/s11263-024-02047-1): central ones miss folds.
     backend : str or Backend, optional
         Where the arithmetic runs.
 
