@@ -239,7 +239,7 @@ class Backend(Protocol):
         """The least Jacobian determinant of the ten `warpline.backends.tetrahedra` that the grid has at every voxel."""
 
     def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
-        """Raise determinants of `least_jacobian` that are at most `limit` towards `target`, in place; some may be left."""
+        """Raise determinants of `least_jacobian` of at most `limit` towards `target`, in place; some may be left."""
 
     # The next three return arrays on the host; with `out=`, float64 on the backend, results go there and nothing waits.
 
