@@ -14,6 +14,7 @@ from warpline.backends.gaussian import gaussian
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
 from warpline.backends.numba_compile import compile_ahead
+from warpline.backends.numba_lanes import LANES
 from warpline.backends.numba_threads import Scratch, in_slabs
 
 Float = NDArray[np.float32]
@@ -70,9 +71,11 @@ class NumbaBackend(HostBackend):
         stack = (-1, *array.shape[-3:])
         weights = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, stack[1:], strict=True)]
         largest = np.empty(stack[1], np.float32)
-        given = array.reshape(stack), *weights, out.reshape(stack), largest
-        plane, line = stack[2:], stack[3] + 2 * (len(weights[2]) - 1)
-        self._over(given[0][0], numba_smoothing.smooth, *given, scratch=_allocate(plane, line, plane))
+        given = array.reshape(stack), tuple(weights), out.reshape(stack), largest
+        whole = -(-stack[3] // LANES) * LANES
+        ring, line = (1 << (2 * len(weights[1]) - 2).bit_length(), whole), whole + 2 * (len(weights[2]) - 1)
+        scratch = _allocate(ring, line, LANES, make=np.zeros)
+        self._over(given[0][0], numba_smoothing.smooth, *given, scratch=scratch)
         if out_norm is not None:
             out_norm[0] = np.sqrt(largest.max())
 

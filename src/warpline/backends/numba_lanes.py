@@ -1,0 +1,164 @@
+"""Vectors of 16 floats as values of compiled code, so that loops over rows need no help of the compiler to be vectors.
+
+A row of K voxels is worked through `LANES` at a time; the last vector of a row is loaded and stored in part. Sums and
+products are rounded one by one and fused only by `fma`, so that bits depend neither on the width of the CPU's registers
+nor on where a loop ends. LLVM splits a vector where registers are shorter.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model
+
+LANES = 32
+"""Numbers of a vector: one register of AVX-512, two of AVX2, four of NEON."""
+
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_FLAGS = ir.VectorType(ir.IntType(1), LANES)
+_INT = ir.IntType(32)
+
+
+class _Vector(types.Type):  # type: ignore[misc]
+    """Numba's type of a vector."""
+
+
+floats = _Vector("floats x 16")
+"""16 numbers of single precision."""
+flags = _Vector("flags x 16")
+"""16 truth values."""
+
+
+@register_model(_Vector)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _FLOATS if kind == floats else _FLAGS)
+
+
+def _operator(symbol: Any, result: Any, operands: Any, build: Callable[[Any, Any, Any], Any]) -> None:
+    """Define `symbol` between two vectors."""
+
+    class Template(ConcreteTemplate):  # type: ignore[misc]
+        cases = [signature(result, operands, operands)]
+
+    infer_global(symbol)(Template)
+    lower_builtin(symbol, operands, operands)(lambda context, builder, sig, args: build(builder, *args))
+
+
+_operator(operator.add, floats, floats, lambda builder, a, b: builder.fadd(a, b))
+_operator(operator.sub, floats, floats, lambda builder, a, b: builder.fsub(a, b))
+_operator(operator.mul, floats, floats, lambda builder, a, b: builder.fmul(a, b))
+_operator(operator.truediv, floats, floats, lambda builder, a, b: builder.fdiv(a, b))
+_operator(operator.gt, flags, floats, lambda builder, a, b: builder.fcmp_ordered(">", a, b))
+_operator(operator.eq, flags, floats, lambda builder, a, b: builder.fcmp_ordered("==", a, b))
+_operator(operator.and_, flags, flags, lambda builder, a, b: builder.and_(a, b))
+
+
+def _constant(numbers: Any) -> Any:
+    return ir.Constant(ir.VectorType(_INT, LANES), [ir.Constant(_INT, n) for n in numbers])
+
+
+def _spread(builder: Any, value: Any) -> Any:
+    """A vector with a number in every lane."""
+    kind = ir.VectorType(value.type, LANES)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _INT(0))
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), _constant([0] * LANES))
+
+
+def _first(builder: Any, count: Any) -> Any:
+    """Flags of the first `count` lanes."""
+    return builder.icmp_signed("<", _constant(range(LANES)), _spread(builder, builder.trunc(count, _INT)))
+
+
+def _call(builder: Any, name: str, result: Any, arguments: Any) -> Any:
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+
+def _vector_at(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """The first argument, a pointer, moved by the second, as a pointer to a vector."""
+    offset = context.cast(builder, args[1], sig.args[1], types.intp)
+    return builder.bitcast(builder.gep(args[0], [offset]), _FLOATS.as_pointer())
+
+
+@intrinsic
+def pointer(typing: Any, array: Any) -> Any:
+    """Where the numbers of a contiguous array begin; unlike an array, it has no references to count."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return context.make_array(sig.args[0])(context, builder, args[0]).data
+
+    return signature(types.CPointer(array.dtype), array), build
+
+
+@intrinsic
+def moved(typing: Any, source: Any, offset: Any) -> Any:
+    """A pointer, so many numbers further."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.gep(args[0], [context.cast(builder, args[1], sig.args[1], types.intp)])
+
+    return signature(source, source, offset), build
+
+
+@intrinsic
+def load(typing: Any, source: Any, offset: Any, count: Any) -> Any:
+    """`count` numbers from an offset on; zeros in the lanes after them, which are not read."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        count = context.cast(builder, args[2], sig.args[2], types.intp)
+        at = _vector_at(context, builder, sig, args)
+        given = at, ir.Constant(_INT, 4), _first(builder, count), ir.Constant(_FLOATS, None)
+        return _call(builder, f"llvm.masked.load.v{LANES}f32.p0", _FLOATS, given)
+
+    return signature(floats, source, offset, count), build
+
+
+@intrinsic
+def store(typing: Any, target: Any, offset: Any, value: Any, count: Any) -> Any:
+    """Write the first `count` lanes from an offset on."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        count = context.cast(builder, args[3], sig.args[3], types.intp)
+        at = _vector_at(context, builder, sig, args)
+        given = args[2], at, ir.Constant(_INT, 4), _first(builder, count)
+        _call(builder, f"llvm.masked.store.v{LANES}f32.p0", ir.VoidType(), given)
+        return context.get_dummy_value()
+
+    return signature(types.none, target, offset, floats, count), build
+
+
+@intrinsic
+def splat(typing: Any, value: Any) -> Any:
+    """A number in all lanes."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _spread(builder, context.cast(builder, args[0], sig.args[0], types.float32))
+
+    return signature(floats, value), build
+
+
+@intrinsic
+def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a b + c``, rounded once where the CPU can."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _call(builder, f"llvm.fmuladd.v{LANES}f32", _FLOATS, args)
+
+    return signature(floats, floats, floats, floats), build
+
+
+@intrinsic
+def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+    """`a` in the lanes where the condition holds, else `b`."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return signature(floats, flags, floats, floats), build
