@@ -72,9 +72,9 @@ class NumbaBackend(HostBackend):
         weights = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, stack[1:], strict=True)]
         largest = np.empty(stack[1], np.float32)
         given = array.reshape(stack), tuple(weights), out.reshape(stack), largest
-        whole = -(-stack[3] // LANES) * LANES
+        whole = _whole_vectors(stack[3])
         ring, line = (1 << (2 * len(weights[1]) - 2).bit_length(), whole), whole + 2 * (len(weights[2]) - 1)
-        scratch = _allocate(ring, line, LANES, make=np.zeros)
+        scratch = _allocate(ring, line, LANES)
         self._over(given[0][0], numba_smoothing.smooth, *given, scratch=scratch)
         if out_norm is not None:
             out_norm[0] = np.sqrt(largest.max())
@@ -97,9 +97,10 @@ class NumbaBackend(HostBackend):
         value: Array,
     ) -> None:
         images = _float(fixed), _float(moving)
-        totals, (nj, nk) = np.empty(len(fixed)), fixed.shape[1:]
+        totals, nk = np.empty(len(fixed)), fixed.shape[2]
         given = *images, radius, np.float32(contrast_floor), _mask(mask), out_fixed, out_moving, totals
-        scratch = _allocate((6, nj, nk), nk + 2 * radius, (9, nk), make=np.zeros)
+        whole, ring = _whole_vectors(nk), 1 << (2 * radius).bit_length()
+        scratch = _allocate((6, ring, whole), (6, whole + 2 * radius), (6, whole + 2), lanes=LANES)
         self._over(fixed, numba_similarity.local_cc, *given, scratch=scratch)
         value[0] = -totals.sum() / fixed.size
 
@@ -109,7 +110,8 @@ class NumbaBackend(HostBackend):
         images = _float(fixed), _float(moving)
         totals = np.empty(len(fixed))
         given = *images, _mask(mask), out_fixed, out_moving, totals
-        self._over(fixed, numba_similarity.squared_difference, *given, scratch=_allocate((3, fixed.shape[2])))
+        scratch = _allocate((6, _whole_vectors(fixed.shape[2]) + 2), lanes=LANES)
+        self._over(fixed, numba_similarity.squared_difference, *given, scratch=scratch)
         value[0] = totals.sum() / fixed.size
 
     # -- fields ---------------------------------------------------------------------------------------------
@@ -182,9 +184,15 @@ class NumbaBackend(HostBackend):
         in_slabs(kernel, len(volume), self.threads if volume.size > FEW_VOXELS else 1, *arguments, scratch=scratch)
 
 
-def _allocate(*shapes: int | tuple[int, ...], make: Callable[..., Any] = np.empty) -> Scratch:
-    """Makes float32 arrays of these shapes for each thread."""
-    return lambda: tuple(make(shape, np.float32) for shape in shapes)
+def _allocate(*shapes: int | tuple[int, ...], lanes: int = 0) -> Scratch:
+    """Makes float32 arrays of zeros of these shapes for each thread, and with `lanes` so many doubles."""
+    doubles = (lanes,) if lanes else ()
+    return lambda: (*(np.zeros(n, np.float32) for n in shapes), *(np.zeros(n) for n in doubles))
+
+
+def _whole_vectors(n: int) -> int:
+    """The length of a row of n voxels in vectors."""
+    return -(-n // LANES) * LANES
 
 
 def _float(array: Array) -> Float:

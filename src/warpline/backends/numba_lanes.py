@@ -12,12 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
+from numba import njit
 from numba.core import cgutils, types
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
-LANES = 32
+from warpline.backends.numba_settings import EXACT
+
+LANES = 16
 """Numbers of a vector: one register of AVX-512, two of AVX2, four of NEON."""
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
@@ -29,10 +32,10 @@ class _Vector(types.Type):  # type: ignore[misc]
     """Numba's type of a vector."""
 
 
-floats = _Vector("floats x 16")
-"""16 numbers of single precision."""
-flags = _Vector("flags x 16")
-"""16 truth values."""
+floats = _Vector("floats")
+"""`LANES` numbers of single precision."""
+flags = _Vector("flags")
+"""`LANES` truth values."""
 
 
 @register_model(_Vector)
@@ -58,6 +61,14 @@ _operator(operator.truediv, floats, floats, lambda builder, a, b: builder.fdiv(a
 _operator(operator.gt, flags, floats, lambda builder, a, b: builder.fcmp_ordered(">", a, b))
 _operator(operator.eq, flags, floats, lambda builder, a, b: builder.fcmp_ordered("==", a, b))
 _operator(operator.and_, flags, flags, lambda builder, a, b: builder.and_(a, b))
+
+
+class _Negated(ConcreteTemplate):  # type: ignore[misc]
+    cases = [signature(floats, floats)]
+
+
+infer_global(operator.neg)(_Negated)
+lower_builtin(operator.neg, floats)(lambda context, builder, sig, args: builder.fneg(args[0]))
 
 
 def _constant(numbers: Any) -> Any:
@@ -162,3 +173,17 @@ def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
         return builder.select(*args)
 
     return signature(floats, flags, floats, floats), build
+
+
+@njit(**EXACT)
+def along_row(step: Any, n: Any, given: Any) -> None:
+    """Call ``step(k, count, given)`` for vectors that cover the n numbers of a row.
+
+    All are whole unless the row is shorter than a vector; the last one begins so early that it ends with the row, so that
+    some numbers are computed twice.
+    """
+    if n < LANES:
+        step(0, n, given)
+    else:
+        for k in range(0, n, LANES):
+            step(min(k, n - LANES), LANES, given)
