@@ -175,6 +175,17 @@ def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
     return signature(floats, flags, floats, floats), build
 
 
+@intrinsic
+def every(typing: Any, condition: Any) -> Any:
+    """Whether a condition holds in all lanes."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = builder.bitcast(args[0], ir.IntType(LANES))
+        return builder.icmp_unsigned("==", bits, ir.IntType(LANES)(2**LANES - 1))
+
+    return signature(types.boolean, flags), build
+
+
 @njit(**EXACT)
 def along_row(step: Any, n: Any, given: Any) -> None:
     """Call ``step(k, count, given)`` for vectors that cover the n numbers of a row.
