@@ -59,6 +59,7 @@ _operator(operator.sub, floats, floats, lambda builder, a, b: builder.fsub(a, b)
 _operator(operator.mul, floats, floats, lambda builder, a, b: builder.fmul(a, b))
 _operator(operator.truediv, floats, floats, lambda builder, a, b: builder.fdiv(a, b))
 _operator(operator.gt, flags, floats, lambda builder, a, b: builder.fcmp_ordered(">", a, b))
+_operator(operator.ge, flags, floats, lambda builder, a, b: builder.fcmp_ordered(">=", a, b))
 _operator(operator.eq, flags, floats, lambda builder, a, b: builder.fcmp_ordered("==", a, b))
 _operator(operator.and_, flags, flags, lambda builder, a, b: builder.and_(a, b))
 
@@ -173,6 +174,47 @@ def where(typing: Any, condition: Any, a: Any, b: Any) -> Any:
         return builder.select(*args)
 
     return signature(floats, flags, floats, floats), build
+
+
+@intrinsic
+def ramp(typing: Any) -> Any:
+    """0, 1, 2 and so on."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(_FLOATS, [float(lane) for lane in range(LANES)])
+
+    return signature(floats), build
+
+
+@intrinsic
+def floor(typing: Any, a: Any) -> Any:
+    """The largest whole numbers that are not above."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _call(builder, f"llvm.floor.v{LANES}f32", _FLOATS, args)
+
+    return signature(floats, floats), build
+
+
+def _reduced(operation: str) -> Callable[..., Any]:
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        whole = builder.fptosi(args[0], ir.VectorType(_INT, LANES))
+        found = _call(builder, f"llvm.vector.reduce.{operation}.v{LANES}i32", _INT, [whole])
+        return builder.sext(found, ir.IntType(64))
+
+    return build
+
+
+@intrinsic
+def least(typing: Any, a: Any) -> Any:
+    """The least of whole numbers, as an integer."""
+    return signature(types.int64, floats), _reduced("smin")
+
+
+@intrinsic
+def greatest(typing: Any, a: Any) -> Any:
+    """The greatest of whole numbers, as an integer."""
+    return signature(types.int64, floats), _reduced("smax")
 
 
 @intrinsic

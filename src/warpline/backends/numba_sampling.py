@@ -8,10 +8,28 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from warpline.backends.numba_settings import EXACT, INLINE, KERNEL
+from warpline.backends.numba_lanes import (
+    LANES,
+    along_row,
+    floor,
+    fma,
+    greatest,
+    least,
+    load,
+    pointer,
+    ramp,
+    splat,
+    store,
+    where,
+)
+from warpline.backends.numba_settings import EXACT, IN_ORDER, INLINE, KERNEL, KERNEL_EXACT
 from warpline.backends.voxel_coordinates import is_inside
 
 f32 = np.float32
+
+BOX = 64
+"""Most neighbours that are read for a vector of voxels; where there are more, voxels are looked up one by one."""
+
 NO_FIELD = np.zeros((3, 0, 0, 0), np.float32)
 
 
@@ -76,19 +94,96 @@ def _position(matrix: Any, field: Any, i: Any, j: Any, k: Any) -> Any:
     )
 
 
-@njit(**KERNEL)
+@njit(**KERNEL_EXACT)
 def linear_through_field(first: Any, last: Any, volume: Any, field: Any, outside: Any, out: Any) -> None:
     """``out(i) = volume(i + field(i))``."""
-    a, b, c = volume.shape
+    shape, (ni, nj, nk) = volume.shape, out.shape
+    given = pointer(volume), shape, pointer(field), ni * nj * nk, outside, pointer(out)
     for i in range(first, last):
-        for j in range(out.shape[1]):
-            for k in range(out.shape[2]):
-                dx, dy, dz = field[0, i, j, k], field[1, i, j, k], field[2, i, j, k]
-                if _is_inside(i + dx, a) and _is_inside(j + dy, b) and _is_inside(k + dz, c):
-                    x, y, z = _shifted_bracket(i, dx, a), _shifted_bracket(j, dy, b), _shifted_bracket(k, dz, c)
-                    out[i, j, k] = _blend(volume, x, y, z)
-                else:
-                    out[i, j, k] = outside
+        for j in range(nj):
+            along_row(_linear_lanes, nk, (given, (i, j), (i * nj + j) * nk))
+
+
+@njit(**EXACT)
+def _linear_lanes(k: Any, count: Any, place: Any) -> None:
+    """Voxels of a row: through a box of neighbours if it is small, else one after the other."""
+    (volume, shape, field, size, outside, out), (i, j), at = place
+    here = at + k
+    in_x, x = _inside_and_clamped(load(field, here, count), splat(f32(i)), shape[0], 0.5)
+    in_y, y = _inside_and_clamped(load(field, size + here, count), splat(f32(j)), shape[1], 0.5)
+    in_z, z = _inside_and_clamped(load(field, 2 * size + here, count), splat(f32(k)) + ramp(), shape[2], 0)
+    low = floor(x), floor(y), floor(z)
+    begin = least(low[0]), least(low[1]), least(low[2])
+    end = greatest(low[0]) + 2, greatest(low[1]) + 2, greatest(low[2]) + 2
+    first = (max(i + begin[0], 0) * shape[1] + max(j + begin[1], 0)) * shape[2] + k + begin[2]
+    last = ((min(i + end[0], shape[0]) - 1) * shape[1] + min(j + end[1], shape[1]) - 1) * shape[2] + k + end[2]
+    voxels = (end[0] - begin[0]) * (end[1] - begin[1]) * (end[2] - begin[2])
+    if voxels <= BOX and first >= 0 and last + LANES <= shape[0] * shape[1] * shape[2]:
+        weights = x - low[0], y - low[1], z - low[2]
+        found = _from_box(volume, shape, (i, j, k), (begin, end), low, weights)
+        store(out, here, where(in_x & in_y & in_z, found, splat(outside)), count)
+    else:
+        for lane in range(count):
+            shift = field[here + lane], field[size + here + lane], field[2 * size + here + lane]
+            out[here + lane] = _linear_at(volume, shape, (i, j, k + lane), shift, outside)
+
+
+@njit(**EXACT)
+def _inside_and_clamped(shift: Any, index: Any, n: Any, margin: Any) -> Any:
+    """Whether ``-0.5 <= index + shift < n - 0.5``, and the shift that ends at most `margin` beyond 0 and n - 1."""
+    half, lowest, highest = splat(f32(0.5)), -index, splat(f32(n - 1)) - index
+    inside = (shift >= lowest - half) & (highest + half > shift)
+    lowest, highest = lowest - splat(f32(margin)), highest + splat(f32(margin))
+    shift = where(shift >= lowest, shift, lowest)
+    return inside, where(highest >= shift, shift, highest)
+
+
+@njit(**EXACT)
+def _from_box(volume: Any, shape: Any, index: Any, box: Any, low: Any, weight: Any) -> Any:
+    """Linear interpolation between neighbours that are picked from all those in a box, read without gathers.
+
+    Axis by axis from the last one; the order of operations is that of `_linear_at`.
+    """
+    (i, j, k), (begin, end), zero, one = index, box, splat(f32(0)), splat(f32(1))
+    x0, x1, x_slope = zero, zero, zero
+    for p in range(begin[0], end[0]):
+        plane, y0, y1, y_slope = max(min(i + p, shape[0] - 1), 0) * shape[1], zero, zero, zero
+        for q in range(begin[1], end[1]):
+            row, z0, z1 = (plane + max(min(j + q, shape[1] - 1), 0)) * shape[2] + k, zero, zero
+            for r in range(begin[2], end[2]):
+                value, this = load(volume, row + r, LANES), splat(f32(r))
+                z0, z1 = where(low[2] == this, value, z0), where(low[2] + one == this, value, z1)
+            slope, this = z1 - z0, splat(f32(q))
+            y0, is_upper = where(low[1] == this, fma(weight[2], slope, z0), y0), low[1] + one == this
+            y1, y_slope = where(is_upper, z0, y1), where(is_upper, slope, y_slope)
+        slope, this = fma(weight[2], y_slope, y1 - y0), splat(f32(p))
+        x0, is_upper = where(low[0] == this, fma(weight[1], slope, y0), x0), low[0] + one == this
+        x1, x_slope = where(is_upper, y0, x1), where(is_upper, slope, x_slope)
+    return fma(weight[0], fma(weight[1], x_slope, x1 - x0), x0)
+
+
+@njit(**IN_ORDER)
+def _linear_at(volume: Any, shape: Any, index: Any, shift: Any, outside: Any) -> Any:
+    """The volume at ``index + shift``."""
+    (i, j, k), (dx, dy, dz), (a, b, c) = index, shift, shape
+    if not (_is_inside(i + dx, a) and _is_inside(j + dy, b) and _is_inside(k + dz, c)):
+        return outside
+    (x0, x1, fx), (y0, y1, fy) = _shifted_bracket(i, dx, a), _shifted_bracket(j, dy, b)
+    z0, z1, fz = _shifted_bracket(k, dz, c)
+    first, second = _row_at(volume, (x0 * b + y0) * c, z0, z1), _row_at(volume, (x0 * b + y1) * c, z0, z1)
+    y0_value = first[0] + fz * first[1]
+    v0 = y0_value + fy * (second[0] - y0_value + fz * second[1])
+    first, second = _row_at(volume, (x1 * b + y0) * c, z0, z1), _row_at(volume, (x1 * b + y1) * c, z0, z1)
+    y0_value = first[0] + fz * first[1]
+    slope = second[0] - y0_value + fz * second[1]
+    return v0 + fx * (y0_value - v0 + fy * slope)
+
+
+@njit(**IN_ORDER)
+def _row_at(volume: Any, row: Any, z0: Any, z1: Any) -> Any:
+    """The lower of two neighbours along a row, and the difference to the upper one."""
+    lower = volume[row + z0]
+    return lower, volume[row + z1] - lower
 
 
 @njit(**KERNEL)
