@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import cgutils, types
@@ -20,22 +21,24 @@ from numba.extending import intrinsic, models, register_model
 
 from warpline.backends.numba_settings import EXACT
 
-LANES = 16
+VECTOR = 16
 """Numbers of a vector: one register of AVX-512, two of AVX2, four of NEON."""
+LANES = np.int64(VECTOR)
+"""The same in compiled code; no literal, since numba compiles a function once more for each that it is called with."""
 
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
-_FLAGS = ir.VectorType(ir.IntType(1), LANES)
+_FLOATS = ir.VectorType(ir.FloatType(), VECTOR)
+_FLAGS = ir.VectorType(ir.IntType(1), VECTOR)
 _INT = ir.IntType(32)
 
 
-class _Vector(types.Type):  # type: ignore[misc]
+class _Vector(types.Type):
     """Numba's type of a vector."""
 
 
 floats = _Vector("floats")
-"""`LANES` numbers of single precision."""
+"""`VECTOR` numbers of single precision."""
 flags = _Vector("flags")
-"""`LANES` truth values."""
+"""`VECTOR` truth values."""
 
 
 @register_model(_Vector)
@@ -44,11 +47,16 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, kind, _FLOATS if kind == floats else _FLAGS)
 
 
+def whole_vectors(n: int) -> int:
+    """The length of a row of n numbers in vectors."""
+    return -(-n // VECTOR) * VECTOR
+
+
 def _operator(symbol: Any, result: Any, operands: Any, build: Callable[[Any, Any, Any], Any]) -> None:
     """Define `symbol` between two vectors."""
 
     class Template(ConcreteTemplate):  # type: ignore[misc]
-        cases = [signature(result, operands, operands)]
+        cases = (signature(result, operands, operands),)
 
     infer_global(symbol)(Template)
     lower_builtin(symbol, operands, operands)(lambda context, builder, sig, args: build(builder, *args))
@@ -65,7 +73,7 @@ _operator(operator.and_, flags, flags, lambda builder, a, b: builder.and_(a, b))
 
 
 class _Negated(ConcreteTemplate):  # type: ignore[misc]
-    cases = [signature(floats, floats)]
+    cases = (signature(floats, floats),)
 
 
 infer_global(operator.neg)(_Negated)
@@ -73,19 +81,19 @@ lower_builtin(operator.neg, floats)(lambda context, builder, sig, args: builder.
 
 
 def _constant(numbers: Any) -> Any:
-    return ir.Constant(ir.VectorType(_INT, LANES), [ir.Constant(_INT, n) for n in numbers])
+    return ir.Constant(ir.VectorType(_INT, VECTOR), [ir.Constant(_INT, n) for n in numbers])
 
 
 def _spread(builder: Any, value: Any) -> Any:
     """A vector with a number in every lane."""
-    kind = ir.VectorType(value.type, LANES)
+    kind = ir.VectorType(value.type, VECTOR)
     one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _INT(0))
-    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), _constant([0] * LANES))
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), _constant([0] * VECTOR))
 
 
 def _first(builder: Any, count: Any) -> Any:
     """Flags of the first `count` lanes."""
-    return builder.icmp_signed("<", _constant(range(LANES)), _spread(builder, builder.trunc(count, _INT)))
+    return builder.icmp_signed("<", _constant(range(VECTOR)), _spread(builder, builder.trunc(count, _INT)))
 
 
 def _call(builder: Any, name: str, result: Any, arguments: Any) -> Any:
@@ -106,7 +114,8 @@ def pointer(typing: Any, array: Any) -> Any:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return context.make_array(sig.args[0])(context, builder, args[0]).data
 
-    return signature(types.CPointer(array.dtype), array), build
+    kind = types.CPointer(array.dtype)  # type: ignore[attr-defined]
+    return signature(kind, array), build
 
 
 @intrinsic
@@ -127,7 +136,7 @@ def load(typing: Any, source: Any, offset: Any, count: Any) -> Any:
         count = context.cast(builder, args[2], sig.args[2], types.intp)
         at = _vector_at(context, builder, sig, args)
         given = at, ir.Constant(_INT, 4), _first(builder, count), ir.Constant(_FLOATS, None)
-        return _call(builder, f"llvm.masked.load.v{LANES}f32.p0", _FLOATS, given)
+        return _call(builder, f"llvm.masked.load.v{VECTOR}f32.p0", _FLOATS, given)
 
     return signature(floats, source, offset, count), build
 
@@ -140,7 +149,7 @@ def store(typing: Any, target: Any, offset: Any, value: Any, count: Any) -> Any:
         count = context.cast(builder, args[3], sig.args[3], types.intp)
         at = _vector_at(context, builder, sig, args)
         given = args[2], at, ir.Constant(_INT, 4), _first(builder, count)
-        _call(builder, f"llvm.masked.store.v{LANES}f32.p0", ir.VoidType(), given)
+        _call(builder, f"llvm.masked.store.v{VECTOR}f32.p0", ir.VoidType(), given)
         return context.get_dummy_value()
 
     return signature(types.none, target, offset, floats, count), build
@@ -161,7 +170,7 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """``a b + c``, rounded once where the CPU can."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _call(builder, f"llvm.fmuladd.v{LANES}f32", _FLOATS, args)
+        return _call(builder, f"llvm.fmuladd.v{VECTOR}f32", _FLOATS, args)
 
     return signature(floats, floats, floats, floats), build
 
@@ -181,7 +190,7 @@ def ramp(typing: Any) -> Any:
     """0, 1, 2 and so on."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return ir.Constant(_FLOATS, [float(lane) for lane in range(LANES)])
+        return ir.Constant(_FLOATS, [float(lane) for lane in range(VECTOR)])
 
     return signature(floats), build
 
@@ -191,15 +200,15 @@ def floor(typing: Any, a: Any) -> Any:
     """The largest whole numbers that are not above."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _call(builder, f"llvm.floor.v{LANES}f32", _FLOATS, args)
+        return _call(builder, f"llvm.floor.v{VECTOR}f32", _FLOATS, args)
 
     return signature(floats, floats), build
 
 
 def _reduced(operation: str) -> Callable[..., Any]:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        whole = builder.fptosi(args[0], ir.VectorType(_INT, LANES))
-        found = _call(builder, f"llvm.vector.reduce.{operation}.v{LANES}i32", _INT, [whole])
+        whole = builder.fptosi(args[0], ir.VectorType(_INT, VECTOR))
+        found = _call(builder, f"llvm.vector.reduce.{operation}.v{VECTOR}i32", _INT, [whole])
         return builder.sext(found, ir.IntType(64))
 
     return build
@@ -222,21 +231,30 @@ def every(typing: Any, condition: Any) -> Any:
     """Whether a condition holds in all lanes."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        bits = builder.bitcast(args[0], ir.IntType(LANES))
-        return builder.icmp_unsigned("==", bits, ir.IntType(LANES)(2**LANES - 1))
+        bits = builder.bitcast(args[0], ir.IntType(VECTOR))
+        return builder.icmp_unsigned("==", bits, ir.IntType(VECTOR)(2**VECTOR - 1))
 
     return signature(types.boolean, flags), build
+
+
+@njit(**EXACT)
+def largest_lane(lanes: Any) -> Any:
+    """The largest of stored lanes."""
+    found = lanes[0]
+    for lane in range(1, LANES):
+        found = max(found, lanes[lane])
+    return found
 
 
 @njit(**EXACT)
 def along_row(step: Any, n: Any, given: Any) -> None:
     """Call ``step(k, count, given)`` for vectors that cover the n numbers of a row.
 
-    All are whole unless the row is shorter than a vector; the last one begins so early that it ends with the row, so that
-    some numbers are computed twice.
+    All are whole unless the row is shorter than a vector; the last one begins so early that it ends with the row, so
+    that some numbers are computed twice.
     """
     if n < LANES:
-        step(0, n, given)
+        step(n - n, n, given)
     else:
         for k in range(0, n, LANES):
             step(min(k, n - LANES), LANES, given)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from warpline.backends.numba_lanes import (
     LANES,
-    along_row,
     floor,
     fma,
     greatest,
@@ -101,31 +100,31 @@ def linear_through_field(first: Any, last: Any, volume: Any, field: Any, outside
     given = pointer(volume), shape, pointer(field), ni * nj * nk, outside, pointer(out)
     for i in range(first, last):
         for j in range(nj):
-            along_row(_linear_lanes, nk, (given, (i, j), (i * nj + j) * nk))
+            for step in range(0, nk, LANES):
+                k = max(min(step, nk - LANES), 0)
+                if nk < LANES or not _linear_lanes(given, (i, j, k), (i * nj + j) * nk + k):
+                    for lane in range(k, min(k + LANES, nk)):
+                        _linear_voxel(given, (i, j, lane), (i * nj + j) * nk + lane)
 
 
 @njit(**EXACT)
-def _linear_lanes(k: Any, count: Any, place: Any) -> None:
-    """Voxels of a row: through a box of neighbours if it is small, else one after the other."""
-    (volume, shape, field, size, outside, out), (i, j), at = place
-    here = at + k
-    in_x, x = _inside_and_clamped(load(field, here, count), splat(f32(i)), shape[0], 0.5)
-    in_y, y = _inside_and_clamped(load(field, size + here, count), splat(f32(j)), shape[1], 0.5)
-    in_z, z = _inside_and_clamped(load(field, 2 * size + here, count), splat(f32(k)) + ramp(), shape[2], 0)
+def _linear_lanes(given: Any, index: Any, here: Any) -> Any:
+    """A vector of voxels through a box of neighbours; False if that is too large or leaves the memory of the volume."""
+    (volume, shape, field, size, outside, out), (i, j, k) = given, index
+    in_x, x = _inside_and_clamped(load(field, here, LANES), splat(f32(i)), shape[0], 0.5)
+    in_y, y = _inside_and_clamped(load(field, size + here, LANES), splat(f32(j)), shape[1], 0.5)
+    in_z, z = _inside_and_clamped(load(field, 2 * size + here, LANES), splat(f32(k)) + ramp(), shape[2], 0.0)
     low = floor(x), floor(y), floor(z)
     begin = least(low[0]), least(low[1]), least(low[2])
     end = greatest(low[0]) + 2, greatest(low[1]) + 2, greatest(low[2]) + 2
     first = (max(i + begin[0], 0) * shape[1] + max(j + begin[1], 0)) * shape[2] + k + begin[2]
     last = ((min(i + end[0], shape[0]) - 1) * shape[1] + min(j + end[1], shape[1]) - 1) * shape[2] + k + end[2]
     voxels = (end[0] - begin[0]) * (end[1] - begin[1]) * (end[2] - begin[2])
-    if voxels <= BOX and first >= 0 and last + LANES <= shape[0] * shape[1] * shape[2]:
-        weights = x - low[0], y - low[1], z - low[2]
-        found = _from_box(volume, shape, (i, j, k), (begin, end), low, weights)
-        store(out, here, where(in_x & in_y & in_z, found, splat(outside)), count)
-    else:
-        for lane in range(count):
-            shift = field[here + lane], field[size + here + lane], field[2 * size + here + lane]
-            out[here + lane] = _linear_at(volume, shape, (i, j, k + lane), shift, outside)
+    if voxels > BOX or first < 0 or last + LANES > shape[0] * shape[1] * shape[2]:
+        return False
+    found = _from_box(volume, shape, index, (begin, end), low, (x - low[0], y - low[1], z - low[2]))
+    store(out, here, where(in_x & in_y & in_z, found, splat(outside)), LANES)
+    return True
 
 
 @njit(**EXACT)
@@ -142,7 +141,7 @@ def _inside_and_clamped(shift: Any, index: Any, n: Any, margin: Any) -> Any:
 def _from_box(volume: Any, shape: Any, index: Any, box: Any, low: Any, weight: Any) -> Any:
     """Linear interpolation between neighbours that are picked from all those in a box, read without gathers.
 
-    Axis by axis from the last one; the order of operations is that of `_linear_at`.
+    Axis by axis from the last one; the order of operations is that of `_linear_voxel`.
     """
     (i, j, k), (begin, end), zero, one = index, box, splat(f32(0)), splat(f32(1))
     x0, x1, x_slope = zero, zero, zero
@@ -163,20 +162,22 @@ def _from_box(volume: Any, shape: Any, index: Any, box: Any, low: Any, weight: A
 
 
 @njit(**IN_ORDER)
-def _linear_at(volume: Any, shape: Any, index: Any, shift: Any, outside: Any) -> Any:
-    """The volume at ``index + shift``."""
-    (i, j, k), (dx, dy, dz), (a, b, c) = index, shift, shape
+def _linear_voxel(given: Any, index: Any, here: Any) -> None:
+    """One voxel."""
+    (volume, (a, b, c), field, size, outside, out), (i, j, k) = given, index
+    dx, dy, dz = field[here], field[size + here], field[2 * size + here]
     if not (_is_inside(i + dx, a) and _is_inside(j + dy, b) and _is_inside(k + dz, c)):
-        return outside
+        out[here] = outside
+        return
     (x0, x1, fx), (y0, y1, fy) = _shifted_bracket(i, dx, a), _shifted_bracket(j, dy, b)
     z0, z1, fz = _shifted_bracket(k, dz, c)
     first, second = _row_at(volume, (x0 * b + y0) * c, z0, z1), _row_at(volume, (x0 * b + y1) * c, z0, z1)
-    y0_value = first[0] + fz * first[1]
-    v0 = y0_value + fy * (second[0] - y0_value + fz * second[1])
+    edge = first[0] + fz * first[1]
+    face = edge + fy * (second[0] - edge + fz * second[1])
     first, second = _row_at(volume, (x1 * b + y0) * c, z0, z1), _row_at(volume, (x1 * b + y1) * c, z0, z1)
-    y0_value = first[0] + fz * first[1]
-    slope = second[0] - y0_value + fz * second[1]
-    return v0 + fx * (y0_value - v0 + fy * slope)
+    edge = first[0] + fz * first[1]
+    slope = second[0] - edge + fz * second[1]
+    out[here] = face + fx * (edge - face + fy * slope)
 
 
 @njit(**IN_ORDER)

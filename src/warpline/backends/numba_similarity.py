@@ -1,7 +1,7 @@
 """Local correlation and squared difference: value and forces, one pass over slabs.
 
-Rows are worked through in vectors, see `warpline.backends.numba_lanes`. Window sums are added up voxel by voxel, first along
-axis 0, then 1, then 2, so that no sum depends on where a thread began.
+Rows are worked through in vectors, see `warpline.backends.numba_lanes`. Window sums are added up voxel by voxel, first
+along axis 0, then 1, then 2, so that no sum depends on where a thread began.
 """
 
 from __future__ import annotations
@@ -149,6 +149,16 @@ def _add_up(row: Any, width: Any, lanes: Any, totals: Any) -> None:
 
 
 @njit(**EXACT)
+def _take_total(totals: Any) -> Any:
+    """The sum of the lanes, which are cleared."""
+    total = 0.0
+    for lane in range(LANES):
+        total += totals[lane]
+        totals[lane] = 0.0
+    return total
+
+
+@njit(**EXACT)
 def _copy(k: Any, count: Any, given: Any) -> None:
     source, at, row = given
     store(row, k, load(source, at + k, count), LANES)
@@ -179,8 +189,8 @@ def _spread_row(volume: Any, shape: Any, row: Any, factor: Any, line: Any, out: 
     steps = nj * nk if ni > 1 else 0, nk if nj > 1 else 0
     along_row(_spread, nk, (volume, at, steps, factor, line, out, stride))
     if nk > 1:
-        _clear(out, at, stride, 1)
-        _clear(out, at + nk - 1, stride, 1)
+        _clear(out, at, stride, np.int64(1))
+        _clear(out, at + nk - 1, stride, np.int64(1))
     else:
         out[2 * stride + at] = f32(0)
 
@@ -224,8 +234,9 @@ def local_cc(
 ) -> None:  # fmt: skip
     """See `warpline.backends.interface.Backend.local_cc`; `totals` (I,) gets the sum of cc of every slab.
 
-    Works in `ring` (6, R, P), `lines` (6, P + 2 radius), `rows` (6, P + 2) and `lanes` (LANES,) in double precision, all
-    zeros at first: R is a power of two and at least the width of a window, P is K rounded up to whole vectors.
+    Works in `ring` (6, R, P), `lines` (6, P + 2 radius), `rows` (6, P + 2) and `lanes` (LANES,), all zeros at first,
+    `lanes` in double precision: R is a power of two and at least the width of a window, P is K rounded up to whole
+    vectors.
     """
     shape, taps, is_masked = fixed.shape, 2 * radius + 1, mask.shape[0] > 0
     (ni, nj, nk), (_, depth, width), line, row = shape, ring.shape, pointer(lines), pointer(rows)
@@ -234,7 +245,6 @@ def local_cc(
     _set_overlaps(radius, nk, overlaps)
     for i in range(first, last):
         slabs = max(i - radius, 0), min(i + radius, ni - 1) + 1, nj * nk
-        lanes[:] = 0.0
         for ahead in range(nj + radius):
             if ahead < nj:
                 cycle = moved(pointer(ring), (ahead & depth - 1) * width)
@@ -251,7 +261,7 @@ def local_cc(
             _add_up(moved(row, 2 * stride), width, part, sums)
             _spread_row(images[0], shape, (i, j), row, work, pointer(out_fixed))
             _spread_row(images[1], shape, (i, j), moved(row, stride), work, pointer(out_moving))
-        totals[i] = lanes.sum()
+        totals[i] = _take_total(sums)
 
 
 @njit(**EXACT)
@@ -279,11 +289,10 @@ def squared_difference(
     row, stride = pointer(rows), rows.shape[1]
     work, part = moved(row, 4 * stride), moved(row, 5 * stride)
     for i in range(first, last):
-        lanes[:] = 0.0
         for j in range(shape[1]):
             at = (i * shape[1] + j) * shape[2]
             along_row(_difference, shape[2], (images, mask.shape[0] > 0, at, (row, stride)))
             _add_up(moved(row, 2 * stride), stride - 2, part, pointer(lanes))
             _spread_row(images[0], shape, (i, j), row, work, pointer(out_fixed))
             _spread_row(images[1], shape, (i, j), moved(row, stride), work, pointer(out_moving))
-        totals[i] = lanes.sum()
+        totals[i] = _take_total(pointer(lanes))

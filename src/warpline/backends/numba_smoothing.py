@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from warpline.backends.gaussian import downsampling_offset, gaussian
-from warpline.backends.numba_lanes import LANES, fma, load, moved, pointer, splat, store, where
+from warpline.backends.numba_lanes import LANES, fma, largest_lane, load, moved, pointer, splat, store, where
 from warpline.backends.numba_settings import EXACT, KERNEL, KERNEL_EXACT
 from warpline.backends.numba_threads import in_slabs
 
@@ -55,7 +55,7 @@ def _along_first(source: Any, slabs: Any, shape: Any, w: Any, starts: Any, out: 
         for i in range(slabs[0], slabs[1]):
             _set_starts(starts, i, ni - 1, -1, size)
             if end < LANES:
-                store(out, i * size, _taps(source, starts, w, 0, end), end)
+                store(out, i * size, _taps(source, starts, w, begin, end), end)
             else:
                 for step in range(begin, end, LANES):
                     k = min(step, end - LANES)
@@ -87,7 +87,7 @@ def _along_second(rows: Any, starts: Any, w: Any, n: Any, line: Any, pad: Any) -
 def _along_third(line: Any, w: Any, pad: Any, n: Any, row: Any) -> None:
     """The padded `line` smoothed, into a row of n."""
     if n < LANES:
-        store(row, 0, _line_taps(line, w, pad, 0), n)
+        store(row, 0, _line_taps(line, w, pad, n - n), n)
     else:
         for step in range(0, n, LANES):
             k = min(step, n - LANES)
@@ -131,7 +131,7 @@ def _largest_square(field: Any, size: Any, stride: Any, components: Any, lanes: 
     """Largest squared length of a slab's vectors, over its lanes."""
     most = splat(f32(0))
     if size < LANES:
-        square = _square(field, 0, stride, components, size)
+        square = _square(field, size - size, stride, components, size)
         most = where(square > most, square, most)
     else:
         for step in range(0, size, LANES):
@@ -142,17 +142,19 @@ def _largest_square(field: Any, size: Any, stride: Any, components: Any, lanes: 
 
 @njit(**KERNEL_EXACT)
 def smooth(
-    first: Any, last: Any, stack: Any, weights: Any, out: Any, largest: Any, ring: Any, line: Any, lanes: Any
-) -> None:
+    first: Any, last: Any, stack: Any, weights: Any, out: Any, largest: Any,
+    starts: Any, ring: Any, line: Any, lanes: Any,
+) -> None:  # fmt: skip
     """Smooth every volume of `stack` (C, I, J, K); `largest` (I,) gets the largest squared norm over C of each slab.
 
-    Works in `ring` (R, P), `line` (P + 2 pad,) and `lanes`: R is a power of two and at least the number of taps along
-    axis 1, P is K rounded up to whole vectors, and pad the radius along axis 2.
+    Works in `starts` (4, T) for at most T taps on a side, `ring` (R, P), `line` (P + 2 pad,) and `lanes`: R is a power
+    of two and at least the number of taps along axis 1, P is K rounded up to whole vectors, and pad the radius along
+    axis 2.
     """
     (count, ni, nj, nk), (wi, wj, wk), size = stack.shape, weights, stack.shape[2] * stack.shape[3]
-    tables = np.empty((4, max(wi.shape[0], wj.shape[0])), np.int64)
-    planes = pointer(tables[0]), pointer(tables[1]), wi.shape[0] - 1
-    rows = pointer(tables[2]), pointer(tables[3]), wj.shape[0] - 1
+    table, taps = pointer(starts), starts.shape[1]
+    planes = table, moved(table, taps), wi.shape[0] - 1
+    rows = moved(table, 2 * taps), moved(table, 3 * taps), wj.shape[0] - 1
     source, target, wheel = pointer(stack), pointer(out), (pointer(ring), ring.shape[0] - 1, ring.shape[1])
     for begin in range(first, last, SLABS):
         end = min(begin + SLABS, last)
@@ -164,7 +166,7 @@ def smooth(
                 _along_others(plane, (nj, nk), pointer(wj), wk, rows, wheel, pointer(line))
         for i in range(begin, end):
             _largest_square(moved(target, i * size), size, ni * size, count, pointer(lanes))
-            largest[i] = lanes.max()
+            largest[i] = largest_lane(pointer(lanes))
 
 
 @njit(**KERNEL)
