@@ -141,24 +141,46 @@ def _inside_and_clamped(shift: Any, index: Any, n: Any, margin: Any) -> Any:
 def _from_box(volume: Any, shape: Any, index: Any, box: Any, low: Any, weight: Any) -> Any:
     """Linear interpolation between neighbours that are picked from all those in a box, read without gathers.
 
-    Axis by axis from the last one; the order of operations is that of `_linear_voxel`.
+    Axis by axis, the last one first; the order of operations is that of `_linear_voxel`.
     """
-    (i, j, k), (begin, end), zero, one = index, box, splat(f32(0)), splat(f32(1))
-    x0, x1, x_slope = zero, zero, zero
-    for p in range(begin[0], end[0]):
-        plane, y0, y1, y_slope = max(min(i + p, shape[0] - 1), 0) * shape[1], zero, zero, zero
-        for q in range(begin[1], end[1]):
-            row, z0, z1 = (plane + max(min(j + q, shape[1] - 1), 0)) * shape[2] + k, zero, zero
-            for r in range(begin[2], end[2]):
-                value, this = load(volume, row + r, LANES), splat(f32(r))
-                z0, z1 = where(low[2] == this, value, z0), where(low[2] + one == this, value, z1)
-            slope, this = z1 - z0, splat(f32(q))
-            y0, is_upper = where(low[1] == this, fma(weight[2], slope, z0), y0), low[1] + one == this
-            y1, y_slope = where(is_upper, z0, y1), where(is_upper, slope, y_slope)
-        slope, this = fma(weight[2], y_slope, y1 - y0), splat(f32(p))
-        x0, is_upper = where(low[0] == this, fma(weight[1], slope, y0), x0), low[0] + one == this
-        x1, x_slope = where(is_upper, y0, x1), where(is_upper, slope, x_slope)
-    return fma(weight[0], fma(weight[1], x_slope, x1 - x0), x0)
+    (begin, end), lower = box, _from_plane(volume, shape, index, box, box[0][0], low, weight)
+    value, slope = lower
+    for p in range(begin[0], end[0] - 1):
+        upper, here = _from_plane(volume, shape, index, box, p + 1, low, weight), low[0] == splat(f32(p))
+        face = fma(weight[1], lower[1], lower[0])
+        value = where(here, face, value)
+        slope = where(here, fma(weight[1], upper[1], upper[0] - face), slope)
+        lower = upper
+    return fma(weight[0], slope, value)
+
+
+@njit(**EXACT)
+def _from_plane(volume: Any, shape: Any, index: Any, box: Any, p: Any, low: Any, weight: Any) -> Any:
+    """Values in plane p of a box interpolated along axis 2, and their differences along axis 1."""
+    (i, j, k), (begin, end) = index, box
+    plane = max(min(i + p, shape[0] - 1), 0) * shape[1]
+    lower = _from_row(volume, (plane + max(j + begin[1], 0)) * shape[2] + k, box, low[2])
+    value, slope = lower
+    for q in range(begin[1], end[1] - 1):
+        row = plane + max(min(j + q + 1, shape[1] - 1), 0)
+        upper, here = _from_row(volume, row * shape[2] + k, box, low[2]), low[1] == splat(f32(q))
+        edge = fma(weight[2], lower[1], lower[0])
+        value = where(here, edge, value)
+        slope = where(here, fma(weight[2], upper[1], upper[0] - edge), slope)
+        lower = upper
+    return value, slope
+
+
+@njit(**EXACT)
+def _from_row(volume: Any, at: Any, box: Any, low: Any) -> Any:
+    """Values in a row of a box, and their differences along axis 2."""
+    (begin, end), lower = box, load(volume, at + box[0][2], LANES)
+    upper = load(volume, at + begin[2] + 1, LANES)
+    value, slope, lower = lower, upper - lower, upper
+    for r in range(begin[2] + 1, end[2] - 1):
+        upper, here = load(volume, at + r + 1, LANES), low == splat(f32(r))
+        value, slope, lower = where(here, lower, value), where(here, upper - lower, slope), upper
+    return value, slope
 
 
 @njit(**IN_ORDER)
