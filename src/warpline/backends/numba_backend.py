@@ -21,6 +21,7 @@ from warpline.backends.gaussian import gaussian
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
 from warpline.backends.numba_compile import compile_ahead
+from warpline.backends.numba_lanes import VECTOR, whole_vectors
 from warpline.backends.numba_threads import Scratch, in_slabs
 
 Float = NDArray[np.float32]
@@ -77,9 +78,11 @@ class NumbaBackend(HostBackend):
         stack = (-1, *array.shape[-3:])
         weights = [gaussian(s if n > 1 else 0) for s, n in zip(sigma, stack[1:], strict=True)]
         largest = np.empty(stack[1], np.float32)
-        given = array.reshape(stack), *weights, out.reshape(stack), largest
-        plane, line = stack[2:], stack[3] + 2 * (len(weights[2]) - 1)
-        self._over(given[0][0], numba_smoothing.smooth, *given, scratch=_allocate(plane, line, plane))
+        given = array.reshape(stack), tuple(weights), out.reshape(stack), largest
+        whole = whole_vectors(stack[3])
+        ring, line = (1 << (2 * len(weights[1]) - 2).bit_length(), whole), whole + 2 * (len(weights[2]) - 1)
+        scratch = _allocate(ring, line, VECTOR, integers=(4, max(map(len, weights[:2]))))
+        self._over(given[0][0], numba_smoothing.smooth, *given, scratch=scratch)
         if out_norm is not None:
             out_norm[0] = np.sqrt(largest.max())
 
@@ -101,9 +104,10 @@ class NumbaBackend(HostBackend):
         value: Array,
     ) -> None:
         images = _float(fixed), _float(moving)
-        totals, (nj, nk) = np.empty(len(fixed)), fixed.shape[1:]
+        totals, nk = np.empty(len(fixed)), fixed.shape[2]
         given = *images, radius, np.float32(contrast_floor), _mask(mask), out_fixed, out_moving, totals
-        scratch = _allocate((6, nj, nk), nk + 2 * radius, (9, nk), make=np.zeros)
+        whole, ring = whole_vectors(nk), 1 << (2 * radius).bit_length()
+        scratch = _allocate((6, ring, whole), (6, whole + 2 * radius), (6, whole + 2), doubles=VECTOR)
         self._over(fixed, numba_similarity.local_cc, *given, scratch=scratch)
         value[0] = -totals.sum() / fixed.size
 
@@ -113,7 +117,8 @@ class NumbaBackend(HostBackend):
         images = _float(fixed), _float(moving)
         totals = np.empty(len(fixed))
         given = *images, _mask(mask), out_fixed, out_moving, totals
-        self._over(fixed, numba_similarity.squared_difference, *given, scratch=_allocate((3, fixed.shape[2])))
+        scratch = _allocate((6, whole_vectors(fixed.shape[2]) + 2), doubles=VECTOR)
+        self._over(fixed, numba_similarity.squared_difference, *given, scratch=scratch)
         value[0] = totals.sum() / fixed.size
 
     # -- fields ---------------------------------------------------------------------------------------------
@@ -197,9 +202,10 @@ class NumbaBackend(HostBackend):
         in_slabs(kernel, len(volume), self.threads if volume.size > FEW_VOXELS else 1, *arguments, scratch=scratch)
 
 
-def _allocate(*shapes: int | tuple[int, ...], make: Callable[..., Any] = np.empty) -> Scratch:
-    """Makes float32 arrays of these shapes for each thread."""
-    return lambda: tuple(make(shape, np.float32) for shape in shapes)
+def _allocate(*shapes: int | tuple[int, ...], integers: Any = None, doubles: Any = None) -> Scratch:
+    """Makes zeros for each thread: an array of integers of a shape, arrays of floats, an array of doubles."""
+    kinds = [(integers, np.int64), *((shape, np.float32) for shape in shapes), (doubles, np.float64)]
+    return lambda: tuple(np.zeros(shape, kind) for shape, kind in kinds if shape is not None)
 
 
 def _float(array: Array) -> Float:

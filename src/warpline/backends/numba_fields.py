@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from warpline.backends.numba_settings import EXACT, HELPER, IN_ORDER, INLINE, KERNEL
+from warpline.backends.numba_lanes import LANES, along_row, every, fma, load, moved, pointer, splat, store, where
+from warpline.backends.numba_settings import EXACT, HELPER, IN_ORDER, INLINE, KERNEL, KERNEL_EXACT
 
 f32 = np.float32
 
@@ -111,30 +112,57 @@ def _displacement_at(field: Any, index: Any, shift: Any) -> Any:
     return a, b, c
 
 
-@njit(**KERNEL)
+@njit(**KERNEL_EXACT)
 def compose(first: Any, last: Any, outer: Any, inner: Any, scale: Any, out: Any, shift: Any) -> None:
     """``out(i) = s inner(i) + outer(i + s inner(i))``; works in `shift` (3, K)."""
-    nj, nk = outer.shape[2], outer.shape[3]
+    _, ni, nj, nk = outer.shape
+    size, moves, stride = ni * nj * nk, pointer(shift), shift.shape[1]
+    given, found = pointer(outer), pointer(out)
     for i in range(first, last):
         for j in range(nj):
-            near = _scaled_row(inner, (i, j), scale, shift) < f32(1)
-            if near:
-                for c in range(3):
-                    _compose_near(outer[c], (i, j), shift, c, out[c, i, j])
+            near = _scale_row(pointer(inner), (i * nj + j) * nk, size, scale, moves, nk)
+            if near and nk > 2:
+                rows = _rows_around(i, j, outer.shape)
+                along_row(_compose_near, nk - 2, (given, rows, size, moves, stride, found, (i * nj + j) * nk + 1))
             _compose_far(outer, (i, j), shift, max(nk - 1, 1) if near else 1, out)
 
 
-@njit(**HELPER)
-def _scaled_row(inner: Any, row: Any, scale: Any, shift: Any) -> Any:
-    """``shift = scale inner`` along a row; returns its largest absolute entry."""
-    largest = f32(0)
+@njit(**EXACT)
+def _scale_row(inner: Any, at: Any, size: Any, scale: Any, shift: Any, n: Any) -> Any:
+    """``shift = scale inner`` along a row; whether all of it is shorter than a voxel along every axis."""
+    near = True
     for c in range(3):
-        source, target = inner[c, row[0], row[1]], shift[c]
-        for k in range(target.shape[0]):
-            value = scale * source[k]
-            target[k] = value
-            largest = max(largest, abs(value))
-    return largest
+        along_row(_scale, n, (inner, c * size + at, scale, moved(shift, c * n)))
+    for k in range(0, 3 * n - LANES + 1, LANES):
+        near = near and _is_near(load(shift, k, LANES))
+    rest = 3 * n % LANES
+    return near and _is_near(load(shift, 3 * n - rest, rest))
+
+
+@njit(**EXACT)
+def _scale(k: Any, count: Any, given: Any) -> None:
+    source, at, scale, target = given
+    store(target, k, splat(scale) * load(source, at + k, count), count)
+
+
+@njit(**EXACT)
+def _is_near(x: Any) -> Any:
+    one = splat(f32(1))
+    return every((one > x) & (one > -x))
+
+
+@njit(**EXACT)
+def _rows_around(i: Any, j: Any, shape: Any) -> Any:
+    """Where row (i, j) and its eight neighbours begin, clamped to the volume, row by row."""
+    _, ni, nj, nk = shape
+    i0, i2 = max(i - 1, 0) * nj, min(i + 1, ni - 1) * nj
+    j0, j2 = max(j - 1, 0), min(j + 1, nj - 1)
+    i1 = i * nj
+    return (
+        ((i0 + j0) * nk, (i0 + j) * nk, (i0 + j2) * nk),
+        ((i1 + j0) * nk, (i1 + j) * nk, (i1 + j2) * nk),
+        ((i2 + j0) * nk, (i2 + j) * nk, (i2 + j2) * nk),
+    )
 
 
 @njit(**HELPER)
@@ -147,34 +175,50 @@ def _compose_far(outer: Any, row: Any, shift: Any, step: Any, out: Any) -> None:
         out[0, i, j, k], out[1, i, j, k], out[2, i, j, k] = a + x, b + y, c + z
 
 
-@njit(**INLINE)
-def _three(line: Any, k: Any, w: Any) -> Any:
-    return w[0] * line[np.uint64(k - 1)] + w[1] * line[np.uint64(k)] + w[2] * line[np.uint64(k + 1)]
-
-
-@njit(**INLINE)
+@njit(**EXACT)
 def _hat(x: Any) -> Any:
-    """Linear interpolation weights of the voxels at -1, 0, 1 for a point at x, |x| < 1."""
-    below, above = max(-x, f32(0)), max(x, f32(0))
-    return below, f32(1) - below - above, above
+    """Linear interpolation weights of the voxels at -1, 0, 1 for points at x, |x| < 1."""
+    one, zero = splat(f32(1)), splat(f32(0))
+    below, above = where(zero > x, -x, zero), where(x > zero, x, zero)
+    return below, one - below - above, above
 
 
-@njit(**HELPER)
-def _compose_near(u: Any, row: Any, shift: Any, component: Any, out: Any) -> None:
-    """Displacements below a voxel: a stencil of 27 weighted neighbours without gathers, which vectorises."""
-    i, j = row
-    i0, i2, j0, j2 = max(i - 1, 0), min(i + 1, u.shape[0] - 1), max(j - 1, 0), min(j + 1, u.shape[1] - 1)
-    a0, a1, a2 = u[i0, j0], u[i0, j], u[i0, j2]
-    b0, b1, b2 = u[i, j0], u[i, j], u[i, j2]
-    c0, c1, c2 = u[i2, j0], u[i2, j], u[i2, j2]
-    dx, dy, dz, own = shift[0], shift[1], shift[2], shift[component]
-    for m in range(out.shape[0] - 2):
-        k = m + 1
-        x, y, z = _hat(dx[k]), _hat(dy[k]), _hat(dz[k])
-        a = y[0] * _three(a0, k, z) + y[1] * _three(a1, k, z) + y[2] * _three(a2, k, z)
-        b = y[0] * _three(b0, k, z) + y[1] * _three(b1, k, z) + y[2] * _three(b2, k, z)
-        c = y[0] * _three(c0, k, z) + y[1] * _three(c1, k, z) + y[2] * _three(c2, k, z)
-        out[k] = own[k] + x[0] * a + x[1] * b + x[2] * c
+@njit(**EXACT)
+def _three(field: Any, at: Any, z: Any, count: Any) -> Any:
+    """Weighted sum of voxels at -1, 0 and 1 along axis 2."""
+    below, middle, above = load(field, at, count), load(field, at + 1, count), load(field, at + 2, count)
+    return fma(z[2], above, fma(z[1], middle, z[0] * below))
+
+
+@njit(**EXACT)
+def _first_three(field: Any, at: Any, z: Any, count: Any) -> Any:
+    """The same at the first row, in the order of versions before, for the same last bits."""
+    below, middle, above = load(field, at, count), load(field, at + 1, count), load(field, at + 2, count)
+    return fma(z[1], middle, fma(z[2], above, z[0] * below))
+
+
+@njit(**EXACT)
+def _nine(field: Any, first: Any, rows: Any, k: Any, y: Any, z: Any, count: Any) -> Any:
+    """Weighted sum over three rows, of which the first is summed up already."""
+    second, third = _three(field, rows[1] + k, z, count), _three(field, rows[2] + k, z, count)
+    return fma(y[2], third, fma(y[1], second, y[0] * first))
+
+
+@njit(**EXACT)
+def _compose_near(k: Any, count: Any, given: Any) -> None:
+    """Displacements below a voxel: a stencil of 27 weighted neighbours without gathers."""
+    field, rows, size, shift, stride, out, at = given
+    own = load(shift, k + 1, count), load(shift, stride + k + 1, count), load(shift, 2 * stride + k + 1, count)
+    x, y, z = _hat(own[0]), _hat(own[1]), _hat(own[2])
+    for c in range(3):
+        volume = moved(field, c * size)
+        first = _first_three(volume, rows[0][0] + k, z, count)
+        total = fma(x[0], _nine(volume, first, rows[0], k, y, z, count), own[c])
+        first = _three(volume, rows[1][0] + k, z, count)
+        total = fma(x[1], _nine(volume, first, rows[1], k, y, z, count), total)
+        first = _three(volume, rows[2][0] + k, z, count)
+        total = fma(x[2], _nine(volume, first, rows[2], k, y, z, count), total)
+        store(out, c * size + at + k, total, count)
 
 
 @njit(**EXACT)

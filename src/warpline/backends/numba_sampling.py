@@ -8,10 +8,27 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from warpline.backends.numba_settings import EXACT, INLINE, KERNEL
+from warpline.backends.numba_lanes import (
+    LANES,
+    floor,
+    fma,
+    greatest,
+    least,
+    load,
+    pointer,
+    ramp,
+    splat,
+    store,
+    where,
+)
+from warpline.backends.numba_settings import EXACT, IN_ORDER, INLINE, KERNEL, KERNEL_EXACT
 from warpline.backends.voxel_coordinates import is_inside
 
 f32 = np.float32
+
+BOX = 64
+"""Most neighbours that are read for a vector of voxels; where there are more, voxels are looked up one by one."""
+
 NO_FIELD = np.zeros((3, 0, 0, 0), np.float32)
 
 
@@ -76,19 +93,120 @@ def _position(matrix: Any, field: Any, i: Any, j: Any, k: Any) -> Any:
     )
 
 
-@njit(**KERNEL)
+@njit(**KERNEL_EXACT)
 def linear_through_field(first: Any, last: Any, volume: Any, field: Any, outside: Any, out: Any) -> None:
     """``out(i) = volume(i + field(i))``."""
-    a, b, c = volume.shape
+    shape, (ni, nj, nk) = volume.shape, out.shape
+    given = pointer(volume), shape, pointer(field), ni * nj * nk, outside, pointer(out)
     for i in range(first, last):
-        for j in range(out.shape[1]):
-            for k in range(out.shape[2]):
-                dx, dy, dz = field[0, i, j, k], field[1, i, j, k], field[2, i, j, k]
-                if _is_inside(i + dx, a) and _is_inside(j + dy, b) and _is_inside(k + dz, c):
-                    x, y, z = _shifted_bracket(i, dx, a), _shifted_bracket(j, dy, b), _shifted_bracket(k, dz, c)
-                    out[i, j, k] = _blend(volume, x, y, z)
-                else:
-                    out[i, j, k] = outside
+        for j in range(nj):
+            for step in range(0, nk, LANES):
+                k = max(min(step, nk - LANES), 0)
+                if nk < LANES or not _linear_lanes(given, (i, j, k), (i * nj + j) * nk + k):
+                    for lane in range(k, min(k + LANES, nk)):
+                        _linear_voxel(given, (i, j, lane), (i * nj + j) * nk + lane)
+
+
+@njit(**EXACT)
+def _linear_lanes(given: Any, index: Any, here: Any) -> Any:
+    """A vector of voxels through a box of neighbours; False if that is too large or leaves the memory of the volume."""
+    (volume, shape, field, size, outside, out), (i, j, k) = given, index
+    in_x, x = _inside_and_clamped(load(field, here, LANES), splat(f32(i)), shape[0], 0.5)
+    in_y, y = _inside_and_clamped(load(field, size + here, LANES), splat(f32(j)), shape[1], 0.5)
+    in_z, z = _inside_and_clamped(load(field, 2 * size + here, LANES), splat(f32(k)) + ramp(), shape[2], 0.0)
+    low = floor(x), floor(y), floor(z)
+    begin = least(low[0]), least(low[1]), least(low[2])
+    end = greatest(low[0]) + 2, greatest(low[1]) + 2, greatest(low[2]) + 2
+    first = (max(i + begin[0], 0) * shape[1] + max(j + begin[1], 0)) * shape[2] + k + begin[2]
+    last = ((min(i + end[0], shape[0]) - 1) * shape[1] + min(j + end[1], shape[1]) - 1) * shape[2] + k + end[2]
+    voxels = (end[0] - begin[0]) * (end[1] - begin[1]) * (end[2] - begin[2])
+    if voxels > BOX or first < 0 or last + LANES > shape[0] * shape[1] * shape[2]:
+        return False
+    found = _from_box(volume, shape, index, (begin, end), low, (x - low[0], y - low[1], z - low[2]))
+    store(out, here, where(in_x & in_y & in_z, found, splat(outside)), LANES)
+    return True
+
+
+@njit(**EXACT)
+def _inside_and_clamped(shift: Any, index: Any, n: Any, margin: Any) -> Any:
+    """Whether ``-0.5 <= index + shift < n - 0.5``, and the shift that ends at most `margin` beyond 0 and n - 1."""
+    half, lowest, highest = splat(f32(0.5)), -index, splat(f32(n - 1)) - index
+    inside = (shift >= lowest - half) & (highest + half > shift)
+    lowest, highest = lowest - splat(f32(margin)), highest + splat(f32(margin))
+    shift = where(shift >= lowest, shift, lowest)
+    return inside, where(highest >= shift, shift, highest)
+
+
+@njit(**EXACT)
+def _from_box(volume: Any, shape: Any, index: Any, box: Any, low: Any, weight: Any) -> Any:
+    """Linear interpolation between neighbours that are picked from all those in a box, read without gathers.
+
+    Axis by axis, the last one first; the order of operations is that of `_linear_voxel`.
+    """
+    (begin, end), lower = box, _from_plane(volume, shape, index, box, box[0][0], low, weight)
+    value, slope = lower
+    for p in range(begin[0], end[0] - 1):
+        upper, here = _from_plane(volume, shape, index, box, p + 1, low, weight), low[0] == splat(f32(p))
+        face = fma(weight[1], lower[1], lower[0])
+        value = where(here, face, value)
+        slope = where(here, fma(weight[1], upper[1], upper[0] - face), slope)
+        lower = upper
+    return fma(weight[0], slope, value)
+
+
+@njit(**EXACT)
+def _from_plane(volume: Any, shape: Any, index: Any, box: Any, p: Any, low: Any, weight: Any) -> Any:
+    """Values in plane p of a box interpolated along axis 2, and their differences along axis 1."""
+    (i, j, k), (begin, end) = index, box
+    plane = max(min(i + p, shape[0] - 1), 0) * shape[1]
+    lower = _from_row(volume, (plane + max(j + begin[1], 0)) * shape[2] + k, box, low[2])
+    value, slope = lower
+    for q in range(begin[1], end[1] - 1):
+        row = plane + max(min(j + q + 1, shape[1] - 1), 0)
+        upper, here = _from_row(volume, row * shape[2] + k, box, low[2]), low[1] == splat(f32(q))
+        edge = fma(weight[2], lower[1], lower[0])
+        value = where(here, edge, value)
+        slope = where(here, fma(weight[2], upper[1], upper[0] - edge), slope)
+        lower = upper
+    return value, slope
+
+
+@njit(**EXACT)
+def _from_row(volume: Any, at: Any, box: Any, low: Any) -> Any:
+    """Values in a row of a box, and their differences along axis 2."""
+    (begin, end), lower = box, load(volume, at + box[0][2], LANES)
+    upper = load(volume, at + begin[2] + 1, LANES)
+    value, slope, lower = lower, upper - lower, upper
+    for r in range(begin[2] + 1, end[2] - 1):
+        upper, here = load(volume, at + r + 1, LANES), low == splat(f32(r))
+        value, slope, lower = where(here, lower, value), where(here, upper - lower, slope), upper
+    return value, slope
+
+
+@njit(**IN_ORDER)
+def _linear_voxel(given: Any, index: Any, here: Any) -> None:
+    """One voxel."""
+    (volume, (a, b, c), field, size, outside, out), (i, j, k) = given, index
+    dx, dy, dz = field[here], field[size + here], field[2 * size + here]
+    if not (_is_inside(i + dx, a) and _is_inside(j + dy, b) and _is_inside(k + dz, c)):
+        out[here] = outside
+        return
+    (x0, x1, fx), (y0, y1, fy) = _shifted_bracket(i, dx, a), _shifted_bracket(j, dy, b)
+    z0, z1, fz = _shifted_bracket(k, dz, c)
+    first, second = _row_at(volume, (x0 * b + y0) * c, z0, z1), _row_at(volume, (x0 * b + y1) * c, z0, z1)
+    edge = first[0] + fz * first[1]
+    face = edge + fy * (second[0] - edge + fz * second[1])
+    first, second = _row_at(volume, (x1 * b + y0) * c, z0, z1), _row_at(volume, (x1 * b + y1) * c, z0, z1)
+    edge = first[0] + fz * first[1]
+    slope = second[0] - edge + fz * second[1]
+    out[here] = face + fx * (edge - face + fy * slope)
+
+
+@njit(**IN_ORDER)
+def _row_at(volume: Any, row: Any, z0: Any, z1: Any) -> Any:
+    """The lower of two neighbours along a row, and the difference to the upper one."""
+    lower = volume[row + z0]
+    return lower, volume[row + z1] - lower
 
 
 @njit(**KERNEL)

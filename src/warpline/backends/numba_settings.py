@@ -29,3 +29,6 @@ IN_ORDER: dict[str, Any] = {**HELPER, "fastmath": {"contract"}}
 
 EXACT: dict[str, Any] = {**HELPER, "fastmath": False}
 """For helpers without fast-math."""
+
+KERNEL_EXACT: dict[str, Any] = {**KERNEL, "fastmath": False}
+"""For kernels of vectors (`numba_lanes`), which say themselves what is fused."""

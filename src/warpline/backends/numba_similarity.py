@@ -1,4 +1,8 @@
-"""Local correlation and squared difference: value and forces, one pass over slabs."""
+"""Local correlation and squared difference: value and forces, one pass over slabs.
+
+Rows are worked through in vectors, see `warpline.backends.numba_lanes`. Window sums are added up voxel by voxel, first
+along axis 0, then 1, then 2, so that no sum depends on where a thread began.
+"""
 
 from __future__ import annotations
 
@@ -7,192 +11,288 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from warpline.backends.numba_settings import HELPER, KERNEL
+from warpline.backends.numba_lanes import LANES, along_row, fma, load, moved, pointer, splat, store, where
+from warpline.backends.numba_settings import EXACT, KERNEL_EXACT
 
 f32 = np.float32
 NO_MASK = np.zeros((0, 0, 0), np.float32)
 
 
-@njit(**HELPER)
-def _overlap(i: Any, radius: Any, n: Any) -> Any:
-    """Voxels of a window around i within an axis of n voxels."""
-    return min(i + radius, n - 1) - max(i - radius, 0) + 1
+@njit(**EXACT)
+def _correlation(f: Any, m: Any, sums: Any, count: Any, weight: Any, floor: Any) -> Any:
+    """cc, and the factors of grad f and grad m, of vectors of voxels; see Backend.local_cc for the formula.
+
+    `sums` are those of f, m, f^2, m^2 and f m over the `count` voxels of a window.
+    """
+    f_sum, m_sum, ff, mm, fm = sums
+    one, zero = splat(f32(1)), splat(f32(0))
+    share = one / count
+    f_mean, m_mean = f_sum * share, m_sum * share
+    s_ff, s_mm, s_fm = fma(-f_sum, f_mean, ff), fma(-m_sum, m_mean, mm), fma(-f_sum, m_mean, fm)
+    textured = (s_ff > floor * count) & (s_mm > floor * count)
+    s_ff, s_mm = where(textured, s_ff, one), where(textured, s_mm, one)
+    slope = where(textured, weight * s_fm / (s_ff * s_mm), zero)
+    d_f, d_m = f - f_mean, m - m_mean
+    on_fixed = (slope + slope) * (d_m - s_fm * d_f / s_ff)
+    on_moving = (slope + slope) * (d_f - s_fm * d_m / s_mm)
+    return slope * s_fm, on_fixed, on_moving
 
 
-@njit(**HELPER)
-def _sum_planes(fixed: Any, moving: Any, mask: Any, window: Any, sums: Any) -> None:
-    """Products of rows `window` summed along axis 0 into `sums` (6, J, K): f, m, f^2, m^2, f m, mask."""
-    sums[:] = f32(0)
-    for i in range(window[0], window[1]):
-        for j in range(fixed.shape[1]):
-            if mask.shape[0] > 0:
-                _add_masked_products(fixed[i, j], moving[i, j], mask[i, j], sums[:, j])
-            else:
-                _add_products(fixed[i, j], moving[i, j], sums[:, j])
+@njit(**EXACT)
+def _add_slabs(k: Any, count: Any, given: Any) -> None:
+    """Sums of f, m, f^2, m^2 and f m over slabs, at voxels of a row; into rows that lie `stride` apart."""
+    (fixed, moving, _), (first, last, size), at, rows, stride = given
+    zero = splat(f32(0))
+    f_sum, m_sum, ff, mm, fm = zero, zero, zero, zero, zero
+    for i in range(first, last):
+        here = i * size + at + k
+        f, m = load(fixed, here, count), load(moving, here, count)
+        f_sum, m_sum = f_sum + f, m_sum + m
+        ff, mm, fm = fma(f, f, ff), fma(m, m, mm), fma(f, m, fm)
+    _store_sums(rows, stride, k, (f_sum, m_sum, ff, mm, fm))
 
 
-@njit(**HELPER)
-def _add_products(f: Any, m: Any, sums: Any) -> None:
-    s0, s1, s2, s3, s4 = sums[0], sums[1], sums[2], sums[3], sums[4]
-    for k in range(f.shape[0]):
-        s0[k] += f[k]
-        s1[k] += m[k]
-        s2[k] += f[k] * f[k]
-        s3[k] += m[k] * m[k]
-        s4[k] += f[k] * m[k]
+@njit(**EXACT)
+def _add_masked_slabs(k: Any, count: Any, given: Any) -> None:
+    """The same over the voxels of a mask, and their number."""
+    (fixed, moving, mask), (first, last, size), at, rows, stride = given
+    zero, one = splat(f32(0)), splat(f32(1))
+    f_sum, m_sum, ff, mm, fm, number = zero, zero, zero, zero, zero, zero
+    for i in range(first, last):
+        here = i * size + at + k
+        seen = load(mask, here, count) > zero
+        f, m = where(seen, load(fixed, here, count), zero), where(seen, load(moving, here, count), zero)
+        f_sum, m_sum, number = f_sum + f, m_sum + m, number + where(seen, one, zero)
+        ff, mm, fm = fma(f, f, ff), fma(m, m, mm), fma(f, m, fm)
+    _store_sums(rows, stride, k, (f_sum, m_sum, ff, mm, fm))
+    store(rows, 5 * stride + k, number, LANES)
 
 
-@njit(**HELPER)
-def _add_masked_products(f: Any, m: Any, mask: Any, sums: Any) -> None:
-    for k in range(f.shape[0]):
-        if mask[k] > f32(0):
-            sums[0, k] += f[k]
-            sums[1, k] += m[k]
-            sums[2, k] += f[k] * f[k]
-            sums[3, k] += m[k] * m[k]
-            sums[4, k] += f[k] * m[k]
-            sums[5, k] += f32(1)
+@njit(**EXACT)
+def _store_sums(rows: Any, stride: Any, k: Any, sums: Any) -> None:
+    store(rows, k, sums[0], LANES)
+    store(rows, stride + k, sums[1], LANES)
+    store(rows, 2 * stride + k, sums[2], LANES)
+    store(rows, 3 * stride + k, sums[3], LANES)
+    store(rows, 4 * stride + k, sums[4], LANES)
 
 
-@njit(**HELPER)
-def _sum_row(plane: Any, j: Any, radius: Any, line: Any, row: Any) -> None:
-    """Window sums at row j of `plane`, along both its axes, into `row` (K,); `line` is (K + 2 radius,), ends 0."""
-    n = row.shape[0]
-    body = line[radius : radius + n]
-    body[:] = f32(0)
-    for q in range(max(j - radius, 0), min(j + radius, plane.shape[0] - 1) + 1):
-        source = plane[q]
-        for k in range(n):
-            body[k] += source[k]
-    row[:] = f32(0)
-    for t in range(2 * radius + 1):
-        shifted = line[t : t + n]
-        for k in range(n):
-            row[k] += shifted[k]
+@njit(**EXACT)
+def _add_rows(ring: Any, first: Any, last: Any, line: Any) -> None:
+    """Sum of the rows `first` to ``last - 1`` of a ring, into `line`."""
+    rows, mask, width = ring
+    for k in range(0, width, LANES):
+        total = splat(f32(0))
+        for j in range(first, last):
+            total = total + load(rows, (j & mask) * width + k, LANES)
+        store(line, k, total, LANES)
 
 
-@njit(**HELPER)
-def _correlation_row(f: Any, m: Any, weight: Any, sums: Any, floor: Any, factors: Any) -> Any:
-    """Factors of grad f and grad m along a row, and the sum of cc; see Backend.local_cc for the formula."""
-    total = f32(0)
-    s0, s1, s2, s3, s4, s5 = sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]
-    factor_f, factor_m = factors[0], factors[1]
-    for k in range(f.shape[0]):
-        n = max(s5[k], f32(1))
-        mean_f, mean_m = s0[k] / n, s1[k] / n
-        s_ff, s_mm, s_fm = s2[k] - s0[k] * mean_f, s3[k] - s1[k] * mean_m, s4[k] - s0[k] * mean_m
-        textured = (s_ff > floor * n) & (s_mm > floor * n)
-        s_ff, s_mm = (s_ff if textured else f32(1)), (s_mm if textured else f32(1))
-        slope = weight[k] * s_fm / (s_ff * s_mm) if textured else f32(0)
-        total += slope * s_fm
-        d_f, d_m = f[k] - mean_f, m[k] - mean_m
-        factor_f[k] = f32(2) * slope * (d_m - s_fm / s_ff * d_f)
-        factor_m[k] = f32(2) * slope * (d_f - s_fm / s_mm * d_m)
+@njit(**EXACT)
+def _window(line: Any, k: Any, taps: Any) -> Any:
+    """Sums of `taps` neighbours along a line."""
+    total = splat(f32(0))
+    for t in range(taps):
+        total = total + load(line, k + t, LANES)
     return total
 
 
-@njit(**HELPER)
+@njit(**EXACT)
+def _windows(lines: Any, width: Any, k: Any, taps: Any) -> Any:
+    """The first five window sums."""
+    f_sum, m_sum = _window(lines, k, taps), _window(lines, width + k, taps)
+    ff, mm = _window(lines, 2 * width + k, taps), _window(lines, 3 * width + k, taps)
+    return f_sum, m_sum, ff, mm, _window(lines, 4 * width + k, taps)
+
+
+@njit(**EXACT)
+def _correlation_row(k: Any, count: Any, given: Any) -> None:
+    """Factors of grad f and grad m, and cc, at voxels of a row; into three rows."""
+    (fixed, moving, _), at, (lines, width, taps), (area, overlaps), floor, (rows, stride) = given
+    f, m = load(fixed, at + k, count), load(moving, at + k, count)
+    number = splat(f32(area)) * load(overlaps, k, LANES)
+    found = _correlation(f, m, _windows(lines, width, k, taps), number, splat(f32(1)), splat(floor))
+    store(rows, k, found[1], LANES)
+    store(rows, stride + k, found[2], LANES)
+    store(rows, 2 * stride + k, found[0], count)
+
+
+@njit(**EXACT)
+def _masked_correlation_row(k: Any, count: Any, given: Any) -> None:
+    """The same in a mask."""
+    (fixed, moving, mask), at, (lines, width, taps), _, floor, (rows, stride) = given
+    f, m, one, zero = load(fixed, at + k, count), load(moving, at + k, count), splat(f32(1)), splat(f32(0))
+    number, weight = _window(lines, 5 * width + k, taps), where(load(mask, at + k, count) > zero, one, zero)
+    number = where(number > one, number, one)
+    found = _correlation(f, m, _windows(lines, width, k, taps), number, weight, splat(floor))
+    store(rows, k, found[1], LANES)
+    store(rows, stride + k, found[2], LANES)
+    store(rows, 2 * stride + k, found[0], count)
+
+
+@njit(**EXACT)
+def _set_overlaps(radius: Any, n: Any, overlaps: Any) -> None:
+    """Voxels of the window around every voxel within an axis of n voxels."""
+    for k in range(n):
+        overlaps[k] = f32(min(k + radius, n - 1) - max(k - radius, 0) + 1)
+
+
+@njit(**EXACT)
+def _add_up(row: Any, width: Any, lanes: Any, totals: Any) -> None:
+    """Add the numbers of a row to sums in double precision, in the same order on every CPU."""
+    total = splat(f32(0))
+    for k in range(0, width, LANES):
+        total = total + load(row, k, LANES)
+    store(lanes, 0, total, LANES)
+    for lane in range(LANES):
+        totals[lane] += lanes[lane]
+
+
+@njit(**EXACT)
+def _take_total(totals: Any) -> Any:
+    """The sum of the lanes, which are cleared."""
+    total = 0.0
+    for lane in range(LANES):
+        total += totals[lane]
+        totals[lane] = 0.0
+    return total
+
+
+@njit(**EXACT)
+def _copy(k: Any, count: Any, given: Any) -> None:
+    source, at, row = given
+    store(row, k, load(source, at + k, count), LANES)
+
+
+@njit(**EXACT)
+def _spread(k: Any, count: Any, given: Any) -> None:
+    """``out(c, k) = factor(k) d volume / d c`` by central differences at voxels of a row."""
+    volume, at, (step_i, step_j), factor, line, out, stride = given
+    scale, here = splat(f32(0.5)) * load(factor, k, LANES), at + k
+    along_i = load(volume, here + step_i, count) - load(volume, here - step_i, count)
+    along_j = load(volume, here + step_j, count) - load(volume, here - step_j, count)
+    along_k = load(line, k + 2, LANES) - load(line, k, LANES)
+    store(out, here, scale * along_i, count)
+    store(out, stride + here, scale * along_j, count)
+    store(out, 2 * stride + here, scale * along_k, count)
+
+
+@njit(**EXACT)
+def _spread_row(volume: Any, shape: Any, row: Any, factor: Any, line: Any, out: Any) -> None:
+    """Forces ``factor grad volume`` of row (i, j), zero on the outer faces; works in `line` (K + 2,)."""
+    (ni, nj, nk), (i, j) = shape, row
+    at, stride = (i * nj + j) * nk, ni * nj * nk
+    if _is_face(i, ni) or _is_face(j, nj):
+        _clear(out, at, stride, nk)
+        return
+    along_row(_copy, nk, (volume, at, moved(line, 1)))
+    steps = nj * nk if ni > 1 else 0, nk if nj > 1 else 0
+    along_row(_spread, nk, (volume, at, steps, factor, line, out, stride))
+    if nk > 1:
+        _clear(out, at, stride, np.int64(1))
+        _clear(out, at + nk - 1, stride, np.int64(1))
+    else:
+        out[2 * stride + at] = f32(0)
+
+
+@njit(**EXACT)
 def _is_face(i: Any, n: Any) -> Any:
     return n > 1 and (i == 0 or i == n - 1)
 
 
-@njit(**HELPER)
-def _spread_row(volume: Any, i: Any, j: Any, factor: Any, out: Any) -> None:
-    """``out(c, i, j, k) = factor(k) d volume / d c`` by central differences, zero on the outer faces."""
-    ni, nj, nk = volume.shape
-    if _is_face(i, ni) or _is_face(j, nj):
-        out[:, i, j] = f32(0)
-        return
-    _scaled_difference(volume[min(i + 1, ni - 1), j], volume[max(i - 1, 0), j], factor, out[0, i, j])
-    _scaled_difference(volume[i, min(j + 1, nj - 1)], volume[i, max(j - 1, 0)], factor, out[1, i, j])
-    if nk > 2:
-        row = volume[i, j]
-        _scaled_difference(row[2:], row[:-2], factor[1:-1], out[2, i, j, 1:-1])
+@njit(**EXACT)
+def _clear(out: Any, at: Any, stride: Any, count: Any) -> None:
+    for c in range(3):
+        for k in range(count):
+            out[c * stride + at + k] = f32(0)
+
+
+@njit(**EXACT)
+def _sum_slabs(images: Any, is_masked: Any, slabs: Any, at: Any, n: Any, rows: Any, stride: Any) -> None:
+    given = images, slabs, at, rows, stride
+    if is_masked:
+        along_row(_add_masked_slabs, n, given)
     else:
-        out[2, i, j] = f32(0)
-    if nk > 1:
-        for c in range(3):
-            out[c, i, j, 0] = f32(0)
-            out[c, i, j, nk - 1] = f32(0)
+        along_row(_add_slabs, n, given)
 
 
-@njit(**HELPER)
-def _scaled_difference(above: Any, below: Any, factor: Any, row: Any) -> None:
-    for k in range(row.shape[0]):
-        row[k] = factor[k] * f32(0.5) * (above[k] - below[k])
-
-
-@njit(**HELPER)
-def _set_weight(mask: Any, i: Any, j: Any, weight: Any) -> None:
-    """1 along a row where the mask is positive or absent, else 0."""
-    weight[:] = f32(1)
-    if mask.shape[0] > 0:
-        for k in range(weight.shape[0]):
-            weight[k] = f32(1) if mask[i, j, k] > f32(0) else f32(0)
-
-
-@njit(**HELPER)
-def _set_count(fixed: Any, i: Any, j: Any, radius: Any, count: Any) -> None:
-    """Voxels in the window around each voxel of a row."""
-    area = _overlap(i, radius, fixed.shape[0]) * _overlap(j, radius, fixed.shape[1])
-    for k in range(count.shape[0]):
-        count[k] = f32(area * _overlap(k, radius, fixed.shape[2]))
-
-
-@njit(**KERNEL)
-def local_cc(
-    first: Any,
-    last: Any,
-    fixed: Any,
-    moving: Any,
-    radius: Any,
-    floor: Any,
-    mask: Any,
-    out_fixed: Any,
-    out_moving: Any,
-    totals: Any,
-    planes: Any,
-    line: Any,
-    rows: Any,
+@njit(**EXACT)
+def _correlate(
+    images: Any, is_masked: Any, at: Any, n: Any, windows: Any, numbers: Any, floor: Any, found: Any
 ) -> None:
+    given = images, at, windows, numbers, floor, found
+    if is_masked:
+        along_row(_masked_correlation_row, n, given)
+    else:
+        along_row(_correlation_row, n, given)
+
+
+@njit(**KERNEL_EXACT)
+def local_cc(
+    first: Any, last: Any, fixed: Any, moving: Any, radius: Any, floor: Any, mask: Any, out_fixed: Any, out_moving: Any,
+    totals: Any, ring: Any, lines: Any, rows: Any, lanes: Any,
+) -> None:  # fmt: skip
     """See `warpline.backends.interface.Backend.local_cc`; `totals` (I,) gets the sum of cc of every slab.
 
-    Works in `planes` (6, J, K), `line` (K + 2 radius,) with zeros at its ends, and `rows` (9, K).
+    Works in `ring` (6, R, P), `lines` (6, P + 2 radius), `rows` (6, P + 2) and `lanes` (LANES,), all zeros at first,
+    `lanes` in double precision: R is a power of two and at least the width of a window, P is K rounded up to whole
+    vectors.
     """
-    ni, nj = fixed.shape[0], fixed.shape[1]
-    sums, factors, weight = rows[:6], rows[6:8], rows[8]
+    shape, taps, is_masked = fixed.shape, 2 * radius + 1, mask.shape[0] > 0
+    (ni, nj, nk), (_, depth, width), line, row = shape, ring.shape, pointer(lines), pointer(rows)
+    images, stride, sums = (pointer(fixed), pointer(moving), pointer(mask)), rows.shape[1], pointer(lanes)
+    overlaps, work, part = moved(row, 3 * stride), moved(row, 4 * stride), moved(row, 5 * stride)
+    _set_overlaps(radius, nk, overlaps)
     for i in range(first, last):
-        _sum_planes(fixed, moving, mask, (max(i - radius, 0), min(i + radius + 1, ni)), planes)
-        total = 0.0
-        for j in range(nj):
-            for c in range(5 if mask.shape[0] == 0 else 6):
-                _sum_row(planes[c], j, radius, line, sums[c])
-            if mask.shape[0] == 0:
-                _set_count(fixed, i, j, radius, sums[5])
-            _set_weight(mask, i, j, weight)
-            total += _correlation_row(fixed[i, j], moving[i, j], weight, sums, floor, factors)
-            _spread_row(fixed, i, j, factors[0], out_fixed)
-            _spread_row(moving, i, j, factors[1], out_moving)
-        totals[i] = total
+        slabs = max(i - radius, 0), min(i + radius, ni - 1) + 1, nj * nk
+        for ahead in range(nj + radius):
+            if ahead < nj:
+                cycle = moved(pointer(ring), (ahead & depth - 1) * width)
+                _sum_slabs(images, is_masked, slabs, ahead * nk, nk, cycle, depth * width)
+            j = ahead - radius
+            if j < 0:
+                continue
+            begin, end = max(j - radius, 0), min(j + radius, nj - 1) + 1
+            for c in range(6 if is_masked else 5):
+                cycle = moved(pointer(ring), c * depth * width)
+                _add_rows((cycle, depth - 1, width), begin, end, moved(line, c * lines.shape[1] + radius))
+            windows, numbers = (line, lines.shape[1], taps), ((slabs[1] - slabs[0]) * (end - begin), overlaps)
+            _correlate(images, is_masked, (i * nj + j) * nk, nk, windows, numbers, floor, (row, stride))
+            _add_up(moved(row, 2 * stride), width, part, sums)
+            _spread_row(images[0], shape, (i, j), row, work, pointer(out_fixed))
+            _spread_row(images[1], shape, (i, j), moved(row, stride), work, pointer(out_moving))
+        totals[i] = _take_total(sums)
 
 
-@njit(**KERNEL)
+@njit(**EXACT)
+def _difference(k: Any, count: Any, given: Any) -> None:
+    """Weighted difference at voxels of a row, its negative and its square; into three rows."""
+    (fixed, moving, mask), is_masked, at, (rows, stride) = given
+    difference, zero = load(moving, at + k, count) - load(fixed, at + k, count), splat(f32(0))
+    if is_masked:
+        difference = where(load(mask, at + k, count) > zero, difference, zero)
+    store(rows, k, difference, LANES)
+    store(rows, stride + k, -difference, LANES)
+    store(rows, 2 * stride + k, difference * difference, LANES)
+
+
+@njit(**KERNEL_EXACT)
 def squared_difference(
-    first: Any, last: Any, fixed: Any, moving: Any, mask: Any, out_fixed: Any, out_moving: Any, totals: Any, rows: Any
-) -> None:
+    first: Any, last: Any, fixed: Any, moving: Any, mask: Any, out_fixed: Any, out_moving: Any, totals: Any, rows: Any,
+    lanes: Any,
+) -> None:  # fmt: skip
     """See `warpline.backends.interface.Backend.squared_difference`; `totals` (I,) gets the sum of every slab.
 
-    Works in `rows` (3, K).
+    Works in `rows` (6, P + 2) and `lanes` (LANES,) in double precision, zeros at first, as `local_cc` does.
     """
-    factors, weight = rows[:2], rows[2]
+    shape, images = fixed.shape, (pointer(fixed), pointer(moving), pointer(mask))
+    row, stride = pointer(rows), rows.shape[1]
+    work, part = moved(row, 4 * stride), moved(row, 5 * stride)
     for i in range(first, last):
-        total = 0.0
-        for j in range(fixed.shape[1]):
-            _set_weight(mask, i, j, weight)
-            for k in range(fixed.shape[2]):
-                difference = weight[k] * (moving[i, j, k] - fixed[i, j, k])
-                factors[0, k], factors[1, k] = difference, -difference
-                total += difference * difference
-            _spread_row(fixed, i, j, factors[0], out_fixed)
-            _spread_row(moving, i, j, factors[1], out_moving)
-        totals[i] = total
+        for j in range(shape[1]):
+            at = (i * shape[1] + j) * shape[2]
+            along_row(_difference, shape[2], (images, mask.shape[0] > 0, at, (row, stride)))
+            _add_up(moved(row, 2 * stride), stride - 2, part, pointer(lanes))
+            _spread_row(images[0], shape, (i, j), row, work, pointer(out_fixed))
+            _spread_row(images[1], shape, (i, j), moved(row, stride), work, pointer(out_moving))
+        totals[i] = _take_total(pointer(lanes))

@@ -10,97 +10,163 @@ from numba import njit
 from numpy.typing import NDArray
 
 from warpline.backends.gaussian import downsampling_offset, gaussian
-from warpline.backends.numba_settings import HELPER, KERNEL
+from warpline.backends.numba_lanes import LANES, fma, largest_lane, load, moved, pointer, splat, store, where
+from warpline.backends.numba_settings import EXACT, KERNEL, KERNEL_EXACT
 from warpline.backends.numba_threads import in_slabs
 
 f32 = np.float32
 
+SLABS = 8
+"""Slabs that are smoothed along one axis after the other, so that they are still in a cache for the next axis."""
 
-@njit(**HELPER)
-def _along_first(volume: Any, i: Any, w: Any, plane: Any) -> None:
-    """Row i of the volume smoothed along axis 0, into `plane` (J, K)."""
-    last = volume.shape[0] - 1
-    for j in range(plane.shape[0]):
-        row, centre = plane[j], volume[i, j]
-        for k in range(row.shape[0]):
-            row[k] = w[0] * centre[k]
-        for t in range(1, w.shape[0]):
-            below, above, weight = volume[max(i - t, 0), j], volume[min(i + t, last), j], w[t]
-            for k in range(row.shape[0]):
-                row[k] += weight * (below[k] + above[k])
+WINDOW = 16384
+"""Numbers of the planes of a window along the first axis that are read at once: they fit in a small L2 cache."""
 
 
-@njit(**HELPER)
-def _along_second(plane: Any, j: Any, w: Any, line: Any, pad: Any) -> None:
-    """Row j of `plane` smoothed along its first axis, into `line[pad : pad + K]`, its ends repeated outward."""
-    last, n = plane.shape[0] - 1, plane.shape[1]
-    body, centre = line[pad : pad + n], plane[j]
-    for k in range(n):
-        body[k] = w[0] * centre[k]
-    for t in range(1, w.shape[0]):
-        below, above, weight = plane[max(j - t, 0)], plane[min(j + t, last)], w[t]
-        for k in range(n):
-            body[k] += weight * (below[k] + above[k])
+@njit(**EXACT)
+def _taps(source: Any, starts: Any, w: Any, k: Any, count: Any) -> Any:
+    """Weighted sum of the numbers at k of rows that begin at `starts`: those below, those above, and the radius."""
+    below, above, radius = starts
+    total = splat(w[0]) * load(source, below[0] + k, count)
+    for t in range(1, radius + 1):
+        total = fma(splat(w[t]), load(source, below[t] + k, count) + load(source, above[t] + k, count), total)
+    return total
+
+
+@njit(**EXACT)
+def _set_starts(starts: Any, row: Any, last: Any, mask: Any, stride: Any) -> None:
+    """Where the rows at and beside `row` begin; beyond 0 and `last` those at the ends are repeated.
+
+    Rows lie `stride` apart, in a ring of ``mask + 1`` rows unless the mask is -1.
+    """
+    below, above, radius = starts
+    for t in range(radius + 1):
+        below[t] = (max(row - t, 0) & mask) * stride
+        above[t] = (min(row + t, last) & mask) * stride
+
+
+@njit(**EXACT)
+def _along_first(source: Any, slabs: Any, shape: Any, w: Any, starts: Any, out: Any) -> None:
+    """Slabs of a volume of `shape` (I, JK) smoothed along axis 0, some columns at a time."""
+    ni, size = shape
+    width = max(WINDOW // (2 * starts[2] + 1) // LANES, 1) * LANES
+    for begin in range(0, size, width):
+        end = min(begin + width, size)
+        for i in range(slabs[0], slabs[1]):
+            _set_starts(starts, i, ni - 1, -1, size)
+            if end < LANES:
+                store(out, i * size, _taps(source, starts, w, begin, end), end)
+            else:
+                for step in range(begin, end, LANES):
+                    k = min(step, end - LANES)
+                    store(out, i * size + k, _taps(source, starts, w, k, LANES), LANES)
+
+
+@njit(**EXACT)
+def _copy(source: Any, start: Any, n: Any, target: Any) -> None:
+    """Copy a row of n numbers."""
+    if n < LANES:
+        store(target, 0, load(source, start, n), n)
+    else:
+        for step in range(0, n, LANES):
+            k = min(step, n - LANES)
+            store(target, k, load(source, start + k, LANES), LANES)
+
+
+@njit(**EXACT)
+def _along_second(rows: Any, starts: Any, w: Any, n: Any, line: Any, pad: Any) -> None:
+    """A row of n smoothed along axis 1, into `line` from `pad` on, its ends repeated outward."""
+    for k in range(0, n, LANES):
+        store(line, pad + k, _taps(rows, starts, w, k, LANES), LANES)
     for k in range(pad):
-        line[k] = body[0]
-        line[pad + n + k] = body[n - 1]
+        line[k] = line[pad]
+        line[pad + n + k] = line[pad + n - 1]
 
 
-@njit(**HELPER)
-def _along_third(line: Any, w: Any, row: Any) -> None:
-    """The padded `line` smoothed, into `row` (K,)."""
-    n, pad = row.shape[0], w.shape[0] - 1
-    centre = line[pad : pad + n]
-    for k in range(n):
-        row[k] = w[0] * centre[k]
-    for t in range(1, w.shape[0]):
-        below, above, weight = line[pad - t : pad - t + n], line[pad + t : pad + t + n], w[t]
-        for k in range(n):
-            row[k] += weight * (below[k] + above[k])
+@njit(**EXACT)
+def _along_third(line: Any, w: Any, pad: Any, n: Any, row: Any) -> None:
+    """The padded `line` smoothed, into a row of n."""
+    if n < LANES:
+        store(row, 0, _line_taps(line, w, pad, n - n), n)
+    else:
+        for step in range(0, n, LANES):
+            k = min(step, n - LANES)
+            store(row, k, _line_taps(line, w, pad, k), LANES)
 
 
-@njit(**KERNEL)
+@njit(**EXACT)
+def _line_taps(line: Any, w: Any, pad: Any, k: Any) -> Any:
+    total = splat(w[0]) * load(line, pad + k, LANES)
+    for t in range(1, pad + 1):
+        total = fma(splat(w[t]), load(line, pad + k - t, LANES) + load(line, pad + k + t, LANES), total)
+    return total
+
+
+@njit(**EXACT)
+def _along_others(plane: Any, shape: Any, wj: Any, wk: Any, starts: Any, ring: Any, line: Any) -> None:
+    """A plane (J, K) smoothed along its axes in place, with a ring of rows as they were before."""
+    (nj, nk), (rows, mask, stride), pad, reach = shape, ring, wk.shape[0] - 1, starts[2]
+    for j in range(-reach, nj):
+        ahead = j + reach
+        if ahead < nj:
+            _copy(plane, ahead * nk, nk, moved(rows, (ahead & mask) * stride))
+        if j >= 0:
+            _set_starts(starts, j, nj - 1, mask, stride)
+            _along_second(rows, starts, wj, nk, line, pad)
+            _along_third(line, pointer(wk), pad, nk, moved(plane, j * nk))
+
+
+@njit(**EXACT)
+def _square(field: Any, at: Any, stride: Any, components: Any, count: Any) -> Any:
+    """Squared lengths of vectors whose components are `stride` apart."""
+    total = splat(f32(0))
+    for c in range(components):
+        value = load(field, at + c * stride, count)
+        total = fma(value, value, total)
+    return total
+
+
+@njit(**EXACT)
+def _largest_square(field: Any, size: Any, stride: Any, components: Any, lanes: Any) -> None:
+    """Largest squared length of a slab's vectors, over its lanes."""
+    most = splat(f32(0))
+    if size < LANES:
+        square = _square(field, size - size, stride, components, size)
+        most = where(square > most, square, most)
+    else:
+        for step in range(0, size, LANES):
+            square = _square(field, min(step, size - LANES), stride, components, LANES)
+            most = where(square > most, square, most)
+    store(lanes, 0, most, LANES)
+
+
+@njit(**KERNEL_EXACT)
 def smooth(
-    first: Any,
-    last: Any,
-    stack: Any,
-    wi: Any,
-    wj: Any,
-    wk: Any,
-    out: Any,
-    largest: Any,
-    plane: Any,
-    line: Any,
-    norm: Any,
-) -> None:
+    first: Any, last: Any, stack: Any, weights: Any, out: Any, largest: Any,
+    starts: Any, ring: Any, line: Any, lanes: Any,
+) -> None:  # fmt: skip
     """Smooth every volume of `stack` (C, I, J, K); `largest` (I,) gets the largest squared norm over C of each slab.
 
-    Works in `plane` and `norm` (J, K) and `line` (K + 2 pad,), pad the radius of `wk`.
+    Works in `starts` (4, T) for at most T taps on a side, `ring` (R, P), `line` (P + 2 pad,) and `lanes`: R is a power
+    of two and at least the number of taps along axis 1, P is K rounded up to whole vectors, and pad the radius along
+    axis 2.
     """
-    pad = wk.shape[0] - 1
-    for i in range(first, last):
-        for c in range(stack.shape[0]):
-            _along_first(stack[c], i, wi, plane)
-            for j in range(stack.shape[2]):
-                _along_second(plane, j, wj, line, pad)
-                _along_third(line, wk, out[c, i, j])
-                _add_squares(out[c, i, j], c, norm[j])
-        most = f32(0)
-        for j in range(stack.shape[2]):
-            for k in range(stack.shape[3]):
-                most = max(most, norm[j, k])
-        largest[i] = most
-
-
-@njit(**HELPER)
-def _add_squares(row: Any, c: Any, total: Any) -> None:
-    """Add the squares of volume c; those of the first replace what was there."""
-    if c == 0:
-        for k in range(row.shape[0]):
-            total[k] = row[k] * row[k]
-    else:
-        for k in range(row.shape[0]):
-            total[k] += row[k] * row[k]
+    (count, ni, nj, nk), (wi, wj, wk), size = stack.shape, weights, stack.shape[2] * stack.shape[3]
+    table, taps = pointer(starts), starts.shape[1]
+    planes = table, moved(table, taps), wi.shape[0] - 1
+    rows = moved(table, 2 * taps), moved(table, 3 * taps), wj.shape[0] - 1
+    source, target, wheel = pointer(stack), pointer(out), (pointer(ring), ring.shape[0] - 1, ring.shape[1])
+    for begin in range(first, last, SLABS):
+        end = min(begin + SLABS, last)
+        for c in range(count):
+            start = c * ni * size
+            _along_first(moved(source, start), (begin, end), (ni, size), pointer(wi), planes, moved(target, start))
+            for i in range(begin, end):
+                plane = moved(target, start + i * size)
+                _along_others(plane, (nj, nk), pointer(wj), wk, rows, wheel, pointer(line))
+        for i in range(begin, end):
+            _largest_square(moved(target, i * size), size, ni * size, count, pointer(lanes))
+            largest[i] = largest_lane(pointer(lanes))
 
 
 @njit(**KERNEL)
