@@ -1,0 +1,59 @@
+"""Markdown of fronts: every setting of every tool, and the lead of warpline at equal smoothness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tables
+from front_curves import OURS, Lead, leads, on_common_pairs, pairs_of, rows_of, settings_of
+
+Row = dict[str, Any]
+MEASURES = {"bending": "bending", "log_jacobian_sd": "SD of log-Jacobian"}
+GROUPS = {"dice": "all labels", "dice_cortical": "cortical", "dice_subcortical": "subcortical"}
+"""Scores by which maps are rough, and those by which they are good, with their titles."""
+
+NOTES = (
+    "Settings are what is smoothed, updates / whole field, as the tool itself counts it (`front_settings.py`). Lead: "
+    "Dice that the front of warpline reaches with maps no rougher than those of the other tool on the same pair, minus "
+    "that tool's Dice. A front is linear in the logarithm of roughness between its points: the settings of warpline "
+    "that no smoother one equals. Means over pairs; `least` is the lead over all labels on the pair where it is least. "
+    "Pairs on which even the smoothest setting of warpline is rougher are not compared."
+)
+
+
+def page(document: dict[str, Any]) -> str:
+    """Return the whole Markdown page of a results document."""
+    rows = document["runs"]
+    parts = ["# Overlap against smoothness", tables.place(document["machine"]), by_setting(rows), tables.NOTES]
+    for name, title in MEASURES.items():
+        parts += [f"## Lead of {OURS} at equal {title}", lead_table(rows, name)]
+    return "\n\n".join([*parts, NOTES]) + "\n"
+
+
+def by_setting(rows: Sequence[Row]) -> str:
+    """Means of every setting over the pairs that all have, and what failed."""
+    common = on_common_pairs(rows)
+    shown = tables.columns(common)
+    lines = [
+        [tool, setting, *tables.means(rows_of(common, tool, setting), shown)] for tool, setting in settings_of(common)
+    ]
+    table = tables.table(["tool", "setting", *(column.heading for column in shown)], lines)
+    failed = [f"{row['tool']} {row['setting']} on {row['pair']}" for row in rows if "scores" not in row]
+    said = f"Means over the pairs that all settings have: {' '.join(pairs_of(common)) or 'none'}."
+    return "\n\n".join([said, table, *([f"Failed: {'; '.join(failed)}."] if failed else [])])
+
+
+def lead_table(rows: Sequence[Row], roughness: str) -> str:
+    """One line for every setting of another tool."""
+    found = {name: {(lead.tool, lead.setting): lead for lead in leads(rows, roughness, name)} for name in GROUPS}
+    titles = [f"lead, {title}" for title in GROUPS.values()]
+    headings = ["tool", "setting", "pairs", MEASURES[roughness], "Dice", *titles, "least"]
+    lines = [_lead_line(lead, [found[name][key].lead for name in GROUPS]) for key, lead in found["dice"].items()]
+    return tables.table(headings, lines)
+
+
+def _lead_line(lead: Lead, values: Sequence[float]) -> list[str]:
+    count = str(lead.pairs) if lead.compared == lead.pairs else f"{lead.compared} of {lead.pairs}"
+    numbers = [f"{value:+.4f}" for value in (*values, lead.least)]
+    return [lead.tool, lead.setting, count, f"{lead.roughness:.4f}", f"{lead.dice:.4f}", *numbers]
