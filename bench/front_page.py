@@ -35,13 +35,15 @@ def by_setting(rows: Sequence[Row]) -> str:
     """Means of every setting over the pairs that all have, and what failed."""
     common = on_common_pairs(rows)
     shown = tables.columns(common)
-    lines = [
-        [tool, setting, *tables.means(rows_of(common, tool, setting), shown)] for tool, setting in settings_of(common)
-    ]
+    lines = [_setting_line(rows_of(common, *setting), shown) for setting in settings_of(common)]
     table = tables.table(["tool", "setting", *(column.heading for column in shown)], lines)
     failed = [f"{row['tool']} {row['setting']} on {row['pair']}" for row in rows if "scores" not in row]
     said = f"Means over the pairs that all settings have: {' '.join(pairs_of(common)) or 'none'}."
     return "\n\n".join([said, table, *([f"Failed: {'; '.join(failed)}."] if failed else [])])
+
+
+def _setting_line(rows: Sequence[Row], shown: Sequence[tables.Column]) -> list[str]:
+    return [rows[0]["tool"] + tables.star(rows), rows[0]["setting"], *tables.means(rows, shown)]
 
 
 def lead_table(rows: Sequence[Row], roughness: str) -> str:

@@ -86,7 +86,7 @@ def columns(rows: Sequence[Row]) -> list[Column]:
 def _line_of_means(tool: str, rows: Sequence[Row], shown: Sequence[Column]) -> list[str]:
     good = [row for row in rows if "scores" in row]
     versions = sorted({row["version"] for row in rows})
-    head = [tool + _star(good), ", ".join(versions), _count(good, rows)]
+    head = [tool + star(good), ", ".join(versions), _count(good, rows)]
     return head + means(good, shown)
 
 
@@ -110,13 +110,14 @@ def by_pair(rows: Sequence[Row]) -> str:
     """One line per pair and tool."""
     shown = columns(rows)
     lines = [
-        [row["pair"], row["tool"] + _star([row]), *(_written(c, c.value(row)) for c in shown)]
+        [row["pair"], row["tool"] + star([row]), *(_written(c, c.value(row)) for c in shown)]
         for row in sorted(rows, key=lambda row: row["pair"])
     ]
     return table(["fixed,moving", "tool", *(c.heading for c in shown)], lines)
 
 
-def _star(rows: Sequence[Row]) -> str:
+def star(rows: Sequence[Row]) -> str:
+    """The mark of rows whose wall seconds are too high."""
     return " *" if any(row["cost"]["contended"] for row in rows) else ""
 
 

@@ -79,6 +79,14 @@ def test_means_are_over_the_pairs_that_every_setting_has():
     assert "| greedy | a | 1 | 0.2000 | 0.6400 | +0.0100 | +0.0100 | +0.0100 | +0.0100 |" in page
 
 
+def test_rows_whose_seconds_are_contended_are_marked():
+    crowded = row("greedy", "a", "01,02", 0.2, 0.64)
+    crowded["cost"]["contended"] = True
+    page = front_page.page({"machine": MACHINE, "runs": [*OURS, crowded]})
+    assert "| greedy * | a |" in page
+    assert "| warpline | syn |" in page
+
+
 def test_a_page_says_what_failed():
     failed = {"tool": "dipy", "setting": "2", "pair": "01,02", "error": "no memory"}
     assert "Failed: dipy 2 on 01,02." in front_page.page({"machine": MACHINE, "runs": [*OURS, failed]})
