@@ -130,8 +130,17 @@ def pairs_of(rows: Iterable[Row]) -> list[str]:
 
 
 def on_common_pairs(rows: Sequence[Row]) -> list[Row]:
-    """The rows of the pairs on which every setting has scores, so that their means can be compared."""
+    """Rows whose means can be compared: the pairs that most settings have, two at least if any has, and those settings.
+
+    A setting that was run on fewer of these pairs is left out.
+    """
     scored = [row for row in rows if "scores" in row]
-    seen = [{row["pair"] for row in rows_of(scored, *setting)} for setting in settings_of(scored)]
-    common = set.intersection(*seen) if seen else set()
-    return [row for row in scored if row["pair"] in common]
+    seen = {setting: {row["pair"] for row in rows_of(scored, *setting)} for setting in settings_of(scored)}
+    choices = [one & other for one in seen.values() for other in seen.values()]
+
+    def worth(pairs: set[str]) -> tuple[int, int, int]:
+        return min(len(pairs), 2), sum(pairs <= have for have in seen.values()), len(pairs)
+
+    chosen = max(choices, key=worth, default=set())
+    whole = {setting for setting, have in seen.items() if chosen <= have}
+    return [row for row in scored if row["pair"] in chosen and (row["tool"], row["setting"]) in whole]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import tables
@@ -32,14 +33,23 @@ def page(document: dict[str, Any]) -> str:
 
 
 def by_setting(rows: Sequence[Row]) -> str:
-    """Means of every setting over the pairs that all have, and what failed."""
+    """Means of settings over the same pairs, and what is not among them."""
     common = on_common_pairs(rows)
     shown = tables.columns(common)
-    lines = [_setting_line(rows_of(common, *setting), shown) for setting in settings_of(common)]
+    settings = sorted((rows_of(common, *setting) for setting in settings_of(common)), key=_place)
+    lines = [_setting_line(rows, shown) for rows in settings]
     table = tables.table(["tool", "setting", *(column.heading for column in shown)], lines)
+    said = f"Means over the pairs {' '.join(pairs_of(common)) or '(none)'}."
+    missing = [" ".join(setting) for setting in settings_of(rows) if setting not in settings_of(common)]
     failed = [f"{row['tool']} {row['setting']} on {row['pair']}" for row in rows if "scores" not in row]
-    said = f"Means over the pairs that all settings have: {' '.join(pairs_of(common)) or 'none'}."
-    return "\n\n".join([said, table, *([f"Failed: {'; '.join(failed)}."] if failed else [])])
+    named = {"Not on all of these pairs": missing, "Failed": failed}
+    return "\n\n".join([said, table, *(f"{title}: {'; '.join(names)}." for title, names in named.items() if names)])
+
+
+def _place(rows: Sequence[Row]) -> tuple[bool, str, float]:
+    """Where a setting stands: ours first, then by tool, from smooth to rough."""
+    tool = rows[0]["tool"]
+    return tool != OURS, tool, fmean(row["scores"]["bending"] for row in rows)
 
 
 def _setting_line(rows: Sequence[Row], shown: Sequence[tables.Column]) -> list[str]:
@@ -51,7 +61,8 @@ def lead_table(rows: Sequence[Row], roughness: str) -> str:
     found = {name: {(lead.tool, lead.setting): lead for lead in leads(rows, roughness, name)} for name in GROUPS}
     titles = [f"lead, {title}" for title in GROUPS.values()]
     headings = ["tool", "setting", "pairs", MEASURES[roughness], "Dice", *titles, "least"]
-    lines = [_lead_line(lead, [found[name][key].lead for name in GROUPS]) for key, lead in found["dice"].items()]
+    leads_in_order = sorted(found["dice"].items(), key=lambda item: (item[0][0], item[1].roughness))
+    lines = [_lead_line(lead, [found[name][key].lead for name in GROUPS]) for key, lead in leads_in_order]
     return tables.table(headings, lines)
 
 

@@ -54,7 +54,7 @@ PANELS = (
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw the means of every setting over the pairs that all have, into an SVG file."""
+    """Draw the means of settings over the same pairs (`on_common_pairs`) into an SVG file."""
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -70,11 +70,20 @@ def test_rows_without_scores_are_passed_over():
     assert on_common_pairs([*OURS, failed]) == OURS
 
 
-def test_means_are_over_the_pairs_that_every_setting_has():
-    more = [row("warpline", name, "03,04", 0.4, 0.5) for name in ("syn", "s")]
-    theirs = [row("greedy", "a", "01,02", 0.2, 0.64)]
-    page = front_page.page({"machine": MACHINE, "runs": [*OURS, *more, *theirs]})
-    assert "Means over the pairs that all settings have: 01,02." in page
+def test_means_are_over_the_same_pairs_for_all():
+    many = [row("dipy", "2", pair, 0.2, 0.6) for pair in ("01,02", "03,04", "05,06")]
+    some = [row("greedy", name, pair, 0.2, 0.6) for name in ("a", "b") for pair in ("01,02", "03,04")]
+    one = row("ants-synso", "3/0", "01,02", 0.2, 0.6)
+    assert on_common_pairs([*many, *some, one]) == [*many[:2], *some]
+    assert on_common_pairs([*OURS, one]) == [*OURS, one]
+    assert on_common_pairs([]) == []
+    page = front_page.page({"machine": MACHINE, "runs": [*many, *some, one]})
+    assert "Means over the pairs 01,02 03,04." in page
+    assert "Not on all of these pairs: ants-synso 3/0." in page
+
+
+def test_a_page_shows_means_and_leads():
+    page = front_page.page({"machine": MACHINE, "runs": [*OURS, row("greedy", "a", "01,02", 0.2, 0.64)]})
     assert "| warpline | syn | 0.7000 | 0.6000 | 0.8000 | 0.4000 | 0.632 |" in page
     assert "| greedy | a | 1 | 0.2000 | 0.6400 | +0.0100 | +0.0100 | +0.0100 | +0.0100 |" in page
 
