@@ -124,7 +124,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="front-") as temporary:
             run(options, options.work or Path(temporary), results)
     document = results.load()
-    print(front_page.page(document))
+    page = front_page.page(document)
+    options.out.with_suffix(".md").write_text(page)
+    print(page)
     front_picture.draw(document["runs"], options.picture)
 
 
