@@ -24,13 +24,14 @@ class Brain:
 
 @dataclass(frozen=True)
 class Job:
-    """One tool on one pair: everything a child process needs to know."""
+    """One tool with its settings on one pair: everything a child process needs to know."""
 
     tool: str
     fixed: Brain
     moving: Brain
     work: str
     threads: int
+    settings: dict[str, Any]
 
     def file(self, name: str) -> str:
         """Path of a file that the tool leaves in its own work folder."""

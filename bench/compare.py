@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +26,7 @@ from brains import Brain, Job
 from peers import ON_CPU, ON_GPU, TOOLS
 
 HERE = Path(__file__).parent
-KEY = ("tool", "version", "pair", "threads", "margin", "settings")
+Page = Callable[[dict[str, Any]], str]
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -51,10 +51,24 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 class Results:
-    """The JSON on disk, rewritten after every row; several runs may share it."""
+    """The JSON on disk, rewritten after every row; several runs may share it.
 
-    def __init__(self, path: Path, keep: bool) -> None:
-        self.path = path
+    Parameters
+    ----------
+    path : Path
+        The JSON; the Markdown page lies beside it.
+    keep : bool
+        False begins anew.
+    page : callable
+        Markdown of the document.
+    identity : sequence of str
+        A row takes the place of an earlier one that has the same values of these.
+    """
+
+    def __init__(
+        self, path: Path, keep: bool, page: Page = tables.page, identity: Sequence[str] = ("tool", "pair")
+    ) -> None:
+        self.path, self.page, self.identity = path, page, identity
         path.parent.mkdir(parents=True, exist_ok=True)
         if not keep:
             path.unlink(missing_ok=True)
@@ -67,16 +81,16 @@ class Results:
 
     def has(self, key: dict[str, Any]) -> bool:
         """Tell whether a finished row of exactly this key is there."""
-        return any(_key(row) == key and "scores" in row for row in self.load()["runs"])
+        return any("scores" in row and _has_values(row, key) for row in self.load()["runs"])
 
     def put(self, row: dict[str, Any]) -> None:
-        """Add a row in place of the tool's earlier row for this pair, and write both files."""
+        """Add a row in place of the earlier one of the same identity, and write both files."""
         with _locked(self.path.parent):
             document = self.load()
-            same = (row["tool"], row["pair"])
-            document["runs"] = [r for r in document["runs"] if (r["tool"], r["pair"]) != same] + [row]
-            _write(self.path, json.dumps(document, indent=1))
-            _write(self.path.with_suffix(".md"), tables.page(document))
+            same = {name: row[name] for name in self.identity}
+            document["runs"] = [r for r in document["runs"] if not _has_values(r, same)] + [row]
+            _write(self.path, _json(document))
+            _write(self.path.with_suffix(".md"), self.page(document))
 
 
 @contextmanager
@@ -95,8 +109,15 @@ def _write(path: Path, text: str) -> None:
     beside.replace(path)
 
 
-def _key(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row.get(name) for name in KEY}
+def _json(document: dict[str, Any]) -> str:
+    """The document with one line for every row."""
+    head = json.dumps({**document, "runs": []}, indent=1)
+    lines = ",\n".join(f"  {json.dumps(row)}" for row in document["runs"])
+    return head.replace('"runs": []', f'"runs": [\n{lines}\n ]') + "\n"
+
+
+def _has_values(row: dict[str, Any], values: dict[str, Any]) -> bool:
+    return all(row.get(name) == value for name, value in values.items())
 
 
 def describe(tool: str, pair: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -111,12 +132,11 @@ def describe(tool: str, pair: str, options: argparse.Namespace) -> dict[str, Any
     }
 
 
-def run_row(key: dict[str, Any], pair: tuple[Brain, Brain], work: Path) -> dict[str, Any]:
-    """Register and score in two child processes; only the first is measured."""
-    folder = work / f"{key['tool']}-{key['pair'].replace(',', '-')}"
+def run_row(key: dict[str, Any], pair: tuple[Brain, Brain], folder: Path) -> dict[str, Any]:
+    """Register and score in two child processes, in a folder of their own; only the first is measured."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    job = Job(key["tool"], *pair, work=str(folder), threads=key["threads"])
+    job = Job(key["tool"], *pair, work=str(folder), threads=key["threads"], settings=key["settings"])
     (folder / "job.json").write_text(json.dumps(job.to_dict()))
     cost = _phase("register", folder, job)
     row = {**key, "cost": {**asdict(cost), "contended": cost.contended}}
@@ -146,9 +166,10 @@ def compare(options: argparse.Namespace, work: Path, results: Results) -> None:
             key = describe(tool, pair, options)
             if options.resume and results.has(key):
                 continue
-            results.put(run_row(key, (fixed, moving), work))
+            folder = work / f"{tool}-{'-'.join(sides)}"
+            results.put(run_row(key, (fixed, moving), folder))
             if options.work is None:
-                shutil.rmtree(work / f"{tool}-{'-'.join(sides)}")
+                shutil.rmtree(folder)
 
 
 def main() -> None:

@@ -301,10 +301,11 @@ def _fireants(place: Place, tool: str, interpreter: str) -> int:
     sides = (
         Brain(*(str(cases.file_of(folder, side + part)) for part in ("", "_labels"))) for side in ("fixed", "moving")
     )
-    job = Job(tool, *sides, work=str(work), threads=os.cpu_count() or 1)
+    settings = TOOLS[tool].settings
+    job = Job(tool, *sides, work=str(work), threads=os.cpu_count() or 1, settings=settings)
     (work / "job.json").write_text(json.dumps(job.to_dict()))
     command = [interpreter, str(Path(__file__).with_name("peer_job.py")), "register", str(work / "job.json")]
-    row = {"step": "fireants", "tool": tool, "case": name, "settings": TOOLS[tool].settings}
+    row = {"step": "fireants", "tool": tool, "case": name, "settings": settings}
     try:
         how = {"timeout": FIREANTS_LIMIT, "env": surroundings_of_fireants()}
         done = subprocess.run(command, capture_output=True, text=True, check=False, **how)

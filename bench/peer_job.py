@@ -15,8 +15,7 @@ from peers import TOOLS
 
 def register(job: Job) -> dict[str, float]:
     """Run the tool; the parent measures this whole process."""
-    tool = TOOLS[job.tool]
-    return tool.register(job, tool.settings)
+    return TOOLS[job.tool].register(job, job.settings)
 
 
 def score(job: Job) -> dict[str, float]:

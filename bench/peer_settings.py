@@ -72,3 +72,28 @@ FIREANTS_SYN = {
         "smooth_grad_sigma": 1.0,
     },
 }
+
+SYNTX_TVF = {
+    "affine": {"mode": "auto"},
+    "deformable": {
+        "regularizer": "dsti1",
+        "alpha": 0.035,
+        "flow_sigma": 3.0,
+        "total_sigma": 0.035,
+        "optimizer": "reg_adam",
+        "optimizer_lr": 1.2,
+        "max_step_norm": 0.54,
+        "multipoint_loss": [0.0, 0.5, 1.0],
+        "antisymmetric": False,
+        "reg_iterations": [100, 100, 20],
+        "solver": "euler",
+        "n_time_steps": 3,
+        "constant_speed": True,
+        "constant_speed_relaxation": 0.1,
+        "cfl_momentum": 0.95,
+        "fast_smooth": False,
+        "similarity_metric": "cc2",
+    },
+    "runs": RUNS,
+    "note": "settings of its own benchmark; antstorch, which it imports, is an empty module where it is not installed",
+}

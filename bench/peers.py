@@ -7,12 +7,14 @@ Heavy imports stay inside the functions, so that a child process loads one tool 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ from peer_settings import (
     FIREANTS_SYN,
     GREEDY,
     GREEDY_LIGHT,
+    SYNTX_TVF,
     WARPLINE,
     WARPLINE_CUDA,
 )
@@ -289,6 +292,41 @@ def read_fireants(job: Job) -> Mapping:
     return whole_map_mapping(job.fixed.image, *(job.file(PREFIX + n) for n in ("0GenericAffine.mat", "1Warp.nii.gz")))
 
 
+# --- syntx, by the calls of its benchmark ---
+
+
+def register_syntx_tvf(job: Job, settings: Settings) -> Stages:
+    """Its robust affine, then velocities that vary in time; the files that it leaves are named as ANTs names them."""
+    first: Stages = {}
+    for _ in range(settings["runs"] - 1):
+        _syntx_once(job, settings, first)
+    stages: Stages = {"first": sum(first.values())} if first else {}
+    found = _syntx_once(job, settings, stages)
+    left = [*found["fwdtransforms"], found["invtransforms"][1]]
+    for source, name in zip(left, ("1Warp.nii.gz", "0GenericAffine.mat", "1InverseWarp.nii.gz"), strict=True):
+        shutil.move(source, job.file(PREFIX + name))
+    return stages
+
+
+def _syntx_once(job: Job, settings: Settings, stages: Stages) -> dict[str, Any]:
+    _stand_in("antstorch")
+    import ants
+    import syntx
+
+    with stage(stages, "files"):
+        images = _ants_images(ants, job)
+    with _torch_stage(stages, "affine"):
+        start = syntx.robust_affine(*images, **settings["affine"])["fwdtransforms"][0]
+    with _torch_stage(stages, "deformable"):
+        return syntx.tvf(*images, initial_transform=start, device=_torch_device(), **settings["deformable"])
+
+
+def _stand_in(module: str) -> None:
+    """An empty module for one that is imported and not used here, where it is not installed."""
+    if importlib.util.find_spec(module) is None:
+        sys.modules[module] = types.ModuleType(module)
+
+
 # --- warpline ---
 
 
@@ -297,6 +335,7 @@ def register_warpline(job: Job, settings: Settings) -> Stages:
     beside = Path(sys.executable).with_name("warpline")
     program = str(beside) if beside.exists() else shutil.which("warpline") or "warpline"
     options = ["-o", job.file(PREFIX), "--recipe", settings["recipe"], "--backend", settings["backend"]]
+    options += [part for change in settings.get("set", ()) for part in ("--set", change)]
     # No shell, and the paths are ours.
     subprocess.run([program, "register", job.fixed.image, job.moving.image, *options], check=True)
     return _stage_seconds(json.loads(Path(job.file(PREFIX + "report.json")).read_text()))
@@ -337,7 +376,8 @@ TOOLS: dict[str, Tool] = {
     "fireants-syn": Tool(
         "fireants", FIREANTS_SYN, register_fireants, warp_labels_fireants, read_fireants, "FIREANTS_PYTHON"
     ),
+    "syntx-tvf": Tool("syntx", SYNTX_TVF, register_syntx_tvf, warp_labels_itk, read_itk, "SYNTX_PYTHON"),
 }
 ON_CPU = ("greedy", "greedy-light", "ants-syn", "ants-synso", "dipy", "warpline")
-ON_GPU = ("warpline-cuda", "warpline", "fireants-greedy", "fireants-syn")
+ON_GPU = ("warpline-cuda", "warpline", "fireants-greedy", "fireants-syn", "syntx-tvf")
 """What is compared without and with ``--gpu``."""

@@ -83,12 +83,16 @@ def world_gradient(field: np.ndarray, grid: np.ndarray) -> np.ndarray:
 
 
 def jacobian_scores(jacobian: np.ndarray, inside: np.ndarray) -> dict[str, float]:
-    """Share of voxels whose determinant of ``I + du/dx`` is not positive, and its extremes."""
+    """Extremes of the determinant of ``I + du/dx``, spread of its logarithm, and share of voxels where it is <= 0.
+
+    ``log_jacobian_sd`` is the standard deviation over the voxels where the determinant is positive.
+    """
     determinant = np.linalg.det(jacobian[inside] + np.eye(3, dtype=jacobian.dtype))
     return {
         "folds": float(np.mean(determinant <= 0)),
         "jacobian_min": float(determinant.min()),
         "jacobian_max": float(determinant.max()),
+        "log_jacobian_sd": float(np.log(determinant[determinant > 0]).std()),
     }
 
 

@@ -48,6 +48,7 @@ COLUMNS = (
     Column("inverse error mean", _score("inverse_error_mean"), ".3f"),
     Column("p99", _score("inverse_error_p99"), ".3f"),
     Column("bending", _score("bending"), ".4f"),
+    Column("SD of log-Jacobian", _score("log_jacobian_sd"), ".3f"),
     Column("first run s", _stage("first"), ".2f"),
     Column("affine s", _stage("affine"), ".2f"),
     Column("deformable s", _stage("deformable"), ".2f"),
@@ -60,7 +61,8 @@ COLUMNS = (
 NOTES = (
     "Dice: mean over the labels that both images have; cortical are labels >= 1000. Folds: share of voxels inside "
     "fixed labels with Jacobian determinant <= 0. Inverse error: voxels, displacement then inverse. Bending: mean "
-    "squared second derivatives of the displacement, 1/mm^2. Wall and CPU seconds and peak memory are of the whole "
+    "squared second derivatives of the displacement, 1/mm^2. SD of log-Jacobian: of its natural logarithm, inside "
+    "fixed labels, folds left out. Wall and CPU seconds and peak memory are of the whole "
     "process, files included; the stages are the tool's own, where it runs them apart. `*`: other processes had a "
     "share of the processor, so wall seconds are too high. Tools on a GPU register every pair twice in one process: "
     "the stages are those of the second run; the first, with compilation and warm-up, is its own column. Whole map: "
@@ -84,8 +86,13 @@ def columns(rows: Sequence[Row]) -> list[Column]:
 def _line_of_means(tool: str, rows: Sequence[Row], shown: Sequence[Column]) -> list[str]:
     good = [row for row in rows if "scores" in row]
     versions = sorted({row["version"] for row in rows})
-    head = [tool + _star(good), ", ".join(versions), _count(good, rows)]
-    return head + [_written(c, _mean(c, good)) for c in shown]
+    head = [tool + star(good), ", ".join(versions), _count(good, rows)]
+    return head + means(good, shown)
+
+
+def means(rows: Sequence[Row], shown: Sequence[Column]) -> list[str]:
+    """Means over rows, as they are written in each column."""
+    return [_written(column, _mean(column, rows)) for column in shown]
 
 
 def _count(good: Sequence[Row], rows: Sequence[Row]) -> str:
@@ -94,21 +101,23 @@ def _count(good: Sequence[Row], rows: Sequence[Row]) -> str:
 
 
 def _mean(column: Column, rows: Sequence[Row]) -> float | None:
+    """None where a row has no value: means over fewer rows could not be compared."""
     values = [value for row in rows if (value := column.value(row)) is not None]
-    return fmean(values) if values else None
+    return fmean(values) if values and len(values) == len(rows) else None
 
 
 def by_pair(rows: Sequence[Row]) -> str:
     """One line per pair and tool."""
     shown = columns(rows)
     lines = [
-        [row["pair"], row["tool"] + _star([row]), *(_written(c, c.value(row)) for c in shown)]
+        [row["pair"], row["tool"] + star([row]), *(_written(c, c.value(row)) for c in shown)]
         for row in sorted(rows, key=lambda row: row["pair"])
     ]
     return table(["fixed,moving", "tool", *(c.heading for c in shown)], lines)
 
 
-def _star(rows: Sequence[Row]) -> str:
+def star(rows: Sequence[Row]) -> str:
+    """The mark of rows whose wall seconds are too high."""
     return " *" if any(row["cost"]["contended"] for row in rows) else ""
 
 
@@ -124,7 +133,11 @@ def table(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def page(document: dict[str, Any]) -> str:
     """Return the whole Markdown page of a results document."""
-    machine, rows = document["machine"], document["runs"]
-    gpus = "".join(f", {name}" for name in machine.get("gpus", ()))
-    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB{gpus}"
+    where, rows = place(document["machine"]), document["runs"]
     return "\n\n".join(["# Same pairs, same run", where, by_tool(rows), NOTES, by_pair(rows)]) + "\n"
+
+
+def place(machine: dict[str, Any]) -> str:
+    """Where results were measured."""
+    gpus = "".join(f", {name}" for name in machine.get("gpus", ()))
+    return f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB{gpus}"

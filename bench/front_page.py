@@ -1,0 +1,72 @@
+"""Markdown of fronts: every setting of every tool, and the lead of warpline at equal smoothness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import tables
+from front_curves import OURS, Lead, leads, on_common_pairs, pairs_of, rows_of, settings_of
+
+Row = dict[str, Any]
+MEASURES = {"bending": "bending", "log_jacobian_sd": "SD of log-Jacobian"}
+GROUPS = {"dice": "all labels", "dice_cortical": "cortical", "dice_subcortical": "subcortical"}
+"""Scores by which maps are rough, and those by which they are good, with their titles."""
+
+NOTES = (
+    "Settings are what is smoothed, updates / whole field, as the tool itself counts it (`front_settings.py`). Lead: "
+    "Dice that the front of warpline reaches with maps no rougher than those of the other tool on the same pair, minus "
+    "that tool's Dice. A front is linear in the logarithm of roughness between its points: the settings of warpline "
+    "that no smoother one equals. Means over pairs; `least` is the lead over all labels on the pair where it is least. "
+    "Pairs on which even the smoothest setting of warpline is rougher are not compared."
+)
+
+
+def page(document: dict[str, Any]) -> str:
+    """Return the whole Markdown page of a results document."""
+    rows = document["runs"]
+    parts = ["# Overlap against smoothness", tables.place(document["machine"]), by_setting(rows), tables.NOTES]
+    for name, title in MEASURES.items():
+        parts += [f"## Lead of {OURS} at equal {title}", lead_table(rows, name)]
+    return "\n\n".join([*parts, NOTES]) + "\n"
+
+
+def by_setting(rows: Sequence[Row]) -> str:
+    """Means of settings over the same pairs, and what is not among them."""
+    common = on_common_pairs(rows)
+    shown = tables.columns(common)
+    settings = sorted((rows_of(common, *setting) for setting in settings_of(common)), key=_place)
+    lines = [_setting_line(rows, shown) for rows in settings]
+    table = tables.table(["tool", "setting", *(column.heading for column in shown)], lines)
+    said = f"Means over the pairs {' '.join(pairs_of(common)) or '(none)'}."
+    missing = [" ".join(setting) for setting in settings_of(rows) if setting not in settings_of(common)]
+    failed = [f"{row['tool']} {row['setting']} on {row['pair']}" for row in rows if "scores" not in row]
+    named = {"Not on all of these pairs": missing, "Failed": failed}
+    return "\n\n".join([said, table, *(f"{title}: {'; '.join(names)}." for title, names in named.items() if names)])
+
+
+def _place(rows: Sequence[Row]) -> tuple[bool, str, float]:
+    """Where a setting stands: ours first, then by tool, from smooth to rough."""
+    tool = rows[0]["tool"]
+    return tool != OURS, tool, fmean(row["scores"]["bending"] for row in rows)
+
+
+def _setting_line(rows: Sequence[Row], shown: Sequence[tables.Column]) -> list[str]:
+    return [rows[0]["tool"] + tables.star(rows), rows[0]["setting"], *tables.means(rows, shown)]
+
+
+def lead_table(rows: Sequence[Row], roughness: str) -> str:
+    """One line for every setting of another tool."""
+    found = {name: {(lead.tool, lead.setting): lead for lead in leads(rows, roughness, name)} for name in GROUPS}
+    titles = [f"lead, {title}" for title in GROUPS.values()]
+    headings = ["tool", "setting", "pairs", MEASURES[roughness], "Dice", *titles, "least"]
+    leads_in_order = sorted(found["dice"].items(), key=lambda item: (item[0][0], item[1].roughness))
+    lines = [_lead_line(lead, [found[name][key].lead for name in GROUPS]) for key, lead in leads_in_order]
+    return tables.table(headings, lines)
+
+
+def _lead_line(lead: Lead, values: Sequence[float]) -> list[str]:
+    count = str(lead.pairs) if lead.compared == lead.pairs else f"{lead.compared} of {lead.pairs}"
+    numbers = [f"{value:+.4f}" for value in (*values, lead.least)]
+    return [lead.tool, lead.setting, count, f"{lead.roughness:.4f}", f"{lead.dice:.4f}", *numbers]
