@@ -75,3 +75,25 @@ def test_shipped_compiled_code_is_copied_to_the_folder(tmp_path, monkeypatch):
     monkeypatch.setenv(numba_cache.SHIPPED, str(shipped))
     numba_cache.choose_cache_folder()
     assert (folder / "sub" / "kernel.nbi").read_bytes() == b"compiled"
+
+
+def test_kernels_compiled_from_other_sources_are_removed(tmp_path):
+    ours, others = tmp_path / "backends_1" / "numba_fields.invert-1.py311.nbi", tmp_path / "others_1" / "numba_x.nbi"
+    for file in (ours, others):
+        file.parent.mkdir()
+        file.touch()
+    numba_cache.discard_outdated(tmp_path, "backends_*/")
+    assert not ours.exists() and others.exists()
+
+
+def test_kernels_compiled_from_these_sources_stay(tmp_path):
+    numba_cache.discard_outdated(tmp_path, "")
+    kernel = tmp_path / "numba_fields.invert-1.py311.nbi"
+    kernel.touch()
+    numba_cache.discard_outdated(tmp_path, "")
+    assert kernel.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_left(tmp_path):
+    numba_cache.discard_outdated(tmp_path / "missing" / "folder", "")
+    assert not (tmp_path / "missing").exists()

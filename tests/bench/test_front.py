@@ -36,7 +36,7 @@ def test_a_front_leaves_out_what_a_smoother_setting_equals():
     assert front_of(points) == [Point(0.1, 0.60), Point(0.3, 0.70)]
 
 
-def test_dice_is_linear_in_the_logarithm_of_roughness_and_is_not_guessed_for_smoother_maps():
+def test_dice_between_settings_is_not_extrapolated():
     points = [Point(0.4, 0.70), Point(0.1, 0.60)]
     assert dice_at(points, 0.2) == pytest.approx(0.65)
     assert dice_at(points, 0.1) == pytest.approx(0.60)
@@ -132,7 +132,7 @@ def test_default_settings_are_those_of_the_comparison():
         assert SETTINGS[tool](DEFAULTS[tool]) == TOOLS[tool].settings
 
 
-def test_settings_are_chosen_by_name_and_warpline_takes_any_recipe():
+def test_settings_by_name_and_any_recipe_of_warpline():
     asked = ["--tools", "warpline,greedy", "--settings", "1.5/0.5", "syn:syn.total_sigma=0.3"]
     assert front.parse_arguments(asked).settings == {"warpline": ["syn:syn.total_sigma=0.3"], "greedy": ["1.5/0.5"]}
     assert front.parse_arguments(["--tools", "dipy"]).settings == {"dipy": list(NAMES["dipy"])}
@@ -147,7 +147,7 @@ def test_settings_that_no_tool_has_are_refused(settings, capsys):
     assert f"--settings: {settings} unknown; warpline has syn-fast" in capsys.readouterr().err
 
 
-def test_rows_of_a_comparison_are_taken_where_the_settings_are_the_same():
+def test_rows_with_the_same_settings_are_taken_over():
     runs = [
         {"tool": "greedy-light", "pair": "01,02", "settings": TOOLS["greedy-light"].settings},
         {"tool": "ants-syn", "pair": "01,02", "settings": TOOLS["ants-syn"].settings},
@@ -157,7 +157,7 @@ def test_rows_of_a_comparison_are_taken_where_the_settings_are_the_same():
     assert [(row["tool"], row["setting"]) for row in taken] == [("greedy", "1.5/0.5"), ("warpline", "syn")]
 
 
-def test_results_keep_one_row_of_each_identity_and_a_line_for_each(tmp_path):
+def test_results_keep_one_row_of_each_identity(tmp_path):
     results = compare.Results(tmp_path / "front.json", keep=False, page=front_page.page, identity=front.IDENTITY)
     for dice in (0.5, 0.7):
         results.put(row("warpline", "syn", "01,02", 0.4, dice))
@@ -170,7 +170,7 @@ def test_results_keep_one_row_of_each_identity_and_a_line_for_each(tmp_path):
     assert "# Overlap against smoothness" in (tmp_path / "front.md").read_text()
 
 
-def test_the_spread_of_the_jacobian_is_that_of_its_logarithm_without_folds():
+def test_spread_of_the_log_jacobian_without_folds():
     jacobian = np.zeros((4, 1, 1, 3, 3))
     jacobian[:, 0, 0, 0, 0] = [np.e - 1, 0, 1 / np.e - 1, -3]  # determinants e, 1, 1/e and -2
     found = scoring.jacobian_scores(jacobian, np.ones((4, 1, 1), bool))

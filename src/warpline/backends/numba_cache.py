@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import logging
 import os
 import shutil
@@ -28,6 +29,7 @@ def choose_cache_folder() -> None:
     package = Path(__file__).resolve().parents[1]
     shipped = os.environ.get(SHIPPED)
     if not chosen and not shipped and _writable(package):
+        discard_outdated(Path(__file__).resolve().parent / "__pycache__", "")
         return
     folder = next((path for path in _candidates(chosen) if _writable(path)), None)
     if folder is None:
@@ -41,6 +43,34 @@ def choose_cache_folder() -> None:
     if shipped and os.path.isdir(shipped) and Path(shipped).resolve() != folder.resolve() and not any(folder.iterdir()):
         shutil.copytree(shipped, folder, dirs_exist_ok=True)
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
+    discard_outdated(folder, f"{Path(__file__).parent.name}_*/")
+
+
+def discard_outdated(folder: Path, below: str) -> None:
+    """Remove kernels that other sources were compiled from, as before an upgrade.
+
+    Numba looks for changes in the file of a kernel only, not in those of the helpers that were inlined. What the
+    compiled code was made of is remembered in the folder, for each installation.
+
+    Parameters
+    ----------
+    folder : Path
+        Of compiled code.
+    below : str
+        Pattern of the folders in it, that numba makes for sources of this package.
+    """
+    sources = Path(__file__).resolve().parent
+    stamp = folder / f"warpline-{hashlib.sha1(str(sources).encode(), usedforsecurity=False).hexdigest()[:12]}"
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources.glob("*.py")))).hexdigest()
+    try:
+        if stamp.is_file() and stamp.read_text() == digest:
+            return
+        for outdated in folder.glob(f"{below}numba_*.nb[ic]"):
+            outdated.unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
+        stamp.write_text(digest)
+    except OSError as error:
+        _log.debug("compiled code in %s is left as it is: %s", folder, error)
 
 
 def _candidates(chosen: str | None) -> Iterator[Path]:
