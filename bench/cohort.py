@@ -27,9 +27,9 @@ from warpline.cohort import steps
 from warpline.cohort.driver import Driver
 from warpline.cohort.journal import Journal, RunStore
 from warpline.cohort.layout import WORK
-from warpline.cohort.options import WorkerSettings
-from warpline.cohort.pairs import load_pairs, plan_pairs
+from warpline.cohort.options import load_pairs, plan_pairs
 from warpline.cohort.results import NUMBERS, judge_results, write_tables
+from warpline.cohort.worker_settings import WorkerSettings
 from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.registration.alignment import Alignment

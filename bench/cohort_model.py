@@ -16,8 +16,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from warpline.cohort.options import WorkerSettings, writers_for
 from warpline.cohort.worker import AHEAD
+from warpline.cohort.worker_settings import WorkerSettings, writers_for
 
 PAIRS = 100
 """Of a simulated cohort; how it begins and ends counts little then."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from cohort_model import Machine, Resource, Times, simulate, simulated_seconds, use
-from warpline.cohort.options import WorkerSettings
 from warpline.cohort.worker import AHEAD
+from warpline.cohort.worker_settings import WorkerSettings
 
 PAIRS = 60
 QUICK = Times(turns=5)

@@ -13,9 +13,9 @@ from warpline.cohort.driver import Driver
 from warpline.cohort.journal import Journal, RunStore
 from warpline.cohort.layout import WORK
 from warpline.cohort.manifest import Pair
-from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import make_plan, make_tasks
 from warpline.cohort.worker import run_journaled
+from warpline.cohort.worker_settings import WorkerSettings
 from warpline.errors import DeviceError
 from warpline.recipe import Recipe
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from warpline.cohort import Options
 from warpline.cohort.executors import Inline, executor_for
-from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Chunk
+from warpline.cohort.worker_settings import WorkerSettings
 
 SETTINGS = WorkerSettings("/o", "r", "numpy")
 

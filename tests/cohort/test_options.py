@@ -1,43 +1,31 @@
-"""What workers get from the options of a run."""
+"""Pairs of a source, completed by the options of a run, or refused."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from warpline.cohort import Options
-from warpline.cohort.options import WorkerSettings, WorkerSpec, visible_gpus, worker_spec, writers_for
-from warpline.errors import UsageError
+from cohort_files import asked, pairs_in
+from warpline.cohort import Options, Pair, run
+from warpline.cohort.options import load_pairs
+from warpline.errors import InputError, UsageError
 
 
-def test_workers_get_what_was_asked():
-    settings = Options(backend="numpy", threads=3, warps="full", geometry="qform", time_limit=7).worker_settings(
-        "/o", "r"
-    )
-    assert settings == WorkerSettings("/o", "r", "numpy", 3, "full", 7, "qform")
+def test_pairs_get_the_fixed_image_and_label_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = [Pair("a", "a.nii"), Pair("b", "b.nii", "own.nii", space="own")]
+    first, second = load_pairs(given, Options(fixed="f.nii", space="MNI"))
+    assert (first.moving, first.fixed, first.space) == (str(tmp_path / "a.nii"), str(tmp_path / "f.nii"), "MNI")
+    assert (second.fixed, second.space) == (str(tmp_path / "own.nii"), "own")
 
 
-@pytest.mark.parametrize(("cores", "writers"), [(1, 2), (4, 3), (16, 6)])
-def test_more_threads_write_where_a_gpu_has_more_cores(cores, writers):
-    assert writers_for(cores) == writers
+def test_a_pair_without_a_fixed_image_is_refused():
+    with pytest.raises(UsageError, match="pair 'a' has no fixed image"):
+        load_pairs([Pair("a", "a.nii")], Options())
 
 
-def test_every_worker_has_its_gpu_and_its_share_of_threads(monkeypatch):
-    monkeypatch.setenv("WARPLINE_THREADS", "12")
-    spec = worker_spec(2, ["GPU-a", "GPU-b", "GPU-c"], per_gpu=2)
-    devices = {name: environment["CUDA_VISIBLE_DEVICES"] for name, environment in spec.environments().items()}
-    assert devices == {"gpu0-0": "GPU-a", "gpu1-0": "GPU-b", "gpu0-1": "GPU-a", "gpu1-1": "GPU-b"}
-    assert spec.threads == 3
-    spec = worker_spec(5, [])
-    assert len(spec.environments()) == 5 and spec.threads == 2
-    assert all("CUDA_VISIBLE_DEVICES" not in environment for environment in spec.environments().values())
-    with pytest.raises(UsageError, match="--workers 4, but 3 GPUs can be seen"):
-        worker_spec(4, ["0", "1", "2"])
-    assert worker_spec(64, []) == WorkerSpec((), 1, 64, 1)
-
-
-def test_a_given_choice_of_gpus_is_honoured(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-x")
-    assert visible_gpus(None) == ["2", "GPU-x"]
-    assert visible_gpus("numba") == []
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert visible_gpus("cuda") == []
+def test_a_column_that_the_results_have_themselves_is_refused(inputs, tmp_path):
+    pair = replace(pairs_in(inputs)[0], columns={"site": "A", "dice": "0.9"})
+    with pytest.raises(InputError, match="column 'dice' of the manifest is one of the results; rename it: 'given_"):
+        run([pair], tmp_path / "out", asked())

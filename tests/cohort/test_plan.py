@@ -19,7 +19,7 @@ from warpline import recipe as recipes
 from warpline.cohort import plan as plans
 from warpline.cohort import run
 from warpline.cohort.manifest import Pair
-from warpline.cohort.pairs import plan_pairs
+from warpline.cohort.options import plan_pairs
 from warpline.cohort.plan import make_plan, make_tasks, plan_of
 from warpline.recipe import Recipe
 

@@ -15,8 +15,8 @@ import time
 from concurrent.futures import CancelledError
 from typing import Any
 
-from warpline.cohort.options import WorkerSettings, WorkerSpec
 from warpline.cohort.plan import Chunk
+from warpline.cohort.worker_settings import WorkerSettings, WorkerSpec
 from warpline.errors import DeviceError, UsageError
 
 _log = logging.getLogger(__name__)

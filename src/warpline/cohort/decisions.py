@@ -9,33 +9,36 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
-from warpline.cohort.manifest import Pair, abbreviate
-from warpline.cohort.options import Options
+from warpline.cohort.manifest import abbreviate
 from warpline.cohort.outliers import VERDICTS
 from warpline.cohort.tables import read_lines, unescape
 from warpline.errors import InputError
 
 _log = logging.getLogger(__name__)
 
+Table = str | os.PathLike[str]
+"""A file of decisions."""
+
 Decisions = tuple[Sequence[str], Sequence[str] | None]
 """Ids to leave out, and ids to run again though they are done; None where no table of such was given."""
 
 
-def read_decided_ids(pairs: Sequence[Pair], options: Options) -> Decisions:
-    """Ids from the tables of decisions; a warning names ids that are none of the pairs.
+def read_decided_ids(exclude_from: Table | None, retry_from: Table | None, known: Collection[str] | None) -> Decisions:
+    """Ids from tables of decisions; a warning names ids that are none of the known ones, where these are given.
 
     Raises
     ------
     InputError
         When a table cannot be read.
     """
-    exclude = () if options.exclude_from is None else read_decisions(options.exclude_from, ("fail",))
-    again = None if options.retry_from is None else read_decisions(options.retry_from, ("review", "fail"))
-    _name_unknown(pairs, options, {"exclude-from": exclude, "retry-from": again or ()})
+    exclude = () if exclude_from is None else read_decisions(exclude_from, ("fail",))
+    again = None if retry_from is None else read_decisions(retry_from, ("review", "fail"))
+    if known is not None:
+        _name_unknown(known, {"exclude-from": exclude, "retry-from": again or ()})
     return exclude, again
 
 
-def read_decisions(path: str | os.PathLike[str], wanted: Collection[str]) -> list[str]:
+def read_decisions(path: Table, wanted: Collection[str]) -> list[str]:
     """Ids that were decided as one of `wanted`; all ids of a table that has no column ``decision``.
 
     Parameters
@@ -65,10 +68,9 @@ def read_decisions(path: str | os.PathLike[str], wanted: Collection[str]) -> lis
     return [unescape(row["id"]) for row in rows if "decision" not in row or row["decision"] in wanted]
 
 
-def _name_unknown(pairs: Sequence[Pair], options: Options, decided: Mapping[str, Sequence[str]]) -> None:
-    """Warn of decisions about pairs that are none of this cohort; a selection of it has fewer by intention."""
-    known = {pair.id for pair in pairs}
+def _name_unknown(known: Collection[str], decided: Mapping[str, Sequence[str]]) -> None:
+    """Warn of decisions about pairs that are none of this cohort."""
     for name, ids in decided.items():
         unknown = [id for id in ids if id not in known]
-        if unknown and not options.selected:
+        if unknown:
             _log.warning("--%s names %s, no pairs of this cohort", name, abbreviate(unknown))

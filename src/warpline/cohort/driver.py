@@ -12,9 +12,9 @@ from typing import Any
 from warpline.cohort.executors import Executor
 from warpline.cohort.failures import STOPPING, Failure, group_failures, signature_of
 from warpline.cohort.journal import STAGES, RunStore
-from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Chunk, Plan, Task
 from warpline.cohort.results import PairResult, now
+from warpline.cohort.worker_settings import WorkerSettings
 from warpline.errors import DeviceError, OutputError
 
 MAX_CHUNK = 64

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from warpline.backends import thread_count
 from warpline.cohort.journal import Events
-from warpline.cohort.options import Options, WorkerSettings, visible_gpus, worker_spec, writers_for
+from warpline.cohort.options import Options
 from warpline.cohort.plan import Chunk
 from warpline.cohort.results import PairResult
+from warpline.cohort.worker_settings import WorkerSettings, visible_gpus, worker_spec, writers_for
 
 
 class Executor(Protocol):

@@ -1,21 +1,22 @@
-"""Options of a run, and the settings that its workers get."""
+"""Options of a run, and the pairs, tasks and plan that a source has under them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from warpline.backends import thread_count
+from warpline.cohort import bids
 from warpline.cohort.checks import check_options
-from warpline.cohort.layout import WORK
-from warpline.cohort.plan import Warps
-from warpline.errors import UsageError
+from warpline.cohort.decisions import Decisions, read_decided_ids
+from warpline.cohort.manifest import PATHS, Pair, check_ids, read_manifest
+from warpline.cohort.plan import Plan, Task, Warps, make_plan, make_tasks
+from warpline.cohort.results import RESULT_COLUMNS
+from warpline.cohort.worker_settings import WorkerSettings
+from warpline.errors import InputError, UsageError
 from warpline.recipe import Recipe
 
 RECIPE = "syn"
@@ -24,8 +25,8 @@ RECIPE = "syn"
 Pages = Literal["flagged", "all", "none"]
 """Which pairs get a page of their own."""
 
-MAX_WRITERS = 6
-"""Writing threads of a worker: each holds a pair in memory, and a GPU does not fill more than these."""
+Source = str | os.PathLike[str] | Sequence[Pair]
+"""A manifest, a BIDS folder, or pairs."""
 
 
 @dataclass(frozen=True)
@@ -154,117 +155,86 @@ class Options:
         return WorkerSettings(root, run, **shared)
 
 
-@dataclass(frozen=True)
-class WorkerSettings:
-    """The configuration of a run that every worker gets; small, and the same for all pairs.
+# -- from a source to a plan -------------------------------------------------------------------------------------------
 
-    Parameters
-    ----------
-    root : str
-        The output folder, absolute.
-    run : str
-        Token of the run, part of the names of its working files.
-    backend : str, optional
-        As for `warpline.register`.
-    threads : int, optional
-        CPU threads of one worker.
-    warps : str
-        How displacement fields are kept.
-    time_limit : float
-        Longest time in seconds that a pair may take for reading, for computing and for writing, each.
-    geometry : {"sform", "qform"}, optional
-        Which matrix of NIfTI headers to take where both are set.
-    readers, writers : int
-        Threads that read ahead of, and write behind, the computation.
-    compute : callable, optional
-        Stands in for `warpline.registration.compute`: benchmarks put a simulated device here, tests a fault.
+
+def load_pairs(source: Source, options: Options) -> list[Pair]:
+    """The pairs of a manifest, a BIDS folder or a list, with absolute paths.
+
+    Raises
+    ------
+    InputError, UsageError
+        When they cannot be read, or a fixed image is missing.
     """
-
-    root: str
-    run: str
-    backend: str | None = None
-    threads: int | None = None
-    warps: Warps = "rounded"
-    time_limit: float = 3600.0
-    geometry: str | None = None
-    readers: int = 2
-    writers: int = 2
-    compute: Callable[..., Any] | None = None
-
-    @property
-    def stop_file(self) -> Path:
-        """A file whose existence stops workers from starting further pairs."""
-        return Path(self.root, WORK, f"{self.run}.stop")
-
-    def journal(self, chunk: int) -> Path:
-        """The journal of a chunk."""
-        return Path(self.root, WORK, f"{self.run}-{chunk:06d}.jsonl")
+    fixed = None if options.fixed is None else os.path.abspath(options.fixed)
+    if isinstance(source, str | os.PathLike):
+        pairs = _pairs_in(source, fixed, options)
+    else:
+        pairs = [replace(pair, fixed=pair.fixed or fixed or "") for pair in source]
+        check_ids(pairs, "pairs")
+        pairs = [_absolute(pair) for pair in pairs]
+    absent = next((pair.id for pair in pairs if not pair.fixed), None)
+    if absent is not None:
+        raise UsageError(f"pair {absent!r} has no fixed image; give one in the manifest, or --fixed for all")
+    taken = next((name for pair in pairs for name in pair.columns if name in RESULT_COLUMNS), None)
+    if taken is not None:
+        raise InputError(f"column {taken!r} of the manifest is one of the results; rename it: 'given_{taken}'")
+    return [replace(pair, space=pair.space or options.space) for pair in pairs] if options.space else pairs
 
 
-def writers_for(cores: int) -> int:
-    """Writing threads of a worker on a GPU with so many cores: most of their time goes into compression."""
-    return min(MAX_WRITERS, max(WorkerSettings.writers, 3 * cores // 4))
+def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
+    """The tasks of some pairs; nothing is written.
 
-
-# -- which workers ----------------------------------------------------------------------------------------------------
-
-_NVIDIA_SMI_QUERY = ("--query-gpu=uuid", "--format=csv,noheader")
-
-
-def visible_gpus(backend: str | None) -> list[str]:
-    """What to put into ``CUDA_VISIBLE_DEVICES``, one entry per GPU; empty when `backend` uses none.
-
-    An existing ``CUDA_VISIBLE_DEVICES``, such as SLURM sets, is shared out; else every GPU of this machine is used.
+    Raises
+    ------
+    UsageError, InputError
+        When a recipe is unknown, or ids would give the same or too long names.
     """
-    if (backend or os.environ.get("WARPLINE_BACKEND") or "auto") not in ("auto", "cuda"):
-        return []
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return [entry.strip() for entry in given.split(",") if entry.strip() and entry.strip() != "-1"]
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    answer = subprocess.run([program, *_NVIDIA_SMI_QUERY], capture_output=True, text=True, check=False)
-    return answer.stdout.split() if answer.returncode == 0 else []
+    return make_tasks(pairs, recipe=options.load_recipe(), warps=options.warps, geometry=options.geometry)
 
 
-@dataclass(frozen=True)
-class WorkerSpec:
-    """Which workers to start.
+def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:
+    """What there is to do for these pairs in an output folder; nothing is written."""
+    return plan_tasks(tasks_of(pairs, options), root, options, decided_ids(pairs, options))
 
-    Parameters
-    ----------
-    gpus : tuple of str
-        Entries for ``CUDA_VISIBLE_DEVICES``; empty for workers on the CPU.
-    per_gpu : int
-        Workers that share one GPU.
-    processes : int
-        Workers on the CPU.
-    threads : int
-        CPU threads of each worker.
+
+def decided_ids(pairs: Sequence[Pair], options: Options) -> Decisions:
+    """Ids from the tables of decisions that the options name; a selection of pairs has fewer by intention.
+
+    Raises
+    ------
+    InputError
+        When a table cannot be read.
     """
-
-    gpus: tuple[str, ...]
-    per_gpu: int
-    processes: int
-    threads: int
-
-    def environments(self) -> dict[str, dict[str, str]]:
-        """Name of each worker, to its environment."""
-        threads = {"WARPLINE_THREADS": str(self.threads), "OMP_NUM_THREADS": str(self.threads)}
-        if not self.gpus:
-            return {f"cpu{number}": threads for number in range(self.processes)}
-        places = ((gpu, share) for share in range(self.per_gpu) for gpu in self.gpus)
-        names = {f"gpu{self.gpus.index(gpu)}-{share}": gpu for gpu, share in places}
-        return {name: {**threads, "CUDA_VISIBLE_DEVICES": gpu} for name, gpu in names.items()}
+    known = None if options.selected else {pair.id for pair in pairs}
+    return read_decided_ids(options.exclude_from, options.retry_from, known)
 
 
-def worker_spec(workers: int, gpus: list[str], *, per_gpu: int = 1, threads: int | None = None) -> WorkerSpec:
-    """Share GPUs, or else CPU threads, among workers; `workers` counts GPUs where there are some."""
-    if gpus and workers > len(gpus):
-        raise UsageError(
-            f"--workers {workers}, but {len(gpus)} GPUs can be seen; lower it, or share GPUs by --workers-per-gpu"
-        )
-    total = workers * per_gpu if gpus else workers
-    share = max(1, thread_count() // total) if threads is None else threads
-    return WorkerSpec(tuple(gpus[:workers]), per_gpu, workers, share)
+def plan_tasks(tasks: Sequence[Task], root: Path, options: Options, decided: Decisions) -> Plan:
+    """The same from tasks and decisions that were read before."""
+    exclude, again = decided
+    return make_plan(
+        tasks,
+        root,
+        exclude=exclude,
+        again=again,
+        retry_failed=options.retry_failed,
+        shard=options.shard,
+        checksums=options.checksums,
+    )
+
+
+def _pairs_in(source: str | os.PathLike[str], fixed: str | None, options: Options) -> list[Pair]:
+    if not os.path.isdir(source):
+        if options.selected or options.entities or options.bids_filter is not None:
+            raise UsageError("participants, sessions and entities belong to a BIDS folder; a manifest has rows")
+        return read_manifest(source, fixed=fixed)
+    if fixed is None:
+        raise UsageError("a BIDS folder needs a fixed image for all subjects: --fixed FILE")
+    chosen = {"participants": options.participants, "sessions": options.sessions}
+    wanted = bids.Filter.of(options.suffix, options.entities, options.bids_filter)
+    return bids.scan(source, fixed=fixed, wanted=wanted, **chosen)
+
+
+def _absolute(pair: Pair) -> Pair:
+    return replace(pair, **{name: os.path.abspath(path) for name in PATHS if (path := getattr(pair, name))})

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from warpline.cohort.checks import check_output, check_redo
-from warpline.cohort.decisions import read_decided_ids
 from warpline.cohort.driver import Driver, RunProgressCallback, StopReason
 from warpline.cohort.executors import executor_for
 from warpline.cohort.failures import Group, group_failures
@@ -26,8 +25,7 @@ from warpline.cohort.json_files import read_object, write_json
 from warpline.cohort.layout import MANIFEST, RUN, WORK, describe_dataset
 from warpline.cohort.lock import FolderLock, waiting
 from warpline.cohort.manifest import Pair, read_manifest, write_manifest
-from warpline.cohort.options import Options, Pages
-from warpline.cohort.pairs import Source, load_pairs, plan_tasks, tasks_of
+from warpline.cohort.options import Options, Pages, Source, decided_ids, load_pairs, plan_tasks, tasks_of
 from warpline.cohort.plan import Plan, make_plan, plan_of
 from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
 from warpline.errors import OutputError
@@ -143,7 +141,7 @@ def run(
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or (lambda text: None)
     pairs = load_pairs(source, options)
     check_output(root, source)
-    tasks, decisions = tasks_of(pairs, options), read_decided_ids(pairs, options)
+    tasks, decisions = tasks_of(pairs, options), decided_ids(pairs, options)
     with Transaction() as files:
         files.prepare(root / WORK)
     folders = [task.outputs.folder for task in tasks] if options.selected else None

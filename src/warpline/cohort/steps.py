@@ -20,9 +20,9 @@ from warpline.backends import Backend, select
 from warpline.cohort import quality
 from warpline.cohort.json_files import encode, read_object
 from warpline.cohort.layout import checksum, fingerprint, sizes_in, without_ending
-from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Task, Warps
 from warpline.cohort.results import PairResult
+from warpline.cohort.worker_settings import WorkerSettings
 from warpline.errors import InputError
 from warpline.images import Image
 from warpline.images.checks import check_one_volume

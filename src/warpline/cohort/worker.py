@@ -19,9 +19,9 @@ from typing import Any
 from warpline.cohort import steps
 from warpline.cohort.failures import STOPPING, Failure, TimeLimitError, kind_of
 from warpline.cohort.journal import Events, Journal
-from warpline.cohort.options import WorkerSettings
 from warpline.cohort.plan import Task
 from warpline.cohort.results import PairResult, now
+from warpline.cohort.worker_settings import WorkerSettings
 from warpline.errors import OutputError
 
 AHEAD = 2

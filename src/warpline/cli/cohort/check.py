@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Plan a run, look for its inputs, estimate its size."""
     from warpline.cohort.checks import check_output
-    from warpline.cohort.pairs import load_pairs, plan_pairs
+    from warpline.cohort.options import load_pairs, plan_pairs
 
     asked = options_of(options)
     pairs = load_pairs(options.source, asked)
