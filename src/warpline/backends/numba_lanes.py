@@ -41,10 +41,12 @@ flags = _Vector("flags")
 """`VECTOR` truth values."""
 
 
-@register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _FLOATS if kind == floats else _FLAGS)
+
+
+register_model(_Vector)(_VectorModel)
 
 
 def whole_vectors(n: int) -> int:
