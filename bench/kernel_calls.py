@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from warpline.backends import Array, Backend
+from warpline.backends.arrays import halved
 from warpline.backends.convergence import ConvergenceRule, new_trace
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.metrics import Samples
@@ -168,6 +170,18 @@ def _downsample(factor: int) -> Callable[[KernelInputs], Call]:
     return prepare
 
 
+def _halve(s: KernelInputs) -> Call:
+    fields = _both(s, s.field, s.update)
+    out = s.backend.empty(halved(fields.shape))
+    return lambda: s.backend.halve(fields, out=out)
+
+
+def _add_doubled(s: KernelInputs) -> Call:
+    out, norm = _both(s, s.field, s.update), s.backend.empty((2,))
+    coarse = s.backend.zeros(halved(out.shape))
+    return lambda: s.backend.add_doubled(coarse, 1.0, out=out, out_norm=norm)
+
+
 def _local_cc(radius: int, masked: bool) -> Callable[[KernelInputs], Call]:
     def prepare(s: KernelInputs) -> Call:
         outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
@@ -203,7 +217,7 @@ def _least_jacobian(s: KernelInputs) -> Call:
 
 
 def _unfold(s: KernelInputs) -> Call:
-    return lambda: s.backend.unfold(s.field, limit=0.05, target=0.1, sweeps=1)
+    return lambda: s.backend.unfold(s.field, limit=-math.inf, target=0.1, sweeps=1)  # which finds nothing to raise
 
 
 def _statistics(of: str) -> Callable[[KernelInputs], Call]:
@@ -314,6 +328,8 @@ OPERATIONS: dict[str, Operation] = {
     "sample linear, field, two at once": Operation("voxel", 2 * (4 + 12 + 4), _sample_both),
     "downsample 2": Operation("voxel", 4 + 4 / 8, _downsample(2), 2 * (4 / 2 + 4 / 4)),
     "downsample 4": Operation("voxel", 4 + 4 / 64, _downsample(4), 2 * (4 / 4 + 4 / 16)),
+    "halve, two at once": Operation("voxel", 2 * (12 + 12 / 8), _halve),
+    "add_doubled, two at once": Operation("voxel", 2 * (12 / 8 + 12), _add_doubled),
     "local_cc radius 2": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(2, masked=False)),
     "local_cc radius 2, mask": Operation("voxel", 3 * 4 + 2 * 12, _local_cc(2, masked=True)),
     "local_cc radius 4": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(4, masked=False)),
@@ -323,7 +339,7 @@ OPERATIONS: dict[str, Operation] = {
     "invert": Operation("voxel", 2 * 12 + 12, _invert),
     "jacobian": Operation("voxel", 12 + 4, _jacobian),
     "least_jacobian": Operation("voxel", 12 + 4, _least_jacobian),
-    "unfold": Operation("voxel", 12, _unfold, 4 + 4),
+    "unfold": Operation("voxel", 12, _unfold, 4),
     "statistics of a field": Operation("voxel", 12, _statistics("field"), 3 * 4),
     "statistics of a volume": Operation("voxel", 4, _statistics("fixed"), 2 * 4),
     "sums": Operation("voxel", 4 + 1, _sums),

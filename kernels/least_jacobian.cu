@@ -10,7 +10,7 @@ extern "C" __global__ void __launch_bounds__(256) least_jacobian(
     Box box = {ni, nj, nk};
     Voxel v = thread_voxel();
     if (!contains(box, v)) return;
-    float least = INFINITY;
+    float least = __int_as_float(0x7f800000);  // infinity
 #pragma unroll
     for (int t = 0; t < TETRAHEDRA; t++) {
         Tetrahedron one(field, box, v, t);

@@ -188,6 +188,23 @@ def downsample(volume, factors, shape):
     return out
 
 
+def halve(volume):
+    """Means of cubes of two voxels a side; beyond an odd axis its last voxel counts twice."""
+    out = np.empty([-(-n // 2) for n in volume.shape])
+    for index in voxels(out.shape):
+        corners = product(*[(2 * i, min(2 * i + 1, n - 1)) for i, n in zip(index, volume.shape, strict=True)])
+        out[index] = np.mean([float(volume[corner]) for corner in corners])
+    return out
+
+
+def double(volume, shape):
+    """Linear between the centres of cubes of two voxels a side, clamped."""
+    out = np.empty(shape)
+    for index in voxels(shape):
+        out[index] = linear_at(volume, [(i - 0.5) / 2 for i in index])
+    return out
+
+
 # -- similarity ---------------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ CONTRACTS = {
     "numba_backend": ["test_contract.py"],
     "numba_fields": ["test_contract_fields.py", "test_contract_filters.py"],
     "numba_jacobian": ["test_contract_tetrahedra.py"],
+    "numba_scales": ["test_contract_filters.py"],
     "numba_sampling": ["test_contract_sampling.py"],
     "numba_similarity": ["test_contract_similarity.py"],
     "numba_smoothing": ["test_contract_filters.py"],

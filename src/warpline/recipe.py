@@ -108,6 +108,9 @@ class Syn(_Options):
     """Longest update of an iteration, in voxels of the level."""
     update_sigma: Sigma = 1.5
     """Gaussian smoothing of each update, in voxels of the level."""
+    update_weights: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(max_length=6)] = ()
+    """Weights of the forces smoothed alike on grids of a half, a quarter and so on as many voxels along each axis,
+    which are added to the update; that of the level itself is 1. With 2, 3 maps bend less for the same overlap."""
     total_sigma: Sigma = 0.42
     """Gaussian smoothing of the whole field after each update, in voxels of the level."""
     early_stop: Annotated[float, Field(gt=0, le=1)] | None = 1e-6

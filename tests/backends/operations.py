@@ -55,6 +55,11 @@ def _downsample(b, up):
     return [b.downsample(two, (2.0, 2.0, 1.0), out=b.empty((2, 4, 9, 35)))]
 
 
+def _add_doubled(b, up):
+    sums, norms = up(np.stack([FIELD, ROUGH])), b.empty((2,))
+    return [b.add_doubled(b.halve(up(np.stack([ROUGH, FIELD]))), 2.0, out=sums, out_norm=norms), norms]
+
+
 def _local_cc(radius, mask=None):
     def call(b, up):
         outs = [b.empty(FIELD.shape), b.empty(FIELD.shape), b.empty((1,))]
@@ -153,6 +158,8 @@ OPERATIONS = {
     "smooth a volume": _smoothed(FIXED, 0.4, 1.5, 1.0),
     "smooth far": _smoothed(FIELD, 2.3, 0.0, 0.5),
     "downsample": _downsample,
+    "halve": lambda b, up: [b.halve(up(FIELD)), b.halve(up(np.stack([FIELD, ROUGH])))],
+    "add_doubled": _add_doubled,
     "local_cc": _local_cc(2),
     "local_cc in a mask": _local_cc(2, MASK),
     "local_cc, wide": _local_cc(5),

@@ -1,4 +1,4 @@
-"""`gradient`, `smooth` and `downsample` of every backend against slow loops."""
+"""`gradient`, `smooth`, `downsample`, `halve` and `add_doubled` of every backend against slow loops."""
 
 from __future__ import annotations
 
@@ -134,3 +134,39 @@ def test_downsample_keeps_the_middle_in_the_middle(backend):
     out = backend.downsample(backend.upload(ramp), (2.0, 1.0, 1.0), out=backend.empty((20, 3, 3)))
     middle = backend.download(out)[5:15, 0, 0]
     assert_rounded(middle, 2 * np.arange(5, 15) + 0.5, scale=40)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_halve(backend, shape):
+    field = wide_field(shape, 5)
+    result = backend.download(backend.halve(backend.upload(field)))
+    assert result.dtype == np.float32
+    assert_rounded(result, np.stack([oracles.halve(component) for component in field]), scale=4)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_add_doubled(backend, shape):
+    coarse, field = wide_field([-(-n // 2) for n in shape], 6), wide_field(shape, 7)
+    out, norm = backend.upload(field.copy()), backend.empty((1,))
+    assert backend.add_doubled(backend.upload(coarse), 1.5, out=out, out_norm=norm) is out
+    expected = field + 1.5 * np.stack([oracles.double(component, shape) for component in coarse])
+    assert_rounded(backend.download(out), expected, scale=8)
+    assert_rounded(backend.download(norm).item(), oracles.largest_norm(expected))
+
+
+def test_halved_and_doubled_constants_stay(backend):
+    constant = np.full((3, 7, 6, 1), 2.5, np.float32)
+    out = backend.add_doubled(backend.halve(backend.upload(constant)), -1.0, out=backend.upload(constant.copy()))
+    np.testing.assert_array_equal(backend.download(out), np.zeros_like(constant))
+
+
+def test_several_fields_are_halved_and_doubled_as_each_alone(backend):
+    fields = np.stack([wide_field((6, 5, 9), seed) for seed in (1, 2)])
+    coarse = backend.halve(backend.upload(fields))
+    sums, norms = backend.upload(fields.copy()), backend.empty((2,))
+    backend.add_doubled(coarse, 2.0, out=sums, out_norm=norms)
+    for side, field in enumerate(fields):
+        alone, norm = backend.upload(field.copy()), backend.empty((1,))
+        backend.add_doubled(backend.halve(backend.upload(field)), 2.0, out=alone, out_norm=norm)
+        np.testing.assert_array_equal(backend.download(alone), backend.download(sums)[side])
+        assert backend.download(norm)[0] == backend.download(norms)[side]

@@ -15,3 +15,8 @@ Shape = tuple[int, int, int]
 
 Matrix = NDArray[np.float64]
 """A homogeneous (4, 4) or (3, 4) matrix on the host."""
+
+
+def halved(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of what `Backend.halve` makes of fields of a shape: half as many voxels along each axis, rounded up."""
+    return (*shape[:-3], *(-(-n // 2) for n in shape[-3:]))

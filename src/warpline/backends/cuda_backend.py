@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import cuda_bfgs, cuda_filters, cuda_points, cuda_splines
 from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
-from warpline.backends.arrays import Array, Matrix, Shape
+from warpline.backends.arrays import Array, Matrix, Shape, halved
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
@@ -156,6 +156,13 @@ class CudaBackend:
 
     def downsample(self, volume: Array, factors: Sigma, *, out: Array) -> Array:
         return cuda_filters.downsample(self._work, volume, factors, out=out)
+
+    def halve(self, fields: Array, *, out: Array | None = None) -> Array:
+        out = self._work.empty(halved(fields.shape)) if out is None else out
+        return cuda_filters.halve(self._work, fields, out=out)
+
+    def add_doubled(self, coarse: Array, weight: float, *, out: Array, out_norm: Array | None = None) -> Array:
+        return cuda_filters.add_doubled(self._work, coarse, weight, out=out, out_norm=out_norm)
 
     # -- similarity -----------------------------------------------------------------------------------------
 

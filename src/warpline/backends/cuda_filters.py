@@ -126,6 +126,26 @@ def downsample(work: Workspace, volume: Array, factors: Sigma, *, out: Array) ->
     return out
 
 
+def halve(work: Workspace, fields: Array, *, out: Array) -> Array:
+    """See `Backend.halve`."""
+    volumes, coarse = (array.reshape(-1, *array.shape[-3:]) for array in (work.floats(fields), out))
+    work.over_slabs("halve", len(coarse), coarse.shape[-3:], array=volumes, out=coarse)
+    return out
+
+
+def add_doubled(work: Workspace, coarse: Array, weight: float, *, out: Array, out_norm: Array | None) -> Array:
+    """See `Backend.add_doubled`."""
+    given, target = (array.reshape(-1, 3, *array.shape[-3:]) for array in (work.floats(coarse), out))
+    many = len(target)
+    norm = work.empty((many,)) if out_norm is None else out_norm
+    largest = work.scratch(("largest squares", many), (many,), np.float32)
+    work.over_slabs(
+        "add_doubled", many, target.shape[-3:], coarse=given, out=target, norm=norm, largest_squares=largest,
+        arrived=work.arrived(), weight=weight,
+    )  # fmt: skip
+    return out
+
+
 def spline_coefficients(work: Workspace, volume: Array) -> Array:
     """Coefficients of the interpolating cubic B-spline, mirrored at the borders."""
     for axis, n in enumerate(volume.shape):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import convergence, scipy_splines
 from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
-from warpline.backends.arrays import Array, Matrix, Shape
+from warpline.backends.arrays import Array, Matrix, Shape, halved
 from warpline.backends.image_cache import ImageCache
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 
@@ -96,6 +96,23 @@ class HostBackend:
         return out
 
     def _downsample(self, volume: Array, factors: Sigma, out: Array) -> None:
+        raise NotImplementedError
+
+    def halve(self, fields: Array, *, out: Array | None = None) -> Array:
+        out = np.empty(halved(fields.shape), np.float32) if out is None else out
+        for one, coarse in zip(_stack(fields, 4), _stack(out, 4), strict=True):
+            self._halve(one, coarse)
+        return out
+
+    def _halve(self, field: Array, out: Array) -> None:
+        raise NotImplementedError
+
+    def add_doubled(self, coarse: Array, weight: float, *, out: Array, out_norm: Array | None = None) -> Array:
+        for side, (one, to) in enumerate(zip(_stack(coarse, 4), _stack(out, 4), strict=True)):
+            self._add_doubled(one, weight, to, None if out_norm is None else out_norm[side : side + 1])
+        return out
+
+    def _add_doubled(self, coarse: Array, weight: float, out: Array, out_norm: Array | None) -> None:
         raise NotImplementedError
 
     def compose(

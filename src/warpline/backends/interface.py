@@ -167,6 +167,12 @@ class Backend(Protocol):
         ``offset = (n_in - 1 - factor (n_out - 1)) / 2`` centres the coarse grid in the fine one.
         """
 
+    def halve(self, fields: Array, *, out: Array | None = None) -> Array:
+        """Means of a field, or of S fields, over cubes of two voxels a side; an odd axis repeats its last voxel."""
+
+    def add_doubled(self, coarse: Array, weight: float, *, out: Array, out_norm: Array | None = None) -> Array:
+        """``out(i) += weight coarse((i - 0.5) / 2)`` for such fields, linear and clamped; `out_norm` as in `smooth`."""
+
     # -- similarity -----------------------------------------------------------------------------------------
 
     def local_cc(
@@ -188,9 +194,8 @@ class Backend(Protocol):
         ``s_ff <= contrast_floor n`` or ``s_mm <= contrast_floor n`` count as 0 and exert no force. `value` becomes
         ``-sum cc / (number of voxels)``. The force at a voxel is the derivative of its own window's cc
         (the centre-voxel approximation of Avants et al. 2008, doi:10.1016/j.media.2007.06.004):
-        ``out_fixed = 2 s_fm / (s_ff s_mm) ((m - m_m) - s_fm / s_ff (f - m_f)) grad f``, and the same with
-        the roles exchanged for `out_moving`; gradients are those of `gradient`. Forces are zero where the
-        mask is, and on the outer faces of the volume (axes of one voxel excepted): following them raises cc.
+        ``out_fixed = 2 s_fm / (s_ff s_mm) ((m - m_m) - s_fm / s_ff (f - m_f)) grad f``, and the same with the roles
+        exchanged for `out_moving`; gradients are those of `gradient`. Zero where the mask is, and on the outer faces.
         """
 
     def squared_difference(
@@ -248,8 +253,8 @@ class Backend(Protocol):
     ) -> Array:
         """Number n, mean, quantile and maximum (4,) of absolute values; zeros if there are none.
 
-        Of a volume (I, J, K), or the lengths of a field (3, I, J, K); only where `mask` (I, J, K), uint8, is not 0. The
-        quantile has rank ``min(floor(quantile n), n - 1)`` in ascending order, exactly.
+        Of a volume, or the lengths of a field; only where `mask` (I, J, K), uint8, is not 0. The quantile has rank
+        ``min(floor(quantile n), n - 1)`` in ascending order, exactly.
 
         Examples
         --------
@@ -324,8 +329,8 @@ class Backend(Protocol):
         Returns
         -------
         (S, 2) or (S, 14) float64
-            On the host: value, number of points inside, and the derivative by the upper rows of the matrix. It takes
-            the number of points and the fixed histogram for constant.
+            On the host: value, number of points inside, and the derivative by the upper rows of the matrix, as if that
+            number and the fixed histogram were constant.
         """
 
     def minimise_affine(
@@ -334,14 +339,12 @@ class Backend(Protocol):
         """S BFGS searches for the maps of a family that minimise a metric, run where the metric is computed.
 
         From parameters that are 0; the same steps as `warpline.registration.bfgs.minimise`, but for rounding.
-        `on_step` receives the number of a search and the value after each of its steps, in order, with a delay of
-        some steps.
+        `on_step` receives the number of a search and the value after each of its steps, in order, some steps late.
 
         Returns
         -------
         (S, P) float64 or None
-            Parameters reached, on the host. None where the backend waits for nothing anyway, or does not know the
-            formula: the caller minimises.
+            Reached, on the host. None where the caller minimises: nothing is gained here, or the formula is unknown.
         """
 
     # -- loops ----------------------------------------------------------------------------------------------
@@ -353,10 +356,7 @@ class Backend(Protocol):
         """
 
     def keep_best_state(self, state: Array, energy: Array, *, best: Array, trace: Array) -> None:
-        """Copy a state, such as half-maps, to `best` where its energy is lower than all in a trace.
-
-        Called before `update_convergence`, see there, appends that energy. The device decides, so that nothing waits.
-        """
+        """Copy a state to `best` where its energy is below all of a trace, before `update_convergence` appends it."""
 
     def update_convergence(self, energy: Array, *, trace: Array, step: Array, rule: ConvergenceRule) -> None:
         """Append an energy to a trace, shrink the step and check convergence, on the device, so that nothing waits.
@@ -368,8 +368,7 @@ class Backend(Protocol):
         trace : (2 + N,) float64
             See `convergence`; with room for all energies that are to come.
         step : (1,) float32
-            Length of the steps to come; multiplied by ``rule.shrink`` when none of the last ``rule.patience`` energies
-            is better than the best one before.
+            Of the steps to come; times ``rule.shrink`` when none of the last ``rule.patience`` energies is the best.
         rule : ConvergenceRule
             When steps shrink, and when the level has converged.
         """
@@ -377,8 +376,8 @@ class Backend(Protocol):
     def session(self) -> AbstractContextManager[None]:
         """Context of work by the calling thread: on a GPU, on a stream that no other thread uses meanwhile.
 
-        Memory that it no longer needs stays in a pool for the next session, up to a share of the GPU's; see `release`.
-        Sessions may be nested; the outermost one counts. Operations also work outside of one, on the current GPU.
+        Memory that it no longer needs stays in a pool for the next one, up to a share of the GPU's; see `release`. Of
+        nested sessions the outermost counts. Operations also work outside of one, on the current GPU.
 
         Raises
         ------

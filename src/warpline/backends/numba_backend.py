@@ -13,6 +13,7 @@ from warpline.backends import (
     numba_fields,
     numba_jacobian,
     numba_sampling,
+    numba_scales,
     numba_similarity,
     numba_smoothing,
 )
@@ -83,6 +84,16 @@ class NumbaBackend(HostBackend):
         ring, line = (1 << (2 * len(weights[1]) - 2).bit_length(), whole), whole + 2 * (len(weights[2]) - 1)
         scratch = _allocate(ring, line, VECTOR, integers=(4, max(map(len, weights[:2]))))
         self._over(given[0][0], numba_smoothing.smooth, *given, scratch=scratch)
+        if out_norm is not None:
+            out_norm[0] = np.sqrt(largest.max())
+
+    def _halve(self, field: Array, out: Array) -> None:
+        self._over(out[0], numba_scales.halve, _float(field), out)
+
+    def _add_doubled(self, coarse: Array, weight: float, out: Array, out_norm: Array | None) -> None:
+        largest = np.empty(out.shape[1], np.float32)
+        given = _float(coarse), np.float32(weight), out, largest
+        self._over(out[0], numba_scales.add_doubled, *given, scratch=_allocate(coarse.shape[3] + 2))
         if out_norm is not None:
             out_norm[0] = np.sqrt(largest.max())
 

@@ -60,6 +60,8 @@ OPERATIONS: dict[str, tuple[float, Call]] = {
     "local_cc": (5.2, _local_cc),
     "compose": (3.3, lambda b: b.compose(_field(), _field(), out=_field())),
     "smooth": (3.0, lambda b: b.smooth(_volume(), (1.0, 1.0, 1.0), out=_volume())),
+    "halve": (0.6, lambda b: b.halve(_field())),
+    "add_doubled": (0.9, lambda b: b.add_doubled(b.halve(_field()), 1.0, out=_field())),
     "mutual_information": (3.5, lambda b: b.mutual_information(*_points(), np.eye(4)[None], 8)),
     "invert": (1.8, lambda b: b.invert(_field(), start=_field(), tolerance=1e-3, iterations=2, out=_field())),
     "sample": (1.7, lambda b: b.sample(_volume(), np.eye(4))),
@@ -85,7 +87,9 @@ _START = 1.5
 
 _ALWAYS = ("smooth", "downsample", "sample", "extent", "statistics")
 _DEFORMABLE = (
+    "add_doubled",
     "compose",
+    "halve",
     "invert",
     "jacobian",
     "least_jacobian",

@@ -50,8 +50,7 @@ class NumpyBackend(HostBackend):
         smoothed = _gaussian(array, sigma)
         out[...] = smoothed
         if out_norm is not None:
-            components = smoothed.reshape(-1, *smoothed.shape[-3:])
-            out_norm[0] = np.sqrt(np.square(components).sum(axis=0).max())
+            out_norm[0] = _largest_norm(smoothed)
 
     def _downsample(self, volume: Array, factors: Sigma, out: Array) -> None:
         scale = np.array(factors, dtype=np.float64)
@@ -59,6 +58,18 @@ class NumpyBackend(HostBackend):
         matrix = np.diag([*scale, 1])
         matrix[:3, 3] = (np.array(volume.shape) - 1 - scale * (np.array(out.shape) - 1)) / 2
         self.sample(smoothed, matrix, out=out)
+
+    def _halve(self, field: Array, out: Array) -> None:
+        means = _doubles(field)
+        for axis, n in enumerate(field.shape[1:], 1):
+            first = np.arange(0, n, 2)
+            means = (means.take(first, axis) + means.take(np.minimum(first + 1, n - 1), axis)) / 2
+        out[...] = means
+
+    def _add_doubled(self, coarse: Array, weight: float, out: Array, out_norm: Array | None) -> None:
+        out += weight * _field_at(coarse, (np.indices(out.shape[1:]) - 0.5) / 2)
+        if out_norm is not None:
+            out_norm[0] = _largest_norm(out)
 
     def local_cc(
         self,
@@ -200,6 +211,12 @@ def _cubic(volume: Array, where: Doubles) -> Array:
 
 
 _INTERPOLATE: dict[int, Callable[[Array, Doubles], Array]] = {0: _nearest, 1: _linear, 3: _cubic}
+
+
+def _largest_norm(array: Doubles) -> float:
+    """Of a volume or the vectors of a field."""
+    components = _doubles(array).reshape(-1, *array.shape[-3:])
+    return float(np.sqrt(np.square(components).sum(axis=0).max()))
 
 
 def _field_at(field: Array, where: Doubles) -> Doubles:

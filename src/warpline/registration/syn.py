@@ -35,6 +35,7 @@ from warpline.registration.pyramid import (
     with_coarser,
     without_finest,
 )
+from warpline.registration.update_smoothing import UpdateSmoothing
 from warpline.space import fields
 from warpline.space.grid import Grid
 
@@ -215,6 +216,7 @@ class SynLevel:
         self.step_length = backend.upload(np.array([options.step], np.float32))
         self.metric = DEFORMABLE_METRICS[options.metric](options)
         self.half_maps = backend.empty(field)
+        self.smoothing = UpdateSmoothing(field, options.update_sigma, options.update_weights, backend)
         self._start()
         self.forces, self.updates, self.best = backend.empty(field), backend.empty(field), backend.empty(field)
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
@@ -300,7 +302,7 @@ class SynLevel:
     def _update_half_maps(self) -> None:
         """Steps 3 and 4: smooth and scale the forces, compose, smooth the half-maps."""
         options, backend, updates, composed = self.options, self.backend, self.updates, self.forces
-        backend.smooth(self.forces, (options.update_sigma,) * 3, out=updates, out_norm=self.norms)
+        self.smoothing.smooth(self.forces, out=updates, out_norm=self.norms)
         scale = {"norm": self.norms, "least_norm": LEAST_NORM, "step": self.step_length}
         backend.compose(self.half_maps, updates, **scale, out=composed)
         backend.smooth(composed, (options.total_sigma,) * 3, out=self.half_maps)
