@@ -17,6 +17,7 @@ def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
     quality = {
         "folds": 0.0,
         "folded_voxels": 0,
+        "least_jacobian": 0.187,
         "jacobian_min": 0.213,
         "jacobian_max": 4.02,
         "inverse_error_mean": 0.0071,

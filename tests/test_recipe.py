@@ -23,6 +23,7 @@ def test_what_the_presets_run():
     assert PRESETS["syn"].syn.metric == "local_cc"
     effort = [sum(PRESETS[name].syn.iterations) for name in ("syn-fast", "syn", "syn-quality")]
     assert effort == sorted(effort)
+    assert PRESETS["syn-smooth"].syn.update_weights and not PRESETS["syn"].syn.update_weights
 
 
 def test_an_unknown_preset_is_named_with_the_choices():

@@ -247,5 +247,6 @@ PRESETS: dict[str, Recipe] = {
     "syn": Recipe(name="syn"),
     "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(200, 100, 10))),
     "syn-quality": Recipe(name="syn-quality", syn=Syn(iterations=(300, 200, 80))),
+    "syn-smooth": Recipe(name="syn-smooth", syn=Syn(update_weights=(2, 3), total_sigma=0.6)),
 }
 """Named recipes of the Python API and of ``warpline register --recipe``."""

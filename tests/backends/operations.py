@@ -56,7 +56,7 @@ def _downsample(b, up):
 
 
 def _add_doubled(b, up):
-    sums, norms = up(np.stack([FIELD, ROUGH])), b.empty((2,))
+    sums, norms = up(np.stack([FIELD, ROUGH])).copy(), b.empty((2,))
     return [b.add_doubled(b.halve(up(np.stack([ROUGH, FIELD]))), 2.0, out=sums, out_norm=norms), norms]
 
 
@@ -126,7 +126,7 @@ def _keep_best_state(b, up):
 
 
 def _unfold(b, up):
-    field = up(ROUGH.copy())
+    field = up(ROUGH).copy()
     b.unfold(field, limit=0.05, target=0.1, sweeps=2)
     return [field]
 
