@@ -332,16 +332,18 @@ def _quality(
     """From a map and its inverse (3, I, J, K) and their round-trip errors, with one host synchronisation."""
     inside, measured = mask != 0, backend.zeros((10,), np.float64)
     measured[6:10] = np.inf
-    for field, sums in zip(maps, (measured[:3], measured[3:6]), strict=True):
+    forward, inverse = maps
+    for field, sums in ((inverse, measured[3:6]), (forward, measured[:3])):
         least = backend.least_jacobian(field)
         backend.sums(least, mask=inside & (least <= 0), out=sums)
         measured[6] = np.minimum(measured[6], np.where(inside, least, np.inf).min())
         del least
-        measured[7] = np.minimum(measured[7], np.where(inside, backend.jacobian(field), np.inf).min())
-    measured[8] = np.where(inside, backend.jacobian(maps[0]), -np.inf).max()
+        central = backend.jacobian(field)
+        measured[7] = np.minimum(measured[7], np.where(inside, central, np.inf).min())
+    measured[8] = np.where(inside, central, -np.inf).max()  # of the forward map, the last one
     measured[9] = inside.sum(dtype=np.float64)
-    forward, _, _, inverse, _, _, least_of_any, least, most, size = backend.download(measured).tolist()
-    folded = int(max(forward, inverse))
+    folds, _, _, inverse_folds, _, _, least_of_any, least, most, size = backend.download(measured).tolist()
+    folded = int(max(folds, inverse_folds))
     return Quality(
         folds=folded / max(size, 1),
         folded_voxels=folded,

@@ -6,7 +6,8 @@ The two half-maps run from the middle space to either image, and are inverted on
 
 1. Warp both images into the middle space by their half-maps u1, u2.
 2. Evaluate the metric there, and its force on either image.
-3. Smooth the forces (`update_sigma`) and scale them to a longest vector of `step` voxels: the updates v1, v2.
+3. Smooth the forces (`update_sigma`, `update_weights`) and scale them to a longest vector of `step` voxels: the
+   updates v1, v2.
 4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`).
 5. Every fifth iteration: store the half-maps if their energy is the lowest yet, shorten the step if there was no new
    lowest energy twice in a row, and stop the level if the energy has stopped falling.
@@ -186,7 +187,7 @@ class SynLevel:
     """One level: its images, its half-maps (starting from a coarser level's), and the memory of an iteration.
 
     Arrays hold both sides, the fixed one first, so that one operation works on both. They decide how large an image a
-    GPU can hold: 26 volumes, 4 more with two masks.
+    GPU can hold: 26 volumes, 4 more with two masks, 2 more with scales of updates.
     """
 
     def __init__(

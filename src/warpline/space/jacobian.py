@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import Backend
+from warpline.backends import Array, Backend
 from warpline.space.dense import Pullback
 from warpline.space.fields import to_voxels
 from warpline.space.transforms import Displacement
@@ -52,17 +54,19 @@ def least_jacobian_determinant(warp: Displacement, backend: Backend) -> NDArray[
     >>> float(least_jacobian_determinant(warp, select("numpy"))[2, 2, 2])
     -0.5
     """
-    field = to_voxels(warp.field, warp.grid)
-    with backend.session():
-        determinant: NDArray[np.float32] = backend.download(backend.least_jacobian(backend.upload(field)))
-    return determinant
+    return _on_host(backend.least_jacobian, to_voxels(warp.field, warp.grid), backend)
 
 
 def voxel_determinant(field: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
     """``det(I + d field / d i)`` of a displacement (3, I, J, K) in voxels, on the host: (I, J, K)."""
+    return _on_host(backend.jacobian, field, backend)
+
+
+def _on_host(operation: Callable[[Array], Array], field: NDArray[np.float32], backend: Backend) -> NDArray[np.float32]:
+    """What an operation of the backend makes of a field, all on the host."""
     with backend.session():
-        determinant: NDArray[np.float32] = backend.download(backend.jacobian(backend.upload(field)))
-    return determinant
+        found: NDArray[np.float32] = backend.download(operation(backend.upload(field)))
+    return found
 
 
 def pullback_determinant(mapping: Pullback, backend: Backend) -> NDArray[np.float32]:
