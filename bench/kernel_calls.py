@@ -61,7 +61,7 @@ class KernelInputs:
     def _field(self, draw: np.random.Generator, longest: float) -> Array:
         noise = self.backend.upload(draw.standard_normal((3, *self.shape), dtype=np.float32))
         smoothed = self.new_field()
-        norm = self.backend.empty((1,))
+        norm = self.backend.zeros((1,), np.float32)
         self.backend.smooth(noise, (4.0, 4.0, 4.0), out=smoothed, out_norm=norm)
         smoothed *= np.float32(longest / float(self.backend.download(norm)[0]))
         return smoothed
@@ -177,7 +177,7 @@ def _halve(s: KernelInputs) -> Call:
 
 
 def _add_doubled(s: KernelInputs) -> Call:
-    out, norm = _both(s, s.field, s.update), s.backend.empty((2,))
+    out, norm = _both(s, s.field, s.update), s.backend.zeros((2,), np.float32)
     coarse = s.backend.zeros(halved(out.shape))
     return lambda: s.backend.add_doubled(coarse, 1.0, out=out, out_norm=norm)
 

@@ -1,5 +1,5 @@
 // Adds fields on a grid of half as many voxels, times a weight: linear between the centres of cubes of two voxels a side,
-// clamped at the borders; also the largest norm of each sum.
+// clamped at the borders; also the largest norm of each sum, where `norm` is not larger.
 // A thread takes the same voxel of PLANES neighbouring planes:
 //   1. Interpolate the three components between the eight coarse voxels around it: weights 3/4 and 1/4 along each axis.
 //   2. Add; store; find the largest square of the block, then of each field.
@@ -42,5 +42,6 @@ extern "C" __global__ void __launch_bounds__(256) add_doubled(
     largest = block_max<BLOCK>(largest);
     if (thread_in_block() == 0) atomic_max(largest_squares + slab.volume, largest);
     if (!is_last_block(arrived) || thread_in_block() != 0) return;
-    for (int n = 0; n < many; n++) norm[n] = sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0)));
+    for (int n = 0; n < many; n++)
+        norm[n] = fmaxf(norm[n], sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0))));
 }

@@ -1,5 +1,5 @@
 // The largest Euclidean norm over the components of a volume or field, by atomic maximum into `norm`.
-// Called by CudaBackend.smooth after filter_axis.cu; `norm` starts at 0. Grid-stride loop. Moves 4 bytes in per number.
+// Called by CudaBackend.smooth after filter_axis.cu. Grid-stride loop. Moves 4 bytes in per number.
 #include "reductions.cuh"
 
 constexpr int BATCH = 8;  // loads in flight per thread

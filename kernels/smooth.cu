@@ -1,5 +1,5 @@
 // Gaussian smoothing of a volume (COMPONENTS 1) or a field (3), all axes in one pass, borders clamped; with NORM also
-// the largest norm of each result.
+// the largest norm of each result, where `norm` is not larger.
 // 2.5-D blocking: a block owns a column of 32 x TILE_J voxels and marches along i. For each plane:
 //   1. A thread filters its prefetched run along j and stores it in shared memory; it prefetches the next plane.
 //   2. Filter along k within shared memory.
@@ -158,6 +158,7 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) smooth(
     largest = block_max<BLOCK>(largest);
     if (thread_in_block() == 0) atomic_max(largest_squares + index, largest);
     if (!is_last_block(arrived) || thread_in_block() != 0) return;
-    for (int n = 0; n < many; n++) norm[n] = sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0)));
+    for (int n = 0; n < many; n++)
+        norm[n] = fmaxf(norm[n], sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0))));
 #endif
 }

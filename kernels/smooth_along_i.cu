@@ -1,6 +1,6 @@
 // Gaussian smoothing along i of a volume (COMPONENTS 1) or a field (3), after smooth.cu with RI 0 has smoothed within
-// the planes, borders clamped; also the largest norm of each result. For small volumes: the march of smooth.cu would be
-// short, and most of its planes would be halo. Sums are added in the order of smooth.cu, to the same bits.
+// the planes, borders clamped; also the largest norm of each result, where `norm` is not larger. For small volumes: the
+// march of smooth.cu would be short, and most of its planes would be halo. Sums are added in its order, to the same bits.
 // A thread computes RUN neighbours along i with all components; a warp takes 32 neighbouring voxels of a plane, and a
 // block consecutive runs, so that the L1 holds the planes that they share.
 // Called by CudaBackend.smooth for radii up to 5 and fewer than 2^31 elements, for one or several volumes or fields.
@@ -59,5 +59,6 @@ extern "C" __global__ void __launch_bounds__(256, 4) smooth_along_i(
     largest = block_max<BLOCK>(largest);
     if (thread_in_block() == 0) atomic_max(largest_squares + blockIdx.y, largest);
     if (!is_last_block(arrived) || thread_in_block() != 0) return;
-    for (int n = 0; n < many; n++) norm[n] = sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0)));
+    for (int n = 0; n < many; n++)
+        norm[n] = fmaxf(norm[n], sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0))));
 }

@@ -21,9 +21,10 @@ def test_what_the_presets_run():
     assert PRESETS["rigid"].linear.stages == ("rigid",)
     assert PRESETS["affine"].syn is None
     assert PRESETS["syn"].syn.metric == "local_cc"
-    effort = [sum(PRESETS[name].syn.iterations) for name in ("syn-fast", "syn", "syn-quality")]
-    assert effort == sorted(effort)
-    assert PRESETS["syn-smooth"].syn.update_weights and not PRESETS["syn"].syn.update_weights
+    assert sum(PRESETS["syn-fast"].syn.iterations) < sum(PRESETS["syn"].syn.iterations)
+    smoothing = [PRESETS[name].syn.total_sigma for name in ("syn-quality", "syn", "syn-smooth")]
+    assert smoothing == sorted(smoothing)
+    assert max(PRESETS["syn-quality"].syn.update_weights) < min(PRESETS["syn"].syn.update_weights)
 
 
 def test_an_unknown_preset_is_named_with_the_choices():

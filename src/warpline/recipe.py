@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from warpline.errors import UsageError
 
-NUMERICS = 5
+NUMERICS = 6
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 Iterations = Annotated[int, Field(ge=0, le=100_000)]
@@ -89,7 +89,7 @@ class Syn(_Options):
     """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
     before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4.
     Levels whose pixels are less than a 4.5th as long as the slices are thick are left out, the last two at most."""
-    iterations: Annotated[tuple[Iterations, ...], LEVELS] = (200, 150, 30)
+    iterations: Annotated[tuple[Iterations, ...], LEVELS] = (100, 60, 20)
     """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first, and where
     the finest are left out the coarsest that remain are counted from the first."""
     sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=64)], ...], LEVELS] | None = None
@@ -105,13 +105,13 @@ class Syn(_Options):
     newton: Annotated[int, Field(ge=0, le=1000)] = 0
     """Turns of a Gauss-Newton step of mean_squares and class_means; one is a demons step, 0 follows the slope."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Longest update of an iteration, in voxels of the level."""
+    """Longest update of a level, in voxels of it; updates shrink with the forces."""
     update_sigma: Sigma = 1.5
     """Gaussian smoothing of each update, in voxels of the level."""
-    update_weights: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(max_length=6)] = ()
+    update_weights: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(max_length=6)] = (2.0, 3.0)
     """Weights of the forces smoothed alike on grids of a half, a quarter and so on as many voxels along each axis,
-    which are added to the update; that of the level itself is 1. With 2, 3 maps bend less for the same overlap."""
-    total_sigma: Sigma = 0.42
+    which are added to the update; that of the level itself is 1. Empty, maps bend more for the same overlap."""
+    total_sigma: Sigma = 0.43
     """Gaussian smoothing of the whole field after each update, in voxels of the level."""
     early_stop: Annotated[float, Field(gt=0, le=1)] | None = 1e-6
     """Leave a level when the energy falls by less than this share of itself per iteration; None never does."""
@@ -245,8 +245,10 @@ PRESETS: dict[str, Recipe] = {
     "rigid": Recipe(name="rigid", linear=Linear(stages=("rigid",)), syn=None),
     "affine": Recipe(name="affine", syn=None),
     "syn": Recipe(name="syn"),
-    "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(200, 100, 10))),
-    "syn-quality": Recipe(name="syn-quality", syn=Syn(iterations=(300, 200, 80))),
-    "syn-smooth": Recipe(name="syn-smooth", syn=Syn(update_weights=(2, 3), total_sigma=0.6)),
+    "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(60, 40, 10), total_sigma=0.45)),
+    "syn-quality": Recipe(
+        name="syn-quality", syn=Syn(iterations=(200, 150, 30), update_weights=(0.5, 0.5), total_sigma=0.42)
+    ),
+    "syn-smooth": Recipe(name="syn-smooth", syn=Syn(total_sigma=0.58)),
 }
 """Named recipes of the Python API and of ``warpline register --recipe``."""

@@ -44,7 +44,7 @@ def _interpolated(order, mode, array=FIXED, prefilter=True, coordinates=None):
 
 def _smoothed(array, *sigma):
     def call(b, up):
-        norm = b.empty((len(array) if array.ndim == 5 else 1,))
+        norm = b.zeros((len(array) if array.ndim == 5 else 1,), np.float32)
         return [b.smooth(up(array), sigma, out_norm=norm), norm]
 
     return call
@@ -56,7 +56,7 @@ def _downsample(b, up):
 
 
 def _add_doubled(b, up):
-    sums, norms = up(np.stack([FIELD, ROUGH])).copy(), b.empty((2,))
+    sums, norms = up(np.stack([FIELD, ROUGH])).copy(), b.zeros((2,), np.float32)
     return [b.add_doubled(b.halve(up(np.stack([ROUGH, FIELD]))), 2.0, out=sums, out_norm=norms), norms]
 
 

@@ -148,10 +148,10 @@ def test_stacks_give_what_each_volume_or_field_gives_alone(backend):
     sampled = backend.sample(volumes, field=inner, outside=0.5, out=backend.empty((2, *SHAPE)))
     composed = backend.compose(outer, inner, norm=norms, step=0.5, out=backend.empty(inner.shape))
     for sigma in (1.5, 0.4, 2.3):
-        longest = backend.empty((2,))
+        longest = backend.zeros((2,), np.float32)
         smoothed = backend.smooth(inner, (sigma,) * 3, out_norm=longest)
         for side in (0, 1):
-            norm = backend.empty((1,))
+            norm = backend.zeros((1,), np.float32)
             alone = backend.smooth(inner[side], (sigma,) * 3, out_norm=norm)
             np.testing.assert_array_equal(backend.download(longest)[side : side + 1], backend.download(norm))
             np.testing.assert_array_equal(backend.download(smoothed[side]), backend.download(alone))

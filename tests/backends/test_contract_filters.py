@@ -25,7 +25,7 @@ DOWNSAMPLINGS = [
 
 def smoothed(backend, array, sigma):
     """Result and norm of `Backend.smooth` on the host."""
-    out, norm = backend.empty(array.shape), backend.empty((1,))
+    out, norm = backend.empty(array.shape), backend.zeros((1,), np.float32)
     assert backend.smooth(backend.upload(array), sigma, out=out, out_norm=norm) is out
     return backend.download(out), backend.download(norm).item()
 
@@ -52,6 +52,19 @@ def test_smooth_a_volume(backend, shape, sigma):
     expected = oracles.smooth(volume, sigma)
     assert_rounded(result, expected, scale=1)
     assert_rounded(norm, oracles.largest_norm(expected))
+
+
+@pytest.mark.parametrize("sigma", [(1.5, 1.5, 1.5), (0.0, 0.0, 4.0)])
+def test_norms_are_raised_and_never_lowered(backend, sigma):
+    field = np.stack([wide_field((6, 5, 7), 4), 4 * wide_field((6, 5, 7), 5)])
+    single = [smoothed(backend, one, sigma)[1] for one in field]
+    norms = backend.upload(np.array([single[0] / 2, single[1] * 2], np.float32))
+    backend.smooth(backend.upload(field), sigma, out=backend.empty(field.shape), out_norm=norms)
+    np.testing.assert_array_equal(backend.download(norms), np.array([single[0], single[1] * 2], np.float32))
+    coarse, sums = backend.zeros((2, 3, 3, 3, 4), np.float32), backend.upload(field)
+    norms = backend.upload(np.array([0.0, 1e6], np.float32))
+    backend.add_doubled(coarse, 1.0, out=sums, out_norm=norms)
+    assert_rounded(backend.download(norms), np.array([oracles.largest_norm(field[0]), 1e6]))
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)
@@ -147,7 +160,7 @@ def test_halve(backend, shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_add_doubled(backend, shape):
     coarse, field = wide_field([-(-n // 2) for n in shape], 6), wide_field(shape, 7)
-    out, norm = backend.upload(field.copy()), backend.empty((1,))
+    out, norm = backend.upload(field.copy()), backend.zeros((1,), np.float32)
     assert backend.add_doubled(backend.upload(coarse), 1.5, out=out, out_norm=norm) is out
     expected = field + 1.5 * np.stack([oracles.double(component, shape) for component in coarse])
     assert_rounded(backend.download(out), expected, scale=8)
@@ -163,10 +176,10 @@ def test_halved_and_doubled_constants_stay(backend):
 def test_several_fields_are_halved_and_doubled_as_each_alone(backend):
     fields = np.stack([wide_field((6, 5, 9), seed) for seed in (1, 2)])
     coarse = backend.halve(backend.upload(fields))
-    sums, norms = backend.upload(fields.copy()), backend.empty((2,))
+    sums, norms = backend.upload(fields.copy()), backend.zeros((2,), np.float32)
     backend.add_doubled(coarse, 2.0, out=sums, out_norm=norms)
     for side, field in enumerate(fields):
-        alone, norm = backend.upload(field.copy()), backend.empty((1,))
+        alone, norm = backend.upload(field.copy()), backend.zeros((1,), np.float32)
         backend.add_doubled(backend.halve(backend.upload(field)), 2.0, out=alone, out_norm=norm)
         np.testing.assert_array_equal(backend.download(alone), backend.download(sums)[side])
         assert backend.download(norm)[0] == backend.download(norms)[side]

@@ -67,7 +67,7 @@ def test_smoothing_has_the_same_bits_however_it_is_cut(sigma, few, monkeypatch):
     field = np.random.default_rng(5).normal(size=(3, *LONG)).astype(np.float32)
 
     def smoothed(backend):
-        norm = backend.empty((1,))
+        norm = backend.zeros((1,), np.float32)
         return [backend.smooth(backend.upload(field), sigma, out_norm=norm), norm]
 
     assert len(results_however_cut(smoothed)) == 1
@@ -78,7 +78,7 @@ def smoothed_by_size(array, sigma, monkeypatch):
     for few in (array.size, array.size - 1):
         monkeypatch.setattr(cuda_filters, "FEW", few)
         backend = emulated_backend()
-        norm = backend.empty((len(array) if array.ndim == 5 else 1,))
+        norm = backend.zeros((len(array) if array.ndim == 5 else 1,), np.float32)
         out = backend.smooth(backend.upload(array), sigma, out_norm=norm)
         yield backend._work.runtime.launches, out, norm
 
@@ -90,7 +90,7 @@ def smoothed_by_size(array, sigma, monkeypatch):
 )
 def test_few_and_many_voxels_are_smoothed_to_the_same_bits(shape, sigma, monkeypatch):
     array = np.random.default_rng(8).normal(size=shape).astype(np.float32)
-    longest = np.empty(len(array) if array.ndim == 5 else 1, np.float32)
+    longest = np.zeros(len(array) if array.ndim == 5 else 1, np.float32)
     expected = numpy_backend.NumpyBackend().smooth(array, sigma, out_norm=longest)
     (few, *small), (many, *large) = smoothed_by_size(array, sigma, monkeypatch)
     assert few in (["smooth", "smooth_along_i"], ["smooth_along_i"])

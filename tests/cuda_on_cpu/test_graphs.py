@@ -112,7 +112,7 @@ def test_what_a_captured_step_allocates_outlives_the_capture():
     scale = backend.upload(np.array([0.5], np.float32))
 
     def step():
-        norm = backend.empty((1,))
+        norm = backend.zeros((1,), np.float32)
         backend.smooth(field, (1.0, 1.0, 1.0), out=smoothed, out_norm=norm)
         backend.compose(field, smoothed, norm=norm, step=scale, out=out)
 

@@ -13,13 +13,13 @@ from warpline.backends import select
 from warpline.errors import UsageError
 from warpline.registration.update_smoothing import UpdateSmoothing
 
-SHAPE = (2, 3, 9, 6, 5)
+SHAPE = (2, 3, 66, 6, 5)
 FORCES = np.stack([wide_field(SHAPE[2:], seed) for seed in (1, 2)])
 
 
 def updates(backend, weights, forces=FORCES, sigma=0.8):
     """Updates and their norms on the host."""
-    out, norms = backend.empty(forces.shape), backend.empty((2,))
+    out, norms = backend.empty(forces.shape), backend.zeros((2,), np.float32)
     UpdateSmoothing(forces.shape, sigma, weights, backend).smooth(backend.upload(forces), out=out, out_norm=norms)
     return backend.download(out), backend.download(norms)
 
@@ -42,12 +42,19 @@ def test_sums_of_scales(backend, weights):
 
 
 def test_a_constant_force_is_added_at_every_scale():
-    constant = np.ones((2, 3, 8, 7, 1), np.float32)
+    constant = np.ones((2, 3, 7, 31, 1), np.float32)
     np.testing.assert_allclose(updates(select("numba"), (2.0, 4.0), constant)[0], 7.0, rtol=1e-6)
 
 
+def test_scales_that_move_a_small_image_as_a_whole_are_left_out():
+    for shape, used in (((14, 6, 5), ()), ((15, 6, 5), (2.0,)), ((29, 6, 5), (2.0, 3.0))):
+        small = np.stack([wide_field(shape, seed) for seed in (1, 2)])
+        found = updates(select("numba"), (2.0, 3.0), small)[0]
+        np.testing.assert_array_equal(found, updates(select("numba"), used, small)[0])
+
+
 def test_wider_scales_are_smoother():
-    backend, noise = select("numba"), np.random.default_rng(3).normal(size=(2, 3, 24, 20, 22)).astype(np.float32)
+    backend, noise = select("numba"), np.random.default_rng(3).normal(size=(2, 3, 34, 20, 22)).astype(np.float32)
 
     def roughness(weights):
         field, norms = updates(backend, weights, noise, 1.5)

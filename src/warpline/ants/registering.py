@@ -260,7 +260,7 @@ def _no_setting(value: Any) -> list[str]:
 OPTIONS: dict[str, Callable[[Any], list[str]]] = {
     "reg_iterations": _iterations,
     "grad_step": lambda step: [f"syn.step={float(step)}"],
-    "flow_sigma": _deviation("syn.update_sigma"),
+    "flow_sigma": lambda variance: [*_deviation("syn.update_sigma")(variance), "syn.update_weights=[]"],
     "total_sigma": _deviation("syn.total_sigma"),
     "aff_metric": _choice("aff_metric", _LINEAR_METRICS, "linear.metric"),
     "syn_metric": _choice("syn_metric", _SYN_METRICS, "syn.metric"),

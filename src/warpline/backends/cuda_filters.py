@@ -90,7 +90,7 @@ def _smooth_by_axis(
     if norm is not None:
         flat = out.reshape(len(stack), -1)
         blocks = min(4 * work.runtime.processors, block_count(flat.shape[1], 8 * BLOCK))
-        work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=work.zeroed(norm))
+        work.launch("largest_norm", (blocks, 1, 1), array=flat, norm=norm)
 
 
 def _in_pieces(

@@ -149,13 +149,13 @@ class Backend(Protocol):
         Parameters
         ----------
         out_norm : (1,) or (S,) float32, optional
-            Receives the largest Euclidean norm (absolute value for a volume) of the result, or those of S fields.
+            Raised to the largest Euclidean norm (absolute value for a volume) of the result, or those of S fields.
 
         Examples
         --------
         >>> import numpy as np
         >>> from warpline import backends
-        >>> volume, norm = np.eye(3, dtype=np.float32)[None], np.empty(1, np.float32)
+        >>> volume, norm = np.eye(3, dtype=np.float32)[None], np.zeros(1, np.float32)
         >>> smoothed = backends.select("numpy").smooth(volume, (0.0, 1.0, 1.0), out_norm=norm)
         >>> bool(norm[0] == smoothed.max())
         True

@@ -85,7 +85,7 @@ class NumbaBackend(HostBackend):
         scratch = _allocate(ring, line, VECTOR, integers=(4, max(map(len, weights[:2]))))
         self._over(given[0][0], numba_smoothing.smooth, *given, scratch=scratch)
         if out_norm is not None:
-            out_norm[0] = np.sqrt(largest.max())
+            out_norm[0] = max(out_norm[0], np.sqrt(largest.max()))
 
     def _halve(self, field: Array, out: Array) -> None:
         self._over(out[0], numba_scales.halve, _float(field), out)
@@ -95,7 +95,7 @@ class NumbaBackend(HostBackend):
         given = _float(coarse), np.float32(weight), out, largest
         self._over(out[0], numba_scales.add_doubled, *given, scratch=_allocate(coarse.shape[3] + 2))
         if out_norm is not None:
-            out_norm[0] = np.sqrt(largest.max())
+            out_norm[0] = max(out_norm[0], np.sqrt(largest.max()))
 
     def _downsample(self, volume: Array, factors: Sigma, out: Array) -> None:
         numba_smoothing.downsample(_float(volume), factors, out, self.threads)

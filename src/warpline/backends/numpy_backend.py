@@ -50,7 +50,7 @@ class NumpyBackend(HostBackend):
         smoothed = _gaussian(array, sigma)
         out[...] = smoothed
         if out_norm is not None:
-            out_norm[0] = _largest_norm(smoothed)
+            out_norm[0] = max(out_norm[0], _largest_norm(smoothed))
 
     def _downsample(self, volume: Array, factors: Sigma, out: Array) -> None:
         scale = np.array(factors, dtype=np.float64)
@@ -69,7 +69,7 @@ class NumpyBackend(HostBackend):
     def _add_doubled(self, coarse: Array, weight: float, out: Array, out_norm: Array | None) -> None:
         out += weight * _field_at(coarse, (np.indices(out.shape[1:]) - 0.5) / 2)
         if out_norm is not None:
-            out_norm[0] = _largest_norm(out)
+            out_norm[0] = max(out_norm[0], _largest_norm(out))
 
     def local_cc(
         self,

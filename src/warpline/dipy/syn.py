@@ -229,6 +229,7 @@ class SymmetricDiffeomorphicRegistration:
             sigmas=tuple(LEVEL_SIGMA * self.ss_sigma_factor * factor if factor > 1 else 0.0 for factor in factors),
             beyond="background",
             step=self.step_length,
+            update_weights=(),
             early_stop=self.opt_tol,
             **self.metric.options(),
         )

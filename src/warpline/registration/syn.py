@@ -6,8 +6,8 @@ The two half-maps run from the middle space to either image, and are inverted on
 
 1. Warp both images into the middle space by their half-maps u1, u2.
 2. Evaluate the metric there, and its force on either image.
-3. Smooth the forces (`update_sigma`, `update_weights`) and scale them to a longest vector of `step` voxels: the
-   updates v1, v2.
+3. Smooth the forces (`update_sigma`, `update_weights`), and scale them so that the longest vector of any iteration of
+   the level has `step` voxels: the updates v1, v2. They shrink with the forces, so that a level comes to rest.
 4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`).
 5. Every fifth iteration: store the half-maps if their energy is the lowest yet, shorten the step if there was no new
    lowest energy twice in a row, and stop the level if the energy has stopped falling.
@@ -223,7 +223,7 @@ class SynLevel:
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
         self.warped = self.updates.reshape(-1, *self.grid.shape)[:2]
         self.warped_masks = [None if mask is None else backend.empty(self.grid.shape) for mask in self.masks]
-        self.value, self.norms = backend.zeros((1,), np.float64), backend.empty((2,))
+        self.value, self.norms = backend.zeros((1,), np.float64), backend.zeros((2,), np.float32)
         self.energy_at_start: Callable[[], float] = lambda: math.inf
 
     @property

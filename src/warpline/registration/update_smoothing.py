@@ -10,6 +10,9 @@ from __future__ import annotations
 from warpline.backends import Array, Backend
 from warpline.backends.arrays import halved
 
+LEAST_ACROSS = 8
+"""Least voxels along the longest axis of a coarser grid; fewer move all there is as one, as linear stages have done."""
+
 
 class UpdateSmoothing:
     """Smooths the forces of a level; holds the memory of its coarser grids.
@@ -22,6 +25,7 @@ class UpdateSmoothing:
         Of the Gaussian, in voxels of each grid.
     weights : tuple of float
         Of the coarser scales, each on a grid of half as many voxels along each axis; that of the level's own is 1.
+        Those of grids with less than `LEAST_ACROSS` voxels across are left out.
     backend : Backend
         Where the arrays are.
     """
@@ -31,12 +35,14 @@ class UpdateSmoothing:
         self._coarser: list[tuple[Array, Array]] = []
         for _ in weights:
             shape = halved(shape)
+            if max(shape[2:]) < LEAST_ACROSS:
+                break
             self._coarser.append((backend.empty(shape), backend.empty(shape)))
 
     def smooth(self, forces: Array, *, out: Array, out_norm: Array) -> None:
-        """Write the updates to `out`, their longest vector on each side to `out_norm` (S,)."""
+        """Write the updates to `out`; `out_norm` (S,) is raised to their longest vector on each side."""
         backend, finer = self._backend, forces
-        backend.smooth(forces, self._sigma, out=out, out_norm=out_norm)
+        backend.smooth(forces, self._sigma, out=out, out_norm=None if self._coarser else out_norm)
         for halves, smoothed in self._coarser:
             backend.halve(finer, out=halves)
             backend.smooth(halves, self._sigma, out=smoothed)
