@@ -140,8 +140,8 @@ class NumpyBackend(HostBackend):
     def least_jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         return _write(numpy_tetrahedra.least_jacobian(field), out)
 
-    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
-        numpy_tetrahedra.unfold(field, limit, target, sweeps)
+    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int, least: Array | None = None) -> None:
+        numpy_tetrahedra.unfold(field, (limit, target), sweeps, least)
 
     def statistics(
         self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None

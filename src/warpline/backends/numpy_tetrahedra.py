@@ -31,9 +31,10 @@ def least_jacobian(field: Array) -> Doubles:
     return np.stack([least_determinants(field, plane + (i, 0, 0)).reshape(shape[1:]) for i in range(shape[0])])
 
 
-def unfold(field: Array, limit: float, target: float, sweeps: int) -> None:
+def unfold(field: Array, bounds: tuple[float, float], sweeps: int, least: Array | None = None) -> None:
     """See `warpline.backends.interface.Backend.unfold`."""
-    least = least_jacobian(field)
+    least = least_jacobian(field) if least is None else least
+    limit, target = bounds
     for _ in range(sweeps):
         low = np.argwhere(least <= limit)
         if not len(low):
