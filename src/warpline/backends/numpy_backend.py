@@ -119,18 +119,20 @@ class NumpyBackend(HostBackend):
         out: Array | None = None,
         out_residual: Array | None = None,
     ) -> Array:
-        index = np.indices(field.shape[1:])
-        inverse = _doubles(start)
+        index = np.indices(field.shape[1:]).reshape(3, -1)
+        inverse = np.array(start, np.float64).reshape(3, -1)
+        norm, left = np.empty(index.shape[1]), np.arange(index.shape[1])  # voxels that have not converged
         for step in range(iterations + 1):
-            residual = inverse + _field_at(field, index + inverse)
-            norm = np.sqrt(np.square(residual).sum(axis=0))
-            moving = norm > tolerance
+            residual = inverse[:, left] + _field_at(field, index[:, left] + inverse[:, left])
+            norm[left] = np.sqrt(np.square(residual).sum(axis=0))
+            moving = norm[left] > tolerance
             if step == iterations or not moving.any():
                 break
-            inverse = inverse - (1.0 if step < _UNDAMPED_STEPS else _RELAXATION) * residual * moving
+            left = left[moving]
+            inverse[:, left] -= (1.0 if step < _UNDAMPED_STEPS else _RELAXATION) * residual[:, moving]
         if out_residual is not None:
             out_residual[0] = norm.max()
-        return _write(inverse, out)
+        return _write(inverse.reshape(field.shape), out)
 
     def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         slopes = np.stack([_gradient(component) for component in field])
@@ -201,8 +203,7 @@ def _nearest(volume: Array, where: Doubles) -> Array:
 
 
 def _linear(volume: Array, where: Doubles) -> Array:
-    clamped = voxel_coordinates.clamp(where, volume.shape)
-    return map_coordinates(_doubles(volume), clamped, order=1, mode="nearest")
+    return _field_at(volume[None], where)[0]
 
 
 def _cubic(volume: Array, where: Doubles) -> Array:
@@ -220,7 +221,8 @@ def _largest_norm(array: Doubles) -> float:
 
 
 def _field_at(field: Array, where: Doubles) -> Doubles:
-    return np.stack([_linear(component, where) for component in field])
+    clamped = voxel_coordinates.clamp(where, field.shape[1:])
+    return np.stack([map_coordinates(_doubles(one), clamped, order=1, mode="nearest") for one in field])
 
 
 def _gradient(volume: Array) -> Doubles:
