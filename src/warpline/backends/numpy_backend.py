@@ -84,8 +84,9 @@ class NumpyBackend(HostBackend):
         value: Array,
     ) -> None:
         f, m = _doubles(fixed), _doubles(moving)
-        w = _weights(mask, f.shape)
-        n, f_sum, m_sum, ff, mm, fm = (_window_sum(w * a, radius) for a in (1.0, f, m, f * f, m * m, f * m))
+        w = _weights(mask)
+        n = _window_sizes(f.shape, radius) if mask is None else _window_sum(w, radius)
+        f_sum, m_sum, ff, mm, fm = (_window_sum(w * a, radius) for a in (f, m, f * f, m * m, f * m))
         f_mean, m_mean = f_sum / np.maximum(n, 1), m_sum / np.maximum(n, 1)
         s_ff, s_mm, s_fm = ff - f_sum * f_mean, mm - m_sum * m_mean, fm - f_sum * m_mean
         useful = (s_ff > contrast_floor * n) & (s_mm > contrast_floor * n)
@@ -99,7 +100,7 @@ class NumpyBackend(HostBackend):
         self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
         f, m = _doubles(fixed), _doubles(moving)
-        w = _weights(mask, f.shape)
+        w = _weights(mask)
         value[...] = (w * (f - m) ** 2).mean()
         active = w * _interior(f.shape)
         out_fixed[...] = active * (m - f) * _gradient(f)
@@ -249,8 +250,14 @@ def _window_sum(array: Doubles, radius: int) -> Doubles:
     return array
 
 
-def _weights(mask: Array | None, shape: tuple[int, ...]) -> Doubles:
-    return np.ones(shape) if mask is None else _doubles(mask > 0)
+def _window_sizes(shape: tuple[int, ...], radius: int) -> Doubles:
+    """Voxels in each window that lie in the volume: what `_window_sum` gives of ones."""
+    i, j, k = (np.minimum(np.arange(n) + radius, n - 1) - np.maximum(np.arange(n) - radius, 0) + 1.0 for n in shape)
+    return i[:, None, None] * j[:, None] * k
+
+
+def _weights(mask: Array | None) -> Doubles | float:
+    return 1.0 if mask is None else _doubles(mask > 0)
 
 
 def _interior(shape: tuple[int, ...]) -> NDArray[np.bool_]:
