@@ -85,7 +85,7 @@ class NumpyBackend(HostBackend):
     ) -> None:
         f, m = _doubles(fixed), _doubles(moving)
         w = _weights(mask)
-        n = _window_sizes(f.shape, radius) if mask is None else _window_sum(w, radius)
+        n = _window_sizes(f.shape, radius) if mask is None else _window_sum(_doubles(mask > 0), radius)
         f_sum, m_sum, ff, mm, fm = (_window_sum(w * a, radius) for a in (f, m, f * f, m * m, f * m))
         f_mean, m_mean = f_sum / np.maximum(n, 1), m_sum / np.maximum(n, 1)
         s_ff, s_mm, s_fm = ff - f_sum * f_mean, mm - m_sum * m_mean, fm - f_sum * m_mean
