@@ -30,7 +30,9 @@ def test_importing_a_name_loads_no_backend_and_no_pictures(statement):
 def test_a_registration_loads_no_pictures_and_no_backend():
     code = "import sys, warpline.registration; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert set(loaded).isdisjoint({"scipy.interpolate", "scipy.optimize", "PIL", "contourpy", "jinja2", "rich", "numba"})
+    assert set(loaded).isdisjoint(
+        {"scipy.interpolate", "scipy.optimize", "PIL", "contourpy", "jinja2", "rich", "numba"}
+    )
 
 
 @pytest.mark.parametrize("name", warpline.__all__)
