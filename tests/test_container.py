@@ -80,7 +80,7 @@ def test_kernels_are_compiled_where_the_image_looks_for_them(steps, built):
 def test_the_entry_point_takes_the_call_of_a_bids_app(steps):
     entry = json.loads(arguments(steps, "ENTRYPOINT")[0])
     call = [*entry[1:], "/data/bids", "/data/out", "participant", "--participant-label", "01", "02", "--fixed", "t.nii"]
-    options = build_parser(()).parse_args(call)
+    options = build_parser(call).parse_args(call)
     assert entry[0] == "warpline" and options.action == "run" and options.level == "participant"
 
 

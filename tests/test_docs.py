@@ -40,11 +40,10 @@ def test_links_lead_to_files(document):
 
 @pytest.mark.parametrize("document", GUIDES, ids=named)
 def test_commands_are_accepted(document):
-    parser = command_line.build_parser(())
     found = commands(document)
     assert found
     for arguments in found:
-        assert isinstance(parser.parse_args(arguments), argparse.Namespace)
+        assert isinstance(command_line.build_parser(arguments).parse_args(arguments), argparse.Namespace)
 
 
 @pytest.mark.parametrize("target", ["demo", "docs-examples", "test", "check", "fuzz", "clean"])

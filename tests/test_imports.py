@@ -27,6 +27,14 @@ def test_importing_a_name_loads_no_backend_and_no_pictures(statement):
     assert modules_after(statement).isdisjoint(HEAVY_FOR_IMAGES)
 
 
+def test_a_registration_loads_no_pictures_and_no_backend():
+    code = "import sys, warpline.registration; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert set(loaded).isdisjoint(
+        {"scipy.interpolate", "scipy.optimize", "PIL", "contourpy", "jinja2", "rich", "numba"}
+    )
+
+
 @pytest.mark.parametrize("name", warpline.__all__)
 def test_every_public_name_exists_and_says_what_it_is(name):
     assert getattr(warpline, name).__doc__

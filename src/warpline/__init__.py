@@ -6,9 +6,13 @@ Every public name is imported when it is first used, so that ``import warpline``
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
+"""True to type checkers; loading `typing` for its constant would take most of the time of ``import warpline``."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from warpline.errors import DeviceError, InputError, OutputError, UsageError, WarplineError
     from warpline.images import Image
     from warpline.io.images import write_image

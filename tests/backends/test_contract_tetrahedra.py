@@ -18,9 +18,10 @@ def least(backend, field):
     return np.array(backend.download(backend.least_jacobian(backend.upload(field.copy()))))
 
 
-def unfolded(backend, field, sweeps, limit=LIMIT):
+def unfolded(backend, field, sweeps, limit=LIMIT, *, known=False):
     given = backend.upload(field.copy())
-    backend.unfold(given, limit=limit, target=TARGET, sweeps=sweeps)
+    determinants = backend.least_jacobian(given) if known else None
+    backend.unfold(given, limit=limit, target=TARGET, sweeps=sweeps, least=determinants)
     return np.array(backend.download(given))
 
 
@@ -66,6 +67,14 @@ def test_least_jacobian_fills_out(backend):
 def test_unfold_moves_as_numpy_does(backend, numpy_backend, shape, sweeps):
     field = smooth_field(shape, 5, largest=1.5, sigma=1)
     assert_rounded(unfolded(backend, field, sweeps), unfolded(numpy_backend, field, sweeps), scale=8)
+
+
+@pytest.mark.parametrize("sweeps", [1, 3])
+def test_unfold_does_the_same_with_known_determinants(backend, sweeps):
+    field = smooth_field((9, 7, 8), 5, largest=1.5, sigma=1)
+    expected = unfolded(backend, field, sweeps)
+    assert (expected != field).any()
+    np.testing.assert_array_equal(unfolded(backend, field, sweeps, known=True), expected)
 
 
 @pytest.mark.parametrize("shape", [(14, 12, 13), (14, 12, 1)])

@@ -6,7 +6,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from warpline.cli import doctor
 from warpline.cli.main import main
 from warpline.errors import DeviceError
 
@@ -32,7 +31,7 @@ def test_a_backend_that_fails_is_shown_and_sets_the_exit_code(monkeypatch, capsy
     def fail(*arguments):
         raise DeviceError("no device; buy one")
 
-    monkeypatch.setattr(doctor, "select", fail)
+    monkeypatch.setattr("warpline.backends.select", fail)
     assert main(["doctor"]) == 6
     captured = capsys.readouterr()
     assert "no device; buy one" in captured.out
@@ -44,7 +43,7 @@ def facts(monkeypatch, capsys):
     """Collect the facts of this machine without a trial."""
 
     def collect():
-        monkeypatch.setattr(doctor, "select", Mock(side_effect=DeviceError("no trial")))
+        monkeypatch.setattr("warpline.backends.select", Mock(side_effect=DeviceError("no trial")))
         assert main(["doctor", "--json"]) == DeviceError.exit_code
         return json.loads(capsys.readouterr().out)
 
@@ -52,7 +51,7 @@ def facts(monkeypatch, capsys):
 
 
 def test_two_copies_of_cupy_are_called_out(monkeypatch, facts):
-    monkeypatch.setattr(doctor, "version", lambda name: "14.0")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "14.0")
     assert "these break each other; uninstall all but one" in facts()["cupy"]
 
 

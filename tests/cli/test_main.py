@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -77,7 +78,7 @@ def test_help_has_an_example_that_is_accepted(name, capsys):
     examples = capsys.readouterr().out.split("example:\n")[1].replace("\\\n", " ").splitlines()
     calls = [shlex.split(line.split(" > ")[0]) for line in examples if line.strip()]
     assert {program for program, *_ in calls} == {"warpline"}
-    assert name in {build_parser(()).parse_args(arguments).command for _, *arguments in calls}
+    assert name in {build_parser(arguments).parse_args(arguments).command for _, *arguments in calls}
 
 
 def test_only_the_command_that_is_called_is_loaded():
@@ -86,6 +87,46 @@ def test_only_the_command_that_is_called_is_loaded():
     loaded = set(answer.split())
     assert "warpline.cli.recipes" in loaded
     assert {"warpline.cli.register", "numba", "matplotlib", "nibabel", "scipy"} & loaded == set()
+
+
+HELP = (["--help"], *([name, "--help"] for name in COMMANDS), ["cohort", "run", "--help"])
+TOO_HEAVY_FOR_HELP = {
+    *("numpy", "scipy", "numba", "nibabel", "matplotlib", "PIL", "h5py", "cupy", "distributed", "SimpleITK", "psutil"),
+    *("pydantic", "rich", "rich_argparse", "jinja2", "platformdirs"),
+    *("importlib.metadata", "subprocess"),
+}
+
+
+def modules_after(*calls):
+    """What a process has imported that shows these help texts to a pipe."""
+    code = f"from warpline.cli.main import main; [main(call) for call in {calls!r}]; import sys; print(*sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return set(answer.splitlines()[-1].split())
+
+
+def test_help_imports_nothing_heavy():
+    assert modules_after(*HELP) & TOO_HEAVY_FOR_HELP == set()
+
+
+def test_the_overview_imports_of_each_command_its_summary_only():
+    loaded = {name for name in modules_after(["--help"]) if name.startswith("warpline.")}
+    assert loaded - {*COMMANDS.values()} == {
+        *("warpline.cli", "warpline.errors"),
+        *(f"warpline.cli.{name}" for name in ("main", "options", "signals", "streams", "summary")),
+    }
+
+
+@pytest.mark.parametrize("arguments", HELP, ids=" ".join)
+def test_help_reads_alike_with_and_without_colours(arguments, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "100")
+    main(arguments)
+    plain = capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    main(arguments)
+    coloured = capsys.readouterr().out
+    assert "\x1b[" in coloured and "\x1b[" not in plain
+    lines = (re.sub(r"\x1b\[[0-9;]*m", "", coloured).splitlines(), plain.splitlines())
+    assert [line.rstrip() for line in lines[0]] == [line.rstrip() for line in lines[1]]
 
 
 def test_version(capsys):

@@ -10,10 +10,11 @@ import pytest
 
 from made_headers import HEADERS, MIRRORED, ONE, SHAPE, write_header
 from warpline.cli.main import COMMANDS, main
-from warpline.cli.options import GEOMETRIES
+from warpline.cli.options import GEOMETRIES, RECIPES
 from warpline.io.images import read_image
 from warpline.io.nifti_geometry import CHOICES
 from warpline.io.transform_files import read_transform, write_transform
+from warpline.recipe import PRESETS
 from warpline.space import Affine
 
 
@@ -49,6 +50,7 @@ def said(capsys):
 
 def test_choices_are_those_of_the_room_below():
     assert GEOMETRIES == CHOICES
+    assert tuple(PRESETS) == RECIPES
 
 
 @pytest.mark.parametrize("command", IMAGES)

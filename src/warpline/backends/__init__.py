@@ -8,11 +8,14 @@ import logging
 import os
 import sys
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from warpline.backends import numba_cache
-from warpline.backends.arrays import Array
-from warpline.backends.interface import Backend
 from warpline.errors import DeviceError, UsageError
+
+if TYPE_CHECKING:
+    from warpline.backends import numba_cache
+    from warpline.backends.arrays import Array
+    from warpline.backends.interface import Backend
 
 __all__ = ["BACKENDS", "Array", "Backend", "gpu_works", "numba_cache", "requested_name", "select", "thread_count"]
 
@@ -22,6 +25,9 @@ BACKENDS = {
     "cuda": "warpline.backends.cuda_backend",
 }
 """Name to module; the module has a function ``create(threads, ordinal) -> Backend``."""
+
+_HOMES = {"Array": "warpline.backends.arrays", "Backend": "warpline.backends.interface"}
+"""Names that are imported when they are first used: a help text lists `BACKENDS` without NumPy."""
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +68,8 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
     if kind == "numba" and importlib.util.find_spec("numba") is None:
         raise DeviceError("backend 'numba' needs numba; pip install numba, or use backend='numpy'")
     if kind == "numba" and BACKENDS[kind] not in sys.modules:
+        from warpline.backends import numba_cache
+
         numba_cache.choose_cache_folder()
     module = importlib.import_module(BACKENDS[kind])
     backend: Backend = module.create(thread_count(threads), ordinal)
@@ -114,3 +122,11 @@ def _best_available() -> str:
         return "numba"
     _log.warning("numba is not installed: using the slow numpy backend; pip install numba")
     return "numpy"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'warpline.backends' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

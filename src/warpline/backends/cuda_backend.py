@@ -247,10 +247,11 @@ class CudaBackend:
         self._work.over_voxels("least_jacobian", field.shape[1:], field=self._work.floats(field), out=out)
         return out
 
-    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
-        least = self._work.empty(field.shape[1:])
-        for _ in range(sweeps):
-            self.least_jacobian(field, out=least)
+    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int, least: Array | None = None) -> None:
+        known, least = least is not None, self._work.empty(field.shape[1:]) if least is None else least
+        for sweep in range(sweeps):
+            if sweep or not known:
+                self.least_jacobian(field, out=least)
             if not self.download((least <= limit).any().reshape(1))[0]:
                 return
             for first in np.ndindex(3, 3, 3):

@@ -243,8 +243,11 @@ class Backend(Protocol):
     def least_jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         """The least Jacobian determinant of the ten `warpline.backends.tetrahedra` that the grid has at every voxel."""
 
-    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
-        """Raise determinants of `least_jacobian` of at most `limit` towards `target`, in place; some may be left."""
+    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int, least: Array | None = None) -> None:
+        """Raise determinants of `least_jacobian` of at most `limit` towards `target`, in place; some may be left.
+
+        `least` are those of the field, where the caller knows them already; what it holds afterwards is undefined.
+        """
 
     # The next three return arrays on the host; with `out=`, float64 on the backend, results go there and nothing waits.
 

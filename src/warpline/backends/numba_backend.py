@@ -165,8 +165,8 @@ class NumbaBackend(HostBackend):
         self._over(out, numba_jacobian.least_jacobian, _float(field), out)
         return out
 
-    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
-        least = self.least_jacobian(field)
+    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int, least: Array | None = None) -> None:
+        least = self.least_jacobian(field) if least is None else least
         low, bounds = np.flatnonzero(least <= np.float32(limit)), np.array([limit, target], np.float32)
         if len(low):
             numba_jacobian.unfold(field, low, bounds, sweeps, np.zeros(least.size, np.bool_))

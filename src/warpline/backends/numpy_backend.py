@@ -84,8 +84,9 @@ class NumpyBackend(HostBackend):
         value: Array,
     ) -> None:
         f, m = _doubles(fixed), _doubles(moving)
-        w = _weights(mask, f.shape)
-        n, f_sum, m_sum, ff, mm, fm = (_window_sum(w * a, radius) for a in (1.0, f, m, f * f, m * m, f * m))
+        w = _weights(mask)
+        n = _window_sizes(f.shape, radius) if mask is None else _window_sum(_doubles(mask > 0), radius)
+        f_sum, m_sum, ff, mm, fm = (_window_sum(w * a, radius) for a in (f, m, f * f, m * m, f * m))
         f_mean, m_mean = f_sum / np.maximum(n, 1), m_sum / np.maximum(n, 1)
         s_ff, s_mm, s_fm = ff - f_sum * f_mean, mm - m_sum * m_mean, fm - f_sum * m_mean
         useful = (s_ff > contrast_floor * n) & (s_mm > contrast_floor * n)
@@ -99,7 +100,7 @@ class NumpyBackend(HostBackend):
         self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
         f, m = _doubles(fixed), _doubles(moving)
-        w = _weights(mask, f.shape)
+        w = _weights(mask)
         value[...] = (w * (f - m) ** 2).mean()
         active = w * _interior(f.shape)
         out_fixed[...] = active * (m - f) * _gradient(f)
@@ -119,18 +120,20 @@ class NumpyBackend(HostBackend):
         out: Array | None = None,
         out_residual: Array | None = None,
     ) -> Array:
-        index = np.indices(field.shape[1:])
-        inverse = _doubles(start)
+        index = np.indices(field.shape[1:]).reshape(3, -1)
+        inverse = np.array(start, np.float64).reshape(3, -1)
+        norm, left = np.empty(index.shape[1]), np.arange(index.shape[1])  # voxels that have not converged
         for step in range(iterations + 1):
-            residual = inverse + _field_at(field, index + inverse)
-            norm = np.sqrt(np.square(residual).sum(axis=0))
-            moving = norm > tolerance
+            residual = inverse[:, left] + _field_at(field, index[:, left] + inverse[:, left])
+            norm[left] = np.sqrt(np.square(residual).sum(axis=0))
+            moving = norm[left] > tolerance
             if step == iterations or not moving.any():
                 break
-            inverse = inverse - (1.0 if step < _UNDAMPED_STEPS else _RELAXATION) * residual * moving
+            left = left[moving]
+            inverse[:, left] -= (1.0 if step < _UNDAMPED_STEPS else _RELAXATION) * residual[:, moving]
         if out_residual is not None:
             out_residual[0] = norm.max()
-        return _write(inverse, out)
+        return _write(inverse.reshape(field.shape), out)
 
     def jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         slopes = np.stack([_gradient(component) for component in field])
@@ -140,8 +143,8 @@ class NumpyBackend(HostBackend):
     def least_jacobian(self, field: Array, *, out: Array | None = None) -> Array:
         return _write(numpy_tetrahedra.least_jacobian(field), out)
 
-    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int) -> None:
-        numpy_tetrahedra.unfold(field, limit, target, sweeps)
+    def unfold(self, field: Array, *, limit: float, target: float, sweeps: int, least: Array | None = None) -> None:
+        numpy_tetrahedra.unfold(field, (limit, target), sweeps, least)
 
     def statistics(
         self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None
@@ -201,8 +204,7 @@ def _nearest(volume: Array, where: Doubles) -> Array:
 
 
 def _linear(volume: Array, where: Doubles) -> Array:
-    clamped = voxel_coordinates.clamp(where, volume.shape)
-    return map_coordinates(_doubles(volume), clamped, order=1, mode="nearest")
+    return _field_at(volume[None], where)[0]
 
 
 def _cubic(volume: Array, where: Doubles) -> Array:
@@ -220,7 +222,8 @@ def _largest_norm(array: Doubles) -> float:
 
 
 def _field_at(field: Array, where: Doubles) -> Doubles:
-    return np.stack([_linear(component, where) for component in field])
+    clamped = voxel_coordinates.clamp(where, field.shape[1:])
+    return np.stack([map_coordinates(_doubles(one), clamped, order=1, mode="nearest") for one in field])
 
 
 def _gradient(volume: Array) -> Doubles:
@@ -247,8 +250,14 @@ def _window_sum(array: Doubles, radius: int) -> Doubles:
     return array
 
 
-def _weights(mask: Array | None, shape: tuple[int, ...]) -> Doubles:
-    return np.ones(shape) if mask is None else _doubles(mask > 0)
+def _window_sizes(shape: tuple[int, ...], radius: int) -> Doubles:
+    """Voxels in each window that lie in the volume: what `_window_sum` gives of ones."""
+    i, j, k = (np.minimum(np.arange(n) + radius, n - 1) - np.maximum(np.arange(n) - radius, 0) + 1.0 for n in shape)
+    return i[:, None, None] * j[:, None] * k
+
+
+def _weights(mask: Array | None) -> Doubles | float:
+    return 1.0 if mask is None else _doubles(mask > 0)
 
 
 def _interior(shape: tuple[int, ...]) -> NDArray[np.bool_]:

@@ -16,10 +16,10 @@ Indices = NDArray[np.int64]
 
 def least_determinants(field: Array, voxels: Indices) -> Doubles:
     """Least determinant at voxels (N, 3) of a field (3, I, J, K) in voxels: (N,)."""
-    least = np.full(len(voxels), np.inf)
+    least, own = np.full(len(voxels), np.inf), _vectors_at(field, voxels)
     for edges, scale in _tetrahedra(field.shape[1:]):
         exists, vertices = _vertices(field.shape[1:], voxels, edges)
-        determinant = scale * _determinant(*_moved_edges(field, voxels, vertices, edges))
+        determinant = scale * _determinant(*_moved_edges(field, own, vertices, edges))
         least = np.where(exists, np.minimum(least, determinant), least)
     return least
 
@@ -31,9 +31,10 @@ def least_jacobian(field: Array) -> Doubles:
     return np.stack([least_determinants(field, plane + (i, 0, 0)).reshape(shape[1:]) for i in range(shape[0])])
 
 
-def unfold(field: Array, limit: float, target: float, sweeps: int) -> None:
+def unfold(field: Array, bounds: tuple[float, float], sweeps: int, least: Array | None = None) -> None:
     """See `warpline.backends.interface.Backend.unfold`."""
-    least = least_jacobian(field)
+    least = least_jacobian(field) if least is None else least
+    limit, target = bounds
     for _ in range(sweeps):
         low = np.argwhere(least <= limit)
         if not len(low):
@@ -48,7 +49,7 @@ def _raise_all(field: Array, voxels: Indices, limit: float, target: float) -> No
     """Move the vertices of every determinant at most `limit`; no two of the voxels share a vertex."""
     for edges, scale in _tetrahedra(field.shape[1:]):
         exists, vertices = _vertices(field.shape[1:], voxels, edges)
-        moved = _moved_edges(field, voxels, vertices, edges)
+        moved = _moved_edges(field, _vectors_at(field, voxels), vertices, edges)
         determinant = scale * _determinant(*moved)
         slopes = scale * np.stack([_cross(moved[(row + 1) % 3], moved[(row + 2) % 3]) for row in range(3)])
         slopes[np.array(field.shape[1:]) == 1] = 0  # that vertex is the voxel itself
@@ -88,11 +89,18 @@ def _vertices(shape: tuple[int, ...], voxels: Indices, edges: Indices) -> tuple[
     return exists, vertices
 
 
-def _moved_edges(field: Array, voxels: Indices, vertices: list[Indices], edges: Indices) -> Doubles:
-    """Edges of a tetrahedron after the map: (3, 3, N), the components of each along the second axis."""
-    own = field[(slice(None), *voxels.T)].astype(np.float64)
-    moved = [field[(slice(None), *at.T)] - own + edge[:, None] for at, edge in zip(vertices, edges, strict=True)]
-    return np.stack(moved)
+def _moved_edges(field: Array, own: Doubles, vertices: list[Indices], edges: Indices) -> Doubles:
+    """Edges of a tetrahedron after the map: (3, 3, N), the components of each along the second axis.
+
+    `own` are the vectors (3, N) of the field at the vertex that the edges share.
+    """
+    return np.stack([_vectors_at(field, at) - own + edge[:, None] for at, edge in zip(vertices, edges, strict=True)])
+
+
+def _vectors_at(field: Array, voxels: Indices) -> Doubles:
+    """A field at voxels (N, 3): (3, N)."""
+    flat = np.ravel_multi_index(tuple(voxels.T), field.shape[1:])
+    return np.asarray(field.reshape(3, -1).take(flat, axis=1), dtype=np.float64)
 
 
 def _within_two(voxels: Indices, shape: tuple[int, ...]) -> Indices:

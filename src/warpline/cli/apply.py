@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from warpline.cli.options import add_device, add_geometry, add_transforms, finite, refuse_overwriting
-from warpline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "carry an image, labels, vectors or a time series through transforms onto a reference grid"
 EXAMPLE = """\

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpline.cli.options import add_grids, add_transforms, refuse_overwriting
-from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Carry = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "carry points, streamlines or surfaces from one image of a registration to the other"
 EXAMPLE = """\
@@ -116,7 +117,7 @@ KINDS: dict[str, Callable[[Namespace, Carry], int]] = {
 
 
 def _kind(path: str) -> Callable[[Namespace, Carry], int]:
-    suffix = Path(path).suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()
     if suffix not in KINDS:
         raise UsageError(f"{path} ends in none of {', '.join(KINDS)}; name a table of points, streamlines or a surface")
     return KINDS[suffix]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from warpline.cli.options import add_chain, refuse_overwriting
-from warpline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "join several transforms into one file"
 EXAMPLE = """\

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from warpline.cli.options import add_device, positive
 from warpline.cli.summary import facts_of
-from warpline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
     from numpy.typing import NDArray
 
     from warpline.backends import Backend
+    from warpline.cli.terminal import Terminal
     from warpline.phantom import PhantomPair
     from warpline.space import Chain
 
@@ -52,6 +52,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Make the pair, register it from its files, score the result."""
+    from pathlib import Path
+
     from warpline import registration
     from warpline.backends import select
     from warpline.phantom import brain_pair
@@ -116,6 +118,8 @@ def score(pair: PhantomPair, found: Chain, backend: Backend) -> dict[str, Any]:
 
 
 def _score(pair: PhantomPair, chain: Chain, backend: Backend) -> dict[str, float]:
+    import numpy as np
+
     from warpline.evaluation import landmark_error, overlap
     from warpline.resampling import warp
     from warpline.space.grid import apply_affine

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from warpline.backends import Backend, select
 from warpline.cli.options import add_device
-from warpline.cli.terminal import Terminal
 from warpline.errors import WarplineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from warpline.backends import Backend
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "say what this machine offers, and time one small registration"
 EXAMPLE = """\
@@ -47,8 +45,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Collect the facts, try a registration, show both; then raise the error of the trial, if any."""
+    import platform
+
     facts: dict[str, Any] = {
-        "warpline": version("warpline"),
+        "warpline": _version("warpline"),
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         **{name: _version(name) for name in PACKAGES},
@@ -69,6 +69,8 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
 
 def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:
@@ -84,6 +86,9 @@ def _memory() -> dict[str, float]:
 
 def _gpu() -> list[str]:
     """Name, driver and memory of each NVIDIA GPU, as reported by ``nvidia-smi``."""
+    import shutil
+    import subprocess
+
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return []
@@ -103,6 +108,9 @@ def _cupy() -> str | None:
 
 
 def _folders() -> dict[str, str]:
+    import tempfile
+    from pathlib import Path
+
     from platformdirs import user_cache_path
 
     package = Path(__file__).resolve().parents[1]
@@ -119,6 +127,8 @@ def _state(path: Path) -> str:
 
 def _trial(options: Namespace) -> dict[str, Any]:
     """Register a small phantom twice: the first run may compile, the second shows the speed."""
+    from warpline.backends import select
+
     backend = select(options.backend, options.threads)
     seconds = []
     for _ in range(2):
@@ -143,6 +153,8 @@ def _register_phantom(backend: Backend) -> None:
 
 
 def _table(facts: dict[str, Any]) -> Table:
+    from rich.table import Table
+
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), _words(value))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from warpline.cli.options import add_device, add_geometry, add_transforms, as_prefix
-from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from warpline.cli.terminal import Terminal
     from warpline.evaluation.measures import Differences
     from warpline.images import Image
     from warpline.space import Chain, Displacement
@@ -79,6 +78,8 @@ def _check(options: Namespace) -> None:
 def _labels(options: Namespace) -> dict[str, Any]:
     if not options.fixed_labels:
         return {}
+    from dataclasses import asdict
+
     from warpline.evaluation import overlap
     from warpline.operations import read
 
@@ -101,6 +102,8 @@ def _warped_labels(options: Namespace, grid: Grid) -> Image:
 
 def _maps(options: Namespace) -> dict[str, Any]:
     """Folds of the first displacement field and inverse error, inside the fixed labels where they share its grid."""
+    from dataclasses import asdict
+
     from warpline.evaluation import inverse_error
     from warpline.operations import read_chain
     from warpline.space import Displacement
@@ -126,6 +129,8 @@ def _mask_on(grid: Grid, options: Namespace) -> Image | None:
 
 
 def _folding(field: Displacement, mask: Image | None, options: Namespace, differences: Differences) -> dict[str, Any]:
+    from dataclasses import asdict
+
     from warpline.backends import select
     from warpline.evaluation import folding
 
@@ -135,6 +140,8 @@ def _folding(field: Displacement, mask: Image | None, options: Namespace, differ
 def _landmarks(options: Namespace) -> dict[str, Any]:
     if not options.fixed_points:
         return {}
+    from dataclasses import asdict
+
     from warpline.evaluation import landmark_error
     from warpline.io.points import read_points
     from warpline.operations import read_chain
@@ -150,6 +157,8 @@ _SHOWN = ("folding", "folding_by_any_differences", "inverse_error", "landmark_er
 def _lines(record: dict[str, Any]) -> list[str | Table]:
     shown: list[str | Table] = []
     if "overlap" in record:
+        from rich.table import Table
+
         overlap = record["overlap"]
         table = Table("label", "Dice")
         for label, dice in overlap["dice"].items():

@@ -5,12 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from warpline.cli.options import add_grids, format_name
-from warpline.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
     from warpline.io.transform_files import TransformFile
     from warpline.space import Affine, Displacement, Part
     from warpline.space.grid import Grid
@@ -87,6 +85,8 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _affine(part: Affine) -> dict[str, Any]:
+    import numpy as np
+
     linear = part.matrix[:3, :3]
     left, _, right = np.linalg.svd(linear)
     turn = left @ right * np.sign(np.linalg.det(left @ right))
@@ -100,6 +100,8 @@ def _affine(part: Affine) -> dict[str, Any]:
 
 
 def _displacement(part: Displacement) -> dict[str, Any]:
+    import numpy as np
+
     lengths = np.sqrt(np.einsum("c...,c...->...", part.field, part.field))
     known = lengths[np.isfinite(lengths)]
     return {
@@ -124,6 +126,8 @@ def _grid(grid: Grid) -> dict[str, Any]:
 
 def _axes(grid: Grid) -> str:
     """Where each axis points, such as ``LPS``, and whether obliquely."""
+    import numpy as np
+
     directions = grid.affine[:3, :3] / grid.voxel_size
     main = np.abs(directions).argmax(axis=0)
     letters = "".join(("LPI" if directions[m, a] < 0 else "RAS")[m] for a, m in enumerate(main))

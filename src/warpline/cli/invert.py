@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from warpline.cli.options import add_chain, refuse_overwriting
-from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
     from warpline.space.inversion import InverseError
 
 SUMMARY = "invert an affine, a warp or a chain of them, and say how exact the inverse is"
@@ -27,6 +26,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, invert, write; for the inverse the moving image is the fixed one."""
+    from dataclasses import asdict
+
     from warpline.operations import compose, inversion, optional_grid_of, paths_in, write_transform
     from warpline.space import Displacement
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from warpline.cli.options import add_device, add_geometry, add_transforms, refuse_overwriting
-from warpline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "write the Jacobian determinant of a map, its affine part included"
 EXAMPLE = """\
@@ -30,6 +31,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Measure and write."""
+    import numpy as np
+
     from warpline.io.images import check_name, write_image
     from warpline.operations import jacobian, paths_in
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import importlib
 import sys
-import traceback
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
+from argparse import Action, ArgumentParser, HelpFormatter, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from rich_argparse import RawDescriptionRichHelpFormatter
-
-from warpline.cli.options import add_talk
+from warpline.cli.options import ShowVersion, add_talk
 from warpline.cli.signals import Stopped, stoppable
-from warpline.cli.streams import writing_result
-from warpline.cli.terminal import Terminal
+from warpline.cli.streams import may_be_terminal, writing_result
 from warpline.errors import OutputError, UsageError, WarplineError
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 COMMANDS = {
     "register": "warpline.cli.register",
@@ -43,12 +41,30 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells give it."""
 
 
-class Help(RawDescriptionRichHelpFormatter):
-    """Help texts as they are written: square brackets in examples are no markup."""
+class PlainHelp(RawDescriptionHelpFormatter):
+    """Names the value of an option once, as rich-argparse does, and Python itself from 3.13 on."""
 
-    text_markup = False
-    help_markup = False
-    group_name_formatter = str
+    def _format_action_invocation(self, action: Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        value = self._format_args(action, self._get_default_metavar_for_optional(action))
+        return f"{', '.join(action.option_strings)} {value}"
+
+
+def help_formatter() -> type[HelpFormatter]:
+    """What lays out help texts as they are written: in colours on a terminal."""
+    if not may_be_terminal(sys.stdout):
+        return PlainHelp
+    from rich_argparse import RawDescriptionRichHelpFormatter
+
+    class Coloured(RawDescriptionRichHelpFormatter):
+        """Square brackets in examples are no markup."""
+
+        text_markup = False
+        help_markup = False
+        group_name_formatter = str
+
+    return Coloured
 
 
 class Parser(ArgumentParser):
@@ -86,6 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     if options is None:  # the reader of the help text has closed the pipe
         return 0
+    from warpline.cli.terminal import Terminal
+
     terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
     with terminal, stoppable():
         return _run(options.run, options, terminal)
@@ -105,6 +123,8 @@ def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespac
         return INTERRUPTED
     except Exception as error:
         if options.verbose:
+            import traceback
+
             traceback.print_exc()
         hint = "" if options.verbose else "; run it again with -v for the traceback"
         terminal.fail(f"unexpected {type(error).__name__}: {error}{hint}")
@@ -112,34 +132,34 @@ def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespac
 
 
 def build_parser(arguments: Sequence[str]) -> ArgumentParser:
-    """Build the parser of the command that `arguments` start with; of all commands when they start with none."""
+    """Build the parser of the command that `arguments` start with; with none, of the names of all commands."""
+    formatter = help_formatter()
     parser = Parser(
         prog="warpline",
         description="Registers medical volumes: finds the invertible map that carries one image onto another.",
         epilog="Start with:  warpline demo",
-        formatter_class=Help,
+        formatter_class=formatter,
     )
-    parser.add_argument("--version", action="version", version=f"warpline {version('warpline')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in _commands_to_load(arguments):
+    parser.add_argument("--version", action=ShowVersion)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", prog=parser.prog)
+    called = [name for name in arguments[:1] if name in COMMANDS]
+    for name in called or COMMANDS:
         module = importlib.import_module(COMMANDS[name])
-        _add_command(commands.add_parser, name, module)
+        command = _add_command(commands.add_parser, name, module, formatter)
+        if called:
+            module.add_arguments(command)
+            add_talk(command)
+            command.set_defaults(run=module.run)
     return parser
 
 
-def _commands_to_load(arguments: Sequence[str]) -> Iterable[str]:
-    """The one command that was called; all of them for the overview and for error messages."""
-    return arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
-
-
-def _add_command(add_parser: Callable[..., ArgumentParser], name: str, module: ModuleType) -> None:
-    parser = add_parser(
+def _add_command(
+    add_parser: Callable[..., ArgumentParser], name: str, module: ModuleType, formatter: type[HelpFormatter]
+) -> ArgumentParser:
+    return add_parser(
         name,
         help=module.SUMMARY,
         description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
         epilog=f"example:\n{module.EXAMPLE}",
-        formatter_class=Help,
+        formatter_class=formatter,
     )
-    module.add_arguments(parser)
-    add_talk(parser)
-    parser.set_defaults(run=module.run)

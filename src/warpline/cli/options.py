@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
-from collections.abc import Iterable
-from pathlib import Path
+from argparse import SUPPRESS, Action, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from warpline.backends import BACKENDS
 from warpline.errors import UsageError
 
 GEOMETRIES = ("sform", "qform")
 """`warpline.io.nifti_geometry.CHOICES`, which is not loaded for a help text."""
 
+RECIPES = ("rigid", "affine", "syn", "syn-fast", "syn-quality", "syn-smooth")
+"""Keys of `warpline.recipe.PRESETS`, which is not loaded for a help text."""
+
 
 def add_device(parser: ArgumentParser) -> None:
     """``--backend`` and ``--threads``: where the arithmetic runs."""
+    from warpline.backends import BACKENDS
+
     group = parser.add_argument_group("where it runs")
     group.add_argument(
         "--backend",
@@ -29,6 +33,21 @@ def add_device(parser: ArgumentParser) -> None:
         metavar="N",
         help="CPU threads; default: WARPLINE_THREADS, else every core this process may use",
     )
+
+
+class ShowVersion(Action):
+    """Print the version, which is looked up only then, and end."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str = SUPPRESS, **options: Any) -> None:
+        about = "show program's version number and exit"
+        super().__init__(option_strings, dest=SUPPRESS, nargs=0, default=SUPPRESS, help=about)
+
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: Any, option: str | None = None) -> None:
+        """Called by argparse where the option stands."""
+        from warpline import __version__
+
+        print(f"warpline {__version__}")
+        parser.exit()
 
 
 def add_talk(parser: ArgumentParser, *, nested: bool = False) -> None:
@@ -125,9 +144,9 @@ def refuse_overwriting(output: str, inputs: Iterable[str | None]) -> None:
     UsageError
         Naming both.
     """
-    target = Path(output).resolve()
+    target = os.path.realpath(output)
     for name in inputs:
-        if name is not None and Path(name).resolve() == target:
+        if name is not None and os.path.realpath(name) == target:
             raise UsageError(f"--output {output} would overwrite the input {name}; choose another name")
 
 

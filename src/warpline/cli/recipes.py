@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from warpline.cli.terminal import Terminal
-from warpline.recipe import PRESETS, Recipe
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
+    from warpline.recipe import Recipe
 
 SUMMARY = "list the recipes, or write one as TOML"
 EXAMPLE = """\
@@ -24,6 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Show the recipe, or the names of all."""
+    from warpline.recipe import PRESETS, Recipe
+
     if options.recipe is None:
         terminal.result({"recipes": list(PRESETS)}, *map(_line, PRESETS.values()))
         return
@@ -44,6 +46,8 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def _table_lines(options: Mapping[str, Any], path: str) -> Iterator[str]:
+    import json
+
     tables = {key: value for key, value in options.items() if isinstance(value, Mapping)}
     if path:
         yield f"\n[{path}]"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from warpline.cli.options import add_device, add_geometry, as_prefix, finite
+from warpline.cli.options import RECIPES, add_device, add_geometry, as_prefix, finite
 from warpline.cli.summary import commands_after, facts_of
-from warpline.cli.terminal import Terminal
-from warpline.recipe import PRESETS, Recipe
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "find the invertible map that carries a moving image onto a fixed one"
 EXAMPLE = """\
@@ -33,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="what the names of all results begin with, folder included: out/sub-01_; a folder alone: out/",
     )
     parser.add_argument(
-        "--recipe", default="syn", metavar="NAME|FILE.toml", help=f"{', '.join(PRESETS)}, or a file; default: syn"
+        "--recipe", default="syn", metavar="NAME|FILE.toml", help=f"{', '.join(RECIPES)}, or a file; default: syn"
     )
     parser.add_argument(
         "--set",
@@ -59,6 +61,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Fill a job, run it, print the summary."""
     from warpline import registration
+    from warpline.recipe import Recipe
 
     prefix = as_prefix(options.output)
     job = registration.Job(

@@ -10,6 +10,14 @@ from typing import TextIO
 
 from warpline.errors import OutputError
 
+FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE")
+"""Environment variables that make rich take any stream for a terminal."""
+
+
+def may_be_terminal(stream: TextIO) -> bool:
+    """Whether rich, which takes as long to load as all else that a help text needs, should be asked for its opinion."""
+    return stream.isatty() or any(os.environ.get(name) for name in FORCING)
+
 
 @contextmanager
 def writing_result() -> Iterator[None]:

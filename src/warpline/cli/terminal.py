@@ -7,16 +7,17 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from warpline.cli.progress import Bar, Lines
-from warpline.cli.streams import writing_notes, writing_result
+from warpline.cli.streams import may_be_terminal, writing_notes, writing_result
 from warpline.io.json_values import plain
 
-ProgressDisplay = Bar | Lines
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    ProgressDisplay = Bar | Lines
 
 
 class Terminal:
@@ -71,10 +72,20 @@ class Terminal:
         """The display of a registration: a bar on a terminal, lines elsewhere, None when quiet."""
         if self.quiet:
             return None
-        console = Console(stderr=True)
-        display: ProgressDisplay = Bar(console) if console.is_terminal else Lines(self.say)
+        console = self.console()
+        display: ProgressDisplay = Lines(self.say) if console is None else Bar(console)
         self._displays.append(display)
         return display
+
+    @staticmethod
+    def console() -> Console | None:
+        """The terminal behind stderr, None where it is redirected."""
+        if not may_be_terminal(sys.stderr):
+            return None
+        from rich.console import Console
+
+        console = Console(stderr=True)
+        return console if console.is_terminal else None
 
     def finish_progress(self) -> None:
         """Finish every bar and line of progress."""
@@ -100,9 +111,8 @@ class Terminal:
             logged = {"warnings": [*record.get("warnings", ()), *self._warnings]} if self._warnings else {}
             print(json_text.dumps(plain({**record, **logged}), indent=2), flush=True)
             return
-        console = Console(highlight=False, soft_wrap=True, markup=False)
         for part in shown:
-            print(part, flush=True) if isinstance(part, str) else console.print(part)  # rich would expand tabs
+            print(part, flush=True) if isinstance(part, str) else _print_table(part)  # rich would expand tabs
 
     def _log_line(self, level: int, text: str) -> None:
         """Print a log record: each warning once, also when the command is quiet."""
@@ -113,6 +123,12 @@ class Terminal:
             self._warnings.append(text)
             with writing_notes():
                 print(line, file=sys.stderr, flush=True)
+
+
+def _print_table(table: Table) -> None:
+    from rich.console import Console
+
+    Console(highlight=False, soft_wrap=True, markup=False).print(table)
 
 
 class _LogLines(logging.Handler):

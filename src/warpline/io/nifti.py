@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 from collections.abc import Sequence
@@ -247,8 +248,12 @@ def encode(
     header["descrip"] = description
     header["vox_offset"] = header.single_vox_offset
     _place(header, affine, pixdim)
-    padding = bytes(header.single_vox_offset - len(header.binaryblock))
-    return b"".join((header.binaryblock, padding, c_ordered(array.T, dtype).data.cast("B")))
+    content = io.BytesIO()  # its value is no copy
+    content.write(header.binaryblock)
+    content.write(bytes(header.single_vox_offset - len(header.binaryblock)))
+    for volume in array.T if array.ndim > 3 else [array.T]:
+        content.write(c_ordered(volume, dtype).data.cast("B"))
+    return content.getvalue()
 
 
 def c_ordered(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:

@@ -16,6 +16,7 @@ Half-maps too rough for that are smoothed, more and more, and joined again.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -185,26 +186,30 @@ def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units
     maps, rounds = (forward, inverse), 0
     for raised in range(MOST_RAISES):
         share = TARGET_AFTER_RAISING if raised else TARGET
-        rounds, errors = _relax(maps, mask, backend, units, rounds=rounds, share=share)
-        if not _raise_determinants(maps, backend):
-            return InversePair(*maps, _quality(maps, mask, errors, backend, rounds=rounds, units=units))
+        rounds, errors, central = _relax(maps, mask, backend, units, rounds=rounds, share=share)
+        least = _raise_determinants(maps, backend)
+        if least is not None:
+            known = list(zip(least, central, strict=True))
+            return InversePair(*maps, _quality(known, mask, errors, rounds=rounds, units=units, backend=backend))
+        del central
     return InversePair(forward, inverse, quality_of(forward, inverse, mask, backend, rounds=rounds, units=units))
 
 
 def _relax(
     maps: tuple[Array, Array], mask: Array, backend: Backend, units: Units, *, rounds: int, share: float
-) -> tuple[int, list[InverseError]]:
+) -> tuple[int, list[InverseError], tuple[Array, Array]]:
     """Rounds of relaxation, after so many, until a share of the limits holds; both fields are changed in place.
 
     Returns
     -------
-    int, list of two InverseError
-        Rounds so far, and the errors of both round trips.
+    int, list of two InverseError, pair of (I, J, K)
+        Rounds so far, the errors of both round trips, and the determinants of both maps by central differences.
     """
     forward, inverse = maps
     for done in range(rounds, MOST_ROUNDS + 1):
         residuals = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
-        lowest = np.minimum(*(backend.jacobian(field) for field in (forward, inverse)))
+        central = backend.jacobian(forward), backend.jacobian(inverse)
+        lowest = np.minimum(*central)
         folding = lowest <= LEAST_CENTRAL_JACOBIAN
         errors, least = _measure([_in_units(residual, units, backend) for residual in residuals], lowest, mask, backend)
         inconsistent, folds = _exceeds(errors, share), not least > LEAST_CENTRAL_JACOBIAN
@@ -217,27 +222,35 @@ def _relax(
         if weight is not None:
             _blend(forward, weight, backend)
             _blend(inverse, weight, backend)
-    return done, errors
+    return done, errors, central
 
 
-def _raise_determinants(maps: tuple[Array, Array], backend: Backend) -> bool:
-    """Raise the determinants, by any differences, that are at most `LEAST_JACOBIAN`; whether there were any."""
-    return any([_raise_in(field, backend) for field in maps])
+def _raise_determinants(maps: tuple[Array, Array], backend: Backend) -> tuple[Array, Array] | None:
+    """Raise the determinants, by any differences, that are at most `LEAST_JACOBIAN`.
+
+    Returns
+    -------
+    pair of (I, J, K), or None
+        The determinants of both maps where none was that low; None where the maps have changed.
+    """
+    forward, inverse = (_raise_in(field, backend) for field in maps)
+    return None if forward is None or inverse is None else (forward, inverse)
 
 
-def _raise_in(field: Array, backend: Backend) -> bool:
+def _raise_in(field: Array, backend: Backend) -> Array | None:
     """As `_raise_determinants`, in one map; it is blended with its Gaussian where moving voxels does not help."""
-    low = backend.least_jacobian(field) <= LEAST_JACOBIAN
+    least = backend.least_jacobian(field)
+    low = least <= LEAST_JACOBIAN
     count, before = _count(low, backend), low.size * 2 * MOST_RAISED
     if not count:
-        return False
+        return least
     while 0 < count <= before / 2:
-        backend.unfold(field, limit=RAISED_FROM, target=RAISED_TO, sweeps=SWEEPS)
-        low = backend.least_jacobian(field) <= LEAST_JACOBIAN
+        backend.unfold(field, limit=RAISED_FROM, target=RAISED_TO, sweeps=SWEEPS, least=least)
+        low = backend.least_jacobian(field, out=least) <= LEAST_JACOBIAN
         count, before = _count(low, backend), count
     if count:
         _blend(field, _soft_region(low, backend), backend)
-    return True
+    return None
 
 
 def _count(region: Array, backend: Backend) -> int:
@@ -271,7 +284,8 @@ def quality_of(
     """
     residuals = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
     errors = [round_trip_error(_in_units(residual, units, backend), backend, mask) for residual in residuals]
-    return _quality((forward, inverse), mask, errors, backend, rounds=rounds, units=units)
+    known = ((backend.least_jacobian(field), backend.jacobian(field)) for field in (forward, inverse))
+    return _quality(known, mask, errors, rounds=rounds, units=units, backend=backend)
 
 
 def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
@@ -327,32 +341,37 @@ def _blend(field: Array, weight: Array, backend: Backend) -> None:
 
 
 def _quality(
-    maps: tuple[Array, Array], mask: Array, errors: list[InverseError], backend: Backend, *, rounds: int, units: Units
+    determinants: Iterable[tuple[Array, Array]],
+    mask: Array,
+    errors: list[InverseError],
+    *,
+    rounds: int,
+    units: Units,
+    backend: Backend,
 ) -> Quality:
-    """From a map and its inverse (3, I, J, K) and their round-trip errors, with one host synchronisation."""
-    inside, measured = mask != 0, backend.zeros((10,), np.float64)
-    measured[6:10] = np.inf
-    forward, inverse = maps
-    for field, sums in ((inverse, measured[3:6]), (forward, measured[:3])):
-        least = backend.least_jacobian(field)
-        backend.sums(least, mask=inside & (least <= 0), out=sums)
-        measured[6] = np.minimum(measured[6], np.where(inside, least, np.inf).min())
-        del least
-        central = backend.jacobian(field)
-        measured[7] = np.minimum(measured[7], np.where(inside, central, np.inf).min())
-    measured[8] = np.where(inside, central, -np.inf).max()  # of the forward map, the last one
-    measured[9] = inside.sum(dtype=np.float64)
-    folds, _, _, inverse_folds, _, _, least_of_any, least, most, size = backend.download(measured).tolist()
-    folded = int(max(folds, inverse_folds))
+    """From the determinants (I, J, K) of a map, then of its inverse, by any differences and by central ones.
+
+    And from their round-trip errors, with one host synchronisation.
+    """
+    inside, measured = mask != 0, backend.zeros((13,), np.float64)
+    for (least, central), row in zip(determinants, (measured[:6], measured[6:12]), strict=True):
+        backend.sums(least, mask=inside & (least <= 0), out=row[:3])
+        row[3] = np.where(inside, least, np.inf).min()
+        row[4] = np.where(inside, central, np.inf).min()
+        row[5] = np.where(inside, central, -np.inf).max()
+    measured[12] = inside.sum(dtype=np.float64)
+    *maps, size = np.split(backend.download(measured), (6, 12))
+    forward, inverse = (one.tolist() for one in maps)
+    folded = int(max(forward[0], inverse[0]))
     return Quality(
-        folds=folded / max(size, 1),
+        folds=folded / max(float(size[0]), 1),
         folded_voxels=folded,
-        jacobian_min=least,
-        jacobian_max=most,
+        jacobian_min=min(forward[4], inverse[4]),
+        jacobian_max=forward[5],
         inverse_error_mean=max(error.mean for error in errors),
         inverse_error_p99=max(error.p99 for error in errors),
         inverse_error_max=max(error.largest for error in errors),
         rounds=rounds,
         units=units,
-        least_jacobian=least_of_any,
+        least_jacobian=min(forward[3], inverse[3]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -190,6 +191,9 @@ def register(
     >>> warpline.register(fixed, moving, recipe).transform.map_points([[0.0, 0.0, 0.0]]).round() + 0.0
     array([[2., 0., 0.]])
     """
-    chosen = select(None if backend == "auto" else backend, threads)
-    inputs = read(fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry)
+    recipe = Recipe.load(recipe)
+    with ThreadPoolExecutor(1) as pool:  # the images are read while the backend is loaded
+        reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry)
+        chosen = select(None if backend == "auto" else backend, threads)
+        inputs = reading.result()
     return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)

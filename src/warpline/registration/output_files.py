@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -23,7 +23,7 @@ from warpline.io.transform_files import Format, itk_affine, itk_warp
 from warpline.registration.alignment import Alignment
 from warpline.registration.clock import Clock
 from warpline.report.page import write_page
-from warpline.report.pair_layers import draw_layers
+from warpline.report.pair_layers import Layers, draw_layers
 from warpline.report.pictures import write_deformation, write_overlay
 from warpline.space import Transform
 
@@ -190,7 +190,12 @@ def store(
     clock, paths = Clock(), {kind: root / path for kind, path in names.items()}
     pictures = _with_names(_pictures(alignment, images["warped"]), names)
     encoders = _with_names({**_encoders(alignment, images), **(extra or {})}, names)
-    stamps = _write_files(files, paths, pictures, encoders, clock=clock, threads=report["backend"]["threads"])
+    with ThreadPoolExecutor(report["backend"]["threads"]) as pool:
+        layers = _layers(alignment, images["warped"], pool) if "page" in names else None
+        stamps = _write_files(files, paths, pictures, encoders, clock=clock, pool=pool)
+        if layers is not None:
+            with clock.step("page"):
+                wait([layers])
     made = {*stamps, *({"page"} & names.keys())}
     for kind in names.keys() - made - {"report"}:
         files.discard(paths[kind])
@@ -200,10 +205,9 @@ def store(
         "outputs": {kind: str(path) for kind, path in names.items() if kind in made},
         "seconds": {**report["seconds"], **clock.seconds},
     }
-    if "page" in made:
+    if layers is not None:
         with files.staged(paths["page"]) as temporary, clock.step("page"):
-            layers = draw_layers(alignment.fixed, alignment.moving, images["warped"], alignment.warp)
-            write_page(finished, layers, temporary)
+            write_page(finished, layers.result(), temporary)
             stamps["page"] = _stamp(temporary.read_bytes())
     finished["seconds"] = {**report["seconds"], **clock.seconds}
     finished["files"] = {kind: stamps[kind] for kind in finished["outputs"]}
@@ -218,21 +222,27 @@ def _write_files(
     encoders: Encoders,
     *,
     clock: Clock,
-    threads: int,
+    pool: ThreadPoolExecutor,
 ) -> dict[str, dict[str, Any]]:
-    """Write pictures, drawn in this thread, and the other files, encoded meanwhile by others; returns their stamps."""
+    """Write pictures and the other files, each made by a thread of the pool; returns their stamps."""
     stamps = {}
-    with ThreadPoolExecutor(threads) as pool:
-        encoded = {kind: pool.submit(encode) for kind, encode in encoders.items()}
-        with clock.step("pictures"):
-            for kind, draw in pictures.items():
-                drawn = io.BytesIO()
-                draw(drawn)
-                stamps[kind] = _write(files, paths[kind], drawn.getvalue())
-        with clock.step("write"):
-            for kind, content in encoded.items():
+    drawn = {kind: pool.submit(_drawn, draw) for kind, draw in pictures.items()}
+    encoded = {kind: pool.submit(encode) for kind, encode in encoders.items()}
+    for step, made in (("pictures", drawn), ("write", encoded)):
+        with clock.step(step):
+            for kind, content in made.items():
                 stamps[kind] = _write(files, paths[kind], content.result())
     return stamps
+
+
+def _drawn(draw: Callable[[BinaryIO], None]) -> bytes:
+    picture = io.BytesIO()
+    draw(picture)
+    return picture.getvalue()
+
+
+def _layers(alignment: Alignment, warped: Image, pool: ThreadPoolExecutor) -> Future[Layers]:
+    return pool.submit(draw_layers, alignment.fixed, alignment.moving, warped, alignment.warp)
 
 
 def _with_names(makers: Mapping[str, Maker], names: Names) -> dict[str, Maker]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warpline.errors import OutputError
+from warpline.report.colour_ramps import bytes_of, coloured
+from warpline.report.panels import Panel
 from warpline.report.slices import Slice
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from PIL import Image as Picture
 
 INK, PAPER, FAINT = "#e8eaed", "#0b0d10", "#8b929c"
@@ -35,85 +36,104 @@ Target = str | Path | BinaryIO
 ROW_BOXES = "warpline rows"
 """Name of the PNG text entry that lists (left, title's top, top, right, bottom) in pixels of each row, as JSON."""
 
-_Layout = tuple[int, list[list[tuple[float, ...]]], list[tuple[float, float, float]]]
+_Layout = tuple[int, list[list["_Box"]], list[tuple[float, float, float]]]
+_Box = tuple[float, float, float, float]
+
+_FONT = "mpl-data/fonts/ttf/DejaVuSans.ttf"
+"""Part of Matplotlib, which is not loaded for it."""
+
+_BELOW_MIDDLE, _MIDDLE = 0.42, 0.26
+"""Of the size of the letters, from the middle of a title, and of a letter, down to its baseline."""
 
 
 @dataclass(frozen=True, eq=False)
 class ContactSheet:
-    """A figure with a panel for every row and slice; use `blank` to make one.
+    """A picture with a panel for every row and slice; use `blank` to make one.
 
     Parameters
     ----------
-    figure : Figure
-        Of Matplotlib, without its global state.
-    panels : rows of Axes
+    picture : PIL.Image.Image
+        What is drawn on, RGB.
+    panels : rows of Panel
         ``panels[row][slice]``.
     bands : one (left, right, middle) for each row
-        Where the title of each row stands, in pixels from the lower left corner.
+        Where the title of each row stands, in pixels from the upper left corner.
+    letters : one (left, right, bottom, top) for each slice
+        Written over every panel when the sheet is saved.
     """
 
-    figure: Figure
-    panels: tuple[tuple[Axes, ...], ...]
+    picture: Picture.Image
+    panels: tuple[tuple[Panel, ...], ...]
     bands: tuple[tuple[float, float, float], ...]
+    letters: tuple[tuple[str, str, str, str], ...]
 
     @classmethod
     def blank(cls, titles: Sequence[str], slices: Sequence[Slice]) -> ContactSheet:
         """Lay out a row for each title; with a single slice the rows stand beside each other instead."""
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        from PIL import Image as Picture
 
         aspects = [section.aspect for section in slices]
         height, boxes, bands = (
             _layout_rows(aspects, len(titles)) if len(slices) > 1 else _layout_columns(aspects[0], len(titles))
         )
-        figure = Figure(figsize=(_WIDTH / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER)
-        FigureCanvasAgg(figure)
-        size = np.array((_WIDTH, height, _WIDTH, height))
-        panels = tuple(tuple(figure.add_axes(tuple(np.array(box) / size)) for box in row) for row in boxes)
-        sheet = cls(figure, panels, tuple(bands))
+        picture = Picture.new("RGB", (_WIDTH, height), PAPER)
+        panels = tuple(tuple(Panel(picture, _whole(box)) for box in row) for row in boxes)
+        sheet = cls(picture, panels, tuple(bands), tuple(section.letters for section in slices))
         for title, (left, _, middle) in zip(titles, bands, strict=True):
-            sheet.write(left, middle, title, size=13, color=INK)
-        for row in panels:
-            for panel, section in zip(row, slices, strict=True):
-                _style_panel(panel, section.letters)
+            sheet.write(left, middle, title, points=13, colour=INK)
         return sheet
-
-    def show(self, row: int, column: int, image: NDArray[Any], **style: Any) -> Axes:
-        """Fill a panel with an array (H, W) or (H, W, 3), row 0 at the top."""
-        panel = self.panels[row][column]
-        panel.imshow(image, interpolation="bicubic", aspect="auto", zorder=0, **style)
-        height, width = image.shape[:2]
-        panel.set(xlim=(0, width - 1), ylim=(height - 1, 0))
-        return panel
 
     def legend(self, row: int, entries: Sequence[tuple[str, str]]) -> None:
         """Name colours at the right end of a row's title: (colour, name) pairs."""
         _, right, middle = self.bands[row]
-        for color, name in reversed(entries):
-            right = self.write(right, middle, name, size=10, color=FAINT, ha="right") - 6
-            right = self.write(right, middle, "●", size=10, color=color, ha="right") - 22
+        for colour, name in reversed(entries):
+            right = self.write(right, middle, name, points=10, colour=FAINT, anchor="rs") - 6
+            self._dot(right - 5, middle, colour)
+            right -= 32
 
-    def scale(self, row: int, colours: Any, ends: tuple[str, str]) -> None:
+    def scale(self, row: int, ramp: Sequence[str], ends: tuple[str, str]) -> None:
         """Draw a colour bar at the right end of a row's title, with what its ends mean."""
+        from PIL import Image as Picture
+
         _, right, middle = self.bands[row]
-        right = self.write(right, middle, ends[1], size=10, color=FAINT, ha="right") - 10
-        left, thickness = right - 160, 10
-        box = np.array((left, middle - thickness / 2, right - left, thickness))
-        bar = self.figure.add_axes(tuple(box / (self._size * 2)))
-        bar.imshow(np.linspace(0, 1, 256)[None], cmap=colours, aspect="auto")
-        bar.set_axis_off()
-        self.write(left - 10, middle, ends[0], size=10, color=FAINT, ha="right")
+        right = self.write(right, middle, ends[1], points=10, colour=FAINT, anchor="rs") - 10
+        bar = np.broadcast_to(coloured(np.linspace(0, 1, 160), ramp), (10, 160, 3))
+        self.picture.paste(Picture.fromarray(bytes_of(bar)), (round(right) - 160, round(middle) - 5))
+        self.write(right - 170, middle, ends[0], points=10, colour=FAINT, anchor="rs")
 
-    def write(self, x: float, y: float, text: str, **style: Any) -> float:
-        """Put text at a position in pixels from the lower left corner; returns its left end."""
-        width, height = self._size
-        written = self.figure.text(x / width, y / height, text, va="center_baseline", **style)
-        return float(written.get_window_extent().x0)
+    def write(self, x: float, middle: float, text: str, *, points: float, colour: str, anchor: str = "ls") -> float:
+        """Put text at a position, its left or right end (``"ls"``, ``"rs"``); returns its left end."""
+        from PIL import ImageDraw
 
-    @property
-    def _size(self) -> tuple[float, float]:
-        width, height = self.figure.get_size_inches() * _DPI
-        return float(width), float(height)
+        font = _font(points)
+        ImageDraw.Draw(self.picture).text(
+            (x, middle + _BELOW_MIDDLE * font.size), text, fill=colour, font=font, anchor=anchor
+        )
+        return x - font.getlength(text) if anchor == "rs" else x
+
+    def _dot(self, x: float, y: float, colour: str) -> None:
+        """A disc of 11 pixels around a position."""
+        from PIL import Image as Picture
+        from PIL import ImageDraw
+
+        mask = Picture.new("L", (48, 48))
+        ImageDraw.Draw(mask).ellipse((2, 2, 45, 45), fill=255)
+        self.picture.paste(colour, (round(x) - 6, round(y) - 5), mask.reduce(4))
+
+    def _finished(self) -> Picture.Image:
+        """The picture with the letters on its panels."""
+        from PIL import ImageDraw
+
+        picture, font = self.picture.copy(), _font(9)
+        pen = ImageDraw.Draw(picture)
+        places = ((0.02, 0.5, "ls"), (0.98, 0.5, "rs"), (0.5, 0.96, "ms"), (0.5, 0.04, "ms"))
+        for row in self.panels:
+            for panel, letters in zip(row, self.letters, strict=True):
+                (left, top, *_), (width, height) = panel.box, panel.size
+                for (x, y, anchor), letter in zip(places, letters, strict=True):
+                    at = left + x * width, top + y * height + _MIDDLE * font.size
+                    pen.text(at, letter, fill=FAINT, font=font, anchor=anchor)
+        return picture
 
     def save(self, path: Target, *, dither: bool = False) -> None:
         """Write a PNG of 256 colours, fewer if it grows large; its text entry `ROW_BOXES` says where each row lies.
@@ -130,12 +150,9 @@ class ContactSheet:
         OutputError
             When the file cannot be written.
         """
-        from PIL import Image as Picture
         from PIL.PngImagePlugin import PngInfo
 
-        self.figure.canvas.draw()
-        pixels = np.asarray(self.figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
-        picture = Picture.fromarray(np.ascontiguousarray(pixels))
+        picture = self._finished()
         outlines = [self._outline(row, band[2]) for row, band in zip(self.panels, self.bands, strict=True)]
         rows = PngInfo()
         rows.add_text(ROW_BOXES, json.dumps(outlines))
@@ -149,12 +166,9 @@ class ContactSheet:
         else:
             path.write(packed.getvalue())
 
-    def _outline(self, row: Sequence[Axes], middle: float) -> tuple[int, int, int, int, int]:
-        width, height = self._size
-        corners = np.array([panel.get_position().extents for panel in row])
-        (left, bottom), (right, top) = corners[:, :2].min(axis=0), corners[:, 2:].max(axis=0)
-        edges = (left * width, height - middle - _BAND / 2, (1 - top) * height, right * width, (1 - bottom) * height)
-        return tuple(round(float(edge)) for edge in edges)  # type: ignore[return-value]
+    def _outline(self, row: Sequence[Panel], middle: float) -> tuple[int, int, int, int, int]:
+        (left, top, _, bottom), right = row[0].box, row[-1].box[2]
+        return left, round(middle - _BAND / 2), top, right, bottom
 
 
 def _quantized(picture: Picture.Image, colours: int, dither: bool) -> Picture.Image:
@@ -174,33 +188,42 @@ def _write(content: bytes, path: Path) -> None:
         raise OutputError(f"picture {path} cannot be written: {error.strerror or error}") from None
 
 
+@cache
+def _font(points: float) -> Any:
+    """Letters of a size in points, at 100 pixels an inch; those of Pillow where Matplotlib has moved its own."""
+    from PIL import ImageFont
+
+    pixels, matplotlib = points * _DPI / 72, importlib.util.find_spec("matplotlib")
+    folders = [] if matplotlib is None else list(matplotlib.submodule_search_locations or ())
+    found = [path for path in (Path(folder, _FONT) for folder in folders) if path.is_file()]
+    if not found:
+        return ImageFont.load_default(pixels)
+    return ImageFont.truetype(str(found[0]), pixels, layout_engine=ImageFont.Layout.BASIC)
+
+
+def _whole(box: _Box) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(edge) for edge in box)
+    return left, top, right, bottom
+
+
 def _layout_rows(aspects: list[float], rows: int) -> _Layout:
-    """Page height, boxes (left, bottom, width, height) and title bands of rows of panels of equal height."""
+    """Page height, boxes (left, top, right, bottom) and title bands of rows of panels of equal height."""
     tall = (_WIDTH - 2 * _MARGIN - _GAP * (len(aspects) - 1)) / sum(aspects)
     height = round(rows * (_BAND + tall) + (rows - 1) * _GAP + _MARGIN + 8)
-    boxes: list[list[tuple[float, ...]]] = []
+    boxes: list[list[_Box]] = []
     bands: list[tuple[float, float, float]] = []
     for row in range(rows):
-        top = height - 8 - row * (_BAND + tall + _GAP)
-        lefts = np.cumsum([_MARGIN, *(a * tall + _GAP for a in aspects)])
-        boxes.append([(left, top - _BAND - tall, a * tall, tall) for left, a in zip(lefts, aspects, strict=False)])
-        bands.append((_MARGIN, _WIDTH - _MARGIN, top - _BAND / 2))
+        band = 8 + row * (_BAND + tall + _GAP)
+        top = band + _BAND
+        lefts = [float(left) for left in np.cumsum([_MARGIN, *(a * tall + _GAP for a in aspects)])]
+        boxes.append([(left, top, left + a * tall, top + tall) for left, a in zip(lefts, aspects, strict=False)])
+        bands.append((_MARGIN, _WIDTH - _MARGIN, band + _BAND / 2))
     return height, boxes, bands
 
 
 def _layout_columns(aspect: float, columns: int) -> _Layout:
     wide = (_WIDTH - 2 * _MARGIN - _GAP * (columns - 1)) / columns
-    height = round(8 + _BAND + wide / aspect + _MARGIN)
+    top = 8 + _BAND
     lefts = [_MARGIN + column * (wide + _GAP) for column in range(columns)]
-    boxes: list[list[tuple[float, ...]]] = [[(left, _MARGIN, wide, wide / aspect)] for left in lefts]
-    return height, boxes, [(left, left + wide, height - 8 - _BAND / 2) for left in lefts]
-
-
-def _style_panel(panel: Axes, letters: tuple[str, str, str, str]) -> None:
-    panel.set_facecolor("black")
-    panel.set(xticks=(), yticks=())
-    for spine in panel.spines.values():
-        spine.set_visible(False)
-    places = ((0.02, 0.5, "left"), (0.98, 0.5, "right"), (0.5, 0.04, "center"), (0.5, 0.96, "center"))
-    for (x, y, side), letter in zip(places, letters, strict=True):
-        panel.text(x, y, letter, transform=panel.transAxes, ha=side, va="center", color=FAINT, size=9)
+    boxes: list[list[_Box]] = [[(left, top, left + wide, top + wide / aspect)] for left in lefts]
+    return round(top + wide / aspect + _MARGIN), boxes, [(left, left + wide, 8 + _BAND / 2) for left in lefts]

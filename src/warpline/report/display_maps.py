@@ -14,9 +14,6 @@ from warpline.report.slice_interpolation import Plane
 from warpline.report.slices import Slice, displacement_on_slices, jacobian_on_slices
 from warpline.space import Displacement
 
-SHRINKS_GROWS = ("#c9e7ff", "#4a93d9", "#1d3a5f", "#0e1116", "#6b2d16", "#e0703a", "#ffdcb8")
-"""Dark where nothing changes, so that what changes stands out on a dark page."""
-
 _WINDOW = (1, 5, 5)
 """Planes, rows and columns of the windows in which planes are compared."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
 from warpline.images import Image
+from warpline.report.colour_ramps import HEAT, MAGMA, SHRINKS_GROWS, bytes_of, coloured
 from warpline.report.display_maps import (
-    SHRINKS_GROWS,
     DeformationMaps,
     body_masks,
     local_mismatch,
@@ -35,15 +34,8 @@ MAX_PIXELS, MAX_PIXELS_2D = 144, 640
 COARSER = 2
 """Pixels of the grey layers for one pixel of the layers of deformation and mismatch, along rows and columns."""
 
-_MAGMA = ("#000004", "#221150", "#5f187f", "#982d80", "#d3436e", "#f8765c", "#febb81", "#fcfdbf")
-
-_HEAT = ("#000000", "#3b0f40", "#8c1d4f", "#d8433a", "#f98e2b", "#ffe98a")
-
-RAMPS = {"jacobian": ",".join(SHRINKS_GROWS), "displacement": ",".join(_MAGMA), "mismatch": ",".join(_HEAT)}
+RAMPS = {"jacobian": ",".join(SHRINKS_GROWS), "displacement": ",".join(MAGMA), "mismatch": ",".join(HEAT)}
 """Colours of the coloured layers from the least to the largest value, evenly spaced; the viewer has the last two."""
-
-_STEPS = 1024
-"""Of a ramp."""
 
 _GRID_LINES = 22
 """About how many lines of the warped grid cross the longest side of a slice."""
@@ -219,24 +211,10 @@ class _Deformation:
 
     def _jacobian(self, plane: DeformationMaps) -> NDArray[np.float32]:
         """Blue where the map shrinks space, orange where it grows, yellow around folds: (N, H, W, 3)."""
-        drawn = _coloured(plane.log_jacobian / self.scales["jacobian"] * 0.5 + 0.5, SHRINKS_GROWS)
+        drawn = coloured(plane.log_jacobian / self.scales["jacobian"] * 0.5 + 0.5, SHRINKS_GROWS)
         if plane.folds.any():
             drawn[maximum_filter(plane.folds, (1, 3, 3)) > 0] = (1, 1, 0.2)
         return drawn
-
-
-def _coloured(values: Planes, ramp: Sequence[str]) -> NDArray[np.float32]:
-    """Colours (..., 3) of values from 0 to 1, linear between those of the ramp, in 1024 steps."""
-    steps = np.clip(values * (_STEPS - 1) + 0.5, 0, _STEPS - 1).astype(np.intp)
-    return _table(tuple(ramp))[steps]
-
-
-@cache
-def _table(ramp: tuple[str, ...]) -> NDArray[np.float32]:
-    colours = np.array([[int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)] for colour in ramp], np.float32)
-    places = np.linspace(0, 1, len(colours))
-    channels = [np.interp(np.linspace(0, 1, _STEPS), places, channel) for channel in colours.T]
-    return np.stack(channels, axis=-1).astype(np.float32)
 
 
 # -- pictures -------------------------------------------------------------------------------------------------------
@@ -257,8 +235,3 @@ def encode(picture: NDArray[Any], quality: int) -> bytes:
     packed = io.BytesIO()
     Picture.fromarray(bytes_of(picture)).save(packed, format="JPEG", quality=quality, subsampling=0)
     return packed.getvalue()
-
-
-def bytes_of(picture: NDArray[Any]) -> NDArray[np.uint8]:
-    """Shades or colours from 0 to 1 as they are stored; what is stored so already stays."""
-    return picture if picture.dtype == np.uint8 else np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)

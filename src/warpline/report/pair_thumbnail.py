@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from warpline.images import Image
-from warpline.report.pair_layers import bytes_of, gray_levels
+from warpline.report.colour_ramps import bytes_of
+from warpline.report.pair_layers import gray_levels
 from warpline.report.slice_interpolation import Plane
 from warpline.report.slices import display_range, slice_series
 

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from warpline.images import Image
+from warpline.report.colour_ramps import MAGMA, SHRINKS_GROWS
 from warpline.report.contact_sheet import INK, ContactSheet, Target
 from warpline.report.display_maps import (
-    SHRINKS_GROWS,
     DeformationMaps,
     body_mask,
     otsu_thresholds,
@@ -53,11 +53,12 @@ def write_overlay(fixed: Image, before: Image, after: Image, path: Target) -> No
             rescale_intensity(section.sample(image, section.samples_per_pixel(image)), *limits)
             for image, limits in zip((fixed, before, after), windows, strict=True)
         )
-        sheet.show(0, column, np.stack((start, target, start), axis=-1))
-        sheet.show(1, column, np.stack((result, target, result), axis=-1))
-        panel = sheet.show(2, column, result, cmap="gray", vmin=0, vmax=1.1)
+        over, under, outlined = (row[column] for row in sheet.panels)
+        over.show(np.stack((start, target, start), axis=-1))
+        under.show(np.stack((result, target, result), axis=-1))
+        outlined.show(result / 1.1)
         smooth = gaussian_filter(target, 0.7)
-        panel.contour(smooth, levels=otsu_thresholds(smooth), colors=_EDGE, linewidths=0.9)
+        outlined.draw_lines(smooth, otsu_thresholds(smooth), _EDGE, width=1.25)
     sheet.save(path)
 
 
@@ -81,33 +82,28 @@ def write_deformation(fixed: Image, warp: Displacement, path: Target) -> None:
     OutputError
         When the file cannot be written.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-
     slices = middle_slices(fixed)
     sheet = ContactSheet.blank(("Warped grid", "Log-Jacobian", "Displacement"), slices)
     seen = [DeformationMaps.on(section, warp) for section in slices]
     change = round_up(max(float(np.percentile(np.abs(plane.log_jacobian), 99.5)) for plane in seen))
     length = round_up(max(float(plane.length.max()) for plane in seen))
     spacing = round_up(max(max(section.voxels.shape[1:]) * section.pixel for section in slices) / _GRID_LINES)
-    colours = LinearSegmentedColormap.from_list("shrinks grows", SHRINKS_GROWS)
     sheet.legend(0, ((_GRID_LINE, f"every {spacing:g} mm"),))
-    sheet.scale(1, colours, (f"shrinks {-change:g}", f"{change:g} grows"))
-    sheet.scale(2, "magma", ("0", f"{length:g} mm"))
+    sheet.scale(1, SHRINKS_GROWS, (f"shrinks {-change:g}", f"{change:g} grows"))
+    sheet.scale(2, MAGMA, ("0", f"{length:g} mm"))
     limits = display_range(fixed)
     for column, (section, plane) in enumerate(zip(slices, seen, strict=True)):
         target = rescale_intensity(section.sample(fixed, section.samples_per_pixel(fixed)), *limits)
-        grid = sheet.show(0, column, target, cmap="gray", vmin=0, vmax=1.5)
+        grid, growth, shift = (row[column] for row in sheet.panels)
+        grid.show(target / 1.5)
         for position in plane.position:
             lines = np.arange(np.ceil(position.min() / spacing), position.max() / spacing) * spacing
-            grid.contour(position, levels=lines, colors=_GRID_LINE, linewidths=0.8, alpha=0.8)
-        panels = (
-            sheet.show(1, column, plane.log_jacobian, cmap=colours, vmin=-change, vmax=change),
-            sheet.show(2, column, plane.length, cmap="magma", vmin=0, vmax=length),
-        )
+            grid.draw_lines(position, lines, _GRID_LINE, width=1.1, opacity=0.8)
         body = body_mask(target)
-        for panel in panels:
-            panel.contourf(body, levels=(-1, 0.5), colors="black")
-            panel.contour(body, levels=(0.5,), colors=INK, linewidths=0.8, alpha=0.8)
+        growth.show_coloured(plane.log_jacobian / (2 * change) + 0.5, SHRINKS_GROWS, body)
+        shift.show_coloured(plane.length / length, MAGMA, body)
+        for panel in (growth, shift):
+            panel.draw_lines(body, (0.5,), INK, width=1.1, opacity=0.8)
         if plane.folds.any():
-            panels[0].contour(plane.folds, levels=(0.5,), colors=_FOLD, linewidths=1.5)
+            growth.draw_lines(plane.folds, (0.5,), _FOLD, width=2.1)
     sheet.save(path, dither=True)

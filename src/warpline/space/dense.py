@@ -93,8 +93,12 @@ def _displaced(
         components = [backend.upload(np.ascontiguousarray(u, dtype=np.float32)) for u in part.field]
         moved = np.stack([backend.download(backend.sample(u, matrix, field=at, shape=grid.shape)) for u in components])
     to_voxels = np.linalg.inv((world @ grid.affine)[:3, :3])
-    voxels = np.tensordot(to_voxels, moved, axes=1).astype(np.float32)
-    return voxels if field is None else voxels + field
+    voxels = np.empty((3, *grid.shape), np.float32)
+    for i in range(grid.shape[0]):  # slab by slab: the whole field in double precision would take four times its size
+        voxels[:, i] = np.tensordot(to_voxels, moved[:, i], axes=1)
+    if field is not None:
+        voxels += field
+    return voxels
 
 
 def displacement_on(transform: Transform, grid: Grid) -> NDArray[np.float32]:

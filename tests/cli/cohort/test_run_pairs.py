@@ -46,5 +46,6 @@ def test_the_group_level_of_a_bids_app_reports(folder, tmp_path, capsys):
 
 
 def test_a_bids_app_takes_several_labels():
-    options = build_parser(()).parse_args(["cohort", "run", "b", "o", "participant", "--participant-label", "01", "02"])
+    arguments = ["cohort", "run", "b", "o", "participant", "--participant-label", "01", "02"]
+    options = build_parser(arguments).parse_args(arguments)
     assert options.participant_label == ["01", "02"] and options.level == "participant"

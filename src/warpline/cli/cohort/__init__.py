@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
-from warpline.cli.cohort import check, init, report, run_pairs, serve, slurm, status
 from warpline.cli.options import add_talk
-from warpline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "register a whole cohort: resume, failures told apart, quality control, one page to read"
 EXAMPLE = """\
@@ -16,21 +19,22 @@ EXAMPLE = """\
   warpline cohort run bids out --fixed template.nii.gz --participant-label 01 02"""
 
 ACTIONS = {
-    "init": init,
-    "check": check,
-    "run": run_pairs,
-    "status": status,
-    "report": report,
-    "serve": serve,
-    "slurm": slurm,
+    "init": "warpline.cli.cohort.init",
+    "check": "warpline.cli.cohort.check",
+    "run": "warpline.cli.cohort.run_pairs",
+    "status": "warpline.cli.cohort.status",
+    "report": "warpline.cli.cohort.report",
+    "serve": "warpline.cli.cohort.serve",
+    "slurm": "warpline.cli.cohort.slurm",
 }
 """Name to module; the module is like that of a command."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of every action."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    for name, module in ACTIONS.items():
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", prog=parser.prog)
+    for name, home in ACTIONS.items():
+        module = importlib.import_module(home)
         action = actions.add_parser(
             name,
             help=module.SUMMARY,
@@ -44,5 +48,5 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Do one action."""
-    code: int | None = ACTIONS[options.action].run(options, terminal)
+    code: int | None = importlib.import_module(ACTIONS[options.action]).run(options, terminal)
     return code

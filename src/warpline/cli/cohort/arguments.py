@@ -6,8 +6,7 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
-from warpline.cli.options import add_device, add_geometry, positive, positive_count
-from warpline.recipe import PRESETS
+from warpline.cli.options import RECIPES, add_device, add_geometry, positive, positive_count
 
 if TYPE_CHECKING:
     from warpline.cohort import Options
@@ -40,7 +39,7 @@ def add_selection(parser: ArgumentParser) -> None:
         "--redo", action="store_true", help="replace finished pairs of another recipe, other outputs or older numerics"
     )
     what = parser.add_argument_group("what is done")
-    what.add_argument("--recipe", metavar="NAME|FILE.toml", help=f"{', '.join(PRESETS)}, or a file; default: {RECIPE}")
+    what.add_argument("--recipe", metavar="NAME|FILE.toml", help=f"{', '.join(RECIPES)}, or a file; default: {RECIPE}")
     what.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="change one option of it"
     )

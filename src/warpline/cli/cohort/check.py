@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from warpline.cli.cohort.arguments import add_selection, options_of
-from warpline.cli.terminal import Terminal
 from warpline.errors import InputError
 
 if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
     from warpline.cohort import Options as RunOptions
     from warpline.cohort.plan import Plan, Task, Warps
 

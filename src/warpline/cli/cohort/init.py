@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from warpline.cli.terminal import Terminal
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
+
 
 SUMMARY = "write a manifest, the table of pairs, from the files there are"
 EXAMPLE = """\

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Column, Table
-
-from warpline.cli.terminal import Terminal
-
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from warpline.cli.terminal import Terminal
     from warpline.cohort import Group
 
 SILENCE = 30.0
@@ -25,10 +23,10 @@ ProgressCallback = Callable[[Mapping[str, Any]], None]
 @contextmanager
 def progress_display(terminal: Terminal) -> Iterator[ProgressCallback | None]:
     """What shows the numbers of a run while it goes on; None when quiet."""
-    console = Console(stderr=True)
+    console = None if terminal.quiet else terminal.console()
     if terminal.quiet:
         yield None
-    elif console.is_terminal:
+    elif console is not None:
         with _bar(console) as show:
             yield show
     else:
@@ -46,6 +44,8 @@ def line(numbers: Mapping[str, Any]) -> str:
 
 def failure_table(groups: Iterable[Group]) -> Table:
     """Failures with the same cause, a row for each group."""
+    from rich.table import Column, Table
+
     table = Table("failed", "class", Column("message", overflow="fold"), "for example")
     for group in groups:
         table.add_row(str(group.count), group.kind, group.message, group.example)
@@ -61,6 +61,15 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def _bar(console: Console) -> Iterator[ProgressCallback]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         BarColumn(),
         MofNCompleteColumn(),

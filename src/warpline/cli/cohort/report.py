@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from warpline.cli.cohort.arguments import PAGES
-from warpline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "write the tables and pages of a cohort anew"
 EXAMPLE = """\

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser, Namespace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-
-from rich.table import Table
 
 from warpline.cli.cohort.arguments import PAGES, add_selection, add_workers, options_of
 from warpline.cli.cohort.progress import failure_table, progress_display
 from warpline.cli.cohort.report import write_again
-from warpline.cli.terminal import Terminal
+from warpline.cli.options import ShowVersion
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from warpline.cli.terminal import Terminal
     from warpline.cohort import Summary
 
 SUMMARY = "register every pair that is not done; the same command again resumes"
@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "level", nargs="?", choices=LEVELS, default="participant", help="of BIDS Apps; group writes the report only"
     )
     add_workers(parser)
-    parser.add_argument("--version", action="version", version=f"warpline {version('warpline')}")
+    parser.add_argument("--version", action=ShowVersion)
     parser.add_argument("--pages", choices=PAGES, default="flagged", help="which pairs get a page; default: flagged")
 
 

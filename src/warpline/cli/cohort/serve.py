@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from warpline.cli.cohort.arguments import count
-from warpline.cli.terminal import Terminal
 from warpline.errors import InputError
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "serve the pages of a cohort on this machine, for a browser that cannot see its files"
 EXAMPLE = """\

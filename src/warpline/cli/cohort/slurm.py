@@ -6,13 +6,15 @@ import shlex
 from argparse import REMAINDER, ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from warpline.cli.cohort import run_pairs
 from warpline.cli.cohort.arguments import count
 from warpline.cli.options import positive_count
-from warpline.cli.terminal import Terminal
 from warpline.errors import UsageError
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "print a SLURM batch script for a cohort"
 EXAMPLE = """\

@@ -6,13 +6,15 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-from rich.table import Table
+from typing import TYPE_CHECKING, Any
 
 from warpline.cli.cohort.arguments import CHECKSUMS
 from warpline.cli.cohort.progress import duration, failure_table, line
-from warpline.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from warpline.cli.terminal import Terminal
 
 SUMMARY = "say how a run goes, or went; works while it runs, from any machine"
 EXAMPLE = """\

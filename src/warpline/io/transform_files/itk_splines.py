@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline
 
 from warpline.errors import InputError
 from warpline.io import limits
@@ -108,6 +107,8 @@ def _steps(coefficients: Doubles, order: int, spacing: float, path: Path) -> tup
 
 def _weights(count: int, order: int, step: int) -> Doubles:
     """Weight of each of `count` coefficients at each sample; there are some wherever the splines add up to 1."""
+    from scipy.interpolate import BSpline  # loads much of SciPy, for few files
+
     basis = BSpline.basis_element(np.arange(order + 2) - (order + 1) / 2, extrapolate=False)
     places = (order - 1) / 2 + np.arange((count - order) * step + 1) / step
     return np.nan_to_num(basis(places[:, None] - np.arange(count)))
