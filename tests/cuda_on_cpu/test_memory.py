@@ -47,7 +47,7 @@ def pair_of(backend, masked):
     return CroppedPair(fixed, moving, grid, grid, np.eye(4), up(np.ones(SHAPE, np.uint8)), *masks)
 
 
-@pytest.mark.parametrize(("masked", "most"), [(False, 26 + 6 / 8), (True, 30 + 6 / 8)])
+@pytest.mark.parametrize(("masked", "most"), [(False, 26 + 6 / 8 + 27 / 16), (True, 30 + 6 / 8 + 27 / 16)])
 def test_the_finest_level_of_a_large_image_fits_80_gb(backend, masked, most):
     options = Syn(factors=(2.0, 1.0), iterations=(2, 7))
     with backend.session():
