@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from warpline.cli.budget import add_budget, with_budget
 from warpline.cli.options import add_device, add_geometry, as_prefix, finite
 from warpline.cli.summary import commands_after, facts_of
 from warpline.cli.terminal import Terminal
@@ -12,7 +13,8 @@ from warpline.recipe import PRESETS, Recipe
 SUMMARY = "find the invertible map that carries a moving image onto a fixed one"
 EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/sub-01_
-  warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8"""
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --max-bending 0.1 --jacobian 0.2,5"""
 
 
 FAILED = 7
@@ -53,6 +55,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="value of the warped image beyond the moving one; default: 0, or its background if far from 0, as in CT",
     )
     add_geometry(parser)
+    add_budget(parser)
     add_device(parser)
 
 
@@ -65,7 +68,7 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         fixed=options.fixed,
         moving=options.moving,
         prefix=prefix,
-        recipe=Recipe.load(options.recipe).with_options(*options.settings),
+        recipe=with_budget(Recipe.load(options.recipe).with_options(*options.settings), options),
         fixed_mask=options.fixed_mask,
         moving_mask=options.moving_mask,
         initial=options.initial,
