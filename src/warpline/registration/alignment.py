@@ -178,7 +178,7 @@ def align_with_half_maps(
     grid = order.grid(fixed.grid)
 
     def collect(half_maps: HalfMaps) -> None:
-        on_host.extend(order.displacement(half, fixed.grid) for half in half_maps_in_mm(half_maps, grid, backend))
+        on_host[:] = (order.displacement(half, fixed.grid) for half in half_maps_in_mm(half_maps, grid, backend))
 
     with backend.session():
         alignment = _align(_Problem(fixed, moving, None, None, recipe, initial), backend, progress, collect)

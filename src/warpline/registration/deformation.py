@@ -124,7 +124,7 @@ class DeformableStage:
         del half_maps
         with self.clock.step("budget"):
             before = keeper.usages(found.maps)
-        smoother = with_more_smoothing(recipe.syn, keeper.bending_allowed(before))
+            smoother = with_more_smoothing(recipe.syn, keeper.bending_to_leave(found.maps, before))
         if smoother is not None:
             del found  # its memory is for the next one
             found = self._join(self._half_maps(smoother))

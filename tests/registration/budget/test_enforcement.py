@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from synthetic import ellipsoid, fading_field
+from warpline.backends import select
 from warpline.evaluation import bending_energy, folding
 from warpline.images import Image
 from warpline.recipe import Budget
@@ -14,8 +15,13 @@ from warpline.registration.inverse_consistency import VOXELS, enforce_inverse_co
 from warpline.space import Displacement, fields
 from warpline.space.grid import Grid
 
-SHAPE = (24, 22, 20)
+SHAPE, SMALL = (24, 22, 20), (11, 10, 9)
 OBLIQUE = np.array([[0, -1.0, 0, 3], [1.2, 0, 0, -4], [0, 0, 1.5, 5], [0, 0, 0, 1]])
+
+
+@pytest.fixture(scope="module")
+def fast():
+    return select("numba", 1)
 
 
 def made_pair(backend, shape=SHAPE, largest=3.0, mask=None):
@@ -72,51 +78,58 @@ def assert_kept(warps, budget, inside):
     ],
     ids=lambda limits: "+".join(limits),
 )
-def test_limits_hold_both_ways(backend, limits):
+def test_limits_hold_both_ways(fast, limits):
     budget = Budget(**limits)
-    pair, found, spending, warps = kept(backend, budget)
+    pair, found, spending, warps = kept(fast, budget)
     assert found is not pair
     assert spending.is_kept and 0.5 < spending.used <= 1 and spending.scale == 1
     assert found.quality.is_within_limits
     assert_kept(warps, budget, ellipsoid(SHAPE))
 
 
+def test_limits_hold_on_every_backend(backend):
+    budget = Budget(max_bending=0.05, jacobian=(0.6, 1.7), max_strain=0.5)
+    _, _, spending, warps = kept(backend, budget, SMALL, largest=1.5)
+    assert spending.is_kept and spending.rounds > 0
+    assert_kept(warps, budget, ellipsoid(SMALL))
+
+
 def test_a_loose_budget_changes_nothing(backend):
     budget = Budget(max_bending=1e3, jacobian=(1e-3, 1e3), max_strain=10)
-    pair, found, spending, _ = kept(backend, budget)
+    pair, found, spending, _ = kept(backend, budget, SMALL)
     assert found is pair
     assert spending.is_kept and spending.smoothing == spending.rounds == 0
 
 
-def test_bending_comes_close_to_its_limit(numpy_backend):
-    _, _, free, _ = kept(numpy_backend, Budget(max_bending=1e3))
+def test_bending_comes_close_to_its_limit(fast):
+    _, _, free, _ = kept(fast, Budget(max_bending=1e3))
     for share in (0.8, 0.3):
-        _, _, spending, _ = kept(numpy_backend, Budget(max_bending=share * free.used * 1e3))
+        _, _, spending, _ = kept(fast, Budget(max_bending=share * free.used * 1e3))
         assert ENOUGH - 0.01 < spending.used <= 1
 
 
 @pytest.mark.parametrize("shape", [(40, 1, 36), (28, 26, 4)], ids=["slice", "slab"])
-def test_limits_hold_in_few_slices(numpy_backend, shape):
+def test_limits_hold_in_few_slices(fast, shape):
     budget = Budget(max_bending=0.02, jacobian=(0.6, 1.7), max_strain=0.5)
-    _, _, spending, warps = kept(numpy_backend, budget, shape, np.diag([1.0, 4.0, 1.0, 1.0]))
+    _, _, spending, warps = kept(fast, budget, shape, np.diag([1.0, 4.0, 1.0, 1.0]))
     assert spending.is_kept
     assert_kept(warps, budget, ellipsoid(shape))
     if shape[1] == 1:
         assert not any(warp.field[1].any() for warp in warps)
 
 
-def test_what_smoothing_cannot_keep_is_scaled_down(numpy_backend, monkeypatch):
+def test_what_smoothing_cannot_keep_is_scaled_down(fast, monkeypatch):
     monkeypatch.setattr("warpline.registration.budget.enforcement.MOST_ROUNDS", 1)
     budget = Budget(jacobian=(0.99, 1.01))
-    _, _, spending, warps = kept(numpy_backend, budget)
+    _, _, spending, warps = kept(fast, budget)
     assert spending.is_kept and spending.scale < 1
     assert_kept(warps, budget, ellipsoid(SHAPE))
 
 
-def test_an_empty_foreground_sets_no_limit(numpy_backend):
-    pair, inside = made_pair(numpy_backend)
+def test_an_empty_foreground_sets_no_limit(fast):
+    pair, inside = made_pair(fast)
     inside[...] = 0
     ones = np.ones(SHAPE, np.float32)
-    keeper = Keeper(Budget(max_strain=0.1), Surroundings(Grid(SHAPE, OBLIQUE), inside, ones, VOXELS), numpy_backend)
+    keeper = Keeper(Budget(max_strain=0.1), Surroundings(Grid(SHAPE, OBLIQUE), inside, ones, VOXELS), fast)
     found, spending = keeper.keep(pair, keeper.usages(pair))
     assert found is pair and spending.used == 0

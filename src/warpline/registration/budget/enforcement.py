@@ -41,20 +41,26 @@ LOCAL_TARGET = 0.98
 MOST_TRIALS = 8
 """Trials of the search for the smoothing; 3 to 5 are usual."""
 
-MOST_ROUNDS = 24
+MOST_ROUNDS = 60
 """Rounds of local smoothing before the map is made consistent, and looked at again."""
 
-MOST_PASSES = 4
-"""Times that local smoothing and consistency follow each other."""
+MOST_PASSES = 5
+"""Times that smoothing, everywhere or locally, and consistency follow each other."""
 
-FIRST_SIGMA, FIRST_REACH, GROWTH = 1.0, 1.5, 1.1
-"""Gaussians of the first round of local smoothing, and of the edge of its region, in voxels; their growth per round."""
+FIRST_SIGMA, GROWTH = 1.0, 1.04
+"""Gaussian of the first round of local smoothing, in voxels, and its growth per round: faster costs overlap."""
+
+REACH = 1.5
+"""Gaussian that softens the edge of the region, in voxels: wider smooths more than is needed."""
 
 DECAY, EXPONENT = 0.35, 1.75
 """``log(bending before / after) = 0.35 s^1.75``, about, for a smoothing of s voxels: where the search begins."""
 
 MOST_SMOOTHING = 64.0
 """In voxels."""
+
+CROWDED, CALMING = 0.15, 8.0
+"""Where more than a share v of the voxels exceed limits, SyN run again with ``exp(-8 v)`` of the bending loses less."""
 
 SCALES = (0.5, 0.25, 0.1, 0.03, 0.0)
 """Factors on a map that no smoothing brought within its budget; with 0 nothing is left."""
@@ -107,8 +113,16 @@ class Keeper:
         """What the forward map and its inverse use."""
         return self.meter.usage(pair.forward), self.meter.usage(pair.inverse)
 
-    def bending_allowed(self, usages: tuple[Usage, Usage]) -> float:
-        """Bending that is allowed, over that of the rougher map; 1 or more where it bends no more than that."""
+    def bending_to_leave(self, pair: InversePair, usages: tuple[Usage, Usage]) -> float:
+        """Share of its bending that SyN should leave, run again: what is allowed, or less where many voxels exceed."""
+        excess = [
+            self.meter.excess(field, 1.0, inverse=field is pair.inverse) for field in (pair.forward, pair.inverse)
+        ]
+        crowded = max(0.0 if one is None else self.meter.share(one) for one in excess)
+        return min(self._bending_allowed(usages), math.exp(-CALMING * crowded) if crowded > CROWDED else 1.0)
+
+    def _bending_allowed(self, usages: tuple[Usage, Usage]) -> float:
+        """Bending that is allowed, over that of the rougher map; 1 where it bends no more than that."""
         bending = max(usage.bending or 0.0 for usage in usages)
         if self.allowed.max_bending is None or bending <= self.allowed.max_bending:
             return 1.0
@@ -117,14 +131,16 @@ class Keeper:
     def keep(self, pair: InversePair, usages: tuple[Usage, Usage]) -> tuple[InversePair, Spending]:
         """The pair within the budget, and what it uses of it; the pair itself where `usages` are within it already."""
         smoothing, rounds, scale = 0.0, 0, 1.0
-        if self.bending_allowed(usages) < 1:
-            pair, smoothing = self._smooth_everywhere(pair, self.bending_allowed(usages))
-            usages = self.usages(pair)
         for _ in range(MOST_PASSES):
             if self._is_kept(usages):
                 break
-            pair, more = self._smooth_locally(pair)
-            rounds, usages = rounds + more, self.usages(pair)
+            if self._bending_allowed(usages) < 1:
+                pair, strength = self._smooth_everywhere(pair, self._bending_allowed(usages))
+                smoothing = math.hypot(smoothing, strength)
+            else:
+                pair, done = self._smooth_locally(pair)
+                rounds += done
+            usages = self.usages(pair)
         for factor in SCALES:
             if self._is_kept(usages):
                 break
@@ -165,22 +181,22 @@ class Keeper:
     def _smooth_locally(self, pair: InversePair) -> tuple[InversePair, int]:
         """The pair with smoothing around every voxel that exceeds a limit, and how many rounds it took."""
         forward, inverse = pair.forward.copy(), pair.inverse.copy()
-        for done in range(MOST_ROUNDS):
+        done = 0
+        while done < MOST_ROUNDS:
             excess = [self.meter.excess(field, LOCAL_TARGET, inverse=field is inverse) for field in (forward, inverse)]
-            weights = self._regions(excess, (forward, inverse), FIRST_REACH * GROWTH**done)
+            weights = self._regions(excess, (forward, inverse))
             if weights is None:
                 break
             residuals = round_trip(inverse, forward, self.backend), round_trip(forward, inverse, self.backend)
             for field, residual, weight in zip((forward, inverse), residuals, weights, strict=True):
                 correct(field, residual, weight)
                 self._blend(field, weight, (FIRST_SIGMA * GROWTH**done,) * 3)
+            done += 1
         return self._settled(forward, inverse), done
 
-    def _regions(
-        self, excess: list[Array | None], maps: tuple[Array, Array], reach: float
-    ) -> tuple[Array, Array] | None:
+    def _regions(self, excess: list[Array | None], maps: tuple[Array, Array]) -> tuple[Array, Array] | None:
         """For both maps, 1 where they or what they lead to exceed a limit, falling smoothly to 0; None for nowhere."""
-        soft = [None if one is None else self._softened(one, reach) for one in excess]
+        soft = [None if one is None else self._softened(one) for one in excess]
         if soft[0] is None and soft[1] is None:
             return None
         regions = []
@@ -190,10 +206,10 @@ class Keeper:
             regions.append(both * self.place.fade)
         return regions[0], regions[1]
 
-    def _softened(self, region: Array, reach: float) -> Array:
+    def _softened(self, region: Array) -> Array:
         """1 in and next to a region, falling smoothly to 0."""
-        weight = self.backend.smooth(region, (reach,) * 3, out=self.backend.empty(region.shape))
-        peak = math.prod(float(gaussian(reach)[0]) if n > 1 else 1.0 for n in region.shape)
+        weight = self.backend.smooth(region, (REACH,) * 3, out=self.backend.empty(region.shape))
+        peak = math.prod(float(gaussian(REACH)[0]) if n > 1 else 1.0 for n in region.shape)
         return (weight / np.float32(peak)).clip(0, 1)
 
     # -- both ---------------------------------------------------------------------------------------------------------

@@ -123,6 +123,10 @@ class Meter:
         whole[self._spans] = beyond
         return whole
 
+    def share(self, excess: Array) -> float:
+        """Voxels that `excess` marks, as a share of those that are looked at."""
+        return self._to_host(excess.sum(dtype=np.float64)) / self._to_host(self._near.sum(dtype=np.float64))
+
     def _part(self, field: Array) -> Array:
         """A copy of the field around the foreground, with all that derivatives inside look at."""
         return field[(slice(None), *self._spans)].copy()

@@ -172,6 +172,15 @@ def budget_signs(spending: Spending | None) -> dict[str, float | None]:
     ----------
     spending : Spending or None
         Of the warp and its inverse.
+
+    Examples
+    --------
+    >>> from warpline.recipe import Budget
+    >>> from warpline.registration.budget import Spending, Usage
+    >>> from warpline.registration.judgement import budget_signs
+    >>> usage = Usage(strain=0.4)
+    >>> budget_signs(Spending(Budget(max_strain=0.5), forward=usage, inverse=usage))
+    {'budget_used': 0.8}
     """
     return {} if spending is None else {"budget_used": spending.used}
 
