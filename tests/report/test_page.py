@@ -118,7 +118,7 @@ def test_two_dimensional_images_have_one_view(tmp_path):
     assert "data-layout" not in page.partition("<script>")[0]
 
 
-def test_a_budget_shows_what_was_asked_reached_and_would_have_been(layers, tmp_path):
+def test_a_budget_shows_what_was_asked_and_reached(layers, tmp_path):
     assert "Deformation budget" not in page_of(report_of(), layers, tmp_path)
     page = page_of(report_of() | {"budget": budget_report()}, layers, tmp_path)
     for text in (
