@@ -47,11 +47,13 @@ MOST_ROUNDS = 60
 MOST_PASSES = 5
 """Times that smoothing, everywhere or locally, and consistency follow each other."""
 
-FIRST_SIGMA, GROWTH = 1.0, 1.04
-"""Gaussian of the first round of local smoothing, in voxels, and its growth per round: faster costs overlap."""
+FIRST_SIGMA, FIRST_REACH = 1.0, 1.5
+"""Gaussians of the first round of local smoothing, and of the edge of its region, in voxels.
 
-REACH = 1.5
-"""Gaussian that softens the edge of the region, in voxels: wider smooths more than is needed."""
+A sharper edge between smoothed and other values would itself stretch space."""
+
+GROWTH = 1.04
+"""Factor on both from round to round: a larger one takes fewer rounds, and costs overlap."""
 
 DECAY, EXPONENT = 0.35, 1.75
 """``log(bending before / after) = 0.35 s^1.75``, about, for a smoothing of s voxels: where the search begins."""
@@ -184,7 +186,7 @@ class Keeper:
         done = 0
         while done < MOST_ROUNDS:
             excess = [self.meter.excess(field, LOCAL_TARGET, inverse=field is inverse) for field in (forward, inverse)]
-            weights = self._regions(excess, (forward, inverse))
+            weights = self._regions(excess, (forward, inverse), FIRST_REACH * GROWTH**done)
             if weights is None:
                 break
             residuals = round_trip(inverse, forward, self.backend), round_trip(forward, inverse, self.backend)
@@ -194,9 +196,11 @@ class Keeper:
             done += 1
         return self._settled(forward, inverse), done
 
-    def _regions(self, excess: list[Array | None], maps: tuple[Array, Array]) -> tuple[Array, Array] | None:
+    def _regions(
+        self, excess: list[Array | None], maps: tuple[Array, Array], reach: float
+    ) -> tuple[Array, Array] | None:
         """For both maps, 1 where they or what they lead to exceed a limit, falling smoothly to 0; None for nowhere."""
-        soft = [None if one is None else self._softened(one) for one in excess]
+        soft = [None if one is None else self._softened(one, reach) for one in excess]
         if soft[0] is None and soft[1] is None:
             return None
         regions = []
@@ -206,10 +210,10 @@ class Keeper:
             regions.append(both * self.place.fade)
         return regions[0], regions[1]
 
-    def _softened(self, region: Array) -> Array:
+    def _softened(self, region: Array, reach: float) -> Array:
         """1 in and next to a region, falling smoothly to 0."""
-        weight = self.backend.smooth(region, (REACH,) * 3, out=self.backend.empty(region.shape))
-        peak = math.prod(float(gaussian(REACH)[0]) if n > 1 else 1.0 for n in region.shape)
+        weight = self.backend.smooth(region, (reach,) * 3, out=self.backend.empty(region.shape))
+        peak = math.prod(float(gaussian(reach)[0]) if n > 1 else 1.0 for n in region.shape)
         return (weight / np.float32(peak)).clip(0, 1)
 
     # -- both ---------------------------------------------------------------------------------------------------------
