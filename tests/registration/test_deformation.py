@@ -92,8 +92,8 @@ def test_slices_stay_in_their_plane(run):
 
 def test_a_budget_that_is_not_kept_is_a_reason_for_doubt(run, monkeypatch):
     monkeypatch.setattr("warpline.registration.budget.enforcement.SCALES", ())
-    monkeypatch.setattr("warpline.registration.budget.enforcement.MOST_ROUNDS", 1)
-    report = run("budget.max_strain=0.002").report
+    monkeypatch.setattr("warpline.registration.budget.enforcement.MOST_PASSES", 0)
+    report = run("budget.max_strain=0.2").report
     assert not report["budget"]["kept"]
     assert report["judgement"]["outcome"] == "doubtful"
     sentence = LIMITS["budget_used"].sentence.format(value=report["budget"]["used"])
