@@ -145,8 +145,10 @@ def test_a_shared_template_stays_on_the_device(device, pair):
 
 
 def test_a_budget_is_kept_on_the_device(device, pair):
-    limits = {"max_bending": 2e-4, "jacobian": (0.7, 1.5), "max_strain": 0.3}
+    limits = {"max_bending": 1e-4, "jacobian": (0.8, 1.3), "max_strain": 0.2}
     limited = recipe().model_copy(update={"budget": Budget(**limits)})
     found = register(pair.fixed, pair.moving, limited, backend=device)
-    assert found.report["budget"]["kept"] and found.report["judgement"]["signs"]["budget_used"] <= 1
-    assert folding(found.alignment.warp, inside(pair.fixed), backend="numpy").minimum >= 0.7
+    told = found.report["budget"]
+    assert told["kept"] and told["max_bending"]["forward_before"] > told["max_bending"]["asked"]
+    assert told["local_rounds"] > 0
+    assert folding(found.alignment.warp, inside(pair.fixed), backend="numpy").minimum >= 0.8
