@@ -125,6 +125,37 @@ class Syn(_Options):
         return self
 
 
+BENDING_RANGE, STRAIN_RANGE = (1e-9, 1e6), (0.001, 20.0)
+"""Limits that a budget may set; smaller ones are beyond what single precision can tell from no deformation."""
+
+LOW_RANGE, HIGH_RANGE = (1e-6, 0.999), (1.001, 1e6)
+"""The same for the least and the largest Jacobian determinant, which is 1 where nothing is deformed."""
+
+
+def _between(ends: tuple[float, float]) -> Any:
+    return Field(ge=ends[0], le=ends[1])
+
+
+class Budget(_Options):
+    """Most deformation that the result may show, the affine left out; the best similarity within it is looked for.
+
+    All limits hold in both directions, inside the foreground of the fixed image (its mask, where there is one), on the
+    displacements in mm as they are written. None sets no limit, and without limits nothing is done.
+    """
+
+    max_bending: Annotated[float, _between(BENDING_RANGE)] | None = None
+    """Mean bending energy in 1/mm², see `warpline.evaluation.bending_energy`."""
+    jacobian: tuple[Annotated[float, _between(LOW_RANGE)], Annotated[float, _between(HIGH_RANGE)]] | None = None
+    """Least and largest Jacobian determinant by any differences; of the inverse, 1 over them."""
+    max_strain: Annotated[float, _between(STRAIN_RANGE)] | None = None
+    """Largest principal logarithmic strain ``|ln s|``, s the singular values of the Jacobian by central differences."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is limited."""
+        return self.max_bending is None and self.jacobian is None and self.max_strain is None
+
+
 class Recipe(_Options):
     """All options of one registration.
 
@@ -145,6 +176,13 @@ class Recipe(_Options):
     initialise: Initialise = Initialise()
     linear: Linear | None = Linear()
     syn: Syn | None = Syn()
+    budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _has_what_is_limited(self) -> Recipe:
+        if self.syn is None and not self.budget.is_empty:
+            raise ValueError("a budget limits a deformation, and no syn runs: leave it out, or start from recipe syn")
+        return self
 
     @classmethod
     def load(cls, recipe: str | Path | Recipe) -> Recipe:
@@ -226,7 +264,9 @@ def _checked(options: dict[str, Any], source: str) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        problem = first["msg"]
+        problem = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise UsageError(f"{source}: recipe {options.get('name')!r}: {problem}") from None
         if first["type"] == "extra_forbidden":
             problem = f"no such option; choose from {', '.join(_SECTIONS.get(first['loc'][0], Recipe).model_fields)}"
         raise UsageError(f"{source}: {where} = {_short(first.get('input'))}: {problem}") from None
@@ -238,7 +278,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-_SECTIONS: dict[Any, type[_Options]] = {"initialise": Initialise, "linear": Linear, "syn": Syn}
+_SECTIONS: dict[Any, type[_Options]] = {"initialise": Initialise, "linear": Linear, "syn": Syn, "budget": Budget}
 
 
 PRESETS: dict[str, Recipe] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from made_reports import report_of
+from made_reports import budget_report, report_of
 from warpline.cli.summary import facts_of
 from warpline.registration import Job
 
@@ -11,7 +11,7 @@ def lines_of(**changed):
     """The facts of a made report, each entry replaced or, where it is a dictionary, changed."""
     report = {**report_of(), "outputs": {}, "outside": {"moving": 0.0, "fixed": 0.0}}
     for name, value in changed.items():
-        report[name] = {**report[name], **value} if isinstance(value, dict) else value
+        report[name] = {**report.get(name, {}), **value} if isinstance(value, dict) else value
     return facts_of(Job("fixed.nii.gz", "moving.nii.gz", "out/"), report)
 
 
@@ -38,3 +38,12 @@ def test_the_share_that_was_measured_is_said():
 
 def test_what_inverse_errors_are_counted_in_is_said():
     assert begins(lines_of(quality={"units": [2.0, 2.0, 1.0]}), "inverse error")[0].endswith("times 2 voxels in plane")
+
+
+def test_what_a_budget_asked_and_got_is_one_line():
+    assert not begins(lines_of(), "budget")
+    (line,) = begins(lines_of(budget=budget_report()), "budget")
+    assert "kept: bending 0.2471 of 0.25 (without it 0.3535)" in line
+    assert "Jacobian 0.312 to 2.88 within 0.25 to 4" in line
+    (line,) = begins(lines_of(budget=budget_report(kept=False, max_bending=None, jacobian=None)), "budget")
+    assert "NOT KEPT: strain 0.2471 of 1.5" in line

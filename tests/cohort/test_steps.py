@@ -65,6 +65,24 @@ def test_displacements_are_rounded_unless_asked_otherwise(inputs, tmp_path):
     assert reports["rounded"]["quality"] == reports["forward"]["quality"] != reports["full"]["quality"]
 
 
+def test_displacements_within_a_budget_are_not_rounded(inputs, tmp_path):
+    recipe = asked().recipe.with_options("budget.max_strain=1.5", "budget.jacobian=[0.01, 100]")
+    found = {}
+    for warps in ("forward", "rounded"):
+        run(pairs_in(inputs)[:1], tmp_path / warps, asked(warps=warps, recipe=recipe))
+        paths = sorted((tmp_path / warps).rglob("*warp_xfm.nii.gz"), key=lambda path: "from-fixed" in path.name)
+        found[warps] = [np.asarray(nibabel.load(path).dataobj) for path in paths]
+        report = json.loads(next((tmp_path / warps).rglob("*_qc.json")).read_text())
+        assert report["budget"]["kept"] and "rounding_mm" not in report
+        (row,) = rows(tmp_path / warps).values()
+        assert 0 < float(row["budget_strain"]) <= 1.5 and row["budget_bending"] == "n/a"
+        assert float(row["budget_jacobian_min"]) < 1 < float(row["budget_jacobian_max"])
+        assert 0 < float(row["budget_used"]) <= 1
+    assert len(found["forward"]) == 1 and len(found["rounded"]) == 2
+    np.testing.assert_array_equal(found["forward"][0], found["rounded"][0])
+    assert not np.array_equal(found["rounded"][0] * 64, np.round(found["rounded"][0] * 64))
+
+
 def test_rounding_folds_no_map_that_all_but_folds():
     """Steps of 1/64 mm would: there, and only there, they are finer."""
     grid = Grid((12, 10, 9), np.diag((0.25, 0.25, 0.25, 1)))

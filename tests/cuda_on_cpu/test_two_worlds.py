@@ -13,7 +13,7 @@ from warpline.evaluation import folding, similarity
 from warpline.images import Image
 from warpline.operations import apply, inversion, jacobian
 from warpline.phantom import brain_pair
-from warpline.recipe import Initialise, Linear, Recipe, Syn
+from warpline.recipe import Budget, Initialise, Linear, Recipe, Syn
 from warpline.registration import register
 from warpline.resampling import resample
 from warpline.space import Chain, Displacement
@@ -142,3 +142,13 @@ def test_a_shared_template_stays_on_the_device(device, pair):
     for one in found[1:]:
         np.testing.assert_array_equal(one.alignment.warp.field, found[0].alignment.warp.field)
         np.testing.assert_array_equal(one.alignment.affine.matrix, found[0].alignment.affine.matrix)
+
+
+def test_a_budget_is_kept_on_the_device(device, pair):
+    limits = {"max_bending": 1e-4, "jacobian": (0.8, 1.3), "max_strain": 0.2}
+    limited = recipe().model_copy(update={"budget": Budget(**limits)})
+    found = register(pair.fixed, pair.moving, limited, backend=device)
+    told = found.report["budget"]
+    assert told["kept"] and told["max_bending"]["forward_before"] > told["max_bending"]["asked"]
+    assert told["local_rounds"] > 0
+    assert folding(found.alignment.warp, inside(pair.fixed), backend="numpy").minimum >= 0.8

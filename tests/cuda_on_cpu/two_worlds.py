@@ -15,6 +15,7 @@ UFUNCS = {
     np.add, np.subtract, np.multiply, np.true_divide, np.power, np.negative, np.absolute, np.minimum, np.maximum,
     np.sqrt, np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.logical_and,
     np.logical_or, np.logical_not, np.bitwise_and, np.bitwise_or, np.invert, np.floor, np.floor_divide, np.remainder,
+    np.log, np.cos, np.arccos,
 }  # fmt: skip
 """What code outside the backends may call on its arrays; CuPy has all of them under the same names."""
 

@@ -14,7 +14,8 @@ from warpline.images import Image
 from warpline.io.images import read_image
 from warpline.phantom import brain_pair
 from warpline.recipe import PRESETS, Initialise, Linear, Recipe, Syn
-from warpline.registration.alignment import TAPER, align
+from warpline.registration.alignment import align
+from warpline.registration.deformation import TAPER
 from warpline.registration.inverse_consistency import MEAN_LIMIT, P99_LIMIT
 from warpline.resampling import warp
 from warpline.space import Affine, Chain

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from made_reports import page_of, report_of
+from made_reports import budget_report, page_of, report_of
 from warpline.errors import OutputError
 from warpline.images import Image
 from warpline.report.page import html_summary, write_page
@@ -116,3 +116,21 @@ def test_two_dimensional_images_have_one_view(tmp_path):
     page = page_of(report_of(), draw_layers(slice_, slice_, slice_, field), tmp_path)
     assert page.count("data:image/jpeg;base64,") == 8
     assert "data-layout" not in page.partition("<script>")[0]
+
+
+def test_a_budget_shows_what_was_asked_and_reached(layers, tmp_path):
+    assert "Deformation budget" not in page_of(report_of(), layers, tmp_path)
+    page = page_of(report_of() | {"budget": budget_report()}, layers, tmp_path)
+    for text in (
+        "Deformation budget",
+        "Kept",
+        "98.84",
+        "0.2471",
+        "0.3125 to 2.875",
+        "0.0625 to 15.5",
+        "total sigma 0.56",
+    ):
+        assert text in page
+    scaled = budget_report(kept=False, scale=0.5, rerun=None, max_bending=None, jacobian=None)
+    page = page_of(report_of() | {"budget": scaled}, layers, tmp_path)
+    assert "Not kept" in page and "scaled down to 0.5" in page and "Bending energy" not in page

@@ -244,10 +244,7 @@ class Backend(Protocol):
         """The least Jacobian determinant of the ten `warpline.backends.tetrahedra` that the grid has at every voxel."""
 
     def unfold(self, field: Array, *, limit: float, target: float, sweeps: int, least: Array | None = None) -> None:
-        """Raise determinants of `least_jacobian` of at most `limit` towards `target`, in place; some may be left.
-
-        `least` are those of the field, where the caller knows them already; what it holds afterwards is undefined.
-        """
+        """Raise determinants of at most `limit` towards `target`, in place; `least`, if known, is overwritten."""
 
     # The next three return arrays on the host; with `out=`, float64 on the backend, results go there and nothing waits.
 

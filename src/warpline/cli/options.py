@@ -92,7 +92,7 @@ def positive(text: str) -> float:
     ArgumentTypeError
         Otherwise; argparse makes it a usage error.
     """
-    value = _number(text)
+    value = number(text)
     if not 0 < value < math.inf:
         raise ArgumentTypeError(f"{text!r} is not allowed; a number above 0 is needed")
     return value
@@ -158,7 +158,7 @@ def finite(text: str) -> float:
     ArgumentTypeError
         Otherwise; argparse makes it a usage error.
     """
-    value = _number(text)
+    value = number(text)
     if not math.isfinite(value):
         raise ArgumentTypeError(f"{text!r} is not allowed; a finite number is needed")
     return value
@@ -205,8 +205,8 @@ def format_name(text: str) -> str:
     return text
 
 
-def _number(text: str) -> float:
-    """A number, NaN where the text is none."""
+def number(text: str) -> float:
+    """Read a number; NaN where the text is none."""
     try:
         return float(text)
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
+from warpline.cli.budget import add_budget, with_budget
 from warpline.cli.options import RECIPES, add_device, add_geometry, as_prefix, finite
 from warpline.cli.summary import commands_after, facts_of
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 SUMMARY = "find the invertible map that carries a moving image onto a fixed one"
 EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/sub-01_
-  warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8"""
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --max-bending 0.1 --jacobian 0.2,5"""
 
 
 FAILED = 7
@@ -55,6 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="value of the warped image beyond the moving one; default: 0, or its background if far from 0, as in CT",
     )
     add_geometry(parser)
+    add_budget(parser)
     add_device(parser)
 
 
@@ -68,7 +71,7 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         fixed=options.fixed,
         moving=options.moving,
         prefix=prefix,
-        recipe=Recipe.load(options.recipe).with_options(*options.settings),
+        recipe=with_budget(Recipe.load(options.recipe).with_options(*options.settings), options),
         fixed_mask=options.fixed_mask,
         moving_mask=options.moving_mask,
         initial=options.initial,

@@ -28,7 +28,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     files = (f"wrote          {path}" for path in paths)
     warnings = (f"warning        {warning}" for warning in report["warnings"])
     judged = f"judgement      {report['judgement']['outcome']}"
-    measured = (*_quality_lines(report["quality"]), *_similarity_lines(report))
+    measured = (*_quality_lines(report["quality"]), *_budget_lines(report.get("budget")), *_similarity_lines(report))
     return [judged, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
 
 
@@ -43,6 +43,22 @@ def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
         f" --prefix {shlex.quote(job.prefix)}"
     )
     return [apply, evaluate]
+
+
+def _budget_lines(budget: Mapping[str, Any] | None) -> list[str]:
+    """What the worse of the two maps uses of each limit, and what it would use without."""
+    if budget is None:
+        return []
+    facts = []
+    for name, word in (("max_bending", "bending"), ("max_strain", "strain")):
+        if budget[name] is not None:
+            limit = budget[name]
+            reached, before = (max(limit[f"forward{when}"], limit[f"inverse{when}"]) for when in ("", "_before"))
+            facts.append(f"{word} {reached:.4g} of {limit['asked']:g} (without it {before:.4g})")
+    if budget["jacobian"] is not None:
+        limit = budget["jacobian"]
+        facts.append("Jacobian {:.3g} to {:.3g} within {:g} to {:g}".format(*limit["forward"], *limit["asked"]))
+    return [f"budget         {'kept' if budget['kept'] else 'NOT KEPT'}: {'; '.join(facts)}"]
 
 
 def _outside_lines(outside: Mapping[str, float]) -> list[str]:

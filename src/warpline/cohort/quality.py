@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,10 @@ COLUMNS: dict[str, Column] = {
         "deformation", "Folded voxels", "Determinant by any differences at most 0, the worse of both directions"
     ),
     "folded_share": Column("deformation", "Share folded", "Folded voxels as a share of the object"),
+    "budget_bending": Column("deformation", "Bending", "Mean bending energy, where a budget limits it", "1/mm²"),
+    "budget_jacobian_min": Column("deformation", "Least Jacobian, limited", "By any differences, where limited"),
+    "budget_jacobian_max": Column("deformation", "Largest Jacobian, limited", "By any differences, where limited"),
+    "budget_strain": Column("deformation", "Strain", "Largest logarithmic strain, where a budget limits it"),
     "inverse_error_mean": Column("consistency", "Inverse error", "Mean miss, there and back", "voxel"),
     "inverse_error_p99": Column("consistency", "Inverse error, 99 %", "99th percentile of it", "voxel"),
     "inverse_error_max": Column("consistency", "Largest inverse error", "The largest", "voxel"),
@@ -203,6 +207,7 @@ def measure(registration: Registration, images: Mapping[str, Image], *, backend:
         "coverage": _coverage(registration, inside),
         **affine_parameters(alignment.affine.matrix, fixed.grid.centre),
         **_consistency(registration.report["quality"]),
+        **_spent(registration.report.get("budget")),
     }
     if alignment.warp is not None:
         found |= _deformation(alignment.warp, inside, backend)
@@ -326,3 +331,16 @@ def _consistency(quality: Mapping[str, float | None] | None) -> Metrics:
     if quality is None:
         return {}
     return {"folded_share": quality["folds"], **{name: quality.get(name) for name in CONSISTENCY}}
+
+
+def _spent(budget: Mapping[str, Any] | None) -> Metrics:
+    """What is limited: the larger of both maps; determinants of the forward one."""
+    if budget is None:
+        return {}
+    found: Metrics = {}
+    for column, name in (("budget_bending", "max_bending"), ("budget_strain", "max_strain")):
+        if budget[name] is not None:
+            found[column] = max(budget[name]["forward"], budget[name]["inverse"])
+    if budget["jacobian"] is not None:
+        found["budget_jacobian_min"], found["budget_jacobian_max"] = budget["jacobian"]["forward"]
+    return found

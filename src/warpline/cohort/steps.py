@@ -210,7 +210,8 @@ def round_fields(
     registration : Registration
         As `warpline.registration.compute` gave it.
     warps : str
-        ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured.
+        ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured. With a budget nothing is
+        rounded.
     images : dict of str to Image
         ``"fixed"`` and, where given, ``"fixed_mask"``: folds and inverse errors are measured on their `object_mask`.
     backend : Backend
@@ -219,6 +220,8 @@ def round_fields(
     field = registration.alignment.warp
     if field is None or warps not in ("rounded", "forward"):
         return registration
+    if registration.alignment.spending is not None:  # rounding bends: the budget is a promise about what is written
+        return registration if warps == "rounded" else _without_inverse(registration, field)
     inside = above_lowest(registration.alignment.fixed) | above_lowest(registration.warped)
     forward = _rounded(field, inside, backend)
     inverse = _rounded(field.inverse(), inside | _preimage(inside, field, backend), backend)
@@ -237,6 +240,12 @@ def round_fields(
         "rounding_mm": {"content": STEP, "near_folds": FINE_STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
     }
     return replace(registration, alignment=alignment, report=report)
+
+
+def _without_inverse(registration: Registration, field: Displacement) -> Registration:
+    """The registration with the forward displacement only."""
+    alignment = replace(registration.alignment, warp=Displacement(field.field, field.grid))
+    return replace(registration, alignment=alignment)
 
 
 def _preimage(inside: NDArray[np.bool_], field: Displacement, backend: Backend) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.resampling.slabs import slabs
 from warpline.space import Displacement, Transform
+from warpline.space.deformation import bending_density
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.inversion import InverseError
 from warpline.space.jacobian import jacobian_determinant, least_jacobian_determinant
@@ -191,7 +192,8 @@ def folding(
 def bending_energy(warp: Displacement, mask: Image | None = None) -> float:
     """Mean squared second derivative of a displacement, ``sum_cij (d2 u_c / dx_i dx_j)^2``, in 1/mm^2.
 
-    After Rueckert et al. 1999, doi:10.1109/42.796284. Derivatives are along world axes, differences central.
+    After Rueckert et al. 1999, doi:10.1109/42.796284. Derivatives are along world axes, differences central; a budget
+    limits the same number (`warpline.space.deformation.bending_density`).
 
     Parameters
     ----------
@@ -217,12 +219,8 @@ def bending_energy(warp: Displacement, mask: Image | None = None) -> float:
     0.0
     """
     inside = _inside(mask, warp.grid)
-    to_world = warp.grid.inverse_affine[:3, :3].astype(np.float32)
-    energy = np.zeros(warp.grid.shape, np.float32)
-    for component in warp.field:
-        for slope in _world_gradient(component, to_world):
-            energy += np.square(_world_gradient(slope, to_world)).sum(axis=0)
-    return float(energy[inside].mean(dtype=np.float64))
+    density = bending_density(warp.field, warp.grid, select("numpy"))
+    return float(density[inside].mean(dtype=np.float64))
 
 
 def inverse_error(transform: Transform, inverse: Transform, grid: Grid, mask: Image | None = None) -> InverseError:
@@ -259,12 +257,6 @@ def inverse_error(transform: Transform, inverse: Transform, grid: Grid, mask: Im
         back = inverse.map_points(transform.map_points(apply_affine(grid.affine, voxels)))
         error[slab] = np.linalg.norm(apply_affine(grid.inverse_affine, back) - voxels, axis=1)
     return InverseError(float(error.mean(dtype=np.float64)), float(np.percentile(error, 99)), float(error.max()))
-
-
-def _world_gradient(volume: NDArray[np.float32], to_world: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Slopes along x, y, z per mm (3, I, J, K): the chain rule on voxel differences; 0 along an axis of one voxel."""
-    along = [np.gradient(volume, axis=a) if n > 1 else np.zeros_like(volume) for a, n in enumerate(volume.shape)]
-    return np.tensordot(to_world.T, np.stack(along), 1)
 
 
 # -- intensities ----------------------------------------------------------------------------------------------------

@@ -5,31 +5,30 @@
 3. Judge the affine (`judgement`); where it is doubtful, search again from other starts.
 4. Register deformably (`syn`): half-maps from a middle space to either image.
 5. Join them into a map and its inverse, consistent and without folds (`inverse_consistency`).
-6. Judge the whole map, and download it in mm.
+6. Keep what the recipe limits, where it limits anything (`budget`).
+7. Judge the whole map, and download it in mm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from warpline.backends import Array, Backend
+from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
-from warpline.recipe import Recipe, Syn
+from warpline.recipe import Recipe
 from warpline.registration.axis_order import AxisOrder
+from warpline.registration.budget import Spending, spending_warnings
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
-from warpline.registration.cropping import crop_pair
+from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.initialisation import initial_affine
-from warpline.registration.inverse_consistency import Quality, Units, enforce_inverse_consistency
+from warpline.registration.inverse_consistency import Quality
 from warpline.registration.judgement import (
     JudgedAffine,
     Judgement,
     ObjectComparison,
+    budget_signs,
     judge,
     judge_affine,
     quality_signs,
@@ -38,13 +37,8 @@ from warpline.registration.judgement import (
 )
 from warpline.registration.linear import LinearResult, register_linear
 from warpline.registration.progress import LevelRecord, ProgressCallback
-from warpline.registration.syn import HalfMaps, register_syn, restoration_warnings
-from warpline.space import Affine, Chain, Displacement, fields
-from warpline.space.grid import Grid
-from warpline.space.inversion import invert_field
-
-TAPER = 20
-"""Voxels over which the warp fades to zero beyond the box it was computed in; over fewer, large displacements fold."""
+from warpline.registration.syn import HalfMaps, restoration_warnings
+from warpline.space import Affine, Chain, Displacement
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +63,8 @@ class Alignment:
         A sentence for everything that did not go as asked, and for every reason to doubt the result.
     judgement : Judgement
         Whether the result can be trusted.
+    spending : Spending or None
+        What the warp uses of the recipe's budget; None without one.
 
     Examples
     --------
@@ -89,6 +85,7 @@ class Alignment:
     quality: Quality | None = None
     warnings: tuple[str, ...] = ()
     judgement: Judgement = field(default_factory=Judgement)
+    spending: Spending | None = None
 
     @property
     def transform(self) -> Chain:
@@ -181,7 +178,7 @@ def align_with_half_maps(
     grid = order.grid(fixed.grid)
 
     def collect(half_maps: HalfMaps) -> None:
-        on_host.extend(order.displacement(half, fixed.grid) for half in _half_maps_in_mm(half_maps, grid, backend))
+        on_host[:] = (order.displacement(half, fixed.grid) for half in half_maps_in_mm(half_maps, grid, backend))
 
     with backend.session():
         alignment = _align(_Problem(fixed, moving, None, None, recipe, initial), backend, progress, collect)
@@ -210,10 +207,6 @@ class _Problem:
             fixed_mask=of_fixed.mask(self.fixed_mask, self.fixed, backend),
             moving_mask=of_moving.mask(self.moving_mask, self.moving, backend),
         )
-
-
-HalfMapsCallback = Callable[[HalfMaps], None]
-"""Receives the half-maps of SyN while they are on the backend."""
 
 
 def _align(
@@ -254,23 +247,27 @@ def _run_stages(
     if recipe.syn is None:
         warnings += judged.judgement.reasons
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, warnings, judged.judgement)
-    with clock.step("deformable"):
-        half_maps = _register_deformably(
-            images, affine, recipe.syn, backend=backend, progress=progress, on_half_maps=on_half_maps
-        )
-    with clock.step("inversion"):
-        maps = enforce_inverse_consistency(
-            half_maps.to_fixed, half_maps.to_moving, half_maps.foreground, backend, half_maps.units
-        )
-        box, syn_levels = half_maps.box, half_maps.levels
-        del half_maps  # its memory is for what follows
+    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock=clock)
+    found = stage.run(recipe)
+    maps, box = found.maps, found.box
     with clock.step("judgement"):
         signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
-        judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality)})
+        judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality), **budget_signs(found.spending)})
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
-    warnings, levels = warnings + restoration_warnings(syn_levels) + judgement.reasons, levels + syn_levels
-    return Alignment(fixed, moving, affine, warp, levels, clock.seconds, maps.quality, warnings, judgement)
+    notes = restoration_warnings(found.levels) + spending_warnings(found.spending)
+    return Alignment(
+        fixed,
+        moving,
+        affine,
+        warp,
+        levels + found.levels,
+        seconds=clock.seconds,
+        quality=maps.quality,
+        warnings=warnings + notes + judgement.reasons,
+        judgement=judgement,
+        spending=found.spending,
+    )
 
 
 def _register_linear(
@@ -295,81 +292,3 @@ def _judge_affine(
     if recipe.linear is None or not recipe.initialise.rotations or problem.initial is not None or judged.is_clear:
         return judged
     return search_again(images, judged, recipe.linear, comparison, backend)
-
-
-# -- from half-maps on a box to a displacement on the fixed grid ------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Box:
-    """A box of voxels `spans` of the grid `whole`, and the grid of that box."""
-
-    whole: Grid
-    spans: tuple[slice, ...]
-    grid: Grid
-
-    @classmethod
-    def around(cls, inner: Grid, whole: Grid) -> _Box:
-        """The box of `whole` around a box of it, wider by the taper on each side."""
-        first = np.rint(inner.voxel_map_to(whole)[:3, 3]).astype(int)
-        start = np.maximum(first - TAPER, 0)
-        stop = np.minimum(first + inner.shape + TAPER, whole.shape)
-        spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        return cls(whole, spans, whole.cropped(tuple(start), tuple(stop)))
-
-    def extend(self, field: Array, inner: Grid, backend: Backend) -> Array:
-        """A field (3, I, J, K) on the inner box, faded to zero beyond it."""
-        return fields.extend(field, inner, self.grid, TAPER, backend)
-
-    def in_mm(self, field: Array, backend: Backend) -> NDArray[np.float32]:
-        """A field in voxels of the box as a displacement in mm on the whole grid, on the host; zero beyond the box."""
-        whole = np.zeros((3, *self.whole.shape), np.float32)
-        backend.download(fields.to_world(field, self.whole), out=whole[(slice(None), *self.spans)])
-        return whole
-
-
-@dataclass(frozen=True, eq=False)
-class _ExtendedHalfMaps:
-    """Half-maps (3, I, J, K) and the foreground (I, J, K) on a box of the fixed grid.
-
-    They are copies, so that all other memory of SyN is free before the half-maps are inverted.
-    """
-
-    to_fixed: Array
-    to_moving: Array
-    foreground: Array
-    box: _Box
-    units: Units
-    levels: tuple[LevelRecord, ...]
-
-
-def _register_deformably(
-    images: tuple[Normalised, Normalised],
-    affine: Affine,
-    options: Syn,
-    *,
-    backend: Backend,
-    progress: ProgressCallback | None,
-    on_half_maps: HalfMapsCallback | None,
-) -> _ExtendedHalfMaps:
-    pair = crop_pair(*images, affine, backend=backend, beyond=options.beyond)
-    half_maps = register_syn(pair, options, backend=backend, progress=progress)
-    if on_half_maps is not None:
-        on_half_maps(half_maps)
-    box = _Box.around(half_maps.grid, images[0].grid)
-    to_fixed, to_moving = (
-        box.extend(half, half_maps.grid, backend) for half in (half_maps.to_fixed, half_maps.to_moving)
-    )
-    foreground = pair.foreground[box.spans].copy()
-    return _ExtendedHalfMaps(to_fixed, to_moving, foreground, box, half_maps.units, half_maps.levels)
-
-
-def _half_maps_in_mm(half_maps: HalfMaps, grid: Grid, backend: Backend) -> tuple[Displacement, Displacement]:
-    """The half-maps and their inverses on the whole fixed grid, in mm."""
-    box = _Box.around(half_maps.grid, grid)
-    displacements = []
-    for half in (half_maps.to_fixed, half_maps.to_moving):
-        extended = box.extend(half, half_maps.grid, backend)
-        inverse, _ = invert_field(extended, backend)
-        displacements.append(Displacement(box.in_mm(extended, backend), grid, box.in_mm(inverse, backend)))
-    return displacements[0], displacements[1]

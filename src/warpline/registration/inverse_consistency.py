@@ -161,12 +161,12 @@ def enforce_inverse_consistency(
     ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. The relaxation
     removes detail that no pair of sampled maps can share, and only where there is such detail.
     """
-    pair = _settle(*join(to_fixed, to_moving, backend), mask, backend, units)
+    pair = settle(*join(to_fixed, to_moving, backend), mask, backend, units)
     for sigma in FALLBACK_SIGMAS:
         if pair.quality.is_within_limits:
             return pair
         del pair  # its memory is for the next one
-        pair = _settle(*_join_smoothed(to_fixed, to_moving, sigma, backend), mask, backend, units)
+        pair = settle(*_join_smoothed(to_fixed, to_moving, sigma, backend), mask, backend, units)
     if not pair.quality.is_within_limits:
         _log.warning("the map could not be made inverse consistent within the limits: %s", pair.quality)
     return pair
@@ -181,7 +181,7 @@ def _join_smoothed(to_fixed: Array, to_moving: Array, sigma: float, backend: Bac
     return join(smoothed[0], smoothed[1], backend)
 
 
-def _settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InversePair:
+def settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InversePair:
     """Relax both maps and raise their low determinants in turn, until the limits hold; both are changed in place."""
     maps, rounds = (forward, inverse), 0
     for raised in range(MOST_RAISES):
@@ -207,7 +207,7 @@ def _relax(
     """
     forward, inverse = maps
     for done in range(rounds, MOST_ROUNDS + 1):
-        residuals = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
+        residuals = round_trip(inverse, forward, backend), round_trip(forward, inverse, backend)
         central = backend.jacobian(forward), backend.jacobian(inverse)
         lowest = np.minimum(*central)
         folding = lowest <= LEAST_CENTRAL_JACOBIAN
@@ -216,8 +216,8 @@ def _relax(
         if done == MOST_ROUNDS or not (inconsistent or folds):
             break
         weight = _soft_region(folding, backend) if folds else None
-        _correct(forward, residuals[0], None if inconsistent else weight)
-        _correct(inverse, residuals[1], None if inconsistent else weight)
+        correct(forward, residuals[0], None if inconsistent else weight)
+        correct(inverse, residuals[1], None if inconsistent else weight)
         del residuals, lowest  # their memory is for what follows
         if weight is not None:
             _blend(forward, weight, backend)
@@ -282,13 +282,13 @@ def quality_of(
     units : three floats
         What inverse errors are counted in, see `Quality`.
     """
-    residuals = _round_trip(inverse, forward, backend), _round_trip(forward, inverse, backend)
+    residuals = round_trip(inverse, forward, backend), round_trip(forward, inverse, backend)
     errors = [round_trip_error(_in_units(residual, units, backend), backend, mask) for residual in residuals]
     known = ((backend.least_jacobian(field), backend.jacobian(field)) for field in (forward, inverse))
     return _quality(known, mask, errors, rounds=rounds, units=units, backend=backend)
 
 
-def _round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
+def round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
     """``outer(inner(x)) - x``."""
     return backend.compose(outer, inner, out=backend.empty(inner.shape))
 
@@ -314,7 +314,7 @@ def _exceeds(errors: list[InverseError], share: float) -> bool:
     return any(error.mean > share * MEAN_LIMIT or error.p99 > share * P99_LIMIT for error in errors)
 
 
-def _correct(field: Array, residual: Array, weight: Array | None) -> None:
+def correct(field: Array, residual: Array, weight: Array | None) -> None:
     """Bring the field a step closer to the inverse of the other, where `weight` is not 0; `residual` is overwritten."""
     residual *= np.float32(RELAXATION)
     if weight is not None:

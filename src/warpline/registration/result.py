@@ -100,7 +100,7 @@ class Registration:
     inverse_warped : Image
         The fixed image on the moving grid.
     report : dict
-        Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, similarity before
+        Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, budget, similarity before
         and after, the share of the voxels it is measured on, whether contrasts are alike, judgement, warnings (what
         headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also `outputs` (paths) and
         `files` (bytes and SHA-256 of each). Plain JSON values.
@@ -310,6 +310,7 @@ def compute(
         "seconds": clock.seconds,
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
+        "budget": None if alignment.spending is None else alignment.spending.as_report(),
         **similarity,
         "outside": beyond,
         "judgement": asdict(alignment.judgement),

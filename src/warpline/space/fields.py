@@ -19,6 +19,11 @@ def to_world(field: Array, grid: Grid) -> Array:
     return _rotated(field, grid.affine[:3, :3])
 
 
+def gradient_along_world(volume: Array, grid: Grid, backend: Backend) -> Array:
+    """Slopes of a volume (I, J, K) along x, y, z per mm, by the chain rule on voxel differences: (3, I, J, K)."""
+    return _rotated(backend.gradient(volume), grid.inverse_affine[:3, :3].T)
+
+
 def _rotated(field: Array, matrix: NDArray[np.float64]) -> Array:
     rotated = np.empty_like(field, order="C")
     for row, target in zip(matrix.astype(np.float32), rotated, strict=True):

@@ -7,7 +7,7 @@ each (`limits`), and a doubtful affine is searched for again (`restarts`).
 from __future__ import annotations
 
 from warpline.registration.judgement.limits import LIMITS, OUTCOMES, Judgement, Limit, Range, Signs, judge
-from warpline.registration.judgement.measures import MOST_ROTATION, quality_signs, warp_signs
+from warpline.registration.judgement.measures import MOST_ROTATION, budget_signs, quality_signs, warp_signs
 from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
 from warpline.registration.judgement.restarts import JudgedAffine, judge_affine, search_again
 
@@ -22,6 +22,7 @@ __all__ = [
     "ObjectComparison",
     "Range",
     "Signs",
+    "budget_signs",
     "judge",
     "judge_affine",
     "quality_signs",

@@ -153,6 +153,13 @@ LIMITS: dict[str, Limit] = {
         "the deformation stretches a part of the object {value:.0f}-fold: look at the result, raise syn.total_sigma",
         doubtful=(None, 30.0),
     ),
+    "budget_used": Limit(
+        "Budget used",
+        "Largest share of a limit of the recipe's budget that the warp or its inverse uses",
+        "the deformation exceeds its budget ({value:.3f} times a limit): do not rely on the limit; raise it, or "
+        "syn.total_sigma",
+        doubtful=(None, 1.0),
+    ),
 }
 """Every sign, in the order in which they are measured. How the values were chosen: docs/quality.md."""
 

@@ -8,6 +8,7 @@ from warpline.backends import Array, Backend
 from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
+from warpline.registration.budget import Spending
 from warpline.registration.inverse_consistency import Quality
 from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
 from warpline.registration.length_unit import LengthUnit
@@ -162,6 +163,26 @@ def quality_signs(quality: Quality) -> dict[str, float | None]:
     """
     names = ("folded_voxels", "inverse_error_mean", "inverse_error_p99", "jacobian_max")
     return {name: float(getattr(quality, name)) for name in names}
+
+
+def budget_signs(spending: Spending | None) -> dict[str, float | None]:
+    """What the warp uses of its budget; nothing without one.
+
+    Parameters
+    ----------
+    spending : Spending or None
+        Of the warp and its inverse.
+
+    Examples
+    --------
+    >>> from warpline.recipe import Budget
+    >>> from warpline.registration.budget import Spending, Usage
+    >>> from warpline.registration.judgement import budget_signs
+    >>> usage = Usage(strain=0.4)
+    >>> budget_signs(Spending(Budget(max_strain=0.5), forward=usage, inverse=usage))
+    {'budget_used': 0.8}
+    """
+    return {} if spending is None else {"budget_used": spending.used}
 
 
 def angle_between(first: Affine, second: Affine) -> float:
