@@ -58,7 +58,7 @@ def test_process_without_a_terminal_speaks_a_line_per_level(finished):
     process, folder = finished
     levels = json.loads((folder / registration.REPORT).read_text())["levels"]
     assert levels
-    ended = [line for line in process.stderr.splitlines() if " level " in line]
+    ended = [line for line in process.stderr.splitlines() if " level " in line and " iterations, " in line]
     assert len(ended) == len({(level["stage"], level["level"]) for level in levels if level["iterations"]})
     assert "\x1b" not in process.stdout + process.stderr
 

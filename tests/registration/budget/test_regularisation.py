@@ -20,9 +20,10 @@ def test_the_less_is_allowed_the_more_is_smoothed():
 
 
 def test_several_scales_are_used_where_maps_are_to_bend_little():
-    assert with_more_smoothing(Syn(), 0.85).update_weights == ()
-    assert with_more_smoothing(Syn(), 0.85).total_sigma > Syn().total_sigma
-    assert with_more_smoothing(Syn(), 0.5).update_weights == WEIGHTS
+    one = Syn(update_weights=())
+    assert with_more_smoothing(one, 0.85).update_weights == ()
+    assert with_more_smoothing(one, 0.85).total_sigma > one.total_sigma
+    assert with_more_smoothing(one, 0.5).update_weights == WEIGHTS
     own = Syn(update_weights=(1.0,), step=0.3)
     changed = with_more_smoothing(own, 0.5)
     assert changed.update_weights == (1.0,) and changed.step == 0.3

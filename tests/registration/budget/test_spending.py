@@ -26,7 +26,7 @@ def test_the_report_says_asked_and_reached_per_limit():
         "asked": 1.0, "forward": 0.9, "inverse": 0.9, "forward_before": 2.0, "inverse_before": 2.0
     }  # fmt: skip
     assert report["jacobian"]["asked"] == (0.25, 4.0) and report["jacobian"]["forward_before"] == [0.1, 8.0]
-    assert report["rerun"] == {"total_sigma": 0.7, "update_weights": ()}
+    assert report["rerun"] == {"total_sigma": 0.7, "update_weights": (2.0, 3.0)}
     json.dumps(report)
 
 
