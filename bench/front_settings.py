@@ -75,7 +75,7 @@ NAMES: dict[str, Sequence[str]] = {
         "syn",
         "syn-quality",
         "syn-smooth",
-        *(f"syn:syn.total_sigma={sigma}" for sigma in (0.5, 0.6, 0.8)),
+        *(f"syn:syn.total_sigma={sigma}" for sigma in (0.5, 0.7)),
     ),
     "greedy": ("1.5/0.4", "1.5/0.5", "1.732/0.7071", "2/0.9", "2.5/1.2"),
     "dipy": ("1", "1.5", "2", "3"),
