@@ -106,6 +106,8 @@ class Syn(_Options):
     """Turns of a Gauss-Newton step of mean_squares and class_means; one is a demons step, 0 follows the slope."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Longest update of a level, in voxels of it; updates shrink with the forces."""
+    full_steps: bool = False
+    """Scale the longest update of every iteration to `step`, as ANTs and DIPY do: a level does not come to rest."""
     update_sigma: Sigma = 1.5
     """Gaussian smoothing of each update, in voxels of the level."""
     update_weights: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(max_length=6)] = (2.0, 3.0)

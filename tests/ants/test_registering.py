@@ -47,7 +47,7 @@ def test_the_dictionary_is_that_of_antspy(pair, found, tmp_path):
     fixed, moving = pair
     assert found["warpedmovout"].shape == fixed.shape and found["warpedfixout"].shape == moving.shape
     unmoved = ours.apply_transforms(fixed, moving, write_identity(tmp_path / "identity.mat"))
-    assert likeness(found["warpedmovout"], fixed) > 0.98 > 0.95 > likeness(unmoved, fixed)
+    assert likeness(found["warpedmovout"], fixed) > 0.97 > 0.95 > likeness(unmoved, fixed)
 
 
 def test_its_files_work_in_its_own_functions_and_in_antspy(pair, found):

@@ -12,7 +12,7 @@ from warpline.evaluation import bending_energy, folding
 from warpline.images import Image
 from warpline.registration.judgement import LIMITS
 
-BENT = QUICK.with_options("syn.iterations=[30, 20]", "linear.iterations=[4]", "syn.total_sigma=0.3")
+BENT = QUICK.with_options("syn.iterations=[30, 20]", "linear.iterations=[4]", "syn.total_sigma=0.3", "syn.step=0.25")
 
 
 @pytest.fixture(scope="module")

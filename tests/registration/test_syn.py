@@ -350,3 +350,21 @@ def test_interpolating_thick_slices_does_not_tighten_the_limits(fast):
         units.append((halves.levels[-1].shape, tuple(round(u, 1) for u in halves.units)))
     assert [unit for _, unit in units] == [(1.0, 1.0, 1.0), (2.0, 2.0, 1.0)]
     assert run(image, image, fast, Syn(factors=(8.0,), iterations=(1,)))[0].units == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("full_steps", [False, True])
+def test_updates_shrink_with_the_forces_but_for_full_steps(monkeypatch, full_steps):
+    """They are scaled by the longest force so far, or by that of each iteration."""
+    fixed, moving, *_ = known_pair(SHAPE)
+    backend, longest = select("numba"), []
+    compose = backend.compose
+
+    def noted(*given, **more):
+        if "norm" in more:
+            longest.append(more["norm"].copy())
+        return compose(*given, **more)
+
+    monkeypatch.setattr(backend, "compose", noted)
+    run(fixed, moving, backend, Syn(factors=(1.0,), iterations=(30,), full_steps=full_steps))
+    assert len(longest) == 30
+    assert (np.diff(longest, axis=0) < 0).any() == full_steps

@@ -230,6 +230,7 @@ class SymmetricDiffeomorphicRegistration:
             beyond="background",
             step=self.step_length,
             update_weights=(),
+            full_steps=True,
             early_stop=self.opt_tol,
             **self.metric.options(),
         )

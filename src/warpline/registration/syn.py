@@ -7,7 +7,8 @@ The two half-maps run from the middle space to either image, and are inverted on
 1. Warp both images into the middle space by their half-maps u1, u2.
 2. Evaluate the metric there, and its force on either image.
 3. Smooth the forces (`update_sigma`, `update_weights`), and scale them so that the longest vector of any iteration of
-   the level has `step` voxels: the updates v1, v2. They shrink with the forces, so that a level comes to rest.
+   the level has `step` voxels: the updates v1, v2. They shrink with the forces, so that a level comes to rest, but for
+   `full_steps`, with which every iteration has such a vector.
 4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`).
 5. Every fifth iteration: store the half-maps if their energy is the lowest yet, shorten the step if there was no new
    lowest energy twice in a row, and stop the level if the energy has stopped falling.
@@ -303,6 +304,8 @@ class SynLevel:
     def _update_half_maps(self) -> None:
         """Steps 3 and 4: smooth and scale the forces, compose, smooth the half-maps."""
         options, backend, updates, composed = self.options, self.backend, self.updates, self.forces
+        if options.full_steps:
+            self.norms.fill(0)
         self.smoothing.smooth(self.forces, out=updates, out_norm=self.norms)
         scale = {"norm": self.norms, "least_norm": LEAST_NORM, "step": self.step_length}
         backend.compose(self.half_maps, updates, **scale, out=composed)
