@@ -61,6 +61,18 @@ __device__ inline bool is_last_block(unsigned* arrived) {
     return is_last_block(arrived, gridDim.x * gridDim.y * gridDim.z);
 }
 
+// Raises norm[0 .. many - 1] to the roots of the largest squares that all blocks of the grid found, each for the volume
+// or field `index`. `largest_squares` and `arrived` start and end at 0.
+template <int THREADS>
+__device__ inline void raise_norms(
+    float largest_square, int index, float* largest_squares, unsigned* arrived, float* norm, int many) {
+    largest_square = block_max<THREADS>(largest_square);
+    if (thread_in_block() == 0) atomic_max(largest_squares + index, largest_square);
+    if (!is_last_block(arrived) || thread_in_block() != 0) return;
+    for (int n = 0; n < many; n++)
+        norm[n] = fmaxf(norm[n], sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0))));
+}
+
 // The sum of `count` numbers by one block of THREADS threads, in a fixed order.
 template <int THREADS>
 __device__ inline double ordered_sum(const double* numbers, int count) {

@@ -155,10 +155,6 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) smooth(
         }
     }
 #if NORM
-    largest = block_max<BLOCK>(largest);
-    if (thread_in_block() == 0) atomic_max(largest_squares + index, largest);
-    if (!is_last_block(arrived) || thread_in_block() != 0) return;
-    for (int n = 0; n < many; n++)
-        norm[n] = fmaxf(norm[n], sqrtf(__int_as_float(atomicExch((int*)largest_squares + n, 0))));
+    raise_norms<BLOCK>(largest, index, largest_squares, arrived, norm, many);
 #endif
 }
