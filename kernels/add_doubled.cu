@@ -1,17 +1,49 @@
 // Adds fields on a grid of half as many voxels, times a weight: linear between the centres of cubes of two voxels a side,
 // clamped at the borders; also the largest norm of each sum, where `norm` is not larger.
-// A thread takes the same voxel of PLANES neighbouring planes:
-//   1. Interpolate the three components between the eight coarse voxels around it: weights 3/4 and 1/4 along each axis.
-//   2. Add; store; find the largest square of the block, then of each field.
+// A thread marches along i over PLANES fine planes, two for each coarse plane:
+//   1. Interpolate the next coarse plane within the plane: weights 3/4 and 1/4 along j and k.
+//   2. Interpolate along i between it and the two before, add, store; find the largest square.
+//   3. Find the largest square of the block, then of each field.
 // Called by CudaBackend.add_doubled; `out` and `norm` are the caller's, `largest_squares` and `arrived` start and end at
 // 0. Moves 12 bytes in and 12 out per voxel, and 12 in per coarse voxel.
 #ifndef PLANES
-#define PLANES 2
+#define PLANES 8
 #endif
 #include "reductions.cuh"
 
 // The coarse voxels on either side of the centre of fine voxel i; the nearer one weighs three times as much.
 __device__ inline Bracket nearer(int i, int n) { return {i / 2, clamped(i % 2 ? i / 2 + 1 : i / 2 - 1, n), 0.25f}; }
+
+// A coarse field at the place of a fine voxel in any coarse plane.
+struct PlaneInterpolation {
+    const float* field;
+    Box box;
+    Bracket j, k;
+
+    __device__ float of(const float* plane) const {
+        const float *near = plane + j.low * box.nk, *far = plane + j.high * box.nk;
+        float first = lerp(__ldg(near + k.low), __ldg(near + k.high), k.weight);
+        return lerp(first, lerp(__ldg(far + k.low), __ldg(far + k.high), k.weight), j.weight);
+    }
+
+    __device__ Vector at(int i) const {
+        const float* plane = field + (long long)clamped(i, box.ni) * box.nj * box.nk;
+        return {of(plane), of(plane + box.size()), of(plane + 2 * box.size())};
+    }
+};
+
+__device__ inline float add(float* to, float a, float b, float weight) {
+    float sum = *to + weight * lerp(a, b, 0.25f);
+    *to = sum;
+    return sum * sum;
+}
+
+// Adds between the coarse planes `near` and `far`; returns the square of the sum.
+__device__ inline float add(float* out, Box fine, Voxel v, Vector near, Vector far, float weight) {
+    float *to = out + fine.at(v.i, v.j, v.k), square = add(to, near.x, far.x, weight);
+    square += add(to + fine.size(), near.y, far.y, weight);
+    return square + add(to + 2 * fine.size(), near.z, far.z, weight);
+}
 
 extern "C" __global__ void __launch_bounds__(256) add_doubled(
     const float* __restrict__ coarse,  // (many, 3, mi, mj, mk)
@@ -22,22 +54,22 @@ extern "C" __global__ void __launch_bounds__(256) add_doubled(
     float weight, int many, int ni, int nj, int nk, int mi, int mj, int mk) {
     Box fine = {ni, nj, nk}, half = {mi, mj, mk};
     Slab slab = thread_slab<PLANES>(fine);
-    coarse += slab.volume * 3 * half.size(), out += slab.volume * 3 * fine.size();
+    Voxel v = slab.first;
+    out += slab.volume * 3 * fine.size();
     float largest = 0.0f;
+    if (contains(fine, v)) {
+        PlaneInterpolation doubled = {
+            coarse + slab.volume * 3 * half.size(), half, nearer(v.j, mj), nearer(v.k, mk)};
+        Vector before = doubled.at(v.i / 2 - 1), here = doubled.at(v.i / 2);
 #pragma unroll
-    for (int n = 0; n < PLANES; n++) {
-        Voxel v = slab.plane(n);
-        if (!contains(fine, v)) continue;
-        TrilinearCell cell(half, nearer(v.i, mi), nearer(v.j, mj), nearer(v.k, mk));
-        float square = 0.0f;
-#pragma unroll
-        for (int c = 0; c < 3; c++) {
-            float* to = out + (c * fine.size() + fine.at(v.i, v.j, v.k));
-            float sum = *to + weight * cell.of(coarse + c * half.size());
-            *to = sum;
-            square += sum * sum;
+        for (int n = 0; n < PLANES / 2 && v.i < ni; n++) {
+            Vector after = doubled.at(v.i / 2 + 1);
+            largest = fmaxf(largest, add(out, fine, v, here, before, weight));
+            v.i++;
+            if (v.i < ni) largest = fmaxf(largest, add(out, fine, v, here, after, weight));
+            v.i++;
+            before = here, here = after;
         }
-        largest = fmaxf(largest, square);
     }
     raise_norms<BLOCK>(largest, slab.volume, largest_squares, arrived, norm, many);
 }

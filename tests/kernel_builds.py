@@ -15,7 +15,8 @@ INTERPOLATED = ((3, 0, "long long"), (3, 1, "float"), (3, 3, "double"), (3, 5, "
 """Axes, orders and types of interpolate.cu, of the 4 x 6 x 11 there are."""
 
 VARIANTS = {
-    **{name: [(("PLANES", 2),)] for name in ("warp", "compose", "halve", "add_doubled")},
+    **{name: [(("PLANES", 2),)] for name in ("warp", "compose", "halve")},
+    "add_doubled": [(("PLANES", 8),)],
     "sample": [
         *((("ORDER", 0), ("VALUE", width)) for width in WIDTHS),
         (("ORDER", 1), ("VALUE", "float")),

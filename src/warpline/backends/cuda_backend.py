@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import cuda_bfgs, cuda_filters, cuda_points, cuda_splines
+from warpline.backends import cuda_bfgs, cuda_filters, cuda_points, cuda_splines, cuda_unfolding
 from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix, Shape, halved
 from warpline.backends.convergence import ConvergenceRule
@@ -248,20 +248,8 @@ class CudaBackend:
         return out
 
     def unfold(self, field: Array, *, limit: float, target: float, sweeps: int, least: Array | None = None) -> None:
-        known, least = least is not None, self._work.empty(field.shape[1:]) if least is None else least
-        for sweep in range(sweeps):
-            if sweep or not known:
-                self.least_jacobian(field, out=least)
-            if not self.download((least <= limit).any().reshape(1))[0]:
-                return
-            for first in np.ndindex(3, 3, 3):
-                group = tuple(max(0, block_count(n - a, 3)) for n, a in zip(least.shape, first, strict=True))
-                if math.prod(group):
-                    first_i, first_j, first_k = first
-                    self._work.over_voxels(
-                        "unfold", group, field=field, least=least, first_i=first_i, first_j=first_j, first_k=first_k,
-                        limit=limit, target=target,
-                    )  # fmt: skip
+        least = self.least_jacobian(field) if least is None else least
+        cuda_unfolding.Sweeps(self._work, field, least, limit=limit, target=target).run(sweeps)
 
     def statistics(
         self, array: Array, quantile: float, *, mask: Array | None = None, out: Array | None = None

@@ -25,6 +25,8 @@ SHORT = 2
 """Radius along i up to which marches of smooth.cu may be short."""
 SPLINE_RUN, FILTER_RUN, SMOOTH_RUN = 20, 12, 4
 """Voxels of a piece of a line; kernels/cubic_prefilter.cu, filter_axis.cu and smooth_along_i.cu."""
+DOUBLED_PLANES = 8
+"""Planes along which a thread of add_doubled.cu marches; even."""
 
 
 @lru_cache(64)
@@ -140,8 +142,8 @@ def add_doubled(work: Workspace, coarse: Array, weight: float, *, out: Array, ou
     norm = work.empty((many,)) if out_norm is None else out_norm
     largest = work.scratch(("largest squares", many), (many,), np.float32)
     work.over_slabs(
-        "add_doubled", many, target.shape[-3:], coarse=given, out=target, norm=norm, largest_squares=largest,
-        arrived=work.arrived(), weight=weight,
+        "add_doubled", many, target.shape[-3:], thick=DOUBLED_PLANES, coarse=given, out=target, norm=norm,
+        largest_squares=largest, arrived=work.arrived(), weight=weight,
     )  # fmt: skip
     return out
 

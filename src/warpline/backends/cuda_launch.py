@@ -267,9 +267,16 @@ def _scalar(kernel: Kernel, name: str, value: Any, lengths: Mapping[str, Any]) -
         return value
     if name in lengths and value != lengths[name]:
         raise ValueError(f"{kernel.name}: {name} is {value}; the arrays say {lengths[name]}")
-    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+    integers = _integers(dtype)
+    if integers and not integers[0] <= value <= integers[1]:
         raise ValueError(f"{kernel.name}: {name} is {value}, which {dtype} does not hold")
     return dtype.type(value)
+
+
+@cache
+def _integers(dtype: np.dtype[Any]) -> tuple[int, int] | None:
+    """The least and the largest number that an integer type holds; None for other types."""
+    return (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)) if dtype.kind in "iu" else None
 
 
 @lru_cache(4096)

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,11 +130,13 @@ class Workspace:
         """Launch a kernel whose threads are the voxels of `shape`."""
         self.launch(name, voxel_grid(shape), defines, VOXELS, **arguments)
 
-    def over_slabs(self, name: str, many: int, shape: tuple[int, ...], /, **arguments: Any) -> None:
-        """Launch a kernel whose threads take a voxel of `PLANES` planes each, of `many` volumes."""
+    def over_slabs(
+        self, name: str, many: int, shape: tuple[int, ...], /, thick: int = PLANES, **arguments: Any
+    ) -> None:
+        """Launch a kernel whose threads take a voxel of `thick` planes each, of `many` volumes."""
         across, down, planes = voxel_grid(shape)
-        defines = (("PLANES", PLANES),)
-        self.launch(name, (across, down, many * block_count(planes, PLANES)), defines, VOXELS, **arguments)
+        defines = (("PLANES", thick),)
+        self.launch(name, (across, down, many * block_count(planes, thick)), defines, VOXELS, **arguments)
 
     def marching_grid(
         self, shape: tuple[int, ...], rows: int, resident: int, many: int = 1, *, least: int = LEAST_MARCH
@@ -210,6 +213,7 @@ def block_count(count: int, each: int) -> int:
     return -(-count // each)
 
 
+@lru_cache(1024)
 def voxel_grid(shape: tuple[int, ...]) -> Size:
     """Blocks of a kernel whose threads are voxels; raises as `check_countable` does."""
     check_countable(shape)
