@@ -176,6 +176,10 @@ HOT = (
     "downsample 2",
     "sample_field",
     "extent",
+    "least_jacobian",
+    "unfold",
+    "interpolate cubic, matrix",
+    "interpolate linear, matrix",
 )
 """Operations outside of iterations."""
 

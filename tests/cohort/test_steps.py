@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 
 from cohort_files import asked, pairs_in, rows
-from warpline import Displacement, Grid, read_transform
+from warpline import read_transform
 from warpline import recipe as recipes
-from warpline.backends import select
-from warpline.cohort import run, steps
+from warpline.cohort import run
 from warpline.cohort.steps import skull_stripped
-from warpline.evaluation import folding, inverse_error
+from warpline.evaluation import inverse_error
 from warpline.images import Image
 from warpline.io.images import read_image, write_image
 
@@ -81,21 +80,6 @@ def test_displacements_within_a_budget_are_not_rounded(inputs, tmp_path):
     assert len(found["forward"]) == 1 and len(found["rounded"]) == 2
     np.testing.assert_array_equal(found["forward"][0], found["rounded"][0])
     assert not np.array_equal(found["rounded"][0] * 64, np.round(found["rounded"][0] * 64))
-
-
-def test_rounding_folds_no_map_that_all_but_folds():
-    """Steps of 1/64 mm would: there, and only there, they are finer."""
-    grid = Grid((12, 10, 9), np.diag((0.25, 0.25, 0.25, 1)))
-    field = np.zeros((3, *grid.shape), np.float32)
-    field[0] = -0.2425 * np.maximum(np.arange(12) - 5, 0).reshape(12, 1, 1)  # shrinks to 0.03 from the middle on
-    field += np.random.default_rng(1).uniform(-0.001, 0.001, field.shape).astype(np.float32)
-    given = Displacement(field, grid)
-    assert folding(given, differences="any", backend="numpy").count == 0
-    coarse = Displacement(np.round(field * 64) / 64, grid)
-    assert folding(coarse, differences="any", backend="numpy").count > 0
-    rounded = steps._rounded(given, np.ones(grid.shape, bool), select("numpy"))
-    assert folding(Displacement(rounded, grid), differences="any", backend="numpy").count == 0
-    np.testing.assert_array_equal(rounded[:, :3] * 64, np.round(rounded[:, :3] * 64))
 
 
 def test_rounded_maps_are_measured_inside_the_fixed_mask(inputs, tmp_path):

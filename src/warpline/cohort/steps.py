@@ -7,42 +7,33 @@ import re
 import resource
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter
 
 from warpline.backends import Backend, select
 from warpline.cohort import quality
 from warpline.cohort.json_files import encode, read_object
 from warpline.cohort.layout import checksum, fingerprint, sizes_in, without_ending
-from warpline.cohort.plan import Task, Warps
+from warpline.cohort.plan import Task
 from warpline.cohort.results import PairResult
+from warpline.cohort.rounding import round_fields
 from warpline.cohort.worker_settings import WorkerSettings
 from warpline.errors import InputError
 from warpline.images import Image
 from warpline.images.checks import check_one_volume
-from warpline.images.foreground import above_lowest
 from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
-from warpline.io.json_values import plain
 from warpline.recipe import NUMERICS
 from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load, store
 from warpline.registration import compute as register_images
 from warpline.registration import read as read_images
-from warpline.registration.inverse_consistency import VOXELS, Quality, quality_of
-from warpline.registration.judgement import judge, quality_signs
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
-from warpline.space import Chain, Displacement, fields
-from warpline.space.jacobian import least_jacobian_determinant
 
 LABELS = ("moving_labels", "fixed_labels")
 
@@ -183,112 +174,6 @@ def _extra(pair: RegisteredPair) -> dict[str, Callable[[], bytes]]:
     if labels is not None:
         extra["warped_labels"] = lambda: compress(encode_image(labels))
     return extra
-
-
-# -- rounding ---------------------------------------------------------------------------------------------------------
-
-STEP, COARSE_STEP = 1 / 64, 1 / 2
-"""Displacements are multiples of this many mm: at most 0.008 mm off along each axis, and 0.25 mm in the background."""
-
-FINE_STEP = 1 / 1024
-"""The same where rounding would fold a map that all but folds, in a voxel in a hundred thousand."""
-
-MARGIN = 3
-"""Voxels around the foreground that are rounded finely too."""
-
-NEAR_FOLDS = 2
-"""Voxels around a fold by rounding that are rounded more finely."""
-
-
-def round_fields(
-    registration: Registration, warps: Warps, images: Mapping[str, Image], backend: Backend
-) -> Registration:
-    """A registration with its displacements rounded as they are to be written, and measured once more.
-
-    Parameters
-    ----------
-    registration : Registration
-        As `warpline.registration.compute` gave it.
-    warps : str
-        ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured. With a budget nothing is
-        rounded.
-    images : dict of str to Image
-        ``"fixed"`` and, where given, ``"fixed_mask"``: folds and inverse errors are measured on their `object_mask`.
-    backend : Backend
-        Where the arithmetic runs.
-    """
-    field = registration.alignment.warp
-    if field is None or warps not in ("rounded", "forward"):
-        return registration
-    if registration.alignment.spending is not None:  # rounding bends: the budget is a promise about what is written
-        return registration if warps == "rounded" else _without_inverse(registration, field)
-    inside = above_lowest(registration.alignment.fixed) | above_lowest(registration.warped)
-    forward = _rounded(field, inside, backend)
-    inverse = _rounded(field.inverse(), inside | _preimage(inside, field, backend), backend)
-    rounded = Displacement(forward, field.grid, inverse)
-    written = rounded if warps == "rounded" else Displacement(forward, field.grid)
-    measured = _measure_again(registration, rounded, quality.object_mask(images), backend)
-    judged = registration.alignment.judgement
-    judgement = judge({**judged.signs, **quality_signs(measured)})
-    alignment = replace(registration.alignment, warp=written, quality=measured, judgement=judgement)
-    warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
-    report = {
-        **registration.report,
-        "quality": plain(asdict(measured)),
-        "judgement": plain(asdict(judgement)),
-        "warnings": [*warnings, *judgement.reasons],
-        "rounding_mm": {"content": STEP, "near_folds": FINE_STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
-    }
-    return replace(registration, alignment=alignment, report=report)
-
-
-def _without_inverse(registration: Registration, field: Displacement) -> Registration:
-    """The registration with the forward displacement only."""
-    alignment = replace(registration.alignment, warp=Displacement(field.field, field.grid))
-    return replace(registration, alignment=alignment)
-
-
-def _preimage(inside: NDArray[np.bool_], field: Displacement, backend: Backend) -> NDArray[np.bool_]:
-    """The voxels that the inverse of a field maps into a mask."""
-    image = Image(inside.astype(np.uint8), field.grid)
-    mapped: NDArray[np.bool_] = warp(image, Chain((field.inverse(),)), field.grid, order=0, backend=backend).data != 0
-    return mapped
-
-
-def _rounded(field: Displacement, inside: NDArray[np.bool_], backend: Backend) -> NDArray[np.float32]:
-    """The field in steps of three sizes: in and around a mask, beyond, and where the first would fold it."""
-    near = _grown(inside, MARGIN)
-    steps = np.where(near, np.float32(1 / STEP), np.float32(1 / COARSE_STEP))
-    rounded = _in_steps(field.field, steps)
-    folded = near & (least_jacobian_determinant(Displacement(rounded, field.grid), backend) <= 0)
-    if not folded.any():
-        return rounded
-    steps[_grown(folded, NEAR_FOLDS)] = 1 / FINE_STEP
-    return _in_steps(field.field, steps)
-
-
-def _grown(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
-    grown: NDArray[np.bool_] = maximum_filter(mask.view(np.uint8), size=2 * by + 1) != 0
-    return grown
-
-
-def _in_steps(field: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A field (3, I, J, K) in multiples of ``1 / steps`` (I, J, K)."""
-    rounded: NDArray[np.float32] = field * steps
-    np.rint(rounded, out=rounded)
-    rounded /= steps
-    rounded += 0.0  # no negative zeros: they compress worse
-    return rounded
-
-
-def _measure_again(
-    registration: Registration, field: Displacement, inside: NDArray[np.bool_], backend: Backend
-) -> Quality:
-    """Folds and inverse errors of a field and its inverse inside a mask."""
-    both = [backend.upload(fields.to_voxels(one.field, field.grid)) for one in (field, field.inverse())]
-    before, mask = registration.alignment.quality, backend.upload(inside.astype(np.uint8))
-    rounds, units = (0, VOXELS) if before is None else (before.rounds, before.units)
-    return quality_of(both[0], both[1], mask, backend, rounds=rounds, units=units)
 
 
 # -- sidecars ---------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)

@@ -1,0 +1,47 @@
+"""Displacements in steps: what is near content, what is not, and what would fold."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.ndimage import maximum_filter
+
+from warpline.backends import select
+from warpline.cohort.rounding import grown, round_field
+from warpline.evaluation import folding
+from warpline.space import Displacement, Grid
+
+
+@given(shape=st.tuples(*[st.integers(1, 9)] * 3), by=st.integers(0, 6), seed=st.integers(0, 1000))
+def test_a_mask_grows_as_by_a_maximum_filter(shape, by, seed):
+    mask = (np.random.default_rng(seed).random(shape) < 0.05).astype(np.uint8)
+    expected = maximum_filter(mask, size=2 * by + 1, mode="constant")
+    np.testing.assert_array_equal(grown(mask, by), expected)
+    assert grown(mask, by).dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_steps_are_fine_near_content_and_coarse_elsewhere(name):
+    grid, backend = Grid((16, 9, 8), np.diag((2.0, 2, 2, 1))), select(name)
+    field = np.random.default_rng(0).uniform(-0.3, 0.3, (3, *grid.shape)).astype(np.float32)
+    inside = np.zeros(grid.shape, np.uint8)
+    inside[:4] = 1
+    with backend.session():
+        rounded = backend.download(round_field(backend.upload(field), grid, backend.upload(inside), backend))
+    np.testing.assert_array_equal(rounded[:, :7], np.round(field[:, :7] * 64) / 64)
+    np.testing.assert_array_equal(rounded[:, 7:], np.round(field[:, 7:] * 2) / 2)
+    assert not np.signbit(rounded[rounded == 0]).any()
+
+
+def test_rounding_folds_no_map_that_all_but_folds():
+    """Steps of 1/64 mm would: there, and only there, they are finer."""
+    grid = Grid((12, 10, 9), np.diag((0.25, 0.25, 0.25, 1)))
+    field = np.zeros((3, *grid.shape), np.float32)
+    field[0] = -0.2425 * np.maximum(np.arange(12) - 5, 0).reshape(12, 1, 1)  # shrinks to 0.03 from the middle on
+    field += np.random.default_rng(1).uniform(-0.001, 0.001, field.shape).astype(np.float32)
+    assert folding(Displacement(field, grid), differences="any", backend="numpy").count == 0
+    coarse = Displacement(np.round(field * 64) / 64, grid)
+    assert folding(coarse, differences="any", backend="numpy").count > 0
+    rounded = round_field(field, grid, np.ones(grid.shape, np.uint8), select("numpy"))
+    assert folding(Displacement(rounded, grid), differences="any", backend="numpy").count == 0
+    np.testing.assert_array_equal(rounded[:, :3] * 64, np.round(rounded[:, :3] * 64))
