@@ -4,7 +4,7 @@
 // A thread is an element of the output:
 //   1. Read or compute its coordinates.
 //   2. If all taps lie within the array: a weighted sum over them (InteriorStencil).
-//   3. Otherwise map coordinates and taps by the boundary mode (BorderStencil): slow, and few.
+//   3. Otherwise map coordinates and taps by the boundary mode (BorderStencil): slower, and few.
 // Called by CudaBackend.interpolate; `out` is the caller's. Moves the array once if neighbours have neighbouring taps,
 // the coordinates once, the output once.
 #ifndef NDIM
@@ -139,9 +139,10 @@ struct BorderStencil {
         return coordinate > -1.0 || mode == GRID_CONSTANT || mode == NEAREST;
     }
 
-    // As InteriorStencil, in loops over all taps; orders 0 and 1 multiply the weights in SciPy's order.
+    // Orders 0 and 1 in loops over all taps, which multiply the weights in SciPy's order.
     template <int AXIS>
-    __device__ double sum(const VALUE* __restrict__ from, bool exists, double total, const double (&weights)[NDIM]) {
+    __device__ double multilinear_sum(
+        const VALUE* __restrict__ from, bool exists, double total, const double (&weights)[NDIM]) {
         if constexpr (AXIS == NDIM) {
             double value = exists ? (double)__ldg(from) : cval;
 #pragma unroll
@@ -149,22 +150,57 @@ struct BorderStencil {
             return plus(total, value);
         } else {
 #pragma unroll 1
-            for (int t = 0; t < TAPS; t++) {
+            for (int t = 0; t < TAPS; t++, rotate(AXIS)) {
                 double next_weights[NDIM];
 #pragma unroll
                 for (int axis = 0; axis < AXIS; axis++) next_weights[axis] = weights[axis];
                 next_weights[AXIS] = axes[AXIS].w[0];
                 bool has_tap = exists && at[AXIS][0] >= 0;
-                total =
-                    sum<AXIS + 1>(has_tap ? from + at[AXIS][0] * strides[AXIS] : from, has_tap, total, next_weights);
-                axes[AXIS].rotate();
-                int first = at[AXIS][0];
-#pragma unroll
-                for (int next = 0; next < ORDER; next++) at[AXIS][next] = at[AXIS][next + 1];
-                at[AXIS][ORDER] = first;
+                total = multilinear_sum<AXIS + 1>(
+                    has_tap ? from + at[AXIS][0] * strides[AXIS] : from, has_tap, total, next_weights);
             }
             return total;
         }
+    }
+
+    // Other orders as in InteriorStencil.
+    template <int AXIS>
+    __device__ double sum(const VALUE* __restrict__ from, bool exists) {
+        if constexpr (AXIS == NDIM) {
+            return exists ? (double)__ldg(from) : cval;
+        } else {
+            double total = 0.0;
+            if constexpr (is_looped(AXIS)) {
+#pragma unroll 1
+                for (int t = 0; t < TAPS; t++, rotate(AXIS)) total += term<AXIS>(from, exists, 0);
+            } else {
+#pragma unroll
+                for (int t = 0; t < TAPS; t++) total += term<AXIS>(from, exists, t);
+            }
+            return total;
+        }
+    }
+
+    template <int AXIS>
+    __device__ double term(const VALUE* __restrict__ from, bool exists, int t) {
+        bool has_tap = exists && at[AXIS][t] >= 0;
+        return axes[AXIS].w[t] * sum<AXIS + 1>(has_tap ? from + at[AXIS][t] * strides[AXIS] : from, has_tap);
+    }
+
+    // Rotates weights and indices of an axis by one place.
+    __device__ void rotate(int axis) {
+        axes[axis].rotate();
+        int first = at[axis][0];
+#pragma unroll
+        for (int t = 0; t < ORDER; t++) at[axis][t] = at[axis][t + 1];
+        at[axis][ORDER] = first;
+    }
+
+    __device__ double value(const VALUE* __restrict__ from) {
+        if constexpr (ORDER < 2)
+            return multilinear_sum<0>(from, true, 0.0, {});
+        else
+            return sum<0>(from, true);
     }
 };
 
@@ -230,5 +266,5 @@ extern "C" __global__ void __launch_bounds__(256, RESIDENT) interpolate(
     else if (type == SAME_TYPE)
         *(VALUE*)out = array[from];
     else
-        store(out, type, border.sum<0>(array, true, 0.0, {}));
+        store(out, type, border.value(array));
 }
