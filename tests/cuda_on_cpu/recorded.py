@@ -1,13 +1,53 @@
-"""What CuPy would compile for the element-wise steps of a program, recorded from device arrays that are none of CuPy's."""
+"""What CuPy would compile for the element-wise steps of a program, recorded from arrays that are none of its own."""
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
+import pytest
 
-from cuda_on_cpu import two_worlds
-from cuda_on_cpu.two_worlds import DeviceArray
+from cuda_on_cpu import emulated, two_worlds
+from cuda_on_cpu.two_worlds import DeviceArray, TwoWorldsGraphRuntime
+from warpline.backends.cuda_backend import CudaBackend
+from warpline.backends.cuda_workspace import Workspace
+from warpline.phantom import brain_pair
+from warpline.recipe import Linear, Recipe, Syn
+from warpline.registration import initialisation
+from warpline.registration.alignment import align
 
+RECIPE = Recipe(linear=Linear(samples=1000), syn=Syn(iterations=(6, 6, 6)))
+PARTS = ("linear", "local_cc")
 REDUCTIONS = ("min", "max", "sum", "any")
+
+
+@cache
+def registered():
+    """Builds and element-wise kernels of a registration for which nothing was compiled ahead."""
+    if not emulated.available():
+        pytest.skip(f"no C++ compiler called {emulated.COMPILER}")
+    pair, turns, recorder = brain_pair((24, 28, 24), voxel_size=7.5), initialisation._lattice()[::20], Recorder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initialisation, "_lattice", lambda: turns)
+        patch.setattr(CudaBackend, "prepare", lambda backend, parts: None)
+        launches = Launches(patch)
+        recorder.patch(patch)
+        align(pair.fixed, pair.moving, RECIPE, backend=CudaBackend(TwoWorldsGraphRuntime()))
+    return launches.builds, recorder.kernels
+
+
+class Launches:
+    """A workspace whose builds are counted where they are launched."""
+
+    def __init__(self, monkeypatch):
+        self.builds = set()
+        launch = Workspace.launch
+
+        def launched(work, name, grid, defines=(), *more, **arguments):
+            self.builds.add((name, defines))
+            return launch(work, name, grid, defines, *more, **arguments)
+
+        monkeypatch.setattr(Workspace, "launch", launched)
 
 
 class Recorder:

@@ -32,9 +32,9 @@ def _smooth(components: int, i: int, j: int, k: int, norm: int) -> Build:
     return "smooth", (("COMPONENTS", components), ("RI", i), ("RJ", j), ("RK", k), ("NORM", norm))
 
 
-def _local_cc(masked: int) -> Build:
-    """The build of local_cc.cu; an image that its field of view cuts is masked."""
-    return "local_cc", (("RADIUS", 2), ("MASKED", masked), ("VALUE", "double"))
+def _local_cc(masked: int, value: str) -> Build:
+    """The build of local_cc.cu: for the report with a mask and a float; in SyN with a mask where the view is cut."""
+    return "local_cc", (("RADIUS", 2), ("MASKED", masked), ("VALUE", value))
 
 
 _PLANES: Defines = (("PLANES", PLANES),)
@@ -47,6 +47,7 @@ _ALWAYS: tuple[Build, ...] = (
     *(("filter_axis", (("ALONG_K", along_k),)) for along_k in (0, 1)),
     ("sample", (("ORDER", 1), ("VALUE", "float"))),
     ("sums", ()),
+    _local_cc(1, "float"),
 )
 
 _LINEAR: tuple[Build, ...] = (
@@ -75,7 +76,7 @@ _DEFORMABLE: tuple[Build, ...] = (
 
 KERNELS: dict[str, tuple[Build, ...]] = {
     "linear": (*_ALWAYS, *_LINEAR),
-    "local_cc": (*_ALWAYS, *_DEFORMABLE, *(_local_cc(masked) for masked in (0, 1))),
+    "local_cc": (*_ALWAYS, *_DEFORMABLE, *(_local_cc(masked, "double") for masked in (0, 1))),
     "mean_squares": (*_ALWAYS, *_DEFORMABLE, ("squared_difference", (("VALUE", "double"),))),
 }
 """Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the kernels that it launches by default."""
