@@ -151,7 +151,10 @@ class Place:
 
     def backend_on(self, runtime: Any) -> Backend:
         """The GPU backend on a runtime."""
-        backend: Backend = importlib.import_module("warpline.backends.cuda_backend").CudaBackend(runtime)
+        from warpline.backends import thread_count
+
+        kind = importlib.import_module("warpline.backends.cuda_backend").CudaBackend
+        backend: Backend = kind(runtime, thread_count())
         return backend
 
     @cached_property

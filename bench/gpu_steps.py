@@ -34,20 +34,28 @@ MISSING = 3
 
 
 def builds(place: Place) -> int:
-    """Build every kernel as the backend may build it."""
+    """Build every kernel as the backend may build it, in as many threads as it uses for that."""
     import measure
     from kernel_builds import builds as all_builds
+    from warpline.backends import thread_count
+    from warpline.backends.cuda_compile import MOST_THREADS
     from warpline.backends.cuda_launch import load
 
-    runtime, failed, start = place.runtime(), [], time.perf_counter()
+    runtime, start = place.runtime(), time.perf_counter()
     packages = {name: measure.version(name) for name in PACKAGES}
     place.tell(step="builds", machine=place.device.describe(), packages=packages)
     wanted = all_builds()[: place.size.builds]
-    for name, defines in wanted:
+
+    def failure(build: tuple[str, Any]) -> dict[str, str] | None:
+        name, defines = build
         try:
             runtime.compile(load(name, defines).source, name)
         except Exception as error:
-            failed.append({"kernel": name, "defines": str(defines), "error": str(error)[:500]})
+            return {"kernel": name, "defines": str(defines), "error": str(error)[:500]}
+        return None
+
+    with ThreadPoolExecutor(min(MOST_THREADS, thread_count())) as pool:
+        failed = [found for found in pool.map(failure, wanted) if found]
     seconds = round(time.perf_counter() - start, 1)
     place.tell(step="builds", device=runtime.name, count=len(wanted), failed=failed, seconds=seconds)
     return len(failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import tomllib
@@ -125,6 +126,15 @@ def test_a_gpu_is_opened_by_number(cupy):
     assert runtime.name == "NVIDIA H200 (cuda:1), 80 GiB"
     assert runtime.processors == 132
     assert GpuRuntime.open("").name == "NVIDIA H200 (cuda:0), 80 GiB"
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "1"), ("0", "0")])
+def test_cupy_reads_its_headers_once_unless_told_otherwise(cupy, monkeypatch, given, kept):
+    monkeypatch.setenv("CUPY_NVRTC_USE_PCH", given or "")
+    if given is None:
+        monkeypatch.delenv("CUPY_NVRTC_USE_PCH")
+    GpuRuntime(0)
+    assert os.environ["CUPY_NVRTC_USE_PCH"] == kept
 
 
 def test_a_gpu_that_is_not_there_or_no_number_is_refused(cupy):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import cuda_bfgs, cuda_filters, cuda_points, cuda_splines, cuda_unfolding
+from warpline.backends import cuda_bfgs, cuda_compile, cuda_filters, cuda_points, cuda_splines, cuda_unfolding
 from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix, Shape, halved
 from warpline.backends.convergence import ConvergenceRule
@@ -35,7 +36,7 @@ _REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 
 def create(threads: int, ordinal: str = "") -> Backend:
-    """The backend on GPU number `ordinal`, the current one when it is empty; `threads` is for the CPU and ignored.
+    """The backend on GPU number `ordinal`, the current one when it is empty; `threads` of the CPU compile kernels.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def create(threads: int, ordinal: str = "") -> Backend:
     """
     from warpline.backends.cuda_device import GpuRuntime
 
-    return CudaBackend(GpuRuntime.open(ordinal))
+    return CudaBackend(GpuRuntime.open(ordinal), threads)
 
 
 class CudaBackend:
@@ -54,12 +55,15 @@ class CudaBackend:
     ----------
     runtime : Runtime
         What the kernels run on.
+    threads : int
+        Threads of the CPU that compile them.
     """
 
     name = "cuda"
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._work = Workspace(runtime)
+    def __init__(self, runtime: Runtime, threads: int = 1) -> None:
+        self._work, self._threads = Workspace(runtime), threads
+        self._prepared, self._preparing = set[str](), Lock()
         self.cache = ImageCache()
         self.device = runtime.name
 
@@ -84,7 +88,11 @@ class CudaBackend:
         return self._work.session()
 
     def prepare(self, parts: Collection[str]) -> None:
-        """Kernels are compiled as they are called, in seconds."""
+        with self._preparing:
+            missing = sorted(set(parts) - self._prepared)
+            if missing:
+                cuda_compile.compile_ahead(self._work, missing, self._threads)
+                self._prepared.update(missing)
 
     def release(self) -> None:
         self._work.runtime.release()

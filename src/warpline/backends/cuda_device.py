@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -47,14 +48,21 @@ def why_unusable() -> str | None:
     if importlib.util.find_spec("cupy") is None:
         return f"there is a GPU but no CuPy; {INSTALL}, {_ELSEWHERE}"
     try:
-        import cupy
-
+        cupy = _cupy()
         if int(cupy.__version__.partition(".")[0]) < OLDEST_CUPY:
             return f"CuPy {cupy.__version__} is too old, {OLDEST_CUPY} or newer is needed; {INSTALL}, {_ELSEWHERE}"
         usable = cupy.zeros(1, "float32").sum().item() == 0 if cupy.cuda.runtime.getDeviceCount() else False
     except Exception as error:
         return f"the GPU is there but CuPy cannot use it ({_first_line(error)}); {INSTALL}, {_ELSEWHERE}"
     return None if usable else f"CUDA offers no device to this process; check CUDA_VISIBLE_DEVICES, {_ELSEWHERE}"
+
+
+def _cupy() -> Any:
+    """CuPy, told to read its headers once for all kernels that it compiles, where the user has not said otherwise."""
+    os.environ.setdefault("CUPY_NVRTC_USE_PCH", "1")
+    import cupy
+
+    return cupy
 
 
 def _first_line(error: Exception) -> str:
@@ -72,9 +80,7 @@ class GpuRuntime:
     """
 
     def __init__(self, ordinal: int) -> None:
-        import cupy
-
-        self.xp = cupy
+        self.xp = cupy = _cupy()
         self._local = threading.local()
         self._device = cupy.cuda.Device(ordinal)
         facts = cupy.cuda.runtime.getDeviceProperties(ordinal)
@@ -99,8 +105,7 @@ class GpuRuntime:
         reason = why_unusable()
         if reason:
             raise DeviceError(f"backend 'cuda' cannot run: {reason}")
-        import cupy
-
+        cupy = _cupy()
         count = cupy.cuda.runtime.getDeviceCount()
         number = int(ordinal) if ordinal else int(cupy.cuda.Device().id)
         if number >= count:
@@ -108,7 +113,7 @@ class GpuRuntime:
         return cls(number)
 
     def compile(self, source: str, entry: str) -> Function:
-        """The entry of a source, compiled by NVRTC once per device and cached by CuPy on disk."""
+        """The entry of a source, compiled by NVRTC once per device and cached by CuPy on disk; from any thread."""
         with self._device:
             function = self.xp.RawModule(code=source, options=OPTIONS, backend="nvrtc").get_function(entry)
 

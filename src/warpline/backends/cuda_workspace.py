@@ -120,11 +120,16 @@ class Workspace:
         self, name: str, grid: Size, defines: Defines = (), block: Size = (BLOCK, 1, 1), **arguments: Any
     ) -> None:
         """Launch a kernel, compiled on its first use."""
+        kernel, compiled = self.function(name, defines)
+        check_and_launch(self.runtime, compiled, kernel, grid, block, **arguments)
+
+    def function(self, name: str, defines: Defines = ()) -> tuple[Kernel, Function]:
+        """A kernel and its compiled entry, on its first use compiled by the calling thread."""
         found = self._functions.get((name, defines))
         if found is None:
             kernel = load(name, defines)
             found = self._functions[name, defines] = kernel, self.runtime.compile(kernel.source, name)
-        check_and_launch(self.runtime, found[1], found[0], grid, block, **arguments)
+        return found
 
     def over_voxels(self, name: str, shape: tuple[int, ...], defines: Defines = (), /, **arguments: Any) -> None:
         """Launch a kernel whose threads are the voxels of `shape`."""
