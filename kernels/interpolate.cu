@@ -62,10 +62,9 @@ struct AffineCoordinates {
         }
 #pragma unroll
         for (int row = 0; row < NDIM; row++) {
-            x[row] = times(matrix[row * ODIM], at[0]);
+            x[row] = after[row];
 #pragma unroll
-            for (int a = 1; a < ODIM; a++) x[row] = plus(x[row], times(matrix[row * ODIM + a], at[a]));
-            x[row] = plus(x[row], after[row]);
+            for (int a = 0; a < ODIM; a++) x[row] = plus(x[row], times(matrix[row * ODIM + a], at[a]));
         }
         return exists ? element : -1;
     }

@@ -36,12 +36,10 @@ __device__ inline void filter(double* line, int span, double pole, double first)
     for (int t = span - 2; t >= 0; t--) line[t] = sum = pole * (sum - line[t]);
 }
 
-// The filtered first element of a short, reflected line, as SciPy sums it up: its last term, whose weight is pole^(2 n),
-// has the sum so far in place of the first element.
+// The filtered first element of a short, reflected line: the sum over its reflections, which have a period of 2 n.
 __device__ inline double initial_reflected(const double* line, int n, double pole) {
     double pole_n = pow(pole, n), sum = line[0] + pole_n * line[n - 1], weight = pole;
-    for (int t = 1; t < n; t++, weight *= pole)
-        sum += weight * (line[t] + pole_n * (t < n - 1 ? line[n - 1 - t] : sum));
+    for (int t = 1; t < n; t++, weight *= pole) sum += weight * (line[t] + pole_n * line[n - 1 - t]);
     return line[0] + sum * pole / (1.0 - pole_n * pole_n);
 }
 

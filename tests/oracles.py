@@ -81,14 +81,30 @@ def linear_at(volume, point):
     return total
 
 
-def spline_coefficients(volume):
-    """Coefficients whose cubic spline passes through every voxel, mirror boundary, by solving for them."""
+SAMPLED_SPLINES = {
+    2: np.array([1, 6, 1]) / 8, 3: np.array([1, 4, 1]) / 6,
+    4: np.array([1, 76, 230, 76, 1]) / 384, 5: np.array([1, 26, 66, 26, 1]) / 120,
+}  # fmt: skip
+"""B-splines of each degree at the integers of their support."""
+
+
+def continued(i, n, mode):
+    """Index within an axis of n for one beyond its ends, as SciPy's spline filter continues the line."""
+    if mode == "grid-wrap":
+        return i % n
+    if mode in ("reflect", "grid-mirror", "nearest"):
+        return min(i % (2 * n), 2 * n - 1 - i % (2 * n))
+    return mirror(i, n)
+
+
+def spline_coefficients(volume, order=3, mode="mirror"):
+    """Coefficients whose spline passes through every voxel, by solving for them."""
     coefficients = np.asarray(volume, dtype=np.float64)
     for axis, n in enumerate(volume.shape):
         system = np.zeros((n, n))
         for i in range(n):
-            for step in (-1, 0, 1):
-                system[i, mirror(i + step, n)] += b_spline(step)
+            for step, weight in enumerate(SAMPLED_SPLINES[order], -(order // 2)):
+                system[i, continued(i + step, n, mode)] += weight
         moved = np.moveaxis(coefficients, axis, 0)
         solved = np.linalg.solve(system, moved.reshape(n, -1)).reshape(moved.shape)
         coefficients = np.moveaxis(solved, 0, axis)

@@ -25,6 +25,12 @@ def test_points_are_the_affine_map_of_every_index():
     np.testing.assert_allclose(points, expected, rtol=1e-15)
 
 
+def test_the_offset_is_added_first_as_in_scipy():
+    points = AffineCoordinates.of(np.array([[0.6, 0.2], [-0.1, 0.7]]), np.array([1.5, 2.0]), (28, 2)).points()
+    assert points[1, 27, 1] == (2.0 - 0.1 * 27) + 0.7  # just below 0, outside; 0 where the offset comes last
+    assert points[1, 27, 1] < 0
+
+
 def test_a_slab_holds_the_coordinates_of_its_part():
     whole = AffineCoordinates.of(MATRIX, OFFSET, (7, 4))
     part = whole.slab(slice(2, 6)).slab(slice(1, 3))

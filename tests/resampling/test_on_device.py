@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+import newest_scipy
 from conftest import emulated_backend, parameters
 from cuda_on_cpu.two_worlds import DeviceArray, TwoWorldsRuntime
 from warpline import affine_transform, map_coordinates, resample
@@ -74,7 +75,7 @@ def test_arrays_of_the_host_go_up_and_come_back_in_slabs(gpu, order, small_slabs
         np.testing.assert_allclose(found, ndimage.map_coordinates(IMAGE, PLACES, **how), rtol=0, atol=1e-11)
         found = affine_transform(IMAGE, MATRIX, OFFSET, (40, 6), **how, backend=gpu)
         np.testing.assert_allclose(
-            found, ndimage.affine_transform(IMAGE, MATRIX, OFFSET, (40, 6), **how), rtol=0, atol=1e-11
+            found, newest_scipy.affine_transform(IMAGE, MATRIX, OFFSET, (40, 6), **how), rtol=0, atol=1e-11
         )
 
 
@@ -94,13 +95,13 @@ def test_arrays_of_the_gpu_give_arrays_of_the_gpu(gpu, order):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-6)
     found = host(gpu, affine_transform(image, MATRIX, OFFSET, (40, 6), order=order, backend=gpu))
-    expected = ndimage.affine_transform(IMAGE.astype("f4"), MATRIX, OFFSET, (40, 6), order=order)
+    expected = newest_scipy.affine_transform(IMAGE.astype("f4"), MATRIX, OFFSET, (40, 6), order=order)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_a_matrix_of_the_gpu_and_a_homogeneous_one(gpu):
     homogeneous = np.vstack([np.column_stack([MATRIX, OFFSET]), [0, 0, 1]])
-    expected = ndimage.affine_transform(IMAGE, MATRIX, OFFSET, order=1)
+    expected = newest_scipy.affine_transform(IMAGE, MATRIX, OFFSET, order=1)
     for matrix in (homogeneous, homogeneous[:2], up(gpu, homogeneous)):
         np.testing.assert_array_equal(affine_transform(IMAGE, matrix, 99.0, order=1, backend=gpu), expected)
     with pytest.raises(ValueError, match=r"\[0.0, 1.0, 1.0\]; \[0, 0, 1\] is needed"):
@@ -109,7 +110,7 @@ def test_a_matrix_of_the_gpu_and_a_homogeneous_one(gpu):
 
 def test_fewer_axes_than_the_input(gpu):
     volume, rows = np.random.default_rng(2).normal(size=(5, 6, 7)), np.array([[0.9, 0.1], [0.2, 1.1], [0.3, 0.4]])
-    expected = ndimage.affine_transform(volume, rows, 0.5, (4, 5), order=1, cval=3)
+    expected = newest_scipy.affine_transform(volume, rows, 0.5, (4, 5), order=1, cval=3)
     np.testing.assert_array_equal(affine_transform(volume, rows, 0.5, (4, 5), None, 1, cval=3, backend=gpu), expected)
     with pytest.raises(RuntimeError, match="wrong number of columns"):
         affine_transform(volume, rows, 0.5, (3, 4, 5), order=1, backend=gpu)
@@ -281,7 +282,7 @@ def test_a_full_gpu_that_was_not_requested_leaves_it_to_the_cpu(call, monkeypatc
     monkeypatch.delenv("WARPLINE_BACKEND", raising=False)
     function, given = (map_coordinates, (PLACES,)) if call == "coordinates" else (affine_transform, (MATRIX, OFFSET))
     found = function(IMAGE, *given)
-    np.testing.assert_array_equal(found, getattr(ndimage, function.__name__)(IMAGE, *given))
+    np.testing.assert_array_equal(found, getattr(newest_scipy, function.__name__)(IMAGE, *given))
     assert [record.message for record in caplog.records] == ["interpolating on the CPU: out of memory"]
     runtime.uploads = 0
     with pytest.raises(DeviceMemoryError, match="out of memory"):

@@ -33,10 +33,11 @@ def test_scipys_own(name):
         pytest.skip(f"no C++ compiler called {emulated.COMPILER}")
     if name == "numpy" and not os.environ.get(EVERYTHING):
         pytest.skip(f"set {EVERYTHING}=1 to run it")
+    path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
     chosen = ALL if os.environ.get(EVERYTHING) else CORE
     result = subprocess.run(
         [sys.executable, Path(__file__).with_name("scipys_tests.py"), name, chosen],
-        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(TESTS)}, check=False,
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path}, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
     counts = json.loads(result.stdout.splitlines()[-1])

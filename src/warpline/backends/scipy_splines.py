@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,13 @@ ndimage: Any = _scipy_ndimage  # SciPy's stubs ask for dtypes and orders that ar
 
 _SLAB = 2**20
 """Most elements whose coordinates one thread holds at once."""
+
+_REFLECTING = ("reflect", "grid-mirror", "nearest")
+"""Modes whose prefilter takes the line for reflected about its ends."""
+
+_LONG = 25
+"""Elements of a line from which every version of SciPy filters it right when it is reflected: the error of those before
+1.18 is the last term of a sum, whose weight ``pole^(2 n - 1)`` is below 1e-17 then. Padded lines are as long."""
 
 
 def spline_coefficients(array: NDArray[Any], spline: SplineOptions, threads: int) -> NDArray[Any]:
@@ -32,11 +40,43 @@ def spline_coefficients(array: NDArray[Any], spline: SplineOptions, threads: int
 
         def run(slab: slice, axis: int = axis, given: NDArray[Any] = given) -> None:
             part = (slice(None), slab) if axis == 0 and array.ndim > 1 else (slab,)
-            ndimage.spline_filter1d(given[part], spline.order, axis, output=coefficients[part], mode=spline.mode)
+            _filter(given[part], spline, axis, coefficients[part])
 
         length = array.shape[1] if axis == 0 and array.ndim > 1 else array.shape[0]
         _in_slabs(run, length, threads if array.ndim > 1 else 1)
     return coefficients
+
+
+def _filter(lines: NDArray[Any], spline: SplineOptions, axis: int, out: NDArray[Any]) -> None:
+    if _is_filtered_wrongly(lines.shape[axis], spline):
+        out[...] = _filtered_periodically(lines, spline.order, axis)
+    else:
+        ndimage.spline_filter1d(lines, spline.order, axis, output=out, mode=spline.mode)
+
+
+def _filtered_periodically(lines: NDArray[Any], order: int, axis: int) -> NDArray[Any]:
+    """Coefficients of reflected lines as the first half of a period: each line, then the same line in reverse."""
+    period = np.concatenate([lines, np.flip(lines, axis)], axis)
+    output = np.complex128 if np.iscomplexobj(lines) else np.float64
+    filtered: NDArray[Any] = ndimage.spline_filter1d(period, order, axis, output=output, mode="grid-wrap")
+    return np.split(filtered, 2, axis)[0]
+
+
+def is_filtered_wrongly(shape: tuple[int, ...], spline: SplineOptions) -> bool:
+    """Whether the installed SciPy gives an array of this shape wrong coefficients, before it is padded."""
+    return spline.order > 1 and any(_is_filtered_wrongly(n + 2 * spline.pad, spline) for n in shape)
+
+
+def _is_filtered_wrongly(n: int, spline: SplineOptions) -> bool:
+    return 1 < n < _LONG and spline.mode in _REFLECTING and not _reflects_exactly()
+
+
+@cache
+def _reflects_exactly() -> bool:
+    """Whether the installed SciPy filters short reflected lines right, as it does from version 1.18."""
+    line = np.array([1.0, 0.0])
+    found = ndimage.spline_filter1d(line, 5, mode="reflect")
+    return bool(np.allclose(found, _filtered_periodically(line, 5, 0), rtol=0, atol=1e-9))
 
 
 def interpolate(

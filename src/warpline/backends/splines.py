@@ -94,8 +94,8 @@ class AffineCoordinates:
         axes = np.ix_(*(first + np.arange(n) + b for first, n, b in zip(starts, self.shape, self.before, strict=True)))
         points = np.empty((len(self.matrix), *self.shape))
         for row, last, out in zip(self.matrix, self.after, points, strict=True):
-            # products from first axis to last, then the offset: SciPy's order of addition, so that ties fall alike
-            out[...] = sum(step * axis for step, axis in zip(row, axes, strict=True)) + last
+            # the offset, then products from first axis to last: the order of SciPy since 1.16, so that ties fall alike
+            out[...] = sum((step * axis for step, axis in zip(row, axes, strict=True)), last)
         return points
 
 

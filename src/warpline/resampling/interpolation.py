@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
@@ -102,8 +103,7 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
         if there is not None:
             return cast("NDArray[Any]", there)
     if points.ndim < 2 or (math.prod(shape) < _SMALL and not _needs_exactness(source, order)):
-        small: NDArray[Any] = ndimage.map_coordinates(source, points, output, *rules)
-        return small
+        return _by_scipy(ndimage.map_coordinates, source, (points,), output, rules)
     return _on_threads(source, points, _allocate(output, source, shape), thread_count(threads), rules)
 
 
@@ -157,25 +157,34 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     shape = tuple(output_shape or (output if _is_array(output) else source).shape)  # type: ignore[union-attr]
     rules: Rules = (order, mode, cval, prefilter)
     device = on_device.gpu_for(backend, math.prod(shape), input=source, output=output)
+    if device is None and linear.ndim == 1:  # SciPy has a separable path for a diagonal
+        return _by_scipy(ndimage.affine_transform, source, (linear, shift, shape), output, rules)
+    linear, shift = _split(linear, shift, source.ndim)
+    one = (1,) * len(shape)
+    model = ndimage.affine_transform(_one_element(source), linear, shift, one, _model(output), *rules)
+    affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
     if device is not None:
-        linear, shift = _split(linear, shift, source.ndim)
-        one = (1,) * len(shape)
-        model = ndimage.affine_transform(_one_element(source), linear, shift, one, _model(output), *rules)
-        affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
         request = on_device.Request(*rules, affine, shape, model.dtype)
         requested = on_device.is_requested(backend, input=source, output=output)
         there = on_device.interpolate(device, source, request, _checked_output(output, shape), requested=requested)
         if there is not None:
             return cast("NDArray[Any]", there)
-    square = linear.shape == (source.ndim, source.ndim) and len(shape) == source.ndim
-    few = math.prod(shape) < _SMALL and not _needs_exactness(source, order)
-    if few or not (square or _is_homogeneous(linear, source.ndim)):
-        # SciPy has a separable path for a diagonal, and error messages for a matrix of another shape
-        done: NDArray[Any] = ndimage.affine_transform(source, linear, shift, shape, output, *rules)
-        return done
-    linear, shift = _split(linear, shift, source.ndim)
-    affine = AffineCoordinates.of(linear, np.broadcast_to(shift, source.ndim), shape)
-    return _on_threads(source, affine, _allocate(output, source, shape), thread_count(threads), rules)
+    out = _allocate(output, source, shape)
+    if math.prod(shape) < _SMALL and not _needs_exactness(source, order):
+        return _by_scipy(ndimage.map_coordinates, source, (affine.points(),), out, rules)
+    return _on_threads(source, affine, out, thread_count(threads), rules)
+
+
+def _by_scipy(
+    function: Callable[..., NDArray[Any]], source: NDArray[Any], where: tuple[Any, ...], output: Any, rules: Rules
+) -> NDArray[Any]:
+    """A function of SciPy, on coefficients of ours where those of the installed version would be wrong."""
+    order, mode, cval, prefilter = rules
+    spline = SplineOptions.of(order, mode, 0.0, prefilter)
+    if prefilter and scipy_splines.is_filtered_wrongly(source.shape, spline):
+        output = np.dtype(source.dtype.name) if output is None else output
+        source, prefilter = scipy_splines.spline_coefficients(source, spline, 1), False
+    return function(source, *where, output, order, mode, cval, prefilter)
 
 
 def _on_threads(
