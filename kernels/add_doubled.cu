@@ -32,18 +32,19 @@ struct PlaneInterpolation {
     }
 };
 
-__device__ inline float add(float* to, float a, float b, float weight) {
-    float sum = *to + weight * lerp(a, b, 0.25f);
-    *to = sum;
-    return sum * sum;
+// The vector of a field that this kernel writes.
+__device__ inline Vector load(const float* field, Box box, Voxel v) {
+    long long at = box.at(v.i, v.j, v.k), n = box.size();
+    return {field[at], field[at + n], field[at + 2 * n]};
 }
 
-// Adds between the coarse planes `near` and `far`; returns the square of the sum.
-__device__ inline float add(float* out, Box fine, Voxel v, Vector near, Vector far, float weight) {
-    float *to = out + fine.at(v.i, v.j, v.k), square = add(to, near.x, far.x, weight);
-    square += add(to + fine.size(), near.y, far.y, weight);
-    return square + add(to + 2 * fine.size(), near.z, far.z, weight);
+__device__ inline Vector sum_of(Vector u, Vector near, Vector far, float weight) {
+    return {
+        u.x + weight * lerp(near.x, far.x, 0.25f), u.y + weight * lerp(near.y, far.y, 0.25f),
+        u.z + weight * lerp(near.z, far.z, 0.25f)};
 }
+
+__device__ inline float square(Vector u) { return u.x * u.x + u.y * u.y + u.z * u.z; }
 
 extern "C" __global__ void __launch_bounds__(256) add_doubled(
     const float* __restrict__ coarse,  // (many, 3, mi, mj, mk)
@@ -64,10 +65,17 @@ extern "C" __global__ void __launch_bounds__(256) add_doubled(
 #pragma unroll
         for (int n = 0; n < PLANES / 2 && v.i < ni; n++) {
             Vector after = doubled.at(v.i / 2 + 1);
-            largest = fmaxf(largest, add(out, fine, v, here, before, weight));
-            v.i++;
-            if (v.i < ni) largest = fmaxf(largest, add(out, fine, v, here, after, weight));
-            v.i++;
+            Voxel next = {v.i + 1, v.j, v.k};
+            bool has_next = next.i < ni;
+            Vector first = load(out, fine, v), second = load(out, fine, has_next ? next : v);  // before any is stored
+            first = sum_of(first, here, before, weight), second = sum_of(second, here, after, weight);
+            store(out, fine, v, first);
+            largest = fmaxf(largest, square(first));
+            if (has_next) {
+                store(out, fine, next, second);
+                largest = fmaxf(largest, square(second));
+            }
+            v.i += 2;
             before = here, here = after;
         }
     }
