@@ -8,13 +8,18 @@ import pytest
 from hypothesis import settings
 
 from cuda_on_cpu import emulated
-from warpline.backends import select
+from warpline.backends import numba_cache, select
 from warpline.backends.cuda_backend import CudaBackend
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
 
 DATA_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure():
+    """Remove outdated compiled code as `select` does, before tests that import kernels compile theirs."""
+    numba_cache.choose_cache_folder()
 
 
 def emulated_backend(threads=1, **options):
