@@ -38,7 +38,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--picture", type=Path, help="SVG; default: beside --out")
     parser.add_argument("--work", type=Path, help="keep all files in this folder (default: temporary)")
     parser.add_argument("--resume", action="store_true", help="keep rows of same version and settings")
-    parser.add_argument("--take", type=Path, help="JSON of compare.py, whose rows of the same settings are taken over")
+    taken_from = "JSON of compare.py, or of a front on another machine, whose rows of the same settings are taken over"
+    parser.add_argument("--take", type=Path, help=taken_from)
     parser.add_argument("--redraw", action="store_true", help="run nothing: page and picture of the rows there are")
     options = parser.parse_args(arguments)
     options.tools = options.tools.split(",")
@@ -89,10 +90,10 @@ def describe(tool: str, setting: str, pair: str, options: argparse.Namespace) ->
 
 
 def taken(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of a comparison that were run with one of the settings here, as rows of a front."""
+    """Rows of a comparison, or of another front, with one of the settings here, and where they were run."""
     known_settings = [(tool, name, SETTINGS[tool](name)) for tool, names in NAMES.items() for name in names]
     return [
-        {**row, "tool": tool, "setting": name}
+        {**row, "tool": tool, "setting": name, "machine": row.get("machine", document["machine"])}
         for row in document["runs"]
         for tool, name, settings in known_settings
         if row["settings"] == settings and TOOLS[row["tool"]].package == TOOLS[tool].package

@@ -19,17 +19,29 @@ NOTES = (
     "Dice that the front of warpline reaches with maps no rougher than those of the other tool on the same pair, minus "
     "that tool's Dice. A front is linear in the logarithm of roughness between its points: the settings of warpline "
     "that no smoother one equals. Means over pairs; `least` is the lead over all labels on the pair where it is least. "
-    "Pairs on which even the smoothest setting of warpline is rougher are not compared."
+    "Pairs on which even the smoothest setting of warpline is rougher are not compared. Tools on a GPU registered every "
+    "pair once here, several at a time: their seconds include warming up and waiting."
 )
 
 
 def page(document: dict[str, Any]) -> str:
     """Return the whole Markdown page of a results document."""
     rows = document["runs"]
-    parts = ["# Overlap against smoothness", tables.place(document["machine"]), by_setting(rows), tables.NOTES]
+    where = [tables.place(document["machine"]), *elsewhere(document)]
+    parts = ["# Overlap against smoothness", *where, by_setting(rows), tables.NOTES]
     for name, title in MEASURES.items():
         parts += [f"## Lead of {OURS} at equal {title}", lead_table(rows, name)]
     return "\n\n".join([*parts, NOTES]) + "\n"
+
+
+def elsewhere(document: dict[str, Any]) -> list[str]:
+    """Which tools were run on another machine, a line for each machine."""
+    tools: dict[str, set[str]] = {}
+    for row in document["runs"]:
+        machine = row.get("machine", document["machine"])
+        if machine != document["machine"]:
+            tools.setdefault(tables.place(machine), set()).add(row["tool"])
+    return [f"{', '.join(sorted(names))}: on {place}." for place, names in tools.items()]
 
 
 def by_setting(rows: Sequence[Row]) -> str:

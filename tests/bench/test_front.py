@@ -153,8 +153,17 @@ def test_rows_with_the_same_settings_are_taken_over():
         {"tool": "ants-syn", "pair": "01,02", "settings": TOOLS["ants-syn"].settings},
         {"tool": "warpline", "pair": "01,02", "settings": TOOLS["warpline"].settings},
     ]
-    taken = front.taken({"runs": runs})
+    taken = front.taken({"machine": MACHINE, "runs": runs})
     assert [(row["tool"], row["setting"]) for row in taken] == [("greedy", "1.5/0.5"), ("warpline", "syn")]
+    assert [row["machine"] for row in taken] == [MACHINE] * 2
+
+
+def test_the_page_says_what_was_run_elsewhere():
+    other = {**MACHINE, "cpu": "another processor", "gpus": ["a GPU"]}
+    theirs = {**row("fireants-syn", "1/0.5", "01,02", 0.2, 0.6), "machine": other}
+    page = front_page.page({"machine": MACHINE, "runs": [*OURS, theirs]})
+    assert "fireants-syn: on another processor, 2 cores, 8 GiB, a GPU." in page
+    assert "warpline: on" not in page
 
 
 def test_results_keep_one_row_of_each_identity(tmp_path):
