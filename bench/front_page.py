@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
@@ -19,29 +20,32 @@ NOTES = (
     "Dice that the front of warpline reaches with maps no rougher than those of the other tool on the same pair, minus "
     "that tool's Dice. A front is linear in the logarithm of roughness between its points: the settings of warpline "
     "that no smoother one equals. Means over pairs; `least` is the lead over all labels on the pair where it is least. "
-    "Pairs on which even the smoothest setting of warpline is rougher are not compared. Tools on a GPU registered every "
-    "pair once here, several at a time: their seconds include warming up and waiting."
+    "Pairs on which even the smoothest setting of warpline is rougher are not compared."
 )
 
 
 def page(document: dict[str, Any]) -> str:
     """Return the whole Markdown page of a results document."""
     rows = document["runs"]
-    where = [tables.place(document["machine"]), *elsewhere(document)]
-    parts = ["# Overlap against smoothness", *where, by_setting(rows), tables.NOTES]
+    parts = ["# Overlap against smoothness", *places(document), by_setting(rows), tables.NOTES]
     for name, title in MEASURES.items():
         parts += [f"## Lead of {OURS} at equal {title}", lead_table(rows, name)]
     return "\n\n".join([*parts, NOTES]) + "\n"
 
 
-def elsewhere(document: dict[str, Any]) -> list[str]:
-    """Which tools were run on another machine, a line for each machine."""
-    tools: dict[str, set[str]] = {}
+def places(document: dict[str, Any]) -> list[str]:
+    """Where and when the rows were run: a line for each machine, the tools named where there are several."""
+    found: dict[str, list[Row]] = {}
     for row in document["runs"]:
-        machine = row.get("machine", document["machine"])
-        if machine != document["machine"]:
-            tools.setdefault(tables.place(machine), set()).add(row["tool"])
-    return [f"{', '.join(sorted(names))}: on {place}." for place, names in tools.items()]
+        found.setdefault(json.dumps(row.get("machine", document["machine"]), sort_keys=True), []).append(row)
+    return [_place_line(json.loads(machine), rows, several=len(found) > 1) for machine, rows in found.items()]
+
+
+def _place_line(machine: dict[str, Any], rows: Sequence[Row], *, several: bool) -> str:
+    days = sorted(row["cost"]["date"][:10] for row in rows if "date" in row.get("cost", {}))
+    when = f", {' to '.join(dict.fromkeys((days[0], days[-1])))}" if days else ""
+    named = f"{', '.join(sorted({row['tool'] for row in rows}))}: on " if several else ""
+    return f"{named}{tables.place(machine)}{when}."
 
 
 def by_setting(rows: Sequence[Row]) -> str:

@@ -229,7 +229,7 @@ def register_fireants(job: Job, settings: Settings) -> Stages:
     first: Stages = {}
     for _ in range(settings["runs"] - 1):
         _fireants_once(job, settings, first)
-    stages: Stages = {"first": sum(first.values())}
+    stages: Stages = {"first": sum(first.values())} if first else {}
     linear, found = _fireants_once(job, settings, stages)
     with stage(stages, "files"):
         linear.save_as_ants_transforms(job.file(PREFIX + "0GenericAffine.mat"))

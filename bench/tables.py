@@ -64,8 +64,8 @@ NOTES = (
     "squared second derivatives of the displacement, 1/mm^2. SD of log-Jacobian: of its natural logarithm, inside "
     "fixed labels, folds left out. Wall and CPU seconds and peak memory are of the whole "
     "process, files included; the stages are the tool's own, where it runs them apart. `*`: other processes had a "
-    "share of the processor, so wall seconds are too high. Tools on a GPU register every pair twice in one process: "
-    "the stages are those of the second run; the first, with compilation and warm-up, is its own column. Whole map: "
+    "share of the processor, so wall seconds are too high. First run: a tool on a GPU that has such seconds registered "
+    "every pair twice in one process, and its stages are those of the second run. Whole map: "
     "where a tool does not count it as deformable. GPU memory: growth of what all processes use."
 )
 

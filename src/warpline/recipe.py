@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from warpline.errors import UsageError
 
-NUMERICS = 6
+NUMERICS = 7
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 Iterations = Annotated[int, Field(ge=0, le=100_000)]

@@ -158,12 +158,14 @@ def test_rows_with_the_same_settings_are_taken_over():
     assert [row["machine"] for row in taken] == [MACHINE] * 2
 
 
-def test_the_page_says_what_was_run_elsewhere():
+def test_the_page_says_what_was_run_where_and_when():
     other = {**MACHINE, "cpu": "another processor", "gpus": ["a GPU"]}
     theirs = {**row("fireants-syn", "1/0.5", "01,02", 0.2, 0.6), "machine": other}
+    theirs["cost"] = {**theirs["cost"], "date": "2026-11-27T03:00:00+00:00"}
     page = front_page.page({"machine": MACHINE, "runs": [*OURS, theirs]})
-    assert "fireants-syn: on another processor, 2 cores, 8 GiB, a GPU." in page
-    assert "warpline: on" not in page
+    assert "fireants-syn: on another processor, 2 cores, 8 GiB, a GPU, 2026-11-27." in page
+    assert "warpline: on a processor, 2 cores, 8 GiB." in page
+    assert "on a processor" not in front_page.page({"machine": MACHINE, "runs": OURS})
 
 
 def test_results_keep_one_row_of_each_identity(tmp_path):

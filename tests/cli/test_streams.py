@@ -39,3 +39,22 @@ def test_notes_that_nobody_reads_do_not_end_the_work(tmp_path):
     os.close(reader)
     with os.fdopen(writer, "wb") as closed:
         assert ended("cohort", "report", str(tmp_path), stdout=closed, stderr=closed).returncode == 5  # no cohort there
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes streams by a POSIX shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_closed_from_the_start_are_done_without(tmp_path, closed):
+    shell = f'exec "$0" -c "$1" convert "$2" "$3" {closed}'
+    (tmp_path / "shift.txt").write_text(
+        "#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\n"
+        "Parameters: 1 0 0 0 1 0 0 0 1 2 0 0\nFixedParameters: 0 0 0\n"
+    )
+    paths = [str(tmp_path / name) for name in ("shift.txt", "shift.mat")]
+    done = subprocess.run(["sh", "-c", shell, sys.executable, SCRIPT, *paths], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["shift.mat", "shift.txt"]
+    for arguments in ("--help", "--version", "recipes"):
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$0" -c "$1" {arguments} {closed}', sys.executable, SCRIPT], timeout=60
+        )
+        assert done.returncode == 0

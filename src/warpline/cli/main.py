@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from warpline.cli.options import ShowVersion, add_talk
 from warpline.cli.signals import Stopped, stoppable
-from warpline.cli.streams import may_be_terminal, writing_result
+from warpline.cli.streams import may_be_terminal, open_standard_streams, writing_result
 from warpline.errors import OutputError, UsageError, WarplineError
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         SIGTERM, 129 by SIGHUP. Of cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a
         signal, to be resumed.
     """
+    open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     options: Namespace | None = None
     try:

@@ -14,6 +14,19 @@ FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """Environment variables that make rich take any stream for a terminal."""
 
 
+def open_standard_streams() -> None:
+    """Give a process that was started without standard output or error the null device for it.
+
+    Without this a file that is opened later would take the place of the stream, and be written into.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for as long as the process runs
+
+
 def may_be_terminal(stream: TextIO) -> bool:
     """Whether rich, which takes as long to load as all else that a help text needs, should be asked for its opinion."""
     return stream.isatty() or any(os.environ.get(name) for name in FORCING)

@@ -53,11 +53,11 @@ def _budget_lines(budget: Mapping[str, Any] | None) -> list[str]:
     for name, word in (("max_bending", "bending"), ("max_strain", "strain")):
         if budget[name] is not None:
             limit = budget[name]
-            reached, before = (max(limit[f"forward{when}"], limit[f"inverse{when}"]) for when in ("", "_before"))
-            facts.append(f"{word} {reached:.4g} of {limit['asked']:g} (without it {before:.4g})")
+            facts.append(f"{word} {limit['worst']:.4g} of {limit['asked']:g} (without it {limit['worst_before']:.4g})")
     if budget["jacobian"] is not None:
         limit = budget["jacobian"]
-        facts.append("Jacobian {:.3g} to {:.3g} within {:g} to {:g}".format(*limit["forward"], *limit["asked"]))
+        reached = "Jacobian {:.4g} to {:.4g} within {:g} to {:g}".format(*limit["worst"], *limit["asked"])
+        facts.append("{} (without it {:.4g} to {:.4g})".format(reached, *limit["worst_before"]))
     return [f"budget         {'kept' if budget['kept'] else 'NOT KEPT'}: {'; '.join(facts)}"]
 
 

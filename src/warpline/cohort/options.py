@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +14,13 @@ from warpline.cohort import bids
 from warpline.cohort.checks import check_options
 from warpline.cohort.decisions import Decisions, read_decided_ids
 from warpline.cohort.manifest import PATHS, Pair, check_ids, read_manifest
-from warpline.cohort.plan import Plan, Task, Warps, make_plan, make_tasks
+from warpline.cohort.plan import ROUNDED, Plan, Task, Warps, make_plan, make_tasks
 from warpline.cohort.results import RESULT_COLUMNS
 from warpline.cohort.worker_settings import WorkerSettings
 from warpline.errors import InputError, UsageError
 from warpline.recipe import Recipe
+
+_log = logging.getLogger(__name__)
 
 RECIPE = "syn"
 """What runs where no recipe is named."""
@@ -190,7 +193,13 @@ def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
     UsageError, InputError
         When a recipe is unknown, or ids would give the same or too long names.
     """
-    return make_tasks(pairs, recipe=options.load_recipe(), warps=options.warps, geometry=options.geometry)
+    recipe = options.load_recipe()
+    if not recipe.budget.is_empty and options.warps in ROUNDED:
+        _log.warning(
+            "with a budget displacements are written unrounded, since its limits hold in the files: "
+            "they take four times the space"
+        )
+    return make_tasks(pairs, recipe=recipe, warps=options.warps, geometry=options.geometry)
 
 
 def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:

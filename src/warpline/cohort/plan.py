@@ -35,8 +35,11 @@ from warpline.recipe import NUMERICS, Recipe
 _log = logging.getLogger(__name__)
 
 Warps = Literal["full", "rounded", "forward", "none"]
-"""How displacement fields are written: all bits, rounded (a fifth of the size, see `steps.round_fields`), rounded and
-without the inverse, or not at all."""
+"""How displacement fields are written: all bits, rounded (a fifth of the size, see `rounding.round_fields`), rounded
+and without the inverse, or not at all."""
+
+ROUNDED: tuple[Warps, ...] = ("rounded", "forward")
+"""Those that are rounded, where the recipe sets no budget."""
 
 
 @dataclass(frozen=True, slots=True)

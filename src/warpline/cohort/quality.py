@@ -334,13 +334,13 @@ def _consistency(quality: Mapping[str, float | None] | None) -> Metrics:
 
 
 def _spent(budget: Mapping[str, Any] | None) -> Metrics:
-    """What is limited: the larger of both maps; determinants of the forward one."""
+    """What is limited, of the worse of both maps; determinants of the inverse as the forward map would have them."""
     if budget is None:
         return {}
     found: Metrics = {}
     for column, name in (("budget_bending", "max_bending"), ("budget_strain", "max_strain")):
         if budget[name] is not None:
-            found[column] = max(budget[name]["forward"], budget[name]["inverse"])
+            found[column] = budget[name]["worst"]
     if budget["jacobian"] is not None:
-        found["budget_jacobian_min"], found["budget_jacobian_max"] = budget["jacobian"]["forward"]
+        found["budget_jacobian_min"], found["budget_jacobian_max"] = budget["jacobian"]["worst"]
     return found

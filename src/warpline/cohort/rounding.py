@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.cohort import quality
-from warpline.cohort.plan import Warps
+from warpline.cohort.plan import ROUNDED, Warps
 from warpline.images import Image
 from warpline.images.foreground import above_lowest
 from warpline.io.json_values import plain
@@ -50,7 +50,7 @@ def round_fields(
         Where the arithmetic runs.
     """
     field = registration.alignment.warp
-    if field is None or warps not in ("rounded", "forward"):
+    if field is None or warps not in ROUNDED:
         return registration
     if registration.alignment.spending is not None:  # rounding bends: the budget is a promise about what is written
         return registration if warps == "rounded" else _without_inverse(registration, field)

@@ -18,7 +18,7 @@ from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import AxisOrder
-from warpline.registration.budget import Spending, spending_warnings
+from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
@@ -255,7 +255,7 @@ def _run_stages(
         judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality), **budget_signs(found.spending)})
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
-    notes = restoration_warnings(found.levels) + spending_warnings(found.spending)
+    notes = restoration_warnings(found.levels)
     return Alignment(
         fixed,
         moving,

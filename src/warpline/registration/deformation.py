@@ -24,6 +24,9 @@ from warpline.space.inversion import invert_field
 TAPER = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in; over fewer, large displacements fold."""
 
+AGAIN = "syn with more smoothing"
+"""What progress calls the levels of a second run, for a budget."""
+
 HalfMapsCallback = Callable[[HalfMaps], None]
 """Receives the half-maps of SyN while they are on the backend."""
 
@@ -100,7 +103,7 @@ class DeformableStage:
     progress : callable, optional
         Called with a `Progress` as the work goes on.
     on_half_maps : callable, optional
-        Called with the half-maps that the result is made of.
+        Called with the half-maps of every run; the result is made of the last ones.
     clock : Clock
         Of the whole registration.
     """
@@ -127,7 +130,7 @@ class DeformableStage:
             smoother = with_more_smoothing(recipe.syn, keeper.bending_to_leave(found.maps, before))
         if smoother is not None:
             del found  # its memory is for the next one
-            found = self._join(self._half_maps(smoother))
+            found = self._join(replace(self, progress=_again(self.progress))._half_maps(smoother))
         with self.clock.step("budget"):
             usages = before if smoother is None else keeper.usages(found.maps)
             maps, spending = keeper.keep(found.maps, usages)
@@ -147,6 +150,11 @@ class DeformableStage:
                 half_maps.to_fixed, half_maps.to_moving, half_maps.foreground, self.backend, half_maps.units
             )
             return Deformation(maps, half_maps.box, half_maps.levels)
+
+
+def _again(progress: ProgressCallback | None) -> ProgressCallback | None:
+    """A callback for the progress of a second run."""
+    return None if progress is None else lambda step: progress(replace(step, stage=AGAIN))
 
 
 @dataclass(frozen=True, eq=False)

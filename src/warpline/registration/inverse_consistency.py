@@ -45,10 +45,10 @@ Raising determinants adds a little to the errors, which is not worth another rou
 LEAST_CENTRAL_JACOBIAN = 0.01
 """A determinant by central differences at or below this counts as about to fold while the maps are relaxed."""
 
-LEAST_JACOBIAN = 0.05
-"""Least determinant by any differences that maps are left with: with 0, rounding of their files could fold them."""
+LEAST_JACOBIAN = 0.1
+"""Least determinant by any differences that maps are left with: a voxel shrinks to a tenth at most, both ways."""
 
-RAISED_FROM, RAISED_TO = 1.1 * LEAST_JACOBIAN, 2 * LEAST_JACOBIAN
+RAISED_FROM, RAISED_TO = 1.05 * LEAST_JACOBIAN, 1.5 * LEAST_JACOBIAN
 """Determinants up to the first are raised to the second; a little more, so that rounding cannot keep one low."""
 
 SWEEPS = 25

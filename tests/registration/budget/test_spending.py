@@ -7,7 +7,8 @@ import json
 import pytest
 
 from warpline.recipe import Budget, Syn
-from warpline.registration.budget import Spending, Usage, spending_warnings
+from warpline.registration.budget import Spending, Usage
+from warpline.registration.judgement import budget_signs, judge
 
 BUDGET = Budget(jacobian=(0.25, 4.0), max_strain=1.0)
 FREE = Usage(jacobian_min=0.1, jacobian_max=8.0, strain=2.0)
@@ -23,7 +24,8 @@ def test_the_report_says_asked_and_reached_per_limit():
     assert report["kept"] and report["used"] == pytest.approx(0.9)
     assert report["max_bending"] is None
     assert report["max_strain"] == {
-        "asked": 1.0, "forward": 0.9, "inverse": 0.9, "forward_before": 2.0, "inverse_before": 2.0
+        "asked": 1.0, "forward": 0.9, "inverse": 0.9, "forward_before": 2.0, "inverse_before": 2.0,
+        "worst": 0.9, "worst_before": 2.0,
     }  # fmt: skip
     assert report["jacobian"]["asked"] == (0.25, 4.0) and report["jacobian"]["forward_before"] == [0.1, 8.0]
     assert report["rerun"] == {"total_sigma": 0.7, "update_weights": (2.0, 3.0)}
@@ -36,7 +38,15 @@ def test_a_budget_that_is_exceeded_is_not_kept():
     assert spending.used == pytest.approx(1.01)
 
 
-def test_scaling_down_is_a_warning():
-    assert spending_warnings(None) == spending_warnings(made()) == ()
-    assert "0.25 of them are left" in spending_warnings(made(scale=0.25))[0]
-    assert "nothing" in spending_warnings(made(scale=0.0))[0]
+def test_determinants_of_the_inverse_count_as_the_forward_map_would_have_them():
+    usages = Usage(jacobian_min=0.5, jacobian_max=1.6), Usage(jacobian_min=0.4, jacobian_max=1.25)
+    report = Spending(Budget(jacobian=(0.25, 4.0)), *usages, before=usages).as_report()
+    assert report["jacobian"]["worst"] == report["jacobian"]["worst_before"] == [0.5, 2.5]
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.0])
+def test_displacements_that_were_scaled_down_are_a_reason_for_doubt(scale):
+    judgement = judge(budget_signs(made(scale=scale)))
+    assert judgement.outcome == "doubtful"
+    assert f"scaled down to {scale:g} of their length: allow more" in judgement.reasons[0]
+    assert judge(budget_signs(made())).outcome == "fine"

@@ -29,6 +29,9 @@ SHOWN = 5
 BYTES_PER_VOXEL: dict[Warps, float] = {"full": 14.0, "rounded": 3.3, "forward": 2.0, "none": 0.7}
 """Of all files of a pair, per voxel of the fixed image, for skull-stripped brains; heads take up to twice that."""
 
+UNROUNDED: dict[Warps, float] = {**BYTES_PER_VOXEL, "rounded": 14.0, "forward": 7.4}
+"""The same with a budget, for which displacements are not rounded."""
+
 SAMPLED_IMAGES = 5
 """Fixed images whose size is read for the estimate of disk space."""
 
@@ -85,7 +88,8 @@ def disk_need(tasks: Sequence[Task], warps: Warps, geometry: str | None = None) 
             continue
         if len(voxels) == SAMPLED_IMAGES:
             break
-    return sum(voxels) / len(voxels) * BYTES_PER_VOXEL[warps] * len(tasks) if voxels else None
+    each = BYTES_PER_VOXEL if all(task.recipe.budget.is_empty for task in tasks) else UNROUNDED
+    return sum(voxels) / len(voxels) * each[warps] * len(tasks) if voxels else None
 
 
 def _refusal(plan: Plan, root: Path, asked: RunOptions) -> str | None:

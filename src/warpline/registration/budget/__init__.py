@@ -6,7 +6,7 @@
 
 from warpline.registration.budget.enforcement import Keeper, Surroundings
 from warpline.registration.budget.regularisation import with_more_smoothing
-from warpline.registration.budget.spending import Spending, spending_warnings
+from warpline.registration.budget.spending import Spending
 from warpline.registration.budget.usage import Usage
 
-__all__ = ["Keeper", "Spending", "Surroundings", "Usage", "spending_warnings", "with_more_smoothing"]
+__all__ = ["Keeper", "Spending", "Surroundings", "Usage", "with_more_smoothing"]

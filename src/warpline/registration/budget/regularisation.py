@@ -48,4 +48,5 @@ def with_more_smoothing(options: Syn, share: float) -> Syn | None:
         weights, wanted = WEIGHTS, wanted / GAIN_OF_SCALES
     sigma = max(options.total_sigma, LEAST_SIGMA) * max(wanted, 1e-9) ** (-1 / EXPONENT)
     sigma = min(max(sigma, LEAST_SIGMA), max(MOST_SIGMA, options.total_sigma))
-    return options.model_copy(update={"update_weights": weights, "total_sigma": round(sigma, 3)})
+    smoother = options.model_copy(update={"update_weights": weights, "total_sigma": round(sigma, 3)})
+    return None if smoother == options else smoother

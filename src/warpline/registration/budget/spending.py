@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,17 +74,24 @@ class Spending:
         maps = {"forward": self.forward, "inverse": self.inverse}
         if self.before is not None:
             maps |= {"forward_before": self.before[0], "inverse_before": self.before[1]}
-        return {"asked": asked, **{which: _values(usage, columns) for which, usage in maps.items()}}
+        found = {which: _values(usage, columns) for which, usage in maps.items()}
+        times = [which.removeprefix("forward") for which in found if which.startswith("forward")]
+        worst = {f"worst{when}": WORSE[name](found[f"forward{when}"], found[f"inverse{when}"]) for when in times}
+        return {"asked": asked, **found, **worst}
+
+
+def _worse_determinants(forward: list[float], inverse: list[float]) -> list[float]:
+    """Least and largest determinant of both maps, those of the inverse as the forward map would have them."""
+    least, largest = (max(value, 1e-9) for value in inverse)
+    return [min(forward[0], 1 / largest), max(forward[1], 1 / least)]
+
+
+WORSE: dict[str, Callable[[Any, Any], Any]] = {
+    "max_bending": max, "jacobian": _worse_determinants, "max_strain": max
+}  # fmt: skip
+"""Limit of a budget to what the worse of the two maps has."""
 
 
 def _values(usage: Usage, columns: tuple[str, ...]) -> Any:
     values = [getattr(usage, column) for column in columns]
     return values if len(values) > 1 else values[0]
-
-
-def spending_warnings(spending: Spending | None) -> tuple[str, ...]:
-    """A sentence where a budget was so tight that displacements were scaled down."""
-    if spending is None or spending.scale == 1:
-        return ()
-    left = "nothing of the deformation is left" if spending.scale == 0 else f"{spending.scale:g} of them are left"
-    return (f"smoothing was not enough to keep the budget, and displacements were scaled down: {left}; ask for less",)

@@ -160,6 +160,13 @@ LIMITS: dict[str, Limit] = {
         "syn.total_sigma",
         doubtful=(None, 1.0),
     ),
+    "budget_scale": Limit(
+        "Displacements left by the budget",
+        "Factor on all displacements where smoothing was not enough to keep the recipe's budget",
+        "smoothing was not enough to keep the budget, and displacements were scaled down to {value:g} of their length: "
+        "allow more",
+        doubtful=(1.0, None),
+    ),
 }
 """Every sign, in the order in which they are measured. How the values were chosen: docs/quality.md."""
 

@@ -180,9 +180,9 @@ def budget_signs(spending: Spending | None) -> dict[str, float | None]:
     >>> from warpline.registration.judgement import budget_signs
     >>> usage = Usage(strain=0.4)
     >>> budget_signs(Spending(Budget(max_strain=0.5), forward=usage, inverse=usage))
-    {'budget_used': 0.8}
+    {'budget_used': 0.8, 'budget_scale': 1.0}
     """
-    return {} if spending is None else {"budget_used": spending.used}
+    return {} if spending is None else {"budget_used": spending.used, "budget_scale": spending.scale}
 
 
 def angle_between(first: Affine, second: Affine) -> float:
