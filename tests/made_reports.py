@@ -51,7 +51,9 @@ def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
 def budget_report(**changed):
     """What a report says of a budget with all three limits."""
     limit = {"asked": 0.25, "forward": 0.2471, "inverse": 0.2213, "forward_before": 0.3535, "inverse_before": 0.3093}
+    limit |= {"worst": 0.2471, "worst_before": 0.3535}
     jacobian = {name: [0.3125, 2.875] for name in limit} | {"asked": [0.25, 4.0], "forward_before": [0.0625, 15.5]}
+    jacobian |= {"worst": [0.3125, 3.2], "worst_before": [0.0625, 15.5]}
     limits = {"max_bending": limit, "jacobian": jacobian, "max_strain": limit | {"asked": 1.5}}
     told = {"kept": True, "used": 0.9884, **limits, "smoothing_mm": 0.5, "local_rounds": 12, "scale": 1.0}
     return told | {"rerun": {"total_sigma": 0.56, "update_weights": [2.0, 3.0]}} | changed

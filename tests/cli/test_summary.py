@@ -44,6 +44,6 @@ def test_what_a_budget_asked_and_got_is_one_line():
     assert not begins(lines_of(), "budget")
     (line,) = begins(lines_of(budget=budget_report()), "budget")
     assert "kept: bending 0.2471 of 0.25 (without it 0.3535)" in line
-    assert "Jacobian 0.312 to 2.88 within 0.25 to 4" in line
+    assert "Jacobian 0.3125 to 3.2 within 0.25 to 4 (without it 0.0625 to 15.5)" in line
     (line,) = begins(lines_of(budget=budget_report(kept=False, max_bending=None, jacobian=None)), "budget")
     assert "NOT KEPT: strain 0.2471 of 1.5" in line

@@ -38,14 +38,14 @@ def test_a_budget_that_is_exceeded_is_not_kept():
     assert spending.used == pytest.approx(1.01)
 
 
-def test_determinants_of_the_inverse_count_as_the_forward_map_would_have_them():
+def test_determinants_of_the_inverse_count_as_forward_ones():
     usages = Usage(jacobian_min=0.5, jacobian_max=1.6), Usage(jacobian_min=0.4, jacobian_max=1.25)
     report = Spending(Budget(jacobian=(0.25, 4.0)), *usages, before=usages).as_report()
     assert report["jacobian"]["worst"] == report["jacobian"]["worst_before"] == [0.5, 2.5]
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.0])
-def test_displacements_that_were_scaled_down_are_a_reason_for_doubt(scale):
+def test_displacements_scaled_down_are_a_reason_for_doubt(scale):
     judgement = judge(budget_signs(made(scale=scale)))
     assert judgement.outcome == "doubtful"
     assert f"scaled down to {scale:g} of their length: allow more" in judgement.reasons[0]
