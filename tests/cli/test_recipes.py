@@ -15,6 +15,7 @@ def test_lists_every_preset(capsys):
     assert [line.split()[0] for line in lines] == list(PRESETS)
     assert lines[0].split()[1:] == ["rigid"]
     assert " x ".join(map(str, PRESETS["syn"].syn.iterations)) in lines[2]
+    assert len({line.partition(" ")[2] for line in lines}) == len(lines)  # what sets each apart is shown
 
 
 @pytest.mark.parametrize("name", PRESETS)

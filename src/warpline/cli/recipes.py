@@ -34,10 +34,12 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
 
 def _line(recipe: Recipe) -> str:
-    """Name and stages, the deformable one with its iterations."""
-    linear = () if recipe.linear is None else recipe.linear.stages
-    deformable = () if recipe.syn is None else (f"syn ({' x '.join(map(str, recipe.syn.iterations))} iterations)",)
-    return f"{recipe.name:<13}{', '.join((*linear, *deformable))}"
+    """Name and stages, the deformable one with its iterations and its smoothing."""
+    stages = [] if recipe.linear is None else list(recipe.linear.stages)
+    if recipe.syn is not None:
+        iterations = " x ".join(map(str, recipe.syn.iterations))
+        stages.append(f"syn ({iterations} iterations, total sigma {recipe.syn.total_sigma:g})")
+    return f"{recipe.name:<13}{', '.join(stages)}"
 
 
 def to_toml(recipe: Recipe) -> str:
