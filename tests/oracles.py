@@ -350,6 +350,11 @@ def extent(volume, matrix):
 
 def least_jacobian(field):
     """The least of the determinants by one-sided differences and of the tetrahedra in the cubes above and below."""
+    return extreme_jacobian(field, min)
+
+
+def extreme_jacobian(field, choose):
+    """One of these determinants at every voxel, chosen by `min` or `max`."""
     shape, out = field.shape[1:], np.empty(field.shape[1:])
     for index in voxels(shape):
         found = []
@@ -361,7 +366,7 @@ def least_jacobian(field):
             inside = all(0 <= i + sign < n for i, n in zip(index, shape, strict=True))
             moved = [_moved_edge(field, index, edge) for edge in cube] if inside else []
             found += [np.linalg.det(moved) / np.linalg.det(cube)] if inside else []
-        out[index] = min(found)
+        out[index] = choose(found)
     return out
 
 

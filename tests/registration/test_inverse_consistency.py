@@ -17,6 +17,7 @@ from warpline.registration.inverse_consistency import (
     enforce_inverse_consistency,
     join,
     quality_of,
+    soft_region,
 )
 from warpline.space.inversion import field_inverse_error
 
@@ -226,3 +227,15 @@ def test_the_limits_hold_in_the_mask_beside_rough_maps(backend):
     assert_holds(found, backend, mask)
     error = field_inverse_error(found.forward, found.inverse, backend, mask)
     assert error.mean < MEAN_LIMIT
+
+
+@pytest.mark.parametrize("shape", [(21, 19, 20), (21, 1, 20)])
+def test_a_region_is_soft_around_a_lone_voxel(shape, numpy_backend):
+    """The voxel counts in full, and it falls off at once, in slices as in volumes."""
+    region = np.zeros(shape, np.float32)
+    middle = tuple(n // 2 for n in shape)
+    region[middle] = 1
+    soft = soft_region(region, 2.0, numpy_backend)
+    assert soft[middle] == pytest.approx(1)
+    along = soft[:, middle[1], middle[2]]
+    np.testing.assert_allclose(along[middle[0] :][:5], np.exp(-(np.arange(5) ** 2) / 8), rtol=1e-3)

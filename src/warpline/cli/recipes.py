@@ -35,7 +35,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
 def _line(recipe: Recipe) -> str:
     """Name and stages, the deformable one with its iterations and its smoothing."""
-    stages = [] if recipe.linear is None else list(recipe.linear.stages)
+    stages: list[str] = [] if recipe.linear is None else list(recipe.linear.stages)
     if recipe.syn is not None:
         iterations = " x ".join(map(str, recipe.syn.iterations))
         stages.append(f"syn ({iterations} iterations, total sigma {recipe.syn.total_sigma:g})")

@@ -16,12 +16,14 @@ Half-maps too rough for that are smoothed, more and more, and joined again.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from warpline.backends import Array, Backend
+from warpline.backends.gaussian import gaussian
 from warpline.space.inversion import InverseError, invert_field_asynchronously, round_trip_error
 
 _log = logging.getLogger(__name__)
@@ -215,7 +217,7 @@ def _relax(
         inconsistent, folds = _exceeds(errors, share), not least > LEAST_CENTRAL_JACOBIAN
         if done == MOST_ROUNDS or not (inconsistent or folds):
             break
-        weight = _soft_region(folding, backend) if folds else None
+        weight = soft_region(folding, UNFOLD_REACH, backend) if folds else None
         correct(forward, residuals[0], None if inconsistent else weight)
         correct(inverse, residuals[1], None if inconsistent else weight)
         del residuals, lowest  # their memory is for what follows
@@ -249,7 +251,7 @@ def _raise_in(field: Array, backend: Backend) -> Array | None:
         low = backend.least_jacobian(field, out=least) <= LEAST_JACOBIAN
         count, before = _count(low, backend), count
     if count:
-        _blend(field, _soft_region(low, backend), backend)
+        _blend(field, soft_region(low, UNFOLD_REACH, backend), backend)
     return None
 
 
@@ -323,12 +325,11 @@ def correct(field: Array, residual: Array, weight: Array | None) -> None:
     field -= residual
 
 
-def _soft_region(region: Array, backend: Backend) -> Array:
-    """1 in and next to a region, falling smoothly to 0."""
-    weight = backend.empty(region.shape)
-    backend.smooth(region.astype(np.float32), (UNFOLD_REACH,) * 3, out=weight)
-    # A lone voxel keeps (2 pi sigma^2)^(-3/2) of its height under the Gaussian.
-    return (weight * np.float32((2 * np.pi * UNFOLD_REACH**2) ** 1.5)).clip(0, 1)
+def soft_region(region: Array, sigma: float, backend: Backend) -> Array:
+    """1 in and next to a region (I, J, K), falling smoothly to 0 over some `sigma` voxels."""
+    weight = backend.smooth(region.astype(np.float32), (sigma,) * 3, out=backend.empty(region.shape))
+    left = math.prod(float(gaussian(sigma)[0]) if n > 1 else 1.0 for n in region.shape)  # of a lone voxel
+    return (weight / np.float32(left)).clip(0, 1)
 
 
 def _blend(field: Array, weight: Array, backend: Backend) -> None:

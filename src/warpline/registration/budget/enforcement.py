@@ -19,11 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from warpline.backends import Array, Backend
-from warpline.backends.gaussian import gaussian
 from warpline.recipe import Budget
 from warpline.registration.budget.spending import Spending
 from warpline.registration.budget.usage import Meter, Usage
-from warpline.registration.inverse_consistency import InversePair, Units, correct, round_trip, settle
+from warpline.registration.inverse_consistency import InversePair, Units, correct, round_trip, settle, soft_region
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert_field_asynchronously
 
@@ -200,7 +199,7 @@ class Keeper:
         self, excess: list[Array | None], maps: tuple[Array, Array], reach: float
     ) -> tuple[Array, Array] | None:
         """For both maps, 1 where they or what they lead to exceed a limit, falling smoothly to 0; None for nowhere."""
-        soft = [None if one is None else self._softened(one, reach) for one in excess]
+        soft = [None if one is None else soft_region(one, reach, self.backend) for one in excess]
         if soft[0] is None and soft[1] is None:
             return None
         regions = []
@@ -209,12 +208,6 @@ class Keeper:
             both = own if led is None else led if own is None else np.maximum(own, led)
             regions.append(both * self.place.fade)
         return regions[0], regions[1]
-
-    def _softened(self, region: Array, reach: float) -> Array:
-        """1 in and next to a region, falling smoothly to 0."""
-        weight = self.backend.smooth(region, (reach,) * 3, out=self.backend.empty(region.shape))
-        peak = math.prod(float(gaussian(reach)[0]) if n > 1 else 1.0 for n in region.shape)
-        return (weight / np.float32(peak)).clip(0, 1)
 
     # -- both ---------------------------------------------------------------------------------------------------------
 
