@@ -196,6 +196,11 @@ def _squared_difference(s: KernelInputs) -> Call:
     return lambda: s.backend.squared_difference(s.fixed, s.moving, mask=None, **outs)
 
 
+def _mutual_information_forces(s: KernelInputs) -> Call:
+    outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
+    return lambda: s.backend.mutual_information_forces(s.fixed, s.moving, 64, span=(-1.25, 1.25), mask=None, **outs)
+
+
 def _compose(s: KernelInputs) -> Call:
     out, norm = s.new_field(), s.backend.upload(np.array([2.0], np.float32))
     return lambda: s.backend.compose(s.field, s.update, norm=norm, step=0.5, out=out)
@@ -335,6 +340,7 @@ OPERATIONS: dict[str, Operation] = {
     "local_cc radius 4": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(4, masked=False)),
     "local_cc radius 4, mask": Operation("voxel", 3 * 4 + 2 * 12, _local_cc(4, masked=True)),
     "squared_difference": Operation("voxel", 2 * 4 + 2 * 12, _squared_difference),
+    "mutual_information_forces": Operation("voxel", 2 * 2 * 4 + 2 * 12, _mutual_information_forces),
     "compose": Operation("voxel", 2 * 12 + 12, _compose),
     "invert": Operation("voxel", 2 * 12 + 12, _invert),
     "jacobian": Operation("voxel", 12 + 4, _jacobian),

@@ -9,24 +9,8 @@
 #ifndef VALUE
 #define VALUE double
 #endif
+#include "axial_column.cuh"
 #include "reductions.cuh"
-
-// Register queue along i of one voxel of one image.
-struct AxialColumn {
-    float previous, centre, next;
-
-    // The gradient at `at`, as GradientStencil has it.
-    __device__ Vector
-    gradient(AxisDifference i, AxisDifference j, AxisDifference k, const float* __restrict__ at) const {
-        return {
-            i.per_distance * ((i.above ? next : centre) - (i.below ? previous : centre)), j.difference(at),
-            k.difference(at)};
-    }
-
-    __device__ void advance(const float* __restrict__ newest) {
-        previous = centre, centre = next, next = __ldg(newest);
-    }
-};
 
 extern "C" __global__ void __launch_bounds__(256) squared_difference(
     const float* __restrict__ fixed,   // (ni, nj, nk)
@@ -46,8 +30,7 @@ extern "C" __global__ void __launch_bounds__(256) squared_difference(
         int plane = nj * nk;
         long long at = box.at(start, v.j, v.k);
         AxisDifference j(v.j, nj, nk), k(v.k, nk, 1);
-        AxialColumn f = {0.0f, __ldg(fixed + (at - (start ? plane : 0))), __ldg(fixed + at)};
-        AxialColumn m = {0.0f, __ldg(moving + (at - (start ? plane : 0))), __ldg(moving + at)};
+        AxialColumn f = column_before(fixed + at, start, plane), m = column_before(moving + at, start, plane);
         for (v.i = start; v.i < end; v.i++, at += plane) {
             AxisDifference i(v.i, ni, 1);
             f.advance(fixed + (at + (i.above ? plane : 0)));

@@ -41,6 +41,8 @@ VARIANTS = {
         for masked, value in ((0, "double"), (1, "float"))
     ],
     "squared_difference": [(("VALUE", value),) for value in ("float", "double")],
+    "value_histogram": [(("BINS", bins), ("VALUE", value)) for bins, value in ((64, "double"), (97, "float"))],
+    "value_forces": [(("BINS", bins),) for bins in (64, 97)],
     "norm_quantile": [(("COMPONENTS", c), ("DIGIT", digit)) for c, digit in ((1, 0), (1, 1), (1, 2), (3, 0))],
     "joint_histogram": [(("BINS", bins),) for bins in (8, 32, 64, 65, 256)],
 }

@@ -277,6 +277,60 @@ def squared_difference(fixed, moving, *, mask=None):
     return total / f.size, forces[0], forces[1]
 
 
+def parzen_window(distance):
+    """The cubic B-spline at whole numbers, and linear between them."""
+    return np.interp(abs(distance), (0, 1, 2), (2 / 3, 1 / 6, 0))
+
+
+def joint_distribution(fixed, moving, bins, span, mask=None):
+    """Joint distribution of grey values by the Parzen window in both, every voxel for itself."""
+    joint = np.zeros((bins, bins))
+    values = (binned(image if mask is None else image[mask > 0], bins, span) for image in (fixed, moving))
+    for f, m in zip(*values, strict=True):
+        joint += np.outer(*([parzen_window(b - at) for b in range(bins)] for at in (f, m)))
+    return joint / max(joint.sum(), 1)
+
+
+def binned(values, bins, span):
+    """Values in units of bins, clamped to the second one and the last but one."""
+    return np.clip((np.float64(values).ravel() - span[0]) * (bins - 3) / (span[1] - span[0]) + 1, 1, bins - 2)
+
+
+def mutual_information_of_volumes(fixed, moving, bins, span, mask=None):
+    """``-sum p log(p / (p_f p_m))`` cell by cell."""
+    joint = joint_distribution(fixed, moving, bins, span, mask)
+    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
+    return -sum(p * math.log(p / (rows[i] * columns[j])) for (i, j), p in np.ndenumerate(joint) if p > 0)
+
+
+def mutual_information_forces(fixed, moving, bins, *, span, mask=None):
+    """Value, force on the fixed image, force on the moving image."""
+    joint, scale = joint_distribution(fixed, moving, bins, span, mask), (bins - 3) / (span[1] - span[0])
+    rows, columns = joint.sum(axis=1), joint.sum(axis=0)
+    logs = np.zeros((bins, bins))
+    for (i, j), p in np.ndenumerate(joint):
+        logs[i, j] = math.log(p / (rows[i] * columns[j])) if p > 0 else 0
+    value, forces = -float((joint * logs).sum()), np.zeros((2, 3, *fixed.shape))
+    for index in voxels(fixed.shape):
+        if on_face(index, fixed.shape) or (mask is not None and not mask[index] > 0):
+            continue
+        at = [binned(image[index], bins, span)[0] for image in (fixed, moving)]
+        for side, image in enumerate((fixed, moving)):
+            if not span[0] < image[index] < span[1]:
+                continue
+            window, slope = ([parzen_window(b - at[1 - side]) for b in range(bins)], parzen_slope(at[side], bins))
+            found = scale * (slope @ (logs if side == 0 else logs.T) @ window)
+            for axis in range(3):
+                forces[(side, axis, *index)] = found * slope_at(image, index, axis)
+    return value, forces[0], forces[1]
+
+
+def parzen_slope(at, bins):
+    """The derivative of the window at every bin by the value, from the bins that it lies between."""
+    below = min(int(at), bins - 3)
+    return np.array([parzen_window(b - below - 1) - parzen_window(b - below) for b in range(bins)])
+
+
 # -- fields -------------------------------------------------------------------------------------------------
 
 

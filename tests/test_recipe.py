@@ -57,6 +57,26 @@ def test_a_file_starts_from_syn_and_may_name_itself(tmp_path):
     assert recipe == PRESETS["syn"].model_copy(update={"name": "babies"})
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("syn.radius=true", "syn.radius = True: a number is needed"),
+        ('syn.step="0.1"', "syn.step = '0.1': a number is needed"),
+        ("syn.iterations=[10, true, 10]", r"syn.iterations = \[10, True, 10\]: a number is needed"),
+        ('budget.jacobian=["0.2", 5]', "a number is needed, without quotation marks"),
+        ("initialise.rotations=1", "initialise.rotations = 1: true or false is needed"),
+        ("budget.jacobian=0.2,5", r"budget.jacobian = '0.2,5': several values are needed, written as \[1, 2\]"),
+    ],
+)
+def test_what_only_looks_like_a_value_is_refused(setting, words):
+    with pytest.raises(UsageError, match=words):
+        Recipe.load("syn").with_options(setting)
+
+
+def test_whole_numbers_and_lists_are_taken_from_python():
+    assert Syn(step=1, iterations=[3, 2, 1]).iterations == (3, 2, 1)
+
+
 @pytest.mark.parametrize("word", ["off", "none"])
 def test_stages_and_limits_are_switched_off_in_a_file(tmp_path, word):
     recipe = Recipe.load(write(tmp_path, f'linear = "{word}"\n[syn]\nearly_stop = "{word}"\n'))

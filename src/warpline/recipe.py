@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from warpline.errors import UsageError
 
@@ -45,6 +54,22 @@ def _check_lengths(**lists: tuple[float, ...]) -> None:
 class _Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _of_its_kind(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        """Refuse what pydantic would read as a number, or as true or false, and is not."""
+        found = read(value)
+        for given, taken in zip(_entries(value), _entries(found), strict=True):
+            if isinstance(taken, bool) != isinstance(given, bool):
+                raise ValueError("true or false is needed" if isinstance(taken, bool) else "a number is needed")
+            if isinstance(given, str) and not isinstance(taken, str):
+                raise ValueError("a number is needed, without quotation marks")
+        return found
+
+
+def _entries(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
 
 class Initialise(_Options):
     """Where linear registration starts."""
@@ -82,9 +107,9 @@ class Linear(_Options):
 class Syn(_Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
-    metric: Literal["local_cc", "mean_squares", "class_means"] = "local_cc"
-    """Squared local correlation; squared difference, for equal contrasts; or the difference from what the grey values
-    of the other image predict, for any two contrasts, on the CPU only."""
+    metric: Literal["local_cc", "mean_squares", "mutual_information", "class_means"] = "local_cc"
+    """Squared local correlation; squared difference, for equal contrasts; mutual information of the grey values, for
+    any two contrasts; or the difference from what the grey values of the other predict, likewise, on the CPU only."""
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
     """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
     before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4.
@@ -100,6 +125,9 @@ class Syn(_Options):
     """Window radius of local correlation, in voxels of the level."""
     contrast_floor: Annotated[float, Field(ge=0, le=1)] = 2e-3
     """Variance below which a window counts as flat, for intensities scaled to about 1: noise moves nothing."""
+    bins: Annotated[int, Field(ge=8, le=256)] = 64
+    """Bins of the joint histogram of mutual_information along either axis, half of them for values above the
+    background, up to 1.25 times the brightest."""
     classes: Annotated[int, Field(ge=2, le=65536)] = 256
     """Grey values that class_means tells apart in each image."""
     newton: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -271,6 +299,8 @@ def _checked(options: dict[str, Any], source: str) -> Recipe:
             raise UsageError(f"{source}: recipe {options.get('name')!r}: {problem}") from None
         if first["type"] == "extra_forbidden":
             problem = f"no such option; choose from {', '.join(_SECTIONS.get(first['loc'][0], Recipe).model_fields)}"
+        if first["type"] == "tuple_type":
+            problem = "several values are needed, written as [1, 2]"
         raise UsageError(f"{source}: {where} = {_short(first.get('input'))}: {problem}") from None
 
 

@@ -108,7 +108,7 @@ def test_types_carry_a_radius_and_may_lack_brackets():
         ({"reg_iterations": (40, 20, 0)}, {"iterations": (40, 20, 0), "factors": (4, 2, 1)}),
         ({"flow_sigma": 4, "total_sigma": 0.25}, {"update_sigma": 2.0, "update_weights": (), "total_sigma": 0.5}),
         ({"syn_metric": "CC", "syn_sampling": 3}, {"metric": "local_cc", "radius": 3}),
-        ({"syn_metric": "mattes", "syn_sampling": 32}, {"metric": "local_cc", "radius": 2}),
+        ({"syn_metric": "mattes", "syn_sampling": 24}, {"metric": "mutual_information", "radius": 2, "bins": 48}),
         ({"grad_step": 0.3, "verbose": True, "random_seed": 1}, {"step": 0.3}),
     ],
 )

@@ -77,6 +77,16 @@ def _squared_difference(b, up):
     return outs
 
 
+def _mutual_information_forces(bins, mask=None):
+    def call(b, up):
+        outs = [b.empty(FIELD.shape), b.empty(FIELD.shape), b.empty((1,))]
+        keys = dict(zip(("out_fixed", "out_moving", "value"), outs, strict=True), span=(-0.2, 0.9))
+        b.mutual_information_forces(up(FIXED), up(MOVING), bins, mask=None if mask is None else up(mask), **keys)
+        return outs
+
+    return call
+
+
 def _compose(b, up):
     norm = up(np.array([2.0], dtype=np.float32))
     return [b.compose(up(FIELD), up(ROUGH), norm=norm, step=0.25, out=b.empty(FIELD.shape))]
@@ -164,6 +174,8 @@ OPERATIONS = {
     "local_cc in a mask": _local_cc(2, MASK),
     "local_cc, wide": _local_cc(5),
     "squared_difference": _squared_difference,
+    "mutual_information_forces": _mutual_information_forces(32),
+    "mutual_information_forces in a mask, many bins": _mutual_information_forces(100, MASK),
     "compose": _compose,
     "invert": _invert,
     "jacobian": lambda b, up: [b.jacobian(up(FIELD))],

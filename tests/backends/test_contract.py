@@ -29,7 +29,7 @@ def parameters(method):
     return [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
 
 
-METHODS = [name for name, member in vars(Backend).items() if inspect.isfunction(member) and not name.startswith("_")]
+METHODS = [name for name, _ in inspect.getmembers(Backend, inspect.isfunction) if not name.startswith("_")]
 
 
 @pytest.mark.parametrize("method", METHODS)

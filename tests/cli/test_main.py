@@ -66,6 +66,11 @@ def test_wrong_usage_is_2(arguments, capsys):
     assert "error: " in line and line.endswith("--help")
 
 
+def test_values_that_begin_with_a_minus_are_explained(capsys):
+    assert main(["register", "a.nii", "b.nii", "-o", "out/", "--jacobian", "-1,5"]) == 2
+    assert "expected one argument; a value that begins with - is written --jacobian=-1" in capsys.readouterr().err
+
+
 def test_without_arguments_every_command_is_listed(capsys):
     assert main([]) == 0
     listed = capsys.readouterr().out

@@ -229,7 +229,12 @@ FURTHER = (
 """ANTsPy's arguments after mask_all_stages, in its order."""
 
 _LINEAR_METRICS = {"mattes": "mutual_information", "MI": "mutual_information", "GC": "correlation"}
-_SYN_METRICS = {"CC": "local_cc", "mattes": "local_cc", "MI": "local_cc", "meansquares": "mean_squares"}
+_SYN_METRICS = {
+    "CC": "local_cc",
+    "mattes": "mutual_information",
+    "MI": "mutual_information",
+    "meansquares": "mean_squares",
+}
 _BINNED = ("mattes", "MI")
 """Metrics of ANTs' SyN whose sampling is a number of bins, not a radius."""
 
@@ -246,6 +251,11 @@ def _choice(option: str, table: dict[str, str], key: str) -> Callable[[Any], lis
 def _deviation(key: str) -> Callable[[Any], list[str]]:
     """Convert a variance in voxels into a standard deviation."""
     return lambda variance: [f"{key}={math.sqrt(max(float(variance), 0.0))}"]
+
+
+def _bins(count: Any) -> list[str]:
+    """Bins above the background, which are half of ours."""
+    return [f"syn.bins={2 * int(count)}"]
 
 
 def _iterations(counts: Sequence[int]) -> list[str]:
@@ -321,8 +331,9 @@ def _with_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     unknown = sorted(options.keys() - OPTIONS.keys())
     if unknown:
         raise UsageError(f"argument {unknown[0]} is not offered; choose from {', '.join(OPTIONS)}")
-    if options.get("syn_metric") in _BINNED:
-        options = {name: value for name, value in options.items() if name != "syn_sampling"}
+    if options.get("syn_metric") in _BINNED and "syn_sampling" in options:
+        options["bins"] = options.pop("syn_sampling")
     stages = {"syn": recipe.syn, "linear": recipe.linear}
-    settings = [setting for name, value in options.items() for setting in OPTIONS[name](value)]
+    known = {**OPTIONS, "bins": _bins}
+    settings = [setting for name, value in options.items() for setting in known[name](value)]
     return recipe.with_options(*(one for one in settings if stages[one.partition(".")[0]] is not None))

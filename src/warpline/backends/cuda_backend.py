@@ -11,12 +11,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from warpline.backends import cuda_bfgs, cuda_compile, cuda_filters, cuda_points, cuda_splines, cuda_unfolding
+from warpline.backends import (
+    cuda_bfgs,
+    cuda_compile,
+    cuda_filters,
+    cuda_information,
+    cuda_points,
+    cuda_splines,
+    cuda_unfolding,
+)
 from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix, Shape, halved
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.cuda_launch import Runtime, as_struct
-from warpline.backends.cuda_workspace import BLOCK, VOXELS, Workspace, block_count, check_countable, voxel_grid
+from warpline.backends.cuda_workspace import BLOCK, REALS, VOXELS, Workspace, block_count, check_countable, voxel_grid
 from warpline.backends.image_cache import ImageCache
 from warpline.backends.interface import Backend
 from warpline.backends.splines import AffineCoordinates, SplineOptions
@@ -30,9 +38,8 @@ SUM_BLOCKS = 512
 QUANTILE_BINS, QUANTILE_PASSES = 2048, 3
 """Bins of a radix-select pass over the bits of norms, and passes; kernels/norm_quantile.cu."""
 MARCH = 8
-"""Voxels along i per thread of squared_difference.cu."""
+"""Voxels along i per thread of squared_difference.cu and value_forces.cu."""
 _BITS = {1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long"}
-_REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 
 def create(threads: int, ordinal: str = "") -> Backend:
@@ -186,7 +193,7 @@ class CudaBackend:
         out_moving: Array,
         value: Array,
     ) -> None:
-        defines = (("RADIUS", radius), ("MASKED", int(mask is not None)), ("VALUE", _REALS[value.dtype]))
+        defines = (("RADIUS", radius), ("MASKED", int(mask is not None)), ("VALUE", REALS[value.dtype]))
         arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
         resident = 2 if radius + (mask is not None) <= 4 else 1  # the launch bounds of local_cc.cu
         rows = 16 if radius <= 2 and mask is None else 8
@@ -203,8 +210,29 @@ class CudaBackend:
         across, down, planes = voxel_grid(fixed.shape)
         grid = (across, down, block_count(planes, MARCH))
         self._work.launch(
-            "squared_difference", grid, (("VALUE", _REALS[value.dtype]),), VOXELS, **arrays, out_fixed=out_fixed,
+            "squared_difference", grid, (("VALUE", REALS[value.dtype]),), VOXELS, **arrays, out_fixed=out_fixed,
             out_moving=out_moving, value=value, **self._work.partial(math.prod(grid)), length=MARCH,
+        )  # fmt: skip
+
+    def mutual_information_forces(
+        self,
+        fixed: Array,
+        moving: Array,
+        bins: int,
+        *,
+        span: tuple[float, float],
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        arrays = {"fixed": self._work.floats(fixed), "moving": self._work.floats(moving), "mask": self._mask(mask)}
+        table = cuda_information.information_table(self._work, arrays, bins, span, value)
+        across, down, planes = voxel_grid(fixed.shape)
+        self._work.launch(
+            "value_forces", (across, down, block_count(planes, MARCH)), (("BINS", bins),), VOXELS, **arrays,
+            **cuda_information.bins_of(span, bins), table=table, out_fixed=out_fixed, out_moving=out_moving,
+            length=MARCH,
         )  # fmt: skip
 
     # -- fields ---------------------------------------------------------------------------------------------

@@ -76,10 +76,16 @@ _DEFORMABLE: tuple[Build, ...] = (
     ("norm_quantile", (("COMPONENTS", 3), ("DIGIT", 0))),
 )
 
+_INFORMATION: tuple[Build, ...] = (
+    ("value_histogram", (("BINS", 64), ("VALUE", "double"))),
+    ("value_forces", (("BINS", 64),)),
+)
+
 KERNELS: dict[str, tuple[Build, ...]] = {
     "linear": (*_ALWAYS, *_LINEAR),
     "local_cc": (*_ALWAYS, *_DEFORMABLE, *(_local_cc(masked, "double") for masked in (0, 1))),
     "mean_squares": (*_ALWAYS, *_DEFORMABLE, ("squared_difference", (("VALUE", "double"),))),
+    "mutual_information": (*_ALWAYS, *_DEFORMABLE, *_INFORMATION),
 }
 """Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the kernels that it launches by default."""
 
@@ -87,6 +93,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "linear": ALWAYS,
     "local_cc": (*ALWAYS, *DEFORMABLE),
     "mean_squares": (*ALWAYS, *DEFORMABLE),
+    "mutual_information": (*ALWAYS, *DEFORMABLE),
 }
 """Part of a recipe to the element-wise steps that CuPy compiles for it."""
 

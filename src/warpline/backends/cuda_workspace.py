@@ -24,6 +24,8 @@ VOXELS: Size = (32, 8, 1)
 """Voxels along k, j and i of a block in kernels that give each thread a voxel."""
 PLANES = 2
 """Planes of which each thread takes a voxel in warp.cu and compose.cu."""
+REALS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+"""What kernels call the types of numbers that they write."""
 MOST_VOLUMES = 2
 """Volumes of one launch, for which every grid must have room."""
 MOST_GRAPHS = 4

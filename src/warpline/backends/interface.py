@@ -29,10 +29,11 @@ from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricIn
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.image_cache import ImageCache
+from warpline.backends.similarity import SimilarityOperations
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 
 
-class Backend(Protocol):
+class Backend(SimilarityOperations, Protocol):
     """What registration, metrics and resampling are written against."""
 
     name: str
@@ -172,36 +173,6 @@ class Backend(Protocol):
 
     def add_doubled(self, coarse: Array, weight: float, *, out: Array, out_norm: Array | None = None) -> Array:
         """``out(i) += weight coarse((i - 0.5) / 2)`` for such fields, linear and clamped; `out_norm` as in `smooth`."""
-
-    # -- similarity -----------------------------------------------------------------------------------------
-
-    def local_cc(
-        self,
-        fixed: Array,
-        moving: Array,
-        radius: int,
-        *,
-        contrast_floor: float,
-        mask: Array | None,
-        out_fixed: Array,
-        out_moving: Array,
-        value: Array,
-    ) -> None:
-        """Local squared correlation in windows of (2 radius + 1)^3 voxels, and the force on either image.
-
-        With sums over the window (clipped at the borders, masked voxels only, n of them), means m, variances
-        ``s_ff = sum f^2 - n m_f^2`` and ``s_fm`` likewise, ``cc = s_fm^2 / (s_ff s_mm)``; windows with
-        ``s_ff <= contrast_floor n`` or ``s_mm <= contrast_floor n`` count as 0 and exert no force. `value` becomes
-        ``-sum cc / (number of voxels)``. The force at a voxel is the derivative of its own window's cc
-        (the centre-voxel approximation of Avants et al. 2008, doi:10.1016/j.media.2007.06.004):
-        ``out_fixed = 2 s_fm / (s_ff s_mm) ((m - m_m) - s_fm / s_ff (f - m_f)) grad f``, and the same with the roles
-        exchanged for `out_moving`; gradients are those of `gradient`. Zero where the mask is, and on the outer faces.
-        """
-
-    def squared_difference(
-        self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
-    ) -> None:
-        """``value = mean (f - m)^2``; forces ``(m - f) grad f`` and ``(f - m) grad m``, zero as in `local_cc`."""
 
     # -- fields ---------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from warpline.backends import (
     numba_affine,
     numba_fields,
+    numba_information,
     numba_jacobian,
     numba_sampling,
     numba_scales,
@@ -21,6 +22,7 @@ from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.gaussian import gaussian
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
+from warpline.backends.joint_histograms import information_of_volumes
 from warpline.backends.numba_compile import compile_ahead
 from warpline.backends.numba_lanes import VECTOR, whole_vectors
 from warpline.backends.numba_threads import Scratch, in_slabs
@@ -131,6 +133,27 @@ class NumbaBackend(HostBackend):
         scratch = _allocate((6, whole_vectors(fixed.shape[2]) + 2), doubles=VECTOR)
         self._over(fixed, numba_similarity.squared_difference, *given, scratch=scratch)
         value[0] = totals.sum() / fixed.size
+
+    def mutual_information_forces(
+        self,
+        fixed: Array,
+        moving: Array,
+        bins: int,
+        *,
+        span: tuple[float, float],
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        images = _float(fixed), _float(moving), _mask(mask)
+        limits = np.array([*span, (bins - 3) / (span[1] - span[0])], np.float32)
+        counts = np.empty((len(fixed), bins, bins), np.int64)
+        self._over(fixed, numba_information.joint_counts, *images, limits[0], limits[2], counts)
+        value[0], table = information_of_volumes(counts.sum(axis=0))
+        given = *images, table.astype(np.float32), limits, out_fixed, out_moving
+        scratch = _allocate((4, whole_vectors(fixed.shape[2]) + 2))
+        self._over(fixed, numba_information.table_forces, *given, scratch=scratch)
 
     # -- fields ---------------------------------------------------------------------------------------------
 

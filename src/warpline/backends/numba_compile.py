@@ -50,6 +50,11 @@ def _squared_difference(backend: Any) -> None:
     backend.squared_difference(_volume(), _volume(), mask=None, **outs)
 
 
+def _mutual_information_forces(backend: Any) -> None:
+    outs = {"out_fixed": _field(), "out_moving": _field(), "value": np.zeros(1)}
+    backend.mutual_information_forces(_volume(), _volume(), 8, span=(0.0, 1.0), mask=None, **outs)
+
+
 def _points() -> tuple[Array, Array, Array]:
     return np.ones((9, 3), np.float32), np.full(9, 4, np.float32), 4 * _volume()
 
@@ -70,6 +75,7 @@ OPERATIONS: dict[str, tuple[float, Call]] = {
     "least_jacobian": (4.0, lambda b: b.least_jacobian(_field())),
     "unfold": (2.0, lambda b: b.unfold(_field(), limit=2.0, target=3.0, sweeps=1)),
     "squared_difference": (0.8, _squared_difference),
+    "mutual_information_forces": (2.0, _mutual_information_forces),
     "sample_field": (1.2, lambda b: b.sample_field(_field(), np.eye(4), _SHAPE)),
     "affine_moments": (1.1, lambda b: b.affine_moments(*_points(), np.eye(4))),
     "sample through a field": (2.4, lambda b: b.sample(_volume(), field=_field())),
@@ -101,6 +107,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "linear": (*_ALWAYS, "mutual_information", "affine_moments", "sample_at"),
     "local_cc": (*_ALWAYS, *_DEFORMABLE, "local_cc"),
     "mean_squares": (*_ALWAYS, *_DEFORMABLE, "squared_difference"),
+    "mutual_information": (*_ALWAYS, *_DEFORMABLE, "mutual_information_forces"),
 }
 """Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the operations it uses.
 

@@ -178,7 +178,7 @@ def _spread(k: Any, count: Any, given: Any) -> None:
 
 
 @njit(**EXACT)
-def _spread_row(volume: Any, shape: Any, row: Any, factor: Any, line: Any, out: Any) -> None:
+def spread_row(volume: Any, shape: Any, row: Any, factor: Any, line: Any, out: Any) -> None:
     """Forces ``factor grad volume`` of row (i, j), zero on the outer faces; works in `line` (K + 2,)."""
     (ni, nj, nk), (i, j) = shape, row
     at, stride = (i * nj + j) * nk, ni * nj * nk
@@ -259,8 +259,8 @@ def local_cc(
             windows, numbers = (line, lines.shape[1], taps), ((slabs[1] - slabs[0]) * (end - begin), overlaps)
             _correlate(images, is_masked, (i * nj + j) * nk, nk, windows, numbers, floor, (row, stride))
             _add_up(moved(row, 2 * stride), width, part, sums)
-            _spread_row(images[0], shape, (i, j), row, work, pointer(out_fixed))
-            _spread_row(images[1], shape, (i, j), moved(row, stride), work, pointer(out_moving))
+            spread_row(images[0], shape, (i, j), row, work, pointer(out_fixed))
+            spread_row(images[1], shape, (i, j), moved(row, stride), work, pointer(out_moving))
         totals[i] = _take_total(sums)
 
 
@@ -293,6 +293,6 @@ def squared_difference(
             at = (i * shape[1] + j) * shape[2]
             along_row(_difference, shape[2], (images, mask.shape[0] > 0, at, (row, stride)))
             _add_up(moved(row, 2 * stride), stride - 2, part, pointer(lanes))
-            _spread_row(images[0], shape, (i, j), row, work, pointer(out_fixed))
-            _spread_row(images[1], shape, (i, j), moved(row, stride), work, pointer(out_moving))
+            spread_row(images[0], shape, (i, j), row, work, pointer(out_fixed))
+            spread_row(images[1], shape, (i, j), moved(row, stride), work, pointer(out_moving))
         totals[i] = _take_total(pointer(lanes))

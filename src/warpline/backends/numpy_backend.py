@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, map_coordinates
 
-from warpline.backends import numpy_points, numpy_tetrahedra, voxel_coordinates
+from warpline.backends import numpy_information, numpy_points, numpy_tetrahedra, voxel_coordinates
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
@@ -105,6 +105,24 @@ class NumpyBackend(HostBackend):
         active = w * _interior(f.shape)
         out_fixed[...] = active * (m - f) * _gradient(f)
         out_moving[...] = active * (f - m) * _gradient(m)
+
+    def mutual_information_forces(
+        self,
+        fixed: Array,
+        moving: Array,
+        bins: int,
+        *,
+        span: tuple[float, float],
+        mask: Array | None,
+        out_fixed: Array,
+        out_moving: Array,
+        value: Array,
+    ) -> None:
+        counted = None if mask is None else mask > 0
+        value[...], by_fixed, by_moving = numpy_information.information_and_slopes(fixed, moving, bins, span, counted)
+        active = _weights(mask) * _interior(fixed.shape)
+        out_fixed[...] = active * by_fixed * _gradient(fixed)
+        out_moving[...] = active * by_moving * _gradient(moving)
 
     def _compose(self, outer: Array, inner: Array, scale: float, out: Array) -> None:
         moved = scale * _doubles(inner)

@@ -72,6 +72,9 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with exit code 2."""
+        if message.endswith("expected one argument"):
+            flag = message.split()[1].rstrip(":").rpartition("/")[2]
+            message += f"; a value that begins with - is written {flag}=-1"
         self.exit(UsageError.exit_code, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 

@@ -12,6 +12,7 @@ from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
 from warpline.metrics.mutual_information import MutualInformation
 from warpline.metrics.samples import LinearMetric, Samples
+from warpline.metrics.volume_information import VolumeInformation
 from warpline.recipe import Linear, Syn
 
 __all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric", "Samples"]
@@ -47,6 +48,7 @@ class DeformableMetric(Protocol):
 DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
     "local_cc": lambda options: LocalCC(options.radius, options.contrast_floor),
     "mean_squares": lambda options: MeanSquares(options.newton, options.update_sigma),
+    "mutual_information": lambda options: VolumeInformation(options.bins),
     "class_means": lambda options: ClassMeans(options.classes, options.newton, options.update_sigma),
 }
 """Metrics of deformable registration by the names recipes use, each made from the options it heeds."""
