@@ -340,7 +340,7 @@ OPERATIONS: dict[str, Operation] = {
     "local_cc radius 4": Operation("voxel", 2 * 4 + 2 * 12, _local_cc(4, masked=False)),
     "local_cc radius 4, mask": Operation("voxel", 3 * 4 + 2 * 12, _local_cc(4, masked=True)),
     "squared_difference": Operation("voxel", 2 * 4 + 2 * 12, _squared_difference),
-    "mutual_information_forces": Operation("voxel", 2 * 2 * 4 + 2 * 12, _mutual_information_forces),
+    "mutual_information_forces": Operation("voxel", 2 * 4 + 2 * 12, _mutual_information_forces, 2 * 4),
     "compose": Operation("voxel", 2 * 12 + 12, _compose),
     "invert": Operation("voxel", 2 * 12 + 12, _invert),
     "jacobian": Operation("voxel", 12 + 4, _jacobian),

@@ -19,7 +19,7 @@ from pydantic import (
 
 from warpline.errors import UsageError
 
-NUMERICS = 7
+NUMERICS = 8
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 Iterations = Annotated[int, Field(ge=0, le=100_000)]

@@ -44,8 +44,11 @@ def test_identical_images_feel_no_force(backend, name, radius):
     fixed, other = rough_pair(seed=8)
     metric = DEFORMABLE_METRICS[name](Syn(radius=radius))
     usual = max(np.abs(f).max() for f in measure(metric, fixed, other, backend)[1:])
-    for force in measure(metric, fixed, fixed, backend)[1:]:
-        assert np.abs(force).max() < 2e-3 * usual
+    on_fixed, on_moving = measure(metric, fixed, fixed, backend)[1:]
+    if name == "mutual_information":  # some grey values tell more than others: both sides move towards them, alike
+        np.testing.assert_allclose(on_fixed, on_moving, atol=1e-4 * usual)
+    else:
+        assert max(np.abs(on_fixed).max(), np.abs(on_moving).max()) < 2e-3 * usual
 
 
 @pytest.mark.parametrize(("name", "radius"), METRICS)
@@ -56,7 +59,7 @@ def test_flat_images_feel_no_force(backend, name, radius):
         value, on_fixed, on_moving = measure(metric, fixed, moving, backend)
         assert np.isfinite(value)
         if name == "local_cc" or fixed is moving:
-            assert value == 0
+            assert value == pytest.approx(0, abs=0 if name == "local_cc" else 1e-12)
             assert not np.any([on_fixed, on_moving])
         if fixed is flat:
             assert not on_fixed.any()

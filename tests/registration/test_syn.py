@@ -73,7 +73,7 @@ def error(found, truth, where):
     return np.linalg.norm(found - truth, axis=0)[where].mean()
 
 
-@pytest.mark.parametrize("metric", ["local_cc", "mean_squares"])
+@pytest.mark.parametrize("metric", ["local_cc", "mean_squares", "mutual_information"])
 @pytest.mark.parametrize("shape", [SHAPE, (44, 40, 1)])
 def test_a_known_smooth_motion_is_recovered(backend, metric, shape):
     fixed, moving, truth, seen = known_pair(shape)
@@ -101,7 +101,7 @@ def test_exchanged_images_get_the_inverse_map(fast):
         assert np.abs(one - two)[:, seen].max() < 0.05
 
 
-@pytest.mark.parametrize("metric", ["local_cc", "mean_squares"])
+@pytest.mark.parametrize("metric", ["local_cc", "mean_squares", "mutual_information"])
 def test_identical_images_hardly_move(backend, metric):
     image = known_pair(SHAPE)[0]
     _, found = run(image, image, backend, QUICK.model_copy(update={"metric": metric}))

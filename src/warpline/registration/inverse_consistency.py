@@ -10,7 +10,7 @@ step towards the inverse of the other until errors and folds are within their li
 4. Then raise what is left of folds that central differences do not see, moving few voxels by little
    (`Backend.unfold`), and go back to 1.
 
-Half-maps too rough for that are smoothed, more and more, and joined again.
+Half-maps too rough for that are smoothed and joined again: where determinants are low, then everywhere, more and more.
 """
 
 from __future__ import annotations
@@ -65,8 +65,12 @@ MOST_RAISES = 4
 MOST_ROUNDS = 30
 """Most rounds of relaxation; a map that needs more is smoothed instead, see `FALLBACK_SIGMAS`."""
 
+LOCAL_SIGMAS, LOCAL_REACH = (1.0, 1.0, 1.5, 2.0), 1.0
+"""Gaussian smoothing of the half-maps around low determinants, and of the edge of that region, in voxels: one after the
+other where the rounds were not enough, each on top of those before."""
+
 FALLBACK_SIGMAS = (1.0, 2.0, 4.0, 8.0)
-"""Gaussian smoothing of the half-maps, in voxels, tried in turn where the rounds were not enough.
+"""Gaussian smoothing of the whole half-maps, in voxels, tried in turn where that was not enough either.
 
 Larger ones would leave little of the deformation."""
 
@@ -164,14 +168,39 @@ def enforce_inverse_consistency(
     removes detail that no pair of sampled maps can share, and only where there is such detail.
     """
     pair = settle(*join(to_fixed, to_moving, backend), mask, backend, units)
+    halves = to_fixed, to_moving
+    for sigma in LOCAL_SIGMAS:
+        if pair.quality.is_within_limits:
+            return pair
+        del pair  # its memory is for the next one
+        _log.warning("half-maps too rough to be inverted are smoothed by %g voxels where determinants are low", sigma)
+        halves = _smooth_where_low(halves, sigma, backend)
+        pair = settle(*join(*halves, backend), mask, backend, units)
+    del halves
     for sigma in FALLBACK_SIGMAS:
         if pair.quality.is_within_limits:
             return pair
         del pair  # its memory is for the next one
+        _log.warning("half-maps too rough to be inverted are smoothed by %g voxels everywhere", sigma)
         pair = settle(*_join_smoothed(to_fixed, to_moving, sigma, backend), mask, backend, units)
     if not pair.quality.is_within_limits:
         _log.warning("the map could not be made inverse consistent within the limits: %s", pair.quality)
     return pair
+
+
+def _smooth_where_low(halves: tuple[Array, Array], sigma: float, backend: Backend) -> tuple[Array, Array]:
+    """Both half-maps, smoothed where either map that they join to has low determinants."""
+    weight = backend.zeros(halves[0].shape[1:])
+    for field, half in zip(join(*halves, backend), halves, strict=True):
+        region = soft_region(backend.least_jacobian(field) <= LEAST_JACOBIAN, LOCAL_REACH, backend)
+        np.maximum(weight, backend.sample(region, field=half), out=weight)
+    blended = []
+    for half in halves:
+        blended.append(backend.smooth(half, (sigma,) * 3, out=backend.empty(half.shape)))
+        blended[-1] -= half
+        blended[-1] *= weight
+        blended[-1] += half
+    return blended[0], blended[1]
 
 
 def _join_smoothed(to_fixed: Array, to_moving: Array, sigma: float, backend: Backend) -> tuple[Array, Array]:
