@@ -41,7 +41,7 @@ STEPS = {
     },
     "Add a backend operation": {
         "backends/interface.py": (
-            "class Backend(Protocol):\n",
+            "class Backend(SimilarityOperations, Protocol):\n",
             "    def saturated_difference(self, a: Array, b: Array, *, out: Array) -> Array: ...\n",
         ),
         "backends/numpy_backend.py": (

@@ -77,11 +77,20 @@ def _squared_difference(b, up):
     return outs
 
 
+def _off_borders(image, bins, span):
+    """Values that lie a quarter of a 256th of a bin from where rounding would decide."""
+    part = (span[1] - span[0]) / (bins - 3) / 256
+    return (span[0] + part * (np.rint((image - span[0]) / part) + 0.25)).astype(np.float32)
+
+
 def _mutual_information_forces(bins, mask=None):
+    span = (-0.2, 0.9)
+    fixed, moving = _off_borders(FIXED, bins, span), _off_borders(MOVING, bins, span)
+
     def call(b, up):
         outs = [b.empty(FIELD.shape), b.empty(FIELD.shape), b.empty((1,))]
-        keys = dict(zip(("out_fixed", "out_moving", "value"), outs, strict=True), span=(-0.2, 0.9))
-        b.mutual_information_forces(up(FIXED), up(MOVING), bins, mask=None if mask is None else up(mask), **keys)
+        keys = dict(zip(("out_fixed", "out_moving", "value"), outs, strict=True), span=span)
+        b.mutual_information_forces(up(fixed), up(moving), bins, mask=None if mask is None else up(mask), **keys)
         return outs
 
     return call

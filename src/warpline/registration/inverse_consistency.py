@@ -63,16 +63,15 @@ MOST_RAISES = 4
 """How often determinants are raised, each time with rounds of relaxation before and after."""
 
 MOST_ROUNDS = 30
-"""Most rounds of relaxation; a map that needs more is smoothed instead, see `FALLBACK_SIGMAS`."""
+"""Most rounds of relaxation; a map that needs more is smoothed instead, see `ATTEMPTS`."""
 
-LOCAL_SIGMAS, LOCAL_REACH = (1.0, 1.0, 1.5, 2.0), 1.0
-"""Gaussian smoothing of the half-maps around low determinants, and of the edge of that region, in voxels: one after the
-other where the rounds were not enough, each on top of those before."""
+WHERE_LOW, EVERYWHERE = "where determinants are low", "everywhere"
+ATTEMPTS = (*((sigma, WHERE_LOW) for sigma in (1.0, 1.0, 1.5, 2.0)), *((s, EVERYWHERE) for s in (1.0, 2.0, 4.0, 8.0)))
+"""Gaussian smoothing of half-maps, in voxels, and where, tried in turn when the rounds were not enough: in places each
+on top of those before, everywhere from the start. More would leave little of the deformation."""
 
-FALLBACK_SIGMAS = (1.0, 2.0, 4.0, 8.0)
-"""Gaussian smoothing of the whole half-maps, in voxels, tried in turn where that was not enough either.
-
-Larger ones would leave little of the deformation."""
+LOCAL_REACH = 1.0
+"""Gaussian of the edge of such places, in voxels."""
 
 RELAXATION = 0.25
 """Relaxation factor of the inverse-consistency update; 0.5 overshoots because both maps move."""
@@ -167,22 +166,17 @@ def enforce_inverse_consistency(
     ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. The relaxation
     removes detail that no pair of sampled maps can share, and only where there is such detail.
     """
-    pair = settle(*join(to_fixed, to_moving, backend), mask, backend, units)
-    halves = to_fixed, to_moving
-    for sigma in LOCAL_SIGMAS:
+    pair, given = settle(*join(to_fixed, to_moving, backend), mask, backend, units), (to_fixed, to_moving)
+    halves = given
+    for sigma, place in ATTEMPTS:
         if pair.quality.is_within_limits:
             return pair
         del pair  # its memory is for the next one
-        _log.warning("half-maps too rough to be inverted are smoothed by %g voxels where determinants are low", sigma)
-        halves = _smooth_where_low(halves, sigma, backend)
+        _log.warning("half-maps too rough to be inverted are smoothed by %g voxels %s", sigma, place)
+        halves = (
+            _smooth(given, sigma, None, backend) if place == EVERYWHERE else _smooth_where_low(halves, sigma, backend)
+        )
         pair = settle(*join(*halves, backend), mask, backend, units)
-    del halves
-    for sigma in FALLBACK_SIGMAS:
-        if pair.quality.is_within_limits:
-            return pair
-        del pair  # its memory is for the next one
-        _log.warning("half-maps too rough to be inverted are smoothed by %g voxels everywhere", sigma)
-        pair = settle(*_join_smoothed(to_fixed, to_moving, sigma, backend), mask, backend, units)
     if not pair.quality.is_within_limits:
         _log.warning("the map could not be made inverse consistent within the limits: %s", pair.quality)
     return pair
@@ -194,22 +188,19 @@ def _smooth_where_low(halves: tuple[Array, Array], sigma: float, backend: Backen
     for field, half in zip(join(*halves, backend), halves, strict=True):
         region = soft_region(backend.least_jacobian(field) <= LEAST_JACOBIAN, LOCAL_REACH, backend)
         np.maximum(weight, backend.sample(region, field=half), out=weight)
-    blended = []
-    for half in halves:
-        blended.append(backend.smooth(half, (sigma,) * 3, out=backend.empty(half.shape)))
-        blended[-1] -= half
-        blended[-1] *= weight
-        blended[-1] += half
-    return blended[0], blended[1]
+    return _smooth(halves, sigma, weight, backend)
 
 
-def _join_smoothed(to_fixed: Array, to_moving: Array, sigma: float, backend: Backend) -> tuple[Array, Array]:
-    """As `join`, of smoothed half-maps."""
+def _smooth(halves: tuple[Array, Array], sigma: float, weight: Array | None, backend: Backend) -> tuple[Array, Array]:
+    """Copies of both half-maps, blended with their Gaussian by a weight (I, J, K)."""
     smoothed = []
-    for half in (to_fixed, to_moving):
-        smoothed.append(backend.empty(half.shape))
-        backend.smooth(half, (sigma,) * 3, out=smoothed[-1])
-    return join(smoothed[0], smoothed[1], backend)
+    for half in halves:
+        smoothed.append(backend.smooth(half, (sigma,) * 3, out=backend.empty(half.shape)))
+        if weight is not None:
+            smoothed[-1] -= half
+            smoothed[-1] *= weight
+            smoothed[-1] += half
+    return smoothed[0], smoothed[1]
 
 
 def settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InversePair:
