@@ -36,13 +36,8 @@ def information_of_volumes(counts: NDArray[np.int64]) -> tuple[float, Doubles]:
         Of the fixed value by the moving one, shared out linearly between the two bins that a value lies between; the
         outermost bins are empty.
     """
-    total = counts.sum()
-    if not total:
-        return 0.0, np.zeros(counts.shape)
-    joint = _windowed(counts / total)
-    product = joint.sum(axis=1)[:, None] * joint.sum(axis=0)
-    ratio = np.log(np.where(joint > 0, joint, 1.0) / np.where(joint > 0, product, 1.0))
-    return -float((joint * ratio).sum()), _windowed(ratio)
+    values, totals, tables = mutual_information(_windowed(counts.astype(np.float64))[None])
+    return float(values[0]), _windowed(-totals[0] * tables[0])
 
 
 def _windowed(table: Doubles) -> Doubles:
