@@ -27,7 +27,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # -- pytest -----------------------------------------------------------------------------------------------------------
 
-CONTRACT = ("", "_affine", "_fields", "_filters", "_sampling", "_similarity", "_splines")
+CONTRACT = (
+    "",
+    "_affine",
+    "_fields",
+    "_filters",
+    "_information",
+    "_sampling",
+    "_similarity",
+    "_splines",
+    "_tetrahedra",
+)
 SCIPYS = ("tests/resampling/test_scipys_own_suite.py", "tests/resampling/test_on_device.py")
 FAILURES = 30
 """Most failed tests that are listed."""
@@ -171,6 +181,7 @@ HOT = (
     "statistics of a field",
     "mutual_information",
     "mutual_information, 16 values",
+    "mutual_information_forces",
     "affine_moments",
     "smooth volume 4",
     "downsample 2",

@@ -23,7 +23,7 @@ from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, PEERS, POINTS, Call,
 from warpline.backends import Backend, select
 from warpline.images import Image
 from warpline.recipe import Syn
-from warpline.registration.cropping import CroppedPair
+from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.pyramid import SharedLevel
 from warpline.registration.syn import SynLevel
 from warpline.resampling import resample
@@ -110,7 +110,8 @@ def time_iterations(backend: Backend, device: Device, shape: Shape, iterations: 
 def level_of(inputs: KernelInputs, factor: float = 1.0) -> SynLevel:
     """A level of SyN of images of a size, coarser by a factor."""
     grid, foreground = Grid(inputs.shape, np.eye(4)), np.ones(inputs.shape, np.bool_)
-    pair = CroppedPair(_unit(inputs.fixed), _unit(inputs.moving), grid, grid, np.eye(4), foreground)
+    images = Channel(_unit(inputs.fixed), _unit(inputs.moving), grid, grid)
+    pair = CroppedPair((images,), np.eye(4), foreground)
     return SynLevel(pair, SharedLevel.of(grid, factor), Syn(), inputs.backend)
 
 

@@ -20,10 +20,13 @@
 typedef unsigned long long Count;
 
 constexpr bool IN_SHARED = BINS <= 96;
+constexpr int THREADS = 512;  // of a block: the last one works on the table alone
 constexpr int CELLS = BINS * BINS, CHUNK = 16384, PARTS = 256;
+constexpr int LINES = 2 * BINS, SHARES = LINES < THREADS ? THREADS / LINES : 1;  // rows and columns; threads for each
 
 __shared__ unsigned block_counts[IN_SHARED ? CELLS : 1];
-__shared__ double fixed_histogram[BINS], moving_histogram[BINS];  // marginals
+__shared__ double line_sums[SHARES][LINES];
+__shared__ double marginals[LINES];  // of the fixed volume, then of the moving one
 
 __device__ inline void add_count(Count* counts, int cell, unsigned increment) {
     if (increment == 0) return;
@@ -55,14 +58,19 @@ __device__ inline double windowed(const Number* table, int cell) {
     return sum;
 }
 
-// Sums of the rows and columns of a table.
+// Sums of the rows and columns of a table, in a fixed order.
 __device__ inline void set_marginals(const double* table) {
-    for (int b = threadIdx.x; b < 2 * BINS; b += BLOCK) {
-        bool is_row = b < BINS;
-        int line = is_row ? b : b - BINS;
+    for (int n = threadIdx.x; n < LINES * SHARES; n += THREADS) {
+        int line = n % LINES, share = n / LINES, first = line < BINS ? line * BINS : line - BINS;
         double sum = 0.0;
-        for (int n = 0; n < BINS; n++) sum += table[is_row ? line * BINS + n : n * BINS + line];
-        (is_row ? fixed_histogram : moving_histogram)[line] = sum;
+        for (int c = share; c < BINS; c += SHARES) sum += table[first + c * (line < BINS ? 1 : BINS)];
+        line_sums[share][line] = sum;
+    }
+    __syncthreads();
+    for (int line = threadIdx.x; line < LINES; line += THREADS) {
+        double sum = 0.0;
+        for (int share = 0; share < SHARES; share++) sum += line_sums[share][line];
+        marginals[line] = sum;
     }
     __syncthreads();
 }
@@ -70,20 +78,20 @@ __device__ inline void set_marginals(const double* table) {
 // The joint distribution, its logarithmic ratio to the product of the marginals, and that once more under the window.
 __device__ inline double write_table(const Count* counts, double total, double* work, float* table) {
     double *joint = work, *ratio = work + CELLS, value = 0.0;
-    for (int c = threadIdx.x; c < CELLS; c += BLOCK) joint[c] = total > 0.0 ? windowed(counts, c) / total : 0.0;
+    for (int c = threadIdx.x; c < CELLS; c += THREADS) joint[c] = total > 0.0 ? windowed(counts, c) / total : 0.0;
     __syncthreads();
     set_marginals(joint);
-    for (int c = threadIdx.x; c < CELLS; c += BLOCK) {
-        double product = fixed_histogram[c / BINS] * moving_histogram[c % BINS];
+    for (int c = threadIdx.x; c < CELLS; c += THREADS) {
+        double product = marginals[c / BINS] * marginals[BINS + c % BINS];
         ratio[c] = joint[c] > 0.0 ? log(joint[c] / product) : 0.0;
         value -= joint[c] * ratio[c];
     }
     __syncthreads();
-    for (int c = threadIdx.x; c < CELLS; c += BLOCK) table[c] = (float)windowed(ratio, c);
-    return block_sum<BLOCK>(value);
+    for (int c = threadIdx.x; c < CELLS; c += THREADS) table[c] = (float)windowed(ratio, c);
+    return block_sum<THREADS>(value);
 }
 
-extern "C" __global__ void __launch_bounds__(256) value_histogram(
+extern "C" __global__ void __launch_bounds__(512) value_histogram(
     const float* __restrict__ fixed,   // (count)
     const float* __restrict__ moving,  // (count)
     const float* __restrict__ mask,    // (count) or null: positive where voxels count
@@ -94,21 +102,21 @@ extern "C" __global__ void __launch_bounds__(256) value_histogram(
     VALUE* value,                      // (1)
     float low, float high, float scale, long long count, int cells) {
     Span span = {low, high, scale};
-    for (int c = threadIdx.x; IN_SHARED && c < CELLS; c += BLOCK) block_counts[c] = 0;
+    for (int c = threadIdx.x; IN_SHARED && c < CELLS; c += THREADS) block_counts[c] = 0;
     __syncthreads();
     long long first = (long long)blockIdx.x * CHUNK, end = first + CHUNK < count ? first + CHUNK : count;
-    for (long long v = first + threadIdx.x; v < end; v += BLOCK) {
+    for (long long v = first + threadIdx.x; v < end; v += THREADS) {
         if (mask && !(__ldg(mask + v) > 0.0f)) continue;
         add_voxel(counts, Bin(__ldg(fixed + v), span, BINS), Bin(__ldg(moving + v), span, BINS));
     }
     __syncthreads();
-    for (int c = threadIdx.x; IN_SHARED && c < CELLS; c += BLOCK)
+    for (int c = threadIdx.x; IN_SHARED && c < CELLS; c += THREADS)
         if (block_counts[c]) atomicAdd(counts + c, (Count)block_counts[c]);
     if (!is_last_block(arrived)) return;
     double voxels = 0.0;  // whole numbers, so that the order of their sum does not matter
-    for (int c = threadIdx.x; c < CELLS; c += BLOCK) voxels += (double)counts[c];
-    double information = write_table(counts, block_sum<BLOCK>(voxels), work, table);
+    for (int c = threadIdx.x; c < CELLS; c += THREADS) voxels += (double)counts[c];
+    double information = write_table(counts, block_sum<THREADS>(voxels), work, table);
     if (threadIdx.x == 0) *value = (VALUE)information;
     __syncthreads();
-    for (int c = threadIdx.x; c < CELLS; c += BLOCK) counts[c] = 0;
+    for (int c = threadIdx.x; c < CELLS; c += THREADS) counts[c] = 0;
 }

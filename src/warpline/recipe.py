@@ -39,6 +39,9 @@ TransformModel = Literal["translation", "rigid", "similarity", "affine", "rotati
 and rigid with a scale along each of its axes."""
 
 
+DeformableMetricName = Literal["local_cc", "mean_squares", "mutual_information", "self_similarity", "class_means"]
+"""Metrics of deformable registration: the keys of `warpline.metrics.DEFORMABLE_METRICS`."""
+
 HEAD_SPACINGS = (6.0, 4.0, 1.5)
 """Spacing of the levels of linear registration in mm, coarse to fine, for an object as large as a human head."""
 
@@ -107,9 +110,10 @@ class Linear(_Options):
 class Syn(_Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
-    metric: Literal["local_cc", "mean_squares", "mutual_information", "class_means"] = "local_cc"
+    metric: DeformableMetricName = "local_cc"
     """Squared local correlation; squared difference, for equal contrasts; mutual information of the grey values, for
-    any two contrasts; or the difference from what the grey values of the other predict, likewise, on the CPU only."""
+    any two contrasts; squared difference of self-similarity (MIND-SSC), likewise; or the difference from what the grey
+    values of the other predict, likewise, on the CPU only."""
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
     """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
     before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4.
@@ -128,6 +132,8 @@ class Syn(_Options):
     bins: Annotated[int, Field(ge=8, le=256)] = 64
     """Bins of the joint histogram of mutual_information along either axis, half of them for values above the
     background, up to 1.25 times the brightest."""
+    similarity_floor: Annotated[float, Field(gt=0, le=1)] = 0.03
+    """Squared difference of grey values that self_similarity takes for noise, for intensities scaled to about 1."""
     classes: Annotated[int, Field(ge=2, le=65536)] = 256
     """Grey values that class_means tells apart in each image."""
     newton: Annotated[int, Field(ge=0, le=1000)] = 0

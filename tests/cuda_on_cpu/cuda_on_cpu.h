@@ -32,6 +32,18 @@ struct alignas(16) float4 {
 
 static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+
+// The sum of the products of four signed bytes, and of a number.
+static inline int __dp4a(int a, int b, int sum) {
+    for (int n = 0; n < 32; n += 8) sum += (int)(signed char)(a >> n) * (int)(signed char)(b >> n);
+    return sum;
+}
+
 template <typename T>
 static inline T __ldg(const T* from) {
     return *from;

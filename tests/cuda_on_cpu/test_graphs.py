@@ -13,7 +13,7 @@ from synthetic import pair_with_known_map, smooth_field
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.cuda_workspace import MOST_GRAPHS
 from warpline.recipe import Syn
-from warpline.registration.cropping import CroppedPair
+from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.syn import register_syn
 from warpline.space.grid import Grid
 
@@ -30,10 +30,8 @@ def compiler():
 def half_maps(backend):
     fixed, moving = pair_with_known_map(SHAPE, 1)[:2]
     grid = Grid(SHAPE, np.eye(4))
-    pair = CroppedPair(
-        fixed=backend.upload(fixed), moving=backend.upload(moving), grid=grid, moving_grid=grid, affine=np.eye(4),
-        foreground=backend.upload(np.ones(SHAPE, np.uint8)),
-    )  # fmt: skip
+    images = Channel(backend.upload(fixed), backend.upload(moving), grid, grid)
+    pair = CroppedPair((images,), np.eye(4), backend.upload(np.ones(SHAPE, np.uint8)))
     with backend.session():
         found = register_syn(pair, OPTIONS, backend=backend)
     return backend.download(found.to_fixed), backend.download(found.to_moving), found.levels

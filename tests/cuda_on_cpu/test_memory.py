@@ -11,7 +11,7 @@ from synthetic import pair_with_known_map, smooth_field
 from warpline.backends import cuda_filters
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.recipe import Syn
-from warpline.registration.cropping import CroppedPair
+from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.inverse_consistency import enforce_inverse_consistency
 from warpline.registration.syn import register_syn
 from warpline.space.grid import Grid
@@ -44,7 +44,7 @@ def pair_of(backend, masked):
     up, grid = backend.upload, Grid(SHAPE, np.eye(4))
     fixed, moving = (up(image) for image in pair_with_known_map(SHAPE, 1)[:2])
     masks = [up(np.ones(SHAPE, np.float32)) if masked else None for _ in range(2)]
-    return CroppedPair(fixed, moving, grid, grid, np.eye(4), up(np.ones(SHAPE, np.uint8)), *masks)
+    return CroppedPair((Channel(fixed, moving, grid, grid, *masks),), np.eye(4), up(np.ones(SHAPE, np.uint8)))
 
 
 @pytest.mark.parametrize(("masked", "most"), [(False, 26 + 6 / 8 + 27 / 16), (True, 30 + 6 / 8 + 27 / 16)])

@@ -63,13 +63,13 @@ def test_foreground_is_the_object_or_the_mask(backend):
 def test_an_object_that_the_field_of_view_cuts_gets_a_mask(backend):
     whole, cut = boxed((10, 10, 10), (20, 20, 20)), boxed((10, 10, 0), (20, 20, 20))
     pair = prepare(whole, cut, Affine.identity(), backend=backend)
-    assert pair.fixed_mask is None
-    mask = backend.download(pair.moving_mask)
+    assert pair.channels[0].fixed_mask is None
+    mask = backend.download(pair.channels[0].moving_mask)
     assert (mask[..., 0] == 0).all(), "the outermost voxels of the grid do not count"
     assert (mask[..., 1:] == 1).all()
     still, moved = normalise(whole, backend), normalise(cut, backend)
     open_ended = cropping.crop_pair(still, moved, Affine.identity(), backend=backend, beyond="background")
-    assert open_ended.moving_mask is None
+    assert open_ended.channels[0].moving_mask is None
 
 
 @pytest.mark.parametrize("flip", [1, -1])
@@ -94,27 +94,30 @@ def test_volumes_are_cut_from_the_normalised_images(backend):
     fixed = boxed((10, 12, 9), (20, 22, 19), background=7)
     moving = boxed((14, 12, 8), (24, 18, 18), background=-3)
     pair = prepare(fixed, moving, Affine.identity(), backend=backend)
-    for volume, grid, image in ((pair.fixed, pair.grid, fixed), (pair.moving, pair.moving_grid, moving)):
+    for volume, grid, image in (
+        (pair.channels[0].fixed, pair.grid, fixed),
+        (pair.channels[0].moving, pair.channels[0].moving_grid, moving),
+    ):
         start, stop = box_of(grid, image.grid)
         spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         whole = backend.download(normalise(image, backend).volume)
         np.testing.assert_array_equal(backend.download(volume), whole[spans])
-    assert pair.moving.shape == (10 + 2 * MARGIN, 6 + 2 * MARGIN, 10 + 2 * MARGIN)
+    assert pair.channels[0].moving.shape == (10 + 2 * MARGIN, 6 + 2 * MARGIN, 10 + 2 * MARGIN)
 
 
 def test_images_with_a_background_need_no_masks(backend):
     image = boxed((10, 10, 10), (20, 20, 20))
     pair = prepare(image, image, Affine.identity(), backend=backend)
-    assert pair.fixed_mask is None
-    assert pair.moving_mask is None
+    assert pair.channels[0].fixed_mask is None
+    assert pair.channels[0].moving_mask is None
 
 
 def test_images_without_a_background_count_on_their_whole_grid(backend):
     full = Image.from_array(smooth_volume(SHAPE) + 1)
     pair = prepare(full, full, Affine.identity(), backend=backend)
     assert pair.grid == full.grid
-    assert pair.moving_grid == full.grid
-    for mask in (pair.fixed_mask, pair.moving_mask):
+    assert pair.channels[0].moving_grid == full.grid
+    for mask in (pair.channels[0].fixed_mask, pair.channels[0].moving_mask):
         found = backend.download(mask)
         assert (found[1:-1, 1:-1, 1:-1] == 1).all()
         assert found.sum() == np.prod(np.array(full.grid.shape) - 2)
@@ -126,8 +129,8 @@ def test_a_full_moving_image_leaves_the_box_to_the_fixed_one(backend):
     start, stop = box_of(pair.grid, fixed.grid)
     np.testing.assert_array_equal(start, [10 - MARGIN] * 3)
     np.testing.assert_array_equal(stop, [20 + MARGIN] * 3)
-    assert pair.fixed_mask is None
-    assert backend.download(pair.moving_mask).shape == (9, 9, 9)
+    assert pair.channels[0].fixed_mask is None
+    assert backend.download(pair.channels[0].moving_mask).shape == (9, 9, 9)
 
 
 def test_masks_are_cropped_and_count_any_value_but_zero(backend):
@@ -135,7 +138,10 @@ def test_masks_are_cropped_and_count_any_value_but_zero(backend):
     values = np.where(ellipsoid(SHAPE, 0.3), -2, 0).astype(np.int16)
     mask = Image.from_array(values)
     pair = prepare(image, image, Affine.identity(), backend=backend, fixed_mask=mask, moving_mask=mask)
-    for cut, grid in ((pair.fixed_mask, pair.grid), (pair.moving_mask, pair.moving_grid)):
+    for cut, grid in (
+        (pair.channels[0].fixed_mask, pair.grid),
+        (pair.channels[0].moving_mask, pair.channels[0].moving_grid),
+    ):
         start, stop = box_of(grid, image.grid)
         spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
         np.testing.assert_array_equal(backend.download(cut), values[spans] != 0)
@@ -149,4 +155,4 @@ def test_one_slice_stays_one_slice(backend):
     assert (start[2], stop[2]) == (0, 1)
     assert (start[:2] <= 10 - MARGIN).all()
     assert (stop[:2] >= 20 + MARGIN).all()
-    assert pair.moving.shape == (10 + 2 * MARGIN, 10 + 2 * MARGIN, 1)
+    assert pair.channels[0].moving.shape == (10 + 2 * MARGIN, 10 + 2 * MARGIN, 1)

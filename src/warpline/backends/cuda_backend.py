@@ -19,12 +19,15 @@ from warpline.backends import (
     cuda_points,
     cuda_splines,
     cuda_unfolding,
+    cuda_values,
 )
 from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix, Shape, halved
 from warpline.backends.convergence import ConvergenceRule
+from warpline.backends.cuda_descriptors import CudaDescriptors
 from warpline.backends.cuda_launch import Runtime, as_struct
 from warpline.backends.cuda_workspace import BLOCK, REALS, VOXELS, Workspace, block_count, check_countable, voxel_grid
+from warpline.backends.descriptors import DescriptorOperations
 from warpline.backends.image_cache import ImageCache
 from warpline.backends.interface import Backend
 from warpline.backends.splines import AffineCoordinates, SplineOptions
@@ -73,6 +76,7 @@ class CudaBackend:
         self._prepared, self._preparing = set[str](), Lock()
         self.cache = ImageCache()
         self.device = runtime.name
+        self.descriptors: DescriptorOperations = CudaDescriptors(self._work)
 
     # -- memory ---------------------------------------------------------------------------------------------
 
@@ -178,6 +182,15 @@ class CudaBackend:
 
     def add_doubled(self, coarse: Array, weight: float, *, out: Array, out_norm: Array | None = None) -> Array:
         return cuda_filters.add_doubled(self._work, coarse, weight, out=out, out_norm=out_norm)
+
+    def map_values(self, volume: Array, curve: Array, span: tuple[float, float], *, out: Array | None = None) -> Array:
+        out = self._work.empty(volume.shape) if out is None else out
+        cuda_values.map_values(self._work, volume, curve, span, out=out)
+        return out
+
+    def add_weighted(self, array: Array, weight: Array, *, out: Array, start: bool = False) -> Array:
+        cuda_values.add_weighted(self._work, array, weight, out=out, start=start)
+        return out
 
     # -- similarity -----------------------------------------------------------------------------------------
 

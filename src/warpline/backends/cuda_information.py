@@ -9,8 +9,8 @@ import numpy as np
 from warpline.backends.arrays import Array
 from warpline.backends.cuda_workspace import REALS, Workspace, block_count
 
-CHUNK = 16384
-"""Voxels that a block counts; kernels/value_histogram.cu."""
+CHUNK, THREADS = 16384, 512
+"""Voxels that a block counts, and its threads; kernels/value_histogram.cu."""
 
 
 def bins_of(span: tuple[float, float], bins: int) -> dict[str, Any]:
@@ -35,9 +35,9 @@ def information_table(
     flat: dict[str, Any] = {name: None if array is None else array.ravel() for name, array in arrays.items()}
     table = work.scratch(("information table", bins), (cells,), np.float32)
     work.launch(
-        "value_histogram", (block_count(count, CHUNK), 1, 1), (("BINS", bins), ("VALUE", REALS[value.dtype])), **flat,
-        **bins_of(span, bins), counts=work.scratch(("value counts", bins), (cells,), np.uint64),
-        work=work.scratch(("information", bins), (2, cells), np.float64), arrived=work.arrived(), table=table,
-        value=value,
+        "value_histogram", (block_count(count, CHUNK), 1, 1), (("BINS", bins), ("VALUE", REALS[value.dtype])),
+        (THREADS, 1, 1), **flat, **bins_of(span, bins), table=table, value=value, arrived=work.arrived(),
+        counts=work.scratch(("value counts", bins), (cells,), np.uint64),
+        work=work.scratch(("information", bins), (2, cells), np.float64),
     )  # fmt: skip
     return table

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from warpline.backends.affine_problem import AffineFamily, BfgsOptions, MetricInputs
 from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.convergence import ConvergenceRule
+from warpline.backends.descriptors import DescriptorOperations
 from warpline.backends.image_cache import ImageCache
 from warpline.backends.similarity import SimilarityOperations
 from warpline.backends.splines import AffineCoordinates, SplineOptions
@@ -44,6 +45,11 @@ class Backend(SimilarityOperations, Protocol):
 
     cache: ImageCache
     """What stays here while many registrations of one thread share an image."""
+
+    @property
+    def descriptors(self) -> DescriptorOperations:
+        """Operations on several numbers at every voxel."""
+        ...
 
     # -- memory ---------------------------------------------------------------------------------------------
 
@@ -167,6 +173,15 @@ class Backend(SimilarityOperations, Protocol):
 
         ``offset = (n_in - 1 - factor (n_out - 1)) / 2`` centres the coarse grid in the fine one.
         """
+
+    def map_values(self, volume: Array, curve: Array, span: tuple[float, float], *, out: Array | None = None) -> Array:
+        """Grey values through a `curve` (P,) float32 of points spread evenly over `span`, linear between them.
+
+        Values beyond the span become those at its ends.
+        """
+
+    def add_weighted(self, array: Array, weight: Array, *, out: Array, start: bool = False) -> Array:
+        """``out += weight array`` for a `weight` (1,) float32, or with `start` ``out = weight array``; any shape."""
 
     def halve(self, fields: Array, *, out: Array | None = None) -> Array:
         """Means of a field, or of S fields, over cubes of two voxels a side; an odd axis repeats its last voxel."""

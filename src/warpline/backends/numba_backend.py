@@ -17,13 +17,16 @@ from warpline.backends import (
     numba_scales,
     numba_similarity,
     numba_smoothing,
+    numba_values,
 )
 from warpline.backends.arrays import Array, Matrix, Shape
+from warpline.backends.descriptors import DescriptorOperations
 from warpline.backends.gaussian import gaussian
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
 from warpline.backends.joint_histograms import information_of_volumes
 from warpline.backends.numba_compile import compile_ahead
+from warpline.backends.numba_descriptors import NumbaDescriptors
 from warpline.backends.numba_lanes import VECTOR, whole_vectors
 from warpline.backends.numba_threads import Scratch, in_slabs
 
@@ -42,6 +45,10 @@ class NumbaBackend(HostBackend):
     """Operations of `warpline.backends.interface.Backend`, documented there."""
 
     name = "numba"
+
+    @property
+    def descriptors(self) -> DescriptorOperations:
+        return NumbaDescriptors(self.threads)
 
     def prepare(self, parts: Collection[str]) -> None:
         compile_ahead(NumbaBackend, parts, self.threads)
@@ -101,6 +108,18 @@ class NumbaBackend(HostBackend):
 
     def _downsample(self, volume: Array, factors: Sigma, out: Array) -> None:
         numba_smoothing.downsample(_float(volume), factors, out, self.threads)
+
+    def map_values(self, volume: Array, curve: Array, span: tuple[float, float], *, out: Array | None = None) -> Array:
+        out = np.empty(volume.shape, np.float32) if out is None else out
+        low, scale = np.float32(span[0]), np.float32((len(curve) - 1) / (span[1] - span[0]))
+        self._over(out, numba_values.map_values, _float(volume), _float(curve), low, scale, out)
+        return out
+
+    def add_weighted(self, array: Array, weight: Array, *, out: Array, start: bool = False) -> Array:
+        rows = (-1, array.shape[-1])
+        given = _float(array).reshape(rows), np.float32(weight[0]), start, out.reshape(rows)
+        self._over(given[0], numba_values.add_weighted, *given)
+        return out
 
     # -- similarity -----------------------------------------------------------------------------------------
 

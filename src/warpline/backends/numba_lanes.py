@@ -29,6 +29,7 @@ LANES = np.int64(VECTOR)
 _FLOATS = ir.VectorType(ir.FloatType(), VECTOR)
 _FLAGS = ir.VectorType(ir.IntType(1), VECTOR)
 _INT = ir.IntType(32)
+_INTS, _BYTES = ir.VectorType(_INT, VECTOR), ir.VectorType(ir.IntType(8), VECTOR)
 
 
 class _Vector(types.Type):
@@ -155,6 +156,49 @@ def store(typing: Any, target: Any, offset: Any, value: Any, count: Any) -> Any:
         return context.get_dummy_value()
 
     return signature(types.none, target, offset, floats, count), build
+
+
+def _bytes_at(context: Any, builder: Any, sig: Any, args: Any, first: int) -> Any:
+    """A vector of bytes at the pointer and the offset among the arguments from `first` on."""
+    offset = context.cast(builder, args[first + 1], sig.args[first + 1], types.intp)
+    at = builder.bitcast(builder.gep(args[first], [offset]), _BYTES.as_pointer())
+    return builder.load(at, align=1)
+
+
+@intrinsic
+def load_bytes(typing: Any, source: Any, offset: Any) -> Any:
+    """Bytes from an offset on, as numbers."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.uitofp(builder.zext(_bytes_at(context, builder, sig, args, 0), _INTS), _FLOATS)
+
+    return signature(floats, source, offset), build
+
+
+@intrinsic
+def store_bytes(typing: Any, target: Any, offset: Any, value: Any) -> Any:
+    """Write numbers of 0 to 255 as bytes, rounded down, from an offset on."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        offset = context.cast(builder, args[1], sig.args[1], types.intp)
+        at = builder.bitcast(builder.gep(args[0], [offset]), _BYTES.as_pointer())
+        builder.store(builder.trunc(builder.fptosi(args[2], _INTS), _BYTES), at, align=1)
+        return context.get_dummy_value()
+
+    return signature(types.none, target, offset, floats), build
+
+
+@intrinsic
+def product_of_differences(typing: Any, a: Any, i: Any, b: Any, j: Any, c: Any, k: Any, d: Any, m: Any) -> Any:
+    """``sum (a - b) (c - d)`` over vectors of bytes, each at a pointer and an offset; differences have 8 bits."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        one, two, three, four = (_bytes_at(context, builder, sig, args, first) for first in (0, 2, 4, 6))
+        first, second = (builder.sext(builder.sub(*pair), _INTS) for pair in ((one, two), (three, four)))
+        total = _call(builder, f"llvm.vector.reduce.add.v{VECTOR}i32", _INT, [builder.mul(first, second)])
+        return builder.sext(total, ir.IntType(64))
+
+    return signature(types.int64, a, i, b, j, c, k, d, m), build
 
 
 @intrinsic

@@ -10,9 +10,11 @@ from scipy.ndimage import correlate1d, map_coordinates
 
 from warpline.backends import numpy_information, numpy_points, numpy_tetrahedra, voxel_coordinates
 from warpline.backends.arrays import Array, Matrix, Shape
+from warpline.backends.descriptors import DescriptorOperations
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
 from warpline.backends.joint_histograms import mutual_information
+from warpline.backends.numpy_descriptors import NumpyDescriptors
 
 _UNDAMPED_STEPS = 8
 _RELAXATION = 0.4
@@ -27,6 +29,10 @@ class NumpyBackend(HostBackend):
     """Operations of `warpline.backends.interface.Backend`, documented there."""
 
     name = "numpy"
+
+    @property
+    def descriptors(self) -> DescriptorOperations:
+        return NumpyDescriptors()
 
     def _sample(
         self, volume: Array, matrix: Matrix | None, field: Array | None, *, order: int, outside: float, out: Array
@@ -70,6 +76,13 @@ class NumpyBackend(HostBackend):
         out += weight * _field_at(coarse, (np.indices(out.shape[1:]) - 0.5) / 2)
         if out_norm is not None:
             out_norm[0] = max(out_norm[0], _largest_norm(out))
+
+    def map_values(self, volume: Array, curve: Array, span: tuple[float, float], *, out: Array | None = None) -> Array:
+        return to_out(np.interp(volume, np.linspace(*span, len(curve)), curve).astype(np.float32), out)
+
+    def add_weighted(self, array: Array, weight: Array, *, out: Array, start: bool = False) -> Array:
+        out[...] = weight[0] * array + (0 if start else out)
+        return out
 
     def local_cc(
         self,

@@ -8,14 +8,16 @@ from typing import Protocol
 from warpline.backends import Array, Backend
 from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
+from warpline.metrics.level_images import LevelImage
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
 from warpline.metrics.mutual_information import MutualInformation
 from warpline.metrics.samples import LinearMetric, Samples
+from warpline.metrics.self_similarity import SelfSimilarity
 from warpline.metrics.volume_information import VolumeInformation
 from warpline.recipe import Linear, Syn
 
-__all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LinearMetric", "Samples"]
+__all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LevelImage", "LinearMetric", "Samples"]
 
 
 LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
@@ -26,11 +28,15 @@ LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
 
 
 class DeformableMetric(Protocol):
-    """A metric of two volumes on one grid that exerts a force on either."""
+    """A metric of two images on one grid that exerts a force on either."""
 
     @property
     def smallest_axis(self) -> int:
         """Fewest voxels along an axis that it can use: the width of its window, or of a central difference."""
+        ...
+
+    def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
+        """What is warped and compared, of (fixed, moving): volumes (2, I, J, K), or descriptors (2, I, J, K, 16)."""
         ...
 
     def forces(
@@ -42,13 +48,14 @@ class DeformableMetric(Protocol):
         mask: Array | None,
         backend: Backend,
     ) -> None:
-        """Write `value` (1,), to be minimised, and the `forces` (2, 3, I, J, K) that lower it, on two `images`."""
+        """Write `value` (1,), to be minimised, and the `forces` (2, 3, I, J, K) that lower it, of warped features."""
 
 
 DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
     "local_cc": lambda options: LocalCC(options.radius, options.contrast_floor),
     "mean_squares": lambda options: MeanSquares(options.newton, options.update_sigma),
     "mutual_information": lambda options: VolumeInformation(options.bins),
+    "self_similarity": lambda options: SelfSimilarity(options.similarity_floor),
     "class_means": lambda options: ClassMeans(options.classes, options.newton, options.update_sigma),
 }
 """Metrics of deformable registration by the names recipes use, each made from the options it heeds."""

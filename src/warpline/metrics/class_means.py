@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.errors import DeviceError
+from warpline.metrics.level_images import LevelImage, intensities
 from warpline.metrics.newton import clear_faces, newton_step
 
 LEAST_DEVIATION = 0.02
@@ -43,6 +44,10 @@ class ClassMeans:
     def smallest_axis(self) -> int:
         """An inner voxel with two neighbours, for the gradient."""
         return 3
+
+    def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
+        """Both images (2, I, J, K)."""
+        return intensities(sides, backend)
 
     def forces(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from warpline.backends import Array, Backend
+from warpline.metrics.level_images import LevelImage, intensities
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class LocalCC:
     def smallest_axis(self) -> int:
         """Width of the window."""
         return 2 * self.radius + 1
+
+    def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
+        """Both images (2, I, J, K)."""
+        return intensities(sides, backend)
 
     def forces(
         self,

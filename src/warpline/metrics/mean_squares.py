@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from warpline.backends import Array, Backend
+from warpline.metrics.level_images import LevelImage, intensities
 from warpline.metrics.newton import newton_step
 
 VARIANCE = 1.0
@@ -33,6 +34,10 @@ class MeanSquares:
     def smallest_axis(self) -> int:
         """An inner voxel with two neighbours, for the gradient."""
         return 3
+
+    def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
+        """Both images (2, I, J, K)."""
+        return intensities(sides, backend)
 
     def forces(
         self,

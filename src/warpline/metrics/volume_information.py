@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from warpline.backends import Array, Backend
+from warpline.metrics.level_images import LevelImage, intensities
 
 SPAN = (-1.25, 1.25)
 """Grey values that the bins cover. Images are scaled so that nearly all lie between 0 and 1, or between -1 and 0 where
@@ -27,6 +28,10 @@ class VolumeInformation:
     def smallest_axis(self) -> int:
         """An inner voxel with two neighbours, for the gradient."""
         return 3
+
+    def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
+        """Both images (2, I, J, K)."""
+        return intensities(sides, backend)
 
     def forces(
         self,

@@ -18,32 +18,69 @@ MARGIN = 6
 Windows of the metric reach into it: fewer cut them off at the edge of the crop, more cost memory and time."""
 
 
+Side = tuple[Array, Grid, Matrix, Array | None]
+"""A volume, its grid, the map from the fixed world to its world, and its mask."""
+
+
 @dataclass(frozen=True, eq=False)
-class CroppedPair:
-    """Two images cropped to what they show, on the backend; nobody may write to its arrays.
+class Channel:
+    """Two images that are compared with each other, on the backend; nobody may write to its arrays.
 
     Parameters
     ----------
-    fixed : (I, J, K) float32
-        On `grid`, a box of the fixed grid around the foreground of both images; background 0.
-    moving : (I', J', K') float32
-        On `moving_grid`, a box of the moving grid around its foreground; background 0.
-    affine : (4, 4)
-        Fixed world to moving world.
-    foreground : uint8, on the whole fixed grid
-        Not 0 where the map must be invertible: the fixed mask, else everything that is not background.
+    fixed, moving : Array
+        Volumes on `grid` and `moving_grid`: float32 with background 0, or labels.
+    grid, moving_grid : Grid
+        Anywhere in the fixed world and in the moving one.
     fixed_mask, moving_mask : float32 volumes, optional
         Positive where the image counts, each on the grid of its image.
+    metric : str, optional
+        Key of `DEFORMABLE_METRICS`; that of the recipe when None.
+    weight : float
+        Of its forces beside those of other channels.
     """
 
     fixed: Array
     moving: Array
     grid: Grid
     moving_grid: Grid
-    affine: Matrix
-    foreground: Array
     fixed_mask: Array | None = None
     moving_mask: Array | None = None
+    metric: str | None = None
+    weight: float = 1.0
+
+    def sides(self, affine: Matrix) -> tuple[Side, Side]:
+        """Fixed and moving, where the affine maps the fixed world to the moving one."""
+        return (self.fixed, self.grid, np.eye(4), self.fixed_mask), (
+            self.moving,
+            self.moving_grid,
+            affine,
+            self.moving_mask,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CroppedPair:
+    """What SyN registers, cropped to what the two images show.
+
+    Parameters
+    ----------
+    channels : tuple of Channel
+        The first is that of the two images; its `grid` is a box of the fixed grid around the foreground of both.
+    affine : (4, 4)
+        Fixed world to moving world.
+    foreground : uint8, on the whole fixed grid
+        Not 0 where the map must be invertible: the fixed mask, else everything that is not background.
+    """
+
+    channels: tuple[Channel, ...]
+    affine: Matrix
+    foreground: Array
+
+    @property
+    def grid(self) -> Grid:
+        """The box of the fixed grid that is registered."""
+        return self.channels[0].grid
 
 
 def crop_pair(
@@ -56,16 +93,15 @@ def crop_pair(
     """
     grid = _common_box(fixed, moving, affine, backend)
     inner = _box_with_margin(moving.grid, moving.start, moving.stop)
-    return CroppedPair(
+    images = Channel(
         fixed=_crop(fixed.volume, fixed.grid, grid),
         moving=_crop(moving.volume, moving.grid, inner),
         grid=grid,
         moving_grid=inner,
-        affine=affine.matrix,
-        foreground=fixed.object_mask if fixed.mask is None else fixed.mask,
         fixed_mask=_crop(_mask(fixed, backend, beyond), fixed.grid, grid),
         moving_mask=_crop(_mask(moving, backend, beyond), moving.grid, inner),
     )
+    return CroppedPair((images,), affine.matrix, fixed.object_mask if fixed.mask is None else fixed.mask)
 
 
 def _mask(image: Normalised, backend: Backend, beyond: str) -> Array | None:

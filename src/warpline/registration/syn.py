@@ -26,17 +26,12 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.backends.convergence import CONVERGED, ConvergenceRule, energies_of, has_diverged, new_trace
-from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import FACTORS, Syn
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.inverse_consistency import VOXELS, Units
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
-from warpline.registration.pyramid import (
-    SharedLevel,
-    resample_on_level,
-    with_coarser,
-    without_finest,
-)
+from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
+from warpline.registration.terms import Terms
 from warpline.registration.update_smoothing import UpdateSmoothing
 from warpline.space import fields
 from warpline.space.grid import Grid
@@ -48,9 +43,6 @@ Far more, and a level runs on after it has converged or diverged."""
 
 SMOOTHING = 0.5
 """Sigma of the Gaussian before an image is resampled on a level, in voxels of the level: less aliases, more blurs."""
-
-LEAST_MASK = 0.998
-"""Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
 
 ERROR_UNIT = 0.5
 """Voxels of the finest level that inverse errors are counted in, where these are more than a voxel of the grid."""
@@ -78,10 +70,11 @@ class HalfMaps:
 
 @dataclass(frozen=True)
 class LevelResult:
-    """Both half-maps (2, 3, I, J, K) in voxels of `grid`, from which the next level starts."""
+    """Both half-maps (2, 3, I, J, K) in voxels of `grid`, from which the next level starts, and its forces."""
 
     half_maps: Array
     grid: Grid
+    strengths: tuple[Array, ...] = ()
 
 
 def register_syn(
@@ -108,7 +101,7 @@ def register_syn(
         place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
-        result = LevelResult(level.half_maps, level.grid)
+        result = LevelResult(level.half_maps, level.grid, level.terms.strengths)
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
     to_fixed, to_moving = (fields.move_to_grid(half, result.grid, pair.grid, backend) for half in result.half_maps)
@@ -185,10 +178,10 @@ def _iterate(level: SynLevel, iterations: int) -> Iterator[tuple[int, NDArray[np
 
 
 class SynLevel:
-    """One level: its images, its half-maps (starting from a coarser level's), and the memory of an iteration.
+    """One level: its terms, its half-maps (starting from a coarser level's), and the memory of an iteration.
 
     Arrays hold both sides, the fixed one first, so that one operation works on both. They decide how large an image a
-    GPU can hold: 26 volumes, 4 more with two masks, 2 more with scales of updates.
+    GPU can hold: 26 volumes, 4 more with two masks, 2 more with scales of updates; see `Terms` for several channels.
     """
 
     def __init__(
@@ -200,37 +193,25 @@ class SynLevel:
         *,
         coarser: LevelResult | None = None,
     ) -> None:
-        self.grid = level.grid
-        shape, field = (2, *self.grid.shape), (2, 3, *self.grid.shape)
-        self.images = backend.empty(shape)
-        sides = (
-            (pair.fixed, pair.grid, np.eye(4), pair.fixed_mask),
-            (pair.moving, pair.moving_grid, pair.affine, pair.moving_mask),
-        )
-        for side, (volume, grid, world, mask) in enumerate(sides):
-            self.images[side] = resample_on_level(level, volume, grid, world, mask=mask, backend=backend)
-        self.masks = [
-            None if mask is None else backend.sample(mask, self.grid.voxel_map_to(grid, world), shape=self.grid.shape)
-            for _, grid, world, mask in sides
-        ]
+        self.grid, field = level.grid, (2, 3, *level.grid.shape)
         self.options, self.backend, self.coarser = options, backend, coarser
         self.rule, self.trace = ConvergenceRule(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
         self.step_length = backend.upload(np.array([options.step], np.float32))
-        self.metric = DEFORMABLE_METRICS[options.metric](options)
+        self.terms = Terms.of(pair, level, options, backend)
         self.half_maps = backend.empty(field)
         self.smoothing = UpdateSmoothing(field, options.update_sigma, options.update_weights, backend)
         self._start()
         self.forces, self.updates, self.best = backend.empty(field), backend.empty(field), backend.empty(field)
+        self.norms = backend.zeros((2,), np.float32)
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
-        self.warped = self.updates.reshape(-1, *self.grid.shape)[:2]
-        self.warped_masks = [None if mask is None else backend.empty(self.grid.shape) for mask in self.masks]
-        self.value, self.norms = backend.zeros((1,), np.float64), backend.zeros((2,), np.float32)
+        self.terms.share_memory(self.updates)
+        self.terms.balance(self.half_maps, self._smoothed, () if coarser is None else coarser.strengths)
         self.energy_at_start: Callable[[], float] = lambda: math.inf
 
     @property
     def is_masked(self) -> bool:
         """Whether only a part of either image counts."""
-        return any(mask is not None for mask in self.masks)
+        return self.terms.is_masked
 
     def _start(self) -> None:
         """Take over the half-maps of the coarser level; zero without one."""
@@ -251,7 +232,7 @@ class SynLevel:
             plain -= 1
             self._remember_start()
         backend.repeat(self.iterate, plain)
-        if self.is_masked:  # its energy takes arrays that no graph keeps
+        if self.terms.are_summed:  # their energy takes arrays that no graph keeps
             self.iterate_and_check()
         else:
             backend.repeat(self.iterate_and_check, 1)
@@ -259,15 +240,8 @@ class SynLevel:
             self._remember_start()
 
     def _remember_start(self) -> None:
-        value = self.backend.download_later(self._energy())
+        value = self.backend.download_later(self.terms.energy())
         self.energy_at_start = lambda: float(value()[0])
-
-    def _energy(self) -> Array:
-        """The energy of the last iteration, per voxel that counted: with masks, fewer do as their edges move."""
-        last = [warped for warped in self.warped_masks if warped is not None][-1:]
-        if not last:
-            return self.value
-        return self.value / np.maximum((last[0] > 0).mean(dtype=np.float64), 1e-12)
 
     def restore_best(self, start: float, energies: Sequence[float], done: int) -> int:
         """Go back to the half-maps of the lowest energy, at the start or after; returns the iterations behind them."""
@@ -280,8 +254,7 @@ class SynLevel:
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
         """Fixed and moving volume in the middle space, by the current half-maps."""
-        self.backend.sample(self.images, field=self.half_maps, out=self.warped)
-        return tuple(self.backend.download(warped) for warped in self.warped)
+        return tuple(self.backend.download(warped) for warped in self.terms.middle_images(self.half_maps))
 
     def iterate(self) -> None:
         """One iteration, both sides at once: steps 1 to 4 of the module's list."""
@@ -291,15 +264,20 @@ class SynLevel:
     def iterate_and_check(self) -> None:
         """An iteration with step 5: best half-maps stored, step length and convergence updated, all on the device."""
         self._compute_forces()
-        energy = self._energy()
+        energy = self.terms.energy()
         self.backend.keep_best_state(self.half_maps, energy, best=self.best, trace=self.trace)
         self._update_half_maps()
         self.backend.update_convergence(energy, trace=self.trace, step=self.step_length, rule=self.rule)
 
     def _compute_forces(self) -> None:
         """Steps 1 and 2: warp the images, evaluate the metric and its forces."""
-        self.backend.sample(self.images, field=self.half_maps, out=self.warped)
-        self.metric.forces(self.warped, self.forces, self.value, mask=self._mask(), backend=self.backend)
+        self.terms.compute_forces(self.half_maps, self.forces)
+
+    def _smoothed(self, forces: Array) -> Array:
+        """Forces smoothed as updates are, in the memory of the updates."""
+        self.smoothing.smooth(forces, out=self.updates, out_norm=self.norms)
+        self.norms.fill(0)
+        return self.updates
 
     def _update_half_maps(self) -> None:
         """Steps 3 and 4: smooth and scale the forces, compose, smooth the half-maps."""
@@ -310,19 +288,6 @@ class SynLevel:
         scale = {"norm": self.norms, "least_norm": LEAST_NORM, "step": self.step_length}
         backend.compose(self.half_maps, updates, **scale, out=composed)
         backend.smooth(composed, (options.total_sigma,) * 3, out=self.half_maps)
-
-    def _mask(self) -> Array | None:
-        """Positive where both images count, in the middle space; not where values from outside a mask are mixed in."""
-        both = None
-        for mask, half, warped in zip(self.masks, self.half_maps, self.warped_masks, strict=True):
-            if mask is not None and warped is not None:
-                self.backend.sample(mask, field=half, out=warped)
-                if both is not None:
-                    warped *= both
-                both = warped
-        if both is not None:
-            both -= np.float32(LEAST_MASK)
-        return both
 
 
 def _finest_spacing(grid: Grid) -> float:

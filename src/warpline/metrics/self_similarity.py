@@ -1,0 +1,44 @@
+"""Self-similarity: images of any contrast, compared by how each voxel's neighbours resemble one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from warpline.backends import Array, Backend
+from warpline.backends.descriptors import CHANNELS
+from warpline.metrics.level_images import LevelImage
+
+
+@dataclass(frozen=True)
+class SelfSimilarity:
+    """Mean squared difference of self-similarity descriptors: MIND-SSC of Heinrich et al. 2013.
+
+    doi:10.1007/978-3-642-40811-3_24; see `warpline.backends.descriptors.DescriptorOperations`.
+
+    Parameters
+    ----------
+    floor : float
+        Squared difference of grey values that counts as noise, for intensities scaled to a range of about 1.
+    """
+
+    floor: float = 0.03
+
+    @property
+    def smallest_axis(self) -> int:
+        """An inner voxel with two neighbours, for the gradient."""
+        return 3
+
+    def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
+        """Descriptors (2, I, J, K, 16) of both images."""
+        found = backend.empty((2, *sides[0].shape, CHANNELS), np.uint8)
+        for one, side in zip(found, sides, strict=True):
+            backend.descriptors.describe(side.resampled(side.volume), floor=self.floor, out=one)
+        return found
+
+    def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
+        """Write the force on either image, and the value: `DescriptorOperations.forces`."""
+        backend.descriptors.forces(
+            images[0], images[1], mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value
+        )

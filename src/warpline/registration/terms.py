@@ -1,0 +1,216 @@
+"""What is compared at a level of deformable registration: a term for every channel, warped to the middle space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from warpline.backends import Array, Backend
+from warpline.metrics import DEFORMABLE_METRICS, DeformableMetric
+from warpline.recipe import Syn
+from warpline.registration.cropping import Channel, CroppedPair
+from warpline.registration.pyramid import SharedLevel, resample_on_level
+from warpline.space.grid import Grid, Matrix
+
+LEAST_MASK = 0.998
+"""Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
+
+LEAST_FORCE = 1e-12
+"""Root mean square below which a force is none, and is not scaled up."""
+
+
+LEAST_OF_FIRST = 0.1
+"""Share of its strength at the first level below which that of a term does not count as less: what fits already would
+else be scaled up to noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class SideOnLevel:
+    """An image of a channel, and how it comes to the grid of a level; a `warpline.metrics.LevelImage`."""
+
+    volume: Array
+    grid: Grid
+    world: Matrix
+    mask: Array | None
+    level: SharedLevel
+    backend: Backend
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the grid of the level."""
+        return self.level.grid.shape
+
+    def resampled(self, volume: Array) -> Array:
+        """A volume on the grid of the image, on the level."""
+        return resample_on_level(self.level, volume, self.grid, self.world, mask=self.mask, backend=self.backend)
+
+
+class Term:
+    """One channel of a level: features of both images, and the forces of a metric on them.
+
+    Parameters
+    ----------
+    channel : Channel
+        The images.
+    level : SharedLevel
+        Where they are compared.
+    affine : (4, 4)
+        Fixed world to moving world.
+    metric : DeformableMetric
+        What compares them.
+    backend : Backend
+        Where everything is computed.
+    """
+
+    def __init__(
+        self, channel: Channel, level: SharedLevel, affine: Matrix, metric: DeformableMetric, backend: Backend
+    ) -> None:
+        self.metric, self.backend = metric, backend
+        sides = channel.sides(affine)
+        self.weight = channel.weight
+        fixed, moving = (SideOnLevel(*side, level, backend) for side in sides)
+        self.features: Array = metric.features((fixed, moving), backend)
+        self.masks = [
+            None if mask is None else backend.sample(mask, level.grid.voxel_map_to(grid, world), shape=level.grid.shape)
+            for _, grid, world, mask in sides
+        ]
+        self.warped_masks = [None if mask is None else backend.empty(level.grid.shape) for mask in self.masks]
+        self.value = backend.zeros((1,), np.float64)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether only a part of either image counts."""
+        return any(mask is not None for mask in self.masks)
+
+    def warp(self, half_maps: Array, warped: Array) -> None:
+        """Features of both images in the middle space."""
+        if self.features.ndim == 5:
+            self.backend.descriptors.warp(self.features, half_maps, out=warped)
+        else:
+            self.backend.sample(self.features, field=half_maps, out=warped)
+
+    def compute_forces(self, half_maps: Array, warped: Array, forces: Array) -> None:
+        """Forces (2, 3, I, J, K) on both images under the half-maps, and the value; works in `warped`."""
+        self.warp(half_maps, warped)
+        self.metric.forces(warped, forces, self.value, mask=self._mask(half_maps), backend=self.backend)
+
+    def energy(self) -> Array:
+        """The value of the last forces, per voxel that counted: with masks, fewer do as their edges move."""
+        last = [warped for warped in self.warped_masks if warped is not None][-1:]
+        if not last:
+            return self.value
+        return self.value / np.maximum((last[0] > 0).mean(dtype=np.float64), 1e-12)
+
+    def _mask(self, half_maps: Array) -> Array | None:
+        """Positive where both images count, in the middle space; not where values from outside a mask are mixed in."""
+        both = None
+        for mask, half, warped in zip(self.masks, half_maps, self.warped_masks, strict=True):
+            if mask is not None and warped is not None:
+                self.backend.sample(mask, field=half, out=warped)
+                if both is not None:
+                    warped *= both
+                both = warped
+        if both is not None:
+            both -= np.float32(LEAST_MASK)
+        return both
+
+
+class Terms:
+    """The terms of a level; several are added up, each in proportion to its weight.
+
+    Beside what a level with one term takes there are, with several of them, a field for either side, and for each but
+    the first both its images; descriptors take four volumes a side, and as many more while they are warped.
+
+    Parameters
+    ----------
+    terms : sequence of Term
+        One for each channel, at least one.
+    backend : Backend
+        Where everything is computed.
+    """
+
+    def __init__(self, terms: Sequence[Term], backend: Backend) -> None:
+        self._terms, self._backend = tuple(terms), backend
+        self._images: Array | None = None
+        described = [term.features for term in terms if term.features.ndim == 5]
+        self._descriptors: Array | None = backend.empty(described[0].shape, np.uint8) if described else None
+        self._part: Array | None = None
+        self._scales: tuple[Array, ...] = ()
+        self.strengths: tuple[Array, ...] = ()
+        """Root mean square of the smoothed forces of each term at the start of the first level; none for one term."""
+
+    @classmethod
+    def of(cls, pair: CroppedPair, level: SharedLevel, options: Syn, backend: Backend) -> Terms:
+        """A term for every channel of a pair."""
+        metrics = [DEFORMABLE_METRICS[channel.metric or options.metric](options) for channel in pair.channels]
+        given = zip(pair.channels, metrics, strict=True)
+        return cls([Term(channel, level, pair.affine, metric, backend) for channel, metric in given], backend)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether only a part of any image counts."""
+        return any(term.is_masked for term in self._terms)
+
+    @property
+    def are_summed(self) -> bool:
+        """Whether the energy is more than the value of one term."""
+        return self.is_masked or len(self._terms) > 1
+
+    def share_memory(self, fields: Array) -> None:
+        """Warp images into the memory of two fields (2, 3, I, J, K), which nobody else uses while forces are made."""
+        self._images = fields.reshape(-1, *fields.shape[2:])[:2]
+
+    def balance(self, half_maps: Array, smoothed: Callable[[Array], Array], first: Sequence[Array]) -> None:
+        """Scale several terms so that forces, once `smoothed`, are as strong as their weights say.
+
+        Parameters
+        ----------
+        first : sequence of Array
+            The strengths at the first level; empty at that one.
+        """
+        if len(self._terms) == 1:
+            return
+        backend = self._backend
+        self._part, sums = backend.empty(half_maps.shape), backend.zeros((3,), np.float64)
+        strengths, scales = [], []
+        for n, term in enumerate(self._terms):
+            term.compute_forces(half_maps, self._warped(term), self._part)
+            updates = smoothed(self._part)
+            backend.sums(updates.reshape(-1, *updates.shape[3:]), out=sums)
+            strength = np.sqrt(sums[2:] / sums[:1])
+            strengths.append(strength)
+            least = LEAST_OF_FIRST * first[n] if first else LEAST_FORCE
+            scale = term.weight / np.maximum(np.maximum(strength, least), LEAST_FORCE)
+            scales.append(scale.astype(np.float32))
+        self._scales, self.strengths = tuple(scales), tuple(first or strengths)
+
+    def compute_forces(self, half_maps: Array, forces: Array) -> None:
+        """Write the forces (2, 3, I, J, K) of all terms under the half-maps."""
+        if self._part is None:
+            (term,) = self._terms
+            term.compute_forces(half_maps, self._warped(term), forces)
+            return
+        for n, (term, scale) in enumerate(zip(self._terms, self._scales, strict=True)):
+            term.compute_forces(half_maps, self._warped(term), self._part)
+            self._backend.add_weighted(self._part, scale, out=forces, start=n == 0)
+
+    def energy(self) -> Array:
+        """The value of the last forces (1,)."""
+        if not self._scales:
+            return self._terms[0].energy()
+        parts = (scale * term.energy() for term, scale in zip(self._terms, self._scales, strict=True))
+        return sum(parts, start=self._backend.zeros((1,), np.float64))
+
+    def middle_images(self, half_maps: Array) -> Array:
+        """Features of the first term in the middle space, on the backend; of descriptors the first number."""
+        warped = self._warped(self._terms[0])
+        self._terms[0].warp(half_maps, warped)
+        return warped[..., 0].astype(np.float32) if warped.ndim == 5 else warped
+
+    def _warped(self, term: Term) -> Array:
+        """Memory for the warped features of a term."""
+        warped = self._descriptors if term.features.ndim == 5 else self._images
+        assert warped is not None, "memory was shared"
+        return warped
