@@ -17,6 +17,7 @@ INTERPOLATED = ((3, 0, "long long"), (3, 1, "float"), (3, 3, "double"), (3, 5, "
 VARIANTS = {
     **{name: [(("PLANES", 2),)] for name in ("warp", "compose", "halve")},
     "add_doubled": [(("PLANES", 8),)],
+    "warp_descriptors": [(("PLANES", 1),)],
     "sample": [
         *((("ORDER", 0), ("VALUE", width)) for width in WIDTHS),
         (("ORDER", 1), ("VALUE", "float")),
@@ -40,7 +41,7 @@ VARIANTS = {
         for radius in (1, 2, 3, 4, 5, 8)
         for masked, value in ((0, "double"), (1, "float"))
     ],
-    "squared_difference": [(("VALUE", value),) for value in ("float", "double")],
+    **{name: [(("VALUE", v),) for v in ("float", "double")] for name in ("squared_difference", "descriptor_forces")},
     "value_histogram": [(("BINS", bins), ("VALUE", value)) for bins, value in ((64, "double"), (97, "float"))],
     "value_forces": [(("BINS", bins),) for bins in (64, 97)],
     "norm_quantile": [(("COMPONENTS", c), ("DIGIT", digit)) for c, digit in ((1, 0), (1, 1), (1, 2), (3, 0))],

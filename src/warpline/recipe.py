@@ -19,7 +19,7 @@ from pydantic import (
 
 from warpline.errors import UsageError
 
-NUMERICS = 8
+NUMERICS = 9
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 Iterations = Annotated[int, Field(ge=0, le=100_000)]
@@ -125,6 +125,9 @@ class Syn(_Options):
     """Gaussian smoothing of the images of each level, in voxels of the finest one; half the shrink factor when off."""
     beyond: Literal["unknown", "background"] = "unknown"
     """What lies beyond an image that its field of view cuts: nothing to compare with, or background, which is 0."""
+    contrast: Literal["auto", "given", "predicted"] = "auto"
+    """Whether local_cc and mean_squares are shown the images as given, or one of them as its grey values predict the
+    other one; auto lets local_cc choose by what correlates better."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Window radius of local correlation, in voxels of the level."""
     contrast_floor: Annotated[float, Field(ge=0, le=1)] = 2e-3

@@ -23,7 +23,7 @@ MATRICES = np.stack([general_matrix(SHAPE, seed) for seed in range(5, 12)])
 POINTS = np.random.default_rng(6).uniform(-1, 13, (2000, 3)).astype(np.float32)
 VALUES = np.random.default_rng(7).uniform(2, 13, 2000).astype(np.float32)
 BINNED = 2 + 11 * MOVING
-
+CURVE = np.cos(np.arange(30, dtype=np.float32))
 
 LABELS = ("uint8", "int16", "uint32", "int64")
 
@@ -94,6 +94,34 @@ def _mutual_information_forces(bins, mask=None):
         return outs
 
     return call
+
+
+BLOCKS, FLOOR = label_map(SHAPE, np.float32, (0, 1, 1)), 0.065
+"""An image, and noise, for which descriptors lie off the borders of rounding, by 0.019 of a step."""
+DESCRIPTORS = np.random.default_rng(10).integers(0, 128, (2, *SHAPE, 16), dtype=np.uint8)
+SIXTEENTHS = np.rint(16 * np.stack([ROUGH, FIELD])) / np.float32(16)
+"""Fields between whose voxels every sum is exact, also in single precision."""
+
+
+def _warp_descriptors(b, up):
+    return [b.descriptors.warp(up(DESCRIPTORS), up(SIXTEENTHS), out=b.empty(DESCRIPTORS.shape, np.uint8))]
+
+
+def _descriptor_forces(kind, mask=None):
+    def call(b, up):
+        outs = [b.empty(FIELD.shape), b.empty(FIELD.shape), b.empty((1,), kind)]
+        keys = dict(zip(("out_fixed", "out_moving", "value"), outs, strict=True))
+        b.descriptors.forces(*map(up, DESCRIPTORS), mask=None if mask is None else up(mask), **keys)
+        return outs
+
+    return call
+
+
+def _add_weighted(b, up):
+    total, weight = b.empty(FIELD.shape), up(np.array([0.7], np.float32))
+    for start, field in ((True, FIELD), (False, ROUGH)):
+        b.add_weighted(up(field), weight, out=total, start=start)
+    return [total]
 
 
 def _compose(b, up):
@@ -185,6 +213,12 @@ OPERATIONS = {
     "squared_difference": _squared_difference,
     "mutual_information_forces": _mutual_information_forces(32),
     "mutual_information_forces in a mask, many bins": _mutual_information_forces(100, MASK),
+    "descriptors.describe": lambda b, up: [b.descriptors.describe(up(BLOCKS), floor=FLOOR)],
+    "descriptors.warp": _warp_descriptors,
+    "descriptors.forces": _descriptor_forces(np.float64),
+    "descriptors.forces in a mask": _descriptor_forces(np.float32, MASK),
+    "map_values": lambda b, up: [b.map_values(up(FIXED), up(CURVE), (0.1, 0.8))],
+    "add_weighted": _add_weighted,
     "compose": _compose,
     "invert": _invert,
     "jacobian": lambda b, up: [b.jacobian(up(FIELD))],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import map_coordinates
 
@@ -14,13 +17,31 @@ SHAPE = (13, 12, 11)
 """Of pairs for deformable metrics."""
 
 
+@dataclass(frozen=True)
+class OnLevel:
+    """An image whose grid is that of the level."""
+
+    volume: Any
+
+    @property
+    def shape(self):
+        return self.volume.shape
+
+    def resampled(self, volume):
+        return volume
+
+
+def features_of(metric, fixed, moving, backend):
+    """What the metric compares, on the backend."""
+    return metric.features((OnLevel(backend.upload(fixed)), OnLevel(backend.upload(moving))), backend)
+
+
 def measure(metric, fixed, moving, backend, mask=None):
     """(value, force on fixed, force on moving) on the host."""
     forces = tuple(backend.empty((3, *fixed.shape)) for _ in range(2))
     value = backend.zeros((1,), np.float64)
-    images = backend.upload(fixed), backend.upload(moving)
     mask = None if mask is None else backend.upload(mask)
-    metric.forces(images, forces, value, mask=mask, backend=backend)
+    metric.forces(features_of(metric, fixed, moving, backend), forces, value, mask=mask, backend=backend)
     return float(backend.download(value)[0]), *(np.array(backend.download(f)) for f in forces)
 
 

@@ -81,11 +81,18 @@ _INFORMATION: tuple[Build, ...] = (
     ("value_forces", (("BINS", 64),)),
 )
 
+_DESCRIPTORS: tuple[Build, ...] = (
+    ("self_similarity", ()),
+    ("warp_descriptors", (("PLANES", 1),)),
+    ("descriptor_forces", (("VALUE", "double"),)),
+)
+
 KERNELS: dict[str, tuple[Build, ...]] = {
     "linear": (*_ALWAYS, *_LINEAR),
-    "local_cc": (*_ALWAYS, *_DEFORMABLE, *(_local_cc(masked, "double") for masked in (0, 1))),
-    "mean_squares": (*_ALWAYS, *_DEFORMABLE, ("squared_difference", (("VALUE", "double"),))),
+    "local_cc": (*_ALWAYS, *_DEFORMABLE, ("map_values", ()), *(_local_cc(masked, "double") for masked in (0, 1))),
+    "mean_squares": (*_ALWAYS, *_DEFORMABLE, ("map_values", ()), ("squared_difference", (("VALUE", "double"),))),
     "mutual_information": (*_ALWAYS, *_DEFORMABLE, *_INFORMATION),
+    "self_similarity": (*_ALWAYS, *_DEFORMABLE, *_DESCRIPTORS),
 }
 """Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the kernels that it launches by default."""
 
@@ -94,6 +101,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "local_cc": (*ALWAYS, *DEFORMABLE),
     "mean_squares": (*ALWAYS, *DEFORMABLE),
     "mutual_information": (*ALWAYS, *DEFORMABLE),
+    "self_similarity": (*ALWAYS, *DEFORMABLE),
 }
 """Part of a recipe to the element-wise steps that CuPy compiles for it."""
 

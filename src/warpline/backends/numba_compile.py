@@ -22,6 +22,7 @@ import numpy as np
 
 from warpline.backends import numba_affine, numba_fields
 from warpline.backends.arrays import Array
+from warpline.backends.descriptors import CHANNELS
 from warpline.backends.host_backend import HostBackend
 
 _log = logging.getLogger(__name__)
@@ -55,6 +56,20 @@ def _mutual_information_forces(backend: Any) -> None:
     backend.mutual_information_forces(_volume(), _volume(), 8, span=(0.0, 1.0), mask=None, **outs)
 
 
+def _descriptors(shape: tuple[int, ...] = _SHAPE) -> Array:
+    return np.zeros((*shape, CHANNELS), np.uint8)
+
+
+def _warp_descriptors(backend: Any) -> None:
+    both = (2, *_SHAPE)
+    backend.descriptors.warp(_descriptors(both), np.stack([_field()] * 2), out=_descriptors(both))
+
+
+def _descriptor_forces(backend: Any) -> None:
+    outs = {"out_fixed": _field(), "out_moving": _field(), "value": np.zeros(1)}
+    backend.descriptors.forces(_descriptors(), _descriptors(), mask=None, **outs)
+
+
 def _points() -> tuple[Array, Array, Array]:
     return np.ones((9, 3), np.float32), np.full(9, 4, np.float32), 4 * _volume()
 
@@ -76,6 +91,10 @@ OPERATIONS: dict[str, tuple[float, Call]] = {
     "unfold": (2.0, lambda b: b.unfold(_field(), limit=2.0, target=3.0, sweeps=1)),
     "squared_difference": (0.8, _squared_difference),
     "mutual_information_forces": (2.0, _mutual_information_forces),
+    "descriptors.describe": (0.6, lambda b: b.descriptors.describe(_volume(), floor=0.1)),
+    "descriptors.warp": (0.4, _warp_descriptors),
+    "descriptors.forces": (0.4, _descriptor_forces),
+    "map_values": (0.2, lambda b: b.map_values(_volume(), np.ones(3, np.float32), (0.0, 1.0))),
     "sample_field": (1.2, lambda b: b.sample_field(_field(), np.eye(4), _SHAPE)),
     "affine_moments": (1.1, lambda b: b.affine_moments(*_points(), np.eye(4))),
     "sample through a field": (2.4, lambda b: b.sample(_volume(), field=_field())),
@@ -103,11 +122,13 @@ _DEFORMABLE = (
     "sample_field",
     "sample through a field",
 )
+_DESCRIPTORS = ("descriptors.describe", "descriptors.warp", "descriptors.forces")
 PARTS: dict[str, tuple[str, ...]] = {
     "linear": (*_ALWAYS, "mutual_information", "affine_moments", "sample_at"),
-    "local_cc": (*_ALWAYS, *_DEFORMABLE, "local_cc"),
-    "mean_squares": (*_ALWAYS, *_DEFORMABLE, "squared_difference"),
+    "local_cc": (*_ALWAYS, *_DEFORMABLE, "map_values", "local_cc"),
+    "mean_squares": (*_ALWAYS, *_DEFORMABLE, "map_values", "squared_difference"),
     "mutual_information": (*_ALWAYS, *_DEFORMABLE, "mutual_information_forces"),
+    "self_similarity": (*_ALWAYS, *_DEFORMABLE, *_DESCRIPTORS),
 }
 """Part of a recipe, see `warpline.backends.interface.Backend.prepare`, to the operations it uses.
 

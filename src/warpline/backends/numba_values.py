@@ -20,8 +20,9 @@ def map_values(first: Any, last: Any, volume: Any, curve: Any, low: Any, scale: 
     for i in range(first, last):
         for j in range(volume.shape[1]):
             for k in range(volume.shape[2]):
-                at: Any = min(max((volume[i, j, k] - low) * scale, f32(0)), f32(most))
-                below = min(np.int64(at), most - 1)
+                place: Any = (volume[i, j, k] - low) * scale
+                at: Any = min(max(place, f32(0)), f32(most))
+                below: Any = min(np.int64(at), most - 1)
                 out[i, j, k] = curve[below] + (at - f32(below)) * (curve[below + 1] - curve[below])
 
 

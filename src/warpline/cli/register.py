@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from warpline.cli.budget import add_budget, with_budget
 from warpline.cli.options import RECIPES, add_device, add_geometry, as_prefix, finite
+from warpline.cli.pairs import add_pairs, image_pairs
 from warpline.cli.summary import commands_after, facts_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ SUMMARY = "find the invertible map that carries a moving image onto a fixed one"
 EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/sub-01_
   warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8
-  warpline register fixed.nii.gz moving.nii.gz -o out/ --max-bending 0.1 --jacobian 0.2,5"""
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --max-bending 0.1 --jacobian 0.2,5
+  warpline register t1_a.nii.gz t1_b.nii.gz -o out/ --pair t2_a.nii.gz,t2_b.nii.gz,weight=0.5"""
 
 
 FAILED = 7
@@ -26,9 +28,13 @@ FAILED = 7
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument(
-        "fixed", metavar="FIXED", help="image that stays where it is; NIfTI, NRRD, MetaImage or MGH, one volume"
+        "fixed",
+        metavar="FIXED",
+        nargs="?",
+        help="image that stays where it is; NIfTI, NRRD, MetaImage or MGH, one volume",
     )
-    parser.add_argument("moving", metavar="MOVING", help="image that is carried onto it")
+    parser.add_argument("moving", metavar="MOVING", nargs="?", help="image that is carried onto it")
+    add_pairs(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -67,13 +73,16 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
     from warpline.recipe import Recipe
 
     prefix = as_prefix(options.output)
+    main, pairs = image_pairs(options)
+    recipe = Recipe.load(options.recipe).with_options(*main.settings, *options.settings)
     job = registration.Job(
-        fixed=options.fixed,
-        moving=options.moving,
+        fixed=main.fixed,
+        moving=main.moving,
         prefix=prefix,
-        recipe=with_budget(Recipe.load(options.recipe).with_options(*options.settings), options),
-        fixed_mask=options.fixed_mask,
-        moving_mask=options.moving_mask,
+        recipe=with_budget(recipe, options),
+        fixed_mask=main.fixed_mask,
+        moving_mask=main.moving_mask,
+        pairs=pairs,
         initial=options.initial,
         backend=options.backend,
         threads=options.threads,

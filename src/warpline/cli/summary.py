@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     files = (f"wrote          {path}" for path in paths)
     warnings = (f"warning        {warning}" for warning in report["warnings"])
     judged = f"judgement      {report['judgement']['outcome']}"
+    compared = _compared_lines(report.get("terms", []))
     measured = (*_quality_lines(report["quality"]), *_budget_lines(report.get("budget")), *_similarity_lines(report))
-    return [judged, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
+    return [judged, *compared, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
 
 
 def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
@@ -43,6 +44,23 @@ def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
         f" --prefix {shlex.quote(job.prefix)}"
     )
     return [apply, evaluate]
+
+
+def _compared_lines(terms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was compared, where it is more than two images as they were given."""
+    from warpline.report.reasons import AS_GIVEN, contrast_in_words
+
+    if len(terms) == 1 and terms[0]["contrast"] == AS_GIVEN:
+        return []
+    return [
+        f"compared       {_images_of(number)} by {term['metric']}, {contrast_in_words(term['contrast'])}"
+        + (f", weight {term['weight']:g}" if len(terms) > 1 else "")
+        for number, term in enumerate(terms, 1)
+    ]
+
+
+def _images_of(number: int) -> str:
+    return "both images" if number == 1 else f"pair {number}"
 
 
 def _budget_lines(budget: Mapping[str, Any] | None) -> list[str]:

@@ -72,7 +72,7 @@ def read(task: Task, geometry: str | None = None) -> LoadedPair:
     """
     sources = task.sources()
     labels = {name: sources.pop(name) for name in LABELS if name in sources}
-    inputs = read_images(**sources, recipe=task.recipe, geometry=geometry, load=_load)
+    inputs = read_images(**sources, recipe=task.recipe, geometry=geometry, pairs=(), load=_load)
     loaded = {name: _load(path, name, geometry) for name, path in labels.items()}
     labelled = in_one_plane({**inputs.images, **{name: image for name, (image, _) in loaded.items()}})
     for name in loaded:

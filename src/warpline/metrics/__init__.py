@@ -8,6 +8,7 @@ from typing import Protocol
 from warpline.backends import Array, Backend
 from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
+from warpline.metrics.labels import LabelAgreement
 from warpline.metrics.level_images import LevelImage
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
@@ -17,7 +18,16 @@ from warpline.metrics.self_similarity import SelfSimilarity
 from warpline.metrics.volume_information import VolumeInformation
 from warpline.recipe import Linear, Syn
 
-__all__ = ["DEFORMABLE_METRICS", "LINEAR_METRICS", "DeformableMetric", "LevelImage", "LinearMetric", "Samples"]
+__all__ = [
+    "CHANNEL_METRICS",
+    "DEFORMABLE_METRICS",
+    "LABELS",
+    "LINEAR_METRICS",
+    "DeformableMetric",
+    "LevelImage",
+    "LinearMetric",
+    "Samples",
+]
 
 
 LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
@@ -59,3 +69,12 @@ DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
     "class_means": lambda options: ClassMeans(options.classes, options.newton, options.update_sigma),
 }
 """Metrics of deformable registration by the names recipes use, each made from the options it heeds."""
+
+LABELS = "labels"
+"""The metric of label maps."""
+
+CHANNEL_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
+    **DEFORMABLE_METRICS,
+    LABELS: lambda options: LabelAgreement(),
+}
+"""Metrics of further pairs of images: those of grey values, and one of label maps."""

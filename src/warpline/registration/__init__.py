@@ -5,6 +5,7 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 """
 
 from warpline.registration.alignment import Alignment, align
+from warpline.registration.image_pairs import ImagePair
 from warpline.registration.inverse_consistency import Quality
 from warpline.registration.job import Job, register, run
 from warpline.registration.output_files import (
@@ -30,6 +31,7 @@ __all__ = [
     "WARP",
     "WARPED",
     "Alignment",
+    "ImagePair",
     "Inputs",
     "Job",
     "LevelRecord",

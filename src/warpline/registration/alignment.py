@@ -11,17 +11,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
-from warpline.recipe import Recipe
+from warpline.recipe import Recipe, Syn
 from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
+from warpline.registration.contrast import Shown
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
+from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initialisation import initial_affine
 from warpline.registration.inverse_consistency import Quality
 from warpline.registration.judgement import (
@@ -39,6 +42,25 @@ from warpline.registration.linear import LinearResult, register_linear
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.syn import HalfMaps, restoration_warnings
 from warpline.space import Affine, Chain, Displacement
+
+
+@dataclass(frozen=True)
+class ComparedImages:
+    """Two images that the deformable stage compared.
+
+    Parameters
+    ----------
+    metric : str
+        What compared them.
+    weight : float
+        Of its forces beside those of other pairs.
+    contrast : str
+        ``"as given"``, or which of the two the metric was shown as its grey values predict the other one.
+    """
+
+    metric: str
+    weight: float
+    contrast: Shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +87,8 @@ class Alignment:
         Whether the result can be trusted.
     spending : Spending or None
         What the warp uses of the recipe's budget; None without one.
+    terms : tuple of ComparedImages
+        What the deformable stage compared: the fixed and the moving image, and every further pair.
 
     Examples
     --------
@@ -86,6 +110,7 @@ class Alignment:
     warnings: tuple[str, ...] = ()
     judgement: Judgement = field(default_factory=Judgement)
     spending: Spending | None = None
+    terms: tuple[ComparedImages, ...] = ()
 
     @property
     def transform(self) -> Chain:
@@ -109,6 +134,7 @@ def align(
     initial: Affine | None = None,
     progress: ProgressCallback | None = None,
     checked: bool = False,
+    pairs: Sequence[LoadedImages] = (),
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -128,6 +154,8 @@ def align(
         Called with a `Progress` as the work goes on.
     checked : bool
         Whether `check_pair` has accepted the images already, where they were read ahead of the computation.
+    pairs : sequence of LoadedImages
+        Further images that the deformable stage compares; checked.
 
     Raises
     ------
@@ -149,9 +177,10 @@ def align(
     """
     if not checked:
         check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
-    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial)
+    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial, tuple(pairs))
     parts = ["linear"] if recipe.linear is not None else []
-    backend.prepare(parts if recipe.syn is None else [*parts, recipe.syn.metric])
+    metrics = {} if recipe.syn is None else dict.fromkeys([recipe.syn.metric, *filter(None, (p.metric for p in pairs))])
+    backend.prepare([*parts, *metrics])
     with backend.session():
         return _align(problem, backend, progress)
 
@@ -196,6 +225,7 @@ class _Problem:
     moving_mask: Image | None
     recipe: Recipe
     initial: Affine | None
+    pairs: tuple[LoadedImages, ...] = ()
 
     def reorder_axes(self, backend: Backend) -> _Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""
@@ -206,6 +236,7 @@ class _Problem:
             moving=of_moving.image(self.moving, backend),
             fixed_mask=of_fixed.mask(self.fixed_mask, self.fixed, backend),
             moving_mask=of_moving.mask(self.moving_mask, self.moving, backend),
+            pairs=tuple(pair.reorder_axes(backend) for pair in self.pairs),
         )
 
 
@@ -247,7 +278,9 @@ def _run_stages(
     if recipe.syn is None:
         warnings += judged.judgement.reasons
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, warnings, judged.judgement)
-    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock=clock)
+    with clock.step("preparation"):
+        channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
+    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels)
     found = stage.run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
@@ -267,7 +300,14 @@ def _run_stages(
         warnings=warnings + notes + judgement.reasons,
         judgement=judgement,
         spending=found.spending,
+        terms=_compared(found.shown, problem, recipe.syn),
     )
+
+
+def _compared(shown: Sequence[Shown], problem: _Problem, options: Syn) -> tuple[ComparedImages, ...]:
+    of_pairs = ((pair.metric or options.metric, pair.weight) for pair in problem.pairs)
+    metrics = ((options.metric, 1.0), *of_pairs)
+    return tuple(ComparedImages(*metric, how) for metric, how in zip(metrics, shown, strict=True))
 
 
 def _register_linear(

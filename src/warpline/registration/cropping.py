@@ -93,7 +93,20 @@ def crop_pair(
     """
     grid = _common_box(fixed, moving, affine, backend)
     inner = _box_with_margin(moving.grid, moving.start, moving.stop)
-    images = Channel(
+    images = _channel((fixed, grid), (moving, inner), backend, beyond)
+    return CroppedPair((images,), affine.matrix, fixed.object_mask if fixed.mask is None else fixed.mask)
+
+
+def own_channel(fixed: Normalised, moving: Normalised, *, backend: Backend, beyond: str = "unknown") -> Channel:
+    """Two images, each cropped to what it shows itself; masks as `crop_pair` makes them."""
+    boxes = (_box_with_margin(image.grid, image.start, image.stop) for image in (fixed, moving))
+    return _channel((fixed, next(boxes)), (moving, next(boxes)), backend, beyond)
+
+
+def _channel(still: tuple[Normalised, Grid], moved: tuple[Normalised, Grid], backend: Backend, beyond: str) -> Channel:
+    """Two images, each cropped to a box of its grid."""
+    (fixed, grid), (moving, inner) = still, moved
+    return Channel(
         fixed=_crop(fixed.volume, fixed.grid, grid),
         moving=_crop(moving.volume, moving.grid, inner),
         grid=grid,
@@ -101,7 +114,6 @@ def crop_pair(
         fixed_mask=_crop(_mask(fixed, backend, beyond), fixed.grid, grid),
         moving_mask=_crop(_mask(moving, backend, beyond), moving.grid, inner),
     )
-    return CroppedPair((images,), affine.matrix, fixed.object_mask if fixed.mask is None else fixed.mask)
 
 
 def _mask(image: Normalised, backend: Backend, beyond: str) -> Array | None:

@@ -13,7 +13,8 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Recipe, Syn
 from warpline.registration.budget import Keeper, Spending, Surroundings, with_more_smoothing
 from warpline.registration.clock import Clock
-from warpline.registration.cropping import crop_pair
+from warpline.registration.contrast import Shown
+from warpline.registration.cropping import Channel, crop_pair
 from warpline.registration.inverse_consistency import InversePair, Units, enforce_inverse_consistency
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.syn import HalfMaps, register_syn
@@ -80,12 +81,15 @@ class Deformation:
         Of the run that made them.
     spending : Spending or None
         What they use of the budget, where the recipe sets one.
+    shown : tuple of Shown
+        How the metric was shown the contrast of each channel.
     """
 
     maps: InversePair
     box: Box
     levels: tuple[LevelRecord, ...]
     spending: Spending | None = None
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +110,8 @@ class DeformableStage:
         Called with the half-maps of every run; the result is made of the last ones.
     clock : Clock
         Of the whole registration.
+    channels : tuple of Channel
+        Further images that are compared.
     """
 
     images: tuple[Normalised, Normalised]
@@ -114,6 +120,7 @@ class DeformableStage:
     progress: ProgressCallback | None = None
     on_half_maps: HalfMapsCallback | None = None
     clock: Clock = field(default_factory=Clock)
+    channels: tuple[Channel, ...] = ()
 
     def run(self, recipe: Recipe) -> Deformation:
         """The maps by the options of a recipe with a deformable stage."""
@@ -139,6 +146,7 @@ class DeformableStage:
     def _half_maps(self, options: Syn) -> _ExtendedHalfMaps:
         with self.clock.step("deformable"):
             pair = crop_pair(*self.images, self.affine, backend=self.backend, beyond=options.beyond)
+            pair = replace(pair, channels=(*pair.channels, *self.channels))
             half_maps = register_syn(pair, options, backend=self.backend, progress=self.progress)
             if self.on_half_maps is not None:
                 self.on_half_maps(half_maps)
@@ -149,7 +157,7 @@ class DeformableStage:
             maps = enforce_inverse_consistency(
                 half_maps.to_fixed, half_maps.to_moving, half_maps.foreground, self.backend, half_maps.units
             )
-            return Deformation(maps, half_maps.box, half_maps.levels)
+            return Deformation(maps, half_maps.box, half_maps.levels, shown=half_maps.shown)
 
 
 def _again(progress: ProgressCallback | None) -> ProgressCallback | None:
@@ -172,6 +180,7 @@ class _ExtendedHalfMaps:
     inner: Grid
     units: Units
     levels: tuple[LevelRecord, ...]
+    shown: tuple[Shown, ...]
 
     @classmethod
     def of(cls, half_maps: HalfMaps, foreground: Array, whole: Grid, backend: Backend) -> _ExtendedHalfMaps:
@@ -181,7 +190,7 @@ class _ExtendedHalfMaps:
             box.extend(half, half_maps.grid, backend) for half in (half_maps.to_fixed, half_maps.to_moving)
         )
         inside = foreground[box.spans].copy()
-        return cls(to_fixed, to_moving, inside, box, half_maps.grid, half_maps.units, half_maps.levels)
+        return cls(to_fixed, to_moving, inside, box, half_maps.grid, half_maps.units, half_maps.levels, half_maps.shown)
 
     def fade(self, backend: Backend) -> Array:
         """1 where SyN ran (I, J, K), falling to 0 beyond."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from warpline.backends import Backend, select
 from warpline.io.atomic import Transaction
 from warpline.io.images import Source
 from warpline.recipe import Recipe
+from warpline.registration.image_pairs import ImagePair
 from warpline.registration.output_files import check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.result import Initial, Registration, compute, read
@@ -40,6 +42,8 @@ class Job:
         Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     outside : float, optional
         Value of the warped image beyond the moving one; None takes its background, mostly 0.
+    pairs : tuple of ImagePair
+        Further images, by their paths, that the deformable stage compares.
 
     Examples
     --------
@@ -60,6 +64,7 @@ class Job:
     threads: int | None = None
     geometry: str | None = None
     outside: float | None = None
+    pairs: tuple[ImagePair, ...] = ()
 
 
 def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
@@ -103,7 +108,10 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
     >>> result.report["outputs"]["affine"]
     'out/0GenericAffine.mat'
     """
-    sources = (job.fixed, job.moving, job.fixed_mask, job.moving_mask, job.initial)
+    further = (
+        source for pair in job.pairs for _, _, source in pair.sources(2) if isinstance(source, (str, os.PathLike))
+    )
+    sources = (job.fixed, job.moving, job.fixed_mask, job.moving_mask, job.initial, *further)
     names = names_after(job.prefix)
     check_names(names, sources)
     with Transaction() as files:
@@ -121,6 +129,7 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
             threads=job.threads,
             progress=progress,
             outside=job.outside,
+            pairs=job.pairs,
         )
         stored = store(registration.alignment, registration.images, registration.report, files, names)
     return replace(registration, report=stored.report)
@@ -139,6 +148,7 @@ def register(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
     outside: float | None = None,
+    pairs: Sequence[ImagePair] = (),
 ) -> Registration:
     """Find the map that carries the moving image onto the fixed image, and its inverse.
 
@@ -165,6 +175,8 @@ def register(
         Value of the warped image beyond the moving one. None takes 0, or where the values of the image are far from 0,
         as in CT, its background, see `warpline.images.intensity.value_beyond`; the inversely warped fixed image always
         gets that.
+    pairs : sequence of ImagePair
+        Further images of what both show, such as other contrasts or label maps, that the deformable stage compares.
 
     Returns
     -------
@@ -193,7 +205,9 @@ def register(
     """
     recipe = Recipe.load(recipe)
     with ThreadPoolExecutor(1) as pool:  # the images are read while the backend is loaded
-        reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry)
+        reading = pool.submit(
+            read, fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry, pairs=pairs
+        )
         chosen = select(None if backend == "auto" else backend, threads)
         inputs = reading.result()
     return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)

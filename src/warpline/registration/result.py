@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
+from warpline.registration.image_pairs import ImagePair, LoadedImages
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import describe, environment
@@ -64,6 +65,8 @@ class Inputs:
         Which matrix of NIfTI headers was asked for.
     notes : tuple of str
         A sentence for every assumption about the images, for the warnings of the report.
+    pairs : tuple of LoadedImages
+        Further images to compare.
 
     Examples
     --------
@@ -85,6 +88,7 @@ class Inputs:
     seconds: dict[str, float]
     geometry: str | None = None
     notes: tuple[str, ...] = ()
+    pairs: tuple[LoadedImages, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,13 +219,14 @@ def read(
     *,
     initial: Initial | None = None,
     geometry: str | None = None,
+    pairs: Sequence[ImagePair] = (),
     load: Loader = load,
 ) -> Inputs:
     """Read and check everything one registration needs; nothing is computed, so it can run ahead in a thread.
 
     Parameters
     ----------
-    fixed, moving, recipe, fixed_mask, moving_mask, initial, geometry
+    fixed, moving, recipe, fixed_mask, moving_mask, initial, geometry, pairs
         As for `register`.
     load : callable
         Reads and describes one image; another than `load` may cache what many pairs share.
@@ -244,18 +249,24 @@ def read(
     recipe = Recipe.load(recipe)
     clock = Clock()
     given = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    further = {name: source for number, pair in enumerate(pairs, 2) for _, name, source in pair.sources(number)}
     with clock.step("read"):
-        loaded = {name: load(source, name, geometry) for name, source in given.items() if source is not None}
+        sources = {**given, **further}
+        loaded = {name: load(source, name, geometry) for name, source in sources.items() if source is not None}
         start = _read_initial(initial)
-    images = in_one_plane({name: image for name, (image, _) in loaded.items()})
+    together = in_one_plane({name: image for name, (image, _) in loaded.items()})
+    images = {name: image for name, image in together.items() if name in given}
+    loaded_pairs = tuple(pair.loaded(number, together) for number, pair in enumerate(pairs, 2))
     with clock.step("check"):
         filled = {name: fill_unknown(images[name], images.get(f"{name}_mask")) for name in ("fixed", "moving")}
         images |= {name: image for name, (image, _) in filled.items()}
         check_pair(**images, recipe=recipe, initial=start)
+        for pair in loaded_pairs:
+            pair.check(recipe, images["fixed"])
     described = {name: description for name, (_, description) in loaded.items()}
     origin = os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist()
     notes = (*once(*(image.grid for image in images.values())), *(note for _, note in filled.values() if note))
-    return Inputs(recipe, images, described, start, origin, clock.seconds, geometry, notes)
+    return Inputs(recipe, images, described, start, origin, clock.seconds, geometry, notes, loaded_pairs)
 
 
 def compute(
@@ -289,7 +300,13 @@ def compute(
     """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
     found = align(
-        **images, recipe=inputs.recipe, backend=backend, initial=inputs.initial, progress=progress, checked=True
+        **images,
+        recipe=inputs.recipe,
+        backend=backend,
+        initial=inputs.initial,
+        progress=progress,
+        checked=True,
+        pairs=inputs.pairs,
     )
     alignment = _flatten(found)
     clock.seconds.update(alignment.seconds)
@@ -310,6 +327,7 @@ def compute(
         "seconds": clock.seconds,
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
+        "terms": [asdict(term) for term in alignment.terms],
         "budget": None if alignment.spending is None else alignment.spending.as_report(),
         **similarity,
         "outside": beyond,

@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 from warpline.backends import Array, Backend
 from warpline.backends.convergence import CONVERGED, ConvergenceRule, energies_of, has_diverged, new_trace
 from warpline.recipe import FACTORS, Syn
+from warpline.registration.contrast import Shown
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.inverse_consistency import VOXELS, Units
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
-from warpline.registration.terms import Terms
+from warpline.registration.terms import LevelStart, Terms
 from warpline.registration.update_smoothing import UpdateSmoothing
 from warpline.space import fields
 from warpline.space.grid import Grid
@@ -58,7 +59,8 @@ LEAST_NORM = 3e-5
 class HalfMaps:
     """Displacements (3, I, J, K) from the middle space to either image, in voxels of `grid`.
 
-    `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`.
+    `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`; `shown` how the metric
+    was shown the contrast of each channel.
     """
 
     to_fixed: Array
@@ -66,6 +68,7 @@ class HalfMaps:
     grid: Grid
     levels: tuple[LevelRecord, ...]
     units: Units = VOXELS
+    shown: tuple[Shown, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class LevelResult:
     half_maps: Array
     grid: Grid
     strengths: tuple[Array, ...] = ()
+    shown: tuple[Shown, ...] = ()
 
 
 def register_syn(
@@ -101,12 +105,12 @@ def register_syn(
         place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
-        result = LevelResult(level.half_maps, level.grid, level.terms.strengths)
+        result = LevelResult(level.half_maps, level.grid, level.terms.strengths, level.terms.shown)
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
     to_fixed, to_moving = (fields.move_to_grid(half, result.grid, pair.grid, backend) for half in result.half_maps)
     units = VOXELS if options.factors is not None else _error_units(result.grid, pair.grid)
-    return HalfMaps(to_fixed, to_moving, pair.grid, tuple(records), units)
+    return HalfMaps(to_fixed, to_moving, pair.grid, tuple(records), units, result.shown)
 
 
 def _error_units(finest: Grid, grid: Grid) -> Units:
@@ -197,10 +201,11 @@ class SynLevel:
         self.options, self.backend, self.coarser = options, backend, coarser
         self.rule, self.trace = ConvergenceRule(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
         self.step_length = backend.upload(np.array([options.step], np.float32))
-        self.terms = Terms.of(pair, level, options, backend)
         self.half_maps = backend.empty(field)
-        self.smoothing = UpdateSmoothing(field, options.update_sigma, options.update_weights, backend)
         self._start()
+        start = LevelStart(level, self.half_maps, None if coarser is None else coarser.shown)
+        self.terms = Terms.of(pair, start, options, backend)
+        self.smoothing = UpdateSmoothing(field, options.update_sigma, options.update_weights, backend)
         self.forces, self.updates, self.best = backend.empty(field), backend.empty(field), backend.empty(field)
         self.norms = backend.zeros((2,), np.float32)
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.metrics import DEFORMABLE_METRICS, DeformableMetric
+from warpline.metrics import CHANNEL_METRICS, DeformableMetric
 from warpline.recipe import Syn
+from warpline.registration.contrast import CURVES, Shown, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.pyramid import SharedLevel, resample_on_level
 from warpline.space.grid import Grid, Matrix
@@ -20,6 +22,13 @@ LEAST_MASK = 0.998
 LEAST_FORCE = 1e-12
 """Root mean square below which a force is none, and is not scaled up."""
 
+
+PREDICTABLE, CHOSEN = ("local_cc", "mean_squares"), ("local_cc",)
+"""Metrics that images can be shown to through a curve; those that are shown what fits best where nobody says."""
+
+LEAST_GAIN = 1.035
+"""Times the local correlation of the images as given that they must have through a curve: brains of one contrast reach
+0.98 to 1.01, shaded ones 1.03, squared ones 1.05 to 1.10, inverted ones and T1 against T2 1.2 and more."""
 
 LEAST_OF_FIRST = 0.1
 """Share of its strength at the first level below which that of a term does not count as less: what fits already would
@@ -117,6 +126,71 @@ class Term:
         return both
 
 
+@dataclass(frozen=True, eq=False)
+class LevelStart:
+    """Where a level starts.
+
+    Parameters
+    ----------
+    level : SharedLevel
+        Its grid.
+    half_maps : (2, 3, I, J, K)
+        In its voxels; nobody may write to them yet.
+    shown : tuple of Shown, optional
+        How the level before showed each channel; None at the first level.
+    """
+
+    level: SharedLevel
+    half_maps: Array
+    shown: tuple[Shown, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _ChannelTerms:
+    """The terms that a channel can have: of its images as given, or with one through a curve."""
+
+    channel: Channel
+    start: LevelStart
+    affine: Matrix
+    options: Syn
+    backend: Backend
+
+    @property
+    def metric(self) -> str:
+        """Key of `CHANNEL_METRICS`."""
+        return self.channel.metric or self.options.metric
+
+    def best(self, shown: Shown | None) -> tuple[Term, Shown]:
+        """The term of a contrast; of the one that fits best, where None is given."""
+        choices: tuple[Shown, ...] = ("as given",) if shown is None else (shown,)
+        if shown is None and self.options.contrast == "predicted" and self.metric in PREDICTABLE:
+            choices = CURVES
+        if shown is None and self.options.contrast == "auto" and self.metric in CHOSEN:
+            choices = ("as given", *CURVES)
+        values = None if choices == ("as given",) else self._grey_values()
+        terms = {how: self._term(how, values) for how in choices}
+        if len(terms) == 1:
+            return terms[choices[0]], choices[0]
+        found = {how: -self._value(term) for how, term in terms.items()}
+        curve = max(CURVES, key=found.__getitem__)
+        best = curve if found[curve] > LEAST_GAIN * found.get("as given", -np.inf) else "as given"
+        return terms[best], best
+
+    def _grey_values(self) -> NDArray[np.float32]:
+        return grey_values(self.channel, self.start.level, self.affine, self.start.half_maps, self.backend)
+
+    def _term(self, how: Shown, values: NDArray[np.float32] | None) -> Term:
+        channel = self.channel if values is None else predicted(self.channel, how, values, self.backend)
+        metric = CHANNEL_METRICS[self.metric](self.options)
+        return Term(channel, self.start.level, self.affine, metric, self.backend)
+
+    def _value(self, term: Term) -> float:
+        half_maps = self.start.half_maps
+        forces, warped = self.backend.empty(half_maps.shape), self.backend.empty((2, *half_maps.shape[2:]))
+        term.compute_forces(half_maps, warped, forces)
+        return float(self.backend.download(term.energy())[0])
+
+
 class Terms:
     """The terms of a level; several are added up, each in proportion to its weight.
 
@@ -131,8 +205,8 @@ class Terms:
         Where everything is computed.
     """
 
-    def __init__(self, terms: Sequence[Term], backend: Backend) -> None:
-        self._terms, self._backend = tuple(terms), backend
+    def __init__(self, terms: Sequence[Term], shown: tuple[Shown, ...], backend: Backend) -> None:
+        self._terms, self._backend, self.shown = tuple(terms), backend, shown
         self._images: Array | None = None
         described = [term.features for term in terms if term.features.ndim == 5]
         self._descriptors: Array | None = backend.empty(described[0].shape, np.uint8) if described else None
@@ -142,11 +216,13 @@ class Terms:
         """Root mean square of the smoothed forces of each term at the start of the first level; none for one term."""
 
     @classmethod
-    def of(cls, pair: CroppedPair, level: SharedLevel, options: Syn, backend: Backend) -> Terms:
-        """A term for every channel of a pair."""
-        metrics = [DEFORMABLE_METRICS[channel.metric or options.metric](options) for channel in pair.channels]
-        given = zip(pair.channels, metrics, strict=True)
-        return cls([Term(channel, level, pair.affine, metric, backend) for channel, metric in given], backend)
+    def of(cls, pair: CroppedPair, start: LevelStart, options: Syn, backend: Backend) -> Terms:
+        """A term for every channel of a pair, of the contrasts that `start` says, or that fit best."""
+        made = [
+            _ChannelTerms(channel, start, pair.affine, options, backend).best(shown)
+            for channel, shown in zip(pair.channels, start.shown or (None,) * len(pair.channels), strict=True)
+        ]
+        return cls([term for term, _ in made], tuple(shown for _, shown in made), backend)
 
     @property
     def is_masked(self) -> bool:

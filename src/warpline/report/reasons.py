@@ -13,3 +13,18 @@ def cause_first(message: str) -> str:
     if not space or not ("/" in path or _FILE.search(path)):
         return message
     return f"{rest} ({path.rstrip(':,').rpartition('/')[2]})"
+
+
+AS_GIVEN = "as given"
+"""The contrast of images that a metric compared as they are."""
+
+_CONTRASTS = {
+    AS_GIVEN: "contrasts as given",
+    "moving like fixed": "the moving one as its grey values predict the fixed one",
+    "fixed like moving": "the fixed one as its grey values predict the moving one",
+}
+
+
+def contrast_in_words(contrast: str) -> str:
+    """How a metric was shown two images, by `warpline.registration.alignment.ComparedImages`."""
+    return _CONTRASTS[contrast]

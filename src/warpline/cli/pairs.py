@@ -1,0 +1,99 @@
+"""The option ``--pair``: two images that are compared, with the metric and the weight that they are compared with."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from warpline.errors import UsageError
+
+if TYPE_CHECKING:
+    from warpline.registration import ImagePair
+
+FORM = "FIXED,MOVING[,metric=NAME][,weight=W][,fixed_mask=FILE][,moving_mask=FILE]"
+
+
+@dataclass(frozen=True)
+class MainPair:
+    """The two images that are registered, and what compares them.
+
+    Attributes
+    ----------
+    fixed, moving : str
+        Their files.
+    fixed_mask, moving_mask : str or None
+        Where they count.
+    settings : tuple of str
+        Of the recipe, as ``--set`` takes them.
+    weight : float
+        What the weights of further pairs are relative to.
+    """
+
+    fixed: str
+    moving: str
+    fixed_mask: str | None
+    moving_mask: str | None
+    settings: tuple[str, ...] = ()
+    weight: float = 1.0
+
+
+def add_pairs(parser: ArgumentParser) -> None:
+    """Declare the option."""
+    parser.add_argument(
+        "--pair",
+        dest="pairs",
+        action="append",
+        default=[],
+        metavar=FORM,
+        help="two images to compare, may be repeated; label maps with metric=labels. Without FIXED and MOVING the "
+        "first pair is registered; all others are compared beside it",
+    )
+
+
+def image_pairs(options: Namespace) -> tuple[MainPair, tuple[ImagePair, ...]]:
+    """The images that are registered, and the further ones.
+
+    Raises
+    ------
+    UsageError
+        When images are missing, or an option cannot be read.
+    """
+    pairs = [read_pair(text) for text in options.pairs]
+    if options.fixed is not None and options.moving is not None:
+        return MainPair(options.fixed, options.moving, options.fixed_mask, options.moving_mask), tuple(pairs)
+    if options.fixed is not None or not pairs:
+        raise UsageError("two images are needed: FIXED MOVING, or --pair FIXED,MOVING")
+    first, *further = pairs
+    if first.metric == "labels":
+        raise UsageError(f"--pair {options.pairs[0]}: the first pair is registered as a whole and needs grey values")
+    main = MainPair(
+        str(first.fixed),
+        str(first.moving),
+        options.fixed_mask or first.fixed_mask,
+        options.moving_mask or first.moving_mask,
+        () if first.metric is None else (f"syn.metric={first.metric}",),
+        first.weight,
+    )
+    return main, tuple(replace(pair, weight=pair.weight / main.weight) for pair in further)
+
+
+def read_pair(text: str) -> ImagePair:
+    """A pair as it is written on the command line.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be read.
+    """
+    from warpline.registration import ImagePair
+
+    parts = text.split(",")
+    named = [part.partition("=") for part in parts[2:]]
+    known = {"metric": str, "weight": float, "fixed_mask": str, "moving_mask": str}
+    if len(parts) < 2 or not all(parts) or any(not equals or key not in known for key, equals, _ in named):
+        raise UsageError(f"--pair {text!r} cannot be read; it is written {FORM}, and names of files have no comma")
+    try:
+        return ImagePair(parts[0], parts[1], **{key: known[key](value) for key, _, value in named})
+    except ValueError:
+        raise UsageError(f"--pair {text!r}: weight must be a number, such as weight=0.5") from None

@@ -1,0 +1,115 @@
+"""Contrasts made alike: one image as its grey values predict the other one.
+
+Local correlation takes any linear relation between the grey values of two images, and no other: inside a window with
+three tissues, T1 and T2 agree on none. Where a curve from the grey values of one image to those of the other explains
+them better, the metric is given the image through that curve (Guimond et al. 2001, doi:10.1109/42.906425, who alternate
+as we do between the levels: curves of better aligned images are better). The curve is the mean of one image at every
+grey value of the other, at nearest voxels, which no interpolation has mixed, and is applied to the image as given,
+before it is resampled: the edge of an object on a black background has no grey values between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from warpline.backends import Array, Backend
+from warpline.registration.cropping import Channel
+from warpline.registration.pyramid import SharedLevel
+from warpline.space.grid import Matrix
+
+Shown = Literal["as given", "moving like fixed", "fixed like moving"]
+"""Which image of a channel goes through a curve."""
+
+CURVES: tuple[Shown, ...] = ("moving like fixed", "fixed like moving")
+
+POINTS = 128
+"""Of a curve, spread evenly over the grey values."""
+SAMPLES = 2**18
+"""Most voxels that a curve is made of, about."""
+BRIGHT = 99.9
+"""Percentile of the samples that the last point of a curve lies at; values beyond become as bright."""
+LEAST_SAMPLES = 64
+"""Fewer voxels in common make no curve."""
+
+Span = tuple[float, float]
+
+
+def grey_values(
+    channel: Channel, level: SharedLevel, affine: Matrix, half_maps: Array, backend: Backend
+) -> NDArray[np.float32]:
+    """Grey values (2, n) of the images at the same places, nearest voxels, on the host.
+
+    Parameters
+    ----------
+    channel : Channel
+        With volumes of grey values; only voxels inside both masks count.
+    level : SharedLevel
+        Its voxels are the places, or every second, third and so on along each axis.
+    affine : (4, 4)
+        Fixed world to moving world.
+    half_maps : (2, 3, I, J, K)
+        From the level to both images, in its voxels.
+    """
+    every = (slice(None, None, max(1, round(np.cbrt(np.prod(level.grid.shape) / SAMPLES)))),) * 3
+    found, counted = [], None
+    for (volume, grid, world, mask), half in zip(channel.sides(affine), half_maps, strict=True):
+        how = {"matrix": level.grid.voxel_map_to(grid, world), "field": half, "shape": level.grid.shape, "order": 0}
+        found.append(backend.download(backend.sample(volume, **how)[every].copy()).ravel())
+        if mask is not None:
+            inside = backend.download(backend.sample(mask, **how)[every].copy()).ravel() > 0
+            counted = inside if counted is None else counted & inside
+    values = np.stack(found)
+    return values if counted is None else values[:, counted]
+
+
+def mean_curve(source: NDArray[np.float32], target: NDArray[np.float32]) -> tuple[NDArray[np.float32], Span]:
+    """The mean of `target` at every grey value of `source`, less that at 0, and the grey values at both ends.
+
+    Points share the values between them linearly, and are smoothed over one of their distances.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grey = np.linspace(0, 1, 10_001, dtype=np.float32)
+    >>> curve, span = mean_curve(grey, 1 - grey**2)
+    >>> np.interp([0.0, 0.5], np.linspace(*span, len(curve)), curve).round(2) + 0.0
+    array([ 0.  , -0.25])
+    """
+    low, high = float(source.min()), float(np.percentile(source, BRIGHT))
+    span = (low, max(high, low + 1e-6))
+    places = np.linspace(*span, POINTS)
+    at = np.clip((source - low) * ((POINTS - 1) / (span[1] - low)), 0, POINTS - 1)
+    below = np.minimum(at.astype(np.intp), POINTS - 2)
+    share = at - below
+    counts, sums = (
+        gaussian_filter1d(
+            np.bincount(below, (1 - share) * weight, POINTS) + np.bincount(below + 1, share * weight, POINTS),
+            1.0,
+            mode="constant",
+        )
+        for weight in (np.ones(len(source)), np.asarray(target, np.float64))
+    )
+    seen = counts > 1e-6 * len(source)
+    curve = np.interp(places, places[seen], sums[seen] / counts[seen])
+    return (curve - np.interp(0.0, places, curve)).astype(np.float32), span
+
+
+def predicted(channel: Channel, how: Shown, samples: NDArray[np.float32], backend: Backend) -> Channel:
+    """The channel with one image through the curve that its `samples`, see `grey_values`, say; unchanged without any.
+
+    Parameters
+    ----------
+    samples : (2, n)
+        Grey values of fixed and moving at the same places.
+    """
+    if how == "as given" or samples.shape[1] < LEAST_SAMPLES:
+        return channel
+    name, (target, source) = ("moving", samples) if how == "moving like fixed" else ("fixed", samples[::-1])
+    curve, span = mean_curve(source, target)
+    volume = backend.map_values(getattr(channel, name), backend.upload(curve), span)
+    return replace(channel, **{name: volume})
