@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CONTRACT = (
     "",
     "_affine",
+    "_descriptors",
     "_fields",
     "_filters",
     "_information",
@@ -37,6 +38,7 @@ CONTRACT = (
     "_similarity",
     "_splines",
     "_tetrahedra",
+    "_values",
 )
 SCIPYS = ("tests/resampling/test_scipys_own_suite.py", "tests/resampling/test_on_device.py")
 FAILURES = 30
@@ -182,6 +184,11 @@ HOT = (
     "mutual_information",
     "mutual_information, 16 values",
     "mutual_information_forces",
+    "descriptors.describe",
+    "descriptors.warp, two at once",
+    "descriptors.forces",
+    "map_values",
+    "add_weighted, the first of a sum",
     "affine_moments",
     "smooth volume 4",
     "downsample 2",

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from warpline.backends import Array, Backend
 from warpline.backends.arrays import halved
 from warpline.backends.convergence import ConvergenceRule, new_trace
+from warpline.backends.descriptors import CHANNELS
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
@@ -201,6 +202,33 @@ def _mutual_information_forces(s: KernelInputs) -> Call:
     return lambda: s.backend.mutual_information_forces(s.fixed, s.moving, 64, span=(-1.25, 1.25), mask=None, **outs)
 
 
+def _describe(s: KernelInputs) -> Call:
+    out = s.backend.empty((*s.shape, CHANNELS), np.uint8)
+    return lambda: s.backend.descriptors.describe(s.fixed, floor=0.03, out=out)
+
+
+def _warp_descriptors(s: KernelInputs) -> Call:
+    both, out = (s.backend.zeros((2, *s.shape, CHANNELS), np.uint8) for _ in range(2))
+    fields = _both(s, s.field, s.update)
+    return lambda: s.backend.descriptors.warp(both, fields, out=out)
+
+
+def _descriptor_forces(s: KernelInputs) -> Call:
+    both = s.backend.zeros((2, *s.shape, CHANNELS), np.uint8)
+    outs = {"out_fixed": s.new_field(), "out_moving": s.new_field(), "value": s.backend.zeros((1,), np.float64)}
+    return lambda: s.backend.descriptors.forces(both[0], both[1], mask=None, **outs)
+
+
+def _map_values(s: KernelInputs) -> Call:
+    curve, out = s.backend.upload(np.cos(np.arange(128, dtype=np.float32))), s.volume()
+    return lambda: s.backend.map_values(s.fixed, curve, (2.0, BINS - 3.0), out=out)
+
+
+def _add_weighted(s: KernelInputs) -> Call:
+    weight, out = s.backend.upload(np.ones(1, np.float32)), s.new_field()
+    return lambda: s.backend.add_weighted(s.field, weight, out=out, start=True)
+
+
 def _compose(s: KernelInputs) -> Call:
     out, norm = s.new_field(), s.backend.upload(np.array([2.0], np.float32))
     return lambda: s.backend.compose(s.field, s.update, norm=norm, step=0.5, out=out)
@@ -305,7 +333,8 @@ def _compose_both(s: KernelInputs) -> Call:
 # Passes over the data: a filter along one axis after the other reads and writes all of it each time; a quantile takes
 # three, of which the first writes the lengths of vectors.
 # Spline coefficients of `interpolate` are doubles: 8 bytes, written three times and read three times.
-# Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2; input and output alike.
+# Bytes per voxel: a float32 volume or component counts 4, a field 12, uint16 labels 2, descriptors 16; input and output
+# alike.
 # Bytes per point: 12 + 4 for its place and value, 8 x 4 for its neighbours in the volume; sums go to the host.
 OPERATIONS: dict[str, Operation] = {
     "sample linear, field": Operation("voxel", 4 + 12 + 4, _sample(field=True)),
@@ -341,6 +370,11 @@ OPERATIONS: dict[str, Operation] = {
     "local_cc radius 4, mask": Operation("voxel", 3 * 4 + 2 * 12, _local_cc(4, masked=True)),
     "squared_difference": Operation("voxel", 2 * 4 + 2 * 12, _squared_difference),
     "mutual_information_forces": Operation("voxel", 2 * 4 + 2 * 12, _mutual_information_forces, 2 * 4),
+    "descriptors.describe": Operation("voxel", 4 + 16, _describe),
+    "descriptors.warp, two at once": Operation("voxel", 2 * (16 + 12 + 16), _warp_descriptors),
+    "descriptors.forces": Operation("voxel", 2 * 16 + 2 * 12, _descriptor_forces),
+    "map_values": Operation("voxel", 4 + 4, _map_values),
+    "add_weighted, the first of a sum": Operation("voxel", 12 + 12, _add_weighted),
     "compose": Operation("voxel", 2 * 12 + 12, _compose),
     "invert": Operation("voxel", 2 * 12 + 12, _invert),
     "jacobian": Operation("voxel", 12 + 4, _jacobian),
@@ -361,54 +395,3 @@ OPERATIONS: dict[str, Operation] = {
 
 # One iteration of SyN: warp both images, local_cc, then for either field smooth, compose, smooth.
 ITERATION_BYTES = 2 * (4 + 12 + 4) + (2 * 4 + 2 * 12) + 2 * (24 + 36 + 24)
-
-
-# -- the same by scipy.ndimage, or by cupyx.scipy.ndimage on a GPU ---------------------------------------------------
-
-
-def _map_coordinates(order: int, mode: str) -> Callable[[KernelInputs, Any], Call]:
-    def prepare(s: KernelInputs, ndimage: Any) -> Call:
-        out, at = s.volume(), s.coordinates()  # as by a caller who keeps them beside the field
-        return lambda: ndimage.map_coordinates(s.moving, at, order=order, mode=mode, output=out)
-
-    return prepare
-
-
-def _affine_transform(order: int) -> Callable[[KernelInputs, Any], Call]:
-    def prepare(s: KernelInputs, ndimage: Any) -> Call:
-        volume = s.labels if order == 0 else s.moving
-        out, matrix = s.backend.empty(s.shape, volume.dtype), s.backend.upload(s.matrix)
-        return lambda: ndimage.affine_transform(volume, matrix, order=order, mode="constant", output=out)
-
-    return prepare
-
-
-def _gaussian(sigma: float, of: str) -> Callable[[KernelInputs, Any], Call]:
-    def prepare(s: KernelInputs, ndimage: Any) -> Call:
-        parts = list(getattr(s, of)) if of == "field" else [getattr(s, of)]
-        outs = [s.volume() for _ in parts]
-        how = {"mode": "nearest", "truncate": 3.0}
-        return lambda: [
-            ndimage.gaussian_filter(part, sigma, output=out, **how) for part, out in zip(parts, outs, strict=True)
-        ]
-
-    return prepare
-
-
-PEERS: dict[str, Callable[[KernelInputs, Any], Call]] = {
-    "sample linear, field": _map_coordinates(1, "nearest"),
-    "sample linear, matrix": _affine_transform(1),
-    "sample cubic, matrix": _affine_transform(3),
-    "sample nearest, matrix": _affine_transform(0),
-    "interpolate nearest, matrix": _affine_transform(0),
-    "interpolate linear, matrix": _affine_transform(1),
-    "interpolate linear, coordinates": _map_coordinates(1, "constant"),
-    "interpolate cubic, matrix": _affine_transform(3),
-    "interpolate cubic, coordinates": _map_coordinates(3, "constant"),
-    "interpolate quintic, matrix": _affine_transform(5),
-    "smooth field 1.5": _gaussian(1.5, "field"),
-    "smooth field 0.42": _gaussian(0.42, "field"),
-    "smooth volume 1.5": _gaussian(1.5, "fixed"),
-    "smooth volume 4": _gaussian(4.0, "fixed"),
-}
-"""What does the same as an operation, where there is one: ``prepare(inputs, ndimage)``."""

@@ -19,7 +19,8 @@ import numpy as np
 import measure
 import tables
 from device import Device, copy_bandwidth, device_of
-from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, PEERS, POINTS, Call, KernelInputs, Operation
+from kernel_calls import BINS, ITERATION_BYTES, OPERATIONS, POINTS, Call, KernelInputs, Operation
+from kernel_peers import PEERS
 from warpline.backends import Backend, select
 from warpline.images import Image
 from warpline.recipe import Syn

@@ -40,8 +40,13 @@ HOT: dict[str, Defines] = {
     "joint_histogram": (("BINS", 32),),
     "histogram_derivative": (),
     "bfgs": (),
+    "map_values": (),
+    "add_weighted": (),
+    "self_similarity": (),
+    "warp_descriptors": (),
+    "descriptor_forces": (),
 }
-"""The builds of a default registration."""
+"""The builds of a default registration, and of descriptors."""
 
 REGISTERS, THREADS, SHARED = 65536, 2048, {"sm_80": 164, "sm_90": 228}
 """Of a multiprocessor; shared memory in KiB, of which each block also takes one for the system."""

@@ -34,8 +34,8 @@ STEPS = {
         "recipe.py": (
             '    metric: Literal["mutual_information"',
             ', "product_ratio"',
-            '    metric: Literal["local_cc"',
-            ', "log_cosh"',
+            "DeformableMetricName = Literal[",
+            '"log_cosh", ',
         ),
         "backends/affine_problem.py": ('Formula = Literal["mutual_information"', ', "product_ratio"'),
     },

@@ -39,8 +39,13 @@ TransformModel = Literal["translation", "rigid", "similarity", "affine", "rotati
 and rigid with a scale along each of its axes."""
 
 
-DeformableMetricName = Literal["local_cc", "mean_squares", "mutual_information", "self_similarity", "class_means"]
+DeformableMetricName = Literal[
+    "local_cc", "correlation", "mean_squares", "mutual_information", "self_similarity", "class_means"
+]
 """Metrics of deformable registration: the keys of `warpline.metrics.DEFORMABLE_METRICS`."""
+
+Directions = Annotated[str, Field(pattern="^(i|j|k|ij|ik|jk)$")] | tuple[float, float, float]
+"""Directions along which points may move: axes of the fixed image, or a direction in the world (RAS)."""
 
 HEAD_SPACINGS = (6.0, 4.0, 1.5)
 """Spacing of the levels of linear registration in mm, coarse to fine, for an object as large as a human head."""
@@ -111,9 +116,9 @@ class Syn(_Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
     metric: DeformableMetricName = "local_cc"
-    """Squared local correlation; squared difference, for equal contrasts; mutual information of the grey values, for
-    any two contrasts; squared difference of self-similarity (MIND-SSC), likewise; or the difference from what the grey
-    values of the other predict, likewise, on the CPU only."""
+    """Squared local correlation, or that of the whole images; squared difference, for equal contrasts; mutual
+    information of the grey values, for any two contrasts; squared difference of self-similarity (MIND-SSC), likewise;
+    or the difference from what the grey values of the other predict, likewise."""
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
     """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
     before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4.
@@ -141,6 +146,9 @@ class Syn(_Options):
     """Grey values that class_means tells apart in each image."""
     newton: Annotated[int, Field(ge=0, le=1000)] = 0
     """Turns of a Gauss-Newton step of mean_squares and class_means; one is a demons step, 0 follows the slope."""
+    directions: Directions | None = None
+    """Where points may move: along axes of the fixed image, as "j" (BIDS' PhaseEncodingDirection, without its sign) or
+    "ij", or along a direction of the world as [x, y, z]; everywhere when off."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Longest update of a level, in voxels of it; updates shrink with the forces."""
     full_steps: bool = False
@@ -161,6 +169,8 @@ class Syn(_Options):
         _check_lengths(factors=factors, iterations=self.iterations)
         if self.sigmas is not None:
             _check_lengths(factors=factors, sigmas=self.sigmas)
+        if isinstance(self.directions, tuple) and not any(self.directions):
+            raise ValueError("directions needs a direction; [0, 0, 0] is none")
         return self
 
 

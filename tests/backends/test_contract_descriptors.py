@@ -169,7 +169,7 @@ def test_equal_descriptors_feel_no_force(backend):
     assert not np.any(found)
 
 
-def test_forces_have_the_same_bits_every_time_and_on_any_threads(backend, make_backend):
+def test_forces_have_the_same_bits_on_any_threads(backend, make_backend):
     given = drawn((9, 8, 33), 8), drawn((9, 8, 33), 9)
     first = forces(backend, *given)
     for other in (backend, make_backend(3)):

@@ -77,7 +77,7 @@ def test_every_number_is_added_once(backend, shape):
     array, before = arrays(shape)
     found = added(backend, array, -1.75, before)
     assert found.dtype == np.float32
-    assert_rounded(found, np.float64(before) - 1.75 * array.astype(np.float64))
+    assert_rounded(found, before - 1.75 * array.astype(np.float64))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -12,9 +12,11 @@ import scipy.ndimage
 
 import kernels
 from cuda_on_cpu.emulated import EmulatedRuntime
-from kernel_calls import OPERATIONS, PEERS, POINTS, KernelInputs, Operation
+from kernel_calls import OPERATIONS, POINTS, KernelInputs, Operation
+from kernel_peers import PEERS
 from warpline.backends import Backend, cuda_filters, select
 from warpline.backends.cuda_backend import CudaBackend
+from warpline.backends.descriptors import DescriptorOperations
 
 SHAPE = (24, 20, 28)
 
@@ -25,7 +27,7 @@ def inputs():
 
 
 def test_every_operation_of_the_interface_is_timed():
-    offered = {name for name, _ in inspect.getmembers(Backend, inspect.isfunction) if not name.startswith("_")}
+    offered = {*operations_of(Backend), *(f"descriptors.{name}" for name in operations_of(DescriptorOperations))}
     timed = {name.split()[0].rstrip(",") for name in OPERATIONS}
     memory, loops = (
         {"upload", "download", "download_later", "empty", "zeros"},
@@ -34,15 +36,21 @@ def test_every_operation_of_the_interface_is_timed():
     assert timed == offered - memory - loops
 
 
+def operations_of(protocol):
+    return [name for name, _ in inspect.getmembers(protocol, inspect.isfunction) if not name.startswith("_")]
+
+
 class Recorder:
     """A backend that remembers the arrays of the last call and computes nothing."""
 
-    def __init__(self, backend):
+    def __init__(self, backend, arrays=None):
         self._backend = backend
-        self.arrays = []
+        self.arrays = [] if arrays is None else arrays
 
     def __getattr__(self, name):
         method = getattr(self._backend, name)
+        if name == "descriptors":
+            return Recorder(method, self.arrays)
         if name in ("upload", "download", "empty", "zeros"):
             return method
         return lambda *given, **named: self.arrays.extend(a for a in (*given, *named.values()) if is_array(a))
@@ -57,11 +65,12 @@ def test_the_bytes_of_an_operation_are_those_of_its_arrays(inputs, name):
     recorder = Recorder(inputs.backend)
     call = OPERATIONS[name].prepare(SimpleNamespace(**{**vars(inputs), "backend": recorder}, **makers(inputs)))
     call()
-    assert sum(array.nbytes for array in recorder.arrays) == OPERATIONS[name].nbytes * np.prod(SHAPE)
+    moved = sum(array.nbytes for array in recorder.arrays if not is_scratch(array))
+    assert moved == OPERATIONS[name].nbytes * np.prod(SHAPE)
 
 
 def is_scratch(array):
-    """Partial sums, counts and tables, which are few."""
+    """Partial sums, counts, tables and curves, which are few."""
     is_few = array.dtype in (np.float64, np.uint32, np.uint64) or array.ndim == 1
     return is_few and array.size < np.prod(SHAPE)
 

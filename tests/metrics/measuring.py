@@ -38,7 +38,7 @@ def features_of(metric, fixed, moving, backend):
 
 def measure(metric, fixed, moving, backend, mask=None):
     """(value, force on fixed, force on moving) on the host."""
-    forces = tuple(backend.empty((3, *fixed.shape)) for _ in range(2))
+    forces = backend.empty((2, 3, *fixed.shape))
     value = backend.zeros((1,), np.float64)
     mask = None if mask is None else backend.upload(mask)
     metric.forces(features_of(metric, fixed, moving, backend), forces, value, mask=mask, backend=backend)

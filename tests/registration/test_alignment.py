@@ -16,7 +16,7 @@ from warpline.phantom import brain_pair
 from warpline.recipe import PRESETS, Initialise, Linear, Recipe, Syn
 from warpline.registration.alignment import align
 from warpline.registration.deformation import TAPER
-from warpline.registration.inverse_consistency import MEAN_LIMIT, P99_LIMIT
+from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT
 from warpline.resampling import warp
 from warpline.space import Affine, Chain
 from warpline.space.grid import Grid, apply_affine
@@ -345,7 +345,7 @@ def test_a_level_that_was_taken_back_is_said(pair, fast, monkeypatch):
                 forces *= -1
 
     monkeypatch.setitem(DEFORMABLE_METRICS, "local_cc", lambda _: Uphill())
-    recipe = QUICK.model_copy(update={"syn": Syn(factors=(2.0,), iterations=(30,), early_stop=None)})
+    recipe = QUICK.model_copy(update={"syn": Syn(factors=(2.0,), iterations=(30,), early_stop=None, contrast="given")})
     result = align(pair.fixed, pair.moving, recipe, backend=fast)
     (level,) = (level for level in result.levels if level.stage == "syn")
     assert level.kept < 30

@@ -282,7 +282,7 @@ def test_a_level_that_goes_uphill_is_restored(fast, monkeypatch, right, kept):
     monkeypatch.setitem(DEFORMABLE_METRICS, "local_cc", lambda _: Uphill())
     monkeypatch.setattr(Uphill, "right", right)
     padded = [Image.from_array(np.pad(image.data, 4)) for image in (fixed, moving)]  # no field of view cuts them
-    options = QUICK.model_copy(update={"factors": (1.0,), "iterations": (40,)})
+    options = QUICK.model_copy(update={"factors": (1.0,), "iterations": (40,), "contrast": "given"})
     halves, found = run(*padded, fast, options)
     (level,) = halves.levels
     assert (level.kept, level.iterations) == (kept, 40)

@@ -81,6 +81,8 @@ _INFORMATION: tuple[Build, ...] = (
     ("value_forces", (("BINS", 64),)),
 )
 
+_CURVES: tuple[Build, ...] = (("sample", (("ORDER", 0), ("VALUE", "unsigned int"))), ("map_values", ()))
+
 _DESCRIPTORS: tuple[Build, ...] = (
     ("self_similarity", ()),
     ("warp_descriptors", (("PLANES", 1),)),
@@ -89,8 +91,8 @@ _DESCRIPTORS: tuple[Build, ...] = (
 
 KERNELS: dict[str, tuple[Build, ...]] = {
     "linear": (*_ALWAYS, *_LINEAR),
-    "local_cc": (*_ALWAYS, *_DEFORMABLE, ("map_values", ()), *(_local_cc(masked, "double") for masked in (0, 1))),
-    "mean_squares": (*_ALWAYS, *_DEFORMABLE, ("map_values", ()), ("squared_difference", (("VALUE", "double"),))),
+    "local_cc": (*_ALWAYS, *_DEFORMABLE, *_CURVES, *(_local_cc(masked, "double") for masked in (0, 1))),
+    "mean_squares": (*_ALWAYS, *_DEFORMABLE, *_CURVES, ("squared_difference", (("VALUE", "double"),))),
     "mutual_information": (*_ALWAYS, *_DEFORMABLE, *_INFORMATION),
     "self_similarity": (*_ALWAYS, *_DEFORMABLE, *_DESCRIPTORS),
 }

@@ -95,6 +95,7 @@ OPERATIONS: dict[str, tuple[float, Call]] = {
     "descriptors.warp": (0.4, _warp_descriptors),
     "descriptors.forces": (0.4, _descriptor_forces),
     "map_values": (0.2, lambda b: b.map_values(_volume(), np.ones(3, np.float32), (0.0, 1.0))),
+    "sample nearest": (0.3, lambda b: b.sample(_volume(), np.eye(4), field=_field(), order=0)),
     "sample_field": (1.2, lambda b: b.sample_field(_field(), np.eye(4), _SHAPE)),
     "affine_moments": (1.1, lambda b: b.affine_moments(*_points(), np.eye(4))),
     "sample through a field": (2.4, lambda b: b.sample(_volume(), field=_field())),
@@ -122,11 +123,12 @@ _DEFORMABLE = (
     "sample_field",
     "sample through a field",
 )
+_CURVES = ("sample nearest", "map_values")
 _DESCRIPTORS = ("descriptors.describe", "descriptors.warp", "descriptors.forces")
 PARTS: dict[str, tuple[str, ...]] = {
     "linear": (*_ALWAYS, "mutual_information", "affine_moments", "sample_at"),
-    "local_cc": (*_ALWAYS, *_DEFORMABLE, "map_values", "local_cc"),
-    "mean_squares": (*_ALWAYS, *_DEFORMABLE, "map_values", "squared_difference"),
+    "local_cc": (*_ALWAYS, *_DEFORMABLE, *_CURVES, "local_cc"),
+    "mean_squares": (*_ALWAYS, *_DEFORMABLE, *_CURVES, "squared_difference"),
     "mutual_information": (*_ALWAYS, *_DEFORMABLE, "mutual_information_forces"),
     "self_similarity": (*_ALWAYS, *_DEFORMABLE, *_DESCRIPTORS),
 }

@@ -62,9 +62,20 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="VALUE",
         help="value of the warped image beyond the moving one; default: 0, or its background if far from 0, as in CT",
     )
+    parser.add_argument(
+        "--restrict",
+        metavar="AXES|X,Y,Z",
+        help="let points move along axes of the fixed image only, as j for echo-planar distortions or ij, or along a "
+        "direction of the world",
+    )
     add_geometry(parser)
     add_budget(parser)
     add_device(parser)
+
+
+def as_directions(text: str) -> str:
+    """Directions of ``--restrict`` as a recipe has them."""
+    return f"[{text}]" if "," in text else text
 
 
 def run(options: Namespace, terminal: Terminal) -> int | None:
@@ -74,7 +85,8 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
 
     prefix = as_prefix(options.output)
     main, pairs = image_pairs(options)
-    recipe = Recipe.load(options.recipe).with_options(*main.settings, *options.settings)
+    restricted = () if options.restrict is None else (f"syn.directions={as_directions(options.restrict)}",)
+    recipe = Recipe.load(options.recipe).with_options(*main.settings, *options.settings, *restricted)
     job = registration.Job(
         fixed=main.fixed,
         moving=main.moving,

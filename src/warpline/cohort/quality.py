@@ -15,8 +15,8 @@ from warpline.images import Image
 from warpline.images.foreground import foreground_mask
 from warpline.io.json_values import plain
 from warpline.registration import Registration
-from warpline.registration.inverse_consistency import P99_LIMIT
 from warpline.registration.judgement import LIMITS, MOST_ROTATION, Limit, Range
+from warpline.registration.quality import P99_LIMIT
 from warpline.resampling import warp
 from warpline.space import Chain, Displacement
 from warpline.space.grid import Matrix, apply_affine

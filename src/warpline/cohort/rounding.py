@@ -15,8 +15,8 @@ from warpline.images import Image
 from warpline.images.foreground import above_lowest
 from warpline.io.json_values import plain
 from warpline.registration import Registration
-from warpline.registration.inverse_consistency import VOXELS, Quality, quality_of
 from warpline.registration.judgement import judge, quality_signs
+from warpline.registration.quality import VOXELS, Quality, quality_of
 from warpline.space import Displacement, Grid, fields
 
 STEP, COARSE_STEP = 1 / 64, 1 / 2

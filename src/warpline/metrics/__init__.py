@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from warpline.backends import Array, Backend
 from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
+from warpline.metrics.global_correlation import GlobalCorrelation
 from warpline.metrics.labels import LabelAgreement
 from warpline.metrics.level_images import LevelImage
 from warpline.metrics.local_cc import LocalCC
@@ -45,6 +47,11 @@ class DeformableMetric(Protocol):
         """Fewest voxels along an axis that it can use: the width of its window, or of a central difference."""
         ...
 
+    @property
+    def is_replayable(self) -> bool:
+        """Whether `forces` gives the same launches every time and looks at nothing, see `Backend.repeat`."""
+        ...
+
     def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
         """What is warped and compared, of (fixed, moving): volumes (2, I, J, K), or descriptors (2, I, J, K, 16)."""
         ...
@@ -65,6 +72,7 @@ DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
     "local_cc": lambda options: LocalCC(options.radius, options.contrast_floor),
     "mean_squares": lambda options: MeanSquares(options.newton, options.update_sigma),
     "mutual_information": lambda options: VolumeInformation(options.bins),
+    "correlation": lambda options: GlobalCorrelation(),
     "self_similarity": lambda options: SelfSimilarity(options.similarity_floor),
     "class_means": lambda options: ClassMeans(options.classes, options.newton, options.update_sigma),
 }
@@ -73,8 +81,7 @@ DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
 LABELS = "labels"
 """The metric of label maps."""
 
-CHANNEL_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
-    **DEFORMABLE_METRICS,
-    LABELS: lambda options: LabelAgreement(),
-}
-"""Metrics of further pairs of images: those of grey values, and one of label maps."""
+CHANNEL_METRICS: Mapping[str, Callable[[Syn], DeformableMetric]] = ChainMap(
+    {LABELS: lambda options: LabelAgreement()}, DEFORMABLE_METRICS
+)
+"""Metrics of further pairs of images: one of label maps, and those of grey values."""

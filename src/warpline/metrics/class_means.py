@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.errors import DeviceError
 from warpline.metrics.level_images import LevelImage, intensities
 from warpline.metrics.newton import clear_faces, newton_step
 
@@ -23,8 +22,6 @@ class ClassMeans:
     After Arce-Santana et al. 2014 (doi:10.1016/j.media.2013.10.007): the grey values of an image are its classes, and
     the means and variances of the other image in each class are estimated anew in every iteration (expectation), then
     held while both images move (maximisation). Between the classes, predictions are linear.
-
-    Sums over classes are made by NumPy, so that this metric runs on the CPU backends only.
 
     Parameters
     ----------
@@ -45,6 +42,11 @@ class ClassMeans:
         """An inner voxel with two neighbours, for the gradient."""
         return 3
 
+    @property
+    def is_replayable(self) -> bool:
+        """No: sums over classes are looked at."""
+        return False
+
     def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
         """Both images (2, I, J, K)."""
         return intensities(sides, backend)
@@ -58,15 +60,7 @@ class ClassMeans:
         mask: Array | None,
         backend: Backend,
     ) -> None:
-        """Write the force on either image of (fixed, moving), and the value.
-
-        Raises
-        ------
-        DeviceError
-            On a GPU.
-        """
-        if not isinstance(images[0], np.ndarray):
-            raise DeviceError(f"class_means runs on the CPU only, not on {backend.name}; choose backend numba")
+        """Write the force on either image of (fixed, moving), and the value."""
         counted = None if mask is None else mask > 0
         value[0] = 0.0
         for image, other, force in zip(images, (images[1], images[0]), forces, strict=True):

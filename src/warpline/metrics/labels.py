@@ -37,6 +37,11 @@ class LabelAgreement:
         """An inner voxel with two neighbours, for the gradient."""
         return 3
 
+    @property
+    def is_replayable(self) -> bool:
+        """Yes: nothing waits for the device."""
+        return True
+
     def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
         """Words (2, I, J, K, 16) on the level, of volumes of words as `words` makes them."""
         found = backend.empty((2, *sides[0].shape, CHANNELS), np.uint8)

@@ -28,6 +28,11 @@ class LocalCC:
         """Width of the window."""
         return 2 * self.radius + 1
 
+    @property
+    def is_replayable(self) -> bool:
+        """Yes: nothing waits for the device."""
+        return True
+
     def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
         """Both images (2, I, J, K)."""
         return intensities(sides, backend)

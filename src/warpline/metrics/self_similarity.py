@@ -30,6 +30,11 @@ class SelfSimilarity:
         """An inner voxel with two neighbours, for the gradient."""
         return 3
 
+    @property
+    def is_replayable(self) -> bool:
+        """Yes: nothing waits for the device."""
+        return True
+
     def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
         """Descriptors (2, I, J, K, 16) of both images."""
         found = backend.empty((2, *sides[0].shape, CHANNELS), np.uint8)

@@ -29,6 +29,11 @@ class VolumeInformation:
         """An inner voxel with two neighbours, for the gradient."""
         return 3
 
+    @property
+    def is_replayable(self) -> bool:
+        """Yes: nothing waits for the device."""
+        return True
+
     def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
         """Both images (2, I, J, K)."""
         return intensities(sides, backend)

@@ -6,7 +6,6 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.image_pairs import ImagePair
-from warpline.registration.inverse_consistency import Quality
 from warpline.registration.job import Job, register, run
 from warpline.registration.output_files import (
     AFFINE,
@@ -21,6 +20,7 @@ from warpline.registration.output_files import (
     store,
 )
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
+from warpline.registration.quality import Quality
 from warpline.registration.result import Inputs, Registration, compute, in_one_plane, load, read
 
 __all__ = [

@@ -24,9 +24,9 @@ from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.contrast import Shown
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
+from warpline.registration.directions import allowed_directions
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initialisation import initial_affine
-from warpline.registration.inverse_consistency import Quality
 from warpline.registration.judgement import (
     JudgedAffine,
     Judgement,
@@ -40,8 +40,10 @@ from warpline.registration.judgement import (
 )
 from warpline.registration.linear import LinearResult, register_linear
 from warpline.registration.progress import LevelRecord, ProgressCallback
-from warpline.registration.syn import HalfMaps, restoration_warnings
+from warpline.registration.quality import Quality
+from warpline.registration.syn import HalfMaps, restoration_warnings, smoothing_warnings
 from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,12 @@ class _Problem:
     recipe: Recipe
     initial: Affine | None
     pairs: tuple[LoadedImages, ...] = ()
+    fixed_grid: Grid | None = None
+
+    @property
+    def given(self) -> Grid:
+        """The grid of the fixed image with its axes as given."""
+        return self.fixed_grid or self.fixed.grid
 
     def reorder_axes(self, backend: Backend) -> _Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""
@@ -236,6 +244,7 @@ class _Problem:
             moving=of_moving.image(self.moving, backend),
             fixed_mask=of_fixed.mask(self.fixed_mask, self.fixed, backend),
             moving_mask=of_moving.mask(self.moving_mask, self.moving, backend),
+            fixed_grid=self.fixed.grid,
             pairs=tuple(pair.reorder_axes(backend) for pair in self.pairs),
         )
 
@@ -280,7 +289,9 @@ def _run_stages(
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, warnings, judged.judgement)
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
-    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels)
+    directions = recipe.syn.directions
+    allowed = None if directions is None else allowed_directions(directions, problem.given)
+    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
     found = stage.run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
@@ -288,7 +299,7 @@ def _run_stages(
         judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality), **budget_signs(found.spending)})
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
-    notes = restoration_warnings(found.levels)
+    notes = restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed)
     return Alignment(
         fixed,
         moving,

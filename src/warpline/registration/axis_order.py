@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.images import Image
-from warpline.registration.inverse_consistency import Quality
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
+from warpline.registration.quality import Quality
 from warpline.space import Displacement
 from warpline.space.grid import Grid, Shape
 

@@ -71,11 +71,14 @@ class CroppedPair:
         Fixed world to moving world.
     foreground : uint8, on the whole fixed grid
         Not 0 where the map must be invertible: the fixed mask, else everything that is not background.
+    allowed : (3, 3), optional
+        Projection of world vectors onto the directions along which points may move; all when None.
     """
 
     channels: tuple[Channel, ...]
     affine: Matrix
     foreground: Array
+    allowed: Matrix | None = None
 
     @property
     def grid(self) -> Grid:

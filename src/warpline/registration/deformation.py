@@ -15,11 +15,13 @@ from warpline.registration.budget import Keeper, Spending, Surroundings, with_mo
 from warpline.registration.clock import Clock
 from warpline.registration.contrast import Shown
 from warpline.registration.cropping import Channel, crop_pair
-from warpline.registration.inverse_consistency import InversePair, Units, enforce_inverse_consistency
+from warpline.registration.directions import Projection
+from warpline.registration.inverse_consistency import InversePair, enforce_inverse_consistency
 from warpline.registration.progress import LevelRecord, ProgressCallback
+from warpline.registration.quality import Units
 from warpline.registration.syn import HalfMaps, register_syn
 from warpline.space import Affine, Displacement, fields
-from warpline.space.grid import Grid
+from warpline.space.grid import Grid, Matrix
 from warpline.space.inversion import invert_field
 
 TAPER = 20
@@ -112,6 +114,8 @@ class DeformableStage:
         Of the whole registration.
     channels : tuple of Channel
         Further images that are compared.
+    allowed : (3, 3), optional
+        Projection of world vectors onto the directions along which points may move; all when None.
     """
 
     images: tuple[Normalised, Normalised]
@@ -121,6 +125,7 @@ class DeformableStage:
     on_half_maps: HalfMapsCallback | None = None
     clock: Clock = field(default_factory=Clock)
     channels: tuple[Channel, ...] = ()
+    allowed: Matrix | None = None
 
     def run(self, recipe: Recipe) -> Deformation:
         """The maps by the options of a recipe with a deformable stage."""
@@ -146,7 +151,7 @@ class DeformableStage:
     def _half_maps(self, options: Syn) -> _ExtendedHalfMaps:
         with self.clock.step("deformable"):
             pair = crop_pair(*self.images, self.affine, backend=self.backend, beyond=options.beyond)
-            pair = replace(pair, channels=(*pair.channels, *self.channels))
+            pair = replace(pair, channels=(*pair.channels, *self.channels), allowed=self.allowed)
             half_maps = register_syn(pair, options, backend=self.backend, progress=self.progress)
             if self.on_half_maps is not None:
                 self.on_half_maps(half_maps)
@@ -155,7 +160,12 @@ class DeformableStage:
     def _join(self, half_maps: _ExtendedHalfMaps) -> Deformation:
         with self.clock.step("inversion"):
             maps = enforce_inverse_consistency(
-                half_maps.to_fixed, half_maps.to_moving, half_maps.foreground, self.backend, half_maps.units
+                half_maps.to_fixed,
+                half_maps.to_moving,
+                half_maps.foreground,
+                self.backend,
+                half_maps.units,
+                projection=None if self.allowed is None else Projection(self.allowed, half_maps.box.grid, self.backend),
             )
             return Deformation(maps, half_maps.box, half_maps.levels, shown=half_maps.shown)
 

@@ -17,27 +17,27 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from warpline.backends import Array, Backend
 from warpline.backends.gaussian import gaussian
-from warpline.space.inversion import InverseError, invert_field_asynchronously, round_trip_error
+from warpline.registration.directions import Projection
+from warpline.registration.quality import (
+    MEAN_LIMIT,
+    P99_LIMIT,
+    VOXELS,
+    Quality,
+    Units,
+    in_units,
+    quality_from,
+    quality_of,
+    round_trip,
+)
+from warpline.space.inversion import InverseError, invert_field_asynchronously
 
 _log = logging.getLogger(__name__)
-
-Units = tuple[float, float, float]
-"""Length along each axis, in voxels, that inverse errors are counted in."""
-
-VOXELS: Units = (1.0, 1.0, 1.0)
-"""Voxels themselves."""
-
-MEAN_LIMIT, P99_LIMIT = 0.05, 0.25
-"""Largest mean and 99th percentile of the inverse error inside the mask, in voxels, of either direction.
-
-Above them a result is doubtful; lower limits would cost detail, which linear interpolation cannot carry."""
 
 TARGET, TARGET_AFTER_RAISING = 0.9, 0.95
 """Shares of the limits at which the relaxation stops, so that they also hold inside labels, a narrower mask.
@@ -70,6 +70,9 @@ ATTEMPTS = (*((sigma, WHERE_LOW) for sigma in (1.0, 1.0, 1.5, 2.0)), *((s, EVERY
 """Gaussian smoothing of half-maps, in voxels, and where, tried in turn when the rounds were not enough: in places each
 on top of those before, everywhere from the start. More would leave little of the deformation."""
 
+WIDEST = 0.5
+"""Mean weight of such places over the mask from which on everything is smoothed at once: little would be kept."""
+
 LOCAL_REACH = 1.0
 """Gaussian of the edge of such places, in voxels."""
 
@@ -86,69 +89,26 @@ A sharp edge between smoothed and other values could fold itself."""
 
 
 @dataclass(frozen=True)
-class Quality:
-    """How invertible a map is; folds and errors inside the mask, errors in voxels.
-
-    Parameters
-    ----------
-    folds : float
-        Share of voxels with det J <= 0 by any differences, central, one-sided or of the tetrahedra that a digital
-        diffeomorphism is defined by (`Backend.least_jacobian`), the worse of the two directions.
-    folded_voxels : int
-        Their number.
-    jacobian_min, jacobian_max : float
-        Least det J of either direction, largest of the forward one, by central differences.
-    inverse_error_mean, inverse_error_p99, inverse_error_max : float
-        Round-trip error, the worse of the two directions.
-    rounds : int
-        Rounds of relaxation that were needed.
-    units : three floats
-        What errors are counted in, along each axis: a voxel, or more of them where the finest levels were left out, so
-        that interpolating an image does not tighten the limits.
-    least_jacobian : float or None
-        Least det J of either direction by any differences; None of results that older versions measured, whose folds
-        are those of central differences.
-
-    Examples
-    --------
-    >>> from warpline.registration import Quality
-    >>> quality = Quality(
-    ...     folds=0.0, folded_voxels=0, jacobian_min=0.2, jacobian_max=3.0,
-    ...     inverse_error_mean=0.04, inverse_error_p99=0.2, inverse_error_max=0.9,
-    ... )
-    >>> quality.is_within_limits
-    True
-    """
-
-    folds: float
-    folded_voxels: int
-    jacobian_min: float
-    jacobian_max: float
-    inverse_error_mean: float
-    inverse_error_p99: float
-    inverse_error_max: float
-    rounds: int = 0
-    units: Units = VOXELS
-    least_jacobian: float | None = None
-
-    @property
-    def is_within_limits(self) -> bool:
-        """Whether no voxel folds and the inverse errors are within their limits."""
-        within = self.inverse_error_mean <= MEAN_LIMIT and self.inverse_error_p99 <= P99_LIMIT
-        return self.folded_voxels == 0 and within
-
-
-@dataclass(frozen=True)
 class InversePair:
-    """A map and its inverse, displacements (3, I, J, K) in voxels of one grid, and their quality."""
+    """A map and its inverse, displacements (3, I, J, K) in voxels of one grid, and their quality.
+
+    `smoothed`: sigma in voxels and place of the attempt that made them, see `ATTEMPTS`; None without one.
+    """
 
     forward: Array
     inverse: Array
     quality: Quality
+    smoothed: tuple[float, str] | None = None
 
 
 def enforce_inverse_consistency(
-    to_fixed: Array, to_moving: Array, mask: Array, backend: Backend, units: Units = VOXELS
+    to_fixed: Array,
+    to_moving: Array,
+    mask: Array,
+    backend: Backend,
+    units: Units = VOXELS,
+    *,
+    projection: Projection | None = None,
 ) -> InversePair:
     """Join half-maps into the map fixed -> moving and its inverse, consistent within the limits and without folds.
 
@@ -160,35 +120,51 @@ def enforce_inverse_consistency(
         Not 0 where the limits for folds and inverse error must hold.
     units : three floats
         What inverse errors are counted in, see `Quality`.
+    projection : Projection, optional
+        Onto the directions that displacements keep.
 
-    Notes
-    -----
     ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. The relaxation
     removes detail that no pair of sampled maps can share, and only where there is such detail.
     """
-    pair, given = settle(*join(to_fixed, to_moving, backend), mask, backend, units), (to_fixed, to_moving)
-    halves = given
+
+    def joined(halves: tuple[Array, Array]) -> InversePair:
+        maps = join(*halves, backend)
+        if projection is None:
+            return settle(*maps, mask, backend, units)
+        pair = settle(*maps, mask, backend, units, free=False)
+        for field in maps:
+            projection.project(field[None], backend.empty((1, *field.shape)))
+        return replace(pair, quality=quality_of(*maps, mask, backend, rounds=pair.quality.rounds, units=units))
+
+    given = to_fixed, to_moving
+    pair, halves, local = joined(given), given, True
     for sigma, place in ATTEMPTS:
         if pair.quality.is_within_limits:
-            return pair
+            break
+        weight = _where_low(halves, backend) if local and place == WHERE_LOW else None
+        local = weight is not None and _mean_within(mask, weight, backend) <= WIDEST
+        if place == WHERE_LOW and not local:
+            continue
         del pair  # its memory is for the next one
-        _log.warning("half-maps too rough to be inverted are smoothed by %g voxels %s", sigma, place)
-        halves = (
-            _smooth(given, sigma, None, backend) if place == EVERYWHERE else _smooth_where_low(halves, sigma, backend)
-        )
-        pair = settle(*join(*halves, backend), mask, backend, units)
+        halves = _smooth(halves, sigma, weight, backend) if local else _smooth(given, sigma, None, backend)
+        pair = replace(joined(halves), smoothed=(sigma, place))
     if not pair.quality.is_within_limits:
         _log.warning("the map could not be made inverse consistent within the limits: %s", pair.quality)
     return pair
 
 
-def _smooth_where_low(halves: tuple[Array, Array], sigma: float, backend: Backend) -> tuple[Array, Array]:
-    """Both half-maps, smoothed where either map that they join to has low determinants."""
+def _where_low(halves: tuple[Array, Array], backend: Backend) -> Array:
+    """1 where either map that half-maps join to has low determinants, in the middle space, falling to 0 around."""
     weight = backend.zeros(halves[0].shape[1:])
     for field, half in zip(join(*halves, backend), halves, strict=True):
         region = soft_region(backend.least_jacobian(field) <= LEAST_JACOBIAN, LOCAL_REACH, backend)
         np.maximum(weight, backend.sample(region, field=half), out=weight)
-    return _smooth(halves, sigma, weight, backend)
+    return weight
+
+
+def _mean_within(mask: Array, volume: Array, backend: Backend) -> float:
+    count, total, _ = backend.sums(volume, mask=mask)
+    return float(total / max(count, 1))
 
 
 def _smooth(halves: tuple[Array, Array], sigma: float, weight: Array | None, backend: Backend) -> tuple[Array, Array]:
@@ -203,16 +179,21 @@ def _smooth(halves: tuple[Array, Array], sigma: float, weight: Array | None, bac
     return smoothed[0], smoothed[1]
 
 
-def settle(forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units) -> InversePair:
-    """Relax both maps and raise their low determinants in turn, until the limits hold; both are changed in place."""
+def settle(
+    forward: Array, inverse: Array, mask: Array, backend: Backend, units: Units, *, free: bool = True
+) -> InversePair:
+    """Relax both maps and raise their low determinants in turn, until the limits hold; both are changed in place.
+
+    Unless displacements are `free` to change their directions, low determinants are raised by smoothing alone.
+    """
     maps, rounds = (forward, inverse), 0
     for raised in range(MOST_RAISES):
         share = TARGET_AFTER_RAISING if raised else TARGET
         rounds, errors, central = _relax(maps, mask, backend, units, rounds=rounds, share=share)
-        least = _raise_determinants(maps, backend)
+        least = _raise_determinants(maps, backend, free)
         if least is not None:
             known = list(zip(least, central, strict=True))
-            return InversePair(*maps, _quality(known, mask, errors, rounds=rounds, units=units, backend=backend))
+            return InversePair(*maps, quality_from(known, mask, errors, rounds=rounds, units=units, backend=backend))
         del central
     return InversePair(forward, inverse, quality_of(forward, inverse, mask, backend, rounds=rounds, units=units))
 
@@ -233,7 +214,7 @@ def _relax(
         central = backend.jacobian(forward), backend.jacobian(inverse)
         lowest = np.minimum(*central)
         folding = lowest <= LEAST_CENTRAL_JACOBIAN
-        errors, least = _measure([_in_units(residual, units, backend) for residual in residuals], lowest, mask, backend)
+        errors, least = _measure([in_units(residual, units, backend) for residual in residuals], lowest, mask, backend)
         inconsistent, folds = _exceeds(errors, share), not least > LEAST_CENTRAL_JACOBIAN
         if done == MOST_ROUNDS or not (inconsistent or folds):
             break
@@ -247,7 +228,7 @@ def _relax(
     return done, errors, central
 
 
-def _raise_determinants(maps: tuple[Array, Array], backend: Backend) -> tuple[Array, Array] | None:
+def _raise_determinants(maps: tuple[Array, Array], backend: Backend, free: bool) -> tuple[Array, Array] | None:
     """Raise the determinants, by any differences, that are at most `LEAST_JACOBIAN`.
 
     Returns
@@ -255,18 +236,18 @@ def _raise_determinants(maps: tuple[Array, Array], backend: Backend) -> tuple[Ar
     pair of (I, J, K), or None
         The determinants of both maps where none was that low; None where the maps have changed.
     """
-    forward, inverse = (_raise_in(field, backend) for field in maps)
+    forward, inverse = (_raise_in(field, backend, free) for field in maps)
     return None if forward is None or inverse is None else (forward, inverse)
 
 
-def _raise_in(field: Array, backend: Backend) -> Array | None:
+def _raise_in(field: Array, backend: Backend, free: bool) -> Array | None:
     """As `_raise_determinants`, in one map; it is blended with its Gaussian where moving voxels does not help."""
     least = backend.least_jacobian(field)
     low = least <= LEAST_JACOBIAN
     count, before = _count(low, backend), low.size * 2 * MOST_RAISED
     if not count:
         return least
-    while 0 < count <= before / 2:
+    while free and 0 < count <= before / 2:
         backend.unfold(field, limit=RAISED_FROM, target=RAISED_TO, sweeps=SWEEPS, least=least)
         low = backend.least_jacobian(field, out=least) <= LEAST_JACOBIAN
         count, before = _count(low, backend), count
@@ -286,38 +267,6 @@ def join(to_fixed: Array, to_moving: Array, backend: Backend) -> tuple[Array, Ar
     from_moving = invert_field_asynchronously(to_moving, backend)
     inverse = backend.compose(to_fixed, from_moving, out=from_fixed)
     return forward, inverse
-
-
-def quality_of(
-    forward: Array, inverse: Array, mask: Array, backend: Backend, *, rounds: int = 0, units: Units = VOXELS
-) -> Quality:
-    """Quality of a map and its inverse (3, I, J, K), in voxels of one grid, inside a mask.
-
-    Parameters
-    ----------
-    forward, inverse : (3, I, J, K)
-        Displacements in voxels.
-    mask : (I, J, K) uint8
-        Not 0 where they are measured.
-    rounds : int
-        Of relaxation, that were spent on them.
-    units : three floats
-        What inverse errors are counted in, see `Quality`.
-    """
-    residuals = round_trip(inverse, forward, backend), round_trip(forward, inverse, backend)
-    errors = [round_trip_error(_in_units(residual, units, backend), backend, mask) for residual in residuals]
-    known = ((backend.least_jacobian(field), backend.jacobian(field)) for field in (forward, inverse))
-    return _quality(known, mask, errors, rounds=rounds, units=units, backend=backend)
-
-
-def round_trip(outer: Array, inner: Array, backend: Backend) -> Array:
-    """``outer(inner(x)) - x``."""
-    return backend.compose(outer, inner, out=backend.empty(inner.shape))
-
-
-def _in_units(residual: Array, units: Units, backend: Backend) -> Array:
-    """A displacement in voxels, counted in units along each axis."""
-    return residual if units == VOXELS else residual / backend.upload(np.array(units, np.float32).reshape(3, 1, 1, 1))
 
 
 def _measure(
@@ -359,40 +308,3 @@ def _blend(field: Array, weight: Array, backend: Backend) -> None:
     smoothed -= field
     smoothed *= weight
     field += smoothed
-
-
-def _quality(
-    determinants: Iterable[tuple[Array, Array]],
-    mask: Array,
-    errors: list[InverseError],
-    *,
-    rounds: int,
-    units: Units,
-    backend: Backend,
-) -> Quality:
-    """From the determinants (I, J, K) of a map, then of its inverse, by any differences and by central ones.
-
-    And from their round-trip errors, with one host synchronisation.
-    """
-    inside, measured = mask != 0, backend.zeros((13,), np.float64)
-    for (least, central), row in zip(determinants, (measured[:6], measured[6:12]), strict=True):
-        backend.sums(least, mask=inside & (least <= 0), out=row[:3])
-        row[3] = np.where(inside, least, np.inf).min()
-        row[4] = np.where(inside, central, np.inf).min()
-        row[5] = np.where(inside, central, -np.inf).max()
-    measured[12] = inside.sum(dtype=np.float64)
-    *maps, size = np.split(backend.download(measured), (6, 12))
-    forward, inverse = (one.tolist() for one in maps)
-    folded = int(max(forward[0], inverse[0]))
-    return Quality(
-        folds=folded / max(float(size[0]), 1),
-        folded_voxels=folded,
-        jacobian_min=min(forward[4], inverse[4]),
-        jacobian_max=forward[5],
-        inverse_error_mean=max(error.mean for error in errors),
-        inverse_error_p99=max(error.p99 for error in errors),
-        inverse_error_max=max(error.largest for error in errors),
-        rounds=rounds,
-        units=units,
-        least_jacobian=min(forward[3], inverse[3]),
-    )

@@ -29,9 +29,10 @@ from warpline.backends.convergence import CONVERGED, ConvergenceRule, energies_o
 from warpline.recipe import FACTORS, Syn
 from warpline.registration.contrast import Shown
 from warpline.registration.cropping import CroppedPair
-from warpline.registration.inverse_consistency import VOXELS, Units
+from warpline.registration.directions import Projection
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
+from warpline.registration.quality import VOXELS, Units
 from warpline.registration.terms import LevelStart, Terms
 from warpline.registration.update_smoothing import UpdateSmoothing
 from warpline.space import fields
@@ -208,6 +209,7 @@ class SynLevel:
         self.smoothing = UpdateSmoothing(field, options.update_sigma, options.update_weights, backend)
         self.forces, self.updates, self.best = backend.empty(field), backend.empty(field), backend.empty(field)
         self.norms = backend.zeros((2,), np.float32)
+        self.projection = None if pair.allowed is None else Projection(pair.allowed, self.grid, backend)
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
         self.terms.share_memory(self.updates)
         self.terms.balance(self.half_maps, self._smoothed, () if coarser is None else coarser.strengths)
@@ -231,16 +233,16 @@ class SynLevel:
 
         With `first`, the energy of the first iteration is remembered as that of the start.
         """
-        backend, plain = self.backend, times - 1
+        repeat, plain = self.backend.repeat if self.terms.are_replayable else _repeat, times - 1
         if first and plain:
-            backend.repeat(self.iterate, 1)
+            repeat(self.iterate, 1)
             plain -= 1
             self._remember_start()
-        backend.repeat(self.iterate, plain)
+        repeat(self.iterate, plain)
         if self.terms.are_summed:  # their energy takes arrays that no graph keeps
             self.iterate_and_check()
         else:
-            backend.repeat(self.iterate_and_check, 1)
+            repeat(self.iterate_and_check, 1)
         if first and times == 1:
             self._remember_start()
 
@@ -277,6 +279,8 @@ class SynLevel:
     def _compute_forces(self) -> None:
         """Steps 1 and 2: warp the images, evaluate the metric and its forces."""
         self.terms.compute_forces(self.half_maps, self.forces)
+        if self.projection is not None:
+            self.projection.project(self.forces, self.updates)
 
     def _smoothed(self, forces: Array) -> Array:
         """Forces smoothed as updates are, in the memory of the updates."""
@@ -293,6 +297,11 @@ class SynLevel:
         scale = {"norm": self.norms, "least_norm": LEAST_NORM, "step": self.step_length}
         backend.compose(self.half_maps, updates, **scale, out=composed)
         backend.smooth(composed, (options.total_sigma,) * 3, out=self.half_maps)
+
+
+def _repeat(step: Callable[[], None], times: int) -> None:
+    for _ in range(times):
+        step()
 
 
 def _finest_spacing(grid: Grid) -> float:
@@ -313,6 +322,17 @@ def restoration_warnings(levels: tuple[LevelRecord, ...]) -> tuple[str, ...]:
         f"state, iteration {level.kept} of {level.iterations}: one image may show what the other has not"
         for level in levels
         if level.kept is not None and level.kept < level.iterations and _rise(level) > NOTABLE_RISE
+    )
+
+
+def smoothing_warnings(smoothed: tuple[float, str] | None) -> tuple[str, ...]:
+    """A sentence where half-maps had to be smoothed before they could be joined, see `InversePair`."""
+    if smoothed is None:
+        return ()
+    sigma, place = smoothed
+    return (
+        f"the half-maps of the deformable stage were too rough to be inverted, and were smoothed by {sigma:g} voxels "
+        f"{place}: a recipe that makes smoother maps, such as syn, may overlap better",
     )
 
 

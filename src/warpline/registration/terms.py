@@ -230,6 +230,11 @@ class Terms:
         return any(term.is_masked for term in self._terms)
 
     @property
+    def are_replayable(self) -> bool:
+        """Whether forces are the same launches every time."""
+        return all(term.metric.is_replayable for term in self._terms)
+
+    @property
     def are_summed(self) -> bool:
         """Whether the energy is more than the value of one term."""
         return self.is_masked or len(self._terms) > 1

@@ -5,12 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from warpline.backends import Array, Backend
+from warpline.metrics.level_images import LevelImage, intensities
 
 
 class LogCosh:
     """Mean of ``log cosh(fixed - moving)``."""
 
     smallest_axis = 3
+    is_replayable = False
+
+    def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
+        """Both images."""
+        return intensities(sides, backend)
 
     def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
         """Write the value, and its negative slope by either image's motion."""

@@ -11,7 +11,8 @@ from warpline.evaluation import bending_energy, folding
 from warpline.images import Image
 from warpline.recipe import Budget
 from warpline.registration.budget.enforcement import ENOUGH, Keeper, Surroundings
-from warpline.registration.inverse_consistency import VOXELS, enforce_inverse_consistency
+from warpline.registration.inverse_consistency import enforce_inverse_consistency
+from warpline.registration.quality import VOXELS
 from warpline.space import Displacement, fields
 from warpline.space.grid import Grid
 

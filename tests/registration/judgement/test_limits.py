@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from warpline.registration.inverse_consistency import MEAN_LIMIT, P99_LIMIT
 from warpline.registration.judgement import LIMITS, judge
+from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT
 
 GOOD = {"above_chance": 4.0, "affine_gain": 2.0, "object_overlap": 0.95, "least_stretch": 0.9, "most_stretch": 1.1}
 

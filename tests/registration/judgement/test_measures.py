@@ -10,9 +10,9 @@ from made_heads import lattice, scan
 from warpline.backends import select
 from warpline.images.intensity import normalise
 from warpline.recipe import Linear
-from warpline.registration.inverse_consistency import Quality
 from warpline.registration.judgement import LIMITS, ObjectComparison, quality_signs, warp_signs
 from warpline.registration.judgement.measures import MOST_ROTATION, affine_signs, angle_between, search_signs
+from warpline.registration.quality import Quality
 from warpline.space import Affine
 
 OPTIONS = Linear(stages=("rigid",), voxel_sizes=(8.0, 5.0), iterations=(30, 15), samples=4000, refinements=0)

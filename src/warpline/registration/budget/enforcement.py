@@ -22,7 +22,8 @@ from warpline.backends import Array, Backend
 from warpline.recipe import Budget
 from warpline.registration.budget.spending import Spending
 from warpline.registration.budget.usage import Meter, Usage
-from warpline.registration.inverse_consistency import InversePair, Units, correct, round_trip, settle, soft_region
+from warpline.registration.inverse_consistency import InversePair, correct, settle, soft_region
+from warpline.registration.quality import Units, round_trip
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert_field_asynchronously
 

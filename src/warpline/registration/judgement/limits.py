@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from warpline.registration.inverse_consistency import MEAN_LIMIT, P99_LIMIT
+from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT
 
 Outcome = Literal["fine", "doubtful", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("fine", "doubtful", "failed")

@@ -9,11 +9,11 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
 from warpline.registration.budget import Spending
-from warpline.registration.inverse_consistency import Quality
 from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
 from warpline.registration.length_unit import LengthUnit
 from warpline.registration.objective import affine_objective
 from warpline.registration.pyramid import build_pyramid
+from warpline.registration.quality import Quality
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
