@@ -47,8 +47,8 @@ class LabelAgreement:
         found = backend.empty((2, *sides[0].shape, CHANNELS), np.uint8)
         for one, side in zip(found, sides, strict=True):
             for bit in range(CHANNELS):
-                shares = side.resampled(((side.volume >> bit) & 1).astype(np.float32))
-                one[..., bit] = np.rint(np.clip(shares, 0, 1) * np.float32(LARGEST)).astype(np.uint8)
+                shares = side.resampled(((side.volume >> bit) & 1).astype(np.float32), order=1)
+                one[..., bit] = np.rint(shares * np.float32(LARGEST)).astype(np.uint8)
         return found
 
     def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:

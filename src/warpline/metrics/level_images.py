@@ -20,8 +20,8 @@ class LevelImage(Protocol):
         """Of the grid of the level."""
         ...
 
-    def resampled(self, volume: Array) -> Array:
-        """A float32 volume on the grid of the image, smoothed and resampled on the level (I, J, K)."""
+    def resampled(self, volume: Array, order: int = 3) -> Array:
+        """A float32 volume on the grid of the image, smoothed and resampled on the level (I, J, K), by splines."""
         ...
 
 

@@ -244,9 +244,16 @@ class SharedLevel:
 
 
 def resample_on_level(
-    level: SharedLevel, volume: Array, grid: Grid, world: Matrix, *, mask: Array | None, backend: Backend
+    level: SharedLevel,
+    volume: Array,
+    grid: Grid,
+    world: Matrix,
+    *,
+    mask: Array | None,
+    backend: Backend,
+    order: int = 3,
 ) -> Array:
-    """A volume on its grid, smoothed (within its mask) and resampled on a level by cubic splines.
+    """A volume on its grid, smoothed (within its mask) and resampled on a level, by cubic splines if not asked else.
 
     Parameters
     ----------
@@ -267,4 +274,4 @@ def resample_on_level(
             volume = backend.smooth(volume, width)
         else:
             volume = masked_blur(volume, mask, width, least=LEAST_COVERAGE, backend=backend)
-    return backend.sample(volume, level.grid.voxel_map_to(grid, world), shape=level.grid.shape, order=3)
+    return backend.sample(volume, level.grid.voxel_map_to(grid, world), shape=level.grid.shape, order=order)

@@ -51,9 +51,10 @@ class SideOnLevel:
         """Of the grid of the level."""
         return self.level.grid.shape
 
-    def resampled(self, volume: Array) -> Array:
+    def resampled(self, volume: Array, order: int = 3) -> Array:
         """A volume on the grid of the image, on the level."""
-        return resample_on_level(self.level, volume, self.grid, self.world, mask=self.mask, backend=self.backend)
+        where = self.level, volume, self.grid, self.world
+        return resample_on_level(*where, mask=self.mask, backend=self.backend, order=order)
 
 
 class Term:
