@@ -45,8 +45,9 @@ def add_pairs(parser: ArgumentParser) -> None:
         dest="pairs",
         action="append",
         default=[],
-        metavar=FORM,
-        help="two images to compare, may be repeated; label maps with metric=labels. Without FIXED and MOVING the "
+        metavar="FIXED,MOVING[,KEY=VALUE...]",
+        help="two images to compare, with metric=NAME, weight=W, fixed_mask=FILE, moving_mask=FILE; may be repeated; "
+        "label maps with metric=labels. Without FIXED and MOVING the "
         "first pair is registered; all others are compared beside it",
     )
 

@@ -27,14 +27,7 @@ FAILED = 7
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument(
-        "fixed",
-        metavar="FIXED",
-        nargs="?",
-        help="image that stays where it is; NIfTI, NRRD, MetaImage or MGH, one volume",
-    )
-    parser.add_argument("moving", metavar="MOVING", nargs="?", help="image that is carried onto it")
-    add_pairs(parser)
+    _add_images(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -53,8 +46,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change one option of the recipe, such as syn.step=0.2; may be repeated",
     )
-    parser.add_argument("--fixed-mask", metavar="FILE", help="where the fixed image counts: every voxel that is not 0")
-    parser.add_argument("--moving-mask", metavar="FILE", help="where the moving image counts")
     parser.add_argument("--initial", metavar="FILE.mat", help="affine to start from, instead of looking for a start")
     parser.add_argument(
         "--outside",
@@ -62,15 +53,32 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="VALUE",
         help="value of the warped image beyond the moving one; default: 0, or its background if far from 0, as in CT",
     )
+    _add_restriction(parser)
+    add_geometry(parser)
+    add_budget(parser)
+    add_device(parser)
+
+
+def _add_images(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "fixed",
+        metavar="FIXED",
+        nargs="?",
+        help="image that stays where it is; NIfTI, NRRD, MetaImage or MGH, one volume",
+    )
+    parser.add_argument("moving", metavar="MOVING", nargs="?", help="image that is carried onto it")
+    add_pairs(parser)
+    parser.add_argument("--fixed-mask", metavar="FILE", help="where the fixed image counts: every voxel that is not 0")
+    parser.add_argument("--moving-mask", metavar="FILE", help="where the moving image counts")
+
+
+def _add_restriction(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--restrict",
         metavar="AXES|X,Y,Z",
         help="let points move along axes of the fixed image only, as j for echo-planar distortions or ij, or along a "
         "direction of the world",
     )
-    add_geometry(parser)
-    add_budget(parser)
-    add_device(parser)
 
 
 def as_directions(text: str) -> str:

@@ -56,15 +56,14 @@ def grey_values(
         From the level to both images, in its voxels.
     """
     every = (slice(None, None, max(1, round(np.cbrt(np.prod(level.grid.shape) / SAMPLES)))),) * 3
-    found, counted = [], None
+    values, masks = [], []
     for (volume, grid, world, mask), half in zip(channel.sides(affine), half_maps, strict=True):
         how = {"matrix": level.grid.voxel_map_to(grid, world), "field": half, "shape": level.grid.shape, "order": 0}
-        found.append(backend.download(backend.sample(volume, **how)[every].copy()).ravel())
+        values.append(backend.sample(volume, **how)[every].ravel())
         if mask is not None:
-            inside = backend.download(backend.sample(mask, **how)[every].copy()).ravel() > 0
-            counted = inside if counted is None else counted & inside
-    values = np.stack(found)
-    return values if counted is None else values[:, counted]
+            masks.append(backend.sample(mask, **how)[every].ravel())
+    found: NDArray[np.float32] = backend.download(np.stack([*values, *masks]))
+    return found[:2, (found[2:] > 0).all(axis=0)]
 
 
 def mean_curve(source: NDArray[np.float32], target: NDArray[np.float32]) -> tuple[NDArray[np.float32], Span]:

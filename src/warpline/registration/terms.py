@@ -172,7 +172,7 @@ class _ChannelTerms:
         terms = {how: self._term(how, values) for how in choices}
         if len(terms) == 1:
             return terms[choices[0]], choices[0]
-        found = {how: -self._value(term) for how, term in terms.items()}
+        found = dict(zip(terms, -self._values(list(terms.values())), strict=True))
         curve = max(CURVES, key=found.__getitem__)
         best = curve if found[curve] > LEAST_GAIN * found.get("as given", -np.inf) else "as given"
         return terms[best], best
@@ -185,11 +185,14 @@ class _ChannelTerms:
         metric = CHANNEL_METRICS[self.metric](self.options)
         return Term(channel, self.start.level, self.affine, metric, self.backend)
 
-    def _value(self, term: Term) -> float:
-        half_maps = self.start.half_maps
+    def _values(self, terms: Sequence[Term]) -> NDArray[np.float64]:
+        """The energy of each term at the start."""
+        half_maps, values = self.start.half_maps, self.backend.zeros((len(terms),), np.float64)
         forces, warped = self.backend.empty(half_maps.shape), self.backend.empty((2, *half_maps.shape[2:]))
-        term.compute_forces(half_maps, warped, forces)
-        return float(self.backend.download(term.energy())[0])
+        for n, term in enumerate(terms):
+            term.compute_forces(half_maps, warped, forces)
+            values[n : n + 1] = term.energy()
+        return self.backend.download(values)
 
 
 class Terms:
