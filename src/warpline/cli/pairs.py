@@ -95,6 +95,7 @@ def read_pair(text: str) -> ImagePair:
     if len(parts) < 2 or not all(parts) or any(not equals or key not in known for key, equals, _ in named):
         raise UsageError(f"--pair {text!r} cannot be read; it is written {FORM}, and names of files have no comma")
     try:
-        return ImagePair(parts[0], parts[1], **{key: known[key](value) for key, _, value in named})
+        options = {key: known[key](value) for key, _, value in named}
     except ValueError:
         raise UsageError(f"--pair {text!r}: weight must be a number, such as weight=0.5") from None
+    return ImagePair(parts[0], parts[1], **options)
