@@ -20,7 +20,8 @@ LEAST_MASK = 0.998
 """Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
 
 LEAST_FORCE = 1e-6
-"""Root mean square up to which forces are rounding noise (identical images: 1e-8, others 1e-4 and more), and count as none."""
+"""Root mean square up to which smoothed forces are none, and do not count at a level: those of identical images have
+1e-8, which is rounding noise, those of others 1e-4 and more. Scaled up, they would hold everything where it is."""
 
 
 PREDICTABLE, CHOSEN = ("local_cc", "mean_squares"), ("local_cc",)
