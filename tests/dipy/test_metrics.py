@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from warpline import dipy as ours
+from warpline.recipe import Syn
 
 
 @pytest.mark.parametrize("step", ["demons", "gauss_newton"])
@@ -19,3 +20,8 @@ def test_em_registers_inverted_contrasts(step):
     mapping = sdr.optimize(static, np.exp(-3 * moved))
     before, after = (np.abs(image - static).mean() for image in (moved, mapping.transform(moved)))
     assert after < 0.5 * before
+
+
+def test_correlation_takes_contrasts_as_given():
+    """DIPY's does: no image goes through a curve."""
+    assert Syn(**ours.CCMetric(3).options()).contrast == "given"

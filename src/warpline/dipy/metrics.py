@@ -81,6 +81,7 @@ class CCMetric:
         """Return entries of `warpline.recipe.Syn`."""
         return {
             "metric": "local_cc",
+            "contrast": "given",
             "radius": self.radius,
             "update_sigma": self.sigma_diff,
             "total_sigma": TOTAL_SIGMA,
