@@ -48,7 +48,7 @@ FAILURES = 30
 def contract(place: Place) -> int:
     """Every operation against slow float64 loops."""
     files = [f"tests/backends/test_contract{part}.py" for part in CONTRACT]
-    return _pytest(place, "contract", files[2:3] if place.rehearse else files)
+    return _pytest(place, "contract", ["tests/backends/test_contract_fields.py"] if place.rehearse else files)
 
 
 def gpu_tests(place: Place) -> int:

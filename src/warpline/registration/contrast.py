@@ -59,10 +59,13 @@ def grey_values(
     values, masks = [], []
     for (volume, grid, world, mask), half in zip(channel.sides(affine), half_maps, strict=True):
         how = {"matrix": level.grid.voxel_map_to(grid, world), "field": half, "shape": level.grid.shape, "order": 0}
-        values.append(backend.sample(volume, **how)[every].ravel())
+        values.append(backend.sample(volume, **how)[every])
         if mask is not None:
-            masks.append(backend.sample(mask, **how)[every].ravel())
-    found: NDArray[np.float32] = backend.download(np.stack([*values, *masks]))
+            masks.append(backend.sample(mask, **how)[every])
+    sampled = backend.empty((len(values) + len(masks), *values[0].shape))
+    for row, one in zip(sampled, (*values, *masks), strict=True):
+        row[...] = one
+    found: NDArray[np.float32] = backend.download(sampled).reshape(len(sampled), -1)
     return found[:2, (found[2:] > 0).all(axis=0)]
 
 
