@@ -44,6 +44,9 @@ DeformableMetricName = Literal[
 ]
 """Metrics of deformable registration: the keys of `warpline.metrics.DEFORMABLE_METRICS`."""
 
+PREDICTABLE = ("local_cc", "mean_squares")
+"""Metrics that may be shown one image as its grey values predict the other."""
+
 Directions = Annotated[str, Field(pattern="^(i|j|k|ij|ik|jk)$")] | tuple[float, float, float]
 """Directions along which points may move: axes of the fixed image, or a direction in the world (RAS)."""
 
@@ -171,6 +174,8 @@ class Syn(_Options):
             _check_lengths(factors=factors, sigmas=self.sigmas)
         if isinstance(self.directions, tuple) and not any(self.directions):
             raise ValueError("directions needs a direction; [0, 0, 0] is none")
+        if self.contrast == "predicted" and self.metric not in PREDICTABLE:
+            raise ValueError(f"contrast predicted is for {' and '.join(PREDICTABLE)}, not {self.metric}: leave one out")
         return self
 
 
@@ -229,6 +234,8 @@ class Recipe(_Options):
 
     @model_validator(mode="after")
     def _has_what_is_limited(self) -> Recipe:
+        if self.syn is not None and self.syn.directions is not None and not self.budget.is_empty:
+            raise ValueError("a budget moves points in all directions: leave out the budget, or syn.directions")
         if self.syn is None and not self.budget.is_empty:
             raise ValueError("a budget limits a deformation, and no syn runs: leave it out, or start from recipe syn")
         return self

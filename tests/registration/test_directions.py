@@ -9,7 +9,9 @@ from made_registrations import FIXED_AFFINE, QUICK
 from oblique_pair import FIXED
 from synthetic import ellipsoid, pair_with_known_map, smooth_field
 from warpline import register
+from warpline.errors import UsageError
 from warpline.images import Image
+from warpline.recipe import Recipe
 from warpline.registration.directions import Projection, allowed_directions
 from warpline.space import Affine, fields
 from warpline.space.grid import Grid
@@ -109,3 +111,14 @@ def test_slices_are_moved_along_one_axis():
     vectors = registered(Grid((44, 40, 1), np.eye(4)), "i")
     assert np.abs(vectors[..., 0]).max() > 0.5
     assert not vectors[..., 1:].any()
+
+
+@pytest.mark.parametrize("directions", ["k", "ik", (0.0, 0.3, 1.0)])
+def test_directions_stay_in_the_plane_of_a_slice(directions):
+    with pytest.raises(UsageError, match="moves points along axis k of the fixed image, which has one voxel"):
+        allowed_directions(directions, Grid((9, 8, 1), np.eye(4)))
+
+
+def test_a_budget_has_no_directions():
+    with pytest.raises(UsageError, match="leave out the budget"):
+        Recipe.load("syn").with_options("syn.directions=j", "budget.max_bending=0.1")

@@ -119,6 +119,23 @@ def test_the_report_tells_every_pair(backend):
     assert found.report["inputs"]["moving_2"]["shape"] == list(SHAPE)
 
 
+def test_labels_that_do_not_count_are_said():
+    more = replace(LABELS, data=np.where(LABELS.data == LABELS.data.max(), 77, LABELS.data), name="more")
+    found = run(
+        FIXED, MOVING, [ImagePair(FIXED_LABELS, more, metric="labels")], RECIPE.with_options("syn.iterations=[5, 2]")
+    )
+    said = [warning for warning in found.report["warnings"] if "count as background" in warning]
+    assert len(said) == 2 and "more: 1 labels" in said[1] and said[1].endswith("77")
+
+
+def test_a_pair_without_force_is_said():
+    same = ImagePair(OTHER, OTHER, metric="mean_squares")
+    found = run(FIXED, FIXED, [same], RECIPE.with_options("syn.iterations=[5, 2]", "linear.refinements=0"))
+    strengths = [term["strength"] for term in found.report["terms"]]
+    assert strengths[1] < 1e-6
+    assert any(warning.startswith("pair 2 (mean_squares) exerts no force") for warning in found.report["warnings"])
+
+
 def test_without_further_pairs_one_term_is_reported():
     found = run(FIXED, MOVING, [], RECIPE.with_options("syn.iterations=[5, 2]"))
     assert [term["metric"] for term in found.report["terms"]] == ["local_cc"]

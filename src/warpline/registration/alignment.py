@@ -17,12 +17,11 @@ from dataclasses import dataclass, field, replace
 from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
-from warpline.recipe import Recipe, Syn
+from warpline.recipe import Recipe
 from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
-from warpline.registration.contrast import Shown
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
 from warpline.registration.image_pairs import LoadedImages
@@ -41,28 +40,10 @@ from warpline.registration.judgement import (
 from warpline.registration.linear import LinearResult, register_linear
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import Quality
-from warpline.registration.syn import HalfMaps, restoration_warnings, smoothing_warnings
+from warpline.registration.syn import HalfMaps, idle_warnings, restoration_warnings, smoothing_warnings
+from warpline.registration.terms import ComparedImages
 from warpline.space import Affine, Chain, Displacement
-from warpline.space.grid import Grid
-
-
-@dataclass(frozen=True)
-class ComparedImages:
-    """Two images that the deformable stage compared.
-
-    Parameters
-    ----------
-    metric : str
-        What compared them.
-    weight : float
-        Of its forces beside those of other pairs.
-    contrast : str
-        ``"as given"``, or which of the two the metric was shown as its grey values predict the other one.
-    """
-
-    metric: str
-    weight: float
-    contrast: Shown
+from warpline.space.grid import Matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,12 +209,6 @@ class _Problem:
     recipe: Recipe
     initial: Affine | None
     pairs: tuple[LoadedImages, ...] = ()
-    fixed_grid: Grid | None = None
-
-    @property
-    def given(self) -> Grid:
-        """The grid of the fixed image with its axes as given."""
-        return self.fixed_grid or self.fixed.grid
 
     def reorder_axes(self, backend: Backend) -> _Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""
@@ -244,7 +219,6 @@ class _Problem:
             moving=of_moving.image(self.moving, backend),
             fixed_mask=of_fixed.mask(self.fixed_mask, self.fixed, backend),
             moving_mask=of_moving.mask(self.moving_mask, self.moving, backend),
-            fixed_grid=self.fixed.grid,
             pairs=tuple(pair.reorder_axes(backend) for pair in self.pairs),
         )
 
@@ -256,8 +230,10 @@ def _align(
     on_half_maps: HalfMapsCallback | None = None,
 ) -> Alignment:
     """Align with the axes in the order that suits the backend, and give the result in the order of the images."""
-    order = AxisOrder.of(problem.fixed.grid.shape)
-    alignment = _run_stages(problem.reorder_axes(backend), backend, order.callback(progress), on_half_maps)
+    order, syn = AxisOrder.of(problem.fixed.grid.shape), problem.recipe.syn
+    directions = None if syn is None else syn.directions
+    allowed = None if directions is None else allowed_directions(directions, problem.fixed.grid)
+    alignment = _run_stages(problem.reorder_axes(backend), backend, order.callback(progress), on_half_maps, allowed)
     return replace(
         alignment,
         fixed=problem.fixed,
@@ -273,6 +249,7 @@ def _run_stages(
     backend: Backend,
     progress: ProgressCallback | None,
     on_half_maps: HalfMapsCallback | None,
+    allowed: Matrix | None,
 ) -> Alignment:
     """The steps of the module's list."""
     fixed, moving, recipe, clock = problem.fixed, problem.moving, problem.recipe, Clock()
@@ -289,8 +266,6 @@ def _run_stages(
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, warnings, judged.judgement)
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
-    directions = recipe.syn.directions
-    allowed = None if directions is None else allowed_directions(directions, problem.given)
     stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
     found = stage.run(recipe)
     maps, box = found.maps, found.box
@@ -299,7 +274,7 @@ def _run_stages(
         judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality), **budget_signs(found.spending)})
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
-    notes = restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed)
+    notes = restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed) + idle_warnings(found.compared)
     return Alignment(
         fixed,
         moving,
@@ -311,14 +286,8 @@ def _run_stages(
         warnings=warnings + notes + judgement.reasons,
         judgement=judgement,
         spending=found.spending,
-        terms=_compared(found.shown, problem, recipe.syn),
+        terms=found.compared,
     )
-
-
-def _compared(shown: Sequence[Shown], problem: _Problem, options: Syn) -> tuple[ComparedImages, ...]:
-    of_pairs = ((pair.metric or options.metric, pair.weight) for pair in problem.pairs)
-    metrics = ((options.metric, 1.0), *of_pairs)
-    return tuple(ComparedImages(*metric, how) for metric, how in zip(metrics, shown, strict=True))
 
 
 def _register_linear(

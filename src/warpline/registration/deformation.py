@@ -13,13 +13,13 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Recipe, Syn
 from warpline.registration.budget import Keeper, Spending, Surroundings, with_more_smoothing
 from warpline.registration.clock import Clock
-from warpline.registration.contrast import Shown
 from warpline.registration.cropping import Channel, crop_pair
 from warpline.registration.directions import Projection
 from warpline.registration.inverse_consistency import InversePair, enforce_inverse_consistency
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import Units
 from warpline.registration.syn import HalfMaps, register_syn
+from warpline.registration.terms import ComparedImages
 from warpline.space import Affine, Displacement, fields
 from warpline.space.grid import Grid, Matrix
 from warpline.space.inversion import invert_field
@@ -83,15 +83,15 @@ class Deformation:
         Of the run that made them.
     spending : Spending or None
         What they use of the budget, where the recipe sets one.
-    shown : tuple of Shown
-        How the metric was shown the contrast of each channel.
+    compared : tuple of ComparedImages
+        What was compared.
     """
 
     maps: InversePair
     box: Box
     levels: tuple[LevelRecord, ...]
     spending: Spending | None = None
-    shown: tuple[Shown, ...] = ()
+    compared: tuple[ComparedImages, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +146,7 @@ class DeformableStage:
         with self.clock.step("budget"):
             usages = before if smoother is None else keeper.usages(found.maps)
             maps, spending = keeper.keep(found.maps, usages)
+        maps = replace(maps, smoothed=found.maps.smoothed)
         return replace(found, maps=maps, spending=replace(spending, before=before, rerun=smoother))
 
     def _half_maps(self, options: Syn) -> _ExtendedHalfMaps:
@@ -167,7 +168,7 @@ class DeformableStage:
                 half_maps.units,
                 projection=None if self.allowed is None else Projection(self.allowed, half_maps.box.grid, self.backend),
             )
-            return Deformation(maps, half_maps.box, half_maps.levels, shown=half_maps.shown)
+            return Deformation(maps, half_maps.box, half_maps.levels, compared=half_maps.compared)
 
 
 def _again(progress: ProgressCallback | None) -> ProgressCallback | None:
@@ -190,7 +191,7 @@ class _ExtendedHalfMaps:
     inner: Grid
     units: Units
     levels: tuple[LevelRecord, ...]
-    shown: tuple[Shown, ...]
+    compared: tuple[ComparedImages, ...]
 
     @classmethod
     def of(cls, half_maps: HalfMaps, foreground: Array, whole: Grid, backend: Backend) -> _ExtendedHalfMaps:
@@ -200,7 +201,9 @@ class _ExtendedHalfMaps:
             box.extend(half, half_maps.grid, backend) for half in (half_maps.to_fixed, half_maps.to_moving)
         )
         inside = foreground[box.spans].copy()
-        return cls(to_fixed, to_moving, inside, box, half_maps.grid, half_maps.units, half_maps.levels, half_maps.shown)
+        return cls(
+            to_fixed, to_moving, inside, box, half_maps.grid, half_maps.units, half_maps.levels, half_maps.compared
+        )
 
     def fade(self, backend: Backend) -> Array:
         """1 where SyN ran (I, J, K), falling to 0 beyond."""

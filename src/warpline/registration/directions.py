@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.errors import UsageError
 from warpline.recipe import Directions
 from warpline.space.grid import Grid
 
@@ -21,6 +22,11 @@ def allowed_directions(directions: Directions, grid: Grid) -> NDArray[np.float64
     directions : str or (3,) float
         Axes of the grid, such as ``"j"`` or ``"ij"``, or a direction in the world.
 
+    Raises
+    ------
+    UsageError
+        When they leave the plane of a single slice.
+
     Examples
     --------
     >>> import numpy as np
@@ -28,10 +34,19 @@ def allowed_directions(directions: Directions, grid: Grid) -> NDArray[np.float64
     >>> allowed_directions("j", Grid((4, 4, 4), np.eye(4))).tolist()
     [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
+    flat = [axis for axis, n in zip("ijk", grid.shape, strict=True) if n == 1]
     if isinstance(directions, str):
         vectors = grid.affine[:3, ["ijk".index(axis) for axis in directions]]
     else:
         vectors = np.array(directions, np.float64).reshape(3, 1)
+    along = abs(grid.inverse_affine[:3, :3] @ vectors).max(axis=1)
+    left = [axis for axis, part in zip("ijk", along, strict=True) if axis in flat and part > _ROUNDING * along.max()]
+    if left:
+        others = " or ".join(axis for axis in "ijk" if axis not in flat)
+        raise UsageError(
+            f"syn.directions = {directions!r} moves points along axis {left[0]} of the fixed image, which has one "
+            f"voxel, shape {grid.shape}: choose {others}, or a direction in its plane"
+        )
     basis, _ = np.linalg.qr(vectors)
     projection: NDArray[np.float64] = basis @ basis.T
     return projection

@@ -20,6 +20,8 @@ from warpline.registration.axis_order import AxisOrder
 from warpline.registration.checks import check_same_dimension, check_window
 from warpline.registration.cropping import Channel, own_channel
 
+SHOWN = 8
+"""Most labels that a note names."""
 WEIGHTS = (1e-3, 1e3)
 """Least and largest weight."""
 
@@ -126,6 +128,19 @@ class LoadedImages:
             else:
                 check_contrast(image, mask)
             check_window(image, recipe)
+
+    def notes(self) -> tuple[str, ...]:
+        """A sentence where labels of either map do not count."""
+        if self.metric != LABELS:
+            return ()
+        common = common_labels(self.fixed.data, self.moving.data)
+        counts = ((image, np.setdiff1d(image.data, [0, *common])) for image in (self.fixed, self.moving))
+        return tuple(
+            f"{image.name}: {len(alone)} labels that the other map has not, or below 0, count as background: "
+            f"{', '.join(f'{label:g}' for label in alone[:SHOWN])}{', ...' if len(alone) > SHOWN else ''}"
+            for image, alone in counts
+            if len(alone)
+        )
 
     def reorder_axes(self, backend: Backend) -> LoadedImages:
         """The same with no thin axis first or last, see `AxisOrder`."""

@@ -265,7 +265,8 @@ def read(
             pair.check(recipe, images["fixed"])
     described = {name: description for name, (_, description) in loaded.items()}
     origin = os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist()
-    notes = (*once(*(image.grid for image in images.values())), *(note for _, note in filled.values() if note))
+    notes = (*once(*(image.grid for image in together.values())), *(note for _, note in filled.values() if note))
+    notes += tuple(note for pair in loaded_pairs for note in pair.notes())
     return Inputs(recipe, images, described, start, origin, clock.seconds, geometry, notes, loaded_pairs)
 
 

@@ -33,7 +33,7 @@ from warpline.registration.directions import Projection
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
 from warpline.registration.quality import VOXELS, Units
-from warpline.registration.terms import LevelStart, Terms
+from warpline.registration.terms import ComparedImages, LevelStart, Terms
 from warpline.registration.update_smoothing import UpdateSmoothing
 from warpline.space import fields
 from warpline.space.grid import Grid
@@ -60,8 +60,8 @@ LEAST_NORM = 3e-5
 class HalfMaps:
     """Displacements (3, I, J, K) from the middle space to either image, in voxels of `grid`.
 
-    `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`; `shown` how the metric
-    was shown the contrast of each channel.
+    `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`; `compared` what the
+    terms of the levels are.
     """
 
     to_fixed: Array
@@ -69,7 +69,7 @@ class HalfMaps:
     grid: Grid
     levels: tuple[LevelRecord, ...]
     units: Units = VOXELS
-    shown: tuple[Shown, ...] = ()
+    compared: tuple[ComparedImages, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def register_syn(
     """
     spacing = _finest_spacing(pair.grid)
     result: LevelResult | None = None
+    compared: tuple[ComparedImages, ...] = ()
     records: list[LevelRecord] = []
     schedule = _schedule(pair.grid, options)
     for index, (factor, iterations, smoothing) in enumerate(schedule):
@@ -107,11 +108,12 @@ def register_syn(
         level = SynLevel(pair, place, options, backend, coarser=result)
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
         result = LevelResult(level.half_maps, level.grid, level.terms.strengths, level.terms.shown)
+        compared = level.terms.compared() if index == 0 else compared
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
     to_fixed, to_moving = (fields.move_to_grid(half, result.grid, pair.grid, backend) for half in result.half_maps)
     units = VOXELS if options.factors is not None else _error_units(result.grid, pair.grid)
-    return HalfMaps(to_fixed, to_moving, pair.grid, tuple(records), units, result.shown)
+    return HalfMaps(to_fixed, to_moving, pair.grid, tuple(records), units, compared)
 
 
 def _error_units(finest: Grid, grid: Grid) -> Units:
@@ -333,6 +335,16 @@ def smoothing_warnings(smoothed: tuple[float, str] | None) -> tuple[str, ...]:
     return (
         f"the half-maps of the deformable stage were too rough to be inverted, and were smoothed by {sigma:g} voxels "
         f"{place}: a recipe that makes smoother maps, such as syn, may overlap better",
+    )
+
+
+def idle_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
+    """A sentence for every pair of images that has no force beside others."""
+    return tuple(
+        f"pair {number} ({images.metric}) exerts no force at the start and does not count: its images are alike there, "
+        "or lie beside the others in the world"
+        for number, images in enumerate(compared, 1)
+        if images.is_idle
     )
 
 

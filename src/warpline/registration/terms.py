@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.metrics import CHANNEL_METRICS, DeformableMetric
-from warpline.recipe import Syn
+from warpline.recipe import PREDICTABLE, Syn
 from warpline.registration.contrast import CURVES, Shown, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.pyramid import SharedLevel, resample_on_level
@@ -24,8 +24,8 @@ LEAST_FORCE = 1e-6
 1e-8, which is rounding noise, those of others 1e-4 and more. Scaled up, they would hold everything where it is."""
 
 
-PREDICTABLE, CHOSEN = ("local_cc", "mean_squares"), ("local_cc",)
-"""Metrics that images can be shown to through a curve; those that are shown what fits best where nobody says."""
+CHOSEN = ("local_cc",)
+"""Metrics that are shown what fits best where nobody says."""
 
 LEAST_GAIN = 1.02
 """Times the local correlation of the images as given that they must have through a curve: brains of one contrast reach
@@ -35,6 +35,33 @@ costs a point of Dice, one that is missing six."""
 LEAST_OF_FIRST = 0.1
 """Share of its strength at the first level below which that of a term does not count as less: what fits already would
 else be scaled up to noise."""
+
+
+@dataclass(frozen=True)
+class ComparedImages:
+    """Two images that the deformable stage compared.
+
+    Parameters
+    ----------
+    metric : str
+        What compared them.
+    weight : float
+        Of its forces beside those of other pairs.
+    contrast : str
+        ``"as given"``, or which of the two the metric was shown as its grey values predict the other one.
+    strength : float or None
+        Root mean square of its smoothed forces at the start of the first level; None where nothing else was compared.
+    """
+
+    metric: str
+    weight: float
+    contrast: Shown
+    strength: float | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has no force that could be told from rounding noise."""
+        return self.strength is not None and self.strength <= LEAST_FORCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +202,9 @@ class _ChannelTerms:
         if len(terms) == 1:
             return terms[choices[0]], choices[0]
         found = dict(zip(terms, -self._values(list(terms.values())), strict=True))
-        curve = max(CURVES, key=found.__getitem__)
-        best = curve if found[curve] > LEAST_GAIN * found.get("as given", -np.inf) else "as given"
+        best, given = max(CURVES, key=found.__getitem__), found.get("as given")
+        if given is not None and found[best] <= LEAST_GAIN * given:
+            best = "as given"
         return terms[best], best
 
     def _grey_values(self) -> NDArray[np.float32]:
@@ -207,12 +235,14 @@ class Terms:
     ----------
     terms : sequence of Term
         One for each channel, at least one.
+    compared : sequence of ComparedImages
+        What each compares.
     backend : Backend
         Where everything is computed.
     """
 
-    def __init__(self, terms: Sequence[Term], shown: tuple[Shown, ...], backend: Backend) -> None:
-        self._terms, self._backend, self.shown = tuple(terms), backend, shown
+    def __init__(self, terms: Sequence[Term], compared: Sequence[ComparedImages], backend: Backend) -> None:
+        self._terms, self._backend, self._compared = tuple(terms), backend, tuple(compared)
         self._images: Array | None = None
         described = [term.features for term in terms if term.features.ndim == 5]
         self._descriptors: Array | None = backend.empty(described[0].shape, np.uint8) if described else None
@@ -224,11 +254,29 @@ class Terms:
     @classmethod
     def of(cls, pair: CroppedPair, start: LevelStart, options: Syn, backend: Backend) -> Terms:
         """A term for every channel of a pair, of the contrasts that `start` says, or that fit best."""
-        made = [
-            _ChannelTerms(channel, start, pair.affine, options, backend).best(shown)
-            for channel, shown in zip(pair.channels, start.shown or (None,) * len(pair.channels), strict=True)
+        channels = [_ChannelTerms(channel, start, pair.affine, options, backend) for channel in pair.channels]
+        before = start.shown or (None,) * len(channels)
+        made = [channel.best(shown) for channel, shown in zip(channels, before, strict=True)]
+        compared = [
+            ComparedImages(channel.metric, term.weight, shown)
+            for channel, (term, shown) in zip(channels, made, strict=True)
         ]
-        return cls([term for term, _ in made], tuple(shown for _, shown in made), backend)
+        return cls([term for term, _ in made], compared, backend)
+
+    @property
+    def shown(self) -> tuple[Shown, ...]:
+        """How the contrast of each channel is shown."""
+        return tuple(images.contrast for images in self._compared)
+
+    def compared(self) -> tuple[ComparedImages, ...]:
+        """What is compared; with several terms it waits for their strengths."""
+        if not self.strengths:
+            return self._compared
+        strengths = self._backend.zeros((len(self.strengths),), np.float64)
+        for n, strength in enumerate(self.strengths):
+            strengths[n : n + 1] = strength
+        found = self._backend.download(strengths).tolist()
+        return tuple(replace(images, strength=one) for images, one in zip(self._compared, found, strict=True))
 
     @property
     def is_masked(self) -> bool:

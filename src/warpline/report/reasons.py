@@ -26,5 +26,5 @@ _CONTRASTS = {
 
 
 def contrast_in_words(contrast: str) -> str:
-    """How a metric was shown two images, by `warpline.registration.alignment.ComparedImages`."""
+    """How a metric was shown two images, by `warpline.registration.terms.ComparedImages`."""
     return _CONTRASTS[contrast]
