@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.backends import Array, Backend
 from warpline.backends.descriptors import CHANNELS, LARGEST
 from warpline.errors import InputError
-from warpline.metrics.level_images import LevelImage
+from warpline.metrics.level_images import LevelImage, descriptor_forces, new_descriptors
 
 _VARIABLES = np.stack([(np.arange(CHANNELS) >> n) & 1 for n in range(4)])
 _PRODUCTS = [(a, b) for a in range(4) for b in range(a + 1, 4)]
@@ -44,7 +44,7 @@ class LabelAgreement:
 
     def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
         """Words (2, I, J, K, 16) on the level, of volumes of words as `words` makes them."""
-        found = backend.empty((2, *sides[0].shape, CHANNELS), np.uint8)
+        found = new_descriptors(sides, backend)
         for one, side in zip(found, sides, strict=True):
             for bit in range(CHANNELS):
                 shares = side.resampled(((side.volume >> bit) & 1).astype(np.float32), order=1)
@@ -53,9 +53,7 @@ class LabelAgreement:
 
     def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
         """Write the force on either image, and the value: `DescriptorOperations.forces`."""
-        backend.descriptors.forces(
-            images[0], images[1], mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value
-        )
+        descriptor_forces(images, forces, value, mask=mask, backend=backend)
 
 
 def word(number: int) -> int:

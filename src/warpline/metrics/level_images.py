@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from warpline.backends import Array, Backend
+from warpline.backends.descriptors import CHANNELS
 
 
 class LevelImage(Protocol):
@@ -31,3 +34,14 @@ def intensities(sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array
     for image, side in zip(images, sides, strict=True):
         image[...] = side.resampled(side.volume)
     return images
+
+
+def new_descriptors(sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
+    """Room for the descriptors (2, I, J, K, 16) of both images on the level."""
+    return backend.empty((2, *sides[0].shape, CHANNELS), np.uint8)
+
+
+def descriptor_forces(descriptors: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
+    """Forces and value of metrics that compare descriptors: `DescriptorOperations.forces` of both sides."""
+    fixed, moving = descriptors
+    backend.descriptors.forces(fixed, moving, mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from warpline.backends import Array, Backend
-from warpline.backends.descriptors import CHANNELS
-from warpline.metrics.level_images import LevelImage
+from warpline.metrics.level_images import LevelImage, descriptor_forces, new_descriptors
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,11 @@ class SelfSimilarity:
 
     def features(self, sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
         """Descriptors (2, I, J, K, 16) of both images."""
-        found = backend.empty((2, *sides[0].shape, CHANNELS), np.uint8)
+        found = new_descriptors(sides, backend)
         for one, side in zip(found, sides, strict=True):
             backend.descriptors.describe(side.resampled(side.volume), floor=self.floor, out=one)
         return found
 
     def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
         """Write the force on either image, and the value: `DescriptorOperations.forces`."""
-        backend.descriptors.forces(
-            images[0], images[1], mask=mask, out_fixed=forces[0], out_moving=forces[1], value=value
-        )
+        descriptor_forces(images, forces, value, mask=mask, backend=backend)

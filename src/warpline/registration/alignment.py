@@ -18,7 +18,7 @@ from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe
-from warpline.registration.axis_order import AxisOrder
+from warpline.registration.axis_order import AxisOrder, reorder_axes
 from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
@@ -212,15 +212,10 @@ class _Problem:
 
     def reorder_axes(self, backend: Backend) -> _Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""
-        of_fixed, of_moving = AxisOrder.of(self.fixed.grid.shape), AxisOrder.of(self.moving.grid.shape)
-        return replace(
-            self,
-            fixed=of_fixed.image(self.fixed, backend),
-            moving=of_moving.image(self.moving, backend),
-            fixed_mask=of_fixed.mask(self.fixed_mask, self.fixed, backend),
-            moving_mask=of_moving.mask(self.moving_mask, self.moving, backend),
-            pairs=tuple(pair.reorder_axes(backend) for pair in self.pairs),
-        )
+        fixed, fixed_mask = reorder_axes(self.fixed, self.fixed_mask, backend)
+        moving, moving_mask = reorder_axes(self.moving, self.moving_mask, backend)
+        pairs = tuple(pair.reorder_axes(backend) for pair in self.pairs)
+        return replace(self, fixed=fixed, moving=moving, fixed_mask=fixed_mask, moving_mask=moving_mask, pairs=pairs)
 
 
 def _align(

@@ -114,3 +114,9 @@ class AxisOrder:
 
     def _transpose(self, image: Image) -> Image:
         return Image(self.volume(image.data), self.grid(image.grid), image.name)
+
+
+def reorder_axes(image: Image, mask: Image | None, backend: Backend) -> tuple[Image, Image | None]:
+    """An image and its mask with no thin axis first or last, see `AxisOrder`."""
+    order = AxisOrder.of(image.grid.shape)
+    return order.image(image, backend), order.mask(mask, image, backend)

@@ -16,7 +16,7 @@ from warpline.io.images import Source
 from warpline.metrics import CHANNEL_METRICS, LABELS
 from warpline.metrics.labels import common_labels, words
 from warpline.recipe import Recipe
-from warpline.registration.axis_order import AxisOrder
+from warpline.registration.axis_order import reorder_axes
 from warpline.registration.checks import check_same_dimension, check_window
 from warpline.registration.cropping import Channel, own_channel
 
@@ -144,14 +144,9 @@ class LoadedImages:
 
     def reorder_axes(self, backend: Backend) -> LoadedImages:
         """The same with no thin axis first or last, see `AxisOrder`."""
-        of_fixed, of_moving = AxisOrder.of(self.fixed.grid.shape), AxisOrder.of(self.moving.grid.shape)
-        return replace(
-            self,
-            fixed=of_fixed.image(self.fixed, backend),
-            moving=of_moving.image(self.moving, backend),
-            fixed_mask=of_fixed.mask(self.fixed_mask, self.fixed, backend),
-            moving_mask=of_moving.mask(self.moving_mask, self.moving, backend),
-        )
+        fixed, fixed_mask = reorder_axes(self.fixed, self.fixed_mask, backend)
+        moving, moving_mask = reorder_axes(self.moving, self.moving_mask, backend)
+        return replace(self, fixed=fixed, moving=moving, fixed_mask=fixed_mask, moving_mask=moving_mask)
 
     def channel(self, backend: Backend, beyond: str) -> Channel:
         """The images on the backend, normalised; `beyond` as for `crop_pair`."""
