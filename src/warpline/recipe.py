@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +48,8 @@ DeformableMetricName = Literal[
 PREDICTABLE = ("local_cc", "mean_squares")
 """Metrics that may be shown one image as its grey values predict the other."""
 
-Directions = Annotated[str, Field(pattern="^(i|j|k|ij|ik|jk)$")] | tuple[float, float, float]
+AXES = ("i", "j", "k", "ij", "ik", "jk")
+Directions = str | tuple[float, float, float]
 """Directions along which points may move: axes of the fixed image, or a direction in the world (RAS)."""
 
 HEAD_SPACINGS = (6.0, 4.0, 1.5)
@@ -166,14 +168,21 @@ class Syn(_Options):
     early_stop: Annotated[float, Field(gt=0, le=1)] | None = 1e-6
     """Leave a level when the energy falls by less than this share of itself per iteration; None never does."""
 
+    @field_validator("directions", mode="before")
+    @classmethod
+    def _axes_or_a_direction(cls, value: Any) -> Any:
+        numbers = isinstance(value, (list, tuple)) and all(type(part) in (int, float) for part in value)
+        is_direction = numbers and len(value) == 3 and 0 < sum(abs(part) for part in value) < math.inf
+        if value is None or value in AXES or is_direction:
+            return value
+        raise ValueError(f"{', '.join(AXES)}, axes of the fixed image, or a direction of the world [x, y, z] is needed")
+
     @model_validator(mode="after")
     def _same_length(self) -> Syn:
         factors = FACTORS if self.factors is None else self.factors
         _check_lengths(factors=factors, iterations=self.iterations)
         if self.sigmas is not None:
             _check_lengths(factors=factors, sigmas=self.sigmas)
-        if isinstance(self.directions, tuple) and not any(self.directions):
-            raise ValueError("directions needs a direction; [0, 0, 0] is none")
         if self.contrast == "predicted" and self.metric not in PREDICTABLE:
             raise ValueError(f"contrast predicted is for {' and '.join(PREDICTABLE)}, not {self.metric}: leave one out")
         return self

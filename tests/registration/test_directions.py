@@ -122,3 +122,9 @@ def test_directions_stay_in_the_plane_of_a_slice(directions):
 def test_a_budget_has_no_directions():
     with pytest.raises(UsageError, match="leave out the budget"):
         Recipe.load("syn").with_options("syn.directions=j", "budget.max_bending=0.1")
+
+
+@pytest.mark.parametrize("text", ["x", "ijk", "[0, 0, 0]", "[1, 2]", "2", "true", "[1, nan, 0]", '["a", 1, 2]'])
+def test_other_directions_are_refused_in_words(text):
+    with pytest.raises(UsageError, match=r"syn\.directions = .*axes of the fixed image, or a direction of the world"):
+        Recipe.load("syn").with_options(f"syn.directions={text}")
