@@ -31,12 +31,8 @@ STEPS = {
             "DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {\n",
             '    "log_cosh": lambda _: LogCosh(),\n',
         ),
-        "recipe.py": (
-            '    metric: Literal["mutual_information"',
-            ', "product_ratio"',
-            "DeformableMetricName = Literal[",
-            '"log_cosh", ',
-        ),
+        "recipe/linear.py": ('    metric: Literal["mutual_information"', ', "product_ratio"'),
+        "recipe/syn.py": ("DeformableMetricName = Literal[", '"log_cosh", '),
         "backends/affine_problem.py": ('Formula = Literal["mutual_information"', ', "product_ratio"'),
     },
     "Add a backend operation": {

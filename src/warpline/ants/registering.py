@@ -16,7 +16,8 @@ from warpline.ants.images import to_nibabel
 from warpline.errors import UsageError
 from warpline.io.images import as_image
 from warpline.io.transform_files import write_transform
-from warpline.recipe import PRESETS, Initialise, Linear, Recipe, TransformModel
+from warpline.recipe import PRESETS, Initialise, Linear, Recipe
+from warpline.recipe.linear import TransformModel
 from warpline.registration import register
 from warpline.space import Affine
 from warpline.space.grid import Grid

@@ -69,7 +69,7 @@ def determinants(text: str) -> tuple[float, float]:
     ArgumentTypeError
         Otherwise; argparse makes it a usage error.
     """
-    from warpline.recipe import HIGH_RANGE, LOW_RANGE
+    from warpline.recipe.budget import HIGH_RANGE, LOW_RANGE
 
     low, separator, high = text.partition(",")
     (least, below), (above, most) = LOW_RANGE, HIGH_RANGE
@@ -89,7 +89,7 @@ def bending(text: str) -> float:
     ArgumentTypeError
         When it is none; argparse makes it a usage error.
     """
-    from warpline.recipe import BENDING_RANGE
+    from warpline.recipe.budget import BENDING_RANGE
 
     return _within(BENDING_RANGE, text)
 
@@ -102,7 +102,7 @@ def strain(text: str) -> float:
     ArgumentTypeError
         When it is none; argparse makes it a usage error.
     """
-    from warpline.recipe import STRAIN_RANGE
+    from warpline.recipe.budget import STRAIN_RANGE
 
     return _within(STRAIN_RANGE, text)
 

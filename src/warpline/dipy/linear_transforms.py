@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import UsageError
-from warpline.recipe import TransformModel
+from warpline.recipe.linear import TransformModel
 from warpline.space.grid import Matrix
 
 Parameters = NDArray[np.float64]

@@ -6,6 +6,7 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.image_pairs import ImagePair
+from warpline.registration.inputs import Inputs, in_one_plane, load, read
 from warpline.registration.job import Job, register, run
 from warpline.registration.output_files import (
     AFFINE,
@@ -21,7 +22,7 @@ from warpline.registration.output_files import (
 )
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.quality import Quality
-from warpline.registration.result import Inputs, Registration, compute, in_one_plane, load, read
+from warpline.registration.result import Registration, compute
 
 __all__ = [
     "AFFINE",

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.errors import UsageError
-from warpline.recipe import Directions
+from warpline.recipe.syn import Directions
 from warpline.space.grid import Grid
 
 _ROUNDING = 1e-9

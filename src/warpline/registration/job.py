@@ -13,9 +13,10 @@ from warpline.io.atomic import Transaction
 from warpline.io.images import Source
 from warpline.recipe import Recipe
 from warpline.registration.image_pairs import ImagePair
+from warpline.registration.inputs import Initial, read
 from warpline.registration.output_files import check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
-from warpline.registration.result import Initial, Registration, compute, read
+from warpline.registration.result import Registration, compute
 
 
 @dataclass(frozen=True)

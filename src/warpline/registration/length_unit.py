@@ -14,7 +14,7 @@ import numpy as np
 
 from warpline.backends import Backend
 from warpline.images.intensity import Normalised
-from warpline.recipe import HEAD_SPACINGS
+from warpline.recipe.linear import HEAD_SPACINGS
 from warpline.space import Affine
 from warpline.space.grid import Grid, Matrix
 

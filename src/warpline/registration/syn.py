@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.backends.convergence import CONVERGED, ConvergenceRule, energies_of, has_diverged, new_trace
-from warpline.recipe import FACTORS, Syn
+from warpline.recipe import Syn
+from warpline.recipe.syn import FACTORS
 from warpline.registration.contrast import Shown
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.directions import Projection

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.metrics import CHANNEL_METRICS, DeformableMetric
-from warpline.recipe import PREDICTABLE, Syn
+from warpline.recipe import Syn
+from warpline.recipe.syn import PREDICTABLE
 from warpline.registration.contrast import CURVES, Shown, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.pyramid import SharedLevel, resample_on_level

@@ -1,0 +1,51 @@
+"""Options of the linear stages: where they start, and how they run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from warpline.recipe.options import LEVELS, Iterations, Options, check_lengths
+
+VoxelSize = Annotated[float, Field(gt=0, le=1000)]
+
+TransformModel = Literal["translation", "rigid", "similarity", "affine", "rotation", "scaling", "rigid_scaling"]
+"""Motions of a linear stage. The last three are counted in the moving world: about its origin without a translation,
+and rigid with a scale along each of its axes."""
+
+HEAD_SPACINGS = (6.0, 4.0, 1.5)
+"""Spacing of the levels of linear registration in mm, coarse to fine, for an object as large as a human head."""
+
+
+class Initialise(Options):
+    """Where linear registration starts."""
+
+    method: Literal["mass", "centre", "origin", "identity"] = "mass"
+    """Centres of mass, geometric centres, world origins of the grids, or the identity."""
+    rotations: bool = True
+    """Compare many rotations and the other methods too; one of them is taken when it clearly beats the start."""
+
+
+class Linear(Options):
+    """Linear registration in stages of growing freedom, coarse to fine."""
+
+    stages: Annotated[tuple[TransformModel, ...], Field(min_length=1, max_length=12)] = ("rigid", "affine")
+    metric: Literal["mutual_information", "correlation"] = "mutual_information"
+    voxel_sizes: Annotated[tuple[VoxelSize, ...], LEVELS] | None = None
+    """Spacing of the levels in mm, coarse to fine; None takes 6, 4 and 1.5 mm for a head, and for other objects as much
+    larger or smaller as they are, in powers of two. A level finer than the images uses their own spacing."""
+    iterations: Annotated[tuple[Iterations, ...], LEVELS] = (60, 40, 20)
+    """Most iterations of the optimiser at each level."""
+    samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000  # 64 bits hold them all in multiples of 2^-40
+    """Most sample points per level, spread evenly; fewer are faster."""
+    bins: Annotated[int, Field(ge=8, le=256)] = 32
+    """Bins of the joint histogram of mutual information, along either axis."""
+    refinements: Annotated[int, Field(ge=0, le=100)] = 5
+    """Rounds on squared local correlation after the last level of an affine stage, where contrasts are alike."""
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Linear:
+        sizes = HEAD_SPACINGS if self.voxel_sizes is None else self.voxel_sizes
+        check_lengths(voxel_sizes=sizes, iterations=self.iterations)
+        return self

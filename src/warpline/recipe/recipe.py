@@ -1,0 +1,163 @@
+"""A recipe: all options of one registration, from a preset, a TOML file or settings."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from warpline.errors import UsageError
+from warpline.recipe.budget import Budget
+from warpline.recipe.linear import Initialise, Linear
+from warpline.recipe.options import Options
+from warpline.recipe.syn import Syn
+
+OFF = ("off", "none")
+"""Values that switch an option off, in ``--set`` and in TOML, which has no null."""
+
+_LONGEST, _SHOWN = 2**16, 80
+"""Bytes of the longest recipe, letters of a value that an error repeats."""
+
+
+class Recipe(Options):
+    """All options of one registration.
+
+    Raises
+    ------
+    UsageError
+        From `load` and `with_options`, when an option is unknown or out of range.
+
+    Examples
+    --------
+    >>> from warpline import Recipe
+    >>> recipe = Recipe.load("syn").with_options("syn.radius=3")
+    >>> recipe.syn.radius
+    3
+    """
+
+    name: Annotated[str, Field(max_length=200)] = "custom"
+    initialise: Initialise = Initialise()
+    linear: Linear | None = Linear()
+    syn: Syn | None = Syn()
+    budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _has_what_is_limited(self) -> Recipe:
+        if self.syn is not None and self.syn.directions is not None and not self.budget.is_empty:
+            raise ValueError("a budget moves points in all directions: leave out the budget, or syn.directions")
+        if self.syn is None and not self.budget.is_empty:
+            raise ValueError("a budget limits a deformation, and no syn runs: leave it out, or start from recipe syn")
+        return self
+
+    @classmethod
+    def load(cls, recipe: str | Path | Recipe) -> Recipe:
+        """A preset by name, a recipe from a TOML file, or the recipe itself."""
+        return recipe if isinstance(recipe, Recipe) else _found(recipe, ())
+
+    def with_options(self, *settings: str) -> Recipe:
+        """A copy with ``"syn.step=0.2"``-like settings applied; values are written as in TOML."""
+        options: dict[str, Any] = {}
+        given = self.model_dump()
+        for setting in settings:
+            key, found, text = setting.partition("=")
+            if not found:
+                raise UsageError(f"setting {setting!r} has no '='; write key=value, such as syn.step=0.2")
+            stage = key.partition(".")[0].strip()
+            if "." in key and given.get(stage, stage) is None:
+                raise UsageError(f"setting {setting!r}: recipe {self.name!r} runs no {stage}; start from one that does")
+            _place(options, key.strip(), _parse_value(setting, text.strip()))
+        return _checked(_merged(given, options), "--set")
+
+
+def _found(recipe: str | Path, within: tuple[Path, ...]) -> Recipe:
+    """A preset or a file; `within` are the files that it is the base of."""
+    if str(recipe) in PRESETS:
+        return PRESETS[str(recipe)]
+    path = Path(recipe)
+    if path.suffix != ".toml":
+        raise UsageError(f"recipe {_short(str(recipe))} is unknown; choose from {', '.join(PRESETS)}, or a .toml file")
+    options = _read_toml(path)
+    if path.resolve() in within:
+        raise UsageError(f"recipe {path} is based on itself; let its base be one of {', '.join(PRESETS)}")
+    base = _found(str(options.pop("base", "syn")), (*within, path.resolve())).model_dump()
+    return _checked({**_merged(base, options), "name": options.get("name", path.stem)}, str(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > _LONGEST or not path.is_file():
+            raise UsageError(f"recipe {path} cannot be read: no file of at most {_LONGEST} bytes, as recipes are")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(PRESETS)
+        raise UsageError(f"recipe {path} does not exist; choose from {known}, or a .toml file") from None
+    except (OSError, ValueError) as error:  # damage, numbers of thousands of digits
+        raise UsageError(f"recipe {path} cannot be read: {error}") from None
+    except RecursionError:
+        raise UsageError(f"recipe {path} cannot be read: its values are nested too deeply") from None
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if nested else None if value in OFF else value
+    return merged
+
+
+def _place(options: dict[str, Any], key: str, value: Any) -> None:
+    *tables, last = key.split(".")
+    for table in tables:
+        options = options.setdefault(table, {})
+        if not isinstance(options, dict):
+            raise UsageError(f"setting {key!r}: {table} has a value already and holds no options")
+    options[last] = value
+
+
+def _parse_value(setting: str, text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    except (ValueError, RecursionError):
+        raise UsageError(f"setting {_short(setting)} is too long or too deeply nested to be a value") from None
+
+
+def _checked(options: dict[str, Any], source: str) -> Recipe:
+    try:
+        return Recipe.model_validate(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        problem = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise UsageError(f"{source}: recipe {options.get('name')!r}: {problem}") from None
+        if first["type"] == "extra_forbidden":
+            problem = f"no such option; choose from {', '.join(_SECTIONS.get(first['loc'][0], Recipe).model_fields)}"
+        if first["type"] == "tuple_type":
+            problem = "several values are needed, written as [1, 2]"
+        raise UsageError(f"{source}: {where} = {_short(first.get('input'))}: {problem}") from None
+
+
+def _short(value: Any) -> str:
+    """A value as it is written, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+_SECTIONS: dict[Any, type[Options]] = {"initialise": Initialise, "linear": Linear, "syn": Syn, "budget": Budget}
+
+
+PRESETS: dict[str, Recipe] = {
+    "rigid": Recipe(name="rigid", linear=Linear(stages=("rigid",)), syn=None),
+    "affine": Recipe(name="affine", syn=None),
+    "syn": Recipe(name="syn"),
+    "syn-fast": Recipe(name="syn-fast", syn=Syn(iterations=(60, 40, 10), total_sigma=0.45)),
+    "syn-quality": Recipe(
+        name="syn-quality", syn=Syn(iterations=(200, 150, 30), update_weights=(0.5, 0.5), total_sigma=0.42)
+    ),
+    "syn-smooth": Recipe(name="syn-smooth", syn=Syn(total_sigma=0.58)),
+}
+"""Named recipes of the Python API and of ``warpline register --recipe``."""

@@ -1,0 +1,98 @@
+"""Options of the deformable stage."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from warpline.recipe.options import LEVELS, Iterations, Options, check_lengths
+
+Sigma = Annotated[float, Field(ge=0, le=20)]
+
+DeformableMetricName = Literal[
+    "local_cc", "correlation", "mean_squares", "mutual_information", "self_similarity", "class_means"
+]
+"""Metrics of deformable registration: the keys of `warpline.metrics.DEFORMABLE_METRICS`."""
+
+PREDICTABLE = ("local_cc", "mean_squares")
+"""Metrics that may be shown one image as its grey values predict the other."""
+
+AXES = ("i", "j", "k", "ij", "ik", "jk")
+Directions = str | tuple[float, float, float]
+"""Directions along which points may move: axes of the fixed image, or a direction in the world (RAS)."""
+
+FACTORS = (4.0, 2.0, 1.0)
+"""Shrink factors of the last levels of deformable registration, whatever the size of the images."""
+
+
+class Syn(Options):
+    """Symmetric diffeomorphic registration, coarse to fine."""
+
+    metric: DeformableMetricName = "local_cc"
+    """Squared local correlation, or that of the whole images; squared difference, for equal contrasts; mutual
+    information of the grey values, for any two contrasts; squared difference of self-similarity (MIND-SSC), likewise;
+    or the difference from what the grey values of the other predict, likewise."""
+    factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
+    """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
+    before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4.
+    Levels whose pixels are less than a 4.5th as long as the slices are thick are left out, the last two at most."""
+    iterations: Annotated[tuple[Iterations, ...], LEVELS] = (100, 60, 20)
+    """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first, and where
+    the finest are left out the coarsest that remain are counted from the first."""
+    sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=64)], ...], LEVELS] | None = None
+    """Gaussian smoothing of the images of each level, in voxels of the finest one; half the shrink factor when off."""
+    beyond: Literal["unknown", "background"] = "unknown"
+    """What lies beyond an image that its field of view cuts: nothing to compare with, or background, which is 0."""
+    contrast: Literal["auto", "given", "predicted"] = "auto"
+    """Whether local_cc and mean_squares are shown the images as given, or one of them as its grey values predict the
+    other one; auto lets local_cc choose by what correlates better."""
+    radius: Annotated[int, Field(ge=1, le=8)] = 2
+    """Window radius of local correlation, in voxels of the level."""
+    contrast_floor: Annotated[float, Field(ge=0, le=1)] = 2e-3
+    """Variance below which a window counts as flat, for intensities scaled to about 1: noise moves nothing."""
+    bins: Annotated[int, Field(ge=8, le=256)] = 64
+    """Bins of the joint histogram of mutual_information along either axis, half of them for values above the
+    background, up to 1.25 times the brightest."""
+    similarity_floor: Annotated[float, Field(gt=0, le=1)] = 0.03
+    """Squared difference of grey values that self_similarity takes for noise, for intensities scaled to about 1."""
+    classes: Annotated[int, Field(ge=2, le=65536)] = 256
+    """Grey values that class_means tells apart in each image."""
+    newton: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Turns of a Gauss-Newton step of mean_squares and class_means; one is a demons step, 0 follows the slope."""
+    directions: Directions | None = None
+    """Where points may move: along axes of the fixed image, as "j" (BIDS' PhaseEncodingDirection, without its sign) or
+    "ij", or along a direction of the world as [x, y, z]; everywhere when off."""
+    step: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Longest update of a level, in voxels of it; updates shrink with the forces."""
+    full_steps: bool = False
+    """Scale the longest update of every iteration to `step`, as ANTs and DIPY do: a level does not come to rest."""
+    update_sigma: Sigma = 1.5
+    """Gaussian smoothing of each update, in voxels of the level."""
+    update_weights: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(max_length=6)] = (2.0, 3.0)
+    """Weights of the forces smoothed alike on grids of a half, a quarter and so on as many voxels along each axis,
+    which are added to the update; that of the level itself is 1. Empty, maps bend more for the same overlap."""
+    total_sigma: Sigma = 0.43
+    """Gaussian smoothing of the whole field after each update, in voxels of the level."""
+    early_stop: Annotated[float, Field(gt=0, le=1)] | None = 1e-6
+    """Leave a level when the energy falls by less than this share of itself per iteration; None never does."""
+
+    @field_validator("directions", mode="before")
+    @classmethod
+    def _axes_or_a_direction(cls, value: Any) -> Any:
+        numbers = isinstance(value, (list, tuple)) and all(type(part) in (int, float) for part in value)
+        is_direction = numbers and len(value) == 3 and 0 < sum(abs(part) for part in value) < math.inf
+        if value is None or value in AXES or is_direction:
+            return value
+        raise ValueError(f"{', '.join(AXES)}, axes of the fixed image, or a direction of the world [x, y, z] is needed")
+
+    @model_validator(mode="after")
+    def _same_length(self) -> Syn:
+        factors = FACTORS if self.factors is None else self.factors
+        check_lengths(factors=factors, iterations=self.iterations)
+        if self.sigmas is not None:
+            check_lengths(factors=factors, sigmas=self.sigmas)
+        if self.contrast == "predicted" and self.metric not in PREDICTABLE:
+            raise ValueError(f"contrast predicted is for {' and '.join(PREDICTABLE)}, not {self.metric}: leave one out")
+        return self

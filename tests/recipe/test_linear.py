@@ -1,0 +1,26 @@
+"""Options of the linear stages belong together."""
+
+from __future__ import annotations
+
+import pytest
+
+from warpline.errors import UsageError
+from warpline.recipe import Recipe
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("linear.iterations=[10, 5]", "voxel_sizes and iterations need one entry per level each"),
+        ("linear.stages=[]", "linear.stages = "),
+        ('linear.stages=["bent"]', "linear.stages.0 = 'bent'"),
+    ],
+)
+def test_levels_and_stages_are_checked(setting, words):
+    with pytest.raises(UsageError, match=words):
+        Recipe.load("rigid").with_options(setting)
+
+
+def test_levels_of_its_own_may_be_more_than_three():
+    recipe = Recipe.load("rigid").with_options("linear.voxel_sizes=[8, 6, 4, 2]", "linear.iterations=[9, 8, 7, 6]")
+    assert recipe.linear.voxel_sizes == (8, 6, 4, 2) and recipe.linear.iterations == (9, 8, 7, 6)

@@ -1,0 +1,29 @@
+"""Options of the deformable stage belong together."""
+
+from __future__ import annotations
+
+import pytest
+
+from warpline.errors import UsageError
+from warpline.recipe import Recipe
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (("syn.factors=[2, 1]",), "factors and iterations need one entry per level each"),
+        (("syn.sigmas=[1]",), "factors and sigmas need one entry per level each"),
+        (("syn.metric=mutual_information", "syn.contrast=predicted"), "contrast predicted is for local_cc"),
+        (("syn.directions=x",), "axes of the fixed image, or a direction"),
+        (("syn.directions=[0, 0, 0]",), "axes of the fixed image, or a direction"),
+        (("syn.directions=j", "budget.max_strain=1"), "a budget moves points in all directions"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(settings, words):
+    with pytest.raises(UsageError, match=words):
+        Recipe.load("syn").with_options(*settings)
+
+
+@pytest.mark.parametrize(("text", "value"), [("j", "j"), ("[0, 1, 0]", (0, 1, 0)), ("off", None)])
+def test_directions_are_axes_or_a_vector(text, value):
+    assert Recipe.load("syn").with_options(f"syn.directions={text}").syn.directions == value
