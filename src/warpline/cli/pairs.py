@@ -46,7 +46,8 @@ def add_pairs(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIXED,MOVING[,KEY=VALUE...]",
-        help="two images to compare, with metric=NAME, weight=W, fixed_mask=FILE, moving_mask=FILE; may be repeated; "
+        help="two images to compare, with metric=NAME, contrast=given|predicted, weight=W, fixed_mask=FILE, "
+        "moving_mask=FILE; may be repeated; "
         "label maps with metric=labels. Without FIXED and MOVING the "
         "first pair is registered; all others are compared beside it",
     )
@@ -73,7 +74,7 @@ def image_pairs(options: Namespace) -> tuple[MainPair, tuple[ImagePair, ...]]:
         str(first.moving),
         options.fixed_mask or first.fixed_mask,
         options.moving_mask or first.moving_mask,
-        () if first.metric is None else (f"syn.metric={first.metric}",),
+        tuple(f"syn.{name}={value}" for name in ("metric", "contrast") if (value := getattr(first, name)) is not None),
         first.weight,
     )
     return main, tuple(replace(pair, weight=pair.weight / main.weight) for pair in further)
@@ -91,7 +92,7 @@ def read_pair(text: str) -> ImagePair:
 
     parts = text.split(",")
     named = [part.partition("=") for part in parts[2:]]
-    known = {"metric": str, "weight": float, "fixed_mask": str, "moving_mask": str}
+    known = {"metric": str, "weight": float, "fixed_mask": str, "moving_mask": str, "contrast": str}
     if len(parts) < 2 or not all(parts) or any(not equals or key not in known for key, equals, _ in named):
         raise UsageError(f"--pair {text!r} cannot be read; it is written {FORM}, and names of files have no comma")
     try:

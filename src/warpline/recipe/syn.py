@@ -19,6 +19,9 @@ DeformableMetricName = Literal[
 PREDICTABLE = ("local_cc", "mean_squares")
 """Metrics that may be shown one image as its grey values predict the other."""
 
+Contrast = Literal["auto", "given", "predicted"]
+"""Images as given, one of them as its grey values predict the other, or what correlates better."""
+
 AXES = ("i", "j", "k", "ij", "ik", "jk")
 Directions = str | tuple[float, float, float]
 """Directions along which points may move: axes of the fixed image, or a direction in the world (RAS)."""
@@ -45,7 +48,7 @@ class Syn(Options):
     """Gaussian smoothing of the images of each level, in voxels of the finest one; half the shrink factor when off."""
     beyond: Literal["unknown", "background"] = "unknown"
     """What lies beyond an image that its field of view cuts: nothing to compare with, or background, which is 0."""
-    contrast: Literal["auto", "given", "predicted"] = "auto"
+    contrast: Contrast = "auto"
     """Whether local_cc and mean_squares are shown the images as given, or one of them as its grey values predict the
     other one; auto lets local_cc choose by what correlates better."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2

@@ -19,7 +19,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from warpline.backends import Array, Backend
 from warpline.registration.cropping import Channel
-from warpline.registration.pyramid import SharedLevel
+from warpline.registration.pyramid import PyramidLevel, SharedLevel
+from warpline.space import Affine
 from warpline.space.grid import Matrix
 
 Shown = Literal["as given", "moving like fixed", "fixed like moving"]
@@ -112,6 +113,34 @@ def predicted(channel: Channel, how: Shown, samples: NDArray[np.float32], backen
     if how == "as given" or samples.shape[1] < LEAST_SAMPLES:
         return channel
     name, (target, source) = ("moving", samples) if how == "moving like fixed" else ("fixed", samples[::-1])
+    return replace(channel, **{name: through_curve(getattr(channel, name), source, target, backend)})
+
+
+def through_curve(volume: Array, source: NDArray[np.float32], target: NDArray[np.float32], backend: Backend) -> Array:
+    """A volume whose values `source` are part of, through the curve from these to the values `target`."""
     curve, span = mean_curve(source, target)
-    volume = backend.map_values(getattr(channel, name), backend.upload(curve), span)
-    return replace(channel, **{name: volume})
+    mapped: Array = backend.map_values(volume, backend.upload(curve), span)
+    return mapped
+
+
+def levels_alike(
+    fixed: PyramidLevel, moving: PyramidLevel, affine: Affine, how: Shown
+) -> tuple[PyramidLevel, PyramidLevel]:
+    """Two levels under an affine, one of them through the curve that their nearest voxels say."""
+    backend, every = fixed.backend, max(1, round(np.cbrt(fixed.array.size / SAMPLES)))
+    to_moving, shape = fixed.grid.voxel_map_to(moving.grid, affine.matrix), fixed.grid.shape
+    warped, inside = (
+        backend.sample(volume, to_moving, shape=shape, order=0)
+        for volume in (moving.array, moving.inside.astype(np.float32))
+    )
+    inside *= fixed.inside
+    values = backend.empty((3, *shape))
+    for row, one in zip(values, (fixed.array, warped, inside), strict=True):
+        row[...] = one
+    found = backend.download(values[(slice(None), *(slice(None, None, every),) * 3)].copy()).reshape(3, -1)
+    of_fixed, of_moving = found[:2, found[2] > 0]
+    if len(of_fixed) < LEAST_SAMPLES:
+        return fixed, moving
+    if how == "moving like fixed":
+        return fixed, replace(moving, array=through_curve(moving.array, of_moving, of_fixed, backend))
+    return replace(fixed, array=through_curve(fixed.array, of_fixed, of_moving, backend)), moving

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends import Array, Backend
 from warpline.images.intensity import Normalised
+from warpline.recipe.syn import Contrast
 from warpline.space import Affine
 from warpline.space.grid import Grid, Matrix, Shape
 
@@ -38,6 +39,8 @@ class Channel:
         Key of `DEFORMABLE_METRICS`; that of the recipe when None.
     weight : float
         Of its forces beside those of other channels.
+    contrast : str, optional
+        As `Syn.contrast`; that of the recipe when None.
     """
 
     fixed: Array
@@ -48,6 +51,7 @@ class Channel:
     moving_mask: Array | None = None
     metric: str | None = None
     weight: float = 1.0
+    contrast: Contrast | None = None
 
     def sides(self, affine: Matrix) -> tuple[Side, Side]:
         """Fixed and moving, where the affine maps the fixed world to the moving one."""

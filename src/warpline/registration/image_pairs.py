@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from warpline.io.images import Source
 from warpline.metrics import CHANNEL_METRICS, LABELS
 from warpline.metrics.labels import common_labels, words
 from warpline.recipe import Recipe
+from warpline.recipe.syn import Contrast
 from warpline.registration.axis_order import reorder_axes
 from warpline.registration.checks import check_same_dimension, check_window
 from warpline.registration.cropping import Channel, own_channel
@@ -42,11 +44,14 @@ class ImagePair:
         maps; that of the recipe when None.
     fixed_mask, moving_mask : like the images, optional
         Where the metric counts (voxels other than 0).
+    contrast : {"auto", "given", "predicted"}, optional
+        Whether ``local_cc`` and ``mean_squares`` are shown the images as given, or one of them as its grey values
+        predict the other; that of the recipe when None.
 
     Raises
     ------
     UsageError
-        When the metric is unknown or the weight out of range.
+        When the metric or the contrast is unknown, or the weight out of range.
 
     Examples
     --------
@@ -61,8 +66,12 @@ class ImagePair:
     metric: str | None = None
     fixed_mask: Source | None = None
     moving_mask: Source | None = None
+    contrast: Contrast | None = None
 
     def __post_init__(self) -> None:
+        if self.contrast is not None and self.contrast not in get_args(Contrast):
+            known = ", ".join(get_args(Contrast))
+            raise UsageError(f"contrast {self.contrast!r} of a pair is unknown; choose from {known}")
         if self.metric is not None and self.metric not in CHANNEL_METRICS:
             raise UsageError(f"metric {self.metric!r} of a pair is unknown; choose from {', '.join(CHANNEL_METRICS)}")
         low, high = WEIGHTS
@@ -80,7 +89,7 @@ class ImagePair:
     def loaded(self, number: int, images: Mapping[str, Image]) -> LoadedImages:
         """The pair with its `images`, by the names of `sources`."""
         own = {field: images[name] for field, name, _ in self.sources(number)}
-        return LoadedImages(**own, weight=self.weight, metric=self.metric)
+        return LoadedImages(**own, weight=self.weight, metric=self.metric, contrast=self.contrast)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +100,7 @@ class LoadedImages:
     ----------
     fixed, moving : Image
         Of grey values, or labels.
-    weight, metric
+    weight, metric, contrast
         As for `ImagePair`.
     fixed_mask, moving_mask : Image, optional
         Where they count.
@@ -103,6 +112,7 @@ class LoadedImages:
     metric: str | None
     fixed_mask: Image | None = None
     moving_mask: Image | None = None
+    contrast: Contrast | None = None
 
     def check(self, recipe: Recipe, fixed: Image) -> None:
         """Refuse what cannot be compared beside the `fixed` image of a registration.
@@ -155,7 +165,7 @@ class LoadedImages:
         fixed = normalise(self.fixed, backend, self.fixed_mask)
         moving = normalise(self.moving, backend, self.moving_mask)
         channel = own_channel(fixed, moving, backend=backend, beyond=beyond)
-        return replace(channel, metric=self.metric, weight=self.weight)
+        return replace(channel, metric=self.metric, weight=self.weight, contrast=self.contrast)
 
     def _label_channel(self, backend: Backend) -> Channel:
         common = common_labels(self.fixed.data, self.moving.data)

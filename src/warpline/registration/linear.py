@@ -13,6 +13,7 @@ from warpline.errors import InputError
 from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
+from warpline.registration.contrast import CURVES, levels_alike
 from warpline.registration.length_unit import LengthUnit
 from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import LEAST_OVERLAP, AffineObjective, affine_objective
@@ -167,6 +168,8 @@ def _run_levels(
             _repeat_by_correlation(run, affine_objective(*pair, by_correlation), initial, options)
         elif current.coherence >= ONE_CONTRAST:
             _refine(run, local, current, options)
+        else:
+            _refine_alike(run, pair, options)
 
 
 def _check_overlap(share: float, fixed: str, moving: str) -> None:
@@ -203,6 +206,14 @@ def _repeat_by_correlation(run: LinearRun, objective: AffineObjective, initial: 
     run.affine, level = initial, len(options.iterations) - 1
     for stage in options.stages:
         run.optimise(objective, stage, level, options.iterations[level])
+
+
+def _refine_alike(run: LinearRun, pair: tuple[PyramidLevel, PyramidLevel], options: Linear) -> None:
+    """Refine two contrasts by local correlation where a curve makes one of them like the other."""
+    choices = (LocalCorrelationObjective(*levels_alike(*pair, run.affine, how), options.samples) for how in CURVES)
+    local, current = max(((one, one.at(run.affine)) for one in choices), key=lambda found: found[1].mean_square)
+    if current.coherence >= ONE_CONTRAST:
+        _refine(run, local, current, options)
 
 
 def _refine(run: LinearRun, local: LocalCorrelationObjective, best: LocalCorrelation, options: Linear) -> None:

@@ -194,9 +194,10 @@ class _ChannelTerms:
     def best(self, shown: Shown | None) -> tuple[Term, Shown]:
         """The term of a contrast; of the one that fits best, where None is given."""
         choices: tuple[Shown, ...] = ("as given",) if shown is None else (shown,)
-        if shown is None and self.options.contrast == "predicted" and self.metric in PREDICTABLE:
+        contrast = self.channel.contrast or self.options.contrast
+        if shown is None and contrast == "predicted" and self.metric in PREDICTABLE:
             choices = CURVES
-        if shown is None and self.options.contrast == "auto" and self.metric in CHOSEN:
+        if shown is None and contrast == "auto" and self.metric in CHOSEN:
             choices = ("as given", *CURVES)
         values = None if choices == ("as given",) else self._grey_values()
         terms = {how: self._term(how, values) for how in choices}
