@@ -22,12 +22,12 @@ struct Side {
         return (float)sides.times(slope) * (0.5f / (TOP * TOP));
     }
 
-    __device__ void store_force(Box box, Voxel v, const Differences& sides, bool active) const {
+    __device__ void store_force(Box box, Voxel v, const Differences& sides, float weight) const {
         long long at = box.at(v.i, v.j, v.k), plane = (long long)box.nj * box.nk;
         Vector force = {0.0f, 0.0f, 0.0f};
-        if (active && box.ni > 1) force.x = along(at, plane, sides);
-        if (active && box.nj > 1) force.y = along(at, box.nk, sides);
-        if (active && box.nk > 1) force.z = along(at, 1, sides);
+        if (weight > 0.0f && box.ni > 1) force.x = weight * along(at, plane, sides);
+        if (weight > 0.0f && box.nj > 1) force.y = weight * along(at, box.nk, sides);
+        if (weight > 0.0f && box.nk > 1) force.z = weight * along(at, 1, sides);
         store(out, box, v, force);
     }
 };
@@ -35,7 +35,7 @@ struct Side {
 extern "C" __global__ void __launch_bounds__(256) descriptor_forces(
     const unsigned* __restrict__ fixed,   // (ni, nj, nk, 4)
     const unsigned* __restrict__ moving,  // (ni, nj, nk, 4)
-    const float* __restrict__ mask,       // (ni, nj, nk) or null: positive where voxels count
+    const float* __restrict__ mask,       // (ni, nj, nk) or null: weights, no voxel where not positive
     float* __restrict__ out_fixed,        // (3, ni, nj, nk)
     float* __restrict__ out_moving,       // (3, ni, nj, nk)
     double* partial,                      // (blocks)
@@ -49,10 +49,11 @@ extern "C" __global__ void __launch_bounds__(256) descriptor_forces(
         long long at = box.at(v.i, v.j, v.k);
         uint4 f = descriptor_at(fixed, at), m = descriptor_at(moving, at);
         Differences to_moving(m, f), to_fixed(f, m);
-        bool is_counted = !mask || __ldg(mask + at) > 0.0f, active = is_counted && !is_on_face(box, v);
-        if (is_counted) squares = (double)to_moving.times(to_moving);
-        Side{fixed, out_fixed}.store_force(box, v, to_moving, active);
-        Side{moving, out_moving}.store_force(box, v, to_fixed, active);
+        float weight = mask ? fmaxf(__ldg(mask + at), 0.0f) : 1.0f;
+        if (weight > 0.0f) squares = (double)weight * to_moving.times(to_moving);
+        if (is_on_face(box, v)) weight = 0.0f;
+        Side{fixed, out_fixed}.store_force(box, v, to_moving, weight);
+        Side{moving, out_moving}.store_force(box, v, to_fixed, weight);
     }
     squares = block_sum<BLOCK>(squares);
     if (thread_in_block() == 0) partial[block_in_grid()] = squares;

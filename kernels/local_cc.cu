@@ -9,7 +9,7 @@
 //   4. For the plane whose windows are now complete: cc, and factor times gradient for either image. Values and
 //      differences that the gradient needs wait in registers meanwhile (VoxelColumn).
 // Called by CudaBackend.local_cc; outputs are the caller's, `partial` has an entry per block, `arrived` starts and ends
-// at 0. Moves 8 bytes in (12 with a mask) and 24 out per voxel, and halos, which the caches hold.
+// at 0. Moves 8 bytes in (16 with a mask, read twice) and 24 out per voxel, and halos, which the caches hold.
 #ifndef RADIUS
 #define RADIUS 2
 #endif
@@ -140,8 +140,7 @@ __device__ inline Correlation correlation_at(const float sums[5], float size, fl
 struct ThreadState {
     RunningSum running_sums[CHANNELS][ROWS_PER_THREAD];
     VoxelColumn voxels[2][ROWS_PER_THREAD];
-    float window_area[ROWS_PER_THREAD];   // voxels of the window in a plane
-    unsigned mask_bits[ROWS_PER_THREAD];  // a bit per plane, the newest lowest
+    float window_area[ROWS_PER_THREAD];  // voxels of the window in a plane
 
     // Adds a plane of the tile; the thread's first voxel is at (row, column).
     __device__ void push(int row, int column) {
@@ -150,11 +149,6 @@ struct ThreadState {
 #pragma unroll
             for (int image = 0; image < 2; image++)
                 voxels[image][n].push(&tile[image][row + n + RADIUS][column + RADIUS]);
-#if MASKED
-#pragma unroll
-        for (int n = 0; n < ROWS_PER_THREAD; n++)
-            mask_bits[n] = mask_bits[n] << 1 | (tile[2][row + n + RADIUS][column + RADIUS] > 0.0f ? 1u : 0u);
-#endif
     }
 
     // Adds the sums of that plane and returns those over whole windows.
@@ -174,7 +168,7 @@ struct ThreadState {
 extern "C" __global__ void __launch_bounds__(256, RADIUS + MASKED <= 4 ? 2 : 1) local_cc(
     const float* __restrict__ fixed,   // (ni, nj, nk)
     const float* __restrict__ moving,  // (ni, nj, nk)
-    const float* __restrict__ mask,    // (ni, nj, nk) or null
+    const float* __restrict__ mask,    // (ni, nj, nk) or null: weights, no voxel where not positive
     float* __restrict__ out_fixed,     // (3, ni, nj, nk)
     float* __restrict__ out_moving,    // (3, ni, nj, nk)
     double* partial,                   // (blocks)
@@ -207,16 +201,17 @@ extern "C" __global__ void __launch_bounds__(256, RADIUS + MASKED <= 4 ? 2 : 1) 
         for (int n = 0; n < ROWS_PER_THREAD; n++) {
             Voxel v = {i, j0 + row + n, k};
             if (i < start || !contains(box, v)) continue;
-            float size = state.window_area[n] * window_depth;
+            float size = state.window_area[n] * window_depth, weight = 1.0f;
 #if MASKED
-            size = state.mask_bits[n] >> RADIUS & 1u ? window_sums[n][5] : 0.0f;
+            weight = __ldg(mask + box.at(v.i, v.j, v.k));
+            size = weight > 0.0f ? window_sums[n][5] : 0.0f;
 #endif
             const VoxelColumn &f = state.voxels[0][n], &m = state.voxels[1][n];
             Correlation correlation = correlation_at(window_sums[n], size, f.value[1], m.value[1], contrast_floor);
-            cc_sum += correlation.cc;
-            if (is_on_face(box, v)) correlation.fixed_factor = correlation.moving_factor = 0.0f;
-            store(out_fixed, box, v, f.scaled_gradient(correlation.fixed_factor));
-            store(out_moving, box, v, m.scaled_gradient(correlation.moving_factor));
+            cc_sum += weight * correlation.cc;
+            if (is_on_face(box, v)) weight = 0.0f;
+            store(out_fixed, box, v, f.scaled_gradient(weight * correlation.fixed_factor));
+            store(out_moving, box, v, m.scaled_gradient(weight * correlation.moving_factor));
         }
     }
     double total = block_sum<BLOCK>(cc_sum);

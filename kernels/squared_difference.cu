@@ -15,7 +15,7 @@
 extern "C" __global__ void __launch_bounds__(256) squared_difference(
     const float* __restrict__ fixed,   // (ni, nj, nk)
     const float* __restrict__ moving,  // (ni, nj, nk)
-    const float* __restrict__ mask,    // (ni, nj, nk) or null: positive where voxels count
+    const float* __restrict__ mask,    // (ni, nj, nk) or null: weights, no voxel where not positive
     float* __restrict__ out_fixed,     // (3, ni, nj, nk)
     float* __restrict__ out_moving,    // (3, ni, nj, nk)
     double* partial,                   // (blocks)
@@ -35,14 +35,14 @@ extern "C" __global__ void __launch_bounds__(256) squared_difference(
             AxisDifference i(v.i, ni, 1);
             f.advance(fixed + (at + (i.above ? plane : 0)));
             m.advance(moving + (at + (i.above ? plane : 0)));
-            bool is_counted = !mask || __ldg(mask + at) > 0.0f;
-            float d = is_counted ? m.centre - f.centre : 0.0f, factor = is_on_face(box, v) ? 0.0f : d;
+            float weight = mask ? fmaxf(__ldg(mask + at), 0.0f) : 1.0f, d = m.centre - f.centre;
+            float factor = is_on_face(box, v) ? 0.0f : weight * d;
             Vector fixed_gradient = f.gradient(i, j, k, fixed + at), moving_gradient = m.gradient(i, j, k, moving + at);
             store(out_fixed, box, v, {factor * fixed_gradient.x, factor * fixed_gradient.y, factor * fixed_gradient.z});
             store(
                 out_moving, box, v,
                 {-factor * moving_gradient.x, -factor * moving_gradient.y, -factor * moving_gradient.z});
-            square += (double)d * d;
+            square += (double)weight * d * d;
         }
     }
     square = block_sum<BLOCK>(square);

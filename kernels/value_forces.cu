@@ -36,7 +36,7 @@ __device__ inline void store_force(float* __restrict__ out, Box box, Voxel v, fl
 extern "C" __global__ void __launch_bounds__(256) value_forces(
     const float* __restrict__ fixed,   // (ni, nj, nk)
     const float* __restrict__ moving,  // (ni, nj, nk)
-    const float* __restrict__ mask,    // (ni, nj, nk) or null: positive where voxels count
+    const float* __restrict__ mask,    // (ni, nj, nk) or null: weights, no voxel where not positive
     const float* __restrict__ table,   // (cells)
     float* __restrict__ out_fixed,     // (3, ni, nj, nk)
     float* __restrict__ out_moving,    // (3, ni, nj, nk)
@@ -57,10 +57,10 @@ extern "C" __global__ void __launch_bounds__(256) value_forces(
         AxisDifference i(v.i, ni, 1);
         f.advance(fixed + (at + (i.above ? plane : 0)));
         m.advance(moving + (at + (i.above ? plane : 0)));
-        bool is_active = !is_on_face(box, v) && (!mask || __ldg(mask + at) > 0.0f);
+        float weight = is_on_face(box, v) ? 0.0f : mask ? fmaxf(__ldg(mask + at), 0.0f) : 1.0f;
         Slopes slopes(cells_of_table, Bin(f.centre, span, BINS), Bin(m.centre, span, BINS));
-        float on_fixed = is_active && feels(f.centre, span) ? scale * slopes.by_fixed : 0.0f;
-        float on_moving = is_active && feels(m.centre, span) ? scale * slopes.by_moving : 0.0f;
+        float on_fixed = feels(f.centre, span) ? weight * scale * slopes.by_fixed : 0.0f;
+        float on_moving = feels(m.centre, span) ? weight * scale * slopes.by_moving : 0.0f;
         store_force(out_fixed, box, v, on_fixed, f.gradient(i, j, k, fixed + at));
         store_force(out_moving, box, v, on_moving, m.gradient(i, j, k, moving + at));
     }

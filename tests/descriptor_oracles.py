@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from oracles import linear_at, on_face, position, slope_at, voxels
+from oracles import linear_at, on_face, position, slope_at, voxels, weight_at
 
 CHANNELS, USED, TOP = 16, 12, 127
 
@@ -44,14 +44,13 @@ def forces(fixed, moving, mask=None):
     sides, shape = [np.float64(side) / TOP for side in (fixed, moving)], fixed.shape[:3]
     total, found = 0.0, np.zeros((2, 3, *shape))
     for index in voxels(shape):
-        if mask is not None and not mask[index] > 0:
-            continue
+        weight = weight_at(index, mask)
         apart = sides[1][index] - sides[0][index]
-        total += sum(apart**2)
+        total += weight * sum(apart**2)
         if on_face(index, shape):
             continue
         for side, sign in enumerate((1, -1)):
             for axis in range(3):
                 slopes = [slope_at(sides[side][..., channel], index, axis) for channel in range(CHANNELS)]
-                found[(side, axis, *index)] = sign * sum(apart * slopes)
+                found[(side, axis, *index)] = sign * weight * sum(apart * slopes)
     return total / math.prod(shape), found[0], found[1]

@@ -229,10 +229,15 @@ def on_face(index, shape):
     return any(n > 1 and i in (0, n - 1) for i, n in zip(index, shape, strict=True))
 
 
+def weight_at(index, mask):
+    """The weight of a voxel: 1 without a mask, 0 where it is not positive."""
+    return 1.0 if mask is None else max(float(mask[index]), 0.0)
+
+
 def window(index, shape, radius, mask):
     """Voxels of the window around `index` that lie in the volume and on the mask."""
     ranges = (range(max(i - radius, 0), min(i + radius, n - 1) + 1) for i, n in zip(index, shape, strict=True))
-    return [near for near in product(*ranges) if mask is None or mask[near]]
+    return [near for near in product(*ranges) if mask is None or mask[near] > 0]
 
 
 def local_cc(fixed, moving, radius, *, contrast_floor, mask=None):
@@ -240,8 +245,8 @@ def local_cc(fixed, moving, radius, *, contrast_floor, mask=None):
     f, m = np.asarray(fixed, dtype=np.float64), np.asarray(moving, dtype=np.float64)
     total, forces = 0.0, np.zeros((2, 3, *f.shape))
     for index in voxels(f.shape):
-        near = window(index, f.shape, radius, mask)
-        if mask is not None and not mask[index]:
+        near, weight = window(index, f.shape, radius, mask), weight_at(index, mask)
+        if weight == 0:
             continue
         f_near, m_near = np.array([f[i] for i in near]), np.array([m[i] for i in near])
         f_mean, m_mean = f_near.mean(), m_near.mean()
@@ -249,15 +254,15 @@ def local_cc(fixed, moving, radius, *, contrast_floor, mask=None):
         s_fm = ((f_near - f_mean) * (m_near - m_mean)).sum()
         if s_ff <= contrast_floor * len(near) or s_mm <= contrast_floor * len(near):
             continue
-        total += s_fm**2 / (s_ff * s_mm)
+        total += weight * s_fm**2 / (s_ff * s_mm)
         if on_face(index, f.shape):
             continue
         d_f, d_m = f[index] - f_mean, m[index] - m_mean
         by_f = 2 * s_fm / (s_ff * s_mm) * (d_m - s_fm / s_ff * d_f)
         by_m = 2 * s_fm / (s_ff * s_mm) * (d_f - s_fm / s_mm * d_m)
         for axis in range(3):
-            forces[(0, axis, *index)] = by_f * slope_at(f, index, axis)
-            forces[(1, axis, *index)] = by_m * slope_at(m, index, axis)
+            forces[(0, axis, *index)] = weight * by_f * slope_at(f, index, axis)
+            forces[(1, axis, *index)] = weight * by_m * slope_at(m, index, axis)
     return -total / f.size, forces[0], forces[1]
 
 
@@ -266,14 +271,13 @@ def squared_difference(fixed, moving, *, mask=None):
     f, m = np.asarray(fixed, dtype=np.float64), np.asarray(moving, dtype=np.float64)
     total, forces = 0.0, np.zeros((2, 3, *f.shape))
     for index in voxels(f.shape):
-        if mask is not None and not mask[index]:
-            continue
-        total += (f[index] - m[index]) ** 2
+        weight = weight_at(index, mask)
+        total += weight * (f[index] - m[index]) ** 2
         if on_face(index, f.shape):
             continue
         for axis in range(3):
-            forces[(0, axis, *index)] = (m[index] - f[index]) * slope_at(f, index, axis)
-            forces[(1, axis, *index)] = (f[index] - m[index]) * slope_at(m, index, axis)
+            forces[(0, axis, *index)] = weight * (m[index] - f[index]) * slope_at(f, index, axis)
+            forces[(1, axis, *index)] = weight * (f[index] - m[index]) * slope_at(m, index, axis)
     return total / f.size, forces[0], forces[1]
 
 
@@ -321,7 +325,7 @@ def mutual_information_forces(fixed, moving, bins, *, span, mask=None):
             window, slope = ([parzen_window(b - at[1 - side]) for b in range(bins)], parzen_slope(at[side], bins))
             found = scale * (slope @ (logs if side == 0 else logs.T) @ window)
             for axis in range(3):
-                forces[(side, axis, *index)] = found * slope_at(image, index, axis)
+                forces[(side, axis, *index)] = weight_at(index, mask) * found * slope_at(image, index, axis)
     return value, forces[0], forces[1]
 
 

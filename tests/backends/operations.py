@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 
 import affine_oracles
-from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, wide_field
+from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, soft_weights, wide_field
 from warpline.backends.affine_problem import ENTRY, ROTATION, SCALE, AffineFamily, Formula, MetricInputs
 from warpline.backends.convergence import ConvergenceRule, new_trace
 from warpline.backends.splines import AffineCoordinates, SplineOptions
@@ -18,6 +18,7 @@ SHAPE = (7, 18, 35)
 FIXED, MOVING = smooth_volume(SHAPE, 1), smooth_volume(SHAPE, 2)
 FIELD, ROUGH = smooth_field(SHAPE, 3), wide_field(SHAPE, 4)
 MASK = ellipsoid(SHAPE).astype(np.uint8)
+WEIGHTS = soft_weights(SHAPE)
 MATRIX = general_matrix(SHAPE, 5)
 MATRICES = np.stack([general_matrix(SHAPE, seed) for seed in range(5, 12)])
 POINTS = np.random.default_rng(6).uniform(-1, 13, (2000, 3)).astype(np.float32)
@@ -73,7 +74,7 @@ def _local_cc(radius, mask=None):
 def _squared_difference(b, up):
     outs = [b.empty(FIELD.shape), b.empty(FIELD.shape), b.empty((1,))]
     keys = dict(zip(("out_fixed", "out_moving", "value"), outs, strict=True))
-    b.squared_difference(up(FIXED), up(MOVING), mask=up(MASK), **keys)
+    b.squared_difference(up(FIXED), up(MOVING), mask=up(WEIGHTS), **keys)
     return outs
 
 
@@ -208,15 +209,15 @@ OPERATIONS = {
     "halve": lambda b, up: [b.halve(up(FIELD)), b.halve(up(np.stack([FIELD, ROUGH])))],
     "add_doubled": _add_doubled,
     "local_cc": _local_cc(2),
-    "local_cc in a mask": _local_cc(2, MASK),
+    "local_cc in a mask": _local_cc(2, WEIGHTS),
     "local_cc, wide": _local_cc(5),
     "squared_difference": _squared_difference,
     "mutual_information_forces": _mutual_information_forces(32),
-    "mutual_information_forces in a mask, many bins": _mutual_information_forces(100, MASK),
+    "mutual_information_forces in a mask, many bins": _mutual_information_forces(100, WEIGHTS),
     "descriptors.describe": lambda b, up: [b.descriptors.describe(up(BLOCKS), floor=FLOOR)],
     "descriptors.warp": _warp_descriptors,
     "descriptors.forces": _descriptor_forces(np.float64),
-    "descriptors.forces in a mask": _descriptor_forces(np.float32, MASK),
+    "descriptors.forces in a mask": _descriptor_forces(np.float32, WEIGHTS),
     "map_values": lambda b, up: [b.map_values(up(FIXED), up(CURVE), (0.1, 0.8))],
     "add_weighted": _add_weighted,
     "compose": _compose,

@@ -204,19 +204,20 @@ def _is_face(i: Any, n: Any) -> Any:
 def forces(
     first: Any, last: Any, fixed: Any, moving: Any, mask: Any, out_fixed: Any, out_moving: Any, totals: Any
 ) -> None:
-    """See `DescriptorOperations.forces`; `totals` (I,) gets the sum of squared steps of every slab."""
+    """See `DescriptorOperations.forces`; `totals` (I,) gets the weighted sum of squared steps of every slab."""
     (ni, nj, nk, _), f, m, is_masked = fixed.shape, pointer(fixed), pointer(moving), mask.shape[0] > 0
     step_i, step_j, step_k = nj * nk * CHANNELS, nk * CHANNELS, np.int64(CHANNELS)
     steps = (step_i if ni > 1 else 0, step_j if nj > 1 else 0, step_k if nk > 1 else 0)
     for i in range(first, last):
-        total = np.int64(0)
+        total = np.float64(0)
         for j in range(nj):
             for k in range(nk):
-                at, counted = ((i * nj + j) * nk + k) * CHANNELS, not is_masked or mask[i, j, k] > f32(0)
+                at, weight = ((i * nj + j) * nk + k) * CHANNELS, mask[i, j, k] if is_masked else f32(1)
+                counted = weight > f32(0)
                 if counted:
-                    total += product_of_differences(m, at, f, at, m, at, f, at)
+                    total += weight * np.float64(product_of_differences(m, at, f, at, m, at, f, at))
                 active = counted and not (_is_face(i, ni) or _is_face(j, nj) or _is_face(k, nk))
                 for axis in range(3):
-                    out_fixed[axis, i, j, k] = _force(f, at, steps[axis], m, f, at) if active else f32(0)
-                    out_moving[axis, i, j, k] = _force(m, at, steps[axis], f, m, at) if active else f32(0)
+                    out_fixed[axis, i, j, k] = weight * _force(f, at, steps[axis], m, f, at) if active else f32(0)
+                    out_moving[axis, i, j, k] = weight * _force(m, at, steps[axis], f, m, at) if active else f32(0)
         totals[i] = total

@@ -65,8 +65,9 @@ def _slope_row(row: Any, nk: Any, images: Any, at: Any, is_masked: Any, table: A
             f, m = _above_first_bin(x, low, scale, most), _above_first_bin(y, low, scale, most)
             i, j = min(np.int64(f), most - 1), min(np.int64(m), most - 1)
             by_fixed, by_moving = _slopes(f - f32(i), m - f32(j), i + 1, j + 1, table)
-            by_fixed = by_fixed * scale if low < x < high else f32(0)
-            by_moving = by_moving * scale if low < y < high else f32(0)
+            weight = mask[at + k] if is_masked else f32(1)
+            by_fixed = by_fixed * scale * weight if low < x < high else f32(0)
+            by_moving = by_moving * scale * weight if low < y < high else f32(0)
         rows[k] = by_fixed
         rows[stride + k] = by_moving
 

@@ -122,8 +122,8 @@ def _masked_correlation_row(k: Any, count: Any, given: Any) -> None:
     """The same in a mask."""
     (fixed, moving, mask), at, (lines, width, taps), _, floor, (rows, stride) = given
     f, m, one, zero = load(fixed, at + k, count), load(moving, at + k, count), splat(f32(1)), splat(f32(0))
-    number, weight = _window(lines, 5 * width + k, taps), where(load(mask, at + k, count) > zero, one, zero)
-    number = where(number > one, number, one)
+    number, weight = _window(lines, 5 * width + k, taps), load(mask, at + k, count)
+    number, weight = where(number > one, number, one), where(weight > zero, weight, zero)
     found = _correlation(f, m, _windows(lines, width, k, taps), number, weight, splat(floor))
     store(rows, k, found[1], LANES)
     store(rows, stride + k, found[2], LANES)
@@ -266,14 +266,16 @@ def local_cc(
 
 @njit(**EXACT)
 def _difference(k: Any, count: Any, given: Any) -> None:
-    """Weighted difference at voxels of a row, its negative and its square; into three rows."""
+    """Weighted difference at voxels of a row, its negative and its weighted square; into three rows."""
     (fixed, moving, mask), is_masked, at, (rows, stride) = given
     difference, zero = load(moving, at + k, count) - load(fixed, at + k, count), splat(f32(0))
+    weighted = difference
     if is_masked:
-        difference = where(load(mask, at + k, count) > zero, difference, zero)
-    store(rows, k, difference, LANES)
-    store(rows, stride + k, -difference, LANES)
-    store(rows, 2 * stride + k, difference * difference, LANES)
+        weight = load(mask, at + k, count)
+        weighted = difference * where(weight > zero, weight, zero)
+    store(rows, k, weighted, LANES)
+    store(rows, stride + k, -weighted, LANES)
+    store(rows, 2 * stride + k, weighted * difference, LANES)
 
 
 @njit(**KERNEL_EXACT)

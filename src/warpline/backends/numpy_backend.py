@@ -97,9 +97,9 @@ class NumpyBackend(HostBackend):
         value: Array,
     ) -> None:
         f, m = _doubles(fixed), _doubles(moving)
-        w = _weights(mask)
-        n = _window_sizes(f.shape, radius) if mask is None else _window_sum(_doubles(mask > 0), radius)
-        f_sum, m_sum, ff, mm, fm = (_window_sum(w * a, radius) for a in (f, m, f * f, m * m, f * m))
+        w, counted = _weights(mask), np.ones(f.shape) if mask is None else _doubles(mask > 0)
+        n = _window_sizes(f.shape, radius) if mask is None else _window_sum(counted, radius)
+        f_sum, m_sum, ff, mm, fm = (_window_sum(counted * a, radius) for a in (f, m, f * f, m * m, f * m))
         f_mean, m_mean = f_sum / np.maximum(n, 1), m_sum / np.maximum(n, 1)
         s_ff, s_mm, s_fm = ff - f_sum * f_mean, mm - m_sum * m_mean, fm - f_sum * m_mean
         useful = (s_ff > contrast_floor * n) & (s_mm > contrast_floor * n)
@@ -288,7 +288,7 @@ def _window_sizes(shape: tuple[int, ...], radius: int) -> Doubles:
 
 
 def _weights(mask: Array | None) -> Doubles | float:
-    return 1.0 if mask is None else _doubles(mask > 0)
+    return 1.0 if mask is None else _doubles(np.maximum(mask, 0))
 
 
 def _interior(shape: tuple[int, ...]) -> NDArray[np.bool_]:

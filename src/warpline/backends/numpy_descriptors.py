@@ -41,9 +41,9 @@ class NumpyDescriptors:
         self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
         f, m = (np.asarray(one, np.float64) / LARGEST for one in (fixed, moving))
-        counted = np.ones(f.shape[:3], bool) if mask is None else mask > 0
-        value[...] = (counted * ((m - f) ** 2).sum(-1)).mean()
-        active = counted * _interior(counted.shape)
+        weight = np.ones(f.shape[:3]) if mask is None else np.maximum(np.asarray(mask, np.float64), 0)
+        value[...] = (weight * ((m - f) ** 2).sum(-1)).mean()
+        active = weight * _interior(weight.shape)
         for axis in range(3):
             out_fixed[axis] = active * ((m - f) * _slope(f, axis)).sum(-1)
             out_moving[axis] = active * ((f - m) * _slope(m, axis)).sum(-1)

@@ -11,8 +11,9 @@ class SimilarityOperations(Protocol):
     """A part of `warpline.backends.interface.Backend`, whose conventions hold.
 
     Values are to be minimised, and forces (3, I, J, K) lower them: per voxel, in units of the image per voxel. They are
-    zero where `mask` (I, J, K) is not positive, and on the outer faces, axes of one voxel excepted. `value` (1,) is
-    float32 or float64.
+    zero where `mask` (I, J, K) is not positive, and on the outer faces, axes of one voxel excepted. Elsewhere `mask` is
+    the weight of a voxel, 1 without one: of its force, and of its part of the value. `value` (1,) is float32 or
+    float64.
     """
 
     def local_cc(
@@ -32,16 +33,17 @@ class SimilarityOperations(Protocol):
         With sums over the window (clipped at the borders, masked voxels only, n of them), means m, variances
         ``s_ff = sum f^2 - n m_f^2`` and ``s_fm`` likewise, ``cc = s_fm^2 / (s_ff s_mm)``; windows with
         ``s_ff <= contrast_floor n`` or ``s_mm <= contrast_floor n`` count as 0 and exert no force. `value` becomes
-        ``-sum cc / (number of voxels)``. The force at a voxel is the derivative of its own window's cc
+        ``-sum weight cc / (number of voxels)``. The force at a voxel is the derivative of its own window's cc
         (the centre-voxel approximation of Avants et al. 2008, doi:10.1016/j.media.2007.06.004):
         ``out_fixed = 2 s_fm / (s_ff s_mm) ((m - m_m) - s_fm / s_ff (f - m_f)) grad f``, and the same with the roles
-        exchanged for `out_moving`; gradients are those of `gradient`. Zero where the mask is, and on the outer faces.
+        exchanged for `out_moving`, times the weight; gradients are those of `gradient`. Zero where the mask is, and on
+        the outer faces.
         """
 
     def squared_difference(
         self, fixed: Array, moving: Array, *, mask: Array | None, out_fixed: Array, out_moving: Array, value: Array
     ) -> None:
-        """``value = mean (f - m)^2``; forces ``(m - f) grad f`` and ``(f - m) grad m``, zero as in `local_cc`."""
+        """``value = mean w (f - m)^2``; forces ``w (m - f) grad f`` and ``w (f - m) grad m``, w the weight."""
 
     def mutual_information_forces(
         self,
@@ -62,7 +64,8 @@ class SimilarityOperations(Protocol):
         at whole numbers of bins, and linear between them. Fractions of a bin are rounded to 1/256, so that counts are
         integers and do not depend on their order. With ``S = W log(p / (p(f) p(m))) W``, W the window over bins, the
         force is ``out_fixed = dS(f, m)/df grad f``, S linear between its cells: the derivative of the value times the
-        number of voxels. The same with the roles exchanged for `out_moving`.
+        number of voxels, times the weight; every voxel of positive weight counts once in the histogram. The same with
+        the roles exchanged for `out_moving`.
 
         Parameters
         ----------

@@ -65,7 +65,10 @@ class DeformableMetric(Protocol):
         mask: Array | None,
         backend: Backend,
     ) -> None:
-        """Write `value` (1,), to be minimised, and the `forces` (2, 3, I, J, K) that lower it, of warped features."""
+        """Write `value` (1,), to be minimised, and the `forces` (2, 3, I, J, K) that lower it, of warped features.
+
+        Where `mask` (I, J, K) is not positive nothing counts; elsewhere it is the weight of a voxel.
+        """
 
 
 DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {

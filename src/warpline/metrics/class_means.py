@@ -68,10 +68,11 @@ class ClassMeans:
             residual -= image
             if counted is not None:
                 residual *= counted
-            value[0] += 0.5 * np.mean(np.square(residual, dtype=np.float64))
+            squares = np.square(residual, dtype=np.float64)
+            value[0] += 0.5 * np.mean(squares if mask is None else squares * mask)
             self._force(residual, variance, backend.gradient(image), backend, out=force)
-            if counted is not None:
-                force *= counted
+            if mask is not None:
+                force *= np.maximum(mask, 0)
 
     def _force(self, residual: Array, variance: Array, slope: Array, backend: Backend, *, out: Array) -> None:
         if self.newton:

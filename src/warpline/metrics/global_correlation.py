@@ -33,7 +33,10 @@ class GlobalCorrelation:
         return intensities(sides, backend)
 
     def forces(self, images: Array, forces: Array, value: Array, *, mask: Array | None, backend: Backend) -> None:
-        """Write the force on either image, and the value; forces are the derivative times the number of voxels."""
+        """Write the value, of all voxels of positive weight, and the forces on both images.
+
+        Forces are its derivative times the number of voxels, and the weight.
+        """
         counted = None if mask is None else (mask > 0).astype(np.uint8)
         (n, f, ff), (_, m, mm), (_, fm, _) = _sums((images[0], images[1], images[0] * images[1]), counted, backend)
         n = max(n, 1.0)
@@ -48,8 +51,8 @@ class GlobalCorrelation:
         for side, (of_moving, of_fixed) in enumerate(((slope, -slope * s_fm / s_ff), (-slope * s_fm / s_mm, slope))):
             factor = images[1] * np.float32(of_moving) + images[0] * np.float32(of_fixed)
             factor -= np.float32(of_moving * m + of_fixed * f)
-            if counted is not None:
-                factor *= counted
+            if mask is not None:
+                factor *= np.maximum(mask, np.float32(0))
             backend.gradient(images[side], out=forces[side])
             forces[side] *= factor
             clear_faces(forces[side])

@@ -70,5 +70,5 @@ class MeanSquares:
         newton_step(
             residual, gradients, variance=VARIANCE, alternations=self.newton, sigma=self.sigma, backend=backend, out=out
         )
-        if counted is not None:
-            out *= counted
+        if mask is not None:
+            out *= np.maximum(mask, np.float32(0), out=residual)

@@ -22,6 +22,7 @@ from warpline.registration.axis_order import AxisOrder, reorder_axes
 from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
+from warpline.registration.cropping import weights_on
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
 from warpline.registration.image_pairs import LoadedImages
@@ -114,6 +115,8 @@ def align(
     backend: Backend,
     fixed_mask: Image | None = None,
     moving_mask: Image | None = None,
+    fixed_weights: Image | None = None,
+    moving_weights: Image | None = None,
     initial: Affine | None = None,
     progress: ProgressCallback | None = None,
     checked: bool = False,
@@ -131,6 +134,8 @@ def align(
         Where to run it.
     fixed_mask, moving_mask : Image, optional
         Nonzero where an image counts, on any grid.
+    fixed_weights, moving_weights : Image, optional
+        How much places of an image count in the deformable stage, on any grid: not negative, in proportion.
     initial : Affine, optional
         Fixed world to moving world; replaces the recipe's initialiser.
     progress : callable, optional
@@ -160,7 +165,8 @@ def align(
     """
     if not checked:
         check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
-    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial, tuple(pairs))
+    weights = fixed_weights, moving_weights
+    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial, tuple(pairs), weights)
     parts = ["linear"] if recipe.linear is not None else []
     metrics = {} if recipe.syn is None else dict.fromkeys([recipe.syn.metric, *filter(None, (p.metric for p in pairs))])
     backend.prepare([*parts, *metrics])
@@ -209,6 +215,7 @@ class _Problem:
     recipe: Recipe
     initial: Affine | None
     pairs: tuple[LoadedImages, ...] = ()
+    weights: tuple[Image | None, Image | None] = (None, None)
 
     def reorder_axes(self, backend: Backend) -> _Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""
@@ -261,7 +268,8 @@ def _run_stages(
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, warnings, judged.judgement)
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
-    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
+        weights = weights_on(problem.weights, backend)
+    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed, weights)
     found = stage.run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warpline.backends import Array, Backend
+from warpline.images import Image
 from warpline.images.intensity import Normalised
 from warpline.recipe.syn import Contrast
 from warpline.space import Affine
@@ -21,6 +22,9 @@ Windows of the metric reach into it: fewer cut them off at the edge of the crop,
 
 Side = tuple[Array, Grid, Matrix, Array | None]
 """A volume, its grid, the map from the fixed world to its world, and its mask."""
+
+Weights = tuple[Array, Grid]
+"""Weights of voxels (I, J, K) float32, up to 1, and where they lie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +45,8 @@ class Channel:
         Of its forces beside those of other channels.
     contrast : str, optional
         As `Syn.contrast`; that of the recipe when None.
+    fixed_weights, moving_weights : Weights, optional
+        How much places count, each anywhere in the world of its image; nothing beyond its grid.
     """
 
     fixed: Array
@@ -52,6 +58,12 @@ class Channel:
     metric: str | None = None
     weight: float = 1.0
     contrast: Contrast | None = None
+    fixed_weights: Weights | None = None
+    moving_weights: Weights | None = None
+
+    def weights(self, affine: Matrix) -> tuple[tuple[Weights | None, Matrix], ...]:
+        """Those of fixed and moving, and the map from the fixed world to the world they lie in."""
+        return (self.fixed_weights, np.eye(4)), (self.moving_weights, affine)
 
     def sides(self, affine: Matrix) -> tuple[Side, Side]:
         """Fixed and moving, where the affine maps the fixed world to the moving one."""
@@ -108,6 +120,16 @@ def own_channel(fixed: Normalised, moving: Normalised, *, backend: Backend, beyo
     """Two images, each cropped to what it shows itself; masks as `crop_pair` makes them."""
     boxes = (_box_with_margin(image.grid, image.start, image.stop) for image in (fixed, moving))
     return _channel((fixed, next(boxes)), (moving, next(boxes)), backend, beyond)
+
+
+def weights_on(images: tuple[Image | None, Image | None], backend: Backend) -> tuple[Weights | None, Weights | None]:
+    """The weights of fixed and moving on the backend, the largest of an image 1."""
+    fixed, moving = (None if image is None else (_weights(image, backend), image.grid) for image in images)
+    return fixed, moving
+
+
+def _weights(image: Image, backend: Backend) -> Array:
+    return backend.upload((image.data / float(image.data.max())).astype(np.float32, order="C"))
 
 
 def _channel(still: tuple[Normalised, Grid], moved: tuple[Normalised, Grid], backend: Backend, beyond: str) -> Channel:

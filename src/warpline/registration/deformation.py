@@ -13,7 +13,7 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Recipe, Syn
 from warpline.registration.budget import Keeper, Spending, Surroundings, with_more_smoothing
 from warpline.registration.clock import Clock
-from warpline.registration.cropping import Channel, crop_pair
+from warpline.registration.cropping import Channel, Weights, crop_pair
 from warpline.registration.directions import Projection
 from warpline.registration.inverse_consistency import InversePair, enforce_inverse_consistency
 from warpline.registration.progress import LevelRecord, ProgressCallback
@@ -116,6 +116,8 @@ class DeformableStage:
         Further images that are compared.
     allowed : (3, 3), optional
         Projection of world vectors onto the directions along which points may move; all when None.
+    weights : (Weights or None, Weights or None)
+        How much places of either image count.
     """
 
     images: tuple[Normalised, Normalised]
@@ -126,6 +128,7 @@ class DeformableStage:
     clock: Clock = field(default_factory=Clock)
     channels: tuple[Channel, ...] = ()
     allowed: Matrix | None = None
+    weights: tuple[Weights | None, Weights | None] = (None, None)
 
     def run(self, recipe: Recipe) -> Deformation:
         """The maps by the options of a recipe with a deformable stage."""
@@ -152,7 +155,9 @@ class DeformableStage:
     def _half_maps(self, options: Syn) -> _ExtendedHalfMaps:
         with self.clock.step("deformable"):
             pair = crop_pair(*self.images, self.affine, backend=self.backend, beyond=options.beyond)
-            pair = replace(pair, channels=(*pair.channels, *self.channels), allowed=self.allowed)
+            of_fixed, of_moving = self.weights
+            first = replace(pair.channels[0], fixed_weights=of_fixed, moving_weights=of_moving)
+            pair = replace(pair, channels=(first, *self.channels), allowed=self.allowed)
             half_maps = register_syn(pair, options, backend=self.backend, progress=self.progress)
             if self.on_half_maps is not None:
                 self.on_half_maps(half_maps)

@@ -15,6 +15,7 @@ from warpline.recipe.syn import PREDICTABLE
 from warpline.registration.contrast import CURVES, Shown, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.pyramid import SharedLevel, resample_on_level
+from warpline.registration.robust_weights import robust_weights
 from warpline.space.grid import Grid, Matrix
 
 LEAST_MASK = 0.998
@@ -102,10 +103,19 @@ class Term:
         What compares them.
     backend : Backend
         Where everything is computed.
+    learnt : (I, J, K), optional
+        Weights in the middle space, beside those of the channel.
     """
 
     def __init__(
-        self, channel: Channel, level: SharedLevel, affine: Matrix, metric: DeformableMetric, backend: Backend
+        self,
+        channel: Channel,
+        level: SharedLevel,
+        affine: Matrix,
+        metric: DeformableMetric,
+        backend: Backend,
+        *,
+        learnt: Array | None = None,
     ) -> None:
         self.metric, self.backend = metric, backend
         sides = channel.sides(affine)
@@ -116,13 +126,15 @@ class Term:
             None if mask is None else backend.sample(mask, level.grid.voxel_map_to(grid, world), shape=level.grid.shape)
             for _, grid, world, mask in sides
         ]
-        self.warped_masks = [None if mask is None else backend.empty(level.grid.shape) for mask in self.masks]
+        self.weights = [
+            None if own is None else resample_on_level(level, *own, world, mask=None, backend=backend, order=1)
+            for own, world in channel.weights(affine)
+        ]
+        self.is_masked = any(volume is not None for volume in (*self.masks, *self.weights, learnt))
+        self._learnt = learnt
+        self._counted = backend.empty(level.grid.shape) if self.is_masked else None
+        self._warped = backend.empty(level.grid.shape) if self.is_masked else None
         self.value = backend.zeros((1,), np.float64)
-
-    @property
-    def is_masked(self) -> bool:
-        """Whether only a part of either image counts."""
-        return any(mask is not None for mask in self.masks)
 
     def warp(self, half_maps: Array, warped: Array) -> None:
         """Features of both images in the middle space."""
@@ -134,27 +146,28 @@ class Term:
     def compute_forces(self, half_maps: Array, warped: Array, forces: Array) -> None:
         """Forces (2, 3, I, J, K) on both images under the half-maps, and the value; works in `warped`."""
         self.warp(half_maps, warped)
-        self.metric.forces(warped, forces, self.value, mask=self._mask(half_maps), backend=self.backend)
+        if self._counted is not None:
+            self._count(half_maps, self._counted)
+        self.metric.forces(warped, forces, self.value, mask=self._counted, backend=self.backend)
 
     def energy(self) -> Array:
         """The value of the last forces, per voxel that counted: with masks, fewer do as their edges move."""
-        last = [warped for warped in self.warped_masks if warped is not None][-1:]
-        if not last:
+        if self._counted is None:
             return self.value
-        return self.value / np.maximum((last[0] > 0).mean(dtype=np.float64), 1e-12)
+        return self.value / np.maximum(self._counted.mean(dtype=np.float64), 1e-12)
 
-    def _mask(self, half_maps: Array) -> Array | None:
-        """Positive where both images count, in the middle space; not where values from outside a mask are mixed in."""
-        both = None
-        for mask, half, warped in zip(self.masks, half_maps, self.warped_masks, strict=True):
-            if mask is not None and warped is not None:
-                self.backend.sample(mask, field=half, out=warped)
-                if both is not None:
-                    warped *= both
-                both = warped
-        if both is not None:
-            both -= np.float32(LEAST_MASK)
-        return both
+    def _count(self, half_maps: Array, counted: Array) -> None:
+        """How much voxels count in the middle space: not at all where values from outside a mask are mixed in."""
+        counted.fill(1)
+        for mask, half in zip(self.masks, half_maps, strict=True):
+            if mask is not None:
+                counted *= self.backend.sample(mask, field=half, out=self._warped)
+        np.greater(counted, np.float32(LEAST_MASK), out=counted)
+        for weights, half in zip(self.weights, half_maps, strict=True):
+            if weights is not None:
+                counted *= self.backend.sample(weights, field=half, out=self._warped)
+        if self._learnt is not None:
+            counted *= self._learnt
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +188,19 @@ class LevelStart:
     half_maps: Array
     shown: tuple[Shown, ...] | None = None
 
+    def learnt_weights(self, channel: Channel, affine: Matrix, backend: Backend) -> Array:
+        """How much places of the middle space count, see `robust_weights`, by the images of a channel."""
+        images, inside, warped = backend.empty(self.half_maps[:, 0].shape), None, backend.empty(self.level.grid.shape)
+        for side, half, image in zip(channel.sides(affine), self.half_maps, images, strict=True):
+            volume, grid, world, mask = side
+            on_level = SideOnLevel(*side, self.level, backend).resampled(volume)
+            backend.sample(on_level, field=half, out=image)
+            if mask is not None:
+                matrix = self.level.grid.voxel_map_to(grid, world)
+                seen = backend.sample(mask, matrix, field=half, shape=self.level.grid.shape, out=warped) > LEAST_MASK
+                inside = seen if inside is None else inside & seen
+        return robust_weights(images, self.level.grid, backend, inside)
+
 
 @dataclass(frozen=True, eq=False)
 class _ChannelTerms:
@@ -185,6 +211,7 @@ class _ChannelTerms:
     affine: Matrix
     options: Syn
     backend: Backend
+    learnt: Array | None = None
 
     @property
     def metric(self) -> str:
@@ -215,7 +242,7 @@ class _ChannelTerms:
     def _term(self, how: Shown, values: NDArray[np.float32] | None) -> Term:
         channel = self.channel if values is None else predicted(self.channel, how, values, self.backend)
         metric = CHANNEL_METRICS[self.metric](self.options)
-        return Term(channel, self.start.level, self.affine, metric, self.backend)
+        return Term(channel, self.start.level, self.affine, metric, self.backend, learnt=self.learnt)
 
     def _values(self, terms: Sequence[Term]) -> NDArray[np.float64]:
         """The energy of each term at the start."""
@@ -256,7 +283,8 @@ class Terms:
     @classmethod
     def of(cls, pair: CroppedPair, start: LevelStart, options: Syn, backend: Backend) -> Terms:
         """A term for every channel of a pair, of the contrasts that `start` says, or that fit best."""
-        channels = [_ChannelTerms(channel, start, pair.affine, options, backend) for channel in pair.channels]
+        learnt = start.learnt_weights(pair.channels[0], pair.affine, backend) if options.robust else None
+        channels = [_ChannelTerms(channel, start, pair.affine, options, backend, learnt) for channel in pair.channels]
         before = start.shown or (None,) * len(channels)
         made = [channel.best(shown) for channel, shown in zip(channels, before, strict=True)]
         compared = [
