@@ -14,6 +14,9 @@ TransformModel = Literal["translation", "rigid", "similarity", "affine", "rotati
 """Motions of a linear stage. The last three are counted in the moving world: about its origin without a translation,
 and rigid with a scale along each of its axes."""
 
+LandmarkModel = Literal["rigid", "similarity", "affine", "thin_plate"]
+"""Maps that landmarks are fitted by: the keys of `warpline.registration.landmarks.MODELS`."""
+
 HEAD_SPACINGS = (6.0, 4.0, 1.5)
 """Spacing of the levels of linear registration in mm, coarse to fine, for an object as large as a human head."""
 
@@ -25,6 +28,8 @@ class Initialise(Options):
     """Centres of mass, geometric centres, world origins of the grids, or the identity."""
     rotations: bool = True
     """Compare many rotations and the other methods too; one of them is taken when it clearly beats the start."""
+    landmarks: LandmarkModel = "rigid"
+    """Map that is fitted to landmarks, where they are given, and started from; thin_plate joins them exactly."""
 
 
 class Linear(Options):

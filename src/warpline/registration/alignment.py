@@ -7,6 +7,8 @@
 5. Join them into a map and its inverse, consistent and without folds (`inverse_consistency`).
 6. Keep what the recipe limits, where it limits anything (`budget`).
 7. Judge the whole map, and download it in mm.
+
+A start with a warp (`initial_warp`) is looked through from the first step on, and joined after the last one.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import AxisOrder, reorder_axes
 from warpline.registration.budget import Spending
-from warpline.registration.checks import check_pair
+from warpline.registration.checks import check_overlap, check_pair, check_start
 from warpline.registration.clock import Clock
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
 from warpline.registration.image_pairs import LoadedImages
+from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.initialisation import initial_affine
 from warpline.registration.judgement import (
     JudgedAffine,
@@ -37,12 +40,14 @@ from warpline.registration.judgement import (
     search_again,
     warp_signs,
 )
+from warpline.registration.landmarks import LandmarkErrors, Landmarks, start_from
+from warpline.registration.length_unit import LengthUnit
 from warpline.registration.linear import LinearResult, register_linear
 from warpline.registration.progress import LevelRecord, ProgressCallback
-from warpline.registration.quality import Quality
+from warpline.registration.quality import VOXELS, Quality
 from warpline.registration.syn import HalfMaps, idle_warnings, restoration_warnings, smoothing_warnings
 from warpline.registration.terms import ComparedImages
-from warpline.space import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Matrix
 
 
@@ -57,7 +62,7 @@ class Alignment:
     affine : Affine
         Fixed world to moving world, the linear part.
     warp : Displacement or None
-        On the fixed grid, with its inverse; None for linear recipes.
+        On the fixed grid, with its inverse; None for linear recipes, but for those that started from a warp.
     levels : tuple of LevelRecord
         Every level of every stage, in order.
     seconds : dict
@@ -72,6 +77,8 @@ class Alignment:
         What the warp uses of the recipe's budget; None without one.
     terms : tuple of ComparedImages
         What the deformable stage compared: the fixed and the moving image, and every further pair.
+    landmarks : LandmarkErrors or None
+        How far landmarks are apart, where some were given.
 
     Examples
     --------
@@ -94,6 +101,7 @@ class Alignment:
     judgement: Judgement = field(default_factory=Judgement)
     spending: Spending | None = None
     terms: tuple[ComparedImages, ...] = ()
+    landmarks: LandmarkErrors | None = None
 
     @property
     def transform(self) -> Chain:
@@ -114,7 +122,8 @@ def align(
     backend: Backend,
     fixed_mask: Image | None = None,
     moving_mask: Image | None = None,
-    initial: Affine | None = None,
+    initial: Transform | None = None,
+    landmarks: Landmarks | None = None,
     progress: ProgressCallback | None = None,
     checked: bool = False,
     pairs: Sequence[LoadedImages] = (),
@@ -131,8 +140,10 @@ def align(
         Where to run it.
     fixed_mask, moving_mask : Image, optional
         Nonzero where an image counts, on any grid.
-    initial : Affine, optional
+    initial : Affine, Displacement or Chain, optional
         Fixed world to moving world; replaces the recipe's initialiser.
+    landmarks : Landmarks, optional
+        The start is fitted to them where there is no `initial`; their distances are measured.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
     checked : bool
@@ -160,12 +171,62 @@ def align(
     """
     if not checked:
         check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
-    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial, tuple(pairs))
+    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, None, tuple(pairs))
     parts = ["linear"] if recipe.linear is not None else []
     metrics = {} if recipe.syn is None else dict.fromkeys([recipe.syn.metric, *filter(None, (p.metric for p in pairs))])
     backend.prepare([*parts, *metrics])
     with backend.session():
-        return _align(problem, backend, progress)
+        if landmarks is None:
+            return _align_from(initial, problem, backend, progress)
+        landmarks = landmarks.in_plane_of(fixed.grid)
+        start = _start_from_landmarks(problem, landmarks, backend) if initial is None else initial
+        found = _align_from(start, problem, backend, progress)
+        model = recipe.initialise.landmarks if initial is None else None
+        return _with_landmarks(found, LandmarkErrors.of(landmarks, model, start, found.transform), backend)
+
+
+def _start_from_landmarks(problem: _Problem, landmarks: Landmarks, backend: Backend) -> Transform:
+    start = start_from(landmarks, problem.recipe.initialise.landmarks, problem.fixed.grid, backend)
+    check_start(start, problem.recipe)
+    check_overlap(problem.fixed, problem.moving, start)
+    return start
+
+
+def _with_landmarks(found: Alignment, errors: LandmarkErrors, backend: Backend) -> Alignment:
+    unit = LengthUnit.of(normalise(found.fixed, backend))
+    return replace(found, landmarks=errors, warnings=(*found.warnings, *errors.warnings(unit.mm)))
+
+
+def _align_from(
+    start: Transform | None, problem: _Problem, backend: Backend, progress: ProgressCallback | None
+) -> Alignment:
+    """Align from a start, or from what the recipe finds; from a warp, by what is seen through it."""
+    if start is None or isinstance(start, Affine):
+        return _align(replace(problem, initial=start), backend, progress)
+    warp = InitialWarp(Chain.of(start), problem.fixed.grid, backend)
+    clock = Clock()
+    with clock.step("initial warp"):
+        seen = problem.seen_through(warp)
+    found = _align(seen, backend, progress)
+    with clock.step("initial warp"):
+        fixed = normalise(problem.fixed, backend, problem.fixed_mask)
+        mask = fixed.object_mask if fixed.mask is None else fixed.mask
+        total = warp.total(found.transform, mask, VOXELS if found.quality is None else found.quality.units)
+        folded = warp.folded_voxels(mask)
+    judgement = judge({**found.judgement.signs, **quality_signs(total.quality)})
+    kept = tuple(warning for warning in found.warnings if warning not in found.judgement.reasons)
+    note = f"the initial transforms fold at {folded} voxels of the fixed image, before anything is found"
+    notes = (note,) if folded else ()
+    return replace(
+        found,
+        moving=problem.moving,
+        affine=total.affine,
+        warp=total.warp,
+        quality=total.quality,
+        seconds={**found.seconds, **clock.seconds},
+        warnings=(*kept, *notes, *judgement.reasons),
+        judgement=judgement,
+    )
 
 
 def align_with_half_maps(
@@ -209,6 +270,13 @@ class _Problem:
     recipe: Recipe
     initial: Affine | None
     pairs: tuple[LoadedImages, ...] = ()
+
+    def seen_through(self, warp: InitialWarp) -> _Problem:
+        """The same with all that moves resampled through a start, from where the stages begin at the identity."""
+        beyond = "unknown" if self.recipe.syn is None else self.recipe.syn.beyond
+        moving, moving_mask = warp.see(self.moving, self.moving_mask, beyond=beyond)
+        pairs = tuple(pair.seen_through(warp, beyond) for pair in self.pairs)
+        return replace(self, moving=moving, moving_mask=moving_mask, initial=Affine.identity(), pairs=pairs)
 
     def reorder_axes(self, backend: Backend) -> _Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""
