@@ -30,7 +30,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     judged = f"judgement      {report['judgement']['outcome']}"
     compared = _compared_lines(report.get("terms", []))
     measured = (
-        *_landmark_lines(report["landmarks"]),
+        *_landmark_lines(report.get("landmarks")),
         *_quality_lines(report["quality"]),
         *_budget_lines(report.get("budget")),
         *_similarity_lines(report),

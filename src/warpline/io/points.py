@@ -74,7 +74,7 @@ class PointTable:
         heading = [cell.strip().lower() for cell in self.heading or ()]
         for column in (heading.index(name) for name in NAME_COLUMNS if name in heading):
             cells = tuple(row[column].strip() if column < len(row) else "" for row in self.rows)
-            again = [cell for cell, count in Counter(cells).items() if count > 1]
+            again = [cell for cell, count in Counter(cells).items() if cell and count > 1]
             if not again and all(cells):
                 return cells
             if again and heading[column] == NAME_COLUMNS[0]:

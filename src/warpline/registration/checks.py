@@ -105,9 +105,9 @@ def check_overlap(fixed: Image, moving: Image, initial: Transform | None = None)
 
 
 def _world_box(grid: Grid, transform: Transform) -> tuple[Matrix, Matrix]:
-    """Lowest and highest coordinates of the voxels of a grid, outer faces included, after a transform."""
-    places = 2 if isinstance(transform, Affine) else _PLACES
-    faces = [np.linspace(-0.5, n - 0.5, places) for n in grid.shape]
-    lattice = np.stack(np.meshgrid(*faces, indexing="ij"), axis=-1).reshape(-1, 3)
+    """Lowest and highest coordinates of a grid after a transform: of its outer faces, after a warp of its voxels."""
+    rim, places = (0.5, 2) if isinstance(transform, Affine) else (0.0, _PLACES)
+    axes = [np.linspace(-rim, n - 1 + rim, places) for n in grid.shape]
+    lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     moved = transform.map_points(apply_affine(grid.affine, lattice))
     return moved.min(axis=0), moved.max(axis=0)

@@ -30,11 +30,17 @@ from warpline.space.preimages import check_finite_field
 WIDER = 0.1
 """Share of its extent by which the fixed grid is widened on either side: what is found after the start looks there."""
 
+STRIDE = 4
+"""Voxels between the places where it is looked for what the moving image shows; where they miss it, every one."""
+
 PROBES = 12
 """Places along each axis where it is measured how fine the start lays the voxels of the moving image."""
 
 USUAL = 90
 """Percentile of these that the grid suits; a few places, or the edge of a field, do not make it finer."""
+
+FINER = 1.25
+"""Voxels of the moving image in a step from which on the grid is finer than the fixed one; as fine, none is needed."""
 
 MOST_VOXELS = 2.0
 """Most voxels of the grid on which the moving image is seen, in those of the larger image."""
@@ -162,14 +168,13 @@ class InitialWarp:
         """The grid on which a moving image is seen: what the start reaches of the fixed world and a little beyond."""
         margin = [int(np.ceil(WIDER * n)) if n > 1 else 0 for n in self.grid.shape]
         wide = self.grid.cropped(_shape(np.negative(margin)), _shape(np.add(self.grid.shape, margin)))
-        there = self._through(Image(np.ones(moving.grid.shape, np.uint8), moving.grid), wide).data != 0
-        shown = np.argwhere(there & self._reached(wide))
-        if not len(shown):
+        reached = _box_of(self._reached(wide), wide)
+        box = reached and self._shown(moving, reached)
+        if box is None:
             raise InputError(
                 f"{moving.name}: the initial transforms lead no voxel of the fixed image into it; are they in order, "
                 "fixed to moving, and is the right one inverted?"
             )
-        box = wide.cropped(_shape(shown.min(axis=0)), _shape(shown.max(axis=0) + 1))
         finer = _fineness(self.transform, box, moving.grid)
         most = MOST_VOXELS * max(np.prod(self.grid.shape), np.prod(moving.grid.shape))
         excess = float(np.prod(np.maximum(np.array(box.shape) * finer, 1)) / most)
@@ -177,9 +182,31 @@ class InitialWarp:
             finer = np.where(finer > 1, np.maximum(finer / excess ** (1 / np.count_nonzero(finer > 1)), 1), finer)
         return box.resized(_shape(np.ceil(np.array(box.shape) * finer - 1e-6)))
 
+    def _shown(self, moving: Image, box: Grid) -> Grid | None:
+        """The part of a box that the start leads into a moving image, or a little more; None where it leads nowhere."""
+        everywhere = Image(np.ones(moving.grid.shape, np.uint8), moving.grid)
+        coarse = box.resized(_shape(np.ceil(np.array(box.shape) / STRIDE)))
+        for place in (coarse, box):
+            shown = _box_of(self._through(everywhere, place).data != 0, place, rim=1)
+            if shown is not None:
+                start = shown.voxel_map_to(box) @ [-0.5, -0.5, -0.5, 1]
+                stop = shown.voxel_map_to(box) @ [*np.subtract(shown.shape, 0.5), 1]
+                first, last = np.floor(start[:3] + 0.5 + 1e-6), np.ceil(stop[:3] + 0.5 - 1e-6)
+                return box.cropped(_shape(np.maximum(first, 0)), _shape(np.minimum(last, box.shape)))
+        return None
+
+
+def _box_of(where: NDArray[np.bool_], grid: Grid, rim: int = 0) -> Grid | None:
+    """The part of a grid around the voxels (I, J, K) that are true, and a rim within it; None where none is."""
+    axes = [np.flatnonzero(where.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    if not len(axes[0]):
+        return None
+    start = np.maximum([along[0] - rim for along in axes], 0)
+    return grid.cropped(_shape(start), _shape(np.minimum([along[-1] + 1 + rim for along in axes], grid.shape)))
+
 
 def _fineness(transform: Transform, place: Grid, moving: Grid) -> NDArray[np.float64]:
-    """How many voxels of the moving grid a step along each axis of a grid crosses, usually; at least 1."""
+    """How much finer than a grid the moving one is along each of its axes, usually; 1 where it hardly is."""
     axes = (np.linspace(0, n - 1, min(n, PROBES)) for n in place.shape)
     where = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     thick = np.array(moving.shape) > 1
@@ -189,7 +216,8 @@ def _fineness(transform: Transform, place: Grid, moving: Grid) -> NDArray[np.flo
 
     here = moved(where)
     steps = [np.abs(moved(where + step) - here)[:, thick].max(axis=1, initial=1) for step in np.eye(3)]
-    return np.where(np.array(place.shape) > 1, np.percentile(steps, USUAL, axis=1).clip(min=1), 1.0)
+    crossed = np.percentile(steps, USUAL, axis=1)
+    return np.where((np.array(place.shape) > 1) & (crossed > FINER), crossed, 1.0)
 
 
 def _inner(image: Image) -> Image:
