@@ -189,8 +189,8 @@ def test_images_that_cannot_be_used_are_said(pair):
         ours.registration("absent.nii", pair[1])
 
 
-def test_an_affine_or_a_matrix_can_start():
-    from warpline.ants.registering import _start
-
-    np.testing.assert_array_equal(_start(np.eye(4)).matrix, np.eye(4))
-    assert _start(Affine.identity()).is_identity
+def test_an_affine_or_a_matrix_can_start(pair):
+    for start in (np.eye(4), Affine.identity()):
+        found = ours.registration(*pair, "SyNOnly", start, reg_iterations=(0,))
+        affine = ants.read_transform(found["fwdtransforms"][1])
+        np.testing.assert_allclose(affine.apply_to_point((1.0, 2.0, 3.0)), (1, 2, 3))
