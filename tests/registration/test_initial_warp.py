@@ -163,6 +163,15 @@ def test_a_linear_recipe_after_a_warp_writes_a_warp(first, tmp_path):
     assert after > before - 0.02
 
 
+def test_what_is_seen_must_show_something():
+    fixed = blob()
+    moving = Image(np.where(np.indices(SHAPE)[0] < 24, 0, blob().data + 1).astype(np.float32), GRID)
+    aside = np.eye(4)
+    aside[0, 3] = -18.0
+    with pytest.raises(InputError, match="constant"):
+        register(fixed, moving, QUICK, initial=[bent(largest=0.5), Affine(aside)], backend="numpy")
+
+
 def test_further_pairs_are_seen_through_the_start_too(first):
     fixed, moving = made_pair()
     seen = []

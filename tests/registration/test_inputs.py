@@ -8,6 +8,7 @@ import pytest
 
 from made_registrations import FIXED_AFFINE, MOVING_AFFINE, NO_STAGES, QUICK_RIGID, SHAPE
 from synthetic import fading_field
+from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.images import read_image
 from warpline.io.transform_files import read_transform, write_transform
@@ -48,6 +49,12 @@ def test_starts_are_transforms_files_and_matrices_together(paths, starts):
     np.testing.assert_array_equal(alone.initial.matrix, TURN.matrix)
     assert alone.origin == TURN.matrix.tolist()
     assert inputs.read(*paths, NO_STAGES, initial=[]).initial is None
+
+
+@pytest.mark.parametrize("wrong", [object(), [object()], [[1, 2], [3]]])
+def test_what_is_no_start_is_refused(paths, wrong):
+    with pytest.raises(UsageError, match=r"initial holds a .*; transforms, files or"):
+        inputs.read(*paths, NO_STAGES, initial=wrong)
 
 
 def test_an_inverted_warp_is_a_start(paths, starts):

@@ -181,11 +181,14 @@ def test_tables_are_joined_by_their_names(tmp_path):
 
 
 def test_tables_without_names_are_joined_by_their_lines(tmp_path):
-    fixed = write(tmp_path / "f.csv", ["AC,1,2,3", "PC,4,5,6"])
+    named = write(tmp_path / "n.csv", ["AC,1,2,3", "PC,4,5,6"])
+    fixed = write(tmp_path / "f.csv", ["1,2,3", "4,5,6"], "x,y,z")
     moving = write(tmp_path / "m.csv", ["7,8,9", "1,1,1"], "x,y,z")
     found = Landmarks.of((fixed, moving))
-    assert found.names == ("AC", "PC")
+    assert found.names == ("1", "2")
     np.testing.assert_array_equal(found.moving, [[7, 8, 9], [1, 1, 1]])
+    with pytest.raises(InputError, match=r"n\.csv names its landmarks and .*m\.csv does not"):
+        Landmarks.of((named, moving))
 
 
 @pytest.mark.parametrize(
@@ -202,8 +205,11 @@ def test_sources_are_two_tables_or_two_arrays(tmp_path):
     path = write(tmp_path / "f.csv", ["AC,1,2,3", "PC,4,5,6"])
     with pytest.raises(UsageError, match="a table and an array"):
         Landmarks.of((path, points(2)))
-    with pytest.raises(UsageError, match="3 sets of points"):
-        Landmarks.of((path, path, path))
+    for wrong in ((path, path, path), 5):
+        with pytest.raises(UsageError, match=r"no pair \(fixed, moving\)"):
+            Landmarks.of(wrong)
+    with pytest.raises(InputError, match="moving landmarks are no array of numbers"):
+        Landmarks.of((points(3), [["a"], [1, 2]]))
     landmarks = Landmarks(points(3), points(3))
     assert Landmarks.of(landmarks) is landmarks
 

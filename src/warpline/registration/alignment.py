@@ -18,11 +18,12 @@ from dataclasses import dataclass, field, replace
 
 from warpline.backends import Backend
 from warpline.images import Image
+from warpline.images.checks import check_contrast
 from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import AxisOrder, reorder_axes
 from warpline.registration.budget import Spending
-from warpline.registration.checks import check_overlap, check_pair, check_start
+from warpline.registration.checks import check_overlap, check_pair, check_start, check_window
 from warpline.registration.clock import Clock
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
@@ -178,11 +179,26 @@ def align(
     with backend.session():
         if landmarks is None:
             return _align_from(initial, problem, backend, progress)
-        landmarks = landmarks.in_plane_of(fixed.grid)
+        return _align_landmarks(landmarks.in_plane_of(fixed.grid), initial, problem, backend, progress)
+
+
+def _align_landmarks(
+    landmarks: Landmarks,
+    initial: Transform | None,
+    problem: _Problem,
+    backend: Backend,
+    progress: ProgressCallback | None,
+) -> Alignment:
+    """Align from landmarks, where no other start is given, and measure how far they are apart."""
+    clock, model = Clock(), problem.recipe.initialise.landmarks if initial is None else None
+    with clock.step("landmarks"):
         start = _start_from_landmarks(problem, landmarks, backend) if initial is None else initial
-        found = _align_from(start, problem, backend, progress)
-        model = recipe.initialise.landmarks if initial is None else None
-        return _with_landmarks(found, LandmarkErrors.of(landmarks, model, start, found.transform), backend)
+    found = _align_from(start, problem, backend, progress)
+    with clock.step("landmarks"):
+        errors = LandmarkErrors.of(landmarks, model, start, found.transform)
+        unit = LengthUnit.of(normalise(found.fixed, backend))
+    warnings = (*found.warnings, *errors.warnings(unit.mm))
+    return replace(found, landmarks=errors, warnings=warnings, seconds={**found.seconds, **clock.seconds})
 
 
 def _start_from_landmarks(problem: _Problem, landmarks: Landmarks, backend: Backend) -> Transform:
@@ -190,11 +206,6 @@ def _start_from_landmarks(problem: _Problem, landmarks: Landmarks, backend: Back
     check_start(start, problem.recipe)
     check_overlap(problem.fixed, problem.moving, start)
     return start
-
-
-def _with_landmarks(found: Alignment, errors: LandmarkErrors, backend: Backend) -> Alignment:
-    unit = LengthUnit.of(normalise(found.fixed, backend))
-    return replace(found, landmarks=errors, warnings=(*found.warnings, *errors.warnings(unit.mm)))
 
 
 def _align_from(
@@ -275,7 +286,11 @@ class _Problem:
         """The same with all that moves resampled through a start, from where the stages begin at the identity."""
         beyond = "unknown" if self.recipe.syn is None else self.recipe.syn.beyond
         moving, moving_mask = warp.see(self.moving, self.moving_mask, beyond=beyond)
+        check_contrast(moving, moving_mask)
+        check_window(moving, self.recipe)
         pairs = tuple(pair.seen_through(warp, beyond) for pair in self.pairs)
+        for pair in pairs:
+            pair.check(self.recipe, self.fixed)
         return replace(self, moving=moving, moving_mask=moving_mask, initial=Affine.identity(), pairs=pairs)
 
     def reorder_axes(self, backend: Backend) -> _Problem:

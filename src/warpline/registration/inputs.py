@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from warpline.backends import Backend
+from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
@@ -234,8 +235,14 @@ def _listed(initial: Initial | None) -> list[Start]:
 
 
 def _entry(one: Start) -> Entry:
-    known = isinstance(one, (Affine, Displacement, Chain, str, os.PathLike))
-    return one if known else Affine(np.asarray(one, dtype=np.float64))  # type: ignore[return-value]
+    if isinstance(one, (Affine, Displacement, Chain, str, os.PathLike)):
+        return one
+    try:
+        matrix = np.asarray(one, dtype=np.float64)
+    except (TypeError, ValueError):
+        kind = type(one).__name__
+        raise UsageError(f"initial holds a {kind}; transforms, files or (4, 4) matrices are needed") from None
+    return Affine(matrix)
 
 
 def _origin(initial: Initial | None, start: Transform | None) -> Any:

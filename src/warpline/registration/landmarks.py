@@ -89,7 +89,7 @@ class Landmarks:
         ----------
         source : Landmarks or pair of (N, 3) arrays or paths
             Of the fixed and of the moving image. Tables that both have a column name (or landmark, or label) are
-            joined by it, else by the order of their lines.
+            joined by it, others by the order of their lines.
         space : {"ras", "lps"}
             Convention of the coordinates of tables.
 
@@ -102,14 +102,14 @@ class Landmarks:
         """
         if isinstance(source, Landmarks):
             return source
-        if len(source) != 2:
-            raise UsageError(f"landmarks are {len(source)} sets of points; two are needed, fixed and moving")
+        if not isinstance(source, (tuple, list)) or len(source) != 2:
+            raise UsageError("landmarks are no pair (fixed, moving); two arrays (N, 3) or two tables are needed")
         paths = [side for side in source if isinstance(side, (str, os.PathLike))]
         if len(paths) == 2:
             return _from_tables(paths[0], paths[1], space)
         if paths:
             raise UsageError("landmarks are a table and an array; two tables or two arrays are needed")
-        fixed, moving = (np.asarray(side, dtype=np.float64) for side in source)
+        fixed, moving = (_checked(side, name) for name, side in zip(("fixed", "moving"), source, strict=True))
         return cls(fixed, moving)
 
     def distances(self, transform: Transform) -> Points:
@@ -355,8 +355,11 @@ def _check_spread(landmarks: Landmarks, axes: int, least: int, model: str) -> No
             )
 
 
-def _checked(points: ArrayLike, side: str) -> Points:
-    checked = np.array(points, dtype=np.float64)
+def _checked(points: Any, side: str) -> Points:
+    try:
+        checked = np.array(points, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{side} landmarks are no array of numbers; (N, 3), world RAS+ mm, is needed") from None
     if checked.ndim != 2 or checked.shape[1] != 3 or not len(checked):
         raise InputError(f"{side} landmarks have shape {checked.shape}; (N, 3), world RAS+ mm, is needed")
     if not np.isfinite(checked).all():
@@ -372,8 +375,11 @@ def _from_tables(fixed: str | os.PathLike[str], moving: str | os.PathLike[str], 
     if counts[0] != counts[1]:
         raise InputError(f"{fixed} has {counts[0]} landmarks and {moving} {counts[1]}; one for one is needed")
     names, others = (table.names() for table in tables)
+    if names is None and others is None:
+        return Landmarks(tables[0].points, tables[1].points)
     if names is None or others is None:
-        return Landmarks(tables[0].points, tables[1].points, names or others or ())
+        with_names, without = (moving, fixed) if names is None else (fixed, moving)
+        raise InputError(f"{with_names} names its landmarks and {without} does not; give both names, or neither")
     missing = sorted(set(names) ^ set(others))
     if missing:
         where = fixed if missing[0] in others else moving
