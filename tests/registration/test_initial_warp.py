@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -133,9 +135,17 @@ def test_folds_of_the_start_are_counted_and_settled():
     field = np.zeros((3, *SHAPE), np.float32)
     field[0, 14, 13, 12] = 4.0  # beyond its neighbours
     folding = start(Displacement(field, GRID))
-    assert folding.folded_voxels(np.ones(SHAPE, np.uint8)) > 0
+    (note,) = folding.notes(np.ones(SHAPE, np.uint8))
+    assert re.match(r"the initial transforms fold at [1-9]\d* voxels", note)
     whole = folding.total(Chain(), np.ones(SHAPE, np.uint8), VOXELS)
     assert whole.quality.folded_voxels == 0
+
+
+def test_fields_that_end_within_the_fixed_image_are_noted():
+    half = GRID.cropped((0, 0, 0), (15, 28, 26))
+    (note,) = start(bent(largest=0.5, grid=half)).notes(np.ones(SHAPE, np.uint8))
+    assert "do not reach 50.00% of the fixed image" in note
+    assert start(bent(), turned(10)).notes(np.ones(SHAPE, np.uint8)) == ()
 
 
 @pytest.fixture(scope="module")

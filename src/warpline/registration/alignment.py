@@ -223,11 +223,9 @@ def _align_from(
         fixed = normalise(problem.fixed, backend, problem.fixed_mask)
         mask = fixed.object_mask if fixed.mask is None else fixed.mask
         total = warp.total(found.transform, mask, VOXELS if found.quality is None else found.quality.units)
-        folded = warp.folded_voxels(mask)
+        notes = warp.notes(mask)
     judgement = judge({**found.judgement.signs, **quality_signs(total.quality)})
     kept = tuple(warning for warning in found.warnings if warning not in found.judgement.reasons)
-    note = f"the initial transforms fold at {folded} voxels of the fixed image, before anything is found"
-    notes = (note,) if folded else ()
     return replace(
         found,
         moving=problem.moving,

@@ -140,8 +140,18 @@ class InitialWarp:
         displacements = (to_world(backend.download(field), grid) for field in (maps.forward, maps.inverse))
         return TotalMap(affine, Displacement(next(displacements), grid, next(displacements)), maps.quality)
 
-    def folded_voxels(self, mask: Array) -> int:
-        """Voxels inside a mask (I, J, K) where the start itself folds, by any differences."""
+    def notes(self, mask: Array) -> tuple[str, ...]:
+        """A sentence where, inside a mask (I, J, K), the start folds itself, or a field of it ends."""
+        folded = self._folded_voxels(mask)
+        inside = self.backend.download(mask) != 0
+        missed = float((inside & ~self._reached(self.grid)).sum()) / max(int(inside.sum()), 1)
+        folds = f"the initial transforms fold at {folded} voxels of the fixed image, before anything is found"
+        ends = (
+            f"the fields of the initial transforms do not reach {missed:.2%} of the fixed image, and move nothing there"
+        )
+        return (*((folds,) if folded else ()), *((ends,) if missed else ()))
+
+    def _folded_voxels(self, mask: Array) -> int:
         field = pull_back(self.transform, self.grid, self.backend).field
         if field is None:
             return 0
