@@ -48,15 +48,16 @@ def lattice(margin=4):
     return apply_affine(GRID.affine, voxels.reshape(-1, 3))
 
 
-def start(*parts, grid=GRID, backend="numpy"):
-    return InitialWarp(Chain(parts), grid, select(backend))
+def start(*parts, grid=GRID, backend=None):
+    return InitialWarp(Chain(parts), grid, backend or select("numpy"))
 
 
 @pytest.mark.parametrize("order", ["warp first", "affine first"])
-def test_the_total_map_is_what_is_found_then_the_start(order):
+def test_the_total_map_is_what_is_found_then_the_start(order, backend):
     parts = (bent(), turned(20)) if order == "warp first" else (turned(20), bent())
     found = Chain((bent(2, 1.0), turned(5)))
-    whole = start(*parts).total(inverted(found), np.ones(SHAPE, np.uint8), VOXELS)
+    mask = backend.upload(np.ones(SHAPE, np.uint8))
+    whole = start(*parts, backend=backend).total(inverted(found), mask, VOXELS)
     points = lattice()
     expected = Chain.of(found, *parts).map_points(points)
     np.testing.assert_allclose(Chain((whole.warp, whole.affine)).map_points(points), expected, atol=ROUNDING)
