@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         write_transform,
     )
     from warpline.recipe import Recipe
-    from warpline.registration import ImagePair, Job, Registration, register, run
+    from warpline.registration import ImagePair, Job, Landmarks, Registration, register, run
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
     from warpline.space import Affine, Chain, Displacement
     from warpline.space.grid import Grid
@@ -40,7 +40,7 @@ _ROOMS = {
     "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
     "warpline.io.transform_files": ("identify", "read_transform"),
-    "warpline.registration": ("ImagePair", "Job", "Registration", "register", "run"),
+    "warpline.registration": ("ImagePair", "Job", "Landmarks", "Registration", "register", "run"),
     "warpline.operations": (
         "apply",
         "apply_points",
@@ -68,6 +68,7 @@ __all__ = [
     "ImagePair",
     "InputError",
     "Job",
+    "Landmarks",
     "OutputError",
     "Recipe",
     "Registration",

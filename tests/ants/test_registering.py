@@ -85,8 +85,13 @@ def test_an_initial_transform_is_the_start(pair, found):
     kept = ants.read_transform(again["fwdtransforms"][1])
     point = (10.0, -20.0, 30.0)
     np.testing.assert_allclose(kept.apply_to_point(point), matrix.apply_to_point(point), atol=1e-4)
-    with pytest.raises(UsageError, match="only affine transforms"):
-        ours.registration(*pair, "SyNOnly", found["fwdtransforms"])
+
+
+def test_a_warp_and_an_affine_are_a_start(pair, found, tmp_path):
+    again = ours.registration(*pair, "SyNOnly", found["fwdtransforms"], f"{tmp_path}/", reg_iterations=(0,))
+    images = [as_ants(image) for image in pair]
+    before, after = (ants.apply_transforms(*images, one["fwdtransforms"]).numpy() for one in (found, again))
+    np.testing.assert_allclose(after, before, atol=2e-3 * before.max())
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -184,8 +189,8 @@ def test_images_that_cannot_be_used_are_said(pair):
         ours.registration("absent.nii", pair[1])
 
 
-def test_an_affine_or_a_matrix_can_start():
-    from warpline.ants.registering import _start
-
-    np.testing.assert_array_equal(_start(np.eye(4)).matrix, np.eye(4))
-    assert _start(Affine.identity()).is_identity
+def test_an_affine_or_a_matrix_can_start(pair):
+    for start in (np.eye(4), Affine.identity()):
+        found = ours.registration(*pair, "SyNOnly", start, reg_iterations=(0,))
+        affine = ants.read_transform(found["fwdtransforms"][1])
+        np.testing.assert_allclose(affine.apply_to_point((1.0, 2.0, 3.0)), (1, 2, 3))

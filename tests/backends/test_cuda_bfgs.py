@@ -24,7 +24,8 @@ SHAPE = (12, 11, 10)
 CENTRE = (np.array(SHAPE) - 1) / 2
 OBLIQUE = np.linalg.qr(np.array([[1.0, 0.2, 0.1], [0.0, 1.0, -0.3], [0.2, 0.0, 1.0]]))[0]
 START = general_matrix(SHAPE, 3, spread=0.02)
-MOTIONS = [(name, None) for name in SPATIAL] + [(name, OBLIQUE) for name in PLANAR]
+FREE = [("tx,ty,rz,sy,hxz", None), ("tx,rz", OBLIQUE)]
+MOTIONS = [*((name, None) for name in SPATIAL), *((name, OBLIQUE) for name in PLANAR), *FREE]
 METRICS = {
     **{name: lambda samples, make=make: make(samples, Linear()) for name, make in LINEAR_METRICS.items()},
     "normalised_product": NormalisedProduct,

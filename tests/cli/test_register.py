@@ -84,7 +84,7 @@ def test_masks_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeyp
     assert main([*arguments, "--backend", "numpy", "--threads", "3", "--outside", "-1000"]) == 130
     (job,) = seen
     assert (job.fixed, job.moving, job.prefix) == ("fixed.nii", "moving.nii", "out/a_")
-    assert (job.fixed_mask, job.moving_mask, job.initial) == ("f.nii", "m.nii", "a.mat")
+    assert (job.fixed_mask, job.moving_mask, job.initial) == ("f.nii", "m.nii", ["a.mat"])
     assert (job.recipe.name, job.backend, job.threads, job.outside) == ("affine", "numpy", 3, -1000)
 
 

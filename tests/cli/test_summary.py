@@ -47,3 +47,10 @@ def test_what_a_budget_asked_and_got_is_one_line():
     assert "Jacobian 0.3125 to 3.2 within 0.25 to 4 (without it 0.0625 to 15.5)" in line
     (line,) = begins(lines_of(budget=budget_report(kept=False, max_bending=None, jacobian=None)), "budget")
     assert "NOT KEPT: strain 0.2471 of 1.5" in line
+
+
+def test_the_distances_of_landmarks_are_one_line():
+    assert not begins(lines_of(), "landmarks")
+    told = {"count": 7, "start": {"mean": 2.125, "max": 4.5}, "result": {"mean": 1.0625, "max": 2.25}}
+    (line,) = begins(lines_of(landmarks=told), "landmarks")
+    assert line.endswith("7, 1.06 mm apart on average, 2.25 mm at most; at the start 2.12 and 4.5 mm")

@@ -104,3 +104,24 @@ def test_points_of_slices_have_two_columns(tmp_path, heading, order):
     with pytest.raises(InputError, match=r"out\.csv: points of two coordinates leave their plane"):
         write_point_table(table.with_points(table.points + (0, 0, 0.1)), tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("name,x,y,z\nAC,1,2,3\nPC,4,5,6\n", ("AC", "PC")),
+        ("x,y,z,Label\n1,2,3,a\n4,5,6,b\n", ("a", "b")),
+        ("x,y,z,t,label\n1,2,3,0,0\n4,5,6,0,0\n", None),
+        ("x,y,z,name\n1,2,3,\n4,5,6,\n", None),
+        ("1,2,3\n4,5,6\n", None),
+    ],
+)
+def test_points_have_the_names_of_a_column(tmp_path, text, names):
+    (tmp_path / "points.csv").write_text(text)
+    assert read_point_table(tmp_path / "points.csv").names() == names
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path):
+    (tmp_path / "points.csv").write_text("name,x,y,z\nAC,1,2,3\nAC,4,5,6\n")
+    with pytest.raises(InputError, match="'AC' stands twice"):
+        read_point_table(tmp_path / "points.csv").names()

@@ -1,47 +1,20 @@
-"""Lists of transforms as they are written on the command line."""
+"""Lists of transforms between images."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from oblique_pair import FIXED, TURN, world_points
-from warpline.errors import InputError
 from warpline.io.transform_files import write_transform
-from warpline.operations import paths_in, read_chain
+from warpline.operations import read_chain
+from warpline.space.grid import Grid
 
 
-@pytest.fixture
-def bare(tmp_path):
-    """A 4 x 4 matrix in text, whose content fits several formats."""
-    write_transform(TURN, tmp_path / "turn.txt", "matrix")
-    return tmp_path / "turn.txt"
-
-
-def test_a_file_whose_content_fits_several_formats_needs_a_name(bare):
-    with pytest.raises(InputError, match="-t FORMAT:FILE"):
-        read_chain(str(bare))
-    points = world_points(FIXED)
-    for entry, expected in ((f"matrix:{bare}", TURN), (f"[matrix:{bare},1]", TURN.inverse())):
-        np.testing.assert_allclose(read_chain(entry).map_points(points), expected.map_points(points), atol=1e-9)
-
-
-def test_formats_are_named_file_by_file(bare, tmp_path):
-    write_transform(TURN, tmp_path / "turn.mat")
-    chain = read_chain([f"matrix:{bare}", str(tmp_path / "turn.mat")])
-    points = world_points(FIXED)
-    np.testing.assert_allclose(chain.map_points(points), (TURN @ TURN).map_points(points), atol=1e-9)
-
-
-def test_a_colon_in_a_name_is_no_format(bare, tmp_path):
-    renamed = tmp_path / "matrix:turn.mat"
-    write_transform(TURN, renamed)
-    assert read_chain(str(renamed)).parts
-    with pytest.raises(InputError, match=r"nifty:.*turn\.txt"):
-        read_chain(f"nifty:{bare}")
-
-
-def test_the_files_of_entries_are_named_without_their_marks():
-    assert paths_in(["a.mat", "[b.mat,1]", "matrix:c.txt", "[fsl-flirt:d.mat,0]", "odd:e.mat"]) == [
-        "a.mat", "b.mat", "c.txt", "d.mat", "odd:e.mat",
-    ]  # fmt: skip
+def test_the_grids_of_the_images_are_taken_from_them(tmp_path):
+    fixed, moving = Grid((8, 9, 10), np.diag([2.0, 1.0, 1.0, 1.0])), Grid((10, 9, 8), np.diag([1.0, 3.0, 1.0, 1.0]))
+    write_transform(TURN, tmp_path / "flirt.mat", "fsl-flirt", fixed=fixed, moving=moving)
+    entry, points = f"fsl-flirt:{tmp_path / 'flirt.mat'}", world_points(FIXED)
+    there = read_chain(entry, fixed=fixed, moving=moving)
+    np.testing.assert_allclose(there.map_points(points), TURN.map_points(points), atol=1e-6)
+    back = read_chain([f"[{entry},1]"], fixed=moving, moving=fixed)
+    np.testing.assert_allclose(back.map_points(there.map_points(points)), points, atol=1e-6)

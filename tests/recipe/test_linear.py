@@ -13,12 +13,19 @@ from warpline.recipe import Recipe
     [
         ("linear.iterations=[10, 5]", "voxel_sizes and iterations need one entry per level each"),
         ("linear.stages=[]", "linear.stages = "),
-        ('linear.stages=["bent"]', "linear.stages.0 = 'bent'"),
+        ('linear.stages=["bent"]', "linear.stages.0 = 'bent': translation, .* such as 'tx,ty,rz', each once, of tx, "),
+        ('linear.stages=["tx,tx"]', "linear.stages.0 = 'tx,tx': .* each once"),
+        ('linear.stages=["rigid", "tx,"]', "linear.stages.1 = 'tx,'"),
     ],
 )
 def test_levels_and_stages_are_checked(setting, words):
     with pytest.raises(UsageError, match=words):
         Recipe.load("rigid").with_options(setting)
+
+
+def test_degrees_of_freedom_are_put_in_order():
+    recipe = Recipe.load("rigid").with_options('linear.stages=["translation", "rz, ty,tx"]')
+    assert recipe.linear.stages == ("translation", "tx,ty,rz")
 
 
 def test_levels_of_its_own_may_be_more_than_three():

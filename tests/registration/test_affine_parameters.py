@@ -8,12 +8,15 @@ from scipy.spatial.transform import Rotation
 
 from affine_oracles import family_member
 from warpline.backends.affine_problem import MAX_PARAMETERS
+from warpline.errors import UsageError
 from warpline.registration.affine_parameters import PLANAR, SPATIAL, AffineParameters, rotations, slice_frame
 from warpline.space.grid import Grid, apply_affine
 
 CENTRE = np.array([12.0, -30.0, 7.0])
 OBLIQUE = Rotation.from_rotvec([0.3, -0.5, 0.2]).as_matrix()
-MOTIONS = [(name, None) for name in SPATIAL] + [(name, OBLIQUE) for name in PLANAR]
+FREE = ["tx,ty,rz", "rx,sy", "hxy,hxz,hyz", "tx,ty,tz,rx,ry,rz,sx,sy,sz,hxy,hxz,hyz", "tx,sz"]
+FREE_IN_PLANE = ["tx,rz", "tx,ty,rz,sx,sy,hxy", "sy"]
+MOTIONS = [(name, None) for name in (*SPATIAL, *FREE)] + [(name, OBLIQUE) for name in (*PLANAR, *FREE_IN_PLANE)]
 
 
 def named(name, plane):
@@ -58,6 +61,9 @@ def test_as_numbers_alone_a_motion_is_the_same(name, plane):
     start, before, after = (affine(draw) for _ in range(3))
     motion = AffineParameters.after(start, name, CENTRE, 55.0, plane)
     family = motion.family(before[None], after)
+    if motion.shifts != tuple(range(len(motion.shifts))):
+        assert family is None
+        return
     assert family.size == motion.size <= MAX_PARAMETERS
     parameters = 9 * draw.normal(size=motion.size)
     found = family_member(family, 0, parameters).real
@@ -165,3 +171,42 @@ def test_motions_after_a_start(name, size, flat, plane):
         np.testing.assert_allclose(stretch, 1, atol=1e-9)
     if plane is not None:
         np.testing.assert_allclose(after[2], [0, 0, 1, 0], atol=1e-12)
+
+
+# -- degrees of freedom ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "moved"), [("tx", [1, 0, 0]), ("tz", [0, 0, 1]), ("tx,tz", [1, 0, 1])])
+def test_free_translations_move_along_their_axes_alone(name, moved):
+    motion = named(name, None)
+    np.testing.assert_allclose(matrix_of(motion, np.ones(motion.size))[:3, 3], moved)
+    assert (motion.family(np.eye(4)[None], np.eye(4)) is None) == ("z" in name)
+
+
+@pytest.mark.parametrize(("name", "axis"), [("rx", 0), ("rz", 2)])
+def test_a_free_rotation_keeps_its_axis(name, axis):
+    matrix = matrix_of(named(name, None), [20.0])
+    along = apply_affine(matrix, CENTRE + 50 * np.eye(3)[axis])
+    np.testing.assert_allclose(along, CENTRE + 50 * np.eye(3)[axis], atol=1e-12)
+    np.testing.assert_allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-12)
+
+
+def test_free_scales_and_shears_are_entries_of_the_matrix():
+    matrix = matrix_of(named("sy,hxz", None), [5.5, 11.0])[:3, :3]
+    np.testing.assert_allclose(matrix, [[1, 0, 0.2], [0, np.exp(0.1), 0], [0, 0, 1]], atol=1e-12)
+
+
+def test_all_degrees_of_freedom_span_an_affine():
+    slopes = slopes_of(named(FREE[3], None), np.zeros(12))
+    assert np.linalg.matrix_rank(slopes.reshape(12, 12)) == 12
+
+
+def test_a_rigid_motion_by_its_degrees_of_freedom_is_the_same():
+    parameters = np.linspace(-9, 14, 6)
+    expected = matrix_of(named("rigid", None), parameters)
+    np.testing.assert_allclose(matrix_of(named("tx,ty,tz,rx,ry,rz", None), parameters), expected, atol=1e-12)
+
+
+def test_slices_refuse_what_leads_out_of_their_plane():
+    with pytest.raises(UsageError, match=r"tz, rx of 'tx,tz,rx' move points out of the plane .* tx, ty, rz, sx"):
+        AffineParameters.named("tx,tz,rx", CENTRE, 55.0, np.eye(3))

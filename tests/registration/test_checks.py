@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.recipe import PRESETS, Recipe
 from warpline.registration.checks import check_pair
-from warpline.space import Affine
+from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
 
 SYN = Recipe.load("syn")
@@ -112,3 +112,17 @@ def test_a_slice_beside_a_volume_is_refused(flat_first):
         InputError, match=r"flat\.nii is 2-D and image\.nii a volume, shape \(8, 9, 10\); .*take the slice"
     ):
         check_pair(*pair, SYN)
+
+
+@pytest.mark.parametrize("settings", [["budget.max_bending=0.1"], ["syn.directions=j"]])
+def test_limits_of_the_deformation_refuse_a_start_with_a_warp(settings):
+    start = Displacement(np.zeros((3, *SHAPE), np.float32), image().grid)
+    with pytest.raises(UsageError, match="the start holds a warp: leave one"):
+        check_pair(image(), image(), SYN.with_options(*settings), initial=start)
+    check_pair(image(), image(), SYN.with_options(*settings), initial=Affine.identity())
+
+
+def test_a_warp_that_leads_away_is_refused():
+    away = np.full((3, *SHAPE), 200, np.float32)
+    with pytest.raises(InputError, match="do not overlap"):
+        check_pair(image(), image(), SYN, initial=Displacement(away, image().grid))

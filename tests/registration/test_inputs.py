@@ -7,19 +7,71 @@ import numpy as np
 import pytest
 
 from made_registrations import FIXED_AFFINE, MOVING_AFFINE, NO_STAGES, QUICK_RIGID, SHAPE
-from warpline.errors import InputError
+from synthetic import fading_field
+from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.images import read_image
-from warpline.io.transform_files import write_transform
+from warpline.io.transform_files import read_transform, write_transform
 from warpline.registration import in_one_plane, inputs, load, register
-from warpline.space import Displacement
+from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
 
+SHIFT = Affine(np.array([[1.0, 0, 0, 2], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
+TURN = Affine(np.array([[0.0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
 
-def test_a_start_that_is_not_affine_is_refused(paths, tmp_path):
-    write_transform(Displacement(np.zeros((3, *SHAPE), np.float32), Grid(SHAPE, FIXED_AFFINE)), tmp_path / "w.nii.gz")
-    with pytest.raises(InputError, match=r"w\.nii\.gz is not affine"):
-        inputs.read(*paths, NO_STAGES, initial=tmp_path / "w.nii.gz")
+
+@pytest.fixture
+def starts(tmp_path):
+    """Files of a turn, a shift and a warp."""
+    files = {name: str(tmp_path / name) for name in ("turn.mat", "shift.mat", "warp.nii.gz")}
+    write_transform(TURN, files["turn.mat"])
+    write_transform(SHIFT, files["shift.mat"])
+    field = fading_field(SHAPE, 1, 1.5, 4.0)
+    write_transform(Displacement(field, Grid(SHAPE, FIXED_AFFINE)), files["warp.nii.gz"])
+    return files
+
+
+def test_points_go_through_the_first_start_first(paths, starts):
+    found = inputs.read(*paths, NO_STAGES, initial=[starts["turn.mat"], starts["shift.mat"]])
+    np.testing.assert_allclose(found.initial.matrix, (SHIFT @ TURN).matrix, atol=1e-6)
+    assert found.origin == [starts["turn.mat"], starts["shift.mat"]]
+    back = inputs.read(*paths, NO_STAGES, initial=f"[{starts['turn.mat']},1]")
+    np.testing.assert_allclose(back.initial.matrix, TURN.inverse().matrix, atol=1e-6)
+
+
+def test_starts_are_transforms_files_and_matrices_together(paths, starts):
+    found = inputs.read(*paths, NO_STAGES, initial=[starts["warp.nii.gz"], TURN, SHIFT.matrix])
+    warp, affine = found.initial.parts
+    np.testing.assert_allclose(affine.matrix, (SHIFT @ TURN).matrix, atol=1e-6)
+    assert isinstance(warp, Displacement) and found.origin == [starts["warp.nii.gz"], TURN.matrix.tolist(),
+                                                               SHIFT.matrix.tolist()]  # fmt: skip
+    alone = inputs.read(*paths, NO_STAGES, initial=TURN.matrix.tolist())
+    np.testing.assert_array_equal(alone.initial.matrix, TURN.matrix)
+    assert alone.origin == TURN.matrix.tolist()
+    assert inputs.read(*paths, NO_STAGES, initial=[]).initial is None
+
+
+@pytest.mark.parametrize("wrong", [object(), [object()], [[1, 2], [3]]])
+def test_what_is_no_start_is_refused(paths, wrong):
+    with pytest.raises(UsageError, match=r"initial holds a .*; transforms, files or"):
+        inputs.read(*paths, NO_STAGES, initial=wrong)
+
+
+def test_an_inverted_warp_is_a_start(paths, starts):
+    there = read_transform(starts["warp.nii.gz"])
+    found = inputs.read(*paths, NO_STAGES, initial=f"[{starts['warp.nii.gz']},1]", backend="numpy")
+    points = np.random.default_rng(0).uniform(-8, 8, (20, 3))
+    np.testing.assert_allclose(there.map_points(found.initial.map_points(points)), points, atol=0.05)
+
+
+def test_landmarks_beyond_their_image_are_noted(paths):
+    inside = np.random.default_rng(0).uniform(-5, 5, (4, 3))
+    outside = inside + [0, 500, 0]
+    found = inputs.read(*paths, NO_STAGES, landmarks=(inside, outside), initial=TURN)
+    assert found.landmarks.names == ("1", "2", "3", "4") and found.landmark_files is None
+    beyond, measured = found.notes
+    assert beyond.startswith("4 of 4 landmarks lie outside the moving image (1, 2, 3, 4)")
+    assert "measured only" in measured
 
 
 def test_what_headers_leave_open_stands_in_the_report(paths, tmp_path):

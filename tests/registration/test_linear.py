@@ -50,6 +50,18 @@ def register(backend, truth, contrast=lambda v: v, **options):
 SHEAR = np.array([[1.08, 0.05, 0.0], [0.0, 0.93, -0.04], [0.03, 0.0, 1.05]])
 
 
+def test_only_the_free_parameters_change(backend):
+    truth = motion(turn=(0, 0, 0.15), shift=(0, 0, 0))
+    truth[0, 3] = 7
+    fixed, moving = scan(lattice()), scan(lattice(), np.linalg.inv(truth))
+    options = Linear(**{**QUICK, "stages": ("tx", "tx,tz,rz")})
+    found = register_linear(fixed, moving, Affine.identity(), options, backend=backend)
+    assert error(found.affine, truth) < 1.0 < error(Affine.identity(), truth)
+    np.testing.assert_allclose(found.affine.matrix[2, :3], [0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.svd(found.affine.matrix[:3, :3])[1], 1, atol=1e-12)
+    assert {level.stage for level in found.levels} == {"tx", "tx,tz,rz"}
+
+
 @pytest.mark.parametrize("metric", ["mutual_information", "correlation"])
 def test_an_affine_motion_is_recovered_on_every_backend(metric, backend):
     assert error(Affine.identity(), motion(stretch=SHEAR)) > 9

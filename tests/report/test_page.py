@@ -134,3 +134,13 @@ def test_a_budget_shows_what_was_asked_and_reached(layers, tmp_path):
     scaled = budget_report(kept=False, scale=0.5, rerun=None, max_bending=None, jacobian=None)
     page = page_of(report_of() | {"budget": scaled}, layers, tmp_path)
     assert "Not kept" in page and "scaled down to 0.5" in page and "Bending energy" not in page
+
+
+def test_distances_of_landmarks_are_shown(layers, tmp_path):
+    assert "Landmarks</h2>" not in page_of(report_of() | {"landmarks": None}, layers, tmp_path)
+    start, result = {"mean": 4.125, "max": 8.0, "each": [0.25, 8.0]}, {"mean": 1.5, "max": 2.75, "each": [0.25, 2.75]}
+    told = {"files": None, "model": "thin_plate", "count": 2, "names": ["<AC>", "PC"], "start": start, "result": result}
+    page = page_of(report_of() | {"landmarks": told}, layers, tmp_path)
+    assert "the start is the thin-plate map fitted to them" in page and "&lt;AC&gt;" in page and "<AC>" not in page
+    assert re.search(r"Mean of 2</th><td class=\"n\">4.125</td><td class=\"n\">1.5</td>", page)
+    assert re.search(r"PC</th><td class=\"n\">8</td><td class=\"n\">2.75</td>", page)

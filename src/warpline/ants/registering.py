@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from warpline import operations
 from warpline.ants.images import to_nibabel
 from warpline.errors import UsageError
 from warpline.io.images import as_image
@@ -105,8 +104,9 @@ def registration(
     type_of_transform : str
         A key of `TYPES`; ``[s,4]`` in place of ``[s]`` sets the radius of the metric.
     initial_transform : path, list of paths, matrix (4, 4), "Identity", or None
-        Affine to start from, fixed world to moving world; a matrix is in RAS+ mm. None aligns centres of mass, except
-        for types without a linear stage.
+        Transforms to start from, fixed world to moving world, affine or not, listed as for `apply_transforms`; a
+        matrix is in RAS+ mm. With a warp the result is the whole map, the start included. None aligns centres of
+        mass, except for types without a linear stage.
     outprefix : str
         What the names of all files begin with; a new folder for temporary files when empty.
     mask, moving_mask : like the images, optional
@@ -152,8 +152,7 @@ def registration(
         recipe = _with_levels(recipe, levels, as_image(fixed, "fixed").grid)
     if isinstance(initial_transform, str) and initial_transform.lower() == "identity":
         initial_transform = Affine.identity()
-    start = None if initial_transform is None else _start(initial_transform)
-    result = register(fixed, moving, recipe, mask, moving_mask, initial=start)
+    result = register(fixed, moving, recipe, mask, moving_mask, initial=initial_transform)
     for warning in result.report["warnings"]:
         _log.warning("%s", warning)
     prefix = outprefix or tempfile.mkdtemp(prefix="warpline-") + os.sep
@@ -190,18 +189,6 @@ def _recipe(name: str) -> Recipe:
 
 _BARE = {script: f"{script}[s]" for script in _SCRIPTS}
 """The scripts' names alone mean all three stages."""
-
-
-def _start(initial: Any) -> Affine:
-    if isinstance(initial, Affine):
-        return initial
-    several = isinstance(initial, Sequence) and all(isinstance(one, (str, os.PathLike)) for one in initial)
-    if not several and not isinstance(initial, (str, os.PathLike)):
-        return Affine(initial)
-    whole = operations.compose(initial)
-    if not isinstance(whole, Affine):
-        raise UsageError(f"initial_transform {initial!r} holds a warp; only affine transforms can be started from")
-    return whole
 
 
 # -- options ----------------------------------------------------------------------------------------------------

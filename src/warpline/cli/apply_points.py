@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from warpline.cli.options import add_grids, add_transforms, refuse_overwriting
+from warpline.cli.options import SPACES, add_grids, add_transforms, refuse_overwriting
 from warpline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="file to write, of the same kind")
     parser.add_argument(
         "--space",
-        choices=("ras", "lps"),
+        choices=SPACES,
         default="ras",
         help="coordinates in a table of points, before and after: world RAS+ mm, the default, or LPS+ mm (ANTs, ITK)",
     )

@@ -13,6 +13,9 @@ from warpline.errors import UsageError
 GEOMETRIES = ("sform", "qform")
 """`warpline.io.nifti_geometry.CHOICES`, which is not loaded for a help text."""
 
+SPACES = ("ras", "lps")
+"""Keys of `warpline.io.points.SPACES`, which is not loaded for a help text."""
+
 RECIPES = ("rigid", "affine", "syn", "syn-fast", "syn-quality", "syn-smooth")
 """Keys of `warpline.recipe.PRESETS`, which is not loaded for a help text."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from warpline.cli.budget import add_budget, with_budget
 from warpline.cli.options import RECIPES, add_device, add_geometry, as_prefix, finite
 from warpline.cli.pairs import add_pairs, image_pairs
+from warpline.cli.start import add_start, landmark_tables
 from warpline.cli.summary import commands_after, facts_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/sub-01_
   warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8
   warpline register fixed.nii.gz moving.nii.gz -o out/ --max-bending 0.1 --jacobian 0.2,5
-  warpline register t1_a.nii.gz t1_b.nii.gz -o out/ --pair t2_a.nii.gz,t2_b.nii.gz,weight=0.5"""
+  warpline register t1_a.nii.gz t1_b.nii.gz -o out/ --pair t2_a.nii.gz,t2_b.nii.gz,weight=0.5
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --initial first_1Warp.nii.gz --initial first_0GenericAffine.mat
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --landmarks fixed.csv,moving.csv"""
 
 
 FAILED = 7
@@ -46,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="change one option of the recipe, such as syn.step=0.2; may be repeated",
     )
-    parser.add_argument("--initial", metavar="FILE.mat", help="affine to start from, instead of looking for a start")
+    add_start(parser)
     parser.add_argument(
         "--outside",
         type=finite,
@@ -103,7 +106,9 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         fixed_mask=main.fixed_mask,
         moving_mask=main.moving_mask,
         pairs=pairs,
-        initial=options.initial,
+        initial=options.initial or None,
+        landmarks=landmark_tables(options.landmarks),
+        landmark_space=options.space,
         backend=options.backend,
         threads=options.threads,
         geometry=options.geometry,

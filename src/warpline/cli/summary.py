@@ -29,7 +29,12 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     warnings = (f"warning        {warning}" for warning in report["warnings"])
     judged = f"judgement      {report['judgement']['outcome']}"
     compared = _compared_lines(report.get("terms", []))
-    measured = (*_quality_lines(report["quality"]), *_budget_lines(report.get("budget")), *_similarity_lines(report))
+    measured = (
+        *_landmark_lines(report.get("landmarks")),
+        *_quality_lines(report["quality"]),
+        *_budget_lines(report.get("budget")),
+        *_similarity_lines(report),
+    )
     return [judged, *compared, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
 
 
@@ -61,6 +66,17 @@ def _compared_lines(terms: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _images_of(number: int) -> str:
     return "both images" if number == 1 else f"pair {number}"
+
+
+def _landmark_lines(landmarks: Mapping[str, Any] | None) -> list[str]:
+    """How far landmarks are apart, at the start and at the end."""
+    if landmarks is None:
+        return []
+    start, result = landmarks["start"], landmarks["result"]
+    return [
+        f"landmarks      {landmarks['count']}, {result['mean']:.3g} mm apart on average, {result['max']:.3g} mm at "
+        f"most; at the start {start['mean']:.3g} and {start['max']:.3g} mm"
+    ]
 
 
 def _budget_lines(budget: Mapping[str, Any] | None) -> list[str]:

@@ -70,7 +70,7 @@ def read(task: Task, geometry: str | None = None) -> LoadedPair:
     InputError
         When one cannot be used.
     """
-    sources = task.sources()
+    sources: dict[str, Any] = dict(task.sources())
     labels = {name: sources.pop(name) for name in LABELS if name in sources}
     inputs = read_images(**sources, recipe=task.recipe, geometry=geometry, pairs=(), load=_load)
     loaded = {name: _load(path, name, geometry) for name, path in labels.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from warpline.io.lps import SIGNS
 
 SPACES = {"ras": np.ones(3), "lps": SIGNS}
 """Convention of a table's coordinates, to the signs that take them to RAS+ and back."""
+
+NAME_COLUMNS = ("name", "landmark", "label")
+"""Headings of a column that names points; the last two where no cell of theirs stands twice, as labels of ANTs may."""
 
 _AXES = ("x", "y", "z")
 _DECIMALS = 6
@@ -58,6 +62,24 @@ class PointTable:
     def with_points(self, points: NDArray[np.float64]) -> PointTable:
         """The same table with other coordinates."""
         return PointTable(points, self.rows, self.columns, self.heading, self.delimiter)
+
+    def names(self) -> tuple[str, ...] | None:
+        """The names of the points, of the first column that has some, see `NAME_COLUMNS`; None without one.
+
+        Raises
+        ------
+        InputError
+            When a name stands twice in a column called name.
+        """
+        heading = [cell.strip().lower() for cell in self.heading or ()]
+        for column in (heading.index(name) for name in NAME_COLUMNS if name in heading):
+            cells = tuple(row[column].strip() if column < len(row) else "" for row in self.rows)
+            again = [cell for cell, count in Counter(cells).items() if cell and count > 1]
+            if not again and all(cells):
+                return cells
+            if again and heading[column] == NAME_COLUMNS[0]:
+                raise InputError(f"the name {again[0]!r} stands twice in a table of points; give each point its own")
+        return None
 
 
 def read_point_table(path: str | os.PathLike[str], space: str = "ras") -> PointTable:

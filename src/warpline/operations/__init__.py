@@ -1,6 +1,7 @@
 """What users do with transforms, on files and on objects: apply, compose, invert, convert, measure."""
 
-from warpline.operations.chains import Entries, Entry, paths_in, read_chain
+from warpline.io.transform_lists import Entries, Entry, paths_in
+from warpline.operations.chains import read_chain
 from warpline.operations.files import compose, convert, write_transform
 from warpline.operations.images import apply, check_labels, jacobian
 from warpline.operations.points import Destination, apply_points, apply_streamlines, map_points

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable, Sequence
-
 from warpline.backends import Backend
-from warpline.errors import UsageError
-from warpline.io.transform_files import FORMATS, read_transform
+from warpline.io.transform_lists import Entries, read_entries
 from warpline.operations.reading import GridLike, optional_grid_of
-from warpline.space import Affine, Chain, Displacement, Transform
-from warpline.space.grid import Grid
-from warpline.space.inversion import inversion
-
-Entry = Transform | str | os.PathLike[str]
-"""A transform, its file, ``"[file,1]"``, the inverse of the one in the file, or either after ``format:``."""
-
-Entries = Entry | Sequence[Entry]
-"""One entry or several, in the order in which points of the fixed image go through them."""
-
-_INVERTED = re.compile(r"\[(?P<path>.+),(?P<flag>[01])\]")
-_NAMED = re.compile(r"(?P<format>[\w-]+):(?P<path>.+)")
+from warpline.space import Chain
 
 
 def read_chain(
@@ -60,33 +44,5 @@ def read_chain(
     UsageError
         When brackets hold anything but ``[file,1]`` or ``[file,0]``.
     """
-    if isinstance(entries, (str, os.PathLike, Affine, Displacement, Chain)):
-        entries = [entries]
     grids = [optional_grid_of(fixed, "fixed", geometry), optional_grid_of(moving, "moving", geometry)]
-    return Chain.of(*(_read(entry, grids, backend, threads) for entry in entries))
-
-
-def paths_in(entries: Iterable[str]) -> list[str]:
-    """The files that ``-t`` arguments name, without the brackets of inversion and the names of formats."""
-    return [_split(entry)[0] for entry in entries]
-
-
-def _read(entry: Entry, grids: list[Grid | None], backend: str | Backend | None, threads: int | None) -> Transform:
-    if not isinstance(entry, (str, os.PathLike)):
-        return entry
-    path, inverted, format = _split(os.fspath(entry))
-    first, last = reversed(grids) if inverted else grids
-    transform = read_transform(path, format, fixed=first, moving=last)
-    return inversion(transform, backend=backend, threads=threads).transform if inverted else transform
-
-
-def _split(entry: str) -> tuple[str, bool, str | None]:
-    """File, whether it is inverted, and the name of its format where one is given."""
-    found = _INVERTED.fullmatch(entry)
-    if found is None and entry.startswith("[") and not os.path.exists(entry):
-        raise UsageError(f"transform {entry!r} is not understood; write [FILE,1] for the inverse of a file")
-    path, inverted = (found["path"], found["flag"] == "1") if found else (entry, False)
-    named = None if os.path.exists(path) else _NAMED.fullmatch(path)
-    if named is None or named["format"] not in FORMATS:
-        return path, inverted, None
-    return named["path"], inverted, named["format"]
+    return read_entries(entries, *grids, backend=backend, threads=threads)

@@ -7,7 +7,8 @@ import os
 from warpline.backends import Backend
 from warpline.io import transform_files
 from warpline.io.transform_files import FORMATS, read_transform
-from warpline.operations.chains import Entries, read_chain
+from warpline.io.transform_lists import Entries
+from warpline.operations.chains import read_chain
 from warpline.operations.reading import GridLike, optional_grid_of
 from warpline.space import Chain, Displacement, Transform, displacement_on
 from warpline.space.grid import Grid

@@ -13,6 +13,7 @@ from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.images import Source
+from warpline.io.transform_lists import Entries
 from warpline.io.vectors import (
     BY_THEMSELVES,
     from_world,
@@ -21,7 +22,7 @@ from warpline.io.vectors import (
     read_vectors,
     to_world,
 )
-from warpline.operations.chains import Entries, read_chain
+from warpline.operations.chains import read_chain
 from warpline.operations.reading import GridLike, grid_of, log_notes, read
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
 from warpline.space import Chain

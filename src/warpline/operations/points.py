@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from warpline.errors import InputError, UsageError
-from warpline.operations.chains import Entries, read_chain
+from warpline.io.transform_lists import Entries
+from warpline.operations.chains import read_chain
 from warpline.operations.reading import GridLike
 from warpline.space import Chain, Displacement, Transform
 from warpline.space.preimages import Doubles, preimages

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from warpline.recipe.options import LEVELS, Iterations, Options, check_lengths
 
@@ -13,6 +13,36 @@ VoxelSize = Annotated[float, Field(gt=0, le=1000)]
 TransformModel = Literal["translation", "rigid", "similarity", "affine", "rotation", "scaling", "rigid_scaling"]
 """Motions of a linear stage. The last three are counted in the moving world: about its origin without a translation,
 and rigid with a scale along each of its axes."""
+
+LandmarkModel = Literal["rigid", "similarity", "affine", "thin_plate"]
+"""Maps that landmarks are fitted by: the keys of `warpline.registration.landmarks.MODELS`."""
+
+FREEDOMS = ("tx", "ty", "tz", "rx", "ry", "rz", "sx", "sy", "sz", "hxy", "hxz", "hyz")
+"""Degrees of freedom of an affine map: translations along the axes of the world, rotations about them, logarithmic
+scales along them, and shears: hxy moves x by a share of y."""
+
+
+def check_stage(stage: str) -> str:
+    """A `TransformModel`, or degrees of freedom such as ``"tx,ty,rz"``, in the order of `FREEDOMS`.
+
+    Raises
+    ------
+    ValueError
+        When it is neither.
+    """
+    if stage in get_args(TransformModel):
+        return stage
+    named = [name.strip() for name in stage.split(",")]
+    if not set(named) <= set(FREEDOMS) or len(set(named)) < len(named):
+        raise ValueError(
+            f"{', '.join(get_args(TransformModel))}, or degrees of freedom such as 'tx,ty,rz', each once, of "
+            f"{', '.join(FREEDOMS)} are needed"
+        )
+    return ",".join(name for name in FREEDOMS if name in named)
+
+
+Stage = Annotated[str, AfterValidator(check_stage)]
+"""What a linear stage may change."""
 
 HEAD_SPACINGS = (6.0, 4.0, 1.5)
 """Spacing of the levels of linear registration in mm, coarse to fine, for an object as large as a human head."""
@@ -25,12 +55,15 @@ class Initialise(Options):
     """Centres of mass, geometric centres, world origins of the grids, or the identity."""
     rotations: bool = True
     """Compare many rotations and the other methods too; one of them is taken when it clearly beats the start."""
+    landmarks: LandmarkModel = "rigid"
+    """Map that is fitted to landmarks, where they are given, and started from; thin_plate joins them exactly."""
 
 
 class Linear(Options):
     """Linear registration in stages of growing freedom, coarse to fine."""
 
-    stages: Annotated[tuple[TransformModel, ...], Field(min_length=1, max_length=12)] = ("rigid", "affine")
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=12)] = ("rigid", "affine")
+    """Motions, see `TransformModel`, or degrees of freedom, see `FREEDOMS`, such as ["translation", "tx,ty,rz"]."""
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
     voxel_sizes: Annotated[tuple[VoxelSize, ...], LEVELS] | None = None
     """Spacing of the levels in mm, coarse to fine; None takes 6, 4 and 1.5 mm for a head, and for other objects as much

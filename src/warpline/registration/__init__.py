@@ -8,6 +8,7 @@ from warpline.registration.alignment import Alignment, align
 from warpline.registration.image_pairs import ImagePair
 from warpline.registration.inputs import Inputs, in_one_plane, load, read
 from warpline.registration.job import Job, register, run
+from warpline.registration.landmarks import Landmarks
 from warpline.registration.output_files import (
     AFFINE,
     INVERSE_WARP,
@@ -35,6 +36,7 @@ __all__ = [
     "ImagePair",
     "Inputs",
     "Job",
+    "Landmarks",
     "LevelRecord",
     "Progress",
     "ProgressCallback",

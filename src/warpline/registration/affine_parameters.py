@@ -7,7 +7,7 @@ surface of the imaged object by about a millimetre.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends.affine_problem import ENTRY, ROTATION, SCALE, AffineFamily
+from warpline.errors import UsageError
 from warpline.space.grid import Grid, Matrix
 
 Vector = NDArray[np.float64]
@@ -83,15 +84,17 @@ def _rotation_and_scales(parameters: Stack) -> tuple[Stack, Stack]:
     return _with_scales(*rotations(parameters[:, :3]), parameters[:, 3:])
 
 
-def _with_scales(rotation: Stack, slopes: Stack, logarithms: Stack) -> tuple[Stack, Stack]:
-    """``diag(exp s) R`` for as many axes as there are scales, and its derivatives: those of R first."""
-    count = logarithms.shape[1]
+def _with_scales(
+    rotation: Stack, slopes: Stack, logarithms: Stack, axes: Sequence[int] = (0, 1, 2)
+) -> tuple[Stack, Stack]:
+    """``diag(exp s) R`` for the first of these axes, as many as there are scales, and its derivatives: of R first."""
+    axes = axes[: logarithms.shape[1]]
     scales = np.ones((len(rotation), 3, 1))
-    scales[:, :count, 0] = np.exp(logarithms)
+    scales[:, axes, 0] = np.exp(logarithms)
     scaled = scales * rotation
-    by_scale = np.zeros((len(rotation), count, 3, 3))
-    for axis in range(count):
-        by_scale[:, axis, axis] = scaled[:, axis]
+    by_scale = np.zeros((len(rotation), len(axes), 3, 3))
+    for number, axis in enumerate(axes):
+        by_scale[:, number, axis] = scaled[:, axis]
     return scaled, np.concatenate([scales[:, None] * slopes, by_scale], axis=1)
 
 
@@ -153,6 +156,39 @@ PLANAR: dict[str, tuple[tuple[int, ...], Linear]] = {
 }
 """The same for maps within the plane of the first two axes of the frame."""
 
+IN_PLANE = ("tx", "ty", "rz", "sx", "sy", "hxy")
+"""Degrees of freedom within the plane of the first two axes of a frame."""
+
+_SHEARS = {"hxy": 1, "hxz": 2, "hyz": 5}
+"""Degree of freedom to index of the entry of the linear part that it is."""
+
+
+def free_parts(names: Sequence[str]) -> tuple[tuple[int, ...], Linear, tuple[int, ...]]:
+    """Parameters of the linear part ``diag(exp s) R(v) + E`` of degrees of freedom, that part, and the axes of shifts.
+
+    Parameters
+    ----------
+    names : sequence of str
+        See `warpline.recipe.linear.FREEDOMS`.
+    """
+    turns, scales, shifts = ([axis for axis, x in enumerate("xyz") if kind + x in names] for kind in "rst")
+    entries = [entry for name, entry in _SHEARS.items() if name in names]
+    first, second = len(turns), len(turns) + len(scales)
+
+    def linear(parameters: Stack) -> tuple[Stack, Stack]:
+        vectors = np.zeros((len(parameters), 3))
+        vectors[:, turns] = parameters[:, :first]
+        rotation, slopes = rotations(vectors)
+        scaled, slopes = _with_scales(rotation, slopes[:, turns], parameters[:, first:second], scales)
+        by_shear = _ENTRIES[0, entries]
+        sheared = scaled + np.tensordot(parameters[:, second:], by_shear, axes=1)
+        constant = np.broadcast_to(by_shear, (len(parameters), *by_shear.shape))
+        return sheared, np.concatenate([slopes, constant], axis=1)
+
+    kinds = (*(ROTATION + n for n in turns), *(SCALE + (1 << n) for n in scales), *(ENTRY + n for n in entries))
+    return kinds, linear, tuple(shifts)
+
+
 ABOUT_ORIGIN = ("rotation", "scaling")
 """Linear maps about the origin of the moving world; they have no translation."""
 
@@ -165,7 +201,7 @@ class AffineParameters:
     """Parameters of a kind of map: translation (3), rigid (6), similarity (7), affine (12); in a plane 2, 3, 4, 6.
 
     Besides, about the origin of the moving world, rotation (3) and scaling (1), and along its axes rigid with a scale
-    for each (9); in a plane 1, 1, 5.
+    for each (9); in a plane 1, 1, 5. Or any degrees of freedom of an affine map, see `free_parts`.
 
     Parameters
     ----------
@@ -181,8 +217,8 @@ class AffineParameters:
         Orthonormal axes as columns.
     planar : bool
         Whether the map stays in the plane of the first two axes of the frame.
-    translates : bool
-        Whether there is a translation too.
+    shifts : tuple of int
+        Axes of the frame along which there is a translation too.
     start : (4, 4), optional
         Fixed world to moving world: the map M acts after it, as ``start^-1 M start`` on fixed points.
     """
@@ -193,15 +229,40 @@ class AffineParameters:
     radius: float
     frame: Matrix
     planar: bool = False
-    translates: bool = True
+    shifts: tuple[int, ...] = (0, 1, 2)
     start: Matrix | None = None
 
     @classmethod
     def named(cls, name: str, centre: Vector, radius: float, plane: Matrix | None = None) -> AffineParameters:
-        """Parameters of maps called `name`; within a plane whose normal is the third axis of `plane`, where given."""
+        """Parameters of maps called `name`; within a plane whose normal is the third axis of `plane`, where given.
+
+        Degrees of freedom, such as ``"tx,ty,rz"``, count along the axes of the world, in a plane along those of
+        `_world_frame`.
+
+        Raises
+        ------
+        UsageError
+            When such a degree of freedom leads out of the plane.
+        """
+        if name not in SPATIAL:
+            return cls._of_freedoms(name, centre, radius, plane)
         if plane is None:
             return cls(*SPATIAL[name], centre, radius, np.eye(3))
-        return cls(*PLANAR[name], centre, radius, plane, planar=True)
+        return cls(*PLANAR[name], centre, radius, plane, planar=True, shifts=(0, 1))
+
+    @classmethod
+    def _of_freedoms(cls, text: str, centre: Vector, radius: float, plane: Matrix | None) -> AffineParameters:
+        names = text.split(",")
+        parts, linear, shifts = free_parts(names)
+        if plane is None:
+            return cls(parts, linear, centre, radius, np.eye(3), shifts=shifts)
+        out = [name for name in names if name not in IN_PLANE]
+        if out:
+            raise UsageError(
+                f"linear.stages: {', '.join(out)} of {text!r} move points out of the plane of single slices; choose "
+                f"from {', '.join(IN_PLANE)}, which count in it"
+            )
+        return cls(parts, linear, centre, radius, _world_frame(plane), planar=True, shifts=shifts)
 
     @classmethod
     def after(
@@ -220,7 +281,7 @@ class AffineParameters:
         if name not in ABOUT_ORIGIN:
             return after_start
         distance = float(np.hypot(radius, np.linalg.norm(moved_centre)))
-        return replace(after_start, centre=np.zeros(3), radius=distance, translates=False)
+        return replace(after_start, centre=np.zeros(3), radius=distance, shifts=())
 
     @property
     def linear_size(self) -> int:
@@ -230,7 +291,7 @@ class AffineParameters:
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return self.linear_size + (0 if not self.translates else 2 if self.planar else 3)
+        return self.linear_size + len(self.shifts)
 
     def matrices(self, parameters: Stack) -> tuple[Stack, Stack]:
         """World to world matrices (A, 4, 4) of parameters (A, size) in mm, and their derivatives.
@@ -238,11 +299,7 @@ class AffineParameters:
         Those are (A, size, 3, 4), of the upper rows, or (1, size, 3, 4) where they are constant.
         """
         linear, slopes = self.linear(parameters[:, : self.linear_size] / self.radius)
-        linear, shift = self._in_world(linear), parameters[:, self.linear_size :]
-        if not self.translates:
-            shift = np.zeros(3)
-        elif self.planar:
-            shift = shift @ self.frame.T[:2]
+        linear, shift = self._in_world(linear), parameters[:, self.linear_size :] @ self._shift_axes
         matrices = np.zeros((len(parameters), 4, 4))
         matrices[:, :3, :3] = linear
         matrices[:, :3, 3] = self.centre - linear @ self.centre + shift
@@ -251,15 +308,20 @@ class AffineParameters:
             return self._before(matrices, self._derivatives(slopes))
         return matrices, self._constant_derivatives if slopes is _ENTRIES else self._derivatives(slopes)
 
-    def family(self, before: Stack, after: Matrix) -> AffineFamily:
-        """The maps ``before matrix(p) after``, with `before` (S, 4, 4) and `after` (4, 4), as numbers alone."""
+    def family(self, before: Stack, after: Matrix) -> AffineFamily | None:
+        """The maps ``before matrix(p) after``, with `before` (S, 4, 4) and `after` (4, 4), as numbers alone.
+
+        None where translations are not along the first axes: a family has no word for others.
+        """
+        if self.shifts != tuple(range(len(self.shifts))):
+            return None
         about = np.eye(4)
         about[:3, :3], about[:3, 3] = self.frame, self.centre
         back = np.linalg.inv(about)
         left, right = before @ about, back @ after
         if self.start is not None:
             left, right = before @ np.linalg.inv(self.start) @ about, back @ self.start @ after
-        return AffineFamily(left, right, self.parts, self.size - self.linear_size, self.radius)
+        return AffineFamily(left, right, self.parts, len(self.shifts), self.radius)
 
     def _before(self, matrices: Stack, slopes: Stack) -> tuple[Stack, Stack]:
         """``start^-1 M start`` of maps M that act after the start, and its derivatives."""
@@ -272,8 +334,13 @@ class AffineParameters:
         derivatives = np.zeros((len(slopes), self.size, 3, 4))
         derivatives[:, : self.linear_size, :, :3] = self._in_world(slopes / self.radius)
         derivatives[..., 3] = -derivatives[..., :3] @ self.centre
-        derivatives[:, self.linear_size :, :, 3] = self.frame.T[: self.size - self.linear_size]
+        derivatives[:, self.linear_size :, :, 3] = self._shift_axes
         return derivatives
+
+    @cached_property
+    def _shift_axes(self) -> Matrix:
+        """Directions of the translations, (T, 3)."""
+        return self.frame.T[list(self.shifts)]
 
     @cached_property
     def _constant_derivatives(self) -> Stack:

@@ -7,6 +7,8 @@
 5. Join them into a map and its inverse, consistent and without folds (`inverse_consistency`).
 6. Keep what the recipe limits, where it limits anything (`budget`).
 7. Judge the whole map, and download it in mm.
+
+A start with a warp (`initial_warp`) is looked through from the first step on, and joined after the last one.
 """
 
 from __future__ import annotations
@@ -18,14 +20,15 @@ from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe
-from warpline.registration.axis_order import AxisOrder, reorder_axes
+from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
-from warpline.registration.checks import check_pair
+from warpline.registration.checks import check_overlap, check_pair, check_start
 from warpline.registration.clock import Clock
 from warpline.registration.cropping import weights_on
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
 from warpline.registration.image_pairs import LoadedImages
+from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.initialisation import initial_affine
 from warpline.registration.judgement import (
     JudgedAffine,
@@ -38,12 +41,15 @@ from warpline.registration.judgement import (
     search_again,
     warp_signs,
 )
+from warpline.registration.landmarks import LandmarkErrors, Landmarks, start_from
+from warpline.registration.length_unit import LengthUnit
 from warpline.registration.linear import LinearResult, register_linear
+from warpline.registration.problem import Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
-from warpline.registration.quality import Quality
+from warpline.registration.quality import VOXELS, Quality
 from warpline.registration.syn import HalfMaps, idle_warnings, restoration_warnings, smoothing_warnings
 from warpline.registration.terms import ComparedImages
-from warpline.space import Affine, Chain, Displacement
+from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Matrix
 
 
@@ -58,7 +64,7 @@ class Alignment:
     affine : Affine
         Fixed world to moving world, the linear part.
     warp : Displacement or None
-        On the fixed grid, with its inverse; None for linear recipes.
+        On the fixed grid, with its inverse; None for linear recipes, but for those that started from a warp.
     levels : tuple of LevelRecord
         Every level of every stage, in order.
     seconds : dict
@@ -73,6 +79,8 @@ class Alignment:
         What the warp uses of the recipe's budget; None without one.
     terms : tuple of ComparedImages
         What the deformable stage compared: the fixed and the moving image, and every further pair.
+    landmarks : LandmarkErrors or None
+        How far landmarks are apart, where some were given.
 
     Examples
     --------
@@ -95,6 +103,7 @@ class Alignment:
     judgement: Judgement = field(default_factory=Judgement)
     spending: Spending | None = None
     terms: tuple[ComparedImages, ...] = ()
+    landmarks: LandmarkErrors | None = None
 
     @property
     def transform(self) -> Chain:
@@ -117,7 +126,8 @@ def align(
     moving_mask: Image | None = None,
     fixed_weights: Image | None = None,
     moving_weights: Image | None = None,
-    initial: Affine | None = None,
+    initial: Transform | None = None,
+    landmarks: Landmarks | None = None,
     progress: ProgressCallback | None = None,
     checked: bool = False,
     pairs: Sequence[LoadedImages] = (),
@@ -136,8 +146,10 @@ def align(
         Nonzero where an image counts, on any grid.
     fixed_weights, moving_weights : Image, optional
         How much places of an image count in the deformable stage, on any grid: not negative, in proportion.
-    initial : Affine, optional
+    initial : Affine, Displacement or Chain, optional
         Fixed world to moving world; replaces the recipe's initialiser.
+    landmarks : Landmarks, optional
+        The start is fitted to them where there is no `initial`; their distances are measured.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
     checked : bool
@@ -166,12 +178,70 @@ def align(
     if not checked:
         check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
     weights = fixed_weights, moving_weights
-    problem = _Problem(fixed, moving, fixed_mask, moving_mask, recipe, initial, tuple(pairs), weights)
+    problem = Problem(fixed, moving, fixed_mask, moving_mask, recipe, None, tuple(pairs), weights)
     parts = ["linear"] if recipe.linear is not None else []
     metrics = {} if recipe.syn is None else dict.fromkeys([recipe.syn.metric, *filter(None, (p.metric for p in pairs))])
     backend.prepare([*parts, *metrics])
     with backend.session():
-        return _align(problem, backend, progress)
+        if landmarks is None:
+            return _align_from(initial, problem, backend, progress)
+        return _align_landmarks(landmarks.in_plane_of(fixed.grid), initial, problem, backend, progress)
+
+
+def _align_landmarks(
+    landmarks: Landmarks,
+    initial: Transform | None,
+    problem: Problem,
+    backend: Backend,
+    progress: ProgressCallback | None,
+) -> Alignment:
+    """Align from landmarks, where no other start is given, and measure how far they are apart."""
+    clock, model = Clock(), problem.recipe.initialise.landmarks if initial is None else None
+    with clock.step("landmarks"):
+        start = _start_from_landmarks(problem, landmarks, backend) if initial is None else initial
+    found = _align_from(start, problem, backend, progress)
+    with clock.step("landmarks"):
+        errors = LandmarkErrors.of(landmarks, model, start, found.transform)
+        unit = LengthUnit.of(normalise(found.fixed, backend))
+    warnings = (*found.warnings, *errors.warnings(unit.mm))
+    return replace(found, landmarks=errors, warnings=warnings, seconds={**found.seconds, **clock.seconds})
+
+
+def _start_from_landmarks(problem: Problem, landmarks: Landmarks, backend: Backend) -> Transform:
+    start = start_from(landmarks, problem.recipe.initialise.landmarks, problem.fixed.grid, backend)
+    check_start(start, problem.recipe)
+    check_overlap(problem.fixed, problem.moving, start)
+    return start
+
+
+def _align_from(
+    start: Transform | None, problem: Problem, backend: Backend, progress: ProgressCallback | None
+) -> Alignment:
+    """Align from a start, or from what the recipe finds; from a warp, by what is seen through it."""
+    if start is None or isinstance(start, Affine):
+        return _align(replace(problem, initial=start), backend, progress)
+    warp = InitialWarp(Chain.of(start), problem.fixed.grid, backend)
+    clock = Clock()
+    with clock.step("initial warp"):
+        seen = problem.seen_through(warp)
+    found = _align(seen, backend, progress)
+    with clock.step("initial warp"):
+        fixed = normalise(problem.fixed, backend, problem.fixed_mask)
+        mask = fixed.object_mask if fixed.mask is None else fixed.mask
+        total = warp.total(found.transform, mask, VOXELS if found.quality is None else found.quality.units)
+        notes = warp.notes(mask)
+    judgement = judge({**found.judgement.signs, **quality_signs(total.quality)})
+    kept = tuple(warning for warning in found.warnings if warning not in found.judgement.reasons)
+    return replace(
+        found,
+        moving=problem.moving,
+        affine=total.affine,
+        warp=total.warp,
+        quality=total.quality,
+        seconds={**found.seconds, **clock.seconds},
+        warnings=(*kept, *notes, *judgement.reasons),
+        judgement=judgement,
+    )
 
 
 def align_with_half_maps(
@@ -199,34 +269,13 @@ def align_with_half_maps(
         on_host[:] = (order.displacement(half, fixed.grid) for half in half_maps_in_mm(half_maps, grid, backend))
 
     with backend.session():
-        alignment = _align(_Problem(fixed, moving, None, None, recipe, initial), backend, progress, collect)
+        alignment = _align(Problem(fixed, moving, None, None, recipe, initial), backend, progress, collect)
     to_fixed, to_moving = on_host
     return alignment, (to_fixed, to_moving)
 
 
-@dataclass(frozen=True, eq=False)
-class _Problem:
-    """What is to be aligned, and how; see `align`."""
-
-    fixed: Image
-    moving: Image
-    fixed_mask: Image | None
-    moving_mask: Image | None
-    recipe: Recipe
-    initial: Affine | None
-    pairs: tuple[LoadedImages, ...] = ()
-    weights: tuple[Image | None, Image | None] = (None, None)
-
-    def reorder_axes(self, backend: Backend) -> _Problem:
-        """The same with no thin axis first or last, see `AxisOrder`."""
-        fixed, fixed_mask = reorder_axes(self.fixed, self.fixed_mask, backend)
-        moving, moving_mask = reorder_axes(self.moving, self.moving_mask, backend)
-        pairs = tuple(pair.reorder_axes(backend) for pair in self.pairs)
-        return replace(self, fixed=fixed, moving=moving, fixed_mask=fixed_mask, moving_mask=moving_mask, pairs=pairs)
-
-
 def _align(
-    problem: _Problem,
+    problem: Problem,
     backend: Backend,
     progress: ProgressCallback | None,
     on_half_maps: HalfMapsCallback | None = None,
@@ -247,7 +296,7 @@ def _align(
 
 
 def _run_stages(
-    problem: _Problem,
+    problem: Problem,
     backend: Backend,
     progress: ProgressCallback | None,
     on_half_maps: HalfMapsCallback | None,
@@ -294,7 +343,7 @@ def _run_stages(
 
 
 def _register_linear(
-    images: tuple[Normalised, Normalised], problem: _Problem, backend: Backend, progress: ProgressCallback | None
+    images: tuple[Normalised, Normalised], problem: Problem, backend: Backend, progress: ProgressCallback | None
 ) -> LinearResult:
     start = problem.initial or initial_affine(*images, problem.recipe.initialise, backend=backend)
     if problem.recipe.linear is None:
@@ -305,7 +354,7 @@ def _register_linear(
 def _judge_affine(
     images: tuple[Normalised, Normalised],
     linear: LinearResult,
-    problem: _Problem,
+    problem: Problem,
     comparison: ObjectComparison,
     backend: Backend,
 ) -> JudgedAffine:

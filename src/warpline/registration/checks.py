@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import Recipe
-from warpline.space import Affine
+from warpline.space import Affine, Transform
 from warpline.space.grid import Grid, Matrix, apply_affine
 
 _WORLD_AXES = (("left-right", "x"), ("posterior-anterior", "y"), ("inferior-superior", "z"))
+
+_PLACES = 9
+"""Places along each axis of a grid that a warp is followed from."""
 
 
 def check_pair(
@@ -22,17 +25,20 @@ def check_pair(
     *,
     fixed_mask: Image | None = None,
     moving_mask: Image | None = None,
-    initial: Affine | None = None,
+    initial: Transform | None = None,
 ) -> None:
     """Refuse images that cannot be registered with this recipe.
 
     Raises
     ------
+    UsageError
+        When the recipe limits the deformation, or its directions, and a warp is given to start from.
     InputError
         When an image is not one volume, not finite, constant or smaller than the metric's window, when a
         mask is empty or not on its image's grid, when one image is 2-D and the other a volume, or when the grids do not
         overlap in world space although the headers, or a given start, are to bring them together.
     """
+    check_start(initial, recipe)
     check_same_dimension(fixed, moving)
     for image, mask in ((fixed, fixed_mask), (moving, moving_mask)):
         check_one_volume(image)
@@ -43,6 +49,18 @@ def check_pair(
         check_window(image, recipe)
     if initial is not None or recipe.initialise.method == "identity":
         check_overlap(fixed, moving, initial)
+
+
+def check_start(initial: Transform | None, recipe: Recipe) -> None:
+    """Refuse to limit a deformation that begins with a given warp, whose own deformation the limits do not know."""
+    if initial is None or isinstance(initial, Affine):
+        return
+    if not recipe.budget.is_empty:
+        raise UsageError("a budget limits the whole deformation, and the start holds a warp: leave one of them out")
+    if recipe.syn is not None and recipe.syn.directions is not None:
+        raise UsageError(
+            "syn.directions (--restrict) holds for the whole deformation, and the start holds a warp: leave one out"
+        )
 
 
 def check_same_dimension(fixed: Image, moving: Image) -> None:
@@ -69,10 +87,10 @@ def check_window(image: Image, recipe: Recipe) -> None:
             )
 
 
-def check_overlap(fixed: Image, moving: Image, initial: Affine | None = None) -> None:
+def check_overlap(fixed: Image, moving: Image, initial: Transform | None = None) -> None:
     """Refuse grids whose world boxes are apart, the fixed one carried through `initial` where given."""
-    fixed_low, fixed_high = _world_box(fixed.grid, np.eye(4) if initial is None else initial.matrix)
-    moving_low, moving_high = _world_box(moving.grid, np.eye(4))
+    fixed_low, fixed_high = _world_box(fixed.grid, Affine.identity() if initial is None else initial)
+    moving_low, moving_high = _world_box(moving.grid, Affine.identity())
     gaps = np.maximum(fixed_low - moving_high, moving_low - fixed_high)
     axis = int(gaps.argmax())
     if gaps[axis] < 0:
@@ -86,7 +104,10 @@ def check_overlap(fixed: Image, moving: Image, initial: Affine | None = None) ->
     )
 
 
-def _world_box(grid: Grid, matrix: Matrix) -> tuple[Matrix, Matrix]:
-    faces = [(-0.5, n - 0.5) for n in grid.shape]
-    corners = apply_affine(matrix @ grid.affine, [(i, j, k) for i in faces[0] for j in faces[1] for k in faces[2]])
-    return corners.min(axis=0), corners.max(axis=0)
+def _world_box(grid: Grid, transform: Transform) -> tuple[Matrix, Matrix]:
+    """Lowest and highest coordinates of a grid after a transform: of its outer faces, after a warp of its voxels."""
+    rim, places = (0.5, 2) if isinstance(transform, Affine) else (0.0, _PLACES)
+    axes = [np.linspace(-rim, n - 1 + rim, places) for n in grid.shape]
+    lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    moved = transform.map_points(apply_affine(grid.affine, lattice))
+    return moved.min(axis=0), moved.max(axis=0)

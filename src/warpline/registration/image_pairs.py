@@ -21,6 +21,7 @@ from warpline.recipe.syn import Contrast
 from warpline.registration.axis_order import reorder_axes
 from warpline.registration.checks import check_same_dimension, check_window
 from warpline.registration.cropping import Channel, own_channel
+from warpline.registration.initial_warp import InitialWarp
 
 SHOWN = 8
 """Most labels that a note names."""
@@ -151,6 +152,11 @@ class LoadedImages:
             for image, alone in counts
             if len(alone)
         )
+
+    def seen_through(self, warp: InitialWarp, beyond: str) -> LoadedImages:
+        """The same with the moving image resampled through a start; `beyond` as for `crop_pair`."""
+        moving, mask = warp.see(self.moving, self.moving_mask, labels=self.metric == LABELS, beyond=beyond)
+        return replace(self, moving=moving, moving_mask=mask)
 
     def reorder_axes(self, backend: Backend) -> LoadedImages:
         """The same with no thin axis first or last, see `AxisOrder`."""

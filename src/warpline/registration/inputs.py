@@ -11,21 +11,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from warpline.errors import InputError
+from warpline.backends import Backend
+from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
-from warpline.io.transform_files import read_transform
+from warpline.io.transform_lists import Entry, read_entries
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.image_pairs import ImagePair, LoadedImages
+from warpline.registration.landmarks import Landmarks, LandmarkSource
 from warpline.registration.provenance import describe
-from warpline.space import Affine, Chain
+from warpline.space import Affine, Chain, Displacement, Transform
 
-Initial = Affine | str | os.PathLike[str] | ArrayLike
-"""An affine from fixed world to moving world (RAS+ mm): a transform, a transform file or a (4, 4) matrix."""
+Start = Transform | str | os.PathLike[str] | ArrayLike
+"""A map from fixed world to moving world (RAS+ mm): a transform, a transform file, ``"[file,1]"``, its inverse, or a
+(4, 4) matrix."""
+
+Initial = Start | Sequence[Start]
+"""One of them or several, in the order in which points of the fixed image go through them, as for ANTs."""
 
 Loader = Callable[[Source, str, str | None], tuple[Image, dict[str, Any]]]
 """Reads and describes one image; see `load`."""
@@ -43,10 +49,10 @@ class Inputs:
         ``"fixed"``, ``"moving"``, and ``"fixed_mask"``, ``"moving_mask"`` where given.
     described : dict
         Path, shape, voxel size and checksum of each image.
-    initial : Affine or None
+    initial : Affine, Displacement, Chain or None
         Where to start, fixed world to moving world.
     origin : str, list or None
-        The file or matrix that `initial` comes from.
+        The file, matrix or list of them that `initial` comes from.
     seconds : dict
         Wall-clock time of each part.
     geometry : str or None
@@ -55,6 +61,10 @@ class Inputs:
         A sentence for every assumption about the images, for the warnings of the report.
     pairs : tuple of LoadedImages
         Further images to compare.
+    landmarks : Landmarks or None
+        Where places of both images are known.
+    landmark_files : tuple of str, optional
+        The tables that they were read from.
 
     Examples
     --------
@@ -71,12 +81,14 @@ class Inputs:
     recipe: Recipe
     images: dict[str, Image]
     described: dict[str, Any]
-    initial: Affine | None
+    initial: Transform | None
     origin: Any
     seconds: dict[str, float]
     geometry: str | None = None
     notes: tuple[str, ...] = ()
     pairs: tuple[LoadedImages, ...] = ()
+    landmarks: Landmarks | None = None
+    landmark_files: tuple[str, ...] | None = None
 
 
 def load(source: Source, name: str, geometry: str | None = None) -> tuple[Image, dict[str, Any]]:
@@ -111,16 +123,21 @@ def read(
     moving_mask: Source | None = None,
     *,
     initial: Initial | None = None,
+    landmarks: LandmarkSource | None = None,
+    landmark_space: str = "ras",
     geometry: str | None = None,
     pairs: Sequence[ImagePair] = (),
+    backend: str | Backend | None = None,
     load: Loader = load,
 ) -> Inputs:
     """Read and check everything one registration needs; nothing is computed, so it can run ahead in a thread.
 
     Parameters
     ----------
-    fixed, moving, recipe, fixed_mask, moving_mask, initial, geometry, pairs
+    fixed, moving, recipe, fixed_mask, moving_mask, initial, landmarks, landmark_space, geometry, pairs
         As for `register`.
+    backend : str or Backend, optional
+        What inverts a warp to start from, where that is asked for.
     load : callable
         Reads and describes one image; another than `load` may cache what many pairs share.
 
@@ -146,9 +163,11 @@ def read(
     with clock.step("read"):
         sources = {**given, **further}
         loaded = {name: load(source, name, geometry) for name, source in sources.items() if source is not None}
-        start = _read_initial(initial)
+        known = None if landmarks is None else Landmarks.of(landmarks, landmark_space)
     together = in_one_plane({name: image for name, (image, _) in loaded.items()})
     images = {name: image for name, image in together.items() if name in given}
+    with clock.step("read"):
+        start = _read_initial(initial, images, backend)
     loaded_pairs = tuple(pair.loaded(number, together) for number, pair in enumerate(pairs, 2))
     with clock.step("check"):
         filled = {name: fill_unknown(images[name], images.get(f"{name}_mask")) for name in ("fixed", "moving")}
@@ -156,11 +175,21 @@ def read(
         check_pair(**images, recipe=recipe, initial=start)
         for pair in loaded_pairs:
             pair.check(recipe, images["fixed"])
-    described = {name: description for name, (_, description) in loaded.items()}
-    origin = os.fspath(initial) if isinstance(initial, (str, os.PathLike)) else start and start.matrix.tolist()
     notes = (*once(*(image.grid for image in together.values())), *(note for _, note in filled.values() if note))
     notes += tuple(note for pair in loaded_pairs for note in pair.notes())
-    return Inputs(recipe, images, described, start, origin, clock.seconds, geometry, notes, loaded_pairs)
+    return Inputs(
+        recipe,
+        images,
+        described={name: description for name, (_, description) in loaded.items()},
+        initial=start,
+        origin=_origin(initial, start),
+        seconds=clock.seconds,
+        geometry=geometry,
+        notes=notes + (() if known is None else _landmark_notes(known, images, start)),
+        pairs=loaded_pairs,
+        landmarks=known,
+        landmark_files=_files_of(landmarks),
+    )
 
 
 def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
@@ -187,12 +216,56 @@ def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
     return {name: replace(image, grid=image.grid.in_plane_of(fixed)) for name, image in images.items()}
 
 
-def _read_initial(initial: Initial | None) -> Affine | None:
-    if initial is None or isinstance(initial, Affine):
-        return initial
-    if not isinstance(initial, (str, os.PathLike)):
-        return Affine(np.asarray(initial, dtype=np.float64))
-    transform = Chain.of(read_transform(initial)).simplified()
-    if not isinstance(transform, Affine):
-        raise InputError(f"{initial} is not affine; an affine transform is needed to start from")
-    return transform
+def _read_initial(
+    initial: Initial | None, images: Mapping[str, Image], backend: str | Backend | None
+) -> Transform | None:
+    """The start as one transform, neighbouring affines multiplied; None where there is none."""
+    entries = [_entry(one) for one in _listed(initial)]
+    if not entries:
+        return None
+    return read_entries(entries, images["fixed"].grid, images["moving"].grid, backend=backend).simplified()
+
+
+def _listed(initial: Initial | None) -> list[Start]:
+    """One start or several, as a list; a matrix written as a list of rows is one."""
+    if initial is None:
+        return []
+    rows = isinstance(initial, (list, tuple)) and any(np.ndim(one) == 1 for one in initial)
+    return list(initial) if isinstance(initial, (list, tuple)) and not rows else [initial]  # type: ignore[list-item]
+
+
+def _entry(one: Start) -> Entry:
+    if isinstance(one, (Affine, Displacement, Chain, str, os.PathLike)):
+        return one
+    try:
+        matrix = np.asarray(one, dtype=np.float64)
+    except (TypeError, ValueError):
+        kind = type(one).__name__
+        raise UsageError(f"initial holds a {kind}; transforms, files or (4, 4) matrices are needed") from None
+    return Affine(matrix)
+
+
+def _origin(initial: Initial | None, start: Transform | None) -> Any:
+    """What a start was given as, for the report: a path or a matrix; a list of several; of fields what they are."""
+    described = [_described(_entry(one)) for one in _listed(initial)]
+    if len(described) > 1 and isinstance(start, Affine) and not any(isinstance(one, str) for one in described):
+        return start.matrix.tolist()
+    return described[0] if len(described) == 1 else described or None
+
+
+def _described(one: Entry) -> Any:
+    if isinstance(one, (str, os.PathLike)):
+        return os.fspath(one)
+    return one.matrix.tolist() if isinstance(one, Affine) else repr(one)
+
+
+def _landmark_notes(landmarks: Landmarks, images: Mapping[str, Image], start: Transform | None) -> tuple[str, ...]:
+    measured = "landmarks were measured only: a start was given, and is taken in place of one fitted to them"
+    notes = landmarks.beyond(images["fixed"].grid, images["moving"].grid)
+    return notes if start is None else (*notes, measured)
+
+
+def _files_of(landmarks: LandmarkSource | None) -> tuple[str, ...] | None:
+    if landmarks is None or isinstance(landmarks, Landmarks):
+        return None
+    return tuple(os.fspath(one) for one in landmarks if isinstance(one, (str, os.PathLike))) or None

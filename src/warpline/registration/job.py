@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from warpline.backends import Backend, select
 from warpline.io.atomic import Transaction
 from warpline.io.images import Source
+from warpline.io.transform_lists import as_entries, paths_in
 from warpline.recipe import Recipe
 from warpline.registration.image_pairs import ImagePair
 from warpline.registration.inputs import Initial, read
+from warpline.registration.landmarks import Landmarks, LandmarkSource
 from warpline.registration.output_files import check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.result import Registration, compute
@@ -33,8 +36,12 @@ class Job:
         A preset, a TOML file or a recipe.
     fixed_mask, moving_mask : path, optional
         Where the metric counts (voxels other than 0), each on its image's grid.
-    initial : path, optional
-        An affine to start from, fixed world to moving world.
+    initial : path or sequence of paths, optional
+        Transforms to start from, fixed world to moving world, as for `register`.
+    landmarks : Landmarks or pair of paths, optional
+        As for `register`; tables of points of the fixed and of the moving image.
+    landmark_space : {"ras", "lps"}
+        Convention of the coordinates of these tables.
     backend : str, optional
         ``"auto"`` or None reads ``WARPLINE_BACKEND`` first.
     threads : int, optional
@@ -60,7 +67,9 @@ class Job:
     recipe: str | Path | Recipe = "syn"
     fixed_mask: str | os.PathLike[str] | None = None
     moving_mask: str | os.PathLike[str] | None = None
-    initial: str | os.PathLike[str] | None = None
+    initial: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None
+    landmarks: LandmarkSource | None = None
+    landmark_space: str = "ras"
     backend: str | None = None
     threads: int | None = None
     geometry: str | None = None
@@ -112,7 +121,7 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
     further = (
         source for pair in job.pairs for _, _, source in pair.sources(2) if isinstance(source, (str, os.PathLike))
     )
-    sources = (job.fixed, job.moving, job.fixed_mask, job.moving_mask, job.initial, *further)
+    sources = (job.fixed, job.moving, job.fixed_mask, job.moving_mask, *_start_files(job), *further)
     names = names_after(job.prefix)
     check_names(names, sources)
     with Transaction() as files:
@@ -125,6 +134,8 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
             job.fixed_mask,
             job.moving_mask,
             initial=job.initial,
+            landmarks=job.landmarks,
+            landmark_space=job.landmark_space,
             geometry=job.geometry,
             backend=job.backend,
             threads=job.threads,
@@ -136,6 +147,14 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
     return replace(registration, report=stored.report)
 
 
+def _start_files(job: Job) -> list[str]:
+    """The files of transforms and landmarks that a job starts from."""
+    entries = [] if job.initial is None else as_entries(job.initial)
+    tables = () if job.landmarks is None or isinstance(job.landmarks, Landmarks) else job.landmarks
+    paths = [os.fspath(one) for one in entries if isinstance(one, (str, os.PathLike))]
+    return [*paths_in(paths), *(os.fspath(one) for one in tables if isinstance(one, (str, os.PathLike)))]
+
+
 def register(
     fixed: Source,
     moving: Source,
@@ -144,6 +163,8 @@ def register(
     moving_mask: Source | None = None,
     *,
     initial: Initial | None = None,
+    landmarks: LandmarkSource | None = None,
+    landmark_space: str = "ras",
     geometry: str | None = None,
     backend: str | Backend | None = "auto",
     threads: int | None = None,
@@ -162,8 +183,17 @@ def register(
         or a recipe.
     fixed_mask, moving_mask : like the images, optional
         Where the metric counts (voxels other than 0), each on its image's grid.
-    initial : Affine, path or (4, 4), optional
-        Where to start, fixed world to moving world (RAS+ mm), in place of the recipe's initialisation.
+    initial : transform, path, (4, 4) or a sequence of them, optional
+        Where to start, fixed world to moving world (RAS+ mm), in place of the recipe's initialisation. Of several,
+        points of the fixed image go through the first one first, as for `apply` and ANTs; ``"[file,1]"`` is the
+        inverse of a file. Affines are the start of the linear stages. With a warp among them, all stages compare the
+        fixed image with the moving one as seen through the start, and the result is the whole map: what is found,
+        then the start.
+    landmarks : Landmarks or pair of (N, 3) arrays or paths, optional
+        The same places in the fixed and the moving image, world RAS+ mm, or tables of them. Without `initial`, the
+        start is fitted to them as ``initialise.landmarks`` of the recipe says; the report has their distances.
+    landmark_space : {"ras", "lps"}
+        Convention of the coordinates of tables.
     geometry : {"sform", "qform"}, optional
         Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     backend : str or Backend
@@ -206,9 +236,10 @@ def register(
     """
     recipe = Recipe.load(recipe)
     with ThreadPoolExecutor(1) as pool:  # the images are read while the backend is loaded
-        reading = pool.submit(
-            read, fixed, moving, recipe, fixed_mask, moving_mask, initial=initial, geometry=geometry, pairs=pairs
-        )
-        chosen = select(None if backend == "auto" else backend, threads)
+        named = None if backend == "auto" else backend
+        start: dict[str, Any] = {"initial": initial, "landmarks": landmarks, "landmark_space": landmark_space}
+        further: dict[str, Any] = {"geometry": geometry, "pairs": pairs, "backend": named}
+        reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, **start, **further)
+        chosen = select(named, threads)
         inputs = reading.result()
     return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)

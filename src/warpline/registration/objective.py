@@ -71,9 +71,11 @@ class AffineObjective:
     ) -> NDArray[np.float64] | None:
         """Parameters (S, size) that BFGS on the backend finds, see `Backend.minimise_affine`; None where it has none.
 
-        The map of parameters p from start S is ``S matrix(p)``.
+        The map of parameters p from start S is ``S matrix(p)``. None too where they are no family of the backend's.
         """
         family = parameters.family(self._to_voxel @ starts, self._to_world)
+        if family is None:
+            return None
         return self._metric.backend.minimise_affine(self._metric.inputs, family, options, on_step)
 
 

@@ -18,6 +18,7 @@ from warpline.io.json_values import plain
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.clock import Clock
 from warpline.registration.inputs import Inputs
+from warpline.registration.landmarks import LandmarkErrors
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import environment
@@ -41,9 +42,9 @@ class Registration:
         The fixed image on the moving grid.
     report : dict
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, budget, similarity before
-        and after, the share of the voxels it is measured on, whether contrasts are alike, judgement, warnings (what
-        headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also `outputs` (paths) and
-        `files` (bytes and SHA-256 of each). Plain JSON values.
+        and after, distances of landmarks, the share of the voxels it is measured on, whether contrasts are alike,
+        judgement, warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``,
+        also `outputs` (paths) and `files` (bytes and SHA-256 of each). Plain JSON values.
 
     Examples
     --------
@@ -152,11 +153,11 @@ def compute(
     array([[2., 3., 0.]])
     """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
+    given: dict[str, Any] = {**images, "initial": inputs.initial, "landmarks": inputs.landmarks}
     found = align(
-        **images,
+        **given,
         recipe=inputs.recipe,
         backend=backend,
-        initial=inputs.initial,
         progress=progress,
         checked=True,
         pairs=inputs.pairs,
@@ -177,6 +178,7 @@ def compute(
         "inputs": inputs.described,
         "geometry": inputs.geometry,
         "initial": inputs.origin,
+        "landmarks": _landmark_report(found.landmarks, inputs.landmark_files),
         "seconds": clock.seconds,
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
@@ -188,6 +190,10 @@ def compute(
         "warnings": [*inputs.notes, *alignment.warnings, *_surroundings_warnings(images, beyond)],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
+
+
+def _landmark_report(errors: LandmarkErrors | None, files: tuple[str, ...] | None) -> dict[str, Any] | None:
+    return None if errors is None else {"files": None if files is None else list(files), **errors.as_report()}
 
 
 def _warp(image: Image, transform: Transform, onto: Image, outside: float, backend: Backend) -> Image:

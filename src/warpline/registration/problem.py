@@ -1,0 +1,60 @@
+"""What is to be aligned: two images, what counts of them, and what is compared beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from warpline.backends import Backend
+from warpline.images import Image
+from warpline.images.checks import check_contrast
+from warpline.recipe import Recipe
+from warpline.registration.axis_order import reorder_axes
+from warpline.registration.checks import check_window
+from warpline.registration.image_pairs import LoadedImages
+from warpline.registration.initial_warp import InitialWarp
+from warpline.space import Affine
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is to be aligned, and how.
+
+    Parameters
+    ----------
+    fixed, moving, fixed_mask, moving_mask, recipe, pairs
+        As for `align`.
+    initial : Affine, optional
+        Start of the linear stage, fixed world to moving world.
+    weights : (Image or None, Image or None)
+        How much places of either image count.
+    """
+
+    fixed: Image
+    moving: Image
+    fixed_mask: Image | None
+    moving_mask: Image | None
+    recipe: Recipe
+    initial: Affine | None
+    pairs: tuple[LoadedImages, ...] = ()
+    weights: tuple[Image | None, Image | None] = (None, None)
+
+    def seen_through(self, warp: InitialWarp) -> Problem:
+        """The same with all that moves resampled through a start, from where the stages begin at the identity."""
+        beyond = "unknown" if self.recipe.syn is None else self.recipe.syn.beyond
+        moving, moving_mask = warp.see(self.moving, self.moving_mask, beyond=beyond)
+        check_contrast(moving, moving_mask)
+        check_window(moving, self.recipe)
+        pairs = tuple(pair.seen_through(warp, beyond) for pair in self.pairs)
+        for pair in pairs:
+            pair.check(self.recipe, self.fixed)
+        of_fixed, of_moving = self.weights
+        weights = of_fixed, None if of_moving is None else warp.see_weights(of_moving)
+        seen = replace(self, moving=moving, moving_mask=moving_mask, pairs=pairs, weights=weights)
+        return replace(seen, initial=Affine.identity())
+
+    def reorder_axes(self, backend: Backend) -> Problem:
+        """The same with no thin axis first or last, see `AxisOrder`."""
+        fixed, fixed_mask = reorder_axes(self.fixed, self.fixed_mask, backend)
+        moving, moving_mask = reorder_axes(self.moving, self.moving_mask, backend)
+        pairs = tuple(pair.reorder_axes(backend) for pair in self.pairs)
+        return replace(self, fixed=fixed, moving=moving, fixed_mask=fixed_mask, moving_mask=moving_mask, pairs=pairs)
