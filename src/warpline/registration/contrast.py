@@ -34,6 +34,8 @@ SAMPLES = 2**18
 """Most voxels that a curve is made of, about."""
 BRIGHT = 99.9
 """Percentile of the samples that the last point of a curve lies at; values beyond become as bright."""
+MOST_GAIN = 20.0
+"""Most by which a curve is steepened: the mean over images that are not aligned yet is flatter than the curve."""
 LEAST_SAMPLES = 64
 """Fewer voxels in common make no curve."""
 
@@ -99,6 +101,8 @@ def mean_curve(source: NDArray[np.float32], target: NDArray[np.float32]) -> tupl
     )
     seen = counts > 1e-6 * len(source)
     curve = np.interp(places, places[seen], sums[seen] / counts[seen])
+    spread = float(np.interp(source, places, curve).std())
+    curve *= np.clip(float(target.std()) / max(spread, 1e-12), 1.0, MOST_GAIN)
     return (curve - np.interp(0.0, places, curve)).astype(np.float32), span
 
 
