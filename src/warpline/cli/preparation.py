@@ -15,7 +15,7 @@ STEPS = {
     "winsorise": ("winsorise", "[0.005, 0.995]"),
     "match_histogram": ("match_histogram", "true"),
 }
-"""Step as it is written to the option of a recipe's section ``[prepare]`` and its value, in the order in which they run."""
+"""Step as it is written to the option of a recipe's section ``[prepare]`` and its value, in the order they run in."""
 
 SIDES = ("fixed", "moving")
 """What may follow a step after a colon; both images without it."""
@@ -55,9 +55,8 @@ def _settings(step: str) -> list[str]:
     if name not in STEPS:
         raise ArgumentTypeError(f"{name!r} is not allowed; choose from {', '.join(STEPS)}, such as n4,winsorise")
     option, value = STEPS[name]
-    if name == "match_histogram" and side in ("", "moving"):
-        return [f"prepare.{option}={value}"]
-    if (colon and side not in SIDES) or name == "match_histogram":
-        allowed = "moving, the only one it changes" if name == "match_histogram" else " or ".join(SIDES)
-        raise ArgumentTypeError(f"{step!r} is not allowed; after the colon stands {allowed}")
-    return [f"prepare.{option}={value}", f"prepare.{option}_of={side or 'both'}"]
+    sides = ("moving",) if name == "match_histogram" else SIDES
+    if colon and side not in sides:
+        raise ArgumentTypeError(f"{step!r} is not allowed; after the colon stands {' or '.join(sides)}")
+    setting = f"prepare.{option}={value}"
+    return [setting] if name == "match_histogram" else [setting, f"prepare.{option}_of={side or 'both'}"]

@@ -28,7 +28,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     files = (f"wrote          {path}" for path in paths)
     warnings = (f"warning        {warning}" for warning in report["warnings"])
     judged = f"judgement      {report['judgement']['outcome']}"
-    compared = (*_preparation_lines(report["preparation"]), *_compared_lines(report.get("terms", [])))
+    compared = (*_preparation_lines(report.get("preparation", [])), *_compared_lines(report.get("terms", [])))
     measured = (*_quality_lines(report["quality"]), *_budget_lines(report.get("budget")), *_similarity_lines(report))
     return [judged, *compared, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
 

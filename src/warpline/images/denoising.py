@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +18,9 @@ PATCH_RADIUS, SEARCH_RADIUS = 1, 2
 
 OLDEST = (1, 12)
 """The first version of DIPY with a choice of methods."""
+
+FLAT_FACTOR = math.sqrt(21 / 10)
+"""By which DIPY's estimate of the noise is too low for one slice, whose neighbours across are itself."""
 
 INSTALL = "pip install 'warpline[denoise]'"
 
@@ -79,7 +83,7 @@ def denoise_nlmeans(
     """
     nlmeans, estimate_sigma = _dipy()
     values = volume.astype(np.float32)
-    sigma = float(estimate_sigma(values)[0])
+    sigma = FLAT_FACTOR ** values.shape.count(1) * float(estimate_sigma(values)[0])
     chosen = bool(values.min() >= 0) if rician is None else rician
     if sigma == 0:
         return Denoised(values, sigma, chosen)
@@ -87,8 +91,9 @@ def denoise_nlmeans(
     reach = patch_radius + search_radius
     widths = [(reach, reach) if n <= 2 * reach else (0, 0) for n in values.shape]
     own = tuple(slice(before, before + n) for (before, _), n in zip(widths, values.shape, strict=True))
+    lowest = min(float(values.min()), 0.0)  # DIPY averages squares, and so takes off the sign
     smoothed = nlmeans(
-        np.pad(values, widths, mode="edge"),
+        np.pad(values - lowest, widths, mode="edge"),
         sigma=sigma,
         mask=np.pad(inside, widths),
         patch_radius=patch_radius,
@@ -97,7 +102,7 @@ def denoise_nlmeans(
         num_threads=thread_count(threads),
         method="classic",  # the other method, blockwise, has other bits on every run with several threads
     )[own]
-    return Denoised(np.where(inside, smoothed, values), sigma, chosen)
+    return Denoised(np.where(inside, smoothed + lowest, values).astype(np.float32), sigma, chosen)
 
 
 def _dipy() -> tuple[Any, Any]:

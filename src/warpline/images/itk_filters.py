@@ -29,9 +29,9 @@ def n4_bias_field(
     Parameters
     ----------
     volume : (I, J, K)
-        The image; only voxels above 0 count.
+        The image.
     inside : (I, J, K) bool
-        Where the field is estimated; it is extrapolated elsewhere.
+        Where the field is estimated, above 0; it is extrapolated elsewhere.
     shrink : int
         Factor by which the image is shrunk before, along axes that are long enough.
     iterations : tuple of int
@@ -53,7 +53,7 @@ def n4_bias_field(
     UsageError
         When SimpleITK is not installed.
     InputError
-        When the image has fewer than two axes, no voxel above 0, or ITK finds no field.
+        When the image has fewer than two axes, no voxel inside, or ITK finds no field.
 
     Examples
     --------
@@ -67,14 +67,14 @@ def n4_bias_field(
     """
     sitk = _simpleitk("N4 bias correction")
     axes = [axis for axis in range(3) if volume.shape[axis] > 1]
-    counted = inside & (volume > 0)
-    if len(axes) < 2 or not counted.any():
+    if len(axes) < 2 or not inside.any():
+        count = np.count_nonzero(inside)
         raise InputError(
-            f"an image of shape {volume.shape} with {np.count_nonzero(counted)} voxels above 0 has no bias field; N4 "
-            "needs two axes, and intensities above 0"
+            f"an image of shape {volume.shape} has no bias field in {count} voxels; N4 needs two axes, and an object "
+            "whose intensities are above 0"
         )
     squeezed = tuple(volume.shape[axis] for axis in axes)
-    image, mask = (_to_sitk(sitk, one.reshape(squeezed)) for one in (volume, counted.astype(np.uint8)))
+    image, mask = (_to_sitk(sitk, one.reshape(squeezed)) for one in (volume, inside.astype(np.uint8)))
     factors = [max(1, min(shrink, n // SHORTEST)) for n in squeezed]
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
     n4.SetNumberOfThreads(thread_count(threads))

@@ -39,11 +39,11 @@ class Recipe(Options):
     """
 
     name: Annotated[str, Field(max_length=200)] = "custom"
-    prepare: Prepare = Prepare()
     initialise: Initialise = Initialise()
     linear: Linear | None = Linear()
     syn: Syn | None = Syn()
     budget: Budget = Budget()
+    prepare: Prepare = Prepare()
 
     @model_validator(mode="after")
     def _has_what_is_limited(self) -> Recipe:
@@ -150,11 +150,11 @@ def _short(value: Any) -> str:
 
 
 _SECTIONS: dict[Any, type[Options]] = {
-    "prepare": Prepare,
     "initialise": Initialise,
     "linear": Linear,
     "syn": Syn,
     "budget": Budget,
+    "prepare": Prepare,
 }
 
 

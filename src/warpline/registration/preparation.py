@@ -276,13 +276,13 @@ def _mask(work: _Work, before: _Changes) -> _Changes:
 
 
 def _correct_bias(work: _Work, before: _Changes) -> _Changes:
-    data, inside = _values(work, before), _inside(work, before)
-    shrink = work.asked.shrink
+    data, shrink = _values(work, before).astype(np.float32), work.asked.shrink
+    inside = _inside(work, before) & (data > 0)
     try:
         field = n4_bias_field(data, inside, shrink=shrink, threads=work.threads)
     except InputError as error:
         raise InputError(f"{work.given.name}: {error}; leave prepare.bias_correction out") from None
-    corrected = data.astype(np.float32) / field
+    corrected = data / field
     low, high = np.quantile(field[inside], FIELD_QUANTILES).tolist()
     parameters = {"shrink": shrink, "inside": before.inside, "field": [low, high]}
     return _changed(work, before, corrected, ("bias_correction", "n4"), parameters)

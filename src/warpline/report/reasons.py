@@ -42,4 +42,4 @@ def preparation_in_words(steps: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _step_in_words(step: Mapping[str, Any]) -> str:
-    return step["method"] + (f" ({step['library']})" if step["library"] else "")
+    return f"{step['method']} ({step['library']})" if step["library"] else str(step["method"])
