@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from made_reports import budget_report, report_of
+from made_reports import budget_report, preparation_steps, report_of
 from warpline.cli.summary import facts_of
 from warpline.registration import Job
 
@@ -47,3 +47,9 @@ def test_what_a_budget_asked_and_got_is_one_line():
     assert "Jacobian 0.3125 to 3.2 within 0.25 to 4 (without it 0.0625 to 15.5)" in line
     (line,) = begins(lines_of(budget=budget_report(kept=False, max_bending=None, jacobian=None)), "budget")
     assert "NOT KEPT: strain 0.2471 of 1.5" in line
+
+
+def test_what_was_prepared_is_one_line():
+    assert not begins(lines_of(preparation=[]), "prepared")
+    (line,) = begins(lines_of(preparation=preparation_steps()), "prepared")
+    assert line.endswith("moving 2 by n4 (SimpleITK 2.5.7); the images written are as given")

@@ -37,6 +37,8 @@ def n4_bias_field_correction(
 ) -> Any:
     """Divide an image by its bias field, which ITK's N4 finds.
 
+    The directions of the axes are left aside: ITK's field depends on them where they are oblique, and ours does not.
+
     Parameters
     ----------
     image : nibabel image, path, Image or (array, affine)
@@ -81,6 +83,8 @@ def n4_bias_field_correction(
     """
     if rescale_intensities or weight_mask is not None:
         raise UsageError("rescale_intensities and weight_mask are not offered; leave them out")
+    if set(convergence) != set(_CONVERGENCE):
+        raise UsageError(f"convergence is {convergence!r}; both {' and '.join(_CONVERGENCE)} are needed")
     source, inside = _volume_and_mask(image, mask)
     axes = 2 if source.grid.flat else 3
     meshes = [1] * axes if spline_param is None else list(np.atleast_1d(spline_param))
