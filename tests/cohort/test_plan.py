@@ -153,7 +153,7 @@ def test_a_plan_takes_little_memory(tmp_path):
     assert plan.count("new") == count and peak / count < 4000, peak / count
 
 
-def test_only_what_limits_or_prepares_something_is_part_of_a_key():
+def test_only_a_budget_or_preparation_is_part_of_a_key():
     recipe = Recipe.load("syn")
     changed = (recipe.with_options(setting) for setting in ("budget.max_strain=1", "prepare.bias_correction=n4"))
     assert len({plans.options_key(one, "rounded") for one in (recipe, *changed)}) == 3

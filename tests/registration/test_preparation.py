@@ -122,7 +122,7 @@ def test_a_given_mask_wins_over_a_computed_one():
     found = prepared(fixed, moving, mask, mask="median_otsu", winsorise=(0.1, 0.9))
     assert found.images["fixed_mask"] is mask
     assert found.images["moving_mask"].name == "mask of m.nii"
-    assert found.notes == ("prepare.mask: f.nii has a mask already, which counts",)
+    assert found.notes == ("prepare.mask: fixed has a mask already, which counts",)
     assert [step.parameters["inside"] for step in found.steps if step.step == "winsorise"] == ["given", "median_otsu"]
 
 

@@ -10,6 +10,12 @@ from numpy.typing import NDArray
 from warpline.backends import thread_count
 from warpline.errors import InputError, UsageError
 
+ITERATIONS, TOLERANCE, MESH = (50, 50, 50, 50), 1e-7, 1
+"""Of N4, as ANTsPy has them: most iterations of each level, change of the field at its end, meshes of the first."""
+
+BINS, POINTS = 256, 12
+"""Of matched histograms, as antsRegistration has them: their bins, and the quantiles that are made equal."""
+
 SHORTEST = 4
 """Voxels that are left along every axis, at least, where the images are shrunk."""
 
@@ -19,9 +25,9 @@ def n4_bias_field(
     inside: NDArray[np.bool_],
     *,
     shrink: int = 4,
-    iterations: tuple[int, ...] = (50, 50, 50, 50),
-    tolerance: float = 1e-7,
-    mesh: int | tuple[int, ...] = 1,
+    iterations: tuple[int, ...] = ITERATIONS,
+    tolerance: float = TOLERANCE,
+    mesh: int | tuple[int, ...] = MESH,
     threads: int | None = None,
 ) -> NDArray[np.float32]:
     """The smooth field by which intensities are multiplied, by N4 (Tustison et al. 2010, doi:10.1109/TMI.2010.2046908).
@@ -95,8 +101,8 @@ def match_histogram(
     volume: NDArray[Any],
     reference: NDArray[Any],
     *,
-    bins: int = 256,
-    points: int = 12,
+    bins: int = BINS,
+    points: int = POINTS,
     above_mean: bool = True,
 ) -> NDArray[np.float32]:
     """Intensities mapped so that their histogram is that of another image, by ITK; the defaults are antsRegistration's.

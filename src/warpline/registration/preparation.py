@@ -21,7 +21,7 @@ from warpline.images.checks import check_contrast, check_finite
 from warpline.images.denoising import PATCH_RADIUS, SEARCH_RADIUS, denoise_nlmeans
 from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import winsorise
-from warpline.images.itk_filters import match_histogram, n4_bias_field
+from warpline.images.itk_filters import BINS, ITERATIONS, MESH, POINTS, TOLERANCE, match_histogram, n4_bias_field
 from warpline.images.median_otsu import largest_without_holes, median_otsu_mask
 from warpline.metrics import LABELS
 from warpline.recipe import Prepare
@@ -259,7 +259,7 @@ def _check(changes: _Changes) -> None:
 
 def _mask(work: _Work, before: _Changes) -> _Changes:
     if before.mask is not None:
-        note = f"prepare.mask: {work.given.name} has a mask already, which counts"
+        note = f"prepare.mask: {work.name} has a mask already, which counts"
         return replace(before, notes=(*before.notes, note))
     radius, dilation = work.asked.median_radius, work.asked.mask_dilation
     bright = median_otsu_mask(work.given.data, radius=radius, passes=1, dilation=dilation or None, threads=work.threads)
@@ -284,7 +284,8 @@ def _correct_bias(work: _Work, before: _Changes) -> _Changes:
         raise InputError(f"{work.given.name}: {error}; leave prepare.bias_correction out") from None
     corrected = data / field
     low, high = np.quantile(field[inside], FIELD_QUANTILES).tolist()
-    parameters = {"shrink": shrink, "inside": before.inside, "field": [low, high]}
+    how = {"iterations": list(ITERATIONS), "tolerance": TOLERANCE, "mesh": MESH}
+    parameters = {"shrink": shrink, **how, "inside": before.inside, "field": [low, high]}
     return _changed(work, before, corrected, ("bias_correction", "n4"), parameters)
 
 
@@ -310,7 +311,8 @@ def _winsorise(work: _Work, before: _Changes) -> _Changes:
 
 def _match(work: _Work, before: _Changes, fixed: Image) -> _Changes:
     data = match_histogram(_values(work, before), fixed.data)
-    return _changed(work, before, data, ("match_histogram", "match_histogram"), {"to": fixed.name})
+    parameters = {"to": work.name.replace("moving", "fixed"), "bins": BINS, "points": POINTS, "above_mean": True}
+    return _changed(work, before, data, ("match_histogram", "match_histogram"), parameters)
 
 
 STEPS: dict[str, Callable[[_Work, _Changes], _Changes]] = {
