@@ -59,6 +59,13 @@ def budget_report(**changed):
     return told | {"rerun": {"total_sigma": 0.56, "update_weights": [2.0, 3.0]}} | changed
 
 
+def preparation_steps():
+    """What a report says of two steps on one image and one on the other."""
+    n4 = {"step": "bias_correction", "method": "n4", "parameters": {"shrink": 4}, "library": "SimpleITK 2.5.7"}
+    winsorise = {"step": "winsorise", "method": "winsorise", "parameters": {}, "library": None}
+    return [{"image": "fixed", **n4}, {"image": "fixed", **winsorise}, {"image": "moving_2", **n4}]
+
+
 def serious_faults(browser, path, address=""):
     """Serious and critical findings of axe on a page, by name and first place."""
     from axe_playwright_python.sync_playwright import Axe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from made_reports import budget_report, report_of
+from made_reports import budget_report, preparation_steps, report_of
 from warpline.cli.summary import facts_of
 from warpline.registration import Job
 
@@ -54,3 +54,9 @@ def test_the_distances_of_landmarks_are_one_line():
     told = {"count": 7, "start": {"mean": 2.125, "max": 4.5}, "result": {"mean": 1.0625, "max": 2.25}}
     (line,) = begins(lines_of(landmarks=told), "landmarks")
     assert line.endswith("7, 1.06 mm apart on average, 2.25 mm at most; at the start 2.12 and 4.5 mm")
+
+
+def test_what_was_prepared_is_one_line():
+    assert not begins(lines_of(preparation=[]), "prepared")
+    (line,) = begins(lines_of(preparation=preparation_steps()), "prepared")
+    assert line.endswith("moving 2 by n4 (SimpleITK 2.5.7); the images written are as given")

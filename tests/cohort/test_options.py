@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
 
 from cohort_files import asked, pairs_in
 from warpline.cohort import Options, Pair, run
-from warpline.cohort.options import load_pairs
+from warpline.cohort.options import load_pairs, tasks_of
 from warpline.errors import InputError, UsageError
 
 
@@ -29,3 +30,11 @@ def test_a_column_that_the_results_have_themselves_is_refused(inputs, tmp_path):
     pair = replace(pairs_in(inputs)[0], columns={"site": "A", "dice": "0.9"})
     with pytest.raises(InputError, match="column 'dice' of the manifest is one of the results; rename it: 'given_"):
         run([pair], tmp_path / "out", asked())
+
+
+def test_a_recipe_whose_library_is_missing_is_refused(inputs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "SimpleITK", None)
+    recipe = asked().recipe.with_options("prepare.bias_correction=n4")
+    with pytest.raises(UsageError, match=r"prepare\.bias_correction needs SimpleITK"):
+        tasks_of(pairs_in(inputs), asked(recipe=recipe))
+    assert len(tasks_of(pairs_in(inputs), asked(recipe=recipe, scheduler="tcp://elsewhere:8786"))) == 6

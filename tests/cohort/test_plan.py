@@ -153,9 +153,9 @@ def test_a_plan_takes_little_memory(tmp_path):
     assert plan.count("new") == count and peak / count < 4000, peak / count
 
 
-def test_only_a_budget_that_limits_something_is_part_of_a_key():
+def test_only_a_budget_or_preparation_is_part_of_a_key():
     recipe = Recipe.load("syn")
-    keys = {plans.options_key(one, "rounded") for one in (recipe, recipe.with_options("budget.max_strain=1"))}
-    assert len(keys) == 2
-    before = recipe.model_dump_json(exclude={"name", "budget"})  # as it was when recipes had none
+    changed = (recipe.with_options(setting) for setting in ("budget.max_strain=1", "prepare.bias_correction=n4"))
+    assert len({plans.options_key(one, "rounded") for one in (recipe, *changed)}) == 3
+    before = recipe.model_dump_json(exclude={"name", "budget", "prepare"})  # as it was when recipes had none
     assert plans.options_key(recipe, "rounded") == plans._digest(f"{recipes.NUMERICS}|rounded|{before}")

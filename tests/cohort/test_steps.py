@@ -82,6 +82,23 @@ def test_displacements_within_a_budget_are_not_rounded(inputs, tmp_path):
     assert not np.array_equal(found["rounded"][0] * 64, np.round(found["rounded"][0] * 64))
 
 
+def test_pairs_are_prepared_and_written_as_given(inputs, tmp_path):
+    settings = "prepare.bias_correction=n4", "prepare.winsorise=[0.05, 0.95]", "prepare.match_histogram=true"
+    recipe = asked().recipe.with_options(*settings)
+    run(pairs_in(inputs)[:2], tmp_path, asked(recipe=recipe))
+    reports = [json.loads(path.read_text()) for path in sorted(tmp_path.rglob("*_qc.json"))]
+    assert len(reports) == 2
+    for report in reports:
+        done = [(one["image"], one["method"]) for one in report["preparation"]]
+        expected = [(image, method) for image in ("fixed", "moving") for method in ("n4", "winsorise")]
+        assert done == [*expected, ("moving", "match_histogram")]
+        assert str(inputs) not in json.dumps(report)
+        assert report["recipe"]["prepare"]["bias_correction"] == "n4"
+    assert reports[0]["preparation"][:2] == reports[1]["preparation"][:2] != reports[0]["preparation"][2:]
+    brightest = read_image(inputs / "sub-01_T1w.nii").data.max()
+    assert read_image(next(tmp_path.rglob("sub-01*registered_T1w.nii.gz"))).data.max() > 0.95 * brightest
+
+
 def test_rounded_maps_are_measured_inside_the_fixed_mask(inputs, tmp_path):
     labels = read_image(inputs / "fixed_dseg.nii")
     mask = Image((labels.data == labels.data.max()).astype(np.uint8), labels.grid)

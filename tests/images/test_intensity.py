@@ -13,7 +13,7 @@ from synthetic import ellipsoid, smooth_volume
 from warpline.backends import select
 from warpline.errors import InputError
 from warpline.images import Image, intensity
-from warpline.images.intensity import lies_far_from_zero, value_beyond
+from warpline.images.intensity import lies_far_from_zero, value_beyond, winsorise
 from warpline.space.grid import Grid
 
 SHAPE = (16, 14, 12)
@@ -199,3 +199,16 @@ def test_without_background_there_is_no_value_beyond():
     image = Image(np.random.default_rng(0).uniform(800, 1200, (9, 9, 9)).astype(np.float32), Grid((9, 9, 9), np.eye(4)))
     assert value_beyond(image) == 0 and lies_far_from_zero(image)
     assert not lies_far_from_zero(head(12, (200, 900), noise=4))
+
+
+def test_winsorising_reaches_the_object_only():
+    volume = blob()
+    volume[8, 7, 6], volume[8, 7, 5] = 1e6, 1e-3
+    inside = volume > 0
+    found, (low, high) = winsorise(volume, inside, (0.02, 0.98))
+    assert found.dtype == np.float32
+    assert (found[8, 7, 6], found[8, 7, 5]) == (np.float32(high), np.float32(low))
+    np.testing.assert_array_equal(found[~inside], 0)
+    between = inside & (volume > low) & (volume < high)
+    assert between.sum() > 0.95 * inside.sum()
+    np.testing.assert_array_equal(found[between], volume[between])

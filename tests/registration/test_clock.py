@@ -53,3 +53,9 @@ def test_a_step_that_fails_has_no_time(seconds):
     with pytest.raises(ValueError), times.step("read"):
         raise ValueError
     assert times.seconds == {}
+
+
+def test_times_taken_elsewhere_add_up():
+    times = Clock({"read": 1.0})
+    times.add({"read": 2.0, "linear": 4.0})
+    assert times.seconds == {"read": 3.0, "linear": 4.0}

@@ -6,7 +6,7 @@ import numpy as np
 
 from warpline.images import Image
 from warpline.io.json_values import plain
-from warpline.registration.provenance import describe
+from warpline.registration.provenance import describe, version
 from warpline.space.grid import Grid
 
 
@@ -20,3 +20,8 @@ def test_an_array_is_described_without_a_path():
 
 def test_plain_values_are_json():
     assert plain({1: (np.float32(0.5), math.inf, np.int64(3)), "a": None}) == {"1": [0.5, None, 3], "a": None}
+
+
+def test_a_package_that_is_not_installed_has_no_version():
+    assert version("numpy") == np.__version__
+    assert version("no-package-is-called-this") is None

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from made_reports import budget_report, page_of, report_of
+from made_reports import budget_report, page_of, preparation_steps, report_of
 from warpline.errors import OutputError
 from warpline.images import Image
 from warpline.report.page import html_summary, write_page
@@ -116,6 +116,12 @@ def test_two_dimensional_images_have_one_view(tmp_path):
     page = page_of(report_of(), draw_layers(slice_, slice_, slice_, field), tmp_path)
     assert page.count("data:image/jpeg;base64,") == 8
     assert "data-layout" not in page.partition("<script>")[0]
+
+
+def test_what_was_prepared_is_one_line(layers, tmp_path):
+    assert "Compared after preparation" not in page_of(report_of() | {"preparation": []}, layers, tmp_path)
+    page = page_of(report_of() | {"preparation": preparation_steps()}, layers, tmp_path)
+    assert page.count("Compared after preparation: fixed by n4 (SimpleITK 2.5.7), winsorise; moving 2 by n4") == 1
 
 
 def test_a_budget_shows_what_was_asked_and_reached(layers, tmp_path):

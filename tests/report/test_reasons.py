@@ -2,7 +2,8 @@
 
 import pytest
 
-from warpline.report.reasons import cause_first
+from made_reports import preparation_steps
+from warpline.report.reasons import cause_first, preparation_in_words
 
 
 @pytest.mark.parametrize(
@@ -17,3 +18,8 @@ from warpline.report.reasons import cause_first
 )
 def test_what_is_wrong_stands_before_the_path(message, shown):
     assert cause_first(message) == shown
+
+
+def test_preparation_is_said_image_by_image():
+    words = preparation_in_words(preparation_steps())
+    assert words == "fixed by n4 (SimpleITK 2.5.7), winsorise; moving 2 by n4 (SimpleITK 2.5.7)"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from warpline.cli.budget import add_budget, with_budget
 from warpline.cli.options import RECIPES, add_device, add_geometry, as_prefix, finite
 from warpline.cli.pairs import add_pairs, image_pairs
+from warpline.cli.preparation import add_preparation, with_preparation
 from warpline.cli.start import add_start, landmark_tables
 from warpline.cli.summary import commands_after, facts_of
 
@@ -19,6 +20,7 @@ EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/sub-01_
   warpline register fixed.nii.gz moving.nii.gz -o out/ --recipe syn-quality --set syn.radius=3 --threads 8
   warpline register fixed.nii.gz moving.nii.gz -o out/ --max-bending 0.1 --jacobian 0.2,5
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --prepare n4,winsorise
   warpline register t1_a.nii.gz t1_b.nii.gz -o out/ --pair t2_a.nii.gz,t2_b.nii.gz,weight=0.5
   warpline register fixed.nii.gz moving.nii.gz -o out/ --initial first_1Warp.nii.gz --initial first_0GenericAffine.mat
   warpline register fixed.nii.gz moving.nii.gz -o out/ --landmarks fixed.csv,moving.csv"""
@@ -57,6 +59,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="value of the warped image beyond the moving one; default: 0, or its background if far from 0, as in CT",
     )
     _add_restriction(parser)
+    add_preparation(parser)
     add_geometry(parser)
     add_budget(parser)
     add_device(parser)
@@ -97,7 +100,8 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
     prefix = as_prefix(options.output)
     main, pairs = image_pairs(options)
     restricted = () if options.restrict is None else (f"syn.directions={as_directions(options.restrict)}",)
-    recipe = Recipe.load(options.recipe).with_options(*main.settings, *options.settings, *restricted)
+    recipe = with_preparation(Recipe.load(options.recipe), options)
+    recipe = recipe.with_options(*main.settings, *options.settings, *restricted)
     job = registration.Job(
         fixed=main.fixed,
         moving=main.moving,

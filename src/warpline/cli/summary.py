@@ -28,7 +28,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     files = (f"wrote          {path}" for path in paths)
     warnings = (f"warning        {warning}" for warning in report["warnings"])
     judged = f"judgement      {report['judgement']['outcome']}"
-    compared = _compared_lines(report.get("terms", []))
+    compared = (*_preparation_lines(report.get("preparation", [])), *_compared_lines(report.get("terms", [])))
     measured = (
         *_landmark_lines(report.get("landmarks")),
         *_quality_lines(report["quality"]),
@@ -49,6 +49,13 @@ def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
         f" --prefix {shlex.quote(job.prefix)}"
     )
     return [apply, evaluate]
+
+
+def _preparation_lines(steps: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was done to the images before they were compared, where anything was."""
+    from warpline.report.reasons import preparation_in_words
+
+    return [f"prepared       {preparation_in_words(steps)}; the images written are as given"] if steps else []
 
 
 def _compared_lines(terms: Sequence[Mapping[str, Any]]) -> list[str]:

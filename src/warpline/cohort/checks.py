@@ -14,7 +14,7 @@ from warpline.cohort.manifest import abbreviate
 from warpline.cohort.plan import Plan, Task, Warps, differs_in_options
 from warpline.cohort.results import PairResult
 from warpline.errors import UsageError
-from warpline.recipe import NUMERICS, Budget
+from warpline.recipe import NUMERICS, Budget, Prepare
 
 _Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is allowed, and what is allowed in words."""
@@ -216,8 +216,8 @@ def _differences(task: Task, result: PairResult, root: Path, warps: Warps) -> It
     if before.get("numerics") != NUMERICS:
         yield f"numerics {before.get('numerics')} then, {NUMERICS} now"
     recipe = before.get("recipe")
-    unlimited = {"budget": Budget().model_dump()}  # sidecars of older versions have none
-    then = dict(_flat(unlimited | (recipe if isinstance(recipe, dict) else {})))
+    added = {"budget": Budget().model_dump(), "prepare": Prepare().model_dump()}  # older sidecars lack them
+    then = dict(_flat(added | (recipe if isinstance(recipe, dict) else {})))
     now = dict(_flat(task.recipe.model_dump(mode="json")))
     changed = [name for name in now if then.get(name, now[name]) != now[name]]
     yield from (f"{name} {then[name]} then, {now[name]} now" for name in changed[:MAX_NAMED])

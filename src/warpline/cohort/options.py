@@ -19,6 +19,7 @@ from warpline.cohort.results import RESULT_COLUMNS
 from warpline.cohort.worker_settings import WorkerSettings
 from warpline.errors import InputError, UsageError
 from warpline.recipe import Recipe
+from warpline.registration.preparation import check_libraries
 
 _log = logging.getLogger(__name__)
 
@@ -199,7 +200,10 @@ def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
             "with a budget displacements are written unrounded, since its limits hold in the files: "
             "they take four times the space"
         )
-    return make_tasks(pairs, recipe=recipe, warps=options.warps, geometry=options.geometry)
+    tasks = make_tasks(pairs, recipe=recipe, warps=options.warps, geometry=options.geometry)
+    for asked in {task.recipe.prepare for task in tasks if options.scheduler is None}:
+        check_libraries(asked)  # workers of a scheduler may have others than this process
+    return tasks
 
 
 def plan_pairs(pairs: Sequence[Pair], root: Path, options: Options) -> Plan:

@@ -109,10 +109,10 @@ def make_tasks(pairs: Sequence[Pair], *, recipe: Recipe, warps: Warps, geometry:
 def options_key(recipe: Recipe, warps: Warps, geometry: str | None = None) -> str:
     """Digest of everything but the inputs that makes a result what it is; the recipe's name does not."""
     asked = "" if geometry is None else f"{geometry}|"
-    without = (
-        {"name", "budget"} if recipe.budget.is_empty else {"name"}
-    )  # results of recipes without one keep their key
-    return _digest(f"{NUMERICS}|{warps}|{asked}{recipe.model_dump_json(exclude=without)}")
+    empty = {
+        name for name in ("budget", "prepare") if getattr(recipe, name).is_empty
+    }  # without, results keep their key
+    return _digest(f"{NUMERICS}|{warps}|{asked}{recipe.model_dump_json(exclude={'name', *empty})}")
 
 
 def sources_of(pair: Pair) -> Iterator[tuple[str, str]]:

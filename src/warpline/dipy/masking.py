@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from warpline.backends import thread_count
 from warpline.errors import UsageError
-
-BINS = 256
-"""Bins of the histogram for Otsu's threshold, as in DIPY."""
+from warpline.images.median_otsu import largest_without_holes, median_otsu_mask
 
 
 def median_otsu(
@@ -71,49 +67,10 @@ def median_otsu(
     if volume.ndim == 4 and vol_idx is None:
         raise UsageError("input_volume is a series of volumes; give vol_idx, the volumes to average")
     looked_at = volume if volume.ndim < 4 else np.mean(volume[..., tuple(vol_idx or ())], axis=3)
-    for _ in range(numpass):
-        looked_at = _median(looked_at, median_radius)
-    mask: NDArray[Any] = looked_at > _otsu(looked_at)
-    if dilate is not None:
-        mask = ndimage.binary_dilation(mask, ndimage.generate_binary_structure(3, 1), iterations=dilate)
+    mask: NDArray[Any] = median_otsu_mask(looked_at, radius=median_radius, passes=numpass, dilation=dilate)
     if finalize_mask and np.unique(mask).size == 2:
-        mask = _solid(mask)
+        mask = largest_without_holes(mask).astype(int)
     if autocrop:
         box = (ndimage.find_objects(mask.astype(np.int8)) or [(slice(0, 0),) * 3])[0]
         volume, mask = volume[box], mask[box]
     return volume * mask.reshape(mask.shape + (1,) * (volume.ndim - mask.ndim)), mask
-
-
-def _median(volume: NDArray[Any], radius: int) -> NDArray[Any]:
-    """Filter slabs on all threads; each is extended by the radius, so that the result is that of the whole."""
-    filtered = np.empty_like(volume)
-    edges = np.linspace(0, len(volume), min(4 * thread_count(), len(volume)) + 1).astype(int)
-
-    def run(start: int, stop: int) -> None:
-        first, last = max(start - radius, 0), min(stop + radius, len(volume))
-        slab: NDArray[Any] = ndimage.median_filter(volume[first:last], size=2 * radius + 1)
-        filtered[start:stop] = slab[start - first : stop - first]
-
-    with ThreadPoolExecutor(thread_count()) as pool:
-        list(pool.map(run, edges[:-1].tolist(), edges[1:].tolist()))
-    return filtered
-
-
-def _otsu(values: NDArray[Any]) -> float:
-    """Lower edge of the bin whose upper edge parts the values with the largest variance between the classes."""
-    counts, edges = np.histogram(values, BINS)
-    below = np.cumsum(counts, dtype=float)[:-1]
-    above = below[-1] + counts[-1] - below
-    mass = np.cumsum(counts * edges[1:])
-    gap = mass[:-1] / below - (mass[-1] - mass[:-1]) / above
-    return float(edges[np.argmax(below * above * gap**2)])
-
-
-def _solid(mask: NDArray[Any]) -> NDArray[np.int_]:
-    return 1 - _largest(1 - _largest(mask))
-
-
-def _largest(mask: NDArray[Any]) -> NDArray[np.int_]:
-    pieces, _ = ndimage.label(mask)
-    largest: NDArray[np.int_] = (pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1).astype(int)
-    return largest

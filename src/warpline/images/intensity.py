@@ -120,6 +120,40 @@ def lies_far_from_zero(image: Image) -> bool:
     return highest > lowest > _NEAR_ZERO * (highest - lowest)
 
 
+def winsorise(
+    volume: NDArray[Any], inside: NDArray[np.bool_], quantiles: tuple[float, float]
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Bring the darkest and the brightest values of an object to a lower and an upper quantile of it.
+
+    Parameters
+    ----------
+    volume : (I, J, K)
+        The image.
+    inside : (I, J, K) bool
+        The object; around it values above the upper quantile become it too, and dark ones stay.
+    quantiles : (low, high)
+        From 0 to 1.
+
+    Returns
+    -------
+    (I, J, K) float32
+        The image with other intensities.
+    (low, high)
+        The values of the quantiles.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ramp = np.arange(101.0).reshape(101, 1, 1)
+    >>> _, values = winsorise(ramp, ramp >= 0, (0.1, 0.9))
+    >>> values
+    (10.0, 90.0)
+    """
+    low, high = (float(value) for value in np.quantile(volume[inside], quantiles))
+    clipped = np.minimum(volume, high)
+    return np.where(inside, np.maximum(clipped, low), clipped).astype(np.float32), (low, high)
+
+
 def _normalise(image: Image, backend: Backend, mask: Image | None) -> Normalised:
     background = background_value(image.data)
     volume = _subtract_background(image.data, background, backend)

@@ -12,6 +12,7 @@ from warpline.errors import UsageError
 from warpline.recipe.budget import Budget
 from warpline.recipe.linear import Initialise, Linear
 from warpline.recipe.options import Options
+from warpline.recipe.prepare import Prepare
 from warpline.recipe.syn import Syn
 
 OFF = ("off", "none")
@@ -42,6 +43,7 @@ class Recipe(Options):
     linear: Linear | None = Linear()
     syn: Syn | None = Syn()
     budget: Budget = Budget()
+    prepare: Prepare = Prepare()
 
     @model_validator(mode="after")
     def _has_what_is_limited(self) -> Recipe:
@@ -147,7 +149,13 @@ def _short(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-_SECTIONS: dict[Any, type[Options]] = {"initialise": Initialise, "linear": Linear, "syn": Syn, "budget": Budget}
+_SECTIONS: dict[Any, type[Options]] = {
+    "initialise": Initialise,
+    "linear": Linear,
+    "syn": Syn,
+    "budget": Budget,
+    "prepare": Prepare,
+}
 
 
 PRESETS: dict[str, Recipe] = {

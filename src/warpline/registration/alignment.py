@@ -139,7 +139,7 @@ def align(
     fixed, moving : Image
         3-D (or one slice), finite, not constant.
     recipe : Recipe
-        What to run.
+        What to run; its section `prepare` is left to whoever calls this, see `warpline.registration.preparation`.
     backend : Backend
         Where to run it.
     fixed_mask, moving_mask : Image, optional

@@ -23,6 +23,7 @@ from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.image_pairs import ImagePair, LoadedImages
 from warpline.registration.landmarks import Landmarks, LandmarkSource
+from warpline.registration.preparation import check_libraries
 from warpline.registration.provenance import describe
 from warpline.space import Affine, Chain, Displacement, Transform
 
@@ -157,6 +158,7 @@ def read(
     ('rigid', ['fixed', 'moving'])
     """
     recipe = Recipe.load(recipe)
+    check_libraries(recipe.prepare)
     clock = Clock()
     given = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask, "moving_mask": moving_mask}
     further = {name: source for number, pair in enumerate(pairs, 2) for _, name, source in pair.sources(number)}

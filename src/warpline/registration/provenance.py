@@ -21,8 +21,8 @@ _PACKAGES = ("numpy", "scipy", "numba", "nibabel")
 def environment(backend: Backend, threads: int | None) -> dict[str, Any]:
     """Versions, platform and backend of a run."""
     return {
-        "warpline": _version("warpline"),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "warpline": version("warpline"),
+        "versions": {name: version(name) for name in _PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "backend": {"name": backend.name, "device": backend.device, "threads": thread_count(threads)},
@@ -52,7 +52,8 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
 
 
 @cache
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """The installed version of a package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

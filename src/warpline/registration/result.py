@@ -15,11 +15,13 @@ from warpline.images import Image
 from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.json_values import plain
+from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.clock import Clock
 from warpline.registration.inputs import Inputs
 from warpline.registration.landmarks import LandmarkErrors
 from warpline.registration.output_files import Prefix, check_names, names_after, store
+from warpline.registration.preparation import Prepared, prepare
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import environment
 from warpline.report.page import html_summary
@@ -41,8 +43,9 @@ class Registration:
     inverse_warped : Image
         The fixed image on the moving grid.
     report : dict
-        Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, budget, similarity before
-        and after, distances of landmarks, the share of the voxels it is measured on, whether contrasts are alike,
+        Versions, backend, recipe, inputs, how they were prepared, seconds per step, levels with energies, quality,
+        budget, similarity before and after, distances of landmarks, the share of the voxels it is measured on, whether
+        contrasts are alike,
         judgement, warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``,
         also `outputs` (paths) and `files` (bytes and SHA-256 of each). Plain JSON values.
 
@@ -153,17 +156,10 @@ def compute(
     array([[2., 3., 0.]])
     """
     images, clock = inputs.images, Clock(dict(inputs.seconds))
-    given: dict[str, Any] = {**images, "initial": inputs.initial, "landmarks": inputs.landmarks}
-    found = align(
-        **given,
-        recipe=inputs.recipe,
-        backend=backend,
-        progress=progress,
-        checked=True,
-        pairs=inputs.pairs,
-    )
-    alignment = _flatten(found)
-    clock.seconds.update(alignment.seconds)
+    with clock.step("preparation"):
+        prepared = prepare(images, inputs.pairs, inputs.recipe.prepare, backend=backend, threads=threads)
+    alignment = _align(inputs, prepared, backend, progress)
+    clock.add(alignment.seconds)
     with clock.step("warp"):
         beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
         beyond["fixed"] = value_beyond(images["fixed"])
@@ -178,7 +174,8 @@ def compute(
         "inputs": inputs.described,
         "geometry": inputs.geometry,
         "initial": inputs.origin,
-        "landmarks": _landmark_report(found.landmarks, inputs.landmark_files),
+        "landmarks": _landmark_report(alignment.landmarks, inputs.landmark_files),
+        "preparation": [asdict(step) for step in prepared.steps],
         "seconds": clock.seconds,
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
@@ -187,13 +184,33 @@ def compute(
         **similarity,
         "outside": beyond,
         "judgement": asdict(alignment.judgement),
-        "warnings": [*inputs.notes, *alignment.warnings, *_surroundings_warnings(images, beyond)],
+        "warnings": [
+            *inputs.notes,
+            *prepared.notes,
+            *alignment.warnings,
+            *_surroundings_warnings(images, beyond),
+            *_matching_warnings(inputs.recipe, similarity["contrast"]),
+        ],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
 
 
 def _landmark_report(errors: LandmarkErrors | None, files: tuple[str, ...] | None) -> dict[str, Any] | None:
     return None if errors is None else {"files": None if files is None else list(files), **errors.as_report()}
+
+
+def _align(inputs: Inputs, prepared: Prepared, backend: Backend, progress: ProgressCallback | None) -> Alignment:
+    """Align the prepared images; the result holds the images as given."""
+    given: dict[str, Any] = {**prepared.images, "initial": inputs.initial, "landmarks": inputs.landmarks}
+    found = align(
+        **given,
+        recipe=inputs.recipe,
+        backend=backend,
+        progress=progress,
+        checked=True,
+        pairs=prepared.pairs,
+    )
+    return _flatten(replace(found, fixed=inputs.images["fixed"], moving=inputs.images["moving"]))
 
 
 def _warp(image: Image, transform: Transform, onto: Image, outside: float, backend: Backend) -> Image:
@@ -207,6 +224,16 @@ def _surroundings_warnings(images: Mapping[str, Image], beyond: Mapping[str, flo
     lowest = float(images["moving"].data.min())
     return [
         f"the warped image is 0 beyond the moving one, whose values begin at {lowest:g}; set another with --outside"
+    ]
+
+
+def _matching_warnings(recipe: Recipe, contrast: Mapping[str, Any] | None) -> list[str]:
+    """A warning where histograms were matched of images whose contrasts differ."""
+    if not recipe.prepare.match_histogram or contrast is None or contrast["is_alike"]:
+        return []
+    return [
+        "the contrasts of the images differ, and matched histograms do not make them alike: leave out "
+        "prepare.match_histogram"
     ]
 
 

@@ -16,7 +16,7 @@ from warpline.errors import OutputError
 from warpline.report.cohort_context import CohortContext, write_context_script
 from warpline.report.contact_sheet import ROW_BOXES, Target
 from warpline.report.pair_layers import RAMPS, Layers
-from warpline.report.reasons import cause_first, contrast_in_words
+from warpline.report.reasons import cause_first, contrast_in_words, preparation_in_words
 
 _SUMMARY_WIDTH = 1000
 
@@ -135,7 +135,9 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=_number, seconds=_seconds, contrast=contrast_in_words)
+    environment.filters.update(
+        number=_number, seconds=_seconds, contrast=contrast_in_words, preparation=preparation_in_words
+    )
     return environment
 
 

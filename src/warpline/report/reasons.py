@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 _FILE = re.compile(r"\.\w+:?$")
 
@@ -28,3 +31,15 @@ _CONTRASTS = {
 def contrast_in_words(contrast: str) -> str:
     """How a metric was shown two images, by `warpline.registration.terms.ComparedImages`."""
     return _CONTRASTS[contrast]
+
+
+def preparation_in_words(steps: Sequence[Mapping[str, Any]]) -> str:
+    """What was done to the images before they were compared, by `warpline.registration.preparation.PreparationStep`."""
+    return "; ".join(
+        f"{image.replace('_', ' ')} by {', '.join(map(_step_in_words, own))}"
+        for image, own in groupby(steps, key=lambda step: str(step["image"]))
+    )
+
+
+def _step_in_words(step: Mapping[str, Any]) -> str:
+    return f"{step['method']} ({step['library']})" if step["library"] else str(step["method"])
