@@ -69,6 +69,9 @@ class Syn(Options):
     directions: Directions | None = None
     """Where points may move: along axes of the fixed image, as "j" (BIDS' PhaseEncodingDirection, without its sign) or
     "ij", or along a direction of the world as [x, y, z]; everywhere when off."""
+    landmark_weight: Annotated[float, Field(ge=0, le=100)] = 2.0
+    """Pull on landmarks, where there are some: the force for a miss of a voxel of the level, in units of the largest of
+    the images at the start of it. With 0 they are a start, and are measured."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Longest update of a level, in voxels of it; updates shrink with the forces."""
     full_steps: bool = False

@@ -185,7 +185,8 @@ def align(
     with backend.session():
         if landmarks is None:
             return _align_from(initial, problem, backend, progress)
-        return _align_landmarks(landmarks.in_plane_of(fixed.grid), initial, problem, backend, progress)
+        placed = landmarks.in_plane_of(fixed.grid)
+        return _align_landmarks(placed, initial, replace(problem, landmarks=placed), backend, progress)
 
 
 def _align_landmarks(
@@ -319,7 +320,7 @@ def _run_stages(
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
         weights = weights_on(problem.weights, backend)
     stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed, weights)
-    found = stage.run(recipe)
+    found = replace(stage, landmarks=problem.landmarks).run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
         signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)

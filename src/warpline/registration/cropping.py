@@ -89,12 +89,15 @@ class CroppedPair:
         Not 0 where the map must be invertible: the fixed mask, else everything that is not background.
     allowed : (3, 3), optional
         Projection of world vectors onto the directions along which points may move; all when None.
+    landmarks : (2, N, 3), optional
+        Of the fixed image, and of the moving one carried back through the affine, in the fixed world.
     """
 
     channels: tuple[Channel, ...]
     affine: Matrix
     foreground: Array
     allowed: Matrix | None = None
+    landmarks: NDArray[np.float64] | None = None
 
     @property
     def grid(self) -> Grid:

@@ -16,6 +16,7 @@ from warpline.registration.clock import Clock
 from warpline.registration.cropping import Channel, Weights, crop_pair
 from warpline.registration.directions import Projection
 from warpline.registration.inverse_consistency import InversePair, enforce_inverse_consistency
+from warpline.registration.landmarks import Landmarks
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import Units
 from warpline.registration.syn import HalfMaps, register_syn
@@ -118,6 +119,8 @@ class DeformableStage:
         Projection of world vectors onto the directions along which points may move; all when None.
     weights : (Weights or None, Weights or None)
         How much places of either image count.
+    landmarks : Landmarks, optional
+        That pull; see `Syn.landmark_weight`.
     """
 
     images: tuple[Normalised, Normalised]
@@ -129,6 +132,7 @@ class DeformableStage:
     channels: tuple[Channel, ...] = ()
     allowed: Matrix | None = None
     weights: tuple[Weights | None, Weights | None] = (None, None)
+    landmarks: Landmarks | None = None
 
     def run(self, recipe: Recipe) -> Deformation:
         """The maps by the options of a recipe with a deformable stage."""
@@ -157,7 +161,8 @@ class DeformableStage:
             pair = crop_pair(*self.images, self.affine, backend=self.backend, beyond=options.beyond)
             of_fixed, of_moving = self.weights
             first = replace(pair.channels[0], fixed_weights=of_fixed, moving_weights=of_moving)
-            pair = replace(pair, channels=(first, *self.channels), allowed=self.allowed)
+            places = None if self.landmarks is None else self.landmarks.in_fixed_world(self.affine)
+            pair = replace(pair, channels=(first, *self.channels), allowed=self.allowed, landmarks=places)
             half_maps = register_syn(pair, options, backend=self.backend, progress=self.progress)
             if self.on_half_maps is not None:
                 self.on_half_maps(half_maps)

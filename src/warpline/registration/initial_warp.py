@@ -18,6 +18,7 @@ from warpline.images import Image
 from warpline.images.foreground import background_value
 from warpline.images.intensity import normalise, value_beyond
 from warpline.registration.inverse_consistency import settle
+from warpline.registration.landmarks import Landmarks
 from warpline.registration.quality import Quality, Units
 from warpline.resampling import warp
 from warpline.space import Affine, Chain, Displacement, Transform
@@ -127,6 +128,11 @@ class InitialWarp:
     def see_weights(self, weights: Image) -> Image:
         """Weights of the moving image, resampled likewise; none where the start leads beyond their grid."""
         return self._through(weights, self._place(weights), order=1)
+
+    def see_landmarks(self, landmarks: Landmarks) -> Landmarks:
+        """Landmarks with those of the moving image where they are seen, in the fixed world."""
+        back = inversion(self.transform, backend=self.backend).transform
+        return replace(landmarks, moving=back.map_points(landmarks.moving))
 
     def total(self, found: Chain, mask: Array, units: Units) -> TotalMap:
         """The map through `found`, fixed world to fixed world, and then the start, with its inverse and quality.

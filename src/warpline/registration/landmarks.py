@@ -117,6 +117,10 @@ class Landmarks:
         distances: Points = np.linalg.norm(transform.map_points(self.fixed) - self.moving, axis=1)
         return distances
 
+    def in_fixed_world(self, affine: Affine) -> Points:
+        """Those of the fixed image, and of the moving one carried back through an affine: (2, N, 3)."""
+        return np.stack([self.fixed, affine.inverse().map_points(self.moving)])
+
     def in_plane_of(self, grid: Grid) -> Landmarks:
         """The same in the plane of a flat grid, whose third coordinate does not count; else themselves."""
         if not grid.flat:

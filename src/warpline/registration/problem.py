@@ -12,6 +12,7 @@ from warpline.registration.axis_order import reorder_axes
 from warpline.registration.checks import check_window
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
+from warpline.registration.landmarks import Landmarks
 from warpline.space import Affine
 
 
@@ -27,6 +28,8 @@ class Problem:
         Start of the linear stage, fixed world to moving world.
     weights : (Image or None, Image or None)
         How much places of either image count.
+    landmarks : Landmarks, optional
+        That pull in the deformable stage.
     """
 
     fixed: Image
@@ -37,6 +40,7 @@ class Problem:
     initial: Affine | None
     pairs: tuple[LoadedImages, ...] = ()
     weights: tuple[Image | None, Image | None] = (None, None)
+    landmarks: Landmarks | None = None
 
     def seen_through(self, warp: InitialWarp) -> Problem:
         """The same with all that moves resampled through a start, from where the stages begin at the identity."""
@@ -50,7 +54,8 @@ class Problem:
         of_fixed, of_moving = self.weights
         weights = of_fixed, None if of_moving is None else warp.see_weights(of_moving)
         seen = replace(self, moving=moving, moving_mask=moving_mask, pairs=pairs, weights=weights)
-        return replace(seen, initial=Affine.identity())
+        landmarks = None if self.landmarks is None else warp.see_landmarks(self.landmarks)
+        return replace(seen, initial=Affine.identity(), landmarks=landmarks)
 
     def reorder_axes(self, backend: Backend) -> Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""

@@ -31,13 +31,14 @@ from warpline.recipe.syn import FACTORS
 from warpline.registration.contrast import Shown
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.directions import Projection
+from warpline.registration.landmark_forces import LandmarkForces
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
 from warpline.registration.quality import VOXELS, Units
 from warpline.registration.terms import ComparedImages, LevelStart, Terms
 from warpline.registration.update_smoothing import UpdateSmoothing
 from warpline.space import fields
-from warpline.space.grid import Grid
+from warpline.space.grid import Grid, apply_affine
 
 CHECK_EVERY = 5
 """Iterations between two evaluations of the energy; each costs a copy of the half-maps where it is the lowest.
@@ -216,6 +217,8 @@ class SynLevel:
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
         self.terms.share_memory(self.updates)
         self.terms.balance(self.half_maps, self._smoothed, () if coarser is None else coarser.strengths)
+        if pair.landmarks is not None and options.landmark_weight:
+            self._add_landmarks(apply_affine(self.grid.inverse_affine, pair.landmarks))
         self.energy_at_start: Callable[[], float] = lambda: math.inf
 
     @property
@@ -230,6 +233,25 @@ class SynLevel:
             return
         for half, finer in zip(self.coarser.half_maps, self.half_maps, strict=True):
             fields.move_to_grid(half, self.coarser.grid, self.grid, self.backend, out=finer)
+
+    def _add_landmarks(self, targets: NDArray[np.float64]) -> None:
+        """Let landmarks (2, N, 3) in voxels pull, as strongly for each voxel as the images do where they do most."""
+        landmarks = LandmarkForces(targets, self.grid.shape, self.backend)
+        self.terms.compute_forces(self.half_maps, self.forces)
+        of_images = self._longest(self.forces)
+        self.forces.fill(0)
+        middle = tuple(n // 2 for n in self.grid.shape)
+        self.forces[(0, 0, *middle)] = 1
+        of_one = self._longest(self.forces)
+        landmarks.start(self.half_maps, self.options.landmark_weight * of_images / max(of_one, LEAST_NORM))
+        self.terms.add_landmarks(landmarks)
+
+    def _longest(self, forces: Array) -> float:
+        """The longest vector of smoothed forces."""
+        self.smoothing.smooth(forces, out=self.updates, out_norm=self.norms)
+        longest = float(self.backend.download(self.norms).max())
+        self.norms.fill(0)
+        return longest
 
     def advance(self, times: int, *, first: bool) -> None:
         """Run so many iterations, and evaluate the energy in the last one.
