@@ -16,7 +16,7 @@ GEOMETRIES = ("sform", "qform")
 SPACES = ("ras", "lps")
 """Keys of `warpline.io.points.SPACES`, which is not loaded for a help text."""
 
-RECIPES = ("rigid", "affine", "syn", "syn-fast", "syn-quality", "syn-smooth")
+RECIPES = ("rigid", "affine", "syn", "syn-fast", "syn-quality", "syn-smooth", "syn-contrast")
 """Keys of `warpline.recipe.PRESETS`, which is not loaded for a help text."""
 
 

@@ -30,6 +30,17 @@ FACTORS = (4.0, 2.0, 1.0)
 """Shrink factors of the last levels of deformable registration, whatever the size of the images."""
 
 
+class FurtherTerm(Options):
+    """Another metric of the two images, beside that of the stage."""
+
+    metric: DeformableMetricName
+    """As that of the stage."""
+    weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
+    """Of its forces, which are as strong as those of the stage's metric with 1."""
+    contrast: Contrast | None = None
+    """As that of the stage, which counts when off."""
+
+
 class Syn(Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
@@ -53,6 +64,8 @@ class Syn(Options):
     other one; auto lets local_cc choose by what correlates better."""
     robust: bool = False
     """Let places count little where one image shows what the other does not, such as a lesion, anew at every level."""
+    beside: Annotated[tuple[FurtherTerm, ...], Field(max_length=8)] = ()
+    """Further metrics of the same images, as [{metric = "self_similarity", weight = 0.5}]; forces are added up."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Window radius of local correlation, in voxels of the level."""
     contrast_floor: Annotated[float, Field(ge=0, le=1)] = 2e-3
@@ -95,12 +108,20 @@ class Syn(Options):
             return value
         raise ValueError(f"{', '.join(AXES)}, axes of the fixed image, or a direction of the world [x, y, z] is needed")
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that compare the two images, each once."""
+        return tuple(dict.fromkeys((self.metric, *(term.metric for term in self.beside))))
+
     @model_validator(mode="after")
     def _same_length(self) -> Syn:
         factors = FACTORS if self.factors is None else self.factors
         check_lengths(factors=factors, iterations=self.iterations)
         if self.sigmas is not None:
             check_lengths(factors=factors, sigmas=self.sigmas)
-        if self.contrast == "predicted" and self.metric not in PREDICTABLE:
-            raise ValueError(f"contrast predicted is for {' and '.join(PREDICTABLE)}, not {self.metric}: leave one out")
+        terms = ((self.metric, self.contrast), *((term.metric, term.contrast) for term in self.beside))
+        for metric, contrast in terms:
+            if contrast == "predicted" and metric not in PREDICTABLE:
+                known = " and ".join(PREDICTABLE)
+                raise ValueError(f"contrast predicted is for {known}, not {metric}: leave one out")
         return self

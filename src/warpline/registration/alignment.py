@@ -180,8 +180,8 @@ def align(
     weights = fixed_weights, moving_weights
     problem = Problem(fixed, moving, fixed_mask, moving_mask, recipe, None, tuple(pairs), weights)
     parts = ["linear"] if recipe.linear is not None else []
-    metrics = {} if recipe.syn is None else dict.fromkeys([recipe.syn.metric, *filter(None, (p.metric for p in pairs))])
-    backend.prepare([*parts, *metrics])
+    metrics = [] if recipe.syn is None else [*recipe.syn.metrics, *filter(None, (pair.metric for pair in pairs))]
+    backend.prepare([*parts, *dict.fromkeys(metrics)])
     with backend.session():
         if landmarks is None:
             return _align_from(initial, problem, backend, progress)

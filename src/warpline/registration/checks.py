@@ -77,11 +77,13 @@ def check_window(image: Image, recipe: Recipe) -> None:
     """Refuse an image with fewer voxels along an axis than the metric of SyN needs; axes of one voxel are exempt."""
     if recipe.syn is None:
         return
-    smallest = DEFORMABLE_METRICS[recipe.syn.metric](recipe.syn).smallest_axis
+    sizes = {name: DEFORMABLE_METRICS[name](recipe.syn).smallest_axis for name in recipe.syn.metrics}
+    metric = max(sizes, key=sizes.__getitem__)
+    smallest = sizes[metric]
     for axis, size in enumerate(image.grid.shape):
         if 1 < size < smallest:
             raise InputError(
-                f"{image.name} has {size} voxels along axis {axis}, shape {image.grid.shape}; {recipe.syn.metric} of "
+                f"{image.name} has {size} voxels along axis {axis}, shape {image.grid.shape}; {metric} of "
                 f"radius {recipe.syn.radius} needs at least {smallest} (or a single slice): lower syn.radius, or run a "
                 "linear recipe"
             )

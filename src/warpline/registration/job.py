@@ -179,7 +179,8 @@ def register(
     fixed, moving : path, nibabel image, Image, array or (array, affine)
         One volume each, 3-D, or 2-D for single slices; an array alone has the identity as its affine.
     recipe : str, path or Recipe
-        ``"rigid"``, ``"affine"``, ``"syn"``, ``"syn-fast"``, ``"syn-quality"``, ``"syn-smooth"``, a TOML file,
+        ``"rigid"``, ``"affine"``, ``"syn"``, ``"syn-fast"``, ``"syn-quality"``, ``"syn-smooth"``, ``"syn-contrast"``, a
+        TOML file,
         or a recipe.
     fixed_mask, moving_mask : like the images, optional
         Where the metric counts (voxels other than 0), each on its image's grid.
