@@ -2,9 +2,12 @@
 
 Made contrasts are judged by labels, real ones by tissues that are found in each image alone, by edges, and by mutual
 information; every map by folds and bending. ANTs' ``SyN`` runs as ANTsPy has it by default, by mutual information.
+Distorted brains are T2-like copies moved along one axis by a known field, as echo-planar images are, with the grey
+values that stretching leaves; they are judged by the field and by labels.
 
     python bench/contrasts.py made --pairs 01,02 --settings "" syn.metric=mutual_information
     python bench/contrasts.py real --ants
+    python bench/contrasts.py distorted --ants --settings "" syn.directions=j
 """
 
 from __future__ import annotations
@@ -15,12 +18,19 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, binary_erosion, gaussian_gradient_magnitude
+from scipy.ndimage import (
+    binary_dilation,
+    binary_erosion,
+    gaussian_filter,
+    gaussian_gradient_magnitude,
+    map_coordinates,
+)
 
 import cases
 from warpline import Image, read_image, register, write_image
@@ -47,6 +57,10 @@ DARKEST_FIRST = {"T1": (1, 2, 3), "MNI": (1, 2, 3), "T2": (3, 2, 1), "EPI": (3, 
 TISSUES = ("CSF", "grey", "white")
 PAIRS = (("T1", "T2"), ("T1", "EPI"), ("MNI", "T1"))
 """Fixed, moving."""
+LARGEST = 6.0
+"""Of the made distortions, in mm."""
+ROUNDS = 30
+"""In which a distortion is inverted."""
 BINS = 48
 EDGE_SIGMA = 1.0
 
@@ -87,6 +101,10 @@ class Maps:
     note: str = ""
 
 
+ANTS = {"type_of_transform": "SyN", "random_seed": 1}
+
+ANTS_ALONG_J = {"restrict_transformation": (0, 1, 0)}
+
 Tool = Callable[[Image, Image], Maps]
 
 
@@ -105,7 +123,7 @@ def by_warpline(settings: str, backend: Backend) -> Tool:
     return run
 
 
-def by_ants(fixed: Image, moving: Image) -> Maps:
+def by_ants(fixed: Image, moving: Image, **options: Any) -> Maps:
     """ANTsPy's ``SyN`` by default: affine and deformable by mutual information."""
     import ants
 
@@ -115,7 +133,7 @@ def by_ants(fixed: Image, moving: Image) -> Maps:
             write_image(image, path)
         images = [ants.image_read(path) for path in paths]
         started = time.perf_counter()
-        found = ants.registration(*images, type_of_transform="SyN", random_seed=1, outprefix=f"{folder}/r_")
+        found = ants.registration(*images, outprefix=f"{folder}/r_", **{**ANTS, **options})
         seconds = time.perf_counter() - started
         field, affine = (read_transform(path) for path in found["fwdtransforms"])
     field, affine = Chain.of(field), Chain.of(affine)
@@ -144,6 +162,65 @@ def made_rows(case: cases.Case, contrast: str, tools: dict[str, Tool], backend: 
             **{"pair": case.name, "contrast": contrast, "tool": name, "dice": dice, "affine": affine},
             **deformation_scores(maps, inside),
             **{"seconds": maps.seconds, "compared": maps.note},
+        }
+
+
+# -- known distortions --
+
+
+def distorted(case: cases.Case, contrast: str, largest: float) -> tuple[cases.Case, NDArray[np.float64]]:
+    """The fixed brain with a copy of itself as its moving image, moved along j by up to `largest` mm; and by how much.
+
+    The copy holds at y what the brain holds at x where ``y = x + d(x)``, divided by ``1 + d'(x)``.
+    """
+    grid, rng = case.fixed.grid, np.random.default_rng(SEED)
+    smooth = gaussian_filter(rng.normal(size=grid.shape), 12)
+    there = smooth * (largest / grid.voxel_size[1] / np.abs(smooth).max())
+    index = np.indices(grid.shape).astype(float)
+    back = np.zeros(grid.shape)
+    for _ in range(ROUNDS):
+        back = -map_coordinates(there, index + _along_j(back), order=1, mode="nearest")
+    places = index + _along_j(back)
+    squeezed = 1 + np.gradient(back, axis=1)
+
+    def moved(image: Image, order: int) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = map_coordinates(image.data.astype(float), places, order=order)
+        return found
+
+    grey = moved(recoloured(case.fixed, contrast), 1) * squeezed
+    labels = moved(case.fixed_labels, 0).astype(case.fixed_labels.data.dtype)
+    pair = replace(
+        case,
+        name=case.name.split(",")[0],
+        moving=replace(case.fixed, data=grey.astype(np.float32)),
+        moving_labels=replace(case.fixed_labels, data=labels),
+    )
+    return pair, there * grid.voxel_size[1]
+
+
+def _along_j(shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([np.zeros_like(shift), shift, np.zeros_like(shift)])
+
+
+def distorted_rows(case: cases.Case, tools: dict[str, Tool], backend: Backend) -> Iterator[Row]:
+    """A row of every tool on a brain and a distorted copy of it."""
+    pair, truth = distorted(case, "T2-like", LARGEST)
+    inside = case.fixed.data > 0
+    grid, mask = case.fixed.grid, replace(case.fixed, data=inside.astype(np.uint8))
+    before = overlap(pair.fixed_labels, pair.moving_labels).mean
+    points = np.moveaxis(np.indices(grid.shape), 0, -1)[inside] @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+    axis = grid.affine[:3, 1] / np.linalg.norm(grid.affine[:3, 1])
+    for name, tool in tools.items():
+        maps = tool(pair.fixed, pair.moving)
+        moved = maps.transform.map_points(points) - points
+        along = moved @ axis
+        found = warp(pair.moving_labels, maps.transform, grid, order=0, backend=backend)
+        yield {
+            **{"brain": pair.name, "tool": name, "before": before, "dice": overlap(pair.fixed_labels, found).mean},
+            "error_mm": float(np.abs(along - truth[inside]).mean()),
+            "off_axis_mm": float(np.linalg.norm(moved - along[:, None] * axis, axis=1).max()),
+            **deformation_scores(maps, mask),
+            "seconds": maps.seconds,
         }
 
 
@@ -240,7 +317,7 @@ def real_rows(found: dict[str, Head], pair: tuple[str, str], tools: dict[str, To
 def main() -> None:
     """Run what the command line asks for, and write the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("made", "real"))
+    parser.add_argument("what", choices=("made", "distorted", "real"))
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     parser.add_argument("--pairs", nargs="*", default=["01,02", "03,04", "05,06", "07,08", "09,10"])
     parser.add_argument("--contrasts", nargs="*", default=list(CONTRASTS))
@@ -252,6 +329,8 @@ def main() -> None:
     backend = select(options.backend)
     tools = {f"warpline {one}".strip(): by_warpline(one, backend) for one in options.settings}
     tools |= {"ANTs SyN": by_ants} if options.ants else {}
+    if options.ants and options.what == "distorted":
+        tools["ANTs SyN along j"] = partial(by_ants, **ANTS_ALONG_J)
     rows: list[Row] = []
     for row in _rows(options, tools, backend):
         rows.append(row)
@@ -273,6 +352,9 @@ def _rows(options: argparse.Namespace, tools: dict[str, Tool], backend: Backend)
     with tempfile.TemporaryDirectory() as folder:
         for pair in options.pairs:
             case = cases.real(options.data / "oasis-trt-20", pair, Path(folder))
+            if options.what == "distorted":
+                yield from distorted_rows(case, tools, backend)
+                continue
             for contrast in options.contrasts:
                 yield from made_rows(case, contrast, tools, backend)
 

@@ -172,8 +172,8 @@ def test_arguments_by_place_change_the_recipe_and_are_checked(pair):
     [
         ({"type_of_transform": "TVMSQ"}, "choose from Translation"),
         ({"type_of_transform": "antsRegistrationSyN[b]"}, "choose from Translation"),
-        ({"restrict_transformation": (1, 1, 0)}, "restrict_transformation is not offered"),
-        ({"multivariate_extras": [("CC", 0, 0, 1, 4)]}, "multivariate_extras is not offered: one pair"),
+        ({"restrict_transformation": (0, 0, 0)}, "1 or 0 for every axis is needed, one of them 1"),
+        ({"multivariate_extras": [("PR", 0, 0, 1, 4)]}, "metric, fixed, moving, weight, sampling"),
         ({"aff_iterations": (10, 10)}, "aff_iterations has 2, aff_shrink_factors has 4"),
         ({"syn_metric": "demons"}, "choose from CC"),
         ({"grad_step": 9}, "less than or equal to 1"),

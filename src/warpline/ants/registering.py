@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from warpline.ants.extras import METRICS, directions, image_pairs
 from warpline.ants.images import to_nibabel
 from warpline.errors import UsageError
 from warpline.io.images import as_image
@@ -115,7 +116,9 @@ def registration(
         Without effect.
     *further, **options
         ANTsPy's further arguments, by name or in the order of `FURTHER`. write_composite_transform writes
-        ``Composite.h5`` and ``InverseComposite.h5`` too, and returns these names. Of `OPTIONS`, reg_iterations,
+        ``Composite.h5`` and ``InverseComposite.h5`` too, and returns these names. multivariate_extras,
+        ``(metric, fixed, moving, weight, sampling)`` each, are compared as well; restrict_transformation, 1 or 0 for x,
+        y and z, says along which the deformable stage may move points. Of `OPTIONS`, reg_iterations,
         grad_step, flow_sigma, total_sigma (variances in voxels), aff_metric, syn_metric and syn_sampling (radius)
         change the recipe, and so do those of `AFFINE_LEVELS`; those that concern ANTs' own computation have no effect.
         Left out, the recipe's own values hold, not ANTs' defaults.
@@ -147,12 +150,16 @@ def registration(
     options = _with_names(further, options)
     composite = bool(options.pop("write_composite_transform", False))
     levels = {name: options.pop(name) for name in AFFINE_LEVELS if name in options}
+    pairs = image_pairs(options.pop("multivariate_extras", None) or ())
+    flags = options.pop("restrict_transformation", None)
     recipe = _with_options(_recipe(type_of_transform), options)
     if levels:
         recipe = _with_levels(recipe, levels, as_image(fixed, "fixed").grid)
+    if flags is not None and recipe.syn is not None:
+        recipe = recipe.with_options(*directions(flags, as_image(fixed, "fixed").grid))
     if isinstance(initial_transform, str) and initial_transform.lower() == "identity":
         initial_transform = Affine.identity()
-    result = register(fixed, moving, recipe, mask, moving_mask, initial=initial_transform)
+    result = register(fixed, moving, recipe, mask, moving_mask, initial=initial_transform, pairs=pairs)
     for warning in result.report["warnings"]:
         _log.warning("%s", warning)
     prefix = outprefix or tempfile.mkdtemp(prefix="warpline-") + os.sep
@@ -217,12 +224,6 @@ FURTHER = (
 """ANTsPy's arguments after mask_all_stages, in its order."""
 
 _LINEAR_METRICS = {"mattes": "mutual_information", "MI": "mutual_information", "GC": "correlation"}
-_SYN_METRICS = {
-    "CC": "local_cc",
-    "mattes": "mutual_information",
-    "MI": "mutual_information",
-    "meansquares": "mean_squares",
-}
 _BINNED = ("mattes", "MI")
 """Metrics of ANTs' SyN whose sampling is a number of bins, not a radius."""
 
@@ -261,7 +262,7 @@ OPTIONS: dict[str, Callable[[Any], list[str]]] = {
     "flow_sigma": lambda variance: [*_deviation("syn.update_sigma")(variance), "syn.update_weights=[]"],
     "total_sigma": _deviation("syn.total_sigma"),
     "aff_metric": _choice("aff_metric", _LINEAR_METRICS, "linear.metric"),
-    "syn_metric": _choice("syn_metric", _SYN_METRICS, "syn.metric"),
+    "syn_metric": _choice("syn_metric", METRICS, "syn.metric"),
     "syn_sampling": lambda radius: [f"syn.radius={int(radius)}"],
     "aff_sampling": lambda bins: [f"linear.bins={int(bins)}"],
     "aff_random_sampling_rate": _no_setting,
@@ -281,8 +282,6 @@ AFFINE_LEVELS: dict[str, tuple[float, ...]] = {
 """Arguments for the levels of the linear stages, coarse to fine, and ANTsPy's defaults."""
 
 REFUSED = {
-    "multivariate_extras": "one pair of images is registered at a time",
-    "restrict_transformation": "all axes are moved along",
     "smoothing_in_mm": "smoothing is counted in voxels",
 }
 """Arguments of ANTsPy that are not offered, with the reason."""
