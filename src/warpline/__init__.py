@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         write_transform,
     )
     from warpline.recipe import Recipe
-    from warpline.registration import ImagePair, Job, Registration, register, run
+    from warpline.registration import HeaderCheck, ImagePair, Job, Registration, check_headers, register, run
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
     from warpline.space import Affine, Chain, Displacement
     from warpline.space.grid import Grid
@@ -40,7 +40,7 @@ _ROOMS = {
     "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
     "warpline.io.transform_files": ("identify", "read_transform"),
-    "warpline.registration": ("ImagePair", "Job", "Registration", "register", "run"),
+    "warpline.registration": ("HeaderCheck", "ImagePair", "Job", "Registration", "check_headers", "register", "run"),
     "warpline.operations": (
         "apply",
         "apply_points",
@@ -64,6 +64,7 @@ __all__ = [
     "DeviceError",
     "Displacement",
     "Grid",
+    "HeaderCheck",
     "Image",
     "ImagePair",
     "InputError",
@@ -77,6 +78,7 @@ __all__ = [
     "apply",
     "apply_points",
     "apply_streamlines",
+    "check_headers",
     "compose",
     "convert",
     "identify",

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 SUMMARY = "say what a transform file is, which way it maps, and between which grids"
 EXAMPLE = """\
   warpline info out/1Warp.nii.gz
-  warpline info flirt.mat --from fsl-flirt --fixed fixed.nii.gz --moving moving.nii.gz"""
+  warpline info flirt.mat --from fsl-flirt --fixed fixed.nii.gz --moving moving.nii.gz
+
+whether the headers of two images agree with what they show:
+  warpline check-header fixed.nii.gz moving.nii.gz"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
