@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from warpline.images import Image
+from warpline.io.images import write_image
 from warpline.io.json_values import plain
 from warpline.registration.provenance import describe
 from warpline.space.grid import Grid
@@ -20,3 +21,10 @@ def test_an_array_is_described_without_a_path():
 
 def test_plain_values_are_json():
     assert plain({1: (np.float32(0.5), math.inf, np.int64(3)), "a": None}) == {"1": [0.5, None, 3], "a": None}
+
+
+def test_ome_zarr_is_known_by_its_values(tmp_path):
+    image = Image(np.arange(60, dtype=np.float32).reshape(3, 4, 5), Grid((3, 4, 5), np.eye(4)))
+    write_image(image, tmp_path / "a.ome.zarr")
+    record = describe(image, f"{tmp_path}/a.ome.zarr:0")
+    assert record["path"].endswith(":0") and record["sha256"] == describe(image, image.data)["sha256"]

@@ -40,7 +40,7 @@ def test_a_clearly_better_reading_is_taken():
     [
         (reading(0.5, HALF_TURN), 0.1 / CLEARLY * 1.01),
         (reading(0.5, HALF_TURN, similarity=0.9), 0.01),
-        (reading(0.5, HALF_TURN, voxels=400), 0.01),
+        (reading(0.5, HALF_TURN, voxels=200), 0.01),
     ],
     ids=["noise", "less similar", "few voxels"],
 )

@@ -19,7 +19,7 @@ from warpline.registration.header_check.masks import check_mask
 from warpline.registration.header_check.mend import distance_by, factors_of, mended_grid
 from warpline.registration.header_check.orientations import describe, is_mirrored
 from warpline.registration.header_check.search import hypotheses
-from warpline.registration.header_check.spacings import UNITS, candidates, is_lost
+from warpline.registration.header_check.spacings import UNITS, candidates, extent, is_lost
 from warpline.registration.inputs import in_one_plane
 from warpline.registration.judgement import ObjectComparison
 from warpline.space.grid import Grid
@@ -102,13 +102,14 @@ def _checked(
     in_plane = reference.grid.flat and image.grid.flat
     found = hypotheses(pair, candidates(reference, image), comparison, in_plane=in_plane, backend=backend)
     choice = choose(found, comparison)
-    grid, distance = mended_grid(choice.best, image.grid, comparison.centre, comparison.radius)
+    radius = float(np.linalg.norm(extent(reference) * reference.grid.voxel_size))
+    grid, distance = mended_grid(choice.best, image.grid, comparison.centre, radius)
     findings, undecided = _findings(choice, image, grid, distance), _undecided(choice, image)
     proposed = grid if findings else None
     if mask is not None:
         on_mask, unsure = check_mask(mask, image, pair[1], backend)
         findings, undecided = findings + on_mask, undecided + unsure
-    measures = {**choice.measures(), "radius_mm": comparison.radius}
+    measures = {**choice.measures(), "radius_mm": radius}
     measures["distance_mm"] = distance_by(image.grid, choice.best, image.grid, comparison.centre)
     return HeaderCheck(tuple(findings), tuple(undecided), proposed, measures, notes, agrees=choice.is_sure)
 

@@ -22,7 +22,10 @@ LEAST_FOR_HAND = 0.3
 """Local correlation below which handedness is not decided: brains of one contrast reach 0.34 and more; of unlike
 contrasts 0.1 to 0.4, and there mirror images differed by 12 standard errors of either sign."""
 NEARLY = 0.75
-"""Agreement of a mirror image, as a share of the best one's, from which the two are alike but for their handedness."""
+"""Agreement of a reading, as a share of the best one's, from which the two may be alike."""
+LEAST_VOXELS = 0.25
+"""Least voxels compared under a reading, as a share of those under another, for it to be the better one: a head that
+wrong voxel sizes make ten times larger fills the whole of the reference, one of the right size a third."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +84,9 @@ def choose(found: Sequence[Hypothesis], comparison: ObjectComparison) -> Choice:
 def _simplest(better: Sequence[Hypothesis], comparison: ObjectComparison) -> Hypothesis:
     """Of the best reading and those that agree about as well, the one that changes the orientation least."""
     best = max(better, key=lambda one: one.agreement.correlation)
-    alike = [one for one in better if one is best or not _is_better(best, one, comparison)]
+    least = NEARLY * best.agreement.correlation
+    near = [one for one in better if one.agreement.correlation >= least]
+    alike = [one for one in near if one is best or not _gains(best, one, comparison)]
     return max(alike, key=lambda one: (one.orientation.trace(), one.agreement.correlation))
 
 
@@ -93,15 +98,20 @@ def _rivals(best: Hypothesis, found: Sequence[Hypothesis], comparison: ObjectCom
 def _is_better(one: Hypothesis, other: Hypothesis, comparison: ObjectComparison) -> bool:
     """Whether one reading agrees clearly better than another."""
     first, second = one.agreement, other.agreement
-    if first.voxels < LEAST_SHARED * second.voxels or first.correlation <= second.correlation:
+    if first.voxels < LEAST_VOXELS * second.voxels or first.correlation <= second.correlation:
         return False
-    if second.voxels < LEAST_SHARED * first.voxels:
+    if second.voxels < LEAST_VOXELS * first.voxels:
         return True
     alike = second.correlation > NEARLY * first.correlation
     if _differ_in_hand(one, other) and alike and first.correlation < LEAST_FOR_HAND:
         return False
+    return _gains(one, other, comparison) and one.similarity >= LEAST_SIMILARITY * other.similarity
+
+
+def _gains(one: Hypothesis, other: Hypothesis, comparison: ObjectComparison) -> bool:
+    """Whether the agreement under one reading is larger by more than noise."""
     gain, error = comparison.gain(one.to_header, other.to_header)
-    return gain > CLEARLY * error and one.similarity >= LEAST_SIMILARITY * other.similarity
+    return gain > CLEARLY * error
 
 
 def _differ_in_hand(one: Hypothesis, other: Hypothesis) -> bool:

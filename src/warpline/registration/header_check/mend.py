@@ -14,7 +14,7 @@ from warpline.space.grid import Grid, Matrix, apply_affine
 FAR = 2.0
 """Distance of two objects by their headers from which an origin is far off, in root mean square radii of the object.
 
-Brains of one scanner or template lie within 1 of each other, and of two within 1.4; beyond 2 brains hardly overlap."""
+Brains and heads of scanners and templates lie within 1 of each other; beyond 2 brains hardly overlap."""
 
 
 def factors_of(hypothesis: Hypothesis, header: Grid) -> NDArray[np.float64]:

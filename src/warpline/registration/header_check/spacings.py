@@ -26,10 +26,8 @@ UNLIKE = 1.7
 """Ratio of the sizes of two objects from which other voxel sizes are tried.
 
 A head is 1.3 times as large as its brain; lower, more is computed, higher, factors of 2 are not found."""
-NEAR_UNIT = 1.45
-"""Ratio of a measured factor to one of `UNITS` up to which it is that one: brains differ by up to 1.2 along an axis."""
 MOST_STRETCH = 1.45
-"""Stretch of the map along a voxel axis up to which voxel sizes are not doubted."""
+"""Stretch of the map along a voxel axis up to which voxel sizes are not doubted: brains differ by up to 1.25."""
 
 
 def extent(image: Image) -> NDArray[np.float64]:
