@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.images import Image
+from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import Normalised
 from warpline.registration.header_check.finding import Finding
 from warpline.registration.header_check.orientations import describe, orientations
@@ -24,9 +25,10 @@ GAIN = 1.1
 """Mutual information of mask and image in another place over that in its own, from which the mask is doubtful.
 
 Brain masks of ten brains reach at most 0.7 in any other orientation."""
-LEAST_SHARE = 0.5
-"""Least size of a mask, as a share of the object's, for its orientation to be told: a part of the object, such as a
-thalamus, looks alike in many places."""
+LEAST_SHARE = 0.2
+"""Least size of a mask, as a share of the foreground's, for its orientation to be told.
+
+A brain is a third of a head; a part of it, such as a thalamus, looks alike in many places."""
 
 
 def check_mask(mask: Image, image: Image, normalised: Normalised, backend: Backend) -> tuple[list[Finding], list[str]]:
@@ -48,12 +50,17 @@ def check_mask(mask: Image, image: Image, normalised: Normalised, backend: Backe
     findings = []
     if not on_image:
         findings.append(Finding("mask grid", _grids_differ(mask, image)))
-    if not comparison.is_large:
+    if _volume(mask.data != 0, mask.grid) < LEAST_SHARE * _volume(foreground_mask(image), image.grid):
         return findings, [f"{mask.name} covers too little of the object for its orientation to be told from the images"]
     if score > GAIN * own and not (on_image and place == mask.grid):
         gain = f"mutual information {score:.3f}, not {own:.3f}"
         findings.append(Finding("mask orientation", f"{mask.name} fits {image.name} better where {words} ({gain})"))
     return findings, []
+
+
+def _volume(marked: NDArray[np.bool_], grid: Grid) -> float:
+    """Of some voxels, in cubic mm."""
+    return float(np.count_nonzero(marked)) * float(np.prod(grid.voxel_size))
 
 
 def _grids_differ(mask: Image, image: Image) -> str:
@@ -90,9 +97,6 @@ class _MaskComparison:
         low, high = float(values.min()), float(values.max())
         self._bins = np.minimum((values - low) / max(high - low, 1e-30) * BINS, BINS - 1).astype(np.int64)
         self._marked: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.float32))
-        volume = float(np.count_nonzero(mask.data)) * float(np.prod(mask.grid.voxel_size))
-        shown = backend.download(level.foreground).sum() * float(np.prod(level.grid.voxel_size)) * self._unit.mm**3
-        self.is_large = volume >= LEAST_SHARE * shown
 
     def score(self, grid: Grid) -> float:
         """Mutual information, in nats, with the mask on `grid` (mm)."""
