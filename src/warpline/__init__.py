@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         write_transform,
     )
     from warpline.recipe import Recipe
-    from warpline.registration import ImagePair, Job, Landmarks, Registration, register, run
+    from warpline.registration import HeaderCheck, ImagePair, Job, Landmarks, Registration, check_headers, register, run
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
     from warpline.space import Affine, Chain, Displacement
     from warpline.space.grid import Grid
@@ -40,7 +40,16 @@ _ROOMS = {
     "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
     "warpline.io.transform_files": ("identify", "read_transform"),
-    "warpline.registration": ("ImagePair", "Job", "Landmarks", "Registration", "register", "run"),
+    "warpline.registration": (
+        "HeaderCheck",
+        "ImagePair",
+        "Job",
+        "Landmarks",
+        "Registration",
+        "check_headers",
+        "register",
+        "run",
+    ),
     "warpline.operations": (
         "apply",
         "apply_points",
@@ -64,6 +73,7 @@ __all__ = [
     "DeviceError",
     "Displacement",
     "Grid",
+    "HeaderCheck",
     "Image",
     "ImagePair",
     "InputError",
@@ -78,6 +88,7 @@ __all__ = [
     "apply",
     "apply_points",
     "apply_streamlines",
+    "check_headers",
     "compose",
     "convert",
     "identify",

@@ -14,6 +14,7 @@ from warpline.operations import apply, invert
 from warpline.resampling import INTERPOLATIONS as OFFERED
 from warpline.resampling import warp
 from warpline.space import Affine
+from warpline.space.grid import Grid
 
 NUMPY = ("--backend", "numpy")
 
@@ -149,3 +150,17 @@ def test_an_input_is_never_overwritten(pair, refused, which):
     files = ("-i", pair["moving"], "-r", pair["fixed"], "-t", f"[{pair['affine']},1]", "-o", pair[which])
     assert "overwrite" in refused(2, "apply", *files)
     assert Path(pair[which]).read_bytes() == before
+
+
+def test_ome_zarr_goes_in_and_out(pair, phantom, call, refused, tmp_path):
+    place, output = tmp_path / "moving.ome.zarr", tmp_path / "warped.ome.zarr"
+    moving = Image(phantom.moving.data, Grid(phantom.moving.grid.shape, np.diag([-6.0, 6.0, 6.0, 1.0])))
+    write_image(moving, place)
+    through = ("-r", str(place), "-t", pair["affine"])
+    call("apply", "-i", f"{place}:0", *through, "-o", str(output), *NUMPY)
+    expected = apply(moving, moving, phantom.transform.parts[1], backend="numpy")
+    np.testing.assert_allclose(read_image(output).data, expected.data, atol=1e-4 * np.ptp(expected.data))
+    assert "overwrite" in refused(2, "apply", "-i", f"{place}:0", *through, "-o", str(place))
+    assert "vectors are" in refused(5, "apply", "-i", str(place), *through, "-o", str(output), "--vectors", "lps")
+    oblique = ("-i", pair["moving"], "-r", pair["moving"], "-t", pair["affine"], "-o", f"{tmp_path}/other.ome.zarr")
+    assert "oblique" in refused(5, "apply", *oblique, *NUMPY)

@@ -12,6 +12,7 @@ from warpline.cohort.layout import (
     OutputCheck,
     check_output_paths,
     describe_dataset,
+    fingerprint,
     output_paths,
     sizes_in,
 )
@@ -124,3 +125,14 @@ def test_a_list_of_ignored_files_in_another_encoding_is_kept(tmp_path):
     describe_dataset(tmp_path, ["odd"])
     assert (tmp_path / IGNORED).read_bytes().startswith(b"\xe9t\xe9/\n")
     assert b"*_desc-registered_odd.*" in (tmp_path / IGNORED).read_bytes()
+
+
+def test_the_fingerprint_of_a_folder_is_that_of_all_in_it(tmp_path):
+    store = tmp_path / "a.ome.zarr"
+    (store / "0").mkdir(parents=True)
+    (store / "0" / "chunk").write_bytes(b"1234")
+    before = fingerprint(f"{store}:1")
+    assert before == fingerprint(str(store)) and before[0] >= 4
+    (store / "0" / "chunk").write_bytes(b"12345")
+    assert fingerprint(str(store))[0] == before[0] + 1
+    assert fingerprint(f"{tmp_path}/absent.ome.zarr") == (-1, 0)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import zarr
 from nibabel.gifti import GiftiDataArray, GiftiImage
 from nibabel.streamlines import Tractogram
 
@@ -30,7 +31,8 @@ from warpline.cohort.plan import plan_of, read_sidecar
 from warpline.cohort.results import RESULT_COLUMNS, read_results
 from warpline.cohort.steps import skull_stripped
 from warpline.errors import InputError, WarplineError
-from warpline.io.images import read_grid, read_image
+from warpline.images import Image
+from warpline.io.images import read_grid, read_image, write_image
 from warpline.io.points import read_points
 from warpline.io.streamlines import read_streamlines
 from warpline.io.surfaces import read_surface
@@ -94,6 +96,20 @@ def _values(shape: tuple[int, ...] = (7, 6, 5)) -> np.ndarray:
 def _image(path: Path) -> None:
     kind = {".mgz": nibabel.MGHImage, ".mgh": nibabel.MGHImage, ".img": nibabel.Nifti1Pair}
     nibabel.save(kind.get(path.suffix, nibabel.Nifti1Image)(_values().astype(np.int32), FIXED.affine), path)
+
+
+def _ome_zarr(folder: Path) -> list[Files]:
+    """A pyramid of 0.4 that we wrote, and one of 0.5."""
+    write_image(Image(_values(FIXED.shape), Grid(FIXED.shape, np.diag([2.0, 2.0, 2.0, 1.0]))), folder / "a.ome.zarr")
+    group = zarr.open_group(folder / "b.ome.zarr", mode="w", zarr_format=3)
+    group.create_array("0", data=_values(), chunks=(4, 4, 4))
+    attributes = json.loads((folder / "a.ome.zarr" / ".zattrs").read_text())
+    group.attrs.update({"ome": {"version": "0.5", **attributes}})
+    stores = [folder / "a.ome.zarr", folder / "b.ome.zarr"]
+    every = [
+        sorted((one for one in store.rglob("*") if one.is_file()), key=lambda one: len(one.parts)) for store in stores
+    ]
+    return [{str(one.relative_to(folder)): one.read_bytes() for one in files} for files in every]
 
 
 def _both(path: Path) -> Grid:
@@ -279,6 +295,7 @@ READERS: dict[str, Reader] = {
     ),
     "nrrd": Reader(itk_seeds.images(FIXED, "a.nrrd", "b.nhdr"), _both),
     "metaimage": Reader(itk_seeds.images(FIXED, "a.mha", "b.mhd"), _both),
+    "ome-zarr": Reader(_ome_zarr, lambda path: _both(path.parent)),
     "itk-vectors": Reader(itk_seeds.vectors, read_vectors),
     "vectors": Reader(_written("v.nii.gz", write=_vectors), read_vectors),
     **{

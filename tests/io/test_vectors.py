@@ -9,7 +9,16 @@ import pytest
 from oblique_pair import MOVING
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.io.vectors import FRAMES, from_world, read_components, read_series, read_vectors, to_world, write_vectors
+from warpline.io.vectors import (
+    FRAMES,
+    StoredVectors,
+    from_world,
+    read_components,
+    read_series,
+    read_vectors,
+    to_world,
+    write_vectors,
+)
 from warpline.space.grid import Grid
 
 
@@ -74,6 +83,14 @@ def test_other_shapes_are_refused(tmp_path, shape):
     written(tmp_path / "v.nii", shape)
     with pytest.raises(InputError, match=r"v\.nii is of shape"):
         read_vectors(tmp_path / "v.nii")
+
+
+def test_vectors_are_not_kept_in_ome_zarr(tmp_path):
+    image = Image(np.zeros((2, 2, 2, 3), np.float32), Grid((2, 2, 2), np.eye(4)))
+    with pytest.raises(UsageError, match="not written to OME-Zarr"):
+        write_vectors(image, tmp_path / "v.ome.zarr", StoredVectors(image, 1007, True))
+    with pytest.raises(InputError, match="not from OME-Zarr"):
+        read_vectors(tmp_path / "v.ome.zarr")
 
 
 def test_nan_and_other_files_are_refused(tmp_path):

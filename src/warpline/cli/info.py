@@ -18,9 +18,15 @@ EXAMPLE = """\
   warpline info out/1Warp.nii.gz
   warpline info flirt.mat --from fsl-flirt --fixed fixed.nii.gz --moving moving.nii.gz"""
 
+IMAGES = """
+Whether the header of an image is right, its orientation, voxel sizes and origin, is what two images together show:
+  warpline check-header REFERENCE IMAGE"""
+"""What the help says besides."""
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
+    parser.description = f"{parser.description}\n{IMAGES}"
     parser.add_argument("file", metavar="FILE", help="transform file")
     parser.add_argument(
         "--from", dest="source", type=format_name, metavar="FORMAT", help="its format, if not by content"

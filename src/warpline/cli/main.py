@@ -26,6 +26,7 @@ COMMANDS = {
     "convert": "warpline.cli.convert",
     "jacobian": "warpline.cli.jacobian",
     "info": "warpline.cli.info",
+    "check-header": "warpline.cli.check_header",
     "evaluate": "warpline.cli.evaluate",
     "cohort": "warpline.cli.cohort",
     "recipes": "warpline.cli.recipes",
@@ -90,8 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted, 143 by
-        SIGTERM, 129 by SIGHUP. Of cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a
-        signal, to be resumed.
+        SIGTERM, 129 by SIGHUP. Of ``register`` also 7 the result is wrong; of ``check-header`` 8 a header is doubtful.
+        Of cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a signal, to be resumed.
     """
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]

@@ -147,9 +147,11 @@ def refuse_overwriting(output: str, inputs: Iterable[str | None]) -> None:
     UsageError
         Naming both.
     """
-    target = os.path.realpath(output)
+    from warpline.io.zarr_names import store_of
+
+    target = os.path.realpath(store_of(output))
     for name in inputs:
-        if name is not None and os.path.realpath(name) == target:
+        if name is not None and os.path.realpath(store_of(name)) == target:
             raise UsageError(f"--output {output} would overwrite the input {name}; choose another name")
 
 

@@ -16,6 +16,7 @@ from warpline.cohort.json_files import write_json
 from warpline.cohort.manifest import Pair
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
+from warpline.io.zarr_names import is_zarr, store_of
 
 DESCRIPTION = "dataset_description.json"
 MANIFEST = "manifest.tsv"
@@ -224,12 +225,18 @@ def label_of(text: str) -> str:
 
 
 def fingerprint(path: str) -> tuple[int, int]:
-    """Size in bytes and time of the last change in ns; (-1, 0) when there is no such file."""
+    """Size in bytes and time of the last change in ns; (-1, 0) when there is no such file.
+
+    Of a folder of OME-Zarr they are the sum and the latest of all that is in it.
+    """
+    store = store_of(path)
     try:
-        stat = os.stat(path)
+        stats = [os.stat(store)]
+        if is_zarr(path):
+            stats += [os.stat(os.path.join(place, name)) for place, _, names in os.walk(store) for name in names]
     except OSError:
         return -1, 0
-    return stat.st_size, stat.st_mtime_ns
+    return sum(one.st_size for one in stats), max(one.st_mtime_ns for one in stats)
 
 
 def checksum(path: str) -> str:

@@ -91,8 +91,8 @@ def with_clear_errors(path: Path, read: Callable[[], T]) -> T:
 def _unreadable(path: Path, reason: str) -> InputError:
     allowed = ", ".join(suffix for known in FORMATS.values() for suffix in known.suffixes)
     return InputError(
-        f"{path} is not a readable image ({reason}); NIfTI, NRRD and MetaImage, or by the name's end {allowed}, can be "
-        "read"
+        f"{path} is not a readable image ({reason}); NIfTI, NRRD, MetaImage and OME-Zarr, or by the "
+        f"name's end {allowed}, can be read"
     )
 
 

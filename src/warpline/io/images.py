@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.io import itk_images, nibabel_headers, nifti
+from warpline.io import itk_images, nibabel_headers, nifti, ome_zarr, zarr_names
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, peek
 from warpline.io.image_formats import open_image, with_clear_errors
@@ -35,7 +35,7 @@ _TILTED = (
 
 
 def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Image:
-    """Read a NIfTI file (``.nii``, ``.nii.gz``), NRRD, MetaImage, or one of `warpline.io.image_formats.FORMATS`.
+    """Read NIfTI (``.nii``, ``.nii.gz``), NRRD, MetaImage, OME-Zarr or one of `warpline.io.image_formats.FORMATS`.
 
     Unscaled data keep their type, so labels stay exact; data that the header scales become integers where all values
     are whole, else float32, see `warpline.io.scaling.apply_scaling`. Axes of one voxel after the third are dropped.
@@ -44,7 +44,8 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     Parameters
     ----------
     path : path
-        The file; compression is detected by content.
+        The file; compression is detected by content. Of OME-Zarr the finest level, or another one, a channel and a time
+        as in ``name.ome.zarr:1,c=0,t=2``.
     geometry : {"sform", "qform"}, optional
         Which matrix of a NIfTI header to take where it has both; the sform when None.
 
@@ -62,6 +63,8 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
         When `geometry` is something else.
     """
     path = Path(path)
+    if zarr_names.is_zarr(path):
+        return ome_zarr.read(path)
     stored = nifti.read(path, geometry)
     if stored is None:
         return _read_by_itk(path) if itk_images.matches(path) else _read_other(path, geometry)
@@ -71,7 +74,7 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
 
 
 def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid:
-    """The grid of an image; of a NIfTI, NRRD or MetaImage file only the header is read.
+    """The grid of an image; of NIfTI, NRRD, MetaImage and OME-Zarr only the header is read.
 
     Parameters
     ----------
@@ -84,6 +87,8 @@ def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid
         When the file is missing, damaged, not an image, or its affine is singular or not finite.
     """
     path = Path(path)
+    if zarr_names.is_zarr(path):
+        return ome_zarr.read_grid(path)
     grid = nifti.read_grid(path, geometry)
     if grid is None and itk_images.matches(path):
         shape, affine = itk_images.read_place(path)
@@ -93,17 +98,17 @@ def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid
 
 
 def write_image(image: Image, path: str | os.PathLike[str]) -> None:
-    """Write an image as NIfTI, gzip-compressed when the name ends in ``.gz``, NRRD or MetaImage; its type is kept.
+    """Write an image as NIfTI, gzip-compressed when the name ends in ``.gz``, NRRD, MetaImage or OME-Zarr.
 
-    The files appear complete or not at all, and equal images give equal bytes.
+    Its type is kept. The files appear complete or not at all, and equal images give equal bytes.
 
     Parameters
     ----------
     image : Image
         Three or four axes.
     path : path
-        Ends in ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd``; of ``.nhdr`` and ``.mhd`` the values
-        become a second file beside it.
+        Ends in ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha``, ``.mhd`` or ``.zarr``; of ``.nhdr`` and ``.mhd``
+        the values become a second file beside it, of ``.zarr`` a folder with a pyramid.
 
     Raises
     ------
@@ -112,7 +117,7 @@ def write_image(image: Image, path: str | os.PathLike[str]) -> None:
     OutputError
         When the file cannot be written.
     InputError
-        When the format cannot hold the data type, or needs SimpleITK, which is not installed.
+        When the format cannot hold the data type or the grid, or needs a library that is not installed.
 
     Examples
     --------
@@ -125,6 +130,9 @@ def write_image(image: Image, path: str | os.PathLike[str]) -> None:
     """
     path = Path(path)
     check_name(path)
+    if zarr_names.is_zarr(path):
+        ome_zarr.write(image, path)
+        return
     if path.suffix in itk_images.SUFFIXES:
         write_by_itk(image, path)
         return
@@ -145,10 +153,11 @@ def check_name(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     UsageError
-        When the name ends neither in ``.nii`` or ``.nii.gz`` nor in one of `warpline.io.itk_images.SUFFIXES`.
+        When the name ends neither in ``.nii`` or ``.nii.gz`` nor in one of `warpline.io.itk_images.SUFFIXES` or
+        ``.zarr``.
     """
-    if not os.fspath(path).endswith((".nii", ".nii.gz", *itk_images.SUFFIXES)):
-        others = ", ".join(itk_images.SUFFIXES)
+    if not os.fspath(path).endswith((".nii", ".nii.gz", *itk_images.SUFFIXES, ".zarr")):
+        others = ", ".join((*itk_images.SUFFIXES, ".ome.zarr"))
         raise UsageError(
             f"{os.fspath(path)} is no name for an image to write; let it end in .nii.gz or .nii, or in {others}"
         )

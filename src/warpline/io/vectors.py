@@ -21,6 +21,7 @@ from warpline.io.compression import compress, peek
 from warpline.io.images import as_image, check_name, read_image, write_by_itk
 from warpline.io.lps import SIGNS
 from warpline.io.scaling import apply_scaling
+from warpline.io.zarr_names import is_zarr
 from warpline.space.grid import Grid, Matrix
 
 FRAMES: dict[str, Callable[[Grid], Matrix]] = {
@@ -127,6 +128,8 @@ def read_components(source: Any, name: str, geometry: str | None = None) -> Imag
 def _kind(source: Any) -> tuple[str, str] | None:
     """What the components of an image are by its header, and the entry that states it; None without one."""
     from_file = isinstance(source, (str, os.PathLike))
+    if from_file and is_zarr(source):
+        return None
     if from_file and itk_images.matches(Path(source)):
         return (_VECTORS, "by its header") if itk_images.holds_vectors(Path(source)) else None
     if from_file:
@@ -148,6 +151,8 @@ def read_vectors(path: str | os.PathLike[str], geometry: str | None = None) -> S
         When the file is missing, damaged, or of another shape or kind of number.
     """
     path = Path(path)
+    if is_zarr(path):
+        raise InputError(f"{path}: vectors are read from NIfTI, NRRD and MetaImage, not from OME-Zarr; convert it")
     if itk_images.matches(path):
         return _read_by_itk(path)
     stored = nifti.read(path, geometry)
@@ -182,6 +187,8 @@ def write_vectors(image: Image, path: str | os.PathLike[str], like: StoredVector
     """
     path = Path(path)
     check_name(path)
+    if is_zarr(path):
+        raise UsageError(f"{path}: vectors are not written to OME-Zarr; let the name end in .nii.gz")
     if path.suffix in itk_images.SUFFIXES:
         write_by_itk(image, path, vectors=True)
         return

@@ -5,6 +5,7 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 """
 
 from warpline.registration.alignment import Alignment, align
+from warpline.registration.header_check import Finding, HeaderCheck, check_headers
 from warpline.registration.image_pairs import ImagePair
 from warpline.registration.inputs import Inputs, in_one_plane, load, read
 from warpline.registration.job import Job, register, run
@@ -33,6 +34,8 @@ __all__ = [
     "WARP",
     "WARPED",
     "Alignment",
+    "Finding",
+    "HeaderCheck",
     "ImagePair",
     "Inputs",
     "Job",
@@ -44,6 +47,7 @@ __all__ = [
     "Registration",
     "Stored",
     "align",
+    "check_headers",
     "check_names",
     "compute",
     "in_one_plane",

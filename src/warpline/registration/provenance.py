@@ -14,6 +14,7 @@ import numpy as np
 from warpline.backends import Backend, thread_count
 from warpline.images import Image
 from warpline.io.itk_images import DETACHED
+from warpline.io.zarr_names import is_zarr
 
 _PACKAGES = ("numpy", "scipy", "numba", "nibabel")
 
@@ -62,7 +63,7 @@ def version(package: str) -> str | None:
 
 def _sha256(image: Image, path: str | None) -> str:
     """Of the file where there is one that holds the values, else of the array in C order."""
-    if path is None or path.endswith(DETACHED):
+    if path is None or path.endswith(DETACHED) or is_zarr(path):
         return hashlib.sha256(np.ascontiguousarray(image.data).data).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

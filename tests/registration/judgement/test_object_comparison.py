@@ -110,3 +110,13 @@ def test_headers_in_other_units_change_nothing(factor, backend):
 
 def enlarged(image, factor):
     return Image(image.data, Grid(image.grid.shape, np.diag([factor] * 3 + [1.0]) @ image.grid.affine))
+
+
+def test_the_gain_of_a_map_and_its_error(backend):
+    head = scan(lattice(**SIZE))
+    found = comparison(backend, head, head)
+    gain, error = found.gain(np.eye(4), shifted(8.0, 0, 0))
+    assert gain > 4 * error > 0
+    assert gain == pytest.approx(found.correlation(np.eye(4)) - found.correlation(shifted(8.0, 0, 0)), abs=0.05)
+    assert found.gain(np.eye(4), np.eye(4)) == (0.0, 0.0)
+    assert np.isnan(found.gain(np.eye(4), shifted(1000.0, 0, 0))).all()

@@ -143,6 +143,22 @@ class ObjectComparison:
         """The same (N,) under each of some maps, with one host synchronisation."""
         return self._measure(list(matrices))[:, 0]
 
+    def gain(self, first: Matrix, second: Matrix) -> tuple[float, float]:
+        """By how much the correlation under one map exceeds that under another, and the standard error of that.
+
+        Windows count where both maps have known voxels, as independent ones; neither is known where none does.
+        """
+        squared, weights, _ = (self._backend.download(part) for part in self._local([first, second]))
+        weight = np.minimum(*weights.astype(np.float64))
+        total = weight.sum()
+        if total == 0:
+            return math.nan, math.nan
+        correlation = squared / np.maximum(weights, 1e-6)
+        gains = correlation[0] - correlation[1]
+        mean = float((gains * weight).sum() / total)
+        variance = (np.square(gains - mean) * weight).sum() / total
+        return mean, float(np.sqrt(variance * np.square(weight).sum()) / total)
+
     def before_and_chance(self, matrix: Matrix, least: int) -> tuple[float, float | None]:
         """The correlation under the headers alone, and the largest one under maps that are wrong on purpose.
 
@@ -179,6 +195,12 @@ class ObjectComparison:
 
     def _totals(self, matrices: Sequence[Matrix], field: Array | None = None) -> Array:
         """Sums (N, 3) on the backend over known voxels: squared local correlation by weight, the weight, and voxels."""
+        parts = self._local(matrices, field)
+        sums = [one.sum(dtype=np.float64) for parts_of_one in zip(*parts, strict=True) for one in parts_of_one]
+        return np.stack(sums).reshape(-1, 3)
+
+    def _local(self, matrices: Sequence[Matrix], field: Array | None = None) -> tuple[Array, Array, Array]:
+        """Squared local correlation by weight and the weight, of windows, and known voxels, each (N, I, J, K)."""
         fixed, moving = self._centred
         known = self._warp(self._moving, moving.known, matrices, field) > LEAST_KNOWN
         mask = (known & self._fixed.inside).astype(np.float32)
@@ -192,8 +214,7 @@ class ObjectComparison:
         ]
         covariance = self._windows(images[0] * images[1]) / divisor - means[0] * means[1]
         squared = covariance * covariance / (variances[0] * variances[1]) * weights
-        sums = [one.sum(dtype=np.float64) for parts in zip(squared, weights, mask, strict=True) for one in parts]
-        return np.stack(sums).reshape(-1, 3)
+        return squared, weights, mask
 
     def _measure(self, matrices: Sequence[Matrix], field: Array | None = None) -> NDArray[np.float64]:
         """Mean squared local correlation and number of voxels (N, 2) under each map, with one host synchronisation."""
