@@ -16,6 +16,7 @@ from warpline.recipe import Syn
 from warpline.registration import cropping
 from warpline.registration.inverse_consistency import join
 from warpline.registration.syn import CHECK_EVERY, _schedule, register_syn
+from warpline.registration.transform_models import MODELS
 from warpline.space import Affine
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert_field
@@ -89,6 +90,18 @@ def test_both_half_maps_share_the_motion(backend):
     halves, _ = run(fixed, moving, backend)
     there, back = (on_whole(halves, half, fixed.grid, backend)[:, seen] for half in (halves.to_fixed, halves.to_moving))
     assert np.linalg.norm(there + back, axis=0).mean() < 0.35 * np.linalg.norm(there - back, axis=0).mean()
+
+
+def test_a_velocity_recovers_the_motion_and_is_negated(fast):
+    fixed, moving, truth, seen = known_pair(SHAPE)
+    options = QUICK.model_copy(update={"model": "velocity"})
+    halves, found = run(fixed, moving, fast, options)
+    assert error(on_whole(halves, fast.upload(found), fixed.grid, fast), truth, seen) < 0.2
+    one = on_whole(halves, halves.velocity, fixed.grid, fast)[:, seen]
+    assert np.linalg.norm(one, axis=0).mean() > 0.4
+    other, _ = run(moving, fixed, fast, options)
+    two = on_whole(other, other.velocity, fixed.grid, fast)[:, seen]
+    assert np.linalg.norm(one + two, axis=0).mean() < 0.05 * np.linalg.norm(one, axis=0).mean()
 
 
 def test_exchanged_images_get_the_inverse_map(fast):
@@ -276,13 +289,14 @@ class Uphill(LocalCC):
             forces *= -1
 
 
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("right", "kept"), [(0, 0), (12, 9)])
-def test_a_level_that_goes_uphill_is_restored(fast, monkeypatch, right, kept):
+def test_a_level_that_goes_uphill_is_restored(fast, monkeypatch, right, kept, model):
     fixed, moving, truth, seen = known_pair(SHAPE)
     monkeypatch.setitem(DEFORMABLE_METRICS, "local_cc", lambda _: Uphill())
     monkeypatch.setattr(Uphill, "right", right)
     padded = [Image.from_array(np.pad(image.data, 4)) for image in (fixed, moving)]  # no field of view cuts them
-    options = QUICK.model_copy(update={"factors": (1.0,), "iterations": (40,), "contrast": "given"})
+    options = QUICK.model_copy(update={"factors": (1.0,), "iterations": (40,), "contrast": "given", "model": model})
     halves, found = run(*padded, fast, options)
     (level,) = halves.levels
     assert (level.kept, level.iterations) == (kept, 40)

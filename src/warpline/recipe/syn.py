@@ -16,6 +16,9 @@ DeformableMetricName = Literal[
 ]
 """Metrics of deformable registration: the keys of `warpline.metrics.DEFORMABLE_METRICS`."""
 
+ModelName = Literal["syn", "velocity"]
+"""Transform models: the keys of `warpline.registration.transform_models.MODELS`."""
+
 PREDICTABLE = ("local_cc", "mean_squares")
 """Metrics that may be shown one image as its grey values predict the other."""
 
@@ -33,6 +36,9 @@ FACTORS = (4.0, 2.0, 1.0)
 class Syn(Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
+    model: ModelName = "syn"
+    """Half-maps composed with every update (SyN), or the exponentials of one stationary velocity field, whose inverse
+    is that of the negative field, and which can be averaged."""
     metric: DeformableMetricName = "local_cc"
     """Squared local correlation, or that of the whole images; squared difference, for equal contrasts; mutual
     information of the grey values, for any two contrasts; squared difference of self-similarity (MIND-SSC), likewise;
