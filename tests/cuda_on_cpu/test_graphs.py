@@ -19,7 +19,7 @@ from warpline.space.grid import Grid
 
 SHAPE = (18, 17, 16)
 OPTIONS = Syn(factors=(2.0, 1.0), iterations=(25, 12), early_stop=None)
-VELOCITY = OPTIONS.model_copy(update={"model": "velocity"})
+MODELS = [OPTIONS.model_copy(update={"model": model}) for model in ("syn", "bspline", "velocity")]
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def half_maps(backend, options=OPTIONS):
     return backend.download(found.to_fixed), backend.download(found.to_moving), found.levels
 
 
-@pytest.mark.parametrize("options", [OPTIONS, VELOCITY], ids=lambda options: options.model)
+@pytest.mark.parametrize("options", MODELS, ids=lambda options: options.model)
 def test_replayed_graphs_give_the_bits_of_single_launches(options):
     eager = half_maps(CudaBackend(emulated.EmulatedRuntime()), options)
     replayed = half_maps(CudaBackend(emulated.GraphRuntime()), options)

@@ -35,8 +35,7 @@ from warpline.registration.progress import LevelRecord, Progress, ProgressCallba
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
 from warpline.registration.quality import VOXELS, Units
 from warpline.registration.terms import ComparedImages, LevelStart, Terms
-from warpline.registration.transform_models import MODELS
-from warpline.registration.update_smoothing import UpdateSmoothing
+from warpline.registration.transform_models import MODELS, update_smoothing
 from warpline.space import fields
 from warpline.space.grid import Grid
 from warpline.space.velocity import half_maps_of
@@ -82,6 +81,7 @@ class LevelResult:
     grid: Grid
     strengths: tuple[Array, ...] = ()
     shown: tuple[Shown, ...] = ()
+    number: int = 0
 
 
 def register_syn(
@@ -109,7 +109,7 @@ def register_syn(
         place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
-        result = LevelResult(level.model.state, level.grid, level.terms.strengths, level.terms.shown)
+        result = LevelResult(level.model.state, level.grid, level.terms.strengths, level.terms.shown, index)
         compared = level.terms.compared() if index == 0 else compared
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
@@ -213,7 +213,8 @@ class SynLevel:
         self._start()
         start = LevelStart(level, self.half_maps, None if coarser is None else coarser.shown)
         self.terms = Terms.of(pair, start, options, backend)
-        self.smoothing = UpdateSmoothing(field, options.update_sigma, options.update_weights, backend)
+        self.number = 0 if coarser is None else coarser.number + 1
+        self.smoothing = update_smoothing(self.grid, self.number, options, backend)
         self.forces, self.updates = backend.empty(field), backend.empty(field)
         self.best = backend.empty(self.model.state.shape)
         self.norms = backend.zeros((2,), np.float32)

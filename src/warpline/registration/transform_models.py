@@ -14,7 +14,9 @@ import numpy as np
 from warpline.backends import Array, Backend
 from warpline.recipe import Syn
 from warpline.recipe.syn import ModelName
-from warpline.space.grid import Shape
+from warpline.registration.spline_smoothing import SplineSmoothing
+from warpline.registration.update_smoothing import UpdateSmoothing
+from warpline.space.grid import Grid, Shape
 from warpline.space.velocity import exponentiate, half_weights
 
 LEAST_NORM = 3e-5
@@ -101,6 +103,36 @@ class VelocityField:
 
 MODELS: dict[ModelName, Callable[[Shape, Syn, Backend], TransformModel]] = {
     "syn": ComposedHalfMaps,
+    "bspline": ComposedHalfMaps,
     "velocity": VelocityField,
 }
 """The models that `Syn.model` names."""
+
+
+class Smoothing(Protocol):
+    """Makes updates of forces."""
+
+    def smooth(self, forces: Array, *, out: Array, out_norm: Array) -> None:
+        """Write the updates to `out`; `out_norm` (2,) is raised to their longest vector on each side."""
+
+
+def update_smoothing(grid: Grid, number: int, options: Syn, backend: Backend) -> Smoothing:
+    """How forces (2, 3, I, J, K) on a grid become updates at a level, the first of which has the number 0."""
+    return SMOOTHINGS[options.model](grid, number, options, backend)
+
+
+def _by_gaussians(grid: Grid, number: int, options: Syn, backend: Backend) -> Smoothing:
+    return UpdateSmoothing((2, 3, *grid.shape), options.update_sigma, options.update_weights, backend)
+
+
+def _by_splines(grid: Grid, number: int, options: Syn, backend: Backend) -> Smoothing:
+    voxel = float(grid.voxel_size[np.array(grid.shape) > 1].min(initial=np.inf))
+    return SplineSmoothing((2, 3, *grid.shape), options.spline_spacing / 2**number / voxel, backend)
+
+
+SMOOTHINGS: dict[ModelName, Callable[[Grid, int, Syn, Backend], Smoothing]] = {
+    "syn": _by_gaussians,
+    "bspline": _by_splines,
+    "velocity": _by_gaussians,
+}
+"""How each model smooths its updates."""
