@@ -28,7 +28,7 @@ from warpline.space.velocity import half_maps_of
 TAPER = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in; over fewer, large displacements fold."""
 
-LARGEST_MISS = 0.1
+LARGEST_MISS = 0.15
 """Distance in voxels between a map and the exponential of its velocity, at the 99th percentile, up to which the field
 is kept."""
 
