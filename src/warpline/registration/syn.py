@@ -9,7 +9,8 @@ The two half-maps run from the middle space to either image, and are inverted on
 3. Smooth the forces (`update_sigma`, `update_weights`), and scale them so that the longest vector of any iteration of
    the level has `step` voxels: the updates v1, v2. They shrink with the forces, so that a level comes to rest, but for
    `full_steps`, with which every iteration has such a vector.
-4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`).
+4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`); other models of `transform_models` move
+   theirs otherwise.
 5. Every fifth iteration: store the half-maps if their energy is the lowest yet, shorten the step if there was no new
    lowest energy twice in a row, and stop the level if the energy has stopped falling.
 """
