@@ -32,6 +32,7 @@ RESULTS = {
     "page": "report.html",
     "report": "report.json",
 }
+OF_VELOCITY = {"velocity": "Velocity.nii.gz"}
 FIXED_AFFINE = np.array(((-1.5, 0, 0, 20), (0, 1.5, 0, -21), (0, 0, 1.5, -18), (0, 0, 0, 1)))
 MOVING_AFFINE = np.array(((0, 0, 1.5, -17), (-1.5, 0, 0, 24), (0, 1.5, 0, -22), (0, 0, 0, 1)))
 

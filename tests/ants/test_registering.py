@@ -98,12 +98,17 @@ def test_a_warp_and_an_affine_are_a_start(pair, found, tmp_path):
 def test_every_type_is_a_whole_recipe(name):
     recipe = _recipe(name)
     assert Recipe.model_validate(recipe.model_dump()) == recipe
-    assert (recipe.syn is None) == (not name.startswith("SyN") and not name.endswith(("[s]", "[sr]", "[so]")))
-    assert (recipe.linear is None) == (name == "SyNOnly" or name.endswith("[so]"))
+    deformable = ("[s]", "[sr]", "[so]", "[b]", "[br]", "[bo]")
+    assert (recipe.syn is None) == (not name.startswith("SyN") and not name.endswith(deformable))
+    assert (recipe.linear is None) == (name == "SyNOnly" or name.endswith(("[so]", "[bo]")))
+    assert (recipe.syn is not None and recipe.syn.model == "bspline") == ("[b" in name)
 
 
 def test_types_carry_a_radius_and_may_lack_brackets():
     assert _recipe("antsRegistrationSyN[s,4]").syn.radius == 4
+    splines = _recipe("antsRegistrationSyNQuick[br,3,40]").syn
+    assert (splines.model, splines.radius, splines.spline_spacing) == ("bspline", 3, 40)
+    assert _recipe("antsRegistrationSyN[b]").syn.spline_spacing == 26
     assert _recipe("antsRegistrationSyNQuick") == TYPES["antsRegistrationSyNQuick[s]"]
 
 
@@ -171,7 +176,7 @@ def test_arguments_by_place_change_the_recipe_and_are_checked(pair):
     ("call", "words"),
     [
         ({"type_of_transform": "TVMSQ"}, "choose from Translation"),
-        ({"type_of_transform": "antsRegistrationSyN[b]"}, "choose from Translation"),
+        ({"type_of_transform": "antsRegistrationSyN[bq]"}, "choose from Translation"),
         ({"restrict_transformation": (0, 0, 0)}, "1 or 0 for every axis is needed, one of them 1"),
         ({"multivariate_extras": [("PR", 0, 0, 1, 4)]}, "metric, fixed, moving, weight, sampling"),
         ({"aff_iterations": (10, 10)}, "aff_iterations has 2, aff_shrink_factors has 4"),

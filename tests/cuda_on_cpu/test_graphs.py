@@ -19,6 +19,7 @@ from warpline.space.grid import Grid
 
 SHAPE = (18, 17, 16)
 OPTIONS = Syn(factors=(2.0, 1.0), iterations=(25, 12), early_stop=None)
+MODELS = [OPTIONS.model_copy(update={"model": model}) for model in ("syn", "bspline", "velocity")]
 
 
 @pytest.fixture(autouse=True)
@@ -27,19 +28,20 @@ def compiler():
         pytest.skip(f"no C++ compiler called {emulated.COMPILER}")
 
 
-def half_maps(backend):
+def half_maps(backend, options=OPTIONS):
     fixed, moving = pair_with_known_map(SHAPE, 1)[:2]
     grid = Grid(SHAPE, np.eye(4))
     images = Channel(backend.upload(fixed), backend.upload(moving), grid, grid)
     pair = CroppedPair((images,), np.eye(4), backend.upload(np.ones(SHAPE, np.uint8)))
     with backend.session():
-        found = register_syn(pair, OPTIONS, backend=backend)
+        found = register_syn(pair, options, backend=backend)
     return backend.download(found.to_fixed), backend.download(found.to_moving), found.levels
 
 
-def test_replayed_graphs_give_the_bits_of_single_launches():
-    eager = half_maps(CudaBackend(emulated.EmulatedRuntime()))
-    replayed = half_maps(CudaBackend(emulated.GraphRuntime()))
+@pytest.mark.parametrize("options", MODELS, ids=lambda options: options.model)
+def test_replayed_graphs_give_the_bits_of_single_launches(options):
+    eager = half_maps(CudaBackend(emulated.EmulatedRuntime()), options)
+    replayed = half_maps(CudaBackend(emulated.GraphRuntime()), options)
     for a, b in zip(eager[:2], replayed[:2], strict=True):
         np.testing.assert_array_equal(a, b)
     assert [level.energies for level in eager[2]] == [level.energies for level in replayed[2]]

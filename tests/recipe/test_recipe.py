@@ -151,7 +151,7 @@ def test_two_settings_that_contradict_are_an_error():
     [
         ("rigid", ["syn.step=0.2"], "'rigid' runs no syn"),
         ("syn", ["linear=off", "linear.bins=16"], "linear has a value already"),
-        ("syn", ["syn.stepp=1"], "choose from metric, factors"),
+        ("syn", ["syn.stepp=1"], "choose from model, metric, factors"),
         ("syn", ["sin.step=1"], "choose from name, initialise, linear, syn"),
     ],
 )

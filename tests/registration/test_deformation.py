@@ -10,7 +10,9 @@ from warpline import registration
 from warpline.backends import select
 from warpline.evaluation import bending_energy, folding
 from warpline.images import Image
+from warpline.io.transform_files import read_transform
 from warpline.registration.judgement import LIMITS
+from warpline.space import exponential
 
 BENT = QUICK.with_options("syn.iterations=[30, 20]", "linear.iterations=[4]", "syn.total_sigma=0.3", "syn.step=0.25")
 
@@ -98,3 +100,59 @@ def test_a_budget_that_is_not_kept_is_a_reason_for_doubt(run, monkeypatch):
     assert report["judgement"]["outcome"] == "doubtful"
     sentence = LIMITS["budget_used"].sentence.format(value=report["budget"]["used"])
     assert sentence in report["warnings"]
+
+
+@pytest.fixture(scope="module")
+def flowing(run):
+    return run("syn.model=velocity", "syn.total_sigma=0.5")
+
+
+def in_foreground(result, vectors):
+    """Lengths of vectors (3, I, J, K) in mm where the fixed image is not background, in voxels."""
+    fixed = result.alignment.fixed
+    return np.linalg.norm(vectors[:, fixed.data != 0], axis=0) / fixed.grid.voxel_size.min()
+
+
+def test_a_velocity_generates_the_map_that_is_written(flowing):
+    map_, warp = exponential(flowing.velocity, backend="numba"), flowing.alignment.warp
+    assert in_foreground(flowing, warp.field).max() > 1
+    for made, written in ((map_.field, warp.field), (map_.inverse_field, warp.inverse_field)):
+        assert in_foreground(flowing, made - written).max() < 0.05
+    assert flowing.report["quality"]["rounds"] == 0, "exp(-v) is the inverse, so that nothing is left to relax"
+
+
+def test_a_velocity_field_is_written_beside_the_maps(flowing, free, tmp_path):
+    path = flowing.save(tmp_path / "a_")["velocity"]
+    np.testing.assert_array_equal(read_transform(path).field, flowing.velocity.field)
+    assert read_transform(path).grid == flowing.velocity.grid
+    assert free.velocity is None and "velocity" not in free.save(tmp_path / "a_")
+    assert not path.exists(), "that of an earlier run does not belong to the map"
+
+
+def test_a_velocity_whose_map_was_smoothed_is_left_out(run, flowing):
+    found = run("syn.model=velocity", "syn.total_sigma=0.5", f"budget.max_bending={bending_of(flowing) / 1e5}")
+    assert found.velocity is None and found.report["budget"]["kept"]
+    assert [one for one in found.report["warnings"] if "no velocity field is written" in one]
+    loose = run("syn.model=velocity", "syn.total_sigma=0.5", "budget.max_bending=100")
+    np.testing.assert_array_equal(loose.velocity.field, flowing.velocity.field)
+
+
+def test_a_velocity_of_one_slice_stays_in_its_plane(run):
+    found = run("syn.model=velocity", flat=True)
+    assert np.abs(found.velocity.field[:2]).max() > 0.1 and not found.velocity.field[2].any()
+    assert found.velocity.flat
+
+
+def test_a_velocity_keeps_directions(run):
+    found = run("syn.model=velocity", "syn.directions=j")
+    along = found.alignment.fixed.grid.affine[:3, 1]
+    left = np.cross(np.moveaxis(found.velocity.field, 0, -1), along)
+    assert np.abs(found.velocity.field).max() > 0.3 and np.abs(left).max() < 1e-4
+
+
+def test_a_velocity_is_left_out_after_a_start_with_a_warp(fast, flowing):
+    fixed, moving = made_pair()
+    read = registration.read(fixed, moving, BENT.with_options("syn.model=velocity"), initial=flowing.transform)
+    found = registration.compute(read, fast)
+    assert found.velocity is None
+    assert [one for one in found.report["warnings"] if "no velocity field is written" in one]

@@ -13,7 +13,7 @@ import ants
 import numpy as np
 import pytest
 
-from made_registrations import NO_STAGES, QUICK_RIGID, RESULTS, everything_under
+from made_registrations import NO_STAGES, OF_VELOCITY, QUICK_RIGID, RESULTS, everything_under
 from warpline.errors import OutputError, UsageError
 from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
@@ -92,7 +92,8 @@ def stored(made, names, **options):
 
 def test_every_file_has_a_name_after_the_prefix():
     names = names_after("out/sub-01_")
-    assert names == {kind: Path(f"out/sub-01_{ending}") for kind, ending in RESULTS.items()}
+    endings = RESULTS | OF_VELOCITY
+    assert names == {kind: Path(f"out/sub-01_{ending}") for kind, ending in endings.items()}
 
 
 def test_a_name_of_an_input_is_refused(tmp_path, monkeypatch):

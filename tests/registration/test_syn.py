@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -89,6 +91,44 @@ def test_both_half_maps_share_the_motion(backend):
     halves, _ = run(fixed, moving, backend)
     there, back = (on_whole(halves, half, fixed.grid, backend)[:, seen] for half in (halves.to_fixed, halves.to_moving))
     assert np.linalg.norm(there + back, axis=0).mean() < 0.35 * np.linalg.norm(there - back, axis=0).mean()
+
+
+def test_a_velocity_recovers_the_motion_and_is_negated(fast):
+    fixed, moving, truth, seen = known_pair(SHAPE)
+    options = QUICK.model_copy(update={"model": "velocity"})
+    halves, found = run(fixed, moving, fast, options)
+    assert error(on_whole(halves, fast.upload(found), fixed.grid, fast), truth, seen) < 0.2
+    one = on_whole(halves, halves.velocity, fixed.grid, fast)[:, seen]
+    assert np.linalg.norm(one, axis=0).mean() > 0.4
+    other, _ = run(moving, fixed, fast, options)
+    two = on_whole(other, other.velocity, fixed.grid, fast)[:, seen]
+    assert np.linalg.norm(one + two, axis=0).mean() < 0.05 * np.linalg.norm(one, axis=0).mean()
+
+
+@pytest.mark.parametrize("model", ["bspline", "velocity"])
+@pytest.mark.parametrize("options", [{"robust": True}, {"full_steps": True, "step": 0.1}, {"metric": "mean_squares"}])
+def test_models_take_the_options_of_syn(fast, model, options):
+    fixed, moving, truth, seen = known_pair(SHAPE)
+    masks = {"fixed_mask": Image.from_array(ellipsoid(SHAPE, 0.45).astype(np.uint8))}
+    steps = []
+    made = QUICK.model_copy(update={"model": model, "spline_spacing": 4.0, **options})
+    halves, found = run(fixed, moving, fast, made, progress=steps.append, **masks)
+    assert error(on_whole(halves, fast.upload(found), fixed.grid, fast), truth, seen) < 0.3
+    assert [p.energy for p in steps] == [e for r in halves.levels for e in r.energies]
+
+
+@pytest.mark.parametrize("model", ["bspline", "velocity"])
+def test_models_compare_several_images(fast, model):
+    """Beside a pair that shows nothing of the motion, one that does."""
+    fixed, moving, truth, seen = known_pair(SHAPE)
+    pair = prepare(fixed, fixed, Affine.identity(), backend=fast)
+    second = prepare(fixed, moving, Affine.identity(), backend=fast).channels[0]
+    pair = replace(pair, channels=(pair.channels[0], replace(second, weight=3.0)))
+    options = QUICK.model_copy(update={"model": model, "spline_spacing": 4.0})
+    halves = register_syn(pair, options, backend=fast)
+    found = join(halves.to_fixed, halves.to_moving, fast)[0]
+    left = error(on_whole(halves, found, fixed.grid, fast), truth, seen) / error(0 * truth, truth, seen)
+    assert left < 0.75
 
 
 def test_exchanged_images_get_the_inverse_map(fast):
@@ -276,13 +316,14 @@ class Uphill(LocalCC):
             forces *= -1
 
 
+@pytest.mark.parametrize("model", ["syn", "velocity"])
 @pytest.mark.parametrize(("right", "kept"), [(0, 0), (12, 9)])
-def test_a_level_that_goes_uphill_is_restored(fast, monkeypatch, right, kept):
+def test_a_level_that_goes_uphill_is_restored(fast, monkeypatch, right, kept, model):
     fixed, moving, truth, seen = known_pair(SHAPE)
     monkeypatch.setitem(DEFORMABLE_METRICS, "local_cc", lambda _: Uphill())
     monkeypatch.setattr(Uphill, "right", right)
     padded = [Image.from_array(np.pad(image.data, 4)) for image in (fixed, moving)]  # no field of view cuts them
-    options = QUICK.model_copy(update={"factors": (1.0,), "iterations": (40,), "contrast": "given"})
+    options = QUICK.model_copy(update={"factors": (1.0,), "iterations": (40,), "contrast": "given", "model": model})
     halves, found = run(*padded, fast, options)
     (level,) = halves.levels
     assert (level.kept, level.iterations) == (kept, 40)

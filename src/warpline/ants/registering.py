@@ -41,6 +41,11 @@ def _after_linear(deformable: Recipe, *stages: TransformModel) -> Recipe:
     return deformable.model_copy(update={"name": name, "linear": Linear(stages=stages)})
 
 
+def _with_splines(recipe: Recipe) -> Recipe:
+    """The recipe with updates that are B-splines."""
+    return recipe.with_options("syn.model=bspline").model_copy(update={"name": f"{recipe.name}-bspline"})
+
+
 _SYN, _FAST, _QUALITY = PRESETS["syn"], PRESETS["syn-fast"], PRESETS["syn-quality"]
 
 _SCRIPTS = {
@@ -76,12 +81,15 @@ TYPES: dict[str, Recipe] = {
     **{f"{script}[s]": recipe for script, recipe in _SCRIPTS.items()},
     **{f"{script}[sr]": _after_linear(recipe, "rigid") for script, recipe in _SCRIPTS.items()},
     **{f"{script}[so]": _after_linear(recipe) for script, recipe in _SCRIPTS.items()},
+    **{f"{script}[b]": _with_splines(recipe) for script, recipe in _SCRIPTS.items()},
+    **{f"{script}[br]": _with_splines(_after_linear(recipe, "rigid")) for script, recipe in _SCRIPTS.items()},
+    **{f"{script}[bo]": _with_splines(_after_linear(recipe)) for script, recipe in _SCRIPTS.items()},
 }
 """ANTs' transformation types, to the recipe that is run. All deformable ones use local correlation, as ANTs' own script
-does; B-spline SyN, elastic and time-varying types are not offered."""
+does, those with B-splines have the spacing of that, 26 mm; elastic and time-varying types are not offered."""
 
-_RADIUS = re.compile(r"(?P<name>\w+\[\w+),(?P<radius>\d+)\]")
-"""A type with the radius of its metric: ``antsRegistrationSyN[s,4]``."""
+_RADIUS = re.compile(r"(?P<name>\w+\[\w+),(?P<radius>\d+)(,(?P<spacing>\d+(\.\d+)?))?\]")
+"""A type with the radius of its metric, and the spacing of its splines in mm: ``antsRegistrationSyN[b,4,26]``."""
 
 
 def registration(
@@ -191,7 +199,10 @@ def _recipe(name: str) -> Recipe:
     if plain not in TYPES:
         raise UsageError(f"type_of_transform is {name!r}; choose from {', '.join(TYPES)}")
     recipe = TYPES[plain]
-    return recipe.with_options(f"syn.radius={with_radius['radius']}") if with_radius else recipe
+    if with_radius is None:
+        return recipe
+    options = {"radius": with_radius["radius"], "spline_spacing": with_radius["spacing"]}
+    return recipe.with_options(*(f"syn.{key}={value}" for key, value in options.items() if value))
 
 
 _BARE = {script: f"{script}[s]" for script in _SCRIPTS}

@@ -23,7 +23,8 @@ EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/ --prepare n4,winsorise
   warpline register t1_a.nii.gz t1_b.nii.gz -o out/ --pair t2_a.nii.gz,t2_b.nii.gz,weight=0.5
   warpline register fixed.nii.gz moving.nii.gz -o out/ --initial first_1Warp.nii.gz --initial first_0GenericAffine.mat
-  warpline register fixed.nii.gz moving.nii.gz -o out/ --landmarks fixed.csv,moving.csv"""
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --landmarks fixed.csv,moving.csv
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --set syn.model=velocity"""
 
 
 FAILED = 7

@@ -94,6 +94,7 @@ class OutputPaths:
             "affine": f"{there}-affine_xfm.mat",
             "warp": f"{there}-warp_xfm.nii.gz",
             "inverse_warp": f"{back}-warp_xfm.nii.gz",
+            "velocity": f"{there}-velocity_xfm.nii.gz",
             "warped": f"{placed}_{self.source}.nii.gz",
             "warped_sidecar": f"{placed}_{self.source}.json",
             "warped_labels": f"{placed}_dseg.nii.gz",

@@ -16,6 +16,9 @@ DeformableMetricName = Literal[
 ]
 """Metrics of deformable registration: the keys of `warpline.metrics.DEFORMABLE_METRICS`."""
 
+ModelName = Literal["syn", "bspline", "velocity"]
+"""Transform models: the keys of `warpline.registration.transform_models.MODELS`."""
+
 PREDICTABLE = ("local_cc", "mean_squares")
 """Metrics that may be shown one image as its grey values predict the other."""
 
@@ -44,6 +47,9 @@ class FurtherTerm(Options):
 class Syn(Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
+    model: ModelName = "syn"
+    """Half-maps composed with every update (SyN), the same with updates that are B-splines, or the exponentials of one
+    stationary velocity field, whose inverse is that of the negative field, and which can be averaged."""
     metric: DeformableMetricName = "local_cc"
     """Squared local correlation, or that of the whole images; squared difference, for equal contrasts; mutual
     information of the grey values, for any two contrasts; squared difference of self-similarity (MIND-SSC), likewise;
@@ -94,6 +100,9 @@ class Syn(Options):
     update_weights: Annotated[tuple[Annotated[float, Field(gt=0, le=100)], ...], Field(max_length=6)] = (2.0, 3.0)
     """Weights of the forces smoothed alike on grids of a half, a quarter and so on as many voxels along each axis,
     which are added to the update; that of the level itself is 1. Empty, maps bend more for the same overlap."""
+    spline_spacing: Annotated[float, Field(gt=0, le=1000)] = 26.0
+    """Of the model bspline, in place of `update_sigma` and `update_weights`: spacing in mm of the control points at the
+    coarsest level, halved from level to level; the nearest power of two of a voxel is taken, two voxels at least."""
     total_sigma: Sigma = 0.43
     """Gaussian smoothing of the whole field after each update, in voxels of the level."""
     early_stop: Annotated[float, Field(gt=0, le=1)] | None = 1e-6

@@ -79,6 +79,9 @@ class Alignment:
         What the warp uses of the recipe's budget; None without one.
     terms : tuple of ComparedImages
         What the deformable stage compared: the fixed and the moving image, and every further pair.
+    velocity : Displacement or None
+        The stationary velocity field of a recipe with ``syn.model = "velocity"``, in mm on the fixed grid; `warp` is
+        its `warpline.space.exponential`.
     landmarks : LandmarkErrors or None
         How far landmarks are apart, where some were given.
 
@@ -104,6 +107,7 @@ class Alignment:
     spending: Spending | None = None
     terms: tuple[ComparedImages, ...] = ()
     landmarks: LandmarkErrors | None = None
+    velocity: Displacement | None = None
 
     @property
     def transform(self) -> Chain:
@@ -231,6 +235,8 @@ def _align_from(
         mask = fixed.object_mask if fixed.mask is None else fixed.mask
         total = warp.total(found.transform, mask, VOXELS if found.quality is None else found.quality.units)
         notes = warp.notes(mask)
+    if found.velocity is not None:
+        notes += ("no velocity field is written: the map is joined from what was found and the start, a warp",)
     judgement = judge({**found.judgement.signs, **quality_signs(total.quality)})
     kept = tuple(warning for warning in found.warnings if warning not in found.judgement.reasons)
     return replace(
@@ -238,6 +244,7 @@ def _align_from(
         moving=problem.moving,
         affine=total.affine,
         warp=total.warp,
+        velocity=None,
         quality=total.quality,
         seconds={**found.seconds, **clock.seconds},
         warnings=(*kept, *notes, *judgement.reasons),
@@ -291,6 +298,7 @@ def _align(
         fixed=problem.fixed,
         moving=problem.moving,
         warp=None if alignment.warp is None else order.displacement(alignment.warp, problem.fixed.grid),
+        velocity=None if alignment.velocity is None else order.displacement(alignment.velocity, problem.fixed.grid),
         quality=order.quality(alignment.quality),
         levels=order.records(alignment.levels),
     )
@@ -327,7 +335,8 @@ def _run_stages(
         judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality), **budget_signs(found.spending)})
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
-    notes = restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed) + idle_warnings(found.compared)
+        velocity, notes = found.velocity_and_notes(backend)
+    notes += restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed) + idle_warnings(found.compared)
     return Alignment(
         fixed,
         moving,
@@ -340,6 +349,7 @@ def _run_stages(
         judgement=judgement,
         spending=found.spending,
         terms=found.compared,
+        velocity=None if velocity is None else Displacement(velocity, fixed.grid),
     )
 
 

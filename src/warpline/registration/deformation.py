@@ -24,9 +24,14 @@ from warpline.registration.terms import ComparedImages
 from warpline.space import Affine, Displacement, fields
 from warpline.space.grid import Grid, Matrix
 from warpline.space.inversion import invert_field
+from warpline.space.velocity import half_maps_of
 
 TAPER = 20
 """Voxels over which the warp fades to zero beyond the box it was computed in; over fewer, large displacements fold."""
+
+LARGEST_MISS = 0.15
+"""Distance in voxels between a map and the exponential of its velocity, at the 99th percentile, up to which the field
+is kept."""
 
 AGAIN = "syn with more smoothing"
 """What progress calls the levels of a second run, for a budget."""
@@ -71,6 +76,25 @@ class Box:
 
 
 @dataclass(frozen=True, eq=False)
+class Velocity:
+    """A stationary velocity field (3, I, J, K) in voxels of a box, and the foreground (I, J, K) uint8 there."""
+
+    field: Array
+    foreground: Array
+
+    def maps(self, backend: Backend) -> tuple[Array, Array]:
+        """``exp(v)`` and ``exp(-v)``: either half-map composed with itself."""
+        back, there = half_maps_of(self.field, backend)
+        return tuple(backend.compose(half, half, out=backend.empty(half.shape)) for half in (there, back))
+
+    def missed(self, forward: Array, backend: Backend) -> float:
+        """99th percentile in the foreground of the distance between a map and ``exp(v)``, in voxels."""
+        difference = self.maps(backend)[0]
+        difference -= forward
+        return float(backend.statistics(difference, 0.99, mask=self.foreground)[2])
+
+
+@dataclass(frozen=True, eq=False)
 class Deformation:
     """What the deformable stage made.
 
@@ -86,6 +110,8 @@ class Deformation:
         What they use of the budget, where the recipe sets one.
     compared : tuple of ComparedImages
         What was compared.
+    velocity : Velocity or None
+        The stationary velocity field behind the map, of a model that has one.
     """
 
     maps: InversePair
@@ -93,6 +119,19 @@ class Deformation:
     levels: tuple[LevelRecord, ...]
     spending: Spending | None = None
     compared: tuple[ComparedImages, ...] = ()
+    velocity: Velocity | None = None
+
+    def velocity_and_notes(self, backend: Backend) -> tuple[NDArray[np.float32] | None, tuple[str, ...]]:
+        """The velocity in mm on the whole grid; None with a sentence where the map is no longer its exponential."""
+        if self.velocity is None:
+            return None, ()
+        missed = self.velocity.missed(self.maps.forward, backend)
+        if missed > LARGEST_MISS:
+            return None, (
+                "no velocity field is written: the map was smoothed until it kept its limits, and differs from the "
+                f"exponential of the field by {missed:.2g} voxels at the 99th percentile",
+            )
+        return self.box.in_mm(self.velocity.field, backend), ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +211,7 @@ class DeformableStage:
 
     def _join(self, half_maps: _ExtendedHalfMaps) -> Deformation:
         with self.clock.step("inversion"):
+            velocity = None if half_maps.velocity is None else Velocity(half_maps.velocity, half_maps.foreground)
             maps = enforce_inverse_consistency(
                 half_maps.to_fixed,
                 half_maps.to_moving,
@@ -179,8 +219,9 @@ class DeformableStage:
                 self.backend,
                 half_maps.units,
                 projection=None if self.allowed is None else Projection(self.allowed, half_maps.box.grid, self.backend),
+                maps=None if velocity is None else velocity.maps(self.backend),
             )
-            return Deformation(maps, half_maps.box, half_maps.levels, compared=half_maps.compared)
+            return Deformation(maps, half_maps.box, half_maps.levels, compared=half_maps.compared, velocity=velocity)
 
 
 def _again(progress: ProgressCallback | None) -> ProgressCallback | None:
@@ -204,17 +245,26 @@ class _ExtendedHalfMaps:
     units: Units
     levels: tuple[LevelRecord, ...]
     compared: tuple[ComparedImages, ...]
+    velocity: Array | None = None
 
     @classmethod
     def of(cls, half_maps: HalfMaps, foreground: Array, whole: Grid, backend: Backend) -> _ExtendedHalfMaps:
         """Half-maps carried on to a box of the whole grid; the foreground is on that."""
         box = Box.around(half_maps.grid, whole)
-        to_fixed, to_moving = (
-            box.extend(half, half_maps.grid, backend) for half in (half_maps.to_fixed, half_maps.to_moving)
-        )
-        inside = foreground[box.spans].copy()
+        given = (half_maps.to_fixed, half_maps.to_moving) if half_maps.velocity is None else (half_maps.velocity,)
+        extended = [box.extend(field, half_maps.grid, backend) for field in given]
+        velocity = None if half_maps.velocity is None else extended[0]
+        to_fixed, to_moving = extended if velocity is None else half_maps_of(velocity, backend)
         return cls(
-            to_fixed, to_moving, inside, box, half_maps.grid, half_maps.units, half_maps.levels, half_maps.compared
+            to_fixed,
+            to_moving,
+            foreground[box.spans].copy(),
+            box,
+            half_maps.grid,
+            half_maps.units,
+            half_maps.levels,
+            half_maps.compared,
+            velocity,
         )
 
     def fade(self, backend: Backend) -> Array:

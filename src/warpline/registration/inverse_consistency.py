@@ -109,6 +109,7 @@ def enforce_inverse_consistency(
     units: Units = VOXELS,
     *,
     projection: Projection | None = None,
+    maps: tuple[Array, Array] | None = None,
 ) -> InversePair:
     """Join half-maps into the map fixed -> moving and its inverse, consistent within the limits and without folds.
 
@@ -122,13 +123,15 @@ def enforce_inverse_consistency(
         What inverse errors are counted in, see `Quality`.
     projection : Projection, optional
         Onto the directions that displacements keep.
+    maps : pair of (3, I, J, K), optional
+        The map and its inverse, where the half-maps are joined already; both are changed.
 
     ``forward(x) = v1(x) + u2(x + v1(x))`` with v1 the inverse of u1 = `to_fixed`; `inverse` likewise. The relaxation
     removes detail that no pair of sampled maps can share, and only where there is such detail.
     """
 
-    def joined(halves: tuple[Array, Array]) -> InversePair:
-        maps = join(*halves, backend)
+    def joined(halves: tuple[Array, Array], maps: tuple[Array, Array] | None = None) -> InversePair:
+        maps = join(*halves, backend) if maps is None else maps
         if projection is None:
             return settle(*maps, mask, backend, units)
         pair = settle(*maps, mask, backend, units, free=False)
@@ -137,7 +140,7 @@ def enforce_inverse_consistency(
         return replace(pair, quality=quality_of(*maps, mask, backend, rounds=pair.quality.rounds, units=units))
 
     given = to_fixed, to_moving
-    pair, halves, local = joined(given), given, True
+    pair, halves, local = joined(given, maps), given, True
     for sigma, place in ATTEMPTS:
         if pair.quality.is_within_limits:
             break

@@ -30,6 +30,7 @@ from warpline.space import Transform
 AFFINE = "0GenericAffine.mat"
 WARP = "1Warp.nii.gz"
 INVERSE_WARP = "1InverseWarp.nii.gz"
+VELOCITY = "Velocity.nii.gz"
 WARPED = "Warped.nii.gz"
 INVERSE_WARPED = "InverseWarped.nii.gz"
 OVERLAY = "Overlay.png"
@@ -41,6 +42,7 @@ ENDINGS = {
     "affine": AFFINE,
     "warp": WARP,
     "inverse_warp": INVERSE_WARP,
+    "velocity": VELOCITY,
     "warped": WARPED,
     "inverse_warped": INVERSE_WARPED,
     "overlay": OVERLAY,
@@ -270,6 +272,9 @@ def _encoders(alignment: Alignment, images: Mapping[str, Image]) -> dict[str, Ca
         encoders["warp"] = lambda: compress(_encode_transform(dense, field))
         if field.inverse_field is not None:
             encoders["inverse_warp"] = lambda: compress(_encode_transform(dense, field.inverse()))
+    velocity = alignment.velocity
+    if velocity is not None:
+        encoders["velocity"] = lambda: compress(_encode_transform(dense, velocity))
     for kind in ("warped", "inverse_warped"):
         encoders[kind] = partial(_encode_image, images[kind])
     return encoders

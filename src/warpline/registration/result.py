@@ -27,7 +27,7 @@ from warpline.registration.provenance import environment
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
-from warpline.space import Chain, Transform
+from warpline.space import Chain, Displacement, Transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,15 @@ class Registration:
     def inverse(self) -> Chain:
         """Moving world points to fixed world points (RAS+ mm)."""
         return self.alignment.inverse
+
+    @property
+    def velocity(self) -> Displacement | None:
+        """The stationary velocity field of a recipe with ``syn.model = "velocity"``, in mm (RAS+) on the fixed grid.
+
+        The warp of `transform` is its `warpline.space.exponential`. None for other models, and where the map is none:
+        a warning in the report says why.
+        """
+        return self.alignment.velocity
 
     @property
     def images(self) -> dict[str, Image]:

@@ -9,7 +9,8 @@ The two half-maps run from the middle space to either image, and are inverted on
 3. Smooth the forces (`update_sigma`, `update_weights`), and scale them so that the longest vector of any iteration of
    the level has `step` voxels: the updates v1, v2. They shrink with the forces, so that a level comes to rest, but for
    `full_steps`, with which every iteration has such a vector.
-4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`).
+4. Compose, ``u <- v + u o (id + v)``, and smooth the half-maps (`total_sigma`); other models of `transform_models` move
+   theirs otherwise.
 5. Every fifth iteration: store the half-maps if their energy is the lowest yet, shorten the step if there was no new
    lowest energy twice in a row, and stop the level if the energy has stopped falling.
 """
@@ -36,9 +37,10 @@ from warpline.registration.progress import LevelRecord, Progress, ProgressCallba
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
 from warpline.registration.quality import VOXELS, Units
 from warpline.registration.terms import ComparedImages, LevelStart, Terms
-from warpline.registration.update_smoothing import UpdateSmoothing
+from warpline.registration.transform_models import LEAST_NORM, MODELS, update_smoothing
 from warpline.space import fields
 from warpline.space.grid import Grid, apply_affine
+from warpline.space.velocity import half_maps_of
 
 CHECK_EVERY = 5
 """Iterations between two evaluations of the energy; each costs a copy of the half-maps where it is the lowest.
@@ -54,16 +56,14 @@ ERROR_UNIT = 0.5
 NOTABLE_RISE = 0.02
 """Rise of the energy of a level over its lowest one, as a share of that, above which going back to it is a warning."""
 
-LEAST_NORM = 3e-5
-"""A longest force below this is rounding noise and is not scaled up to a full step."""
-
 
 @dataclass(frozen=True)
 class HalfMaps:
     """Displacements (3, I, J, K) from the middle space to either image, in voxels of `grid`.
 
-    `units` are the lengths, in these voxels, that inverse errors are counted in, see `Quality`; `compared` what the
-    terms of the levels are.
+    `velocity` is the stationary velocity field (3, I, J, K) they are made of, where the model has one; `units` are the
+    lengths, in these voxels, that inverse errors are counted in, see `Quality`; `compared` what the terms of the levels
+    are.
     """
 
     to_fixed: Array
@@ -72,16 +72,18 @@ class HalfMaps:
     levels: tuple[LevelRecord, ...]
     units: Units = VOXELS
     compared: tuple[ComparedImages, ...] = ()
+    velocity: Array | None = None
 
 
 @dataclass(frozen=True)
 class LevelResult:
-    """Both half-maps (2, 3, I, J, K) in voxels of `grid`, from which the next level starts, and its forces."""
+    """The state (N, 3, I, J, K) in voxels of `grid`, from which the next level starts, and its forces."""
 
-    half_maps: Array
+    state: Array
     grid: Grid
     strengths: tuple[Array, ...] = ()
     shown: tuple[Shown, ...] = ()
+    number: int = 0
 
 
 def register_syn(
@@ -109,13 +111,15 @@ def register_syn(
         place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
-        result = LevelResult(level.half_maps, level.grid, level.terms.strengths, level.terms.shown)
+        result = LevelResult(level.model.state, level.grid, level.terms.strengths, level.terms.shown, index)
         compared = level.terms.compared() if index == 0 else compared
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
-    to_fixed, to_moving = (fields.move_to_grid(half, result.grid, pair.grid, backend) for half in result.half_maps)
+    state = [fields.move_to_grid(field, result.grid, pair.grid, backend) for field in result.state]
+    velocity = state[0] if len(state) == 1 else None
+    to_fixed, to_moving = state if velocity is None else half_maps_of(velocity, backend)
     units = VOXELS if options.factors is not None else _error_units(result.grid, pair.grid)
-    return HalfMaps(to_fixed, to_moving, pair.grid, tuple(records), units, compared)
+    return HalfMaps(to_fixed, to_moving, pair.grid, tuple(records), units, compared, velocity)
 
 
 def _error_units(finest: Grid, grid: Grid) -> Units:
@@ -206,12 +210,15 @@ class SynLevel:
         self.options, self.backend, self.coarser = options, backend, coarser
         self.rule, self.trace = ConvergenceRule(CHECK_EVERY, options.early_stop), backend.upload(new_trace(1))
         self.step_length = backend.upload(np.array([options.step], np.float32))
-        self.half_maps = backend.empty(field)
+        self.model = MODELS[options.model](level.grid.shape, options, backend)
+        self.half_maps = self.model.half_maps
         self._start()
         start = LevelStart(level, self.half_maps, None if coarser is None else coarser.shown)
         self.terms = Terms.of(pair, start, options, backend)
-        self.smoothing = UpdateSmoothing(field, options.update_sigma, options.update_weights, backend)
-        self.forces, self.updates, self.best = backend.empty(field), backend.empty(field), backend.empty(field)
+        self.number = 0 if coarser is None else coarser.number + 1
+        self.smoothing = update_smoothing(self.grid, self.number, options, backend)
+        self.forces, self.updates = backend.empty(field), backend.empty(field)
+        self.best = backend.empty(self.model.state.shape)
         self.norms = backend.zeros((2,), np.float32)
         self.projection = None if pair.allowed is None else Projection(pair.allowed, self.grid, backend)
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
@@ -227,12 +234,13 @@ class SynLevel:
         return self.terms.is_masked
 
     def _start(self) -> None:
-        """Take over the half-maps of the coarser level; zero without one."""
+        """Take over the state of the coarser level; zero without one."""
         if self.coarser is None:
-            self.half_maps[...] = 0
-            return
-        for half, finer in zip(self.coarser.half_maps, self.half_maps, strict=True):
-            fields.move_to_grid(half, self.coarser.grid, self.grid, self.backend, out=finer)
+            self.model.state[...] = 0
+        else:
+            for field, finer in zip(self.coarser.state, self.model.state, strict=True):
+                fields.move_to_grid(field, self.coarser.grid, self.grid, self.backend, out=finer)
+        self.model.follow_state()
 
     def _add_landmarks(self, targets: NDArray[np.float64]) -> None:
         """Let landmarks (2, N, 3) in voxels pull, as strongly for each voxel as the images do where they do most."""
@@ -281,7 +289,8 @@ class SynLevel:
         if start <= energies[lowest]:
             self._start()
             return 0
-        self.half_maps[...] = self.best
+        self.model.state[...] = self.best
+        self.model.follow_state()
         return min((lowest + 1) * self.rule.spacing, done) - 1
 
     def middle_images(self) -> tuple[NDArray[np.float32], ...]:
@@ -297,7 +306,7 @@ class SynLevel:
         """An iteration with step 5: best half-maps stored, step length and convergence updated, all on the device."""
         self._compute_forces()
         energy = self.terms.energy()
-        self.backend.keep_best_state(self.half_maps, energy, best=self.best, trace=self.trace)
+        self.backend.keep_best_state(self.model.state, energy, best=self.best, trace=self.trace)
         self._update_half_maps()
         self.backend.update_convergence(energy, trace=self.trace, step=self.step_length, rule=self.rule)
 
@@ -314,14 +323,11 @@ class SynLevel:
         return self.updates
 
     def _update_half_maps(self) -> None:
-        """Steps 3 and 4: smooth and scale the forces, compose, smooth the half-maps."""
-        options, backend, updates, composed = self.options, self.backend, self.updates, self.forces
-        if options.full_steps:
+        """Steps 3 and 4: smooth the forces, and move the half-maps by them as the model does."""
+        if self.options.full_steps:
             self.norms.fill(0)
-        self.smoothing.smooth(self.forces, out=updates, out_norm=self.norms)
-        scale = {"norm": self.norms, "least_norm": LEAST_NORM, "step": self.step_length}
-        backend.compose(self.half_maps, updates, **scale, out=composed)
-        backend.smooth(composed, (options.total_sigma,) * 3, out=self.half_maps)
+        self.smoothing.smooth(self.forces, out=self.updates, out_norm=self.norms)
+        self.model.update(self.updates, self.norms, self.step_length, scratch=self.forces)
 
 
 def _repeat(step: Callable[[], None], times: int) -> None:

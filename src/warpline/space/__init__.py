@@ -3,5 +3,6 @@
 from warpline.space.dense import displacement_on
 from warpline.space.grid import Grid
 from warpline.space.transforms import Affine, Chain, Displacement, Part, Transform
+from warpline.space.velocity import exponential
 
-__all__ = ["Affine", "Chain", "Displacement", "Grid", "Part", "Transform", "displacement_on"]
+__all__ = ["Affine", "Chain", "Displacement", "Grid", "Part", "Transform", "displacement_on", "exponential"]
