@@ -71,7 +71,7 @@ def test_json_is_the_report(pair, call, tmp_path):
     assert record["quality"]["folded_voxels"] == 0
 
 
-def test_masks_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeypatch):
+def test_masks_weights_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeypatch):
     seen = []
 
     def record(job, progress=None):
@@ -79,13 +79,15 @@ def test_masks_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(registration, "run", record)
-    masks = ("--fixed-mask", "f.nii", "--moving-mask", "m.nii", "--initial", "a.mat")
-    arguments = ("register", "fixed.nii", "moving.nii", "-o", "out/a_", "--recipe", "affine", *masks)
+    masks = ("--fixed-mask", "f.nii", "--moving-mask", "m.nii", "--initial", "a.mat", "--robust")
+    masks += ("--fixed-weights", "v.nii", "--moving-weights", "w.nii")
+    arguments = ("register", "fixed.nii", "moving.nii", "-o", "out/a_", "--recipe", "syn-fast", *masks)
     assert main([*arguments, "--backend", "numpy", "--threads", "3", "--outside", "-1000"]) == 130
     (job,) = seen
     assert (job.fixed, job.moving, job.prefix) == ("fixed.nii", "moving.nii", "out/a_")
     assert (job.fixed_mask, job.moving_mask, job.initial) == ("f.nii", "m.nii", ["a.mat"])
-    assert (job.recipe.name, job.backend, job.threads, job.outside) == ("affine", "numpy", 3, -1000)
+    assert (job.fixed_weights, job.moving_weights, job.recipe.syn.robust) == ("v.nii", "w.nii", True)
+    assert (job.recipe.name, job.backend, job.threads, job.outside) == ("syn-fast", "numpy", 3, -1000)
 
 
 def test_linear_recipe_leaves_no_field(pair, call, tmp_path):

@@ -51,6 +51,8 @@ class Syn(Options):
     contrast: Contrast = "auto"
     """Whether local_cc and mean_squares are shown the images as given, or one of them as its grey values predict the
     other one; auto lets local_cc choose by what correlates better."""
+    masks: bool = True
+    """Whether the deformable stage heeds the masks of its two images; false leaves them to the linear stages."""
     robust: bool = False
     """Let places count little where one image shows what the other does not, such as a lesion, anew at every level."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2
