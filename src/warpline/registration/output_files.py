@@ -32,6 +32,7 @@ WARP = "1Warp.nii.gz"
 INVERSE_WARP = "1InverseWarp.nii.gz"
 WARPED = "Warped.nii.gz"
 INVERSE_WARPED = "InverseWarped.nii.gz"
+ROBUST_WEIGHTS = "RobustWeights.nii.gz"
 OVERLAY = "Overlay.png"
 DEFORMATION = "Grid.png"
 PAGE = "report.html"
@@ -43,6 +44,7 @@ ENDINGS = {
     "inverse_warp": INVERSE_WARP,
     "warped": WARPED,
     "inverse_warped": INVERSE_WARPED,
+    "robust_weights": ROBUST_WEIGHTS,
     "overlay": OVERLAY,
     "deformation": DEFORMATION,
     "page": PAGE,
@@ -157,7 +159,7 @@ def store(
     alignment : Alignment
         Images and maps.
     images : dict
-        ``"warped"`` and ``"inverse_warped"``.
+        ``"warped"`` and ``"inverse_warped"``, and ``"robust_weights"`` where there are some.
     report : dict
         As `warpline.registration.compute` makes it.
     files : Transaction
@@ -270,9 +272,7 @@ def _encoders(alignment: Alignment, images: Mapping[str, Image]) -> dict[str, Ca
         encoders["warp"] = lambda: compress(_encode_transform(dense, field))
         if field.inverse_field is not None:
             encoders["inverse_warp"] = lambda: compress(_encode_transform(dense, field.inverse()))
-    for kind in ("warped", "inverse_warped"):
-        encoders[kind] = partial(_encode_image, images[kind])
-    return encoders
+    return {**encoders, **{kind: partial(_encode_image, image) for kind, image in images.items()}}
 
 
 def _encode_transform(chosen: Format, transform: Transform) -> bytes:

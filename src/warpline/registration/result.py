@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.evaluation.image_similarity import measure_similarity
 from warpline.images import Image
+from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.json_values import plain
@@ -22,6 +25,7 @@ from warpline.registration.landmarks import LandmarkErrors
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import environment
+from warpline.registration.robust_weights import weights_of_result
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
@@ -40,11 +44,14 @@ class Registration:
         The moving image on the fixed grid.
     inverse_warped : Image
         The fixed image on the moving grid.
+    robust_weights : Image or None
+        How much places of the fixed image count beside the result, from 0 to 1, see `syn.robust`; None without it.
     report : dict
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, budget, similarity before
         and after, distances of landmarks, the share of the voxels it is measured on, whether contrasts are alike,
-        judgement, warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``,
-        also `outputs` (paths) and `files` (bytes and SHA-256 of each). Plain JSON values.
+        judgement, the share of the object that robust weights leave out, warnings (what headers leave open, reasons for
+        doubt); from `warpline.run`, and in ``report.json``, also `outputs` (paths) and `files` (bytes and SHA-256 of
+        each). Plain JSON values.
 
     Examples
     --------
@@ -66,6 +73,7 @@ class Registration:
     warped: Image
     inverse_warped: Image
     report: dict[str, Any]
+    robust_weights: Image | None = None
 
     @property
     def transform(self) -> Chain:
@@ -79,8 +87,9 @@ class Registration:
 
     @property
     def images(self) -> dict[str, Image]:
-        """Both warped images, by the names of their files in the report."""
-        return {"warped": self.warped, "inverse_warped": self.inverse_warped}
+        """Both warped images, and robust weights where there are some, by the names of their files in the report."""
+        images = {"warped": self.warped, "inverse_warped": self.inverse_warped}
+        return images if self.robust_weights is None else {**images, "robust_weights": self.robust_weights}
 
     def save(self, prefix: Prefix) -> dict[str, Path]:
         """Write transforms, images, pictures and reports; all of them or none.
@@ -169,6 +178,10 @@ def compute(
         beyond["fixed"] = value_beyond(images["fixed"])
         warped = _warp(alignment.moving, alignment.transform, alignment.fixed, beyond["moving"], backend)
         inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
+    weights = None
+    if inputs.recipe.syn is not None and inputs.recipe.syn.robust:
+        with clock.step("robust weights"):
+            weights = _robust_weights(alignment, warped, images if inputs.recipe.syn.masks else {}, backend)
     with clock.step("similarity"):
         compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
         similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
@@ -184,12 +197,27 @@ def compute(
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "terms": [asdict(term) for term in alignment.terms],
         "budget": None if alignment.spending is None else alignment.spending.as_report(),
+        "robust": None if weights is None else {"left_out": _share_left_out(weights, alignment.fixed)},
         **similarity,
         "outside": beyond,
         "judgement": asdict(alignment.judgement),
         "warnings": [*inputs.notes, *alignment.warnings, *_surroundings_warnings(images, beyond)],
     }
-    return Registration(alignment, warped, inverse_warped, plain(report))
+    return Registration(alignment, warped, inverse_warped, plain(report), weights)
+
+
+def _robust_weights(alignment: Alignment, warped: Image, masks: Mapping[str, Image], backend: Backend) -> Image:
+    """Weights of the places of the fixed image, by what the moving one shows there inside its grid and its mask."""
+    moving = alignment.moving
+    counts = masks.get("moving_mask", Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name))
+    seen = warp(counts, alignment.transform, alignment.fixed.grid, order=0, backend=backend)
+    return weights_of_result(alignment.fixed, warped, backend, fixed_mask=masks.get("fixed_mask"), seen=seen)
+
+
+def _share_left_out(weights: Image, fixed: Image) -> float:
+    """Share of the fixed object that counts by less than a half."""
+    inside = foreground_mask(fixed)
+    return float(np.less(weights.data[inside], 0.5).mean()) if inside.any() else 0.0
 
 
 def _landmark_report(errors: LandmarkErrors | None, files: tuple[str, ...] | None) -> dict[str, Any] | None:
