@@ -57,7 +57,7 @@ def test_a_mask_on_the_grid_of_its_image_passes():
 
 
 @pytest.mark.parametrize("check", [check_mask, check_weights])
-def test_a_mask_may_lie_on_any_grid_that_marks_a_part_of_its_image(check):
+def test_a_mask_may_lie_on_any_grid_that_reaches_its_image(check):
     for other in (mask(shape=(8, 9, 11)), mask(offset=(0, 0.1, 0)), mask(offset=(5, 0, 0))):
         check(other, image())
     message = r"m\.nii has no voxel other than 0 within f\.nii; it must cover part of that image in world space"

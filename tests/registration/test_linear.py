@@ -163,14 +163,12 @@ def test_progress_and_records_agree(fast):
     assert all(record.iterations == len(record.energies) for record in found.levels)
 
 
-def test_refinement_is_for_like_contrasts(fast):
+def test_like_and_unlike_contrasts_are_refined(fast):
     def levels(contrast):
         fixed, moving = scan(lattice()), scan(lattice(), np.linalg.inv(motion(stretch=SHEAR)), contrast)
         return register_linear(fixed, moving, Affine.identity(), Linear(**QUICK), backend=fast).levels[-1].level
 
     assert levels(lambda v: 2 * v) > 1 < levels(dark)
-    noise = np.random.default_rng(0)
-    assert levels(lambda v: np.where(v > 0, noise.uniform(1, 100, v.shape), 0)) == 1  # no curve makes that alike
 
 
 def test_an_inverted_contrast_is_refined_as_a_like_one(fast):

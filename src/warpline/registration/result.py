@@ -178,10 +178,7 @@ def compute(
         beyond["fixed"] = value_beyond(images["fixed"])
         warped = _warp(alignment.moving, alignment.transform, alignment.fixed, beyond["moving"], backend)
         inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
-    weights = None
-    if inputs.recipe.syn is not None and inputs.recipe.syn.robust:
-        with clock.step("robust weights"):
-            weights = _robust_weights(alignment, warped, images if inputs.recipe.syn.masks else {}, backend)
+        weights = _robust_weights(alignment, warped, inputs, backend)
     with clock.step("similarity"):
         compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
         similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
@@ -197,7 +194,7 @@ def compute(
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "terms": [asdict(term) for term in alignment.terms],
         "budget": None if alignment.spending is None else alignment.spending.as_report(),
-        "robust": None if weights is None else {"left_out": _share_left_out(weights, alignment.fixed)},
+        "robust": _robust_report(weights, alignment.fixed),
         **similarity,
         "outside": beyond,
         "judgement": asdict(alignment.judgement),
@@ -206,18 +203,23 @@ def compute(
     return Registration(alignment, warped, inverse_warped, plain(report), weights)
 
 
-def _robust_weights(alignment: Alignment, warped: Image, masks: Mapping[str, Image], backend: Backend) -> Image:
-    """Weights of the places of the fixed image, by what the moving one shows there inside its grid and its mask."""
-    moving = alignment.moving
+def _robust_weights(alignment: Alignment, warped: Image, inputs: Inputs, backend: Backend) -> Image | None:
+    """Weights of the fixed image, by what the moving one shows inside its grid and its mask; where they were learnt."""
+    options, moving = inputs.recipe.syn, alignment.moving
+    if options is None or not options.robust:
+        return None
+    masks = inputs.images if options.masks else {}
     counts = masks.get("moving_mask", Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name))
     seen = warp(counts, alignment.transform, alignment.fixed.grid, order=0, backend=backend)
     return weights_of_result(alignment.fixed, warped, backend, fixed_mask=masks.get("fixed_mask"), seen=seen)
 
 
-def _share_left_out(weights: Image, fixed: Image) -> float:
+def _robust_report(weights: Image | None, fixed: Image) -> dict[str, float] | None:
     """Share of the fixed object that counts by less than a half."""
+    if weights is None:
+        return None
     inside = foreground_mask(fixed)
-    return float(np.less(weights.data[inside], 0.5).mean()) if inside.any() else 0.0
+    return {"left_out": float(np.less(weights.data[inside], 0.5).mean()) if inside.any() else 0.0}
 
 
 def _landmark_report(errors: LandmarkErrors | None, files: tuple[str, ...] | None) -> dict[str, Any] | None:

@@ -4,9 +4,7 @@ Each image is predicted from the grey values of the other one, see `warpline.reg
 lesion has grey values of its own, from which tissue is predicted well, but tissue does not predict the lesion. A place
 counts by the squares of the residuals around it, in units of their median: fully where they are usual, hardly where
 they stand out (iteratively reweighted, as Black and Rangarajan 1996, doi:10.1007/BF00131148, but with a steeper
-weight). All of a brain that is not aligned yet has large residuals, and so a large median. Where enough of the
-surroundings stands out a place hardly counts either: else the rim of a lesion, whose residuals are averaged with those
-of sound tissue, pulls as the lesion would.
+weight). All of a brain that is not aligned yet has large residuals, and so a large median.
 """
 
 from __future__ import annotations
@@ -23,10 +21,8 @@ from warpline.space.grid import Grid
 REACH = 5.0
 """Standard deviation in mm of the Gaussian around a place in which residuals are averaged, at least a voxel."""
 OUTLYING = 4.0
-"""Times their median at which residuals leave a weight of a half, see `_falling`. Of aligned brains 99 % of the places
+"""Times their median at which residuals leave a weight of a half. Of aligned brains 99 % of the places
 stay below 2.5, lesions of 14 mm radius reach 5."""
-SURROUNDED = 0.1
-"""Share of the surroundings, by the same Gaussian, that stands out where a place counts by a half."""
 FAINT = np.float32(0.05)
 """Grey values, about 1 at the brightest, up to which both images show background."""
 TINY = 1e-12
@@ -50,10 +46,11 @@ def robust_weights(images: Array, grid: Grid, backend: Backend, mask: Array | No
     for n in (0, 1) if values.shape[1] >= LEAST_SAMPLES else ():
         predicted = through_curve(images[1 - n], values[1 - n], values[n], backend)
         np.maximum(outlying, _residuals(predicted - images[n], inside, grid, backend), out=outlying)
-    weights = _falling(outlying, OUTLYING, 3)
-    around = backend.smooth(np.float32(1) - weights, _sigmas(grid))
-    weights *= _falling(around, SURROUNDED, 2)
-    return weights
+    outlying /= np.float32(OUTLYING)
+    outlying *= outlying
+    outlying *= outlying
+    outlying += np.float32(1)
+    return np.float32(1) / outlying
 
 
 def weights_of_result(
@@ -86,15 +83,6 @@ def weights_of_result(
         inside = None if not masks else masks[0] & masks[-1]
         weights = backend.download(robust_weights(images, fixed.grid, backend, inside))
     return Image(weights, fixed.grid, "robust weights")
-
-
-def _falling(values: Array, half: float, doublings: int) -> Array:
-    """``1 / (1 + (v / half)^p)`` with ``p = 2^doublings``."""
-    powers = values / np.float32(half)
-    for _ in range(doublings):
-        powers *= powers
-    powers += np.float32(1)
-    return np.float32(1) / powers
 
 
 def _sigmas(grid: Grid) -> tuple[float, float, float]:
