@@ -94,8 +94,8 @@ def _sigmas(grid: Grid) -> tuple[float, float, float]:
 def _residuals(residual: Array, inside: Array, grid: Grid, backend: Backend) -> Array:
     """Squares of the residuals around every place, in units of their median."""
     squares = backend.smooth(residual * residual * inside, _sigmas(grid))
-    usual = backend.statistics(squares, 0.5, mask=inside.astype(np.uint8))[2]
-    squares /= np.maximum(usual, np.float32(TINY))
+    usual = backend.statistics(squares, 0.5, mask=inside.astype(np.uint8), out=backend.empty((4,), np.float64))
+    squares /= np.maximum(usual[2:3], TINY).astype(np.float32)
     return squares
 
 

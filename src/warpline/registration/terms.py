@@ -161,7 +161,7 @@ class Term:
 
     def _count(self, half_maps: Array, counted: Array) -> None:
         """How much voxels count in the middle space: not at all where values from outside a mask are mixed in."""
-        counted.fill(1)
+        counted[...] = 1
         for mask, half in zip(self.masks, half_maps, strict=True):
             if mask is not None:
                 counted *= self.backend.sample(mask, field=half, out=self._warped)
