@@ -10,6 +10,7 @@ import pytest
 
 from ants_peers import in_ants
 from warpline import ants as ours
+from warpline.ants import registering
 from warpline.ants.registering import FURTHER, OPTIONS, TYPES, _recipe, _with_levels, _with_names, _with_options
 from warpline.errors import InputError, UsageError
 from warpline.io.transform_files import write_transform
@@ -146,6 +147,25 @@ def test_linear_levels_in_a_registration(pair):
 
 def test_options_of_a_stage_that_is_not_run_are_left_out():
     assert _with_options(TYPES["Rigid"], {"syn_sampling": 4, "aff_metric": "GC"}).linear.metric == "correlation"
+
+
+@pytest.mark.parametrize(
+    ("kind", "everywhere", "heeding"),
+    [("SyN", False, [False, True]), ("SyN", True, [True, True]), ("Affine", False, [True])],
+)
+def test_masks_count_in_the_stages_of_antspy(kind, everywhere, heeding, pair, monkeypatch):
+    seen = []
+
+    def record(fixed, moving, recipe, *masks, **options):
+        seen.append((recipe, masks))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(registering, "register", record)
+    with pytest.raises(KeyboardInterrupt):
+        ours.registration(*pair, kind, mask="f.nii", moving_mask="m.nii", mask_all_stages=everywhere)
+    ((recipe, masks),) = seen
+    assert masks == ("f.nii", "m.nii")
+    assert [stage.masks for stage in (recipe.linear, recipe.syn) if stage is not None] == heeding
 
 
 def test_every_option_is_one_of_antspy():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from made_registrations import made_pair
-from warpline.cli.pairs import FORM, image_pairs, read_pair
+from warpline.cli.pairs import FORM, MARKS, image_pairs, read_pair
 from warpline.errors import UsageError
 from warpline.io.images import write_image
 
@@ -19,8 +19,8 @@ QUICK = (
 )
 
 
-def options(*pairs, fixed=None, moving=None, fixed_mask=None, moving_mask=None):
-    return Namespace(pairs=list(pairs), fixed=fixed, moving=moving, fixed_mask=fixed_mask, moving_mask=moving_mask)
+def options(*pairs, fixed=None, moving=None, **marks):
+    return Namespace(pairs=list(pairs), fixed=fixed, moving=moving, **dict.fromkeys(MARKS) | marks)
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,14 @@ def files(tmp_path_factory):
 def test_two_files_are_a_pair():
     pair = read_pair("a.nii,b.nii")
     assert (pair.fixed, pair.moving, pair.metric, pair.weight) == ("a.nii", "b.nii", None, 1.0)
-    assert pair.fixed_mask is None and pair.moving_mask is None
+    assert pair.contrast is None and all(getattr(pair, mark) is None for mark in MARKS)
 
 
 def test_a_pair_has_options_in_any_order():
     pair = read_pair("a.nii,b.nii,weight=0.5,moving_mask=m.nii,metric=labels,fixed_mask=f=1.nii")
     assert (pair.metric, pair.weight, pair.fixed_mask, pair.moving_mask) == ("labels", 0.5, "f=1.nii", "m.nii")
+    other = read_pair("a.nii,b.nii,contrast=predicted,moving_weights=w.nii,fixed_weights=v.nii")
+    assert (other.contrast, other.fixed_weights, other.moving_weights) == ("predicted", "v.nii", "w.nii")
 
 
 @pytest.mark.parametrize("text", ["", "a.nii", "a.nii,", ",b.nii", "a.nii,b.nii,", "a,b,c", "a,b,weigth=1", "a,b,=1"])
@@ -74,14 +76,16 @@ def test_a_weight_has_limits(weight):
 def test_all_pairs_are_beside_the_images():
     given = options("c.nii,d.nii,weight=0.5", fixed="a.nii", moving="b.nii", fixed_mask="m.nii")
     main, (further,) = image_pairs(given)
-    assert (main.fixed, main.moving, main.fixed_mask, main.settings) == ("a.nii", "b.nii", "m.nii", ())
+    assert (main.fixed, main.moving, main.marks["fixed_mask"], main.settings) == ("a.nii", "b.nii", "m.nii", ())
     assert (further.fixed, further.weight) == ("c.nii", 0.5)
 
 
 def test_without_images_the_first_pair_is_registered():
     first = "a.nii,b.nii,metric=mean_squares,weight=2,fixed_mask=f.nii,moving_mask=m.nii"
-    main, (further,) = image_pairs(options(first, "c.nii,d.nii,weight=0.5", moving_mask="n.nii"))
-    assert (main.fixed, main.moving, main.fixed_mask, main.moving_mask) == ("a.nii", "b.nii", "f.nii", "n.nii")
+    given = options(first + ",moving_weights=w.nii", "c.nii,d.nii,weight=0.5", moving_mask="n.nii")
+    main, (further,) = image_pairs(given)
+    marks = {"fixed_mask": "f.nii", "moving_mask": "n.nii", "fixed_weights": None, "moving_weights": "w.nii"}
+    assert (main.fixed, main.moving, main.marks) == ("a.nii", "b.nii", marks)
     assert main.settings == ("syn.metric=mean_squares",)
     assert further.weight == 0.25
 

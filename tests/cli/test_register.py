@@ -16,7 +16,7 @@ from warpline.cli.main import main
 from warpline.errors import OutputError
 from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
-from warpline.registration.output_files import ENDINGS, VELOCITY
+from warpline.registration.output_files import ENDINGS, ROBUST_WEIGHTS, VELOCITY
 
 LINEAR = ("--set", "linear.iterations=[10,5,2]", "--threads", "1")
 
@@ -37,7 +37,7 @@ def test_process_succeeds_and_writes_every_file_into_the_folder(finished):
     process, folder = finished
     assert process.returncode == 0, process.stderr
     names = {path.name for path in folder.iterdir()}
-    assert set(ENDINGS.values()) - {VELOCITY} <= names
+    assert set(ENDINGS.values()) - {ROBUST_WEIGHTS, VELOCITY} <= names  # those only where they are asked for
     assert [name for name in names if name.startswith(".") or name.endswith(".part")] == []
 
 
@@ -71,7 +71,7 @@ def test_json_is_the_report(pair, call, tmp_path):
     assert record["quality"]["folded_voxels"] == 0
 
 
-def test_masks_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeypatch):
+def test_masks_weights_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeypatch):
     seen = []
 
     def record(job, progress=None):
@@ -79,13 +79,15 @@ def test_masks_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr(registration, "run", record)
-    masks = ("--fixed-mask", "f.nii", "--moving-mask", "m.nii", "--initial", "a.mat")
-    arguments = ("register", "fixed.nii", "moving.nii", "-o", "out/a_", "--recipe", "affine", *masks)
+    masks = ("--fixed-mask", "f.nii", "--moving-mask", "m.nii", "--initial", "a.mat", "--robust")
+    masks += ("--fixed-weights", "v.nii", "--moving-weights", "w.nii")
+    arguments = ("register", "fixed.nii", "moving.nii", "-o", "out/a_", "--recipe", "syn-fast", *masks)
     assert main([*arguments, "--backend", "numpy", "--threads", "3", "--outside", "-1000"]) == 130
     (job,) = seen
     assert (job.fixed, job.moving, job.prefix) == ("fixed.nii", "moving.nii", "out/a_")
     assert (job.fixed_mask, job.moving_mask, job.initial) == ("f.nii", "m.nii", ["a.mat"])
-    assert (job.recipe.name, job.backend, job.threads, job.outside) == ("affine", "numpy", 3, -1000)
+    assert (job.fixed_weights, job.moving_weights, job.recipe.syn.robust) == ("v.nii", "w.nii", True)
+    assert (job.recipe.name, job.backend, job.threads, job.outside) == ("syn-fast", "numpy", 3, -1000)
 
 
 def test_linear_recipe_leaves_no_field(pair, call, tmp_path):
@@ -148,4 +150,4 @@ def test_report_tells_size_and_checksum_of_every_other_file(finished):
     report = json.loads((folder / registration.REPORT).read_text())
     contents = {kind: Path(path).read_bytes() for kind, path in report["outputs"].items()}
     stamps = {kind: {"bytes": len(b), "sha256": hashlib.sha256(b).hexdigest()} for kind, b in contents.items()}
-    assert report["files"] == stamps and len(stamps) == len(ENDINGS) - 2, "all but itself and the velocity"
+    assert report["files"] == stamps and stamps.keys() == ENDINGS.keys() - {"report", "robust_weights", "velocity"}

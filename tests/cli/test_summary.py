@@ -49,6 +49,12 @@ def test_what_a_budget_asked_and_got_is_one_line():
     assert "NOT KEPT: strain 0.2471 of 1.5" in line
 
 
+def test_how_much_robust_weights_leave_out_is_one_line():
+    assert not begins(lines_of(robust=None), "robust")
+    (line,) = begins(lines_of(robust={"left_out": 0.0312}), "robust")
+    assert line.endswith("3.1% of the fixed object count by less than a half")
+
+
 def test_the_distances_of_landmarks_are_one_line():
     assert not begins(lines_of(), "landmarks")
     told = {"count": 7, "start": {"mean": 2.125, "max": 4.5}, "result": {"mean": 1.0625, "max": 2.25}}

@@ -35,11 +35,15 @@ def test_what_is_written_is_read_again(tmp_path):
     pairs = [
         Pair("a", f"{tmp_path}/in/a.nii", f"{tmp_path}/t.nii", initial="/far/a.mat", columns={"age": "3"}),
         Pair("b", f"{tmp_path}/in/b.nii", f"{tmp_path}/t.nii", recipe="rigid", columns={"sex": "f"}),
+        Pair("c", f"{tmp_path}/in/c.nii", f"{tmp_path}/t.nii", moving_weights=f"{tmp_path}/in/w.nii"),
     ]
     (tmp_path / "deep").mkdir()
     write_manifest(pairs, tmp_path / "deep" / "m.tsv")
     assert [normal(pair) for pair in read_manifest(tmp_path / "deep" / "m.tsv")] == pairs
-    assert format_manifest(pairs, tmp_path).splitlines()[0] == "id\tmoving\tfixed\tinitial\trecipe\tage\tsex"
+    assert (
+        format_manifest(pairs, tmp_path).splitlines()[0]
+        == "id\tmoving\tfixed\tmoving_weights\tinitial\trecipe\tage\tsex"
+    )
 
 
 def normal(pair):

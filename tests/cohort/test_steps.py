@@ -111,6 +111,18 @@ def test_rounded_maps_are_measured_inside_the_fixed_mask(inputs, tmp_path):
     assert float(rows(tmp_path / "out")["sub-01"]["inverse_error_mean"]) == pytest.approx(expected, rel=1e-3)
 
 
+def test_masks_and_weights_may_lie_on_any_grid(inputs, tmp_path):
+    """Measured is inside the mask as it was resampled, which the report says."""
+    labels = read_image(inputs / "fixed_dseg.nii")
+    part = labels.grid.cropped((1, 1, 1), labels.grid.shape)
+    write_image(Image((labels.data[1:, 1:, 1:] > 0).astype(np.uint8), part), inputs / "part.nii")
+    marks = dict.fromkeys(("fixed_mask", "fixed_weights"), str(inputs / "part.nii"))
+    run([replace(pairs_in(inputs)[0], **marks)], tmp_path / "out", asked())
+    sidecar = json.loads(next((tmp_path / "out").rglob("*_qc.json")).read_text())
+    assert "was resampled by nearest neighbour" in json.dumps(sidecar)
+    assert {"fixed_mask", "fixed_weights"} <= sidecar["sha256"].keys()
+
+
 def test_labels_are_carried_and_scored(inputs, tmp_path):
     pairs = [
         replace(

@@ -7,7 +7,7 @@ import pytest
 
 from warpline.errors import InputError
 from warpline.images import Image
-from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume
+from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume, check_weights
 from warpline.space.grid import Grid
 
 SHAPE = (8, 9, 10)
@@ -56,11 +56,13 @@ def test_a_mask_on_the_grid_of_its_image_passes():
     check_mask(mask(), image())
 
 
-@pytest.mark.parametrize("bad", [mask(shape=(8, 9, 11)), mask(offset=(0, 0.1, 0))], ids=["shape", "affine"])
-def test_a_mask_on_another_grid_is_refused(bad):
-    message = r"m\.nii \(shape .*\) does not lie on the grid of f\.nii .*; resample the mask with order 0"
+@pytest.mark.parametrize("check", [check_mask, check_weights])
+def test_a_mask_may_lie_on_any_grid_that_reaches_its_image(check):
+    for other in (mask(shape=(8, 9, 11)), mask(offset=(0, 0.1, 0)), mask(offset=(5, 0, 0))):
+        check(other, image())
+    message = r"m\.nii has no voxel other than 0 within f\.nii; it must cover part of that image in world space"
     with pytest.raises(InputError, match=message):
-        check_mask(bad, image())
+        check(mask(offset=(6, 0, 0)), image())
 
 
 def test_an_empty_mask_is_refused():
@@ -75,6 +77,20 @@ def test_a_mask_is_checked_as_images_are():
         check_mask(image(np.full(SHAPE, np.nan), "m.nii"), image())
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (np.full(SHAPE, -0.5), r"m\.nii has weights down to -0\.5; 0, not at all, and above are allowed"),
+        (np.zeros(SHAPE), r"m\.nii is 0 everywhere; give what counts fully the largest value"),
+        (np.full(SHAPE, np.inf), r"m\.nii has 720 NaN or infinite"),
+        (np.ones((*SHAPE, 2)), r"m\.nii is 4-D"),
+    ],
+)
+def test_weights_that_say_nothing_are_refused(data, message):
+    with pytest.raises(InputError, match=message):
+        check_weights(image(data, "m.nii"), image())
+
+
 def test_an_image_of_one_value_is_refused():
     check_contrast(image())
     with pytest.raises(InputError, match=r"f\.nii is constant: 3\.0 everywhere; an image with contrast is needed"):
@@ -85,5 +101,6 @@ def test_contrast_must_lie_inside_the_mask():
     flat = image()
     flat.data[mask().data != 0] = 7
     check_contrast(flat)
+    check_contrast(flat, mask(offset=(4, 0, 0)))
     with pytest.raises(InputError, match=r"f\.nii is constant: 7\.0 everywhere inside m\.nii"):
         check_contrast(flat, mask())

@@ -352,3 +352,46 @@ def test_a_level_that_was_taken_back_is_said(pair, fast, monkeypatch):
     (warning,) = (text for text in result.warnings if "taken back" in text)
     assert warning.startswith("level 1 of 1 of the deformable stage got worse and was taken back to its best state")
     assert f"iteration {level.kept} of 30" in warning
+
+
+@pytest.mark.parametrize("which", ["fixed", "moving"])
+def test_what_weights_of_0_hide_has_less_say(pair, aligned, fast, which):
+    """Where another head lies the map is better; on a grid of thicker voxels, with half as much weight beside it."""
+    image = getattr(pair, which)
+    coarse = Grid(tuple(-(-n // 2) for n in image.grid.shape), image.affine @ np.diag([2.0, 2.0, 2.0, 1.0]))
+    place = aligned.inverse if which == "moving" else Chain()
+
+    def right(grid):
+        world = apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+        return place.map_points(world)[..., 0]
+
+    spoilt = Image(np.where(right(image.grid) > 25, np.flip(image.data, 1) * 1.5, image.data), image.grid)
+    images = {"fixed": pair.fixed, "moving": pair.moving, which: spoilt}
+    hidden = pair.fixed_points[:, 0] > 20
+    points = pair.fixed_points[hidden], pair.moving_points[hidden]
+    recipe, start = QUICK.with_options("linear=off"), pair.transform.parts[1]
+    weights = Image(np.select([right(coarse) > 20, right(coarse) > 0], [0.0, 4.0], 8.0), coarse)
+    plain = align(images["fixed"], images["moving"], recipe, backend=fast, initial=start)
+    options = {f"{which}_weights": weights, "initial": start}
+    weighed = align(images["fixed"], images["moving"], recipe, backend=fast, **options)
+    missed, without = (landmark_error(*points, found.transform).mean for found in (weighed, plain))
+    assert missed < 0.85 * without
+
+
+def test_masks_count_in_the_stages_that_the_recipe_says(pair, fast):
+    mask = Image((np.indices(pair.fixed.grid.shape)[0] < 30).astype(np.uint8), pair.fixed.grid)
+    quick = QUICK.with_options("syn.iterations=[2, 1]")
+
+    def found(*settings, **masks):
+        return align(pair.fixed, pair.moving, quick.with_options(*settings), backend=fast, **masks)
+
+    free, both = found(), found(fixed_mask=mask)
+    linear = found("syn.masks=false", fixed_mask=mask)
+    deformable = found("linear.masks=false", fixed_mask=mask)
+    assert not np.array_equal(free.affine.matrix, both.affine.matrix)
+    np.testing.assert_array_equal(linear.affine.matrix, both.affine.matrix)
+    np.testing.assert_array_equal(deformable.affine.matrix, free.affine.matrix)
+    assert not np.array_equal(linear.warp.field, both.warp.field)
+    assert not np.array_equal(deformable.warp.field, free.warp.field)
+    neither = found("linear.masks=false", "syn.masks=false", fixed_mask=mask)
+    np.testing.assert_array_equal(neither.warp.field, free.warp.field)

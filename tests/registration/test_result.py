@@ -96,3 +96,25 @@ def test_saving_leaves_the_report_as_it_is(paths, tmp_path):
     written = registration.save(tmp_path / "sub_")
     assert (registration.report, registration.report["seconds"]) == before
     assert all(path.exists() for path in written.values())
+
+
+def with_blob(image):
+    """The image with a bright ball that the other one does not show."""
+    offsets = np.moveaxis(np.indices(image.grid.shape), 0, -1) - np.array(image.grid.shape) * [0.5, 0.4, 0.5]
+    ball = np.linalg.norm(offsets, axis=-1) < 5
+    return Image(np.where(ball, 3, image.data).astype(np.float32), image.grid, "spoilt"), ball
+
+
+def test_robust_weights_are_written_where_they_are_learnt(paths, tmp_path):
+    fixed, moving = (read_image(path) for path in paths)
+    spoilt, ball = with_blob(fixed)
+    found = register(spoilt, moving, QUICK.with_options("syn.robust=true"))
+    weights = found.robust_weights
+    assert weights.grid == fixed.grid and weights.data[ball].mean() < 0.3 < 0.5 < weights.data[~ball].mean()
+    assert 0 < found.report["robust"]["left_out"] < 1
+    file = found.save(f"{tmp_path}/sub_")["robust_weights"]
+    assert file.name == "sub_RobustWeights.nii.gz"
+    np.testing.assert_allclose(read_image(file).data, weights.data, atol=1e-6)
+    plain = register(spoilt, moving, QUICK)
+    assert plain.robust_weights is None and plain.report["robust"] is None
+    assert "robust_weights" not in plain.save(f"{tmp_path}/sub_") and not file.exists()

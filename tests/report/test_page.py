@@ -142,6 +142,12 @@ def test_a_budget_shows_what_was_asked_and_reached(layers, tmp_path):
     assert "Not kept" in page and "scaled down to 0.5" in page and "Bending energy" not in page
 
 
+def test_what_robust_weights_leave_out_is_shown(layers, tmp_path):
+    assert "Robust weights</h2>" not in page_of(report_of() | {"robust": None}, layers, tmp_path)
+    page = page_of(report_of() | {"robust": {"left_out": 0.03125}}, layers, tmp_path)
+    assert "Robust weights</h2>" in page and "3.125 % of the fixed object count by less than a half" in page
+
+
 def test_distances_of_landmarks_are_shown(layers, tmp_path):
     assert "Landmarks</h2>" not in page_of(report_of() | {"landmarks": None}, layers, tmp_path)
     start, result = {"mean": 4.125, "max": 8.0, "each": [0.25, 8.0]}, {"mean": 1.5, "max": 2.75, "each": [0.25, 2.75]}

@@ -119,9 +119,10 @@ def registration(
     outprefix : str
         What the names of all files begin with; a new folder for temporary files when empty.
     mask, moving_mask : like the images, optional
-        Where the metric counts, on the grid of its image; here they count in every stage.
+        Where the metric counts, on any grid. As in ANTsPy they count in the deformable stage only, and in the linear
+        stages of types that have no other.
     mask_all_stages : bool
-        Without effect.
+        Whether they count in every stage.
     *further, **options
         ANTsPy's further arguments, by name or in the order of `FURTHER`. write_composite_transform writes
         ``Composite.h5`` and ``InverseComposite.h5`` too, and returns these names. multivariate_extras,
@@ -161,6 +162,8 @@ def registration(
     pairs = image_pairs(options.pop("multivariate_extras", None) or ())
     flags = options.pop("restrict_transformation", None)
     recipe = _with_options(_recipe(type_of_transform), options)
+    if recipe.linear is not None and recipe.syn is not None and not mask_all_stages:
+        recipe = recipe.with_options("linear.masks=false")
     if levels:
         recipe = _with_levels(recipe, levels, as_image(fixed, "fixed").grid)
     if flags is not None and recipe.syn is not None:

@@ -11,7 +11,11 @@ from warpline.errors import UsageError
 if TYPE_CHECKING:
     from warpline.registration import ImagePair
 
-FORM = "FIXED,MOVING[,metric=NAME][,weight=W][,fixed_mask=FILE][,moving_mask=FILE]"
+MARKS = ("fixed_mask", "moving_mask", "fixed_weights", "moving_weights")
+"""What says where the images of a pair count, and how much."""
+
+FORM = f"FIXED,MOVING[,metric=NAME][,contrast=NAME][,weight=W]{''.join(f'[,{mark}=FILE]' for mark in MARKS)}"
+"""How a pair is written."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +26,8 @@ class MainPair:
     ----------
     fixed, moving : str
         Their files.
-    fixed_mask, moving_mask : str or None
-        Where they count.
+    marks : dict
+        Files that say where they count, and how much, by their names in `MARKS`.
     settings : tuple of str
         Of the recipe, as ``--set`` takes them.
     weight : float
@@ -32,8 +36,7 @@ class MainPair:
 
     fixed: str
     moving: str
-    fixed_mask: str | None
-    moving_mask: str | None
+    marks: dict[str, str | None]
     settings: tuple[str, ...] = ()
     weight: float = 1.0
 
@@ -46,8 +49,8 @@ def add_pairs(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIXED,MOVING[,KEY=VALUE...]",
-        help="two images to compare, with metric=NAME, contrast=given|predicted, weight=W, fixed_mask=FILE, "
-        "moving_mask=FILE; may be repeated; "
+        help="two images to compare, with metric=NAME, contrast=given|predicted|auto, weight=W, fixed_mask=FILE, "
+        "moving_mask=FILE, fixed_weights=FILE, moving_weights=FILE; may be repeated; "
         "label maps with metric=labels. Without FIXED and MOVING the "
         "first pair is registered; all others are compared beside it",
     )
@@ -62,8 +65,9 @@ def image_pairs(options: Namespace) -> tuple[MainPair, tuple[ImagePair, ...]]:
         When images are missing, or an option cannot be read.
     """
     pairs = [read_pair(text) for text in options.pairs]
+    marks = {mark: getattr(options, mark) for mark in MARKS}
     if options.fixed is not None and options.moving is not None:
-        return MainPair(options.fixed, options.moving, options.fixed_mask, options.moving_mask), tuple(pairs)
+        return MainPair(options.fixed, options.moving, marks), tuple(pairs)
     if options.fixed is not None or not pairs:
         raise UsageError("two images are needed: FIXED MOVING, or --pair FIXED,MOVING")
     first, *further = pairs
@@ -72,8 +76,7 @@ def image_pairs(options: Namespace) -> tuple[MainPair, tuple[ImagePair, ...]]:
     main = MainPair(
         str(first.fixed),
         str(first.moving),
-        options.fixed_mask or first.fixed_mask,
-        options.moving_mask or first.moving_mask,
+        {mark: given or getattr(first, mark) for mark, given in marks.items()},
         tuple(f"syn.{name}={value}" for name in ("metric", "contrast") if (value := getattr(first, name)) is not None),
         first.weight,
     )
@@ -92,7 +95,7 @@ def read_pair(text: str) -> ImagePair:
 
     parts = text.split(",")
     named = [part.partition("=") for part in parts[2:]]
-    known = {"metric": str, "weight": float, "fixed_mask": str, "moving_mask": str, "contrast": str}
+    known = {"metric": str, "weight": float, "contrast": str, **dict.fromkeys(MARKS, str)}
     if len(parts) < 2 or not all(parts) or any(not equals or key not in known for key, equals, _ in named):
         raise UsageError(f"--pair {text!r} cannot be read; it is written {FORM}, and names of files have no comma")
     try:

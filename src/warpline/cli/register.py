@@ -24,7 +24,8 @@ EXAMPLE = """\
   warpline register t1_a.nii.gz t1_b.nii.gz -o out/ --pair t2_a.nii.gz,t2_b.nii.gz,weight=0.5
   warpline register fixed.nii.gz moving.nii.gz -o out/ --initial first_1Warp.nii.gz --initial first_0GenericAffine.mat
   warpline register fixed.nii.gz moving.nii.gz -o out/ --landmarks fixed.csv,moving.csv
-  warpline register fixed.nii.gz moving.nii.gz -o out/ --set syn.model=velocity"""
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --set syn.model=velocity
+  warpline register fixed.nii.gz patient.nii.gz -o out/ --robust --moving-weights trust.nii.gz"""
 
 
 FAILED = 7
@@ -59,6 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="VALUE",
         help="value of the warped image beyond the moving one; default: 0, or its background if far from 0, as in CT",
     )
+    _add_marks(parser)
     _add_restriction(parser)
     add_preparation(parser)
     add_geometry(parser)
@@ -75,8 +77,25 @@ def _add_images(parser: ArgumentParser) -> None:
     )
     parser.add_argument("moving", metavar="MOVING", nargs="?", help="image that is carried onto it")
     add_pairs(parser)
-    parser.add_argument("--fixed-mask", metavar="FILE", help="where the fixed image counts: every voxel that is not 0")
-    parser.add_argument("--moving-mask", metavar="FILE", help="where the moving image counts")
+
+
+def _add_marks(parser: ArgumentParser) -> None:
+    """What says where the images count, and how much."""
+    group = parser.add_argument_group("what counts (files on any grid in the world of their image)")
+    group.add_argument("--fixed-mask", metavar="FILE", help="where the fixed image counts: every voxel that is not 0")
+    group.add_argument("--moving-mask", metavar="FILE", help="where the moving image counts")
+    group.add_argument(
+        "--fixed-weights",
+        metavar="FILE",
+        help="how much places of the fixed image count in the deformable stage: 0 not at all, the largest value fully",
+    )
+    group.add_argument("--moving-weights", metavar="FILE", help="the same for the moving image")
+    group.add_argument(
+        "--robust",
+        action="store_true",
+        help="let places count little where one image shows what the other does not, such as a lesion (syn.robust); "
+        "how much they count is written too",
+    )
 
 
 def _add_restriction(parser: ArgumentParser) -> None:
@@ -93,6 +112,12 @@ def as_directions(text: str) -> str:
     return f"[{text}]" if "," in text else text
 
 
+def _settings(options: Namespace) -> tuple[str, ...]:
+    """What options with names of their own set in the recipe."""
+    restricted = () if options.restrict is None else (f"syn.directions={as_directions(options.restrict)}",)
+    return (*restricted, *(("syn.robust=true",) if options.robust else ()))
+
+
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Fill a job, run it, print the summary."""
     from warpline import registration
@@ -100,16 +125,14 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
 
     prefix = as_prefix(options.output)
     main, pairs = image_pairs(options)
-    restricted = () if options.restrict is None else (f"syn.directions={as_directions(options.restrict)}",)
     recipe = with_preparation(Recipe.load(options.recipe), options)
-    recipe = recipe.with_options(*main.settings, *options.settings, *restricted)
+    recipe = recipe.with_options(*main.settings, *options.settings, *_settings(options))
     job = registration.Job(
         fixed=main.fixed,
         moving=main.moving,
         prefix=prefix,
         recipe=with_budget(recipe, options),
-        fixed_mask=main.fixed_mask,
-        moving_mask=main.moving_mask,
+        **main.marks,
         pairs=pairs,
         initial=options.initial or None,
         landmarks=landmark_tables(options.landmarks),

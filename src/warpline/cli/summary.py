@@ -33,6 +33,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
         *_landmark_lines(report.get("landmarks")),
         *_quality_lines(report["quality"]),
         *_budget_lines(report.get("budget")),
+        *_robust_lines(report.get("robust")),
         *_similarity_lines(report),
     )
     return [judged, *compared, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
@@ -100,6 +101,15 @@ def _budget_lines(budget: Mapping[str, Any] | None) -> list[str]:
         reached = "Jacobian {:.4g} to {:.4g} within {:g} to {:g}".format(*limit["worst"], *limit["asked"])
         facts.append("{} (without it {:.4g} to {:.4g})".format(reached, *limit["worst_before"]))
     return [f"budget         {'kept' if budget['kept'] else 'NOT KEPT'}: {'; '.join(facts)}"]
+
+
+def _robust_lines(robust: Mapping[str, Any] | None) -> list[str]:
+    """How much of the object hardly counted beside the result."""
+    return (
+        []
+        if robust is None
+        else [f"robust         {robust['left_out']:.1%} of the fixed object count by less than a half"]
+    )
 
 
 def _outside_lines(outside: Mapping[str, float]) -> list[str]:

@@ -39,6 +39,8 @@ class Pair:
         Paths of the images.
     moving_mask, fixed_mask : str
         Paths of masks, where the metric counts; empty for none. So are all that follow.
+    moving_weights, fixed_weights : str
+        Paths of weights of the deformable stage.
     moving_labels, fixed_labels : str
         Paths of label images: the moving ones are carried along, overlap is measured where both are there.
     initial : str
@@ -64,6 +66,8 @@ class Pair:
     fixed: str = ""
     moving_mask: str = ""
     fixed_mask: str = ""
+    moving_weights: str = ""
+    fixed_weights: str = ""
     moving_labels: str = ""
     fixed_labels: str = ""
     initial: str = ""
@@ -76,7 +80,8 @@ class Pair:
 USED = tuple(entry.name for entry in fields(Pair) if entry.name != "columns")
 """Columns that mean something to warpline, in the order they are written."""
 
-PATHS = ("moving", "fixed", "moving_mask", "fixed_mask", "moving_labels", "fixed_labels", "initial")
+_MARKS = ("moving_mask", "fixed_mask", "moving_weights", "fixed_weights")
+PATHS = ("moving", "fixed", *_MARKS, "moving_labels", "fixed_labels", "initial")
 """Columns that hold paths, relative to the folder of the manifest."""
 
 

@@ -82,7 +82,8 @@ def read(task: Task, geometry: str | None = None) -> LoadedPair:
     if "initial" in sources:
         sha256["initial"] = checksum(sources["initial"])
     images = {name: labelled[name] for name in loaded}
-    notes = tuple(once(*(image.grid for image in (*inputs.images.values(), *images.values()))))
+    of_headers = once(*(image.grid for image in (*inputs.images.values(), *images.values())))
+    notes = tuple(dict.fromkeys((*of_headers, *inputs.notes)))
     return LoadedPair(replace(inputs, described=described, notes=notes), images, sha256)
 
 

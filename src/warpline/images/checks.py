@@ -6,6 +6,7 @@ import numpy as np
 
 from warpline.errors import InputError
 from warpline.images.image import Image
+from warpline.images.masks import check_reaches, on_grid
 
 
 def check_one_volume(image: Image) -> None:
@@ -33,21 +34,29 @@ def check_finite(image: Image) -> None:
 
 
 def check_mask(mask: Image, image: Image) -> None:
-    """Refuse a mask that is empty or does not lie on the grid of its image."""
+    """Refuse a mask that marks nothing of its image; it may lie on any grid."""
     check_one_volume(mask)
     check_finite(mask)
-    if mask.grid != image.grid:
-        raise InputError(
-            f"{mask.name} (shape {mask.grid.shape}) does not lie on the grid of {image.name} "
-            f"(shape {image.grid.shape}): shape and affine must agree; resample the mask with order 0"
-        )
     if not mask.data.any():
         raise InputError(f"{mask.name} is 0 everywhere; mark the voxels to use with another value")
+    check_reaches(mask, image)
+
+
+def check_weights(weights: Image, image: Image) -> None:
+    """Refuse weights that are negative, or count nothing of their image; they may lie on any grid."""
+    check_one_volume(weights)
+    check_finite(weights)
+    lowest = weights.data.min()
+    if lowest < 0:
+        raise InputError(f"{weights.name} has weights down to {lowest:g}; 0, not at all, and above are allowed")
+    if not weights.data.any():
+        raise InputError(f"{weights.name} is 0 everywhere; give what counts fully the largest value")
+    check_reaches(weights, image)
 
 
 def check_contrast(image: Image, mask: Image | None = None) -> None:
     """Refuse an image of one value, in the mask where there is one."""
-    values = image.data if mask is None else image.data[mask.data != 0]
+    values = image.data if mask is None else image.data[on_grid(mask, image.grid).data != 0]
     if values.min() == values.max():
         where = "everywhere" if mask is None else f"everywhere inside {mask.name}"
         raise InputError(f"{image.name} is constant: {values.flat[0]} {where}; an image with contrast is needed")

@@ -74,6 +74,8 @@ class Linear(Options):
     """Most sample points per level, spread evenly; fewer are faster."""
     bins: Annotated[int, Field(ge=8, le=256)] = 32
     """Bins of the joint histogram of mutual information, along either axis."""
+    masks: bool = True
+    """Whether the start and the linear stages heed masks; false leaves them to the deformable stage."""
     refinements: Annotated[int, Field(ge=0, le=100)] = 5
     """Rounds on squared local correlation after the last level of an affine stage, where contrasts are alike."""
 

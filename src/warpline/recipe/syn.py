@@ -68,6 +68,8 @@ class Syn(Options):
     contrast: Contrast = "auto"
     """Whether local_cc and mean_squares are shown the images as given, or one of them as its grey values predict the
     other one; auto lets local_cc choose by what correlates better."""
+    masks: bool = True
+    """Whether the deformable stage heeds the masks of its two images; false leaves them to the linear stages."""
     robust: bool = False
     """Let places count little where one image shows what the other does not, such as a lesion, anew at every level."""
     beside: Annotated[tuple[FurtherTerm, ...], Field(max_length=8)] = ()

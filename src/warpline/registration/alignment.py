@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.intensity import Normalised, normalise
+from warpline.images.masks import on_grid
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
@@ -179,10 +180,14 @@ def align(
     >>> align(*images, recipe, backend=select("numpy")).affine.matrix[:3, 3].round() + 0.0
     array([2., 0., 0.])
     """
+    sides = (fixed, fixed_mask), (moving, moving_mask)
     if not checked:
-        check_pair(fixed, moving, recipe, fixed_mask=fixed_mask, moving_mask=moving_mask, initial=initial)
+        counts = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+        counts |= {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
+        check_pair(fixed, moving, recipe, **counts, initial=initial)
+    on_fixed, on_moving = (None if mask is None else on_grid(mask, image.grid) for image, mask in sides)
     weights = fixed_weights, moving_weights
-    problem = Problem(fixed, moving, fixed_mask, moving_mask, recipe, None, tuple(pairs), weights)
+    problem = Problem(fixed, moving, on_fixed, on_moving, recipe, None, tuple(pairs), weights)
     parts = ["linear"] if recipe.linear is not None else []
     metrics = [] if recipe.syn is None else [*recipe.syn.metrics, *filter(None, (pair.metric for pair in pairs))]
     backend.prepare([*parts, *dict.fromkeys(metrics)])
@@ -314,12 +319,13 @@ def _run_stages(
     """The steps of the module's list."""
     fixed, moving, recipe, clock = problem.fixed, problem.moving, problem.recipe, Clock()
     with clock.step("preparation"):
-        images = normalise(fixed, backend, problem.fixed_mask), normalise(moving, backend, problem.moving_mask)
+        images = problem.normalised(backend)
+        seen = problem.heeding(recipe.linear is None or recipe.linear.masks, images, backend)
     with clock.step("linear"):
-        linear = _register_linear(images, problem, backend, progress)
+        linear = _register_linear(seen, problem, backend, progress)
     with clock.step("judgement"):
         comparison = ObjectComparison(*images, backend)
-        judged = _judge_affine(images, linear, problem, comparison, backend)
+        judged = _judge_affine(seen, linear, problem, comparison, backend)
     affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
     if recipe.syn is None:
         warnings += judged.judgement.reasons
@@ -327,6 +333,7 @@ def _run_stages(
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
         weights = weights_on(problem.weights, backend)
+        images = problem.heeding(recipe.syn.masks, images, backend)
     stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed, weights)
     found = replace(stage, landmarks=problem.landmarks).run(recipe)
     maps, box = found.maps, found.box

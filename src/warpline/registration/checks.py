@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume
+from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume, check_weights
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import Recipe
 from warpline.space import Affine, Transform
@@ -25,6 +27,8 @@ def check_pair(
     *,
     fixed_mask: Image | None = None,
     moving_mask: Image | None = None,
+    fixed_weights: Image | None = None,
+    moving_weights: Image | None = None,
     initial: Transform | None = None,
 ) -> None:
     """Refuse images that cannot be registered with this recipe.
@@ -32,23 +36,46 @@ def check_pair(
     Raises
     ------
     UsageError
-        When the recipe limits the deformation, or its directions, and a warp is given to start from.
+        When the recipe limits the deformation, or its directions, and a warp is given to start from; when it has no
+        deformable stage, which alone heeds weights.
     InputError
-        When an image is not one volume, not finite, constant or smaller than the metric's window, when a
-        mask is empty or not on its image's grid, when one image is 2-D and the other a volume, or when the grids do not
-        overlap in world space although the headers, or a given start, are to bring them together.
+        When an image is not one volume, not finite, constant or smaller than the metric's window, when a mask or
+        weights count nothing of their image, when weights are negative, when one image is 2-D and another a volume, or
+        when the grids do not overlap in world space although the headers, or a given start, are to bring them together.
     """
     check_start(initial, recipe)
     check_same_dimension(fixed, moving)
-    for image, mask in ((fixed, fixed_mask), (moving, moving_mask)):
+    for image, mask, weights in ((fixed, fixed_mask, fixed_weights), (moving, moving_mask, moving_weights)):
         check_one_volume(image)
         check_finite(image)
-        if mask is not None:
-            check_mask(mask, image)
+        check_counts(image, mask, weights)
         check_contrast(image, mask)
         check_window(image, recipe)
+        if weights is not None and recipe.syn is None:
+            raise UsageError(
+                f"recipe {recipe.name} runs no deformable stage, which alone heeds weights such as {weights.name}: "
+                "use syn, or give a mask"
+            )
     if initial is not None or recipe.initialise.method == "identity":
         check_overlap(fixed, moving, initial)
+
+
+def check_counts(image: Image, mask: Image | None, weights: Image | None) -> None:
+    """Refuse a mask or weights that say nothing about their image."""
+    for one, check in ((mask, check_mask), (weights, check_weights)):
+        if one is not None:
+            check_same_dimension(one, image)
+            check(one, image)
+
+
+def unheeded_masks(images: Mapping[str, Image], recipe: Recipe) -> tuple[str, ...]:
+    """A sentence where masks are given among the images, and no stage of a recipe heeds them."""
+    stages = {name: stage for name, stage in (("linear", recipe.linear), ("syn", recipe.syn)) if stage is not None}
+    if any(stage.masks for stage in stages.values()) or not {"fixed_mask", "moving_mask"} & images.keys():
+        return ()
+    switched = " and ".join(f"{name}.masks" for name in stages)
+    how = f"as {switched} of recipe {recipe.name} says" if len(stages) == 1 else f"as {switched} say"
+    return (f"masks are heeded by no stage, {how}; only the result is measured in them",)
 
 
 def check_start(initial: Transform | None, recipe: Recipe) -> None:

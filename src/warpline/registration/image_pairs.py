@@ -11,7 +11,7 @@ import numpy as np
 from warpline.backends import Backend
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume
+from warpline.images.checks import check_contrast, check_finite, check_one_volume
 from warpline.images.intensity import normalise
 from warpline.io.images import Source
 from warpline.metrics import CHANNEL_METRICS, LABELS
@@ -19,8 +19,8 @@ from warpline.metrics.labels import common_labels, words
 from warpline.recipe import Recipe
 from warpline.recipe.syn import Contrast
 from warpline.registration.axis_order import reorder_axes
-from warpline.registration.checks import check_same_dimension, check_window
-from warpline.registration.cropping import Channel, own_channel
+from warpline.registration.checks import check_counts, check_same_dimension, check_window
+from warpline.registration.cropping import Channel, own_channel, weights_on
 from warpline.registration.initial_warp import InitialWarp
 
 SHOWN = 8
@@ -44,7 +44,9 @@ class ImagePair:
         ``"local_cc"``, ``"mean_squares"``, ``"mutual_information"``, ``"self_similarity"``, or ``"labels"`` for label
         maps; that of the recipe when None.
     fixed_mask, moving_mask : like the images, optional
-        Where the metric counts (voxels other than 0).
+        Where the metric counts (voxels other than 0), on any grid.
+    fixed_weights, moving_weights : like the images, optional
+        How much places count, on any grid: from 0, not at all, to the largest value, fully.
     contrast : {"auto", "given", "predicted"}, optional
         Whether ``local_cc`` and ``mean_squares`` are shown the images as given, or one of them as its grey values
         predict the other; that of the recipe when None.
@@ -68,6 +70,8 @@ class ImagePair:
     fixed_mask: Source | None = None
     moving_mask: Source | None = None
     contrast: Contrast | None = None
+    fixed_weights: Source | None = None
+    moving_weights: Source | None = None
 
     def __post_init__(self) -> None:
         if self.contrast is not None and self.contrast not in get_args(Contrast):
@@ -81,11 +85,11 @@ class ImagePair:
 
     def sources(self, number: int) -> Iterator[tuple[str, str, Source]]:
         """Field, name in messages and reports, and source of all that is given; `number` counts pairs from 2."""
-        for field in ("fixed", "moving", "fixed_mask", "moving_mask"):
+        for field in ("fixed", "moving", "fixed_mask", "moving_mask", "fixed_weights", "moving_weights"):
             source = getattr(self, field)
             if source is not None:
-                side, _, mask = field.partition("_")
-                yield field, f"{side}_{number}" + (f"_{mask}" if mask else ""), source
+                side, mark, kind = field.partition("_")
+                yield field, f"{side}_{number}{mark}{kind}", source
 
     def loaded(self, number: int, images: Mapping[str, Image]) -> LoadedImages:
         """The pair with its `images`, by the names of `sources`."""
@@ -104,7 +108,9 @@ class LoadedImages:
     weight, metric, contrast
         As for `ImagePair`.
     fixed_mask, moving_mask : Image, optional
-        Where they count.
+        Where they count, each on the grid of its image.
+    fixed_weights, moving_weights : Image, optional
+        How much places count, on any grid.
     """
 
     fixed: Image
@@ -114,6 +120,8 @@ class LoadedImages:
     fixed_mask: Image | None = None
     moving_mask: Image | None = None
     contrast: Contrast | None = None
+    fixed_weights: Image | None = None
+    moving_weights: Image | None = None
 
     def check(self, recipe: Recipe, fixed: Image) -> None:
         """Refuse what cannot be compared beside the `fixed` image of a registration.
@@ -129,11 +137,11 @@ class LoadedImages:
             raise UsageError(f"recipe {recipe.name} runs no deformable stage, which compares further pairs: use syn")
         check_same_dimension(self.fixed, fixed)
         check_same_dimension(self.moving, fixed)
-        for image, mask in ((self.fixed, self.fixed_mask), (self.moving, self.moving_mask)):
+        fixed_side = self.fixed, self.fixed_mask, self.fixed_weights
+        for image, mask, weights in (fixed_side, (self.moving, self.moving_mask, self.moving_weights)):
             check_one_volume(image)
             check_finite(image)
-            if mask is not None:
-                check_mask(mask, image)
+            check_counts(image, mask, weights)
             if self.metric == LABELS:
                 _check_labels(image)
             else:
@@ -156,7 +164,8 @@ class LoadedImages:
     def seen_through(self, warp: InitialWarp, beyond: str) -> LoadedImages:
         """The same with the moving image resampled through a start; `beyond` as for `crop_pair`."""
         moving, mask = warp.see(self.moving, self.moving_mask, labels=self.metric == LABELS, beyond=beyond)
-        return replace(self, moving=moving, moving_mask=mask)
+        weights = None if self.moving_weights is None else warp.see_weights(self.moving_weights)
+        return replace(self, moving=moving, moving_mask=mask, moving_weights=weights)
 
     def reorder_axes(self, backend: Backend) -> LoadedImages:
         """The same with no thin axis first or last, see `AxisOrder`."""
@@ -165,7 +174,11 @@ class LoadedImages:
         return replace(self, fixed=fixed, moving=moving, fixed_mask=fixed_mask, moving_mask=moving_mask)
 
     def channel(self, backend: Backend, beyond: str) -> Channel:
-        """The images on the backend, normalised; `beyond` as for `crop_pair`."""
+        """The images on the backend, normalised, and their weights; `beyond` as for `crop_pair`."""
+        fixed, moving = weights_on((self.fixed_weights, self.moving_weights), backend)
+        return replace(self._images(backend, beyond), fixed_weights=fixed, moving_weights=moving)
+
+    def _images(self, backend: Backend, beyond: str) -> Channel:
         if self.metric == LABELS:
             return self._label_channel(backend)
         fixed = normalise(self.fixed, backend, self.fixed_mask)

@@ -14,12 +14,14 @@ from numpy.typing import ArrayLike
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.images import Image
+from warpline.images.checks import check_mask
+from warpline.images.masks import on_grid
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
 from warpline.io.transform_lists import Entry, read_entries
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
-from warpline.registration.checks import check_pair
+from warpline.registration.checks import check_pair, check_same_dimension, unheeded_masks
 from warpline.registration.clock import Clock
 from warpline.registration.image_pairs import ImagePair, LoadedImages
 from warpline.registration.landmarks import Landmarks, LandmarkSource
@@ -47,7 +49,8 @@ class Inputs:
     recipe : Recipe
         What to run.
     images : dict
-        ``"fixed"``, ``"moving"``, and ``"fixed_mask"``, ``"moving_mask"`` where given.
+        ``"fixed"``, ``"moving"``, and where given ``"fixed_mask"``, ``"moving_mask"``, on the grids of these, and
+        ``"fixed_weights"``, ``"moving_weights"``.
     described : dict
         Path, shape, voxel size and checksum of each image.
     initial : Affine, Displacement, Chain or None
@@ -123,6 +126,8 @@ def read(
     fixed_mask: Source | None = None,
     moving_mask: Source | None = None,
     *,
+    fixed_weights: Source | None = None,
+    moving_weights: Source | None = None,
     initial: Initial | None = None,
     landmarks: LandmarkSource | None = None,
     landmark_space: str = "ras",
@@ -135,7 +140,9 @@ def read(
 
     Parameters
     ----------
-    fixed, moving, recipe, fixed_mask, moving_mask, initial, landmarks, landmark_space, geometry, pairs
+    fixed, moving, recipe, fixed_mask, moving_mask, fixed_weights, moving_weights
+        As for `register`.
+    initial, landmarks, landmark_space, geometry, pairs
         As for `register`.
     backend : str or Backend, optional
         What inverts a warp to start from, where that is asked for.
@@ -161,12 +168,14 @@ def read(
     check_libraries(recipe.prepare)
     clock = Clock()
     given = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    given |= {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
     further = {name: source for number, pair in enumerate(pairs, 2) for _, name, source in pair.sources(number)}
     with clock.step("read"):
         sources = {**given, **further}
         loaded = {name: load(source, name, geometry) for name, source in sources.items() if source is not None}
         known = None if landmarks is None else Landmarks.of(landmarks, landmark_space)
-    together = in_one_plane({name: image for name, (image, _) in loaded.items()})
+    planar = in_one_plane({name: image for name, (image, _) in loaded.items()})
+    together, moved = masks_on_grids(planar)
     images = {name: image for name, image in together.items() if name in given}
     with clock.step("read"):
         start = _read_initial(initial, images, backend)
@@ -178,7 +187,7 @@ def read(
         for pair in loaded_pairs:
             pair.check(recipe, images["fixed"])
     notes = (*once(*(image.grid for image in together.values())), *(note for _, note in filled.values() if note))
-    notes += tuple(note for pair in loaded_pairs for note in pair.notes())
+    notes += (*moved, *unheeded_masks(images, recipe), *(note for pair in loaded_pairs for note in pair.notes()))
     return Inputs(
         recipe,
         images,
@@ -216,6 +225,31 @@ def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
     if not (fixed.flat and images["moving"].grid.flat):
         return dict(images)
     return {name: replace(image, grid=image.grid.in_plane_of(fixed)) for name, image in images.items()}
+
+
+def masks_on_grids(images: Mapping[str, Image]) -> tuple[dict[str, Image], tuple[str, ...]]:
+    """Images with every mask on the grid of what it belongs to, and a sentence for each that lay on another one.
+
+    Parameters
+    ----------
+    images : dict
+        By their names: ``"moving_mask"`` belongs to ``"moving"``.
+
+    Raises
+    ------
+    InputError
+        When such a mask marks nothing of its image.
+    """
+    placed, notes = dict(images), []
+    for name, mask in images.items():
+        image = images[name.removesuffix("_mask")]
+        if mask.grid == image.grid:
+            continue
+        check_same_dimension(mask, image)
+        check_mask(mask, image)
+        placed[name] = on_grid(mask, image.grid)
+        notes.append(f"{mask.name} lies on another grid than {image.name} and was resampled by nearest neighbour")
+    return placed, tuple(notes)
 
 
 def _read_initial(

@@ -35,7 +35,9 @@ class Job:
     recipe : str, path or Recipe
         A preset, a TOML file or a recipe.
     fixed_mask, moving_mask : path, optional
-        Where the metric counts (voxels other than 0), each on its image's grid.
+        Where the metric counts (voxels other than 0).
+    fixed_weights, moving_weights : path, optional
+        How much places count in the deformable stage, as for `register`.
     initial : path or sequence of paths, optional
         Transforms to start from, fixed world to moving world, as for `register`.
     landmarks : Landmarks or pair of paths, optional
@@ -75,6 +77,8 @@ class Job:
     geometry: str | None = None
     outside: float | None = None
     pairs: tuple[ImagePair, ...] = ()
+    fixed_weights: str | os.PathLike[str] | None = None
+    moving_weights: str | os.PathLike[str] | None = None
 
 
 def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
@@ -121,7 +125,8 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
     further = (
         source for pair in job.pairs for _, _, source in pair.sources(2) if isinstance(source, (str, os.PathLike))
     )
-    sources = (job.fixed, job.moving, job.fixed_mask, job.moving_mask, *_start_files(job), *further)
+    counts = job.fixed_mask, job.moving_mask, job.fixed_weights, job.moving_weights
+    sources = (job.fixed, job.moving, *counts, *_start_files(job), *further)
     names = names_after(job.prefix)
     check_names(names, sources)
     with Transaction() as files:
@@ -133,6 +138,8 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
             job.recipe,
             job.fixed_mask,
             job.moving_mask,
+            fixed_weights=job.fixed_weights,
+            moving_weights=job.moving_weights,
             initial=job.initial,
             landmarks=job.landmarks,
             landmark_space=job.landmark_space,
@@ -162,6 +169,8 @@ def register(
     fixed_mask: Source | None = None,
     moving_mask: Source | None = None,
     *,
+    fixed_weights: Source | None = None,
+    moving_weights: Source | None = None,
     initial: Initial | None = None,
     landmarks: LandmarkSource | None = None,
     landmark_space: str = "ras",
@@ -183,7 +192,12 @@ def register(
         TOML file,
         or a recipe.
     fixed_mask, moving_mask : like the images, optional
-        Where the metric counts (voxels other than 0), each on its image's grid.
+        Where the metric counts (voxels other than 0), on any grid in the world of its image; one that lies on another
+        grid than that is resampled by nearest neighbour, which the report says. `linear.masks` and `syn.masks` of the
+        recipe say which stages heed them.
+    fixed_weights, moving_weights : like the images, optional
+        How much places count in the deformable stage, in proportion, on any grid in the world of their image: values of
+        at least 0, which is not at all, as is what lies beyond their grid; the largest one counts fully.
     initial : transform, path, (4, 4) or a sequence of them, optional
         Where to start, fixed world to moving world (RAS+ mm), in place of the recipe's initialisation. Of several,
         points of the fixed image go through the first one first, as for `apply` and ANTs; ``"[file,1]"`` is the
@@ -221,7 +235,8 @@ def register(
         When an option is not allowed.
     InputError
         When an image cannot be read, is not one volume, is not finite, constant or smaller than the metric's
-        window, when a mask does not lie on its image's grid, or when the grids do not overlap in world space.
+        window, when a mask or weights count nothing of their image, when weights are negative, or when the grids do not
+        overlap in world space.
 
     Examples
     --------
@@ -238,9 +253,10 @@ def register(
     recipe = Recipe.load(recipe)
     with ThreadPoolExecutor(1) as pool:  # the images are read while the backend is loaded
         named = None if backend == "auto" else backend
+        weights: dict[str, Any] = {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
         start: dict[str, Any] = {"initial": initial, "landmarks": landmarks, "landmark_space": landmark_space}
         further: dict[str, Any] = {"geometry": geometry, "pairs": pairs, "backend": named}
-        reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, **start, **further)
+        reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, **weights, **start, **further)
         chosen = select(named, threads)
         inputs = reading.result()
     return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)

@@ -33,6 +33,7 @@ INVERSE_WARP = "1InverseWarp.nii.gz"
 VELOCITY = "Velocity.nii.gz"
 WARPED = "Warped.nii.gz"
 INVERSE_WARPED = "InverseWarped.nii.gz"
+ROBUST_WEIGHTS = "RobustWeights.nii.gz"
 OVERLAY = "Overlay.png"
 DEFORMATION = "Grid.png"
 PAGE = "report.html"
@@ -45,6 +46,7 @@ ENDINGS = {
     "velocity": VELOCITY,
     "warped": WARPED,
     "inverse_warped": INVERSE_WARPED,
+    "robust_weights": ROBUST_WEIGHTS,
     "overlay": OVERLAY,
     "deformation": DEFORMATION,
     "page": PAGE,
@@ -159,7 +161,7 @@ def store(
     alignment : Alignment
         Images and maps.
     images : dict
-        ``"warped"`` and ``"inverse_warped"``.
+        ``"warped"`` and ``"inverse_warped"``, and ``"robust_weights"`` where there are some.
     report : dict
         As `warpline.registration.compute` makes it.
     files : Transaction
@@ -275,9 +277,7 @@ def _encoders(alignment: Alignment, images: Mapping[str, Image]) -> dict[str, Ca
     velocity = alignment.velocity
     if velocity is not None:
         encoders["velocity"] = lambda: compress(_encode_transform(dense, velocity))
-    for kind in ("warped", "inverse_warped"):
-        encoders[kind] = partial(_encode_image, images[kind])
-    return encoders
+    return {**encoders, **{kind: partial(_encode_image, image) for kind, image in images.items()}}
 
 
 def _encode_transform(chosen: Format, transform: Transform) -> bytes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.checks import check_contrast
+from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import reorder_axes
 from warpline.registration.checks import check_window
@@ -14,6 +15,9 @@ from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.landmarks import Landmarks
 from warpline.space import Affine
+
+NormalisedPair = tuple[Normalised, Normalised]
+"""Fixed and moving, on the backend."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +60,16 @@ class Problem:
         seen = replace(self, moving=moving, moving_mask=moving_mask, pairs=pairs, weights=weights)
         landmarks = None if self.landmarks is None else warp.see_landmarks(self.landmarks)
         return replace(seen, initial=Affine.identity(), landmarks=landmarks)
+
+    def normalised(self, backend: Backend) -> NormalisedPair:
+        """Fixed and moving on the backend, with their masks."""
+        return normalise(self.fixed, backend, self.fixed_mask), normalise(self.moving, backend, self.moving_mask)
+
+    def heeding(self, masks: bool, images: NormalisedPair, backend: Backend) -> NormalisedPair:
+        """The `images` as a stage sees them that heeds masks, or does not."""
+        if masks or (self.fixed_mask is None and self.moving_mask is None):
+            return images
+        return normalise(self.fixed, backend), normalise(self.moving, backend)
 
     def reorder_axes(self, backend: Backend) -> Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""

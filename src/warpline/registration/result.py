@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.evaluation.image_similarity import measure_similarity
 from warpline.images import Image
+from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.json_values import plain
@@ -24,6 +27,7 @@ from warpline.registration.output_files import Prefix, check_names, names_after,
 from warpline.registration.preparation import Prepared, prepare
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import environment
+from warpline.registration.robust_weights import weights_of_result
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
@@ -42,12 +46,14 @@ class Registration:
         The moving image on the fixed grid.
     inverse_warped : Image
         The fixed image on the moving grid.
+    robust_weights : Image or None
+        How much places of the fixed image count beside the result, from 0 to 1, see `syn.robust`; None without it.
     report : dict
         Versions, backend, recipe, inputs, how they were prepared, seconds per step, levels with energies, quality,
         budget, similarity before and after, distances of landmarks, the share of the voxels it is measured on, whether
-        contrasts are alike,
-        judgement, warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``,
-        also `outputs` (paths) and `files` (bytes and SHA-256 of each). Plain JSON values.
+        contrasts are alike, judgement, the share of the object that robust weights leave out, warnings (what headers
+        leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also `outputs` (paths) and `files`
+        (bytes and SHA-256 of each). Plain JSON values.
 
     Examples
     --------
@@ -69,6 +75,7 @@ class Registration:
     warped: Image
     inverse_warped: Image
     report: dict[str, Any]
+    robust_weights: Image | None = None
 
     @property
     def transform(self) -> Chain:
@@ -91,8 +98,9 @@ class Registration:
 
     @property
     def images(self) -> dict[str, Image]:
-        """Both warped images, by the names of their files in the report."""
-        return {"warped": self.warped, "inverse_warped": self.inverse_warped}
+        """Both warped images, and robust weights where there are some, by the names of their files in the report."""
+        images = {"warped": self.warped, "inverse_warped": self.inverse_warped}
+        return images if self.robust_weights is None else {**images, "robust_weights": self.robust_weights}
 
     def save(self, prefix: Prefix) -> dict[str, Path]:
         """Write transforms, images, pictures and reports; all of them or none.
@@ -174,6 +182,7 @@ def compute(
         beyond["fixed"] = value_beyond(images["fixed"])
         warped = _warp(alignment.moving, alignment.transform, alignment.fixed, beyond["moving"], backend)
         inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
+        weights = _robust_weights(alignment, warped, inputs, backend)
     with clock.step("similarity"):
         compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
         similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
@@ -190,6 +199,7 @@ def compute(
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "terms": [asdict(term) for term in alignment.terms],
         "budget": None if alignment.spending is None else alignment.spending.as_report(),
+        "robust": _robust_report(weights, alignment.fixed),
         **similarity,
         "outside": beyond,
         "judgement": asdict(alignment.judgement),
@@ -201,7 +211,26 @@ def compute(
             *_matching_warnings(inputs.recipe, similarity["contrast"]),
         ],
     }
-    return Registration(alignment, warped, inverse_warped, plain(report))
+    return Registration(alignment, warped, inverse_warped, plain(report), weights)
+
+
+def _robust_weights(alignment: Alignment, warped: Image, inputs: Inputs, backend: Backend) -> Image | None:
+    """Weights of the fixed image, by what the moving one shows inside its grid and its mask; where they were learnt."""
+    options, moving = inputs.recipe.syn, alignment.moving
+    if options is None or not options.robust:
+        return None
+    masks = inputs.images if options.masks else {}
+    counts = masks.get("moving_mask", Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name))
+    seen = warp(counts, alignment.transform, alignment.fixed.grid, order=0, backend=backend)
+    return weights_of_result(alignment.fixed, warped, backend, fixed_mask=masks.get("fixed_mask"), seen=seen)
+
+
+def _robust_report(weights: Image | None, fixed: Image) -> dict[str, float] | None:
+    """Share of the fixed object that counts by less than a half."""
+    if weights is None:
+        return None
+    inside = foreground_mask(fixed)
+    return {"left_out": float(np.less(weights.data[inside], 0.5).mean()) if inside.any() else 0.0}
 
 
 def _landmark_report(errors: LandmarkErrors | None, files: tuple[str, ...] | None) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from warpline.registration.landmark_forces import LandmarkForces
 from warpline.registration.pyramid import SharedLevel, resample_on_level
 from warpline.registration.robust_weights import robust_weights
 from warpline.space.grid import Grid, Matrix
+from warpline.space.inversion import invert_field_asynchronously
 
 LEAST_MASK = 0.998
 """Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
@@ -104,8 +105,8 @@ class Term:
         What compares them.
     backend : Backend
         Where everything is computed.
-    learnt : (I, J, K), optional
-        Weights in the middle space, beside those of the channel.
+    learnt : (2, I, J, K), optional
+        Weights of both images on the grid of the level, beside those of the channel.
     """
 
     def __init__(
@@ -131,8 +132,10 @@ class Term:
             None if own is None else resample_on_level(level, *own, world, mask=None, backend=backend, order=1)
             for own, world in channel.weights(affine)
         ]
-        self.is_masked = any(volume is not None for volume in (*self.masks, *self.weights, learnt))
-        self._learnt = learnt
+        if learnt is not None:
+            pairs = zip(learnt, self.weights, strict=True)
+            self.weights = [one if own is None else one * own for one, own in pairs]
+        self.is_masked = any(volume is not None for volume in (*self.masks, *self.weights))
         self._counted = backend.empty(level.grid.shape) if self.is_masked else None
         self._warped = backend.empty(level.grid.shape) if self.is_masked else None
         self.value = backend.zeros((1,), np.float64)
@@ -159,7 +162,7 @@ class Term:
 
     def _count(self, half_maps: Array, counted: Array) -> None:
         """How much voxels count in the middle space: not at all where values from outside a mask are mixed in."""
-        counted.fill(1)
+        counted[...] = 1
         for mask, half in zip(self.masks, half_maps, strict=True):
             if mask is not None:
                 counted *= self.backend.sample(mask, field=half, out=self._warped)
@@ -167,8 +170,6 @@ class Term:
         for weights, half in zip(self.weights, half_maps, strict=True):
             if weights is not None:
                 counted *= self.backend.sample(weights, field=half, out=self._warped)
-        if self._learnt is not None:
-            counted *= self._learnt
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +191,11 @@ class LevelStart:
     shown: tuple[Shown, ...] | None = None
 
     def learnt_weights(self, channel: Channel, affine: Matrix, backend: Backend) -> Array:
-        """How much places of the middle space count, see `robust_weights`, by the images of a channel."""
+        """How much places of fixed and moving count (2, I, J, K), see `robust_weights`, by the images of a channel.
+
+        They are learnt in the middle space, where both images lie on each other, and carried back to either image, so
+        that they move with it: of each the root, as a place counts by the product of both.
+        """
         images, inside, warped = backend.empty(self.half_maps[:, 0].shape), None, backend.empty(self.level.grid.shape)
         for side, half, image in zip(channel.sides(affine), self.half_maps, images, strict=True):
             volume, grid, world, mask = side
@@ -200,7 +205,10 @@ class LevelStart:
                 matrix = self.level.grid.voxel_map_to(grid, world)
                 seen = backend.sample(mask, matrix, field=half, shape=self.level.grid.shape, out=warped) > LEAST_MASK
                 inside = seen if inside is None else inside & seen
-        return robust_weights(images, self.level.grid, backend, inside)
+        roots = np.sqrt(robust_weights(images, self.level.grid, backend, inside))
+        for half, image in zip(self.half_maps, images, strict=True):
+            backend.sample(roots, field=invert_field_asynchronously(half, backend), out=image)
+        return images
 
 
 @dataclass(frozen=True, eq=False)
