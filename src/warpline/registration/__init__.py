@@ -7,8 +7,9 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.image_pairs import ImagePair
 from warpline.registration.inputs import Inputs, in_one_plane, load, read
-from warpline.registration.job import Job, register, run
+from warpline.registration.job import Job, plan, register, run
 from warpline.registration.landmarks import Landmarks
+from warpline.registration.memory_plan import MemoryPlan, PlannedLevel, plan_memory
 from warpline.registration.output_files import (
     AFFINE,
     INVERSE_WARP,
@@ -38,6 +39,8 @@ __all__ = [
     "Job",
     "Landmarks",
     "LevelRecord",
+    "MemoryPlan",
+    "PlannedLevel",
     "Progress",
     "ProgressCallback",
     "Quality",
@@ -49,6 +52,8 @@ __all__ = [
     "in_one_plane",
     "load",
     "names_after",
+    "plan",
+    "plan_memory",
     "read",
     "register",
     "run",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from warpline.recipe import Recipe
 from warpline.registration.image_pairs import ImagePair
 from warpline.registration.inputs import Initial, read
 from warpline.registration.landmarks import Landmarks, LandmarkSource
+from warpline.registration.memory_plan import MemoryPlan, plan_of
 from warpline.registration.output_files import check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.result import Registration, compute
@@ -52,6 +53,8 @@ class Job:
         Value of the warped image beyond the moving one; None takes its background, mostly 0.
     pairs : tuple of ImagePair
         Further images, by their paths, that the deformable stage compares.
+    memory : float, optional
+        GB that the process may take, as for `register`.
 
     Examples
     --------
@@ -75,9 +78,46 @@ class Job:
     geometry: str | None = None
     outside: float | None = None
     pairs: tuple[ImagePair, ...] = ()
+    memory: float | None = None
+
+    def inputs(self) -> dict[str, Any]:
+        """The arguments of `read`."""
+        names = ("fixed", "moving", "recipe", "fixed_mask", "moving_mask", "initial", "landmarks", "landmark_space")
+        return {name: getattr(self, name) for name in (*names, "geometry", "pairs")}
 
 
-def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
+def plan(job: Job) -> MemoryPlan:
+    """What a job will take of memory, and on which grids its images are registered: read, but not computed.
+
+    Parameters
+    ----------
+    job : Job
+        As for `run`.
+
+    Raises
+    ------
+    UsageError, InputError
+        As `run`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> warpline.write_image(warpline.Image.from_array(np.random.default_rng(0).random((32, 32))), "image.nii")
+    >>> warpline.registration.plan(warpline.Job("image.nii", "image.nii", "out/")).is_reduced
+    False
+    """
+    inputs = read(**job.inputs(), backend=None if job.backend == "auto" else job.backend)
+    return plan_of(inputs.images, inputs.pairs, inputs.recipe, job.memory)
+
+
+PlanCallback = Callable[[MemoryPlan], None]
+"""Receives the plan of a registration before it begins."""
+
+
+def run(
+    job: Job, progress: ProgressCallback | None = None, *, on_plan: PlanCallback | None = None
+) -> Registration:
     """Register the files of a job and write every output; the report, written last, marks it as done.
 
     The output folder is tried before anything is computed. When the job fails, nothing that it made stays.
@@ -88,6 +128,8 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
         What to register, and where to write.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
+    on_plan : callable, optional
+        Called with the `MemoryPlan` before the work begins.
 
     Returns
     -------
@@ -128,20 +170,13 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
         files.prepare(names["report"].parent)
         files.reserve(list(names.values()))
         registration = register(
-            job.fixed,
-            job.moving,
-            job.recipe,
-            job.fixed_mask,
-            job.moving_mask,
-            initial=job.initial,
-            landmarks=job.landmarks,
-            landmark_space=job.landmark_space,
-            geometry=job.geometry,
+            **job.inputs(),
             backend=job.backend,
             threads=job.threads,
             progress=progress,
             outside=job.outside,
-            pairs=job.pairs,
+            memory=job.memory,
+            on_plan=on_plan,
         )
         stored = store(registration.alignment, registration.images, registration.report, files, names)
     return replace(registration, report=stored.report)
@@ -171,6 +206,8 @@ def register(
     progress: ProgressCallback | None = None,
     outside: float | None = None,
     pairs: Sequence[ImagePair] = (),
+    memory: float | None = None,
+    on_plan: PlanCallback | None = None,
 ) -> Registration:
     """Find the map that carries the moving image onto the fixed image, and its inverse.
 
@@ -208,6 +245,11 @@ def register(
         gets that.
     pairs : sequence of ImagePair
         Further images of what both show, such as other contrasts or label maps, that the deformable stage compares.
+    memory : float, optional
+        GB (10^9 bytes) that the process may take; what is free when None. Images that need more are registered on a
+        coarser grid, which a warning says: fields are on that grid, warped images on the full one, in their own type.
+    on_plan : callable, optional
+        Called with the `MemoryPlan` before the registration begins.
 
     Returns
     -------
@@ -242,4 +284,7 @@ def register(
         reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, **start, **further)
         chosen = select(named, threads)
         inputs = reading.result()
-    return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)
+    fits = plan_of(inputs.images, inputs.pairs, inputs.recipe, memory)
+    if on_plan is not None:
+        on_plan(fits)
+    return compute(inputs, chosen, threads=threads, progress=progress, outside=outside, plan=fits)

@@ -19,13 +19,17 @@ from warpline.registration.alignment import Alignment, align
 from warpline.registration.clock import Clock
 from warpline.registration.inputs import Inputs
 from warpline.registration.landmarks import LandmarkErrors
+from warpline.registration.memory_plan import MemoryPlan
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import environment
+from warpline.registration.reduced_inputs import reduce_inputs
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
-from warpline.space import Chain, Transform
+from warpline.resampling.reduction import reduce_image
+from warpline.resampling.streaming import warp_in_parts
+from warpline.space import Chain
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,7 @@ class Registration:
     Parameters
     ----------
     alignment : Alignment
-        Images, maps and measurements.
+        Images, maps and measurements; the images as they were registered, which a `MemoryPlan` may have reduced.
     warped : Image
         The moving image on the fixed grid.
     inverse_warped : Image
@@ -44,7 +48,8 @@ class Registration:
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, budget, similarity before
         and after, distances of landmarks, the share of the voxels it is measured on, whether contrasts are alike,
         judgement, warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``,
-        also `outputs` (paths) and `files` (bytes and SHA-256 of each). Plain JSON values.
+        also `outputs` (paths) and `files` (bytes and SHA-256 of each). `memory` is the plan, and the most bytes that the
+        process has taken. Plain JSON values.
 
     Examples
     --------
@@ -130,6 +135,7 @@ def compute(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
     outside: float | None = None,
+    plan: MemoryPlan | None = None,
 ) -> Registration:
     """Find the maps between the images of `inputs`, and warp both images; touches no file.
 
@@ -141,6 +147,8 @@ def compute(
         Where to run.
     threads, progress, outside
         As for `register`.
+    plan : MemoryPlan, optional
+        On which grids to register; on those of the images when None.
 
     Examples
     --------
@@ -152,26 +160,34 @@ def compute(
     >>> compute(read(image, image, "rigid"), select("numpy")).transform.map_points([[2.0, 3.0, 0.0]]).round()
     array([[2., 3., 0.]])
     """
-    images, clock = inputs.images, Clock(dict(inputs.seconds))
-    given: dict[str, Any] = {**images, "initial": inputs.initial, "landmarks": inputs.landmarks}
+    images, clock, reduced = inputs.images, Clock(dict(inputs.seconds)), plan is not None and plan.is_reduced
+    seen = inputs
+    if plan is not None and plan.is_reduced:
+        with clock.step("reduction"):
+            seen = reduce_inputs(inputs, plan, threads)
+    given: dict[str, Any] = {**seen.images, "initial": inputs.initial, "landmarks": inputs.landmarks}
     found = align(
         **given,
-        recipe=inputs.recipe,
+        recipe=seen.recipe,
         backend=backend,
         progress=progress,
-        checked=True,
-        pairs=inputs.pairs,
+        checked=not reduced,
+        pairs=seen.pairs,
     )
     alignment = _flatten(found)
     clock.seconds.update(alignment.seconds)
     with clock.step("warp"):
         beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
         beyond["fixed"] = value_beyond(images["fixed"])
-        warped = _warp(alignment.moving, alignment.transform, alignment.fixed, beyond["moving"], backend)
-        inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
+        resample = warp_in_parts if reduced else warp
+        fixed, moving = images["fixed"], images["moving"]
+        warped = resample(moving, alignment.transform, fixed.grid, outside=beyond["moving"], backend=backend)
+        inverse_warped = resample(fixed, alignment.inverse, moving.grid, outside=beyond["fixed"], backend=backend)
     with clock.step("similarity"):
-        compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
+        after = warped if plan is None else reduce_image(warped, plan.blocks[0], threads=threads)
+        compared = (seen.images["fixed"], seen.images["moving"], after, seen.images.get("fixed_mask"))
         similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
+    notes = () if plan is None else plan.warnings()
     report = {
         **environment(backend, threads),
         "recipe": inputs.recipe.model_dump(mode="json"),
@@ -186,18 +202,15 @@ def compute(
         "budget": None if alignment.spending is None else alignment.spending.as_report(),
         **similarity,
         "outside": beyond,
+        "memory": None if plan is None else plan.as_report(),
         "judgement": asdict(alignment.judgement),
-        "warnings": [*inputs.notes, *alignment.warnings, *_surroundings_warnings(images, beyond)],
+        "warnings": [*inputs.notes, *notes, *alignment.warnings, *_surroundings_warnings(images, beyond)],
     }
     return Registration(alignment, warped, inverse_warped, plain(report))
 
 
 def _landmark_report(errors: LandmarkErrors | None, files: tuple[str, ...] | None) -> dict[str, Any] | None:
     return None if errors is None else {"files": None if files is None else list(files), **errors.as_report()}
-
-
-def _warp(image: Image, transform: Transform, onto: Image, outside: float, backend: Backend) -> Image:
-    return warp(image, transform, onto.grid, outside=outside, backend=backend)
 
 
 def _surroundings_warnings(images: Mapping[str, Image], beyond: Mapping[str, float]) -> list[str]:
