@@ -115,9 +115,7 @@ PlanCallback = Callable[[MemoryPlan], None]
 """Receives the plan of a registration before it begins."""
 
 
-def run(
-    job: Job, progress: ProgressCallback | None = None, *, on_plan: PlanCallback | None = None
-) -> Registration:
+def run(job: Job, progress: ProgressCallback | None = None, *, on_plan: PlanCallback | None = None) -> Registration:
     """Register the files of a job and write every output; the report, written last, marks it as done.
 
     The output folder is tried before anything is computed. When the job fails, nothing that it made stays.

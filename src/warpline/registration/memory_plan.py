@@ -40,8 +40,11 @@ METRIC_VOLUMES = {"self_similarity": 16, "class_means": 9}
 HELD, HELD_MOVING = 20, 16
 """Bytes per voxel of the fixed and of the moving image, on the grids that are registered, that are held meanwhile."""
 
-JOINING, BUDGET, LINEAR, WRITING = 108, 125, 76, 108
-"""Bytes per voxel of the fixed image while half-maps are joined, a budget is kept, an affine is judged, files made."""
+JOINING, BUDGET, LINEAR = 108, 125, 76
+"""Bytes per voxel of the fixed image while half-maps are joined, a budget is kept, an affine is judged."""
+
+WRITING, WRITING_LINEAR = 108, 44
+"""Bytes per voxel of the fixed image while files are made, with fields and without."""
 
 COPIES_WRITTEN = 4
 """Copies of the warped images, as given and as encoded, while files are made."""
@@ -71,6 +74,12 @@ class PlannedLevel:
         Voxels along each axis, were all of the fixed image registered; its background is cropped.
     bytes : int
         What the level takes at most.
+
+    Examples
+    --------
+    >>> from warpline.registration import PlannedLevel
+    >>> PlannedLevel(voxel=0.004, shape=(500, 500, 250), bytes=8 * 10**9).shape
+    (500, 500, 250)
     """
 
     voxel: float
@@ -145,7 +154,7 @@ class MemoryPlan:
         sizes = " x ".join(map(str, self.blocks[0]))
         limit = f"the {self.limit / GIGABYTE:.3g} GB {'asked for' if self.asked else 'that are free'}"
         return (
-            f"images were registered at {self.spacing:.3g} mm, blocks of {sizes} voxels of the fixed image, for more does "
+            f"images were registered at {self.spacing:.3g} mm, blocks of {sizes} voxels of the fixed image: more does "
             f"not fit {limit}; displacements and quality are of that grid, warped images of the full one",
         )
 
@@ -153,7 +162,6 @@ class MemoryPlan:
         """As plain JSON values, bytes as integers."""
         named = {name: [vars(level) for level in getattr(self, name)] for name in ("levels", "left_out")}
         return {**vars(self), **named, "predicted": self.predicted}
-
 
 
 def plan_memory(
@@ -230,10 +238,10 @@ class _Request:
         """The plan of a pair with voxels so many times as long as the shortest edge of the fixed image."""
         finest = finest_spacing(self.fixed)
         spacing, least = finest * times, least_axis(self.recipe)
-        blocks = tuple(
-            block_of(grid, spacing, least) if times > 1 else (1, 1, 1) for grid in (self.fixed, self.moving)
+        blocks = tuple(block_of(grid, spacing, least) if times > 1 else (1, 1, 1) for grid in (self.fixed, self.moving))
+        fixed, moving = (
+            reduced_grid(grid, block) for grid, block in zip((self.fixed, self.moving), blocks, strict=True)
         )
-        fixed, moving = (reduced_grid(grid, block) for grid, block in zip((self.fixed, self.moving), blocks, strict=True))
         reached = finest_spacing(fixed)
         levels = self._levels(fixed, recipe_on(self.recipe, reached / finest).syn)
         whole = self._levels(self.fixed, self.recipe.syn)
@@ -247,7 +255,7 @@ class _Request:
             left_out=tuple(level for level in whole if level.voxel < (1 - TOLERANCE) * reached),
             images=self.image_bytes,
             registering=held + self._registering(fixed, moving, levels),
-            writing=held + WRITING * _voxels(fixed) + (COPIES_WRITTEN * self.image_bytes if times > 1 else 0),
+            writing=held + self._writing(fixed, times > 1),
         )
 
     def _levels(self, grid: Grid, options: Syn | None) -> tuple[PlannedLevel, ...]:
@@ -257,7 +265,13 @@ class _Request:
         volumes += METRIC_VOLUMES.get(options.metric, 0) + ROBUST_VOLUMES * options.robust + PAIR_VOLUMES * self.pairs
         finest = finest_spacing(grid)
         places = [SharedLevel.of(grid, factor * finest) for factor, _, _ in level_schedule(grid, options)]
-        return tuple(PlannedLevel(place.spacing, place.grid.shape, 4 * volumes * _voxels(place.grid)) for place in places)
+        return tuple(
+            PlannedLevel(place.spacing, place.grid.shape, 4 * volumes * _voxels(place.grid)) for place in places
+        )
+
+    def _writing(self, fixed: Grid, reduced: bool) -> int:
+        each_voxel = WRITING_LINEAR if self.recipe.syn is None else WRITING
+        return each_voxel * _voxels(fixed) + (COPIES_WRITTEN * self.image_bytes if reduced else 0)
 
     def _registering(self, fixed: Grid, moving: Grid, levels: tuple[PlannedLevel, ...]) -> int:
         held = HELD * _voxels(fixed) + HELD_MOVING * _voxels(moving)
@@ -295,9 +309,9 @@ def least_axis(recipe: Recipe) -> int:
 
 
 def block_of(grid: Grid, spacing: float, least: int) -> Shape:
-    """Voxels along each axis of a grid that make one of at most `spacing` mm, where `least` of these remain."""
+    """Voxels along each axis of a grid that make one of about `spacing` mm, where `least` of these remain."""
     most = np.maximum(np.array(grid.shape) // least, 1)
-    wanted = np.floor(spacing / grid.voxel_size + TOLERANCE).astype(int)
+    wanted = np.floor(spacing / grid.voxel_size + 0.5 + TOLERANCE).astype(int)
     i, j, k = np.clip(wanted, 1, most).tolist()
     return i, j, k
 

@@ -43,7 +43,9 @@ def _reduced(pair: LoadedImages, spacing: float, least: int, threads: int | None
 
     def side(image: Image, mask: Image | None) -> tuple[Image, Image | None]:
         block: Shape = block_of(image.grid, spacing, least)
-        return reduce(image, block, threads=threads), mask if mask is None else reduce_mask(mask, block, threads=threads)
+        return reduce(image, block, threads=threads), mask if mask is None else reduce_mask(
+            mask, block, threads=threads
+        )
 
     fixed, fixed_mask = side(pair.fixed, pair.fixed_mask)
     moving, moving_mask = side(pair.moving, pair.moving_mask)

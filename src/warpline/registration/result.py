@@ -39,7 +39,7 @@ class Registration:
     Parameters
     ----------
     alignment : Alignment
-        Images, maps and measurements; the images as they were registered, which a `MemoryPlan` may have reduced.
+        Images, maps and measurements; the images as they were registered: a `MemoryPlan` may have reduced them.
     warped : Image
         The moving image on the fixed grid.
     inverse_warped : Image
@@ -48,8 +48,8 @@ class Registration:
         Versions, backend, recipe, inputs, seconds per step, levels with energies, quality, budget, similarity before
         and after, distances of landmarks, the share of the voxels it is measured on, whether contrasts are alike,
         judgement, warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``,
-        also `outputs` (paths) and `files` (bytes and SHA-256 of each). `memory` is the plan, and the most bytes that the
-        process has taken. Plain JSON values.
+        also `outputs` (paths) and `files` (bytes and SHA-256 of each). `memory` is the plan, in saved reports with the
+        most bytes that the process has taken (`peak`). Plain JSON values.
 
     Examples
     --------
@@ -160,18 +160,19 @@ def compute(
     >>> compute(read(image, image, "rigid"), select("numpy")).transform.map_points([[2.0, 3.0, 0.0]]).round()
     array([[2., 3., 0.]])
     """
-    images, clock, reduced = inputs.images, Clock(dict(inputs.seconds)), plan is not None and plan.is_reduced
+    images, clock, reduction = inputs.images, Clock(dict(inputs.seconds)), plan if plan and plan.is_reduced else None
     seen = inputs
-    if plan is not None and plan.is_reduced:
+    if reduction is not None:
         with clock.step("reduction"):
-            seen = reduce_inputs(inputs, plan, threads)
-    given: dict[str, Any] = {**seen.images, "initial": inputs.initial, "landmarks": inputs.landmarks}
+            seen = reduce_inputs(inputs, reduction, threads)
     found = align(
-        **given,
+        **seen.images,
+        initial=inputs.initial,
+        landmarks=inputs.landmarks,
         recipe=seen.recipe,
         backend=backend,
         progress=progress,
-        checked=not reduced,
+        checked=reduction is None,
         pairs=seen.pairs,
     )
     alignment = _flatten(found)
@@ -179,34 +180,41 @@ def compute(
     with clock.step("warp"):
         beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
         beyond["fixed"] = value_beyond(images["fixed"])
-        resample = warp_in_parts if reduced else warp
+        resample = warp if reduction is None else warp_in_parts
         fixed, moving = images["fixed"], images["moving"]
         warped = resample(moving, alignment.transform, fixed.grid, outside=beyond["moving"], backend=backend)
         inverse_warped = resample(fixed, alignment.inverse, moving.grid, outside=beyond["fixed"], backend=backend)
     with clock.step("similarity"):
-        after = warped if plan is None else reduce_image(warped, plan.blocks[0], threads=threads)
+        after = warped if reduction is None else reduce_image(warped, reduction.blocks[0], threads=threads)
         compared = (seen.images["fixed"], seen.images["moving"], after, seen.images.get("fixed_mask"))
         similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
     notes = () if plan is None else plan.warnings()
     report = {
         **environment(backend, threads),
+        **_report_of(inputs, alignment),
+        **similarity,
+        "seconds": clock.seconds,
+        "outside": beyond,
+        "memory": None if plan is None else plan.as_report(),
+        "warnings": [*inputs.notes, *notes, *alignment.warnings, *_surroundings_warnings(images, beyond)],
+    }
+    return Registration(alignment, warped, inverse_warped, plain(report))
+
+
+def _report_of(inputs: Inputs, alignment: Alignment) -> dict[str, Any]:
+    """What the report says of the inputs and of the maps."""
+    return {
         "recipe": inputs.recipe.model_dump(mode="json"),
         "inputs": inputs.described,
         "geometry": inputs.geometry,
         "initial": inputs.origin,
-        "landmarks": _landmark_report(found.landmarks, inputs.landmark_files),
-        "seconds": clock.seconds,
+        "landmarks": _landmark_report(alignment.landmarks, inputs.landmark_files),
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "terms": [asdict(term) for term in alignment.terms],
         "budget": None if alignment.spending is None else alignment.spending.as_report(),
-        **similarity,
-        "outside": beyond,
-        "memory": None if plan is None else plan.as_report(),
         "judgement": asdict(alignment.judgement),
-        "warnings": [*inputs.notes, *notes, *alignment.warnings, *_surroundings_warnings(images, beyond)],
     }
-    return Registration(alignment, warped, inverse_warped, plain(report))
 
 
 def _landmark_report(errors: LandmarkErrors | None, files: tuple[str, ...] | None) -> dict[str, Any] | None:

@@ -1,8 +1,9 @@
-"""Images on coarser grids, every voxel made of a block of whole voxels: slab by slab, with no copy of the whole image."""
+"""Images on coarser grids, every voxel made of a block of whole voxels, slab by slab."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,9 +89,11 @@ def reduce_mask(mask: Image, block: Shape, *, threads: int | None = None) -> Ima
     Image
         uint8, 0 and 1.
     """
-    share = _reduced(mask, block, _marked, np.dtype(np.float32), threads)
-    least = min(LEAST_MARKED, float(share.data.max()))
-    return share if share is mask else Image((share.data >= least).astype(np.uint8), share.grid, share.name)
+    if max(block) == 1:
+        return mask
+    reduced = _reduced(mask, block, _marked, np.dtype(np.float32), threads)
+    share = np.asarray(reduced.data, np.float32)
+    return replace(reduced, data=(share >= min(LEAST_MARKED, share.max())).astype(np.uint8))
 
 
 def reduce_labels(labels: Image, block: Shape, *, threads: int | None = None) -> Image:
