@@ -87,7 +87,9 @@ class Job:
 
 
 def plan(job: Job) -> MemoryPlan:
-    """What a job will take of memory, and on which grids its images are registered: read, but not computed.
+    """What a job takes of memory, and on which grids its images are registered: they are read, nothing is computed.
+
+    On a GPU that is so only where `memory` is asked for: else it is filled as far as it goes.
 
     Parameters
     ----------
@@ -244,8 +246,9 @@ def register(
     pairs : sequence of ImagePair
         Further images of what both show, such as other contrasts or label maps, that the deformable stage compares.
     memory : float, optional
-        GB (10^9 bytes) that the process may take; what is free when None. Images that need more are registered on a
-        coarser grid, which a warning says: fields are on that grid, warped images on the full one, in their own type.
+        GB (10^9 bytes) that the process may take, or a GPU for it; what is free when None, but on a GPU. Images that
+        need more are registered on a coarser grid, which a warning says: fields are on that grid, warped images on the
+        full one, in their own type.
     on_plan : callable, optional
         Called with the `MemoryPlan` before the registration begins.
 
@@ -282,7 +285,9 @@ def register(
         reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, **start, **further)
         chosen = select(named, threads)
         inputs = reading.result()
-    fits = plan_of(inputs.images, inputs.pairs, inputs.recipe, memory)
-    if on_plan is not None:
-        on_plan(fits)
+    fits = None
+    if memory is not None or chosen.on_host:  # what a GPU holds is known when it is full
+        fits = plan_of(inputs.images, inputs.pairs, inputs.recipe, memory)
+        if on_plan is not None:
+            on_plan(fits)
     return compute(inputs, chosen, threads=threads, progress=progress, outside=outside, plan=fits)
