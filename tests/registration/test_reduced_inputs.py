@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from made_registrations import QUICK
+from made_registrations import NO_STAGES, QUICK
 from synthetic import ellipsoid, pair_with_known_map
 from warpline import ImagePair
 from warpline.backends import select
+from warpline.backends.numpy_backend import NumpyBackend
 from warpline.images import Image
 from warpline.io.images import read_image, write_image
-from warpline.registration import plan_memory, read, register
+from warpline.registration import memory_plan, plan_memory, read, register
 from warpline.registration.memory_plan import plan_of
 from warpline.registration.reduced_inputs import reduce_inputs
 from warpline.space import Displacement, fields
@@ -141,3 +142,16 @@ def test_a_linear_recipe_is_reduced_too():
     result = register(fixed, moving, recipe, memory=0.515)
     assert result.alignment.warp is None and result.warped.data.dtype == np.uint8
     assert result.warped.grid == fixed.grid
+
+
+def test_what_is_free_is_the_limit_but_on_a_gpu(monkeypatch):
+    images, plans = made_pair((64, 64, 64)), []
+    monkeypatch.setattr(memory_plan, "free_memory", lambda: 15_000_000)
+    monkeypatch.setattr(memory_plan, "NEGLIGIBLE", 0)
+    reduced = register(*images, NO_STAGES, on_plan=plans.append)
+    assert plans[0].is_reduced and not plans[0].asked
+    assert "more does not fit the 0.516 GB that are free" in reduced.report["warnings"][0]
+    monkeypatch.setattr(NumpyBackend, "on_host", False)
+    whole = register(*images, NO_STAGES, on_plan=plans.append, backend="numpy")
+    assert len(plans) == 1 and whole.report["memory"] is None
+    assert whole.alignment.fixed is images[0]

@@ -233,8 +233,8 @@ def _write_files(
     encoded = {kind: pool.submit(encode) for kind, encode in encoders.items()}
     for step, made in (("pictures", drawn), ("write", encoded)):
         with clock.step(step):
-            for kind, content in made.items():
-                stamps[kind] = _write(files, paths[kind], content.result())
+            for kind in list(made):
+                stamps[kind] = _write(files, paths[kind], made.pop(kind).result())  # not kept once it is written
     return stamps
 
 
