@@ -70,6 +70,8 @@ def _type_with(dtype: np.dtype[Any], outside: float) -> np.dtype[Any]:
 
 
 def _rounded(values: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if dtype.itemsize <= 2:  # single precision holds them all, and what is interpolated lies between them
+        return np.rint(values, out=values).astype(dtype)
     limits = np.iinfo(dtype)
     return np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(dtype)
 
