@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from made_registrations import QUICK
+from synthetic import smooth_volume
 from warpline.errors import UsageError
+from warpline.images import Image
 from warpline.io.json_values import plain
 from warpline.recipe import Recipe
-from warpline.registration import memory_plan, plan_memory
+from warpline.registration import memory_plan, plan_memory, register
 from warpline.registration.memory_plan import block_of, least_axis, recipe_on
 from warpline.space.grid import Grid
 
@@ -90,6 +94,21 @@ def test_a_limit_that_is_none_is_refused(memory):
 def test_too_little_memory_is_refused_with_what_is_needed():
     with pytest.raises(UsageError, match=r"0\.10 GB asked for, and these images need 0\.5\d GB on the coarsest grid"):
         planned((64, 64, 64), memory=0.1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"), [((64, 64, 64), ()), ((520, 500, 1), ()), ((64, 64, 64), ("syn.metric=self_similarity",))]
+)
+def test_a_registration_takes_what_is_planned(shape, options):
+    recipe = QUICK.with_options("syn.factors=none", "syn.iterations=[1,1,5]", *options)
+    fixed, moving = (Image.from_array(smooth_volume(shape, seed)) for seed in (1, 2))
+    plan = plan_memory(fixed.grid, moving.grid, recipe, image_bytes=0, memory=9)
+    register(fixed, moving, recipe, backend="numba", threads=1)  # compiles
+    tracemalloc.start()
+    register(fixed, moving, recipe, backend="numba", threads=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.7 < peak / (plan.predicted - memory_plan.PROGRAM) < 1.05
 
 
 def test_a_plan_is_json():
