@@ -30,18 +30,26 @@ GIGABYTE = 1e9
 PROGRAM = 500_000_000
 """Bytes of Python, its packages and compiled code, and of what is worked on part by part."""
 
-LEVEL_VOLUMES, MASK_VOLUMES, SCALE_VOLUMES, ROBUST_VOLUMES, PAIR_VOLUMES = 26, 4, 2, 6, 12
-"""float32 volumes of a level of SyN: its half-maps, forces and images, masks, scales of updates, learnt weights; and of
-a further pair of images."""
+LEVEL_VOLUMES, MASK_VOLUMES, SCALE_VOLUMES, ROBUST_VOLUMES = 26, 4, 2, 6
+"""float32 volumes of a level of SyN: its half-maps, forces and images; masks; scales of updates; learnt weights."""
 
-METRIC_VOLUMES = {"self_similarity": 16, "class_means": 9}
+SUM_VOLUMES, PAIR_VOLUMES = 10, 12
+"""Volumes where forces of several pairs of images are added, and of each further pair."""
+
+METRIC_VOLUMES = {"self_similarity": 16, "class_means": 14, "labels": 10, "correlation": 5, "mutual_information": 3}
 """Volumes that a metric takes beside those."""
+
+NEWTON_VOLUMES = 11
+"""Volumes of Gauss-Newton steps."""
 
 HELD, HELD_MOVING = 20, 16
 """Bytes per voxel of the fixed and of the moving image, on the grids that are registered, that are held meanwhile."""
 
-JOINING, BUDGET, LINEAR = 108, 125, 76
-"""Bytes per voxel of the fixed image while half-maps are joined, a budget is kept, an affine is judged."""
+JOINING, LINEAR = 108, 76
+"""Bytes per voxel of the fixed image while half-maps are joined, and while an affine is judged."""
+
+LIMITING = {"max_bending": 190, "jacobian": 165, "max_strain": 400}
+"""Bytes per voxel of the fixed image while a limit of the budget is kept."""
 
 WRITING, WRITING_LINEAR = 108, 44
 """Bytes per voxel of the fixed image while files are made, with fields and without."""
@@ -171,7 +179,7 @@ def plan_memory(
     *,
     image_bytes: int,
     memory: float | None = None,
-    pairs: int = 0,
+    pairs: Sequence[str | None] = (),
 ) -> MemoryPlan:
     """Plan a registration from its shapes.
 
@@ -185,8 +193,8 @@ def plan_memory(
         Of both images, their masks and further pairs, as they are in memory.
     memory : float, optional
         GB (10^9 bytes) that the process may take, images included; what is free beside the images when None.
-    pairs : int
-        Further pairs of images.
+    pairs : sequence of str
+        Metrics of further pairs of images; that of the recipe where None.
 
     Raises
     ------
@@ -206,7 +214,7 @@ def plan_memory(
         raise UsageError(f"memory is {memory!r}; a number of GB above 0 is needed")
     held = PROGRAM + image_bytes
     limit = held + free_memory() if memory is None else int(memory * GIGABYTE)
-    request = _Request(fixed, moving, recipe, image_bytes, limit, memory is not None, pairs)
+    request = _Request(fixed, moving, recipe, image_bytes, limit, memory is not None, tuple(pairs))
     plan = request.plan(1)
     if memory is None and plan.predicted - held <= NEGLIGIBLE:
         return plan
@@ -232,7 +240,7 @@ class _Request:
     image_bytes: int
     limit: int
     asked: bool
-    pairs: int
+    pairs: tuple[str | None, ...]
 
     def plan(self, times: int) -> MemoryPlan:
         """The plan of a pair with voxels so many times as long as the shortest edge of the fixed image."""
@@ -261,8 +269,7 @@ class _Request:
     def _levels(self, grid: Grid, options: Syn | None) -> tuple[PlannedLevel, ...]:
         if options is None:
             return ()
-        volumes = LEVEL_VOLUMES + MASK_VOLUMES + SCALE_VOLUMES * bool(options.update_weights)
-        volumes += METRIC_VOLUMES.get(options.metric, 0) + ROBUST_VOLUMES * options.robust + PAIR_VOLUMES * self.pairs
+        volumes = _level_volumes(options, self.pairs)
         finest = finest_spacing(grid)
         places = [SharedLevel.of(grid, factor * finest) for factor, _, _ in level_schedule(grid, options)]
         return tuple(
@@ -275,10 +282,19 @@ class _Request:
 
     def _registering(self, fixed: Grid, moving: Grid, levels: tuple[PlannedLevel, ...]) -> int:
         held = HELD * _voxels(fixed) + HELD_MOVING * _voxels(moving)
-        held += self.pairs * (HELD + HELD_MOVING) * _voxels(fixed)
-        joined = JOINING if self.recipe.budget.is_empty else BUDGET
-        each_voxel = LINEAR if self.recipe.syn is None else joined
+        held += len(self.pairs) * (HELD + HELD_MOVING) * _voxels(fixed)
+        limits = [most for name, most in LIMITING.items() if getattr(self.recipe.budget, name) is not None]
+        each_voxel = LINEAR if self.recipe.syn is None else max(JOINING, *limits, 0)
         return max([held + level.bytes for level in levels] + [each_voxel * _voxels(fixed)])
+
+
+def _level_volumes(options: Syn, pairs: tuple[str | None, ...]) -> int:
+    """float32 volumes that a level holds."""
+    metrics = (options.metric, *(metric or options.metric for metric in pairs))
+    volumes = LEVEL_VOLUMES + MASK_VOLUMES + SCALE_VOLUMES * bool(options.update_weights)
+    volumes += ROBUST_VOLUMES * options.robust + NEWTON_VOLUMES * bool(options.newton)
+    volumes += SUM_VOLUMES * bool(pairs) + PAIR_VOLUMES * len(pairs)
+    return volumes + sum(METRIC_VOLUMES.get(metric, 0) for metric in metrics)
 
 
 def plan_of(
@@ -298,7 +314,7 @@ def plan_of(
     further = (image for pair in pairs for image in pair.images)
     count = sum(image.data.nbytes for image in {id(one): one for one in (*images.values(), *further)}.values())
     grids = images["fixed"].grid, images["moving"].grid
-    return plan_memory(*grids, recipe, image_bytes=count, memory=memory, pairs=len(pairs))
+    return plan_memory(*grids, recipe, image_bytes=count, memory=memory, pairs=[pair.metric for pair in pairs])
 
 
 def least_axis(recipe: Recipe) -> int:
