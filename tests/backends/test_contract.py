@@ -124,6 +124,10 @@ def test_a_download_fills_the_part_of_an_array_that_it_is_given(backend):
     assert np.count_nonzero(whole) == np.count_nonzero(field)
 
 
+def test_only_arrays_of_a_gpu_are_not_on_the_host(backend):
+    assert backend.on_host == (backend.name != "cuda")
+
+
 def test_memory_can_be_given_back_at_any_time(backend):
     kept = backend.upload(smooth_field(SHAPE, 1))
     with backend.session():

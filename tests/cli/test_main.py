@@ -117,7 +117,10 @@ def test_the_overview_imports_of_each_command_its_summary_only():
     loaded = {name for name in modules_after(["--help"]) if name.startswith("warpline.")}
     assert loaded - {*COMMANDS.values()} == {
         *("warpline.cli", "warpline.errors"),
-        *(f"warpline.cli.{name}" for name in ("budget", "main", "options", "pairs", "signals", "start", "streams")),
+        *(
+            f"warpline.cli.{name}"
+            for name in ("budget", "main", "memory", "options", "pairs", "signals", "start", "streams")
+        ),
         "warpline.cli.summary",
     }
 

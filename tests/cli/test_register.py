@@ -74,7 +74,7 @@ def test_json_is_the_report(pair, call, tmp_path):
 def test_masks_weights_and_initial_affine_reach_the_job(pair, phantom, tmp_path, monkeypatch):
     seen = []
 
-    def record(job, progress=None):
+    def record(job, progress=None, on_plan=None):
         seen.append(job)
         raise KeyboardInterrupt
 

@@ -17,7 +17,7 @@ from warpline.metrics.local_cc import LocalCC
 from warpline.recipe import Syn
 from warpline.registration import cropping
 from warpline.registration.inverse_consistency import join
-from warpline.registration.syn import CHECK_EVERY, _schedule, register_syn
+from warpline.registration.syn import CHECK_EVERY, level_schedule, register_syn
 from warpline.space import Affine
 from warpline.space.grid import Grid
 from warpline.space.inversion import invert_field
@@ -350,7 +350,7 @@ def levels_of(size, spacing, **options):
     """Voxel sizes and most iterations of every level of a brain-sized block in voxels of a size."""
     shape = tuple(max(round(length / edge), 1) for length, edge in zip(size, spacing, strict=True))
     image = Image.from_array(np.ones(shape, np.float32), np.diag([*spacing, 1.0]))
-    return [(round(factor * min(spacing), 3), most) for factor, most, _ in _schedule(image.grid, Syn(**options))]
+    return [(round(factor * min(spacing), 3), most) for factor, most, _ in level_schedule(image.grid, Syn(**options))]
 
 
 @pytest.mark.parametrize(
@@ -376,8 +376,8 @@ def test_levels_and_their_smoothing_that_are_asked_for_are_run():
     factors, sigmas = (4.0, 2.0, 1.0), (3.0, 2.0, 1.0)
     assert [most for _, most in levels_of((160, 180, 160), (1, 1, 5), factors=factors)] == [100, 60, 20]
     grid = Image.from_array(np.ones((160, 180, 32)), np.diag([1.0, 1, 5, 1])).grid
-    assert _schedule(grid, Syn(factors=factors, sigmas=sigmas)) == [(4, 100, 0.75), (2, 60, 1), (1, 20, 1)]
-    assert _schedule(grid, Syn(sigmas=sigmas)) == [(4, 100, 0.75), (2, 60, 1)]
+    assert level_schedule(grid, Syn(factors=factors, sigmas=sigmas)) == [(4, 100, 0.75), (2, 60, 1), (1, 20, 1)]
+    assert level_schedule(grid, Syn(sigmas=sigmas)) == [(4, 100, 0.75), (2, 60, 1)]
 
 
 def test_interpolating_thick_slices_does_not_tighten_the_limits(fast):

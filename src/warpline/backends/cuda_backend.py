@@ -69,7 +69,7 @@ class CudaBackend:
         Threads of the CPU that compile them.
     """
 
-    name = "cuda"
+    name, on_host = "cuda", False
 
     def __init__(self, runtime: Runtime, threads: int = 1) -> None:
         self._work, self._threads = Workspace(runtime), threads

@@ -232,5 +232,6 @@ class GpuRuntime:
         free, total = self.xp.cuda.runtime.memGetInfo()
         return (
             f"out of memory on {self.name}: {_first_line(error)} {free / 2**20:.0f} of {total / 2**20:.0f} MiB are "
-            f"free; run fewer registrations at once, end other programs on this GPU, crop the images, {_ELSEWHERE}"
+            f"free; run fewer registrations at once, end other programs on this GPU, crop the images, "
+            f"register within less (--memory), {_ELSEWHERE}"
         )

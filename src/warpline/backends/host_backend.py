@@ -28,6 +28,8 @@ class HostBackend:
         CPU threads to use.
     """
 
+    on_host = True
+
     def __init__(self, threads: int = 1) -> None:
         self.threads, self.cache = threads, ImageCache()
         self.device = f"CPU, {threads} thread{'s' if threads > 1 else ''}"

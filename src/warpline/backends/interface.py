@@ -43,6 +43,9 @@ class Backend(SimilarityOperations, Protocol):
     device: str
     """What it runs on, in words."""
 
+    on_host: bool
+    """Whether its arrays are in the memory of the machine, not of a GPU."""
+
     cache: ImageCache
     """What stays here while many registrations of one thread share an image."""
 

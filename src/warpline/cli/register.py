@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from warpline.cli.budget import add_budget, with_budget
+from warpline.cli.memory import add_memory, plan_lines
 from warpline.cli.options import RECIPES, add_device, add_geometry, as_prefix, finite
 from warpline.cli.pairs import add_pairs, image_pairs
 from warpline.cli.preparation import add_preparation, with_preparation
@@ -14,6 +15,7 @@ from warpline.cli.summary import commands_after, facts_of
 
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
+    from warpline.registration import Job, MemoryPlan
 
 SUMMARY = "find the invertible map that carries a moving image onto a fixed one"
 EXAMPLE = """\
@@ -25,7 +27,8 @@ EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/ --initial first_1Warp.nii.gz --initial first_0GenericAffine.mat
   warpline register fixed.nii.gz moving.nii.gz -o out/ --landmarks fixed.csv,moving.csv
   warpline register fixed.nii.gz moving.nii.gz -o out/ --set syn.model=velocity
-  warpline register fixed.nii.gz patient.nii.gz -o out/ --robust --moving-weights trust.nii.gz"""
+  warpline register fixed.nii.gz patient.nii.gz -o out/ --robust --moving-weights trust.nii.gz
+  warpline register sheet_a.nii.gz sheet_b.nii.gz -o out/ --memory 24 --plan"""
 
 
 FAILED = 7
@@ -65,6 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_preparation(parser)
     add_geometry(parser)
     add_budget(parser)
+    add_memory(parser)
     add_device(parser)
 
 
@@ -119,7 +123,26 @@ def _settings(options: Namespace) -> tuple[str, ...]:
 
 
 def run(options: Namespace, terminal: Terminal) -> int | None:
-    """Fill a job, run it, print the summary."""
+    """Fill a job, run it, print the summary; with ``--plan``, print what it will take of memory only."""
+    from warpline import registration
+
+    job = _job(options)
+    if options.plan:
+        plan = registration.plan(job)
+        terminal.result(plan.as_report(), *plan_lines(plan))
+        return None
+
+    def show(plan: MemoryPlan) -> None:
+        if plan.is_notable:
+            for line in plan_lines(plan):
+                terminal.say(line)
+
+    report = registration.run(job, terminal.progress(), on_plan=show).report
+    terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))
+    return FAILED if report["judgement"]["outcome"] == "failed" else None
+
+
+def _job(options: Namespace) -> Job:
     from warpline import registration
     from warpline.recipe import Recipe
 
@@ -127,7 +150,7 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
     main, pairs = image_pairs(options)
     recipe = with_preparation(Recipe.load(options.recipe), options)
     recipe = recipe.with_options(*main.settings, *options.settings, *_settings(options))
-    job = registration.Job(
+    return registration.Job(
         fixed=main.fixed,
         moving=main.moving,
         prefix=prefix,
@@ -141,7 +164,5 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         threads=options.threads,
         geometry=options.geometry,
         outside=options.outside,
+        memory=options.memory,
     )
-    report = registration.run(job, terminal.progress()).report
-    terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))
-    return FAILED if report["judgement"]["outcome"] == "failed" else None

@@ -193,7 +193,10 @@ def _subtract_background(data: NDArray[np.generic], background: Any, backend: Ba
         volume = backend.upload(np.ascontiguousarray(data, data.dtype.newbyteorder("="))).astype(np.float32)
         volume -= np.float32(background)
         return volume
-    return backend.upload(np.subtract(data, background, dtype=np.float64).astype(np.float32, order="C"))
+    shifted = np.empty(data.shape, np.float32)
+    for plane, given in zip(shifted, data, strict=True):  # the whole of it in double precision would take twice as much
+        plane[...] = np.subtract(given, background, dtype=np.float64)
+    return backend.upload(shifted)
 
 
 def _mask_on(grid: Grid, mask: Image, backend: Backend) -> Array:

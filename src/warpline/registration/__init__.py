@@ -8,8 +8,9 @@ from warpline.registration.alignment import Alignment, align
 from warpline.registration.header_check import Finding, HeaderCheck, check_headers
 from warpline.registration.image_pairs import ImagePair
 from warpline.registration.inputs import Inputs, in_one_plane, load, read
-from warpline.registration.job import Job, register, run
+from warpline.registration.job import Job, plan, register, run
 from warpline.registration.landmarks import Landmarks
+from warpline.registration.memory_plan import MemoryPlan, PlannedLevel, plan_memory
 from warpline.registration.output_files import (
     AFFINE,
     INVERSE_WARP,
@@ -41,6 +42,8 @@ __all__ = [
     "Job",
     "Landmarks",
     "LevelRecord",
+    "MemoryPlan",
+    "PlannedLevel",
     "Progress",
     "ProgressCallback",
     "Quality",
@@ -53,6 +56,8 @@ __all__ = [
     "in_one_plane",
     "load",
     "names_after",
+    "plan",
+    "plan_memory",
     "read",
     "register",
     "run",

@@ -123,6 +123,12 @@ class LoadedImages:
     fixed_weights: Image | None = None
     moving_weights: Image | None = None
 
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """Both images, and their masks where given."""
+        masks = (mask for mask in (self.fixed_mask, self.moving_mask) if mask is not None)
+        return self.fixed, self.moving, *masks
+
     def check(self, recipe: Recipe, fixed: Image) -> None:
         """Refuse what cannot be compared beside the `fixed` image of a registration.
 

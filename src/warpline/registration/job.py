@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from warpline.recipe import Recipe
 from warpline.registration.image_pairs import ImagePair
 from warpline.registration.inputs import Initial, read
 from warpline.registration.landmarks import Landmarks, LandmarkSource
+from warpline.registration.memory_plan import MemoryPlan, plan_of
 from warpline.registration.output_files import check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.result import Registration, compute
@@ -54,6 +55,8 @@ class Job:
         Value of the warped image beyond the moving one; None takes its background, mostly 0.
     pairs : tuple of ImagePair
         Further images, by their paths, that the deformable stage compares.
+    memory : float, optional
+        GB that the process may take, as for `register`.
 
     Examples
     --------
@@ -79,9 +82,47 @@ class Job:
     pairs: tuple[ImagePair, ...] = ()
     fixed_weights: str | os.PathLike[str] | None = None
     moving_weights: str | os.PathLike[str] | None = None
+    memory: float | None = None
+
+    def inputs(self) -> dict[str, Any]:
+        """The arguments of `read`."""
+        images = ("fixed", "moving", "fixed_mask", "moving_mask", "fixed_weights", "moving_weights", "pairs")
+        start = ("initial", "landmarks", "landmark_space")
+        return {name: getattr(self, name) for name in (*images, "recipe", *start, "geometry")}
 
 
-def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
+def plan(job: Job) -> MemoryPlan:
+    """What a job takes of memory, and on which grids its images are registered: they are read, nothing is computed.
+
+    On a GPU that is so only where `memory` is asked for: else it is filled as far as it goes.
+
+    Parameters
+    ----------
+    job : Job
+        As for `run`.
+
+    Raises
+    ------
+    UsageError, InputError
+        As `run`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline
+    >>> warpline.write_image(warpline.Image.from_array(np.random.default_rng(0).random((32, 32))), "image.nii")
+    >>> warpline.registration.plan(warpline.Job("image.nii", "image.nii", "out/")).is_reduced
+    False
+    """
+    inputs = read(**job.inputs(), backend=None if job.backend == "auto" else job.backend)
+    return plan_of(inputs.images, inputs.pairs, inputs.recipe, job.memory)
+
+
+PlanCallback = Callable[[MemoryPlan], None]
+"""Receives the plan of a registration before it begins."""
+
+
+def run(job: Job, progress: ProgressCallback | None = None, *, on_plan: PlanCallback | None = None) -> Registration:
     """Register the files of a job and write every output; the report, written last, marks it as done.
 
     The output folder is tried before anything is computed. When the job fails, nothing that it made stays.
@@ -92,6 +133,8 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
         What to register, and where to write.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
+    on_plan : callable, optional
+        Called with the `MemoryPlan` before the work begins.
 
     Returns
     -------
@@ -133,22 +176,13 @@ def run(job: Job, progress: ProgressCallback | None = None) -> Registration:
         files.prepare(names["report"].parent)
         files.reserve(list(names.values()))
         registration = register(
-            job.fixed,
-            job.moving,
-            job.recipe,
-            job.fixed_mask,
-            job.moving_mask,
-            fixed_weights=job.fixed_weights,
-            moving_weights=job.moving_weights,
-            initial=job.initial,
-            landmarks=job.landmarks,
-            landmark_space=job.landmark_space,
-            geometry=job.geometry,
+            **job.inputs(),
             backend=job.backend,
             threads=job.threads,
             progress=progress,
             outside=job.outside,
-            pairs=job.pairs,
+            memory=job.memory,
+            on_plan=on_plan,
         )
         stored = store(registration.alignment, registration.images, registration.report, files, names)
     return replace(registration, report=stored.report)
@@ -180,6 +214,8 @@ def register(
     progress: ProgressCallback | None = None,
     outside: float | None = None,
     pairs: Sequence[ImagePair] = (),
+    memory: float | None = None,
+    on_plan: PlanCallback | None = None,
 ) -> Registration:
     """Find the map that carries the moving image onto the fixed image, and its inverse.
 
@@ -223,6 +259,12 @@ def register(
         gets that.
     pairs : sequence of ImagePair
         Further images of what both show, such as other contrasts or label maps, that the deformable stage compares.
+    memory : float, optional
+        GB (10^9 bytes) that the process may take, or a GPU for it; what is free when None, but on a GPU. Images that
+        need more are registered on a coarser grid, which a warning says: fields are on that grid, warped images on the
+        full one, in their own type.
+    on_plan : callable, optional
+        Called with the `MemoryPlan` before the registration begins.
 
     Returns
     -------
@@ -259,4 +301,9 @@ def register(
         reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, **weights, **start, **further)
         chosen = select(named, threads)
         inputs = reading.result()
-    return compute(inputs, chosen, threads=threads, progress=progress, outside=outside)
+    fits = None
+    if memory is not None or chosen.on_host:  # what a GPU holds is known when it is full
+        fits = plan_of(inputs.images, inputs.pairs, inputs.recipe, memory)
+        if on_plan is not None:
+            on_plan(fits)
+    return compute(inputs, chosen, threads=threads, progress=progress, outside=outside, plan=fits)

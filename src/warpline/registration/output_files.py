@@ -22,6 +22,7 @@ from warpline.io.images import encode_image
 from warpline.io.transform_files import Format, itk_affine, itk_warp
 from warpline.registration.alignment import Alignment
 from warpline.registration.clock import Clock
+from warpline.registration.provenance import peak_memory
 from warpline.report.page import write_page
 from warpline.report.pair_layers import Layers, draw_layers
 from warpline.report.pictures import write_deformation, write_overlay
@@ -214,6 +215,8 @@ def store(
             write_page(finished, layers.result(), temporary)
             stamps["page"] = _stamp(temporary.read_bytes())
     finished["seconds"] = {**report["seconds"], **clock.seconds}
+    if report.get("memory") is not None:
+        finished["memory"] = {**report["memory"], "peak": peak_memory()}
     finished["files"] = {kind: stamps[kind] for kind in finished["outputs"]}
     files.write(paths["report"], encode(finished))
     return Stored({kind: path for kind, path in names.items() if kind in made or kind == "report"}, finished)
@@ -234,8 +237,8 @@ def _write_files(
     encoded = {kind: pool.submit(encode) for kind, encode in encoders.items()}
     for step, made in (("pictures", drawn), ("write", encoded)):
         with clock.step(step):
-            for kind, content in made.items():
-                stamps[kind] = _write(files, paths[kind], content.result())
+            for kind in list(made):
+                stamps[kind] = _write(files, paths[kind], made.pop(kind).result())  # not kept once it is written
     return stamps
 
 

@@ -6,6 +6,8 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import resource
+import sys
 from functools import cache
 from typing import Any
 
@@ -50,6 +52,12 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
         "matrix": None if image.grid.header is None else image.grid.header.matrix,
         "sha256": _sha256(image, path),
     }
+
+
+def peak_memory() -> int:
+    """The most bytes that this process has taken."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 @cache

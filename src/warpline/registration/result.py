@@ -23,15 +23,19 @@ from warpline.registration.alignment import Alignment, align
 from warpline.registration.clock import Clock
 from warpline.registration.inputs import Inputs
 from warpline.registration.landmarks import LandmarkErrors
+from warpline.registration.memory_plan import MemoryPlan
 from warpline.registration.output_files import Prefix, check_names, names_after, store
 from warpline.registration.preparation import Prepared, prepare
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import environment
+from warpline.registration.reduced_inputs import reduce_inputs
 from warpline.registration.robust_weights import weights_of_result
 from warpline.report.page import html_summary
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
-from warpline.space import Chain, Displacement, Transform
+from warpline.resampling.reduction import reduce_image
+from warpline.resampling.streaming import warp_in_parts
+from warpline.space import Chain, Displacement
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,7 @@ class Registration:
     Parameters
     ----------
     alignment : Alignment
-        Images, maps and measurements.
+        Images, maps and measurements; the images as they were registered: a `MemoryPlan` may have reduced them.
     warped : Image
         The moving image on the fixed grid.
     inverse_warped : Image
@@ -53,7 +57,8 @@ class Registration:
         budget, similarity before and after, distances of landmarks, the share of the voxels it is measured on, whether
         contrasts are alike, judgement, the share of the object that robust weights leave out, warnings (what headers
         leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also `outputs` (paths) and `files`
-        (bytes and SHA-256 of each). Plain JSON values.
+        (bytes and SHA-256 of each). `memory` is the plan, in saved reports with the most bytes that the process has
+        taken (`peak`). Plain JSON values.
 
     Examples
     --------
@@ -150,6 +155,7 @@ def compute(
     threads: int | None = None,
     progress: ProgressCallback | None = None,
     outside: float | None = None,
+    plan: MemoryPlan | None = None,
 ) -> Registration:
     """Find the maps between the images of `inputs`, and warp both images; touches no file.
 
@@ -161,6 +167,8 @@ def compute(
         Where to run.
     threads, progress, outside
         As for `register`.
+    plan : MemoryPlan, optional
+        On which grids to register; on those of the images when None.
 
     Examples
     --------
@@ -172,42 +180,34 @@ def compute(
     >>> compute(read(image, image, "rigid"), select("numpy")).transform.map_points([[2.0, 3.0, 0.0]]).round()
     array([[2., 3., 0.]])
     """
-    images, clock = inputs.images, Clock(dict(inputs.seconds))
+    images, clock, reduction = inputs.images, Clock(dict(inputs.seconds)), plan if plan and plan.is_reduced else None
+    with clock.step("reduction"):
+        seen = inputs if reduction is None else reduce_inputs(inputs, reduction, threads)
     with clock.step("preparation"):
-        prepared = prepare(images, inputs.pairs, inputs.recipe.prepare, backend=backend, threads=threads)
-    alignment = _align(inputs, prepared, backend, progress)
+        prepared = prepare(seen.images, seen.pairs, seen.recipe.prepare, backend=backend, threads=threads)
+    alignment = _align(seen, prepared, backend, progress, checked=reduction is None)
     clock.add(alignment.seconds)
     with clock.step("warp"):
         beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
         beyond["fixed"] = value_beyond(images["fixed"])
-        warped = _warp(alignment.moving, alignment.transform, alignment.fixed, beyond["moving"], backend)
-        inverse_warped = _warp(alignment.fixed, alignment.inverse, alignment.moving, beyond["fixed"], backend)
-        weights = _robust_weights(alignment, warped, inputs, backend)
+        warped, inverse_warped = _warped(images, alignment, beyond, backend, in_parts=reduction is not None)
     with clock.step("similarity"):
-        compared = (images["fixed"], images["moving"], warped, images.get("fixed_mask"))
+        after = warped if reduction is None else reduce_image(warped, reduction.blocks[0], threads=threads)
+        weights = _robust_weights(alignment, after, seen, backend)
+        compared = (seen.images["fixed"], seen.images["moving"], after, seen.images.get("fixed_mask"))
         similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
     report = {
         **environment(backend, threads),
-        "recipe": inputs.recipe.model_dump(mode="json"),
-        "inputs": inputs.described,
-        "geometry": inputs.geometry,
-        "initial": inputs.origin,
-        "landmarks": _landmark_report(alignment.landmarks, inputs.landmark_files),
+        **_report_of(inputs, alignment),
         "preparation": [asdict(step) for step in prepared.steps],
-        "seconds": clock.seconds,
-        "levels": [asdict(level) for level in alignment.levels],
-        "quality": None if alignment.quality is None else asdict(alignment.quality),
-        "terms": [asdict(term) for term in alignment.terms],
-        "budget": None if alignment.spending is None else alignment.spending.as_report(),
-        "robust": _robust_report(weights, alignment.fixed),
+        "robust": _robust_report(weights, seen.images["fixed"]),
         **similarity,
+        "seconds": clock.seconds,
         "outside": beyond,
-        "judgement": asdict(alignment.judgement),
+        "memory": None if plan is None else plan.as_report(),
         "warnings": [
-            *inputs.notes,
-            *prepared.notes,
-            *alignment.warnings,
-            *_surroundings_warnings(images, beyond),
+            *(inputs.notes if plan is None else (*inputs.notes, *plan.warnings())),
+            *(*prepared.notes, *alignment.warnings, *_surroundings_warnings(images, beyond)),
             *_matching_warnings(inputs.recipe, similarity["contrast"]),
         ],
     }
@@ -233,11 +233,46 @@ def _robust_report(weights: Image | None, fixed: Image) -> dict[str, float] | No
     return {"left_out": float(np.less(weights.data[inside], 0.5).mean()) if inside.any() else 0.0}
 
 
+def _report_of(inputs: Inputs, alignment: Alignment) -> dict[str, Any]:
+    """What the report says of the inputs and of the maps."""
+    return {
+        "recipe": inputs.recipe.model_dump(mode="json"),
+        "inputs": inputs.described,
+        "geometry": inputs.geometry,
+        "initial": inputs.origin,
+        "landmarks": _landmark_report(alignment.landmarks, inputs.landmark_files),
+        "levels": [asdict(level) for level in alignment.levels],
+        "quality": None if alignment.quality is None else asdict(alignment.quality),
+        "terms": [asdict(term) for term in alignment.terms],
+        "budget": None if alignment.spending is None else alignment.spending.as_report(),
+        "judgement": asdict(alignment.judgement),
+    }
+
+
 def _landmark_report(errors: LandmarkErrors | None, files: tuple[str, ...] | None) -> dict[str, Any] | None:
     return None if errors is None else {"files": None if files is None else list(files), **errors.as_report()}
 
 
-def _align(inputs: Inputs, prepared: Prepared, backend: Backend, progress: ProgressCallback | None) -> Alignment:
+def _warped(
+    images: Mapping[str, Image],
+    alignment: Alignment,
+    beyond: Mapping[str, float],
+    backend: Backend,
+    *,
+    in_parts: bool,
+) -> tuple[Image, Image]:
+    """The moving image on the fixed grid, and the fixed one on the moving grid."""
+    resample = warp_in_parts if in_parts else warp
+    fixed, moving = images["fixed"], images["moving"]
+    return (
+        resample(moving, alignment.transform, fixed.grid, outside=beyond["moving"], backend=backend),
+        resample(fixed, alignment.inverse, moving.grid, outside=beyond["fixed"], backend=backend),
+    )
+
+
+def _align(
+    inputs: Inputs, prepared: Prepared, backend: Backend, progress: ProgressCallback | None, *, checked: bool
+) -> Alignment:
     """Align the prepared images; the result holds the images as given."""
     given: dict[str, Any] = {**prepared.images, "initial": inputs.initial, "landmarks": inputs.landmarks}
     found = align(
@@ -245,14 +280,10 @@ def _align(inputs: Inputs, prepared: Prepared, backend: Backend, progress: Progr
         recipe=inputs.recipe,
         backend=backend,
         progress=progress,
-        checked=True,
+        checked=checked,
         pairs=prepared.pairs,
     )
     return _flatten(replace(found, fixed=inputs.images["fixed"], moving=inputs.images["moving"]))
-
-
-def _warp(image: Image, transform: Transform, onto: Image, outside: float, backend: Backend) -> Image:
-    return warp(image, transform, onto.grid, outside=outside, backend=backend)
 
 
 def _surroundings_warnings(images: Mapping[str, Image], beyond: Mapping[str, float]) -> list[str]:

@@ -102,11 +102,11 @@ def register_syn(
     progress : callable, optional
         Receives a `Progress` at each evaluation of the energy.
     """
-    spacing = _finest_spacing(pair.grid)
+    spacing = finest_spacing(pair.grid)
     result: LevelResult | None = None
     compared: tuple[ComparedImages, ...] = ()
     records: list[LevelRecord] = []
-    schedule = _schedule(pair.grid, options)
+    schedule = level_schedule(pair.grid, options)
     for index, (factor, iterations, smoothing) in enumerate(schedule):
         place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
@@ -128,7 +128,7 @@ def _error_units(finest: Grid, grid: Grid) -> Units:
     return float(ratio[0]), float(ratio[1]), float(ratio[2])
 
 
-def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
+def level_schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
     """Shrink factor, most iterations, and smoothing as a share of the factor, of every level, coarse to fine."""
     factors = _default_factors(grid) if options.factors is None else options.factors
     further = len(factors) - len(options.iterations)
@@ -136,7 +136,7 @@ def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
     if options.sigmas is not None:
         smoothing[further:] = [s / f for s, f in zip(options.sigmas, factors[further:], strict=True)]
     if options.factors is None:
-        factors = without_finest(factors, float(_voxel_edges(grid).max()) / _finest_spacing(grid))
+        factors = without_finest(factors, float(_voxel_edges(grid).max()) / finest_spacing(grid))
     count = len(factors)
     iterations = (options.iterations[:1] * (count - len(options.iterations)) + options.iterations)[:count]
     return list(zip(factors, iterations, smoothing[:count], strict=True))
@@ -144,7 +144,7 @@ def _schedule(grid: Grid, options: Syn) -> list[tuple[float, int, float]]:
 
 def _default_factors(grid: Grid) -> tuple[float, ...]:
     """Shrink factors of an image as large as a grid, whatever the shape of its voxels."""
-    return with_coarser(FACTORS, float((np.array(grid.shape) * grid.voxel_size).max()) / _finest_spacing(grid))
+    return with_coarser(FACTORS, float((np.array(grid.shape) * grid.voxel_size).max()) / finest_spacing(grid))
 
 
 def _run_level(
@@ -335,7 +335,7 @@ def _repeat(step: Callable[[], None], times: int) -> None:
         step()
 
 
-def _finest_spacing(grid: Grid) -> float:
+def finest_spacing(grid: Grid) -> float:
     """Shortest voxel edge in mm; an axis of one voxel does not count."""
     return float(_voxel_edges(grid).min())
 

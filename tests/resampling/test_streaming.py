@@ -1,0 +1,73 @@
+"""Large images part by part: what `warp` gives of the whole image, in the type of the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from made_images import grid_of
+from synthetic import smooth_field, smooth_volume
+from warpline.images import Image
+from warpline.resampling import streaming, warp
+from warpline.resampling.streaming import warp_in_parts
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
+
+SHAPE = (20, 14, 12)
+FIXED = grid_of("oblique", SHAPE)
+MOVING = grid_of("oblique", (16, 18, 10))
+
+
+def made_transform(grid=FIXED):
+    """A warp on a coarser grid, then an affine."""
+    coarse = grid.resized((10, 7, 6) if grid.shape[2] > 1 else (10, 7, 1))
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]]
+    field = 3 * smooth_field(coarse.shape, seed=3)
+    return Chain((Displacement(field, coarse), Affine(turn)))
+
+
+@pytest.fixture(params=[1, 500, 10**6])
+def parts(request, monkeypatch):
+    """Parts of one plane, of several, and a single one."""
+    monkeypatch.setattr(streaming, "PART", request.param)
+
+
+@pytest.mark.parametrize("transform", [Affine.identity(), made_transform()], ids=["affine", "chain"])
+def test_floats_are_those_of_the_whole_image(parts, numpy_backend, transform):
+    image = Image(smooth_volume(MOVING.shape, 1), MOVING)
+    expected = warp(image, transform, FIXED, outside=-3, backend=numpy_backend)
+    found = warp_in_parts(image, transform, FIXED, outside=-3, backend=numpy_backend)
+    inside = expected.data != -3
+    assert 0.2 < inside.mean() < 1
+    np.testing.assert_allclose(found.data, expected.data, atol=2e-5)  # coordinates of a cropped box round otherwise
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
+def test_integers_stay_what_they_are_and_are_rounded(numpy_backend, dtype):
+    values = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, MOVING.shape, endpoint=True).astype(dtype)
+    image = Image(values, MOVING)
+    expected = warp(image, made_transform(), FIXED, backend=numpy_backend).data
+    found = warp_in_parts(image, made_transform(), FIXED, outside=0, backend=numpy_backend)
+    assert found.data.dtype == dtype
+    assert np.abs(found.data - expected.astype(np.float64)).max() <= 0.5 + 1e-5 * np.iinfo(dtype).max
+
+
+@pytest.mark.parametrize("outside", [-1000.0, 0.5])
+def test_an_outside_that_the_type_cannot_hold_gives_floats(numpy_backend, outside):
+    image = Image(np.ones(MOVING.shape, np.uint8), MOVING)
+    away = Affine(np.diag([1.0, 1, 1, 1]) + np.outer([1, 0, 0, 0], [0, 0, 0, 500.0]))
+    found = warp_in_parts(image, away, FIXED, outside=outside, backend=numpy_backend)
+    assert found.data.dtype == np.float32 and (found.data == outside).all()
+
+
+def test_2d_images_are_warped_within_their_plane(parts, numpy_backend):
+    grid = Grid((20, 14, 1), np.eye(4), flat=True)
+    raised = Grid((18, 16, 1), np.diag([1.0, 1, 1, 1]) + np.outer([0, 0, 1, 0], [0, 0, 0, 5.0]), flat=True)
+    image = Image(smooth_volume(raised.shape, 1), raised)
+    field = smooth_field((10, 7, 1), seed=3)
+    transform = Displacement(field, grid.resized((10, 7, 1)))
+    expected = warp(image, transform, grid, backend=numpy_backend)
+    found = warp_in_parts(image, transform, grid, outside=0, backend=numpy_backend)
+    assert expected.data.any() and found.grid.flat
+    np.testing.assert_allclose(found.data, expected.data, atol=2e-5)
