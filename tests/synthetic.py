@@ -56,10 +56,10 @@ def ellipsoid(shape, axes=0.4):
     return distance <= 1
 
 
-def soft_weights(shape, seed=0):
+def soft_weights(shape, seed=0, axes=0.4):
     """Weights from 0.25 to 1.5 in an ellipsoid, and below 0 around it, float32."""
     drawn = np.random.default_rng(seed).uniform(0.25, 1.5, shape)
-    return np.where(ellipsoid(shape) > 0, drawn, -drawn).astype(np.float32)
+    return np.where(ellipsoid(shape, axes) > 0, drawn, -drawn).astype(np.float32)
 
 
 def general_matrix(shape, seed=0, spread=0.15):

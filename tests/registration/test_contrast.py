@@ -16,6 +16,7 @@ from warpline.registration.contrast import (
     levels_alike,
     mean_curve,
     predicted,
+    spread_curve,
     through_curve,
 )
 from warpline.registration.cropping import Channel
@@ -127,7 +128,7 @@ def test_too_few_voxels_make_no_curve(backend):
 def test_a_volume_takes_the_values_that_a_curve_says(backend):
     grey = np.linspace(0, 1, 10_001, dtype=np.float32)
     volume, _ = objects()
-    found = np.array(backend.download(through_curve(backend.upload(volume), grey, 1 - grey**2, backend)))
+    found = np.array(backend.download(through_curve(backend.upload(volume), mean_curve(grey, 1 - grey**2), backend)))
     # Less the value at 0, which the background keeps; a curve of 128 points, smoothed over one of their distances.
     inner = (volume > 0.1) & (volume < 0.95)
     np.testing.assert_allclose(found[inner], -(volume[inner] ** 2), atol=2e-3)
@@ -167,3 +168,13 @@ def test_levels_without_voxels_in_common_stay_as_they_are(backend):
     few[:4, :4, :3] = 1
     given = levels_of(volume, inverted, backend, few)
     assert all(one is other for one, other in zip(levels_alike(*given, SHIFT, CURVES[0]), given, strict=True))
+
+
+def test_flat_curves_are_spread_again():
+    rng = np.random.default_rng(3)
+    grey = rng.uniform(0, 1, 50_000).astype(np.float32)
+    target = (grey + rng.normal(0, 0.5, len(grey))).astype(np.float32)
+    curve, span = spread_curve(grey, target)
+    seen = np.interp(grey, np.linspace(*span, len(curve)), curve)
+    assert seen.std() == pytest.approx(target.std(), rel=1e-3)
+    np.testing.assert_allclose(spread_curve(grey, grey)[0], mean_curve(grey, grey)[0], rtol=2e-3, atol=1e-6)

@@ -47,14 +47,23 @@ def to_toml(recipe: Recipe) -> str:
     return "\n".join(_table_lines(recipe.model_dump(mode="json"), ""))
 
 
-def _table_lines(options: Mapping[str, Any], path: str) -> Iterator[str]:
+def _value(value: Any) -> str:
+    """A value as TOML; tables within lists are written in one line, without what is left out."""
     import json
 
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items() if one is not None) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps("off" if value is None else value)
+
+
+def _table_lines(options: Mapping[str, Any], path: str) -> Iterator[str]:
     tables = {key: value for key, value in options.items() if isinstance(value, Mapping)}
     if path:
         yield f"\n[{path}]"
     for key, value in options.items():
         if key not in tables:
-            yield f"{key} = {json.dumps('off' if value is None else value)}"
+            yield f"{key} = {_value(value)}"
     for key, value in tables.items():
         yield from _table_lines(value, f"{path}.{key}" if path else key)

@@ -41,7 +41,7 @@ class FurtherTerm(Options):
     weight: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
     """Of its forces, which are as strong as those of the stage's metric with 1."""
     contrast: Contrast | None = None
-    """As that of the stage, which counts when off."""
+    """As that of the stage, which counts where it is left out."""
 
 
 class Syn(Options):

@@ -328,14 +328,13 @@ def _run_stages(
         judged = _judge_affine(seen, linear, problem, comparison, backend)
     affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
     if recipe.syn is None:
-        warnings += judged.judgement.reasons
-        return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, warnings, judged.judgement)
+        said, judgement = warnings + judged.judgement.reasons, judged.judgement
+        return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement)
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
-        weights = weights_on(problem.weights, backend)
         images = problem.heeding(recipe.syn.masks, images, backend)
-    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed, weights)
-    found = replace(stage, landmarks=problem.landmarks).run(recipe)
+    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
+    found = replace(stage, weights=weights_on(problem.weights, backend), landmarks=problem.landmarks).run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
         signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)

@@ -101,9 +101,23 @@ def mean_curve(source: NDArray[np.float32], target: NDArray[np.float32]) -> tupl
     )
     seen = counts > 1e-6 * len(source)
     curve = np.interp(places, places[seen], sums[seen] / counts[seen])
-    spread = float(np.interp(source, places, curve).std())
-    curve *= np.clip(float(target.std()) / max(spread, 1e-12), 1.0, MOST_GAIN)
     return (curve - np.interp(0.0, places, curve)).astype(np.float32), span
+
+
+def spread_curve(source: NDArray[np.float32], target: NDArray[np.float32]) -> tuple[NDArray[np.float32], Span]:
+    """The mean curve, steepened until what it makes of `source` is spread as widely as `target`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grey = np.linspace(0, 1, 10_001, dtype=np.float32)
+    >>> curve, _ = spread_curve(grey, 2 * grey[::-1] + np.where(np.arange(10_001) % 2, 1, -1))
+    >>> float(curve[-1].round(1))
+    -4.0
+    """
+    curve, span = mean_curve(source, target)
+    spread = float(np.interp(source, np.linspace(*span, POINTS), curve).std())
+    return curve * np.float32(np.clip(float(target.std()) / max(spread, 1e-12), 1.0, MOST_GAIN)), span
 
 
 def predicted(channel: Channel, how: Shown, samples: NDArray[np.float32], backend: Backend) -> Channel:
@@ -117,13 +131,13 @@ def predicted(channel: Channel, how: Shown, samples: NDArray[np.float32], backen
     if how == "as given" or samples.shape[1] < LEAST_SAMPLES:
         return channel
     name, (target, source) = ("moving", samples) if how == "moving like fixed" else ("fixed", samples[::-1])
-    return replace(channel, **{name: through_curve(getattr(channel, name), source, target, backend)})
+    return replace(channel, **{name: through_curve(getattr(channel, name), spread_curve(source, target), backend)})
 
 
-def through_curve(volume: Array, source: NDArray[np.float32], target: NDArray[np.float32], backend: Backend) -> Array:
-    """A volume whose values `source` are part of, through the curve from these to the values `target`."""
-    curve, span = mean_curve(source, target)
-    mapped: Array = backend.map_values(volume, backend.upload(curve), span)
+def through_curve(volume: Array, curve: tuple[NDArray[np.float32], Span], backend: Backend) -> Array:
+    """A volume with its values through a curve."""
+    values, span = curve
+    mapped: Array = backend.map_values(volume, backend.upload(values), span)
     return mapped
 
 
@@ -146,5 +160,5 @@ def levels_alike(
     if len(of_fixed) < LEAST_SAMPLES:
         return fixed, moving
     if how == "moving like fixed":
-        return fixed, replace(moving, array=through_curve(moving.array, of_moving, of_fixed, backend))
-    return replace(fixed, array=through_curve(fixed.array, of_fixed, of_moving, backend)), moving
+        return fixed, replace(moving, array=through_curve(moving.array, spread_curve(of_moving, of_fixed), backend))
+    return replace(fixed, array=through_curve(fixed.array, spread_curve(of_fixed, of_moving), backend)), moving

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from warpline.backends import Array, Backend
 from warpline.images import Image
 from warpline.images.intensity import normalise
-from warpline.registration.contrast import LEAST_SAMPLES, SAMPLES, through_curve
+from warpline.registration.contrast import LEAST_SAMPLES, SAMPLES, mean_curve, through_curve
 from warpline.space.grid import Grid
 
 REACH = 5.0
@@ -44,7 +44,7 @@ def robust_weights(images: Array, grid: Grid, backend: Backend, mask: Array | No
     values = _samples(images, inside, backend)
     outlying = backend.zeros(grid.shape)
     for n in (0, 1) if values.shape[1] >= LEAST_SAMPLES else ():
-        predicted = through_curve(images[1 - n], values[1 - n], values[n], backend)
+        predicted = through_curve(images[1 - n], mean_curve(values[1 - n], values[n]), backend)
         np.maximum(outlying, _residuals(predicted - images[n], inside, grid, backend), out=outlying)
     outlying /= np.float32(OUTLYING)
     outlying *= outlying

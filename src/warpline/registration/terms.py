@@ -9,24 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.metrics import CHANNEL_METRICS, DeformableMetric
+from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
 from warpline.recipe.syn import PREDICTABLE
 from warpline.registration.contrast import CURVES, Shown, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.landmark_forces import LandmarkForces
-from warpline.registration.pyramid import SharedLevel, resample_on_level
+from warpline.registration.pyramid import SharedLevel
 from warpline.registration.robust_weights import robust_weights
-from warpline.space.grid import Grid, Matrix
+from warpline.registration.term import LEAST_MASK, SideOnLevel, Term
+from warpline.space.grid import Matrix
 from warpline.space.inversion import invert_field_asynchronously
 
-LEAST_MASK = 0.998
-"""Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
-
 LEAST_FORCE = 1e-6
-"""Root mean square up to which smoothed forces are none, and do not count at a level: those of identical images have
-1e-8, which is rounding noise, those of others 1e-4 and more. Scaled up, they would hold everything where it is."""
-
+"""Root mean square up to which smoothed forces are none: those of identical images have 1e-8, which is rounding noise,
+those of others 1e-4 and more. Scaled up, they would hold everything where it is."""
 
 CHOSEN = ("local_cc",)
 """Metrics that are shown what fits best where nobody says."""
@@ -37,8 +34,7 @@ LEAST_GAIN = 1.025
 not needed costs a point of Dice, one that is missing six."""
 
 LEAST_OF_FIRST = 0.1
-"""Share of its strength at the first level below which that of a term does not count as less: what fits already would
-else be scaled up to noise."""
+"""Share of its strength at the first level below which a term does not count as weaker: noise would be scaled up."""
 
 
 @dataclass(frozen=True)
@@ -66,110 +62,6 @@ class ComparedImages:
     def is_idle(self) -> bool:
         """Whether it has no force that could be told from rounding noise."""
         return self.strength is not None and self.strength <= LEAST_FORCE
-
-
-@dataclass(frozen=True, eq=False)
-class SideOnLevel:
-    """An image of a channel, and how it comes to the grid of a level; a `warpline.metrics.LevelImage`."""
-
-    volume: Array
-    grid: Grid
-    world: Matrix
-    mask: Array | None
-    level: SharedLevel
-    backend: Backend
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Of the grid of the level."""
-        return self.level.grid.shape
-
-    def resampled(self, volume: Array, order: int = 3) -> Array:
-        """A volume on the grid of the image, on the level."""
-        where = self.level, volume, self.grid, self.world
-        return resample_on_level(*where, mask=self.mask, backend=self.backend, order=order)
-
-
-class Term:
-    """One channel of a level: features of both images, and the forces of a metric on them.
-
-    Parameters
-    ----------
-    channel : Channel
-        The images.
-    level : SharedLevel
-        Where they are compared.
-    affine : (4, 4)
-        Fixed world to moving world.
-    metric : DeformableMetric
-        What compares them.
-    backend : Backend
-        Where everything is computed.
-    learnt : (2, I, J, K), optional
-        Weights of both images on the grid of the level, beside those of the channel.
-    """
-
-    def __init__(
-        self,
-        channel: Channel,
-        level: SharedLevel,
-        affine: Matrix,
-        metric: DeformableMetric,
-        backend: Backend,
-        *,
-        learnt: Array | None = None,
-    ) -> None:
-        self.metric, self.backend = metric, backend
-        sides = channel.sides(affine)
-        self.weight = channel.weight
-        fixed, moving = (SideOnLevel(*side, level, backend) for side in sides)
-        self.features: Array = metric.features((fixed, moving), backend)
-        self.masks = [
-            None if mask is None else backend.sample(mask, level.grid.voxel_map_to(grid, world), shape=level.grid.shape)
-            for _, grid, world, mask in sides
-        ]
-        self.weights = [
-            None if own is None else resample_on_level(level, *own, world, mask=None, backend=backend, order=1)
-            for own, world in channel.weights(affine)
-        ]
-        if learnt is not None:
-            pairs = zip(learnt, self.weights, strict=True)
-            self.weights = [one if own is None else one * own for one, own in pairs]
-        self.is_masked = any(volume is not None for volume in (*self.masks, *self.weights))
-        self._counted = backend.empty(level.grid.shape) if self.is_masked else None
-        self._warped = backend.empty(level.grid.shape) if self.is_masked else None
-        self.value = backend.zeros((1,), np.float64)
-
-    def warp(self, half_maps: Array, warped: Array) -> None:
-        """Features of both images in the middle space."""
-        if self.features.ndim == 5:
-            self.backend.descriptors.warp(self.features, half_maps, out=warped)
-        else:
-            self.backend.sample(self.features, field=half_maps, out=warped)
-
-    def compute_forces(self, half_maps: Array, warped: Array, forces: Array) -> None:
-        """Forces (2, 3, I, J, K) on both images under the half-maps, and the value; works in `warped`."""
-        self.warp(half_maps, warped)
-        if self._counted is not None:
-            self._count(half_maps, self._counted)
-        self.metric.forces(warped, forces, self.value, mask=self._counted, backend=self.backend)
-
-    def energy(self) -> Array:
-        """The value of the last forces, per voxel that counted: with masks, fewer do as their edges move."""
-        if self._counted is None:
-            return self.value
-        return self.value / np.maximum(self._counted.mean(dtype=np.float64), 1e-12)
-
-    def _count(self, half_maps: Array, counted: Array) -> None:
-        """How much voxels count in the middle space: not at all where values from outside a mask are mixed in."""
-        counted[...] = 1
-        for mask, half in zip(self.masks, half_maps, strict=True):
-            if mask is not None:
-                counted *= self.backend.sample(mask, field=half, out=self._warped)
-        np.greater(counted, np.float32(LEAST_MASK), out=counted)
-        for weights, half in zip(self.weights, half_maps, strict=True):
-            if weights is not None:
-                counted *= self.backend.sample(weights, field=half, out=self._warped)
 
 
 @dataclass(frozen=True, eq=False)
