@@ -71,7 +71,7 @@ def test_landmarks_beyond_their_image_are_noted(paths):
     assert found.landmarks.names == ("1", "2", "3", "4") and found.landmark_files is None
     beyond, measured = found.notes
     assert beyond.startswith("4 of 4 landmarks lie outside the moving image (1, 2, 3, 4)")
-    assert "measured only" in measured
+    assert "in place of one fitted to the landmarks" in measured
 
 
 def test_what_headers_leave_open_stands_in_the_report(paths, tmp_path):

@@ -18,7 +18,7 @@ from made_registrations import NO_STAGES, QUICK, RESULTS, SHAPE, everything_unde
 from warpline.errors import InputError, OutputError, UsageError
 from warpline.io.images import read_image
 from warpline.recipe import Recipe
-from warpline.registration import Job, register, run
+from warpline.registration import ImagePair, Job, register, run
 
 
 def test_run_leaves_every_file_and_nothing_else(finished):
@@ -187,3 +187,12 @@ def test_unknown_options_are_refused_before_computing(paths, tmp_path):
         with pytest.raises(UsageError):
             run(Job(*paths, prefix=f"{tmp_path}/new/sub_", **options))
     assert everything_under(tmp_path) == []
+
+
+def test_several_metrics_of_the_same_images_are_reported(paths, tmp_path):
+    beside = 'syn.beside=[{metric="mean_squares", weight=0.5}]'
+    further = ImagePair(*paths, metric="mean_squares")
+    made = run(Job(*paths, prefix=f"{tmp_path}/b_", recipe=QUICK.with_options(beside), pairs=(further,)))
+    terms = [(term["metric"], term["weight"], term["pair"]) for term in made.report["terms"]]
+    assert terms == [("local_cc", 1, 1), ("mean_squares", 0.5, 1), ("mean_squares", 1, 2)]
+    assert (tmp_path / "b_report.html").read_text().count("<td>mean_squares</td>") == 2

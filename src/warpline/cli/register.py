@@ -77,7 +77,7 @@ def _add_images(parser: ArgumentParser) -> None:
         "fixed",
         metavar="FIXED",
         nargs="?",
-        help="image that stays where it is; NIfTI, NRRD, MetaImage or MGH, one volume",
+        help="image that stays where it is; NIfTI, NRRD, MetaImage, MGH or OME-Zarr, one volume",
     )
     parser.add_argument("moving", metavar="MOVING", nargs="?", help="image that is carried onto it")
     add_pairs(parser)

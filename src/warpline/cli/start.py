@@ -22,8 +22,9 @@ def add_start(parser: ArgumentParser) -> None:
     group.add_argument(
         "--landmarks",
         metavar="FIXED.csv,MOVING.csv",
-        help="tables of the same places in both images, as for apply-points; what is fitted to them: --set "
-        "initialise.landmarks=rigid, the default, similarity, affine or thin_plate",
+        help="tables of the same places in both images, as for apply-points: a start is fitted to them (--set "
+        "initialise.landmarks=rigid, the default, similarity, affine or thin_plate), and they pull in the deformable "
+        "stage (syn.landmark_weight)",
     )
     group.add_argument(
         "--space",

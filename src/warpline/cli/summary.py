@@ -66,14 +66,14 @@ def _compared_lines(terms: Sequence[Mapping[str, Any]]) -> list[str]:
     if len(terms) == 1 and terms[0]["contrast"] == AS_GIVEN:
         return []
     return [
-        f"compared       {_images_of(number)} by {term['metric']}, {contrast_in_words(term['contrast'])}"
+        f"compared       {_images_of(term)} by {term['metric']}, {contrast_in_words(term['contrast'])}"
         + (f", weight {term['weight']:g}" if len(terms) > 1 else "")
-        for number, term in enumerate(terms, 1)
+        for term in terms
     ]
 
 
-def _images_of(number: int) -> str:
-    return "both images" if number == 1 else f"pair {number}"
+def _images_of(term: Mapping[str, Any]) -> str:
+    return "both images" if term["pair"] == 1 else f"pair {term['pair']}"
 
 
 def _landmark_lines(landmarks: Mapping[str, Any] | None) -> list[str]:

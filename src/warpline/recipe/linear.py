@@ -77,7 +77,8 @@ class Linear(Options):
     masks: bool = True
     """Whether the start and the linear stages heed masks; false leaves them to the deformable stage."""
     refinements: Annotated[int, Field(ge=0, le=100)] = 5
-    """Rounds on squared local correlation after the last level of an affine stage, where contrasts are alike."""
+    """Rounds on squared local correlation after the last level of an affine stage, through a curve where contrasts
+    differ."""
 
     @model_validator(mode="after")
     def _same_length(self) -> Linear:

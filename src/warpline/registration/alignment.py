@@ -154,7 +154,8 @@ def align(
     initial : Affine, Displacement or Chain, optional
         Fixed world to moving world; replaces the recipe's initialiser.
     landmarks : Landmarks, optional
-        The start is fitted to them where there is no `initial`; their distances are measured.
+        The start is fitted to them where there is no `initial`; they pull in the deformable stage, and their distances
+        are measured.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
     checked : bool

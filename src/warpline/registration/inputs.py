@@ -296,7 +296,7 @@ def _described(one: Entry) -> Any:
 
 
 def _landmark_notes(landmarks: Landmarks, images: Mapping[str, Image], start: Transform | None) -> tuple[str, ...]:
-    measured = "landmarks were measured only: a start was given, and is taken in place of one fitted to them"
+    measured = "a start was given, and is taken in place of one fitted to the landmarks"
     notes = landmarks.beyond(images["fixed"].grid, images["moving"].grid)
     return notes if start is None else (*notes, measured)
 

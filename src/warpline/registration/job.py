@@ -242,7 +242,8 @@ def register(
         then the start.
     landmarks : Landmarks or pair of (N, 3) arrays or paths, optional
         The same places in the fixed and the moving image, world RAS+ mm, or tables of them. Without `initial`, the
-        start is fitted to them as ``initialise.landmarks`` of the recipe says; the report has their distances.
+        start is fitted to them as ``initialise.landmarks`` of the recipe says; they pull in the deformable stage
+        (``syn.landmark_weight``), and the report has their distances.
     landmark_space : {"ras", "lps"}
         Convention of the coordinates of tables.
     geometry : {"sform", "qform"}, optional

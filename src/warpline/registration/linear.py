@@ -152,7 +152,7 @@ def register_linear(
 def _run_levels(
     run: LinearRun, levels: Sequence[tuple[PyramidLevel, PyramidLevel]], options: Linear, names: tuple[str, str]
 ) -> None:
-    """Every stage, level by level; then, on the finest level, a refinement where the two contrasts are alike."""
+    """Every stage, level by level; then, on the finest level, a refinement, through a curve where contrasts differ."""
     initial = run.affine
     for level, pair in enumerate(levels):
         objective = affine_objective(*pair, options)

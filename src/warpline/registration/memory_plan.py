@@ -290,11 +290,11 @@ class _Request:
 
 def _level_volumes(options: Syn, pairs: tuple[str | None, ...]) -> int:
     """float32 volumes that a level holds."""
-    metrics = (options.metric, *(metric or options.metric for metric in pairs))
+    further = (*(term.metric for term in options.beside), *(metric or options.metric for metric in pairs))
     volumes = LEVEL_VOLUMES + MASK_VOLUMES + SCALE_VOLUMES * bool(options.update_weights)
     volumes += ROBUST_VOLUMES * options.robust + NEWTON_VOLUMES * bool(options.newton)
-    volumes += SUM_VOLUMES * bool(pairs) + PAIR_VOLUMES * len(pairs)
-    return volumes + sum(METRIC_VOLUMES.get(metric, 0) for metric in metrics)
+    volumes += SUM_VOLUMES * bool(further) + PAIR_VOLUMES * len(further)
+    return volumes + sum(METRIC_VOLUMES.get(metric, 0) for metric in (options.metric, *further))
 
 
 def plan_of(
@@ -321,7 +321,8 @@ def least_axis(recipe: Recipe) -> int:
     """Voxels that are left along every axis that is reduced: what levels, and the windows of the metric, need."""
     if recipe.syn is None:
         return SMALLEST_AXIS
-    return max(SMALLEST_AXIS, DEFORMABLE_METRICS[recipe.syn.metric](recipe.syn).smallest_axis)
+    sizes = (DEFORMABLE_METRICS[name](recipe.syn).smallest_axis for name in recipe.syn.metrics)
+    return max(SMALLEST_AXIS, *sizes)
 
 
 def block_of(grid: Grid, spacing: float, least: int) -> Shape:

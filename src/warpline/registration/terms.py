@@ -51,12 +51,15 @@ class ComparedImages:
         ``"as given"``, or which of the two the metric was shown as its grey values predict the other one.
     strength : float or None
         Root mean square of its smoothed forces at the start of the first level; None where nothing else was compared.
+    pair : int
+        Which images: 1 for the two that are registered, from 2 on further pairs.
     """
 
     metric: str
     weight: float
     contrast: Shown
     strength: float | None = None
+    pair: int = 1
 
     @property
     def is_idle(self) -> bool:
@@ -190,8 +193,8 @@ class Terms:
         before = start.shown or (None,) * len(channels)
         made = [channel.best(shown) for channel, shown in zip(channels, before, strict=True)]
         compared = [
-            ComparedImages(channel.metric, term.weight, shown)
-            for channel, (term, shown) in zip(channels, made, strict=True)
+            ComparedImages(channel.metric, term.weight, shown, pair=max(number - len(options.beside), 1))
+            for number, (channel, (term, shown)) in enumerate(zip(channels, made, strict=True), 1)
         ]
         return cls([term for term, _ in made], compared, backend)
 
