@@ -19,6 +19,7 @@ from warpline.recipe import Recipe
             "contrast predicted is for local_cc and mean_squares, not self_similarity",
         ),
         (('syn.beside=[{metric="nothing"}]',), "syn.beside.0.metric"),
+        (('syn.beside=[{metric="local_cc", wieght=1}]',), "choose from metric, weight, contrast"),
         (('syn.beside=[{metric="local_cc", weight=0}]',), "syn.beside.0.weight"),
         (("syn.directions=x",), "axes of the fixed image, or a direction"),
         (("syn.directions=[0, 0, 0]",), "axes of the fixed image, or a direction"),

@@ -10,6 +10,7 @@ import pytest
 
 from made_registrations import NO_STAGES, QUICK, QUICK_RIGID
 from synthetic import ellipsoid, pair_with_known_map
+from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.io.transform_files import write_transform
@@ -118,3 +119,10 @@ def test_robust_weights_are_written_where_they_are_learnt(paths, tmp_path):
     plain = register(spoilt, moving, QUICK)
     assert plain.robust_weights is None and plain.report["robust"] is None
     assert "robust_weights" not in plain.save(f"{tmp_path}/sub_") and not file.exists()
+
+
+def test_saving_does_not_replace_what_it_started_from(paths, tmp_path):
+    start = register(*paths, NO_STAGES).save(tmp_path / "first_")["affine"]
+    again = register(*paths, NO_STAGES, initial=[start])
+    with pytest.raises(UsageError, match="first_0GenericAffine"):
+        again.save(tmp_path / "first_")

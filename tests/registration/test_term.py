@@ -61,3 +61,15 @@ def test_weights_move_with_their_image(backend):
     forces, _ = found(backend, half_maps, fixed_weights=weights)
     planes = np.abs(forces).max(axis=(0, 1, 3, 4)) > 0
     np.testing.assert_array_equal(np.flatnonzero(planes), [6, 7, 8, 9])
+
+
+def test_values_of_whole_images_are_not_divided_by_what_counts(backend):
+    fixed, moving, _ = pair_with_known_map(SHAPE, seed=4)
+    mask = backend.upload(ellipsoid(SHAPE, 0.2).astype(np.float32))
+    images = (backend.upload(image.astype(np.float32)) for image in (fixed, moving))
+    channel = Channel(*images, GRID, GRID, fixed_mask=mask)
+    metric = CHANNEL_METRICS["correlation"](Syn(metric="correlation"))
+    term = Term(channel, SharedLevel.of(GRID, 1.0), np.eye(4), metric, backend, is_mean=False)
+    fields = backend.upload(np.zeros((2, 3, *SHAPE), np.float32))
+    term.compute_forces(fields, backend.empty((2, *SHAPE)), backend.empty((2, 3, *SHAPE)))
+    assert -1 <= float(backend.download(term.energy())[0]) <= 0

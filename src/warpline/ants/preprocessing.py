@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from warpline import operations
 from warpline.ants.images import PIXELTYPES, to_nibabel
-from warpline.errors import UsageError
+from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.images.checks import check_finite, check_mask, check_one_volume
 from warpline.images.denoising import denoise_nlmeans
@@ -221,6 +221,8 @@ def _volume_and_mask(image: Any, mask: Any) -> tuple[Image, NDArray[np.bool_]]:
     if mask is None:
         return source, np.ones(source.grid.shape, bool)
     marked = operations.read(mask, "mask")
+    if marked.grid != source.grid:
+        raise InputError(f"{marked.name} does not lie on the grid of {source.name}: resample it with order 0")
     check_mask(marked, source)
     return source, marked.data != 0
 

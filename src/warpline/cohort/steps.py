@@ -117,7 +117,7 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
     result = replace(task.result(), metrics=metrics, notes=pair.notes, columns=task.pair.columns)
     inputs = _relative_inputs(registration.report, root)
     if settings.warps == "none":
-        registration = replace(registration, alignment=replace(registration.alignment, warp=None))
+        registration = replace(registration, alignment=replace(registration.alignment, warp=None, velocity=None))
     extra = {**_extra(pair), **image_sidecars(task, inputs)}
     check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
     with Transaction() as files:

@@ -137,7 +137,8 @@ def _checked(options: dict[str, Any], source: str) -> Recipe:
         if not first["loc"]:
             raise UsageError(f"{source}: recipe {options.get('name')!r}: {problem}") from None
         if first["type"] == "extra_forbidden":
-            problem = f"no such option; choose from {', '.join(_SECTIONS.get(first['loc'][0], Recipe).model_fields)}"
+            table = FurtherTerm if "beside" in first["loc"] else _SECTIONS.get(first["loc"][0], Recipe)
+            problem = f"no such option; choose from {', '.join(table.model_fields)}"
         if first["type"] == "tuple_type":
             problem = "several values are needed, written as [1, 2]"
         raise UsageError(f"{source}: {where} = {_short(first.get('input'))}: {problem}") from None

@@ -132,8 +132,9 @@ def weights_on(images: tuple[Image | None, Image | None], backend: Backend) -> t
 
 
 def _weights(image: Image, backend: Backend) -> Array:
-    weights = image.data.astype(np.float64)
-    return backend.upload((weights / weights.max()).astype(np.float32, order="C"))
+    weights = image.data.astype(np.float32, order="C")
+    weights /= weights.max()
+    return backend.upload(weights)
 
 
 def _channel(still: tuple[Normalised, Grid], moved: tuple[Normalised, Grid], backend: Backend, beyond: str) -> Channel:

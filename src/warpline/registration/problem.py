@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from warpline.backends import Backend
 from warpline.images import Image
-from warpline.images.checks import check_contrast
+from warpline.images.checks import check_contrast, check_weights
 from warpline.images.intensity import Normalised, normalise
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import reorder_axes
@@ -57,6 +57,8 @@ class Problem:
             pair.check(self.recipe, self.fixed)
         of_fixed, of_moving = self.weights
         weights = of_fixed, None if of_moving is None else warp.see_weights(of_moving)
+        if weights[1] is not None:
+            check_weights(weights[1], moving)
         seen = replace(self, moving=moving, moving_mask=moving_mask, pairs=pairs, weights=weights)
         landmarks = None if self.landmarks is None else warp.see_landmarks(self.landmarks)
         return replace(seen, initial=Affine.identity(), landmarks=landmarks)

@@ -27,13 +27,17 @@ def reduce_inputs(inputs: Inputs, plan: MemoryPlan, threads: int | None = None) 
         CPU threads, as in `warpline.backends.thread_count`.
     """
     blocks = dict(zip(("fixed", "moving"), plan.blocks, strict=True))
-    images = dict(inputs.images)  # weights stay as they are, on any grid
+    least = least_axis(inputs.recipe)
+    images = {
+        name: reduce_image(weights, block_of(weights.grid, plan.spacing, least), threads=threads)
+        for name, weights in inputs.images.items()
+        if name.endswith("_weights")
+    }
     images |= {name: reduce_image(inputs.images[name], block, threads=threads) for name, block in blocks.items()}
     for name, block in blocks.items():
         mask = inputs.images.get(f"{name}_mask")
         if mask is not None:
             images[f"{name}_mask"] = reduce_mask(mask, block, threads=threads)
-    least = least_axis(inputs.recipe)
     pairs = tuple(_reduced(pair, plan.spacing, least, threads) for pair in inputs.pairs)
     ratio = plan.spacing / finest_spacing(inputs.images["fixed"].grid)
     return replace(inputs, images=images, pairs=pairs, recipe=recipe_on(inputs.recipe, ratio))

@@ -18,6 +18,7 @@ from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.atomic import Transaction
 from warpline.io.json_values import plain
+from warpline.io.transform_lists import paths_in
 from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.clock import Clock
@@ -128,7 +129,7 @@ class Registration:
             When an output would replace an input.
         """
         names = names_after(prefix)
-        check_names(names, [entry["path"] for entry in self.report["inputs"].values()])
+        check_names(names, [*(entry["path"] for entry in self.report["inputs"].values()), *_start_files(self.report)])
         with Transaction() as files:
             files.prepare(names["report"].parent)
             files.reserve(list(names.values()))
@@ -193,7 +194,7 @@ def compute(
         warped, inverse_warped = _warped(images, alignment, beyond, backend, in_parts=reduction is not None)
     with clock.step("similarity"):
         after = warped if reduction is None else reduce_image(warped, reduction.blocks[0], threads=threads)
-        weights = _robust_weights(alignment, after, seen, backend)
+        weights = _robust_weights(alignment, prepared.images, seen.recipe, backend)
         compared = (seen.images["fixed"], seen.images["moving"], after, seen.images.get("fixed_mask"))
         similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
     report = {
@@ -214,15 +215,29 @@ def compute(
     return Registration(alignment, warped, inverse_warped, plain(report), weights)
 
 
-def _robust_weights(alignment: Alignment, warped: Image, inputs: Inputs, backend: Backend) -> Image | None:
-    """Weights of the fixed image, by what the moving one shows inside its grid and its mask; where they were learnt."""
-    options, moving = inputs.recipe.syn, alignment.moving
+def _start_files(report: Mapping[str, Any]) -> list[str]:
+    """The files of transforms and landmarks that a registration started from."""
+    initial, landmarks = report["initial"], report["landmarks"] or {}
+    entries = initial if isinstance(initial, list) else [initial]
+    files = (*entries, *(landmarks.get("files") or ()))
+    return paths_in([one for one in files if isinstance(one, str)])
+
+
+def _robust_weights(
+    alignment: Alignment, compared: Mapping[str, Image], recipe: Recipe, backend: Backend
+) -> Image | None:
+    """Weights of the fixed image, by what the moving one shows inside its grid and its mask; where they were learnt.
+
+    `compared` are the images as the stages saw them.
+    """
+    options, fixed, moving = recipe.syn, compared["fixed"], compared["moving"]
     if options is None or not options.robust:
         return None
-    masks = inputs.images if options.masks else {}
+    masks = compared if options.masks else {}
     counts = masks.get("moving_mask", Image(np.ones(moving.grid.shape, np.uint8), moving.grid, moving.name))
-    seen = warp(counts, alignment.transform, alignment.fixed.grid, order=0, backend=backend)
-    return weights_of_result(alignment.fixed, warped, backend, fixed_mask=masks.get("fixed_mask"), seen=seen)
+    seen = warp(counts, alignment.transform, fixed.grid, order=0, backend=backend)
+    warped = warp(moving, alignment.transform, fixed.grid, outside=value_beyond(moving), backend=backend)
+    return weights_of_result(fixed, warped, backend, fixed_mask=masks.get("fixed_mask"), seen=seen)
 
 
 def _robust_report(weights: Image | None, fixed: Image) -> dict[str, float] | None:

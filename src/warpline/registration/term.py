@@ -55,6 +55,8 @@ class Term:
         Where everything is computed.
     learnt : (2, I, J, K), optional
         Weights of both images on the grid of the level, beside those of the channel.
+    is_mean : bool
+        Whether the value of the metric is a mean over voxels, of which only those that count are meant.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class Term:
         backend: Backend,
         *,
         learnt: Array | None = None,
+        is_mean: bool = True,
     ) -> None:
-        self.metric, self.backend = metric, backend
+        self.metric, self.backend, self._is_mean = metric, backend, is_mean
         sides = channel.sides(affine)
         self.weight = channel.weight
         fixed, moving = (SideOnLevel(*side, level, backend) for side in sides)
@@ -104,7 +107,7 @@ class Term:
 
     def energy(self) -> Array:
         """The value of the last forces, per voxel that counted: with masks, fewer do as their edges move."""
-        if self._counted is None:
+        if self._counted is None or not self._is_mean:
             return self.value
         return self.value / np.maximum(self._counted.mean(dtype=np.float64), 1e-12)
 

@@ -28,6 +28,9 @@ those of others 1e-4 and more. Scaled up, they would hold everything where it is
 CHOSEN = ("local_cc",)
 """Metrics that are shown what fits best where nobody says."""
 
+OF_WHOLE_IMAGES = ("correlation",)
+"""Metrics whose value is no mean over voxels."""
+
 LEAST_GAIN = 1.025
 """Times the local correlation of the images as given that they must have through a curve: brains of one contrast reach
 1.00 to 1.02, heads 1.03, squared ones 1.03 to 1.10, inverted ones, T1 and T2, T1 and EPI 1.2 and more. A curve that is
@@ -146,7 +149,8 @@ class _ChannelTerms:
     def _term(self, how: Shown, values: NDArray[np.float32] | None) -> Term:
         channel = self.channel if values is None else predicted(self.channel, how, values, self.backend)
         metric = CHANNEL_METRICS[self.metric](self.options)
-        return Term(channel, self.start.level, self.affine, metric, self.backend, learnt=self.learnt)
+        where = channel, self.start.level, self.affine, metric, self.backend
+        return Term(*where, learnt=self.learnt, is_mean=self.metric not in OF_WHOLE_IMAGES)
 
     def _values(self, terms: Sequence[Term]) -> NDArray[np.float64]:
         """The energy of each term at the start."""

@@ -96,6 +96,23 @@ def test_a_mask_is_checked_too():
     assert {one.kind for one in found.findings} == {"mask grid", "mask orientation"} and found.proposed is None
 
 
+def test_the_mask_of_a_slice_follows_it_to_the_plane():
+    texture = np.random.default_rng(1).normal(5, 1, (16, 16)).repeat(3, axis=0).repeat(3, axis=1)
+    x, y = np.indices((48, 48)) - 23.5
+    disc = Image.from_array(np.where(x**2 + 2 * y**2 < 400, texture, 0))
+    raised = np.eye(4)
+    raised[2, 3] = 7
+    grid = Grid(disc.grid.shape, raised, disc.grid.flat)
+    found = check(Image(disc.data, grid), disc, mask=Image((disc.data > 0).astype(np.uint8), grid, "mask"))
+    assert found.outcome == "consistent"
+
+
+def test_a_mask_of_several_volumes_is_refused():
+    image = heads()[1]
+    with pytest.raises(InputError, match="is 4-D"):
+        check(image, mask=Image(np.ones((*image.grid.shape, 2), np.uint8), image.grid, "mask"))
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_two_brains_and_a_mirrored_one(mirrored, data_folder):
     reference = read_image(data_folder / "seed" / "mni_icbm152_t1_tal_nlin_asym_09a_masked_222.nii")

@@ -81,17 +81,21 @@ def check_headers(
     given = {"reference": reference, "image": image, **({} if mask is None else {"mask": mask})}
     read = {name: as_image(source, name, geometry) for name, source in given.items()}
     check_same_dimension(read["reference"], read["image"])
-    placed = in_one_plane({"fixed": read["reference"], "moving": read["image"]})
+    others = {} if mask is None else {"mask": read["mask"]}
+    placed = in_one_plane({"fixed": read["reference"], "moving": read["image"], **others})
     (first, note), (second, other) = (fill_unknown(placed[name], None) for name in ("fixed", "moving"))
     for one in (first, second):
         check_one_volume(one)
         check_finite(one)
         check_contrast(one)
+    for one in (placed[name] for name in others):
+        check_one_volume(one)
+        check_finite(one)
     chosen = select(None if backend == "auto" else backend, threads)
     notes = (*once(*(one.grid for one in read.values())), *filter(None, (note, other)))
     chosen.prepare(["linear"])
     with chosen.session():
-        return _checked(first, second, read.get("mask"), notes, chosen)
+        return _checked(first, second, None if mask is None else placed["mask"], notes, chosen)
 
 
 def _checked(
