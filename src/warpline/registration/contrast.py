@@ -36,6 +36,10 @@ BRIGHT = 99.9
 """Percentile of the samples that the last point of a curve lies at; values beyond become as bright."""
 MOST_GAIN = 20.0
 """Most by which a curve is steepened: the mean over images that are not aligned yet is flatter than the curve."""
+DARK, MOST_SHARED = 0.05, 0.2
+"""Share of the largest grey value up to which one is that of the background, and share of either object that may have
+such values in the other image: brains after an affine have 0.12, objects whose grey values are those of the background
+0.29, and a curve that does not know one from the other."""
 LEAST_SAMPLES = 64
 """Fewer voxels in common make no curve."""
 
@@ -144,7 +148,10 @@ def through_curve(volume: Array, curve: tuple[NDArray[np.float32], Span], backen
 def levels_alike(
     fixed: PyramidLevel, moving: PyramidLevel, affine: Affine, how: Shown
 ) -> tuple[PyramidLevel, PyramidLevel]:
-    """Two levels under an affine, one of them through the curve that their nearest voxels say."""
+    """Two levels under an affine, one of them through the curve that their nearest voxels say.
+
+    Unchanged where there are too few, or where objects have the grey values of the background.
+    """
     backend, every = fixed.backend, max(1, round(np.cbrt(fixed.array.size / SAMPLES)))
     to_moving, shape = fixed.grid.voxel_map_to(moving.grid, affine.matrix), fixed.grid.shape
     warped, inside = (
@@ -157,8 +164,14 @@ def levels_alike(
         row[...] = one
     found = backend.download(values[(slice(None), *(slice(None, None, every),) * 3)].copy()).reshape(3, -1)
     of_fixed, of_moving = found[:2, found[2] > 0]
-    if len(of_fixed) < LEAST_SAMPLES:
+    if len(of_fixed) < LEAST_SAMPLES or _shared_with_background(of_fixed, of_moving) > MOST_SHARED:
         return fixed, moving
     if how == "moving like fixed":
         return fixed, replace(moving, array=through_curve(moving.array, spread_curve(of_moving, of_fixed), backend))
     return replace(fixed, array=through_curve(fixed.array, spread_curve(of_fixed, of_moving), backend)), moving
+
+
+def _shared_with_background(fixed: NDArray[np.float32], moving: NDArray[np.float32]) -> float:
+    """The larger share of either object at places where the other image shows what its background does."""
+    dark = [np.abs(values) <= DARK * np.abs(values).max() for values in (fixed, moving)]
+    return max(float(other[~own].mean()) if not own.all() else 0.0 for own, other in (dark, dark[::-1]))
