@@ -55,7 +55,7 @@ HEADS = {
 DARKEST_FIRST = {"T1": (1, 2, 3), "MNI": (1, 2, 3), "T2": (3, 2, 1), "EPI": (3, 2, 1)}
 """Tissues in the order of their grey values: cerebrospinal fluid 1, grey matter 2, white matter 3."""
 TISSUES = ("CSF", "grey", "white")
-PAIRS = (("T1", "T2"), ("T1", "EPI"), ("MNI", "T1"))
+PAIRS = (("T1", "T2"), ("T1", "EPI"), ("MNI", "T1"), ("MNI", "T2"), ("MNI", "EPI"), ("EPI", "T1"), ("T2", "T1"))
 """Fixed, moving."""
 LARGEST = 6.0
 """Of the made distortions, in mm."""

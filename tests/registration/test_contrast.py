@@ -12,6 +12,7 @@ from warpline.registration.contrast import (
     BRIGHT,
     CURVES,
     LEAST_SAMPLES,
+    explained,
     grey_values,
     levels_alike,
     mean_curve,
@@ -61,6 +62,24 @@ def test_a_known_curve_is_recovered(noise):
     # About 50000 / 128 voxels a point, and smoothing over a point: ten standard errors and the bend of the root.
     offset = np.interp(0.1, places, curve)
     np.testing.assert_allclose((curve - offset)[inner], wanted[inner], atol=10 * noise / np.sqrt(390) + 1e-3)
+
+
+def test_what_curves_explain_is_the_better_of_both_ways():
+    grey = np.random.default_rng(1).uniform(0.1, 1, 20_000).astype(np.float32)
+    folded = np.abs(grey - 0.5) + 0.1  # no function leads back
+    assert explained(np.stack([grey, folded])) == explained(np.stack([folded, grey])) > 0.99
+
+
+def test_objects_without_a_relation_explain_nothing():
+    rng = np.random.default_rng(1)
+    samples = rng.uniform(0.2, 1, (2, 20_000)).astype(np.float32)
+    samples[:, :10_000] = 0  # that both have a background is no relation of their contrasts
+    assert explained(samples) < 0.1
+
+
+@pytest.mark.parametrize("samples", [np.ones((2, 1000), np.float32), np.zeros((2, 1000), np.float32)])
+def test_flat_objects_are_explained(samples):
+    assert explained(samples) == explained(samples[:, :5]) == explained(samples[:, :0]) == 1.0
 
 
 def test_a_curve_spans_the_grey_values():

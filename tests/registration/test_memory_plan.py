@@ -69,6 +69,14 @@ def test_what_a_recipe_needs_beside_is_counted(options):
     assert plan.registering > plain_plan.registering
 
 
+def test_metrics_that_may_be_added_are_left_out_for_room():
+    roomy, tight = (planned((400, 400, 400), memory=memory) for memory in (40, 13))
+    assert roomy.leaves_room and not tight.leaves_room and not tight.is_reduced
+    assert roomy.within(SYN) == SYN and tight.within(SYN).syn.beside == ()
+    asked = Recipe.load("syn-contrast")
+    assert tight.within(asked) == asked
+
+
 def test_linear_recipes_have_no_levels_and_need_less():
     plan = planned((400, 400, 400), Recipe.load("affine"), memory=6)
     assert plan.levels == () and not plan.is_reduced
@@ -83,7 +91,8 @@ def test_free_memory_is_the_limit_where_none_is_asked_for(monkeypatch):
 
 def test_small_images_do_not_depend_on_the_machine(monkeypatch):
     monkeypatch.setattr(memory_plan, "free_memory", lambda: 1000)
-    assert not planned((100, 100, 100)).is_reduced
+    plan = planned((100, 100, 100))
+    assert not plan.is_reduced and plan.leaves_room
 
 
 @pytest.mark.parametrize("memory", [0, -1, math.inf, math.nan])

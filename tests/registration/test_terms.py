@@ -12,9 +12,11 @@ from synthetic import ellipsoid, pair_with_known_map
 from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Syn
+from warpline.recipe.syn import UNLIKE
+from warpline.registration.contrast import LEAST_EXPLAINED
 from warpline.registration.cropping import crop_pair, own_channel
 from warpline.registration.pyramid import SharedLevel
-from warpline.registration.terms import LEAST_OF_FIRST, LevelStart, Terms
+from warpline.registration.terms import LEAST_OF_FIRST, LevelStart, Terms, term_warnings
 from warpline.registration.update_smoothing import UpdateSmoothing
 from warpline.space import Affine
 
@@ -147,6 +149,42 @@ def test_an_inverted_contrast_is_shown_through_a_curve(backend):
     for images in ((fixed, inverted(moving)), (inverted(fixed), moving)):
         (how,) = shown(images, backend, Syn(contrast="auto"))
         assert how in ("moving like fixed", "fixed like moving")
+
+
+def unrelated():
+    """Objects whose grey values predict each other poorly: tissues inverted, faintly, in a strong field."""
+    fixed, moving = tissues()
+    field = gaussian_filter(np.random.default_rng(0).normal(size=SHAPE), 2)
+    changed = 0.3 * inverted(moving) + 0.25 * field / field.std()
+    return fixed, np.where(moving > 0, np.clip(changed, 0.05, None), 0).astype(np.float32)
+
+
+def test_what_a_curve_explains_poorly_is_compared_otherwise_too(backend):
+    pair = pair_of(unrelated(), backend)
+    level = Level(pair, backend, Syn())
+    compared = level.terms.compared()
+    assert [(one.metric, one.weight, one.pair) for one in compared] == [
+        ("local_cc", 1, 1),
+        *((term.metric, term.weight, 1) for term in UNLIKE),
+    ]
+    assert compared[0].contrast != "as given" and compared[0].explained < LEAST_EXPLAINED
+    assert term_warnings(compared) == ()
+    finer = Level(pair, backend, Syn(), first=level.terms.strengths, shown=level.terms.shown)
+    assert finer.terms.shown == level.terms.shown
+
+
+@pytest.mark.parametrize("options", [Syn(beside=()), Syn(contrast="predicted")])
+def test_a_poor_curve_alone_is_warned_of(backend, options):
+    compared = Level(pair_of(unrelated(), backend), backend, options).terms.compared()
+    assert len(compared) == 1
+    (warning,) = term_warnings(compared)
+    assert "predict each other poorly" in warning and "syn-contrast" in warning
+
+
+def test_a_curve_that_explains_is_enough(backend):
+    fixed, moving = tissues()
+    (only,) = Level(pair_of((fixed, inverted(moving)), backend), backend, Syn()).terms.compared()
+    assert only.explained > LEAST_EXPLAINED and term_warnings((only,)) == ()
 
 
 @pytest.mark.parametrize("metric", ["local_cc", "mean_squares"])

@@ -38,7 +38,7 @@ def _line(recipe: Recipe) -> str:
     stages: list[str] = [] if recipe.linear is None else list(recipe.linear.stages)
     if recipe.syn is not None:
         iterations = " x ".join(map(str, recipe.syn.iterations))
-        beside = "".join(f" + {term.metric}" for term in recipe.syn.beside)
+        beside = "".join(f" + {term.metric}" for term in recipe.syn.beside or ())
         metrics = f", {recipe.syn.metric}{beside}" if beside else ""
         stages.append(f"syn ({iterations} iterations, total sigma {recipe.syn.total_sigma:g}{metrics})")
     return f"{recipe.name:<13}{', '.join(stages)}"

@@ -6,7 +6,7 @@ from warpline.recipe.prepare import Prepare
 from warpline.recipe.recipe import PRESETS, Recipe
 from warpline.recipe.syn import Syn
 
-NUMERICS = 10
+NUMERICS = 11
 """Raised by every change after which images and recipe give other numbers: cohorts run again what it touches."""
 
 __all__ = ["NUMERICS", "PRESETS", "Budget", "Initialise", "Linear", "Prepare", "Recipe", "Syn"]

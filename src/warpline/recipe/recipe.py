@@ -13,7 +13,7 @@ from warpline.recipe.budget import Budget
 from warpline.recipe.linear import Initialise, Linear
 from warpline.recipe.options import Options
 from warpline.recipe.prepare import Prepare
-from warpline.recipe.syn import FurtherTerm, Syn
+from warpline.recipe.syn import UNLIKE, FurtherTerm, Syn
 
 OFF = ("off", "none")
 """Values that switch an option off, in ``--set`` and in TOML, which has no null."""
@@ -168,15 +168,6 @@ PRESETS: dict[str, Recipe] = {
         name="syn-quality", syn=Syn(iterations=(200, 150, 30), update_weights=(0.5, 0.5), total_sigma=0.42)
     ),
     "syn-smooth": Recipe(name="syn-smooth", syn=Syn(total_sigma=0.58)),
-    "syn-contrast": Recipe(
-        name="syn-contrast",
-        syn=Syn(
-            contrast="predicted",
-            beside=(
-                FurtherTerm(metric="local_cc", weight=0.5, contrast="given"),
-                FurtherTerm(metric="self_similarity", weight=0.5),
-            ),
-        ),
-    ),
+    "syn-contrast": Recipe(name="syn-contrast", syn=Syn(contrast="predicted", beside=UNLIKE)),
 }
 """Named recipes of the Python API and of ``warpline register --recipe``."""

@@ -44,6 +44,13 @@ class FurtherTerm(Options):
     """As that of the stage, which counts where it is left out."""
 
 
+UNLIKE: tuple[FurtherTerm, ...] = (
+    FurtherTerm(metric="local_cc", weight=0.5, contrast="given"),
+    FurtherTerm(metric="self_similarity", weight=0.5),
+)
+"""What is compared beside local correlation through a curve where grey values explain little, as in whole heads."""
+
+
 class Syn(Options):
     """Symmetric diffeomorphic registration, coarse to fine."""
 
@@ -72,8 +79,10 @@ class Syn(Options):
     """Whether the deformable stage heeds the masks of its two images; false leaves them to the linear stages."""
     robust: bool = False
     """Let places count little where one image shows what the other does not, such as a lesion, anew at every level."""
-    beside: Annotated[tuple[FurtherTerm, ...], Field(max_length=8)] = ()
-    """Further metrics of the same images, as [{metric = "self_similarity", weight = 0.5}]; forces are added up."""
+    beside: Annotated[tuple[FurtherTerm, ...], Field(max_length=8)] | None = None
+    """Further metrics of the same images, as [{metric = "self_similarity", weight = 0.5}]; forces are added up. When
+    off, those of the recipe syn-contrast where local_cc is shown an image as the other predicts it, and poorly; an
+    empty list for none."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Window radius of local correlation, in voxels of the level."""
     contrast_floor: Annotated[float, Field(ge=0, le=1)] = 2e-3
@@ -122,7 +131,7 @@ class Syn(Options):
     @property
     def metrics(self) -> tuple[str, ...]:
         """All that compare the two images, each once."""
-        return tuple(dict.fromkeys((self.metric, *(term.metric for term in self.beside))))
+        return tuple(dict.fromkeys((self.metric, *(term.metric for term in self.beside or ()))))
 
     @model_validator(mode="after")
     def _same_length(self) -> Syn:
@@ -130,7 +139,7 @@ class Syn(Options):
         check_lengths(factors=factors, iterations=self.iterations)
         if self.sigmas is not None:
             check_lengths(factors=factors, sigmas=self.sigmas)
-        terms = ((self.metric, self.contrast), *((term.metric, term.contrast) for term in self.beside))
+        terms = ((self.metric, self.contrast), *((term.metric, term.contrast) for term in self.beside or ()))
         for metric, contrast in terms:
             if contrast == "predicted" and metric not in PREDICTABLE:
                 known = " and ".join(PREDICTABLE)

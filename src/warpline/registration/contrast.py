@@ -40,6 +40,10 @@ DARK, MOST_SHARED = 0.05, 0.2
 """Share of the largest grey value up to which one is that of the background, and share of either object that may have
 such values in the other image: brains after an affine have 0.12, objects whose grey values are those of the background
 0.29, and a curve that does not know one from the other."""
+LEAST_EXPLAINED = 0.42
+"""Correlation of an image with what the grey values of the other predict, where both show an object, from which local
+correlation through the curve is enough: brains of like and of made contrasts have 0.46 to 0.64, heads in T1, T2 and EPI
+0.27 to 0.41, as fat, fluids and fields share grey values there."""
 LEAST_SAMPLES = 64
 """Fewer voxels in common make no curve."""
 
@@ -136,6 +140,31 @@ def predicted(channel: Channel, how: Shown, samples: NDArray[np.float32], backen
         return channel
     name, (target, source) = ("moving", samples) if how == "moving like fixed" else ("fixed", samples[::-1])
     return replace(channel, **{name: through_curve(getattr(channel, name), spread_curve(source, target), backend)})
+
+
+def explained(samples: NDArray[np.float32]) -> float:
+    """How well grey values of fixed and moving at the same places (2, n) predict each other, where both show an object.
+
+    The larger correlation of an image with the mean curve of the other; 1 where too little is shown to say.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grey = np.linspace(0, 1, 10_001, dtype=np.float32)
+    >>> round(explained(np.stack([grey, (grey - 0.5) ** 2])), 2)
+    1.0
+    """
+    shown = samples[:, (samples > DARK * np.abs(samples).max(axis=1, initial=0.0, keepdims=True)).all(axis=0)]
+    if shown.shape[1] < LEAST_SAMPLES or not shown.std(axis=1).all():
+        return 1.0
+    return max(_correlation(*shown), _correlation(*shown[::-1]))
+
+
+def _correlation(source: NDArray[np.float32], target: NDArray[np.float32]) -> float:
+    """That of the target with its mean curve over the source; 0 where that is flat."""
+    curve, span = mean_curve(source, target)
+    made = np.interp(source, np.linspace(*span, POINTS), curve)
+    return float(np.corrcoef(made, target)[0, 1]) if made.std() else 0.0
 
 
 def through_curve(volume: Array, curve: tuple[NDArray[np.float32], Span], backend: Backend) -> Array:

@@ -201,9 +201,7 @@ class DeformableStage:
             of_fixed, of_moving = self.weights
             first = replace(pair.channels[0], fixed_weights=of_fixed, moving_weights=of_moving)
             places = None if self.landmarks is None else self.landmarks.in_fixed_world(self.affine)
-            beside = (replace(first, **further.model_dump()) for further in options.beside)
-            channels = (first, *beside, *self.channels)
-            pair = replace(pair, channels=channels, allowed=self.allowed, landmarks=places)
+            pair = replace(pair, channels=(first, *self.channels), allowed=self.allowed, landmarks=places)
             half_maps = register_syn(pair, options, backend=self.backend, progress=self.progress)
             if self.on_half_maps is not None:
                 self.on_half_maps(half_maps)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from warpline.images import Image
 from warpline.io.limits import free_memory
 from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import Recipe, Syn
+from warpline.recipe.syn import UNLIKE
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.pyramid import SMALLEST_AXIS, SharedLevel
 from warpline.registration.syn import finest_spacing, level_schedule
@@ -118,6 +119,8 @@ class MemoryPlan:
         Bytes of the images as given.
     registering, writing : int
         The most bytes the process takes while it registers, and while it warps the images and writes files.
+    leaves_room : bool
+        Whether the metrics that are added where contrasts explain each other poorly (`syn.beside`) would fit as well.
 
     Examples
     --------
@@ -139,6 +142,7 @@ class MemoryPlan:
     images: int
     registering: int
     writing: int
+    leaves_room: bool = True
 
     @property
     def predicted(self) -> int:
@@ -165,6 +169,12 @@ class MemoryPlan:
             f"images were registered at {self.spacing:.3g} mm, blocks of {sizes} voxels of the fixed image: more does "
             f"not fit {limit}; displacements and quality are of that grid, warped images of the full one",
         )
+
+    def within(self, recipe: Recipe) -> Recipe:
+        """The recipe without metrics that are added on the way, where there is no room for them."""
+        if self.leaves_room or recipe.syn is None or recipe.syn.beside is not None:
+            return recipe
+        return recipe.model_copy(update={"syn": recipe.syn.model_copy(update={"beside": ()})})
 
     def as_report(self) -> dict[str, Any]:
         """As plain JSON values, bytes as integers."""
@@ -217,7 +227,7 @@ def plan_memory(
     request = _Request(fixed, moving, recipe, image_bytes, limit, memory is not None, tuple(pairs))
     plan = request.plan(1)
     if memory is None and plan.predicted - held <= NEGLIGIBLE:
-        return plan
+        return replace(plan, leaves_room=True)
     for times in range(2, MOST_REDUCED + 1):
         if plan.predicted <= limit:
             return plan
@@ -251,7 +261,8 @@ class _Request:
             reduced_grid(grid, block) for grid, block in zip((self.fixed, self.moving), blocks, strict=True)
         )
         reached = finest_spacing(fixed)
-        levels = self._levels(fixed, recipe_on(self.recipe, reached / finest).syn)
+        options = recipe_on(self.recipe, reached / finest).syn
+        levels, most = self._levels(fixed, options), self._levels(fixed, _at_most(options))
         whole = self._levels(self.fixed, self.recipe.syn)
         held = PROGRAM + self.image_bytes
         return MemoryPlan(
@@ -264,6 +275,7 @@ class _Request:
             images=self.image_bytes,
             registering=held + self._registering(fixed, moving, levels),
             writing=held + self._writing(fixed, times > 1),
+            leaves_room=held + self._registering(fixed, moving, most) <= self.limit,
         )
 
     def _levels(self, grid: Grid, options: Syn | None) -> tuple[PlannedLevel, ...]:
@@ -288,9 +300,16 @@ class _Request:
         return max([held + level.bytes for level in levels] + [each_voxel * _voxels(fixed)])
 
 
+def _at_most(options: Syn | None) -> Syn | None:
+    """The options with the metrics that may be added on the way."""
+    if options is None or options.beside is not None:
+        return options
+    return options.model_copy(update={"beside": UNLIKE})
+
+
 def _level_volumes(options: Syn, pairs: tuple[str | None, ...]) -> int:
     """float32 volumes that a level holds."""
-    further = (*(term.metric for term in options.beside), *(metric or options.metric for metric in pairs))
+    further = (*(term.metric for term in options.beside or ()), *(metric or options.metric for metric in pairs))
     volumes = LEVEL_VOLUMES + MASK_VOLUMES + SCALE_VOLUMES * bool(options.update_weights)
     volumes += ROBUST_VOLUMES * options.robust + NEWTON_VOLUMES * bool(options.newton)
     volumes += SUM_VOLUMES * bool(further) + PAIR_VOLUMES * len(further)

@@ -183,7 +183,8 @@ def compute(
     """
     images, clock, reduction = inputs.images, Clock(dict(inputs.seconds)), plan if plan and plan.is_reduced else None
     with clock.step("reduction"):
-        seen = inputs if reduction is None else reduce_inputs(inputs, reduction, threads)
+        seen = inputs if plan is None else replace(inputs, recipe=plan.within(inputs.recipe))
+        seen = seen if reduction is None else reduce_inputs(seen, reduction, threads)
     with clock.step("preparation"):
         prepared = prepare(seen.images, seen.pairs, seen.recipe.prepare, backend=backend, threads=threads)
     alignment = _align(seen, prepared, backend, progress, checked=reduction is None)

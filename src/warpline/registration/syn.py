@@ -367,16 +367,6 @@ def smoothing_warnings(smoothed: tuple[float, str] | None) -> tuple[str, ...]:
     )
 
 
-def idle_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
-    """A sentence for every pair of images that has no force beside others."""
-    return tuple(
-        f"pair {images.pair} ({images.metric}) exerts no force at the start and does not count: its images are alike "
-        "there, or lie beside the others in the world"
-        for images in compared
-        if images.is_idle
-    )
-
-
 def _rise(level: LevelRecord) -> float:
     """How far above its lowest energy a level ended, as a share of that."""
     lowest = min(level.energies)

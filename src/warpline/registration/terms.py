@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from warpline.backends import Array, Backend
 from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
-from warpline.recipe.syn import PREDICTABLE
-from warpline.registration.contrast import CURVES, Shown, grey_values, predicted
+from warpline.recipe.syn import PREDICTABLE, UNLIKE, FurtherTerm
+from warpline.registration.contrast import CURVES, LEAST_EXPLAINED, Shown, explained, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.landmark_forces import LandmarkForces
 from warpline.registration.pyramid import SharedLevel
@@ -56,6 +57,8 @@ class ComparedImages:
         Root mean square of its smoothed forces at the start of the first level; None where nothing else was compared.
     pair : int
         Which images: 1 for the two that are registered, from 2 on further pairs.
+    explained : float or None
+        Of images through a curve, how well they predict each other, see `warpline.registration.contrast.explained`.
     """
 
     metric: str
@@ -63,6 +66,7 @@ class ComparedImages:
     contrast: Shown
     strength: float | None = None
     pair: int = 1
+    explained: float | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -109,6 +113,19 @@ class LevelStart:
         return images
 
 
+class _Chosen(NamedTuple):
+    """A term, how it shows its images, and how well these predict each other where it chose a curve."""
+
+    term: Term
+    shown: Shown
+    explained: float | None = None
+
+    @property
+    def is_poor(self) -> bool:
+        """Whether the curve that was chosen explains too little."""
+        return self.explained is not None and self.explained < LEAST_EXPLAINED
+
+
 @dataclass(frozen=True, eq=False)
 class _ChannelTerms:
     """The terms that a channel can have: of its images as given, or with one through a curve."""
@@ -125,7 +142,7 @@ class _ChannelTerms:
         """Key of `CHANNEL_METRICS`."""
         return self.channel.metric or self.options.metric
 
-    def best(self, shown: Shown | None) -> tuple[Term, Shown]:
+    def best(self, shown: Shown | None) -> _Chosen:
         """The term of a contrast; of the one that fits best, where None is given."""
         choices: tuple[Shown, ...] = ("as given",) if shown is None else (shown,)
         contrast = self.channel.contrast or self.options.contrast
@@ -136,12 +153,13 @@ class _ChannelTerms:
         values = None if choices == ("as given",) else self._grey_values()
         terms = {how: self._term(how, values) for how in choices}
         if len(terms) == 1:
-            return terms[choices[0]], choices[0]
+            return _Chosen(terms[choices[0]], choices[0])
         found = dict(zip(terms, -self._values(list(terms.values())), strict=True))
         best, given = max(CURVES, key=found.__getitem__), found.get("as given")
         if given is not None and found[best] <= LEAST_GAIN * given:
             best = "as given"
-        return terms[best], best
+        said = explained(values) if best in CURVES and values is not None else None
+        return _Chosen(terms[best], best, said)
 
     def _grey_values(self) -> NDArray[np.float32]:
         return grey_values(self.channel, self.start.level, self.affine, self.start.half_maps, self.backend)
@@ -160,6 +178,14 @@ class _ChannelTerms:
             term.compute_forces(half_maps, warped, forces)
             values[n : n + 1] = term.energy()
         return self.backend.download(values)
+
+
+def _beside(options: Syn, first: _Chosen, before: int | None) -> tuple[FurtherTerm, ...]:
+    """What compares the two images beside the `first` term; `before` is how many did at the level before."""
+    if options.beside is not None:
+        return options.beside
+    is_asked = options.contrast == "auto" and options.metric in CHOSEN
+    return UNLIKE if before or (before is None and is_asked and first.is_poor) else ()
 
 
 class Terms:
@@ -192,15 +218,25 @@ class Terms:
     @classmethod
     def of(cls, pair: CroppedPair, start: LevelStart, options: Syn, backend: Backend) -> Terms:
         """A term for every channel of a pair, of the contrasts that `start` says, or that fit best."""
-        learnt = start.learnt_weights(pair.channels[0], pair.affine, backend) if options.robust else None
-        channels = [_ChannelTerms(channel, start, pair.affine, options, backend, learnt) for channel in pair.channels]
-        before = start.shown or (None,) * len(channels)
-        made = [channel.best(shown) for channel, shown in zip(channels, before, strict=True)]
+        first, *further = pair.channels
+        learnt = start.learnt_weights(first, pair.affine, backend) if options.robust else None
+
+        def chosen(channel: Channel, shown: Shown | None) -> _Chosen:
+            return _ChannelTerms(channel, start, pair.affine, options, backend, learnt).best(shown)
+
+        made = [chosen(first, start.shown[0] if start.shown else None)]
+        beside = _beside(options, made[0], None if start.shown is None else len(start.shown) - len(pair.channels))
+        if options.beside is None:
+            backend.prepare([term.metric for term in beside])
+        channels = [first, *(replace(first, **term.model_dump()) for term in beside), *further]
+        shown = start.shown or (None,) * len(channels)
+        made += [chosen(channel, how) for channel, how in zip(channels[1:], shown[1:], strict=True)]
+        numbers = [1] * (1 + len(beside)) + list(range(2, 2 + len(further)))
         compared = [
-            ComparedImages(channel.metric, term.weight, shown, pair=max(number - len(options.beside), 1))
-            for number, (channel, (term, shown)) in enumerate(zip(channels, made, strict=True), 1)
+            ComparedImages(channel.metric or options.metric, channel.weight, one.shown, None, number, one.explained)
+            for channel, one, number in zip(channels, made, numbers, strict=True)
         ]
-        return cls([term for term, _ in made], compared, backend)
+        return cls([one.term for one in made], compared, backend)
 
     @property
     def shown(self) -> tuple[Shown, ...]:
@@ -300,3 +336,29 @@ class Terms:
         warped = self._descriptors if term.features.ndim == 5 else self._images
         assert warped is not None, "memory was shared"
         return warped
+
+
+def term_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
+    """A sentence for every pair of images that has no force beside others, and where grey values say little."""
+    return _idle_warnings(compared) + _poor_warnings(compared)
+
+
+def _idle_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
+    """A sentence for every pair of images that has no force beside others."""
+    return tuple(
+        f"pair {images.pair} ({images.metric}) exerts no force at the start and does not count: its images are alike "
+        "there, or lie beside the others in the world"
+        for images in compared
+        if images.is_idle
+    )
+
+
+def _poor_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
+    """A sentence where grey values predict each other poorly, and nothing else compares these images."""
+    own = [images for images in compared if images.pair == 1]
+    if len(own) > 1 or own[0].explained is None or own[0].explained >= LEAST_EXPLAINED:
+        return ()
+    return (
+        f"the grey values of the two images predict each other poorly (correlation {own[0].explained:.2f}), and "
+        "nothing else compares them, as syn.beside says or for want of memory: the recipe syn-contrast does",
+    )
