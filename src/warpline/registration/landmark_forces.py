@@ -44,9 +44,9 @@ class LandmarkForces:
     def __init__(
         self, targets: Points, grid: Grid, backend: Backend, *, weight: float = 1.0, allowed: Matrix | None = None
     ) -> None:
-        self._targets, self._grid, self._backend, self.weight = targets, grid, backend, weight
+        self._targets, self._grid, self._backend, self._weight = targets, grid, backend, weight
         self._allowed = np.eye(3) if allowed is None else allowed
-        self._middles, self._strength = targets.mean(axis=0), 0.0
+        self._middles, self._force, self._energy = targets.mean(axis=0), 0.0, 0.0
         self._misses = np.zeros(self._middles.shape)
 
     def follow(self, half_maps: Array) -> None:
@@ -58,9 +58,9 @@ class LandmarkForces:
         """Add what forces are scaled by: that on the fixed side of one landmark that misses by a voxel."""
         forces[(0, 0, *(n // 2 for n in self._grid.shape))] += 1
 
-    def set_strength(self, strength: float) -> None:
-        """Set the force on a landmark that misses by a voxel."""
-        self._strength = strength
+    def scale(self, force: float, energy: float) -> None:
+        """Set what a miss of a voxel is worth, for a weight of 1."""
+        self._force, self._energy = self._weight * force, self._weight * energy
 
     def add(self, half_maps: Array, forces: Array) -> None:
         """Add the forces on both half-maps (2, 3, I, J, K)."""
@@ -68,12 +68,11 @@ class LandmarkForces:
             return
         self._measure(half_maps)
         lengths = np.linalg.norm(self._misses, axis=1, keepdims=True)
-        self.spread(self._misses * (self._strength / np.maximum(lengths / LONGEST, 1.0)), forces)
+        self.spread(self._misses * (self._force / np.maximum(lengths / LONGEST, 1.0)), forces)
 
     def energy(self) -> float:
-        """What the forces lower, in units of the mean over voxels; quadratic up to the longest force, then linear."""
-        lengths = np.linalg.norm(self._misses, axis=1)
-        return self._strength * float(potential(lengths).sum()) / float(np.prod(self._grid.shape))
+        """What the forces lower, a mean over landmarks; quadratic up to the longest force, then linear."""
+        return self._energy * float(potential(np.linalg.norm(self._misses, axis=1)).mean()) if self.count else 0.0
 
     def distance(self) -> float:
         """Root mean square distance of the landmarks in mm, along the directions in which points may move."""

@@ -55,11 +55,11 @@ class Registration:
         How much places of the fixed image count beside the result, from 0 to 1, see `syn.robust`; None without it.
     report : dict
         Versions, backend, recipe, inputs, how they were prepared, seconds per step, levels with energies, quality,
-        budget, distances of landmarks and surfaces, similarity before and after, the share of the voxels it is measured
-        on, whether contrasts are alike, judgement, the share of the object that robust weights leave out, warnings (what
-        headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also `outputs` (paths) and `files`
-        (bytes and SHA-256 of each). `memory` is the plan, in saved reports with the most bytes that the process has
-        taken (`peak`). Plain JSON values.
+        budget, distances of landmarks and surfaces, similarity before and after, the share of the voxels it is
+        measured on, whether contrasts are alike, judgement, the share of the object that robust weights leave out,
+        warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also
+        `outputs` (paths) and `files` (bytes and SHA-256 of each). `memory` is the plan, in saved reports with the most
+        bytes that the process has taken (`peak`). Plain JSON values.
 
     Examples
     --------

@@ -51,13 +51,13 @@ class SurfaceForces:
     def __init__(
         self, surfaces: LoadedSurfaces, grid: Grid, backend: Backend, *, weight: float, allowed: Matrix | None = None
     ) -> None:
-        self._surfaces, self._grid, self._backend, self.weight = surfaces, grid, backend, weight
+        self._surfaces, self._grid, self._backend, self._weight = surfaces, grid, backend, weight
         self._sides = (surfaces.fixed, surfaces.moving)
         self._points = [apply_affine(grid.inverse_affine, side.points) for side in self._sides]
         self._pulling = [_one_for_each_voxel(points) for points in self._points]
         self._middles = [points.copy() for points in self._points]
-        self._matched = LandmarkForces(np.zeros((2, 0, 3)), grid, backend, allowed=allowed)
-        self._limit, self._lost, self._strength, self._age = 0.0, 0, 0.0, 0
+        self._matched = LandmarkForces(np.zeros((2, 0, 3)), grid, backend, weight=weight, allowed=allowed)
+        self._limit, self._lost, self._energy, self._age = 0.0, 0, 0.0, 0
 
     def follow(self, half_maps: Array) -> None:
         """Match the points under the half-maps of the start of a level, where it is seen which are too far."""
@@ -71,10 +71,10 @@ class SurfaceForces:
         along = np.eye(3)[int(np.argmax(self._grid.shape))]
         self._matched.spread(np.tile(along, (self._matched.count, 1)), forces)
 
-    def set_strength(self, strength: float) -> None:
-        """Set the force on a point that misses by a voxel."""
-        self._strength = strength
-        self._matched.set_strength(strength)
+    def scale(self, force: float, energy: float) -> None:
+        """Set what a miss of a voxel is worth, for a weight of 1."""
+        self._energy = self._weight * energy
+        self._matched.scale(force, energy)
 
     def add(self, half_maps: Array, forces: Array) -> None:
         """Add the forces on both half-maps (2, 3, I, J, K); every so often, match the points again first."""
@@ -85,9 +85,10 @@ class SurfaceForces:
         self._matched.add(half_maps, forces)
 
     def energy(self) -> float:
-        """What the forces lower, in units of the mean over voxels; points that do not pull count as at the limit."""
-        lost = self._lost * float(potential(np.array(self._limit / self._voxel / 2)))
-        return self._matched.energy() + self._strength * lost / float(np.prod(self._grid.shape))
+        """What the forces lower, a mean over points; those that do not pull count as if they were at the limit."""
+        at_limit = self._energy * float(potential(np.array(self._limit / self._voxel / 2)))
+        matched, lost = self._matched.count, self._lost
+        return (matched * self._matched.energy() + lost * at_limit) / (matched + lost)
 
     def distance(self) -> float:
         """Root mean square distance in mm of points and what they are matched with."""

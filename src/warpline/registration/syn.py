@@ -33,7 +33,7 @@ from warpline.registration.contrast import Shown
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.directions import Projection
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
-from warpline.registration.pulls import pulls_of
+from warpline.registration.pulls import PullScale, pulls_of
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
 from warpline.registration.quality import VOXELS, Units
 from warpline.registration.terms import ComparedImages, LevelStart, Terms
@@ -52,9 +52,6 @@ SMOOTHING = 0.5
 
 ERROR_UNIT = 0.5
 """Voxels of the finest level that inverse errors are counted in, where these are more than a voxel of the grid."""
-
-LEAST_OF_APART = 0.5
-"""Share of the force of images a voxel further apart that landmarks pull by where images fit already."""
 
 NOTABLE_RISE = 0.02
 """Rise of the energy of a level over its lowest one, as a share of that, above which going back to it is a warning."""
@@ -248,29 +245,26 @@ class SynLevel:
         self.model.follow_state()
 
     def _start_pulls(self) -> None:
-        """Let landmarks and surfaces pull, as strongly for each voxel missed as the images do where they do most."""
-        of_images = self._longest_of_images()
+        """Let landmarks and surfaces that miss by a voxel pull and count as the images do, see `PullScale`."""
+        scale = self._scale_of_images()
         for pull in self.pulls:
             pull.follow(self.half_maps)
             self.forces.fill(0)
             pull.add_unit(self.forces)
-            pull.set_strength(pull.weight * of_images / max(self._longest(self.forces), LEAST_NORM))
+            pull.scale(scale.force / max(self._longest(self.forces), LEAST_NORM), scale.energy)
         self.terms.add_pulls(self.pulls)
 
-    def _longest_of_images(self) -> float:
-        """The longest smoothed force of the images, at least a share of what they have a voxel further apart.
-
-        Images that fit already have none at the start, but will resist what moves them.
-        """
-        lengths = []
-        for apart in (0.0, 1.0):
-            for half_map, sign in zip(self.half_maps, (0.5, -0.5), strict=True):
+    def _scale_of_images(self) -> PullScale:
+        lengths, energies = [], []
+        for apart in (0.0, 0.5):
+            for half_map, sign in zip(self.half_maps, (1, -1), strict=True):
                 for component, n in zip(half_map, self.grid.shape, strict=True):
                     component += np.float32(sign * apart * (n > 1))
             self._compute_forces()
             lengths.append(self._longest(self.forces))
+            energies.append(float(self.backend.download(self.terms.energy())[0]))
         self._start()
-        return max(lengths[0], LEAST_OF_APART * lengths[1])
+        return PullScale.of(lengths, energies)
 
     def _longest(self, forces: Array) -> float:
         """The longest vector of smoothed forces."""
