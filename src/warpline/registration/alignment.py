@@ -335,8 +335,7 @@ def _run_stages(
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
         images = problem.heeding(recipe.syn.masks, images, backend)
     stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
-    stage = replace(stage, landmarks=problem.landmarks, surfaces=problem.surfaces)
-    found = replace(stage, weights=weights_on(problem.weights, backend)).run(recipe)
+    found = replace(stage, weights=weights_on(problem.weights, backend), **problem.points).run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
         signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)

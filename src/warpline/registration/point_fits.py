@@ -12,6 +12,9 @@ from warpline.space import Affine
 
 Points = NDArray[np.float64]
 
+Fit = Callable[[Points, Points, int], Affine]
+"""From fixed points (N, 3), moving ones and the number of coordinates that count, as `fit_rigid`."""
+
 SPREAD = 0.01
 """Least extent of points across a line, or a plane, in that along their longest direction; below, they are in it."""
 
@@ -59,7 +62,7 @@ def fit_affine(fixed: Points, moving: Points, axes: int) -> Affine:
     return _embedded(linear, solution[axes] - linear @ centre[:axes])
 
 
-FITS: Mapping[str, Callable[[Points, Points, int], Affine]] = {
+FITS: Mapping[str, Fit] = {
     "rigid": fit_rigid,
     "similarity": fit_similarity,
     "affine": fit_affine,

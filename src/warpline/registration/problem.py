@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from warpline.backends import Backend
 from warpline.images import Image
@@ -49,6 +50,11 @@ class Problem:
     weights: tuple[Image | None, Image | None] = (None, None)
     landmarks: Landmarks | None = None
     surfaces: tuple[LoadedSurfaces, ...] = ()
+
+    @property
+    def points(self) -> dict[str, Any]:
+        """What is known of places in both images, as the deformable stage takes it."""
+        return {"landmarks": self.landmarks, "surfaces": self.surfaces}
 
     def seen_through(self, warp: InitialWarp) -> Problem:
         """The same with all that moves resampled through a start, from where the stages begin at the identity."""

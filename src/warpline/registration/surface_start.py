@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from warpline.errors import InputError
 from warpline.recipe.linear import SurfaceModel
 from warpline.registration.nearest_points import NearestPoints, far_beyond
-from warpline.registration.point_fits import FITS, spans
+from warpline.registration.point_fits import FITS, Fit, spans
 from warpline.registration.surfaces import LoadedSurfaces
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
 Points = NDArray[np.float64]
 
-MOST_ROUNDS = 60
+MOST_ROUNDS = 150
 """Rounds of matching and fitting."""
 
-MOST_POINTS = 5000
+MOST_POINTS = 2000
 """Points of each surface that are matched, evenly chosen; twelve numbers need no more."""
 
-SETTLED = 1e-3
-"""Share by which the mean distance must fall from round to round."""
+SETTLED = 2e-3
+"""Share of the mean distance of matched points by which a round must move them."""
 
 
 def start_from_surfaces(surfaces: Sequence[LoadedSurfaces], start: Affine, model: SurfaceModel, grid: Grid) -> Affine:
@@ -41,7 +41,7 @@ def start_from_surfaces(surfaces: Sequence[LoadedSurfaces], start: Affine, model
     start : Affine
         Where the first nearest points are looked for.
     model : {"rigid", "similarity", "affine"}
-        What is fitted.
+        What is fitted; rigid first.
     grid : Grid
         Of the fixed image; a flat one is fitted in its plane.
 
@@ -65,14 +65,25 @@ def start_from_surfaces(surfaces: Sequence[LoadedSurfaces], start: Affine, model
     axes = 2 if grid.flat else 3
     _check_spread(surfaces, axes if model == "affine" else axes - 1, model)
     finders = [_Finder(pair) for pair in surfaces]
-    affine, before = start, np.inf
+    affine = start
+    for stage in dict.fromkeys(("rigid", model)):
+        affine = _closest(finders, affine, FITS[stage], axes)
+    return affine
+
+
+def _closest(finders: Sequence[_Finder], affine: Affine, fit: Fit, axes: int) -> Affine:
+    """Match and fit until points come to rest."""
     for _ in range(MOST_ROUNDS):
         fixed, moving = np.concatenate([finder.matched(affine) for finder in finders], axis=1)
-        apart = float(np.linalg.norm(affine.map_points(fixed) - moving, axis=1).mean())
-        if apart >= (1 - SETTLED) * before:
+        before, affine = affine.map_points(fixed), fit(fixed, moving, axes)
+        after = affine.map_points(fixed)
+        if _mean_distance(before, after) <= SETTLED * _mean_distance(after, moving):
             break
-        affine, before = FITS[model](fixed, moving, axes), apart
     return affine
+
+
+def _mean_distance(points: Points, others: Points) -> float:
+    return float(np.linalg.norm(points - others, axis=1).mean())
 
 
 class _Finder:
