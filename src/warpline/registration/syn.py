@@ -251,10 +251,12 @@ class SynLevel:
             pull.follow(self.half_maps)
             self.forces.fill(0)
             pull.add_unit(self.forces)
-            pull.scale(scale.force / max(self._longest(self.forces), LEAST_NORM), scale.energy)
+            unit = self._longest(self.forces)
+            pull.scale(scale.force / unit if unit > LEAST_NORM else 0.0, scale.energy)  # 0 where nothing is in reach
         self.terms.add_pulls(self.pulls)
 
     def _scale_of_images(self) -> PullScale:
+        """What the images are worth, at the start and a voxel further apart along each axis."""
         lengths, energies = [], []
         for apart in (0.0, 0.5):
             for half_map, sign in zip(self.half_maps, (1, -1), strict=True):
