@@ -29,7 +29,17 @@ if TYPE_CHECKING:
         write_transform,
     )
     from warpline.recipe import Recipe
-    from warpline.registration import HeaderCheck, ImagePair, Job, Landmarks, Registration, check_headers, register, run
+    from warpline.registration import (
+        HeaderCheck,
+        ImagePair,
+        Job,
+        Landmarks,
+        Registration,
+        SurfacePair,
+        check_headers,
+        register,
+        run,
+    )
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
     from warpline.space import Affine, Chain, Displacement
     from warpline.space.grid import Grid
@@ -46,6 +56,7 @@ _ROOMS = {
         "Job",
         "Landmarks",
         "Registration",
+        "SurfacePair",
         "check_headers",
         "register",
         "run",
@@ -82,6 +93,7 @@ __all__ = [
     "OutputError",
     "Recipe",
     "Registration",
+    "SurfacePair",
     "UsageError",
     "WarplineError",
     "affine_transform",

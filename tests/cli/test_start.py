@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from warpline.cli.options import SPACES
-from warpline.cli.start import landmark_tables
+from warpline.cli.start import landmark_tables, surface_pairs
 from warpline.errors import UsageError
 from warpline.io.images import read_grid
 from warpline.io.points import SPACES as ALL_SPACES
@@ -50,6 +50,36 @@ def test_landmarks_are_the_start_and_are_reported(pair, call, tables):
     assert (landmarks["model"], landmarks["count"]) == ("rigid", 4) and landmarks["result"]["max"] < 1e-5
     assert "Landmarks</h2>" in (tables / "a_report.html").read_text()
     assert json.loads((tables / "a_report.json").read_text())["landmarks"] == landmarks
+
+
+def test_surfaces_are_pairs_with_options():
+    first, second = surface_pairs(["a.gii,b.gii", "c.csv,d.csv,reach=8,weight=0.5"])
+    assert (first.fixed, first.moving, first.weight, first.reach) == ("a.gii", "b.gii", 1.0, None)
+    assert (second.paths, second.weight, second.reach) == (("c.csv", "d.csv"), 0.5, 8.0)
+    for text in ("a.gii", "a.gii,", "a,b,weight", "a,b,weight=x", "a,b,width=3", "a,b,reach=1,reach=2"):
+        with pytest.raises(UsageError, match=r"written FIXED,MOVING\[,weight=W\]\[,reach=MM\]"):
+            surface_pairs([text])
+
+
+def test_surfaces_are_the_start_and_are_reported(pair, call, tables):
+    both = f"{tables}/fixed.csv,{tables}/moving.csv"
+    given = ("--space", "lps", "--set", "initialise.rotations=false")
+    made = ("-o", f"{tables}/c_", "--surfaces", f"{both},weight=2", *given)
+    record = call("register", pair["fixed"], pair["moving"], *made, *QUICK)
+    (surfaces,) = record["surfaces"]["pairs"]
+    assert surfaces["files"] == both.split(",") and surfaces["points"] == [4, 4] and surfaces["weight"] == 2
+    assert record["surfaces"]["model"] == "rigid" and surfaces["result"] == surfaces["start"]
+    assert "Surfaces</h2>" in (tables / "c_report.html").read_text()
+    again = ("-o", f"{tables}/d_", "--surfaces", both, *given, "--set", "initialise.surfaces=off")
+    assert call("register", pair["fixed"], pair["moving"], *again, *QUICK)["surfaces"]["model"] is None
+
+
+def test_surfaces_that_cannot_be_read_are_refused_in_a_line(pair, refused, tables):
+    (tables / "moving.csv").write_text("x,y,z\n1,2,here\n")
+    before = sorted(tables.iterdir())
+    arguments = ("-o", f"{tables}/out/", "--surfaces", f"{tables}/fixed.csv,{tables}/moving.csv", *QUICK)
+    assert "moving.csv, line 2" in refused(5, "register", pair["fixed"], pair["moving"], *arguments)
+    assert sorted(tables.iterdir()) == before
 
 
 def test_starts_are_given_one_after_the_other(pair, call, tables):

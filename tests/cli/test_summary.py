@@ -62,6 +62,17 @@ def test_the_distances_of_landmarks_are_one_line():
     assert line.endswith("7, 1.06 mm apart on average, 2.25 mm at most; at the start 2.12 and 4.5 mm")
 
 
+def test_the_distances_of_surfaces_are_a_line_each():
+    assert not begins(lines_of(), "surfaces")
+    start, result = ({"mean": mean, "p95": 4.5, "matched": 0.96875} for mean in (2.125, 0.625))
+    pair = {"files": [], "points": [1200, 900], "start": start, "result": result}
+    lines = begins(lines_of(surfaces={"model": None, "pairs": [pair, pair]}), "surfaces")
+    assert [line.split()[1] for line in lines] == ["1", "2"]
+    assert lines[0].endswith(
+        "0.625 mm apart on average, 95 % within 4.5 mm; at the start 2.12 and 4.5 mm; 97% of 2100 points matched"
+    )
+
+
 def test_what_was_prepared_is_one_line():
     assert not begins(lines_of(preparation=[]), "prepared")
     (line,) = begins(lines_of(preparation=preparation_steps()), "prepared")

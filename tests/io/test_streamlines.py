@@ -17,7 +17,7 @@ from oblique_pair import FIXED, MOVING
 from warpline.errors import InputError, OutputError, UsageError
 from warpline.io import streamlines
 from warpline.io.images import write_image
-from warpline.io.streamlines import read_streamlines, write_streamlines
+from warpline.io.streamlines import read_streamlines, segments_of, write_streamlines
 from warpline.space.grid import apply_affine
 
 
@@ -51,6 +51,11 @@ def trk(lines, tmp_path):
 def test_points_are_in_world_space(trk, lines):
     np.testing.assert_allclose(read_streamlines(trk).points, np.concatenate(lines), atol=2e-5)
     assert len(read_streamlines(trk)) == 3
+
+
+def test_segments_join_each_streamline(trk):
+    first = [0, 1, 2, 4, 5, 6, 7, 8, 9, 11]
+    np.testing.assert_array_equal(segments_of(read_streamlines(trk)), [[one, one + 1] for one in first])
 
 
 def test_trk_keeps_what_hangs_on_it_and_names_the_new_image(trk, lines, tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nibabel.gifti import GiftiDataArray, GiftiImage
 
 from warpline.errors import InputError, UsageError
-from warpline.io.surfaces import read_surface, write_surface
+from warpline.io.surfaces import read_surface, triangles_of, write_surface
 
 VERTICES = np.array([[0, 0, 0], [10, 0, 0], [0, 10, 0], [0, 0, 10]], np.float32)
 
@@ -37,6 +37,13 @@ def test_vertices_move_and_the_rest_stays(surface, tmp_path):
     np.testing.assert_array_equal(triangles, TRIANGLES)
     assert moved.darrays[0].meta["AnatomicalStructurePrimary"] == "CortexLeft"
     np.testing.assert_array_equal(read_surface(surface).points, VERTICES)
+
+
+def test_triangles_are_read_where_there_are_some(surface, tmp_path):
+    np.testing.assert_array_equal(triangles_of(read_surface(surface), "lh"), TRIANGLES)
+    bare = GiftiImage(darrays=[GiftiDataArray(VERTICES, intent="NIFTI_INTENT_POINTSET")])
+    nibabel.save(bare, tmp_path / "points.gii")
+    assert triangles_of(read_surface(tmp_path / "points.gii"), "points") is None
 
 
 def test_other_names_are_refused(surface, tmp_path):

@@ -12,7 +12,7 @@ from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.io.images import read_image
 from warpline.io.transform_files import read_transform, write_transform
-from warpline.registration import ImagePair, in_one_plane, inputs, load, register
+from warpline.registration import ImagePair, SurfacePair, in_one_plane, inputs, load, register
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
 
@@ -72,6 +72,14 @@ def test_landmarks_beyond_their_image_are_noted(paths):
     beyond, measured = found.notes
     assert beyond.startswith("4 of 4 landmarks lie outside the moving image (1, 2, 3, 4)")
     assert "in place of one fitted to the landmarks" in measured
+
+
+def test_surfaces_beyond_their_image_are_noted(paths):
+    inside = np.random.default_rng(0).uniform(-5, 5, (4, 3))
+    found = inputs.read(*paths, NO_STAGES, surfaces=[SurfacePair(inside, inside + [0, 500, 0])], initial=TURN)
+    beyond, measured = found.notes
+    assert beyond.startswith("4 of 4 points of moving surface 1 lie outside the moving image")
+    assert "in place of one fitted to the surfaces" in measured and len(found.surfaces) == 1
 
 
 def test_what_headers_leave_open_stands_in_the_report(paths, tmp_path):

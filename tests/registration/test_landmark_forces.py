@@ -11,36 +11,58 @@ from warpline.errors import UsageError
 from warpline.recipe import Recipe
 from warpline.registration import Landmarks, register
 from warpline.registration.landmark_forces import LONGEST, LandmarkForces
+from warpline.space.grid import Grid
 
 SHAPE = (12, 11, 10)
 
 
-def landmark_forces(backend, fixed, moving, strength=1.0, half_maps=None):
-    """The forces of a level, started, and its half-maps on the backend."""
+GRID = Grid(SHAPE, np.diag([2.0, 1.0, 1.0, 1.0]))
+
+
+def landmark_forces(backend, fixed, moving, half_maps=None, **options):
+    """The forces of a level, of half a unit for a miss of a voxel and a weight of 1, and its half-maps."""
     maps = backend.upload(np.zeros((2, 3, *SHAPE), np.float32) if half_maps is None else half_maps)
-    forces = LandmarkForces(np.stack([np.float64(fixed), np.float64(moving)]), SHAPE, backend)
-    forces.start(maps, strength)
+    forces = LandmarkForces(np.stack([np.float64(fixed), np.float64(moving)]), GRID, backend, **options)
+    forces.follow(maps)
+    forces.scale(0.5, 3.0)
     return forces, maps
 
 
-def test_the_pull_is_spread_over_the_voxels_around(backend):
-    forces, maps = landmark_forces(backend, [[4.0, 5.0, 5.0]], [[5.0, 5.0, 5.0]], strength=2.0)
+def forces_of(forces, maps, backend):
+    """Those on both half-maps, on the host."""
     field = backend.zeros((2, 3, *SHAPE))
     forces.add(maps, field)
-    field = backend.download(field)
+    return backend.download(field)
+
+
+def test_the_pull_is_spread_over_the_voxels_around(backend):
+    field = forces_of(*landmark_forces(backend, [[4.0, 5.0, 5.0]], [[5.0, 5.0, 5.0]], weight=4.0), backend)
     np.testing.assert_allclose(field[:, :, 4:6, 5, 5].sum(axis=2), [[-1.0, 0, 0], [1.0, 0, 0]], atol=1e-6)
     np.testing.assert_allclose(field.sum(axis=(2, 3, 4)), [[-1.0, 0, 0], [1.0, 0, 0]], atol=1e-6)
 
 
 def test_landmarks_in_one_voxel_add_up_and_far_ones_are_limited(backend):
     fixed, moving = [[4.0, 5.0, 5.0], [4.0, 5.0, 5.0]], [[4.0, 5.5, 5.0], [4.0, 9.0, 5.0]]
-    forces, maps = landmark_forces(backend, fixed, moving)
-    field = backend.zeros((2, 3, *SHAPE))
-    forces.add(maps, field)
-    total = backend.download(field).sum(axis=(2, 3, 4))
+    forces, maps = landmark_forces(backend, fixed, moving, weight=2.0)
+    total = forces_of(forces, maps, backend).sum(axis=(2, 3, 4))
     np.testing.assert_allclose(total[0], [0, -0.25 - LONGEST, 0], atol=1e-5)
     np.testing.assert_allclose(total[1], -total[0], atol=1e-5)
-    assert forces.energy() == pytest.approx((0.25**2 + 2 * 2 - 1) / np.prod(SHAPE))
+    assert forces.energy() == pytest.approx(2.0 * 3.0 * (0.25**2 + 2 * 2 - 1) / 2, rel=1e-5)
+    assert forces.distance() == pytest.approx(np.sqrt((0.5**2 + 4**2) / 2), rel=1e-5)
+
+
+def test_what_may_not_move_is_not_missed(backend):
+    allowed = np.diag([0.0, 1.0, 0.0])
+    forces, maps = landmark_forces(backend, [[4.0, 5.0, 5.0]], [[9.0, 5.5, 5.0]], allowed=allowed)
+    np.testing.assert_allclose(forces_of(forces, maps, backend)[0].sum(axis=(1, 2, 3)), [0, -0.125, 0], atol=1e-6)
+    assert forces.distance() == pytest.approx(0.5, rel=1e-5)
+    assert forces.energy() == pytest.approx(3.0 * 0.25**2, rel=1e-5)
+
+
+def test_distances_count_in_millimetres(backend):
+    forces, maps = landmark_forces(backend, [[4.0, 5.0, 5.0]], [[5.0, 5.0, 5.0]])
+    forces_of(forces, maps, backend)
+    assert forces.distance() == pytest.approx(2.0, rel=1e-6)
 
 
 def test_places_are_found_under_half_maps(backend):
@@ -48,8 +70,8 @@ def test_places_are_found_under_half_maps(backend):
     middle = np.array([5.25, 4.5, 5.0])
     fixed, moving = (middle + interpolated(half, middle) for half in half_maps)
     forces, maps = landmark_forces(backend, [fixed], [moving], half_maps=half_maps)
-    forces.add(maps, backend.zeros((2, 3, *SHAPE)))
-    assert forces.energy() < 1e-9
+    forces_of(forces, maps, backend)
+    assert forces.energy() < 1e-6
 
 
 def interpolated(field, point):
@@ -69,12 +91,24 @@ def test_landmarks_end_closer_than_without_the_pull():
     points = centre + np.array([[-6.0, 0, 0], [6, 1, 0], [0, 6, -2], [1, -6, 3]])
     landmarks = Landmarks(points, register(fixed, moving, QUICK).transform.map_points(points) + [1.5, 0, 0])
     ends = {}
-    for weight in (0, 3):
+    for weight in (0, 5):
         recipe = Recipe.load(QUICK).with_options(f"syn.landmark_weight={weight}", "initialise.landmarks=rigid")
         found = register(fixed, moving, recipe, landmarks=landmarks)
         ends[weight] = found.report["landmarks"]["result"]["mean"]
         assert found.report["quality"]["folded_voxels"] == 0
-    assert ends[3] < 0.5 * ends[0]
+    assert ends[5] < 0.4 * ends[0]
+
+
+def test_landmarks_pull_where_images_fit_already():
+    """Beside one and the same image, whose forces are nothing but rounding."""
+    fixed, _ = made_pair()
+    points = fixed.grid.centre + np.array([[-6.0, 0, 0], [6, 1, 0], [0, 6, -2], [1, -6, 3]])
+    landmarks = Landmarks(points, points + [[1.5, 0, 0], [1.5, 0, 0], [0, 1.5, 0], [0, 0, 1.5]])
+    recipe = QUICK.with_options("linear=off")
+    found = register(fixed, fixed, recipe, landmarks=landmarks, initial=np.eye(4), backend="numpy")
+    assert found.report["landmarks"]["start"]["mean"] == pytest.approx(1.5)
+    assert found.report["landmarks"]["result"]["mean"] < 0.5 and found.report["quality"]["folded_voxels"] == 0
+    assert [len(level["apart"]) for level in found.report["levels"]] == [1, 1]
 
 
 def test_a_negative_weight_is_refused():

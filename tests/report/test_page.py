@@ -156,3 +156,14 @@ def test_distances_of_landmarks_are_shown(layers, tmp_path):
     assert "the start is the thin-plate map fitted to them" in page and "&lt;AC&gt;" in page and "<AC>" not in page
     assert re.search(r"Mean of 2</th><td class=\"n\">4.125</td><td class=\"n\">1.5</td>", page)
     assert re.search(r"PC</th><td class=\"n\">8</td><td class=\"n\">2.75</td>", page)
+
+
+def test_distances_of_surfaces_are_shown(layers, tmp_path):
+    assert "Surfaces</h2>" not in page_of(report_of() | {"surfaces": None}, layers, tmp_path)
+    start, result = ({"mean": mean, "p95": 4.5, "matched": 0.96875} for mean in (2.125, 0.625))
+    pairs = [{"files": ["<lh>.gii", "b.gii"], "points": [1200, 900], "start": start, "result": result}]
+    page = page_of(report_of() | {"surfaces": {"model": "rigid", "pairs": pairs}}, layers, tmp_path)
+    assert "the start is the rigid map that brings nearest points together" in page and "&lt;lh&gt;.gii" in page
+    assert re.search(
+        r"1200, 900</td><td class=\"n\">96.88 %</td><td class=\"n\">2.125</td><td class=\"n\">0.625</td>", page
+    )

@@ -10,7 +10,7 @@ from warpline.cli.memory import add_memory, plan_lines
 from warpline.cli.options import RECIPES, add_device, add_geometry, as_prefix, finite
 from warpline.cli.pairs import add_pairs, image_pairs
 from warpline.cli.preparation import add_preparation, with_preparation
-from warpline.cli.start import add_start, landmark_tables
+from warpline.cli.start import add_start, landmark_tables, surface_pairs
 from warpline.cli.summary import commands_after, facts_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ EXAMPLE = """\
   warpline register t1_a.nii.gz t1_b.nii.gz -o out/ --pair t2_a.nii.gz,t2_b.nii.gz,weight=0.5
   warpline register fixed.nii.gz moving.nii.gz -o out/ --initial first_1Warp.nii.gz --initial first_0GenericAffine.mat
   warpline register fixed.nii.gz moving.nii.gz -o out/ --landmarks fixed.csv,moving.csv
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --surfaces lh.a.surf.gii,lh.b.surf.gii
   warpline register fixed.nii.gz moving.nii.gz -o out/ --set syn.model=velocity
   warpline register fixed.nii.gz patient.nii.gz -o out/ --robust --moving-weights trust.nii.gz
   warpline register sheet_a.nii.gz sheet_b.nii.gz -o out/ --memory 24 --plan"""
@@ -160,6 +161,7 @@ def _job(options: Namespace) -> Job:
         initial=options.initial or None,
         landmarks=landmark_tables(options.landmarks),
         landmark_space=options.space,
+        surfaces=surface_pairs(options.surfaces),
         backend=options.backend,
         threads=options.threads,
         geometry=options.geometry,

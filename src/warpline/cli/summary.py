@@ -31,6 +31,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     compared = (*_preparation_lines(report.get("preparation", [])), *_compared_lines(report.get("terms", [])))
     measured = (
         *_landmark_lines(report.get("landmarks")),
+        *_surface_lines(report.get("surfaces")),
         *_quality_lines(report["quality"]),
         *_budget_lines(report.get("budget")),
         *_robust_lines(report.get("robust")),
@@ -84,6 +85,18 @@ def _landmark_lines(landmarks: Mapping[str, Any] | None) -> list[str]:
     return [
         f"landmarks      {landmarks['count']}, {result['mean']:.3g} mm apart on average, {result['max']:.3g} mm at "
         f"most; at the start {start['mean']:.3g} and {start['max']:.3g} mm"
+    ]
+
+
+def _surface_lines(surfaces: Mapping[str, Any] | None) -> list[str]:
+    """How far surfaces are apart, at the start and at the end."""
+    if surfaces is None:
+        return []
+    return [
+        f"surfaces {number:<6}{pair['result']['mean']:.3g} mm apart on average, 95 % within "
+        f"{pair['result']['p95']:.3g} mm; at the start {pair['start']['mean']:.3g} and {pair['start']['p95']:.3g} mm; "
+        f"{pair['result']['matched']:.0%} of {sum(pair['points'])} points matched"
+        for number, pair in enumerate(surfaces["pairs"], 1)
     ]
 
 

@@ -89,6 +89,13 @@ def read_streamlines(path: str | os.PathLike[str]) -> Streamlines:
     return Streamlines(points, tractogram)
 
 
+def segments_of(streamlines: Streamlines) -> NDArray[np.int64]:
+    """The straight pieces (M, 2) of all streamlines, as indices of their points."""
+    stops = np.cumsum([len(line) for line in streamlines.tractogram.streamlines], dtype=np.int64)
+    starts = np.setdiff1d(np.arange(len(streamlines.points), dtype=np.int64), stops - 1)
+    return np.column_stack([starts, starts + 1])
+
+
 def _check_sizes(path: Path, head: bytes) -> None:
     """Refuse what would not fit into memory, is compressed, or consists of streamlines without a point."""
     with path.open("rb") as file:

@@ -20,6 +20,7 @@ from warpline.io.limits import MEGABYTE, read_bounded
 from warpline.space.grid import apply_affine
 
 _VERTICES = "NIFTI_INTENT_POINTSET"
+_TRIANGLES = "NIFTI_INTENT_TRIANGLE"
 _NORMALS = "NIFTI_INTENT_VECTOR"
 _LONGEST = 256 * MEGABYTE
 """Bytes of the longest file: five million vertices in text form."""
@@ -68,6 +69,34 @@ def read_surface(path: str | os.PathLike[str]) -> Surface:
     if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
         raise InputError(f"{path} has vertices of shape {points.shape}, or not finite; (N, 3) in mm is needed")
     return Surface(apply_affine(surface_spaces.to_world(vertices, systems, str(path)), points), gifti)
+
+
+def triangles_of(surface: Surface, name: str) -> NDArray[np.int64] | None:
+    """The triangles (M, 3) of a surface as indices of its vertices; None where its file has none.
+
+    Parameters
+    ----------
+    surface : Surface
+        As `read_surface` returns it.
+    name : str
+        What messages call its file.
+
+    Raises
+    ------
+    InputError
+        When they name vertices that are not there.
+    """
+    found = surface.gifti.get_arrays_from_intent(_TRIANGLES)
+    if not found:
+        return None
+    triangles = np.asarray(found[0].data)
+    fits = triangles.ndim == 2 and triangles.shape[1] == 3 and np.issubdtype(triangles.dtype, np.integer)
+    if not fits or (triangles.size and not 0 <= triangles.min() <= triangles.max() < len(surface.points)):
+        raise InputError(
+            f"{name} has triangles of shape {triangles.shape} that are no indices of its {len(surface.points)} "
+            "vertices; write it again with the tool that made it"
+        )
+    return triangles.astype(np.int64)
 
 
 def check_surface_name(path: str | os.PathLike[str]) -> None:

@@ -17,6 +17,9 @@ and rigid with a scale along each of its axes."""
 LandmarkModel = Literal["rigid", "similarity", "affine", "thin_plate"]
 """Maps that landmarks are fitted by: the keys of `warpline.registration.landmarks.MODELS`."""
 
+SurfaceModel = Literal["rigid", "similarity", "affine"]
+"""Maps that surfaces are brought together by as a start: the keys of `warpline.registration.point_fits.FITS`."""
+
 FREEDOMS = ("tx", "ty", "tz", "rx", "ry", "rz", "sx", "sy", "sz", "hxy", "hxz", "hyz")
 """Degrees of freedom of an affine map: translations along the axes of the world, rotations about them, logarithmic
 scales along them, and shears: hxy moves x by a share of y."""
@@ -57,6 +60,9 @@ class Initialise(Options):
     """Compare many rotations and the other methods too; one of them is taken when it clearly beats the start."""
     landmarks: LandmarkModel = "rigid"
     """Map that is fitted to landmarks, where they are given, and started from; thin_plate joins them exactly."""
+    surfaces: SurfaceModel | None = "rigid"
+    """Map that brings nearest points of surfaces together, where they are given, from where the images would start; off
+    leaves the start to the images."""
 
 
 class Linear(Options):

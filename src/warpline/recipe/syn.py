@@ -101,7 +101,10 @@ class Syn(Options):
     "ij", or along a direction of the world as [x, y, z]; everywhere when off."""
     landmark_weight: Annotated[float, Field(ge=0, le=100)] = 2.0
     """Pull on landmarks, where there are some: the force for a miss of a voxel of the level, in units of the largest of
-    the images at the start of it. With 0 they are a start, and are measured."""
+    the images, at the start of it or a voxel further apart. With 0 they are a start, and are measured."""
+    surface_weight: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """Pull on nearest points of surfaces, where there are some: as that on landmarks, where all miss by a voxel of the
+    level together. With 0 surfaces are a start, and are measured."""
     step: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Longest update of a level, in voxels of it; updates shrink with the forces."""
     full_steps: bool = False

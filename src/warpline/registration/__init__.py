@@ -26,6 +26,7 @@ from warpline.registration.output_files import (
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.quality import Quality
 from warpline.registration.result import Registration, compute
+from warpline.registration.surfaces import SurfacePair
 
 __all__ = [
     "AFFINE",
@@ -49,6 +50,7 @@ __all__ = [
     "Quality",
     "Registration",
     "Stored",
+    "SurfacePair",
     "align",
     "check_headers",
     "check_names",

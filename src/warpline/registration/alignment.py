@@ -23,11 +23,12 @@ from warpline.images.masks import on_grid
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
-from warpline.registration.checks import check_overlap, check_pair, check_start
+from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.cropping import weights_on
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
+from warpline.registration.fitted_start import FittedStart
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.initialisation import initial_affine
@@ -42,12 +43,12 @@ from warpline.registration.judgement import (
     search_again,
     warp_signs,
 )
-from warpline.registration.landmarks import LandmarkErrors, Landmarks, start_from
-from warpline.registration.length_unit import LengthUnit
+from warpline.registration.landmarks import LandmarkErrors, Landmarks
 from warpline.registration.linear import LinearResult, register_linear
 from warpline.registration.problem import Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
+from warpline.registration.surfaces import LoadedSurfaces, SurfaceErrors
 from warpline.registration.syn import HalfMaps, restoration_warnings, smoothing_warnings
 from warpline.registration.terms import ComparedImages, term_warnings
 from warpline.space import Affine, Chain, Displacement, Transform
@@ -85,6 +86,8 @@ class Alignment:
         its `warpline.space.exponential`.
     landmarks : LandmarkErrors or None
         How far landmarks are apart, where some were given.
+    surfaces : SurfaceErrors or None
+        How far surfaces are apart, likewise.
 
     Examples
     --------
@@ -108,6 +111,7 @@ class Alignment:
     spending: Spending | None = None
     terms: tuple[ComparedImages, ...] = ()
     landmarks: LandmarkErrors | None = None
+    surfaces: SurfaceErrors | None = None
     velocity: Displacement | None = None
 
     @property
@@ -133,6 +137,7 @@ def align(
     moving_weights: Image | None = None,
     initial: Transform | None = None,
     landmarks: Landmarks | None = None,
+    surfaces: Sequence[LoadedSurfaces] = (),
     progress: ProgressCallback | None = None,
     checked: bool = False,
     pairs: Sequence[LoadedImages] = (),
@@ -156,6 +161,8 @@ def align(
     landmarks : Landmarks, optional
         The start is fitted to them where there is no `initial`; they pull in the deformable stage, and their distances
         are measured.
+    surfaces : sequence of LoadedSurfaces
+        The start is fitted to their nearest points where there is neither; likewise.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
     checked : bool
@@ -188,41 +195,34 @@ def align(
         check_pair(fixed, moving, recipe, **counts, initial=initial)
     on_fixed, on_moving = (None if mask is None else on_grid(mask, image.grid) for image, mask in sides)
     weights = fixed_weights, moving_weights
-    problem = Problem(fixed, moving, on_fixed, on_moving, recipe, None, tuple(pairs), weights)
+    known = landmarks, tuple(surfaces)
+    problem = Problem(fixed, moving, on_fixed, on_moving, recipe, None, tuple(pairs), weights, *known)
     parts = ["linear"] if recipe.linear is not None else []
     metrics = [] if recipe.syn is None else [*recipe.syn.metrics, *filter(None, (pair.metric for pair in pairs))]
     backend.prepare([*parts, *dict.fromkeys(metrics)])
     with backend.session():
-        if landmarks is None:
+        if landmarks is None and not surfaces:
             return _align_from(initial, problem, backend, progress)
-        placed = landmarks.in_plane_of(fixed.grid)
-        return _align_landmarks(placed, initial, replace(problem, landmarks=placed), backend, progress)
+        return _align_points(problem.in_one_plane(), initial, backend, progress)
 
 
-def _align_landmarks(
-    landmarks: Landmarks,
-    initial: Transform | None,
-    problem: Problem,
-    backend: Backend,
-    progress: ProgressCallback | None,
+def _align_points(
+    problem: Problem, initial: Transform | None, backend: Backend, progress: ProgressCallback | None
 ) -> Alignment:
-    """Align from landmarks, where no other start is given, and measure how far they are apart."""
-    clock, model = Clock(), problem.recipe.initialise.landmarks if initial is None else None
-    with clock.step("landmarks"):
-        start = _start_from_landmarks(problem, landmarks, backend) if initial is None else initial
-    found = _align_from(start, problem, backend, progress)
-    with clock.step("landmarks"):
-        errors = LandmarkErrors.of(landmarks, model, start, found.transform)
-        unit = LengthUnit.of(normalise(found.fixed, backend))
-    warnings = (*found.warnings, *errors.warnings(unit.mm))
-    return replace(found, landmarks=errors, warnings=warnings, seconds={**found.seconds, **clock.seconds})
-
-
-def _start_from_landmarks(problem: Problem, landmarks: Landmarks, backend: Backend) -> Transform:
-    start = start_from(landmarks, problem.recipe.initialise.landmarks, problem.fixed.grid, backend)
-    check_start(start, problem.recipe)
-    check_overlap(problem.fixed, problem.moving, start)
-    return start
+    """Align from landmarks or surfaces, where no other start is given, and measure how far they are apart."""
+    clock = Clock()
+    with clock.step("landmarks and surfaces"):
+        start = FittedStart.of(problem, initial, backend)
+    found = _align_from(None if start.is_of_images else start.transform, problem, backend, progress)
+    with clock.step("landmarks and surfaces"):
+        errors = start.measure(problem, found.transform, backend)
+    return replace(
+        found,
+        landmarks=errors.landmarks,
+        surfaces=errors.surfaces,
+        warnings=(*found.warnings, *errors.warnings),
+        seconds={**found.seconds, **clock.seconds},
+    )
 
 
 def _align_from(
@@ -335,7 +335,7 @@ def _run_stages(
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
         images = problem.heeding(recipe.syn.masks, images, backend)
     stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
-    found = replace(stage, weights=weights_on(problem.weights, backend), landmarks=problem.landmarks).run(recipe)
+    found = replace(stage, weights=weights_on(problem.weights, backend), **problem.points).run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
         signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)

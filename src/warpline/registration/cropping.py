@@ -11,6 +11,7 @@ from warpline.backends import Array, Backend
 from warpline.images import Image
 from warpline.images.intensity import Normalised
 from warpline.recipe.syn import Contrast
+from warpline.registration.surfaces import LoadedSurfaces
 from warpline.space import Affine
 from warpline.space.grid import Grid, Matrix, Shape
 
@@ -91,6 +92,8 @@ class CroppedPair:
         Projection of world vectors onto the directions along which points may move; all when None.
     landmarks : (2, N, 3), optional
         Of the fixed image, and of the moving one carried back through the affine, in the fixed world.
+    surfaces : tuple of LoadedSurfaces
+        That shall come together, likewise both in the fixed world.
     """
 
     channels: tuple[Channel, ...]
@@ -98,6 +101,7 @@ class CroppedPair:
     foreground: Array
     allowed: Matrix | None = None
     landmarks: NDArray[np.float64] | None = None
+    surfaces: tuple[LoadedSurfaces, ...] = ()
 
     @property
     def grid(self) -> Grid:

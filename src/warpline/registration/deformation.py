@@ -19,6 +19,7 @@ from warpline.registration.inverse_consistency import InversePair, enforce_inver
 from warpline.registration.landmarks import Landmarks
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import Units
+from warpline.registration.surfaces import LoadedSurfaces
 from warpline.registration.syn import HalfMaps, register_syn
 from warpline.registration.terms import ComparedImages
 from warpline.space import Affine, Displacement, fields
@@ -160,6 +161,8 @@ class DeformableStage:
         How much places of either image count.
     landmarks : Landmarks, optional
         That pull; see `Syn.landmark_weight`.
+    surfaces : tuple of LoadedSurfaces
+        That pull; see `Syn.surface_weight`.
     """
 
     images: tuple[Normalised, Normalised]
@@ -172,6 +175,7 @@ class DeformableStage:
     allowed: Matrix | None = None
     weights: tuple[Weights | None, Weights | None] = (None, None)
     landmarks: Landmarks | None = None
+    surfaces: tuple[LoadedSurfaces, ...] = ()
 
     def run(self, recipe: Recipe) -> Deformation:
         """The maps by the options of a recipe with a deformable stage."""
@@ -201,7 +205,10 @@ class DeformableStage:
             of_fixed, of_moving = self.weights
             first = replace(pair.channels[0], fixed_weights=of_fixed, moving_weights=of_moving)
             places = None if self.landmarks is None else self.landmarks.in_fixed_world(self.affine)
-            pair = replace(pair, channels=(first, *self.channels), allowed=self.allowed, landmarks=places)
+            surfaces = tuple(both.in_fixed_world(self.affine) for both in self.surfaces)
+            pair = replace(
+                pair, channels=(first, *self.channels), allowed=self.allowed, landmarks=places, surfaces=surfaces
+            )
             half_maps = register_syn(pair, options, backend=self.backend, progress=self.progress)
             if self.on_half_maps is not None:
                 self.on_half_maps(half_maps)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from warpline.backends import Array, Backend
 from warpline.errors import UsageError
 from warpline.recipe.syn import Directions
-from warpline.space.grid import Grid
+from warpline.space.grid import Grid, Matrix
 
 _ROUNDING = 1e-9
 """Entries of a projection below this are 0: axes that are orthogonal but for rounding."""
@@ -67,8 +67,10 @@ class Projection:
 
     def __init__(self, allowed: NDArray[np.float64], grid: Grid, backend: Backend) -> None:
         matrix = grid.inverse_affine[:3, :3] @ allowed @ grid.affine[:3, :3]
-        rows = np.where(abs(matrix) < _ROUNDING, 0.0, matrix)
+        rows: Matrix = np.where(abs(matrix) < _ROUNDING, 0.0, matrix)
         self._backend = backend
+        self.matrix = rows
+        """The projection (3, 3) of vectors in voxels of the grid."""
         self._used = [
             [(axis, backend.upload(np.array([w], np.float32))) for axis, w in enumerate(row) if w != 0] for row in rows
         ]

@@ -20,6 +20,7 @@ from warpline.images.intensity import normalise, value_beyond
 from warpline.registration.inverse_consistency import settle
 from warpline.registration.landmarks import Landmarks
 from warpline.registration.quality import Quality, Units
+from warpline.registration.surfaces import LoadedSurfaces
 from warpline.resampling import warp
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.dense import Pullback, pull_back
@@ -133,6 +134,11 @@ class InitialWarp:
         """Landmarks with those of the moving image where they are seen, in the fixed world."""
         back = inversion(self.transform, backend=self.backend).transform
         return replace(landmarks, moving=back.map_points(landmarks.moving))
+
+    def see_surfaces(self, surfaces: LoadedSurfaces) -> LoadedSurfaces:
+        """Surfaces with the moving one where it is seen, in the fixed world."""
+        back = inversion(self.transform, backend=self.backend).transform
+        return replace(surfaces, moving=surfaces.moving.through(back))
 
     def total(self, found: Chain, mask: Array, units: Units) -> TotalMap:
         """The map through `found`, fixed world to fixed world, and then the start, with its inverse and quality.

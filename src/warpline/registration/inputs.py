@@ -27,6 +27,7 @@ from warpline.registration.image_pairs import ImagePair, LoadedImages
 from warpline.registration.landmarks import Landmarks, LandmarkSource
 from warpline.registration.preparation import check_libraries
 from warpline.registration.provenance import describe
+from warpline.registration.surfaces import LoadedSurfaces, SurfacePair, load_surfaces
 from warpline.space import Affine, Chain, Displacement, Transform
 
 Start = Transform | str | os.PathLike[str] | ArrayLike
@@ -69,6 +70,8 @@ class Inputs:
         Where places of both images are known.
     landmark_files : tuple of str, optional
         The tables that they were read from.
+    surfaces : tuple of LoadedSurfaces
+        Surfaces and curves that shall come together.
 
     Examples
     --------
@@ -93,6 +96,7 @@ class Inputs:
     pairs: tuple[LoadedImages, ...] = ()
     landmarks: Landmarks | None = None
     landmark_files: tuple[str, ...] | None = None
+    surfaces: tuple[LoadedSurfaces, ...] = ()
 
 
 def load(source: Source, name: str, geometry: str | None = None) -> tuple[Image, dict[str, Any]]:
@@ -131,6 +135,7 @@ def read(
     initial: Initial | None = None,
     landmarks: LandmarkSource | None = None,
     landmark_space: str = "ras",
+    surfaces: Sequence[SurfacePair] = (),
     geometry: str | None = None,
     pairs: Sequence[ImagePair] = (),
     backend: str | Backend | None = None,
@@ -142,7 +147,7 @@ def read(
     ----------
     fixed, moving, recipe, fixed_mask, moving_mask, fixed_weights, moving_weights
         As for `register`.
-    initial, landmarks, landmark_space, geometry, pairs
+    initial, landmarks, landmark_space, surfaces, geometry, pairs
         As for `register`.
     backend : str or Backend, optional
         What inverts a warp to start from, where that is asked for.
@@ -174,6 +179,7 @@ def read(
         sources = {**given, **further}
         loaded = {name: load(source, name, geometry) for name, source in sources.items() if source is not None}
         known = None if landmarks is None else Landmarks.of(landmarks, landmark_space)
+        meeting = load_surfaces(surfaces, landmark_space)
     planar = in_one_plane({name: image for name, (image, _) in loaded.items()})
     together, moved = masks_on_grids(planar)
     images = {name: image for name, image in together.items() if name in given}
@@ -196,10 +202,11 @@ def read(
         origin=_origin(initial, start),
         seconds=clock.seconds,
         geometry=geometry,
-        notes=notes + (() if known is None else _landmark_notes(known, images, start)),
+        notes=notes + _point_notes(known, meeting, images, start),
         pairs=loaded_pairs,
         landmarks=known,
         landmark_files=_files_of(landmarks),
+        surfaces=meeting,
     )
 
 
@@ -295,10 +302,20 @@ def _described(one: Entry) -> Any:
     return one.matrix.tolist() if isinstance(one, Affine) else repr(one)
 
 
-def _landmark_notes(landmarks: Landmarks, images: Mapping[str, Image], start: Transform | None) -> tuple[str, ...]:
-    measured = "a start was given, and is taken in place of one fitted to the landmarks"
-    notes = landmarks.beyond(images["fixed"].grid, images["moving"].grid)
-    return notes if start is None else (*notes, measured)
+def _point_notes(
+    landmarks: Landmarks | None,
+    surfaces: Sequence[LoadedSurfaces],
+    images: Mapping[str, Image],
+    start: Transform | None,
+) -> tuple[str, ...]:
+    """Sentences for points beyond their image, and for a start that they are not asked for."""
+    grids = images["fixed"].grid, images["moving"].grid
+    beyond = () if landmarks is None else landmarks.beyond(*grids)
+    beyond += tuple(note for number, both in enumerate(surfaces, 1) for note in both.beyond(number, *grids))
+    if start is None or (landmarks is None and not surfaces):
+        return beyond
+    known = "surfaces" if landmarks is None else "landmarks"
+    return (*beyond, f"a start was given, and is taken in place of one fitted to the {known}")
 
 
 def _files_of(landmarks: LandmarkSource | None) -> tuple[str, ...] | None:

@@ -21,6 +21,7 @@ from warpline.registration.memory_plan import MemoryPlan, plan_of
 from warpline.registration.output_files import check_names, names_after, store
 from warpline.registration.progress import ProgressCallback
 from warpline.registration.result import Registration, compute
+from warpline.registration.surfaces import SurfacePair
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Job:
     landmarks : Landmarks or pair of paths, optional
         As for `register`; tables of points of the fixed and of the moving image.
     landmark_space : {"ras", "lps"}
-        Convention of the coordinates of these tables.
+        Convention of the coordinates of these tables, and of tables of surfaces.
     backend : str, optional
         ``"auto"`` or None reads ``WARPLINE_BACKEND`` first.
     threads : int, optional
@@ -57,6 +58,8 @@ class Job:
         Further images, by their paths, that the deformable stage compares.
     memory : float, optional
         GB that the process may take, as for `register`.
+    surfaces : tuple of SurfacePair
+        Surfaces and curves, by their paths, that shall come together.
 
     Examples
     --------
@@ -83,11 +86,12 @@ class Job:
     fixed_weights: str | os.PathLike[str] | None = None
     moving_weights: str | os.PathLike[str] | None = None
     memory: float | None = None
+    surfaces: tuple[SurfacePair, ...] = ()
 
     def inputs(self) -> dict[str, Any]:
         """The arguments of `read`."""
         images = ("fixed", "moving", "fixed_mask", "moving_mask", "fixed_weights", "moving_weights", "pairs")
-        start = ("initial", "landmarks", "landmark_space")
+        start = ("initial", "landmarks", "landmark_space", "surfaces")
         return {name: getattr(self, name) for name in (*images, "recipe", *start, "geometry")}
 
 
@@ -189,11 +193,12 @@ def run(job: Job, progress: ProgressCallback | None = None, *, on_plan: PlanCall
 
 
 def _start_files(job: Job) -> list[str]:
-    """The files of transforms and landmarks that a job starts from."""
+    """The files of transforms, landmarks and surfaces that a job starts from."""
     entries = [] if job.initial is None else as_entries(job.initial)
     tables = () if job.landmarks is None or isinstance(job.landmarks, Landmarks) else job.landmarks
     paths = [os.fspath(one) for one in entries if isinstance(one, (str, os.PathLike))]
-    return [*paths_in(paths), *(os.fspath(one) for one in tables if isinstance(one, (str, os.PathLike)))]
+    points = [os.fspath(one) for one in tables if isinstance(one, (str, os.PathLike))]
+    return [*paths_in(paths), *points, *(path for pair in job.surfaces for path in pair.paths)]
 
 
 def register(
@@ -208,6 +213,7 @@ def register(
     initial: Initial | None = None,
     landmarks: LandmarkSource | None = None,
     landmark_space: str = "ras",
+    surfaces: Sequence[SurfacePair] = (),
     geometry: str | None = None,
     backend: str | Backend | None = "auto",
     threads: int | None = None,
@@ -245,7 +251,11 @@ def register(
         start is fitted to them as ``initialise.landmarks`` of the recipe says; they pull in the deformable stage
         (``syn.landmark_weight``), and the report has their distances.
     landmark_space : {"ras", "lps"}
-        Convention of the coordinates of tables.
+        Convention of the coordinates of tables, also of surfaces.
+    surfaces : sequence of SurfacePair
+        Surfaces and curves of both images that shall come together, whose points are sampled in any way. Without
+        `initial` and `landmarks`, the start is fitted to their nearest points as ``initialise.surfaces`` says; they
+        pull in the deformable stage (``syn.surface_weight``), and the report has their distances.
     geometry : {"sform", "qform"}, optional
         Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     backend : str or Backend
@@ -298,6 +308,7 @@ def register(
         named = None if backend == "auto" else backend
         weights: dict[str, Any] = {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
         start: dict[str, Any] = {"initial": initial, "landmarks": landmarks, "landmark_space": landmark_space}
+        start["surfaces"] = surfaces
         further: dict[str, Any] = {"geometry": geometry, "pairs": pairs, "backend": named}
         reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, **weights, **start, **further)
         chosen = select(named, threads)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.space.grid import Shape
+from warpline.space.grid import Grid, Matrix
 
 Points = NDArray[np.float64]
 
@@ -30,62 +30,106 @@ class LandmarkForces:
     ----------
     targets : (2, N, 3)
         The landmarks in the fixed image, and those of the moving one through the inverse of the affine, in voxels.
-    shape : (I, J, K)
+    grid : Grid
         Of the level.
     backend : Backend
         Where the half-maps are; the few numbers of landmarks are on the host.
+    weight : float
+        Of a miss of a voxel, in units of the images.
+    allowed : (3, 3), optional
+        Projection of vectors in voxels onto the directions along which points may move: what cannot be made up does
+        not count as missed.
     """
 
-    def __init__(self, targets: Points, shape: Shape, backend: Backend) -> None:
-        self._targets, self._shape, self._backend = targets, shape, backend
-        self._middles, self._scale, self._missed = targets.mean(axis=0), 0.0, np.zeros(len(targets[0]))
+    def __init__(
+        self, targets: Points, grid: Grid, backend: Backend, *, weight: float = 1.0, allowed: Matrix | None = None
+    ) -> None:
+        self._targets, self._grid, self._backend, self._weight = targets, grid, backend, weight
+        self._allowed = np.eye(3) if allowed is None else allowed
+        self._middles, self._force, self._energy = targets.mean(axis=0), 0.0, 0.0
+        self._misses = np.zeros(self._middles.shape)
 
-    def start(self, half_maps: Array, strength: float) -> None:
-        """Find the places under the half-maps; `strength` is the force on a landmark that misses by a voxel."""
-        self._scale = strength
+    def follow(self, half_maps: Array) -> None:
+        """Find the places under the half-maps of the start of a level."""
         for _ in range(SETTLING):
-            self._misses(half_maps)
+            self._measure(half_maps)
+
+    def add_unit(self, forces: Array) -> None:
+        """Add what forces are scaled by: that on the fixed side of one landmark that misses by a voxel."""
+        forces[(0, 0, *(n // 2 for n in self._grid.shape))] += 1
+
+    def scale(self, force: float, energy: float) -> None:
+        """Set what a miss of a voxel is worth, for a weight of 1."""
+        self._force, self._energy = self._weight * force, self._weight * energy
 
     def add(self, half_maps: Array, forces: Array) -> None:
         """Add the forces on both half-maps (2, 3, I, J, K)."""
-        misses = self._misses(half_maps)
-        lengths = np.linalg.norm(misses, axis=1)
-        self._missed = np.where(lengths < LONGEST, lengths**2, LONGEST * (2 * lengths - LONGEST))
-        pulls = misses * (self._scale / np.maximum(lengths / LONGEST, 1.0))[:, None]
+        if not self.count:
+            return
+        self._measure(half_maps)
+        lengths = np.linalg.norm(self._misses, axis=1, keepdims=True)
+        self.spread(self._misses * (self._force / np.maximum(lengths / LONGEST, 1.0)), forces)
+
+    def energy(self) -> float:
+        """What the forces lower, a mean over landmarks; quadratic up to the longest force, then linear."""
+        return self._energy * float(potential(np.linalg.norm(self._misses, axis=1)).mean()) if self.count else 0.0
+
+    def distance(self) -> float:
+        """Root mean square distance of the landmarks in mm, along the directions in which points may move."""
+        squares = np.square(2 * self._misses @ self._grid.affine[:3, :3].T).sum(axis=1)
+        return float(np.sqrt(squares.mean())) if self.count else 0.0
+
+    @property
+    def count(self) -> int:
+        """Number of landmarks."""
+        return len(self._middles)
+
+    def retarget(self, targets: Points, middles: Points) -> None:
+        """Other landmarks (2, N, 3), with their places (N, 3) in the middle space."""
+        self._targets, self._middles, self._misses = targets, middles, np.zeros(middles.shape)
+
+    def spread(self, pulls: Points, forces: Array) -> None:
+        """Add pulls (N, 3) on the landmarks to the forces on the fixed side, and their opposite to the moving side."""
+        if not self.count:
+            return
         voxels, weights = self._corners()
         places, where = np.unique(voxels, return_inverse=True)
-        sums = np.zeros((3, len(places)))
-        for axis in range(3):
-            np.add.at(sums[axis], where.ravel(), (weights * pulls[:, axis, None]).ravel())
+        shares = weights[..., None] * pulls[:, None]
+        sums = [np.bincount(where.ravel(), shares[..., axis].ravel(), len(places)) for axis in range(3)]
         at, flat = self._backend.upload(places), forces.reshape(2, 3, -1)
-        pulled = self._backend.upload(sums.astype(np.float32))
+        pulled = self._backend.upload(np.stack(sums).astype(np.float32))
         flat[0, :, at] += pulled.T
         flat[1, :, at] -= pulled.T
 
-    def energy(self) -> float:
-        """What the forces lower, in units of the mean over voxels; quadratic up to the longest force, then linear."""
-        return float(self._scale * self._missed.sum() / np.prod(self._shape))
-
-    def _misses(self, half_maps: Array) -> Points:
+    def _measure(self, half_maps: Array) -> None:
         """Half the difference of the misses of both sides (N, 3), after places moved by their mean."""
-        points = self._backend.upload(self._middles.astype(np.float32))
-        sampled = self._backend.empty((6, len(self._middles)))
-        for row, volume in zip(sampled, half_maps.reshape(6, *self._shape), strict=True):
-            row[...] = self._backend.sample_at(volume, points)
-        moved = self._backend.download(sampled).astype(np.float64).reshape(2, 3, -1).transpose(0, 2, 1)
-        fixed, moving = self._targets - (self._middles + moved)
-        last = np.array(self._shape) - 1.0
+        fixed, moving = self._targets - moved_by(half_maps, self._middles, self._backend)
+        last = np.array(self._grid.shape) - 1.0
         self._middles = np.clip(self._middles + (fixed + moving) / 2, 0.0, last)
-        misses: Points = (fixed - moving) / 2
-        return misses
+        self._misses = (fixed - moving) / 2 @ self._allowed.T
 
     def _corners(self) -> tuple[NDArray[np.int64], Points]:
         """Flat indices and linear weights (N, 8) of the voxels around each place."""
-        last = np.array(self._shape) - 1
+        last = np.array(self._grid.shape) - 1
         below = np.clip(np.floor(self._middles).astype(np.int64), 0, np.maximum(last - 1, 0))
         share = np.clip(self._middles - below, 0.0, 1.0)
         offsets = np.indices((2, 2, 2)).reshape(3, 8).T
         corners = np.minimum(below[:, None] + offsets, last)
         weights: Points = np.where(offsets == 1, share[:, None], 1 - share[:, None]).prod(axis=2)
-        flat = np.ravel_multi_index(tuple(np.moveaxis(corners, -1, 0)), self._shape)
+        flat = np.ravel_multi_index(tuple(np.moveaxis(corners, -1, 0)), self._grid.shape)
         return flat.astype(np.int64), weights
+
+
+def moved_by(half_maps: Array, points: Points, backend: Backend) -> Points:
+    """Points (N, 3) in voxels through each of S half-maps (S, 3, I, J, K): (S, N, 3)."""
+    at, sides = backend.upload(points.astype(np.float32)), len(half_maps)
+    sampled = backend.empty((3 * sides, len(points)))
+    for row, volume in zip(sampled, half_maps.reshape(-1, *half_maps.shape[2:]), strict=True):
+        row[...] = backend.sample_at(volume, at)
+    moved = backend.download(sampled).astype(np.float64).reshape(sides, 3, -1).transpose(0, 2, 1)
+    return points + moved
+
+
+def potential(lengths: Points) -> Points:
+    """What a force that grows with a length up to `LONGEST` is twice the slope of."""
+    return np.where(lengths < LONGEST, lengths**2, LONGEST * (2 * lengths - LONGEST))

@@ -14,14 +14,12 @@ from warpline.backends import Backend
 from warpline.errors import InputError, UsageError
 from warpline.io.points import read_point_table
 from warpline.recipe.linear import LandmarkModel
+from warpline.registration.point_fits import FITS, fit_affine, spans
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.fields import to_voxels
 from warpline.space.grid import Grid, apply_affine
 
 Points = NDArray[np.float64]
-
-SPREAD = 0.01
-"""Least extent of landmarks across a line, or a plane, in that along their longest direction; below, they are in it."""
 
 LARGE_MEAN, LARGE_DISTANCE = 8.0, 20.0
 """Mean and largest distance between landmarks after registration, in mm of a head, above which there is a warning.
@@ -243,48 +241,13 @@ def start_from(landmarks: Landmarks, model: LandmarkModel, grid: Grid, backend: 
     return MODELS[model](placed, grid, backend)
 
 
-def _umeyama(landmarks: Landmarks, axes: int, scaled: bool) -> Affine:
-    """The rotation, translation and, when `scaled`, scale that bring the fixed landmarks nearest to the moving ones."""
-    sides = landmarks.fixed[:, :axes], landmarks.moving[:, :axes]
-    centres = [side.mean(axis=0) for side in sides]
-    fixed, moving = (side - centre for side, centre in zip(sides, centres, strict=True))
-    left, sizes, right = np.linalg.svd(moving.T @ fixed)
-    signs = np.ones(axes)
-    signs[-1] = np.sign(np.linalg.det(left @ right))
-    linear = (left * signs) @ right
-    if scaled:
-        linear *= (sizes * signs).sum() / np.square(fixed).sum()
-    return _embedded(linear, centres[1] - linear @ centres[0])
-
-
-def _embedded(linear: Points, shift: Points) -> Affine:
-    """An affine map of as many coordinates as a matrix has rows, which leaves the others alone."""
-    axes = len(linear)
-    matrix = np.eye(4)
-    matrix[:axes, :axes], matrix[:axes, 3] = linear, shift
-    return Affine(matrix)
-
-
-def _affine(landmarks: Landmarks, axes: int) -> Affine:
-    """The affine map that brings the fixed landmarks nearest to the moving ones; in 2-D within the plane."""
-    centre = landmarks.fixed.mean(axis=0)
-    known = np.column_stack([(landmarks.fixed - centre)[:, :axes], np.ones(len(landmarks.fixed))])
-    solution = np.linalg.lstsq(known, landmarks.moving[:, :axes], rcond=None)[0]
-    linear = solution[:axes].T
-    if np.linalg.det(linear) <= 0:
-        raise InputError(
-            "the landmarks of one image mirror those of the other; are left and right exchanged, or their order?"
-        )
-    return _embedded(linear, solution[axes] - linear @ centre[:axes])
-
-
 def _thin_plate(landmarks: Landmarks, grid: Grid, backend: Backend) -> Chain:
     """A displacement, then the affine map fitted to the landmarks: together the spline through them."""
     from scipy.interpolate import RBFInterpolator
 
     axes = _axes(grid)
     kernel: Literal["thin_plate_spline", "linear"] = "thin_plate_spline" if grid.flat else "linear"
-    affine = _affine(landmarks, axes)
+    affine = fit_affine(landmarks.fixed, landmarks.moving, axes)
     shifts = affine.inverse().map_points(landmarks.moving) - landmarks.fixed
     spline = RBFInterpolator(landmarks.fixed[:, :axes], shifts[:, :axes], kernel=kernel, degree=1)
     place = _spline_grid(grid)
@@ -296,10 +259,13 @@ def _thin_plate(landmarks: Landmarks, grid: Grid, backend: Backend) -> Chain:
     return Chain((warp, affine))
 
 
+def _fitted(name: str) -> Callable[[Landmarks, Grid, Backend], Transform]:
+    """An affine map fitted to landmarks."""
+    return lambda landmarks, grid, backend: FITS[name](landmarks.fixed, landmarks.moving, _axes(grid))
+
+
 MODELS: Mapping[str, Callable[[Landmarks, Grid, Backend], Transform]] = {
-    "rigid": lambda landmarks, grid, backend: _umeyama(landmarks, _axes(grid), scaled=False),
-    "similarity": lambda landmarks, grid, backend: _umeyama(landmarks, _axes(grid), scaled=True),
-    "affine": lambda landmarks, grid, backend: _affine(landmarks, _axes(grid)),
+    **{name: _fitted(name) for name in FITS},
     "thin_plate": _thin_plate,
 }
 """How a map is fitted, by the names recipes use."""
@@ -350,8 +316,7 @@ def _check_spread(landmarks: Landmarks, axes: int, least: int, model: str) -> No
             f"{axes}-D"
         )
     for side, points in (("fixed", landmarks.fixed), ("moving", landmarks.moving)):
-        sizes = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-        if sizes[least - 1] <= SPREAD * sizes[0]:
+        if not spans(points, least):
             place = "a plane" if least == 3 else "a line"
             other = "; or set initialise.landmarks=rigid" if least == 3 else ""
             raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from warpline.backends import Backend
 from warpline.images import Image
@@ -14,6 +15,7 @@ from warpline.registration.checks import check_window
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.landmarks import Landmarks
+from warpline.registration.surfaces import LoadedSurfaces
 from warpline.space import Affine
 
 NormalisedPair = tuple[Normalised, Normalised]
@@ -34,6 +36,8 @@ class Problem:
         How much places of either image count.
     landmarks : Landmarks, optional
         That pull in the deformable stage.
+    surfaces : tuple of LoadedSurfaces
+        That come together there.
     """
 
     fixed: Image
@@ -45,6 +49,12 @@ class Problem:
     pairs: tuple[LoadedImages, ...] = ()
     weights: tuple[Image | None, Image | None] = (None, None)
     landmarks: Landmarks | None = None
+    surfaces: tuple[LoadedSurfaces, ...] = ()
+
+    @property
+    def points(self) -> dict[str, Any]:
+        """What is known of places in both images, as the deformable stage takes it."""
+        return {"landmarks": self.landmarks, "surfaces": self.surfaces}
 
     def seen_through(self, warp: InitialWarp) -> Problem:
         """The same with all that moves resampled through a start, from where the stages begin at the identity."""
@@ -61,7 +71,14 @@ class Problem:
             check_weights(weights[1], moving)
         seen = replace(self, moving=moving, moving_mask=moving_mask, pairs=pairs, weights=weights)
         landmarks = None if self.landmarks is None else warp.see_landmarks(self.landmarks)
-        return replace(seen, initial=Affine.identity(), landmarks=landmarks)
+        surfaces = tuple(warp.see_surfaces(both) for both in self.surfaces)
+        return replace(seen, initial=Affine.identity(), landmarks=landmarks, surfaces=surfaces)
+
+    def in_one_plane(self) -> Problem:
+        """The same with landmarks and surfaces of 2-D images in the plane of the fixed one."""
+        landmarks = None if self.landmarks is None else self.landmarks.in_plane_of(self.fixed.grid)
+        surfaces = tuple(both.in_plane_of(self.fixed.grid) for both in self.surfaces)
+        return replace(self, landmarks=landmarks, surfaces=surfaces)
 
     def normalised(self, backend: Backend) -> NormalisedPair:
         """Fixed and moving on the backend, with their masks."""

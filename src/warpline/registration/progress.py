@@ -56,6 +56,9 @@ class LevelRecord:
     kept : int, optional
         Iterations after which its result was reached: fewer than `iterations` where a level diverged and the
         half-maps of its lowest energy were restored. None for linear stages, whose energy never rises.
+    apart : tuple of float
+        Root mean square distance in mm that its last iteration started from: of the landmarks that pull, and of the
+        matched points of each pair of surfaces.
 
     Examples
     --------
@@ -72,6 +75,7 @@ class LevelRecord:
     energies: tuple[float, ...]
     seconds: float
     kept: int | None = None
+    apart: tuple[float, ...] = ()
 
 
 ProgressCallback = Callable[[Progress], None]

@@ -55,11 +55,11 @@ class Registration:
         How much places of the fixed image count beside the result, from 0 to 1, see `syn.robust`; None without it.
     report : dict
         Versions, backend, recipe, inputs, how they were prepared, seconds per step, levels with energies, quality,
-        budget, similarity before and after, distances of landmarks, the share of the voxels it is measured on, whether
-        contrasts are alike, judgement, the share of the object that robust weights leave out, warnings (what headers
-        leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also `outputs` (paths) and `files`
-        (bytes and SHA-256 of each). `memory` is the plan, in saved reports with the most bytes that the process has
-        taken (`peak`). Plain JSON values.
+        budget, distances of landmarks and surfaces, similarity before and after, the share of the voxels it is
+        measured on, whether contrasts are alike, judgement, the share of the object that robust weights leave out,
+        warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also
+        `outputs` (paths) and `files` (bytes and SHA-256 of each). `memory` is the plan, in saved reports with the most
+        bytes that the process has taken (`peak`). Plain JSON values.
 
     Examples
     --------
@@ -217,10 +217,11 @@ def compute(
 
 
 def _start_files(report: Mapping[str, Any]) -> list[str]:
-    """The files of transforms and landmarks that a registration started from."""
+    """The files of transforms, landmarks and surfaces that a registration started from."""
     initial, landmarks = report["initial"], report["landmarks"] or {}
     entries = initial if isinstance(initial, list) else [initial]
-    files = (*entries, *(landmarks.get("files") or ()))
+    surfaces = (report["surfaces"] or {}).get("pairs", ())
+    files = (*entries, *(landmarks.get("files") or ()), *(path for pair in surfaces for path in pair["files"]))
     return paths_in([one for one in files if isinstance(one, str)])
 
 
@@ -257,6 +258,7 @@ def _report_of(inputs: Inputs, alignment: Alignment) -> dict[str, Any]:
         "geometry": inputs.geometry,
         "initial": inputs.origin,
         "landmarks": _landmark_report(alignment.landmarks, inputs.landmark_files),
+        "surfaces": None if alignment.surfaces is None else alignment.surfaces.as_report(),
         "levels": [asdict(level) for level in alignment.levels],
         "quality": None if alignment.quality is None else asdict(alignment.quality),
         "terms": [asdict(term) for term in alignment.terms],
@@ -298,6 +300,7 @@ def _align(
         progress=progress,
         checked=checked,
         pairs=prepared.pairs,
+        surfaces=inputs.surfaces,
     )
     return _flatten(replace(found, fixed=inputs.images["fixed"], moving=inputs.images["moving"]))
 

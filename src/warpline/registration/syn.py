@@ -32,14 +32,14 @@ from warpline.recipe.syn import FACTORS
 from warpline.registration.contrast import Shown
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.directions import Projection
-from warpline.registration.landmark_forces import LandmarkForces
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
+from warpline.registration.pulls import PullScale, pulls_of
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
 from warpline.registration.quality import VOXELS, Units
 from warpline.registration.terms import ComparedImages, LevelStart, Terms
 from warpline.registration.transform_models import LEAST_NORM, MODELS, update_smoothing
 from warpline.space import fields
-from warpline.space.grid import Grid, apply_affine
+from warpline.space.grid import Grid
 from warpline.space.velocity import half_maps_of
 
 CHECK_EVERY = 5
@@ -164,7 +164,8 @@ def _run_level(
     if energies and has_diverged(start, energies):
         kept = level.restore_best(start, energies, done)
     seconds = time.perf_counter() - started
-    return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept)
+    apart = tuple(pull.distance() for pull in level.pulls)
+    return LevelRecord("syn", index, level.grid.shape, done, energies, seconds, kept, apart)
 
 
 def _iterate(level: SynLevel, iterations: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
@@ -224,8 +225,9 @@ class SynLevel:
         # Forces are made of the warped images before updates are made of forces, so that these may share memory.
         self.terms.share_memory(self.updates)
         self.terms.balance(self.half_maps, self._smoothed, () if coarser is None else coarser.strengths)
-        if pair.landmarks is not None and options.landmark_weight:
-            self._add_landmarks(apply_affine(self.grid.inverse_affine, pair.landmarks))
+        self.pulls = pulls_of(pair, self.grid, options, backend, self.projection)
+        if self.pulls:
+            self._start_pulls()
         self.energy_at_start: Callable[[], float] = lambda: math.inf
 
     @property
@@ -242,17 +244,29 @@ class SynLevel:
                 fields.move_to_grid(field, self.coarser.grid, self.grid, self.backend, out=finer)
         self.model.follow_state()
 
-    def _add_landmarks(self, targets: NDArray[np.float64]) -> None:
-        """Let landmarks (2, N, 3) in voxels pull, as strongly for each voxel as the images do where they do most."""
-        landmarks = LandmarkForces(targets, self.grid.shape, self.backend)
-        self.terms.compute_forces(self.half_maps, self.forces)
-        of_images = self._longest(self.forces)
-        self.forces.fill(0)
-        middle = tuple(n // 2 for n in self.grid.shape)
-        self.forces[(0, 0, *middle)] = 1
-        of_one = self._longest(self.forces)
-        landmarks.start(self.half_maps, self.options.landmark_weight * of_images / max(of_one, LEAST_NORM))
-        self.terms.add_landmarks(landmarks)
+    def _start_pulls(self) -> None:
+        """Let landmarks and surfaces that miss by a voxel pull and count as the images do, see `PullScale`."""
+        scale = self._scale_of_images()
+        for pull in self.pulls:
+            pull.follow(self.half_maps)
+            self.forces.fill(0)
+            pull.add_unit(self.forces)
+            unit = self._longest(self.forces)
+            pull.scale(scale.force / unit if unit > LEAST_NORM else 0.0, scale.energy)  # 0 where nothing is in reach
+        self.terms.add_pulls(self.pulls)
+
+    def _scale_of_images(self) -> PullScale:
+        """What the images are worth, at the start and a voxel further apart along each axis."""
+        lengths, energies = [], []
+        for apart in (0.0, 0.5):
+            for half_map, sign in zip(self.half_maps, (1, -1), strict=True):
+                for component, n in zip(half_map, self.grid.shape, strict=True):
+                    component += np.float32(sign * apart * (n > 1))
+            self._compute_forces()
+            lengths.append(self._longest(self.forces))
+            energies.append(float(self.backend.download(self.terms.energy())[0]))
+        self._start()
+        return PullScale.of(lengths, energies)
 
     def _longest(self, forces: Array) -> float:
         """The longest vector of smoothed forces."""

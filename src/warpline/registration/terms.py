@@ -15,7 +15,7 @@ from warpline.recipe import Syn
 from warpline.recipe.syn import PREDICTABLE, UNLIKE, FurtherTerm
 from warpline.registration.contrast import CURVES, LEAST_EXPLAINED, Shown, explained, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
-from warpline.registration.landmark_forces import LandmarkForces
+from warpline.registration.pulls import Pull
 from warpline.registration.pyramid import SharedLevel
 from warpline.registration.robust_weights import robust_weights
 from warpline.registration.term import LEAST_MASK, SideOnLevel, Term
@@ -211,7 +211,7 @@ class Terms:
         self._descriptors: Array | None = backend.empty(described[0].shape, np.uint8) if described else None
         self._part: Array | None = None
         self._scales: tuple[Array, ...] = ()
-        self._landmarks: LandmarkForces | None = None
+        self._pulls: tuple[Pull, ...] = ()
         self.strengths: tuple[Array, ...] = ()
         """Root mean square of the smoothed forces of each term at the start of the first level; none for one term."""
 
@@ -261,12 +261,12 @@ class Terms:
     @property
     def are_replayable(self) -> bool:
         """Whether forces are the same launches every time."""
-        return self._landmarks is None and all(term.metric.is_replayable for term in self._terms)
+        return not self._pulls and all(term.metric.is_replayable for term in self._terms)
 
     @property
     def are_summed(self) -> bool:
         """Whether the energy is more than the value of one term."""
-        return self.is_masked or len(self._terms) > 1 or self._landmarks is not None
+        return self.is_masked or len(self._terms) > 1 or bool(self._pulls)
 
     def share_memory(self, fields: Array) -> None:
         """Warp images into the memory of two fields (2, 3, I, J, K), which nobody else uses while forces are made."""
@@ -296,15 +296,15 @@ class Terms:
             scales.append(scale.astype(np.float32))
         self._scales, self.strengths = tuple(scales), tuple(first or strengths)
 
-    def add_landmarks(self, landmarks: LandmarkForces) -> None:
-        """Add the forces of landmarks to those of the terms from now on."""
-        self._landmarks = landmarks
+    def add_pulls(self, pulls: Sequence[Pull]) -> None:
+        """Add forces of landmarks and surfaces to those of the terms from now on."""
+        self._pulls = tuple(pulls)
 
     def compute_forces(self, half_maps: Array, forces: Array) -> None:
         """Write the forces (2, 3, I, J, K) of all terms under the half-maps."""
         self._add_up(half_maps, forces)
-        if self._landmarks is not None:
-            self._landmarks.add(half_maps, forces)
+        for pull in self._pulls:
+            pull.add(half_maps, forces)
 
     def _add_up(self, half_maps: Array, forces: Array) -> None:
         if self._part is None:
@@ -318,10 +318,10 @@ class Terms:
     def energy(self) -> Array:
         """The value of the last forces (1,)."""
         start = self._backend.zeros((1,), np.float64)
-        if self._landmarks is not None:
-            start += self._landmarks.energy()
+        for pull in self._pulls:
+            start += pull.energy()
         if not self._scales:
-            return self._terms[0].energy() if self._landmarks is None else start + self._terms[0].energy()
+            return start + self._terms[0].energy() if self._pulls else self._terms[0].energy()
         parts = (scale * term.energy() for term, scale in zip(self._terms, self._scales, strict=True))
         return sum(parts, start=start)
 

@@ -1,0 +1,115 @@
+"""An affine start from surfaces: iterative closest points, after Besl & McKay 1992, doi:10.1109/34.121791.
+
+Nearest points are looked for both ways, and those far beyond the others do not count, so that a surface that one image
+shows more of than the other does not drag it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.errors import InputError
+from warpline.recipe.linear import SurfaceModel
+from warpline.registration.nearest_points import NearestPoints, far_beyond
+from warpline.registration.point_fits import FITS, Fit, spans
+from warpline.registration.surfaces import LoadedSurfaces
+from warpline.space import Affine
+from warpline.space.grid import Grid
+
+Points = NDArray[np.float64]
+
+MOST_ROUNDS = 150
+"""Rounds of matching and fitting."""
+
+MOST_POINTS = 2000
+"""Points of each surface that are matched, evenly chosen; twelve numbers need no more."""
+
+SETTLED = 2e-3
+"""Share of the mean distance of matched points by which a round must move them."""
+
+
+def start_from_surfaces(surfaces: Sequence[LoadedSurfaces], start: Affine, model: SurfaceModel, grid: Grid) -> Affine:
+    """The affine, fixed world to moving world, that brings nearest points together.
+
+    Parameters
+    ----------
+    surfaces : sequence of LoadedSurfaces
+        Each in the world of its image.
+    start : Affine
+        Where the first nearest points are looked for.
+    model : {"rigid", "similarity", "affine"}
+        What is fitted; rigid first.
+    grid : Grid
+        Of the fixed image; a flat one is fitted in its plane.
+
+    Raises
+    ------
+    InputError
+        When points leave the model open.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Grid
+    >>> from warpline.registration.surfaces import LoadedSurfaces, Surface
+    >>> from warpline.registration.surface_start import start_from_surfaces
+    >>> ring = np.random.default_rng(0).normal(size=(200, 3)) * [3, 2, 1]
+    >>> pair = LoadedSurfaces(Surface(ring), Surface(ring + [0, 0, 0.1]))
+    >>> found = start_from_surfaces([pair], Affine.identity(), "rigid", Grid((4, 4, 4), np.eye(4)))
+    >>> found.matrix[:3, 3].round(3) + 0.0
+    array([0. , 0. , 0.1])
+    """
+    axes = 2 if grid.flat else 3
+    _check_spread(surfaces, axes if model == "affine" else axes - 1, model)
+    finders = [_Finder(pair) for pair in surfaces]
+    affine = start
+    for stage in dict.fromkeys(("rigid", model)):
+        affine = _closest(finders, affine, FITS[stage], axes)
+    return affine
+
+
+def _closest(finders: Sequence[_Finder], affine: Affine, fit: Fit, axes: int) -> Affine:
+    """Match and fit until points come to rest."""
+    for _ in range(MOST_ROUNDS):
+        fixed, moving = np.concatenate([finder.matched(affine) for finder in finders], axis=1)
+        before, affine = affine.map_points(fixed), fit(fixed, moving, axes)
+        after = affine.map_points(fixed)
+        if _mean_distance(before, after) <= SETTLED * _mean_distance(after, moving):
+            break
+    return affine
+
+
+def _mean_distance(points: Points, others: Points) -> float:
+    return float(np.linalg.norm(points - others, axis=1).mean())
+
+
+class _Finder:
+    """Matches the points of a pair under an affine."""
+
+    def __init__(self, pair: LoadedSurfaces) -> None:
+        self._sides = pair.fixed, pair.moving
+        self._asked = [side.points[:: -(-len(side.points) // MOST_POINTS)] for side in self._sides]
+        self._nearest = [NearestPoints(side.points, side.triangles) for side in self._sides]
+
+    def matched(self, affine: Affine) -> Points:
+        """Points of the fixed image and what they are matched with in the moving one (2, N, 3)."""
+        fixed, moving = self._asked
+        there = self._nearest[1].find(affine.map_points(fixed)).places(self._sides[1].points)
+        back = self._nearest[0].find(affine.inverse().map_points(moving)).places(self._sides[0].points)
+        both = np.stack([np.concatenate([fixed, back]), np.concatenate([there, moving])])
+        distances = np.linalg.norm(affine.map_points(both[0]) - both[1], axis=1)
+        return both[:, distances <= far_beyond(distances, float(distances.mean()))]
+
+
+def _check_spread(surfaces: Sequence[LoadedSurfaces], least: int, model: SurfaceModel) -> None:
+    """Refuse surfaces that span fewer than `least` dimensions."""
+    for side in ("fixed", "moving"):
+        points = np.concatenate([getattr(pair, side).points for pair in surfaces])
+        if not spans(points, least):
+            raise InputError(
+                f"the points of the {side} surfaces lie in a line or a plane, or are fewer than {least + 1}, which "
+                f"leaves initialise.surfaces={model} open: give more, or set initialise.surfaces=off"
+            )

@@ -1,0 +1,67 @@
+"""Which start is taken where landmarks, surfaces and others are given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from made_registrations import NO_STAGES, made_pair
+from warpline.errors import InputError
+from warpline.registration import Landmarks
+from warpline.registration.fitted_start import FittedStart
+from warpline.registration.problem import Problem
+from warpline.registration.surfaces import LoadedSurfaces, Surface
+from warpline.space import Affine
+
+SHIFT = np.array([3.0, -2.0, 1.0])
+
+
+@pytest.fixture(scope="module")
+def problem():
+    """Landmarks of a made pair 3 mm off, and surfaces."""
+    fixed, moving = made_pair()
+    points = fixed.grid.centre + np.random.default_rng(0).normal(0, 4, (60, 3)) * [1, 2, 3]
+    surfaces = (LoadedSurfaces(Surface(points), Surface(points + SHIFT)),)
+    landmarks = Landmarks(points[:5], points[:5] + SHIFT)
+    return Problem(fixed, moving, None, None, NO_STAGES, None, landmarks=landmarks, surfaces=surfaces)
+
+
+def without_landmarks(problem, *options):
+    known = {name: getattr(problem, name) for name in ("fixed", "moving", "surfaces")}
+    return Problem(
+        **known, fixed_mask=None, moving_mask=None, recipe=problem.recipe.with_options(*options), initial=None
+    )
+
+
+def test_a_given_start_comes_first_and_is_measured(problem, numpy_backend):
+    start = FittedStart.of(problem, Affine.identity(), numpy_backend)
+    assert (start.landmark_model, start.surface_model, start.is_of_images) == (None, None, False)
+    errors = start.measure(problem, Affine.identity(), numpy_backend)
+    np.testing.assert_allclose(errors.landmarks.start, np.linalg.norm(SHIFT))
+    assert errors.surfaces.model is None and errors.surfaces.pairs[0].start == errors.surfaces.pairs[0].result
+    of_landmarks, of_surfaces = errors.warnings  # the object is small: 3.7 mm are many
+    assert of_landmarks.startswith("landmark ") and of_surfaces.startswith("surfaces 1 ")
+
+
+def test_landmarks_come_before_surfaces(problem, numpy_backend):
+    start = FittedStart.of(problem, None, numpy_backend)
+    assert (start.landmark_model, start.surface_model) == ("rigid", None)
+    np.testing.assert_allclose(start.transform.matrix[:3, 3], SHIFT, atol=1e-6)
+
+
+def test_surfaces_are_brought_together_from_the_images(problem, numpy_backend):
+    alone = without_landmarks(problem)
+    start = FittedStart.of(alone, None, numpy_backend)
+    assert (start.landmark_model, start.surface_model) == (None, "rigid")
+    errors = start.measure(alone, start.transform, numpy_backend)
+    images = FittedStart.of(without_landmarks(problem, "initialise.surfaces=off"), None, numpy_backend)
+    assert images.is_of_images and images.surface_model is None and errors.landmarks is None
+    before = images.measure(alone, images.transform, numpy_backend).surfaces.pairs[0].result.mean
+    assert errors.surfaces.pairs[0].result.mean < before
+
+
+def test_surfaces_that_leave_the_images_apart_are_refused(problem, numpy_backend):
+    far = tuple(LoadedSurfaces(both.fixed, Surface(both.moving.points + 900)) for both in problem.surfaces)
+    alone = without_landmarks(problem)
+    with pytest.raises(InputError, match="overlap"):
+        FittedStart.of(Problem(**{**vars(alone), "surfaces": far}), None, numpy_backend)

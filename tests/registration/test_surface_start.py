@@ -1,0 +1,68 @@
+"""Iterative closest points: maps that are found, and surfaces that leave them open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from warpline.errors import InputError
+from warpline.registration.point_fits import FITS
+from warpline.registration.surface_start import start_from_surfaces
+from warpline.registration.surfaces import LoadedSurfaces, Surface
+from warpline.space import Affine
+from warpline.space.grid import Grid
+
+GRID, FLAT = Grid((8, 8, 8), np.eye(4)), Grid((8, 8, 1), np.eye(4), flat=True)
+
+
+def bean(count, seed):
+    """Points (count, 3) of a bent ellipsoid, without any symmetry."""
+    ways = np.random.default_rng(seed).normal(size=(count, 3))
+    x, y, z = (ways / np.linalg.norm(ways, axis=1, keepdims=True) * [30, 20, 12]).T
+    return np.column_stack([x, y + x**2 / 60, z + x * y / 80])
+
+
+def moved(points, angle, stretch=(1.0, 1.0, 1.0), shift=(4.0, -3.0, 2.0)):
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    return (points * stretch) @ turn.T + shift
+
+
+def ring_of(count):
+    """Segments that join points to a ring."""
+    first = np.arange(count)
+    return np.column_stack([first, np.roll(first, -1), np.roll(first, -1)])
+
+
+@pytest.mark.parametrize(
+    ("model", "stretch"), [("rigid", (1, 1, 1)), ("similarity", (1.1, 1.1, 1.1)), ("affine", (1.1, 0.95, 1.05))]
+)
+def test_other_samples_of_a_moved_surface_are_found(model, stretch):
+    pair = LoadedSurfaces(Surface(bean(3000, 1)), Surface(moved(bean(2500, 2), 0.3, stretch)))
+    found = start_from_surfaces([pair], Affine.identity(), model, GRID)
+    true = moved(bean(100, 3), 0.3, stretch)
+    assert np.linalg.norm(found.map_points(bean(100, 3)) - true, axis=1).mean() < 1
+
+
+def test_what_only_one_image_shows_does_not_drag():
+    tail = np.column_stack([np.linspace(30, 70, 300), np.full((300, 2), 15.0)])
+    pair = LoadedSurfaces(Surface(np.vstack([bean(2000, 1), tail])), Surface(moved(bean(2000, 2), 0.1)))
+    found = start_from_surfaces([pair], Affine.identity(), "rigid", GRID)
+    true = moved(bean(100, 3), 0.1)
+    assert np.linalg.norm(found.map_points(bean(100, 3)) - true, axis=1).mean() < 0.5
+
+
+def test_curves_of_flat_images_stay_in_their_plane():
+    angle = np.linspace(0, 2 * np.pi, 200, endpoint=False)
+    curve = np.column_stack([20 * np.cos(angle) + 3 * np.cos(3 * angle), 9 * np.sin(angle), np.zeros(200)])
+    other = moved(curve[::3], 0.2, shift=(2, 1, 0))
+    pair = LoadedSurfaces(*(Surface(points, ring_of(len(points))) for points in (curve, other)))
+    found = start_from_surfaces([pair], Affine.identity(), "rigid", FLAT)
+    np.testing.assert_array_equal(found.matrix[2], [0, 0, 1, 0])
+    np.testing.assert_allclose(found.matrix[:2, 3], [2, 1], atol=0.2)
+
+
+@pytest.mark.parametrize("model", FITS)
+def test_surfaces_in_a_line_are_refused(model):
+    line = np.arange(30.0).reshape(10, 3) * [1, 0, 0]
+    with pytest.raises(InputError, match=rf"moving surfaces lie in a line.*initialise\.surfaces={model}"):
+        start_from_surfaces([LoadedSurfaces(Surface(bean(50, 1)), Surface(line))], Affine.identity(), model, GRID)
