@@ -15,6 +15,7 @@ from warpline.backends import Backend
 from warpline.evaluation import bending_energy, folding
 from warpline.io.transform_files import read_transform
 from warpline.recipe import Recipe
+from warpline.resampling import resample
 from warpline.space import Chain, Displacement
 
 Row = dict[str, Any]
@@ -80,12 +81,9 @@ def by_ants_along_j(fixed: Image, moving: Image) -> Maps:
     return by_ants(fixed, moving, **options)
 
 
-def deformation_scores(maps: Maps, inside: Image) -> Row:
-    """Folds by the strictest measure, and bending, inside a mask."""
+def deformation_scores(maps: Maps, fixed: Image) -> Row:
+    """Folds by the strictest measure, and bending, where the fixed image, or its mask, is above zero."""
+    shown = resample(fixed, like=maps.displacement.grid, order=0)
+    inside = replace(shown, data=(shown.data > 0).astype(np.uint8))
     folds = folding(maps.displacement, inside, differences="any")
     return {"folds": folds.count, "bending": bending_energy(maps.displacement, inside)}
-
-
-def mask_of(image: Image) -> Image:
-    """Where an image is above zero."""
-    return replace(image, data=(image.data > 0).astype(np.uint8))

@@ -36,11 +36,11 @@ from scipy.ndimage import (
 
 import cases
 import measure
-from contrast_tools import Maps, Row, Tool, by_ants, by_ants_along_j, by_warpline, deformation_scores, mask_of
+from contrast_tools import Maps, Row, Tool, by_ants, by_ants_along_j, by_warpline, deformation_scores
 from warpline import Image, read_image, register
 from warpline.backends import Backend, select
 from warpline.evaluation import overlap
-from warpline.resampling import warp
+from warpline.resampling import resample, warp
 from warpline.space import Chain
 
 Values = NDArray[np.float32]
@@ -93,6 +93,12 @@ def recoloured(image: Image, contrast: str) -> Image:
     return replace(image, data=(np.where(inside, values, 0) * bright).astype(np.float32))
 
 
+def on_voxels(case: cases.Case, size: float | None) -> cases.Case:
+    """The pair with its images on cubes of so many mm, where that is said; its labels stay as they are."""
+    images = {} if size is None else {name: getattr(case, name) for name in ("fixed", "moving")}
+    return replace(case, **{name: resample(image, voxel_size=size) for name, image in images.items()})
+
+
 # -- made contrasts --
 
 
@@ -110,11 +116,11 @@ def made_scores(case: cases.Case, maps: Maps) -> Row:
     """Overlap of labels under the whole map and the affine alone, folds and bending inside the fixed brain."""
     backend = select("numba")
     dice, affine = (
-        overlap(case.fixed_labels, warp(case.moving_labels, one, case.fixed.grid, order=0, backend=backend)).mean
+        overlap(case.fixed_labels, warp(case.moving_labels, one, case.fixed_labels.grid, order=0, backend=backend)).mean
         for one in (maps.transform, maps.affine)
     )
     return {
-        **{"dice": dice, "affine": affine, **deformation_scores(maps, mask_of(case.fixed))},
+        **{"dice": dice, "affine": affine, **deformation_scores(maps, case.fixed)},
         **{"seconds": maps.seconds, "compared": maps.note},
     }
 
@@ -156,16 +162,18 @@ def _along_j(shift: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.zeros_like(shift), shift, np.zeros_like(shift)])
 
 
-def distorted_rows(case: cases.Case, tools: dict[str, Tool], backend: Backend) -> Iterator[Row]:
+def distorted_rows(
+    case: cases.Case, tools: dict[str, Tool], voxel_size: float | None, backend: Backend
+) -> Iterator[Row]:
     """A row of every tool on a brain and a distorted copy of it."""
     pair, truth = distorted(case, "T2-like", LARGEST)
-    mask, grid = mask_of(case.fixed), case.fixed.grid
-    inside = mask.data > 0
+    seen = on_voxels(pair, voxel_size)
+    inside, grid = case.fixed.data > 0, case.fixed.grid
     before = overlap(pair.fixed_labels, pair.moving_labels).mean
     points = np.moveaxis(np.indices(grid.shape), 0, -1)[inside] @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     axis = grid.affine[:3, 1] / np.linalg.norm(grid.affine[:3, 1])
     for name, tool in tools.items():
-        maps = tool(pair.fixed, pair.moving)
+        maps = tool(seen.fixed, seen.moving)
         moved = maps.transform.map_points(points) - points
         along = moved @ axis
         found = warp(pair.moving_labels, maps.transform, grid, order=0, backend=backend)
@@ -173,7 +181,7 @@ def distorted_rows(case: cases.Case, tools: dict[str, Tool], backend: Backend) -
             **{"brain": pair.name, "tool": name, "before": before, "dice": overlap(pair.fixed_labels, found).mean},
             "error_mm": float(np.abs(along - truth[inside]).mean()),
             "off_axis_mm": float(np.linalg.norm(moved - along[:, None] * axis, axis=1).max()),
-            **deformation_scores(maps, mask),
+            **deformation_scores(maps, case.fixed),
             "seconds": maps.seconds,
         }
 
@@ -298,18 +306,19 @@ def main() -> None:
     parser.add_argument("--settings", nargs="*", default=[""])
     parser.add_argument("--ants", action="store_true")
     parser.add_argument("--oracle", action="store_true", help="made contrasts: both images in the contrast as well")
+    parser.add_argument("--voxel-size", type=float, help="mm that images are resampled to; labels are not")
     parser.add_argument("--backend", default="numba")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     backend = select(options.backend)
     tools = {f"warpline {one}".strip(): by_warpline(one, backend) for one in options.settings}
-    oracles = dict(tools) if options.oracle else {}
+    oracles = list(tools) if options.oracle else []
     tools |= {"ANTs SyN": by_ants} if options.ants else {}
     if options.ants and options.what == "distorted":
         tools["ANTs SyNOnly along j"] = by_ants_along_j
     results = Results(options.out, options.what)
-    for row in _rows(options, tools, oracles, backend):
-        results.add({**row, "load": round(os.getloadavg()[0], 1)})
+    for row in _rows(options, tools, {name: tools[name] for name in oracles}, backend):
+        results.add({**row, "voxel_mm": options.voxel_size, "load": round(os.getloadavg()[0], 1)})
 
 
 def _short(value: Any) -> str:
@@ -328,10 +337,10 @@ def _rows(
         for pair in options.pairs:
             case = cases.real(options.data / "oasis-trt-20", pair, Path(folder))
             if options.what == "distorted":
-                yield from distorted_rows(case, tools, backend)
+                yield from distorted_rows(case, tools, options.voxel_size, backend)
                 continue
             for contrast in options.contrasts:
-                for row in made_rows(case, contrast, tools, oracles):
+                for row in made_rows(on_voxels(case, options.voxel_size), contrast, tools, oracles):
                     yield {"pair": pair, **row}
 
 
