@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from synthetic import ellipsoid, pair_with_known_map
 from warpline.images import Image
 from warpline.images.intensity import normalise
+from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
 from warpline.registration.cropping import crop_pair, own_channel
 from warpline.registration.pyramid import SharedLevel
@@ -99,6 +100,21 @@ def test_forces_are_the_weighted_sum_of_those_of_the_terms(backend, second):
         backend.add_weighted(forces, scale, out=expected, start=n == 0)
     found, expected = (np.array(backend.download(forces)) for forces in (both.forces(), expected))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("metric", ["correlation", "mutual_information"])
+def test_values_of_whole_images_are_no_means(backend, metric):
+    """However little a mask leaves, the value is that of what it leaves."""
+    pair = pair_of(tissues(), backend, metrics=(metric,))
+    mask = np.zeros(pair.grid.shape, np.float32)
+    mask[6:14, 6:14, 6:14] = 1
+    level = Level(replace(pair, channels=(replace(pair.channels[0], fixed_mask=backend.upload(mask)),)), backend)
+    level.forces()
+    images, value = level.terms.middle_images(level.half_maps), backend.zeros((1,), np.float64)
+    counted = backend.upload(mask)
+    CHANNEL_METRICS[metric](AS_GIVEN).forces(images, backend.empty(level.field), value, mask=counted, backend=backend)
+    found, expected = (float(backend.download(one)[0]) for one in (level.terms.energy(), value))
+    assert found == pytest.approx(expected, rel=1e-3) and expected < -0.05
 
 
 def test_forces_are_as_strong_as_their_weights(backend):

@@ -28,7 +28,7 @@ those of others 1e-4 and more. Scaled up, they would hold everything where it is
 CHOSEN = ("local_cc",)
 """Metrics that are shown what fits best where nobody says."""
 
-OF_WHOLE_IMAGES = ("correlation",)
+OF_WHOLE_IMAGES = ("correlation", "mutual_information")
 """Metrics whose value is no mean over voxels."""
 
 LEAST_GAIN = 1.025
