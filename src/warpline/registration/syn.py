@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +101,11 @@ def register_syn(
         Where everything is computed.
     progress : callable, optional
         Receives a `Progress` at each evaluation of the energy.
+
+    Raises
+    ------
+    InputError
+        When masks and weights leave nothing of a pair to compare.
     """
     spacing = finest_spacing(pair.grid)
     result: LevelResult | None = None
@@ -110,11 +115,13 @@ def register_syn(
     for index, (factor, iterations, smoothing) in enumerate(schedule):
         place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
+        counted = level.terms.counted(level.half_maps) if index + 1 == len(schedule) else ()
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
         result = LevelResult(level.model.state, level.grid, level.terms.strengths, level.terms.shown, index)
         compared = level.terms.compared() if index == 0 else compared
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
+    compared = tuple(replace(images, counted=left) for images, left in zip(compared, counted, strict=True))
     state = [fields.move_to_grid(field, result.grid, pair.grid, backend) for field in result.state]
     velocity = state[0] if len(state) == 1 else None
     to_fixed, to_moving = state if velocity is None else half_maps_of(velocity, backend)
@@ -374,6 +381,16 @@ def idle_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
         "there, or lie beside the others in the world"
         for images in compared
         if images.is_idle
+    )
+
+
+def scarce_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
+    """A sentence for every pair of images of which masks and weights leave hardly anything."""
+    scarce = {images.pair: images.counted for images in compared if images.counted and images.counted.is_scarce}
+    return tuple(
+        f"masks and weights leave {left.share:.2g} of {'the two images' if pair == 1 else f'pair {pair}'}, as much as "
+        f"{left.voxels:.3g} voxels that count alike: hardly anything is compared, and the map says little elsewhere"
+        for pair, left in scarce.items()
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.errors import InputError
 from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
 from warpline.recipe.syn import PREDICTABLE
@@ -17,7 +18,7 @@ from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.landmark_forces import LandmarkForces
 from warpline.registration.pyramid import SharedLevel
 from warpline.registration.robust_weights import robust_weights
-from warpline.registration.term import LEAST_MASK, SideOnLevel, Term
+from warpline.registration.term import LEAST_MASK, Counted, SideOnLevel, Term
 from warpline.space.grid import Matrix
 from warpline.space.inversion import invert_field_asynchronously
 
@@ -56,6 +57,8 @@ class ComparedImages:
         Root mean square of its smoothed forces at the start of the first level; None where nothing else was compared.
     pair : int
         Which images: 1 for the two that are registered, from 2 on further pairs.
+    counted : Counted or None
+        How much masks and weights leave of them, at the start of the last level; None where everything counts.
     """
 
     metric: str
@@ -63,6 +66,7 @@ class ComparedImages:
     contrast: Shown
     strength: float | None = None
     pair: int = 1
+    counted: Counted | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -216,6 +220,24 @@ class Terms:
             strengths[n : n + 1] = strength
         found = self._backend.download(strengths).tolist()
         return tuple(replace(images, strength=one) for images, one in zip(self._compared, found, strict=True))
+
+    def counted(self, half_maps: Array) -> tuple[Counted | None, ...]:
+        """How much of each term counts.
+
+        Raises
+        ------
+        InputError
+            When masks and weights leave nothing of a pair.
+        """
+        found = tuple(term.counted(half_maps) for term in self._terms)
+        for images, left in zip(self._compared, found, strict=True):
+            if left is not None and left.is_nothing:
+                whose = "of the two images" if images.pair == 1 else f"of pair {images.pair}"
+                raise InputError(
+                    f"masks and weights leave nothing {whose} to compare: once the images are aligned, what counts in "
+                    "one lies where nothing counts in the other; check that they mark the same places, or widen them"
+                )
+        return found
 
     @property
     def is_masked(self) -> bool:
