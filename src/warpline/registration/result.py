@@ -185,7 +185,8 @@ def compute(
     with clock.step("reduction"):
         seen = inputs if reduction is None else reduce_inputs(inputs, reduction, threads)
     with clock.step("preparation"):
-        prepared = prepare(seen.images, seen.pairs, seen.recipe.prepare, backend=backend, threads=threads)
+        asked = seen.recipe.prepare
+        prepared = prepare(seen.images, seen.pairs, asked, backend=backend, threads=threads, progress=progress)
     alignment = _align(seen, prepared, backend, progress, checked=reduction is None)
     clock.add(alignment.seconds)
     with clock.step("warp"):
