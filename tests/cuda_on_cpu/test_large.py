@@ -13,6 +13,7 @@ from cuda_on_cpu import emulated
 from warpline.backends import cuda_filters
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.cuda_launch import as_struct
+from warpline.backends.descriptors import CHANNELS
 
 NO_RESERVE = 0x4000
 """MAP_NORESERVE of Linux: more may be asked for than there is."""
@@ -20,7 +21,10 @@ SHAPE = (1024, 1024, 1024)
 """A field has 3.2e9 elements, volumes of both sides 2.1e9: numbers of 32 bits count neither."""
 CORNER = (6, 40, 64)
 """The last voxels of such a volume, more of them than the looks of a kernel span."""
-SEEN = {"local_cc": (2, 8, 32), "mean_squares": (2, 8, 32), "spline along i": (1, 1, 32)}
+SEEN = {
+    **dict.fromkeys(("local_cc", "mean_squares", "forces of descriptors"), (2, 8, 32)),
+    "spline along i": (1, 1, 32),
+}
 """Of these, those that the last block writes; one plane of 8 x 32 where nothing else is said."""
 
 pytestmark = [
@@ -134,6 +138,40 @@ def of_field(b, up, shape):
     return b.sample_field(up(FIELDS[1]), np.eye(4), shape, out=empty(b, 3, shape=shape))
 
 
+WORDS = RANDOM.integers(0, 128, (2, *CORNER, CHANNELS), np.uint8)
+"""Descriptors: 16 bytes a voxel, the offsets of which are four times those of a volume."""
+
+
+def descriptors_far(corner):
+    """Descriptors of SHAPE whose last ones are those of `corner`."""
+    whole = sparse(len(corner), *SHAPE, CHANNELS // 4).view(np.uint8)
+    whole[(slice(None), *(slice(-n, None) for n in corner.shape[1:4]))] = corner
+    return whole
+
+
+def descriptors_on(b, shape):
+    """The descriptors of both sides, and memory for others."""
+    if shape == SHAPE:
+        return descriptors_far(WORDS), sparse(2, *SHAPE, CHANNELS // 4).view(np.uint8)
+    return b.upload(WORDS), b.zeros((2, *shape, CHANNELS), np.uint8)
+
+
+def describe(b, up, shape):
+    _, out = descriptors_on(b, shape)
+    return np.moveaxis(b.descriptors.describe(up(PAIR[1]), floor=0.01, out=out[1]), -1, 0)
+
+
+def warp_descriptors(b, up, shape):
+    given, out = descriptors_on(b, shape)
+    return np.moveaxis(b.descriptors.warp(given, up(FIELDS), out=out), -1, 1)
+
+
+def descriptor_forces(b, up, shape):
+    (given, _), out, value = descriptors_on(b, shape), empty(b, 2, 3, shape=shape), b.zeros((1,), np.float64)
+    b.descriptors.forces(given[0], given[1], mask=None, out_fixed=out[0], out_moving=out[1], value=value)
+    return out
+
+
 CALLS = {
     "warp": warp,
     "smooth, update": smooth((1.5, 1.5, 1.5)),
@@ -150,6 +188,9 @@ CALLS = {
     "cubic": cubic,
     "nearest": nearest,
     "of a field": of_field,
+    "describe": describe,
+    "warp of descriptors": warp_descriptors,
+    "forces of descriptors": descriptor_forces,
 }
 
 

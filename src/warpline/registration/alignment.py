@@ -48,13 +48,7 @@ from warpline.registration.linear import LinearResult, register_linear
 from warpline.registration.problem import Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
-from warpline.registration.syn import (
-    HalfMaps,
-    idle_warnings,
-    restoration_warnings,
-    scarce_warnings,
-    smoothing_warnings,
-)
+from warpline.registration.syn import HalfMaps, pair_warnings, restoration_warnings, smoothing_warnings
 from warpline.registration.terms import ComparedImages
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Matrix
@@ -350,8 +344,7 @@ def _run_stages(
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)
-    notes += restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed)
-    notes += idle_warnings(found.compared) + scarce_warnings(found.compared)
+    notes += restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed) + pair_warnings(found.compared)
     return Alignment(
         fixed,
         moving,

@@ -374,20 +374,16 @@ def smoothing_warnings(smoothed: tuple[float, str] | None) -> tuple[str, ...]:
     )
 
 
-def idle_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
-    """A sentence for every pair of images that has no force beside others."""
-    return tuple(
+def pair_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
+    """A sentence for every pair of images that has no force beside others, or of which hardly anything counts."""
+    idle = tuple(
         f"pair {images.pair} ({images.metric}) exerts no force at the start and does not count: its images are alike "
         "there, or lie beside the others in the world"
         for images in compared
         if images.is_idle
     )
-
-
-def scarce_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
-    """A sentence for every pair of images of which masks and weights leave hardly anything."""
     scarce = {images.pair: images.counted for images in compared if images.counted and images.counted.is_scarce}
-    return tuple(
+    return idle + tuple(
         f"masks and weights leave {left.share:.2g} of {'the two images' if pair == 1 else f'pair {pair}'}, as much as "
         f"{left.voxels:.3g} voxels that count alike: hardly anything is compared, and the map says little elsewhere"
         for pair, left in scarce.items()
