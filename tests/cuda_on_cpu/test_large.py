@@ -33,13 +33,19 @@ pytestmark = [
 ]
 
 
+LONG = (32000, 128, 256)
+"""As many voxels, in smaller planes."""
+BLOCKS = {"forces of descriptors": 1 + 16 * 8}
+"""Blocks that run, where it is more than the last: those of the outer plane of LONG, without forces, and another."""
+
+
 class Far(emulated.EmulatedRuntime):
-    """Only the last block of each launch runs; marches are cut short."""
+    """Only the last blocks of each launch run; marches are cut short."""
 
     processors = 2**20
 
-    def __init__(self):
-        super().__init__(descending=True, most_blocks=1)
+    def __init__(self, blocks):
+        super().__init__(descending=True, most_blocks=blocks)
 
 
 def sparse(*shape):
@@ -142,18 +148,13 @@ WORDS = RANDOM.integers(0, 128, (2, *CORNER, CHANNELS), np.uint8)
 """Descriptors: 16 bytes a voxel, the offsets of which are four times those of a volume."""
 
 
-def descriptors_far(corner):
-    """Descriptors of SHAPE whose last ones are those of `corner`."""
-    whole = sparse(len(corner), *SHAPE, CHANNELS // 4).view(np.uint8)
-    whole[(slice(None), *(slice(-n, None) for n in corner.shape[1:4]))] = corner
-    return whole
-
-
 def descriptors_on(b, shape):
-    """The descriptors of both sides, and memory for others."""
-    if shape == SHAPE:
-        return descriptors_far(WORDS), sparse(2, *SHAPE, CHANNELS // 4).view(np.uint8)
-    return b.upload(WORDS), b.zeros((2, *shape, CHANNELS), np.uint8)
+    """The descriptors of both sides, at the end of volumes of a shape, and memory for others."""
+    if shape == CORNER:
+        return b.upload(WORDS), b.zeros(WORDS.shape, np.uint8)
+    given, out = (sparse(2, *shape, CHANNELS // 4).view(np.uint8) for _ in range(2))
+    given[(slice(None), *(slice(-n, None) for n in CORNER))] = WORDS
+    return given, out
 
 
 def describe(b, up, shape):
@@ -167,7 +168,8 @@ def warp_descriptors(b, up, shape):
 
 
 def descriptor_forces(b, up, shape):
-    (given, _), out, value = descriptors_on(b, shape), empty(b, 2, 3, shape=shape), b.zeros((1,), np.float64)
+    given, _ = descriptors_on(b, LONG if shape == SHAPE else shape)
+    out, value = sparse(2, 3, *given.shape[1:4]), b.zeros((1,), np.float64)
     b.descriptors.forces(given[0], given[1], mask=None, out_fixed=out[0], out_moving=out[1], value=value)
     return out
 
@@ -198,7 +200,7 @@ CALLS = {
 def test_last_voxels_of_a_huge_volume_are_those_of_a_small_one(name):
     near = CudaBackend(emulated.EmulatedRuntime())
     expected = CALLS[name](near, near.upload, CORNER)
-    found = CALLS[name](CudaBackend(Far()), far, SHAPE)
+    found = CALLS[name](CudaBackend(Far(BLOCKS.get(name, 1))), far, SHAPE)
     if expected.shape[0] == 2:  # both sides: a block writes one
         expected, found = expected[1], found[1]
     last = (..., *(slice(-n, None) for n in SEEN.get(name, (1, 8, 32))))
