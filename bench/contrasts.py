@@ -182,7 +182,7 @@ def distorted_rows(
             "error_mm": float(np.abs(along - truth[inside]).mean()),
             "off_axis_mm": float(np.linalg.norm(moved - along[:, None] * axis, axis=1).max()),
             **deformation_scores(maps, case.fixed),
-            "seconds": maps.seconds,
+            **{"seconds": maps.seconds, "compared": maps.note},
         }
 
 

@@ -26,8 +26,8 @@ def add_memory(parser: ArgumentParser) -> None:
     group.add_argument(
         "--plan",
         action="store_true",
-        help="print what fits into memory and what is left out, and end; a background is planned for, and cropped then, so "
-        "that the levels of a brain take less",
+        help="print what fits into memory and what is left out, and end; a background is planned for, cropped later: "
+        "levels of a brain take less",
     )
 
 
