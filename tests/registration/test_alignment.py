@@ -408,12 +408,12 @@ def test_weights_that_leave_hardly_anything_are_said(pair, fast):
     quick = QUICK.with_options("syn.iterations=[1, 1]")
     middle = tuple(n // 2 for n in pair.fixed.grid.shape)
     found = align(pair.fixed, pair.moving, quick, backend=fast, fixed_weights=weights_at(pair.fixed, middle))
-    (said,) = (text for text in found.warnings if text.startswith("masks and weights leave"))
-    assert "of the two images" in said and found.terms[0].counted.share < 1e-3
+    (said,) = (text for text in found.warnings if text.startswith("masks, weights and fields of view leave"))
+    assert "of both images" in said and found.terms[0].counted.share < 1e-3
     half = weights_at(pair.fixed, np.s_[: middle[0]])
     found = align(pair.fixed, pair.moving, quick, backend=fast, fixed_weights=half)
     assert 0.2 < found.terms[0].counted.share < 0.8 and found.terms[0].counted.voxels > 1000
-    assert not [text for text in found.warnings if text.startswith("masks and weights leave")]
+    assert not [text for text in found.warnings if text.startswith("masks, weights and fields of view leave")]
 
 
 @pytest.mark.parametrize("gap", [10, 60])
@@ -424,5 +424,5 @@ def test_weights_without_a_place_in_common_are_refused(pair, fast, gap):
         image = getattr(pair, side)
         world = apply_affine(image.affine, np.moveaxis(np.indices(image.grid.shape), 0, -1))
         marked[f"{side}_weights"] = weights_at(image, sign * world[..., 0] > gap / 2)
-    with pytest.raises(InputError, match="masks and weights leave nothing of the two images to compare"):
+    with pytest.raises(InputError, match="weights, and masks, leave nothing of the two images to compare"):
         align(pair.fixed, pair.moving, quick, backend=fast, **marked)

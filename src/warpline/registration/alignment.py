@@ -166,8 +166,8 @@ def align(
     Raises
     ------
     InputError
-        When the images cannot be registered with this recipe, see `warpline.registration.checks.check_pair`, or masks
-        and weights leave nothing to compare.
+        When the images cannot be registered with this recipe, see `warpline.registration.checks.check_pair`, or
+        weights leave nothing to compare.
 
     Examples
     --------

@@ -105,7 +105,7 @@ def register_syn(
     Raises
     ------
     InputError
-        When masks and weights leave nothing of a pair to compare.
+        When weights leave nothing of a pair to compare.
     """
     spacing = finest_spacing(pair.grid)
     result: LevelResult | None = None
@@ -384,10 +384,14 @@ def pair_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
     )
     scarce = {images.pair: images.counted for images in compared if images.counted and images.counted.is_scarce}
     return idle + tuple(
-        f"masks and weights leave {left.share:.2g} of {'the two images' if pair == 1 else f'pair {pair}'}, as much as "
-        f"{left.voxels:.3g} voxels that count alike: hardly anything is compared, and the map says little elsewhere"
+        f"masks, weights and fields of view leave {left.share:.2g} of {_images(pair)}, as much as {left.voxels:.3g} "
+        "voxels that count alike: hardly anything is compared, and the map says little elsewhere"
         for pair, left in scarce.items()
     )
+
+
+def _images(pair: int) -> str:
+    return "both images" if pair == 1 else f"pair {pair}"
 
 
 def _rise(level: LevelRecord) -> float:

@@ -106,6 +106,7 @@ class Term:
         self.metric, self.backend, self._is_mean = metric, backend, is_mean
         sides = channel.sides(affine)
         self.weight = channel.weight
+        self.is_weighted = any(own is not None for own, _ in channel.weights(affine))
         fixed, moving = (SideOnLevel(*side, level, backend) for side in sides)
         self.features: Array = metric.features((fixed, moving), backend)
         self.masks = [

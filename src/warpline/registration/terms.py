@@ -227,15 +227,15 @@ class Terms:
         Raises
         ------
         InputError
-            When masks and weights leave nothing of a pair.
+            When weights leave nothing of a pair.
         """
         found = tuple(term.counted(half_maps) for term in self._terms)
-        for images, left in zip(self._compared, found, strict=True):
-            if left is not None and left.is_nothing:
+        for term, images, left in zip(self._terms, self._compared, found, strict=True):
+            if term.is_weighted and left is not None and left.is_nothing:
                 whose = "of the two images" if images.pair == 1 else f"of pair {images.pair}"
                 raise InputError(
-                    f"masks and weights leave nothing {whose} to compare: once the images are aligned, what counts in "
-                    "one lies where nothing counts in the other; check that they mark the same places, or widen them"
+                    f"weights, and masks, leave nothing {whose} to compare: once the images are aligned, what counts "
+                    "in one lies where nothing counts in the other; check that they mark the same places, or widen them"
                 )
         return found
 
