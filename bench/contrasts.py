@@ -2,10 +2,13 @@
 
 Made contrasts are judged by labels, real ones by tissues that are found in each image alone, by edges, and by mutual
 information; every map by folds and bending. ANTs' ``SyN`` runs as ANTsPy has it by default, by mutual information.
+The oracle of a made contrast is shown both images in it: what the contrast itself can give.
 Distorted brains are T2-like copies moved along one axis by a known field, as echo-planar images are, with the grey
-values that stretching leaves; they are judged by the field and by labels.
+values that stretching leaves; they are judged by the field and by labels. Rows are written as they come; a row that is
+made again replaces that of the file.
 
     python bench/contrasts.py made --pairs 01,02 --settings "" syn.metric=mutual_information
+    python bench/contrasts.py made --oracle --ants
     python bench/contrasts.py real --ants
     python bench/contrasts.py distorted --ants --settings "" syn.directions=j
 """
@@ -14,11 +17,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +35,20 @@ from scipy.ndimage import (
 )
 
 import cases
-from warpline import Image, read_image, register, write_image
+import measure
+from contrast_tools import Maps, Row, Tool, by_ants, by_ants_along_j, by_warpline, deformation_scores
+from warpline import Image, read_image, register
 from warpline.backends import Backend, select
-from warpline.evaluation import bending_energy, folding, overlap
-from warpline.io.transform_files import read_transform
-from warpline.recipe import Recipe
-from warpline.resampling import warp
-from warpline.space import Chain, Displacement
+from warpline.evaluation import overlap
+from warpline.resampling import resample, warp
+from warpline.space import Chain
 
 Values = NDArray[np.float32]
-Row = dict[str, Any]
 
 SEED = 5
 RESULTS = Path(__file__).parent / "results" / "contrasts.json"
+KEY = ("pair", "contrast", "brain", "tool")
+"""What tells a row from others."""
 HEADS = {
     "T1": "T1_head_1.6mm.nii.gz",
     "T2": "T2w_1x1x2mm.nii.gz",
@@ -75,7 +78,7 @@ CONTRASTS: dict[str, Callable[[Values], Values]] = {
     "inverted": lambda x: np.clip(1.1 - x, 0, None),
     "squared": lambda x: x**2,
     "quantised": lambda x: np.ceil(5 * x) / 5,
-    "noised": lambda x: x + np.random.default_rng(SEED).normal(0, 0.08, x.shape).astype(np.float32),
+    "noised": lambda x: x + np.random.default_rng([SEED, x.size]).normal(0, 0.08, x.shape).astype(np.float32),
     "shaded": lambda x: x * _shading(x.shape),
     "T2-like": lambda x: np.exp(-(((x - 0.35) / 0.25) ** 2)) + 0.3 * x,
 }
@@ -90,79 +93,36 @@ def recoloured(image: Image, contrast: str) -> Image:
     return replace(image, data=(np.where(inside, values, 0) * bright).astype(np.float32))
 
 
-@dataclass(frozen=True, eq=False)
-class Maps:
-    """What a tool found: fixed world to moving world, its affine part, and its displacement on the fixed grid."""
-
-    transform: Chain
-    affine: Chain
-    displacement: Displacement
-    seconds: float
-    note: str = ""
-
-
-ANTS = {"type_of_transform": "SyN", "random_seed": 1}
-
-ANTS_ALONG_J = {"restrict_transformation": (0, 1, 0)}
-
-Tool = Callable[[Image, Image], Maps]
-
-
-def by_warpline(settings: str, backend: Backend) -> Tool:
-    """Recipe ``syn`` with settings, separated by semicolons."""
-    recipe = Recipe.load("syn").with_options(*(one for one in settings.split(";") if one))
-
-    def run(fixed: Image, moving: Image) -> Maps:
-        started = time.perf_counter()
-        found = register(fixed, moving, recipe, backend=backend)
-        seconds = time.perf_counter() - started
-        compared = ", ".join(f"{term['metric']} {term['contrast']}" for term in found.report["terms"])
-        alignment = found.alignment
-        return Maps(alignment.transform, Chain.of(alignment.affine), alignment.warp, seconds, compared)
-
-    return run
-
-
-def by_ants(fixed: Image, moving: Image, **options: Any) -> Maps:
-    """ANTsPy's ``SyN`` by default: affine and deformable by mutual information."""
-    import ants
-
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [f"{folder}/{name}.nii.gz" for name in ("fixed", "moving")]
-        for image, path in zip((fixed, moving), paths, strict=True):
-            write_image(image, path)
-        images = [ants.image_read(path) for path in paths]
-        started = time.perf_counter()
-        found = ants.registration(*images, outprefix=f"{folder}/r_", **{**ANTS, **options})
-        seconds = time.perf_counter() - started
-        field, affine = (read_transform(path) for path in found["fwdtransforms"])
-    field, affine = Chain.of(field), Chain.of(affine)
-    return Maps(Chain((*field.parts, *affine.parts)), affine, field.parts[0], seconds)
-
-
-def deformation_scores(maps: Maps, inside: Image) -> Row:
-    """Folds by the strictest measure, and bending, inside a mask."""
-    folds = folding(maps.displacement, inside, differences="any")
-    return {"folds": folds.count, "bending": bending_energy(maps.displacement, inside)}
+def on_voxels(case: cases.Case, size: float | None) -> cases.Case:
+    """The pair with its images on cubes of so many mm, where that is said; its labels stay as they are."""
+    images = {} if size is None else {name: getattr(case, name) for name in ("fixed", "moving")}
+    return replace(case, **{name: resample(image, voxel_size=size) for name, image in images.items()})
 
 
 # -- made contrasts --
 
 
-def made_rows(case: cases.Case, contrast: str, tools: dict[str, Tool], backend: Backend) -> Iterator[Row]:
-    """A row of every tool on a pair whose moving image is in another contrast."""
-    inside = replace(case.fixed, data=(case.fixed.data > 0).astype(np.uint8))
+def made_rows(case: cases.Case, contrast: str, tools: dict[str, Tool], oracles: dict[str, Tool]) -> Iterator[Row]:
+    """A row of every tool on a pair whose moving image is in another contrast; of oracles where both images are."""
+    moving = recoloured(case.moving, contrast)
     for name, tool in tools.items():
-        maps = tool(case.fixed, recoloured(case.moving, contrast))
-        dice, affine = (
-            overlap(case.fixed_labels, warp(case.moving_labels, one, case.fixed.grid, order=0, backend=backend)).mean
-            for one in (maps.transform, maps.affine)
-        )
-        yield {
-            **{"pair": case.name, "contrast": contrast, "tool": name, "dice": dice, "affine": affine},
-            **deformation_scores(maps, inside),
-            **{"seconds": maps.seconds, "compared": maps.note},
-        }
+        yield {"contrast": contrast, "tool": name, **made_scores(case, tool(case.fixed, moving))}
+    for name, tool in oracles.items() if contrast != "same" else ():
+        maps = tool(recoloured(case.fixed, contrast), moving)
+        yield {"contrast": contrast, "tool": f"{name} (oracle)", **made_scores(case, maps)}
+
+
+def made_scores(case: cases.Case, maps: Maps) -> Row:
+    """Overlap of labels under the whole map and the affine alone, folds and bending inside the fixed brain."""
+    backend = select("numba")
+    dice, affine = (
+        overlap(case.fixed_labels, warp(case.moving_labels, one, case.fixed_labels.grid, order=0, backend=backend)).mean
+        for one in (maps.transform, maps.affine)
+    )
+    return {
+        **{"dice": dice, "affine": affine, **deformation_scores(maps, case.fixed)},
+        **{"seconds": maps.seconds, "compared": maps.note},
+    }
 
 
 # -- known distortions --
@@ -191,7 +151,7 @@ def distorted(case: cases.Case, contrast: str, largest: float) -> tuple[cases.Ca
     labels = moved(case.fixed_labels, 0).astype(case.fixed_labels.data.dtype)
     pair = replace(
         case,
-        name=case.name.split(",")[0],
+        name=case.name.removeprefix("brains ").split(",")[0],
         moving=replace(case.fixed, data=grey.astype(np.float32)),
         moving_labels=replace(case.fixed_labels, data=labels),
     )
@@ -202,16 +162,18 @@ def _along_j(shift: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.zeros_like(shift), shift, np.zeros_like(shift)])
 
 
-def distorted_rows(case: cases.Case, tools: dict[str, Tool], backend: Backend) -> Iterator[Row]:
+def distorted_rows(
+    case: cases.Case, tools: dict[str, Tool], voxel_size: float | None, backend: Backend
+) -> Iterator[Row]:
     """A row of every tool on a brain and a distorted copy of it."""
     pair, truth = distorted(case, "T2-like", LARGEST)
-    inside = case.fixed.data > 0
-    grid, mask = case.fixed.grid, replace(case.fixed, data=inside.astype(np.uint8))
+    seen = on_voxels(pair, voxel_size)
+    inside, grid = case.fixed.data > 0, case.fixed.grid
     before = overlap(pair.fixed_labels, pair.moving_labels).mean
     points = np.moveaxis(np.indices(grid.shape), 0, -1)[inside] @ grid.affine[:3, :3].T + grid.affine[:3, 3]
     axis = grid.affine[:3, 1] / np.linalg.norm(grid.affine[:3, 1])
     for name, tool in tools.items():
-        maps = tool(pair.fixed, pair.moving)
+        maps = tool(seen.fixed, seen.moving)
         moved = maps.transform.map_points(points) - points
         along = moved @ axis
         found = warp(pair.moving_labels, maps.transform, grid, order=0, backend=backend)
@@ -219,8 +181,8 @@ def distorted_rows(case: cases.Case, tools: dict[str, Tool], backend: Backend) -
             **{"brain": pair.name, "tool": name, "before": before, "dice": overlap(pair.fixed_labels, found).mean},
             "error_mm": float(np.abs(along - truth[inside]).mean()),
             "off_axis_mm": float(np.linalg.norm(moved - along[:, None] * axis, axis=1).max()),
-            **deformation_scores(maps, mask),
-            "seconds": maps.seconds,
+            **deformation_scores(maps, case.fixed),
+            **{"seconds": maps.seconds, "compared": maps.note},
         }
 
 
@@ -314,6 +276,26 @@ def real_rows(found: dict[str, Head], pair: tuple[str, str], tools: dict[str, To
         }
 
 
+class Results:
+    """Rows in a JSON file, kept as they come, beside the machine they were measured on."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self._path, self._what = path, what
+        self._all: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+
+    def add(self, row: Row) -> None:
+        """Print a row and write it, in place of one of the same pair, contrast and tool."""
+        print("  ".join(f"{key} {_short(value)}" for key, value in row.items()), flush=True)
+        kept = [other for other in self._all.get(self._what, []) if _key(other) != _key(row)]
+        rounded = {key: round(value, 5) if isinstance(value, float) else value for key, value in row.items()}
+        self._all = {**self._all, "machine": measure.machine(), self._what: [*kept, rounded]}
+        self._path.write_text(json.dumps(self._all, indent=1) + "\n")
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row.get(part) for part in KEY)
+
+
 def main() -> None:
     """Run what the command line asks for, and write the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -323,27 +305,29 @@ def main() -> None:
     parser.add_argument("--contrasts", nargs="*", default=list(CONTRASTS))
     parser.add_argument("--settings", nargs="*", default=[""])
     parser.add_argument("--ants", action="store_true")
+    parser.add_argument("--oracle", action="store_true", help="made contrasts: both images in the contrast as well")
+    parser.add_argument("--voxel-size", type=float, help="mm that images are resampled to; labels are not")
     parser.add_argument("--backend", default="numba")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     backend = select(options.backend)
     tools = {f"warpline {one}".strip(): by_warpline(one, backend) for one in options.settings}
+    oracles = list(tools) if options.oracle else []
     tools |= {"ANTs SyN": by_ants} if options.ants else {}
     if options.ants and options.what == "distorted":
-        tools["ANTs SyN along j"] = partial(by_ants, **ANTS_ALONG_J)
-    rows: list[Row] = []
-    for row in _rows(options, tools, backend):
-        rows.append(row)
-        print("  ".join(f"{key} {_short(value)}" for key, value in row.items()), flush=True)
-    before = json.loads(options.out.read_text()) if options.out.exists() else {}
-    options.out.write_text(json.dumps({**before, options.what: rows}, indent=1) + "\n")
+        tools["ANTs SyNOnly along j"] = by_ants_along_j
+    results = Results(options.out, options.what)
+    for row in _rows(options, tools, {name: tools[name] for name in oracles}, backend):
+        results.add({**row, "voxel_mm": options.voxel_size, "load": round(os.getloadavg()[0], 1)})
 
 
 def _short(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def _rows(options: argparse.Namespace, tools: dict[str, Tool], backend: Backend) -> Iterator[Row]:
+def _rows(
+    options: argparse.Namespace, tools: dict[str, Tool], oracles: dict[str, Tool], backend: Backend
+) -> Iterator[Row]:
     if options.what == "real":
         found = heads(options.data / "multimodal")
         for pair in PAIRS:
@@ -353,10 +337,11 @@ def _rows(options: argparse.Namespace, tools: dict[str, Tool], backend: Backend)
         for pair in options.pairs:
             case = cases.real(options.data / "oasis-trt-20", pair, Path(folder))
             if options.what == "distorted":
-                yield from distorted_rows(case, tools, backend)
+                yield from distorted_rows(case, tools, options.voxel_size, backend)
                 continue
             for contrast in options.contrasts:
-                yield from made_rows(case, contrast, tools, backend)
+                for row in made_rows(on_voxels(case, options.voxel_size), contrast, tools, oracles):
+                    yield {"pair": pair, **row}
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ ACROSS = {
     "backends/test_cuda_gpu.py": "registrations on a real GPU",
     "backends/test_select.py": "the choice of a backend, in backends/__init__.py",
     "dipy/test_dipys_own_suite.py": "DIPY's tests on our classes",
+    "dipy/test_signatures.py": "DIPY's arguments, of everything that has its names",
     "dipy/test_tutorials.py": "DIPY's tutorials",
     "io/transform_files/test_hostile_files.py": "damage in every format",
     "io/transform_files/test_real_files.py": "files that other tools wrote",

@@ -50,6 +50,14 @@ def test_lines_speak_inside_a_long_level(clock):
     assert heard == ["syn level 1/2: iteration 5 of 10, energy -0.50000"]
 
 
+def test_what_is_no_energy_is_called_by_its_name(clock):
+    heard = []
+    lines = Lines(heard.append, clock)
+    lines(Progress("n4 of fixed", level=0, levels=4, iteration=7, iterations=50, energy=0.001, measure="change"))
+    lines.close()
+    assert heard == ["n4 of fixed level 1/4: 8 iterations, change 0.00100, 0.0 s"]
+
+
 def test_lines_without_a_step_say_nothing(clock):
     heard = []
     Lines(heard.append, clock).close()

@@ -1,13 +1,17 @@
 """Displacements in steps: what is near content, what is not, and what would fold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import maximum_filter
 
+from made_registrations import QUICK, made_pair
+from warpline import register
 from warpline.backends import select
-from warpline.cohort.rounding import grown, round_field
+from warpline.cohort.rounding import grown, round_field, round_fields
 from warpline.evaluation import folding
 from warpline.space import Displacement, Grid
 
@@ -45,3 +49,36 @@ def test_rounding_folds_no_map_that_all_but_folds():
     rounded = round_field(field, grid, np.ones(grid.shape, np.uint8), select("numpy"))
     assert folding(Displacement(rounded, grid), differences="any", backend="numpy").count == 0
     np.testing.assert_array_equal(rounded[:, :3] * 64, np.round(rounded[:, :3] * 64))
+
+
+@pytest.fixture(scope="module")
+def registered():
+    fixed, moving = made_pair()
+    recipe = QUICK.with_options("syn.model=velocity", "syn.iterations=[3, 1]")
+    return {"fixed": fixed}, register(fixed, moving, recipe, backend="numpy")
+
+
+@pytest.mark.parametrize(("warps", "kept", "inverse"), [("rounded", True, True), ("forward", False, False)])
+def test_velocity_fields_are_kept_as_displacements_are(registered, warps, kept, inverse):
+    images, given = registered
+    found = round_fields(given, warps, images, select("numpy")).alignment
+    assert (found.velocity is not None, found.warp.inverse_field is not None) == (kept, inverse)
+    if kept:
+        np.testing.assert_array_equal(found.velocity.field * 64, np.round(found.velocity.field * 64))
+        inside = images["fixed"].data > 0
+        assert np.abs(found.velocity.field - given.velocity.field)[:, inside].max() <= 0.5 / 64 + 1e-6
+        assert not np.array_equal(found.velocity.field, given.velocity.field)
+
+
+def test_all_bits_and_velocities_are_kept_where_asked_for(registered):
+    images, given = registered
+    assert round_fields(given, "full", images, select("numpy")) is given
+
+
+@pytest.mark.parametrize(("warps", "kept"), [("rounded", True), ("forward", False)])
+def test_with_a_budget_nothing_is_rounded(registered, warps, kept):
+    images, given = registered
+    spent = replace(given, alignment=replace(given.alignment, spending=object()))
+    found = round_fields(spent, warps, images, select("numpy")).alignment
+    np.testing.assert_array_equal(found.warp.field, given.alignment.warp.field)
+    assert (found.velocity is not None, found.warp.inverse_field is not None) == (kept, kept)

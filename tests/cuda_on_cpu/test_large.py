@@ -13,6 +13,7 @@ from cuda_on_cpu import emulated
 from warpline.backends import cuda_filters
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.cuda_launch import as_struct
+from warpline.backends.descriptors import CHANNELS
 
 NO_RESERVE = 0x4000
 """MAP_NORESERVE of Linux: more may be asked for than there is."""
@@ -20,7 +21,10 @@ SHAPE = (1024, 1024, 1024)
 """A field has 3.2e9 elements, volumes of both sides 2.1e9: numbers of 32 bits count neither."""
 CORNER = (6, 40, 64)
 """The last voxels of such a volume, more of them than the looks of a kernel span."""
-SEEN = {"local_cc": (2, 8, 32), "mean_squares": (2, 8, 32), "spline along i": (1, 1, 32)}
+SEEN = {
+    **dict.fromkeys(("local_cc", "mean_squares", "forces of descriptors"), (2, 8, 32)),
+    "spline along i": (1, 1, 32),
+}
 """Of these, those that the last block writes; one plane of 8 x 32 where nothing else is said."""
 
 pytestmark = [
@@ -29,13 +33,19 @@ pytestmark = [
 ]
 
 
+LONG = (32000, 128, 256)
+"""As many voxels, in smaller planes."""
+BLOCKS = {"forces of descriptors": 1 + 16 * 8}
+"""Blocks that run, where it is more than the last: those of the outer plane of LONG, without forces, and another."""
+
+
 class Far(emulated.EmulatedRuntime):
-    """Only the last block of each launch runs; marches are cut short."""
+    """Only the last blocks of each launch run; marches are cut short."""
 
     processors = 2**20
 
-    def __init__(self):
-        super().__init__(descending=True, most_blocks=1)
+    def __init__(self, blocks):
+        super().__init__(descending=True, most_blocks=blocks)
 
 
 def sparse(*shape):
@@ -134,6 +144,36 @@ def of_field(b, up, shape):
     return b.sample_field(up(FIELDS[1]), np.eye(4), shape, out=empty(b, 3, shape=shape))
 
 
+WORDS = RANDOM.integers(0, 128, (2, *CORNER, CHANNELS), np.uint8)
+"""Descriptors: 16 bytes a voxel, the offsets of which are four times those of a volume."""
+
+
+def descriptors_on(b, shape):
+    """The descriptors of both sides, at the end of volumes of a shape, and memory for others."""
+    if shape == CORNER:
+        return b.upload(WORDS), b.zeros(WORDS.shape, np.uint8)
+    given, out = (sparse(2, *shape, CHANNELS // 4).view(np.uint8) for _ in range(2))
+    given[(slice(None), *(slice(-n, None) for n in CORNER))] = WORDS
+    return given, out
+
+
+def describe(b, up, shape):
+    _, out = descriptors_on(b, shape)
+    return np.moveaxis(b.descriptors.describe(up(PAIR[1]), floor=0.01, out=out[1]), -1, 0)
+
+
+def warp_descriptors(b, up, shape):
+    given, out = descriptors_on(b, shape)
+    return np.moveaxis(b.descriptors.warp(given, up(FIELDS), out=out), -1, 1)
+
+
+def descriptor_forces(b, up, shape):
+    given, _ = descriptors_on(b, LONG if shape == SHAPE else shape)
+    out, value = sparse(2, 3, *given.shape[1:4]), b.zeros((1,), np.float64)
+    b.descriptors.forces(given[0], given[1], mask=None, out_fixed=out[0], out_moving=out[1], value=value)
+    return out
+
+
 CALLS = {
     "warp": warp,
     "smooth, update": smooth((1.5, 1.5, 1.5)),
@@ -150,6 +190,9 @@ CALLS = {
     "cubic": cubic,
     "nearest": nearest,
     "of a field": of_field,
+    "describe": describe,
+    "warp of descriptors": warp_descriptors,
+    "forces of descriptors": descriptor_forces,
 }
 
 
@@ -157,7 +200,7 @@ CALLS = {
 def test_last_voxels_of_a_huge_volume_are_those_of_a_small_one(name):
     near = CudaBackend(emulated.EmulatedRuntime())
     expected = CALLS[name](near, near.upload, CORNER)
-    found = CALLS[name](CudaBackend(Far()), far, SHAPE)
+    found = CALLS[name](CudaBackend(Far(BLOCKS.get(name, 1))), far, SHAPE)
     if expected.shape[0] == 2:  # both sides: a block writes one
         expected, found = expected[1], found[1]
     last = (..., *(slice(-n, None) for n in SEEN.get(name, (1, 8, 32))))

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from conftest import emulated_backend
 from warpline import dipy as ours
 from warpline.dipy import RegistrationStages as Stage
+from warpline.dipy import syn
 from warpline.errors import InputError, UsageError
 from warpline.io.images import read_image
 from warpline.phantom import brain_pair
+from warpline.registration.alignment import align_with_half_maps
 from warpline.resampling import resample
 
 imwarp = pytest.importorskip("dipy.align.imwarp")
@@ -127,14 +130,24 @@ def test_the_maps_to_the_middle_make_both_images_alike(phantom):
         np.testing.assert_allclose(half.transform_points_inverse(half.transform_points(points)), points, atol=0.2)
 
 
-def test_em_on_a_gpu_goes_to_the_cpu_and_says_so():
-    from conftest import emulated_backend
+def test_em_runs_on_the_backend_that_was_asked_for(monkeypatch):
+    backend, used = emulated_backend(), []
 
-    rng = np.random.default_rng(0)
-    image = ndimage.gaussian_filter(rng.normal(size=(24, 20)), 2)
-    sdr = ours.SymmetricDiffeomorphicRegistration(ours.EMMetric(2), [2], backend=emulated_backend())
-    with pytest.warns(UserWarning, match="EMMetric runs on the CPU only"):
-        sdr.optimize(image, np.roll(image, 1, axis=0))
+    def align(*images, backend, **how):
+        used.append(backend)
+        return align_with_half_maps(*images, backend=backend, **how)
+
+    monkeypatch.setattr(syn, "align_with_half_maps", align)
+    image = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(24, 20)), 2)
+    maps = [
+        ours.SymmetricDiffeomorphicRegistration(ours.EMMetric(2), [2], backend=one).optimize(
+            image, np.roll(image, 1, axis=0)
+        )
+        for one in (backend, "numpy")
+    ]
+    assert used[0] is backend
+    np.testing.assert_allclose(maps[0].backward, maps[1].backward, atol=1e-3)
+    assert np.abs(maps[0].backward).max() > 0.1
 
 
 def test_the_smoothing_of_the_levels_is_dipys():

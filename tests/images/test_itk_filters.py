@@ -47,6 +47,24 @@ def test_the_number_of_threads_does_not_matter():
     np.testing.assert_array_equal(one, two)
 
 
+def test_every_iteration_is_told():
+    told = []
+    field = n4_bias_field(tissue() * shading(SHAPE), INSIDE, threads=1, progress=lambda *step: told.append(step))
+    np.testing.assert_array_equal(field, n4_bias_field(tissue() * shading(SHAPE), INSIDE, threads=1))
+    levels = [[step for step in told if step[0] == level] for level in range(4)]
+    assert all([iteration for _, iteration, _ in level] == list(range(len(level))) for level in levels if level)
+    assert levels[0] and levels[3] and 0 < levels[3][-1][2] < levels[0][0][2]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_what_is_raised_meanwhile_ends_it(error):
+    def interrupted(*step):
+        raise error
+
+    with pytest.raises(error):
+        n4_bias_field(tissue() * shading(SHAPE), INSIDE, threads=1, progress=interrupted)
+
+
 @pytest.mark.parametrize(("shape", "marked"), [((32, 1, 1), True), (SHAPE, False)])
 def test_an_image_without_a_field_is_refused(shape, marked):
     with pytest.raises(InputError, match=r"has no bias field in \d+ voxels; N4 needs two axes"):

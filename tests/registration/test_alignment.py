@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 import warpline
 from made_heads import lattice, scan
 from warpline.backends import select
+from warpline.errors import InputError
 from warpline.evaluation import folding, inverse_error, landmark_error, overlap, similarity
 from warpline.images import Image
 from warpline.io.images import read_image
@@ -395,3 +396,33 @@ def test_masks_count_in_the_stages_that_the_recipe_says(pair, fast):
     assert not np.array_equal(deformable.warp.field, free.warp.field)
     neither = found("linear.masks=false", "syn.masks=false", fixed_mask=mask)
     np.testing.assert_array_equal(neither.warp.field, free.warp.field)
+
+
+def weights_at(image, places):
+    weights = np.zeros(image.grid.shape, np.float32)
+    weights[places] = 1
+    return Image(weights, image.grid, "weights.nii")
+
+
+def test_weights_that_leave_hardly_anything_are_said(pair, fast):
+    quick = QUICK.with_options("syn.iterations=[1, 1]")
+    middle = tuple(n // 2 for n in pair.fixed.grid.shape)
+    found = align(pair.fixed, pair.moving, quick, backend=fast, fixed_weights=weights_at(pair.fixed, middle))
+    (said,) = (text for text in found.warnings if text.startswith("masks, weights and fields of view leave"))
+    assert "of both images" in said and found.terms[0].counted.share < 1e-3
+    half = weights_at(pair.fixed, np.s_[: middle[0]])
+    found = align(pair.fixed, pair.moving, quick, backend=fast, fixed_weights=half)
+    assert 0.2 < found.terms[0].counted.share < 0.8 and found.terms[0].counted.voxels > 1000
+    assert not [text for text in found.warnings if text.startswith("masks, weights and fields of view leave")]
+
+
+@pytest.mark.parametrize("gap", [10, 60])
+def test_weights_without_a_place_in_common_are_refused(pair, fast, gap):
+    """Which lie in voxels beside each other, or far apart."""
+    quick, marked = QUICK.with_options("syn.iterations=[1, 1]", "linear=off", "initialise.method=identity"), {}
+    for side, sign in (("fixed", 1), ("moving", -1)):
+        image = getattr(pair, side)
+        world = apply_affine(image.affine, np.moveaxis(np.indices(image.grid.shape), 0, -1))
+        marked[f"{side}_weights"] = weights_at(image, sign * world[..., 0] > gap / 2)
+    with pytest.raises(InputError, match="weights, and masks, leave nothing of the two images to compare"):
+        align(pair.fixed, pair.moving, quick, backend=fast, **marked)

@@ -50,6 +50,13 @@ def test_nothing_asked_leaves_everything():
     assert (found.pairs, found.steps, found.notes) == ((), (), ())
 
 
+def test_n4_says_how_far_it_is():
+    told, images = [], dict(zip(("fixed", "moving"), map(shaded, made_pair()), strict=True))
+    prepare(images, (), Prepare(bias_correction="n4"), backend=PLAIN, threads=1, progress=told.append)
+    assert list(dict.fromkeys(step.stage for step in told)) == ["n4 of fixed", "n4 of moving"]
+    assert {step.measure for step in told} == {"change"} and max(step.level for step in told) < told[0].levels == 4
+
+
 @pytest.fixture
 def compared(monkeypatch):
     """The images that `align` was called with."""

@@ -10,7 +10,7 @@ from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
 from warpline.registration.cropping import Channel
 from warpline.registration.pyramid import SharedLevel
-from warpline.registration.term import Term
+from warpline.registration.term import Counted, Term
 from warpline.space.grid import Grid
 
 SHAPE = (20, 18, 16)
@@ -73,3 +73,26 @@ def test_values_of_whole_images_are_not_divided_by_what_counts(backend):
     fields = backend.upload(np.zeros((2, 3, *SHAPE), np.float32))
     term.compute_forces(fields, backend.empty((2, *SHAPE)), backend.empty((2, 3, *SHAPE)))
     assert -1 <= float(backend.download(term.energy())[0]) <= 0
+
+
+def counted(backend, **weights):
+    fixed, moving, _ = pair_with_known_map(SHAPE, seed=4)
+    images = (backend.upload(image.astype(np.float32)) for image in (fixed, moving))
+    given = {name: (backend.upload(volume.astype(np.float32)), GRID) for name, volume in weights.items()}
+    metric = CHANNEL_METRICS["mean_squares"](Syn(metric="mean_squares"))
+    term = Term(Channel(*images, GRID, GRID, **given), SharedLevel.of(GRID, 1.0), np.eye(4), metric, backend)
+    return term.counted(backend.upload(np.zeros((2, 3, *SHAPE), np.float32)))
+
+
+def test_what_counts_is_added_up(backend):
+    assert counted(backend) is None
+    half, right = np.zeros(SHAPE), np.zeros(SHAPE)
+    half[:10], right[12:] = 0.5, 1
+    left = counted(backend, fixed_weights=half)
+    assert left.total == pytest.approx(0.5 * 10 * 18 * 16, rel=0.1) and left.share == pytest.approx(0.25, rel=0.1)
+    assert left.voxels == pytest.approx(10 * 18 * 16, rel=0.1) and not left.is_scarce
+    assert counted(backend, fixed_weights=half, moving_weights=right).is_nothing
+    half[:] = 0
+    half[10, 9, 8] = 1
+    assert counted(backend, fixed_weights=half).is_scarce
+    assert Counted(500.0, 0.5, 5.0).is_scarce and not Counted(2.0, 0.5, 30.0).is_scarce

@@ -11,12 +11,14 @@ from scipy.ndimage import gaussian_filter
 from synthetic import ellipsoid, pair_with_known_map
 from warpline.images import Image
 from warpline.images.intensity import normalise
+from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
 from warpline.recipe.syn import UNLIKE
+from warpline.registration.comparisons import comparison_warnings
 from warpline.registration.contrast import LEAST_EXPLAINED
 from warpline.registration.cropping import crop_pair, own_channel
 from warpline.registration.pyramid import SharedLevel
-from warpline.registration.terms import LEAST_OF_FIRST, LevelStart, Terms, term_warnings
+from warpline.registration.terms import LEAST_OF_FIRST, LevelStart, Terms
 from warpline.registration.update_smoothing import UpdateSmoothing
 from warpline.space import Affine
 
@@ -103,6 +105,21 @@ def test_forces_are_the_weighted_sum_of_those_of_the_terms(backend, second):
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("metric", ["correlation", "mutual_information"])
+def test_values_of_whole_images_are_no_means(backend, metric):
+    """However little a mask leaves, the value is that of what it leaves."""
+    pair = pair_of(tissues(), backend, metrics=(metric,))
+    mask = np.zeros(pair.grid.shape, np.float32)
+    mask[6:14, 6:14, 6:14] = 1
+    level = Level(replace(pair, channels=(replace(pair.channels[0], fixed_mask=backend.upload(mask)),)), backend)
+    level.forces()
+    images, value = level.terms.middle_images(level.half_maps), backend.zeros((1,), np.float64)
+    counted = backend.upload(mask)
+    CHANNEL_METRICS[metric](AS_GIVEN).forces(images, backend.empty(level.field), value, mask=counted, backend=backend)
+    found, expected = (float(backend.download(one)[0]) for one in (level.terms.energy(), value))
+    assert found == pytest.approx(expected, rel=1e-3) and expected < -0.05
+
+
 def test_forces_are_as_strong_as_their_weights(backend):
     """Whatever the metrics: a term that is added twice as heavily adds its weight once more."""
     metrics, images = ("local_cc", "mutual_information"), tissues()
@@ -168,7 +185,7 @@ def test_what_a_curve_explains_poorly_is_compared_otherwise_too(backend):
         *((term.metric, term.weight, 1) for term in UNLIKE),
     ]
     assert compared[0].contrast != "as given" and compared[0].explained < LEAST_EXPLAINED
-    assert term_warnings(compared) == ()
+    assert comparison_warnings(compared) == ()
     finer = Level(pair, backend, Syn(), first=level.terms.strengths, shown=level.terms.shown)
     assert finer.terms.shown == level.terms.shown
 
@@ -177,14 +194,14 @@ def test_what_a_curve_explains_poorly_is_compared_otherwise_too(backend):
 def test_a_poor_curve_alone_is_warned_of(backend, options):
     compared = Level(pair_of(unrelated(), backend), backend, options).terms.compared()
     assert len(compared) == 1
-    (warning,) = term_warnings(compared)
+    (warning,) = comparison_warnings(compared)
     assert "predict each other poorly" in warning and "syn-contrast" in warning
 
 
 def test_a_curve_that_explains_is_enough(backend):
     fixed, moving = tissues()
     (only,) = Level(pair_of((fixed, inverted(moving)), backend), backend, Syn()).terms.compared()
-    assert only.explained > LEAST_EXPLAINED and term_warnings((only,)) == ()
+    assert only.explained > LEAST_EXPLAINED and comparison_warnings((only,)) == ()
 
 
 @pytest.mark.parametrize("metric", ["local_cc", "mean_squares"])

@@ -8,8 +8,8 @@ import pytest
 from made_images import grid_of
 from synthetic import smooth_field, smooth_volume
 from warpline.images import Image
-from warpline.resampling import streaming, warp
-from warpline.resampling.streaming import warp_in_parts
+from warpline.resampling import INTERPOLATIONS, streaming, warp
+from warpline.resampling.streaming import apply_in_parts, warp_in_parts
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import Grid
 
@@ -71,3 +71,32 @@ def test_2d_images_are_warped_within_their_plane(parts, numpy_backend):
     found = warp_in_parts(image, transform, grid, outside=0, backend=numpy_backend)
     assert expected.data.any() and found.grid.flat
     np.testing.assert_allclose(found.data, expected.data, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", list(INTERPOLATIONS))
+@pytest.mark.parametrize("components", [(), (2,)], ids=["3-D", "4-D"])
+def test_parts_are_those_of_any_interpolation(parts, numpy_backend, name, components):
+    values = smooth_volume((*MOVING.shape, *components), 1)[..., :2] if components else smooth_volume(MOVING.shape, 1)
+    kept = name in ("nearest", "label")
+    image = Image((9 * values).astype(np.int16) if kept else values.astype(np.float32), MOVING)
+    options = {"outside": -3, "backend": numpy_backend, "threads": 1}
+    expected = INTERPOLATIONS[name](image, made_transform(), FIXED, **options)
+    found = apply_in_parts(INTERPOLATIONS[name], image, made_transform(), FIXED, **options)
+    assert found.data.dtype == expected.data.dtype and found.grid == expected.grid
+    inside = expected.data != -3
+    assert 0.2 < inside.mean() < 1
+    # Coordinates of a cropped box round otherwise, and what lies half way between two voxels may fall to either.
+    wrong = np.abs(found.data.astype(float) - expected.data) > 2e-5
+    assert wrong.mean() < (1e-3 if kept else 1e-9)
+
+
+def test_places_without_a_displacement_read_nothing(numpy_backend, monkeypatch):
+    monkeypatch.setattr(streaming, "PART", 500)
+    field = np.full((3, *FIXED.shape), 0.37, np.float32)
+    field[:, :7] = np.nan
+    image = Image(smooth_volume(FIXED.shape, 1).astype(np.float32), FIXED)
+    options = {"outside": -3, "backend": numpy_backend}
+    expected = warp(image, Displacement(field, FIXED), FIXED, **options)
+    found = apply_in_parts(INTERPOLATIONS["linear"], image, Displacement(field, FIXED), FIXED, **options)
+    np.testing.assert_allclose(found.data[8:], expected.data[8:], atol=2e-5)  # 7: interpolated between 6 and 7
+    assert (expected.data[8:] != -3).mean() > 0.5 and (found.data[:7] == -3).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
-from warpline.cli.options import add_device, add_geometry, add_transforms, finite, refuse_overwriting
+from warpline.cli.options import add_device, add_geometry, add_transforms, finite, positive, refuse_overwriting
 
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
@@ -15,7 +15,8 @@ EXAMPLE = """\
   warpline apply -i moving.nii.gz -r fixed.nii.gz -o warped.nii.gz \\
                  -t out/1Warp.nii.gz -t out/0GenericAffine.mat
   warpline apply -i fixed_labels.nii.gz -r moving.nii.gz -o back.nii.gz --interpolation label \\
-                 -t [out/0GenericAffine.mat,1] -t out/1InverseWarp.nii.gz"""
+                 -t [out/0GenericAffine.mat,1] -t out/1InverseWarp.nii.gz
+  warpline apply -i large.nii -r large_reference.nii -o warped.nii -t out/1Warp.nii --memory 16"""
 
 INTERPOLATIONS = ("linear", "nearest", "cubic", "sinc", "label")
 """Keys of `warpline.resampling.INTERPOLATIONS`, which is not loaded for a help text."""
@@ -50,6 +51,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the image holds three components per voxel along world R, A, S; along L, P, S (ITK, ANTs); or along the "
         "axes of its voxels: each vector is turned with the anatomy; none: each component is carried by itself",
     )
+    parser.add_argument(
+        "--memory",
+        type=positive,
+        metavar="GB",
+        help="memory the process may take; default: what is free. Images that need more are carried over part by part",
+    )
     add_geometry(parser)
     add_device(parser)
 
@@ -62,7 +69,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
 
     check_name(options.output)
     refuse_overwriting(options.output, (options.image, options.reference, *paths_in(options.transform)))
-    passed = ("interpolation", "outside", "geometry", "backend", "threads")
+    passed = ("interpolation", "outside", "geometry", "backend", "threads", "memory")
     how: dict[str, Any] = {name: getattr(options, name) for name in passed}
     if options.vectors in (None, BY_THEMSELVES):
         warped = apply(options.image, options.reference, options.transform, vectors=options.vectors, **how)

@@ -23,7 +23,12 @@ def add_memory(parser: ArgumentParser) -> None:
         help="memory the process may take; default: what is free. Images that need more are registered on a coarser "
         "grid, and a warning says so",
     )
-    group.add_argument("--plan", action="store_true", help="print what fits into memory and what is left out, and end")
+    group.add_argument(
+        "--plan",
+        action="store_true",
+        help="print what fits into memory and what is left out, and end; a background is planned for, cropped later: "
+        "levels of a brain take less",
+    )
 
 
 def plan_lines(plan: MemoryPlan) -> list[str]:

@@ -41,7 +41,7 @@ class Bar:
             self._finish_task()
             self._level = _level_name(step)
             self._task = self._bars.add_task(self._level, total=step.iterations, energy="")
-        self._bars.update(self._task, completed=step.iteration + 1, energy=f"energy {step.energy:.5f}")
+        self._bars.update(self._task, completed=step.iteration + 1, energy=_measured(step))
 
     def close(self) -> None:
         """Finish the bars and release the terminal."""
@@ -81,7 +81,7 @@ class Lines:
         self._last, self._last_time = step, self._clock()
         if self._last_time - self._last_line >= SILENCE:
             done = f"iteration {step.iteration + 1} of {step.iterations}"
-            self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}")
+            self._say(f"{_level_name(step)}: {done}, {_measured(step)}")
             self._last_line = self._last_time
 
     def close(self) -> None:
@@ -92,9 +92,13 @@ class Lines:
 
     def _end_level(self, step: Progress) -> None:
         done = f"{step.iteration + 1} iterations"
-        self._say(f"{_level_name(step)}: {done}, energy {step.energy:.5f}, {self._last_time - self._began:.1f} s")
+        self._say(f"{_level_name(step)}: {done}, {_measured(step)}, {self._last_time - self._began:.1f} s")
         self._began, self._last_line = self._last_time, self._clock()
 
 
 def _level_name(step: Progress) -> str:
     return f"{step.stage} level {step.level + 1}/{step.levels}"
+
+
+def _measured(step: Progress) -> str:
+    return f"{step.measure} {step.energy:.5f}"

@@ -55,8 +55,8 @@ class Options:
         Label of the fixed image in output names, where a pair gives none.
     warps : {"rounded", "forward", "full", "none"}
         How displacement fields are kept: rounded to 1/64 mm, and to 1/2 mm in the air around both images, which takes
-        a fifth of the room; the same without the inverse, which `warpline.invert` computes; with all bits; or not at
-        all.
+        a fifth of the room; the same without the inverse, which `warpline.invert` computes, and the velocity field;
+        with all bits; or not at all. A velocity field is kept as they are.
     backend : str, optional
         As for `warpline.register`.
     threads : int, optional

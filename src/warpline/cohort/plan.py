@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 Warps = Literal["full", "rounded", "forward", "none"]
 """How displacement fields are written: all bits, rounded (a fifth of the size, see `rounding.round_fields`), rounded
-and without the inverse, or not at all."""
+and without the inverse and the velocity field, or not at all."""
 
 ROUNDED: tuple[Warps, ...] = ("rounded", "forward")
 """Those that are rounded, where the recipe sets no budget."""

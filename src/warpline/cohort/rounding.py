@@ -42,8 +42,8 @@ def round_fields(
     registration : Registration
         As `warpline.registration.compute` gave it.
     warps : str
-        ``"rounded"``; ``"forward"`` also leaves the inverse out, after it was measured. With a budget nothing is
-        rounded.
+        ``"rounded"``, a velocity field too; ``"forward"`` also leaves out that and the inverse, after it was measured.
+        With a budget nothing is rounded.
     images : dict of str to Image
         ``"fixed"`` and, where given, ``"fixed_mask"``: folds and inverse errors are measured on their `object_mask`.
     backend : Backend
@@ -53,15 +53,17 @@ def round_fields(
     if field is None or warps not in ROUNDED:
         return registration
     if registration.alignment.spending is not None:  # rounding bends: the budget is a promise about what is written
-        return registration if warps == "rounded" else _without_inverse(registration, field)
+        return registration if warps == "rounded" else _forward_alone(registration, field)
+    velocity = registration.alignment.velocity if warps == "rounded" else None
     inside = above_lowest(registration.alignment.fixed) | above_lowest(registration.warped)
     with backend.session():
         rounded, voxels = _rounded_pair(field, inside, backend)
         measured = _measure_again(registration, voxels, quality.object_mask(images), backend)
+        velocity = None if velocity is None else _rounded_velocity(velocity, inside, backend)
     written = rounded if warps == "rounded" else Displacement(rounded.field, field.grid)
     judged = registration.alignment.judgement
     judgement = judge({**judged.signs, **quality_signs(measured)})
-    alignment = replace(registration.alignment, warp=written, quality=measured, judgement=judgement)
+    measured_again = replace(registration.alignment, quality=measured, judgement=judgement)
     warnings = [text for text in registration.report["warnings"] if text not in judged.reasons]
     report = {
         **registration.report,
@@ -70,13 +72,19 @@ def round_fields(
         "warnings": [*warnings, *judgement.reasons],
         "rounding_mm": {"content": STEP, "near_folds": FINE_STEP, "elsewhere": COARSE_STEP, "margin_voxels": MARGIN},
     }
-    return replace(registration, alignment=alignment, report=report)
+    return replace(registration, alignment=replace(measured_again, warp=written, velocity=velocity), report=report)
 
 
-def _without_inverse(registration: Registration, field: Displacement) -> Registration:
+def _forward_alone(registration: Registration, field: Displacement) -> Registration:
     """The registration with the forward displacement only."""
-    alignment = replace(registration.alignment, warp=Displacement(field.field, field.grid))
+    alignment = replace(registration.alignment, warp=Displacement(field.field, field.grid), velocity=None)
     return replace(registration, alignment=alignment)
+
+
+def _rounded_velocity(velocity: Displacement, inside: NDArray[np.bool_], backend: Backend) -> Displacement:
+    content = backend.upload(inside.astype(np.uint8))
+    rounded = round_field(backend.upload(velocity.field), velocity.grid, content, backend)
+    return Displacement(backend.download(rounded), velocity.grid)
 
 
 def _rounded_pair(

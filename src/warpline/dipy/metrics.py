@@ -143,8 +143,7 @@ class SSDMetric:
 class EMMetric:
     """Difference from what the grey values of the other image predict, for any two contrasts.
 
-    After Arce-Santana et al. 2014, doi:10.1016/j.media.2013.10.007; see `warpline.metrics.class_means`. It is
-    computed on CPUs only: on a GPU, `SymmetricDiffeomorphicRegistration` warns and uses the CPU.
+    After Arce-Santana et al. 2014, doi:10.1016/j.media.2013.10.007; see `warpline.metrics.class_means`.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
@@ -17,7 +16,6 @@ from warpline.dipy.log_warnings import log_warnings
 from warpline.dipy.metrics import SynMetric
 from warpline.dipy.recipes import syn_recipe
 from warpline.errors import InputError, UsageError
-from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, align_with_half_maps
 from warpline.registration.progress import Progress
 from warpline.space import Displacement
@@ -50,9 +48,6 @@ LEVEL_SIGMA = 2.0
 DIPY takes ``factor - 1`` in place of ``2 factor``, and interpolates the images linearly. Here splines interpolate; of
 the rules that were measured on brains, this one is no worse than DIPY in either direction.
 """
-
-GPU_BACKENDS = ("cuda",)
-"""Where `EMMetric` does not run."""
 
 Callback = Callable[["SymmetricDiffeomorphicRegistration", RegistrationStages], Any]
 
@@ -236,9 +231,8 @@ class SymmetricDiffeomorphicRegistration:
         )
         initial = affine_of(prealign)
         adapter = _CallbackAdapter(self)
-        backend = _backend_for(recipe, self.backend)
         found, halves = align_with_half_maps(
-            *images, recipe, backend=backend, initial=initial, progress=adapter.on_progress
+            *images, recipe, backend=select(self.backend), initial=initial, progress=adapter.on_progress
         )
         adapter.end()
         log_warnings(found)
@@ -336,12 +330,3 @@ def halves_of(
         made.backward, made.forward = field_of(half.field, dim), field_of(half.inverse_field, dim)
         maps.append(made)
     return maps[0], maps[1]
-
-
-def _backend_for(recipe: Recipe, wanted: str | Backend | None) -> Backend:
-    """The requested backend; the CPU instead of a GPU for the metric that runs on CPUs only."""
-    backend = select(wanted)
-    if recipe.syn is None or recipe.syn.metric != "class_means" or backend.name not in GPU_BACKENDS:
-        return backend
-    warnings.warn(f"EMMetric runs on the CPU only; numba takes the place of {backend.name}", UserWarning, stacklevel=3)
-    return select("numba")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from warpline.backends import thread_count
 from warpline.errors import InputError, UsageError
+
+N4Progress = Callable[[int, int, float], None]
 
 ITERATIONS, TOLERANCE, MESH = (50, 50, 50, 50), 1e-7, 1
 """Of N4, as ANTsPy has them: most iterations of each level, change of the field at its end, meshes of the first."""
@@ -29,6 +32,7 @@ def n4_bias_field(
     tolerance: float = TOLERANCE,
     mesh: int | tuple[int, ...] = MESH,
     threads: int | None = None,
+    progress: N4Progress | None = None,
 ) -> NDArray[np.float32]:
     """The smooth field by which intensities are multiplied, by N4 (Tustison et al. 2010, doi:10.1109/TMI.2010.2046908).
 
@@ -48,6 +52,8 @@ def n4_bias_field(
         Meshes of the B-spline of the first level along every axis, or along each.
     threads : int, optional
         CPU threads, as in `warpline.backends.thread_count`; the result does not depend on them.
+    progress : callable, optional
+        Receives the level and the iteration that ended, both from 0, and the change of the field.
 
     Returns
     -------
@@ -88,13 +94,33 @@ def n4_bias_field(
     n4.SetConvergenceThreshold(tolerance)
     meshes = [mesh] * len(axes) if isinstance(mesh, int) else [mesh[axis] for axis in axes]
     n4.SetNumberOfControlPoints([n + n4.GetSplineOrder() for n in meshes])
+    raised = _tell(n4, sitk.sitkIterationEvent, progress)
     try:
         n4.Execute(sitk.Shrink(image, factors), sitk.Shrink(mask, factors))
         logarithm = n4.GetLogBiasFieldAsImage(image)
     except RuntimeError as error:
+        if raised:
+            raise raised[0] from None
         raise InputError(f"ITK finds no bias field: …{' '.join(str(error).split())[-200:]}") from None
     field: NDArray[np.float32] = np.exp(_to_array(sitk, logarithm)).reshape(volume.shape)
     return field
+
+
+def _tell(n4: Any, event: int, progress: N4Progress | None) -> list[BaseException]:
+    """Have a callable told of every iteration; what it raises, which ITK would hide, ends the filter and is listed."""
+    raised: list[BaseException] = []
+
+    def tell() -> None:
+        assert progress is not None
+        try:
+            progress(n4.GetCurrentLevel(), n4.GetElapsedIterations() - 1, n4.GetCurrentConvergenceMeasurement())
+        except BaseException as error:
+            raised.append(error)
+            raise
+
+    if progress is not None:
+        n4.AddCommand(event, tell)
+    return raised
 
 
 def match_histogram(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 
 import numpy as np
 
@@ -23,8 +24,10 @@ from warpline.io.vectors import (
     to_world,
 )
 from warpline.operations.chains import read_chain
+from warpline.operations.large_images import needs_parts
 from warpline.operations.reading import GridLike, grid_of, log_notes, read
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
+from warpline.resampling.streaming import apply_in_parts
 from warpline.space import Chain
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.jacobian import pullback_determinant
@@ -46,6 +49,7 @@ def apply(
     geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
+    memory: float | None = None,
 ) -> Image:
     """Carry an image through transforms onto the grid of another, in one interpolation.
 
@@ -71,6 +75,9 @@ def apply(
         Which matrix of the NIfTI headers to take where both are set; the sform when None.
     backend, threads
         Where it is computed, as in `warpline.backends.select`.
+    memory : float, optional
+        GB (10^9 bytes) that the process may take, the image included: one that needs more as a whole is carried over
+        part by part, with the same result. None: what is free. Vectors are always carried over as a whole.
 
     Returns
     -------
@@ -81,7 +88,8 @@ def apply(
     Raises
     ------
     UsageError
-        When a choice is not offered, or the header says that the image holds vectors and `vectors` says nothing.
+        When a choice is not offered, or the header says that the image holds vectors and `vectors` says nothing, or
+        `memory` is less than the image and the result take.
     InputError
         When an image or a transform cannot be used, or labels have fractions.
 
@@ -109,9 +117,13 @@ def apply(
             value = _background_of(source)
         if warp in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
             _check_outside(value, source)
+        if needs_parts(source, grid, memory):
+            warp = partial(apply_in_parts, warp)
         return warp(
             source, _chain(transforms, grid, source, chosen), grid, outside=value, backend=chosen, threads=threads
         )
+    if memory is not None:
+        raise UsageError("memory limits images, and vectors are carried over as a whole: leave one of them out")
     order, frame = _spline_order(interpolation), str(vectors)
     source = to_world(_vectors(image, geometry, grid), frame)
     chain = _chain(transforms, grid, source, chosen)

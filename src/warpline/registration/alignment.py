@@ -25,6 +25,7 @@ from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
+from warpline.registration.comparisons import ComparedImages, comparison_warnings
 from warpline.registration.cropping import weights_on
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
@@ -50,7 +51,6 @@ from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
 from warpline.registration.surfaces import LoadedSurfaces, SurfaceErrors
 from warpline.registration.syn import HalfMaps, restoration_warnings, smoothing_warnings
-from warpline.registration.terms import ComparedImages, term_warnings
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Matrix
 
@@ -173,7 +173,8 @@ def align(
     Raises
     ------
     InputError
-        When the images cannot be registered with this recipe, see `warpline.registration.checks.check_pair`.
+        When the images cannot be registered with this recipe, see `warpline.registration.checks.check_pair`, or
+        weights leave nothing to compare.
 
     Examples
     --------
@@ -343,7 +344,8 @@ def _run_stages(
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)
-    notes += restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed) + term_warnings(found.compared)
+    notes += restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed)
+    warnings += notes + comparison_warnings(found.compared) + judgement.reasons
     return Alignment(
         fixed,
         moving,
@@ -352,7 +354,7 @@ def _run_stages(
         levels + found.levels,
         seconds=clock.seconds,
         quality=maps.quality,
-        warnings=warnings + notes + judgement.reasons,
+        warnings=warnings,
         judgement=judgement,
         spending=found.spending,
         terms=found.compared,

@@ -13,6 +13,7 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Recipe, Syn
 from warpline.registration.budget import Keeper, Spending, Surroundings, with_more_smoothing
 from warpline.registration.clock import Clock
+from warpline.registration.comparisons import ComparedImages
 from warpline.registration.cropping import Channel, Weights, crop_pair
 from warpline.registration.directions import Projection
 from warpline.registration.inverse_consistency import InversePair, enforce_inverse_consistency
@@ -21,7 +22,6 @@ from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import Units
 from warpline.registration.surfaces import LoadedSurfaces
 from warpline.registration.syn import HalfMaps, register_syn
-from warpline.registration.terms import ComparedImages
 from warpline.space import Affine, Displacement, fields
 from warpline.space.grid import Grid, Matrix
 from warpline.space.inversion import invert_field

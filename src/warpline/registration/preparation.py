@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from warpline.metrics import LABELS
 from warpline.recipe import Prepare
 from warpline.recipe.prepare import Side
 from warpline.registration.image_pairs import LoadedImages
+from warpline.registration.progress import Progress, ProgressCallback
 from warpline.registration.provenance import version
 
 LIBRARIES = {
@@ -127,12 +129,21 @@ class _Work:
         The options.
     threads : int or None
         CPU threads.
+    progress : callable or None
+        Called with a `Progress` by steps that take long.
     """
 
     name: str
     given: Image
     asked: Prepare
     threads: int | None
+    progress: ProgressCallback | None = None
+
+    def tell_n4(self, level: int, iteration: int, change: float) -> None:
+        """Pass on how far N4 is."""
+        if self.progress is not None:
+            stage, of = f"n4 of {self.name}", (len(ITERATIONS), iteration, ITERATIONS[level])
+            self.progress(Progress(stage, level, *of, change, measure="change"))
 
 
 def check_libraries(asked: Prepare) -> None:
@@ -158,6 +169,7 @@ def prepare(
     *,
     backend: Backend,
     threads: int | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Prepared:
     """Prepare the images of a registration.
 
@@ -173,6 +185,8 @@ def prepare(
         Whose cache keeps the prepared image where the given one is shared by many registrations.
     threads : int, optional
         CPU threads, as in `warpline.backends.thread_count`.
+    progress : callable, optional
+        Called with a `Progress` by steps that take long, such as N4.
 
     Raises
     ------
@@ -187,7 +201,9 @@ def prepare(
     first = LoadedImages(images["fixed"], images["moving"], 1.0, None, *masks)
     prepared, made, notes = [], list[PreparationStep](), list[str]()
     for number, pair in enumerate((first, *pairs), 1):
-        one, steps, said = _prepare_pair(pair, number, asked, backend, threads)
+        one, steps, said = _prepare_pair(
+            pair, number, partial(_Work, asked=asked, threads=threads, progress=progress), backend
+        )
         prepared.append(one)
         made += steps
         notes += said
@@ -198,7 +214,7 @@ def prepare(
 
 
 def _prepare_pair(
-    pair: LoadedImages, number: int, asked: Prepare, backend: Backend, threads: int | None
+    pair: LoadedImages, number: int, work_on: Callable[[str, Image], _Work], backend: Backend
 ) -> tuple[LoadedImages, list[PreparationStep], list[str]]:
     """A pair, prepared, what was done and what was not; `number` counts from 1."""
     if pair.metric == LABELS:
@@ -208,13 +224,12 @@ def _prepare_pair(
         "fixed": (pair.fixed, pair.fixed_mask),
         "moving": (pair.moving, pair.moving_mask),
     }
-    found = {}
-    for side, (image, mask) in sides.items():
-        work = _Work(f"{side}{end}", image, asked, threads)
-        found[side] = _prepare_image(work, asked.steps_of(side), mask, backend)
-    fixed, moving = found["fixed"], found["moving"]
-    if asked.match_histogram:
-        moving = _match(_Work(f"moving{end}", pair.moving, asked, threads), moving, fixed.image or pair.fixed)
+    works = {side: work_on(f"{side}{end}", image) for side, (image, _) in sides.items()}
+    fixed, moving = (
+        _prepare_image(work, work.asked.steps_of(side), sides[side][1], backend) for side, work in works.items()
+    )
+    if works["moving"].asked.match_histogram:
+        moving = _match(works["moving"], moving, fixed.image or pair.fixed)
     for changes in (fixed, moving):
         _check(changes)
     made = replace(
@@ -280,7 +295,7 @@ def _correct_bias(work: _Work, before: _Changes) -> _Changes:
     data, shrink = _values(work, before).astype(np.float32), work.asked.shrink
     inside = _inside(work, before) & (data > 0)
     try:
-        field = n4_bias_field(data, inside, shrink=shrink, threads=work.threads)
+        field = n4_bias_field(data, inside, shrink=shrink, threads=work.threads, progress=work.tell_n4)
     except InputError as error:
         raise InputError(f"{work.given.name}: {error}; leave prepare.bias_correction out") from None
     corrected = data / field

@@ -16,7 +16,8 @@ class Progress:
     """One iteration of one level of one stage; levels and iterations count from 0.
 
     `images` fetches the fixed and the moving volume of the level, warped to the middle space by the current half-maps;
-    valid while the callback runs. None where a stage has no such images.
+    valid while the callback runs. None where a stage has no such images. `energy` is the value of the metric; in the
+    preparation of an image, the change of its bias field, as `measure` says.
 
     Examples
     --------
@@ -33,6 +34,7 @@ class Progress:
     iterations: int
     energy: float
     images: Callable[[], tuple[NDArray[np.float32], ...]] | None = None
+    measure: str = "energy"
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,8 @@ def compute(
         seen = inputs if plan is None else replace(inputs, recipe=plan.within(inputs.recipe))
         seen = seen if reduction is None else reduce_inputs(seen, reduction, threads)
     with clock.step("preparation"):
-        prepared = prepare(seen.images, seen.pairs, seen.recipe.prepare, backend=backend, threads=threads)
+        asked = seen.recipe.prepare
+        prepared = prepare(seen.images, seen.pairs, asked, backend=backend, threads=threads, progress=progress)
     alignment = _align(seen, prepared, backend, progress, checked=reduction is None)
     clock.add(alignment.seconds)
     with clock.step("warp"):

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from warpline.backends import Array, Backend
 from warpline.backends.convergence import CONVERGED, ConvergenceRule, energies_of, has_diverged, new_trace
 from warpline.recipe import Syn
 from warpline.recipe.syn import FACTORS
+from warpline.registration.comparisons import ComparedImages
 from warpline.registration.contrast import Shown
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.directions import Projection
@@ -36,7 +37,7 @@ from warpline.registration.progress import LevelRecord, Progress, ProgressCallba
 from warpline.registration.pulls import PullScale, pulls_of
 from warpline.registration.pyramid import SharedLevel, with_coarser, without_finest
 from warpline.registration.quality import VOXELS, Units
-from warpline.registration.terms import ComparedImages, LevelStart, Terms
+from warpline.registration.terms import LevelStart, Terms
 from warpline.registration.transform_models import LEAST_NORM, MODELS, update_smoothing
 from warpline.space import fields
 from warpline.space.grid import Grid
@@ -101,6 +102,11 @@ def register_syn(
         Where everything is computed.
     progress : callable, optional
         Receives a `Progress` at each evaluation of the energy.
+
+    Raises
+    ------
+    InputError
+        When weights leave nothing of a pair to compare.
     """
     spacing = finest_spacing(pair.grid)
     result: LevelResult | None = None
@@ -110,11 +116,13 @@ def register_syn(
     for index, (factor, iterations, smoothing) in enumerate(schedule):
         place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
+        counted = level.terms.counted(level.half_maps) if index + 1 == len(schedule) else ()
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
         result = LevelResult(level.model.state, level.grid, level.terms.strengths, level.terms.shown, index)
         compared = level.terms.compared() if index == 0 else compared
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
+    compared = tuple(replace(images, counted=left) for images, left in zip(compared, counted, strict=True))
     state = [fields.move_to_grid(field, result.grid, pair.grid, backend) for field in result.state]
     velocity = state[0] if len(state) == 1 else None
     to_fixed, to_moving = state if velocity is None else half_maps_of(velocity, backend)

@@ -16,6 +16,39 @@ LEAST_MASK = 0.998
 """Least interpolated mask value at which a voxel enters the metric: lower, values from outside are mixed in."""
 
 
+LEAST_SHARE, LEAST_VOXELS = 1e-3, 27.0
+"""Of a level, up to which hardly anything counts: one of a thousand voxels; those around one voxel."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How much of a level masks and weights leave.
+
+    Parameters
+    ----------
+    total : float
+        What the voxels of the level count, each from 0 to 1, added up.
+    share : float
+        The same on average.
+    voxels : float
+        How many voxels that count alike say as much, ``(sum of w)^2 / sum of w^2``.
+    """
+
+    total: float
+    share: float
+    voxels: float
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether less than half a voxel counts: edges that touch by interpolation alone."""
+        return self.total < 0.5
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether hardly anything is left to compare."""
+        return self.share < LEAST_SHARE or self.voxels < LEAST_VOXELS
+
+
 @dataclass(frozen=True, eq=False)
 class SideOnLevel:
     """An image of a channel, and how it comes to the grid of a level; a `warpline.metrics.LevelImage`."""
@@ -73,6 +106,7 @@ class Term:
         self.metric, self.backend, self._is_mean = metric, backend, is_mean
         sides = channel.sides(affine)
         self.weight = channel.weight
+        self.is_weighted = any(own is not None for own, _ in channel.weights(affine))
         fixed, moving = (SideOnLevel(*side, level, backend) for side in sides)
         self.features: Array = metric.features((fixed, moving), backend)
         self.masks = [
@@ -110,6 +144,14 @@ class Term:
         if self._counted is None or not self._is_mean:
             return self.value
         return self.value / np.maximum(self._counted.mean(dtype=np.float64), 1e-12)
+
+    def counted(self, half_maps: Array) -> Counted | None:
+        """How much counts under the half-maps; None where everything does. It waits for the device."""
+        if self._counted is None:
+            return None
+        self._count(half_maps, self._counted)
+        number, total, squares = self.backend.download(self.backend.sums(self._counted)).tolist()
+        return Counted(total, total / number, total**2 / squares if squares else 0.0)
 
     def _count(self, half_maps: Array, counted: Array) -> None:
         """How much voxels count in the middle space: not at all where values from outside a mask are mixed in."""

@@ -10,26 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
+from warpline.errors import InputError
 from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
 from warpline.recipe.syn import PREDICTABLE, UNLIKE, FurtherTerm
+from warpline.registration.comparisons import LEAST_FORCE, ComparedImages
 from warpline.registration.contrast import CURVES, LEAST_EXPLAINED, Shown, explained, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.pulls import Pull
 from warpline.registration.pyramid import SharedLevel
 from warpline.registration.robust_weights import robust_weights
-from warpline.registration.term import LEAST_MASK, SideOnLevel, Term
+from warpline.registration.term import LEAST_MASK, Counted, SideOnLevel, Term
 from warpline.space.grid import Matrix
 from warpline.space.inversion import invert_field_asynchronously
-
-LEAST_FORCE = 1e-6
-"""Root mean square up to which smoothed forces are none: those of identical images have 1e-8, which is rounding noise,
-those of others 1e-4 and more. Scaled up, they would hold everything where it is."""
 
 CHOSEN = ("local_cc",)
 """Metrics that are shown what fits best where nobody says."""
 
-OF_WHOLE_IMAGES = ("correlation",)
+OF_WHOLE_IMAGES = ("correlation", "mutual_information")
 """Metrics whose value is no mean over voxels."""
 
 LEAST_GAIN = 1.025
@@ -39,39 +37,6 @@ not needed costs a point of Dice, one that is missing six."""
 
 LEAST_OF_FIRST = 0.1
 """Share of its strength at the first level below which a term does not count as weaker: noise would be scaled up."""
-
-
-@dataclass(frozen=True)
-class ComparedImages:
-    """Two images that the deformable stage compared.
-
-    Parameters
-    ----------
-    metric : str
-        What compared them.
-    weight : float
-        Of its forces beside those of other pairs.
-    contrast : str
-        ``"as given"``, or which of the two the metric was shown as its grey values predict the other one.
-    strength : float or None
-        Root mean square of its smoothed forces at the start of the first level; None where nothing else was compared.
-    pair : int
-        Which images: 1 for the two that are registered, from 2 on further pairs.
-    explained : float or None
-        Of images through a curve, how well they predict each other, see `warpline.registration.contrast.explained`.
-    """
-
-    metric: str
-    weight: float
-    contrast: Shown
-    strength: float | None = None
-    pair: int = 1
-    explained: float | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether it has no force that could be told from rounding noise."""
-        return self.strength is not None and self.strength <= LEAST_FORCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,6 +218,24 @@ class Terms:
         found = self._backend.download(strengths).tolist()
         return tuple(replace(images, strength=one) for images, one in zip(self._compared, found, strict=True))
 
+    def counted(self, half_maps: Array) -> tuple[Counted | None, ...]:
+        """How much of each term counts.
+
+        Raises
+        ------
+        InputError
+            When weights leave nothing of a pair.
+        """
+        found = tuple(term.counted(half_maps) for term in self._terms)
+        for term, images, left in zip(self._terms, self._compared, found, strict=True):
+            if term.is_weighted and left is not None and left.is_nothing:
+                whose = "of the two images" if images.pair == 1 else f"of pair {images.pair}"
+                raise InputError(
+                    f"weights, and masks, leave nothing {whose} to compare: once the images are aligned, what counts "
+                    "in one lies where nothing counts in the other; check that they mark the same places, or widen them"
+                )
+        return found
+
     @property
     def is_masked(self) -> bool:
         """Whether only a part of any image counts."""
@@ -336,29 +319,3 @@ class Terms:
         warped = self._descriptors if term.features.ndim == 5 else self._images
         assert warped is not None, "memory was shared"
         return warped
-
-
-def term_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
-    """A sentence for every pair of images that has no force beside others, and where grey values say little."""
-    return _idle_warnings(compared) + _poor_warnings(compared)
-
-
-def _idle_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
-    """A sentence for every pair of images that has no force beside others."""
-    return tuple(
-        f"pair {images.pair} ({images.metric}) exerts no force at the start and does not count: its images are alike "
-        "there, or lie beside the others in the world"
-        for images in compared
-        if images.is_idle
-    )
-
-
-def _poor_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
-    """A sentence where grey values predict each other poorly, and nothing else compares these images."""
-    own = [images for images in compared if images.pair == 1]
-    if len(own) > 1 or own[0].explained is None or own[0].explained >= LEAST_EXPLAINED:
-        return ()
-    return (
-        f"the grey values of the two images predict each other poorly (correlation {own[0].explained:.2f}), and "
-        "nothing else compares them, as syn.beside says or for want of memory: the recipe syn-contrast does",
-    )

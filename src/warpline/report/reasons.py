@@ -29,7 +29,7 @@ _CONTRASTS = {
 
 
 def contrast_in_words(contrast: str) -> str:
-    """How a metric was shown two images, by `warpline.registration.terms.ComparedImages`."""
+    """How a metric was shown two images, by `warpline.registration.comparisons.ComparedImages`."""
     return _CONTRASTS[contrast]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,19 @@ from warpline.images import Image
 from warpline.resampling.slabs import slabs
 from warpline.space import Transform
 from warpline.space.dense import Pullback, pull_back
-from warpline.space.grid import Grid, Matrix, apply_affine
+from warpline.space.grid import Grid, Matrix, Shape, apply_affine
+
+if TYPE_CHECKING:
+    from warpline.resampling import Interpolation
 
 PART = 2**23
 """About as many voxels of the output are made at once; their displacements take 100 MB, and as much when composed."""
 
 REACH = 2
 """Voxels around what is read that are kept, so that nothing inside the image counts as outside."""
+
+WIDEST = 16
+"""The same for any interpolation: the coefficients of a cubic spline forget what is further away."""
 
 
 def warp_in_parts(image: Image, transform: Transform, grid: Grid, *, outside: float, backend: Backend) -> Image:
@@ -76,32 +82,86 @@ def _rounded(values: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(dtype)
 
 
+def apply_in_parts(
+    interpolate: Interpolation,
+    image: Image,
+    transform: Transform,
+    grid: Grid,
+    *,
+    outside: float,
+    backend: Backend,
+    threads: int | None = None,
+) -> Image:
+    """What an interpolation gives, made part by part of the first axis of the grid.
+
+    Parameters
+    ----------
+    interpolate : Interpolation
+        One of `warpline.resampling.INTERPOLATIONS`.
+    image, transform, grid, outside, backend, threads
+        As it takes them.
+
+    Returns
+    -------
+    Image
+        On `grid`; of the type that the interpolation gives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import warpline.backends
+    >>> from warpline.resampling import INTERPOLATIONS
+    >>> image = warpline.Image.from_array(np.arange(8, dtype=np.uint8).reshape(2, 2, 2))
+    >>> how = {"outside": 9, "backend": warpline.backends.select("numpy")}
+    >>> ahead = warpline.Affine(np.array([[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]))
+    >>> apply_in_parts(INTERPOLATIONS["nearest"], image, ahead, image.grid, **how).data.ravel().tolist()
+    [4, 5, 6, 7, 9, 9, 9, 9]
+    """
+    whole: NDArray[Any] | None = None
+    for slab in slabs(grid.shape, PART):
+        part = grid.cropped((slab.start, 0, 0), (slab.stop, *grid.shape[1:]))
+        start, stop = _box(image.grid, pull_back(transform, part, backend), WIDEST)
+        box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+        seen = Image(np.ascontiguousarray(image.data[box]), image.grid.cropped(start, stop), image.name)
+        values = interpolate(seen, transform, part, outside=outside, backend=backend, threads=threads).data
+        if whole is None:
+            whole = np.empty((*grid.shape, *values.shape[3:]), values.dtype)
+        whole[slab] = values
+    assert whole is not None, "a grid has voxels"
+    return Image(whole, grid.bare, image.name)
+
+
 def _read(image: Image, mapping: Pullback, outside: float, backend: Backend) -> NDArray[np.float32]:
     """An image at the voxels of a part, from the box of it that they reach."""
-    matrix, shape = np.array(mapping.matrix_to(image.grid)), mapping.grid.shape
-    low, high = _bounds(matrix, mapping)
-    start = np.clip(np.floor(low).astype(int) - REACH, 0, image.grid.shape)
-    stop = np.clip(np.ceil(high).astype(int) + REACH + 1, 0, image.grid.shape)
-    if (start >= stop).any():
-        return np.full(shape, outside, np.float32)
-    box = tuple(slice(a, b) for a, b in zip(start.tolist(), stop.tolist(), strict=True))
+    start, stop = _box(image.grid, mapping, REACH)
+    matrix = np.array(mapping.matrix_to(image.grid))
     matrix[:3, 3] -= start
+    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     with backend.session():
         source = backend.upload(np.ascontiguousarray(image.data[box], np.float32))
         field = None if mapping.field is None else backend.upload(mapping.field)
         read: NDArray[np.float32] = backend.download(
-            backend.sample(source, matrix, field=field, shape=shape, order=1, outside=outside)
+            backend.sample(source, matrix, field=field, shape=mapping.grid.shape, order=1, outside=outside)
         )
     return read
 
 
+def _box(grid: Grid, mapping: Pullback, reach: int) -> tuple[Shape, Shape]:
+    """First and one-past-last voxel of an image that a part may read; one voxel at its face where it reads none."""
+    low, high = _bounds(np.array(mapping.matrix_to(grid)), mapping)
+    size = np.array(grid.shape)
+    start = np.clip(np.floor(low) - reach, 0, size - 1).astype(int)
+    stop = np.clip(np.ceil(high) + reach + 1, start + 1, size).astype(int)
+    return (int(start[0]), int(start[1]), int(start[2])), (int(stop[0]), int(stop[1]), int(stop[2]))
+
+
 def _bounds(matrix: Matrix, mapping: Pullback) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and largest voxel coordinates (3,) of an image that a part may read."""
+    """Least and largest voxel coordinates (3,) of an image that a part may read; NaN, which reads none, is left out."""
     corners = np.array(np.meshgrid(*((0, n - 1) for n in mapping.grid.shape), indexing="ij")).reshape(3, -1).T
     places = apply_affine(matrix, corners)
     low, high = places.min(axis=0), places.max(axis=0)
     if mapping.field is not None:
-        ends = np.array([[component.min(), component.max()] for component in mapping.field], float)
-        moved = matrix[:3, :3, None] * ends
+        ends = np.array([[np.fmin.reduce(one, axis=None), np.fmax.reduce(one, axis=None)] for one in mapping.field])
+        moved = matrix[:3, :3, None] * np.nan_to_num(ends.astype(float))
         low, high = low + moved.min(axis=2).sum(axis=1), high + moved.max(axis=2).sum(axis=1)
     return low, high

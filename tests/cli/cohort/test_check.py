@@ -26,3 +26,13 @@ def test_check_names_what_is_missing(folder, tmp_path, capsys):
     told = capsys.readouterr().out
     assert f"missing: {tmp_path}/no.nii (a)" in told and "copied to the results: age" in told
     assert not (tmp_path / "out").exists()
+
+
+def test_velocity_fields_take_room_where_they_are_kept(folder, capsys):
+    def need(*options):
+        main(["cohort", "check", f"{folder}/c.tsv", f"{folder}/out", "--recipe", "syn", "--json", *options])
+        return json.loads(capsys.readouterr().out)["disk_bytes"]
+
+    plain, velocity = need(), need("--set", "syn.model=velocity")
+    assert plain < velocity < 2 * plain
+    assert need("--warp", "forward", "--set", "syn.model=velocity") == need("--warp", "forward")

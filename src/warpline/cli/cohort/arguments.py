@@ -49,7 +49,7 @@ def add_selection(parser: ArgumentParser) -> None:
         choices=("rounded", "forward", "full", "none"),
         default="rounded",
         help="how displacements are kept: rounded to 1/64 mm, 1/2 mm in the air (a fifth of the size, the default), "
-        "forward: the same without the inverse, full, or not at all",
+        "forward: the same without the inverse and the velocity field, full, or not at all",
     )
 
 

@@ -6,7 +6,8 @@ import math
 import os
 import shutil
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ BYTES_PER_VOXEL: dict[Warps, float] = {"full": 14.0, "rounded": 3.3, "forward": 
 
 UNROUNDED: dict[Warps, float] = {**BYTES_PER_VOXEL, "rounded": 14.0, "forward": 7.4}
 """The same with a budget, for which displacements are not rounded."""
+
+WITH_VELOCITY: tuple[Warps, ...] = ("full", "rounded")
+"""Those with which velocity fields are written."""
 
 SAMPLED_IMAGES = 5
 """Fixed images whose size is read for the estimate of disk space."""
@@ -89,7 +93,14 @@ def disk_need(tasks: Sequence[Task], warps: Warps, geometry: str | None = None) 
         if len(voxels) == SAMPLED_IMAGES:
             break
     each = BYTES_PER_VOXEL if all(task.recipe.budget.is_empty for task in tasks) else UNROUNDED
-    return sum(voxels) / len(voxels) * each[warps] * len(tasks) if voxels else None
+    bytes_per_pair = sum(map(partial(_bytes_per_voxel, warps=warps, each=each), tasks))
+    return sum(voxels) / len(voxels) * bytes_per_pair if voxels else None
+
+
+def _bytes_per_voxel(task: Task, *, warps: Warps, each: Mapping[Warps, float]) -> float:
+    """Of all files of a pair; a velocity field takes as much as one of the two displacements."""
+    has_velocity = warps in WITH_VELOCITY and task.recipe.syn is not None and task.recipe.syn.model == "velocity"
+    return each[warps] + has_velocity * (each[warps] - each["none"]) / 2
 
 
 def _refusal(plan: Plan, root: Path, asked: RunOptions) -> str | None:
