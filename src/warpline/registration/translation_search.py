@@ -23,7 +23,7 @@ SEARCH_SPACING = 15.0
 """Voxel size at which images are correlated, in mm of a head, see `LengthUnit`; finer ones take longer and need more
 rotations, coarser ones show little of a part."""
 ROTATIONS = 400
-"""Rotations that are tried, 25° from the nearest at most; fewer lie too far from the right one."""
+"""Rotations that are tried; any other lies within 30° of one of them, half of all within 16°. Fewer are too far off."""
 EDGE_SIGMA = 0.6
 """Standard deviation of the Gaussian whose gradient is taken, in these voxels; less shows noise, more no structure."""
 LEAST_OF_BOTH, LEAST_OF_EITHER, LEAST_OF_OTHER = 0.1, 0.02, 0.5
