@@ -318,7 +318,6 @@ def _run_stages(
     with clock.step("preparation"):
         images = problem.normalised(backend)
         seen = problem.heeding(recipe.linear is None or recipe.linear.masks, images, backend)
-    with clock.step("judgement"):
         comparison = ObjectComparison(*images, backend)
     with clock.step("linear"):
         linear = register_from_start(seen, problem, comparison, backend, progress)

@@ -42,8 +42,6 @@ GAIN = 1.15
 """A refined start wins when its metric is this many times that of the plain start, refined alike.
 
 Nearer to 1, nearly symmetric objects could be turned for a gain that is noise."""
-
-
 UNLIKE_SIZE = 1.6
 """Ratio of the largest extents of two objects from which on their sizes are taken to differ; parts of one object reach
 it where they are small, and are searched for at both sizes."""
@@ -218,7 +216,8 @@ def _searched(fixed: Normalised, moving: Normalised, scale: float, count: int, b
     coarse = _CoarsePair.of(fixed, moving, LengthUnit(1.0), backend, scale)
     sides = (fixed, SEARCH_SPACING), (moving, SEARCH_SPACING * scale)
     still, moved = (Edges.of(image, build_pyramid(image, (size,), backend)[0], size) for image, size in sides)
-    rotations = even_rotations() if coarse.plane is None else _lattice_in(coarse.plane)
+    within = None if coarse.plane is None else np.concatenate([np.eye(3)[None], _lattice_in(coarse.plane)])
+    rotations = even_rotations() if within is None else within
     maps, scores = best_translations(still, moved, rotations, coarse.plane)
     ranked = maps[np.argsort(-scores, kind="stable")]
     return coarse.refined(ranked[_distinct(ranked, coarse.centre, count)], "rigid" if scale == 1.0 else "similarity")

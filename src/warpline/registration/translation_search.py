@@ -99,8 +99,8 @@ class Edges:
         return ((values - mean) * known).astype(np.float32), known.astype(np.float32)
 
     def _cropped(self) -> Edges:
-        """The box of the object, with a voxel around it."""
-        places = np.argwhere(self.values > FOREGROUND * self.values.max())
+        """The box of the object, with a voxel around it; everything where nothing has an edge."""
+        places = np.argwhere(self.values >= FOREGROUND * self.values.max())
         start = np.maximum(places.min(axis=0) - 1, 0)
         stop = np.minimum(places.max(axis=0) + 2, self.grid.shape)
         box = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))

@@ -221,8 +221,30 @@ def start_by_search(images: Images, options: Linear, comparison: ObjectCompariso
     ----------
     images, options, comparison, backend
         As for `search_again`; the affine is that of the coarse levels.
+
+    Examples
+    --------
+    A square that lies far from where the header says.
+
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.recipe import Linear
+    >>> from warpline.registration.judgement import ObjectComparison, start_by_search
+    >>> backend = select("numpy")
+    >>> texture = np.random.default_rng(0).normal(5, 1, (8, 8)).repeat(6, axis=0).repeat(6, axis=1)
+    >>> square, away = np.pad(texture, 24), np.eye(4)
+    >>> away[0, 3] = 500.0
+    >>> images = [normalise(Image.from_array(square, affine), backend) for affine in (np.eye(4), away)]
+    >>> options = Linear(stages=("rigid",), voxel_sizes=(8.0, 4.0), iterations=(20, 20), refinements=0)
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> start_by_search(images, options, comparison, backend).matrix[:3, 3].round() + 0.0
+    array([500.,   0.,   0.])
     """
     starts = searched_starts(*images, SEARCHED, backend=backend)
+    if not starts:
+        return None
     agreement = comparison.correlations(start.matrix for start in starts)
     coarse = _coarse_levels(options, LengthUnit.of(images[0]))
     for number in np.argsort(-agreement, kind="stable"):
@@ -274,7 +296,7 @@ def _search_warnings(first: JudgedAffine, best: JudgedAffine, found_by: str) -> 
     if best is first:
         return () if fine else (f"the affine was doubtful; {STARTS + 1} other searches agreed no better",)
     angle, now, then = angle_between(first.result.affine, best.result.affine), best.agreement, first.agreement
-    why = "might be another one" if fine else "was doubtful"
+    why = "was not clearly right" if fine else "was doubtful"
     return (
         f"the first affine {why}, so {STARTS + 1} other searches were run; one from {found_by} that differs by "
         f"{angle:.0f}° agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) "
