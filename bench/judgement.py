@@ -13,21 +13,21 @@ import platform
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 
 import brains
+from spoils import Case, Spoil, Volume, X, Y, Z, about, both, cut, distance_from, turned, values
 from warpline import read_image
 from warpline.backends import select
 from warpline.errors import InputError
 from warpline.images import Image
-from warpline.recipe import PRESETS, Recipe
+from warpline.recipe import PRESETS
 from warpline.registration.alignment import align
 from warpline.registration.judgement import judge
 from warpline.resampling import resample, warp
@@ -41,95 +41,18 @@ VOXEL = 3.0
 RESULTS = Path(__file__).parent / "results" / "judgement.json"
 HELD_OUT = ("02,03", "04,05", "06,07", "08,09", "10,01")
 
-Volume = NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """Two images and the true map between them.
-
-    Parameters
-    ----------
-    fixed, moving : Image
-        What is registered.
-    truth : (4, 4) or None
-        Fixed world to moving world; None where no map can be right.
-    recipe : Recipe
-        How.
-    initial : Affine or None
-        A start that is given.
-    """
-
-    fixed: Image
-    moving: Image
-    truth: NDArray[np.float64] | None
-    recipe: Recipe
-    initial: Affine | None = None
-
-
-Spoil = Callable[[Case, np.random.Generator], Case]
-
-
 # -- ways to spoil a pair ---------------------------------------------------------------------------------------------
-
-
-def values(change: Callable[[Volume, np.random.Generator], Volume], worthless: bool = False) -> Spoil:
-    """Other intensities in the moving image."""
-
-    def spoil(case: Case, rng: np.random.Generator) -> Case:
-        data = np.asarray(change(case.moving.data.astype(np.float32), rng), np.float32)
-        return replace(case, moving=Image(data, case.moving.grid), truth=None if worthless else case.truth)
-
-    return spoil
-
-
-def both(change: Callable[[Volume, np.random.Generator], Volume]) -> Spoil:
-    """The same change to both images."""
-
-    def spoil(case: Case, rng: np.random.Generator) -> Case:
-        images = [Image(np.asarray(change(im.data, rng), np.float32), im.grid) for im in (case.fixed, case.moving)]
-        return replace(case, fixed=images[0], moving=images[1])
-
-    return spoil
-
-
-def _turned(axis: tuple[float, float, float], degrees: float, shift: float = 0.0) -> Spoil:
-    """The head of the moving image turned and shifted in its scanner."""
-
-    def spoil(case: Case, rng: np.random.Generator) -> Case:
-        middle = case.moving.grid.centre
-        moved = _about(middle, axis, degrees)
-        moved[:3, 3] += shift
-        affine = moved @ case.moving.grid.affine
-        truth = None if case.truth is None else moved @ case.truth
-        return replace(case, moving=Image(case.moving.data, Grid(case.moving.grid.shape, affine)), truth=truth)
-
-    return spoil
 
 
 def _started(axis: tuple[float, float, float], degrees: float, shift: float, **recipe: object) -> Spoil:
     """A start that is given, and as far from the truth."""
 
     def spoil(case: Case, rng: np.random.Generator) -> Case:
-        moved = _about(case.moving.grid.centre, axis, degrees)
+        moved = about(case.moving.grid.centre, axis, degrees)
         moved[:3, 3] += shift
         linear = case.recipe.linear.model_copy(update=recipe) if case.recipe.linear else None
         changed = case.recipe.model_copy(update={"linear": linear})
         return replace(case, initial=Affine(moved @ case.truth), recipe=changed)
-
-    return spoil
-
-
-def cut(axis: int, first: float, last: float, which: str = "moving") -> Spoil:
-    """Only a part of the field of view of an image, between shares of it along an axis; one slice at least."""
-
-    def spoil(case: Case, rng: np.random.Generator) -> Case:
-        image: Image = getattr(case, which)
-        start, stop, n = [0, 0, 0], list(image.grid.shape), image.grid.shape[axis]
-        start[axis], stop[axis] = int(first * n), max(int(last * n), int(first * n) + 1)
-        spans = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        part = image.grid.cropped((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-        return replace(case, **{which: Image(np.ascontiguousarray(image.data[spans]), part)})
 
     return spoil
 
@@ -143,14 +66,6 @@ def _header_scaled(factor: float) -> Spoil:
         return replace(case, moving=Image(case.moving.data, Grid(grid.shape, scale @ grid.affine)), truth=None)
 
     return spoil
-
-
-def _about(middle: NDArray[np.float64], axis: tuple[float, float, float], degrees: float) -> NDArray[np.float64]:
-    direction = np.array(axis) / np.linalg.norm(axis)
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_rotvec(np.radians(degrees) * direction).as_matrix()
-    matrix[:3, 3] = middle - matrix[:3, :3] @ middle
-    return matrix
 
 
 def _noise(share: float) -> Callable[[Volume, np.random.Generator], Volume]:
@@ -177,12 +92,6 @@ def _shape_of_noise(sigma: float) -> Callable[[Volume, np.random.Generator], Vol
     return change
 
 
-def distance_from(data: Volume, share: tuple[float, float, float]) -> Volume:
-    """Distance in voxels from a place that is given in shares of the shape."""
-    middle = (np.array(data.shape) * share)[:, None, None, None]
-    return np.asarray(np.linalg.norm(np.indices(data.shape) - middle, axis=0))
-
-
 def _ball(data: Volume, rng: np.random.Generator) -> Volume:
     distance = distance_from(data, (0.5, 0.5, 0.5))
     return np.where(distance < 0.35 * min(data.shape), 100 + rng.normal(0, 3, data.shape), 0)
@@ -206,7 +115,6 @@ def _hot(data: Volume, rng: np.random.Generator) -> Volume:
     return data
 
 
-X, Y, Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 SPOILS: dict[str, Spoil] = {
     "as it is": values(lambda data, _: data),
     "noise 10 %": values(_noise(0.1)),
@@ -226,12 +134,12 @@ SPOILS: dict[str, Spoil] = {
     "bright lesion": values(_lesion(1.5)),
     "hole": values(_lesion(0.0)),
     "hot voxel": values(_hot),
-    "turned 20°": _turned((1, 2, 3), 20),
-    "turned 70°": _turned((3, 1, 2), 70),
-    "turned 120°": _turned((1, 1, 2), 120),
-    "upside down": _turned(Y, 180),
-    "back to front": _turned(Z, 180),
-    "far away": _turned(X, 5, 80),
+    "turned 20°": turned((1, 2, 3), 20),
+    "turned 70°": turned((3, 1, 2), 70),
+    "turned 120°": turned((1, 1, 2), 120),
+    "upside down": turned(Y, 180),
+    "back to front": turned(Z, 180),
+    "far away": turned(X, 5, 80),
     "first half, third axis": cut(2, 0.0, 0.55),
     "second half, third axis": cut(2, 0.45, 1.0),
     "first half, first axis": cut(0, 0.0, 0.55),
@@ -285,7 +193,7 @@ def _brain(data: Path, name: str, work: Path) -> Image:
 
 
 def _small_affine(middle: NDArray[np.float64]) -> NDArray[np.float64]:
-    matrix = _about(middle, (1, 1, 0), 6)
+    matrix = about(middle, (1, 1, 0), 6)
     matrix[:3, :3] *= np.array([1.04, 0.97, 1.02])
     matrix[:3, 3] = middle - matrix[:3, :3] @ middle + (4, -3, 2)
     return matrix
@@ -305,7 +213,9 @@ def look(pair: str, case: Case, name: str) -> dict[str, object]:
     return judged(pair, name, SPOILS[name](case, rng))
 
 
-def judged(pair: str, name: str, case: Case) -> dict[str, object]:
+def judged(
+    pair: str, name: str, case: Case, distance: Callable[[Case, Affine], float | None] = distance
+) -> dict[str, object]:
     """How far off the result of a registration is, and what is said of it."""
     try:
         found = align(case.fixed, case.moving, case.recipe, backend=select(None), initial=case.initial)

@@ -16,24 +16,13 @@ import numpy as np
 from scipy import ndimage
 
 import judgement
-from judgement import Case, Spoil, Volume, both, cut, distance_from, values
+from spoils import Case, Spoil, Volume, both, cut, distance_from, header, moved_by, then, values
 from warpline.images import Image
 from warpline.recipe import PRESETS
 from warpline.space.grid import Grid
 
 RESULTS = Path(__file__).parent / "results" / "situations.json"
 RECIPES = ("affine", "syn-fast")
-
-
-def _header(change: np.ndarray) -> Spoil:
-    """The header of the moving image says something else: a matrix on its world, which the truth then holds too."""
-
-    def make(case: Case, rng: np.random.Generator) -> Case:
-        grid = case.moving.grid
-        moving = Image(case.moving.data, Grid(grid.shape, change @ grid.affine))
-        return replace(case, moving=moving, truth=change @ case.truth)
-
-    return make
 
 
 def _thick(case: Case, rng: np.random.Generator) -> Case:
@@ -45,15 +34,6 @@ def _thick(case: Case, rng: np.random.Generator) -> Case:
     affine[:3, 3] += affine[:3, 2]
     affine[:3, 2] *= 3
     return replace(case, moving=Image(means.astype(np.float32), Grid(means.shape, affine)))
-
-
-def _then(*situations: Spoil) -> Spoil:
-    def make(case: Case, rng: np.random.Generator) -> Case:
-        for situation in situations:
-            case = situation(case, rng)
-        return case
-
-    return make
 
 
 def _two_heads(data: Volume, rng: np.random.Generator) -> Volume:
@@ -116,12 +96,6 @@ def _swap(first: int, second: int) -> np.ndarray:
     return matrix
 
 
-def _moved_by(*shift: float) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = shift
-    return matrix
-
-
 SITUATIONS: dict[str, Spoil] = {
     "smoothed by 19 mm FWHM, both": both(lambda d, _: ndimage.gaussian_filter(d, 8 / judgement.VOXEL)),
     "grey matter probability": both(lambda d, _: _grey(d)),
@@ -140,15 +114,15 @@ SITUATIONS: dict[str, Spoil] = {
     "slab of 10 %": cut(0, 0.45, 0.55),
     "two slices": cut(2, 0.5, 0.54),
     "one slice in a volume": cut(2, 0.5, 0.5),
-    "both halves, a tenth in common": _then(cut(0, 0.0, 0.55, "fixed"), cut(0, 0.45, 1.0)),
-    "different halves": _then(cut(0, 0.0, 0.5, "fixed"), cut(0, 0.5, 1.0)),
-    "voxels 1.3 times as long in one direction": _header(np.diag([1.0, 1.0, 1.3, 1.0])),
-    "voxels twice as large": _header(np.diag([2.0, 2.0, 2.0, 1.0])),
-    "infant: two thirds": _header(np.diag([0.66, 0.66, 0.66, 1.0])),
-    "axes taken for each other, 1": _header(_swap(0, 1)),
-    "axes taken for each other, 2": _header(_swap(1, 2)),
-    "both turned about": _header(np.diag([-1.0, -1.0, 1.0, 1.0])),
-    "origin 500 mm off": _header(_moved_by(300, -400, 0)),
+    "both halves, a tenth in common": then(cut(0, 0.0, 0.55, "fixed"), cut(0, 0.45, 1.0)),
+    "different halves": then(cut(0, 0.0, 0.5, "fixed"), cut(0, 0.5, 1.0)),
+    "voxels 1.3 times as long in one direction": header(np.diag([1.0, 1.0, 1.3, 1.0])),
+    "voxels twice as large": header(np.diag([2.0, 2.0, 2.0, 1.0])),
+    "infant: two thirds": header(np.diag([0.66, 0.66, 0.66, 1.0])),
+    "axes taken for each other, 1": header(_swap(0, 1)),
+    "axes taken for each other, 2": header(_swap(1, 2)),
+    "both turned about": header(np.diag([-1.0, -1.0, 1.0, 1.0])),
+    "origin 500 mm off": header(moved_by(300, -400, 0)),
     "two heads in one image": values(_two_heads, worthless=True),
     "bright frame burned in": values(_frame),
     "scalp in one image": values(_scalp),
@@ -167,7 +141,7 @@ SITUATIONS: dict[str, Spoil] = {
     "constant but for a spike": values(
         lambda d, _: np.where(distance_from(d, (0.3, 0.3, 0.3)) < 1, 1.0, 0.0), worthless=True
     ),
-    "another slab under a wrong header": _then(cut(2, 0.1, 0.3), _header(_moved_by(0, 60, 0))),
+    "another slab under a wrong header": then(cut(2, 0.1, 0.3), header(moved_by(0, 60, 0))),
 }
 """By name."""
 

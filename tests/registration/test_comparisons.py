@@ -27,7 +27,7 @@ def test_a_poor_curve_alone_is_warned_of():
 
 
 def test_what_leaves_hardly_anything_is_said_once_a_pair():
-    little = {"counted": Counted(share=1e-5, voxels=3.0)}
+    little = {"counted": Counted(total=3.0, share=1e-5, voxels=3.0)}
     first, second = (ComparedImages(metric, 1.0, "as given", **little) for metric in ("local_cc", "self_similarity"))
     (warning,) = comparison_warnings((first, second))
     assert "leave 1e-05 of both images, as much as 3 voxels" in warning

@@ -100,3 +100,32 @@ def test_slices_turn_within_their_plane(fast):
     np.testing.assert_allclose(found.matrix[2], (0, 0, 1, 0), atol=1e-9)
     points = world_of(grid)[20:45, 20:45, 0]
     assert np.linalg.norm(found.map_points(points) - (points @ truth[:3, :3].T + truth[:3, 3]), axis=-1).mean() < 4
+
+
+def slice_of(image, first, last):
+    """Rows of a slice, where they were."""
+    part = image.grid.cropped((first, 0, 0), (last, image.grid.shape[1], 1))
+    return Image(image.data[first:last].copy(), part)
+
+
+SLICE = Grid((65, 65, 1), np.array([[2.5, 0, 0, -80], [0, 2.5, 0, -80], [0, 0, 2.5, 0], [0, 0, 0, 1.0]]))
+
+
+@pytest.mark.parametrize(("size", "first", "last"), [(1.0, 38, 65), (0.5, 0, 65), (2.0, 0, 65)])
+def test_a_search_finds_parts_and_other_sizes(size, first, last, fast):
+    truth = turned((0, 0, 2.6), shift=(140, -60, 0))
+    truth[:3, :3] *= size
+    part = slice_of(scan(SLICE), first, last)
+    images = (
+        normalise(scan(SLICE), fast),
+        normalise(Image(part.data, Grid(part.grid.shape, truth @ part.grid.affine)), fast),
+    )
+    found = initialisation.searched_starts(*images, 4, backend=fast)
+    points = world_of(part.grid)[8:-8, 20:45, 0]
+    expected = points @ truth[:3, :3].T + truth[:3, 3]
+    assert min(np.linalg.norm(one.map_points(points) - expected, axis=-1).mean() for one in found) < 5 * size
+
+
+def test_a_slice_beside_a_volume_is_not_searched_for(fast):
+    images = normalise(scan(SLICE), fast), normalise(scan(lattice()), fast)
+    assert initialisation.searched_starts(*images, 4, backend=fast) == []

@@ -133,6 +133,28 @@ def test_slices_of_volumes_stay_at_their_height():
     assert images["moving"].affine[2, 3] == 7
 
 
+def slice_at(height):
+    grid = plane_at(height).grid
+    return Image(np.random.default_rng(0).uniform(size=(24, 24, 1)), Grid((24, 24, 1), grid.affine, flat=True))
+
+
+@pytest.mark.parametrize("rise", [7.0, 0.0])
+def test_a_start_leads_into_the_plane_of_planar_images(rise):
+    """Whether it leads to that of the moving header, as a true one in world space does, or stays in the fixed one."""
+    start = np.eye(4)
+    start[:3, 3] = (2.0, -1.0, rise)
+    found = inputs.read(slice_at(0), slice_at(7), "rigid", initial=start).initial
+    np.testing.assert_allclose(found.matrix[:3, 3], (2.0, -1.0, 0.0), atol=1e-9)
+
+
+def test_a_warp_leads_into_the_plane_of_planar_images():
+    fixed = slice_at(0)
+    field = np.zeros((3, *fixed.grid.shape), np.float32)
+    field[0], field[2] = 1.5, 7.0
+    found = inputs.read(fixed, slice_at(7), "rigid", initial=Displacement(field, fixed.grid)).initial
+    np.testing.assert_allclose(found.map_points([[10.0, 9.0, 0.0]]), [[11.5, 9.0, 0.0]], atol=1e-5)
+
+
 def mask_on(grid, name="mask.nii", dtype=np.uint8):
     data = np.zeros(grid.shape, dtype)
     data[2:-2, 2:-2, 2:-2] = 1

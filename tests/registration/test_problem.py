@@ -104,3 +104,23 @@ def test_without_masks_nothing_is_normalised_twice():
     backend, given = select("numpy"), problem()
     images = given.normalised(backend)
     assert given.heeding(False, images, backend) is images
+
+
+@pytest.mark.parametrize("given_mask", [None, mask()])
+def test_places_that_a_start_misses_never_count(start, given_mask):
+    """Also for a stage that does not heed masks: only those of the user are left out."""
+    backend = select("numpy")
+    cut = Image(smooth_volume(SHAPE, 1) + 2, GRID, "cut.nii")
+    seen = Problem(image(0), cut, None, given_mask, NO_STAGES, None).seen_through(start)
+    _, moving = seen.heeding(False, seen.normalised(backend), backend)
+    voxels = np.indices(moving.grid.shape)[0] + round(moving.grid.affine[0, 3])
+    counts = backend.download(moving.mask)[:, 5:-5, 5:-5] != 0
+    shown = (voxels[:, 5:-5, 5:-5] + 3 >= 1) & (voxels[:, 5:-5, 5:-5] + 3 <= SHAPE[0] - 2)
+    np.testing.assert_array_equal(counts, shown)
+
+
+def test_what_a_start_reaches_is_reordered_too():
+    thin = Grid((20, 22, 6), np.eye(4))
+    given = Problem(image(0, thin), image(1, thin), None, None, QUICK, Affine.identity(), reached=mask(thin))
+    found = given.reorder_axes(select("numpy"))
+    np.testing.assert_array_equal(found.reached.data, mask(thin).data.swapaxes(1, 2))

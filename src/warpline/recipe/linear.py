@@ -58,6 +58,9 @@ class Initialise(Options):
     """Centres of mass, geometric centres, world origins of the grids, or the identity."""
     rotations: bool = True
     """Compare many rotations and the other methods too; one of them is taken when it clearly beats the start."""
+    search: Literal["doubtful", "always"] = "doubtful"
+    """When other starts are searched for, at any rotation and translation, besides the one of `method`: where the
+    affine is doubtful and `rotations` is true, or always, as where parts of objects are registered to the whole."""
     landmarks: LandmarkModel = "rigid"
     """Map that is fitted to landmarks, where they are given, and started from; thin_plate joins them exactly."""
     surfaces: SurfaceModel | None = "rigid"

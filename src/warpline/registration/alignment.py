@@ -1,7 +1,7 @@
 """One registration in numbers, from two images to the transform between them.
 
 1. Normalise both images: background 0, range about 1 (`images.intensity`).
-2. Initialise (`initialisation`) and register linearly (`linear`).
+2. Initialise (`initialisation`) and register linearly (`linear`, `linear_stage`).
 3. Judge the affine (`judgement`); where it is doubtful, search again from other starts.
 4. Register deformably (`syn`): half-maps from a middle space to either image.
 5. Join them into a map and its inverse, consistent and without folds (`inverse_consistency`).
@@ -18,39 +18,35 @@ from dataclasses import dataclass, field, replace
 
 from warpline.backends import Backend
 from warpline.images import Image
-from warpline.images.intensity import Normalised, normalise
+from warpline.images.intensity import normalise
 from warpline.images.masks import on_grid
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
-from warpline.registration.comparisons import ComparedImages, comparison_warnings
+from warpline.registration.comparisons import ComparedImages
 from warpline.registration.cropping import weights_on
 from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
 from warpline.registration.fitted_start import FittedStart
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
-from warpline.registration.initialisation import initial_affine
 from warpline.registration.judgement import (
-    JudgedAffine,
     Judgement,
     ObjectComparison,
     budget_signs,
     judge,
-    judge_affine,
     quality_signs,
-    search_again,
     warp_signs,
 )
 from warpline.registration.landmarks import LandmarkErrors, Landmarks
-from warpline.registration.linear import LinearResult, register_linear
+from warpline.registration.linear_stage import judge_and_search, register_from_start
 from warpline.registration.problem import Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
 from warpline.registration.surfaces import LoadedSurfaces, SurfaceErrors
-from warpline.registration.syn import HalfMaps, restoration_warnings, smoothing_warnings
+from warpline.registration.syn import HalfMaps
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Matrix
 
@@ -323,11 +319,11 @@ def _run_stages(
     with clock.step("preparation"):
         images = problem.normalised(backend)
         seen = problem.heeding(recipe.linear is None or recipe.linear.masks, images, backend)
-    with clock.step("linear"):
-        linear = _register_linear(seen, problem, backend, progress)
-    with clock.step("judgement"):
         comparison = ObjectComparison(*images, backend)
-        judged = _judge_affine(seen, linear, problem, comparison, backend)
+    with clock.step("linear"):
+        linear = register_from_start(seen, problem, comparison, backend, progress)
+    with clock.step("judgement"):
+        judged = judge_and_search(seen, linear, problem, comparison, backend)
     affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
     if recipe.syn is None:
         said, judgement = warnings + judged.judgement.reasons, judged.judgement
@@ -344,8 +340,6 @@ def _run_stages(
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)
-    notes += restoration_warnings(found.levels) + smoothing_warnings(maps.smoothed)
-    warnings += notes + comparison_warnings(found.compared) + judgement.reasons
     return Alignment(
         fixed,
         moving,
@@ -354,33 +348,9 @@ def _run_stages(
         levels + found.levels,
         seconds=clock.seconds,
         quality=maps.quality,
-        warnings=warnings,
+        warnings=warnings + notes + found.warnings + judgement.reasons,
         judgement=judgement,
         spending=found.spending,
         terms=found.compared,
         velocity=None if velocity is None else Displacement(velocity, fixed.grid),
     )
-
-
-def _register_linear(
-    images: tuple[Normalised, Normalised], problem: Problem, backend: Backend, progress: ProgressCallback | None
-) -> LinearResult:
-    start = problem.initial or initial_affine(*images, problem.recipe.initialise, backend=backend)
-    if problem.recipe.linear is None:
-        return LinearResult(start, ())
-    return register_linear(*images, start, problem.recipe.linear, backend=backend, progress=progress)
-
-
-def _judge_affine(
-    images: tuple[Normalised, Normalised],
-    linear: LinearResult,
-    problem: Problem,
-    comparison: ObjectComparison,
-    backend: Backend,
-) -> JudgedAffine:
-    """The linear result, judged; a better one from another start, where it was doubtful and no start was given."""
-    recipe, headers = problem.recipe, problem.initial or Affine.identity()
-    judged = judge_affine(images, linear, recipe.linear, comparison, headers=headers, backend=backend)
-    if recipe.linear is None or not recipe.initialise.rotations or problem.initial is not None or judged.is_clear:
-        return judged
-    return search_again(images, judged, recipe.linear, comparison, backend)

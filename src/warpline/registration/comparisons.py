@@ -67,11 +67,15 @@ def _scarce_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
     """A sentence for every pair of images of which hardly anything counts."""
     scarce = {images.pair: images.counted for images in compared if images.counted and images.counted.is_scarce}
     return tuple(
-        f"masks, weights and fields of view leave {left.share:.2g} of {'both images' if pair == 1 else f'pair {pair}'}, "
+        f"masks, weights and fields of view leave {left.share:.2g} of {_name(pair)}, "
         f"as much as {left.voxels:.3g} voxels that count alike: hardly anything is compared, and the map says little "
         "elsewhere"
         for pair, left in scarce.items()
     )
+
+
+def _name(pair: int) -> str:
+    return "both images" if pair == 1 else f"pair {pair}"
 
 
 def _poor_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from warpline.images.intensity import Normalised
 from warpline.recipe import Recipe, Syn
 from warpline.registration.budget import Keeper, Spending, Surroundings, with_more_smoothing
 from warpline.registration.clock import Clock
-from warpline.registration.comparisons import ComparedImages
+from warpline.registration.comparisons import ComparedImages, comparison_warnings
 from warpline.registration.cropping import Channel, Weights, crop_pair
 from warpline.registration.directions import Projection
 from warpline.registration.inverse_consistency import InversePair, enforce_inverse_consistency
@@ -21,7 +21,7 @@ from warpline.registration.landmarks import Landmarks
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import Units
 from warpline.registration.surfaces import LoadedSurfaces
-from warpline.registration.syn import HalfMaps, register_syn
+from warpline.registration.syn import HalfMaps, register_syn, restoration_warnings, smoothing_warnings
 from warpline.space import Affine, Displacement, fields
 from warpline.space.grid import Grid, Matrix
 from warpline.space.inversion import invert_field
@@ -121,6 +121,12 @@ class Deformation:
     spending: Spending | None = None
     compared: tuple[ComparedImages, ...] = ()
     velocity: Velocity | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the levels, their half-maps and what they compared are to be doubted for."""
+        of_maps = smoothing_warnings(self.maps.smoothed)
+        return restoration_warnings(self.levels) + of_maps + comparison_warnings(self.compared)
 
     def velocity_and_notes(self, backend: Backend) -> tuple[NDArray[np.float32] | None, tuple[str, ...]]:
         """The velocity in mm on the whole grid; None with a sentence where the map is no longer its exponential."""

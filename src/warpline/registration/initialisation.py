@@ -1,8 +1,8 @@
-"""The initial affine: centres, headers, and a search over a lattice of rotations."""
+"""The initial affine: centres, headers, a lattice of rotations, and a search over rotations and translations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
@@ -14,10 +14,11 @@ from warpline.backends import Backend
 from warpline.images.intensity import Normalised
 from warpline.recipe import Initialise, Linear
 from warpline.registration.affine_parameters import GENERATORS, AffineParameters, shared_plane
-from warpline.registration.length_unit import LengthUnit
+from warpline.registration.length_unit import LengthUnit, object_length
 from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import AffineObjective, affine_objective
 from warpline.registration.pyramid import PyramidLevel, build_pyramid
+from warpline.registration.translation_search import SEARCH_SPACING, Edges, best_translations, even_rotations
 from warpline.space import Affine
 from warpline.space.grid import Matrix
 
@@ -41,6 +42,9 @@ GAIN = 1.15
 """A refined start wins when its metric is this many times that of the plain start, refined alike.
 
 Nearer to 1, nearly symmetric objects could be turned for a gain that is noise."""
+UNLIKE_SIZE = 1.6
+"""Ratio of the largest extents of two objects from which on their sizes are taken to differ; parts of one object reach
+it where they are small, and are searched for at both sizes."""
 
 
 def _shift(shift: NDArray[np.float64]) -> Affine:
@@ -93,8 +97,12 @@ class _CoarsePair:
     plane: Matrix | None
 
     @classmethod
-    def of(cls, fixed: Normalised, moving: Normalised, unit: LengthUnit, backend: Backend) -> _CoarsePair:
-        levels = [build_pyramid(unit.image(image, backend), (SPACING,), backend)[0] for image in (fixed, moving)]
+    def of(
+        cls, fixed: Normalised, moving: Normalised, unit: LengthUnit, backend: Backend, scale: float = 1.0
+    ) -> _CoarsePair:
+        """The pair in a unit; `scale` is the size of the moving object over that of the fixed one."""
+        sides = (fixed, SPACING), (moving, SPACING * scale)
+        levels = [build_pyramid(unit.image(image, backend), (size,), backend)[0] for image, size in sides]
         return cls(levels[0], levels[1], shared_plane(fixed.grid, moving.grid))
 
     @property
@@ -111,9 +119,9 @@ class _CoarsePair:
         """Rotations (S, 4, 4) about the centre, on the lattice; within the plane of slices."""
         return _rotations_about(self.centre, _lattice() if self.plane is None else _lattice_in(self.plane))
 
-    def refined(self, starts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Starts (S, 4, 4) after a short rigid search from each."""
-        parameters = AffineParameters.named("rigid", self.centre, RADIUS, self.plane)
+    def refined(self, starts: NDArray[np.float64], freedom: str = "rigid") -> NDArray[np.float64]:
+        """Starts (S, 4, 4) after a short search from each, rigid if not asked else."""
+        parameters = AffineParameters.named(freedom, self.centre, RADIUS, self.plane)
         return MultiStartBfgs(self.objective, parameters, starts).run(START_ITERATIONS)
 
 
@@ -159,7 +167,8 @@ def _rotations_about(middle: NDArray[np.float64], rotations: NDArray[np.float64]
 def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backend: Backend) -> list[Affine]:
     """The best of many rotations about all pairs of centres, each refined a little, no two of them alike.
 
-    As in `initial_affine`, lengths are those of a head.
+    As in `initial_affine`, lengths are those of a head. None of them is right where centres mislead, see
+    `searched_starts`.
 
     Parameters
     ----------
@@ -176,18 +185,64 @@ def promising_starts(fixed: Normalised, moving: Normalised, count: int, *, backe
     plain = np.stack([start(coarse.fixed, coarse.moving).matrix for start in STARTS.values()])
     starts = np.concatenate([matrix @ rotations for matrix in plain])
     ranked = starts[np.argsort(coarse.objective.values(starts), kind="stable")]
-    refined = coarse.refined(_distinct(ranked, coarse.centre, 4 * count))
+    refined = coarse.refined(ranked[_distinct(ranked, coarse.centre, 4 * count)])
     ranked = refined[np.argsort(coarse.objective.values(refined), kind="stable")]
-    return [unit.to_mm(Affine(matrix)) for matrix in _distinct(ranked, coarse.centre, count)]
+    return [unit.to_mm(Affine(matrix)) for matrix in ranked[_distinct(ranked, coarse.centre, count)]]
 
 
-def _distinct(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The first `count` of some maps (S, 4, 4) that differ from those before by a step of the lattice, or as far."""
-    chosen: list[NDArray[np.float64]] = []
-    for matrix in matrices:
-        if len(chosen) < count and not any(_is_close(matrix, other, middle) for other in chosen):
-            chosen.append(matrix)
-    return np.stack(chosen)
+def searched_starts(fixed: Normalised, moving: Normalised, count: int, *, backend: Backend) -> list[Affine]:
+    """Starts that need no centres: the best translations of many rotations, see `best_translations`, refined a little.
+
+    They find partial views, and objects beside which there is something else. Where the objects are of unlike size,
+    as those of two species, that scale is tried as well. None for a slice beside a volume.
+
+    Parameters
+    ----------
+    fixed, moving, backend
+        As for `initial_affine`.
+    count : int
+        At most so many are returned, the best first; those of unlike size after the others.
+    """
+    if (min(fixed.grid.shape) == 1) != (min(moving.grid.shape) == 1):
+        return []
+    unit = LengthUnit.of(fixed)
+    images = unit.image(fixed, backend), unit.image(moving, backend)
+    found = [_searched(*images, scale, count, backend) for scale in _scales(fixed, moving)]
+    return [unit.to_mm(Affine(matrix)) for matrix in np.concatenate(found)]
+
+
+def _searched(fixed: Normalised, moving: Normalised, scale: float, count: int, backend: Backend) -> NDArray[np.float64]:
+    """The best starts (S, 4, 4) at one scale."""
+    coarse = _CoarsePair.of(fixed, moving, LengthUnit(1.0), backend, scale)
+    sides = (fixed, SEARCH_SPACING), (moving, SEARCH_SPACING * scale)
+    still, moved = (Edges.of(image, build_pyramid(image, (size,), backend)[0], size) for image, size in sides)
+    within = None if coarse.plane is None else np.concatenate([np.eye(3)[None], _lattice_in(coarse.plane)])
+    rotations = even_rotations() if within is None else within
+    maps, scores = best_translations(still, moved, rotations, coarse.plane)
+    ranked = maps[np.argsort(-scores, kind="stable")]
+    return coarse.refined(ranked[_distinct(ranked, coarse.centre, count)], "rigid" if scale == 1.0 else "similarity")
+
+
+def _scales(fixed: Normalised, moving: Normalised) -> tuple[float, ...]:
+    """Sizes of the moving object over the fixed one: as the headers say, and as their largest extents do."""
+    ratio = object_length(moving) / object_length(fixed)
+    return (1.0,) if 1 / UNLIKE_SIZE < ratio < UNLIKE_SIZE else (1.0, ratio)
+
+
+def distinct_starts(starts: Sequence[Affine], fixed: Normalised, count: int) -> list[int]:
+    """Numbers of the first `count` starts that differ from those before by a step of the lattice, or as far."""
+    unit = LengthUnit.of(fixed)
+    matrices = np.stack([unit.from_mm(start).matrix for start in starts])
+    return _distinct(matrices, fixed.grid.centre / unit.mm, count)
+
+
+def _distinct(matrices: NDArray[np.float64], middle: NDArray[np.float64], count: int) -> list[int]:
+    """Numbers of the first `count` of some maps (S, 4, 4) that differ from those before by a step of the lattice."""
+    chosen: list[int] = []
+    for number, matrix in enumerate(matrices):
+        if len(chosen) < count and not any(_is_close(matrix, matrices[other], middle) for other in chosen):
+            chosen.append(number)
+    return chosen
 
 
 def _is_close(first: NDArray[np.float64], second: NDArray[np.float64], middle: NDArray[np.float64]) -> bool:

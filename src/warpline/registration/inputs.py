@@ -29,6 +29,7 @@ from warpline.registration.preparation import check_libraries
 from warpline.registration.provenance import describe
 from warpline.registration.surfaces import LoadedSurfaces, SurfacePair, load_surfaces
 from warpline.space import Affine, Chain, Displacement, Transform
+from warpline.space.grid import Grid
 
 Start = Transform | str | os.PathLike[str] | ArrayLike
 """A map from fixed world to moving world (RAS+ mm): a transform, a transform file, ``"[file,1]"``, its inverse, or a
@@ -184,7 +185,7 @@ def read(
     together, moved = masks_on_grids(planar)
     images = {name: image for name, image in together.items() if name in given}
     with clock.step("read"):
-        start = _read_initial(initial, images, backend)
+        start = _in_plane(_read_initial(initial, images, backend), images, loaded["moving"][0].grid)
     loaded_pairs = tuple(pair.loaded(number, together) for number, pair in enumerate(pairs, 2))
     with clock.step("check"):
         filled = {name: fill_unknown(images[name], images.get(f"{name}_mask")) for name in ("fixed", "moving")}
@@ -267,6 +268,30 @@ def _read_initial(
     if not entries:
         return None
     return read_entries(entries, images["fixed"].grid, images["moving"].grid, backend=backend).simplified()
+
+
+def _in_plane(start: Transform | None, images: Mapping[str, Image], before: Grid) -> Transform | None:
+    """The start, led on into the plane in which a 2-D moving image is seen, where it leads to that of its header.
+
+    Parameters
+    ----------
+    start : Transform, optional
+        Fixed world to moving world; of 2-D images, it may as well stay in the plane of the fixed one.
+    images : dict
+        As `in_one_plane` returns them.
+    before : Grid
+        Of the moving image by its header.
+    """
+    after = images["moving"].grid
+    if start is None or before == after:
+        return start
+    led_to = float(start.map_points(images["fixed"].grid.centre)[2])
+    there, here = (float(grid.centre[2]) for grid in (before, after))
+    if abs(led_to - here) <= abs(led_to - there):
+        return start
+    shift = np.eye(4)
+    shift[2, 3] = here - there
+    return Chain.of(start, Affine(shift)).simplified()
 
 
 def _listed(initial: Initial | None) -> list[Start]:

@@ -75,6 +75,11 @@ class LengthUnit:
         return scaled
 
 
+def object_length(image: Normalised) -> float:
+    """Longest side of the box around the foreground, in mm."""
+    return float((np.subtract(image.stop, image.start) * image.grid.voxel_size).max())
+
+
 def _radius(image: Normalised) -> float:
     """Root mean square distance of the box around the foreground from its middle, in mm."""
     lengths = np.subtract(image.stop, image.start) * image.grid.voxel_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,7 +114,8 @@ def register_linear(
 ) -> LinearResult:
     """Register linearly, coarse to fine.
 
-    1. Build a pyramid of each image, in a unit of length in which the object is as large as a head.
+    1. Build a pyramid of each image, in a unit of length in which the object is as large as a head; that of the moving
+       image is as much finer or coarser as the start shrinks or enlarges the object, in powers of two.
     2. On every level, run every stage (such as rigid, then affine) by BFGS; on the finest level only the last stage.
     3. After an affine stage, maximise squared local correlation, which places unlike anatomies better than a global
        metric does, provided that the two images have one contrast; see `LocalCorrelationObjective`.
@@ -138,15 +140,23 @@ def register_linear(
     """
     unit, plane = LengthUnit.of(fixed), shared_plane(fixed.grid, moving.grid)
     spacings = unit.spacings(options.voxel_sizes)
-    pyramids = [build_pyramid(unit.image(image, backend), spacings, backend) for image in (fixed, moving)]
-    centre, radius = pyramids[0][0].centre_and_radius()
     start = unit.from_mm(initial)
+    of_moving = tuple(size * _size_by(start) for size in spacings)
+    sides = (fixed, spacings), (moving, of_moving)
+    pyramids = [build_pyramid(unit.image(image, backend), sizes, backend) for image, sizes in sides]
+    centre, radius = pyramids[0][0].centre_and_radius()
     parameters: dict[str, AffineParameters] = {
         stage: AffineParameters.after(start.matrix, stage, centre, radius, plane) for stage in options.stages
     }
     run = LinearRun(start, parameters, len(spacings) + options.refinements, progress)
     _run_levels(run, list(zip(*pyramids, strict=True)), options, (fixed.name, moving.name))
     return LinearResult(unit.to_mm(run.affine), tuple(run.records), tuple(run.warnings))
+
+
+def _size_by(start: Affine) -> float:
+    """How many times as large as the fixed object a start shows the moving one; the nearest power of two, mostly 1."""
+    volume = abs(float(np.linalg.det(start.matrix[:3, :3])))
+    return 2.0 ** round(math.log2(volume) / 3) if volume > 0 else 1.0
 
 
 def _run_levels(

@@ -38,6 +38,8 @@ class Problem:
         That pull in the deformable stage.
     surfaces : tuple of LoadedSurfaces
         That come together there.
+    reached : Image, optional
+        Where a moving image that is seen through a start with a warp shows anything; counts where masks do not.
     """
 
     fixed: Image
@@ -50,6 +52,7 @@ class Problem:
     weights: tuple[Image | None, Image | None] = (None, None)
     landmarks: Landmarks | None = None
     surfaces: tuple[LoadedSurfaces, ...] = ()
+    reached: Image | None = None
 
     @property
     def points(self) -> dict[str, Any]:
@@ -60,6 +63,7 @@ class Problem:
         """The same with all that moves resampled through a start, from where the stages begin at the identity."""
         beyond = "unknown" if self.recipe.syn is None else self.recipe.syn.beyond
         moving, moving_mask = warp.see(self.moving, self.moving_mask, beyond=beyond)
+        reached = moving_mask if self.moving_mask is None else warp.see(self.moving, None, beyond=beyond)[1]
         check_contrast(moving, moving_mask)
         check_window(moving, self.recipe)
         pairs = tuple(pair.seen_through(warp, beyond) for pair in self.pairs)
@@ -72,7 +76,7 @@ class Problem:
         seen = replace(self, moving=moving, moving_mask=moving_mask, pairs=pairs, weights=weights)
         landmarks = None if self.landmarks is None else warp.see_landmarks(self.landmarks)
         surfaces = tuple(warp.see_surfaces(both) for both in self.surfaces)
-        return replace(seen, initial=Affine.identity(), landmarks=landmarks, surfaces=surfaces)
+        return replace(seen, initial=Affine.identity(), landmarks=landmarks, surfaces=surfaces, reached=reached)
 
     def in_one_plane(self) -> Problem:
         """The same with landmarks and surfaces of 2-D images in the plane of the fixed one."""
@@ -85,14 +89,16 @@ class Problem:
         return normalise(self.fixed, backend, self.fixed_mask), normalise(self.moving, backend, self.moving_mask)
 
     def heeding(self, masks: bool, images: NormalisedPair, backend: Backend) -> NormalisedPair:
-        """The `images` as a stage sees them that heeds masks, or does not."""
+        """The `images` as a stage sees them that heeds masks, or does not; places not `reached` never count."""
         if masks or (self.fixed_mask is None and self.moving_mask is None):
             return images
-        return normalise(self.fixed, backend), normalise(self.moving, backend)
+        return normalise(self.fixed, backend), normalise(self.moving, backend, self.reached)
 
     def reorder_axes(self, backend: Backend) -> Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""
         fixed, fixed_mask = reorder_axes(self.fixed, self.fixed_mask, backend)
         moving, moving_mask = reorder_axes(self.moving, self.moving_mask, backend)
+        reached = None if self.reached is None else reorder_axes(self.moving, self.reached, backend)[1]
         pairs = tuple(pair.reorder_axes(backend) for pair in self.pairs)
-        return replace(self, fixed=fixed, moving=moving, fixed_mask=fixed_mask, moving_mask=moving_mask, pairs=pairs)
+        found = replace(self, fixed=fixed, moving=moving, pairs=pairs, reached=reached)
+        return replace(found, fixed_mask=fixed_mask, moving_mask=moving_mask)

@@ -11,7 +11,7 @@ from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Initialise, Linear, Recipe
 from warpline.registration.alignment import align
-from warpline.registration.judgement import ObjectComparison, judge_affine, search_again
+from warpline.registration.judgement import ObjectComparison, judge_affine, search_again, start_by_search
 from warpline.registration.linear import register_linear
 from warpline.space import Affine
 
@@ -45,7 +45,12 @@ def test_another_start_is_taken_and_reported(first, backend):
     found = search_again(images, attempt, OPTIONS, comparison, backend)
     assert error(found.result.affine, np.linalg.inv(TURNED)) < 0.5
     assert found.is_clear
-    assert "agrees better" in found.result.warnings[-1]
+    assert "agrees better" in found.result.warnings[-1] and "one from" in found.result.warnings[-1]
+
+
+def test_a_start_is_found_without_centres(first, backend):
+    images, comparison, _ = first
+    assert error(start_by_search(images, OPTIONS, comparison, backend), np.linalg.inv(TURNED)) < 3
 
 
 def test_a_start_that_was_given_is_not_replaced(backend):

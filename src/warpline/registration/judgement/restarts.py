@@ -13,7 +13,14 @@ from warpline.errors import InputError
 from warpline.images.intensity import Normalised
 from warpline.recipe import Linear
 from warpline.registration.affine_parameters import AffineParameters, shared_plane
-from warpline.registration.initialisation import SAMPLES, SPACING, START_ITERATIONS, promising_starts
+from warpline.registration.initialisation import (
+    SAMPLES,
+    SPACING,
+    START_ITERATIONS,
+    distinct_starts,
+    promising_starts,
+    searched_starts,
+)
 from warpline.registration.judgement.limits import Judgement, Signs, judge
 from warpline.registration.judgement.measures import affine_signs, angle_between, search_signs
 from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
@@ -28,8 +35,9 @@ CLEAR = 2.0
 """`above_chance` at which no other start is tried: brains of one contrast reach 3 and more, of two contrasts 2.
 
 Higher, good results are searched again for nothing; lower, wrong ones pass."""
-CANDIDATES, STARTS = 8, 3
-"""Number of other starts whose agreement is measured, and of those, the best, that are registered.
+CANDIDATES, SEARCHED, STARTS = 8, 16, 4
+"""Number of other starts whose agreement is measured: by centres, and by a search over translations; and of those, the
+best, that are registered.
 
 More take longer, fewer may miss the right one."""
 LEAST_RATIO, LEAST_GAIN = 1.1, 0.02
@@ -144,7 +152,8 @@ def search_again(
 ) -> JudgedAffine:
     """Search from other starts for an affine with clearly better agreement; its warnings describe the search.
 
-    1. Measure the agreement of the most promising of many starts; choose the best, one of them with the other metric.
+    1. Measure the agreement of the most promising of many starts, some of which need no centres; choose the
+       best, one of them with the other metric.
     2. Register from each on the coarse levels.
     3. Where that agrees clearly better than the best affine so far, register on all levels and judge the result.
 
@@ -187,21 +196,61 @@ def search_again(
     >>> search_again(images, first, options, comparison, backend).judgement.outcome
     'fine'
     """
-    best = first
+    best, found_by = first, ""
     coarse = _coarse_levels(options, LengthUnit.of(images[0]))
-    for start, coarse_options in _other_starts(images, coarse, comparison, backend):
+    for start in _other_starts(images, coarse, comparison, backend):
         with suppress(InputError):  # this start leaves no overlap
-            result = register_linear(*images, start, coarse_options, backend=backend)
+            result = register_linear(*images, start.affine, start.options, backend=backend)
             if not _is_better(comparison.at(result.affine.matrix), best.agreement):
                 continue
-            finest = options.model_copy(update={"metric": coarse_options.metric})
+            finest = options.model_copy(update={"metric": start.options.metric})
             result = register_linear(*images, result.affine, finest, backend=backend)
             other = judge_affine(images, result, finest, comparison, headers=first.headers, backend=backend)
-            best = other if _is_better(other.agreement, best.agreement) else best
-    warnings = _search_warnings(first, best)
+            if _is_better(other.agreement, best.agreement):
+                best, found_by = other, start.found_by
+    warnings = _search_warnings(first, best, found_by)
     if best.judgement.outcome != "fine":
         warnings += _handedness_warnings(images, best, comparison, backend)
     return replace(best, result=replace(best.result, warnings=best.result.warnings + warnings))
+
+
+def start_by_search(images: Images, options: Linear, comparison: ObjectComparison, backend: Backend) -> Affine | None:
+    """The start that needs no centres with the best agreement; None where none leaves enough overlap.
+
+    Parameters
+    ----------
+    images, options, comparison, backend
+        As for `search_again`; the affine is that of the coarse levels.
+
+    Examples
+    --------
+    A square that lies far from where the header says.
+
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.backends import select
+    >>> from warpline.images.intensity import normalise
+    >>> from warpline.recipe import Linear
+    >>> from warpline.registration.judgement import ObjectComparison, start_by_search
+    >>> backend = select("numpy")
+    >>> texture = np.random.default_rng(0).normal(5, 1, (8, 8)).repeat(6, axis=0).repeat(6, axis=1)
+    >>> square, away = np.pad(texture, 24), np.eye(4)
+    >>> away[0, 3] = 500.0
+    >>> images = [normalise(Image.from_array(square, affine), backend) for affine in (np.eye(4), away)]
+    >>> options = Linear(stages=("rigid",), voxel_sizes=(8.0, 4.0), iterations=(20, 20), refinements=0)
+    >>> comparison = ObjectComparison(*images, backend)
+    >>> start_by_search(images, options, comparison, backend).matrix[:3, 3].round() + 0.0
+    array([500.,   0.,   0.])
+    """
+    starts = searched_starts(*images, SEARCHED, backend=backend)
+    if not starts:
+        return None
+    agreement = comparison.correlations(start.matrix for start in starts)
+    coarse = _coarse_levels(options, LengthUnit.of(images[0]))
+    for number in np.argsort(-agreement, kind="stable"):
+        with suppress(InputError):  # this start leaves no overlap
+            return register_linear(*images, starts[int(number)], coarse, backend=backend).affine
+    return None
 
 
 def _coarse_levels(options: Linear, unit: LengthUnit) -> Linear:
@@ -212,16 +261,28 @@ def _coarse_levels(options: Linear, unit: LengthUnit) -> Linear:
     return options.model_copy(update={**levels, "refinements": 0})
 
 
-def _other_starts(
-    images: Images, options: Linear, comparison: ObjectComparison, backend: Backend
-) -> list[tuple[Affine, Linear]]:
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """A start, how it was found, and by what it is registered."""
+
+    affine: Affine
+    found_by: str
+    options: Linear
+
+
+def _other_starts(images: Images, options: Linear, comparison: ObjectComparison, backend: Backend) -> list[_Start]:
     """The starts with the best agreement, and the best of them with the other metric."""
-    starts = promising_starts(*images, CANDIDATES, backend=backend)
-    agreement = comparison.correlations(start.matrix for start in starts)
-    starts = [starts[number] for number in np.argsort(-agreement, kind="stable")]
+    found = [
+        _Start(one, "rotations about centres", options)
+        for one in promising_starts(*images, CANDIDATES, backend=backend)
+    ]
+    searched = searched_starts(*images, SEARCHED, backend=backend)
+    found += [_Start(one, "a search that needs no centres", options) for one in searched]
+    agreement = comparison.correlations(start.affine.matrix for start in found)
+    ranked = [found[number] for number in np.argsort(-agreement, kind="stable")]
+    best = [ranked[number] for number in distinct_starts([start.affine for start in ranked], images[0], STARTS)]
     other = "correlation" if options.metric == "mutual_information" else "mutual_information"
-    by_other = options.model_copy(update={"metric": other})
-    return [*((start, options) for start in starts[:STARTS]), (starts[0], by_other)]
+    return [*best, replace(best[0], options=options.model_copy(update={"metric": other}))]
 
 
 def _is_better(other: Agreement, best: Agreement) -> bool:
@@ -229,15 +290,17 @@ def _is_better(other: Agreement, best: Agreement) -> bool:
     return enough and other.correlation > LEAST_RATIO * best.correlation + LEAST_GAIN
 
 
-def _search_warnings(first: JudgedAffine, best: JudgedAffine) -> tuple[str, ...]:
+def _search_warnings(first: JudgedAffine, best: JudgedAffine, found_by: str) -> tuple[str, ...]:
     """A sentence on the result of further searches; none where they only confirmed a result that is fine."""
+    fine = first.judgement.outcome == "fine"
     if best is first:
-        fine = first.judgement.outcome == "fine"
         return () if fine else (f"the affine was doubtful; {STARTS + 1} other searches agreed no better",)
     angle, now, then = angle_between(first.result.affine, best.result.affine), best.agreement, first.agreement
+    why = "was not clearly right" if fine else "was doubtful"
     return (
-        f"the first affine was doubtful, so {STARTS + 1} other searches were run; one that differs by {angle:.0f}° "
-        f"agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) and replaces it",
+        f"the first affine {why}, so {STARTS + 1} other searches were run; one from {found_by} that differs by "
+        f"{angle:.0f}° agrees better (local correlation {now.correlation:.2f}, not {then.correlation:.2f}) "
+        "and replaces it",
     )
 
 
