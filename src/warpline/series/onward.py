@@ -1,0 +1,192 @@
+"""From the grid of the result to the reference of the series: other transforms, the anatomy, another grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from warpline.backends import Backend
+from warpline.errors import UsageError
+from warpline.images import Image
+from warpline.io.images import Source
+from warpline.io.series_files import Floats, Series
+from warpline.io.transform_lists import Entries, as_entries
+from warpline.operations import GridLike, grid_of, read, read_chain
+from warpline.resampling import SPLINES, Pullback, pull_back
+from warpline.resampling.warping import with_voxel_size
+from warpline.series.concurrency import Workers
+from warpline.space import Affine, Chain
+from warpline.space.grid import Grid, Matrix
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a series is moved to, beyond its own reference.
+
+    Parameters
+    ----------
+    anatomy : path, nibabel image, Image, array or (array, affine), optional
+        Image of the same subject that the reference is registered to, rigidly, across contrasts.
+    transforms : transform, path or a sequence of them
+        Further transforms, as for `warpline.apply`: points of the destination go through them, to the anatomy, or
+        without one to the reference.
+    grid : Grid, or like `anatomy`, optional
+        Grid of the result.
+    spacing : float, optional
+        Voxel size of the result in mm.
+
+    Examples
+    --------
+    >>> from warpline.series import Destination
+    >>> Destination(anatomy="sub-01_T1w.nii.gz", spacing=2.0).transforms
+    ()
+    """
+
+    anatomy: Source | None = None
+    transforms: Entries = ()
+    grid: GridLike | None = None
+    spacing: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Onward:
+    """The way from the grid of the result to the reference.
+
+    Parameters
+    ----------
+    chain : Chain
+        World of the result to world of the reference.
+    pullback : Pullback
+        The same at every voxel of the result.
+    coregistration : Affine, optional
+        World of the anatomy to world of the reference, where it was registered.
+    report : dict
+        What the report says about it.
+    warnings : tuple of str
+        Reasons to doubt the coregistration, and guesses.
+    """
+
+    chain: Chain
+    pullback: Pullback
+    coregistration: Affine | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def grid(self) -> Grid:
+        """Of the result."""
+        return self.pullback.grid
+
+
+def find_way(
+    destination: Destination, reference: Image, *, backend: Backend, threads: int | None, geometry: str | None
+) -> Onward:
+    """Register the reference to the anatomy, and join all that leads to it.
+
+    Parameters
+    ----------
+    destination : Destination
+        Where to.
+    reference : Image
+        Of the series.
+    backend, threads, geometry
+        As for `warpline.register`.
+
+    Raises
+    ------
+    UsageError
+        When the grid of the destination is not known.
+    InputError
+        When a file cannot be used.
+    """
+    report: dict[str, Any] = {}
+    coregistration, place = None, reference.grid
+    warnings: list[str] = []
+    if destination.anatomy is not None:
+        anatomy = read(destination.anatomy, "anatomy", geometry)
+        coregistration, place = (
+            _coregister(anatomy, reference, report, warnings, backend=backend, threads=threads),
+            anatomy.grid,
+        )
+    grid = _grid(destination, reference.grid, geometry)
+    further = read_chain(destination.transforms, fixed=grid, moving=place, geometry=geometry, backend=backend)
+    parts = further.parts if coregistration is None else (*further.parts, coregistration)
+    chain = Chain(parts or (Affine.identity(),))
+    report["transforms"] = [str(one) for one in as_entries(destination.transforms)]
+    return Onward(chain, pull_back(chain, grid, backend), coregistration, report, tuple(warnings))
+
+
+def _coregister(
+    anatomy: Image,
+    reference: Image,
+    report: dict[str, Any],
+    warnings: list[str],
+    *,
+    backend: Backend,
+    threads: int | None,
+) -> Affine:
+    from warpline.registration import register
+
+    found = register(anatomy, reference, "rigid", backend=backend, threads=threads)
+    judged = found.report["judgement"]
+    report["anatomy"] = {"name": anatomy.name, "judgement": judged["outcome"], "seconds": found.report["seconds"]}
+    warnings += [f"reference to anatomy: {one}" for one in found.report["warnings"]]
+    return found.alignment.affine
+
+
+def _grid(destination: Destination, own: Grid, geometry: str | None) -> Grid:
+    """Grid of the result: as asked for; else of the anatomy, with voxels of the size of the series; else its own."""
+    spacing = destination.spacing
+    if destination.grid is not None:
+        grid = grid_of(destination.grid, "grid", geometry)
+    elif as_entries(destination.transforms):
+        raise UsageError("transforms lead to a space whose grid is not known; name an image on it by --grid (grid=)")
+    elif destination.anatomy is not None:
+        grid = grid_of(destination.anatomy, "anatomy", geometry)
+        spacing = spacing or float(np.prod(own.voxel_size) ** (1 / 3))
+    else:
+        grid = own
+    return grid if spacing is None else with_voxel_size(grid, spacing)
+
+
+def move_volumes(
+    series: Series, matrices: Matrix, pullback: Pullback, workers: Workers, *, interpolation: str = "cubic"
+) -> Iterator[Floats]:
+    """Every volume on the grid of the result, in order, in one interpolation.
+
+    Parameters
+    ----------
+    series : Series
+        The volumes.
+    matrices : (T, 4, 4)
+        Reference world to volume world.
+    pullback : Pullback
+        From the result to the reference.
+    workers : Workers
+        Who interpolates.
+    interpolation : str
+        In `warpline.resampling.SPLINES`.
+
+    Raises
+    ------
+    UsageError
+        When the interpolation is not offered.
+    """
+    if interpolation not in SPLINES:
+        raise UsageError(f"interpolation is {interpolation!r}; choose from {', '.join(SPLINES)}")
+    backend, order, grid = workers.backend, SPLINES[interpolation], pullback.grid
+    with backend.session():
+        field = None if pullback.field is None else backend.upload(pullback.field)
+        if field is not None:
+            backend.download(field.reshape(-1)[:1])  # other threads use other streams
+
+    def moved(number: int) -> Floats:
+        matrix = grid.voxel_map_to(series.grid, matrices[number] @ pullback.matrix)
+        volume = backend.upload(series.volume(number))
+        there = backend.sample(volume, matrix, field=field, shape=grid.shape, order=order)
+        return np.asarray(backend.download(there))
+
+    return workers.map(moved, range(series.count))
