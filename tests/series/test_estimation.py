@@ -8,6 +8,7 @@ import pytest
 from made_series import largest_error, made_series, rigid, seen_through
 from warpline.backends import select
 from warpline.errors import UsageError
+from warpline.images import Image
 from warpline.io.series_files import open_series
 from warpline.series.concurrency import Workers
 from warpline.series.estimation import REFERENCES, doubtful_volumes, fit_series, reference_of, targets_of
@@ -15,7 +16,7 @@ from warpline.series.estimation import REFERENCES, doubtful_volumes, fit_series,
 
 def motion_of(series, workers, chosen):
     reference, starts = reference_of(series, chosen, workers, freedom="rigid")
-    targets = targets_of(reference.values, series.grid, workers, freedom="rigid", mask=None)
+    targets = targets_of(reference.image, workers, freedom="rigid", mask=None)
     return fit_series(series, targets, workers, starts=starts)
 
 
@@ -65,6 +66,6 @@ def test_unknown_references_are_refused(series, workers, chosen):
 def test_progress_counts_volumes(workers):
     made = made_series(2)
     series, seen = open_series((made.data, made.grid.affine)), []
-    targets = targets_of(series.volume(0), series.grid, workers, freedom="rigid", mask=None)
+    targets = targets_of(Image(series.volume(0), series.grid), workers, freedom="rigid", mask=None)
     fit_series(series, targets, workers, progress=lambda *told: seen.append(told))
     assert seen == [("fit", 1, 2), ("fit", 2, 2)]

@@ -29,10 +29,12 @@ def test_a_mask_on_another_grid_says_where_the_reference_counts(made, bold, tmp_
     assert found.report["inputs"]["mask"] == str(tmp_path / "mask.nii")
 
 
-def test_a_reference_file_on_the_same_grid_is_taken(made, tmp_path):
-    write_image(Image(seen_through(made.grid, np.eye(4)), made.grid), tmp_path / "still.nii")
+def test_a_reference_file_gives_the_result_its_grid(made, tmp_path):
+    where = grid((30, 30, 26), (2.5, 2.5, 2.5), np.eye(3))
+    write_image(Image(seen_through(where, np.eye(4)), where), tmp_path / "still.nii")
     found = register_series((made.data, made.grid.affine), str(tmp_path / "still.nii"), **NUMPY)
     assert largest_error(found.matrices, made.matrices, made.grid) < 0.1
+    assert found.grid == where
     assert found.report["options"]["reference"] == str(tmp_path / "still.nii")
 
 
@@ -54,7 +56,7 @@ def test_gradients_are_turned(made):
         ({"reference": "best"}, UsageError, "reference"),
         ({"bvecs": np.ones((6, 3))}, UsageError, "b-values"),
         ({"mask": np.zeros((22, 24, 18))}, InputError, "mask"),
-        ({"reference": (np.ones((4, 4, 4)), np.eye(4))}, InputError, "another grid"),
+        ({"reference": (np.ones((4, 4, 4, 2)), np.eye(4))}, InputError, "one volume"),
     ],
 )
 def test_wrong_arguments_are_refused(made, options, error, message):

@@ -8,6 +8,7 @@ import pytest
 from made_series import grid, largest_error, made_series, rigid, seen_through
 from warpline.backends import select
 from warpline.errors import UsageError
+from warpline.images import Image
 from warpline.io.series_files import open_series
 from warpline.series.gradients import Gradients
 from warpline.series.shells import find_motion, find_motion_by_shell
@@ -24,8 +25,8 @@ def test_a_volume_that_fails_moves_as_its_neighbour(made, workers):
 
 
 def test_an_image_may_be_the_reference(made, series, workers):
-    still = seen_through(made.grid, np.eye(4))
-    found = find_motion(series, still, workers=workers, **HOW)
+    where = grid((30, 30, 26), (2.5, 2.5, 2.5), np.eye(3))
+    found = find_motion(series, Image(seen_through(where, np.eye(4)), where), workers=workers, **HOW)
     assert largest_error([one.matrix for one in found.fits], made.matrices, made.grid) < 0.1
     assert found.made_from == "an image that was given"
 
@@ -53,10 +54,13 @@ def test_shells_meet_in_the_unweighted_reference(diffusion, workers):
     assert [row["volumes"] for row in found.shells] == [2, 3]
 
 
-def test_shells_take_no_numbered_reference(diffusion, workers):
+def test_the_reference_of_shells_is_unweighted(diffusion, workers):
     series, bvals, _ = diffusion
-    with pytest.raises(UsageError, match="diffusion"):
-        find_motion_by_shell(series, Gradients(bvals), 1, workers=workers, backend=select("numpy"), threads=1, **HOW)
+    how = {"workers": workers, "backend": select("numpy"), "threads": 1, **HOW}
+    with pytest.raises(UsageError, match=r"unweighted one is needed: \[0, 2\]"):
+        find_motion_by_shell(series, Gradients(bvals), 1, **how)
+    found = find_motion_by_shell(series, Gradients(np.zeros(5)), 3, **how)
+    np.testing.assert_array_equal(found.fits[3].matrix, np.eye(4))
 
 
 def test_two_volumes_have_a_robust_reference(workers):

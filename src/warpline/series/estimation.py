@@ -54,14 +54,22 @@ class Reference:
 
     Parameters
     ----------
-    values : (I, J, K) float32
-        On the grid of the series.
+    image : Image
+        Of one volume, float32.
     made_from : str
         In words.
+    number : int, optional
+        Of the volume that it is.
     """
 
-    values: Floats
+    image: Image
     made_from: str
+    number: int | None = None
+
+    @classmethod
+    def on(cls, series: Series, values: Floats, made_from: str, number: int | None = None) -> Reference:
+        """One of these values on the grid of a series."""
+        return cls(Image(values, series.grid.bare, f"reference of {series.name}"), made_from, number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,26 +89,25 @@ def fit_levels(grid: Grid) -> tuple[FitLevel, FitLevel]:
     return FitLevel(FINE_SIGMA * voxel, fine, TOLERANCE), FitLevel(COARSE_SIGMA, coarse, COARSE_TOLERANCE)
 
 
-def targets_of(
-    values: Floats, grid: Grid, workers: Workers, *, freedom: str, mask: NDArray[np.bool_] | None
-) -> Targets:
+def targets_of(reference: Image, workers: Workers, *, freedom: str, mask: NDArray[np.bool_] | None) -> Targets:
     """A reference prepared for fits; without a mask it counts where it shows its object and two voxels around it."""
     backend = workers.backend
     with backend.session():
-        weights = counted(values, grid) if mask is None else mask
-        given = backend.upload(values), weights, grid
+        weights = counted(reference) if mask is None else mask
+        values = np.ascontiguousarray(reference.data, np.float32)
+        given = backend.upload(values), weights, reference.grid
         fine, coarse = (
             prepare_target(*given, level, freedom=kind, backend=backend)
-            for level, kind in zip(fit_levels(grid), (freedom, "rigid"), strict=True)
+            for level, kind in zip(fit_levels(reference.grid), (freedom, "rigid"), strict=True)
         )
         return Targets(fine, coarse)
 
 
-def counted(values: Floats, grid: Grid) -> NDArray[np.bool_]:
+def counted(image: Image) -> NDArray[np.bool_]:
     """Where a volume shows its object, and two voxels around it."""
     from scipy.ndimage import binary_dilation
 
-    found: NDArray[np.bool_] = binary_dilation(foreground_mask(Image(values, grid)), iterations=2)
+    found: NDArray[np.bool_] = binary_dilation(foreground_mask(image), iterations=2)
     return found
 
 
@@ -228,11 +235,11 @@ def reference_of(
         When there is no such reference.
     """
     if chosen == MEAN:
-        return Reference(_mean(series, workers), f"the mean of all {series.count} volumes"), {}
+        return Reference.on(series, _mean(series, workers), f"the mean of all {series.count} volumes"), {}
     if chosen == ROBUST and series.count > 2:
         return _robust(series, workers, freedom=freedom, mask=mask)
     number = _number(chosen, series)
-    return Reference(series.volume(number), f"volume {number}"), {number: np.eye(4)}
+    return Reference.on(series, series.volume(number), f"volume {number}", number), {number: np.eye(4)}
 
 
 def _number(chosen: str | int, series: Series) -> int:
@@ -260,7 +267,8 @@ def _robust(
         np.linspace(0, series.count - 1, min(series.count, REFERENCE_VOLUMES)).round().astype(int)
     ).tolist()
     best = _most_typical(series, some, workers)
-    first = targets_of(series.volume(best), series.grid, workers, freedom=freedom, mask=mask)
+    one = Reference.on(series, series.volume(best), f"volume {best}")
+    first = targets_of(one.image, workers, freedom=freedom, mask=mask)
     fits = dict(zip(some, fit_series(series.taken(some), first, workers), strict=True))
     doubtful = {some[n] for n in doubtful_volumes(list(fits.values()))}
     kept = [number for number in some if number not in doubtful] or [best]
@@ -270,7 +278,7 @@ def _robust(
 
     stack = np.stack(list(workers.map(moved, kept)))
     made = f"the trimmed mean of {len(kept)} volumes, moved onto volume {best}"
-    return Reference(_trimmed_mean(stack), made), {number: fits[number].matrix for number in kept}
+    return Reference.on(series, _trimmed_mean(stack), made), {number: fits[number].matrix for number in kept}
 
 
 def resampled(series: Series, number: int, matrix: Matrix, workers: Workers) -> Floats:

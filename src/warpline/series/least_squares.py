@@ -197,8 +197,8 @@ def _pseudoinverse(normal: Matrix) -> Matrix:
     least = np.full(len(squares), FLAT * squares[:-2].max(initial=0.0))
     least[-2:] = np.finfo(np.float64).tiny
     scale = np.sqrt(np.maximum(squares, least))
-    scaled: Matrix = np.linalg.pinv(normal / np.outer(scale, scale), rcond=FLAT, hermitian=True)
-    return scaled / np.outer(scale, scale)
+    lengths = np.outer(scale, scale)
+    return np.asarray(np.linalg.pinv(normal / lengths, rcond=FLAT, hermitian=True) / lengths, dtype=np.float64)
 
 
 def smoothed_coefficients(volume: Array, grid: Grid, level: FitLevel, backend: Backend) -> Array:
@@ -262,7 +262,8 @@ def _sums(values: Array, inside: Array, target: Target, backend: Backend) -> _Su
     total, count = int(values.size), int(inside.sum())
     if count == 0:
         return _Sums(np.zeros(len(target.normal)), target.inverse, 0.0, 0.0)
-    normal, inverse, slopes = target.normal, target.inverse, target.slopes
+    inverse, slopes = target.inverse, target.slopes
+    normal: Matrix = target.normal
     if count < total:
         slopes = slopes * inside
         normal = np.stack([backend.download((slopes * row).sum(axis=1, dtype=np.float64)) for row in target.slopes])

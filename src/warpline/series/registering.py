@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend, select
 from warpline.errors import InputError, UsageError
+from warpline.images import Image
 from warpline.io.atomic import Transaction
 from warpline.io.images import Source
 from warpline.io.json_values import plain
@@ -31,6 +32,7 @@ from warpline.series.motion import Motion, numbered
 from warpline.series.onward import Destination, Onward, find_way
 from warpline.series.result import SeriesRegistration, files_in, names_after, store
 from warpline.series.shells import Found, find_motion, find_motion_by_shell
+from warpline.space.grid import Grid
 
 FD_THRESHOLD = 0.5
 """Framewise displacement in mm above which a volume is named as one that moved (Power et al. 2012)."""
@@ -61,7 +63,7 @@ def register_series(
         Four axes, the last of time; each volume is taken as a moment.
     reference : {"robust", "first", "middle", "mean"}, int or image
         What volumes are fitted to: the trimmed mean of up to 16 volumes, moved onto the most typical of them; one
-        volume, from 0; the mean of all as they are; or an image on the grid of the series.
+        volume, from 0; the mean of all as they are; or an image of the same contrast, whose grid the result gets.
     model : {"rigid", "affine"}
         How a volume may differ from the reference.
     mask : like `series`, optional
@@ -114,16 +116,18 @@ def register_series(
     with clock.step("read"):
         given = open_series(series, geometry=geometry)
         log_notes(given.grid)
-        counts = None if mask is None else _mask(mask, given, geometry, chosen)
+        wanted = _reference(reference, geometry)
+        place = wanted.grid if isinstance(wanted, Image) else given.grid
+        counts = None if mask is None else _mask(mask, place, geometry, chosen)
         gradients = None if bvals is None else Gradients.read(bvals, bvecs, given.count)
     if bvals is None and bvecs is not None:
         raise UsageError("bvec (bvecs=) needs b-values too: --bval FILE (bvals=)")
     how: dict[str, Any] = {"freedom": model, "mask": counts, "workers": workers, "progress": progress}
     with clock.step("motion"):
         if gradients is None:
-            found = find_motion(given, _reference(reference, given, geometry), **how)
+            found = find_motion(given, wanted, **how)
         else:
-            found = find_motion_by_shell(given, gradients, reference, backend=chosen, threads=threads, **how)
+            found = find_motion_by_shell(given, gradients, wanted, backend=chosen, threads=threads, **how)
     with clock.step("way to the destination"):
         way = find_way(
             destination or Destination(), found.reference, backend=chosen, threads=threads, geometry=geometry
@@ -193,27 +197,25 @@ def _check(model: str, interpolation: str, values: str, fd_threshold: float) -> 
         raise UsageError(f"fd_threshold is {fd_threshold!r}; a length in mm above 0 is needed")
 
 
-def _mask(mask: Source, series: Series, geometry: str | None, backend: Backend) -> NDArray[np.bool_]:
-    """Where the reference counts, on the grid of the series."""
+def _mask(mask: Source, grid: Grid, geometry: str | None, backend: Backend) -> NDArray[np.bool_]:
+    """Where the reference counts, on its grid."""
     given = read(mask, "mask", geometry)
-    found: NDArray[np.bool_] = np.not_equal(resample(given, like=series.grid, order=0, backend=backend).data, 0)
+    found: NDArray[np.bool_] = np.not_equal(resample(given, like=grid, order=0, backend=backend).data, 0)
     if found.ndim != 3 or not found.any():
-        raise InputError(f"{given.name} counts no voxel of the series; give a mask of one volume that overlaps it")
+        raise InputError(f"{given.name} counts no voxel of the reference; give a mask of one volume that overlaps it")
     return found
 
 
-def _reference(reference: Any, series: Series, geometry: str | None) -> str | int | NDArray[np.float32]:
-    """A name, the number of a volume, or the values of an image on the grid of the series."""
-    text = str(reference) if isinstance(reference, (str, os.PathLike)) else None
-    if isinstance(reference, (int, np.integer)) or (text is not None and not os.path.exists(text)):
-        return int(reference) if text is None or text.lstrip("-").isdecimal() else text
+def _reference(reference: Any, geometry: str | None) -> str | int | Image:
+    """A name, the number of a volume, or an image."""
+    if isinstance(reference, (int, np.integer)):
+        return int(reference)
+    if isinstance(reference, str) and not os.path.exists(reference):
+        return int(reference) if reference.lstrip("-").isdecimal() else reference
     image = read(reference, "reference", geometry)
-    if image.grid.shape != series.grid.shape or not np.allclose(image.affine, series.grid.affine, atol=1e-3):
-        raise InputError(
-            f"{image.name} is on another grid than the series, {image.grid.shape} and {series.grid.shape}; carry it "
-            "there first: warpline apply"
-        )
-    return np.ascontiguousarray(image.data, np.float32)
+    if image.data.ndim != 3:
+        raise InputError(f"{image.name} has {image.data.ndim} axes; the reference is one volume")
+    return image
 
 
 def _joined(

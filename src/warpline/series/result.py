@@ -133,8 +133,8 @@ class SeriesRegistration:
 
     @property
     def has_dvars(self) -> bool:
-        """Whether DVARS says something: of a series of one contrast, on its own grid."""
-        return self.gradients is None and self.series.count > 1 and self.grid == self.series.grid
+        """Whether DVARS says something: of a series of one contrast, on the grid of its reference."""
+        return self.gradients is None and self.series.count > 1 and self.grid == self.reference.grid
 
     def plot(self) -> str:
         """A picture of the motion, SVG."""

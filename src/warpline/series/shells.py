@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.images import Image
-from warpline.io.series_files import Floats, Series
+from warpline.io.series_files import Series
 from warpline.series.concurrency import Workers
 from warpline.series.estimation import (
-    REFERENCES,
+    ROBUST,
     Progress,
     Reference,
     doubtful_volumes,
@@ -62,7 +62,7 @@ class Found:
 
 def find_motion(
     series: Series,
-    chosen: str | int | Floats,
+    chosen: str | int | Image,
     *,
     freedom: str,
     mask: NDArray[np.bool_] | None,
@@ -75,8 +75,8 @@ def find_motion(
     ----------
     series : Series
         The volumes.
-    chosen : str, int or (I, J, K) float32
-        As of `reference_of`, or the values of the reference.
+    chosen : str, int or Image
+        As of `reference_of`, or the reference itself, on any grid.
     freedom : str
         Key of `warpline.series.freedoms.FREEDOMS`.
     mask : (I, J, K) bool, optional
@@ -87,16 +87,17 @@ def find_motion(
         Told of each volume.
     """
     starts: dict[int, Matrix] = {}
-    if isinstance(chosen, np.ndarray):
+    if isinstance(chosen, Image):
         reference = Reference(chosen, "an image that was given")
     else:
         reference, starts = reference_of(series, chosen, workers, freedom=freedom, mask=mask)
-    targets = targets_of(reference.values, series.grid, workers, freedom=freedom, mask=mask)
+    targets = targets_of(reference.image, workers, freedom=freedom, mask=mask)
     fits = fit_series(series, targets, workers, starts=starts, progress=progress)
+    if reference.number is not None:
+        fits[reference.number] = replace(fits[reference.number], matrix=np.eye(4))
     lost = [number for number, found in enumerate(fits) if not is_aligned(found)]
     poor = sorted(set(doubtful_volumes(fits)) - set(lost))
-    image = Image(reference.values, series.grid.bare, f"reference of {series.name}")
-    return Found(image, reference.made_from, _as_neighbours(fits, lost), targets.fine.centre, lost, poor)
+    return Found(reference.image, reference.made_from, _as_neighbours(fits, lost), targets.fine.centre, lost, poor)
 
 
 def _as_neighbours(fits: list[Fit], lost: list[int]) -> list[Fit]:
@@ -109,7 +110,7 @@ def _as_neighbours(fits: list[Fit], lost: list[int]) -> list[Fit]:
 def find_motion_by_shell(
     series: Series,
     gradients: Gradients,
-    chosen: Any,
+    chosen: str | int | Image,
     *,
     freedom: str,
     mask: NDArray[np.bool_] | None,
@@ -126,23 +127,22 @@ def find_motion_by_shell(
         As of `find_motion`.
     gradients : Gradients
         B-values of the volumes.
-    chosen : str
-        One of `REFERENCES`, of every shell.
+    chosen : str, int or Image
+        One of `REFERENCES`, of every shell; or the number of an unweighted volume, or an image like those: of the
+        unweighted ones, others have robust ones then.
     backend, threads
         Where references are registered to each other, by mutual information.
 
     Raises
     ------
     UsageError
-        When the reference is no name.
+        When the reference is a volume with diffusion weighting, or unknown.
     """
-    if chosen not in REFERENCES:
-        raise UsageError(f"reference is {chosen!r}; of a diffusion series choose from {', '.join(REFERENCES)}")
     how: dict[str, Any] = {"freedom": freedom, "mask": mask, "workers": workers, "progress": progress}
     fits: list[Fit] = [Fit(np.eye(4))] * series.count
     parts, lost, poor, rows, warnings = [], [], [], [], []
     for bvalue, numbers in gradients.shells():
-        part = find_motion(series.taken(numbers), chosen, **how)
+        part = find_motion(series.taken(numbers), _of_shell(chosen, bvalue, numbers), **how)
         parts.append(part)
         place = np.eye(4)
         if bvalue > 0:
@@ -157,6 +157,19 @@ def find_motion_by_shell(
         )
     made = f"unweighted volumes: {parts[0].made_from}"
     return Found(parts[0].reference, made, fits, parts[0].centre, sorted(lost), sorted(poor), rows, tuple(warnings))
+
+
+def _of_shell(chosen: str | int | Image, bvalue: int, numbers: list[int]) -> str | int | Image:
+    """The reference of a shell, of which a number counts its own volumes."""
+    if isinstance(chosen, str):
+        return chosen
+    if bvalue > 0:
+        return ROBUST
+    if isinstance(chosen, Image):
+        return chosen
+    if chosen not in numbers:
+        raise UsageError(f"reference is volume {chosen}; of a diffusion series an unweighted one is needed: {numbers}")
+    return numbers.index(chosen)
 
 
 def _between(unweighted: Image, weighted: Image, backend: Backend, threads: int | None) -> tuple[Matrix, list[str]]:
