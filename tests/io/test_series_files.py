@@ -69,9 +69,11 @@ def test_volumes_with_nan_are_refused():
         open_series((data, GRID.affine)).volume(1)
 
 
+@pytest.mark.parametrize("opened", [False, True])
 @pytest.mark.parametrize("kind", TYPES)
-def test_what_is_written_is_read_back(path, tmp_path, kind):
-    series, target = open_series(path), tmp_path / f"out_{path.name}"
+def test_what_is_written_is_read_back(path, tmp_path, kind, opened):
+    given = nibabel.load(path) if opened else path
+    series, target = open_series(given), tmp_path / f"out_{path.name}"
     header = moved_header(series, series.grid, kind)
     write_series(map(series.volume, range(4)), header, target, compressed=path.suffix == ".gz")
     back = nibabel.load(target)

@@ -13,12 +13,17 @@ from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.transform_files import write_transform
 from warpline.resampling import warp
-from warpline.series.onward import Destination, find_way, move_volumes
+from warpline.series.onward import Destination, find_way, move_volumes, read_route
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
 
-HOW = {"backend": select("numpy"), "threads": 1, "geometry": None}
+NUMPY = select("numpy")
 TARGET = Grid((12, 14, 10), np.array([[5.0, 0, 0, -25], [0, 5, 0, -40], [0, 0, 5, -10], [0, 0, 0, 1]]))
+
+
+def way_to(destination, reference):
+    route = read_route(destination, reference.grid, backend=NUMPY, geometry=None)
+    return find_way(route, reference, backend=NUMPY, threads=1)
 
 
 @pytest.fixture
@@ -27,13 +32,13 @@ def reference(made):
 
 
 def test_without_a_destination_the_grid_is_that_of_the_series(reference):
-    way = find_way(Destination(), reference, **HOW)
+    way = way_to(Destination(), reference)
     assert way.grid == reference.grid
     np.testing.assert_array_equal(way.pullback.matrix, np.eye(4))
 
 
 def test_spacing_alone_changes_the_voxels(reference):
-    assert find_way(Destination(spacing=6.0), reference, **HOW).grid.voxel_size == pytest.approx(6)
+    assert way_to(Destination(spacing=6.0), reference).grid.voxel_size == pytest.approx(6)
 
 
 def test_motion_and_transforms_are_one_interpolation(made, series, workers, reference, tmp_path):
@@ -43,7 +48,7 @@ def test_motion_and_transforms_are_one_interpolation(made, series, workers, refe
     files = [str(tmp_path / name) for name in ("warp.nii.gz", "affine.mat")]
     for part, file in zip(chain, files, strict=True):
         write_transform(part, file)
-    way = find_way(Destination(transforms=files, grid=TARGET), reference, **HOW)
+    way = way_to(Destination(transforms=files, grid=TARGET), reference)
     volumes = list(move_volumes(series, made.matrices, way.pullback, workers))
     whole = Affine(made.matrices[2]) @ chain[1] @ chain[0]
     expected = warp(Image(made.data[..., 2], made.grid), whole, TARGET, order=3, backend=workers.backend)
@@ -64,21 +69,21 @@ def test_the_way_leads_through_the_anatomy(reference, monkeypatch):
     monkeypatch.setattr("warpline.registration.register", register)
     where = grid((36, 40, 34), (2.0, 2.0, 2.0), np.eye(3))
     anatomy = Image(np.zeros(where.shape, np.float32), where)
-    way = find_way(Destination(anatomy=anatomy, transforms=given, grid=where), reference, **HOW)
+    way = way_to(Destination(anatomy=anatomy, transforms=given, grid=where), reference)
     assert asked == [anatomy, reference, "rigid"]
     np.testing.assert_allclose(way.pullback.matrix, found.matrix @ given.matrix, atol=1e-12)
     assert (way.coregistration, way.warnings) == (found, ("reference to anatomy: odd",))
     assert way.report["anatomy"]["judgement"] == "doubtful"
-    thinned = find_way(Destination(anatomy=anatomy), reference, **HOW).grid
+    thinned = way_to(Destination(anatomy=anatomy), reference).grid
     assert thinned.voxel_size == pytest.approx(float(np.prod(reference.grid.voxel_size) ** (1 / 3)))
 
 
 def test_transforms_need_a_grid(reference):
     with pytest.raises(UsageError, match="--grid"):
-        find_way(Destination(transforms=Affine.identity()), reference, **HOW)
+        way_to(Destination(transforms=Affine.identity()), reference)
 
 
 def test_unknown_interpolations_are_refused(series, workers, reference):
-    way = find_way(Destination(), reference, **HOW)
+    way = way_to(Destination(), reference)
     with pytest.raises(UsageError, match="sinc"):
         move_volumes(series, np.stack([np.eye(4)] * 6), way.pullback, workers, interpolation="sinc")

@@ -72,6 +72,6 @@ def test_values_that_are_not_finite_are_refused(made):
 
 
 def test_a_run_that_fails_leaves_nothing(bold, tmp_path):
-    with pytest.raises(UsageError):
-        run_series(bold, f"{tmp_path}/new/", destination=Destination(transforms=["missing.mat"]), **NUMPY)
+    with pytest.raises(InputError, match=r"missing\.mat"):
+        run_series(bold, f"{tmp_path}/new/", destination=Destination(transforms=["missing.mat"], grid=bold), **NUMPY)
     assert not (tmp_path / "new").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import SpatialImage
@@ -107,13 +108,22 @@ def open_series(source: Source, name: str = "series", geometry: str | None = Non
         if stored is not None:
             return _of_nifti(stored, os.fspath(source))
     image = as_image(source, name, geometry)
-    header = source.header if isinstance(source, SpatialImage) and isinstance(source.header, Nifti1Header) else None
     path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
     data = image.data if image.data.ndim == 4 else image.data[..., None]
     return Series(
         image.grid, data.shape[3], lambda number: np.ascontiguousarray(data[..., number], np.float32), image.name, path,
-        None if header is None else header.copy(),
+        _header_of(source),
     )  # fmt: skip
+
+
+def _header_of(source: Source) -> Nifti1Header | None:
+    """The header of a NIfTI image of nibabel, with the scaling that nibabel keeps beside it."""
+    if not isinstance(source, SpatialImage) or not isinstance(source.header, Nifti1Header):
+        return None
+    header: Nifti1Header = source.header.copy()
+    if type(source.dataobj) is ArrayProxy:
+        header.set_slope_inter(source.dataobj.slope, source.dataobj.inter)
+    return header
 
 
 def _of_nifti(stored: nifti.StoredArray, path: str) -> Series:

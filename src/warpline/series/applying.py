@@ -16,7 +16,7 @@ from warpline.io.series_files import moved_header, open_series, write_series
 from warpline.io.transform_files import itk_text
 from warpline.operations import log_notes
 from warpline.series.concurrency import Workers
-from warpline.series.onward import Destination, find_way, move_volumes
+from warpline.series.onward import Destination, find_way, move_volumes, read_route
 
 SUFFIXES = (".nii", ".nii.gz")
 
@@ -86,7 +86,8 @@ def apply_motion(
             f"{motion} holds {len(affines)} affines and {given.name} {given.count} volumes; give one for each"
         )
     place = Image(np.zeros(given.grid.shape, np.float32), given.grid.bare, given.name)
-    way = find_way(destination or Destination(), place, backend=chosen, threads=threads, geometry=geometry)
+    route = read_route(destination or Destination(), given.grid, backend=chosen, geometry=geometry)
+    way = find_way(route, place, backend=chosen, threads=threads)
     matrices = np.stack([affine.matrix for affine in affines])
     volumes = move_volumes(given, matrices, way.pullback, Workers.of(chosen, threads), interpolation=interpolation)
     with Transaction() as files:

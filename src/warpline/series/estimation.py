@@ -100,6 +100,7 @@ def targets_of(reference: Image, workers: Workers, *, freedom: str, mask: NDArra
             prepare_target(*given, level, freedom=kind, backend=backend)
             for level, kind in zip(fit_levels(reference.grid), (freedom, "rigid"), strict=True)
         )
+        backend.download(coarse.slopes.reshape(-1)[:1])  # waits: other threads use other streams
         return Targets(fine, coarse)
 
 

@@ -81,18 +81,38 @@ class Onward:
         return self.pullback.grid
 
 
-def find_way(
-    destination: Destination, reference: Image, *, backend: Backend, threads: int | None, geometry: str | None
-) -> Onward:
-    """Register the reference to the anatomy, and join all that leads to it.
+@dataclass(frozen=True, eq=False)
+class Route:
+    """A destination whose files are read.
+
+    Parameters
+    ----------
+    anatomy : Image, optional
+        What the reference is to be registered to.
+    further : Chain
+        World of the result to world of the anatomy, or without one of the reference.
+    grid : Grid
+        Of the result.
+    names : list of str
+        Of the transforms.
+    """
+
+    anatomy: Image | None
+    further: Chain
+    grid: Grid
+    names: list[str]
+
+
+def read_route(destination: Destination, own: Grid, *, backend: Backend, geometry: str | None) -> Route:
+    """Read what a destination names, before anything is computed.
 
     Parameters
     ----------
     destination : Destination
         Where to.
-    reference : Image
-        Of the series.
-    backend, threads, geometry
+    own : Grid
+        Of the reference.
+    backend, geometry
         As for `warpline.register`.
 
     Raises
@@ -102,21 +122,33 @@ def find_way(
     InputError
         When a file cannot be used.
     """
-    report: dict[str, Any] = {}
-    coregistration, place = None, reference.grid
-    warnings: list[str] = []
-    if destination.anatomy is not None:
-        anatomy = read(destination.anatomy, "anatomy", geometry)
-        coregistration, place = (
-            _coregister(anatomy, reference, report, warnings, backend=backend, threads=threads),
-            anatomy.grid,
-        )
-    grid = _grid(destination, reference.grid, geometry)
+    anatomy = None if destination.anatomy is None else read(destination.anatomy, "anatomy", geometry)
+    grid = _grid(destination, own, anatomy, geometry)
+    place = own if anatomy is None else anatomy.grid
     further = read_chain(destination.transforms, fixed=grid, moving=place, geometry=geometry, backend=backend)
-    parts = further.parts if coregistration is None else (*further.parts, coregistration)
+    return Route(anatomy, further, grid, [str(one) for one in as_entries(destination.transforms)])
+
+
+def find_way(route: Route, reference: Image, *, backend: Backend, threads: int | None) -> Onward:
+    """Register the reference to the anatomy, and join all that leads to it.
+
+    Parameters
+    ----------
+    route : Route
+        See `read_route`.
+    reference : Image
+        Of the series.
+    backend, threads
+        As for `warpline.register`.
+    """
+    report: dict[str, Any] = {"transforms": route.names}
+    coregistration = None
+    warnings: list[str] = []
+    if route.anatomy is not None:
+        coregistration = _coregister(route.anatomy, reference, report, warnings, backend=backend, threads=threads)
+    parts = route.further.parts if coregistration is None else (*route.further.parts, coregistration)
     chain = Chain(parts or (Affine.identity(),))
-    report["transforms"] = [str(one) for one in as_entries(destination.transforms)]
-    return Onward(chain, pull_back(chain, grid, backend), coregistration, report, tuple(warnings))
+    return Onward(chain, pull_back(chain, route.grid, backend), coregistration, report, tuple(warnings))
 
 
 def _coregister(
@@ -137,15 +169,15 @@ def _coregister(
     return found.alignment.affine
 
 
-def _grid(destination: Destination, own: Grid, geometry: str | None) -> Grid:
+def _grid(destination: Destination, own: Grid, anatomy: Image | None, geometry: str | None) -> Grid:
     """Grid of the result: as asked for; else of the anatomy, with voxels of the size of the series; else its own."""
     spacing = destination.spacing
     if destination.grid is not None:
         grid = grid_of(destination.grid, "grid", geometry)
     elif as_entries(destination.transforms):
         raise UsageError("transforms lead to a space whose grid is not known; name an image on it by --grid (grid=)")
-    elif destination.anatomy is not None:
-        grid = grid_of(destination.anatomy, "anatomy", geometry)
+    elif anatomy is not None:
+        grid = anatomy.grid
         spacing = spacing or float(np.prod(own.voxel_size) ** (1 / 3))
     else:
         grid = own

@@ -18,7 +18,7 @@ from warpline.io.images import Source
 from warpline.io.json_values import plain
 from warpline.io.series_files import TYPES, Series, open_series
 from warpline.io.transform_lists import as_entries, paths_in
-from warpline.operations import log_notes, read
+from warpline.operations import read
 from warpline.registration import check_names
 from warpline.registration.clock import Clock
 from warpline.registration.provenance import environment
@@ -29,7 +29,7 @@ from warpline.series.freedoms import FREEDOMS
 from warpline.series.gradients import Gradients
 from warpline.series.least_squares import Fit
 from warpline.series.motion import Motion, numbered
-from warpline.series.onward import Destination, Onward, find_way
+from warpline.series.onward import Destination, Onward, find_way, read_route
 from warpline.series.result import SeriesRegistration, files_in, names_after, store
 from warpline.series.shells import Found, find_motion, find_motion_by_shell
 from warpline.space.grid import Grid
@@ -110,18 +110,18 @@ def register_series(
     array([0., 1., 0.])
     """
     _check(model, interpolation, values, fd_threshold)
+    if bvals is None and bvecs is not None:
+        raise UsageError("bvec (bvecs=) needs b-values too: --bval FILE (bvals=)")
     clock = Clock()
     chosen = select(backend, threads)
     workers = Workers.of(chosen, threads)
     with clock.step("read"):
         given = open_series(series, geometry=geometry)
-        log_notes(given.grid)
         wanted = _reference(reference, geometry)
         place = wanted.grid if isinstance(wanted, Image) else given.grid
         counts = None if mask is None else _mask(mask, place, geometry, chosen)
         gradients = None if bvals is None else Gradients.read(bvals, bvecs, given.count)
-    if bvals is None and bvecs is not None:
-        raise UsageError("bvec (bvecs=) needs b-values too: --bval FILE (bvals=)")
+        route = read_route(destination or Destination(), place, backend=chosen, geometry=geometry)
     how: dict[str, Any] = {"freedom": model, "mask": counts, "workers": workers, "progress": progress}
     with clock.step("motion"):
         if gradients is None:
@@ -129,9 +129,7 @@ def register_series(
         else:
             found = find_motion_by_shell(given, gradients, wanted, backend=chosen, threads=threads, **how)
     with clock.step("way to the destination"):
-        way = find_way(
-            destination or Destination(), found.reference, backend=chosen, threads=threads, geometry=geometry
-        )
+        way = find_way(route, found.reference, backend=chosen, threads=threads)
     options = {
         "reference": reference if isinstance(reference, (str, int)) else "image",
         "model": model, "interpolation": interpolation, "values": values, "fd_threshold": fd_threshold,
