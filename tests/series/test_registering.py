@@ -14,6 +14,16 @@ from warpline.series import Destination, register_series, run_series
 NUMPY = {"backend": "numpy", "threads": 1}
 
 
+def test_every_backend_finds_and_moves_the_same(made, backend):
+    part = made.data[..., :3], made.grid.affine
+    found = register_series(part, backend=backend, threads=1)
+    relative = found.matrices @ np.linalg.inv(found.matrices[0])
+    assert largest_error(relative, made.matrices[:3], made.grid) < 0.1
+    moved, gains = found.moved().data, 1 + 0.02 * np.arange(3)
+    inside = moved[6:-6, 6:-6, 5:-5] / gains
+    assert np.ptp(inside, axis=-1).mean() < 0.03 * inside.mean()
+
+
 def test_large_steps_are_named(made):
     found = register_series((made.data, made.grid.affine), "first", fd_threshold=3.0, **NUMPY)
     moved = found.motion.beyond(3.0)

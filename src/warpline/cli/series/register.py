@@ -41,8 +41,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--reference",
         default="robust",
         metavar="WHICH",
-        help="first, middle, a number from 0, mean, or an image on the same grid; default: robust, the trimmed mean of "
-        "volumes moved onto the most typical one",
+        help="first, middle, a number from 0, mean, or an image of the same contrast; default: robust, the trimmed "
+        "mean of volumes moved onto the most typical one",
     )
     parser.add_argument("--model", choices=MODELS, default="rigid", help="how volumes may differ; default: rigid")
     parser.add_argument("--mask", metavar="FILE", help="where the reference counts; default: where it shows something")
@@ -79,7 +79,9 @@ def _add_destination(parser: ArgumentParser) -> None:
     )
     add_transforms(parser)
     group.add_argument(
-        "--grid", metavar="FILE", help="image whose grid the result gets; default: the anatomy, voxels as the series"
+        "--grid",
+        metavar="FILE",
+        help="image whose grid the result gets; default: the anatomy with voxels as the series, else the reference",
     )
     group.add_argument("--spacing", type=positive, metavar="MM", help="voxel size of the result")
 
