@@ -45,6 +45,15 @@ class Motion:
     dvars, std_dvars : (T,), optional
         Root mean square difference of the moved volume to the one before over the foreground, and the same divided by
         what noise alone would give (Nichols 2013, arXiv:1704.01469); NaN of the first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.series import Motion
+    >>> moved = np.eye(4)
+    >>> moved[:3, 3] = 0.3, -0.4, 0
+    >>> Motion.of(np.stack([np.eye(4), moved]), np.zeros(3)).framewise_displacement.round(3)
+    array([nan, 0.7])
     """
 
     parameters: Course

@@ -145,28 +145,21 @@ def find_way(route: Route, reference: Image, *, backend: Backend, threads: int |
     coregistration = None
     warnings: list[str] = []
     if route.anatomy is not None:
-        coregistration = _coregister(route.anatomy, reference, report, warnings, backend=backend, threads=threads)
+        coregistration, report["anatomy"], warnings = _coregister(route.anatomy, reference, backend, threads)
     parts = route.further.parts if coregistration is None else (*route.further.parts, coregistration)
     chain = Chain(parts or (Affine.identity(),))
     return Onward(chain, pull_back(chain, route.grid, backend), coregistration, report, tuple(warnings))
 
 
 def _coregister(
-    anatomy: Image,
-    reference: Image,
-    report: dict[str, Any],
-    warnings: list[str],
-    *,
-    backend: Backend,
-    threads: int | None,
-) -> Affine:
+    anatomy: Image, reference: Image, backend: Backend, threads: int | None
+) -> tuple[Affine, dict[str, Any], list[str]]:
+    """World of the anatomy to world of the reference, rigid; what the report says, and doubts."""
     from warpline.registration import register
 
     found = register(anatomy, reference, "rigid", backend=backend, threads=threads)
-    judged = found.report["judgement"]
-    report["anatomy"] = {"name": anatomy.name, "judgement": judged["outcome"], "seconds": found.report["seconds"]}
-    warnings += [f"reference to anatomy: {one}" for one in found.report["warnings"]]
-    return found.alignment.affine
+    said = {"name": anatomy.name, "judgement": found.report["judgement"]["outcome"], "seconds": found.report["seconds"]}
+    return found.alignment.affine, said, [f"reference to anatomy: {one}" for one in found.report["warnings"]]
 
 
 def _grid(destination: Destination, own: Grid, anatomy: Image | None, geometry: str | None) -> Grid:

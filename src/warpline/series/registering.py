@@ -73,7 +73,7 @@ def register_series(
     interpolation : {"cubic", "linear", "nearest"}
         Of the moved series.
     values : {"float32", "stored"}
-        Type of the saved series: single precision, or that of the file with its scaling.
+        Type of the saved series: single precision, or that of the file with its scaling, rounded and clamped.
     bvals, bvecs : path or array, optional
         B-values (T,) and directions (3, T) of a diffusion series by FSL's convention: each shell is fitted to its own
         reference, those to the unweighted one by mutual information, and directions are turned with the volumes.
@@ -134,7 +134,7 @@ def register_series(
         "reference": reference if isinstance(reference, (str, int)) else "image",
         "model": model, "interpolation": interpolation, "values": values, "fd_threshold": fd_threshold,
     }  # fmt: skip
-    sources = _paths(series=series, mask=mask, bval=bvals, bvec=bvecs, **_destination_files(destination))
+    sources = _files_of(series, mask=mask, bvals=bvals, bvecs=bvecs, reference=reference, destination=destination)
     report = {**environment(chosen, threads), "inputs": sources, "options": options, "seconds": clock.seconds}
     return _joined(found, way, report, series=given, gradients=gradients, workers=workers)
 
@@ -175,11 +175,7 @@ def run_series(series: Source, prefix: str | Path, **options: Any) -> SeriesRegi
     [1]
     """
     names = names_after(prefix)
-    further = _destination_files(options.get("destination"))
-    inputs = _paths(
-        series=series, mask=options.get("mask"), bval=options.get("bvals"), bvec=options.get("bvecs"), **further
-    )
-    check_names(names, files_in(inputs))
+    check_names(names, files_in(_files_of(series, **options)))
     with Transaction() as files:
         files.prepare(names["report"].parent)
         files.reserve(list(names.values()))
@@ -272,17 +268,17 @@ def _columns(fits: list[Fit]) -> dict[str, list[float]]:
     return {name: [round(float(row[name]), 6) for row in rows] for name in ("gain", "correlation", "steps")}
 
 
-def _paths(**sources: Any) -> dict[str, Any]:
-    """Paths of those of the inputs that are files."""
-    return {
-        name: one if isinstance(one, list) else os.fspath(one)
-        for name, one in sources.items()
-        if isinstance(one, (str, os.PathLike)) or (isinstance(one, list) and one)
-    }
-
-
-def _destination_files(destination: Destination | None) -> dict[str, Any]:
-    if destination is None:
-        return {}
+def _files_of(series: Source, **options: Any) -> dict[str, Any]:
+    """Paths of those of the inputs that are files, by what they are; of transforms a list."""
+    destination = options.get("destination") or Destination()
+    reference = options.get("reference")
     listed = [os.fspath(one) for one in as_entries(destination.transforms) if isinstance(one, (str, os.PathLike))]
-    return {"anatomy": destination.anatomy, "grid": destination.grid, "transforms": paths_in(listed)}
+    sources = {
+        "series": series,
+        "reference": reference if isinstance(reference, (str, os.PathLike)) and os.path.exists(reference) else None,
+        **{name: options.get(name) for name in ("mask", "bvals", "bvecs")},
+        "anatomy": destination.anatomy,
+        "grid": destination.grid,
+    }
+    files = {name: os.fspath(one) for name, one in sources.items() if isinstance(one, (str, os.PathLike))}
+    return {**files, "transforms": paths_in(listed)} if listed else files

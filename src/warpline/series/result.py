@@ -200,38 +200,40 @@ def store(found: SeriesRegistration, files: Transaction, names: Mapping[str, Pat
     """
     clock = Clock(dict(found.report["seconds"]))
     with clock.step("move and write"):
-        motion, mean = _store_moved(found, files, names["moved"])
-    stamps = {}
+        motion, mean, stamp = _store_moved(found, files, names["moved"])
+    stamps = {"moved": stamp}
     for kind, encode in _encoders(replace(found, motion=motion), mean).items():
         content = encode()
         files.write(names[kind], content)
         stamps[kind] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    for kind in names.keys() - stamps.keys() - {"moved", "report"}:
+    for kind in names.keys() - stamps.keys() - {"report"}:
         files.discard(names[kind])
     report = {
         **found.report,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": clock.seconds,
-        "outputs": {kind: str(names[kind]) for kind in names if kind in stamps or kind == "moved"},
+        "outputs": {kind: str(names[kind]) for kind in names if kind in stamps},
         "files": stamps,
     }
     files.write(names["report"], json.dumps(plain(report), indent=2, allow_nan=False).encode() + b"\n")
     return replace(found, motion=motion, report=plain(report))
 
 
-def _store_moved(found: SeriesRegistration, files: Transaction, path: Path) -> tuple[Motion, Image]:
-    """Stage the moved series as it comes; its motion with DVARS, and its mean."""
+def _store_moved(found: SeriesRegistration, files: Transaction, path: Path) -> tuple[Motion, Image, dict[str, Any]]:
+    """Stage the moved series as it comes; its motion with DVARS, its mean, and size and checksum of the file."""
     total, count = np.zeros(found.grid.shape), found.series.count
     courses = TimeCourses(foreground_mask(found.reference), count) if found.has_dvars else None
     volumes = _added(found.volumes(), total)
     with files.staged(path) as temporary:
         header = moved_header(found.series, found.grid, found.kind)
         write_series(volumes if courses is None else courses.passing(volumes), header, temporary, compressed=True)
+        with temporary.open("rb") as file:
+            stamp = {"bytes": temporary.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     mean = Image(np.asarray(total / count, dtype=np.float32), found.grid.bare)
     if courses is None:
-        return found.motion, mean
+        return found.motion, mean, stamp
     dvars, std_dvars = courses.dvars()
-    return replace(found.motion, dvars=dvars, std_dvars=std_dvars), mean
+    return replace(found.motion, dvars=dvars, std_dvars=std_dvars), mean, stamp
 
 
 def _encoders(found: SeriesRegistration, mean: Image) -> dict[str, Callable[[], bytes]]:
