@@ -132,6 +132,9 @@ def facts_of(report: dict[str, Any]) -> Iterator[str]:
     )
     for shell in report["shells"]:
         yield f"shell          b = {shell['b']}: {shell['volumes']} volumes, {shell['reference']}"
+    anatomy = report["destination"].get("anatomy")
+    if anatomy is not None:
+        yield f"anatomy        {anatomy['name']}: registration judged {anatomy['judgement']}"
     for warning in report["warnings"]:
         yield f"warning        {warning}"
     yield f"seconds        {sum(report['seconds'].values()):.1f}"
