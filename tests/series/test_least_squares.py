@@ -35,6 +35,23 @@ def test_gain_and_offset_of_the_volume_change_nothing(numpy_backend):
     assert largest_error([other.matrix], [plain.matrix], WHERE) < 2e-3
 
 
+def test_a_gain_that_changes_across_the_head_is_no_motion(numpy_backend):
+    volume = seen_through(WHERE, TRUE) * np.linspace(0.85, 1.15, WHERE.shape[1])[:, None]
+    found = fitted(volume.astype(np.float32), numpy_backend)
+    assert largest_error([found.matrix], [TRUE], WHERE) < 0.06
+
+
+def test_a_spot_that_changed_does_not_count(backend, monkeypatch):
+    """Half a millimetre apart without weights."""
+    volume = seen_through(WHERE, TRUE)
+    volume[13:16, 8:11, 8:10] += 400
+    found = fitted(volume, backend)
+    assert found.converged
+    assert largest_error([found.matrix], [TRUE], WHERE) < 0.03
+    monkeypatch.setattr("warpline.series.least_squares.OUTLIERS", 2.0)
+    assert largest_error([fitted(volume, backend).matrix], [TRUE], WHERE) > 0.3
+
+
 def test_affine_finds_a_shear(numpy_backend):
     true = TRUE.copy()
     true[:3, :3] = true[:3, :3] @ [[1.02, 0.015, 0], [0, 0.985, 0], [0, 0.01, 1]]

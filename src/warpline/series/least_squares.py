@@ -1,10 +1,11 @@
 """One volume fitted to a reference by least squares: Gauss-Newton steps whose derivatives are those of the reference.
 
-The volume is ``I(A x) = a R(x) + b`` but for noise, with gain a and offset b, at points x of the reference R. A small
-map W about the centre of the points changes R by ``J d``, so that the parameters d of the W that is still missing, a
-and b are the least squares solution of ``I(A x) = a R + J (a d) + b``. Its normal matrix depends on the reference only;
-a step costs one interpolation at the points, and ``A <- A W(d)^-1`` (inverse compositional algorithm; Baker & Matthews
-2004, doi:10.1023/B:VISI.0000011205.11775.fd).
+The volume is ``I(A x) = a R(x) + b`` but for noise, with an offset b and a gain a that may change linearly with x, at
+points x of the reference R. A small map W about the centre of the points changes R by ``J d``, so that the parameters d
+of the W that is still missing, a and b are the least squares solution of ``I(A x) = a R + J (a d) + b``. Its normal
+matrix depends on the reference only; a step costs one interpolation at the points, and ``A <- A W(d)^-1`` (inverse
+compositional algorithm; Baker & Matthews 2004, doi:10.1023/B:VISI.0000011205.11775.fd). Where residuals have long
+tails, steps are taken again with weights (iteratively reweighted least squares).
 """
 
 from __future__ import annotations
@@ -36,6 +37,15 @@ MARGIN = 1.0
 
 THICK = 8.0
 """Standard deviations along an axis from which its faces are kept away from; of thin stacks nothing would be left."""
+
+SHADING = 3
+"""Gains along three axes, as a head that moves to the coil: left out, a change by a tenth is taken for a shift."""
+
+BISQUARE = 4.685
+"""Robust standard deviations from which a point does not count (Tukey's bisquare; 95 % efficient on normal noise)."""
+
+OUTLIERS = 0.02
+"""Share of points beyond that from which a volume is fitted again with weights: dropped slices, ghosts, an eye."""
 
 FLAT = 1e-9
 """Eigenvalue of the normal matrix, relative to the largest, of a direction that the reference does not show, such as a
@@ -81,9 +91,10 @@ class Target:
         Key of `FREEDOMS`.
     points : (3, N) float64
         Voxels of the reference, on the backend.
-    slopes : (P + 2, N) float32
-        Derivatives of the reference by the parameters, the reference and 1, on the backend.
-    normal, inverse : (P + 2, P + 2)
+    slopes : (P + 5, N) float32
+        Derivatives of the reference by the parameters, the reference times offsets from the centre, the reference, and
+        1, on the backend.
+    normal, inverse : (P + 5, P + 5)
         Normal matrix, and its pseudoinverse.
     centre : (3,)
         Of the points, in world.
@@ -170,9 +181,9 @@ def prepare_target(
     slopes_in_world = np.linalg.inv(grid.affine[:3, :3]).T @ gradient[(slice(None), *voxels)].astype(np.float64)
     derivatives, _ = FREEDOMS[freedom]
     values = backend.download(smooth)[voxels].astype(np.float64)
-    rows = np.stack(
-        [*derivatives(list(slopes_in_world), list(((world - centre) / radius).T)), values, np.ones(len(where))]
-    )
+    offsets = list(((world - centre) / radius).T)
+    slopes = derivatives(list(slopes_in_world), offsets)
+    rows = np.stack([*slopes, *(values * offset for offset in offsets), values, np.ones(len(where))])
     normal = rows @ rows.T
     return Target(
         grid, level, freedom, backend.upload(np.ascontiguousarray(where.T, np.float64)),
@@ -227,24 +238,70 @@ def fit(coefficients: Array, grid: Grid, target: Target, start: Matrix, backend:
     backend : Backend
         Of the arrays.
     """
+    found, residuals = _search(coefficients, grid, target, start, backend=backend)
+    if found.steps == 0 or (found.converged and _share_of_outliers(residuals) < OUTLIERS):
+        return found
+    robust, _ = _search(coefficients, grid, target, found.matrix, backend=backend, robust=True)
+    return replace(robust, correlation=found.correlation) if robust.converged else found
+
+
+def _search(
+    coefficients: Array, grid: Grid, target: Target, start: Matrix, *, backend: Backend, robust: bool = False
+) -> tuple[Fit, NDArray[np.float32]]:
+    """Gauss-Newton steps until they are short, with weights of the residuals of each step where `robust`.
+
+    Returns
+    -------
+    (Fit, (N,) float32)
+        What is found, and residuals at the points inside; those of the others are 0.
+    """
     _, small_map = FREEDOMS[target.freedom]
-    values = backend.empty(target.points.shape[1:], np.float32)
-    found = Fit(start)
+    values, found = backend.empty(target.points.shape[1:], np.float32), Fit(start)
+    weights, residuals = None, np.zeros(0, np.float32)
     for step in range(1, MOST_STEPS + 1):
         where = _mapped(target.points, target.grid.voxel_map_to(grid, found.matrix), backend)
         backend.interpolate(coefficients, where, CUBIC, out=values)
-        sums = _sums(values, _inside(where, grid, target.level), target, backend)
+        inside = _inside(where, grid, target.level)
+        sums = _sums(values, inside, weights, target, backend)
         solution = sums.inverse @ sums.moments
         gain = float(solution[-2])
         if sums.share < LEAST_INSIDE or not gain > LEAST_GAIN:
-            return replace(found, correlation=sums.correlation, converged=False)
-        parameters = solution[:-2] / gain
+            return replace(found, correlation=sums.correlation, converged=False), residuals
+        parameters = solution[: -2 - SHADING] / gain
         change = about(target.centre, small_map(parameters, target.radius))
         short = float(np.linalg.norm(parameters)) < target.level.tolerance
-        found = Fit(found.matrix @ np.linalg.inv(change), gain, sums.correlation, step, short)
-        if short:
+        is_last = short and (weights is not None or not robust)
+        found = Fit(found.matrix @ np.linalg.inv(change), gain, sums.correlation, step, is_last)
+        if robust or is_last:
+            residuals = _residuals(values, inside, solution, target, backend)
+        if is_last:
             break
-    return found
+        weights = backend.upload(_bisquare(residuals)) if robust else None
+    return found, residuals
+
+
+def _residuals(values: Array, inside: Array, solution: Vector, target: Target, backend: Backend) -> NDArray[np.float32]:
+    """What a solution leaves of the values at the points inside."""
+    left = values - solution[-1]
+    for factor, row in zip(solution[:-1].tolist(), target.slopes, strict=False):
+        left = left - np.float32(factor) * row
+    return np.asarray(backend.download((left * inside).astype(np.float32)))
+
+
+def _scaled(residuals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Residuals in robust standard deviations."""
+    spread = 1.4826 * float(np.median(np.abs(residuals[residuals != 0]))) if residuals.any() else 0.0
+    return np.asarray(residuals / np.float32(spread or 1.0), dtype=np.float32)
+
+
+def _share_of_outliers(residuals: NDArray[np.float32]) -> float:
+    return float((np.abs(_scaled(residuals)) > BISQUARE).mean()) if residuals.size else 0.0
+
+
+def _bisquare(residuals: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Tukey's weights."""
+    inner = 1 - np.square(_scaled(residuals) / np.float32(BISQUARE))
+    return np.asarray(np.square(np.maximum(inner, 0)), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,23 +314,24 @@ class _Sums:
     share: float
 
 
-def _sums(values: Array, inside: Array, target: Target, backend: Backend) -> _Sums:
-    """Sums over the points inside the volume, of which `inside` is 1."""
-    total, count = int(values.size), int(inside.sum())
-    if count == 0:
+def _sums(values: Array, inside: Array, weights: Array | None, target: Target, backend: Backend) -> _Sums:
+    """Sums over the points inside the volume, of which `inside` is 1, weighted where there are weights."""
+    total, share = int(values.size), float(inside.sum()) / values.size
+    if share == 0:
         return _Sums(np.zeros(len(target.normal)), target.inverse, 0.0, 0.0)
-    inverse, slopes = target.inverse, target.slopes
+    inverse, slopes, count = target.inverse, target.slopes, float(total)
     normal: Matrix = target.normal
-    if count < total:
-        slopes = slopes * inside
+    if share < 1 or weights is not None:
+        counts = inside if weights is None else inside * weights
+        slopes, count = slopes * counts, float(counts.sum(dtype=np.float64))
         normal = np.stack([backend.download((slopes * row).sum(axis=1, dtype=np.float64)) for row in target.slopes])
         inverse = _pseudoinverse(normal)
     moments = backend.download((slopes * values).sum(axis=1, dtype=np.float64))
-    squares = float((values * values * inside).sum(dtype=np.float64))
-    return _Sums(moments, inverse, _correlation(normal, moments, squares, count), count / total)
+    squares = float((slopes[-1] * values * values).sum(dtype=np.float64))
+    return _Sums(moments, inverse, _correlation(normal, moments, squares, count), share)
 
 
-def _correlation(normal: Matrix, moments: Vector, squares: float, count: int) -> float:
+def _correlation(normal: Matrix, moments: Vector, squares: float, count: float) -> float:
     """Of the values with the reference, from sums."""
     mean, reference = moments[-1] / count, normal[-2, -1] / count
     spread = (squares / count - mean**2) * (normal[-2, -2] / count - reference**2)
