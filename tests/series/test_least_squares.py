@@ -35,10 +35,13 @@ def test_gain_and_offset_of_the_volume_change_nothing(numpy_backend):
     assert largest_error([other.matrix], [plain.matrix], WHERE) < 2e-3
 
 
-def test_a_gain_that_changes_across_the_head_is_no_motion(numpy_backend):
+def test_a_gain_that_changes_across_the_head_is_no_motion(numpy_backend, monkeypatch):
+    """A millimetre apart with one gain."""
     volume = seen_through(WHERE, TRUE) * np.linspace(0.85, 1.15, WHERE.shape[1])[:, None]
-    found = fitted(volume.astype(np.float32), numpy_backend)
-    assert largest_error([found.matrix], [TRUE], WHERE) < 0.06
+    volume = volume.astype(np.float32)
+    assert largest_error([fitted(volume, numpy_backend).matrix], [TRUE], WHERE) < 0.12
+    monkeypatch.setattr("warpline.series.least_squares.RIDGE", 1e6)
+    assert largest_error([fitted(volume, numpy_backend).matrix], [TRUE], WHERE) > 0.5
 
 
 def test_a_spot_that_changed_does_not_count(backend, monkeypatch):

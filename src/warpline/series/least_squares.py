@@ -41,6 +41,10 @@ THICK = 8.0
 SHADING = 3
 """Gains along three axes, as a head that moves to the coil: left out, a change by a tenth is taken for a shift."""
 
+RIDGE = 0.01
+"""Penalty on these gains, as a share of the squares of the reference: where a smooth object shows a shift and shading
+alike, it is a shift."""
+
 BISQUARE = 4.685
 """Robust standard deviations from which a point does not count (Tukey's bisquare; 95 % efficient on normal noise)."""
 
@@ -95,7 +99,7 @@ class Target:
         Derivatives of the reference by the parameters, the reference times offsets from the centre, the reference, and
         1, on the backend.
     normal, inverse : (P + 5, P + 5)
-        Normal matrix, and its pseudoinverse.
+        Normal matrix, and its pseudoinverse with the penalty on shading.
     centre : (3,)
         Of the points, in world.
     radius : float
@@ -203,13 +207,16 @@ def _steepest(gradient: NDArray[np.float32], where: NDArray[np.intp]) -> NDArray
 
 
 def _pseudoinverse(normal: Matrix) -> Matrix:
-    """Of a normal matrix, after its rows and columns are scaled to the same length."""
-    squares = np.diag(normal)
-    least = np.full(len(squares), FLAT * squares[:-2].max(initial=0.0))
+    """Of a normal matrix with its penalty, after rows and columns are scaled to the same length."""
+    penalty = np.zeros(len(normal))
+    penalty[-2 - SHADING : -2] = RIDGE * normal[-2, -2]
+    penalised = normal + np.diag(penalty)
+    squares = np.diag(penalised)
+    least = np.full(len(squares), FLAT * squares[: -2 - SHADING].max(initial=0.0))
     least[-2:] = np.finfo(np.float64).tiny
     scale = np.sqrt(np.maximum(squares, least))
     lengths = np.outer(scale, scale)
-    return np.asarray(np.linalg.pinv(normal / lengths, rcond=FLAT, hermitian=True) / lengths, dtype=np.float64)
+    return np.asarray(np.linalg.pinv(penalised / lengths, rcond=FLAT, hermitian=True) / lengths, dtype=np.float64)
 
 
 def smoothed_coefficients(volume: Array, grid: Grid, level: FitLevel, backend: Backend) -> Array:
