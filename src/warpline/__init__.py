@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         run,
     )
     from warpline.resampling import affine_transform, map_coordinates, resample, warp
+    from warpline.series import SeriesRegistration, register_series, run_series
     from warpline.space import Affine, Chain, Displacement
     from warpline.space.grid import Grid
 
@@ -74,6 +75,7 @@ _ROOMS = {
     ),
     "warpline.recipe": ("Recipe",),
     "warpline.resampling": ("affine_transform", "map_coordinates", "resample", "warp"),
+    "warpline.series": ("SeriesRegistration", "register_series", "run_series"),
     "warpline.space": ("Affine", "Chain", "Displacement"),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
@@ -93,6 +95,7 @@ __all__ = [
     "OutputError",
     "Recipe",
     "Registration",
+    "SeriesRegistration",
     "SurfacePair",
     "UsageError",
     "WarplineError",
@@ -110,8 +113,10 @@ __all__ = [
     "read_image",
     "read_transform",
     "register",
+    "register_series",
     "resample",
     "run",
+    "run_series",
     "warp",
     "write_image",
     "write_transform",

@@ -6,6 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 
+from made_series import grid as made_grid
+from made_series import largest_error, made_series, seen_through
 from warpline import dipy as ours
 from warpline.errors import InputError, UsageError
 from warpline.phantom import brain_pair
@@ -99,3 +101,43 @@ def test_a_diffusion_series_to_a_template(brain, series):
 def test_bad_input_is_named(brain, series, call, error, words):
     with pytest.raises(error, match=words):
         call(series, brain.affine)
+
+
+def test_whole_pipelines_run_by_least_squares():
+    """To hundredths of a millimetre, from a volume and from an image on another grid."""
+    made = made_series(3)
+    rigid = {"pipeline": ["center_of_mass", "translation", "rigid"], "series_affine": made.grid.affine}
+    xformed, affines = ours.register_series(made.data, 0, **rigid)
+    assert largest_error(np.moveaxis(affines, -1, 0), made.matrices, made.grid) < 0.1
+    np.testing.assert_array_equal(xformed[..., 0], made.data[..., 0])
+    assert np.corrcoef(xformed[..., 2].ravel(), made.data[..., 0].ravel())[0, 1] > 0.99
+    where = made_grid((30, 30, 26), (2.5, 2.5, 2.5), np.eye(3))
+    still = seen_through(where, np.eye(4))
+    xformed, affines = ours.register_series(made.data, still, ref_affine=where.affine, **rigid)
+    assert xformed.shape == (*where.shape, 3)
+    assert largest_error(np.moveaxis(affines, -1, 0), made.matrices, made.grid) < 0.1
+
+
+def test_volumes_of_another_contrast_go_by_mutual_information(monkeypatch):
+    made = made_series(2)
+    data = made.data.copy()
+    data[..., 1] = 1000 - data[..., 1]
+    called = []
+
+    def registered(moving, *_, **__):
+        called.append(moving)
+        return moving, np.eye(4)
+
+    monkeypatch.setattr("warpline.dipy.series.affine_registration", registered)
+    ours.register_series(data, 0, ["rigid"], made.grid.affine)
+    assert len(called) == 1
+
+
+def test_shells_are_fitted_by_themselves():
+    made = made_series(4)
+    image = nibabel.Nifti1Image(made.data, made.grid.affine)
+    registered, affines = ours.register_dwi_series(image, ([0, 0, 0, 0], None), b0_ref=1, pipeline=["rigid"])
+    np.testing.assert_array_equal(affines[..., 1], np.eye(4))
+    expected = made.matrices @ np.linalg.inv(made.matrices[1])
+    assert largest_error(np.moveaxis(affines, -1, 0), expected, made.grid) < 0.1
+    np.testing.assert_array_equal(registered.get_fdata()[..., 1], made.data[..., 1])

@@ -8,6 +8,7 @@ path does as well. Transforms are files, as there, in the same formats and with 
 from warpline.ants.applying import apply_transforms, apply_transforms_to_points, create_jacobian_determinant_image
 from warpline.ants.images import image_read, image_write
 from warpline.ants.measuring import image_similarity, label_overlap_measures
+from warpline.ants.motion import motion_correction
 from warpline.ants.preprocessing import denoise_image, histogram_match_image, n4_bias_field_correction
 from warpline.ants.registering import TYPES, registration
 from warpline.ants.resampling import resample_image, resample_image_to_target
@@ -41,6 +42,7 @@ __all__ = [
     "image_write",
     "invert_ants_transform",
     "label_overlap_measures",
+    "motion_correction",
     "n4_bias_field_correction",
     "read_transform",
     "registration",

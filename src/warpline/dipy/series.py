@@ -1,10 +1,16 @@
-"""Series of volumes: each volume registered to one of them, or to a template."""
+"""Series of volumes: each volume registered to one of them, or to a template.
+
+Pipelines that end in ``"rigid"`` or ``"affine"`` are run by least squares (`warpline.series`), in a fraction of the
+time; volumes of another contrast than the reference, other pipelines, and options of an optimiser by mutual
+information, a volume at a time.
+"""
 
 from __future__ import annotations
 
+import logging
 import numbers
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,14 +18,25 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.dipy.affine_map import AffineMap
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
 from warpline.dipy.images import array_and_affine
 from warpline.dipy.one_call import PIPELINE, affine_registration, syn_registration
 from warpline.errors import InputError, UsageError
+from warpline.series import register_series as register_series_of_volumes
+from warpline.series.motion import numbered
 from warpline.space.grid import Matrix
+
+LEAST_SQUARES = ("rigid", "affine")
+"""Last stages of a pipeline that least squares can take the place of."""
+
+ALIKE = 0.9
+"""Correlation with the reference from which the contrast of a volume is the same."""
 
 B0_THRESHOLD = 50.0
 """Highest b-value, s/mm^2, of a volume that counts as not weighted by diffusion, where files are given."""
+
+_log = logging.getLogger(__name__)
 
 Pipeline = Sequence[str | Callable[..., Any]]
 
@@ -86,16 +103,58 @@ def register_series(
         static, ref_affine = volumes[..., chosen], series_affine
     if static.ndim != 3:
         raise InputError(f"ref has {static.ndim} axes; give one volume, or its number in the series")
+    how: dict[str, Any] = {"level_iters": level_iters, "optimizer_options": optimizer_options}
+    fits = _fits((volumes, series_affine), chosen, (static, ref_affine), pipeline, static_mask, **how)
     xformed, affines = np.empty((*static.shape, count)), np.empty((4, 4, count))
     for number in range(count):
-        moved = volumes[..., number], np.eye(4)
-        if number != chosen:
+        if number == chosen:
+            moved = volumes[..., number], np.eye(4)
+        elif number in fits:
+            moved = _moved(volumes[..., number], series_affine, (static, ref_affine), fits[number]), fits[number]
+        else:
             moved = affine_registration(
                 volumes[..., number], static, series_affine, ref_affine, pipeline or PIPELINE,
-                level_iters=level_iters, static_mask=static_mask, optimizer_options=optimizer_options,
+                static_mask=static_mask, **how,
             )  # fmt: skip
         xformed[..., number], affines[..., number] = moved
     return xformed, affines
+
+
+def _fits(
+    series: tuple[NDArray[Any], Matrix],
+    chosen: int | None,
+    ref: tuple[NDArray[Any], Matrix],
+    pipeline: Pipeline | None,
+    mask: NDArray[Any] | None,
+    **options: Any,
+) -> dict[int, Matrix]:
+    """Reference world to volume world of the volumes that least squares can align, by their numbers."""
+    model = _model(pipeline, options)
+    if model is None:
+        return {}
+    reference: Any = ref if chosen is None else chosen
+    found = register_series_of_volumes(series, reference, model=model, mask=_mask(mask, ref[1]))
+    aligned = {number: one for number, one in enumerate(found.fits) if one.converged and one.correlation >= ALIKE}
+    return {number: one.matrix for number, one in aligned.items()}
+
+
+def _model(pipeline: Pipeline | None, options: Mapping[str, Any]) -> str | None:
+    """The model of least squares that a pipeline ends in; None where it or its options ask for mutual information."""
+    stages = list(PIPELINE if pipeline is None else pipeline)
+    named = bool(stages) and all(isinstance(one, str) for one in stages) and stages[-1] in LEAST_SQUARES
+    return str(stages[-1]) if named and all(one is None for one in options.values()) else None
+
+
+def _mask(mask: NDArray[Any] | None, affine: Matrix) -> tuple[NDArray[np.uint8], Matrix] | None:
+    return None if mask is None else (np.not_equal(mask, 0).astype(np.uint8), affine)
+
+
+def _moved(
+    volume: NDArray[Any], affine: Matrix, ref: tuple[NDArray[Any], Matrix], matrix: Matrix
+) -> NDArray[np.float64]:
+    """A volume on the grid of the reference, linear, as DIPY moves it."""
+    mapped = AffineMap(matrix, ref[0].shape[:3], ref[1], volume.shape, affine)
+    return np.asarray(mapped.transform(volume), dtype=np.float64)
 
 
 def register_dwi_series(
@@ -108,7 +167,10 @@ def register_dwi_series(
     level_iters: Sequence[int] | None = None,
     optimizer_options: dict[str, Any] | None = None,
 ) -> tuple[Any, NDArray[np.float64]]:
-    """Register a diffusion series to the mean of its unweighted volumes, which are first registered to one of them.
+    """Register a diffusion series to its unweighted volumes.
+
+    By least squares each shell is fitted to its own mean, and those to one unweighted volume. Other pipelines register
+    the unweighted volumes to one of them, and all others to their mean.
 
     Parameters
     ----------
@@ -149,13 +211,13 @@ def register_dwi_series(
     """
     volumes, affine = _series(data, affine)
     plain = _unweighted_volumes(gtab, volumes.shape[-1])
-    register = partial(
-        register_series,
-        pipeline=pipeline,
-        static_mask=static_mask,
-        level_iters=level_iters,
-        optimizer_options=optimizer_options,
-    )
+    options: dict[str, Any] = {"level_iters": level_iters, "optimizer_options": optimizer_options}
+    model = _model(pipeline, options)
+    if model is not None:
+        chosen = int(np.flatnonzero(plain)[b0_ref])
+        bvals = np.where(plain, 0.0, np.maximum(_b_values_of(gtab, plain), 2 * B0_THRESHOLD))
+        return _by_shell((volumes, affine), bvals, chosen, model=model, mask=_mask(static_mask, affine))
+    register: Callable[..., Any] = partial(register_series, pipeline=pipeline, static_mask=static_mask, **options)
     registered, affines = np.empty(volumes.shape), np.empty((4, 4, volumes.shape[-1]))
     registered[..., plain], affines[..., plain] = register(
         volumes[..., plain], b0_ref, series_affine=affine, ref_affine=None
@@ -165,6 +227,23 @@ def register_dwi_series(
         registered[..., ~plain], affines[..., ~plain] = register(
             volumes[..., ~plain], mean, series_affine=affine, ref_affine=affine
         )
+    return nibabel.Nifti1Image(registered, affine), affines
+
+
+def _by_shell(
+    series: tuple[NDArray[Any], Matrix], bvals: NDArray[np.float64], chosen: int, **how: Any
+) -> tuple[Any, NDArray[np.float64]]:
+    """Every shell fitted to its own reference, and those to the unweighted volume that was chosen."""
+    volumes, affine = series
+    found = register_series_of_volumes(series, chosen, bvals=bvals, **how)
+    lost = found.report["outliers"]["not_aligned"]
+    if lost:
+        _log.warning("volumes that cannot be aligned, and are moved as their neighbours: %s", numbered(lost))
+    registered, affines = np.empty(volumes.shape), np.moveaxis(found.matrices, 0, -1).copy()
+    for number in range(volumes.shape[-1]):
+        volume = volumes[..., number]
+        still = number == chosen
+        registered[..., number] = volume if still else _moved(volume, affine, series, affines[..., number])
     return nibabel.Nifti1Image(registered, affine), affines
 
 
@@ -260,6 +339,12 @@ def _unweighted_volumes(gtab: Any, count: int) -> NDArray[np.bool_]:
     if not plain.any():
         raise InputError(f"no volume is unweighted: all b-values are above {B0_THRESHOLD:g} s/mm^2")
     return plain
+
+
+def _b_values_of(gtab: Any, plain: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """B-values of a table; of one that says no more than which volumes are weighted, one shell."""
+    given = getattr(gtab, "bvals", None) if hasattr(gtab, "b0s_mask") else gtab[0]
+    return np.where(plain, 0.0, 1000.0) if given is None else _b_values(given)
 
 
 def _b_values(given: Any) -> NDArray[np.float64]:

@@ -38,6 +38,11 @@ def compress(content: bytes) -> bytes:
     return compressed
 
 
+def gzip_writer(file: BinaryIO) -> BinaryIO:
+    """A stream that compresses into an open file, as `compress` does."""
+    return cast("BinaryIO", _codec.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0))
+
+
 @contextmanager
 def open_stream(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """Open a plain or gzip-compressed file, distinguished by content.

@@ -33,7 +33,9 @@ INTENT_VECTOR = 1007
 _SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 """Takes what nibabel would print about a header; what matters becomes an error."""
 
-_MAX_SIZE_1 = 32767
+MAX_SIZE_1 = 32767
+"""Most voxels along an axis of NIfTI-1."""
+
 _MM_SECONDS = 2 | 8
 _SCANNER = 1
 STORED_AS = {"bool": "uint8", "float16": "float32"}
@@ -234,7 +236,7 @@ def encode(
     InputError
         When NIfTI has no code for the data type.
     """
-    kind: Any = Nifti1Header if max(array.shape) <= _MAX_SIZE_1 else Nifti2Header
+    kind: Any = Nifti1Header if max(array.shape) <= MAX_SIZE_1 else Nifti2Header
     dtype = np.dtype(STORED_AS.get(array.dtype.name, array.dtype)).newbyteorder("<")
     header: Nifti1Header = kind(endianness="<")
     try:
@@ -247,7 +249,7 @@ def encode(
     header["intent_code"] = intent
     header["descrip"] = description
     header["vox_offset"] = header.single_vox_offset
-    _place(header, affine, pixdim)
+    place(header, affine, pixdim)
     content = io.BytesIO()  # its value is no copy
     content.write(header.binaryblock)
     content.write(bytes(header.single_vox_offset - len(header.binaryblock)))
@@ -264,7 +266,8 @@ def c_ordered(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
     return ordered
 
 
-def _place(header: Nifti1Header, affine: Matrix, pixdim: Sequence[float] | None) -> None:
+def place(header: Nifti1Header, affine: Matrix, pixdim: Sequence[float] | None = None) -> None:
+    """Write a matrix (RAS+ mm) into a header: as sform, and as qform where it has no shear; `pixdim` as of `encode`."""
     header.set_qform(affine, _SCANNER, strip_shears=True)
     header.set_sform(affine, _SCANNER)
     sheared = np.abs(header.get_qform() - affine)[:3, :3].max() > 1e-4 * np.abs(affine[:3, :3]).max()

@@ -142,13 +142,20 @@ def resample(
     if (like is None) == (voxel_size is None):
         raise UsageError("resample needs either like (an Image or a Grid) or voxel_size (mm), and not both")
     if voxel_size is not None:
-        grid = _with_voxel_size(image.grid, voxel_size)
+        grid = with_voxel_size(image.grid, voxel_size)
     else:
         grid = like.grid if isinstance(like, Image) else like  # type: ignore[assignment]
     return warp(image, Affine.identity(), grid, order=order, outside=outside, backend=backend or select())
 
 
-def _with_voxel_size(grid: Grid, voxel_size: float | ArrayLike) -> Grid:
+def with_voxel_size(grid: Grid, voxel_size: float | ArrayLike) -> Grid:
+    """A grid of other voxels, as `resample` makes it.
+
+    Raises
+    ------
+    UsageError
+        When a voxel size is not positive.
+    """
     size = np.broadcast_to(np.asarray(voxel_size, dtype=np.float64), 3)
     if not (np.isfinite(size).all() and (size > 0).all()):
         raise UsageError(f"voxel_size is {voxel_size!r}; one or three positive lengths in mm are needed")

@@ -8,7 +8,7 @@ import pytest
 
 from made_transforms import made_affine
 from warpline.errors import InputError, UsageError
-from warpline.io.transform_files import read_transform, write_transform
+from warpline.io.transform_files import itk_text, read_transform, write_transform
 from warpline.space import Affine, Chain
 
 TITLE = "#Insight Transform File V1.0\n"
@@ -71,3 +71,19 @@ def test_an_identity_is_written_too(tmp_path):
     np.testing.assert_array_equal(read_transform(tmp_path / "t.tfm").matrix, np.eye(4))
     with pytest.raises(UsageError, match="no format stores Affine under this name"):
         write_transform(Affine.identity(), tmp_path / "t.tfx")
+
+
+def test_affines_of_a_series_are_read_back(tmp_path):
+    affines = [Affine(np.diag([1.0 + n, 1, 1, 1])) for n in range(3)]
+    (tmp_path / "motion.txt").write_bytes(itk_text.encode_affines(affines))
+    found = itk_text.read_affines(tmp_path / "motion.txt")
+    np.testing.assert_array_equal([one.matrix for one in found], [one.matrix for one in affines])
+    with pytest.raises(InputError, match="series apply"):
+        itk_text.read(tmp_path / "motion.txt")
+
+
+def test_nitransforms_reads_affines_of_a_series(tmp_path):
+    affines = [Affine(np.array([[1, 0.1, 0, n], [-0.1, 1, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1.0]])) for n in range(3)]
+    (tmp_path / "motion.txt").write_bytes(itk_text.encode_affines(affines))
+    found = nitransforms.io.itk.ITKLinearTransformArray.from_filename(tmp_path / "motion.txt").to_ras()
+    np.testing.assert_allclose(found, [one.matrix for one in affines], atol=1e-5)

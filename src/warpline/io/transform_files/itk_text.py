@@ -7,6 +7,7 @@ parts, the **last** of which points go through first. What the numbers mean is i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,10 +53,34 @@ def read(path: Path) -> Transform:
     if not composite and len(found) > 1:
         raise InputError(
             f"{path} holds {len(found)} transforms without a {itk_parameters.COMPOSITE} that says how they are joined; "
-            "write them one by one"
+            "write them one by one, or if they are those of the volumes of a series: warpline series apply --motion"
         )
     parts = [_part(entry, path) for entry in found[composite:]]
     return Chain(tuple(reversed(parts))) if composite else parts[0]
+
+
+def read_affines(path: Path) -> tuple[Affine, ...]:
+    """Read a file of one affine per volume of a series, as `encode_affines` and nitransforms write it.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or holds anything else.
+    """
+    parts = tuple(_part(entry, path) for entry in _entries(read_text(path, MAX_FIELD), path))
+    affines = tuple(part for part in parts if isinstance(part, Affine))
+    if len(affines) < len(parts):
+        raise InputError(f"{path} holds other transforms than affines; one affine per volume is needed")
+    return affines
+
+
+def encode_affines(transforms: Sequence[Affine]) -> bytes:
+    """The bytes of a file of one affine per volume of a series, numbered from 0; no composite joins them."""
+    blocks = [
+        _block(number, itk_parameters.LINEAR_NAME, *itk_parameters.from_affine(transform))
+        for number, transform in enumerate(transforms)
+    ]
+    return "".join([f"{_TITLE}\n", *blocks]).encode()
 
 
 def encode(transform: Affine) -> bytes:
@@ -75,14 +100,17 @@ def encode_flat(transform: Affine) -> bytes:
 
 
 def _encode(name: str, parameters: NDArray[np.float64], fixed: NDArray[np.float64]) -> bytes:
+    return f"{_TITLE}\n{_block(0, name, parameters, fixed)}".encode()
+
+
+def _block(number: int, name: str, parameters: NDArray[np.float64], fixed: NDArray[np.float64]) -> str:
     lines = (
-        _TITLE,
-        "#Transform 0",
+        f"#Transform {number}",
         f"Transform: {name}",
         f"Parameters: {numbers.line(parameters)}",
         f"FixedParameters: {numbers.line(fixed)}",
     )
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _entries(text: str, path: Path) -> list[dict[str, str]]:

@@ -1,0 +1,46 @@
+"""``warpline series``: series of volumes; one module per action, one table."""
+
+from __future__ import annotations
+
+import importlib
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from warpline.cli.options import add_talk
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
+
+SUMMARY = "correct a time series or a diffusion series for motion, on to the anatomy or a template at once"
+EXAMPLE = """\
+  warpline series register bold.nii.gz -o out/sub-01_
+  warpline series apply bold.nii.gz --motion out/sub-01_Motion.txt -r mni.nii.gz -o bold_mni.nii.gz \\
+                        -t t1_to_mni/1Warp.nii.gz -t t1_to_mni/0GenericAffine.mat -t out/sub-01_0GenericAffine.mat"""
+
+ACTIONS = {
+    "register": "warpline.cli.series.register",
+    "apply": "warpline.cli.series.apply",
+}
+"""Name to module; the module is like that of a command."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of every action."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", prog=parser.prog)
+    for name, home in ACTIONS.items():
+        module = importlib.import_module(home)
+        action = actions.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
+            epilog=f"example:\n{module.EXAMPLE}",
+            formatter_class=parser.formatter_class,
+        )
+        module.add_arguments(action)
+        add_talk(action, nested=True)
+
+
+def run(options: Namespace, terminal: Terminal) -> int | None:
+    """Do one action."""
+    code: int | None = importlib.import_module(ACTIONS[options.action]).run(options, terminal)
+    return code

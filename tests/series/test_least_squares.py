@@ -1,0 +1,96 @@
+"""One volume fitted to a reference, on every backend."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from made_series import grid, largest_error, rigid, seen_through
+from warpline.errors import InputError
+from warpline.series.least_squares import FitLevel, fit, prepare_target, smoothed_coefficients
+
+FINE = FitLevel(sigma=3.0, stride=2, tolerance=1e-3)
+TRUE = rigid((1.5, -2.0, 0.7), (3, -2, 4))
+WHERE = grid()
+
+
+def fitted(volume, backend, freedom="rigid", start=None, level=FINE, where=WHERE):
+    still = seen_through(where, np.eye(4))
+    target = prepare_target(backend.upload(still), still > 100, where, level, freedom=freedom, backend=backend)
+    coefficients = smoothed_coefficients(backend.upload(volume), where, level, backend)
+    return fit(coefficients, where, target, np.eye(4) if start is None else start, backend)
+
+
+def test_motion_is_found_to_hundredths_of_a_millimetre(backend):
+    found = fitted(seen_through(WHERE, TRUE), backend)
+    assert found.converged
+    assert largest_error([found.matrix], [TRUE], WHERE) < 0.03  # cubic splines of voxels of 3 mm
+    assert found.correlation > 0.999
+
+
+def test_gain_and_offset_of_the_volume_change_nothing(numpy_backend):
+    volume = seen_through(WHERE, TRUE)
+    plain, other = (fitted(one, numpy_backend) for one in (volume, (1.7 * volume + 40).astype(np.float32)))
+    assert other.gain == pytest.approx(1.7 * plain.gain, rel=1e-3)
+    assert largest_error([other.matrix], [plain.matrix], WHERE) < 2e-3
+
+
+def test_a_gain_that_changes_across_the_head_is_no_motion(numpy_backend, monkeypatch):
+    """A millimetre apart with one gain."""
+    volume = seen_through(WHERE, TRUE) * np.linspace(0.85, 1.15, WHERE.shape[1])[:, None]
+    volume = volume.astype(np.float32)
+    assert largest_error([fitted(volume, numpy_backend).matrix], [TRUE], WHERE) < 0.12
+    monkeypatch.setattr("warpline.series.least_squares.RIDGE", 1e6)
+    assert largest_error([fitted(volume, numpy_backend).matrix], [TRUE], WHERE) > 0.5
+
+
+def test_a_spot_that_changed_does_not_count(backend, monkeypatch):
+    """Half a millimetre apart without weights."""
+    volume = seen_through(WHERE, TRUE)
+    volume[13:16, 8:11, 8:10] += 400
+    found = fitted(volume, backend)
+    assert found.converged
+    assert largest_error([found.matrix], [TRUE], WHERE) < 0.03
+    monkeypatch.setattr("warpline.series.least_squares.OUTLIERS", 2.0)
+    assert largest_error([fitted(volume, backend).matrix], [TRUE], WHERE) > 0.3
+
+
+def test_affine_finds_a_shear(numpy_backend):
+    true = TRUE.copy()
+    true[:3, :3] = true[:3, :3] @ [[1.02, 0.015, 0], [0, 0.985, 0], [0, 0.01, 1]]
+    rigidly, freely = (fitted(seen_through(WHERE, true), numpy_backend, name) for name in ("rigid", "affine"))
+    assert largest_error([freely.matrix], [true], WHERE) < 0.05
+    assert largest_error([rigidly.matrix], [true], WHERE) > 0.3
+
+
+def test_points_beyond_the_volume_do_not_count(numpy_backend):
+    """An object that has left the volume by a third."""
+    true = rigid((18.0, 0, 0), (0, 0, 0))
+    found = fitted(seen_through(WHERE, true), numpy_backend, start=rigid((16.5, 0.5, 0), (1, 0, 0)))
+    assert found.converged
+    assert largest_error([found.matrix], [true], WHERE) < 0.1
+
+
+def test_a_single_slice_moves_in_its_plane(numpy_backend):
+    where = grid((24, 26, 1), turn=np.eye(3))
+    true = rigid((1.0, -1.5, 0), (0, 0, 3))
+    found = fitted(seen_through(where, true), numpy_backend, where=where, level=FitLevel(3.0, 1, 1e-3))
+    assert largest_error([found.matrix], [true], where) < 0.2  # 200 voxels
+    np.testing.assert_allclose(found.matrix[2], [0, 0, 1, 0], atol=1e-8)
+
+
+def test_noise_alone_is_not_aligned(numpy_backend):
+    noise = np.random.default_rng(0).normal(0, 1, WHERE.shape).astype(np.float32)
+    found = fitted(noise, numpy_backend)
+    assert not (found.converged and found.correlation > 0.5)
+
+
+def test_a_volume_far_away_is_not_aligned(numpy_backend):
+    found = fitted(seen_through(WHERE, np.eye(4)), numpy_backend, start=rigid((500.0, 0, 0), (0, 0, 0)))
+    assert not found.converged
+
+
+def test_a_constant_reference_is_refused(numpy_backend):
+    flat = np.ones(WHERE.shape, np.float32)
+    with pytest.raises(InputError, match="shows nothing"):
+        prepare_target(flat, flat > 0, WHERE, FINE, freedom="rigid", backend=numpy_backend)
