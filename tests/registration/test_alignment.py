@@ -326,9 +326,10 @@ def test_warnings_are_in_the_alignment_and_the_report():
     where = np.square((np.indices((36, 36, 36)) - 17) / np.array([8, 9, 7])[:, None, None, None]).sum(axis=0)
     fixed = Image.from_array((100 * np.exp(-where)).astype(np.float32))
     moving = Image.from_array(np.roll(fixed.data, 2, axis=0))
-    for recipe in ("affine", "syn-fast"):
+    for name in ("affine", "syn-fast"):
+        recipe = Recipe.load(name).with_options("initialise.rotations=false")
         found = warpline.register(fixed, moving, recipe=recipe, backend="numba")
-        assert any("repeated by correlation" in said for said in found.report["warnings"]), recipe
+        assert any("repeated by correlation" in said for said in found.report["warnings"]), name
 
 
 def test_a_level_that_was_taken_back_is_said(pair, fast, monkeypatch):
