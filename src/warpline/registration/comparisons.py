@@ -23,7 +23,8 @@ class ComparedImages:
     weight : float
         Of its forces beside those of other pairs.
     contrast : str
-        ``"as given"``, or which of the two the metric was shown as its grey values predict the other one.
+        ``"as given"``, or which of the two the metric was shown as its grey values predict the other one, at the last
+        level.
     strength : float or None
         Root mean square of its smoothed forces at the start of the first level; None where nothing else was compared.
     pair : int

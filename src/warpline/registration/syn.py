@@ -122,7 +122,8 @@ def register_syn(
         compared = level.terms.compared() if index == 0 else compared
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
-    compared = tuple(replace(images, counted=left) for images, left in zip(compared, counted, strict=True))
+    ended = zip(compared, result.shown, counted, strict=True)
+    compared = tuple(replace(images, contrast=shown, counted=left) for images, shown, left in ended)
     state = [fields.move_to_grid(field, result.grid, pair.grid, backend) for field in result.state]
     velocity = state[0] if len(state) == 1 else None
     to_fixed, to_moving = state if velocity is None else half_maps_of(velocity, backend)

@@ -108,8 +108,8 @@ class _ChannelTerms:
         return self.channel.metric or self.options.metric
 
     def best(self, shown: Shown | None) -> _Chosen:
-        """The term of a contrast; of the one that fits best, where None is given."""
-        choices: tuple[Shown, ...] = ("as given",) if shown is None else (shown,)
+        """The term that fits best: of all contrasts at the first level; of curves, where the level before had one."""
+        choices: tuple[Shown, ...] = CURVES if shown in CURVES else ("as given",)
         contrast = self.channel.contrast or self.options.contrast
         if shown is None and contrast == "predicted" and self.metric in PREDICTABLE:
             choices = CURVES
