@@ -29,6 +29,7 @@ COMMANDS = {
     "check-header": "warpline.cli.check_header",
     "evaluate": "warpline.cli.evaluate",
     "cohort": "warpline.cli.cohort",
+    "cite": "warpline.cli.cite",
     "recipes": "warpline.cli.recipes",
     "demo": "warpline.cli.demo",
     "doctor": "warpline.cli.doctor",

@@ -85,12 +85,12 @@ def test_participants_are_appended_to_the_subjects(root, tmp_path):
 
 
 def test_memory_does_not_grow_with_the_subjects(tmp_path):
-    """Were one map of each subject held, 50 more would take 13 MB; names of files take kilobytes each."""
-    shape, counts, peaks = (160, 200, 2), (10, 60), []
+    """Were one map of each subject held, 150 more would take 15 MB; names of files take kilobytes each."""
+    shape, counts, peaks = (100, 128, 2), (50, 200), []
     for count in counts:
         root = write_cohort(tmp_path / str(count), ["pass"] * count, shape=shape, labels=(), link=True)
         tracemalloc.start()
-        summarise(root, cohort.GroupOptions(fwhm=[4], backend="numpy"))
+        summarise(root, cohort.GroupOptions(maps=["warped"], fwhm=[4], backend="numpy"))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     held = np.prod(shape) * 4 * (counts[1] - counts[0])
