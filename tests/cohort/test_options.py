@@ -40,7 +40,7 @@ def test_a_recipe_whose_library_is_missing_is_refused(inputs, monkeypatch):
     assert len(tasks_of(pairs_in(inputs), asked(recipe=recipe, scheduler="tcp://elsewhere:8786"))) == 6
 
 
-def test_participants_of_a_dataset_are_joined_or_those_that_are_given(tmp_path, caplog):
+def test_participants_are_those_of_the_dataset_or_given(tmp_path, caplog):
     for id in ("sub-01", "sub-02"):
         (tmp_path / "bids" / id / "anat").mkdir(parents=True)
         (tmp_path / "bids" / id / "anat" / f"{id}_T1w.nii").touch()

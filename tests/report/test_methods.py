@@ -9,7 +9,9 @@ import pytest
 from made_reports import budget_report, preparation_steps, report_of
 from warpline.errors import InputError
 from warpline.recipe import PRESETS, Recipe
-from warpline.report.methods import Evidence, as_markdown, describe
+from warpline.report.evidence import Evidence
+from warpline.report.methods import describe
+from warpline.report.references import as_markdown
 
 
 def told(*settings, recipe="syn", **more):
@@ -93,13 +95,6 @@ def test_a_refinement_that_ran_is_named():
     refined = [*levels, {**levels[1], "stage": "affine", "level": 3}]
     assert "refined by squared local correlation" in told(levels=refined)
     assert "refined by squared local correlation" not in told()
-
-
-def test_shares_are_named_where_some_pairs_differ():
-    curve, plain = ({**report_of(), "terms": [term(contrast=how)]} for how in ("moving like fixed", "as given"))
-    text = describe(Evidence([curve, plain, plain], 3))
-    assert "3 images were registered to `fixed.nii.gz`" in text and "[@guimond] (in 1 of 3 pairs)." in text
-    assert "(in 1 of 3 pairs that were looked at)" in describe(Evidence([curve, plain, plain], 900))
 
 
 @pytest.mark.parametrize(

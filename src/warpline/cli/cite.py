@@ -40,7 +40,9 @@ def _of_cohort(folder: Path) -> str:
 
 def _of_report(path: Path) -> str:
     from warpline.cohort.json_files import read_object
-    from warpline.report.methods import Evidence, as_markdown, describe
+    from warpline.report.evidence import Evidence
+    from warpline.report.methods import describe
+    from warpline.report.references import as_markdown
 
     if not path.is_file():
         raise InputError(f"{path} does not exist; give report.json of a registration, or the output folder of a cohort")

@@ -13,7 +13,9 @@ from warpline.cohort.layout import CITATION
 from warpline.cohort.results import PairResult, count_verdicts
 from warpline.errors import InputError
 from warpline.io.atomic import write_atomic
-from warpline.report.methods import Evidence, as_markdown, describe
+from warpline.report.evidence import Evidence
+from warpline.report.methods import describe
+from warpline.report.references import as_markdown
 
 _log = logging.getLogger(__name__)
 

@@ -24,9 +24,6 @@ _ID = "participant_id"
 _SUBJECT = re.compile(r"sub-([A-Za-z0-9]+)")
 _DELIMITERS = {".csv": ","}
 
-Rows = Mapping[str, Mapping[str, str]]
-"""Cells that hold a value by column, of every participant by label."""
-
 
 def participant_of(id: str) -> str:
     """The participant of a pair, by its id: ``sub-01`` of ``sub-01_ses-2``; other ids are those of participants."""
@@ -71,6 +68,7 @@ def join_participants(pairs: Sequence[Pair], path: str | os.PathLike[str]) -> li
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
+    """Cells that hold a value by column, of every participant by label."""
     name = os.fspath(path)
     try:
         header, *lines = list(read_lines(Path(path), _DELIMITERS.get(Path(path).suffix, "\t"))) or [[]]

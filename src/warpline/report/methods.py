@@ -2,81 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from warpline.errors import InputError
-from warpline.report.references import REFERENCES
-
-Report = Mapping[str, Any]
-"""The report of a registration, or the sidecar of a pair of a cohort."""
-
-_CITED = re.compile(r" ?\[@([\w;@ -]+)\]")
-
-OWN = (
-    "This text may be copied into manuscripts as it is, whole or in part; check that it describes what you report, and "
-    "cite warpline itself as its CITATION.cff says."
-)
-
-
-NEEDED = ("recipe", "warpline", "backend", "inputs", "levels")
-"""What every report has."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """Reports of registrations by one recipe.
-
-    Parameters
-    ----------
-    reports : sequence of dict
-        At least one; of a cohort, some of them.
-    count : int
-        How many registrations they stand for; 0 where that is not known.
-
-    Raises
-    ------
-    InputError
-        When a report lacks what reports have.
-    """
-
-    reports: Sequence[Report]
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        for report in self.reports:
-            lacking = [name for name in NEEDED if not report.get(name)]
-            if lacking:
-                raise InputError(
-                    f"the report has no {lacking[0]!r}: it is none of a registration, or of an older version; give "
-                    "report.json, or the output folder of a cohort"
-                )
-
-    @property
-    def recipe(self) -> Mapping[str, Any]:
-        """The options, by section."""
-        found: Mapping[str, Any] = self.reports[0]["recipe"]
-        return found
-
-    def options(self, section: str) -> Mapping[str, Any]:
-        """A section of the recipe; empty where it does not run."""
-        return self.recipe.get(section) or {}
-
-    def where(self, holds: Callable[[Report], Any]) -> str | None:
-        """In which of the registrations something holds: empty for all of them, None for none."""
-        true = sum(bool(holds(report)) for report in self.reports)
-        if not true:
-            return None
-        looked = "" if len(self.reports) == self.count else " that were looked at"
-        return "" if true == len(self.reports) else f" (in {true} of {len(self.reports)} pairs{looked})"
-
-    def has_input(self, *names: str) -> str | None:
-        """In which of them an input was given."""
-        return self.where(lambda report: any(report["inputs"].get(name) for name in names))
-
+from warpline.report.evidence import Evidence, Report
 
 # -- sentences --------------------------------------------------------------------------------------------------------
 
@@ -384,22 +315,3 @@ def describe(evidence: Evidence) -> str:
             f"the report cannot be put into words ({type(error).__name__}: {error}): it is damaged or of another "
             "version; describe it with the version that made it"
         ) from None
-
-
-def as_markdown(paragraphs: Sequence[str]) -> str:
-    """A text with its references, as Markdown.
-
-    Parameters
-    ----------
-    paragraphs : sequence of str
-        With ``[@key]`` and ``[@key; @key]`` for the keys of `REFERENCES`.
-    """
-    text = "\n\n".join(paragraphs)
-    cited = list(dict.fromkeys(key for found in _CITED.findall(text) for key in _keys(found)))
-    body = _CITED.sub(lambda found: f" ({'; '.join(REFERENCES[key].short for key in _keys(found[1]))})", text)
-    entries = sorted(f"- {REFERENCES[key].line()}" for key in cited)
-    return "\n".join(["# Methods", "", body, "", "# References", "", *entries, "", OWN, ""])
-
-
-def _keys(found: str) -> list[str]:
-    return [key.strip().removeprefix("@") for key in found.split(";")]

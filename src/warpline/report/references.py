@@ -1,7 +1,9 @@
-"""The literature behind the methods, by key."""
+"""The literature behind the methods, and texts with what they cite of it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -181,4 +183,30 @@ REFERENCES = {
         "10.1038/s41592-019-0686-2",
     ),
 }
-"""What the texts of `warpline.report.methods` cite."""
+"""What texts cite, by key."""
+
+_CITED = re.compile(r" ?\[@([\w;@ -]+)\]")
+
+_NOTE = (
+    "This text may be copied into manuscripts as it is, whole or in part; check that it describes what you report, and "
+    "cite warpline itself as its CITATION.cff says."
+)
+
+
+def as_markdown(paragraphs: Sequence[str]) -> str:
+    """A text with its references, as Markdown.
+
+    Parameters
+    ----------
+    paragraphs : sequence of str
+        With ``[@key]`` and ``[@key; @key]`` for the keys of `REFERENCES`.
+    """
+    text = "\n\n".join(paragraphs)
+    cited = list(dict.fromkeys(key for found in _CITED.findall(text) for key in _keys(found)))
+    body = _CITED.sub(lambda found: f" ({'; '.join(REFERENCES[key].short for key in _keys(found[1]))})", text)
+    entries = sorted(f"- {REFERENCES[key].line()}" for key in cited)
+    return "\n".join(["# Methods", "", body, "", "# References", "", *entries, "", _NOTE, ""])
+
+
+def _keys(found: str) -> list[str]:
+    return [key.strip().removeprefix("@") for key in found.split(";")]
