@@ -38,8 +38,8 @@ METRICS = {"pass": {}, "review": {"coverage": 0.8}, "fail": {"coverage": 0.4}}
 """Numbers of a pair that give it a verdict."""
 
 
-def grid_of(shape=SHAPE):
-    return Grid(shape, AFFINE)
+def grid_of(shape=SHAPE, *, flat=False):
+    return Grid(shape, AFFINE, flat)
 
 
 def affine():
@@ -60,7 +60,7 @@ def ball(grid, radius=7.0, centre=(0.0, 0.0, 0.0)):
     return (np.linalg.norm(points - np.array(centre), axis=-1) < radius).astype(np.uint8)
 
 
-def write_cohort(folder: Path, verdicts, *, shape=SHAPE, labels=("moving",), link=False, **more):
+def write_cohort(folder: Path, verdicts, *, shape=SHAPE, labels=("moving",), link=False, flat=False, **more):
     """The folders ``in`` and ``out`` of a run on so many subjects.
 
     Parameters
@@ -73,10 +73,12 @@ def write_cohort(folder: Path, verdicts, *, shape=SHAPE, labels=("moving",), lin
         Which images have labels: a ball, label 3.
     link : bool
         All subjects have the files of the first one.
+    flat : bool
+        Whether images are 2-D.
     more : dict
         Of every pair.
     """
-    grid, backend = grid_of(shape), select("numpy")
+    grid, backend = grid_of(shape, flat=flat), select("numpy")
     (folder / "in").mkdir(parents=True)
     write_image(Image(ball(grid).astype(np.float32), grid), folder / "in" / "fixed.nii")
     write_image(Image(ball(grid) * np.uint8(3), grid), folder / "in" / "fixed_dseg.nii")

@@ -49,6 +49,14 @@ def test_means_are_those_of_the_registered_images(root, tmp_path):
         assert np.array_equal(found.affine, nibabel.load(paths[0]).affine)
 
 
+def test_slices_have_three_axes_in_every_file(tmp_path):
+    root = write_cohort(tmp_path / "flat", ["pass", "pass"], shape=(16, 14, 1), flat=True)
+    filled(root, tmp_path / "s")
+    shapes = {path.name: nibabel.load(path).shape for path in (tmp_path / "s").glob("*.nii*")}
+    assert shapes.pop("log_jacobian.nii") == (16, 14, 1, 2) and shapes.pop("label_probabilities.nii") == (16, 14, 1, 1)
+    assert set(shapes.values()) == {(16, 14, 1)} and "mask.nii.gz" in shapes
+
+
 def test_several_readers_write_the_same_bytes(root, tmp_path):
     filled(root, tmp_path / "one", labels=[3])
     filled(root, tmp_path / "three", readers=3, labels=[3])

@@ -35,6 +35,7 @@ from warpline.cohort.tables import encode_table
 from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.nifti_series import SeriesFile, size_of_series
+from warpline.space.grid import Grid
 
 RECORD = "summary.json"
 """Written last; a folder that has it is a group summary."""
@@ -180,8 +181,8 @@ class FolderWriter:
         return _Read(maps, series, labels, label_volumes(opened, grid, settings.backend), opened.raised_voxels)
 
     def _write_images(self, folder: Path, statistics: Mapping[str, RunningStatistics]) -> None:
-        grid = self._group.settings.grid
-        write_image(self._group.mask, folder / MASK)
+        grid = Grid(self._group.settings.grid.shape, self._group.settings.grid.affine)  # slices get a third axis too
+        write_image(Image(self._group.mask.data, grid), folder / MASK)
         for name, running in statistics.items():
             write_image(Image(running.mean(), grid), folder / f"{name}_mean.nii.gz")
             write_image(Image(running.deviation(), grid), folder / f"{name}_sd.nii.gz")
