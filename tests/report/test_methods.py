@@ -44,7 +44,7 @@ def test_every_recipe_is_described_and_its_references_exist(recipe):
         (["syn.directions=j"], "along the axes j of the fixed image only"),
         (["syn.directions=[0, 1, 0]"], "along the direction 0, 1 and 0 only"),
         (["budget.max_bending=0.1"], "the mean bending energy to 0.1 per mm²"),
-        (["budget.jacobian=[0.2, 5]"], "Jacobian determinants to the range 0.2 and 5"),
+        (["budget.jacobian=[0.2, 5]"], "Jacobian determinants to the range 0.2 to 5"),
         (["linear.metric=correlation"], "maximised the squared correlation coefficient"),
         (["linear.stages=['translation', 'tx,ty,rz']"], "Linear registration (translation, then tx,ty,rz)"),
         (["initialise.method=centre"], "started with the geometric centres on each other; rotations"),
@@ -59,7 +59,10 @@ def test_options_have_their_sentence(settings, words):
     [
         ({"preparation": preparation_steps()}, "Before images were compared, "),
         ({"initial": "start.mat"}, "started from a given transform."),
-        ({"terms": [term(contrast="moving like fixed")]}, "as its grey values predict the other [@guimond]."),
+        (
+            {"terms": [term(contrast="moving like fixed")]},
+            "of one image as its grey values predict the other [@guimond].",
+        ),
         (
             {"terms": [term(), term("labels", pair=2)]},
             "Further pairs of images were compared beside them, by the overlap",
@@ -67,6 +70,7 @@ def test_options_have_their_sentence(settings, words):
         ({"landmarks": {"count": 5}}, "A rigid map fitted to 5 landmarks [@umeyama] was the start."),
         ({"landmarks": {"count": 5}}, "Landmarks pulled in the deformable stage with the weight 2."),
         ({"memory": {"blocks": [[2, 2, 1], [2, 2, 1]]}}, "registered on coarser grids, for want of memory,"),
+        ({"budget": budget_report()}, "To keep it, the deformation was found again with more smoothing."),
         ({"rounding_mm": {"content": 1 / 64}}, "stored in steps of 1/64 mm"),
     ],
 )
@@ -75,8 +79,16 @@ def test_what_happened_has_its_sentence(more, words):
 
 
 def test_metrics_are_those_that_were_used():
-    text = told(terms=[term(weight=0.5), term("self_similarity", 0.5)])
+    text = told(terms=[term(contrast="moving like fixed"), term(weight=0.5), term("self_similarity", 0.5)])
+    assert "predict the other [@guimond] with weight 1, squared local correlation in windows of 5 voxels" in text
     assert "voxels [@avants] with weight 0.5 and the squared difference of self-similarity (MIND-SSC)" in text
+
+
+def test_curves_that_some_pairs_needed_are_told_with_their_share():
+    curve, plain = ({**report_of(), "terms": [term(contrast=how)]} for how in ("moving like fixed", "as given"))
+    text = describe(Evidence([curve, plain, plain], 3))
+    assert "3 images were registered to `fixed.nii.gz`" in text
+    assert "[@guimond] with weight 1 (in 1 of 3 pairs) and squared local" in text
 
 
 def test_masks_are_named_with_the_stages_that_heed_them():

@@ -8,6 +8,7 @@ from typing import Any
 
 from warpline.errors import InputError
 from warpline.report.evidence import Evidence, Report
+from warpline.report.reasons import AS_GIVEN
 
 # -- sentences --------------------------------------------------------------------------------------------------------
 
@@ -157,9 +158,6 @@ def _deformable(evidence: Evidence) -> Iterator[str]:
     if not options:
         return
     yield f"A deformation was found {_MODELS[str(options.get('model', 'syn'))]}, comparing {_compared(evidence)}."
-    curve = evidence.where(lambda report: any(one["contrast"] != "as given" for one in _terms(report, first=True)))
-    if curve is not None:
-        yield f"One of the images was shown to the metric as its grey values predict the other [@guimond]{curve}."
     further = evidence.where(lambda report: _terms(report, first=False))
     if further is not None:
         kinds = sorted({one["metric"] for report in evidence.reports for one in _terms(report, first=False)})
@@ -179,22 +177,24 @@ def _terms(report: Report, *, first: bool) -> list[Mapping[str, Any]]:
 def _compared(evidence: Evidence) -> str:
     """The metrics of the two images with their weights, as they were used."""
     options = evidence.options("syn")
-    used = {
-        (one["metric"], one.get("weight", 1.0)): None
-        for report in evidence.reports
-        for one in _terms(report, first=True)
-    }
-    parts = used or {(str(options["metric"]), 1.0): None}
+    keys = dict.fromkeys(_key(one) for report in evidence.reports for one in _terms(report, first=True))
     words = []
-    for metric, weight in parts:
-        where = evidence.where(partial(_has_term, (metric, weight))) or ""
-        scaled = f" with weight {weight:g}" if len(parts) > 1 else ""
-        words.append(f"{_metric(metric, options)}{scaled}{where}")
+    for key in keys or {(str(options["metric"]), 1.0, False): None}:
+        metric, weight, by_curve = key
+        curve = " of one image as its grey values predict the other [@guimond]" if by_curve else ""
+        scaled = f" with weight {weight:g}" if len(keys) > 1 else ""
+        where = evidence.where(partial(_has_term, key)) or ""
+        words.append(f"{_metric(metric, options)}{curve}{scaled}{where}")
     return _listed(words)
 
 
-def _has_term(key: tuple[str, float], report: Report) -> bool:
-    return any((one["metric"], one.get("weight", 1.0)) == key for one in _terms(report, first=True))
+def _key(term: Mapping[str, Any]) -> tuple[str, float, bool]:
+    """Metric and weight of a term, and whether it was shown one image as the other predicts it."""
+    return str(term["metric"]), float(term.get("weight", 1.0)), term["contrast"] != AS_GIVEN
+
+
+def _has_term(key: tuple[str, float, bool], report: Report) -> bool:
+    return any(_key(one) == key for one in _terms(report, first=True))
 
 
 def _metric(name: str, options: Mapping[str, Any]) -> str:
@@ -262,9 +262,14 @@ _LIMITS = {
 def _kept(evidence: Evidence) -> Iterator[str]:
     """What the result keeps, and how it was stored."""
     budget = evidence.options("budget")
-    limits = [words.format(_listed(_values(budget[name]))) for name, words in _LIMITS.items() if budget.get(name)]
+    limits = [
+        words.format(_listed(_values(budget[name]), " to ")) for name, words in _LIMITS.items() if budget.get(name)
+    ]
     if limits:
         yield f"A budget limits the deformation: {_listed(limits)}, in both directions."
+    rerun = evidence.where(lambda report: (report.get("budget") or {}).get("rerun"))
+    if rerun is not None:
+        yield f"To keep it, the deformation was found again with more smoothing{rerun}."
     measured = [quality for report in evidence.reports if (quality := report.get("quality"))]
     if measured:
         error = max(quality["inverse_error_mean"] for quality in measured)

@@ -32,6 +32,7 @@ from warpline.cohort.json_files import encode
 from warpline.cohort.manifest import abbreviate
 from warpline.cohort.participants import participant_of
 from warpline.cohort.tables import encode_table
+from warpline.errors import InputError
 from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.nifti_series import SeriesFile, size_of_series
@@ -164,8 +165,14 @@ class FolderWriter:
 
     def _all(self) -> Iterator[_Read]:
         group = self._group
-        readers = (partial(self._read, *one) for one in zip(group.subjects, group.registered, strict=True))
+        readers = (partial(self._read_or_name, *one) for one in zip(group.subjects, group.registered, strict=True))
         return in_order(readers, self._readers)
+
+    def _read_or_name(self, subject: Subject, registered: Registered) -> _Read:
+        try:
+            return self._read(subject, registered)
+        except InputError as error:
+            raise InputError(f"{subject.id}: {error}; --decisions with fail leaves this pair out") from None
 
     def _read(self, subject: Subject, registered: Registered) -> _Read:
         settings = self._group.settings

@@ -22,6 +22,7 @@ from warpline.cohort.participants import join_participants
 from warpline.cohort.plan import plan_of
 from warpline.cohort.quality import object_mask
 from warpline.images import Image
+from warpline.io.atomic import Transaction
 from warpline.io.folder_drafts import write_folder
 from warpline.io.images import read_image
 from warpline.io.nifti_series import check_space
@@ -117,8 +118,9 @@ def summarise(
     say(f"{len(group.subjects)} subjects count, {len(group.left_out)} are left out; {target} takes:")
     for name, size in sizes.items():
         say(f"  {name}: {size / 1e6:.4g} MB")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    check_space(target.parent, sizes)
+    check_space(next(folder for folder in target.parents if folder.is_dir()), sizes)
+    with Transaction() as files:
+        files.prepare(target.parent)
     if target.parent == root:
         describe_dataset(root)
     writer = FolderWriter(group, options.readers)
