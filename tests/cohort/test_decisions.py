@@ -48,9 +48,10 @@ def test_decisions_find_the_pair_again(tmp_path):
     assert read_decisions(tmp_path / "d.tsv", ("fail",)) == ["=sub-1"]
 
 
-def test_decisions_on_every_pair_are_read(tmp_path):
+def test_decisions_on_every_pair_are_read(tmp_path, caplog):
     (tmp_path / "d.tsv").write_text("id\tdecision\na\tpass\nb\t\nc\tfail\n")
-    assert read_verdicts(tmp_path / "d.tsv") == {"a": "pass", "c": "fail"}
+    assert read_verdicts(tmp_path / "d.tsv", ["a", "b"]) == {"a": "pass", "c": "fail"}
+    assert "--decisions names c, no pairs of this cohort" in caplog.text
     (tmp_path / "d.tsv").write_text("id\na\n")
     with pytest.raises(InputError, match="has no column decision; pass, review, fail are allowed"):
-        read_verdicts(tmp_path / "d.tsv")
+        read_verdicts(tmp_path / "d.tsv", ["a"])

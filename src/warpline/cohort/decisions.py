@@ -57,13 +57,15 @@ def read_decisions(path: Table, wanted: Collection[str]) -> list[str]:
     return [unescape(row["id"]) for row in rows if "decision" not in row or row["decision"] in wanted]
 
 
-def read_verdicts(path: Table) -> dict[str, str]:
+def read_verdicts(path: Table, known: Collection[str]) -> dict[str, str]:
     """The decision on every pair of a table, by id; those that were left open are left out.
 
     Parameters
     ----------
     path : path
         Tab-separated, with the columns ``id`` and ``decision``.
+    known : collection of str
+        Ids of the cohort; a warning names those that are none of them.
 
     Raises
     ------
@@ -73,7 +75,9 @@ def read_verdicts(path: Table) -> dict[str, str]:
     rows = _rows(path)
     if rows and "decision" not in rows[0]:
         raise InputError(f"{os.fspath(path)} has no column decision; {', '.join(VERDICTS)} are allowed there")
-    return {unescape(row["id"]): row["decision"] for row in rows if row["decision"]}
+    decided = {unescape(row["id"]): row["decision"] for row in rows if row["decision"]}
+    _name_unknown(known, {"decisions": list(decided)})
+    return decided
 
 
 def _rows(path: Table) -> list[dict[str, str]]:

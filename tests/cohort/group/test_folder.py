@@ -70,6 +70,15 @@ def test_planned_sizes_are_those_of_the_files(root, tmp_path):
     assert sizes["warped_fwhm-3.nii"] == (tmp_path / "s" / "warped_fwhm-3.nii").stat().st_size - 352
 
 
+def test_tissues_that_lie_elsewhere_are_named(root, tmp_path):
+    far = np.eye(4)
+    far[0, 3] = 900
+    for id in ("sub-001", "sub-002", "sub-004"):
+        nibabel.save(nibabel.Nifti1Image(np.ones((3, 3, 3), np.float32), far), tmp_path / f"{id}.nii")
+    (warning,) = filled(root, tmp_path / "s", tissues={"gm": f"{tmp_path}/{{id}}.nii"}).warnings
+    assert warning.startswith("tissues of sub-001, sub-002, sub-004: ") and "shows nothing on the fixed grid" in warning
+
+
 def test_calls_are_answered_in_order_and_few_at_once():
     running, most, lock = set(), [], threading.Lock()
 

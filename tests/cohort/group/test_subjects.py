@@ -49,6 +49,13 @@ def test_pairs_without_a_result_are_left_out(tmp_path):
     assert ids == ["sub-001"] and left_out["sub-002"].reason == "not registered yet"
 
 
+def test_pairs_whose_outputs_have_changed_are_left_out(tmp_path):
+    root = write_cohort(tmp_path, ["pass", "pass"])
+    next(root.glob("sub-002/anat/*registered_T1w.nii.gz")).write_bytes(b"cut short")
+    ids, left_out = chosen(root)
+    assert ids == ["sub-001"] and left_out["sub-002"].reason.startswith("outputs have changed: sub-002_")
+
+
 def test_nobody_left_is_an_error(tmp_path):
     root = write_cohort(tmp_path, ["fail"])
     with pytest.raises(InputError, match=r"no pair that counts \(sub-001: fail: .*--include-doubtful"):

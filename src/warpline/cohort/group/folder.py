@@ -101,11 +101,13 @@ def planned_sizes(group: Group) -> dict[str, int]:
 class _Read:
     """What is kept of one subject while its maps are written."""
 
+    id: str
     maps: dict[str, Volume]
     series: dict[str, Volume]
     labels: NDArray[np.int64] | None
     volumes: tuple[str, Volumes, Volumes] | None
     raised_voxels: int
+    notes: list[str]
 
 
 class FolderWriter:
@@ -123,6 +125,8 @@ class FolderWriter:
         self.warnings = list(group.notes)
         self._group, self._readers = group, readers
         self._raised: list[int] = []
+        self._noted: list[str] = []
+        self._first_note = ""
 
     def fill(self, folder: Path) -> None:
         """Write everything into an empty folder, the record last."""
@@ -135,15 +139,18 @@ class FolderWriter:
                 name: files.enter_context(SeriesFile(folder / name, grid, len(self._group.subjects)))
                 for name in self._series_names()
             }
-            for subject, read in zip(self._group.subjects, self._all(), strict=True):
+            for read in self._all():
                 self._raised.append(read.raised_voxels)
-                tables.add(subject.id, read.volumes)
+                self._noted += [read.id] if read.notes else []
+                self._first_note = self._first_note or next(iter(read.notes), "")
+                tables.add(read.id, read.volumes)
                 for name, running in statistics.items():
                     running.add(read.maps[name])
                 for name, volume in read.series.items():
                     series[name].append(volume)
                 if probabilities is not None and read.labels is not None:
                     probabilities.add(read.labels)
+                del read  # before the next one is read
             tables.write(folder)
             if probabilities is not None:
                 rows = [(volume, label, probabilities.count) for volume, label in probabilities.finish()]
@@ -185,7 +192,8 @@ class FolderWriter:
             for width in options.fwhm
         }
         labels = opened.labels if opened.has("warped_labels") else None
-        return _Read(maps, series, labels, label_volumes(opened, grid, settings.backend), opened.raised_voxels)
+        volumes = label_volumes(opened, grid, settings.backend)
+        return _Read(subject.id, maps, series, labels, volumes, opened.raised_voxels, opened.notes)
 
     def _write_images(self, folder: Path, statistics: Mapping[str, RunningStatistics]) -> None:
         grid = Grid(self._group.settings.grid.shape, self._group.settings.grid.affine)  # slices get a third axis too
@@ -216,6 +224,8 @@ class FolderWriter:
                 f"determinants below {LEAST_DETERMINANT} were raised to it before their logarithm was taken, in "
                 f"{abbreviate(folding)}: column raised_voxels of {SUBJECTS}"
             )
+        if self._noted:
+            self.warnings.append(f"tissues of {abbreviate(self._noted)}: {self._first_note}")
         if "fixed" in tables.sources:
             self.warnings.append(
                 "volumes of subjects without moving labels are those of the fixed labels carried back by the inverse "

@@ -92,6 +92,7 @@ class SubjectMaps:
         self.subject = subject
         self.geometry = registered.geometry
         self.raised_voxels = 0
+        self.notes: list[str] = []
         self._settings, self._kinds = settings, registered.kinds
 
     def image(self, name: str) -> Volume:
@@ -140,18 +141,19 @@ class SubjectMaps:
         if name == IMAGE:
             return np.asarray(self._on_grid(self.path("warped")).data, np.float32)
         if name in options.tissues:
-            return self._carried_tissue(options.tissues[name])
+            return self._carried_tissue(name)
         label = next(label for label in options.labels if label_map(label) == name)
         return np.asarray(self.labels == label, np.float32)
 
-    def _carried_tissue(self, pattern: str) -> Volume:
+    def _carried_tissue(self, name: str) -> Volume:
         """An image in the world of the moving one, linearly interpolated; 0 beyond it."""
         settings = self._settings
-        image = read_image(pattern.replace(ID, self.subject.id), self.geometry)
+        image = read_image(settings.options.tissues[name].replace(ID, self.subject.id), self.geometry)
         check_one_volume(image)
         if not np.isfinite(image.data).all():
             raise InputError(f"{image.name} holds NaN or infinite values; write 0 where nothing is known")
         carried: Any = warp(image, self.chain, settings.grid, backend=settings.backend).data
+        self.notes += image.grid.notes if carried.any() else (f"{image.name} shows nothing on the fixed grid",)
         return np.asarray(carried, np.float32)
 
     def _on_grid(self, path: Path) -> Image:

@@ -94,7 +94,7 @@ def choose_subjects(
     InputError
         When the decisions cannot be read, or nobody is left.
     """
-    decided = {} if decisions is None else read_verdicts(decisions)
+    decided = {} if decisions is None else read_verdicts(decisions, plan.states)
     allowed = {"pass", "review"} if include_doubtful else {"pass"}
     chosen: list[Subject] = []
     left_out: list[LeftOut] = []
@@ -104,7 +104,9 @@ def choose_subjects(
             chosen.append(Subject(task, result.compact(), verdict))
         else:
             by_person = task.id in decided or result.status == "excluded"
-            left_out.append(LeftOut(task.id, result.status, verdict, _reason(result, verdict, by_person), by_person))
+            damage = plan.damaged.get(task.id)
+            reason = _reason(result, verdict, by_person) if damage is None else f"outputs have changed: {damage}"
+            left_out.append(LeftOut(task.id, result.status, verdict, reason, by_person))
     if not chosen:
         reasons = "; ".join(sorted({f"{one.id}: {one.reason}" for one in left_out})[:3])
         raise InputError(f"{root} has no pair that counts ({reasons}); register some, or take --include-doubtful")
@@ -128,7 +130,7 @@ def check_one_fixed(subjects: Sequence[Subject], root: Path) -> Iterator[Mapping
         Naming two fixed images, or a sidecar that cannot be read.
     """
     first = subjects[0]
-    paths = list(dict.fromkeys(os.path.realpath(subject.pair.fixed) for subject in subjects))
+    paths = list(dict.fromkeys(map(os.path.realpath, {subject.pair.fixed: None for subject in subjects})))
     if len(paths) > 1:
         raise InputError(
             f"{root} has pairs of {len(paths)} fixed images ({abbreviate(paths)}); voxels of one place are needed: "

@@ -160,19 +160,22 @@ def gather(root: Path, options: GroupOptions) -> Group:
     fixed = read_image(subjects[0].pair.fixed, registered[0].geometry)
     backend = select(options.backend, options.threads)
     settings = MapSettings(root, fixed.grid.bare, options, backend)
-    mask, notes = _mask(subjects, fixed, settings)
+    mask, notes = _mask(subjects, fixed, settings, registered[0].geometry)
     notes = [*notes, *_recipe_notes(registered)]
     return Group(settings, subjects, registered, left_out, mask, tuple(notes))
 
 
-def _mask(subjects: Sequence[Subject], fixed: Image, settings: MapSettings) -> tuple[Image, list[str]]:
+def _mask(
+    subjects: Sequence[Subject], fixed: Image, settings: MapSettings, geometry: str | None
+) -> tuple[Image, list[str]]:
     """The object of the fixed image: its mask where all pairs have the same one, else its foreground."""
     paths = {subject.pair.fixed_mask for subject in subjects}
     images, notes = {"fixed": fixed}, []
     if len(paths) > 1:
         notes = ["the pairs have several fixed masks: mask.nii.gz is the foreground of the fixed image"]
     elif path := paths.pop():
-        images["fixed_mask"] = warp(read_image(path), Chain(), fixed.grid, order=0, backend=settings.backend)
+        mask = read_image(path, geometry)
+        images["fixed_mask"] = warp(mask, Chain(), fixed.grid, order=0, backend=settings.backend)
     return Image(object_mask(images).astype("uint8"), settings.grid, "mask"), notes
 
 
