@@ -84,7 +84,7 @@ def test_metrics_are_those_that_were_used():
     assert "voxels [@avants] with weight 0.5 and the squared difference of self-similarity (MIND-SSC)" in text
 
 
-def test_curves_that_some_pairs_needed_are_told_with_their_share():
+def test_curves_of_some_pairs_are_told_with_their_share():
     curve, plain = ({**report_of(), "terms": [term(contrast=how)]} for how in ("moving like fixed", "as given"))
     text = describe(Evidence([curve, plain, plain], 3))
     assert "3 images were registered to `fixed.nii.gz`" in text

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
 
-from made_cohort import GROWTH, VOXEL, ball, grid_of, maps_of, write_cohort
+from made_cohort import GROWTH, VOXEL, ball, grid_of, maps_of, stretch, write_cohort
 from warpline.backends import select
 from warpline.cohort.group import label_statistics
 from warpline.cohort.group.label_statistics import ProbabilityMaps, VolumeTables, label_volumes, volumes_of
 from warpline.errors import InputError
 from warpline.io.nifti_series import SeriesFile
+from warpline.io.transform_files import write_transform
+from warpline.operations import invert
 
 
 def test_volumes_are_in_cubic_mm():
@@ -34,6 +37,20 @@ def test_fixed_labels_are_carried_back_by_the_inverse(tmp_path):
     source, native, template = label_volumes(maps, grid_of(), select("numpy"))
     assert source == "fixed" and template == {3: pytest.approx(ball(grid_of()).sum() * VOXEL)}
     assert native[3] == pytest.approx(template[3] * GROWTH * 1.1, rel=0.1)  # a surface of few voxels
+
+
+def test_an_inverse_that_was_kept_is_taken(tmp_path):
+    root = write_cohort(tmp_path, ["pass"], labels=["fixed"])
+    _, computed, _ = label_volumes(maps_of(root, 1), grid_of(), select("numpy"))
+    maps = maps_of(root, 1)
+    write_transform(invert(stretch(grid_of(), 0.1), backend="numpy"), maps.path("inverse_warp"))
+    sidecar = maps.path("report")
+    report = json.loads(sidecar.read_text())
+    report["files"]["inverse_warp"] = {"bytes": maps.path("inverse_warp").stat().st_size, "sha256": ""}
+    sidecar.write_text(json.dumps(report))
+    maps.path("warp").write_bytes(bytes(maps.path("warp").stat().st_size))  # nobody reads it
+    _, native, _ = label_volumes(maps_of(root, 1), grid_of(), select("numpy"))
+    assert native == computed
 
 
 def test_pairs_without_labels_have_no_volumes(tmp_path):
