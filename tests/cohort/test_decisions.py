@@ -7,7 +7,7 @@ import pytest
 import faults
 from cohort_files import asked, pairs_in, rows
 from warpline.cohort import run
-from warpline.cohort.decisions import read_decisions
+from warpline.cohort.decisions import read_decisions, read_verdicts
 from warpline.cohort.plan import plan_of
 from warpline.errors import InputError
 
@@ -46,3 +46,12 @@ def test_decisions_of_people_leave_out_and_run_again(inputs, tmp_path):
 def test_decisions_find_the_pair_again(tmp_path):
     (tmp_path / "d.tsv").write_text("id\tdecision\tnote\n'=sub-1\tfail\t'=1\n")
     assert read_decisions(tmp_path / "d.tsv", ("fail",)) == ["=sub-1"]
+
+
+def test_decisions_on_every_pair_are_read(tmp_path, caplog):
+    (tmp_path / "d.tsv").write_text("id\tdecision\na\tpass\nb\t\nc\tfail\n")
+    assert read_verdicts(tmp_path / "d.tsv", ["a", "b"]) == {"a": "pass", "c": "fail"}
+    assert "--decisions names c, no pairs of this cohort" in caplog.text
+    (tmp_path / "d.tsv").write_text("id\na\n")
+    with pytest.raises(InputError, match="has no column decision; pass, review, fail are allowed"):
+        read_verdicts(tmp_path / "d.tsv", ["a"])

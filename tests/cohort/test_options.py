@@ -38,3 +38,26 @@ def test_a_recipe_whose_library_is_missing_is_refused(inputs, monkeypatch):
     with pytest.raises(UsageError, match=r"prepare\.bias_correction needs SimpleITK"):
         tasks_of(pairs_in(inputs), asked(recipe=recipe))
     assert len(tasks_of(pairs_in(inputs), asked(recipe=recipe, scheduler="tcp://elsewhere:8786"))) == 6
+
+
+def test_participants_are_those_of_the_dataset_or_given(tmp_path, caplog):
+    for id in ("sub-01", "sub-02"):
+        (tmp_path / "bids" / id / "anat").mkdir(parents=True)
+        (tmp_path / "bids" / id / "anat" / f"{id}_T1w.nii").touch()
+    options = Options(fixed="f.nii")
+    assert [pair.columns for pair in load_pairs(tmp_path / "bids", options)] == [{}, {}]
+    (tmp_path / "bids" / "participants.tsv").write_text("participant_id\tage\nsub-01\t30\nsub-02\tn/a\n")
+    assert [pair.columns for pair in load_pairs(tmp_path / "bids", options)] == [{"age": "30"}, {}]
+    (tmp_path / "other.tsv").write_text("participant_id\tgroup\n01\tA\n02\tB\n")
+    given = replace(options, participants_table=tmp_path / "other.tsv")
+    assert [pair.columns for pair in load_pairs(tmp_path / "bids", given)] == [{"group": "A"}, {"group": "B"}]
+
+
+def test_a_damaged_table_of_a_dataset_is_named_and_left_out(tmp_path, caplog):
+    (tmp_path / "sub-01" / "anat").mkdir(parents=True)
+    (tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii").touch()
+    (tmp_path / "participants.tsv").write_text("name\nx\n")
+    assert load_pairs(tmp_path, Options(fixed="f.nii"))[0].columns == {}
+    assert "participant_id is needed" in caplog.text and "the results have no columns of it" in caplog.text
+    with pytest.raises(InputError, match="participant_id is needed"):
+        load_pairs(tmp_path, Options(fixed="f.nii", participants_table=tmp_path / "participants.tsv"))

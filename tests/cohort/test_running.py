@@ -36,7 +36,7 @@ def test_a_run_leaves_bids_names_tables_and_no_other_file(finished_run, undistur
     assert "sub-01/figures/sub-01_space-fixed_desc-registered_T1w.webp" in undisturbed
     made = {path.name for path in (finished_run).iterdir()} - {f"sub-{n:02d}" for n in range(1, COUNT + 1)}
     tables = {"results.tsv", "failures.tsv", "progress.json", "run.json", "manifest.tsv"}
-    assert made == tables | {"dataset_description.json", ".bidsignore", "work"}
+    assert made == tables | {"dataset_description.json", ".bidsignore", "CITATION.md", "work"}
     description = json.loads((finished_run / "dataset_description.json").read_text())
     assert description["DatasetType"] == "derivative"
     assert [row["status"] for row in rows(finished_run).values()] == ["ok"] * COUNT

@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": "warpline.cli.evaluate",
     "cohort": "warpline.cli.cohort",
     "series": "warpline.cli.series",
+    "cite": "warpline.cli.cite",
     "recipes": "warpline.cli.recipes",
     "demo": "warpline.cli.demo",
     "doctor": "warpline.cli.doctor",
@@ -94,7 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted, 143 by
         SIGTERM, 129 by SIGHUP. Of ``register`` also 7 the result is wrong; of ``series register`` also 7
         some volumes cannot be aligned; of ``check-header`` 8 a header is doubtful.
-        Of cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a signal, to be resumed.
+        Of cohorts also 3 some pairs failed, or are left out of a summary;
+        4 stopped for too many failures; 75 stopped by a signal, to be resumed.
     """
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]

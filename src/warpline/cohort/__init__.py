@@ -6,6 +6,7 @@ pair is computed; Dask only when there are several workers.
 
 from warpline.cohort.driver import StopReason
 from warpline.cohort.failures import Group
+from warpline.cohort.group import GroupOptions, GroupSummary, summarise
 from warpline.cohort.manifest import Pair, find_pairs, read_manifest, write_manifest
 from warpline.cohort.options import Options
 from warpline.cohort.results import PairResult, read_results
@@ -13,6 +14,8 @@ from warpline.cohort.running import Summary, report, run
 
 __all__ = [
     "Group",
+    "GroupOptions",
+    "GroupSummary",
     "Options",
     "Pair",
     "PairResult",
@@ -23,5 +26,6 @@ __all__ = [
     "read_results",
     "report",
     "run",
+    "summarise",
     "write_manifest",
 ]

@@ -68,6 +68,7 @@ OPTION_RULES: Mapping[str, _Rule] = {
     "fixed": _OPTIONAL_PATH,
     "participants": _LABELS,
     "sessions": _LABELS,
+    "participants_table": _OPTIONAL_PATH,
     "suffix": (lambda value: isinstance(value, str) and value.isalnum(), "letters and digits such as T1w"),
     "space": (lambda value: isinstance(value, str), "a label"),
     "bids_filter": _OPTIONAL_PATH,

@@ -53,6 +53,35 @@ def read_decisions(path: Table, wanted: Collection[str]) -> list[str]:
     InputError
         When it cannot be read, has no column ``id``, or holds another decision.
     """
+    rows = _rows(path)
+    return [unescape(row["id"]) for row in rows if "decision" not in row or row["decision"] in wanted]
+
+
+def read_verdicts(path: Table, known: Collection[str]) -> dict[str, str]:
+    """The decision on every pair of a table, by id; those that were left open are left out.
+
+    Parameters
+    ----------
+    path : path
+        Tab-separated, with the columns ``id`` and ``decision``.
+    known : collection of str
+        Ids of the cohort; a warning names those that are none of them.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, lacks a column, or holds another decision than `warpline.cohort.outliers.VERDICTS`.
+    """
+    rows = _rows(path)
+    if rows and "decision" not in rows[0]:
+        raise InputError(f"{os.fspath(path)} has no column decision; {', '.join(VERDICTS)} are allowed there")
+    decided = {unescape(row["id"]): row["decision"] for row in rows if row["decision"]}
+    _name_unknown(known, {"decisions": list(decided)})
+    return decided
+
+
+def _rows(path: Table) -> list[dict[str, str]]:
+    """The rows of a table of decisions."""
     name = os.fspath(path)
     try:
         header, *lines = list(read_lines(Path(path))) or [[]]
@@ -65,7 +94,7 @@ def read_decisions(path: Table, wanted: Collection[str]) -> list[str]:
     other = sorted({row["decision"] for row in rows if "decision" in row} - {*VERDICTS, ""})
     if other:
         raise InputError(f"{name} has the decision {other[0]!r}; {', '.join(VERDICTS)} are allowed")
-    return [unescape(row["id"]) for row in rows if "decision" not in row or row["decision"] in wanted]
+    return rows
 
 
 def _name_unknown(known: Collection[str], decided: Mapping[str, Sequence[str]]) -> None:

@@ -29,6 +29,8 @@ IGNORED = ".bidsignore"
 LOGS = "logs"
 WORK = "work"
 REPORT = "report"
+SUMMARY = "summary"
+CITATION = "CITATION.md"
 PAGE = f"{REPORT}/index.html"
 """The page of the cohort."""
 PAIR_PAGES = f"{REPORT}/pairs"
@@ -43,8 +45,8 @@ SUFFIXES = {
 """Suffixes of BIDS, by what file names end with."""
 
 _NOT_BIDS = (
-    *("*_xfm.*", "*_desc-registration_qc.json", FIGURES, LOGS, REPORT, WORK),
-    *(MANIFEST, RESULTS, FAILURES, PROGRESS, RUN),
+    *("*_xfm.*", "*_desc-registration_qc.json", FIGURES, LOGS, REPORT, SUMMARY, WORK),
+    *(MANIFEST, RESULTS, FAILURES, PROGRESS, RUN, CITATION),
 )
 """Patterns of ``.bidsignore``: files that BIDS has no names for yet."""
 

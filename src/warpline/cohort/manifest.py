@@ -279,9 +279,14 @@ def _check_header(header: Sequence[str], path: Path, fixed: str | None) -> None:
     if twice:
         raise InputError(f"{path}: column {twice[0]!r} stands twice in the header, or has no name")
     for name in header:
-        close = difflib.get_close_matches(name, USED, 1, 0.85)
-        if close and name not in USED:
-            raise InputError(f"{path}: column {name!r} looks like {close[0]!r}; write it so, or choose another name")
+        close = resembles_used(name)
+        if close is not None and name not in USED:
+            raise InputError(f"{path}: column {name!r} looks like {close!r}; write it so, or choose another name")
+
+
+def resembles_used(name: str) -> str | None:
+    """The column of `USED` that a name is, or looks like; None where it is another."""
+    return next(iter(difflib.get_close_matches(name, USED, 1, 0.85)), None)
 
 
 def _relative(pair: Pair, name: str, folder: Path) -> str:

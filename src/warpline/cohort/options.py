@@ -14,6 +14,7 @@ from warpline.cohort import bids
 from warpline.cohort.checks import check_options
 from warpline.cohort.decisions import Decisions, read_decided_ids
 from warpline.cohort.manifest import PATHS, Pair, check_ids, read_manifest
+from warpline.cohort.participants import PARTICIPANTS, join_participants
 from warpline.cohort.plan import ROUNDED, Plan, Task, Warps, make_plan, make_tasks
 from warpline.cohort.results import RESULT_COLUMNS
 from warpline.cohort.worker_settings import WorkerSettings
@@ -45,6 +46,9 @@ class Options:
         Of every pair that names none; ``"syn"`` when None.
     participants, sessions : sequence of str
         Of a BIDS folder; all when empty.
+    participants_table : path, optional
+        Table with a column ``participant_id``, whose other columns are appended to those of the pairs; a BIDS folder's
+        own ``participants.tsv`` when None.
     suffix : str
         Of the images in a BIDS folder.
     bids_filter : path, optional
@@ -109,6 +113,7 @@ class Options:
     recipe: str | Path | Recipe | None = None
     participants: Sequence[str] = ()
     sessions: Sequence[str] = ()
+    participants_table: str | os.PathLike[str] | None = None
     suffix: str = "T1w"
     bids_filter: str | os.PathLike[str] | None = None
     entities: Mapping[str, Any] = field(default_factory=dict)
@@ -183,7 +188,22 @@ def load_pairs(source: Source, options: Options) -> list[Pair]:
     taken = next((name for pair in pairs for name in pair.columns if name in RESULT_COLUMNS), None)
     if taken is not None:
         raise InputError(f"column {taken!r} of the manifest is one of the results; rename it: 'given_{taken}'")
+    pairs = _with_participants(pairs, source, options)
     return [replace(pair, space=pair.space or options.space) for pair in pairs] if options.space else pairs
+
+
+def _with_participants(pairs: list[Pair], source: Source, options: Options) -> list[Pair]:
+    """The pairs with the columns of the table of participants that was given, or that a BIDS folder has."""
+    if options.participants_table is not None:
+        return join_participants(pairs, options.participants_table)
+    own = os.path.join(source, PARTICIPANTS) if isinstance(source, str | os.PathLike) else ""
+    if not os.path.isfile(own):
+        return pairs
+    try:
+        return join_participants(pairs, own)
+    except InputError as error:  # nobody asked for it
+        _log.warning("%s; the results have no columns of it", error)
+        return pairs
 
 
 def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:

@@ -25,6 +25,7 @@ from warpline.cohort.json_files import read_object, write_json
 from warpline.cohort.layout import MANIFEST, RUN, WORK, describe_dataset
 from warpline.cohort.lock import FolderLock, waiting
 from warpline.cohort.manifest import Pair, read_manifest, write_manifest
+from warpline.cohort.methods import write_methods
 from warpline.cohort.options import Options, Pages, Source, decided_ids, load_pairs, plan_tasks, tasks_of
 from warpline.cohort.plan import Plan, make_plan, plan_of
 from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
@@ -203,6 +204,7 @@ def report(out: str | os.PathLike[str], *, pages: Pages = "flagged", say: Say | 
     with waiting(root):
         results = judge_results(plan.results(root))
         write_tables(root, results)
+        write_methods(root, results)
         return write(root, results, pages=pages, say=say)
 
 
@@ -323,6 +325,7 @@ class RunEnd:
         """Write the tables; a disk too full for them stops the run, and its pairs stay done."""
         try:
             write_tables(self.root, results)
+            write_methods(self.root, results)
             groups = group_failures((one.id, one.failure) for one in results if one.failure is not None)
             self.driver.store.write_progress(self.driver.numbers(), groups)
         except OutputError as error:

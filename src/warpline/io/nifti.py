@@ -236,26 +236,49 @@ def encode(
     InputError
         When NIfTI has no code for the data type.
     """
-    kind: Any = Nifti1Header if max(array.shape) <= MAX_SIZE_1 else Nifti2Header
-    dtype = np.dtype(STORED_AS.get(array.dtype.name, array.dtype)).newbyteorder("<")
+    content = io.BytesIO()  # its value is no copy
+    content.write(encode_head(array.shape, array.dtype, affine, intent=intent, description=description, pixdim=pixdim))
+    dtype = stored_type(array.dtype)
+    for volume in array.T if array.ndim > 3 else [array.T]:
+        content.write(c_ordered(volume, dtype).data.cast("B"))
+    return content.getvalue()
+
+
+def stored_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The little-endian type that values are written in."""
+    return np.dtype(STORED_AS.get(dtype.name, dtype)).newbyteorder("<")
+
+
+def encode_head(
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    affine: Matrix,
+    *,
+    intent: int = 0,
+    description: str = "",
+    pixdim: Sequence[float] | None = None,
+) -> bytes:
+    """Everything of a file before its values; `encode` has the parameters.
+
+    Raises
+    ------
+    InputError
+        When NIfTI has no code for the data type.
+    """
+    kind: Any = Nifti1Header if max(shape) <= MAX_SIZE_1 else Nifti2Header
     header: Nifti1Header = kind(endianness="<")
     try:
-        header.set_data_dtype(dtype)
+        header.set_data_dtype(stored_type(dtype))
     except HeaderDataError:
-        raise InputError(f"data of type {array.dtype} cannot be stored in NIfTI; convert it to float32") from None
-    header.set_data_shape(array.shape)
+        raise InputError(f"data of type {dtype} cannot be stored in NIfTI; convert it to float32") from None
+    header.set_data_shape(shape)
     header.set_slope_inter(1, 0)
     header["xyzt_units"] = _MM_SECONDS
     header["intent_code"] = intent
     header["descrip"] = description
     header["vox_offset"] = header.single_vox_offset
     place(header, affine, pixdim)
-    content = io.BytesIO()  # its value is no copy
-    content.write(header.binaryblock)
-    content.write(bytes(header.single_vox_offset - len(header.binaryblock)))
-    for volume in array.T if array.ndim > 3 else [array.T]:
-        content.write(c_ordered(volume, dtype).data.cast("B"))
-    return content.getvalue()
+    return bytes(header.binaryblock) + bytes(header.single_vox_offset - len(header.binaryblock))
 
 
 def c_ordered(array: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:

@@ -24,6 +24,7 @@ ACTIONS = {
     "run": "warpline.cli.cohort.run_pairs",
     "status": "warpline.cli.cohort.status",
     "report": "warpline.cli.cohort.report",
+    "summarise": "warpline.cli.cohort.summarise",
     "serve": "warpline.cli.cohort.serve",
     "slurm": "warpline.cli.cohort.slurm",
 }

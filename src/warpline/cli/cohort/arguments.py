@@ -29,6 +29,11 @@ def add_selection(parser: ArgumentParser) -> None:
     pairs = parser.add_argument_group("which pairs")
     pairs.add_argument("--fixed", metavar="FILE", help="the fixed image of every pair that names none")
     _add_bids(parser)
+    pairs.add_argument(
+        "--participants",
+        metavar="TSV",
+        help="table with participant_id; its columns are appended to the results; default: that of a BIDS folder",
+    )
     pairs.add_argument("--space", default="", metavar="LABEL", help="what output names call the fixed image")
     pairs.add_argument("--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th pair, from the I-th")
     pairs.add_argument("--retry-failed", action="store_true", help="run pairs again that failed before")
@@ -118,6 +123,7 @@ def options_of(arguments: Namespace, **more: object) -> Options:
         "recipe": _recipe_of(arguments),
         "participants": arguments.participant_label,
         "sessions": arguments.session_label,
+        "participants_table": arguments.participants,
         "suffix": arguments.suffix,
         "bids_filter": arguments.bids_filter_file,
         "entities": read_entities(arguments.entity),

@@ -1,0 +1,49 @@
+"""``warpline cite``: what was done, in words for the methods of a paper, with references."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warpline.errors import InputError
+
+if TYPE_CHECKING:
+    from warpline.cli.terminal import Terminal
+
+SUMMARY = "describe a registration or a cohort in words for the methods of a paper, with references"
+EXAMPLE = """\
+  warpline cite out/sub-01_report.json
+  warpline cite out > methods.md"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("source", metavar="REPORT.json|OUT", help="the report of a registration, or a cohort's folder")
+
+
+def run(options: Namespace, terminal: Terminal) -> None:
+    """Print the text."""
+    source = Path(options.source)
+    text = _of_cohort(source) if source.is_dir() else _of_report(source)
+    terminal.result({"methods": text}, text.rstrip("\n"))
+
+
+def _of_cohort(folder: Path) -> str:
+    from warpline.cohort.methods import cohort_methods
+    from warpline.cohort.plan import plan_of
+    from warpline.cohort.results import judge_results
+
+    root = folder.absolute()
+    return cohort_methods(root, judge_results(plan_of(root).results(root)))
+
+
+def _of_report(path: Path) -> str:
+    from warpline.cohort.json_files import read_object
+    from warpline.report.evidence import Evidence
+    from warpline.report.methods import describe
+    from warpline.report.references import as_markdown
+
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give report.json of a registration, or the output folder of a cohort")
+    return as_markdown([describe(Evidence([read_object(path)]))])
