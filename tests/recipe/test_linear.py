@@ -16,11 +16,12 @@ from warpline.recipe import Recipe
         ('linear.stages=["bent"]', "linear.stages.0 = 'bent': translation, .* such as 'tx,ty,rz', each once, of tx, "),
         ('linear.stages=["tx,tx"]', "linear.stages.0 = 'tx,tx': .* each once"),
         ('linear.stages=["rigid", "tx,"]', "linear.stages.1 = 'tx,'"),
+        (("initialise.search=always", "initialise.rotations=false"), "search always tries rotations"),
     ],
 )
 def test_levels_and_stages_are_checked(setting, words):
     with pytest.raises(UsageError, match=words):
-        Recipe.load("rigid").with_options(setting)
+        Recipe.load("rigid").with_options(*([setting] if isinstance(setting, str) else setting))
 
 
 def test_degrees_of_freedom_are_put_in_order():

@@ -12,6 +12,7 @@ from warpline.images import Image
 from warpline.recipe import Initialise, Linear, Recipe
 from warpline.registration import linear_stage
 from warpline.registration.alignment import align
+from warpline.space import Affine
 from warpline.space.grid import Grid, apply_affine
 
 SLICE = Grid((65, 65, 1), np.array([[2.5, 0, 0, -80], [0, 2.5, 0, -80], [0, 0, 2.5, 0], [0, 0, 0, 1.0]]))
@@ -54,3 +55,9 @@ def test_other_starts_are_tried_where_the_recipe_says_so(search, times, backend,
     monkeypatch.setattr(linear_stage, "search_again", lambda *given: searches.append(1) or original(*given))
     found = run(scan(SLICE), backend, search=search)
     assert found.judgement.outcome == "fine" and len(searches) == times
+
+
+def test_that_no_start_is_searched_for_beside_a_given_one_is_said(backend):
+    recipe = Recipe(initialise=Initialise(search="always"), linear=OPTIONS, syn=None)
+    found = align(scan(SLICE), scan(SLICE), recipe, backend=backend, initial=Affine.identity())
+    assert any("no other start was searched for" in warning for warning in found.warnings)

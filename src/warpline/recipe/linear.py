@@ -60,12 +60,19 @@ class Initialise(Options):
     """Compare many rotations and the other methods too; one of them is taken when it clearly beats the start."""
     search: Literal["doubtful", "always"] = "doubtful"
     """When other starts are searched for, at any rotation and translation, besides the one of `method`: where the
-    affine is doubtful and `rotations` is true, or always, as where parts of objects are registered to the whole."""
+    affine is doubtful and `rotations` is true, or always, as where parts of objects are registered to the whole; never
+    from a start that is given."""
     landmarks: LandmarkModel = "rigid"
     """Map that is fitted to landmarks, where they are given, and started from; thin_plate joins them exactly."""
     surfaces: SurfaceModel | None = "rigid"
     """Map that brings nearest points of surfaces together, where they are given, from where the images would start; off
     leaves the start to the images."""
+
+    @model_validator(mode="after")
+    def _search_takes_rotations(self) -> Initialise:
+        if self.search == "always" and not self.rotations:
+            raise ValueError("search always tries rotations, which rotations = false rules out: leave one out")
+        return self
 
 
 class Linear(Options):

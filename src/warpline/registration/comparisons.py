@@ -86,5 +86,5 @@ def _poor_warnings(compared: tuple[ComparedImages, ...]) -> tuple[str, ...]:
         return ()
     return (
         f"the grey values of the two images predict each other poorly (correlation {own[0].explained:.2f}), and "
-        "nothing else compares them, as syn.beside says or for want of memory: the recipe syn-contrast does",
+        "nothing else compares them (syn.contrast and syn.beside, or too little memory): the recipe syn-contrast does",
     )

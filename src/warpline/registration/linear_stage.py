@@ -57,11 +57,16 @@ def judge_and_search(
     """The linear result, judged; a better one from another start, where it was doubtful and no start was given."""
     recipe, headers = problem.recipe, problem.initial or Affine.identity()
     judged = judge_affine(images, linear, recipe.linear, comparison, headers=headers, backend=backend)
-    if recipe.linear is None or problem.initial is not None or not _is_searched(judged, recipe.initialise):
+    if recipe.linear is None or not _is_searched(judged, recipe.initialise):
         return judged
-    return search_again(images, judged, recipe.linear, comparison, backend)
+    if problem.initial is None:
+        return search_again(images, judged, recipe.linear, comparison, backend)
+    if recipe.initialise.search == "always":
+        note = "initialise.search = always: no other start was searched for, as one was given, or fitted to points"
+        return replace(judged, result=replace(linear, warnings=(*linear.warnings, note)))
+    return judged
 
 
 def _is_searched(judged: JudgedAffine, options: Initialise) -> bool:
-    """Whether other starts are searched for."""
-    return options.search == "always" or (options.rotations and not judged.is_clear)
+    """Whether other starts are searched for, where none is given."""
+    return options.rotations and (options.search == "always" or not judged.is_clear)
