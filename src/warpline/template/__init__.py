@@ -1,0 +1,13 @@
+"""Templates: the mean shape and the mean image of several subjects.
+
+`build` makes one in rounds: every subject is registered to the template of the round before as a cohort, judged, and
+averaged anew where their mean shape is. `add` and `remove` change who is in a finished one.
+"""
+
+from warpline.template.building import build
+from warpline.template.finishing import Member, Template, read_template
+from warpline.template.options import Options
+from warpline.template.records import LeftOut, RoundRecord
+from warpline.template.rounds import StoppedError
+
+__all__ = ["LeftOut", "Member", "Options", "RoundRecord", "StoppedError", "Template", "build", "read_template"]
