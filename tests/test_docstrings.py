@@ -22,6 +22,7 @@ ROOMS = (
     "warpline.io.transform_files",
     "warpline.registration",
     "warpline.registration.judgement",
+    "warpline.template",
 )
 """Modules whose ``__all__`` is a public interface."""
 

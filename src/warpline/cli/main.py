@@ -29,6 +29,7 @@ COMMANDS = {
     "check-header": "warpline.cli.check_header",
     "evaluate": "warpline.cli.evaluate",
     "cohort": "warpline.cli.cohort",
+    "template": "warpline.cli.template",
     "recipes": "warpline.cli.recipes",
     "demo": "warpline.cli.demo",
     "doctor": "warpline.cli.doctor",
@@ -92,7 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         0 done; 1 unexpected error; 2 wrong usage; 5 bad input or output; 6 no usable device; 130 interrupted, 143 by
         SIGTERM, 129 by SIGHUP. Of ``register`` also 7 the result is wrong; of ``check-header`` 8 a header is doubtful.
-        Of cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a signal, to be resumed.
+        Of cohorts also 3 some pairs failed; 4 stopped for too many failures; 75 stopped by a signal, to be resumed. Of
+        templates also 3 subjects were left out; 75.
     """
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]

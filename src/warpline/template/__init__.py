@@ -6,8 +6,25 @@ averaged anew where their mean shape is. `add` and `remove` change who is in a f
 
 from warpline.template.building import build
 from warpline.template.finishing import Member, Template, read_template
+from warpline.template.living import add, remove
 from warpline.template.options import Options
 from warpline.template.records import LeftOut, RoundRecord
 from warpline.template.rounds import StoppedError
+from warpline.template.sequence import described
+from warpline.template.status import Underway, status
 
-__all__ = ["LeftOut", "Member", "Options", "RoundRecord", "StoppedError", "Template", "build", "read_template"]
+__all__ = [
+    "LeftOut",
+    "Member",
+    "Options",
+    "RoundRecord",
+    "StoppedError",
+    "Template",
+    "Underway",
+    "add",
+    "build",
+    "described",
+    "read_template",
+    "remove",
+    "status",
+]

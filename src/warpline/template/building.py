@@ -17,16 +17,13 @@ from warpline.errors import InputError, UsageError
 from warpline.io.atomic import Transaction
 from warpline.recipe import NUMERICS
 from warpline.template.finishing import Template, finish, read_template
-from warpline.template.layout import LEFT_OUT, RECORD, ROUNDS
+from warpline.template.layout import FEWEST, LEFT_OUT, RECORD, ROUNDS
 from warpline.template.options import Options
 from warpline.template.records import LeftOut
 from warpline.template.sequence import Group, Say, run_rounds
 from warpline.template.subjects import Checksums, Source, checksums_of, decided, digest, load_subjects
 
 _log = logging.getLogger(__name__)
-
-FEWEST = 2
-"""Subjects that make a template."""
 
 
 def build(

@@ -15,7 +15,7 @@ from warpline.io.compression import compress
 from warpline.io.images import encode_image
 from warpline.recipe import NUMERICS
 from warpline.template.averages import sharpness, vote
-from warpline.template.layout import LABELS, RECORD, TEMPLATE, channel_name
+from warpline.template.layout import LABELS, PAGE, RECORD, TEMPLATE, channel_name
 from warpline.template.records import LeftOut, RoundRecord
 from warpline.template.rounds import Averaging
 from warpline.template.sequence import Ended, Group, averaging_of
@@ -120,6 +120,11 @@ class Template:
         return path if any("moving_labels" in one.inputs for one in self.subjects) else None
 
     @property
+    def page(self) -> Path:
+        """The page that shows it."""
+        return self.folder / PAGE
+
+    @property
     def exit_code(self) -> int:
         """What the command line returns: 3 where subjects were left out, else 0."""
         return PARTIAL if self.left_out else 0
@@ -179,9 +184,15 @@ def finish(group: Group, ended: Ended, left_out: Sequence[LeftOut], key: str) ->
 
 def member_of(subject: Pair, group: Group, last: RoundRecord) -> Member:
     """What is recorded of a subject."""
-    inputs = {name: os.path.relpath(path, group.root) for name, path in inputs_of(subject).items()}
     checksums = dict(group.members[subject.id])
-    return Member(subject.id, inputs, checksums, last.fits[subject.id], last.weights[subject.id])
+    return Member(
+        subject.id, inputs_from(subject, group.root), checksums, last.fits[subject.id], last.weights[subject.id]
+    )
+
+
+def inputs_from(subject: Pair, root: Path) -> dict[str, str]:
+    """What each file of a subject is, and its path relative to the output folder."""
+    return {name: os.path.relpath(path, root) for name, path in inputs_of(subject).items()}
 
 
 def write_template(

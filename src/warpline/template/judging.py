@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from warpline.resampling import warp
 from warpline.space import Affine
 from warpline.space.grid import Grid
 from warpline.template.fit import MIN_SUBJECTS, MIRRORED, Fits, asymmetry, fits_of, products, with_the_others
+from warpline.template.layout import FEWEST
 from warpline.template.options import Options
 from warpline.template.records import LeftOut
 from warpline.template.rounds import Registered
@@ -24,6 +26,10 @@ from warpline.template.start import read_normalised
 
 SMOOTHED = 1 / 50
 """Standard deviation of the Gaussian under which sides are compared, as a share of the longest side of the grid."""
+
+
+Sides = Literal["grey", "both"]
+"""What sides are compared by: grey values, or displacements too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +51,7 @@ class Judgement:
     left_out: tuple[LeftOut, ...]
 
 
-def judge(registered: Registered, options: Options, backend: Backend, *, compares_sides: bool) -> Judgement:
+def judge(registered: Registered, options: Options, backend: Backend, *, sides: Sides | None) -> Judgement:
     """Find out who does not belong to the template.
 
     Parameters
@@ -56,8 +62,8 @@ def judge(registered: Registered, options: Options, backend: Backend, *, compare
         Of the template.
     backend : Backend
         What resamples.
-    compares_sides : bool
-        Whether to look for subjects in which left and right are exchanged.
+    sides : {"grey", "both"}, optional
+        By what to look for subjects in which left and right are exchanged; not at all when None.
     """
     left_out = [*_failed(registered)]
     left_out += _turned(registered.without({one.id for one in left_out}))
@@ -65,8 +71,8 @@ def judge(registered: Registered, options: Options, backend: Backend, *, compare
     fits = _fits(rest)
     left_out += _unlike(rest, fits)
     known = {one.id for one in left_out}
-    if compares_sides and len(registered.subjects) - len(known) >= MIN_SUBJECTS:
-        left_out += _mirrored(registered.without(known), options, backend)
+    if sides is not None and len(registered.subjects) - len(known) >= MIN_SUBJECTS:
+        left_out += _mirrored(registered.without(known), sides, options, backend)
         known = {one.id for one in left_out}
     kept = registered.without(known)
     return Judgement(kept, fits if len(kept.subjects) == len(rest.subjects) else _fits(kept), tuple(left_out))
@@ -89,22 +95,25 @@ def _turned(registered: Registered) -> Iterator[LeftOut]:
 
 
 def _fits(registered: Registered) -> Fits:
-    """Fit of every subject, as it was registered, inside the foreground of the template."""
+    """Fit of every subject, as it was registered, inside the foreground of the template; of a single one it is 1."""
+    if len(registered.subjects) < FEWEST:
+        return Fits(*(np.ones(len(registered.subjects)) for _ in range(2)))
     inside = foreground_mask(read_image(registered.fixed))
     rows = (np.asarray(registered.warped(one).data[inside], np.float64) for one in registered.subjects)
     return fits_of(products(rows, registered.folder))
 
 
 def _unlike(registered: Registered, fits: Fits) -> Iterator[LeftOut]:
-    usual = float(np.median(fits.fit))
     for subject, fit, weight in zip(registered.subjects, fits.fit, fits.weight, strict=True):
         if not weight:
+            usual = float(np.median(fits.fit))
             reason = f"does not fit: its correlation with the mean of the others is {fit:.2f}, usually {usual:.2f}"
             yield LeftOut(subject.id, reason)
 
 
-def _mirrored(registered: Registered, options: Options, backend: Backend) -> Iterator[LeftOut]:
-    for subject, alike in zip(registered.subjects, handedness(registered, options, backend), strict=True):
+def _mirrored(registered: Registered, sides: Sides, options: Options, backend: Backend) -> Iterator[LeftOut]:
+    found = handedness(registered, sides, options, backend)
+    for subject, alike in zip(registered.subjects, found, strict=True):
         if alike < MIRRORED:
             yield LeftOut(
                 subject.id,
@@ -112,19 +121,19 @@ def _mirrored(registered: Registered, options: Options, backend: Backend) -> Ite
             )
 
 
-def handedness(registered: Registered, options: Options, backend: Backend) -> NDArray[np.float64]:
+def handedness(registered: Registered, sides: Sides, options: Options, backend: Backend) -> NDArray[np.float64]:
     """How what left and right differ in agrees with the other subjects: (N,) correlations, negative where mirrored.
 
-    The mean of two: of grey values after the affine, and of displacements where there are some. The fixed image is its
-    own mirror image.
+    The mean of two: of grey values after the affine, and of displacements from a template that is its own mirror image.
+    Where those are not known, or `sides` leaves them out, they count as 0: grey values must speak the clearer.
     """
     fixed = read_image(registered.fixed)
     places, everyone = foreground_mask(fixed)[: fixed.grid.shape[0] // 2], np.ones(len(registered.subjects))
     grey = (values[places] for values in _grey_asymmetries(registered, fixed.grid, options, backend))
     found = with_the_others(products(grey, registered.folder, centred=False), everyone)
     maps = registered.maps()
-    if any(files.warp is None for files in maps):
-        return found
+    if sides == "grey" or any(files.warp is None for files in maps):
+        return found / 2
     fields = (_field_asymmetry(files.field("warp").field)[:, places].ravel() for files in maps)
     moved = with_the_others(products(fields, registered.folder, centred=False), everyone)
     return np.asarray((found + moved) / 2)

@@ -15,7 +15,13 @@ ROUND = "round.json"
 """The record of a round, in its folder; written last, it means done."""
 
 STARTS = "starts"
+ADDED = "rounds/added"
+"""Output folder of the linear registrations of subjects that were added later."""
+
 PAGE = "report/index.html"
+
+FEWEST = 2
+"""Subjects that make a template."""
 
 SPACE = "template"
 """What names of files call the template."""

@@ -56,6 +56,12 @@ class RoundRecord:
         What subjects differ from the mean by, as a share of its mean.
     fits, weights : dict
         Of every subject.
+
+    Examples
+    --------
+    >>> from warpline.template import RoundRecord
+    >>> RoundRecord(0, "", "centred", 4.0, None, None, 0.05, None, {}, {}).voxel
+    4.0
     """
 
     number: int

@@ -36,6 +36,13 @@ class StoppedError(Exception):
     ----------
     reason : StopReason
         Why, and the exit code.
+
+    Examples
+    --------
+    >>> from warpline.cohort import StopReason
+    >>> from warpline.template import StoppedError
+    >>> StoppedError(StopReason("stopped by SIGTERM", exit_code=75)).reason.exit_code
+    75
     """
 
     def __init__(self, reason: StopReason) -> None:

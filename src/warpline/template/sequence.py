@@ -41,6 +41,9 @@ from warpline.template.subjects import Checksums, decided, digest
 LIMIT = 0.25
 """Voxels of the template that its shape may move in the last round, where no limit in mm is given."""
 
+LEAST_CHANGE = 0.03
+"""Change of the intensities, as a share of their mean, below which they have settled."""
+
 Say = Callable[[str], None]
 """Called with a line for the user."""
 
@@ -179,19 +182,36 @@ def run_rounds(group: Group, say: Say) -> Ended:
         say(described(record))
         if stage.number:
             _remove_registrations(round_folder(group.root, stage.number - 1))
-        if stage.factor == 1 and record.shape_mm is not None and record.shape_mm < group.limit:
+        if stage.factor == 1 and stage.kind == group.stages[-1].kind and _is_settled(record, group.limit):
             return Ended(tuple(records), settled=True)
     return Ended(tuple(records))
 
 
 def described(record: RoundRecord) -> str:
-    """A round in one line."""
+    """A round in one line.
+
+    Parameters
+    ----------
+    record : RoundRecord
+        The round.
+
+    Examples
+    --------
+    >>> from warpline import template
+    >>> template.described(template.RoundRecord(0, "", "centred", 4.0, None, None, 0.05, None, {}, {}))
+    'round 0: centred, 4 mm, sharpness 0.050/mm'
+    """
     if record.shape_mm is None:
         return f"round {record.number}: {record.kind}, {record.voxel:g} mm, sharpness {record.sharpness:.3f}/mm"
     return (
         f"round {record.number}: {record.kind}, {record.voxel:g} mm, shape moved {record.shape_mm:.3f} mm, "
         f"sharpness {record.sharpness:.3f}/mm, residual {record.residual:.3f}"
     )
+
+
+def _is_settled(record: RoundRecord, limit: float) -> bool:
+    known = record.shape_mm is not None and record.change is not None
+    return known and record.shape_mm < limit and record.change < LEAST_CHANGE  # type: ignore[operator]
 
 
 def _begin(group: Group, stage: Stage, folder: Path) -> RoundRecord:
@@ -214,7 +234,7 @@ def _begin(group: Group, stage: Stage, folder: Path) -> RoundRecord:
 def _advance(group: Group, stage: Stage, folder: Path) -> RoundRecord | tuple[LeftOut, ...]:
     """Register, judge and average all subjects; or those that do not belong."""
     registered = group.register(stage)
-    judged = judge(registered, group.options, group.backend, compares_sides=stage.compares_sides)
+    judged = judge(registered, group.options, group.backend, sides="both" if stage.compares_sides else None)
     if judged.left_out:
         return judged.left_out
     averaging = averaging_of(group, stage, registered, tuple(judged.fits.weight.tolist()))

@@ -103,7 +103,8 @@ def template_grid(extents: Sequence[Extent], spacing: float | None) -> Grid:
     affine[:3, 3] = middle - voxel * (np.array(shape) - 1) / 2
     if flat:
         shape[2], affine[2] = 1, (0, 0, 1, 0)
-    return Grid((shape[0], shape[1], shape[2]), affine, flat)
+    written = affine.astype(np.float32).astype(np.float64)  # as NIfTI has it, so that a grid that was read is the same
+    return Grid((shape[0], shape[1], shape[2]), written, flat)
 
 
 def factors_of(grid: Grid) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from warpline.cohort import Pair, bids, read_manifest
-from warpline.cohort.layout import checksum, output_paths, without_ending
+from warpline.cohort.layout import SUFFIXES, checksum, output_paths, without_ending
 from warpline.cohort.manifest import check_ids
 from warpline.errors import InputError
 from warpline.template.layout import SPACE
@@ -99,7 +99,8 @@ def _ids_of(files: Sequence[str]) -> list[str]:
     """Ids of files: their names without endings and what all end with alike, else those of their folders."""
     stems = [os.path.basename(without_ending(path)) for path in files]
     ends = {stem.rpartition("_")[2] for stem in stems if "_" in stem}
-    shared = len(files) > 1 and len(ends) == 1 and all("_" in stem for stem in stems)
+    known = all(end.lower() in SUFFIXES for end in ends)  # of a single file that is added, nothing else tells
+    shared = len(ends) == 1 and all("_" in stem for stem in stems) and (len(files) > 1 or known)
     ids = [stem.rpartition("_")[0] for stem in stems] if shared else stems
     if len(set(ids)) == len(ids):
         return ids

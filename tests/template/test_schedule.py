@@ -1,0 +1,34 @@
+"""The rounds of a template."""
+
+from __future__ import annotations
+
+from warpline.recipe import Recipe
+from warpline.template.schedule import recipe_of, stages_of
+
+
+def test_rounds_go_from_coarse_to_fine_and_from_linear_to_deformable():
+    stages = stages_of(Recipe.load("syn"), (4, 2, 1), 3, symmetric=False)
+    assert [one.kind for one in stages] == ["centred", "linear", "linear", *["deformable"] * 6]
+    assert [one.factor for one in stages] == [4, 4, 4, 4, 4, 2, 1, 1, 1]
+    assert [one.number for one in stages] == list(range(9))
+
+
+def test_templates_are_symmetric_until_sides_were_compared():
+    stages = stages_of(Recipe.load("syn"), (1,), 2, symmetric=False)
+    assert [one.symmetric for one in stages] == [True, True, True, False, False]
+    assert [one.compares_sides for one in stages] == [False, False, False, True, False]
+    assert all(one.symmetric for one in stages_of(Recipe.load("syn"), (1,), 2, symmetric=True))
+
+
+def test_a_linear_recipe_makes_linear_rounds():
+    stages = stages_of(Recipe.load("affine"), (2, 1), 1, symmetric=False)
+    assert [one.kind for one in stages] == ["centred", "linear", "linear", "linear"]
+    assert recipe_of(stages[-1], Recipe.load("affine")).syn is None
+
+
+def test_deformable_rounds_start_from_the_affines_of_linear_ones():
+    recipe = Recipe.load("syn")
+    stages = stages_of(recipe, (1,), 1, symmetric=False)
+    linear, deformable = recipe_of(stages[1], recipe), recipe_of(stages[-1], recipe)
+    assert linear.syn is None and linear.linear == recipe.linear
+    assert deformable.linear is None and deformable.syn == recipe.syn
