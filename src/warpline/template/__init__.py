@@ -5,10 +5,9 @@ averaged anew where their mean shape is. `add` and `remove` change who is in a f
 """
 
 from warpline.template.building import build
-from warpline.template.finishing import Member, Template, read_template
 from warpline.template.living import add, remove
 from warpline.template.options import Options
-from warpline.template.records import LeftOut, RoundRecord
+from warpline.template.records import LeftOut, Member, RoundRecord, Template, read_template
 from warpline.template.rounds import StoppedError
 from warpline.template.sequence import described
 from warpline.template.status import Underway, status

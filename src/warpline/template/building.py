@@ -16,10 +16,10 @@ from warpline.cohort.lock import FolderLock
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import Transaction
 from warpline.recipe import NUMERICS
-from warpline.template.finishing import Template, finish, read_template
+from warpline.template.finishing import finish
 from warpline.template.layout import FEWEST, LEFT_OUT, RECORD, ROUNDS
 from warpline.template.options import Options
-from warpline.template.records import LeftOut
+from warpline.template.records import LeftOut, Template, read_template
 from warpline.template.sequence import Group, Say, run_rounds
 from warpline.template.subjects import Checksums, Source, checksums_of, decided, digest, load_subjects
 

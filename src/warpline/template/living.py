@@ -19,10 +19,11 @@ from warpline.io.images import read_image
 from warpline.io.transform_files import write_transform
 from warpline.recipe import Recipe
 from warpline.space import Affine
-from warpline.template.finishing import Member, Template, inputs_from, read_template, write_template
+from warpline.template.finishing import inputs_from, write_template
 from warpline.template.judging import judge
 from warpline.template.layout import ADDED, FEWEST, STARTS, TEMPLATE, round_folder
 from warpline.template.options import Options
+from warpline.template.records import Member, Template, read_template
 from warpline.template.rounds import Averaging, register_all, start_file
 from warpline.template.schedule import Stage, recipe_of
 from warpline.template.sequence import Say

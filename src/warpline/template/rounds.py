@@ -79,6 +79,11 @@ class Registered:
         """A subject on the grid of the image."""
         return read_image(self.folder / output_paths(_paired(subject, self.fixed)).names()["warped"])
 
+    def thumbnails(self) -> dict[str, Path]:
+        """A picture of every subject beside the image, by id."""
+        names = {one.id: output_paths(_paired(one, self.fixed)).names()["thumbnail"] for one in self.subjects}
+        return {id: self.folder / name for id, name in names.items()}
+
     def without(self, ids: set[str]) -> Registered:
         """The same with fewer subjects."""
         return replace(self, subjects=tuple(one for one in self.subjects if one.id not in ids))

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from warpline.cohort.json_files import read_object
 from warpline.errors import InputError
-from warpline.template.finishing import Template, read_template
 from warpline.template.layout import LEFT_OUT, ROUND, ROUNDS
-from warpline.template.records import LeftOut, RoundRecord
+from warpline.template.records import LeftOut, RoundRecord, Template, read_template
 
 
 @dataclass(frozen=True)
