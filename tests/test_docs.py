@@ -19,7 +19,10 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#]+)")
 BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^warpline .*$", re.MULTILINE)
-GUIDES = [ROOT / "README.md", *(ROOT / "docs" / name for name in ("guide.md", "cohort.md", "large-images.md"))]
+GUIDES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / name for name in ("guide.md", "cohort.md", "template.md", "large-images.md")),
+]
 
 
 def named(path: Path) -> str:

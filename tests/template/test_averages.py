@@ -37,7 +37,7 @@ def test_the_mean_with_a_mirror_image_is_symmetric_to_the_bit():
     assert np.array_equal(data, data[::-1])
 
 
-def test_sharpening_makes_edges_steeper_and_keeps_the_background():
+def test_sharpening_steepens_edges_and_keeps_the_background():
     image = Image(ball(), GRID)
     sharp = sharpened(image, 0.5)
     assert sharpness(sharp) > 1.05 * sharpness(image)
@@ -45,7 +45,7 @@ def test_sharpening_makes_edges_steeper_and_keeps_the_background():
     assert np.array_equal(sharpened(image, 0.0).data, image.data)
 
 
-def test_sharpness_is_relative_to_brightness_and_counts_millimetres():
+def test_sharpness_is_relative_to_brightness_per_millimetre():
     wide = Image(ball(), Grid(GRID.shape, np.diag([4.0, 4.0, 4.0, 1.0])))
     assert np.isclose(sharpness(Image(ball(7.0), GRID)), sharpness(Image(ball(), GRID)))
     assert np.isclose(sharpness(wide), sharpness(Image(ball(), GRID)) / 2)
@@ -55,7 +55,7 @@ def test_change_is_a_share_of_the_mean():
     assert np.isclose(change(Image(ball(1.1), GRID), Image(ball(), GRID)), 0.1)
 
 
-def test_labels_are_voted_by_weight_and_ties_go_to_the_smallest():
+def test_labels_are_voted_by_weight_ties_go_to_the_smallest():
     grid = Grid((4, 1, 1), np.eye(4))
     votes = [([1, 1, 7, 0], 1.0), ([2, 1, 5, 0], 0.6), ([2, 3, 9, 3], 0.6)]
     found = vote([(np.array(row, np.int16).reshape(4, 1, 1), weight) for row, weight in votes], grid)

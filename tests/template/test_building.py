@@ -47,7 +47,7 @@ class KilledError(BaseException):
     """Stands for the end of the process."""
 
 
-def test_a_template_that_is_killed_again_and_again_ends_in_the_same_bytes(built, slices, monkeypatch):
+def test_a_build_killed_again_and_again_ends_in_the_same_bytes(built, slices, monkeypatch):
     """Killed in every round, between its registrations and its record."""
     folder = built.folder.parent / "killed"
     write_round, writes = sequence._write, []

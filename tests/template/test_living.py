@@ -17,7 +17,7 @@ def image_of(folder):
     return (folder / "template.nii.gz").read_bytes()
 
 
-def test_a_subject_that_is_removed_and_added_again_leaves_the_same_template(out, slices):
+def test_who_is_removed_and_added_again_leaves_the_same_bytes(out, slices):
     before = image_of(out)
     fewer = template.remove(out, ["sub-2"], RUNNING)
     assert len(fewer.subjects) == COUNT - 1 and image_of(out) != before
@@ -36,7 +36,7 @@ def test_new_subjects_alone_are_registered(out, slices):
     assert min(one.fit for one in made.subjects) > 0.95
 
 
-def test_a_stranger_changes_nothing_but_the_list_of_those_left_out(out, slices):
+def test_a_stranger_changes_the_list_of_those_left_out_alone(out, slices):
     before, said = image_of(out), []
     made = template.add(out, [strangers(slices)[1]], RUNNING, say=said.append)
     assert [one.id for one in made.left_out] == ["noise"] and made.exit_code == 3

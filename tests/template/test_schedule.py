@@ -6,7 +6,7 @@ from warpline.recipe import Recipe
 from warpline.template.schedule import recipe_of, stages_of
 
 
-def test_rounds_go_from_coarse_to_fine_and_from_linear_to_deformable():
+def test_rounds_go_coarse_to_fine_and_linear_to_deformable():
     stages = stages_of(Recipe.load("syn"), (4, 2, 1), 3, symmetric=False)
     assert [one.kind for one in stages] == ["centred", "linear", "linear", *["deformable"] * 6]
     assert [one.factor for one in stages] == [4, 4, 4, 4, 4, 2, 1, 1, 1]
@@ -26,7 +26,7 @@ def test_a_linear_recipe_makes_linear_rounds():
     assert recipe_of(stages[-1], Recipe.load("affine")).syn is None
 
 
-def test_deformable_rounds_start_from_the_affines_of_linear_ones():
+def test_deformable_rounds_keep_the_affines_of_linear_ones():
     recipe = Recipe.load("syn")
     stages = stages_of(recipe, (1,), 1, symmetric=False)
     linear, deformable = recipe_of(stages[1], recipe), recipe_of(stages[-1], recipe)

@@ -67,7 +67,7 @@ def written(tmp_path, name, matrix, **fields):
     return MapFiles(**files)
 
 
-def test_seen_through_the_inverse_of_the_mean_map_maps_average_to_identity(tmp_path):
+def test_through_the_inverse_of_their_mean_maps_average_to_none(tmp_path):
     fields = [fading_field(GRID.shape, seed=n, largest=2.0) for n in range(3)]
     maps = [
         written(tmp_path, n, moved([0.02 * n, 0, 0], [1, 1 + 0.02 * n, 1], [n, 0, 0]), warp=fields[n]) for n in range(3)
@@ -99,7 +99,7 @@ def test_a_step_takes_a_share_of_the_displacement(tmp_path):
     assert np.allclose(mean.length, 0.25 * np.sqrt(3), atol=1e-4)
 
 
-def test_mirrored_maps_lead_from_mirrored_points_to_mirrored_points(tmp_path):
+def test_mirrored_maps_take_mirrored_points_to_mirrored_ones(tmp_path):
     matrix, field = moved([0.1, 0.2, 0], [1.1, 1, 1], [3, 2, 1]), fading_field(GRID.shape, largest=2.0)
     plane = Affine(np.eye(4)), mirror(GRID)
     there = Chain.of(Displacement(field, GRID), Affine(matrix))

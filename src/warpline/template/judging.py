@@ -124,8 +124,9 @@ def _mirrored(registered: Registered, sides: Sides, options: Options, backend: B
 def handedness(registered: Registered, sides: Sides, options: Options, backend: Backend) -> NDArray[np.float64]:
     """How what left and right differ in agrees with the other subjects: (N,) correlations, negative where mirrored.
 
-    The mean of two: of grey values after the affine, and of displacements from a template that is its own mirror image.
-    Where those are not known, or `sides` leaves them out, they count as 0: grey values must speak the clearer.
+    The mean of two: of grey values after the affine, and of displacements from a template that is its own mirror image;
+    0 where one is negative and the other is not. Where displacements are not known, or `sides` leaves them out, they
+    count as 0 in the mean: grey values must speak the clearer.
     """
     fixed = read_image(registered.fixed)
     places, everyone = foreground_mask(fixed)[: fixed.grid.shape[0] // 2], np.ones(len(registered.subjects))
@@ -136,7 +137,7 @@ def handedness(registered: Registered, sides: Sides, options: Options, backend: 
         return found / 2
     fields = (_field_asymmetry(files.field("warp").field)[:, places].ravel() for files in maps)
     moved = with_the_others(products(fields, registered.folder, centred=False), everyone)
-    return np.asarray((found + moved) / 2)
+    return np.asarray(np.where((found < 0) == (moved < 0), (found + moved) / 2, 0.0))
 
 
 def _grey_asymmetries(

@@ -8,7 +8,7 @@ from template_files import strangers, subjects
 from warpline.cli.main import main
 
 
-def test_subjects_that_are_left_out_are_named_and_show_in_the_exit_code(slices, tmp_path, capsys):
+def test_who_is_left_out_is_named_and_shows_in_the_exit_code(slices, tmp_path, capsys):
     files = [one.moving for one in (*subjects(slices, 3), strangers(slices)[1])]
     quick = ["--recipe", "rigid", "--rounds", "1", "--threads", "1"]
     assert main(["template", "build", *files, f"{tmp_path}/out", *quick]) == 3

@@ -38,6 +38,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="column of the manifest with a further image of each subject, averaged too; once per channel",
     )
     add_geometry(parser)
+    _add_product(parser)
+    _add_rounds(parser)
+    add_where(parser)
+
+
+def _add_product(parser: ArgumentParser) -> None:
+    """What is made."""
     what = parser.add_argument_group("what is made")
     what.add_argument(
         "--spacing", type=positive, metavar="MM", help="voxel size of the template; default: of the images"
@@ -47,6 +54,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--sharpen", type=float, default=0.0, metavar="0…1", help="unsharp masking of the mean; default: 0"
     )
     what.add_argument("--initial", metavar="FILE", help="an image to start from; default: the mean of all subjects")
+
+
+def _add_rounds(parser: ArgumentParser) -> None:
+    """How it is made."""
     how = parser.add_argument_group("how")
     how.add_argument("--recipe", metavar="NAME|FILE.toml", help=f"{', '.join(RECIPES)}, or a file; default: {RECIPE}")
     how.add_argument(
@@ -69,7 +80,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--step", type=float, default=1.0, metavar="0…1", help="share of the mean motion taken; default: 1"
     )
     how.add_argument("--redo", action="store_true", help="replace a finished template of other subjects or options")
-    add_where(parser)
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
