@@ -73,4 +73,4 @@ def strangers(folder):
 
 def asked(**more):
     """Options of a quick template."""
-    return Options(**{"recipe": QUICK, "backend": "numba", "threads": 1, "rounds": 1, **more})
+    return Options(**{"recipe": QUICK, "backend": "numba", "threads": 1, "rounds": 2, **more})

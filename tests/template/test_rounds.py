@@ -9,6 +9,7 @@ from template_files import QUICK, asked, subjects
 from warpline import cohort, read_image
 from warpline.backends import select
 from warpline.cohort import StopReason
+from warpline.io.transform_files import read_transform
 from warpline.template import StoppedError
 from warpline.template.layout import STARTS, round_folder
 from warpline.template.rounds import Averaging, Registered, register_all, start_file
@@ -41,9 +42,13 @@ def test_fewer_subjects_keep_their_order(last):
     assert [one.id for one in last.without({"sub-1"}).subjects] == ["sub-0", "sub-2", "sub-3", "sub-4"]
 
 
-def test_every_round_leaves_affines_to_start_from(built, slices):
-    starts = round_folder(built.folder, 2) / STARTS
-    assert all(start_file(starts, one).exists() for one in subjects(slices))
+def test_a_round_leaves_maps_for_the_next_to_start_from(built, slices):
+    last = built.rounds[-1].number
+    starts = round_folder(built.folder, last - 1) / STARTS
+    for one in subjects(slices):
+        whole, affine = (read_transform(start_file(starts, one, warped=warped)) for warped in (True, False))
+        assert np.allclose(whole.parts[1].matrix, affine.matrix, atol=1e-5) and whole.parts[0].field.any()
+    assert not (round_folder(built.folder, last - 2) / STARTS).exists()
 
 
 def test_a_round_that_is_stopped_says_so(last, monkeypatch, tmp_path):

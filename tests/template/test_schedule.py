@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from warpline.recipe import Recipe
 from warpline.template.schedule import recipe_of, stages_of
 
@@ -29,6 +31,22 @@ def test_a_linear_recipe_makes_linear_rounds():
 def test_deformable_rounds_keep_the_affines_of_linear_ones():
     recipe = Recipe.load("syn")
     stages = stages_of(recipe, (1,), 1, symmetric=False)
-    linear, deformable = recipe_of(stages[1], recipe), recipe_of(stages[-1], recipe)
+    linear, deformable = recipe_of(stages[1], recipe), recipe_of(stages[3], recipe)
     assert linear.syn is None and linear.linear == recipe.linear
     assert deformable.linear is None and deformable.syn == recipe.syn
+
+
+def test_later_rounds_refine_the_maps_of_earlier_ones():
+    recipe = Recipe.load("syn").with_options("syn.iterations=[9, 8, 5]", "syn.sigmas=[3, 2, 1]")
+    stages = stages_of(recipe, (1,), 2, symmetric=False)
+    assert [one.continues for one in stages] == [False, False, False, False, True]
+    syn = recipe_of(stages[-1], recipe).syn
+    assert (syn.factors, syn.iterations, syn.sigmas) == ((2.0, 1.0), (4, 2), (2.0, 1.0))
+    short = recipe_of(stages[-1], recipe.with_options("syn.factors=[1]", "syn.iterations=[1]", "syn.sigmas=[0]")).syn
+    assert (short.factors, short.iterations) == ((1.0,), (1,))
+
+
+@pytest.mark.parametrize("option", ["syn.model=velocity", "syn.directions=j", "budget.max_bending=0.1"])
+def test_what_is_limited_as_a_whole_begins_anew(option):
+    recipe = Recipe.load("syn").with_options(option)
+    assert not any(one.continues for one in stages_of(recipe, (2, 1), 2, symmetric=False))

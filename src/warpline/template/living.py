@@ -16,7 +16,6 @@ from warpline.cohort.lock import FolderLock
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
-from warpline.io.transform_files import write_transform
 from warpline.recipe import Recipe
 from warpline.space import Affine
 from warpline.template.finishing import inputs_from, write_template
@@ -24,8 +23,8 @@ from warpline.template.judging import judge
 from warpline.template.layout import ADDED, FEWEST, STARTS, TEMPLATE, round_folder
 from warpline.template.options import Options
 from warpline.template.records import Member, Template, read_template
-from warpline.template.rounds import Averaging, register_all, start_file
-from warpline.template.schedule import Stage, recipe_of
+from warpline.template.rounds import Averaging, register_all, start_file, write_start
+from warpline.template.schedule import Kind, Stage, may_continue, recipe_of
 from warpline.template.sequence import Say
 from warpline.template.shape import mean_map
 from warpline.template.subjects import Source, checksums_of, load_subjects
@@ -152,10 +151,13 @@ def _options_of(made: Template, running: Options | None) -> Options:
     return Options(**given, **own)
 
 
-def _last_stage(made: Template) -> Stage:
+def _last_stage(made: Template, recipe: Recipe) -> Stage:
+    """The last round, as it was planned."""
     last = made.rounds[-1]
-    kind = "deformable" if last.kind == "deformable" else "linear"
-    return Stage(last.number, kind, 1, bool(made.options["symmetric"]))  # type: ignore[arg-type]
+    first = next((one.number for one in made.rounds if one.kind == "deformable"), last.number)
+    kind: Kind = "linear" if last.kind == "linear" else "deformable"
+    continues = may_continue(recipe) and last.number > first
+    return Stage(last.number, kind, 1, bool(made.options["symmetric"]), continues=continues)
 
 
 def _fixed(made: Template, stage: Stage) -> Path:
@@ -164,24 +166,26 @@ def _fixed(made: Template, stage: Stage) -> Path:
 
 
 def _write_starts_of(new: Sequence[Pair], made: Template, options: Options) -> None:
-    """Affines of new subjects, where the last round began from those of an earlier one."""
-    stage, recipe = _last_stage(made), options.load_recipe()
-    if stage.kind == "linear" or recipe.linear is None:
+    """Where the last round starts for new subjects: what the rounds before it have found for the others."""
+    recipe = options.load_recipe()
+    stage = _last_stage(made, recipe)
+    if stage.kind == "linear" or (recipe.linear is None and not stage.continues):
         return
     fixed = _fixed(made, stage)
-    linear = recipe_of(replace(stage, kind="linear"), recipe)
-    found = register_all(new, fixed, made.folder / ADDED, linear, options=options, starts=None)
+    grid, starts = read_image(fixed).grid, fixed.parent / STARTS
+    before = recipe if stage.continues else recipe_of(replace(stage, kind="linear"), recipe)
+    found = register_all(new, fixed, made.folder / ADDED, before, options=options, starts=None)
     usable = found.without({one.id for one in new if found.results[one.id].failure is not None})
     for subject, files in zip(usable.subjects, usable.maps(), strict=True):
-        affine = Affine(files.matrix(), read_image(fixed).grid.flat)
-        path = start_file(fixed.parent / STARTS, subject)
-        if not path.exists():  # a newer date would make its registration run again
-            write_transform(affine, path)
+        if not start_file(starts, subject, warped=stage.continues).exists():  # a newer date would make it run again
+            affine = Affine(files.matrix(), grid.flat)
+            write_start(subject, files.chain(), affine, starts, grid if stage.continues else None)
 
 
 def _averaged_anew(made: Template, subjects: Sequence[Pair], options: Options, say: Say) -> Template:
     """The template of other subjects, by their maps to the image that the last round registered to."""
-    stage, recipe = _last_stage(made), options.load_recipe()
+    recipe = options.load_recipe()
+    stage = _last_stage(made, recipe)
     backend = select(None if options.backend == "auto" else options.backend, options.threads)
     fixed = _fixed(made, stage)
     folder = round_folder(made.folder, stage.number)

@@ -60,7 +60,7 @@ class Options:
     rounds : int
         Most rounds at that voxel size. Rounds at 4 and 2 times of it come before, where the object is large enough.
     limit : float, optional
-        Mean displacement in mm of the update of the shape below which no further round begins; a quarter of a voxel of
+        Mean displacement in mm of the update of the shape below which no further round begins; a fifth of a voxel of
         the template when None.
     step : float
         Share of the mean displacement that a round takes out of the shape.

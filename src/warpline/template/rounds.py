@@ -19,7 +19,7 @@ from warpline.io.images import read_image
 from warpline.io.transform_files import write_transform
 from warpline.recipe import Recipe
 from warpline.resampling import warp
-from warpline.space import Affine, Chain
+from warpline.space import Affine, Chain, Displacement, displacement_on
 from warpline.space.grid import Grid
 from warpline.template.averages import Mean, mirrored_mean, sharpened, weighted_mean
 from warpline.template.layout import SPACE, STARTS
@@ -129,22 +129,59 @@ def register_all(
 
 def _paired(subject: Pair, fixed: Path, starts: Path | None = None) -> Pair:
     """A subject as a pair of a cohort; its labels are carried over later, and once."""
-    start = None if starts is None else start_file(starts, subject)
-    initial = str(start) if start is not None and start.exists() else ""
+    files = [] if starts is None else [start_file(starts, subject, warped=warped) for warped in (True, False)]
+    initial = next((str(path) for path in files if path.exists()), "")
     return replace(subject, fixed=str(fixed), initial=initial, moving_labels="", space=SPACE, columns={})
 
 
-def start_file(folder: Path, subject: Pair) -> Path:
-    """The affine that a round leaves for the next, from its template to a subject."""
-    return folder / f"{label_of(subject)}.mat"
+def start_file(folder: Path, subject: Pair, *, warped: bool = False) -> Path:
+    """The map that a round leaves for the next, from its template to a subject: an affine, or a warp and an affine."""
+    return folder / f"{label_of(subject)}{'.h5' if warped else '.mat'}"
 
 
-def write_starts(registered: Registered, mean: MeanMap, folder: Path, grid: Grid) -> None:
-    """Write, for every subject, the affine from the new template to it."""
+def write_starts(registered: Registered, mean: MeanMap, folder: Path, grid: Grid, *, warped: bool) -> None:
+    """Write, for every subject, where the next round starts: the map from the new template to it.
+
+    Parameters
+    ----------
+    registered : Registered
+        The subjects.
+    mean : MeanMap
+        Of their maps.
+    folder : Path
+        Of the round.
+    grid : Grid
+        Of the new template.
+    warped : bool
+        Whether the displacement is part of the start.
+    """
     (folder / STARTS).mkdir(exist_ok=True)
     for subject, files in zip(registered.subjects, registered.maps(), strict=True):
-        matrix = files.matrix() @ (~mean.affine).matrix
-        write_transform(Affine(matrix, grid.flat), start_file(folder / STARTS, subject))
+        affine = Affine(files.matrix() @ (~mean.affine).matrix, grid.flat)
+        whole = Chain.of(mean.inverse, files.chain())
+        write_start(subject, whole, affine, folder / STARTS, grid if warped else None)
+
+
+def write_start(subject: Pair, whole: Chain, affine: Affine, folder: Path, grid: Grid | None) -> None:
+    """Write where a round starts for a subject.
+
+    Parameters
+    ----------
+    subject : Pair
+        The subject.
+    whole : Chain
+        The map from the template to it.
+    affine : Affine
+        That of the map.
+    folder : Path
+        Where the files go.
+    grid : Grid, optional
+        Of the template, on which the displacement of the whole map is written; None leaves it out.
+    """
+    write_transform(affine, start_file(folder, subject))
+    if grid is not None:
+        displacement = Displacement(displacement_on(Chain.of(whole, ~affine), grid), grid)
+        write_transform(Chain((displacement, affine)), start_file(folder, subject, warped=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from warpline.recipe import Budget, Recipe
+from warpline.recipe.syn import FACTORS, Syn
 
 Kind = Literal["centred", "linear", "deformable"]
 
 LINEAR_ROUNDS = 2
 """Linear rounds before the first deformable one; its affines stay from then on."""
+
+REFINED = (0.5, 0.5)
+"""Share of the iterations at the last two levels that a round has which refines the maps of an earlier one."""
 
 COARSE_ROUNDS = 2
 """Deformable rounds at the coarsest voxel size; those between it and the finest have one each."""
@@ -34,6 +38,8 @@ class Stage:
         known which subjects are mirrored.
     compares_sides : bool
         Whether left and right are compared here.
+    continues : bool
+        Whether it starts from the whole maps of the round before it, and only refines them.
     """
 
     number: int
@@ -41,6 +47,7 @@ class Stage:
     factor: int
     symmetric: bool
     compares_sides: bool = False
+    continues: bool = False
 
 
 def stages_of(recipe: Recipe, factors: Sequence[int], rounds: int, *, symmetric: bool) -> list[Stage]:
@@ -70,11 +77,18 @@ def stages_of(recipe: Recipe, factors: Sequence[int], rounds: int, *, symmetric:
     for factor in factors[:-1]:
         kinds += [(main, factor)] * (COARSE_ROUNDS if factor == factors[0] else 1)
     kinds += [(main, factors[-1])] * rounds
+    refinable = main == "deformable" and may_continue(recipe)
     compared = next(number for number, (kind, _) in enumerate(kinds) if number and kind == main)
     return [
-        Stage(number, kind, factor, symmetric or number < compared, number == compared)
+        Stage(number, kind, factor, symmetric or number < compared, number == compared, refinable and number > compared)
         for number, (kind, factor) in enumerate(kinds)
     ]
+
+
+def may_continue(recipe: Recipe) -> bool:
+    """Whether deformable rounds may refine earlier maps: not velocities, nor what is limited as a whole."""
+    syn = recipe.syn
+    return syn is not None and syn.model != "velocity" and syn.directions is None and recipe.budget.is_empty
 
 
 def recipe_of(stage: Stage, recipe: Recipe) -> Recipe:
@@ -84,5 +98,17 @@ def recipe_of(stage: Stage, recipe: Recipe) -> Recipe:
     identity and stays so, which that of affines found anew in every round does not.
     """
     if stage.kind == "deformable":
-        return recipe.model_copy(update={"name": f"{recipe.name}-deformable", "linear": None})
+        syn = refining(recipe.syn) if stage.continues and recipe.syn is not None else recipe.syn
+        return recipe.model_copy(update={"name": f"{recipe.name}-deformable", "linear": None, "syn": syn})
     return recipe.model_copy(update={"name": f"{recipe.name}-linear", "syn": None, "budget": Budget()})
+
+
+def refining(syn: Syn) -> Syn:
+    """The options of a deformable stage with few iterations at its last two levels."""
+    levels = min(2, len(syn.iterations))
+    iterations = tuple(
+        max(1, round(count * share)) for count, share in zip(syn.iterations[-levels:], REFINED[-levels:], strict=True)
+    )
+    sigmas = None if syn.sigmas is None else syn.sigmas[-levels:]
+    factors = (FACTORS if syn.factors is None else syn.factors)[-levels:]
+    return syn.model_copy(update={"factors": factors, "iterations": iterations, "sigmas": sigmas})

@@ -38,7 +38,7 @@ from warpline.template.start import (
 )
 from warpline.template.subjects import Checksums, decided, digest
 
-LIMIT = 0.25
+LIMIT = 0.2
 """Voxels of the template that its shape may move in the last round, where no limit in mm is given."""
 
 LEAST_CHANGE = 0.03
@@ -182,6 +182,8 @@ def run_rounds(group: Group, say: Say) -> Ended:
         say(described(record))
         if stage.number:
             _remove_registrations(round_folder(group.root, stage.number - 1))
+        if stage.number > 1:
+            shutil.rmtree(round_folder(group.root, stage.number - 2) / STARTS, ignore_errors=True)
         if stage.factor == 1 and stage.kind == group.stages[-1].kind and _is_settled(record, group.limit):
             return Ended(tuple(records), settled=True)
     return Ended(tuple(records))
@@ -239,7 +241,10 @@ def _advance(group: Group, stage: Stage, folder: Path) -> RoundRecord | tuple[Le
         return judged.left_out
     averaging = averaging_of(group, stage, registered, tuple(judged.fits.weight.tolist()))
     made = averaging.image([one.moving for one in group.subjects], symmetric=stage.symmetric)
-    write_starts(registered, averaging.mean, folder, group.grid)
+    following = group.stages[min(stage.number + 1, len(group.stages) - 1)]
+    write_starts(
+        registered, averaging.mean, folder, made.image.grid, warped=following.continues and stage.kind == "deformable"
+    )
     record = _record(group, stage, judged, averaging.mean, made.image)
     record = replace(record, residual=made.residual)
     _write(folder, made.image, record)

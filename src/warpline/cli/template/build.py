@@ -74,7 +74,7 @@ def _add_rounds(parser: ArgumentParser) -> None:
         "--limit",
         type=positive,
         metavar="MM",
-        help="motion of the shape that ends the rounds; default: a quarter of a voxel",
+        help="motion of the shape that ends the rounds; default: a fifth of a voxel",
     )
     how.add_argument(
         "--step", type=float, default=1.0, metavar="0…1", help="share of the mean motion taken; default: 1"
