@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -105,7 +106,8 @@ def timed(run: Callable[[], Any]) -> tuple[Any, Row]:
 def by_warpline(subjects: Sequence[Subject], work: Path, iterations: int) -> tuple[Row, Image, list[Chain]]:
     """A template by warpline, and the maps of its last round from the image before it to the subjects."""
     files = [image for image, _ in subjects]
-    made, row = timed(lambda: template.build(files, work / "warpline", template.Options(threads=1, redo=True)))
+    shutil.rmtree(work / "warpline", ignore_errors=True)  # a finished template would be returned at once
+    made, row = timed(lambda: template.build(files, work / "warpline", template.Options(threads=1)))
     number = made.rounds[-1].number
     fixed = round_folder(made.folder, number - 1) / TEMPLATE
     kept = tuple(one.subject(made.folder) for one in made.subjects)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from warpline.backends import select
+from warpline.backends import Backend, select
 from warpline.cohort import Pair
 from warpline.cohort.layout import WORK
 from warpline.cohort.lock import FolderLock
@@ -76,7 +76,8 @@ def add(
         if twice:
             raise InputError(f"{twice[0]} is in the template already; remove it first, or give the new one another id")
         subjects = sorted([*(one.subject(root) for one in made.subjects), *new], key=lambda one: one.id)
-        _write_starts_of(new, made, options)
+        backend = select(None if options.backend == "auto" else options.backend, options.threads)
+        _write_starts_of(new, made, options, backend)
         return _averaged_anew(made, subjects, options, say or _log.info)
 
 
@@ -145,7 +146,7 @@ def _finished(root: Path) -> Template:
 def _options_of(made: Template, running: Options | None) -> Options:
     """The options that a template was built with, and where it runs now."""
     where = running or Options()
-    given: dict[str, Any] = {name: value for name, value in made.options.items() if name != "initial"}
+    given: dict[str, Any] = {name: value for name, value in made.options.items() if name not in ("initial", "method")}
     given |= {"recipe": Recipe.model_validate(given["recipe"]), "channels": tuple(given["channels"])}
     own = {name: getattr(where, name) for name in ("backend", "threads", "workers", "time_limit")}
     return Options(**given, **own)
@@ -165,7 +166,7 @@ def _fixed(made: Template, stage: Stage) -> Path:
     return round_folder(made.folder, stage.number - 1) / TEMPLATE
 
 
-def _write_starts_of(new: Sequence[Pair], made: Template, options: Options) -> None:
+def _write_starts_of(new: Sequence[Pair], made: Template, options: Options, backend: Backend) -> None:
     """Where the last round starts for new subjects: what the rounds before it have found for the others."""
     recipe = options.load_recipe()
     stage = _last_stage(made, recipe)
@@ -179,7 +180,7 @@ def _write_starts_of(new: Sequence[Pair], made: Template, options: Options) -> N
     for subject, files in zip(usable.subjects, usable.maps(), strict=True):
         if not start_file(starts, subject, warped=stage.continues).exists():  # a newer date would make it run again
             affine = Affine(files.matrix(), grid.flat)
-            write_start(subject, files.chain(), affine, starts, grid if stage.continues else None)
+            write_start(subject, files.chain(), affine, starts, grid=grid if stage.continues else None, backend=backend)
 
 
 def _averaged_anew(made: Template, subjects: Sequence[Pair], options: Options, say: Say) -> Template:

@@ -18,8 +18,9 @@ from warpline.images.foreground import foreground_mask
 from warpline.io.images import read_image
 from warpline.io.transform_files import write_transform
 from warpline.recipe import Recipe
-from warpline.resampling import warp
-from warpline.space import Affine, Chain, Displacement, displacement_on
+from warpline.resampling import pull_back, warp
+from warpline.space import Affine, Chain, Displacement
+from warpline.space.fields import to_world
 from warpline.space.grid import Grid
 from warpline.template.averages import Mean, mirrored_mean, sharpened, weighted_mean
 from warpline.template.layout import SPACE, STARTS
@@ -139,7 +140,9 @@ def start_file(folder: Path, subject: Pair, *, warped: bool = False) -> Path:
     return folder / f"{label_of(subject)}{'.h5' if warped else '.mat'}"
 
 
-def write_starts(registered: Registered, mean: MeanMap, folder: Path, grid: Grid, *, warped: bool) -> None:
+def write_starts(
+    registered: Registered, mean: MeanMap, folder: Path, *, grid: Grid, warped: bool, backend: Backend
+) -> None:
     """Write, for every subject, where the next round starts: the map from the new template to it.
 
     Parameters
@@ -154,15 +157,19 @@ def write_starts(registered: Registered, mean: MeanMap, folder: Path, grid: Grid
         Of the new template.
     warped : bool
         Whether the displacement is part of the start.
+    backend : Backend
+        What joins displacements.
     """
     (folder / STARTS).mkdir(exist_ok=True)
     for subject, files in zip(registered.subjects, registered.maps(), strict=True):
         affine = Affine(files.matrix() @ (~mean.affine).matrix, grid.flat)
         whole = Chain.of(mean.inverse, files.chain())
-        write_start(subject, whole, affine, folder / STARTS, grid if warped else None)
+        write_start(subject, whole, affine, folder / STARTS, grid=grid if warped else None, backend=backend)
 
 
-def write_start(subject: Pair, whole: Chain, affine: Affine, folder: Path, grid: Grid | None) -> None:
+def write_start(
+    subject: Pair, whole: Chain, affine: Affine, folder: Path, *, grid: Grid | None, backend: Backend
+) -> None:
     """Write where a round starts for a subject.
 
     Parameters
@@ -177,10 +184,15 @@ def write_start(subject: Pair, whole: Chain, affine: Affine, folder: Path, grid:
         Where the files go.
     grid : Grid, optional
         Of the template, on which the displacement of the whole map is written; None leaves it out.
+    backend : Backend
+        What joins displacements.
     """
     write_transform(affine, start_file(folder, subject))
-    if grid is not None:
-        displacement = Displacement(displacement_on(Chain.of(whole, ~affine), grid), grid)
+    if grid is None:
+        return
+    seen = pull_back(Chain.of(whole, ~affine), grid, backend)  # its affines are each other's inverses
+    if seen.field is not None:
+        displacement = Displacement(to_world(seen.field, grid), grid)
         write_transform(Chain((displacement, affine)), start_file(folder, subject, warped=True))
 
 

@@ -242,9 +242,8 @@ def _advance(group: Group, stage: Stage, folder: Path) -> RoundRecord | tuple[Le
     averaging = averaging_of(group, stage, registered, tuple(judged.fits.weight.tolist()))
     made = averaging.image([one.moving for one in group.subjects], symmetric=stage.symmetric)
     following = group.stages[min(stage.number + 1, len(group.stages) - 1)]
-    write_starts(
-        registered, averaging.mean, folder, made.image.grid, warped=following.continues and stage.kind == "deformable"
-    )
+    warped = following.continues and stage.kind == "deformable"
+    write_starts(registered, averaging.mean, folder, grid=made.image.grid, warped=warped, backend=group.backend)
     record = _record(group, stage, judged, averaging.mean, made.image)
     record = replace(record, residual=made.residual)
     _write(folder, made.image, record)

@@ -22,6 +22,9 @@ Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Sequence[Pa
 Checksums = dict[str, str]
 """SHA-256 of every file of a subject, by what it is."""
 
+METHOD = 1
+"""Rises when rounds of the same subjects and options would give other numbers, beside the numerics of registrations."""
+
 _TABLES = (".tsv", ".csv")
 _NO_FILE = "/"
 """Stands for the fixed image while tables and folders are read."""
@@ -64,10 +67,10 @@ def checksums_of(subject: Pair) -> Checksums:
 
 
 def decided(options: Options) -> dict[str, Any]:
-    """All options that decide what a template looks like, with the checksum of an image to start from."""
+    """All that decides what a template of given subjects looks like: options, the image to start from, the method."""
     initial = None if options.initial is None else os.path.abspath(options.initial)
     started = None if initial is None else checksums_of(Pair("the initial image", initial))["moving"]
-    return {**options.deciding(), "initial": started}
+    return {**options.deciding(), "initial": started, "method": METHOD}
 
 
 def digest(*values: object) -> str:
