@@ -9,6 +9,7 @@ import pytest
 
 from template_files import asked, subjects, write
 from warpline import read_image, template
+from warpline.cohort import Pair
 from warpline.errors import InputError, UsageError
 from warpline.template import sequence
 from warpline.template.averages import sharpness
@@ -85,6 +86,14 @@ def test_further_channels_are_averaged_by_the_same_maps(slices, tmp_path):
     made = template.build(tmp_path / "s.tsv", tmp_path / "out", asked(recipe="rigid", channels=("T2w",)))
     first, second = (read_image(path).data.ravel() for path in (made.image, tmp_path / "out" / "template_T2w.nii.gz"))
     assert np.corrcoef(first**2, second)[0, 1] > 0.98
+
+
+def test_an_image_that_cannot_be_used_is_left_out(slices, tmp_path):
+    write(np.full((40, 36), np.nan, np.float32), tmp_path / "nan.nii")
+    chosen = [*subjects(slices, 2, labels=False), Pair("nan", str(tmp_path / "nan.nii"))]
+    made = template.build(chosen, tmp_path / "out", asked(recipe="rigid", rounds=1))
+    assert [one.id for one in made.left_out] == ["nan"] and "NaN or infinite values" in made.left_out[0].reason
+    assert made.warnings[-1] == "left and right were not compared: that takes 5 subjects, these are 2"
 
 
 def test_fewer_than_two_that_fit_are_refused(slices, tmp_path):

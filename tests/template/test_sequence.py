@@ -9,13 +9,15 @@ from warpline import read_image
 from warpline.backends import select
 from warpline.template.layout import round_folder
 from warpline.template.sequence import LIMIT, Group, described, run_rounds
+from warpline.template.start import extent_of, read_normalised
 from warpline.template.subjects import checksums_of
 
 
 def group_of(folder, slices, **more):
     chosen = subjects(slices)
     members = {one.id: checksums_of(one) for one in chosen}
-    return Group.of(folder, chosen, members, asked(**more), select("numpy"))
+    extents = [extent_of(read_normalised(one.moving, None, select("numpy"))) for one in chosen]
+    return Group.of(folder, chosen, extents, asked(**more), select("numpy"), members=members)
 
 
 def test_rounds_that_are_done_are_only_read(built, slices):

@@ -15,6 +15,7 @@ from warpline.template.start import (
     extent_of,
     factors_of,
     mean_of_centred,
+    middle_of,
     read_normalised,
     template_grid,
 )
@@ -66,7 +67,7 @@ def test_the_first_mean_brings_centres_together(slices):
     backend, names = select("numpy"), [one.moving for one in subjects(slices)]
     extents = [extent_of(read_normalised(name, None, backend)) for name in names]
     grid = template_grid(extents, None)
-    mean = mean_of_centred(zip(names, extents, strict=True), grid, None, backend)
-    middle = np.mean([one.centre for one in extents], axis=0)
+    middle = middle_of(extents)
+    mean = mean_of_centred(names, middle, grid, None, backend=backend)
     assert np.abs(extent_of(mean).centre - middle)[:2].max() < 1.0
     assert 0.9 < mean.data.max() < 1.1

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from warpline.backends import select
+from warpline.backends import Backend, select
 from warpline.cohort import Pair
 from warpline.cohort.json_files import read_object, write_json
 from warpline.cohort.layout import WORK
@@ -21,6 +21,7 @@ from warpline.template.layout import FEWEST, LEFT_OUT, RECORD, ROUNDS
 from warpline.template.options import Options
 from warpline.template.records import LeftOut, Template, read_template
 from warpline.template.sequence import Group, Say, run_rounds
+from warpline.template.start import Extent, extent_of, read_normalised
 from warpline.template.subjects import Checksums, Source, checksums_of, decided, digest, load_subjects
 
 _log = logging.getLogger(__name__)
@@ -103,15 +104,32 @@ def _built(
         if len(kept) < FEWEST:
             reasons = "; ".join(f"{one.id} {one.reason}" for one in left_out)
             raise InputError(f"{len(kept)} of {len(subjects)} subjects fit together, {FEWEST} are needed: {reasons}")
-        group = Group.of(root, [one for one in subjects if one.id in kept], kept, options, backend)
-        ended = run_rounds(group, say)
-        if not ended.left_out:
-            return finish(group, ended, left_out, key)
-        for one in ended.left_out:
+        chosen = [one for one in subjects if one.id in kept]
+        extents, found = _extents(chosen, options.geometry, backend)
+        if not found:
+            group = Group.of(root, chosen, extents, options, backend, members=kept)
+            ended = run_rounds(group, say)
+            if not ended.left_out:
+                return finish(group, ended, left_out, key)
+            found = ended.left_out
+        for one in found:
             say(f"{one.id} is left out, the rounds begin anew without it: {one.reason}")
-        listed = [vars(one) for one in (*left_out, *ended.left_out)]
+        listed = [vars(one) for one in (*left_out, *found)]
         write_json(root / LEFT_OUT, {"key": key, "left_out": listed})
         shutil.rmtree(root / ROUNDS, ignore_errors=True)
+
+
+def _extents(
+    subjects: Sequence[Pair], geometry: str | None, backend: Backend
+) -> tuple[list[Extent], tuple[LeftOut, ...]]:
+    """Where the object of each subject lies, and the subjects whose image cannot be used at all."""
+    extents, unusable = [], []
+    for subject in subjects:
+        try:
+            extents.append(extent_of(read_normalised(subject.moving, geometry, backend)))
+        except InputError as error:
+            unusable.append(LeftOut(subject.id, f"cannot be used: {error}"))
+    return extents, tuple(unusable)
 
 
 def _read_left_out(root: Path, key: str) -> list[LeftOut]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,10 @@ from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image, read_image
 from warpline.recipe import NUMERICS, Recipe
-from warpline.resampling import resample
 from warpline.space.grid import Grid
 from warpline.template.averages import change, mirrored_mean, sharpness
 from warpline.template.judging import Judgement, judge
-from warpline.template.layout import ROUND, STARTS, TEMPLATE, round_folder
+from warpline.template.layout import ROUND, ROUNDS, STARTS, TEMPLATE, round_folder
 from warpline.template.options import Options
 from warpline.template.records import LeftOut, RoundRecord
 from warpline.template.rounds import Averaging, Registered, register_all, write_starts
@@ -30,10 +30,9 @@ from warpline.template.shape import MeanMap, mean_map
 from warpline.template.start import (
     Extent,
     coarse_grid,
-    extent_of,
     factors_of,
     mean_of_centred,
-    read_normalised,
+    middle_of,
     template_grid,
 )
 from warpline.template.subjects import Checksums, decided, digest
@@ -92,22 +91,17 @@ class Group:
         cls,
         root: Path,
         subjects: Sequence[Pair],
-        members: Mapping[str, Checksums],
+        extents: Sequence[Extent],
         options: Options,
         backend: Backend,
+        *,
+        members: Mapping[str, Checksums],
     ) -> Group:
-        """Read the images, and plan the rounds."""
-        geometry, recipe = options.geometry, options.load_recipe()
-        extents = tuple(extent_of(read_normalised(one.moving, geometry, backend)) for one in subjects)
-        grid = template_grid(extents, options.spacing)
+        """Plan the rounds of subjects, whose objects lie in `extents`."""
+        recipe, grid = options.load_recipe(), template_grid(extents, options.spacing)
         stages = stages_of(recipe, factors_of(grid), options.rounds, symmetric=options.symmetric)
-        planned: dict[str, Any] = {
-            "extents": extents,
-            "grid": grid,
-            "stages": tuple(stages),
-            "decided": decided(options),
-        }
-        return cls(root, tuple(subjects), members, options, backend, recipe, **planned)
+        planned: dict[str, Any] = {"grid": grid, "stages": tuple(stages), "decided": decided(options)}
+        return cls(root, tuple(subjects), members, options, backend, recipe, tuple(extents), **planned)
 
     @property
     def limit(self) -> float:
@@ -173,6 +167,7 @@ def run_rounds(group: Group, say: Say) -> Ended:
         folder = round_folder(group.root, stage.number)
         record = RoundRecord.read(folder / ROUND)
         if record is None or record.key != group.key(stage):
+            _remove_later_rounds(group.root, stage.number)  # of other subjects or options
             folder.mkdir(parents=True, exist_ok=True)
             found = _begin(group, stage, folder) if stage.kind == "centred" else _advance(group, stage, folder)
             if not isinstance(found, RoundRecord):
@@ -217,14 +212,10 @@ def _is_settled(record: RoundRecord, limit: float) -> bool:
 
 
 def _begin(group: Group, stage: Stage, folder: Path) -> RoundRecord:
-    """The first template: an image that was given, or the mean of centred subjects."""
-    grid, geometry, backend = group.grid_after(stage), group.options.geometry, group.backend
-    if group.options.initial is None:
-        paths = zip((one.moving for one in group.subjects), group.extents, strict=True)
-        image = mean_of_centred(paths, grid, geometry, backend)
-    else:
-        given = read_normalised(str(group.options.initial), geometry, backend)
-        image = resample(given, like=grid, backend=backend)
+    """The first template: the mean of all subjects, or an image that was given, with their centres brought together."""
+    grid, options, backend = group.grid_after(stage), group.options, group.backend
+    given = [one.moving for one in group.subjects] if options.initial is None else [os.fspath(options.initial)]
+    image = mean_of_centred(given, middle_of(group.extents), grid, options.geometry, backend=backend)
     if stage.symmetric:
         image = mirrored_mean(image)
     voxel = float(grid.voxel_size[0])
@@ -279,6 +270,12 @@ def _write(folder: Path, image: Image, record: RoundRecord) -> None:
         files.reserve([folder / TEMPLATE, folder / ROUND])
         files.write(folder / TEMPLATE, compress(encode_image(image)))
         files.write(folder / ROUND, encode(record.as_record()))
+
+
+def _remove_later_rounds(root: Path, number: int) -> None:
+    for path in (root / ROUNDS).glob("[0-9]*"):
+        if int(path.name) > number:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_registrations(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import InputError
 from warpline.images import Image
+from warpline.images.checks import check_contrast, check_finite, check_one_volume
 from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import normalise
 from warpline.io.images import read_image
@@ -57,8 +58,17 @@ class Extent:
 
 
 def read_normalised(path: str, geometry: str | None, backend: Backend) -> Image:
-    """An image with its background at 0 and its bright values at 1, float32."""
+    """An image with its background at 0 and its bright values at 1, float32.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, is not one volume, not finite or constant.
+    """
     image = read_image(path, geometry)
+    check_one_volume(image)
+    check_finite(image)
+    check_contrast(image)
     volume = backend.download(normalise(image, backend).volume)
     return Image(np.asarray(volume, np.float32), image.grid, image.name)
 
@@ -98,7 +108,7 @@ def template_grid(extents: Sequence[Extent], spacing: float | None) -> Grid:
     high[0] = -low[0]
     size = (high - low) * (1 + 2 * MARGIN)
     shape = [max(FACTORS[0], FACTORS[0] * int(np.ceil(length / voxel / FACTORS[0]))) for length in size]
-    middle = np.mean([one.centre for one in extents], axis=0) + (low + high) / 2
+    middle = middle_of(extents) + (low + high) / 2
     affine = np.diag([voxel, voxel, voxel, 1.0])
     affine[:3, 3] = middle - voxel * (np.array(shape) - 1) / 2
     if flat:
@@ -118,14 +128,19 @@ def coarse_grid(grid: Grid, factor: int) -> Grid:
     return grid.resized((i, j, k))
 
 
-def mean_of_centred(paths: Iterable[tuple[str, Extent]], grid: Grid, geometry: str | None, backend: Backend) -> Image:
-    """Mean of normalised images whose centres are brought to that of all, on a grid; sums in the order of `paths`."""
-    paths = list(paths)
-    middle = np.mean([extent.centre for _, extent in paths], axis=0)
+def middle_of(extents: Sequence[Extent]) -> Point:
+    """Mean position (3,) of the centres of several objects, in mm."""
+    return np.asarray(np.mean([one.centre for one in extents], axis=0))
+
+
+def mean_of_centred(
+    paths: Sequence[str], middle: Point, grid: Grid, geometry: str | None, *, backend: Backend
+) -> Image:
+    """Mean of normalised images whose centres are brought to a point, on a grid; sums in the order of `paths`."""
     total = np.zeros(grid.shape)
-    for path, extent in paths:
-        matrix = np.eye(4)
-        matrix[:3, 3] = extent.centre - middle
+    for path in paths:
         image = read_normalised(path, geometry, backend)
+        matrix = np.eye(4)
+        matrix[:3, 3] = extent_of(image).centre - middle
         total += np.asarray(warp(image, Affine(matrix, grid.flat), grid, backend=backend).data, np.float64)
     return Image((total / len(paths)).astype(np.float32), grid, "mean of the subjects")
