@@ -19,7 +19,7 @@ from warpline.io.images import read_image
 from warpline.recipe import Recipe
 from warpline.space import Affine
 from warpline.template.finishing import inputs_from, write_template
-from warpline.template.judging import judge
+from warpline.template.judging import Sides, judge
 from warpline.template.layout import ADDED, FEWEST, STARTS, TEMPLATE, round_folder
 from warpline.template.options import Options
 from warpline.template.records import Member, Template, read_template
@@ -78,7 +78,7 @@ def add(
         subjects = sorted([*(one.subject(root) for one in made.subjects), *new], key=lambda one: one.id)
         backend = select(None if options.backend == "auto" else options.backend, options.threads)
         _write_starts_of(new, made, options, backend)
-        return _averaged_anew(made, subjects, options, say or _log.info)
+        return _averaged_anew(made, subjects, options, say or _log.info, sides="grey")
 
 
 def remove(
@@ -126,7 +126,7 @@ def remove(
         kept = [one.subject(root) for one in made.subjects if one.id not in absent]
         if len(kept) < FEWEST:
             raise UsageError(f"{len(kept)} subjects would stay, {FEWEST} are needed; remove fewer")
-        return _averaged_anew(made, kept, _options_of(made, running), say or _log.info)
+        return _averaged_anew(made, kept, _options_of(made, running), say or _log.info, sides=None)
 
 
 def _locked(root: Path) -> FolderLock:
@@ -183,7 +183,9 @@ def _write_starts_of(new: Sequence[Pair], made: Template, options: Options, back
             write_start(subject, files.chain(), affine, starts, grid=grid if stage.continues else None, backend=backend)
 
 
-def _averaged_anew(made: Template, subjects: Sequence[Pair], options: Options, say: Say) -> Template:
+def _averaged_anew(
+    made: Template, subjects: Sequence[Pair], options: Options, say: Say, *, sides: Sides | None
+) -> Template:
     """The template of other subjects, by their maps to the image that the last round registered to."""
     recipe = options.load_recipe()
     stage = _last_stage(made, recipe)
@@ -193,7 +195,7 @@ def _averaged_anew(made: Template, subjects: Sequence[Pair], options: Options, s
     registered = register_all(
         subjects, fixed, folder, recipe_of(stage, recipe), options=options, starts=fixed.parent / STARTS
     )
-    judged = judge(registered, options, backend, sides="grey")
+    judged = judge(registered, options, backend, sides=sides)
     for one in judged.left_out:
         say(f"{one.id} is left out: {one.reason}")
     if len(judged.registered.subjects) < FEWEST:
