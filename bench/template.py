@@ -4,7 +4,7 @@ Judged by how sharp the template is, by how well labels of any two subjects over
 run one after the other with one thread; the overlap is that of the maps of the last round, of either tool.
 
     python bench/template.py slices
-    python bench/template.py brains --spacing 2 --iterations 3
+    python bench/template.py brains --spacing 2
     python bench/template.py slices --tools warpline --strangers    # with a noise image and a mirrored subject
 """
 
@@ -103,11 +103,11 @@ def timed(run: Callable[[], Any]) -> tuple[Any, Row]:
     return found, {**seconds, "finished": time.strftime("%FT%T"), "load": os.getloadavg()[0]}
 
 
-def by_warpline(subjects: Sequence[Subject], work: Path, iterations: int) -> tuple[Row, Image, list[Chain]]:
+def by_warpline(subjects: Sequence[Subject], work: Path, rounds: int) -> tuple[Row, Image, list[Chain]]:
     """A template by warpline, and the maps of its last round from the image before it to the subjects."""
     files = [image for image, _ in subjects]
     shutil.rmtree(work / "warpline", ignore_errors=True)  # a finished template would be returned at once
-    made, row = timed(lambda: template.build(files, work / "warpline", template.Options(threads=1)))
+    made, row = timed(lambda: template.build(files, work / "warpline", template.Options(threads=1, rounds=rounds)))
     number = made.rounds[-1].number
     fixed = round_folder(made.folder, number - 1) / TEMPLATE
     kept = tuple(one.subject(made.folder) for one in made.subjects)
@@ -146,7 +146,8 @@ def _ants_map(folder: Path) -> Chain:
     return Chain.of(*(read_transform(folder / name) for name in ("out1Warp.nii.gz", "out0GenericAffine.mat")))
 
 
-TOOLS = {"warpline": by_warpline, "ants": by_ants}
+TOOLS = {"warpline": (by_warpline, 4), "ants": (by_ants, 3)}
+"""What makes a template, and in how many rounds by default."""
 
 
 def scores(image: Image, maps: Sequence[Chain], labels: Sequence[str]) -> Row:
@@ -183,7 +184,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--work", type=Path, default=Path("template-work"))
     parser.add_argument("--spacing", type=float, default=2.0, help="of the brains, whole mm")
-    parser.add_argument("--iterations", type=int, default=3, help="of ANTs")
+    parser.add_argument("--rounds", type=int, help="of warpline, at most, and iterations of ANTs; default: 4 and 3")
     parser.add_argument("--strangers", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -194,13 +195,16 @@ def main() -> None:
     subjects = with_strangers(subjects, work) if options.strangers else subjects
     rows = json.loads(options.out.read_text()) if options.out.exists() else []
     for tool in options.tools.split(","):
-        row, image, maps = TOOLS[tool](subjects, work, options.iterations)
+        make, rounds = TOOLS[tool]
+        row, image, maps = make(subjects, work, options.rounds or rounds)
         absent = row.get("left_out", {})
         labels = [
             path for path, one in zip((two for _, two in subjects), SUBJECTS, strict=True) if f"sub-{one}" not in absent
         ]
-        row |= {"case": name, "tool": tool, **scores(image, maps, labels)}
-        rows = [one for one in rows if (one["case"], one["tool"]) != (name, tool)] + [row]
+        called = tool if options.rounds is None else f"{tool}, --rounds {options.rounds}"
+        row |= {"case": name, "tool": called, **scores(image, maps, labels)}
+        kept = [one for one in rows if (one["case"], one["tool"]) != (name, called)]
+        rows = [*kept, row]
         options.out.write_text(json.dumps(rows, indent=1) + "\n")
     print("\n".join(table(rows)))
 
