@@ -42,8 +42,9 @@ def member_of(subject: Pair, group: Group, last: RoundRecord) -> Member:
 
 def _warnings(count: int, settled: bool, rounds: Sequence[RoundRecord]) -> Iterator[str]:
     if not settled:
-        moved = rounds[-1].shape_mm
-        yield f"the shape still moved by {moved:.2f} mm on average in the last round; more --rounds may settle it"
+        last = rounds[-1]
+        grey = "" if last.change is None else f" and its grey values changed by {last.change:.1%}"
+        yield f"in the last round the shape still moved by {last.shape_mm:.2f} mm{grey}; more --rounds may settle it"
     if count < MIN_SUBJECTS:
         yield f"left and right were not compared: that takes {MIN_SUBJECTS} subjects, these are {count}"
 
