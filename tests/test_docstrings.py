@@ -23,6 +23,7 @@ ROOMS = (
     "warpline.registration",
     "warpline.registration.judgement",
     "warpline.series",
+    "warpline.template",
 )
 """Modules whose ``__all__`` is a public interface."""
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import nibabel
 import pytest
 
+from template_fixtures import slices
 from warpline.phantom import brain_pair
+
+__all__ = ["slices"]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from warpline.ants.motion import motion_correction
 from warpline.ants.preprocessing import denoise_image, histogram_match_image, n4_bias_field_correction
 from warpline.ants.registering import TYPES, registration
 from warpline.ants.resampling import resample_image, resample_image_to_target
+from warpline.ants.templates import build_template
 from warpline.ants.transform_files import fsl2antstransform, read_transform, write_transform
 from warpline.ants.transforms import (
     ANTsTransform,
@@ -32,6 +33,7 @@ __all__ = [
     "apply_ants_transform_to_vector",
     "apply_transforms",
     "apply_transforms_to_points",
+    "build_template",
     "compose_ants_transforms",
     "create_jacobian_determinant_image",
     "denoise_image",

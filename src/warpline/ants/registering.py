@@ -161,7 +161,7 @@ def registration(
     levels = {name: options.pop(name) for name in AFFINE_LEVELS if name in options}
     pairs = image_pairs(options.pop("multivariate_extras", None) or ())
     flags = options.pop("restrict_transformation", None)
-    recipe = _with_options(_recipe(type_of_transform), options)
+    recipe = recipe_for(type_of_transform, options)
     if recipe.linear is not None and recipe.syn is not None and not mask_all_stages:
         recipe = recipe.with_options("linear.masks=false")
     if levels:
@@ -184,6 +184,17 @@ def registration(
         write_transform(result.inverse, found["invtransforms"])
     warped, back = to_nibabel(result.warped), to_nibabel(result.inverse_warped)
     return {"warpedmovout": warped, "warpedfixout": back, **found}
+
+
+def recipe_for(type_of_transform: str, options: dict[str, Any]) -> Recipe:
+    """The recipe of a transformation type, changed by arguments of `OPTIONS`.
+
+    Raises
+    ------
+    UsageError
+        When the type or an argument is not offered.
+    """
+    return _with_options(_recipe(type_of_transform), options)
 
 
 def _with_names(further: Sequence[Any], options: dict[str, Any]) -> dict[str, Any]:

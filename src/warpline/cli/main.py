@@ -31,6 +31,7 @@ COMMANDS = {
     "cohort": "warpline.cli.cohort",
     "series": "warpline.cli.series",
     "cite": "warpline.cli.cite",
+    "template": "warpline.cli.template",
     "recipes": "warpline.cli.recipes",
     "demo": "warpline.cli.demo",
     "doctor": "warpline.cli.doctor",
@@ -96,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         SIGTERM, 129 by SIGHUP. Of ``register`` also 7 the result is wrong; of ``series register`` also 7
         some volumes cannot be aligned; of ``check-header`` 8 a header is doubtful.
         Of cohorts also 3 some pairs failed, or are left out of a summary;
-        4 stopped for too many failures; 75 stopped by a signal, to be resumed.
+        4 stopped for too many failures; 75 stopped by a signal, to be resumed. Of
+        templates also 3 subjects were left out; 75.
     """
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]

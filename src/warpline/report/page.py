@@ -77,7 +77,7 @@ def write_page(
             "ramps": RAMPS,
             "names": names,
         },
-        levels=[{**level, "points": _sparkline(level["energies"])} for level in report["levels"]],
+        levels=[{**level, "points": sparkline(level["energies"])} for level in report["levels"]],
         recipe=list(_flat(report["recipe"])),
         commands=list(_commands(report)),
         warnings=[cause_first(warning) for warning in report["warnings"]],
@@ -211,7 +211,7 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield prefix + name, "none" if value is None else str(value)
 
 
-def _sparkline(energies: Sequence[float | None], width: float = 160.0, height: float = 28.0) -> str:
+def sparkline(energies: Sequence[float | None], width: float = 160.0, height: float = 28.0) -> str:
     """Points of an SVG polyline through the energies, from left to right, the lowest at the bottom."""
     values = [value for value in energies if value is not None]
     if len(values) < 2:

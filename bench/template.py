@@ -1,0 +1,213 @@
+"""Templates of ten brains, or of ten slices, beside those that ANTsPy makes of the same files by `build_template`.
+
+Judged by how sharp the template is, by how well labels of any two subjects overlap in its space, and by time. Both
+run one after the other with one thread; the overlap is that of the maps of the last round, of either tool.
+
+    python bench/template.py slices
+    python bench/template.py brains --spacing 2
+    python bench/template.py slices --tools warpline --strangers    # with a noise image and a mirrored subject
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import brains
+from warpline import Chain, Image, read_image, resample, template, warp, write_image
+from warpline.backends import select
+from warpline.evaluation import overlap
+from warpline.images.intensity import normalise
+from warpline.io.transform_files import read_transform
+from warpline.resampling.reduction import reduce_image
+from warpline.template.averages import sharpness
+from warpline.template.layout import TEMPLATE, round_folder
+from warpline.template.rounds import Registered
+
+RESULTS = Path(__file__).parent / "results" / "template.json"
+SUBJECTS = tuple(f"{number:02d}" for number in range(1, 11))
+MARGIN = 16
+"""Voxels of background around the brains, so that neither tool cuts off what it moves."""
+BINS = 64
+STRANGE = {"03": "noise", "05": "mirrored"}
+"""What takes the place of subjects with ``--strangers``."""
+
+Row = dict[str, Any]
+Subject = tuple[str, str]
+"""Paths of an image and of its labels."""
+
+
+def slices(data: Path, work: Path, spacing: float) -> list[Subject]:
+    """The slices as they are."""
+    folder = data / "oasis-trt-20-slices"
+    return [(f"{folder}/sub-{one}_t1.nii.gz", f"{folder}/sub-{one}_labels.nii.gz") for one in SUBJECTS]
+
+
+def volumes(data: Path, work: Path, spacing: float) -> list[Subject]:
+    """Brains cropped, and reduced to voxels of whole millimetres once, the same files for both tools."""
+    made = []
+    for one in SUBJECTS:
+        image, labels = (work / "in" / f"sub-{one}_{kind}.nii.gz" for kind in ("t1", "labels"))
+        if not labels.exists():
+            image.parent.mkdir(parents=True, exist_ok=True)
+            brain = brains.prepare(data / "oasis-trt-20", one, work / "cropped", MARGIN)
+            block = (round(spacing),) * 3
+            reduced = reduce_image(read_image(brain.image), block)
+            write_image(reduced, image)
+            write_image(resample(read_image(brain.labels), like=reduced.grid, order=0), labels)
+        made.append((str(image), str(labels)))
+    return made
+
+
+CASES: dict[str, Callable[[Path, Path, float], list[Subject]]] = {"slices": slices, "brains": volumes}
+
+
+def with_strangers(subjects: Sequence[Subject], work: Path) -> list[Subject]:
+    """The subjects, of which one is replaced by noise and one is mirrored, left and right exchanged."""
+    made = list(subjects)
+    for one, kind in STRANGE.items():
+        number = SUBJECTS.index(one)
+        image = read_image(subjects[number][0])
+        across = int(np.abs(image.affine[0, :3]).argmax())
+        noise = np.random.default_rng(1).uniform(0, 1000, image.data.shape).astype(np.float32)
+        data = noise if kind == "noise" else np.flip(image.data, across).copy()
+        path = work / "strangers" / Path(subjects[number][0]).name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_image(Image(data, image.grid), path)
+        made[number] = (str(path), subjects[number][1])
+    return made
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of its children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def timed(run: Callable[[], Any]) -> tuple[Any, Row]:
+    """What a call returns, and its times."""
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    found = run()
+    seconds = {"seconds": time.perf_counter() - wall, "cpu_seconds": cpu_seconds() - cpu}
+    return found, {**seconds, "finished": time.strftime("%FT%T"), "load": os.getloadavg()[0]}
+
+
+def by_warpline(subjects: Sequence[Subject], work: Path, rounds: int) -> tuple[Row, Image, list[Chain]]:
+    """A template by warpline, and the maps of its last round from the image before it to the subjects."""
+    files = [image for image, _ in subjects]
+    shutil.rmtree(work / "warpline", ignore_errors=True)  # a finished template would be returned at once
+    made, row = timed(lambda: template.build(files, work / "warpline", template.Options(threads=1, rounds=rounds)))
+    number = made.rounds[-1].number
+    fixed = round_folder(made.folder, number - 1) / TEMPLATE
+    kept = tuple(one.subject(made.folder) for one in made.subjects)
+    maps = Registered(round_folder(made.folder, number), fixed, kept, {}).maps()
+    rounds = [{name: getattr(one, name) for name in ("kind", "voxel", "shape_mm", "change")} for one in made.rounds]
+    row |= {"rounds": rounds, "settled": made.settled, "left_out": {one.id: one.reason for one in made.left_out}}
+    return row, read_image(made.image), [one.chain() for one in maps]
+
+
+def by_ants(subjects: Sequence[Subject], work: Path, iterations: int) -> tuple[Row, Image, list[Chain]]:
+    """A template by ANTsPy, iteration by iteration, each begun from the one before as its own loop does."""
+    import ants
+
+    folder, path = work / "ants", work / "ants" / "template.nii.gz"
+    folder.mkdir(parents=True, exist_ok=True)
+    images = [ants.image_read(image) for image, _ in subjects]
+    made, rows = None, []
+    for _ in range(iterations):
+        kept, quiet = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)  # it says a lot
+        made, row = timed(
+            lambda start=made: ants.build_template(
+                initial_template=start, image_list=images, iterations=1, output_dir=str(folder)
+            )
+        )
+        os.dup2(kept, 1)
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    ants.image_write(made, str(path))
+    total = {name: sum(row[name] for row in rows) for name in ("seconds", "cpu_seconds")}
+    row = {**rows[-1], **total, "iterations": iterations, "version": ants.__version__}
+    return row, read_image(path), [_ants_map(folder / f"img{number:04d}") for number in range(len(subjects))]
+
+
+def _ants_map(folder: Path) -> Chain:
+    return Chain.of(*(read_transform(folder / name) for name in ("out1Warp.nii.gz", "out0GenericAffine.mat")))
+
+
+TOOLS = {"warpline": (by_warpline, 4), "ants": (by_ants, 3)}
+"""What makes a template, and in how many rounds by default."""
+
+
+def scores(image: Image, maps: Sequence[Chain], labels: Sequence[str]) -> Row:
+    """How sharp a template is, and how labels of any two subjects overlap in its space."""
+    backend = select(None, 1)
+    values = np.asarray(backend.download(normalise(image, backend).volume))
+    shown = values[values > 0.1]
+    share = np.histogram(shown, BINS, (0, 1.25))[0] / shown.size
+    entropy = float(-(share[share > 0] * np.log2(share[share > 0])).sum())
+    carried = [
+        warp(read_image(path), one, image.grid, order=0, backend=backend)
+        for path, one in zip(labels, maps, strict=True)
+    ]
+    dice = [overlap(first, second).mean for first, second in combinations(carried, 2)]
+    edges = sharpness(Image(values, image.grid))
+    return {"sharpness": edges, "entropy_bits": entropy, "dice": float(np.mean(dice)), "pairs": len(dice)}
+
+
+def table(rows: Sequence[Row]) -> Iterator[str]:
+    """The rows as a Markdown table."""
+    yield "| inputs | tool | sharpness (1/mm) | entropy (bit) | Dice of two subjects | CPU s | wall s |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in rows:
+        times = f"{row['cpu_seconds']:.0f} | {row['seconds']:.0f}"
+        made = f"{row['sharpness']:.4f} | {row['entropy_bits']:.2f} | {row['dice']:.3f}"
+        yield f"| {row['case']} | {row['tool']} | {made} | {times} |"
+
+
+def main() -> None:
+    """Make templates, judge them, keep the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case", choices=tuple(CASES))
+    parser.add_argument("--tools", default="warpline,ants")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--work", type=Path, default=Path("template-work"))
+    parser.add_argument("--spacing", type=float, default=2.0, help="of the brains, whole mm")
+    parser.add_argument("--rounds", type=int, help="of warpline, at most, and iterations of ANTs; default: 4 and 3")
+    parser.add_argument("--strangers", action="store_true")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
+    name = options.case + (" with strangers" if options.strangers else "")
+    work = options.work / name.replace(" ", "-")
+    subjects = CASES[options.case](options.data, work, options.spacing)
+    subjects = with_strangers(subjects, work) if options.strangers else subjects
+    rows = json.loads(options.out.read_text()) if options.out.exists() else []
+    for tool in options.tools.split(","):
+        make, rounds = TOOLS[tool]
+        row, image, maps = make(subjects, work, options.rounds or rounds)
+        absent = row.get("left_out", {})
+        labels = [
+            path for path, one in zip((two for _, two in subjects), SUBJECTS, strict=True) if f"sub-{one}" not in absent
+        ]
+        called = tool if options.rounds is None else f"{tool}, --rounds {options.rounds}"
+        row |= {"case": name, "tool": called, **scores(image, maps, labels)}
+        kept = [one for one in rows if (one["case"], one["tool"]) != (name, called)]
+        rows = [*kept, row]
+        options.out.write_text(json.dumps(rows, indent=1) + "\n")
+    print("\n".join(table(rows)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,3 @@
+from template_fixtures import built, out, slices
+
+__all__ = ["built", "out", "slices"]

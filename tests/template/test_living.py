@@ -1,0 +1,58 @@
+"""Subjects added to a finished template, and removed."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from template_files import COUNT, asked, strangers, subjects
+from warpline import template
+from warpline.errors import InputError, UsageError
+
+RUNNING = asked(recipe=None)
+
+
+def image_of(folder):
+    return (folder / "template.nii.gz").read_bytes()
+
+
+def test_who_is_removed_and_added_again_leaves_the_same_bytes(out, slices):
+    before = image_of(out)
+    fewer = template.remove(out, ["sub-2"], RUNNING)
+    assert len(fewer.subjects) == COUNT - 1 and image_of(out) != before
+    again = template.add(out, [subjects(slices)[2]], RUNNING)
+    assert image_of(out) == before and again.rounds == fewer.rounds
+
+
+def test_new_subjects_alone_are_registered(out, slices):
+    template.remove(out, ["sub-4"], RUNNING)
+    folder = max((out / "rounds").glob("0*"))
+    shutil.rmtree(folder / "sub-4")
+    times = {path: path.stat().st_mtime_ns for path in folder.glob("sub-*/**/*.mat")}
+    made = template.add(out, [subjects(slices)[4]], RUNNING)
+    assert [one.id for one in made.subjects] == [f"sub-{n}" for n in range(COUNT)]
+    assert (folder / "sub-4").exists() and {path: path.stat().st_mtime_ns for path in times} == times
+    assert min(one.fit for one in made.subjects) > 0.95
+
+
+def test_a_stranger_changes_the_list_of_those_left_out_alone(out, slices):
+    before, said = image_of(out), []
+    made = template.add(out, [strangers(slices)[1]], RUNNING, say=said.append)
+    assert [one.id for one in made.left_out] == ["noise"] and made.exit_code == 3
+    assert image_of(out) == before and said[0].startswith("noise is left out: does not fit")
+
+
+def test_ids_are_checked(out, slices):
+    with pytest.raises(InputError, match="sub-0 is in the template already"):
+        template.add(out, subjects(slices, 1), RUNNING)
+    with pytest.raises(UsageError, match="'sub-9' is not in the template; its subjects are sub-0"):
+        template.remove(out, ["sub-9"], RUNNING)
+    with pytest.raises(UsageError, match="1 subjects would stay"):
+        template.remove(out, [f"sub-{n}" for n in range(COUNT - 1)], RUNNING)
+
+
+def test_without_a_template_there_is_nothing_to_change(tmp_path):
+    with pytest.raises(InputError, match="holds no finished template"):
+        template.remove(tmp_path, ["a"])
+    assert list(tmp_path.iterdir()) == []
