@@ -24,7 +24,7 @@ from warpline.registration.clock import Clock
 from warpline.registration.provenance import environment
 from warpline.resampling import SPLINES, resample
 from warpline.series.concurrency import Workers
-from warpline.series.estimation import Progress
+from warpline.series.estimation import REFERENCES, Progress
 from warpline.series.freedoms import FREEDOMS
 from warpline.series.gradients import Gradients
 from warpline.series.least_squares import Fit
@@ -36,6 +36,9 @@ from warpline.space.grid import Grid
 
 FD_THRESHOLD = 0.5
 """Framewise displacement in mm above which a volume is named as one that moved (Power et al. 2012)."""
+
+FEW_SLICES = 3
+"""Slices up to which motion across them is uncertain."""
 
 
 def register_series(
@@ -204,12 +207,19 @@ def _reference(reference: Any, geometry: str | None) -> str | int | Image:
     """A name, the number of a volume, or an image."""
     if isinstance(reference, (int, np.integer)):
         return int(reference)
-    if isinstance(reference, str) and not os.path.exists(reference):
-        return int(reference) if reference.lstrip("-").isdecimal() else reference
+    if not _is_image(reference):
+        return int(reference) if reference.lstrip("-").isdecimal() else str(reference)
     image = read(reference, "reference", geometry)
     if image.data.ndim != 3:
         raise InputError(f"{image.name} has {image.data.ndim} axes; the reference is one volume")
     return image
+
+
+def _is_image(reference: Any) -> bool:
+    """Whether a reference is neither a name nor a number; a text is one where its file is there."""
+    if not isinstance(reference, str):
+        return True
+    return not (reference in REFERENCES or reference.lstrip("-").isdecimal()) and os.path.exists(reference)
 
 
 def _joined(
@@ -243,13 +253,22 @@ def _joined(
         "result": {"shape": [*way.grid.shape, series.count], "voxel_size": way.grid.voxel_size.tolist()},
         "reference": found.made_from, "shells": found.shells, "destination": way.report,
         "motion": _summary(motion), "fits": _columns(found.fits), "outliers": outliers,
-        "warnings": [*series.grid.notes, *found.warnings, *warnings],
+        "warnings": [*series.grid.notes, *_of_thin(series.grid), *found.warnings, *warnings],
     }  # fmt: skip
     settings = report["options"]
     return SeriesRegistration(
         series, found.reference, tuple(found.fits), motion, way, plain(report), workers,
         settings["interpolation"], settings["values"], gradients,
     )  # fmt: skip
+
+
+def _of_thin(grid: Grid) -> list[str]:
+    """What cannot be seen of motion in volumes of few slices."""
+    fewest = min(grid.shape)
+    if fewest > FEW_SLICES:
+        return []
+    seen = "motion out of its plane is not seen" if fewest == 1 else "motion across them is uncertain"
+    return [f"volumes of {fewest} {'slice' if fewest == 1 else 'slices'}: {seen}"]
 
 
 def _summary(motion: Motion) -> dict[str, float]:
@@ -275,7 +294,7 @@ def _files_of(series: Source, **options: Any) -> dict[str, Any]:
     listed = [os.fspath(one) for one in as_entries(destination.transforms) if isinstance(one, (str, os.PathLike))]
     sources = {
         "series": series,
-        "reference": reference if isinstance(reference, (str, os.PathLike)) and os.path.exists(reference) else None,
+        "reference": reference if isinstance(reference, (str, os.PathLike)) and _is_image(reference) else None,
         **{name: options.get(name) for name in ("mask", "bvals", "bvecs")},
         "anatomy": destination.anatomy,
         "grid": destination.grid,
