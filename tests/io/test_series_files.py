@@ -118,6 +118,7 @@ def test_another_grid_is_written(path, tmp_path):
     write_series(np.zeros((4, *target.shape), np.float32), header, tmp_path / "out.nii", compressed=False)
     back = nibabel.load(tmp_path / "out.nii")
     assert back.shape == (3, 4, 5, 4)
+    assert back.header["slice_end"] == 0  # slices as measured are no more
     np.testing.assert_allclose(back.affine, target.affine, atol=1e-5)
     np.testing.assert_allclose(back.header.get_zooms(), (0.8, 1.1, 2.3, 2.5), rtol=1e-6)
 

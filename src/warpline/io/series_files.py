@@ -29,6 +29,9 @@ TYPES = ("float32", "stored")
 SECONDS_OF = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 """Seconds of the units of time of NIfTI; a header without a unit means seconds."""
 
+OF_SLICES = ("dim_info", "slice_code", "slice_start", "slice_end", "slice_duration")
+"""What a header says of the slices as they were measured; on another grid there are no such slices."""
+
 Floats = NDArray[np.float32]
 
 
@@ -184,6 +187,9 @@ def moved_header(series: Series, grid: Grid, kind: str) -> Nifti1Header:
     header.set_data_shape(shape)
     if series.header is None or grid != series.grid or (grid.header and grid.header.matrix == "qform"):
         nifti.place(header, grid.affine)
+    if grid != series.grid:
+        for name in OF_SLICES:
+            header[name] = 0
     header["pixdim"][4] = zooms[0]
     header["intent_code"] = 0
     header["cal_max"] = header["cal_min"] = 0
