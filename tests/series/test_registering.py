@@ -99,6 +99,11 @@ def test_values_that_are_not_finite_are_refused(made):
         register_series((data, made.grid.affine), "first", **NUMPY)
 
 
+def test_no_volume_is_no_series(made):
+    with pytest.raises(InputError, match="holds no volume"):
+        register_series((made.data[..., :0], made.grid.affine), **NUMPY)
+
+
 def test_a_run_that_fails_leaves_nothing(bold, tmp_path):
     with pytest.raises(InputError, match=r"missing\.mat"):
         run_series(bold, f"{tmp_path}/new/", destination=Destination(transforms=["missing.mat"], grid=bold), **NUMPY)

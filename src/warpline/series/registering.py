@@ -120,6 +120,8 @@ def register_series(
     workers = Workers.of(chosen, threads)
     with clock.step("read"):
         given = open_series(series, geometry=geometry)
+        if not given.count:
+            raise InputError(f"{given.name} holds no volume; give a series of at least one")
         wanted = _reference(reference, geometry)
         place = wanted.grid if isinstance(wanted, Image) else given.grid
         counts = None if mask is None else _mask(mask, place, geometry, chosen)
@@ -134,7 +136,7 @@ def register_series(
     with clock.step("way to the destination"):
         way = find_way(route, found.reference, backend=chosen, threads=threads)
     options = {
-        "reference": reference if isinstance(reference, (str, int)) else "image",
+        "reference": reference if isinstance(reference, (str, int, np.integer)) else "image",
         "model": model, "interpolation": interpolation, "values": values, "fd_threshold": fd_threshold,
     }  # fmt: skip
     sources = _files_of(series, mask=mask, bvals=bvals, bvecs=bvecs, reference=reference, destination=destination)
