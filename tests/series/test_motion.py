@@ -82,6 +82,14 @@ def test_dvars_of_two_volumes_has_no_standard():
     assert np.isnan(standard).all()
 
 
+def test_dvars_of_an_empty_foreground_is_nothing():
+    courses = TimeCourses(np.zeros((2, 2, 2), bool), 3)
+    list(courses.passing(np.ones((3, 2, 2, 2), np.float32)))
+    dvars, standard = courses.dvars()
+    assert dvars[1:].tolist() == [0, 0]
+    assert np.isnan(standard).all()
+
+
 def test_many_numbers_are_cut():
     assert numbered([3, 5]) == "3, 5"
     assert numbered(range(20)).endswith("and 8 more")

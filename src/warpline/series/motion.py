@@ -41,7 +41,7 @@ class Motion:
     ----------
     parameters : (T, 6)
         Shift of the centre of the reference along world R, A, S in mm; angles in radians of ``Rx Ry Rz``. Both are
-        signed as the head moves, reference to volume; FSL and SPM give the way back.
+        signed as the head moves, reference to volume; other programs differ, see ``docs/series.md``.
     framewise_displacement : (T,)
         ``sum |difference of shifts| + 50 mm sum |difference of angles|`` to the volume before; NaN of the first.
     rmsd : (T,)
