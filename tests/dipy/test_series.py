@@ -92,6 +92,7 @@ def test_a_diffusion_series_to_a_template(brain, series):
         (lambda s, _: ours.register_series(s, 0), UsageError, "series_affine"),
         (lambda s, a: ours.register_dwi_series(s, "gradients", affine=a), UsageError, "gtab is str"),
         (lambda s, a: ours.register_dwi_series(s, ([0, 1], None), affine=a), InputError, "2 entries .* 4 volumes"),
+        (lambda s, a: ours.register_dwi_series(s, ([0] * 4, None), a, 4), InputError, "b0_ref is 4; there are 4"),
         (lambda s, a: ours.register_dwi_series(s, ([99] * 4, None), affine=a), InputError, "no volume is unweighted"),
         (lambda s, a: ours.register_dwi_series(s, ("absent", None), affine=a), InputError, "absent cannot be read"),
         (lambda s, a: ours.register_dwi_to_template(s, ([0] * 4, 0), dwi_affine=a), UsageError, "template is None"),

@@ -44,6 +44,11 @@ def test_damaged_bvals_are_refused(tmp_path, text):
         read_bvals(tmp_path / "bval")
 
 
+def test_words_are_no_bvals():
+    with pytest.raises(InputError, match="no table of numbers"):
+        read_bvals(["many"])
+
+
 def test_other_shapes_of_bvecs_are_refused(tmp_path):
     np.savetxt(tmp_path / "bvec", np.ones((4, 5)))
     with pytest.raises(InputError, match="three numbers"):

@@ -46,6 +46,27 @@ def test_every_kind_of_source_gives_the_same(number):
         np.testing.assert_array_equal(open_series(source).volume(number), DATA[..., number])
 
 
+@pytest.mark.parametrize(("unit", "stored"), [("sec", 2.5), ("msec", 2500.0), ("unknown", 2.5)])
+def test_repetition_time_is_in_seconds(tmp_path, unit, stored):
+    image = nifti(DATA, GRID.affine)
+    image.header.set_zooms((*image.header.get_zooms()[:3], stored))
+    image.header.set_xyzt_units("mm", unit)
+    nibabel.save(image, tmp_path / "bold.nii")
+    assert open_series(tmp_path / "bold.nii").repetition_time == pytest.approx(2.5)
+
+
+def test_a_header_without_scaling_keeps_zero(tmp_path):
+    path, data = tmp_path / "bold.nii", np.arange(0, 24, dtype=np.uint8).reshape(2, 3, 2, 2)
+    nibabel.save(nibabel.Nifti1Image(data, np.eye(4)), path)
+    content = bytearray(path.read_bytes())
+    content[112:120] = bytes(8)  # scl_slope, scl_inter: not scaled
+    path.write_bytes(content)
+    series = open_series(path)
+    volumes = (series.volume(number) for number in range(2))
+    write_series(volumes, moved_header(series, series.grid, "stored"), tmp_path / "out.nii", compressed=False)
+    np.testing.assert_array_equal(nibabel.load(tmp_path / "out.nii").get_fdata(), data)
+
+
 def test_one_volume_is_a_series_of_one():
     assert open_series((DATA[..., 0], GRID.affine)).count == 1
 
@@ -97,6 +118,7 @@ def test_another_grid_is_written(path, tmp_path):
     write_series(np.zeros((4, *target.shape), np.float32), header, tmp_path / "out.nii", compressed=False)
     back = nibabel.load(tmp_path / "out.nii")
     assert back.shape == (3, 4, 5, 4)
+    assert back.header["slice_end"] == 0  # slices as measured are no more
     np.testing.assert_allclose(back.affine, target.affine, atol=1e-5)
     np.testing.assert_allclose(back.header.get_zooms(), (0.8, 1.1, 2.3, 2.5), rtol=1e-6)
 

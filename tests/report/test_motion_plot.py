@@ -19,6 +19,7 @@ def test_every_course_is_drawn(count):
     lines = [line.getAttribute("points").split() for line in picture.getElementsByTagName("polyline")]
     assert sorted(map(len, lines))[-7:] == sorted([count] * 7) or count <= 2
     assert "nan" not in text
+    assert picture.getAttribute("viewBox").split()[2:] == [picture.getAttribute(one) for one in ("width", "height")]
     assert picture.getElementsByTagName("title")[0].firstChild.data == "motion of <bold>"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from made_series import grid, largest_error, rigid, seen_through
+from made_series import TURN, grid, largest_error, rigid, seen_through
 from warpline.errors import InputError
 from warpline.series.least_squares import FitLevel, fit, prepare_target, smoothed_coefficients
 
@@ -71,12 +71,31 @@ def test_points_beyond_the_volume_do_not_count(numpy_backend):
     assert largest_error([found.matrix], [true], WHERE) < 0.1
 
 
-def test_a_single_slice_moves_in_its_plane(numpy_backend):
-    where = grid((24, 26, 1), turn=np.eye(3))
-    true = rigid((1.0, -1.5, 0), (0, 0, 3))
+@pytest.mark.parametrize("turn", [np.eye(3), TURN], ids=["straight", "oblique"])
+def test_a_single_slice_moves_in_its_plane(numpy_backend, turn):
+    where = grid((24, 26, 1), turn=turn)
+    true = turned_about_the_centre(turn) @ rigid((1.0, -1.5, 0), (0, 0, 3)) @ turned_about_the_centre(turn.T)
     found = fitted(seen_through(where, true), numpy_backend, where=where, level=FitLevel(3.0, 1, 1e-3))
+    assert found.converged
     assert largest_error([found.matrix], [true], where) < 0.2  # 200 voxels
-    np.testing.assert_allclose(found.matrix[2], [0, 0, 1, 0], atol=1e-8)
+    np.testing.assert_allclose(turn[:, 2] @ found.matrix[:3, :3], turn[:, 2], atol=1e-6)
+
+
+def turned_about_the_centre(turn):
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn
+    matrix[:3, 3] = (np.eye(3) - turn) @ (5, -7, 11)
+    return matrix
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_a_thin_stack_moves_through_its_slices(numpy_backend, count):
+    where = grid((36, 40, count), (2.0, 2.0, 4.0))
+    true = rigid((0.4, -0.5, 0.6), (0.8, -0.6, 0.5))
+    level = FitLevel(2.5, 1, 4e-3)
+    found = fitted(seen_through(where, true), numpy_backend, where=where, level=level)
+    assert found.converged
+    assert largest_error([found.matrix], [true], where) < 0.3
 
 
 def test_noise_alone_is_not_aligned(numpy_backend):

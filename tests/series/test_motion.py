@@ -56,9 +56,38 @@ def test_dvars_of_noise_alone_is_one():
     dvars, standard = courses.dvars()
     np.testing.assert_array_equal(passed[7], volumes[7])
     assert np.isnan(dvars[0])
-    assert dvars[5] == pytest.approx(5 * np.sqrt(2), rel=0.1)
+    assert dvars[5] == pytest.approx(50 * np.sqrt(2), rel=0.1)
     assert np.median(standard[1:]) == pytest.approx(1, abs=0.1)
     assert standard[30] > 2
+
+
+def test_dvars_does_not_depend_on_the_units_of_values():
+    volumes = np.random.default_rng(0).normal(100, 5, (5, 4, 4, 4)).astype(np.float32)
+    volumes[:, 0] = 100  # hardly any change: such voxels do not count
+    found = []
+    for gain, foreground in ((1, slice(None)), (7, slice(1, None))):
+        mask = np.zeros((4, 4, 4), bool)
+        mask[foreground] = True
+        courses = TimeCourses(mask, 5)
+        list(courses.passing(gain * volumes))
+        found.append(courses.dvars())
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-2)
+
+
+def test_dvars_of_two_volumes_has_no_standard():
+    courses = TimeCourses(np.ones((2, 2, 2), bool), 2)
+    list(courses.passing(np.stack([np.full((2, 2, 2), value, np.float32) for value in (99, 101)])))
+    dvars, standard = courses.dvars()
+    assert dvars[1] == pytest.approx(20)
+    assert np.isnan(standard).all()
+
+
+def test_dvars_of_an_empty_foreground_is_nothing():
+    courses = TimeCourses(np.zeros((2, 2, 2), bool), 3)
+    list(courses.passing(np.ones((3, 2, 2, 2), np.float32)))
+    dvars, standard = courses.dvars()
+    assert dvars[1:].tolist() == [0, 0]
+    assert np.isnan(standard).all()
 
 
 def test_many_numbers_are_cut():

@@ -48,6 +48,24 @@ def test_a_reference_file_gives_the_result_its_grid(made, tmp_path):
     assert found.report["options"]["reference"] == str(tmp_path / "still.nii")
 
 
+def test_names_of_references_are_no_files(made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "1"):
+        (tmp_path / name).write_text("no image")
+    part = made.data[..., :2], made.grid.affine
+    for name, made_from in (("first", "volume 0"), ("1", "volume 1")):
+        report = register_series(part, name, **NUMPY).report
+        assert report["reference"] == made_from
+        assert "reference" not in report["inputs"]
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "not seen"), (3, "uncertain")])
+def test_few_slices_are_warned_of(made, count, said):
+    part = made.data[:, :, 8 : 8 + count, :2], made.grid.affine
+    warnings = register_series(part, "first", **NUMPY).report["warnings"]
+    assert any(f"volumes of {count} slice" in text and said in text for text in warnings)
+
+
 def test_gradients_are_turned(made):
     bvals, vectors = np.zeros(6), np.tile([0, 0, 1.0], (6, 1))
     found = register_series((made.data, made.grid.affine), "first", bvals=bvals, bvecs=vectors, **NUMPY)
@@ -79,6 +97,11 @@ def test_values_that_are_not_finite_are_refused(made):
     data[3, 3, 3, 4] = np.nan
     with pytest.raises(InputError, match="volume 4"):
         register_series((data, made.grid.affine), "first", **NUMPY)
+
+
+def test_no_volume_is_no_series(made):
+    with pytest.raises(InputError, match="holds no volume"):
+        register_series((made.data[..., :0], made.grid.affine), **NUMPY)
 
 
 def test_a_run_that_fails_leaves_nothing(bold, tmp_path):

@@ -214,7 +214,7 @@ def register_dwi_series(
     options: dict[str, Any] = {"level_iters": level_iters, "optimizer_options": optimizer_options}
     model = _model(pipeline, options)
     if model is not None:
-        chosen = int(np.flatnonzero(plain)[b0_ref])
+        chosen = _unweighted(plain, b0_ref)
         bvals = np.where(plain, 0.0, np.maximum(_b_values_of(gtab, plain), 2 * B0_THRESHOLD))
         return _by_shell((volumes, affine), bvals, chosen, model=model, mask=_mask(static_mask, affine))
     register: Callable[..., Any] = partial(register_series, pipeline=pipeline, static_mask=static_mask, **options)
@@ -228,6 +228,16 @@ def register_dwi_series(
             volumes[..., ~plain], mean, series_affine=affine, ref_affine=affine
         )
     return nibabel.Nifti1Image(registered, affine), affines
+
+
+def _unweighted(plain: NDArray[np.bool_], number: int) -> int:
+    """The volume that is so many among the unweighted ones."""
+    volumes = np.flatnonzero(plain)
+    if not -len(volumes) <= number < len(volumes):
+        raise InputError(
+            f"b0_ref is {number}; there are {len(volumes)} unweighted volumes, from 0 to {len(volumes) - 1}"
+        )
+    return int(volumes[number])
 
 
 def _by_shell(

@@ -60,13 +60,13 @@ def encode_bvecs(vectors: Values) -> bytes:
 
 
 def _numbers(source: Any, kind: str) -> Values:
-    if not isinstance(source, (str, os.PathLike)):
-        return np.asarray(source, dtype=np.float64)
-    text = read_bounded(Path(source), MOST_BYTES).decode("utf-8", "replace").replace(",", " ")
-    rows = [line.split() for line in text.splitlines() if line.strip()]
+    rows = source
+    if isinstance(source, (str, os.PathLike)):
+        text = read_bounded(Path(source), MOST_BYTES).decode("utf-8", "replace").replace(",", " ")
+        rows = [line.split() for line in text.splitlines() if line.strip()]
     try:
-        return np.array(rows, dtype=np.float64)
-    except ValueError:
+        return np.asarray(rows, dtype=np.float64)
+    except (ValueError, TypeError):
         raise InputError(f"{kind} {_name(source)} is no table of numbers; write it again") from None
 
 

@@ -26,6 +26,12 @@ from warpline.space.grid import Grid
 TYPES = ("float32", "stored")
 """Types of values that a moved series is written in: single precision, or that of the file it was read from."""
 
+SECONDS_OF = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+"""Seconds of the units of time of NIfTI; a header without a unit means seconds."""
+
+OF_SLICES = ("dim_info", "slice_code", "slice_start", "slice_end", "slice_duration")
+"""What a header says of the slices as they were measured; on another grid there are no such slices."""
+
 Floats = NDArray[np.float32]
 
 
@@ -78,10 +84,10 @@ class Series:
 
     @property
     def repetition_time(self) -> float | None:
-        """Time from one volume to the next as the header gives it; None where it gives none."""
+        """Seconds from one volume to the next by the header; None where it gives none."""
         if self.header is None or len(self.header.get_zooms()) < 4:
             return None
-        return float(self.header.get_zooms()[3]) or None
+        return float(self.header.get_zooms()[3]) * SECONDS_OF.get(self.header.get_xyzt_units()[1], 1.0) or None
 
 
 def open_series(source: Source, name: str = "series", geometry: str | None = None) -> Series:
@@ -177,16 +183,25 @@ def moved_header(series: Series, grid: Grid, kind: str) -> Nifti1Header:
         header.set_data_dtype(np.float32)
         header.set_slope_inter(1, 0)
     else:
-        header.set_slope_inter(*(1.0 if one is None else one for one in series.header.get_slope_inter()))
+        header.set_slope_inter(*_scaling(series.header))
     header.set_data_shape(shape)
     if series.header is None or grid != series.grid or (grid.header and grid.header.matrix == "qform"):
         nifti.place(header, grid.affine)
+    if grid != series.grid:
+        for name in OF_SLICES:
+            header[name] = 0
     header["pixdim"][4] = zooms[0]
     header["intent_code"] = 0
     header["cal_max"] = header["cal_min"] = 0
     header["vox_offset"] = header.single_vox_offset
     header["magic"] = header.single_magic + b"\0"
     return header
+
+
+def _scaling(header: Nifti1Header) -> tuple[float, float]:
+    """Slope and intercept of the stored values; 1 and 0 of a header that has none."""
+    slope, inter = header.get_slope_inter()
+    return (1.0 if slope is None else float(slope)), float(inter or 0)
 
 
 def write_series(volumes: Iterable[Floats], header: Nifti1Header, path: Path, *, compressed: bool) -> None:
@@ -203,9 +218,7 @@ def write_series(volumes: Iterable[Floats], header: Nifti1Header, path: Path, *,
     compressed : bool
         Whether by gzip.
     """
-    slope, inter = (
-        default if one is None else one for one, default in zip(header.get_slope_inter(), (1, 0), strict=True)
-    )
+    slope, inter = _scaling(header)
     with ExitStack() as stack:
         file: BinaryIO = stack.enter_context(path.open("wb"))
         if compressed:
@@ -213,7 +226,7 @@ def write_series(volumes: Iterable[Floats], header: Nifti1Header, path: Path, *,
         file.write(header.binaryblock)
         file.write(bytes(int(header.single_vox_offset) - len(header.binaryblock)))
         for volume in volumes:
-            file.write(_stored(volume, header.get_data_dtype(), float(slope), float(inter)).data.cast("B"))
+            file.write(_stored(volume, header.get_data_dtype(), slope, inter).data.cast("B"))
 
 
 def _stored(volume: Floats, kind: np.dtype[Any], slope: float, inter: float) -> NDArray[Any]:

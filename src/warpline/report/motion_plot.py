@@ -46,8 +46,9 @@ def draw_motion(
     drawn = [_panel(HEAD + place * (PANEL + HEAD), *panel, marked) for place, panel in enumerate(panels)]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif" '
-            f'font-size="12" role="img"><title>{escape(title)}</title><rect width="100%" height="100%" fill="white"/>',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
+            f'font-family="sans-serif" font-size="12" role="img"><title>{escape(title)}</title>'
+            '<rect width="100%" height="100%" fill="white"/>',
             f'<text x="{MARGIN}" y="16" font-weight="bold">{escape(title)}</text>',
             *drawn,
             f'<text x="{WIDTH / 2}" y="{height - 6}" text-anchor="middle">volume</text>',

@@ -248,7 +248,8 @@ def _number(chosen: str | int, series: Series) -> int:
     number = named.get(chosen, chosen) if isinstance(chosen, str) else int(chosen)
     if isinstance(number, str) or not -series.count <= number < series.count:
         raise UsageError(
-            f"reference is {chosen!r}; choose from {', '.join(REFERENCES)} or a volume from 0 to {series.count - 1}"
+            f"reference is {chosen!r}; choose from {', '.join(REFERENCES)}, a volume from 0 to {series.count - 1}, "
+            "or an image that exists"
         )
     return number % series.count
 

@@ -35,7 +35,7 @@ LEAST_GAIN = 0.05
 MARGIN = 1.0
 """Standard deviations of the smoothing that points keep from the faces of a volume, where it has seen less."""
 
-THICK = 8.0
+THICK = 4.0
 """Standard deviations along an axis from which its faces are kept away from; of thin stacks nothing would be left."""
 
 SHADING = 3
@@ -51,7 +51,7 @@ BISQUARE = 4.685
 OUTLIERS = 0.02
 """Share of points beyond that from which a volume is fitted again with weights: dropped slices, ghosts, an eye."""
 
-FLAT = 1e-9
+FLAT = 1e-6
 """Eigenvalue of the normal matrix, relative to the largest, of a direction that the reference does not show, such as a
 move out of the plane of a single slice; nothing moves along it."""
 
@@ -207,14 +207,18 @@ def _steepest(gradient: NDArray[np.float32], where: NDArray[np.intp]) -> NDArray
 
 
 def _pseudoinverse(normal: Matrix) -> Matrix:
-    """Of a normal matrix with its penalty, after rows and columns are scaled to the same length."""
+    """Of a normal matrix with its penalty.
+
+    Rows and columns are scaled to about the same length, those of the motion by one factor: what a reference does not
+    show is a direction across several of them, as out of the plane of an oblique slice, and has to stay orthogonal.
+    """
     penalty = np.zeros(len(normal))
     penalty[-2 - SHADING : -2] = RIDGE * normal[-2, -2]
     penalised = normal + np.diag(penalty)
-    squares = np.diag(penalised)
-    least = np.full(len(squares), FLAT * squares[: -2 - SHADING].max(initial=0.0))
-    least[-2:] = np.finfo(np.float64).tiny
-    scale = np.sqrt(np.maximum(squares, least))
+    squares = np.diag(penalised).copy()
+    for block in (slice(None, -2 - SHADING), slice(-2 - SHADING, -2)):
+        squares[block] = squares[block].mean()
+    scale = np.sqrt(np.maximum(squares, np.finfo(np.float64).tiny))
     lengths = np.outer(scale, scale)
     return np.asarray(np.linalg.pinv(penalised / lengths, rcond=FLAT, hermitian=True) / lengths, dtype=np.float64)
 
@@ -362,5 +366,6 @@ def _inside(where: Array, grid: Grid, level: FitLevel) -> Array:
 
 def _bounds(grid: Grid, level: FitLevel) -> list[tuple[float, float]]:
     """Lowest and highest coordinate along each axis at which a volume counts."""
-    margins = (MARGIN * s if n > THICK * s else -0.5 for s, n in zip(_sigma(level, grid), grid.shape, strict=True))
+    sizes = zip(_sigma(level, grid), grid.shape, strict=True)
+    margins = (MARGIN * s if n > max(1, THICK * s) else -0.5 for s, n in sizes)
     return [(margin, n - 1 - margin) for margin, n in zip(margins, grid.shape, strict=True)]

@@ -23,6 +23,9 @@ RMSD_RADIUS = 80.0
 MOST_VOXELS = 20000
 """Voxels from which DVARS is computed, spread evenly over the foreground: a mean over more has the same digits."""
 
+LEVEL = 1000.0
+"""Median of the foreground over all volumes in DVARS, as in fMRIPrep, so that series can be compared."""
+
 QUARTILES = 1.349
 """Distance between the quartiles of a normal distribution, in standard deviations."""
 
@@ -37,14 +40,15 @@ class Motion:
     Parameters
     ----------
     parameters : (T, 6)
-        Shift of the centre of the reference along world R, A, S in mm; angles in radians of ``Rx Ry Rz``.
+        Shift of the centre of the reference along world R, A, S in mm; angles in radians of ``Rx Ry Rz``. Both are
+        signed as the head moves, reference to volume; other programs differ, see ``docs/series.md``.
     framewise_displacement : (T,)
         ``sum |difference of shifts| + 50 mm sum |difference of angles|`` to the volume before; NaN of the first.
     rmsd : (T,)
         Root mean square deviation to the volume before, in a sphere of 80 mm about the centre, mm; NaN of the first.
     dvars, std_dvars : (T,), optional
-        Root mean square difference of the moved volume to the one before over the foreground, and the same divided by
-        what noise alone would give (Nichols 2013, arXiv:1704.01469); NaN of the first.
+        Root mean square difference of the moved volume to the one before over the foreground, in thousandths of its
+        median, and the same divided by what noise alone would give (Nichols 2013, arXiv:1704.01469); NaN of the first.
 
     Examples
     --------
@@ -125,14 +129,23 @@ class TimeCourses:
             yield volume
 
     def dvars(self) -> tuple[Course, Course]:
-        """DVARS, and DVARS relative to what noise of the spread and autocorrelation of each voxel would give."""
+        """DVARS, and DVARS relative to what noise of the spread and autocorrelation of each voxel would give.
+
+        As fMRIPrep computes them: values are scaled to a median of `LEVEL` first (where the median is above 0; others
+        have no level), and voxels that hardly ever change do not count where others do.
+        """
         values = self._values.astype(np.float64)
-        found = np.sqrt(np.square(np.diff(values, axis=0)).mean(axis=1)) if values.size else np.zeros(len(values) - 1)
-        low, high = np.percentile(values, (25, 75), axis=0) if values.size else (np.zeros(1), np.zeros(1))
-        apart = values - values.mean(axis=0) if values.size else values
+        level = float(np.median(values)) if values.size else 0.0
+        values *= LEVEL / level if level > 0 else 1.0
+        low, high = np.percentile(values, (25, 75), axis=0, method="lower")
+        spread = (high - low) / QUARTILES
+        counted = spread > 0 if spread.any() else spread == 0
+        values, spread = values[:, counted], spread[counted]
+        found = np.sqrt(np.square(np.diff(values, axis=0)).sum(axis=1) / max(len(spread), 1))
+        apart = values - values.mean(axis=0)
         power = np.square(apart).sum(axis=0)
         follows = (apart[1:] * apart[:-1]).sum(axis=0) / np.where(power > 0, power, 1)
-        expected = float((np.sqrt(2 * (1 - follows)) * (high - low) / QUARTILES).mean()) if values.size else 0.0
+        expected = float((np.sqrt(2 * (1 - follows)) * spread).sum() / max(len(spread), 1))
         return _from_second(found), _from_second(found / expected if expected > 0 else np.full_like(found, np.nan))
 
 

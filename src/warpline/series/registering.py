@@ -24,7 +24,7 @@ from warpline.registration.clock import Clock
 from warpline.registration.provenance import environment
 from warpline.resampling import SPLINES, resample
 from warpline.series.concurrency import Workers
-from warpline.series.estimation import Progress
+from warpline.series.estimation import REFERENCES, Progress
 from warpline.series.freedoms import FREEDOMS
 from warpline.series.gradients import Gradients
 from warpline.series.least_squares import Fit
@@ -36,6 +36,9 @@ from warpline.space.grid import Grid
 
 FD_THRESHOLD = 0.5
 """Framewise displacement in mm above which a volume is named as one that moved (Power et al. 2012)."""
+
+FEW_SLICES = 3
+"""Slices up to which motion across them is uncertain."""
 
 
 def register_series(
@@ -117,6 +120,8 @@ def register_series(
     workers = Workers.of(chosen, threads)
     with clock.step("read"):
         given = open_series(series, geometry=geometry)
+        if not given.count:
+            raise InputError(f"{given.name} holds no volume; give a series of at least one")
         wanted = _reference(reference, geometry)
         place = wanted.grid if isinstance(wanted, Image) else given.grid
         counts = None if mask is None else _mask(mask, place, geometry, chosen)
@@ -131,7 +136,7 @@ def register_series(
     with clock.step("way to the destination"):
         way = find_way(route, found.reference, backend=chosen, threads=threads)
     options = {
-        "reference": reference if isinstance(reference, (str, int)) else "image",
+        "reference": reference if isinstance(reference, (str, int, np.integer)) else "image",
         "model": model, "interpolation": interpolation, "values": values, "fd_threshold": fd_threshold,
     }  # fmt: skip
     sources = _files_of(series, mask=mask, bvals=bvals, bvecs=bvecs, reference=reference, destination=destination)
@@ -204,12 +209,19 @@ def _reference(reference: Any, geometry: str | None) -> str | int | Image:
     """A name, the number of a volume, or an image."""
     if isinstance(reference, (int, np.integer)):
         return int(reference)
-    if isinstance(reference, str) and not os.path.exists(reference):
-        return int(reference) if reference.lstrip("-").isdecimal() else reference
+    if not _is_image(reference):
+        return int(reference) if reference.lstrip("-").isdecimal() else str(reference)
     image = read(reference, "reference", geometry)
     if image.data.ndim != 3:
         raise InputError(f"{image.name} has {image.data.ndim} axes; the reference is one volume")
     return image
+
+
+def _is_image(reference: Any) -> bool:
+    """Whether a reference is neither a name nor a number; a text is one where its file is there."""
+    if not isinstance(reference, str):
+        return True
+    return not (reference in REFERENCES or reference.lstrip("-").isdecimal()) and os.path.exists(reference)
 
 
 def _joined(
@@ -243,13 +255,22 @@ def _joined(
         "result": {"shape": [*way.grid.shape, series.count], "voxel_size": way.grid.voxel_size.tolist()},
         "reference": found.made_from, "shells": found.shells, "destination": way.report,
         "motion": _summary(motion), "fits": _columns(found.fits), "outliers": outliers,
-        "warnings": [*series.grid.notes, *found.warnings, *warnings],
+        "warnings": [*series.grid.notes, *_of_thin(series.grid), *found.warnings, *warnings],
     }  # fmt: skip
     settings = report["options"]
     return SeriesRegistration(
         series, found.reference, tuple(found.fits), motion, way, plain(report), workers,
         settings["interpolation"], settings["values"], gradients,
     )  # fmt: skip
+
+
+def _of_thin(grid: Grid) -> list[str]:
+    """What cannot be seen of motion in volumes of few slices."""
+    fewest = min(grid.shape)
+    if fewest > FEW_SLICES:
+        return []
+    seen = "motion out of its plane is not seen" if fewest == 1 else "motion across them is uncertain"
+    return [f"volumes of {fewest} {'slice' if fewest == 1 else 'slices'}: {seen}"]
 
 
 def _summary(motion: Motion) -> dict[str, float]:
@@ -275,7 +296,7 @@ def _files_of(series: Source, **options: Any) -> dict[str, Any]:
     listed = [os.fspath(one) for one in as_entries(destination.transforms) if isinstance(one, (str, os.PathLike))]
     sources = {
         "series": series,
-        "reference": reference if isinstance(reference, (str, os.PathLike)) and os.path.exists(reference) else None,
+        "reference": reference if isinstance(reference, (str, os.PathLike)) and _is_image(reference) else None,
         **{name: options.get(name) for name in ("mask", "bvals", "bvecs")},
         "anatomy": destination.anatomy,
         "grid": destination.grid,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,9 +26,11 @@ from warpline.io.transform_files import itk_affine, itk_text
 from warpline.registration import check_names
 from warpline.registration.clock import Clock
 from warpline.report.motion_plot import draw_motion
+from warpline.report.series_page import draw_rows, series_page
 from warpline.series.concurrency import Workers
 from warpline.series.gradients import Gradients
 from warpline.series.least_squares import Fit
+from warpline.series.moments import Moments
 from warpline.series.motion import Motion, TimeCourses
 from warpline.series.onward import Onward, move_volumes
 from warpline.space import Affine
@@ -42,6 +45,7 @@ ENDINGS = {
     "plot": "motion.svg",
     "coregistration": "0GenericAffine.mat",
     "bvec": "rotated.bvec",
+    "page": "report.html",
     "report": "report.json",
 }
 """What each file is, to how its name ends."""
@@ -200,9 +204,9 @@ def store(found: SeriesRegistration, files: Transaction, names: Mapping[str, Pat
     """
     clock = Clock(dict(found.report["seconds"]))
     with clock.step("move and write"):
-        motion, mean, stamp = _store_moved(found, files, names["moved"])
+        motion, moments, stamp = _store_moved(found, files, names["moved"])
     stamps = {"moved": stamp}
-    for kind, encode in _encoders(replace(found, motion=motion), mean).items():
+    for kind, encode in _encoders(replace(found, motion=motion), moments).items():
         content = encode()
         files.write(names[kind], content)
         stamps[kind] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -219,31 +223,31 @@ def store(found: SeriesRegistration, files: Transaction, names: Mapping[str, Pat
     return replace(found, motion=motion, report=plain(report))
 
 
-def _store_moved(found: SeriesRegistration, files: Transaction, path: Path) -> tuple[Motion, Image, dict[str, Any]]:
+def _store_moved(found: SeriesRegistration, files: Transaction, path: Path) -> tuple[Motion, Moments, dict[str, Any]]:
     """Stage the moved series as it comes; its motion with DVARS, its mean, and size and checksum of the file."""
-    total, count = np.zeros(found.grid.shape), found.series.count
-    courses = TimeCourses(foreground_mask(found.reference), count) if found.has_dvars else None
-    volumes = _added(found.volumes(), total)
+    moments = Moments(found.grid)
+    courses = TimeCourses(foreground_mask(found.reference), found.series.count) if found.has_dvars else None
+    volumes = moments.passing(found.volumes())
     with files.staged(path) as temporary:
         header = moved_header(found.series, found.grid, found.kind)
         write_series(volumes if courses is None else courses.passing(volumes), header, temporary, compressed=True)
         with temporary.open("rb") as file:
             stamp = {"bytes": temporary.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-    mean = Image(np.asarray(total / count, dtype=np.float32), found.grid.bare)
     if courses is None:
-        return found.motion, mean, stamp
+        return found.motion, moments, stamp
     dvars, std_dvars = courses.dvars()
-    return replace(found.motion, dvars=dvars, std_dvars=std_dvars), mean, stamp
+    return replace(found.motion, dvars=dvars, std_dvars=std_dvars), moments, stamp
 
 
-def _encoders(found: SeriesRegistration, mean: Image) -> dict[str, Callable[[], bytes]]:
+def _encoders(found: SeriesRegistration, moments: Moments) -> dict[str, Callable[[], bytes]]:
     """What each further file is, to the function that makes its bytes."""
     encoders: dict[str, Callable[[], bytes]] = {
-        "mean": lambda: compress(encode_image(mean)),
+        "mean": lambda: compress(encode_image(moments.mean)),
         "reference": lambda: compress(encode_image(found.reference)),
         "transforms": partial(itk_text.encode_affines, found.transforms),
         "motion": lambda: found.motion.table().encode(),
         "plot": lambda: found.plot().encode(),
+        "page": lambda: series_page(found.report, _picture(found, moments), found.plot()).encode(),
     }
     if found.onward.coregistration is not None:
         encoders["coregistration"] = partial(itk_affine.encode, found.onward.coregistration)
@@ -252,7 +256,17 @@ def _encoders(found: SeriesRegistration, mean: Image) -> dict[str, Callable[[], 
     return encoders
 
 
-def _added(volumes: Iterator[Floats], total: Matrix) -> Iterator[Floats]:
-    for volume in volumes:
-        total += volume
-        yield volume
+def _picture(found: SeriesRegistration, after: Moments) -> bytes:
+    """Means before and after, and where volumes of one contrast lie on their own grid, standard deviations too."""
+    if found.grid != found.series.grid:
+        return draw_rows(after.mean, [({"mean of the moved series": after.mean}, after.mean)])
+    before = Moments(found.series.grid)
+    deque(before.passing(map(found.series.volume, range(found.series.count))), maxlen=0)
+    pairs = [({"mean as measured": before.mean, "mean of the moved series": after.mean}, after.mean)]
+    if found.has_dvars:
+        spread = {
+            "standard deviation as measured": before.deviation,
+            "standard deviation of the moved series": after.deviation,
+        }
+        pairs.append((spread, before.deviation))
+    return draw_rows(found.reference, pairs)

@@ -144,17 +144,18 @@ def find_motion_by_shell(
     for bvalue, numbers in gradients.shells():
         part = find_motion(series.taken(numbers), _of_shell(chosen, bvalue, numbers), **how)
         parts.append(part)
-        place = np.eye(4)
+        place, outcome = np.eye(4), "fine"
         if bvalue > 0:
-            place, said = _between(parts[0].reference, part.reference, backend, threads)
+            place, outcome, said = _between(parts[0].reference, part.reference, backend, threads)
             warnings += [f"shell b = {bvalue} to the unweighted one: {one}" for one in said]
         for number, found in zip(numbers, part.fits, strict=True):
             fits[number] = replace(found, matrix=found.matrix @ place)
         lost += [numbers[one] for one in part.not_aligned]
         poor += [numbers[one] for one in part.poor]
-        rows.append(
-            {"b": bvalue, "volumes": len(numbers), "reference": part.made_from, "to_unweighted": place.tolist()}
-        )
+        rows.append({
+            "b": bvalue, "volumes": len(numbers), "reference": part.made_from, "to_unweighted": place.tolist(),
+            "judgement": outcome,
+        })  # fmt: skip
     made = f"unweighted volumes: {parts[0].made_from}"
     return Found(parts[0].reference, made, fits, parts[0].centre, sorted(lost), sorted(poor), rows, tuple(warnings))
 
@@ -172,9 +173,12 @@ def _of_shell(chosen: str | int | Image, bvalue: int, numbers: list[int]) -> str
     return numbers.index(chosen)
 
 
-def _between(unweighted: Image, weighted: Image, backend: Backend, threads: int | None) -> tuple[Matrix, list[str]]:
-    """World of the unweighted reference to world of a weighted one, rigid, by mutual information; and doubts."""
+def _between(
+    unweighted: Image, weighted: Image, backend: Backend, threads: int | None
+) -> tuple[Matrix, str, list[str]]:
+    """World of the unweighted reference to world of a weighted one, rigid, by mutual information; judgement, doubts."""
     from warpline.registration import register
 
     found = register(unweighted, weighted, "rigid", initial=np.eye(4), backend=backend, threads=threads)
-    return found.alignment.affine.matrix, list(found.report["warnings"])
+    outcome = str(found.report["judgement"]["outcome"])
+    return found.alignment.affine.matrix, outcome, list(found.report["warnings"])

@@ -14,6 +14,7 @@ from warpline.cli.series import register
 from warpline.io.series_files import TYPES
 from warpline.resampling import SPLINES
 from warpline.series.freedoms import FREEDOMS
+from warpline.space import Affine
 
 NUMPY = ("--backend", "numpy", "--threads", "1", "--reference", "first")
 
@@ -67,6 +68,17 @@ def test_volumes_that_cannot_be_aligned_are_in_the_exit_code(made, tmp_path, cap
     code = main(["series", "register", str(tmp_path / "bold.nii"), "-o", f"{tmp_path}/out/", *NUMPY])
     assert code == register.FAILED
     assert "cannot be aligned, and are moved as their neighbours: 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("outcome", ["failed", "doubtful"])
+def test_a_failed_join_is_in_the_exit_code(bold, tmp_path, monkeypatch, outcome):
+    monkeypatch.setattr(
+        "warpline.series.onward._coregister", lambda *_: (Affine.identity(), {"name": "t1", "judgement": outcome}, [])
+    )
+    anatomy = ("--anatomy", str(tmp_path / "t1.nii"))
+    nibabel.save(nibabel.load(bold).slicer[..., 0], anatomy[1])
+    code = main(["series", "register", bold, "-o", f"{tmp_path}/out/", *anatomy, *NUMPY])
+    assert code == (register.FAILED if outcome == "failed" else 0)
 
 
 def test_wrong_input_leaves_nothing(bold, tmp_path, capsys):

@@ -21,7 +21,7 @@ EXAMPLE = """\
   warpline series register dwi.nii.gz -o out/ --bval dwi.bval --bvec dwi.bvec --model affine"""
 
 FAILED = 7
-"""Exit code of a run whose files are written, but of which some volumes cannot be aligned."""
+"""Exit code of a run whose files are written, but of which some volumes, or the reference, cannot be aligned."""
 
 MODELS = ("rigid", "affine")
 """Keys of `warpline.series.freedoms.FREEDOMS`, which is not loaded for a help text."""
@@ -102,7 +102,13 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
         **how,
     )
     terminal.result(found.report, *facts_of(found.report))
-    return FAILED if found.report["outliers"]["not_aligned"] else None
+    return FAILED if _failed(found.report) else None
+
+
+def _failed(report: dict[str, Any]) -> bool:
+    """Whether a volume is not aligned, or the reference certainly not with the anatomy or a shell."""
+    joined = (report["destination"].get("anatomy", {}), *report["shells"])
+    return bool(report["outliers"]["not_aligned"]) or any(one.get("judgement") == "failed" for one in joined)
 
 
 def _progress(terminal: Terminal) -> Any:
