@@ -28,6 +28,7 @@ from warpline.operations.large_images import room_for_parts
 from warpline.operations.reading import GridLike, grid_of, log_notes, read
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
 from warpline.resampling.parts import Need
+from warpline.resampling.slabs import slabs
 from warpline.resampling.streaming import apply_in_parts
 from warpline.space import Chain
 from warpline.space.grid import Grid, apply_affine
@@ -206,10 +207,11 @@ def check_labels(image: Image) -> None:
     """
     if image.data.dtype.kind in "biu":
         return
-    values = np.asarray(image.data, dtype=np.float64)
-    odd = values[values != np.rint(values)]
-    if odd.size:
-        raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
+    for slab in slabs(image.data.shape):
+        values = np.asarray(image.data[slab], dtype=np.float64)
+        odd = values[values != np.rint(values)]
+        if odd.size:
+            raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
 
 
 def _background_of(image: Image) -> float:

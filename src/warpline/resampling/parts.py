@@ -58,11 +58,11 @@ WORK = {
     "nearest": Work(8),
     "cubic": Work(20),
     "sinc": Work(4, point=700, slab=2**16, all_volumes=True),
-    "label": Work(8, point=600, slab=2**18, all_volumes=True),
+    "label": Work(8, point=800, slab=2**18, all_volumes=True),
 }
 """Of `warpline.resampling.INTERPOLATIONS`, by name."""
 
-UNKNOWN = Work(20, point=700, slab=2**18, all_volumes=True)
+UNKNOWN = Work(20, point=800, slab=2**18, all_volumes=True)
 """Of any other: the most that one of these takes."""
 
 
