@@ -43,8 +43,8 @@ def test_a_part_reads_what_surrounds_it(numpy_backend):
     assert (part.start, part.stop) == ((3, 0, 0), (10, 30, 10))
 
 
-def test_every_interpolation_says_what_it_takes():
-    assert list(WORK) == list(INTERPOLATIONS)
+def test_interpolations_take_what_is_known_of_them():
+    assert set(WORK) <= set(INTERPOLATIONS)
     bytes_of = {name: Need.of(one, IMAGE, 1).part((8, 8, 8), 1000) for name, one in INTERPOLATIONS.items()}
     assert bytes_of["nearest"] < bytes_of["cubic"] <= Need.of(lambda *_, **__: IMAGE, IMAGE, 1).part((8, 8, 8), 1000)
     assert UNKNOWN.source == max(work.source for work in WORK.values())

@@ -96,9 +96,9 @@ class Need:
 
     @classmethod
     def of(cls, interpolate: Interpolation, image: Image, threads: int | None) -> Need:
-        """Of an interpolation, which may be none of `INTERPOLATIONS`."""
-        known = (WORK[name] for name, one in INTERPOLATIONS.items() if one is interpolate)
-        return cls(next(known, UNKNOWN), image, thread_count(threads))
+        """Of an interpolation, also of one that `WORK` does not know."""
+        names = (name for name, one in INTERPOLATIONS.items() if one is interpolate)
+        return cls(WORK.get(next(names, ""), UNKNOWN), image, thread_count(threads))
 
     @property
     def least(self) -> int:
