@@ -128,6 +128,13 @@ def test_a_registration_takes_what_is_planned(shape, options, metrics):
     assert 0.7 < peak / (plan.predicted - memory_plan.PROGRAM) < 1.1
 
 
+def test_what_a_plan_leaves_is_room_for_parts():
+    tight, wide = planned((1000, 1000, 500), memory=13), planned((1000, 1000, 500), memory=23)
+    assert wide.blocks == tight.blocks and wide.room - tight.room == 10e9
+    assert tight.room == tight.limit - tight.writing + 2 * tight.images
+    assert planned((300, 300, 200), memory=40).room > memory_plan.LEAST_ROOM
+
+
 def test_a_plan_is_json():
     plan = planned((400, 400, 400), memory=3)
     record = json.loads(json.dumps(plain(plan.as_report())))

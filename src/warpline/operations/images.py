@@ -24,9 +24,11 @@ from warpline.io.vectors import (
     to_world,
 )
 from warpline.operations.chains import read_chain
-from warpline.operations.large_images import needs_parts
+from warpline.operations.large_images import room_for_parts
 from warpline.operations.reading import GridLike, grid_of, log_notes, read
 from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_back, warp_vectors
+from warpline.resampling.parts import Need
+from warpline.resampling.slabs import slabs
 from warpline.resampling.streaming import apply_in_parts
 from warpline.space import Chain
 from warpline.space.grid import Grid, apply_affine
@@ -77,7 +79,8 @@ def apply(
         Where it is computed, as in `warpline.backends.select`.
     memory : float, optional
         GB (10^9 bytes) that the process may take, the image included: one that needs more as a whole is carried over
-        part by part, with the same result. None: what is free. Vectors are always carried over as a whole.
+        part by part. The result is the same but for the rounding of coordinates; beside places where a displacement is
+        NaN one plane more may become unknown. None: what is free. Vectors are always carried over as a whole.
 
     Returns
     -------
@@ -89,7 +92,7 @@ def apply(
     ------
     UsageError
         When a choice is not offered, or the header says that the image holds vectors and `vectors` says nothing, or
-        `memory` is less than the image and the result take.
+        `memory` is less than the image, the transforms, the result and the smallest part take.
     InputError
         When an image or a transform cannot be used, or labels have fractions.
 
@@ -117,11 +120,11 @@ def apply(
             value = _background_of(source)
         if warp in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
             _check_outside(value, source)
-        if needs_parts(source, grid, memory):
-            warp = partial(apply_in_parts, warp)
-        return warp(
-            source, _chain(transforms, grid, source, chosen), grid, outside=value, backend=chosen, threads=threads
-        )
+        chain = _chain(transforms, grid, source, chosen)
+        room = room_for_parts(source, chain, grid, memory, need=Need.of(warp, source, threads))
+        if room is not None:
+            warp = partial(apply_in_parts, warp, room=room)
+        return warp(source, chain, grid, outside=value, backend=chosen, threads=threads)
     if memory is not None:
         raise UsageError("memory limits images, and vectors are carried over as a whole: leave one of them out")
     order, frame = _spline_order(interpolation), str(vectors)
@@ -204,10 +207,11 @@ def check_labels(image: Image) -> None:
     """
     if image.data.dtype.kind in "biu":
         return
-    values = np.asarray(image.data, dtype=np.float64)
-    odd = values[values != np.rint(values)]
-    if odd.size:
-        raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
+    for slab in slabs(image.data.shape):
+        values = np.asarray(image.data[slab], dtype=np.float64)
+        odd = values[values != np.rint(values)]
+        if odd.size:
+            raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
 
 
 def _background_of(image: Image) -> float:

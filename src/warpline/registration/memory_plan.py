@@ -58,6 +58,9 @@ WRITING, WRITING_LINEAR = 108, 44
 COPIES_WRITTEN = 4
 """Copies of the warped images, as given and as encoded, while files are made."""
 
+ENCODED, LEAST_ROOM = 2, 50_000_000
+"""Of these the copies that are not made yet while the images are warped; bytes for a part of these in any case."""
+
 MOST_REDUCED = 64
 """Most voxels along an edge of a block."""
 
@@ -148,6 +151,11 @@ class MemoryPlan:
     def predicted(self) -> int:
         """The most bytes that the process is expected to take."""
         return max(self.registering, self.writing)
+
+    @property
+    def room(self) -> int:
+        """Bytes that a part of the images as given may take while they are warped."""
+        return max(self.limit - self.writing + ENCODED * self.images, LEAST_ROOM)
 
     @property
     def is_reduced(self) -> bool:

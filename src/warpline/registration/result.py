@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ def compute(
     with clock.step("warp"):
         beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
         beyond["fixed"] = value_beyond(images["fixed"])
-        warped, inverse_warped = _warped(images, alignment, beyond, backend, in_parts=reduction is not None)
+        warped, inverse_warped = _warped(images, alignment, beyond, backend, reduction)
     with clock.step("similarity"):
         after = warped if reduction is None else reduce_image(warped, reduction.blocks[0], threads=threads)
         weights = _robust_weights(alignment, prepared.images, seen.recipe, backend)
@@ -277,11 +278,10 @@ def _warped(
     alignment: Alignment,
     beyond: Mapping[str, float],
     backend: Backend,
-    *,
-    in_parts: bool,
+    reduction: MemoryPlan | None,
 ) -> tuple[Image, Image]:
-    """The moving image on the fixed grid, and the fixed one on the moving grid."""
-    resample = warp_in_parts if in_parts else warp
+    """The moving image on the fixed grid, and the fixed one on the moving grid; in parts where they were reduced."""
+    resample = warp if reduction is None else partial(warp_in_parts, room=reduction.room)
     fixed, moving = images["fixed"], images["moving"]
     return (
         resample(moving, alignment.transform, fixed.grid, outside=beyond["moving"], backend=backend),

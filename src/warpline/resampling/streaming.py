@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.images import Image
-from warpline.resampling.slabs import slabs
+from warpline.resampling import INTERPOLATIONS, Interpolation
+from warpline.resampling.parts import Need, Part, Place, parts
 from warpline.space import Transform
-from warpline.space.dense import Pullback, pull_back
-from warpline.space.grid import Grid, Matrix, Shape, apply_affine
-
-if TYPE_CHECKING:
-    from warpline.resampling import Interpolation
-
-PART = 2**23
-"""About as many voxels of the output are made at once; their displacements take 100 MB, and as much when composed."""
+from warpline.space.grid import Grid
 
 REACH = 2
 """Voxels around what is read that are kept, so that nothing inside the image counts as outside."""
@@ -27,8 +23,10 @@ WIDEST = 16
 """The same for any interpolation: the coefficients of a cubic spline forget what is further away."""
 
 
-def warp_in_parts(image: Image, transform: Transform, grid: Grid, *, outside: float, backend: Backend) -> Image:
-    """Resample an image linearly through a transform, as `warp` does, part by part of the first axis.
+def warp_in_parts(
+    image: Image, transform: Transform, grid: Grid, *, outside: float, backend: Backend, room: float = math.inf
+) -> Image:
+    """Resample an image linearly through a transform, as `warp` does, part by part of the grid.
 
     Parameters
     ----------
@@ -42,6 +40,8 @@ def warp_in_parts(image: Image, transform: Transform, grid: Grid, *, outside: fl
         Value where the point leaves the image.
     backend : Backend
         What computes; only what a part reads of the image is on it.
+    room : float
+        Bytes that a part may take, beside the image, the transform and the result.
 
     Returns
     -------
@@ -59,10 +59,10 @@ def warp_in_parts(image: Image, transform: Transform, grid: Grid, *, outside: fl
     [1, 2, 3, 4, 4, 5, 6, 7]
     """
     warped = np.empty(grid.shape, _type_with(image.data.dtype, outside))
-    for slab in slabs(grid.shape, PART):
-        part = grid.cropped((slab.start, 0, 0), (slab.stop, *grid.shape[1:]))
-        values = _read(image, pull_back(transform, part, backend), outside, backend)
-        warped[slab] = values if warped.dtype.kind == "f" else _rounded(values, warped.dtype)
+    need = Need.of(INTERPOLATIONS["linear"], image, threads=1)
+    read = partial(_read, image, outside=outside, backend=backend)
+    for place, values in map(read, parts(transform, grid, need, room=room, reach=REACH, backend=backend)):
+        warped[place] = values if warped.dtype.kind == "f" else _rounded(values, warped.dtype)
     return Image(warped, grid.bare, image.name)
 
 
@@ -91,8 +91,9 @@ def apply_in_parts(
     outside: float,
     backend: Backend,
     threads: int | None = None,
+    room: float = math.inf,
 ) -> Image:
-    """What an interpolation gives, made part by part of the first axis of the grid.
+    """What an interpolation gives, made part by part of the grid.
 
     Parameters
     ----------
@@ -100,6 +101,8 @@ def apply_in_parts(
         One of `warpline.resampling.INTERPOLATIONS`.
     image, transform, grid, outside, backend, threads
         As it takes them.
+    room : float
+        Bytes that a part may take, beside the image, the transform and the result.
 
     Returns
     -------
@@ -118,50 +121,31 @@ def apply_in_parts(
     [4, 5, 6, 7, 9, 9, 9, 9]
     """
     whole: NDArray[Any] | None = None
-    for slab in slabs(grid.shape, PART):
-        part = grid.cropped((slab.start, 0, 0), (slab.stop, *grid.shape[1:]))
-        start, stop = _box(image.grid, pull_back(transform, part, backend), WIDEST)
-        box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-        seen = Image(np.ascontiguousarray(image.data[box]), image.grid.cropped(start, stop), image.name)
-        values = interpolate(seen, transform, part, outside=outside, backend=backend, threads=threads).data
+    need = Need.of(interpolate, image, threads)
+
+    def carried(part: Part) -> tuple[Place, NDArray[Any]]:
+        seen = Image(np.ascontiguousarray(image.data[part.box]), image.grid.cropped(part.start, part.stop), image.name)
+        there = part.mapping.grid
+        found = interpolate(seen, transform, there, outside=outside, backend=backend, threads=threads)
+        return part.place, found.data
+
+    for place, values in map(carried, parts(transform, grid, need, room=room, reach=WIDEST, backend=backend)):
         if whole is None:
             whole = np.empty((*grid.shape, *values.shape[3:]), values.dtype)
-        whole[slab] = values
+        whole[place] = values
     assert whole is not None, "a grid has voxels"
     return Image(whole, grid.bare, image.name)
 
 
-def _read(image: Image, mapping: Pullback, outside: float, backend: Backend) -> NDArray[np.float32]:
-    """An image at the voxels of a part, from the box of it that they reach."""
-    start, stop = _box(image.grid, mapping, REACH)
+def _read(image: Image, part: Part, *, outside: float, backend: Backend) -> tuple[Place, NDArray[np.float32]]:
+    """Where a part lies, and an image at its voxels, from the box of it that they reach."""
+    mapping = part.mapping
     matrix = np.array(mapping.matrix_to(image.grid))
-    matrix[:3, 3] -= start
-    box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+    matrix[:3, 3] -= part.start
     with backend.session():
-        source = backend.upload(np.ascontiguousarray(image.data[box], np.float32))
+        source = backend.upload(np.ascontiguousarray(image.data[part.box], np.float32))
         field = None if mapping.field is None else backend.upload(mapping.field)
         read: NDArray[np.float32] = backend.download(
             backend.sample(source, matrix, field=field, shape=mapping.grid.shape, order=1, outside=outside)
         )
-    return read
-
-
-def _box(grid: Grid, mapping: Pullback, reach: int) -> tuple[Shape, Shape]:
-    """First and one-past-last voxel of an image that a part may read; one voxel at its face where it reads none."""
-    low, high = _bounds(np.array(mapping.matrix_to(grid)), mapping)
-    size = np.array(grid.shape)
-    start = np.clip(np.floor(low) - reach, 0, size - 1).astype(int)
-    stop = np.clip(np.ceil(high) + reach + 1, start + 1, size).astype(int)
-    return (int(start[0]), int(start[1]), int(start[2])), (int(stop[0]), int(stop[1]), int(stop[2]))
-
-
-def _bounds(matrix: Matrix, mapping: Pullback) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Least and largest voxel coordinates (3,) of an image that a part may read; NaN, which reads none, is left out."""
-    corners = np.array(np.meshgrid(*((0, n - 1) for n in mapping.grid.shape), indexing="ij")).reshape(3, -1).T
-    places = apply_affine(matrix, corners)
-    low, high = places.min(axis=0), places.max(axis=0)
-    if mapping.field is not None:
-        ends = np.array([[np.fmin.reduce(one, axis=None), np.fmax.reduce(one, axis=None)] for one in mapping.field])
-        moved = matrix[:3, :3, None] * np.nan_to_num(ends.astype(float))
-        low, high = low + moved.min(axis=2).sum(axis=1), high + moved.max(axis=2).sum(axis=1)
-    return low, high
+    return part.place, read
