@@ -59,6 +59,14 @@ def test_what_may_not_move_is_not_missed(backend):
     assert forces.energy() == pytest.approx(3.0 * 0.25**2, rel=1e-5)
 
 
+def test_nothing_is_missed_across_a_slice(numpy_backend):
+    grid = Grid((12, 11, 1), np.eye(4))
+    maps = numpy_backend.zeros((2, 3, *grid.shape))
+    forces = LandmarkForces(np.array([[[4.0, 5.0, 0.0]], [[5.0, 5.0, 3.0]]]), grid, numpy_backend)
+    forces.follow(maps)
+    assert forces.distance() == pytest.approx(1.0)
+
+
 def test_distances_count_in_millimetres(backend):
     forces, maps = landmark_forces(backend, [[4.0, 5.0, 5.0]], [[5.0, 5.0, 5.0]])
     forces_of(forces, maps, backend)

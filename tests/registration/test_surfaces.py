@@ -109,10 +109,10 @@ def test_points_out_of_reach_do_not_match():
 
 def test_a_flat_image_knows_no_height():
     slice_of = Grid((8, 8, 1), np.eye(4), flat=True)
-    flat = LoadedSurfaces(Surface(SQUARE), Surface(SQUARE + [0, 0, 5])).in_plane_of(slice_of)
+    flat = LoadedSurfaces(Surface(SQUARE), Surface(SQUARE + [0, 0, 5])).in_planes_of(slice_of, slice_of)
     np.testing.assert_array_equal(flat.moving.points, SQUARE)
     grid = Grid((8, 8, 8), np.eye(4))
-    assert LoadedSurfaces(Surface(SQUARE), Surface(SQUARE)).in_plane_of(grid).fixed.points is SQUARE
+    assert LoadedSurfaces(Surface(SQUARE), Surface(SQUARE)).in_planes_of(grid, grid).fixed.points is SQUARE
 
 
 def test_points_beyond_their_image_are_noted():

@@ -10,6 +10,7 @@ from warpline.registration.checks import check_overlap, check_start
 from warpline.registration.initialisation import initial_affine
 from warpline.registration.landmarks import LandmarkErrors, start_from
 from warpline.registration.length_unit import LengthUnit
+from warpline.registration.planes import height_beside, led_into_plane
 from warpline.registration.problem import Problem
 from warpline.registration.surface_start import start_from_surfaces
 from warpline.registration.surfaces import SurfaceErrors
@@ -49,12 +50,12 @@ class FittedStart:
         options = problem.recipe.initialise
         if problem.landmarks is not None:
             start = start_from(problem.landmarks, options.landmarks, problem.fixed.grid, backend)
-            return cls(start, landmark_model=options.landmarks).checked(problem)
+            return cls(_in_planes(start, problem), landmark_model=options.landmarks).checked(problem)
         images = _start_of_images(problem, backend)
         if options.surfaces is None:
             return cls(images, is_of_images=True)
         start = start_from_surfaces(problem.surfaces, images, options.surfaces, problem.fixed.grid)
-        return cls(start, surface_model=options.surfaces).checked(problem)
+        return cls(_in_planes(start, problem), surface_model=options.surfaces).checked(problem)
 
     def checked(self, problem: Problem) -> FittedStart:
         """Itself, if images overlap under it."""
@@ -86,6 +87,14 @@ class PointErrors:
         """A sentence for what ends far apart."""
         of_landmarks = () if self.landmarks is None else self.landmarks.warnings(self.unit)
         return of_landmarks if self.surfaces is None else (*of_landmarks, *self.surfaces.warnings(self.unit))
+
+
+def _in_planes(start: Transform, problem: Problem) -> Transform:
+    """A start that was fitted in the plane of a 2-D fixed image, led on into that of the moving one."""
+    fixed, moving = problem.fixed.grid, problem.moving.grid
+    if not fixed.flat:
+        return start
+    return led_into_plane(start, fixed, float(fixed.centre[2]), height_beside(fixed, moving))
 
 
 def _start_of_images(problem: Problem, backend: Backend) -> Affine:

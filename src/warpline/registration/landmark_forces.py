@@ -102,11 +102,11 @@ class LandmarkForces:
         flat[1, :, at] -= pulled.T
 
     def _measure(self, half_maps: Array) -> None:
-        """Half the difference of the misses of both sides (N, 3), after places moved by their mean."""
+        """Half the difference of the misses of both sides (N, 3), none across a slice; places move by their mean."""
         fixed, moving = self._targets - moved_by(half_maps, self._middles, self._backend)
         last = np.array(self._grid.shape) - 1.0
         self._middles = np.clip(self._middles + (fixed + moving) / 2, 0.0, last)
-        self._misses = (fixed - moving) / 2 @ self._allowed.T
+        self._misses = np.where(last > 0, (fixed - moving) / 2, 0.0) @ self._allowed.T
 
     def _corners(self) -> tuple[NDArray[np.int64], Points]:
         """Flat indices and linear weights (N, 8) of the voxels around each place."""

@@ -43,7 +43,7 @@ def start_from_surfaces(surfaces: Sequence[LoadedSurfaces], start: Affine, model
     model : {"rigid", "similarity", "affine"}
         What is fitted; rigid first.
     grid : Grid
-        Of the fixed image; a flat one is fitted in its plane.
+        Of the fixed image; those of a flat one are brought together in its plane, which the affine does not leave.
 
     Raises
     ------
@@ -63,12 +63,20 @@ def start_from_surfaces(surfaces: Sequence[LoadedSurfaces], start: Affine, model
     array([0. , 0. , 0.1])
     """
     axes = 2 if grid.flat else 3
+    surfaces = [pair.in_planes_of(grid, grid) for pair in surfaces]
     _check_spread(surfaces, axes if model == "affine" else axes - 1, model)
     finders = [_Finder(pair) for pair in surfaces]
-    affine = start
+    affine = _in_plane(start) if grid.flat else start
     for stage in dict.fromkeys(("rigid", model)):
         affine = _closest(finders, affine, FITS[stage], axes)
     return affine
+
+
+def _in_plane(start: Affine) -> Affine:
+    """The start without what leads out of the plane."""
+    matrix = start.matrix.copy()
+    matrix[2] = [0, 0, 1, 0]
+    return Affine(matrix)
 
 
 def _closest(finders: Sequence[_Finder], affine: Affine, fit: Fit, axes: int) -> Affine:

@@ -16,6 +16,7 @@ from warpline.io.points import read_point_table
 from warpline.io.streamlines import read_streamlines, segments_of
 from warpline.io.surfaces import read_surface, triangles_of
 from warpline.registration.nearest_points import NearestPoints, far_beyond
+from warpline.registration.planes import in_planes_of
 from warpline.space import Affine, Transform
 from warpline.space.grid import Grid
 
@@ -49,13 +50,6 @@ class Surface:
 
     points: Points
     triangles: Indices | None = None
-
-    def in_plane_of(self, grid: Grid) -> Surface:
-        """The same in the plane of a flat grid, whose third coordinate does not count; else itself."""
-        if not grid.flat:
-            return self
-        heights = np.full(len(self.points), grid.affine[2, 3])
-        return replace(self, points=np.column_stack([self.points[:, :2], heights]))
 
     def through(self, transform: Transform) -> Surface:
         """The same with its points carried through a transform."""
@@ -144,9 +138,11 @@ class LoadedSurfaces:
     reach: float | None = None
     files: tuple[str, ...] = ()
 
-    def in_plane_of(self, grid: Grid) -> LoadedSurfaces:
-        """The same in the plane of a flat grid, whose third coordinate does not count; else itself."""
-        return replace(self, fixed=self.fixed.in_plane_of(grid), moving=self.moving.in_plane_of(grid))
+    def in_planes_of(self, fixed: Grid, moving: Grid) -> LoadedSurfaces:
+        """The same with those of 2-D images each at the height of its image; else itself."""
+        placed = in_planes_of(fixed, moving, (self.fixed.points, self.moving.points))
+        sides = (replace(side, points=points) for side, points in zip((self.fixed, self.moving), placed, strict=True))
+        return replace(self, fixed=next(sides), moving=next(sides))
 
     def in_fixed_world(self, affine: Affine) -> LoadedSurfaces:
         """The same with the moving one carried back through an affine."""
