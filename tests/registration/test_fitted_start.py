@@ -91,4 +91,4 @@ def test_a_start_leads_from_a_plane_into_that_of_a_slice(known, numpy_backend):
     assert start.transform.matrix[2, 3] == pytest.approx(50)
     errors = start.measure(given, start.transform, numpy_backend)
     mean = errors.landmarks.result.mean() if known == "landmarks" else errors.surfaces.pairs[0].result.mean
-    assert mean < 0.3
+    assert mean < 1
