@@ -87,6 +87,19 @@ def test_what_is_out_of_reach_does_not_pull(backend):
     assert np.abs(forces_of(nothing, maps, backend)).max() == 0 and nothing.distance() == 0
 
 
+@pytest.mark.parametrize("triangles", [None, TRIANGLES])
+def test_points_outside_the_level_are_not_matched(triangles, numpy_backend):
+    """Neither pulled nor pulled to: those beyond the last slice at 11, of a scalp say."""
+    shifted = (plane(1.0, 18.0) + [1.0, 0, 0], None) if triangles is None else (SQUARE + [1, 0, 12.0], triangles)
+    nothing, maps = surface_forces(numpy_backend, (plane(1.0, 18.0), None), shifted)
+    assert np.abs(forces_of(nothing, maps, numpy_backend)).max() == 0
+    assert nothing.distance() == 0 and nothing.energy() == 0
+    both = np.vstack([plane(1.0, 6.0), plane(1.0, 13.0) + [2, 0, 0]])
+    forces, maps = surface_forces(numpy_backend, (both, None), (plane(1.0, 7.0), None))
+    forces_of(forces, maps, numpy_backend)
+    assert forces.distance() == pytest.approx(2.0, rel=1e-3)
+
+
 def test_points_are_matched_again_after_some_iterations(numpy_backend):
     forces, maps = surface_forces(numpy_backend, (plane(1.0, 6.0), None), (plane(1.0, 7.0), None))
     maps[0, 0] += 2.0  # the fixed surface is found two voxels aside: other points are nearest, some are beyond the edge
