@@ -41,9 +41,10 @@ def test_images_that_fit_resist_by_what_they_have_apart():
 def test_points_outside_what_is_registered_are_counted():
     beyond = replace(SURFACE, points=SURFACE.points + [0, 0, 4.9])
     pair = replace(PAIR, landmarks=np.full((2, 1, 3), 7.4), surfaces=(LoadedSurfaces(SURFACE, beyond),))
-    options = Recipe.load("syn").syn
+    recipe = Recipe.load("syn")
+    options = recipe.syn
     (note,) = outside_notes(pair, options)
     assert note.startswith("2 of 4 points of surfaces 1 lie outside what the images show")
     (of_landmarks, _) = outside_notes(replace(pair, landmarks=np.full((2, 1, 3), 9.0)), options)
     assert of_landmarks.startswith("2 of 2 points of landmarks")
-    assert outside_notes(pair, replace(options, surface_weight=0.0)) == ()
+    assert outside_notes(pair, recipe.with_options("syn.surface_weight=0").syn) == ()

@@ -66,3 +66,39 @@ def test_surfaces_in_a_line_are_refused(model):
     line = np.arange(30.0).reshape(10, 3) * [1, 0, 0]
     with pytest.raises(InputError, match=rf"moving surfaces lie in a line.*initialise\.surfaces={model}"):
         start_from_surfaces([LoadedSurfaces(Surface(bean(50, 1)), Surface(line))], Affine.identity(), model, GRID)
+
+
+def test_pairs_count_by_their_weight_not_by_their_points():
+    """Of two pairs that ask for opposite shifts, the one of little weight has eight times as many points."""
+    few, many = (lattice(count) for count in (64, 512))
+    pairs = [
+        LoadedSurfaces(Surface(few), Surface(few + [0.2, 0, 0]), weight=0.9),
+        LoadedSurfaces(Surface(many), Surface(many - [0.2, 0, 0]), weight=0.1),
+    ]
+    found = start_from_surfaces(pairs, Affine.identity(), "rigid", GRID)
+    assert found.matrix[0, 3] == pytest.approx(0.9 * 0.2 - 0.1 * 0.2, abs=0.01)
+
+
+def lattice(count):
+    """Points far enough apart that a small shift does not change which is nearest."""
+    side = round(count ** (1 / 3))
+    return (np.indices((side, side, side)).reshape(3, -1).T - (side - 1) / 2) * [3.0, 3.3, 3.6]
+
+
+def test_what_is_out_of_reach_does_not_start_either():
+    good = LoadedSurfaces(Surface(bean(900, 1)), Surface(moved(bean(900, 2), 0.1)))
+    far = LoadedSurfaces(Surface(bean(900, 1)), Surface(bean(900, 2) + [60, 0, 0]), weight=0.01, reach=3.0)
+    found = start_from_surfaces([good, far], Affine.identity(), "rigid", GRID)
+    alone = start_from_surfaces([good], Affine.identity(), "rigid", GRID)
+    points = bean(100, 3)
+    assert np.linalg.norm(found.map_points(points) - alone.map_points(points), axis=1).mean() < 0.3
+
+
+def test_a_reach_that_nothing_is_within_leaves_the_start():
+    points = lattice(216)
+    sides = Surface(points), Surface(points * [1, 1, 1.2] + [0.5, 0, 0])
+    starts = [
+        start_from_surfaces([LoadedSurfaces(*sides, reach=reach)], Affine.identity(), "rigid", GRID)
+        for reach in (None, 1e-9)
+    ]
+    np.testing.assert_array_equal(starts[0].matrix, starts[1].matrix)

@@ -258,7 +258,7 @@ def _thin_plate(landmarks: Landmarks, grid: Grid, backend: Backend) -> Chain:
 
 def _fitted(name: str) -> Callable[[Landmarks, Grid, Backend], Transform]:
     """An affine map fitted to landmarks."""
-    return lambda landmarks, grid, backend: FITS[name](landmarks.fixed, landmarks.moving, _axes(grid))
+    return lambda landmarks, grid, backend: FITS[name](landmarks.fixed, landmarks.moving, _axes(grid), None)
 
 
 MODELS: Mapping[str, Callable[[Landmarks, Grid, Backend], Transform]] = {
