@@ -65,8 +65,17 @@ def test_surfaces_are_brought_together_from_the_images(problem, numpy_backend):
 def test_surfaces_that_leave_the_images_apart_are_refused(problem, numpy_backend):
     far = tuple(LoadedSurfaces(both.fixed, Surface(both.moving.points + 900)) for both in problem.surfaces)
     alone = without_landmarks(problem)
-    with pytest.raises(InputError, match="overlap"):
+    said = (
+        r"under the start fitted to the surfaces: .*set initialise\.surfaces=off.*; 60 of 60 points of moving surface 1"
+    )
+    with pytest.raises(InputError, match=said):
         FittedStart.of(Problem(**{**vars(alone), "surfaces": far}), None, numpy_backend)
+
+
+def test_landmarks_that_leave_the_images_apart_are_refused(problem, numpy_backend):
+    far = Landmarks(problem.landmarks.fixed, problem.landmarks.moving + 900)
+    with pytest.raises(InputError, match=r"fitted to the landmarks: .*; 5 of 5 landmarks lie outside the moving image"):
+        FittedStart.of(Problem(**{**vars(problem), "landmarks": far}), None, numpy_backend)
 
 
 def slice_at(height, flat):

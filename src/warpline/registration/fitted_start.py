@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from warpline.backends import Backend
+from warpline.errors import InputError
 from warpline.images.intensity import normalise
 from warpline.registration.checks import check_overlap, check_start
 from warpline.registration.initialisation import initial_affine
@@ -60,7 +61,10 @@ class FittedStart:
     def checked(self, problem: Problem) -> FittedStart:
         """Itself, if images overlap under it."""
         check_start(self.transform, problem.recipe)
-        check_overlap(problem.fixed, problem.moving, self.transform)
+        try:
+            check_overlap(problem.fixed, problem.moving, self.transform)
+        except InputError:
+            raise InputError(_apart(problem, "landmarks" if self.surface_model is None else "surfaces")) from None
         return self
 
     def measure(self, problem: Problem, whole: Transform, backend: Backend) -> PointErrors:
@@ -87,6 +91,23 @@ class PointErrors:
         """A sentence for what ends far apart."""
         of_landmarks = () if self.landmarks is None else self.landmarks.warnings(self.unit)
         return of_landmarks if self.surfaces is None else (*of_landmarks, *self.surfaces.warnings(self.unit))
+
+
+def _apart(problem: Problem, known: str) -> str:
+    """What is said where a start fitted to landmarks or surfaces leaves the images apart."""
+    grids = problem.fixed.grid, problem.moving.grid
+    beyond = () if problem.landmarks is None else problem.landmarks.beyond(*grids)
+    if known == "surfaces":
+        beyond = tuple(note for number, both in enumerate(problem.surfaces, 1) for note in both.beyond(number, *grids))
+    instead = "set initialise.surfaces=off" if known == "surfaces" else "leave them out"
+    return "; ".join(
+        (
+            f"{problem.fixed.name} and {problem.moving.name} do not overlap under the start fitted to the {known}: are "
+            f"they of these images, in mm, and in RAS or LPS as said (--space)? Correct them, or {instead} to start from "
+            "the images",
+            *beyond,
+        )
+    )
 
 
 def _in_planes(start: Transform, problem: Problem) -> Transform:
