@@ -84,10 +84,36 @@ def test_what_is_no_surface_is_refused(fixed, error, message):
         load_surfaces([SurfacePair(fixed, SQUARE)], "ras")
 
 
-@pytest.mark.parametrize("options", [{"weight": 0.0}, {"weight": 1e6}, {"reach": 0.0}, {"reach": float("nan")}])
+@pytest.mark.parametrize(
+    "options",
+    [{"weight": 0.0}, {"weight": 1e6}, {"weight": "2"}, {"reach": 0.0}, {"reach": "8"}, {"reach": float("nan")}],
+)
 def test_weights_and_reaches_out_of_range_are_refused(options):
     with pytest.raises(UsageError, match=f"{next(iter(options))} .* is needed"):
         SurfacePair(SQUARE, SQUARE, **options)
+
+
+def test_one_pair_is_a_list_of_one():
+    (loaded,) = load_surfaces(SurfacePair(SQUARE, SQUARE), "ras")
+    assert loaded.weight == 1
+
+
+@pytest.mark.parametrize("given", [[(SQUARE, SQUARE)], (SQUARE, SQUARE), "a.csv,b.csv", 3])
+def test_what_is_no_list_of_pairs_is_refused(given):
+    with pytest.raises(UsageError, match=r"surfaces=\[SurfacePair\(fixed, moving\)\] is needed"):
+        load_surfaces(given, "ras")
+
+
+@pytest.mark.parametrize(
+    ("surface", "said"),
+    [
+        (Surface(SQUARE * [1, 1, np.nan]), "fixed surface 1 holds NaN"),
+        (Surface(SQUARE, TRIANGLES + 9), r"fixed surface 1 has triangles of shape .*below 4"),
+    ],
+)
+def test_loaded_surfaces_are_checked_as_well(surface, said):
+    with pytest.raises(InputError, match=said):
+        load_surfaces([SurfacePair(surface, SQUARE)], "ras")
 
 
 def test_distances_are_those_of_both_directions():

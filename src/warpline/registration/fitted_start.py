@@ -103,8 +103,8 @@ def _apart(problem: Problem, known: str) -> str:
     return "; ".join(
         (
             f"{problem.fixed.name} and {problem.moving.name} do not overlap under the start fitted to the {known}: are "
-            f"they of these images, in mm, and in RAS or LPS as said (--space)? Correct them, or {instead} to start from "
-            "the images",
+            f"they of these images, in mm, and in RAS or LPS as said (--space)? Correct them, or {instead} to start "
+            "from the images",
             *beyond,
         )
     )

@@ -137,7 +137,7 @@ def read(
     initial: Initial | None = None,
     landmarks: LandmarkSource | None = None,
     landmark_space: str = "ras",
-    surfaces: Sequence[SurfacePair] = (),
+    surfaces: SurfacePair | Sequence[SurfacePair] = (),
     geometry: str | None = None,
     pairs: Sequence[ImagePair] = (),
     backend: str | Backend | None = None,

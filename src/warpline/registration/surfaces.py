@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class SurfacePair:
     Raises
     ------
     UsageError
-        When the weight is out of range or the reach is not above 0.
+        When the weight is no number or out of range, or the reach is not above 0.
 
     Examples
     --------
@@ -95,9 +96,9 @@ class SurfacePair:
 
     def __post_init__(self) -> None:
         low, high = WEIGHTS
-        if not low <= self.weight <= high:
+        if not isinstance(self.weight, Real) or not low <= self.weight <= high:
             raise UsageError(f"weight {self.weight!r} of surfaces; between {low:g} and {high:g} is needed")
-        if self.reach is not None and not self.reach > 0:
+        if self.reach is not None and not (isinstance(self.reach, Real) and self.reach > 0):
             raise UsageError(f"reach {self.reach!r} of surfaces; a distance above 0 mm is needed")
 
     @property
@@ -281,7 +282,8 @@ class SurfaceErrors:
 
 def _load(source: SurfaceSource, name: str, space: str) -> Surface:
     if isinstance(source, Surface):
-        return source
+        points = _checked(source.points, name)
+        return Surface(points, None if source.triangles is None else _joined(source.triangles, len(points), name))
     if isinstance(source, (str, os.PathLike)):
         suffix = Path(source).suffix.lower()
         if suffix not in READERS:
@@ -346,6 +348,17 @@ READERS: Mapping[str, Callable[[str, str], Surface]] = {
 """How a name ends, to what reads such a file; the space counts for tables, the others have their own."""
 
 
-def load_surfaces(pairs: Sequence[SurfacePair], space: str) -> tuple[LoadedSurfaces, ...]:
-    """All pairs, read and checked; `space` is the convention of tables, ``"ras"`` or ``"lps"``."""
-    return tuple(pair.loaded(number, space) for number, pair in enumerate(pairs, 1))
+def load_surfaces(pairs: SurfacePair | Sequence[SurfacePair], space: str) -> tuple[LoadedSurfaces, ...]:
+    """All pairs, read and checked; `space` is the convention of tables, ``"ras"`` or ``"lps"``.
+
+    Raises
+    ------
+    UsageError
+        When these are no pairs, or a file is none of points.
+    InputError
+        As of `SurfacePair.loaded`.
+    """
+    listed = [pairs] if isinstance(pairs, SurfacePair) else pairs
+    if not isinstance(listed, Sequence) or not all(isinstance(pair, SurfacePair) for pair in listed):
+        raise UsageError("surfaces are no list of pairs; surfaces=[SurfacePair(fixed, moving)] is needed")
+    return tuple(pair.loaded(number, space) for number, pair in enumerate(listed, 1))
