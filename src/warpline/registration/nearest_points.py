@@ -6,6 +6,7 @@ point to point is a triangle with an edge of no length.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,8 +25,11 @@ SPREADS = 4.0
 _SIGMA = 1.4826
 """Standard deviation of a normal distribution in units of its median absolute deviation."""
 
-_AT_ONCE = 2**14
-"""Points looked for at once."""
+_AT_ONCE = 2**11
+"""Points looked for at once: what is kept of their candidates fits a cache."""
+
+_QUICKLY_BUILT: Mapping[str, bool] = {"balanced_tree": False, "compact_nodes": False}
+"""How trees are built: points move and trees are soon built again, so that building them counts as much as searching."""
 
 _EDGES = ((0, 1), (1, 2), (2, 0))
 
@@ -86,11 +90,13 @@ class NearestPoints:
         )
         if self._triangles is None:
             self._at = np.flatnonzero(counting)
-            self._tree = cKDTree(points[self._at])
+            self._tree = cKDTree(points[self._at], **_QUICKLY_BUILT)
             return
-        self._at, first = np.unique(self._triangles, return_index=True)
-        self._joined, self._of_joined = cKDTree(points[self._at]), first // 3
-        self._tree = cKDTree(points[self._triangles].mean(axis=1))
+        one = np.full(len(points), -1)
+        one[self._triangles[::-1].ravel()] = np.repeat(np.arange(len(self._triangles))[::-1], 3)
+        self._at = np.flatnonzero(one >= 0)
+        self._joined, self._of_joined = cKDTree(points[self._at], **_QUICKLY_BUILT), one[self._at]
+        self._tree = cKDTree(points[self._triangles].mean(axis=1), **_QUICKLY_BUILT)
 
     @property
     def is_empty(self) -> bool:
