@@ -148,6 +148,12 @@ def test_points_beyond_their_image_are_noted():
     assert note.startswith("2 of 4 points of moving surface 3 lie outside the moving image")
 
 
+@pytest.mark.parametrize(("factor", "count"), [(0.1, 1), (10.0, 1), (2.0, 0), (0.0, 0)])
+def test_a_surface_in_another_unit_is_noted(factor, count):
+    notes = LoadedSurfaces(Surface(SQUARE), Surface(SQUARE * factor)).unlike(2)
+    assert len(notes) == count and all("moving surface 2" in note and "in mm" in note for note in notes)
+
+
 def test_surfaces_that_end_apart_are_warned_of():
     pair = LoadedSurfaces(Surface(SQUARE), Surface(SQUARE), files=("a.csv", "b.csv"))
     maps = shifted(0), shifted(2 * LARGE_DISTANCE)

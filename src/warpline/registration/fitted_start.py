@@ -98,7 +98,8 @@ def _apart(problem: Problem, known: str) -> str:
     grids = problem.fixed.grid, problem.moving.grid
     beyond = () if problem.landmarks is None else problem.landmarks.beyond(*grids)
     if known == "surfaces":
-        beyond = tuple(note for number, both in enumerate(problem.surfaces, 1) for note in both.beyond(number, *grids))
+        pairs = enumerate(problem.surfaces, 1)
+        beyond = tuple(note for at, both in pairs for note in (*both.unlike(at), *both.beyond(at, *grids)))
     instead = "set initialise.surfaces=off" if known == "surfaces" else "leave them out"
     return "; ".join(
         (

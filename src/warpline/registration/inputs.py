@@ -331,7 +331,8 @@ def _point_notes(
     """Sentences for points beyond their image, and for a start that they are not asked for."""
     grids = images["fixed"].grid, images["moving"].grid
     beyond = () if landmarks is None else landmarks.beyond(*grids)
-    beyond += tuple(note for number, both in enumerate(surfaces, 1) for note in both.beyond(number, *grids))
+    for number, both in enumerate(surfaces, 1):
+        beyond += (*both.unlike(number), *both.beyond(number, *grids))
     if start is None or (landmarks is None and not surfaces):
         return beyond
     known = "surfaces" if landmarks is None else "landmarks"

@@ -6,11 +6,14 @@ point to point is a triangle with an edge of no length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Points = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -27,9 +30,6 @@ _SIGMA = 1.4826
 
 _AT_ONCE = 2**11
 """Points looked for at once: what is kept of their candidates fits a cache."""
-
-_QUICKLY_BUILT: Mapping[str, bool] = {"balanced_tree": False, "compact_nodes": False}
-"""How trees are built: points move and trees are soon built again, so that building them counts as much as searching."""
 
 _EDGES = ((0, 1), (1, 2), (2, 0))
 
@@ -81,8 +81,6 @@ class NearestPoints:
     def __init__(
         self, points: Points, triangles: Indices | None = None, counting: NDArray[np.bool_] | None = None
     ) -> None:
-        from scipy.spatial import cKDTree
-
         counting = np.ones(len(points), bool) if counting is None else counting
         self._points = points
         self._triangles = (
@@ -90,13 +88,13 @@ class NearestPoints:
         )
         if self._triangles is None:
             self._at = np.flatnonzero(counting)
-            self._tree = cKDTree(points[self._at], **_QUICKLY_BUILT)
+            self._tree = _tree_of(points[self._at])
             return
         one = np.full(len(points), -1)
         one[self._triangles[::-1].ravel()] = np.repeat(np.arange(len(self._triangles))[::-1], 3)
         self._at = np.flatnonzero(one >= 0)
-        self._joined, self._of_joined = cKDTree(points[self._at], **_QUICKLY_BUILT), one[self._at]
-        self._tree = cKDTree(points[self._triangles].mean(axis=1), **_QUICKLY_BUILT)
+        self._joined, self._of_joined = _tree_of(points[self._at]), one[self._at]
+        self._tree = _tree_of(points[self._triangles].mean(axis=1))
 
     @property
     def is_empty(self) -> bool:
@@ -148,6 +146,13 @@ def far_beyond(distances: Points, least: float) -> float:
     median = float(np.median(distances))
     spread = float(np.median(np.abs(distances - median)))
     return max(median + SPREADS * _SIGMA * spread, least)
+
+
+def _tree_of(points: Points) -> cKDTree:
+    """A tree that is quick to build: points move, and trees are soon built again."""
+    from scipy.spatial import cKDTree
+
+    return cKDTree(points, compact_nodes=False, balanced_tree=False)
 
 
 def _nearest_shares(places: Points, corners: Points) -> tuple[Points, Points]:

@@ -33,6 +33,9 @@ LEAST_FAR = 2.0
 LARGE_DISTANCE = 5.0
 """Mean distance in mm of a head between surfaces after registration above which there is a warning."""
 
+UNLIKE_EXTENTS = 3.0
+"""Ratio of the extents of two surfaces from which on one of them may be in another unit."""
+
 LEAST_MATCHED = 0.5
 """Share of points matched after registration below which there is a warning."""
 
@@ -162,6 +165,17 @@ class LoadedSurfaces:
             "image, and in RAS or LPS as said (--space)?"
             for name, count, total in lost
             if count
+        )
+
+    def unlike(self, number: int) -> tuple[str, ...]:
+        """A sentence for surfaces of which one is many times as large as the other, as in another unit."""
+        extents = [_extent(side.points) for side in (self.fixed, self.moving)]
+        if not min(extents) or max(extents) < UNLIKE_EXTENTS * min(extents):
+            return ()
+        fixed, moving = extents
+        return (
+            f"fixed surface {number} is {fixed:.3g} mm long and moving surface {number} {moving:.3g} mm: are both in mm, "
+            "neither in cm, m or voxels?",
         )
 
     def distances(self, transform: Transform) -> tuple[Points, Points]:
@@ -297,6 +311,12 @@ def _load(source: SurfaceSource, name: str, space: str) -> Surface:
         points = _checked(source[0], name)
         return Surface(points, _joined(source[1], len(points), name))
     return Surface(_checked(source, name))
+
+
+def _extent(points: Points) -> float:
+    """The longest side in mm of the box around points (N, 3), but for the outermost hundredth at either end."""
+    low, high = np.percentile(points, [1, 99], axis=0)
+    return float((high - low).max())
 
 
 def _checked(points: Any, name: str) -> Points:
