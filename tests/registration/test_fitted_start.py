@@ -11,7 +11,7 @@ from warpline.images import Image
 from warpline.registration import Landmarks
 from warpline.registration.fitted_start import FittedStart
 from warpline.registration.problem import Problem
-from warpline.registration.surfaces import LoadedSurfaces, Surface
+from warpline.registration.surfaces import JoinedPoints, LoadedSurfaces
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
@@ -23,7 +23,7 @@ def problem():
     """Landmarks of a made pair 3 mm off, and surfaces."""
     fixed, moving = made_pair()
     points = fixed.grid.centre + np.random.default_rng(0).normal(0, 4, (60, 3)) * [1, 2, 3]
-    surfaces = (LoadedSurfaces(Surface(points), Surface(points + SHIFT)),)
+    surfaces = (LoadedSurfaces(JoinedPoints(points), JoinedPoints(points + SHIFT)),)
     landmarks = Landmarks(points[:5], points[:5] + SHIFT)
     return Problem(fixed, moving, None, None, NO_STAGES, None, landmarks=landmarks, surfaces=surfaces)
 
@@ -63,7 +63,7 @@ def test_surfaces_are_brought_together_from_the_images(problem, numpy_backend):
 
 
 def test_surfaces_that_leave_the_images_apart_are_refused(problem, numpy_backend):
-    far = tuple(LoadedSurfaces(both.fixed, Surface(both.moving.points + 900)) for both in problem.surfaces)
+    far = tuple(LoadedSurfaces(both.fixed, JoinedPoints(both.moving.points + 900)) for both in problem.surfaces)
     alone = without_landmarks(problem)
     said = (
         r"under the start fitted to the surfaces: .*set initialise\.surfaces=off.*; 60 of 60 points of moving surface 1"
@@ -93,7 +93,7 @@ def test_a_start_leads_from_a_plane_into_that_of_a_slice(known, numpy_backend):
     points = np.column_stack([11 + 8 * np.cos(angle), 12 + 4 * np.sin(angle), np.zeros(40)])
     sides = points, points + [1, -0.5, 30]
     both = {"landmarks": Landmarks(*sides)} if known == "landmarks" else {}
-    surfaces = (LoadedSurfaces(*(Surface(side) for side in sides)),) if known == "surfaces" else ()
+    surfaces = (LoadedSurfaces(*(JoinedPoints(side) for side in sides)),) if known == "surfaces" else ()
     images = slice_at(0, flat=True), slice_at(50, flat=False)
     given = Problem(*images, None, None, NO_STAGES, None, surfaces=surfaces, **both).in_planes()
     start = FittedStart.of(given, None, numpy_backend)

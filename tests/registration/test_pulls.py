@@ -11,13 +11,13 @@ from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.landmark_forces import LandmarkForces
 from warpline.registration.pulls import LEAST_OF_APART, PullScale, outside_notes, pulls_of
 from warpline.registration.surface_forces import SurfaceForces
-from warpline.registration.surfaces import LoadedSurfaces, Surface
+from warpline.registration.surfaces import JoinedPoints, LoadedSurfaces
 from warpline.space.grid import Grid
 
 GRID = Grid((8, 8, 8), np.eye(4))
 EMPTY = np.zeros(GRID.shape, np.float32)
 PAIR = CroppedPair((Channel(EMPTY, EMPTY, GRID, GRID),), np.eye(4), EMPTY)
-SURFACE = Surface(np.array([[3.0, 3, 3], [4, 3, 3]]))
+SURFACE = JoinedPoints(np.array([[3.0, 3, 3], [4, 3, 3]]))
 
 
 def kinds(pair, backend, *options):

@@ -11,7 +11,7 @@ from warpline.errors import UsageError
 from warpline.recipe import Recipe
 from warpline.registration import SurfacePair, register
 from warpline.registration.surface_forces import REMATCH_EVERY, SurfaceForces
-from warpline.registration.surfaces import LoadedSurfaces, Surface
+from warpline.registration.surfaces import JoinedPoints, LoadedSurfaces
 from warpline.space.grid import Grid
 
 SHAPE = (14, 13, 12)
@@ -30,7 +30,7 @@ def plane(spacing, height):
 def surface_forces(backend, fixed, moving, half_maps=None, **options):
     """The forces between surfaces in voxels, of a unit for a miss of one, and the half-maps."""
     maps = backend.upload(np.zeros((2, 3, *SHAPE), np.float32) if half_maps is None else half_maps)
-    sides = (Surface(2 * np.asarray(one[0]), one[1]) for one in (fixed, moving))
+    sides = (JoinedPoints(2 * np.asarray(one[0]), one[1]) for one in (fixed, moving))
     forces = SurfaceForces(LoadedSurfaces(*sides, **options), GRID, backend, weight=1.0)
     forces.follow(maps)
     forces.scale(1.0, 1.0)

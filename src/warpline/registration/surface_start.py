@@ -55,10 +55,10 @@ def start_from_surfaces(surfaces: Sequence[LoadedSurfaces], start: Affine, model
     --------
     >>> import numpy as np
     >>> from warpline import Affine, Grid
-    >>> from warpline.registration.surfaces import LoadedSurfaces, Surface
+    >>> from warpline.registration.surfaces import LoadedSurfaces, JoinedPoints
     >>> from warpline.registration.surface_start import start_from_surfaces
     >>> ring = np.random.default_rng(0).normal(size=(200, 3)) * [3, 2, 1]
-    >>> pair = LoadedSurfaces(Surface(ring), Surface(ring + [0, 0, 0.1]))
+    >>> pair = LoadedSurfaces(JoinedPoints(ring), JoinedPoints(ring + [0, 0, 0.1]))
     >>> found = start_from_surfaces([pair], Affine.identity(), "rigid", Grid((4, 4, 4), np.eye(4)))
     >>> found.matrix[:3, 3].round(3) + 0.0
     array([0. , 0. , 0.1])

@@ -27,7 +27,7 @@ Indices = NDArray[np.int64]
 WEIGHTS = (1e-3, 1e3)
 """Least and largest weight of a pair of surfaces."""
 
-LEAST_FAR = 2.0
+LEAST_FAR_MM = 2.0
 """Distance in mm of a head up to which no point of a result counts as far beyond the others."""
 
 LARGE_DISTANCE = 5.0
@@ -41,7 +41,7 @@ LEAST_MATCHED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class JoinedPoints:
     """Points of a surface or a curve, and how they are joined.
 
     Parameters
@@ -55,12 +55,12 @@ class Surface:
     points: Points
     triangles: Indices | None = None
 
-    def through(self, transform: Transform) -> Surface:
+    def through(self, transform: Transform) -> JoinedPoints:
         """The same with its points carried through a transform."""
         return replace(self, points=transform.map_points(self.points))
 
 
-SurfaceSource = Surface | ArrayLike | str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]
+SurfaceSource = JoinedPoints | ArrayLike | str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]
 """A file, points (N, 3) in RAS+ mm, or points and the triangles (M, 3) or segments (M, 2) that join them."""
 
 
@@ -128,7 +128,7 @@ class LoadedSurfaces:
 
     Parameters
     ----------
-    fixed, moving : Surface
+    fixed, moving : JoinedPoints
         In the world of their images; from the deformable stage on both in the fixed one.
     weight, reach
         As of the pair.
@@ -136,8 +136,8 @@ class LoadedSurfaces:
         That they were read from.
     """
 
-    fixed: Surface
-    moving: Surface
+    fixed: JoinedPoints
+    moving: JoinedPoints
     weight: float = 1.0
     reach: float | None = None
     files: tuple[str, ...] = ()
@@ -174,8 +174,8 @@ class LoadedSurfaces:
             return ()
         fixed, moving = extents
         return (
-            f"fixed surface {number} is {fixed:.3g} mm long and moving surface {number} {moving:.3g} mm: are both in mm, "
-            "neither in cm, m or voxels?",
+            f"fixed surface {number} is {fixed:.3g} mm long and moving surface {number} {moving:.3g} mm: are both in "
+            "mm, neither in cm, m or voxels?",
         )
 
     def distances(self, transform: Transform) -> tuple[Points, Points]:
@@ -211,7 +211,7 @@ class SurfaceDistance:
         """Under a transform, fixed world to moving world; `unit` is the length of a millimetre of a head in mm."""
         both = surfaces.distances(transform)
         together = np.concatenate(both)
-        limit = surfaces.limit(together, LEAST_FAR * unit)
+        limit = surfaces.limit(together, LEAST_FAR_MM * unit)
         return cls(
             float(np.mean([one.mean() for one in both])),
             float(max(np.percentile(one, 95) for one in both)),
@@ -294,10 +294,10 @@ class SurfaceErrors:
         )
 
 
-def _load(source: SurfaceSource, name: str, space: str) -> Surface:
-    if isinstance(source, Surface):
+def _load(source: SurfaceSource, name: str, space: str) -> JoinedPoints:
+    if isinstance(source, JoinedPoints):
         points = _checked(source.points, name)
-        return Surface(points, None if source.triangles is None else _joined(source.triangles, len(points), name))
+        return JoinedPoints(points, None if source.triangles is None else _joined(source.triangles, len(points), name))
     if isinstance(source, (str, os.PathLike)):
         suffix = Path(source).suffix.lower()
         if suffix not in READERS:
@@ -306,11 +306,11 @@ def _load(source: SurfaceSource, name: str, space: str) -> Surface:
                 "GIFTI surface"
             )
         found = READERS[suffix](os.fspath(source), space)
-        return Surface(_checked(found.points, os.fspath(source)), found.triangles)
+        return JoinedPoints(_checked(found.points, os.fspath(source)), found.triangles)
     if isinstance(source, tuple) and len(source) == 2 and np.ndim(source[0]) == 2:
         points = _checked(source[0], name)
-        return Surface(points, _joined(source[1], len(points), name))
-    return Surface(_checked(source, name))
+        return JoinedPoints(points, _joined(source[1], len(points), name))
+    return JoinedPoints(_checked(source, name))
 
 
 def _extent(points: Points) -> float:
@@ -343,21 +343,21 @@ def _joined(given: Any, count: int, name: str) -> Indices:
     return joined[:, [0, 1, -1]].astype(np.int64)
 
 
-def _read_table(path: str, space: str) -> Surface:
-    return Surface(read_point_table(path, space).points)
+def _read_table(path: str, space: str) -> JoinedPoints:
+    return JoinedPoints(read_point_table(path, space).points)
 
 
-def _read_gifti(path: str, space: str) -> Surface:
+def _read_gifti(path: str, space: str) -> JoinedPoints:
     surface = read_surface(path)
-    return Surface(surface.points, triangles_of(surface, path))
+    return JoinedPoints(surface.points, triangles_of(surface, path))
 
 
-def _read_streamlines(path: str, space: str) -> Surface:
+def _read_streamlines(path: str, space: str) -> JoinedPoints:
     streamlines = read_streamlines(path)
-    return Surface(streamlines.points, segments_of(streamlines)[:, [0, 1, 1]])
+    return JoinedPoints(streamlines.points, segments_of(streamlines)[:, [0, 1, 1]])
 
 
-READERS: Mapping[str, Callable[[str, str], Surface]] = {
+READERS: Mapping[str, Callable[[str, str], JoinedPoints]] = {
     ".csv": _read_table,
     ".tsv": _read_table,
     ".txt": _read_table,
