@@ -7,11 +7,13 @@ import pytest
 
 from made_registrations import NO_STAGES, made_pair
 from warpline.errors import InputError
+from warpline.images import Image
 from warpline.registration import Landmarks
 from warpline.registration.fitted_start import FittedStart
 from warpline.registration.problem import Problem
-from warpline.registration.surfaces import LoadedSurfaces, Surface
+from warpline.registration.surfaces import JoinedPoints, LoadedSurfaces
 from warpline.space import Affine
+from warpline.space.grid import Grid
 
 SHIFT = np.array([3.0, -2.0, 1.0])
 
@@ -21,7 +23,7 @@ def problem():
     """Landmarks of a made pair 3 mm off, and surfaces."""
     fixed, moving = made_pair()
     points = fixed.grid.centre + np.random.default_rng(0).normal(0, 4, (60, 3)) * [1, 2, 3]
-    surfaces = (LoadedSurfaces(Surface(points), Surface(points + SHIFT)),)
+    surfaces = (LoadedSurfaces(JoinedPoints(points), JoinedPoints(points + SHIFT)),)
     landmarks = Landmarks(points[:5], points[:5] + SHIFT)
     return Problem(fixed, moving, None, None, NO_STAGES, None, landmarks=landmarks, surfaces=surfaces)
 
@@ -61,7 +63,41 @@ def test_surfaces_are_brought_together_from_the_images(problem, numpy_backend):
 
 
 def test_surfaces_that_leave_the_images_apart_are_refused(problem, numpy_backend):
-    far = tuple(LoadedSurfaces(both.fixed, Surface(both.moving.points + 900)) for both in problem.surfaces)
+    far = tuple(LoadedSurfaces(both.fixed, JoinedPoints(both.moving.points + 900)) for both in problem.surfaces)
     alone = without_landmarks(problem)
-    with pytest.raises(InputError, match="overlap"):
+    said = (
+        r"under the start fitted to the surfaces: .*set initialise\.surfaces=off.*; 60 of 60 points of moving surface 1"
+    )
+    with pytest.raises(InputError, match=said):
         FittedStart.of(Problem(**{**vars(alone), "surfaces": far}), None, numpy_backend)
+
+
+def test_landmarks_that_leave_the_images_apart_are_refused(problem, numpy_backend):
+    far = Landmarks(problem.landmarks.fixed, problem.landmarks.moving + 900)
+    with pytest.raises(InputError, match=r"fitted to the landmarks: .*; 5 of 5 landmarks lie outside the moving image"):
+        FittedStart.of(Problem(**{**vars(problem), "landmarks": far}), None, numpy_backend)
+
+
+def slice_at(height, flat):
+    x, y = np.indices((24, 24)) - 11.5
+    shown = np.exp(-(x**2 + 2 * y**2) / 40)[..., None]
+    affine = np.eye(4)
+    affine[2, 3] = height
+    return Image(shown.astype(np.float32), Grid(shown.shape, affine, flat), f"{height}.nii")
+
+
+@pytest.mark.parametrize("known", ["landmarks", "surfaces"])
+def test_a_start_leads_from_a_plane_into_that_of_a_slice(known, numpy_backend):
+    """A 2-D fixed image beside a slice at another height: what is fitted leads to it, whatever heights are given."""
+    angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+    points = np.column_stack([11 + 8 * np.cos(angle), 12 + 4 * np.sin(angle), np.zeros(40)])
+    sides = points, points + [1, -0.5, 30]
+    both = {"landmarks": Landmarks(*sides)} if known == "landmarks" else {}
+    surfaces = (LoadedSurfaces(*(JoinedPoints(side) for side in sides)),) if known == "surfaces" else ()
+    images = slice_at(0, flat=True), slice_at(50, flat=False)
+    given = Problem(*images, None, None, NO_STAGES, None, surfaces=surfaces, **both).in_planes()
+    start = FittedStart.of(given, None, numpy_backend)
+    assert start.transform.matrix[2, 3] == pytest.approx(50)
+    errors = start.measure(given, start.transform, numpy_backend)
+    mean = errors.landmarks.result.mean() if known == "landmarks" else errors.surfaces.pairs[0].result.mean
+    assert mean < 1

@@ -59,6 +59,23 @@ def test_what_may_not_move_is_not_missed(backend):
     assert forces.energy() == pytest.approx(3.0 * 0.25**2, rel=1e-5)
 
 
+def test_nothing_is_missed_across_a_slice(numpy_backend):
+    grid = Grid((12, 11, 1), np.eye(4))
+    maps = numpy_backend.zeros((2, 3, *grid.shape))
+    forces = LandmarkForces(np.array([[[4.0, 5.0, 0.0]], [[5.0, 5.0, 3.0]]]), grid, numpy_backend)
+    forces.follow(maps)
+    assert forces.distance() == pytest.approx(1.0)
+
+
+def test_what_lies_outside_the_level_does_not_pull(numpy_backend):
+    fixed, moving = [[4.0, 5.0, 5.0], [4.0, 5.0, 15.0]], [[5.0, 5.0, 5.0], [8.0, 5.0, 15.0]]
+    forces, maps = landmark_forces(numpy_backend, fixed, moving)
+    assert np.abs(forces_of(forces, maps, numpy_backend)[..., -1]).max() == 0
+    alone, _ = landmark_forces(numpy_backend, fixed[:1], moving[:1])
+    assert forces.distance() == pytest.approx(alone.distance()) == pytest.approx(2.0)
+    assert forces.energy() == pytest.approx(alone.energy())
+
+
 def test_distances_count_in_millimetres(backend):
     forces, maps = landmark_forces(backend, [[4.0, 5.0, 5.0]], [[5.0, 5.0, 5.0]])
     forces_of(forces, maps, backend)

@@ -100,7 +100,7 @@ def test_landmarks_of_flat_images_are_fitted_in_their_plane(backend):
     moving = Affine(turn).map_points(fixed) + [0, 0, 11]  # another height does not count
     for model in ("rigid", "similarity", "affine", "thin_plate"):
         found = start_from(Landmarks(fixed, moving), model, FLAT, backend)
-        inside = Landmarks(fixed, moving).in_plane_of(FLAT)
+        inside = Landmarks(fixed, moving).in_planes_of(FLAT, FLAT)
         assert inside.distances(found).max() < 1e-3
     two = start_from(Landmarks(fixed[:2], moving[:2]), "rigid", FLAT, backend)
     np.testing.assert_allclose(two.matrix, turn, atol=1e-9)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.spatial import Delaunay
 
-from warpline.registration.nearest_points import NearestPoints, far_beyond
+from warpline.registration.nearest_points import NearestPoints, far_beyond, places_both_ways
 
 RANDOM = np.random.default_rng(3)
 PLACES = RANDOM.normal(0, 3, (40, 3))
@@ -61,6 +62,23 @@ def test_a_point_that_nothing_joins_does_not_count():
     points = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 9, 9]])
     found = NearestPoints(points, np.array([[0, 1, 2]])).find(np.array([[9.0, 9, 9]]))
     assert found.corners[0].tolist() == [0, 1, 2] and found.distances[0] > 9
+
+
+@pytest.mark.parametrize("triangles", [None, np.array([[0, 1, 2], [1, 2, 3]])])
+def test_points_that_do_not_count_are_not_found(triangles):
+    points = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 9, 9]])
+    found = NearestPoints(points, triangles, np.array([True, True, True, False])).find(np.array([[9.0, 9, 9]]))
+    assert found.distances[0] > 9 and not (found.corners == 3).any()
+    assert NearestPoints(points, triangles, np.zeros(4, bool)).is_empty
+
+
+def test_matches_both_ways_are_places_on_both_sides():
+    here, there = np.array([[0.0, 0, 0], [5, 0, 0]]), np.array([[0.0, 1, 0], [5, 2, 0], [9, 9, 9]])
+    asked = np.array([1]), np.array([0, 1])
+    matches = NearestPoints(there).find(here[asked[0]]), NearestPoints(here).find(there[asked[1]])
+    first, second = places_both_ways((here, there), asked, matches)
+    np.testing.assert_array_equal(first, here[[1, 0, 1]])
+    np.testing.assert_array_equal(second, there[[1, 0, 1]])
 
 
 def test_only_what_is_far_beyond_the_others_is_too_far():

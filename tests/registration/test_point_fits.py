@@ -26,6 +26,15 @@ def test_in_a_plane_the_third_coordinate_stays(name):
     np.testing.assert_array_equal(found.matrix[:, 2], [0, 0, 1, 0])
 
 
+@pytest.mark.parametrize("name", FITS)
+def test_a_weight_counts_as_so_many_points(name):
+    moving = FIXED @ SHEAR.T + np.random.default_rng(1).normal(0, 1, FIXED.shape)
+    counts = np.random.default_rng(2).integers(1, 4, len(FIXED))
+    repeated = (np.repeat(side, counts, axis=0) for side in (FIXED, moving))
+    found = FITS[name](FIXED, moving, 3, counts / 7)
+    np.testing.assert_allclose(found.matrix, FITS[name](*repeated, 3, None).matrix, atol=1e-9)
+
+
 def test_a_mirror_is_refused():
     with pytest.raises(InputError, match="mirror"):
         fit_affine(FIXED, FIXED * [-1, 1, 1], 3)

@@ -11,7 +11,7 @@ from warpline.errors import UsageError
 from warpline.recipe import Recipe
 from warpline.registration import SurfacePair, register
 from warpline.registration.surface_forces import REMATCH_EVERY, SurfaceForces
-from warpline.registration.surfaces import LoadedSurfaces, Surface
+from warpline.registration.surfaces import JoinedPoints, LoadedSurfaces
 from warpline.space.grid import Grid
 
 SHAPE = (14, 13, 12)
@@ -30,7 +30,7 @@ def plane(spacing, height):
 def surface_forces(backend, fixed, moving, half_maps=None, **options):
     """The forces between surfaces in voxels, of a unit for a miss of one, and the half-maps."""
     maps = backend.upload(np.zeros((2, 3, *SHAPE), np.float32) if half_maps is None else half_maps)
-    sides = (Surface(2 * np.asarray(one[0]), one[1]) for one in (fixed, moving))
+    sides = (JoinedPoints(2 * np.asarray(one[0]), one[1]) for one in (fixed, moving))
     forces = SurfaceForces(LoadedSurfaces(*sides, **options), GRID, backend, weight=1.0)
     forces.follow(maps)
     forces.scale(1.0, 1.0)
@@ -85,6 +85,19 @@ def test_what_is_out_of_reach_does_not_pull(backend):
     assert forces.energy() == pytest.approx(1 / 99, rel=1e-5)  # the limit, 2 voxels, is a miss of one
     nothing, maps = surface_forces(backend, (plane(1.0, 4.0), None), (plane(1.0, 8.0), None), reach=1.0)
     assert np.abs(forces_of(nothing, maps, backend)).max() == 0 and nothing.distance() == 0
+
+
+@pytest.mark.parametrize("triangles", [None, TRIANGLES])
+def test_points_outside_the_level_are_not_matched(triangles, numpy_backend):
+    """Neither pulled nor pulled to: those beyond the last slice at 11, of a scalp say."""
+    shifted = (plane(1.0, 18.0) + [1.0, 0, 0], None) if triangles is None else (SQUARE + [1, 0, 12.0], triangles)
+    nothing, maps = surface_forces(numpy_backend, (plane(1.0, 18.0), None), shifted)
+    assert np.abs(forces_of(nothing, maps, numpy_backend)).max() == 0
+    assert nothing.distance() == 0 and nothing.energy() == 0
+    both = np.vstack([plane(1.0, 6.0), plane(1.0, 13.0) + [2, 0, 0]])
+    forces, maps = surface_forces(numpy_backend, (both, None), (plane(1.0, 7.0), None))
+    forces_of(forces, maps, numpy_backend)
+    assert forces.distance() == pytest.approx(2.0, rel=1e-3)
 
 
 def test_points_are_matched_again_after_some_iterations(numpy_backend):

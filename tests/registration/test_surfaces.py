@@ -10,8 +10,8 @@ from warpline.errors import InputError, UsageError
 from warpline.registration import SurfacePair
 from warpline.registration.surfaces import (
     LARGE_DISTANCE,
+    JoinedPoints,
     LoadedSurfaces,
-    Surface,
     SurfaceDistance,
     SurfaceErrors,
     load_surfaces,
@@ -84,14 +84,40 @@ def test_what_is_no_surface_is_refused(fixed, error, message):
         load_surfaces([SurfacePair(fixed, SQUARE)], "ras")
 
 
-@pytest.mark.parametrize("options", [{"weight": 0.0}, {"weight": 1e6}, {"reach": 0.0}, {"reach": float("nan")}])
+@pytest.mark.parametrize(
+    "options",
+    [{"weight": 0.0}, {"weight": 1e6}, {"weight": "2"}, {"reach": 0.0}, {"reach": "8"}, {"reach": float("nan")}],
+)
 def test_weights_and_reaches_out_of_range_are_refused(options):
     with pytest.raises(UsageError, match=f"{next(iter(options))} .* is needed"):
         SurfacePair(SQUARE, SQUARE, **options)
 
 
+def test_one_pair_is_a_list_of_one():
+    (loaded,) = load_surfaces(SurfacePair(SQUARE, SQUARE), "ras")
+    assert loaded.weight == 1
+
+
+@pytest.mark.parametrize("given", [[(SQUARE, SQUARE)], (SQUARE, SQUARE), "a.csv,b.csv", 3])
+def test_what_is_no_list_of_pairs_is_refused(given):
+    with pytest.raises(UsageError, match=r"surfaces=\[SurfacePair\(fixed, moving\)\] is needed"):
+        load_surfaces(given, "ras")
+
+
+@pytest.mark.parametrize(
+    ("surface", "said"),
+    [
+        (JoinedPoints(SQUARE * [1, 1, np.nan]), "fixed surface 1 holds NaN"),
+        (JoinedPoints(SQUARE, TRIANGLES + 9), r"fixed surface 1 has triangles of shape .*below 4"),
+    ],
+)
+def test_loaded_surfaces_are_checked_as_well(surface, said):
+    with pytest.raises(InputError, match=said):
+        load_surfaces([SurfacePair(surface, SQUARE)], "ras")
+
+
 def test_distances_are_those_of_both_directions():
-    pair = LoadedSurfaces(Surface(SQUARE, TRIANGLES), Surface(np.array([[2.0, 1, 3], [2, 1, 4]])))
+    pair = LoadedSurfaces(JoinedPoints(SQUARE, TRIANGLES), JoinedPoints(np.array([[2.0, 1, 3], [2, 1, 4]])))
     there, back = pair.distances(shifted(1))
     np.testing.assert_allclose(back, [2, 3])
     np.testing.assert_allclose(there, np.sqrt([4 + 1 + 4, 4 + 1 + 4, 4 + 9 + 4, 4 + 9 + 4]))
@@ -101,29 +127,35 @@ def test_distances_are_those_of_both_directions():
 
 def test_points_out_of_reach_do_not_match():
     far = np.vstack([SQUARE, [[0, 0, 30]]])
-    pair = LoadedSurfaces(Surface(SQUARE), Surface(far))
+    pair = LoadedSurfaces(JoinedPoints(SQUARE), JoinedPoints(far))
     assert SurfaceDistance.of(pair, Affine.identity(), 1.0).matched == pytest.approx(8 / 9)
-    near = LoadedSurfaces(Surface(SQUARE), Surface(far), reach=0.5)
+    near = LoadedSurfaces(JoinedPoints(SQUARE), JoinedPoints(far), reach=0.5)
     assert SurfaceDistance.of(near, shifted(1), 1.0).matched == 0
 
 
 def test_a_flat_image_knows_no_height():
     slice_of = Grid((8, 8, 1), np.eye(4), flat=True)
-    flat = LoadedSurfaces(Surface(SQUARE), Surface(SQUARE + [0, 0, 5])).in_plane_of(slice_of)
+    flat = LoadedSurfaces(JoinedPoints(SQUARE), JoinedPoints(SQUARE + [0, 0, 5])).in_planes_of(slice_of, slice_of)
     np.testing.assert_array_equal(flat.moving.points, SQUARE)
     grid = Grid((8, 8, 8), np.eye(4))
-    assert LoadedSurfaces(Surface(SQUARE), Surface(SQUARE)).in_plane_of(grid).fixed.points is SQUARE
+    assert LoadedSurfaces(JoinedPoints(SQUARE), JoinedPoints(SQUARE)).in_planes_of(grid, grid).fixed.points is SQUARE
 
 
 def test_points_beyond_their_image_are_noted():
     grid = Grid((8, 8, 8), np.eye(4))
-    pair = LoadedSurfaces(Surface(SQUARE), Surface(SQUARE - [2, 0, 0]))
+    pair = LoadedSurfaces(JoinedPoints(SQUARE), JoinedPoints(SQUARE - [2, 0, 0]))
     (note,) = pair.beyond(3, grid, grid)
     assert note.startswith("2 of 4 points of moving surface 3 lie outside the moving image")
 
 
+@pytest.mark.parametrize(("factor", "count"), [(0.1, 1), (10.0, 1), (2.0, 0), (0.0, 0)])
+def test_a_surface_in_another_unit_is_noted(factor, count):
+    notes = LoadedSurfaces(JoinedPoints(SQUARE), JoinedPoints(SQUARE * factor)).unlike(2)
+    assert len(notes) == count and all("moving surface 2" in note and "in mm" in note for note in notes)
+
+
 def test_surfaces_that_end_apart_are_warned_of():
-    pair = LoadedSurfaces(Surface(SQUARE), Surface(SQUARE), files=("a.csv", "b.csv"))
+    pair = LoadedSurfaces(JoinedPoints(SQUARE), JoinedPoints(SQUARE), files=("a.csv", "b.csv"))
     maps = shifted(0), shifted(2 * LARGE_DISTANCE)
     errors = SurfaceErrors.of([pair], "rigid", maps, 1.0)
     assert errors.warnings(1.0)[0].startswith("surfaces 1 end 10 mm apart on average (0 mm at the start)")

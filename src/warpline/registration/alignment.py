@@ -200,7 +200,7 @@ def align(
     with backend.session():
         if landmarks is None and not surfaces:
             return _align_from(initial, problem, backend, progress)
-        return _align_points(problem.in_one_plane(), initial, backend, progress)
+        return _align_points(problem.in_planes(), initial, backend, progress)
 
 
 def _align_points(

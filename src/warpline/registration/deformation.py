@@ -19,6 +19,7 @@ from warpline.registration.directions import Projection
 from warpline.registration.inverse_consistency import InversePair, enforce_inverse_consistency
 from warpline.registration.landmarks import Landmarks
 from warpline.registration.progress import LevelRecord, ProgressCallback
+from warpline.registration.pulls import outside_notes
 from warpline.registration.quality import Units
 from warpline.registration.surfaces import LoadedSurfaces
 from warpline.registration.syn import HalfMaps, register_syn, restoration_warnings, smoothing_warnings
@@ -113,6 +114,8 @@ class Deformation:
         What was compared.
     velocity : Velocity or None
         The stationary velocity field behind the map, of a model that has one.
+    notes : tuple of str
+        Sentences for points that could not pull.
     """
 
     maps: InversePair
@@ -121,12 +124,13 @@ class Deformation:
     spending: Spending | None = None
     compared: tuple[ComparedImages, ...] = ()
     velocity: Velocity | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the levels, their half-maps and what they compared are to be doubted for."""
         of_maps = smoothing_warnings(self.maps.smoothed)
-        return restoration_warnings(self.levels) + of_maps + comparison_warnings(self.compared)
+        return restoration_warnings(self.levels) + of_maps + comparison_warnings(self.compared) + self.notes
 
     def velocity_and_notes(self, backend: Backend) -> tuple[NDArray[np.float32] | None, tuple[str, ...]]:
         """The velocity in mm on the whole grid; None with a sentence where the map is no longer its exponential."""
@@ -218,7 +222,8 @@ class DeformableStage:
             half_maps = register_syn(pair, options, backend=self.backend, progress=self.progress)
             if self.on_half_maps is not None:
                 self.on_half_maps(half_maps)
-            return _ExtendedHalfMaps.of(half_maps, pair.foreground, self.images[0].grid, self.backend)
+            extended = _ExtendedHalfMaps.of(half_maps, pair.foreground, self.images[0].grid, self.backend)
+            return replace(extended, notes=outside_notes(pair, options))
 
     def _join(self, half_maps: _ExtendedHalfMaps) -> Deformation:
         with self.clock.step("inversion"):
@@ -232,7 +237,14 @@ class DeformableStage:
                 projection=None if self.allowed is None else Projection(self.allowed, half_maps.box.grid, self.backend),
                 maps=None if velocity is None else velocity.maps(self.backend),
             )
-            return Deformation(maps, half_maps.box, half_maps.levels, compared=half_maps.compared, velocity=velocity)
+            return Deformation(
+                maps,
+                half_maps.box,
+                half_maps.levels,
+                compared=half_maps.compared,
+                velocity=velocity,
+                notes=half_maps.notes,
+            )
 
 
 def _again(progress: ProgressCallback | None) -> ProgressCallback | None:
@@ -257,6 +269,7 @@ class _ExtendedHalfMaps:
     levels: tuple[LevelRecord, ...]
     compared: tuple[ComparedImages, ...]
     velocity: Array | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, half_maps: HalfMaps, foreground: Array, whole: Grid, backend: Backend) -> _ExtendedHalfMaps:

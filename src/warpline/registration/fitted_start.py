@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from warpline.backends import Backend
+from warpline.errors import InputError
 from warpline.images.intensity import normalise
 from warpline.registration.checks import check_overlap, check_start
 from warpline.registration.initialisation import initial_affine
 from warpline.registration.landmarks import LandmarkErrors, start_from
 from warpline.registration.length_unit import LengthUnit
+from warpline.registration.planes import height_beside, led_into_plane
 from warpline.registration.problem import Problem
 from warpline.registration.surface_start import start_from_surfaces
 from warpline.registration.surfaces import SurfaceErrors
@@ -49,17 +51,20 @@ class FittedStart:
         options = problem.recipe.initialise
         if problem.landmarks is not None:
             start = start_from(problem.landmarks, options.landmarks, problem.fixed.grid, backend)
-            return cls(start, landmark_model=options.landmarks).checked(problem)
+            return cls(_in_planes(start, problem), landmark_model=options.landmarks).checked(problem)
         images = _start_of_images(problem, backend)
         if options.surfaces is None:
             return cls(images, is_of_images=True)
         start = start_from_surfaces(problem.surfaces, images, options.surfaces, problem.fixed.grid)
-        return cls(start, surface_model=options.surfaces).checked(problem)
+        return cls(_in_planes(start, problem), surface_model=options.surfaces).checked(problem)
 
     def checked(self, problem: Problem) -> FittedStart:
         """Itself, if images overlap under it."""
         check_start(self.transform, problem.recipe)
-        check_overlap(problem.fixed, problem.moving, self.transform)
+        try:
+            check_overlap(problem.fixed, problem.moving, self.transform)
+        except InputError:
+            raise InputError(_apart(problem, "landmarks" if self.surface_model is None else "surfaces")) from None
         return self
 
     def measure(self, problem: Problem, whole: Transform, backend: Backend) -> PointErrors:
@@ -86,6 +91,32 @@ class PointErrors:
         """A sentence for what ends far apart."""
         of_landmarks = () if self.landmarks is None else self.landmarks.warnings(self.unit)
         return of_landmarks if self.surfaces is None else (*of_landmarks, *self.surfaces.warnings(self.unit))
+
+
+def _apart(problem: Problem, known: str) -> str:
+    """What is said where a start fitted to landmarks or surfaces leaves the images apart."""
+    grids = problem.fixed.grid, problem.moving.grid
+    beyond = () if problem.landmarks is None else problem.landmarks.beyond(*grids)
+    if known == "surfaces":
+        pairs = enumerate(problem.surfaces, 1)
+        beyond = tuple(note for at, both in pairs for note in (*both.unlike(at), *both.beyond(at, *grids)))
+    instead = "set initialise.surfaces=off" if known == "surfaces" else "leave them out"
+    return "; ".join(
+        (
+            f"{problem.fixed.name} and {problem.moving.name} do not overlap under the start fitted to the {known}: are "
+            f"they of these images, in mm, and in RAS or LPS as said (--space)? Correct them, or {instead} to start "
+            "from the images",
+            *beyond,
+        )
+    )
+
+
+def _in_planes(start: Transform, problem: Problem) -> Transform:
+    """A start that was fitted in the plane of a 2-D fixed image, led on into that of the moving one."""
+    fixed, moving = problem.fixed.grid, problem.moving.grid
+    if not fixed.flat:
+        return start
+    return led_into_plane(start, fixed, float(fixed.centre[2]), height_beside(fixed, moving))
 
 
 def _start_of_images(problem: Problem, backend: Backend) -> Affine:

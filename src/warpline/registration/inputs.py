@@ -25,6 +25,7 @@ from warpline.registration.checks import check_pair, check_same_dimension, unhee
 from warpline.registration.clock import Clock
 from warpline.registration.image_pairs import ImagePair, LoadedImages
 from warpline.registration.landmarks import Landmarks, LandmarkSource
+from warpline.registration.planes import led_into_plane
 from warpline.registration.preparation import check_libraries
 from warpline.registration.provenance import describe
 from warpline.registration.surfaces import LoadedSurfaces, SurfacePair, load_surfaces
@@ -136,7 +137,7 @@ def read(
     initial: Initial | None = None,
     landmarks: LandmarkSource | None = None,
     landmark_space: str = "ras",
-    surfaces: Sequence[SurfacePair] = (),
+    surfaces: SurfacePair | Sequence[SurfacePair] = (),
     geometry: str | None = None,
     pairs: Sequence[ImagePair] = (),
     backend: str | Backend | None = None,
@@ -285,13 +286,7 @@ def _in_plane(start: Transform | None, images: Mapping[str, Image], before: Grid
     after = images["moving"].grid
     if start is None or before == after:
         return start
-    led_to = float(start.map_points(images["fixed"].grid.centre)[2])
-    there, here = (float(grid.centre[2]) for grid in (before, after))
-    if abs(led_to - here) <= abs(led_to - there):
-        return start
-    shift = np.eye(4)
-    shift[2, 3] = here - there
-    return Chain.of(start, Affine(shift)).simplified()
+    return led_into_plane(start, images["fixed"].grid, float(before.centre[2]), float(after.centre[2]))
 
 
 def _listed(initial: Initial | None) -> list[Start]:
@@ -336,7 +331,8 @@ def _point_notes(
     """Sentences for points beyond their image, and for a start that they are not asked for."""
     grids = images["fixed"].grid, images["moving"].grid
     beyond = () if landmarks is None else landmarks.beyond(*grids)
-    beyond += tuple(note for number, both in enumerate(surfaces, 1) for note in both.beyond(number, *grids))
+    for number, both in enumerate(surfaces, 1):
+        beyond += (*both.unlike(number), *both.beyond(number, *grids))
     if start is None or (landmarks is None and not surfaces):
         return beyond
     known = "surfaces" if landmarks is None else "landmarks"

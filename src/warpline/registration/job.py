@@ -213,7 +213,7 @@ def register(
     initial: Initial | None = None,
     landmarks: LandmarkSource | None = None,
     landmark_space: str = "ras",
-    surfaces: Sequence[SurfacePair] = (),
+    surfaces: SurfacePair | Sequence[SurfacePair] = (),
     geometry: str | None = None,
     backend: str | Backend | None = "auto",
     threads: int | None = None,
@@ -252,7 +252,7 @@ def register(
         (``syn.landmark_weight``), and the report has their distances.
     landmark_space : {"ras", "lps"}
         Convention of the coordinates of tables, also of surfaces.
-    surfaces : sequence of SurfacePair
+    surfaces : SurfacePair, or sequence of them
         Surfaces and curves of both images that shall come together, whose points are sampled in any way. Without
         `initial` and `landmarks`, the start is fitted to their nearest points as ``initialise.surfaces`` says; they
         pull in the deformable stage (``syn.surface_weight``), and the report has their distances.

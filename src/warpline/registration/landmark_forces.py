@@ -3,7 +3,8 @@
 A landmark is known in both images; its place m in the middle space is followed from iteration to iteration: with
 half-maps ``x + u_s(x)`` and the landmark at ``p_s`` of side s, it moves by the mean of the misses
 ``d_s = p_s - m - u_s(m)``, and half their difference is what the half-maps must still make up. That is spread over the
-eight voxels around it, and smoothed with all other forces.
+eight voxels around it, and smoothed with all other forces. Landmarks outside the level do not pull, and are not
+measured.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.space.grid import Grid, Matrix
+from warpline.space.grid import Grid, Matrix, Shape
 
 Points = NDArray[np.float64]
 
 LONGEST = 1.0
 """Voxels of the level up to which the force on a landmark grows with its miss: one that is far off does not drown
 the images."""
+EDGE = 0.5
+"""Voxels beyond the centres of the outer voxels up to which a place is inside a level."""
 SETTLING = 20
 """Rounds in which places in the middle space are found at the start of a level."""
 
@@ -47,7 +50,7 @@ class LandmarkForces:
         self._targets, self._grid, self._backend, self._weight = targets, grid, backend, weight
         self._allowed = np.eye(3) if allowed is None else allowed
         self._middles, self._force, self._energy = targets.mean(axis=0), 0.0, 0.0
-        self._misses = np.zeros(self._middles.shape)
+        self._misses, self._inside = np.zeros(self._middles.shape), np.ones(len(self._middles), bool)
 
     def follow(self, half_maps: Array) -> None:
         """Find the places under the half-maps of the start of a level."""
@@ -72,12 +75,13 @@ class LandmarkForces:
 
     def energy(self) -> float:
         """What the forces lower, a mean over landmarks; quadratic up to the longest force, then linear."""
-        return self._energy * float(potential(np.linalg.norm(self._misses, axis=1)).mean()) if self.count else 0.0
+        lowered = potential(np.linalg.norm(self._misses, axis=1)).sum()
+        return self._energy * float(lowered) / max(int(self._inside.sum()), 1)
 
     def distance(self) -> float:
         """Root mean square distance of the landmarks in mm, along the directions in which points may move."""
         squares = np.square(2 * self._misses @ self._grid.affine[:3, :3].T).sum(axis=1)
-        return float(np.sqrt(squares.mean())) if self.count else 0.0
+        return float(np.sqrt(squares.sum() / max(int(self._inside.sum()), 1)))
 
     @property
     def count(self) -> int:
@@ -87,6 +91,7 @@ class LandmarkForces:
     def retarget(self, targets: Points, middles: Points) -> None:
         """Other landmarks (2, N, 3), with their places (N, 3) in the middle space."""
         self._targets, self._middles, self._misses = targets, middles, np.zeros(middles.shape)
+        self._inside = np.ones(len(middles), bool)
 
     def spread(self, pulls: Points, forces: Array) -> None:
         """Add pulls (N, 3) on the landmarks to the forces on the fixed side, and their opposite to the moving side."""
@@ -102,11 +107,11 @@ class LandmarkForces:
         flat[1, :, at] -= pulled.T
 
     def _measure(self, half_maps: Array) -> None:
-        """Half the difference of the misses of both sides (N, 3), after places moved by their mean."""
+        """Half the difference of the misses of both sides (N, 3), none across a slice or outside the level."""
         fixed, moving = self._targets - moved_by(half_maps, self._middles, self._backend)
-        last = np.array(self._grid.shape) - 1.0
-        self._middles = np.clip(self._middles + (fixed + moving) / 2, 0.0, last)
-        self._misses = (fixed - moving) / 2 @ self._allowed.T
+        self._middles, self._inside = held_inside(self._middles + (fixed + moving) / 2, self._grid.shape)
+        counts = self._inside[:, None] & (np.array(self._grid.shape) > 1)
+        self._misses = np.where(counts, (fixed - moving) / 2, 0.0) @ self._allowed.T
 
     def _corners(self) -> tuple[NDArray[np.int64], Points]:
         """Flat indices and linear weights (N, 8) of the voxels around each place."""
@@ -128,6 +133,14 @@ def moved_by(half_maps: Array, points: Points, backend: Backend) -> Points:
         row[...] = backend.sample_at(volume, at)
     moved = backend.download(sampled).astype(np.float64).reshape(sides, 3, -1).transpose(0, 2, 1)
     return points + moved
+
+
+def held_inside(places: Points, shape: Shape) -> tuple[Points, NDArray[np.bool_]]:
+    """Places (N, 3) in voxels moved into a volume, and which were in it before; the one voxel of an axis has no end."""
+    last = np.array(shape) - 1.0
+    held = np.clip(places, 0.0, last)
+    beyond: Points = np.abs(places - held)[:, last > 0].max(axis=1, initial=0.0)
+    return held, beyond <= EDGE
 
 
 def potential(lengths: Points) -> Points:

@@ -14,6 +14,7 @@ from warpline.backends import Backend
 from warpline.errors import InputError, UsageError
 from warpline.io.points import read_point_table
 from warpline.recipe.linear import LandmarkModel
+from warpline.registration.planes import in_planes_of
 from warpline.registration.point_fits import FITS, fit_affine, spans
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.fields import to_voxels
@@ -119,13 +120,9 @@ class Landmarks:
         """Those of the fixed image, and of the moving one carried back through an affine: (2, N, 3)."""
         return np.stack([self.fixed, affine.inverse().map_points(self.moving)])
 
-    def in_plane_of(self, grid: Grid) -> Landmarks:
-        """The same in the plane of a flat grid, whose third coordinate does not count; else themselves."""
-        if not grid.flat:
-            return self
-        heights = np.full(len(self.fixed), grid.affine[2, 3])
-        fixed, moving = (np.column_stack([side[:, :2], heights]) for side in self._sides)
-        return Landmarks(fixed, moving, self.names)
+    def in_planes_of(self, fixed: Grid, moving: Grid) -> Landmarks:
+        """The same with those of 2-D images each at the height of its image; else themselves."""
+        return Landmarks(*in_planes_of(fixed, moving, self._sides), self.names) if fixed.flat else self
 
     def beyond(self, fixed: Grid, moving: Grid) -> tuple[str, ...]:
         """A sentence for landmarks that do not lie in their image."""
@@ -204,7 +201,7 @@ class LandmarkErrors:
 
 
 def start_from(landmarks: Landmarks, model: LandmarkModel, grid: Grid, backend: Backend) -> Transform:
-    """The map, fixed world to moving world, that is fitted to landmarks.
+    """The map, fixed world to moving world, that is fitted to landmarks; of 2-D images it stays in the fixed plane.
 
     Parameters
     ----------
@@ -236,7 +233,7 @@ def start_from(landmarks: Landmarks, model: LandmarkModel, grid: Grid, backend: 
     array([0., 0., 2.])
     """
     axes = _axes(grid)
-    placed = landmarks.in_plane_of(grid)
+    placed = landmarks.in_planes_of(grid, grid)
     _check_spread(placed, axes, axes if model in ("affine", "thin_plate") else axes - 1, model)
     return MODELS[model](placed, grid, backend)
 
@@ -261,7 +258,7 @@ def _thin_plate(landmarks: Landmarks, grid: Grid, backend: Backend) -> Chain:
 
 def _fitted(name: str) -> Callable[[Landmarks, Grid, Backend], Transform]:
     """An affine map fitted to landmarks."""
-    return lambda landmarks, grid, backend: FITS[name](landmarks.fixed, landmarks.moving, _axes(grid))
+    return lambda landmarks, grid, backend: FITS[name](landmarks.fixed, landmarks.moving, _axes(grid), None)
 
 
 MODELS: Mapping[str, Callable[[Landmarks, Grid, Backend], Transform]] = {

@@ -7,12 +7,17 @@ point to point is a triangle with an edge of no length.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
+
 Points = NDArray[np.float64]
 Indices = NDArray[np.int64]
+Sides = tuple[Points, Points]
 
 CANDIDATES = 8
 """Triangles with the nearest centres among which the nearest point is looked for, beside one at the nearest corner."""
@@ -23,8 +28,8 @@ SPREADS = 4.0
 _SIGMA = 1.4826
 """Standard deviation of a normal distribution in units of its median absolute deviation."""
 
-_AT_ONCE = 2**14
-"""Points looked for at once."""
+_AT_ONCE = 2**11
+"""Points looked for at once: what is kept of their candidates fits a cache."""
 
 _EDGES = ((0, 1), (1, 2), (2, 0))
 
@@ -63,6 +68,8 @@ class NearestPoints:
     triangles : (M, 3) int, optional
         Points that are joined; those of a line have their second corner twice. The nearest point is then looked for on
         the triangles with the nearest centres, which has it where they are of like size.
+    counting : (N,) bool, optional
+        Points that are there; triangles of others are not. All when None.
 
     Examples
     --------
@@ -71,23 +78,36 @@ class NearestPoints:
     array([[0.333, 0.333, 0.333]])
     """
 
-    def __init__(self, points: Points, triangles: Indices | None = None) -> None:
-        from scipy.spatial import cKDTree
-
+    def __init__(
+        self, points: Points, triangles: Indices | None = None, counting: NDArray[np.bool_] | None = None
+    ) -> None:
+        counting = np.ones(len(points), bool) if counting is None else counting
         self._points = points
-        self._triangles = None if triangles is None or not len(triangles) else triangles
+        self._triangles = (
+            None if triangles is None or not len(triangles) else triangles[counting[triangles].all(axis=1)]
+        )
         if self._triangles is None:
-            self._tree = cKDTree(points)
+            self._at = np.flatnonzero(counting)
+            self._tree = _tree_of(points[self._at])
             return
-        at, first = np.unique(self._triangles, return_index=True)
-        self._joined, self._of_joined = cKDTree(points[at]), first // 3
-        self._tree = cKDTree(points[self._triangles].mean(axis=1))
+        one = np.full(len(points), -1)
+        one[self._triangles[::-1].ravel()] = np.repeat(np.arange(len(self._triangles))[::-1], 3)
+        self._at = np.flatnonzero(one >= 0)
+        self._joined, self._of_joined = _tree_of(points[self._at]), one[self._at]
+        self._tree = _tree_of(points[self._triangles].mean(axis=1))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to find."""
+        return not len(self._at)
 
     def find(self, places: Points) -> Matches:
         """The nearest points of places (N, 3)."""
         if self._triangles is None:
             found = self._tree.query(places, k=[1])
-            return Matches(np.asarray(found[1], np.int64), np.ones((len(places), 1)), np.asarray(found[0])[:, 0])
+            return Matches(
+                self._at[np.asarray(found[1], np.int64)], np.ones((len(places), 1)), np.asarray(found[0])[:, 0]
+            )
         parts = [self._on_triangles(places[at : at + _AT_ONCE]) for at in range(0, max(len(places), 1), _AT_ONCE)]
         corners, shares, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Matches(corners, shares, distances)
@@ -104,11 +124,35 @@ class NearestPoints:
         return corners[rows, best], shares[rows, best], distances[rows, best]
 
 
+def places_both_ways(points: Sides, asked: tuple[Indices, Indices], matches: tuple[Matches, Matches]) -> Points:
+    """Places on both sides (2, N, 3): of points that were asked for and of what each is matched with.
+
+    Parameters
+    ----------
+    points : ((N, 3), (M, 3))
+        Of both sides, in any space.
+    asked : (indices, indices)
+        Points of either side that were asked for.
+    matches : (Matches, Matches)
+        What is nearest to those of the first side on the second one, and the other way round.
+    """
+    (here, there), (one, other), (on_there, on_here) = points, asked, matches
+    first = np.concatenate([here[one], on_here.places(here)])
+    return np.stack([first, np.concatenate([on_there.places(there), there[other]])])
+
+
 def far_beyond(distances: Points, least: float) -> float:
     """Distance above which one of many is far beyond the others: `SPREADS` above their median, `least` at least."""
     median = float(np.median(distances))
     spread = float(np.median(np.abs(distances - median)))
     return max(median + SPREADS * _SIGMA * spread, least)
+
+
+def _tree_of(points: Points) -> cKDTree:
+    """A tree that is quick to build: points move, and trees are soon built again."""
+    from scipy.spatial import cKDTree
+
+    return cKDTree(points, compact_nodes=False, balanced_tree=False)
 
 
 def _nearest_shares(places: Points, corners: Points) -> tuple[Points, Points]:

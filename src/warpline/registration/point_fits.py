@@ -12,8 +12,8 @@ from warpline.space import Affine
 
 Points = NDArray[np.float64]
 
-Fit = Callable[[Points, Points, int], Affine]
-"""From fixed points (N, 3), moving ones and the number of coordinates that count, as `fit_rigid`."""
+Fit = Callable[[Points, Points, int, Points | None], Affine]
+"""From fixed points (N, 3), moving ones, the number of coordinates that count and weights (N,), as `fit_rigid`."""
 
 SPREAD = 0.01
 """Least extent of points across a line, or a plane, in that along their longest direction; below, they are in it."""
@@ -25,7 +25,7 @@ def spans(points: Points, least: int) -> bool:
     return len(points) > least and bool(sizes[least - 1] > SPREAD * sizes[0])
 
 
-def fit_rigid(fixed: Points, moving: Points, axes: int) -> Affine:
+def fit_rigid(fixed: Points, moving: Points, axes: int, weights: Points | None = None) -> Affine:
     """The rotation and translation that bring fixed points (N, 3) nearest to moving ones, by Umeyama 1991.
 
     Parameters
@@ -34,17 +34,19 @@ def fit_rigid(fixed: Points, moving: Points, axes: int) -> Affine:
         World, mm; row by row the same place.
     axes : {2, 3}
         Coordinates that count; the others are left alone.
+    weights : (N,), optional
+        Of the squared distances; all alike when None.
     """
-    return _umeyama(fixed, moving, axes, scaled=False)
+    return _umeyama((fixed, moving), axes, weights, scaled=False)
 
 
-def fit_similarity(fixed: Points, moving: Points, axes: int) -> Affine:
+def fit_similarity(fixed: Points, moving: Points, axes: int, weights: Points | None = None) -> Affine:
     """As `fit_rigid`, with one scale."""
-    return _umeyama(fixed, moving, axes, scaled=True)
+    return _umeyama((fixed, moving), axes, weights, scaled=True)
 
 
-def fit_affine(fixed: Points, moving: Points, axes: int) -> Affine:
-    """The affine map that brings fixed points (N, 3) nearest to moving ones.
+def fit_affine(fixed: Points, moving: Points, axes: int, weights: Points | None = None) -> Affine:
+    """The affine map that brings fixed points (N, 3) nearest to moving ones; weights as of `fit_rigid`.
 
     Raises
     ------
@@ -53,7 +55,8 @@ def fit_affine(fixed: Points, moving: Points, axes: int) -> Affine:
     """
     centre = fixed.mean(axis=0)
     known = np.column_stack([(fixed - centre)[:, :axes], np.ones(len(fixed))])
-    solution = np.linalg.lstsq(known, moving[:, :axes], rcond=None)[0]
+    rows = np.ones((len(fixed), 1)) if weights is None else np.sqrt(weights)[:, None]
+    solution = np.linalg.lstsq(rows * known, rows * moving[:, :axes], rcond=None)[0]
     linear = solution[:axes].T
     if np.linalg.det(linear) <= 0:
         raise InputError(
@@ -70,10 +73,11 @@ FITS: Mapping[str, Fit] = {
 """How a map is fitted, by the names recipes use."""
 
 
-def _umeyama(fixed: Points, moving: Points, axes: int, *, scaled: bool) -> Affine:
-    sides = fixed[:, :axes], moving[:, :axes]
-    centres = [side.mean(axis=0) for side in sides]
-    still, moved = (side - centre for side, centre in zip(sides, centres, strict=True))
+def _umeyama(points: tuple[Points, Points], axes: int, weights: Points | None, *, scaled: bool) -> Affine:
+    sides = [side[:, :axes] for side in points]
+    centres = [np.average(side, axis=0, weights=weights) for side in sides]
+    rows = np.ones((len(sides[0]), 1)) if weights is None else np.sqrt(weights)[:, None]
+    still, moved = (rows * (side - centre) for side, centre in zip(sides, centres, strict=True))
     left, sizes, right = np.linalg.svd(moved.T @ still)
     signs = np.ones(axes)
     signs[-1] = np.sign(np.linalg.det(left @ right))

@@ -78,10 +78,11 @@ class Problem:
         surfaces = tuple(warp.see_surfaces(both) for both in self.surfaces)
         return replace(seen, initial=Affine.identity(), landmarks=landmarks, surfaces=surfaces, reached=reached)
 
-    def in_one_plane(self) -> Problem:
-        """The same with landmarks and surfaces of 2-D images in the plane of the fixed one."""
-        landmarks = None if self.landmarks is None else self.landmarks.in_plane_of(self.fixed.grid)
-        surfaces = tuple(both.in_plane_of(self.fixed.grid) for both in self.surfaces)
+    def in_planes(self) -> Problem:
+        """The same with landmarks and surfaces of 2-D images each in the plane of its image."""
+        grids = self.fixed.grid, self.moving.grid
+        landmarks = None if self.landmarks is None else self.landmarks.in_planes_of(*grids)
+        surfaces = tuple(both.in_planes_of(*grids) for both in self.surfaces)
         return replace(self, landmarks=landmarks, surfaces=surfaces)
 
     def normalised(self, backend: Backend) -> NormalisedPair:

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from warpline.backends import Array, Backend
 from warpline.recipe import Syn
 from warpline.registration.cropping import CroppedPair
 from warpline.registration.directions import Projection
-from warpline.registration.landmark_forces import LandmarkForces
+from warpline.registration.landmark_forces import LandmarkForces, held_inside
 from warpline.registration.surface_forces import SurfaceForces
 from warpline.space.grid import Grid, apply_affine
+
+Points = NDArray[np.float64]
 
 LEAST_OF_APART = 0.5
 """Share of the force of images a voxel further apart that points pull by at least, where images fit already."""
@@ -86,3 +91,25 @@ def pulls_of(
             for surfaces, weight in zip(pair.surfaces, weights, strict=True)
         ]
     return tuple(pulls)
+
+
+def outside_notes(pair: CroppedPair, options: Syn) -> tuple[str, ...]:
+    """A sentence for the landmarks, and for every pair of surfaces, some of which lie outside what is registered."""
+    known: list[tuple[str, Sequence[Points]]] = []
+    if pair.landmarks is not None and options.landmark_weight:
+        known.append(("landmarks", [pair.landmarks[0], pair.landmarks[1]]))
+    if options.surface_weight:
+        pairs = enumerate(pair.surfaces, 1)
+        known += [(f"surfaces {number}", [both.fixed.points, both.moving.points]) for number, both in pairs]
+    counts = ((name, _outside(np.concatenate(sides), pair.grid), sum(map(len, sides))) for name, sides in known)
+    return tuple(
+        f"{count} of {total} points of {name} lie outside what the images show, and do not pull: are they of these "
+        "images, and do masks or images end before them?"
+        for name, count, total in counts
+        if count
+    )
+
+
+def _outside(points: Points, grid: Grid) -> int:
+    """How many points (N, 3) lie outside a grid."""
+    return int((~held_inside(apply_affine(grid.inverse_affine, points), grid.shape)[1]).sum())

@@ -3,7 +3,7 @@
 The points of both surfaces are followed into the middle space, each through the half-map of its own side. There every
 point of either is matched with the nearest one of the other, and the two are landmarks until they are matched again,
 every `REMATCH_EVERY` iterations: between these, points slide along a surface no further than the forces of the images
-take them. Points that are far beyond the others do not pull.
+take them. Points that are far beyond the others do not pull, nor do those that lie outside the level.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
-from warpline.registration.landmark_forces import SETTLING, LandmarkForces, moved_by, potential
-from warpline.registration.nearest_points import NearestPoints
+from warpline.registration.landmark_forces import SETTLING, LandmarkForces, held_inside, moved_by, potential
+from warpline.registration.nearest_points import NearestPoints, places_both_ways
 from warpline.registration.surfaces import LoadedSurfaces
 from warpline.space.grid import Grid, Matrix, apply_affine
 
@@ -25,7 +25,7 @@ REMATCH_EVERY = 5
 FOLLOWING = 4
 """Rounds in which points are followed into the middle space when they are matched again."""
 
-LEAST_FAR = 2.0
+LEAST_FAR_VOXELS = 2.0
 """Voxels of the level up to which no point counts as far beyond the others."""
 
 
@@ -53,9 +53,11 @@ class SurfaceForces:
     ) -> None:
         self._surfaces, self._grid, self._backend, self._weight = surfaces, grid, backend, weight
         self._sides = (surfaces.fixed, surfaces.moving)
-        self._points = [apply_affine(grid.inverse_affine, side.points) for side in self._sides]
+        fixed, moving = (apply_affine(grid.inverse_affine, side.points) for side in self._sides)
+        self._points = fixed, moving
         self._pulling = [_one_for_each_voxel(points) for points in self._points]
-        self._middles = [points.copy() for points in self._points]
+        self._middles = [fixed.copy(), moving.copy()]
+        self._inside = [np.ones(len(points), bool) for points in self._points]
         self._matched = LandmarkForces(np.zeros((2, 0, 3)), grid, backend, weight=weight, allowed=allowed)
         self._limit, self._lost, self._energy, self._age = 0.0, 0, 0.0, 0
 
@@ -63,7 +65,7 @@ class SurfaceForces:
         """Match the points under the half-maps of the start of a level, where it is seen which are too far."""
         self._follow(half_maps, SETTLING)
         matches = self._nearest()
-        self._limit = self._surfaces.limit(matches[2], LEAST_FAR * self._voxel)
+        self._limit = self._surfaces.limit(matches[2], LEAST_FAR_VOXELS * self._voxel) if len(matches[2]) else 0.0
         self._take(*matches)
 
     def add_unit(self, forces: Array) -> None:
@@ -88,7 +90,7 @@ class SurfaceForces:
         """What the forces lower, a mean over points; those that do not pull count as if they were at the limit."""
         at_limit = self._energy * float(potential(np.array(self._limit / self._voxel / 2)))
         matched, lost = self._matched.count, self._lost
-        return (matched * self._matched.energy() + lost * at_limit) / (matched + lost)
+        return (matched * self._matched.energy() + lost * at_limit) / max(matched + lost, 1)
 
     def distance(self) -> float:
         """Root mean square distance in mm of points and what they are matched with."""
@@ -101,34 +103,31 @@ class SurfaceForces:
         return float(self._grid.voxel_size[thick].min(initial=np.inf) if thick.any() else self._grid.voxel_size.min())
 
     def _follow(self, half_maps: Array, rounds: int) -> None:
-        """Find the places of all points in the middle space."""
-        last = np.array(self._grid.shape) - 1.0
+        """Find the places of all points in the middle space, and which of them are inside the level."""
         for side, points in enumerate(self._points):
             for _ in range(rounds):
                 middles = self._middles[side]
                 (moved,) = moved_by(half_maps[side : side + 1], middles, self._backend)
-                self._middles[side] = np.clip(middles + points - moved, 0.0, last)
+                self._middles[side], self._inside[side] = held_inside(middles + points - moved, self._grid.shape)
 
     def _nearest(self) -> tuple[Points, Points, Points]:
         """Matched points of both images (2, N, 3) and their places (N, 3), in voxels; distances in mm in that space."""
-        both = [self._matches(side) for side in (0, 1)]
-        targets = [np.concatenate([both[0][0], both[1][1]]), np.concatenate([both[0][1], both[1][0]])]
-        middles, distances = (np.concatenate([one[part] for one in both]) for part in (2, 3))
-        return np.stack(targets), middles, distances
-
-    def _matches(self, side: int) -> tuple[Points, Points, Points, Points]:
-        """The pulling points of one side, what is nearest on the other, their places, and their distances."""
-        here, there, pulling = self._middles[side], self._middles[1 - side], self._pulling[side]
-        places, others = (apply_affine(self._grid.affine, middles) for middles in (here[pulling], there))
-        found = NearestPoints(others, self._sides[1 - side].triangles).find(places)
-        middles = (here[pulling] + found.places(there)) / 2
-        return self._points[side][pulling], found.places(self._points[1 - side]), middles, found.distances
+        fixed, moving = (apply_affine(self._grid.affine, middles) for middles in self._middles)
+        one, other = (at[inside[at]] for at, inside in zip(self._pulling, self._inside, strict=True))
+        sides = zip((fixed, moving), self._sides, self._inside, strict=True)
+        on_fixed, on_moving = (NearestPoints(points, side.triangles, inside) for points, side, inside in sides)
+        if on_fixed.is_empty or on_moving.is_empty:
+            return np.zeros((2, 0, 3)), np.zeros((0, 3)), np.zeros(0)
+        matches = on_moving.find(fixed[one]), on_fixed.find(moving[other])
+        targets = places_both_ways(self._points, (one, other), matches)
+        middles = places_both_ways((self._middles[0], self._middles[1]), (one, other), matches).mean(axis=0)
+        return targets, middles, np.concatenate([found.distances for found in matches])
 
     def _take(self, targets: Points, middles: Points, distances: Points) -> None:
         """Let matched points pull, but those that are too far."""
         near = distances <= self._limit
         self._matched.retarget(targets[:, near], middles[near])
-        self._lost, self._age = int((~near).sum()), 0
+        self._lost, self._age = sum(len(at) for at in self._pulling) - int(near.sum()), 0
 
 
 def _one_for_each_voxel(points: Points) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from warpline.io.points import read_point_table
 from warpline.io.streamlines import read_streamlines, segments_of
 from warpline.io.surfaces import read_surface, triangles_of
 from warpline.registration.nearest_points import NearestPoints, far_beyond
+from warpline.registration.planes import in_planes_of
 from warpline.space import Affine, Transform
 from warpline.space.grid import Grid
 
@@ -25,18 +27,21 @@ Indices = NDArray[np.int64]
 WEIGHTS = (1e-3, 1e3)
 """Least and largest weight of a pair of surfaces."""
 
-LEAST_FAR = 2.0
+LEAST_FAR_MM = 2.0
 """Distance in mm of a head up to which no point of a result counts as far beyond the others."""
 
 LARGE_DISTANCE = 5.0
 """Mean distance in mm of a head between surfaces after registration above which there is a warning."""
+
+UNLIKE_EXTENTS = 3.0
+"""Ratio of the extents of two surfaces from which on one of them may be in another unit."""
 
 LEAST_MATCHED = 0.5
 """Share of points matched after registration below which there is a warning."""
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class JoinedPoints:
     """Points of a surface or a curve, and how they are joined.
 
     Parameters
@@ -50,19 +55,12 @@ class Surface:
     points: Points
     triangles: Indices | None = None
 
-    def in_plane_of(self, grid: Grid) -> Surface:
-        """The same in the plane of a flat grid, whose third coordinate does not count; else itself."""
-        if not grid.flat:
-            return self
-        heights = np.full(len(self.points), grid.affine[2, 3])
-        return replace(self, points=np.column_stack([self.points[:, :2], heights]))
-
-    def through(self, transform: Transform) -> Surface:
+    def through(self, transform: Transform) -> JoinedPoints:
         """The same with its points carried through a transform."""
         return replace(self, points=transform.map_points(self.points))
 
 
-SurfaceSource = Surface | ArrayLike | str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]
+SurfaceSource = JoinedPoints | ArrayLike | str | os.PathLike[str] | tuple[ArrayLike, ArrayLike]
 """A file, points (N, 3) in RAS+ mm, or points and the triangles (M, 3) or segments (M, 2) that join them."""
 
 
@@ -85,7 +83,7 @@ class SurfacePair:
     Raises
     ------
     UsageError
-        When the weight is out of range or the reach is not above 0.
+        When the weight is no number or out of range, or the reach is not above 0.
 
     Examples
     --------
@@ -101,9 +99,9 @@ class SurfacePair:
 
     def __post_init__(self) -> None:
         low, high = WEIGHTS
-        if not low <= self.weight <= high:
+        if not isinstance(self.weight, Real) or not low <= self.weight <= high:
             raise UsageError(f"weight {self.weight!r} of surfaces; between {low:g} and {high:g} is needed")
-        if self.reach is not None and not self.reach > 0:
+        if self.reach is not None and not (isinstance(self.reach, Real) and self.reach > 0):
             raise UsageError(f"reach {self.reach!r} of surfaces; a distance above 0 mm is needed")
 
     @property
@@ -130,7 +128,7 @@ class LoadedSurfaces:
 
     Parameters
     ----------
-    fixed, moving : Surface
+    fixed, moving : JoinedPoints
         In the world of their images; from the deformable stage on both in the fixed one.
     weight, reach
         As of the pair.
@@ -138,15 +136,17 @@ class LoadedSurfaces:
         That they were read from.
     """
 
-    fixed: Surface
-    moving: Surface
+    fixed: JoinedPoints
+    moving: JoinedPoints
     weight: float = 1.0
     reach: float | None = None
     files: tuple[str, ...] = ()
 
-    def in_plane_of(self, grid: Grid) -> LoadedSurfaces:
-        """The same in the plane of a flat grid, whose third coordinate does not count; else itself."""
-        return replace(self, fixed=self.fixed.in_plane_of(grid), moving=self.moving.in_plane_of(grid))
+    def in_planes_of(self, fixed: Grid, moving: Grid) -> LoadedSurfaces:
+        """The same with those of 2-D images each at the height of its image; else itself."""
+        placed = in_planes_of(fixed, moving, (self.fixed.points, self.moving.points))
+        sides = (replace(side, points=points) for side, points in zip((self.fixed, self.moving), placed, strict=True))
+        return replace(self, fixed=next(sides), moving=next(sides))
 
     def in_fixed_world(self, affine: Affine) -> LoadedSurfaces:
         """The same with the moving one carried back through an affine."""
@@ -165,6 +165,17 @@ class LoadedSurfaces:
             "image, and in RAS or LPS as said (--space)?"
             for name, count, total in lost
             if count
+        )
+
+    def unlike(self, number: int) -> tuple[str, ...]:
+        """A sentence for surfaces of which one is many times as large as the other, as in another unit."""
+        extents = [_extent(side.points) for side in (self.fixed, self.moving)]
+        if not min(extents) or max(extents) < UNLIKE_EXTENTS * min(extents):
+            return ()
+        fixed, moving = extents
+        return (
+            f"fixed surface {number} is {fixed:.3g} mm long and moving surface {number} {moving:.3g} mm: are both in "
+            "mm, neither in cm, m or voxels?",
         )
 
     def distances(self, transform: Transform) -> tuple[Points, Points]:
@@ -200,7 +211,7 @@ class SurfaceDistance:
         """Under a transform, fixed world to moving world; `unit` is the length of a millimetre of a head in mm."""
         both = surfaces.distances(transform)
         together = np.concatenate(both)
-        limit = surfaces.limit(together, LEAST_FAR * unit)
+        limit = surfaces.limit(together, LEAST_FAR_MM * unit)
         return cls(
             float(np.mean([one.mean() for one in both])),
             float(max(np.percentile(one, 95) for one in both)),
@@ -283,9 +294,10 @@ class SurfaceErrors:
         )
 
 
-def _load(source: SurfaceSource, name: str, space: str) -> Surface:
-    if isinstance(source, Surface):
-        return source
+def _load(source: SurfaceSource, name: str, space: str) -> JoinedPoints:
+    if isinstance(source, JoinedPoints):
+        points = _checked(source.points, name)
+        return JoinedPoints(points, None if source.triangles is None else _joined(source.triangles, len(points), name))
     if isinstance(source, (str, os.PathLike)):
         suffix = Path(source).suffix.lower()
         if suffix not in READERS:
@@ -294,11 +306,17 @@ def _load(source: SurfaceSource, name: str, space: str) -> Surface:
                 "GIFTI surface"
             )
         found = READERS[suffix](os.fspath(source), space)
-        return Surface(_checked(found.points, os.fspath(source)), found.triangles)
+        return JoinedPoints(_checked(found.points, os.fspath(source)), found.triangles)
     if isinstance(source, tuple) and len(source) == 2 and np.ndim(source[0]) == 2:
         points = _checked(source[0], name)
-        return Surface(points, _joined(source[1], len(points), name))
-    return Surface(_checked(source, name))
+        return JoinedPoints(points, _joined(source[1], len(points), name))
+    return JoinedPoints(_checked(source, name))
+
+
+def _extent(points: Points) -> float:
+    """The longest side in mm of the box around points (N, 3), but for the outermost hundredth at either end."""
+    low, high = np.percentile(points, [1, 99], axis=0)
+    return float((high - low).max())
 
 
 def _checked(points: Any, name: str) -> Points:
@@ -325,21 +343,21 @@ def _joined(given: Any, count: int, name: str) -> Indices:
     return joined[:, [0, 1, -1]].astype(np.int64)
 
 
-def _read_table(path: str, space: str) -> Surface:
-    return Surface(read_point_table(path, space).points)
+def _read_table(path: str, space: str) -> JoinedPoints:
+    return JoinedPoints(read_point_table(path, space).points)
 
 
-def _read_gifti(path: str, space: str) -> Surface:
+def _read_gifti(path: str, space: str) -> JoinedPoints:
     surface = read_surface(path)
-    return Surface(surface.points, triangles_of(surface, path))
+    return JoinedPoints(surface.points, triangles_of(surface, path))
 
 
-def _read_streamlines(path: str, space: str) -> Surface:
+def _read_streamlines(path: str, space: str) -> JoinedPoints:
     streamlines = read_streamlines(path)
-    return Surface(streamlines.points, segments_of(streamlines)[:, [0, 1, 1]])
+    return JoinedPoints(streamlines.points, segments_of(streamlines)[:, [0, 1, 1]])
 
 
-READERS: Mapping[str, Callable[[str, str], Surface]] = {
+READERS: Mapping[str, Callable[[str, str], JoinedPoints]] = {
     ".csv": _read_table,
     ".tsv": _read_table,
     ".txt": _read_table,
@@ -350,6 +368,17 @@ READERS: Mapping[str, Callable[[str, str], Surface]] = {
 """How a name ends, to what reads such a file; the space counts for tables, the others have their own."""
 
 
-def load_surfaces(pairs: Sequence[SurfacePair], space: str) -> tuple[LoadedSurfaces, ...]:
-    """All pairs, read and checked; `space` is the convention of tables, ``"ras"`` or ``"lps"``."""
-    return tuple(pair.loaded(number, space) for number, pair in enumerate(pairs, 1))
+def load_surfaces(pairs: SurfacePair | Sequence[SurfacePair], space: str) -> tuple[LoadedSurfaces, ...]:
+    """All pairs, read and checked; `space` is the convention of tables, ``"ras"`` or ``"lps"``.
+
+    Raises
+    ------
+    UsageError
+        When these are no pairs, or a file is none of points.
+    InputError
+        As of `SurfacePair.loaded`.
+    """
+    listed = [pairs] if isinstance(pairs, SurfacePair) else pairs
+    if not isinstance(listed, Sequence) or not all(isinstance(pair, SurfacePair) for pair in listed):
+        raise UsageError("surfaces are no list of pairs; surfaces=[SurfacePair(fixed, moving)] is needed")
+    return tuple(pair.loaded(number, space) for number, pair in enumerate(listed, 1))
