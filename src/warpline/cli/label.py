@@ -19,7 +19,7 @@ EXAMPLE = """\
   warpline label t1.nii.gz --atlases atlases.tsv -o out/ --names FreeSurferColorLUT.txt
   warpline label t1.nii.gz --atlases atlases.tsv -o out/ --fusion majority --recipe syn-fast"""
 
-FUSIONS = ("majority",)
+FUSIONS = ("joint", "local", "majority")
 """Keys of `warpline.labelling.FUSIONS`, which is not loaded for a help text."""
 
 
@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="PREFIX", help="what the names of all results begin with: out/sub-01_"
     )
-    parser.add_argument("--fusion", choices=FUSIONS, default="majority", help="how labels are fused; default: majority")
+    parser.add_argument("--fusion", choices=FUSIONS, default="joint", help="how labels are fused; default: joint")
     parser.add_argument(
         "--names",
         metavar="TABLE",

@@ -121,8 +121,8 @@ def read_atlases(path: str | os.PathLike[str]) -> list[Atlas]:
     table = Path(path)
     if table.suffix not in _DELIMITERS:
         raise InputError(f"{table} is no table of atlases; one that ends in .tsv or .csv is needed")
-    check_regular(table)
     try:
+        check_regular(table)
         with table.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file, delimiter=_DELIMITERS[table.suffix]))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

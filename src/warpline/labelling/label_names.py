@@ -40,8 +40,8 @@ def read_label_names(source: NameSource) -> tuple[dict[int, str], dict[str, Any]
     if isinstance(source, Mapping):
         return {int(number): str(name) for number, name in source.items()}, {}
     path = Path(source)
-    check_regular(path)
     try:
+        check_regular(path)
         text = path.read_text(encoding="utf-8-sig")
         names = _of_table(text, path) if path.suffix in (".tsv", ".csv") else _of_lines(text)
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -24,7 +24,7 @@ from warpline.registration import ProgressCallback, check_names, load
 from warpline.registration.clock import Clock
 from warpline.registration.provenance import environment
 
-DEFAULT_FUSION = "majority"
+DEFAULT_FUSION = "joint"
 """The one that labelled held-out brains best, see docs/labelling.md."""
 
 AtlasCallback = Callable[[str, int, int], None]
@@ -114,7 +114,7 @@ def label(
         "options": {"fusion": fusion, "recipe": checked.model_dump(mode="json")},
     }
     with clock.step("fusion"):
-        found = fuse(target, warped, fusion, threads=threads)
+        found = fuse(target, warped, fusion, backend=chosen.name, threads=threads)
     report = {**report, **found.report, "seconds": clock.seconds}
     return replace(found, report=plain(report), names=called)
 

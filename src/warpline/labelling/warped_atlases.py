@@ -16,7 +16,8 @@ from warpline.evaluation import overlap
 from warpline.images import Image
 from warpline.io.json_values import plain
 from warpline.labelling.atlases import LoadedAtlas
-from warpline.labelling.fusion import FUSIONS, Candidates
+from warpline.labelling.candidates import Candidates
+from warpline.labelling.fusion import FUSIONS
 from warpline.labelling.result import Labelling
 from warpline.recipe import Recipe
 from warpline.registration import ProgressCallback, register
@@ -99,7 +100,9 @@ def warp_atlas(
     return WarpedAtlas(atlas.name, found.warped, labels, found.report["judgement"], seconds)
 
 
-def fuse(image: Image, atlases: Sequence[WarpedAtlas], fusion: str, *, threads: int | None = None) -> Labelling:
+def fuse(
+    image: Image, atlases: Sequence[WarpedAtlas], fusion: str, *, backend: str = "auto", threads: int | None = None
+) -> Labelling:
     """One label a voxel from atlases that lie on the grid of an image.
 
     Parameters
@@ -110,6 +113,8 @@ def fuse(image: Image, atlases: Sequence[WarpedAtlas], fusion: str, *, threads: 
         Those whose registration failed are left out.
     fusion : str
         A name in `warpline.labelling.FUSIONS`.
+    backend : str
+        ``"numpy"`` keeps to NumPy; all others take compiled loops on the CPU.
     threads : int, optional
         CPU threads.
 
@@ -147,7 +152,9 @@ def fuse(image: Image, atlases: Sequence[WarpedAtlas], fusion: str, *, threads: 
         chosen = codes[0]
     else:
         stack = np.stack([np.asarray(one.image.data, dtype=np.float32) for one in used])
-        given = Candidates(np.asarray(image.data, dtype=np.float32), stack, codes, thread_count(threads))
+        given = Candidates(
+            np.ascontiguousarray(image.data, dtype=np.float32), stack, codes, backend, thread_count(threads)
+        )
         fused = FUSIONS[fusion](given)
         chosen, confidence = fused.codes, Image(fused.confidence, image.grid.bare, "confidence")
     labels = Image(values[chosen], image.grid.bare, "labels")
