@@ -23,13 +23,15 @@ _AT_ONCE = 2**18
 """Matrices that are solved at once."""
 _CLEARLY = 1e-5
 """How much more a patch must correlate to be preferred to one nearer by: else noise moves patches where all is flat."""
-_FLAT = 1e-6
-"""Variance of a patch, as a share of that of the image, below which it correlates with nothing."""
+_NOISE = 0.1
+"""Standard deviation added to that of every patch, as a share of that of the image where atlases disagree.
+
+More, and patches of low contrast do not move; less, and they follow noise."""
 
 
 @dataclass(frozen=True)
 class JointOptions:
-    """Settings of joint label fusion; the defaults did best on brains of 1 and 2 mm, see docs/labelling.md.
+    """Settings of joint label fusion; the defaults did best on a brain with voxels of 2 mm, see docs/labelling.md.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ class JointOptions:
     """
 
     radius: int = 1
-    search: int = 1
+    search: int = 2
     beta: float = 2.0
     alpha: float = 0.1
 
@@ -84,7 +86,10 @@ def joint(candidates: Candidates, options: JointOptions | None = None) -> Fused:
         return fused
     operations = label_fusion(candidates.backend)
     with ThreadPoolExecutor(candidates.threads) as pool:
-        found = [pool.submit(best_offsets, candidates.image, one, radius, search) for one in candidates.atlases]
+        found = [
+            pool.submit(best_offsets, candidates.image, one, radius, search, inside=disputed)
+            for one in candidates.atlases
+        ]
         offsets = np.stack([one.result() for one in found])
     places = _voxels(binary_dilation(disputed, np.ones([2 * r + 1 for r in radius])))
     threads = candidates.threads
@@ -122,7 +127,9 @@ def joint_weights(errors: Floats, beta: float, alpha: float) -> Floats:
     return weights
 
 
-def best_offsets(image: Floats, atlas: Floats, radius: Shape, search: Shape) -> NDArray[np.int8]:
+def best_offsets(
+    image: Floats, atlas: Floats, radius: Shape, search: Shape, *, inside: NDArray[np.bool_] | None = None
+) -> NDArray[np.int8]:
     """How far the patch of an atlas lies that correlates most with that of the image, (I, J, K, 3) voxels.
 
     Parameters
@@ -133,6 +140,8 @@ def best_offsets(image: Floats, atlas: Floats, radius: Shape, search: Shape) -> 
         Of the patches, in voxels.
     search : (3,) int
         Largest offsets along each axis. Of equal patches the nearest one is taken.
+    inside : (I, J, K) bool, optional
+        Where the contrast of the images is measured; everywhere when None.
 
     Examples
     --------
@@ -146,9 +155,9 @@ def best_offsets(image: Floats, atlas: Floats, radius: Shape, search: Shape) -> 
     offsets = np.zeros((*image.shape, 3), np.int8)
     if not any(search):
         return offsets
-    target, target_mean, target_variance = _moments(image, size)
+    target, target_mean, target_variance = _moments(image, size, inside)
     sides = [(reach, reach) for reach in search]
-    moved = [np.pad(one, sides, mode="edge") for one in _moments(atlas, size)]
+    moved = [np.pad(one, sides, mode="edge") for one in _moments(atlas, size, inside)]
     best = np.full(image.shape, -np.inf, np.float32)
     for offset in sorted(product(*(range(-s, s + 1) for s in search)), key=lambda one: sum(d * d for d in one)):
         window = tuple(slice(s + d, s + d + n) for s, d, n in zip(search, offset, image.shape, strict=True))
@@ -160,12 +169,13 @@ def best_offsets(image: Floats, atlas: Floats, radius: Shape, search: Shape) -> 
     return offsets
 
 
-def _moments(volume: Floats, size: list[int]) -> tuple[Floats, Floats, Floats]:
+def _moments(volume: Floats, size: list[int], inside: NDArray[np.bool_] | None) -> tuple[Floats, Floats, Floats]:
     """A volume around its mean, and the mean and variance of the patch of each voxel."""
     centred = np.asarray(volume - volume.mean(dtype=np.float64), dtype=np.float32)  # sums of squares keep their digits
     mean = uniform_filter(centred, size, mode="nearest")
-    variance = uniform_filter(centred * centred, size, mode="nearest") - mean * mean
-    return centred, mean, np.maximum(variance, np.float32(_FLAT * centred.var() + np.finfo(np.float32).tiny))
+    variance = np.maximum(uniform_filter(centred * centred, size, mode="nearest") - mean * mean, 0)
+    noise = _NOISE**2 * float((centred if inside is None else centred[inside]).var())
+    return centred, mean, np.asarray(variance + max(noise, np.finfo(np.float32).tiny), dtype=np.float32)
 
 
 def _along(shape: tuple[int, ...], reach: int) -> Shape:
