@@ -45,6 +45,8 @@ class WarpedAtlas:
         Of its registration: `outcome` and `reasons`, where it was registered here.
     seconds : float, optional
         What its registration took.
+    warnings : tuple of str
+        Of its registration.
 
     Examples
     --------
@@ -61,6 +63,7 @@ class WarpedAtlas:
     labels: Image
     judgement: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_used(self) -> bool:
@@ -97,7 +100,8 @@ def warp_atlas(
     found = register(image, atlas.image, recipe, backend=backend, threads=threads, progress=progress)
     labels = warp_labels(atlas.labels, found.transform, image.grid, backend=backend, threads=threads)
     seconds = round(time.perf_counter() - start, 3)
-    return WarpedAtlas(atlas.name, found.warped, labels, found.report["judgement"], seconds)
+    report = found.report
+    return WarpedAtlas(atlas.name, found.warped, labels, report["judgement"], seconds, tuple(report["warnings"]))
 
 
 def fuse(
@@ -221,6 +225,7 @@ def _warnings(atlases: Sequence[WarpedAtlas], used: Sequence[WarpedAtlas]) -> li
             lines.append(f"atlas {one.name} is left out, its registration failed: {reasons}")
         elif one.judgement.get("outcome") == DOUBTFUL:
             lines.append(f"atlas {one.name} is kept although its registration is doubtful: {reasons}")
+        lines += [f"atlas {one.name}: {text}" for text in one.warnings]
     if len(used) == 1:
         lines.append(f"labels are those of {used[0].name} alone: one atlas gives no confidence, and nothing is fused")
     kinds = sorted({str(one.labels.data.dtype) for one in used})
