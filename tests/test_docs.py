@@ -21,7 +21,10 @@ BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^warpline .*$", re.MULTILINE)
 GUIDES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("guide", "cohort", "template", "large-images", "series", "summaries")),
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("guide", "cohort", "template", "large-images", "labelling", "series", "summaries")
+    ),
 ]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from warpline.images import Image
     from warpline.io.images import write_image
     from warpline.io.transform_files import identify, read_transform
+    from warpline.labelling import Atlas, Labelling, label, run_label
     from warpline.operations import (
         apply,
         apply_points,
@@ -73,6 +74,7 @@ _ROOMS = {
         "read_image",
         "write_transform",
     ),
+    "warpline.labelling": ("Atlas", "Labelling", "label", "run_label"),
     "warpline.recipe": ("Recipe",),
     "warpline.resampling": ("affine_transform", "map_coordinates", "resample", "warp"),
     "warpline.series": ("SeriesRegistration", "register_series", "run_series"),
@@ -82,6 +84,7 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Affine",
+    "Atlas",
     "Chain",
     "DeviceError",
     "Displacement",
@@ -91,6 +94,7 @@ __all__ = [
     "ImagePair",
     "InputError",
     "Job",
+    "Labelling",
     "Landmarks",
     "OutputError",
     "Recipe",
@@ -109,6 +113,7 @@ __all__ = [
     "identify",
     "invert",
     "jacobian",
+    "label",
     "map_coordinates",
     "read_image",
     "read_transform",
@@ -116,6 +121,7 @@ __all__ = [
     "register_series",
     "resample",
     "run",
+    "run_label",
     "run_series",
     "warp",
     "write_image",

@@ -29,6 +29,7 @@ COMMANDS = {
     "check-header": "warpline.cli.check_header",
     "evaluate": "warpline.cli.evaluate",
     "cohort": "warpline.cli.cohort",
+    "label": "warpline.cli.label",
     "series": "warpline.cli.series",
     "cite": "warpline.cli.cite",
     "template": "warpline.cli.template",

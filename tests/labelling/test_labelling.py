@@ -1,0 +1,67 @@
+"""From an image and atlases to labels and files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from warpline import labelling
+from warpline.errors import InputError, UsageError
+from warpline.evaluation import overlap
+from warpline.images import Image
+from warpline.labelling import Atlas, label, run_label
+
+FAST = {"recipe": "rigid", "backend": "numpy", "threads": 1}
+
+
+def test_labels_land_on_the_image(target, atlases):
+    seen = []
+    found = label(target[0], atlases, on_atlas=lambda *what: seen.append(what), **FAST)
+    assert overlap(Image.from_array(target[1]), found.labels).mean > 0.95
+    assert found.labels.data.dtype == np.uint16
+    assert [one["name"] for one in found.report["atlases"]] == ["atlas 1", "atlas 2", "atlas 3"]
+    assert seen[1] == ("atlas 2", 2, 3)
+    assert found.report["options"]["fusion"] == labelling.labelling.DEFAULT_FUSION
+
+
+def test_files_are_written_and_described(files, tmp_path):
+    image, pairs = files
+    (tmp_path / "names.tsv").write_text("index\tname\n3\tleft\n")
+    found = run_label(image, pairs[:2], f"{tmp_path}/out/x_", label_names=tmp_path / "names.tsv", **FAST)
+    report = json.loads((tmp_path / "out" / "x_report.json").read_text())
+    assert report == found.report
+    assert sorted(Path(path).name for path in report["outputs"].values()) == sorted(
+        ["x_labels.nii.gz", "x_confidence.nii.gz", "x_volumes.tsv", "x_labels.png"]
+    )
+    assert report["inputs"]["atlases"][0]["labels"]["path"] == pairs[0][1]
+    assert report["inputs"]["label_names"]["path"] == str(tmp_path / "names.tsv")
+    assert "\tleft\t" in (tmp_path / "out" / "x_volumes.tsv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"fusion": "staple"}, "joint, local, majority"), ({"recipe": "none"}, "recipe")]
+)
+def test_options_that_are_not_offered_are_refused(options, message, target, atlases):
+    with pytest.raises(UsageError, match=message):
+        label(target[0], atlases, **{**FAST, **options})
+
+
+def test_a_bad_atlas_ends_the_run_without_output(files, tmp_path):
+    image, pairs = files
+    with pytest.raises(InputError, match="missing"):
+        run_label(image, [*pairs, Atlas("missing.nii", "missing.nii")], tmp_path / "out" / "a_", **FAST)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_atlas_is_never_overwritten(files, tmp_path):
+    image, pairs = files
+    with pytest.raises(UsageError, match="overwrite"):
+        run_label(image, [(pairs[0][0], str(tmp_path / "labels.nii.gz"))], f"{tmp_path}/", **FAST)
+
+
+def test_a_series_is_no_image(atlases):
+    with pytest.raises(InputError, match="4-D"):
+        label(np.zeros((4, 4, 4, 2)), atlases, **FAST)
