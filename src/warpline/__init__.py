@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from warpline.images import Image
     from warpline.io.images import write_image
     from warpline.io.transform_files import identify, read_transform
+    from warpline.longitudinal import LongitudinalRegistration, register_longitudinal, run_longitudinal
     from warpline.operations import (
         apply,
         apply_points,
@@ -51,6 +52,7 @@ _ROOMS = {
     "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
     "warpline.io.transform_files": ("identify", "read_transform"),
+    "warpline.longitudinal": ("LongitudinalRegistration", "register_longitudinal", "run_longitudinal"),
     "warpline.registration": (
         "HeaderCheck",
         "ImagePair",
@@ -92,6 +94,7 @@ __all__ = [
     "InputError",
     "Job",
     "Landmarks",
+    "LongitudinalRegistration",
     "OutputError",
     "Recipe",
     "Registration",
@@ -113,9 +116,11 @@ __all__ = [
     "read_image",
     "read_transform",
     "register",
+    "register_longitudinal",
     "register_series",
     "resample",
     "run",
+    "run_longitudinal",
     "run_series",
     "warp",
     "write_image",

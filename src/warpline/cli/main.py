@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": "warpline.cli.evaluate",
     "cohort": "warpline.cli.cohort",
     "series": "warpline.cli.series",
+    "longitudinal": "warpline.cli.longitudinal",
     "recipes": "warpline.cli.recipes",
     "demo": "warpline.cli.demo",
     "doctor": "warpline.cli.doctor",
