@@ -21,7 +21,7 @@ BLOCK = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^warpline .*$", re.MULTILINE)
 GUIDES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / name for name in ("guide.md", "cohort.md", "large-images.md", "series.md")),
+    *(ROOT / "docs" / name for name in ("guide.md", "cohort.md", "large-images.md", "longitudinal.md", "series.md")),
 ]
 
 

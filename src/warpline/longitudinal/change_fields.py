@@ -28,10 +28,10 @@ RECIPE = Recipe(
     name="longitudinal",
     initialise=Initialise(method="identity"),
     linear=None,
-    syn=Syn(model="velocity", update_sigma=3.0, total_sigma=0.58),
+    syn=Syn(model="velocity", metric="mean_squares", step=0.25, update_sigma=4.0, total_sigma=0.43),
 )
-"""Registration of two time points on the grid of the middle: smoother than between two subjects, so that noise does not
-look like change."""
+"""Registration of two time points on the grid of the middle: by squared differences, as they are of one contrast; more
+smoothly than between two subjects, so that noise does not look like change; in small steps, as little moves."""
 
 
 @dataclass(frozen=True, eq=False)

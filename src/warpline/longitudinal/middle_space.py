@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from warpline.backends import Backend
 from warpline.images import Image
@@ -19,6 +21,12 @@ MARGIN = 12
 """Voxels of the middle around what any time point shows; what moves there has faded out."""
 SPLINE = 3
 """Order of the interpolation of every time point: none is blurred more than another."""
+
+
+SHADING = 12.0
+"""Gaussian in mm of what counts as shading; finer than that, grey values differ by what has changed."""
+LEAST_WEIGHT = 1e-3
+"""Share of a Gaussian within the object from which shading is known."""
 
 
 def middle_grid(images: Sequence[Image], middle: RigidMiddle) -> Grid:
@@ -71,7 +79,37 @@ def brightness_factors(images: Sequence[Image]) -> list[float]:
     return [float(one) for one in np.exp(np.log(medians).mean()) / medians]
 
 
-def median_image(images: Sequence[Image], factors: Sequence[float], name: str = "middle") -> Image:
-    """The median of images on one grid, voxel by voxel, each times its factor: an outlier does not show."""
+def without_unlike_shading(images: Sequence[Image], factors: Sequence[float]) -> list[Image]:
+    """Images on one grid, each times its factor, and divided by what is smooth of its ratio to their geometric mean.
+
+    Gain and shading differ between scans, and squared differences would take that for change (differential bias, Lewis
+    and Fox 2004, NeuroImage 23:75). Nothing is divided where grey values are not all above 0.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        The time points on the grid of the middle.
+    factors : sequence of float
+        As of `brightness_factors`.
+    """
     scaled = [np.asarray(image.data, np.float32) * np.float32(one) for image, one in zip(images, factors, strict=True)]
-    return Image(np.median(np.stack(scaled), axis=0).astype(np.float32), images[0].grid, name)
+    inside = np.all([foreground_mask(image) & np.greater(image.data, 0) for image in images], axis=0)
+    sigma = [SHADING / size if count > 1 else 0.0 for size, count in _axes(images[0].grid)]
+    weight = gaussian_filter(inside.astype(np.float32), sigma)
+    logs = [np.log(one, out=np.zeros_like(one), where=inside) for one in scaled]
+    mean = np.mean(logs, axis=0)
+    known = weight > LEAST_WEIGHT
+    fields = (gaussian_filter(one - mean, sigma) / np.where(known, weight, np.float32(1)) for one in logs)
+    return [
+        replace(image, data=one * np.exp(-np.where(known, field, np.float32(0))))
+        for image, one, field in zip(images, scaled, fields, strict=True)
+    ]
+
+
+def _axes(grid: Grid) -> list[tuple[float, int]]:
+    return list(zip(grid.voxel_size.tolist(), grid.shape, strict=True))
+
+
+def median_image(images: Sequence[Image], name: str = "middle") -> Image:
+    """The median of images on one grid, voxel by voxel: an outlier does not show."""
+    return Image(np.median(np.stack([image.data for image in images]), axis=0).astype(np.float32), images[0].grid, name)

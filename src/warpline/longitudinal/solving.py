@@ -10,7 +10,13 @@ from typing import TypeVar
 from warpline.backends import Backend
 from warpline.images import Image
 from warpline.longitudinal.change_fields import ChangePair, register_changes, velocities_of
-from warpline.longitudinal.middle_space import brightness_factors, median_image, middle_grid, on_middle
+from warpline.longitudinal.middle_space import (
+    brightness_factors,
+    median_image,
+    middle_grid,
+    on_middle,
+    without_unlike_shading,
+)
 from warpline.longitudinal.result import TimePoint
 from warpline.longitudinal.rigid_middle import RigidMiddle, find_middle, register_pairs
 from warpline.recipe import Recipe
@@ -77,14 +83,15 @@ def solve(
     with clock.step("middle"):
         grid = middle_grid(images, middle)
         placed = [on_middle(image, to, grid, backend) for image, to in zip(images, middle.affines, strict=True)]
+        factors = brightness_factors(placed)
+        placed = without_unlike_shading(placed, factors)
     with clock.step("change"):
         changes = list(_counted(register_changes(placed, recipe, backend), "change", len(images), progress))
         velocities = velocities_of(changes, grid, len(images))
     del placed
     with clock.step("median"):
         points = [_point(*of, backend) for of in zip(images, middle.affines, velocities, strict=True)]
-        factors = brightness_factors([point.aligned for point in points])
-        median = median_image([point.aligned for point in points], factors)
+        median = median_image(without_unlike_shading([point.aligned for point in points], factors))
     return Solved(points, median, factors, middle, changes)
 
 
