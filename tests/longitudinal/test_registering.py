@@ -7,21 +7,23 @@ import json
 import numpy as np
 import pytest
 
+from made_series import grid, rigid, seen_through
 from made_time_points import GROWTH, ONE, QUICK, placed, time_point, ventricle, ventricle_growth
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.longitudinal import register_longitudinal, run_longitudinal
+from warpline.space import Affine
 
 
-def points_within(found):
+def points_within():
     """Points of the middle, well inside what it shows, (N, 3)."""
     return np.pad(np.random.default_rng(0).uniform(-28, 28, (200, 2)), ((0, 0), (0, 1)))
 
 
 def test_swapped_points_give_the_inverse(images, found):
     swapped = register_longitudinal(images[1::-1], **ONE)
-    points = points_within(found)
+    points = points_within()
     there, inverse = swapped.transform(0, 1), found.transform(0, 1).inverse()
     np.testing.assert_allclose(there.map_points(points), inverse.map_points(points), atol=1e-9)
     np.testing.assert_array_equal(
@@ -31,7 +33,7 @@ def test_swapped_points_give_the_inverse(images, found):
 
 def test_three_points_in_any_order_give_the_same(images, found_three):
     order = (2, 0, 1)
-    other, points = register_longitudinal([images[n] for n in order], **QUICK), points_within(found_three)
+    other, points = register_longitudinal([images[n] for n in order], **QUICK), points_within()
     np.testing.assert_array_equal(other.middle.data, found_three.middle.data)
     for new, old in enumerate(order):
         np.testing.assert_array_equal(other.points[new].warp.field, found_three.points[old].warp.field)
@@ -95,7 +97,7 @@ def test_a_run_that_fails_leaves_nothing(images, tmp_path):
 
 def test_a_slice_and_a_volume_are_refused(images):
     volume = Image.from_array(np.zeros((12, 12, 12), np.float32), name="volume")
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="2-D"):
         register_longitudinal([images[0], volume], **ONE)
 
 
@@ -104,3 +106,17 @@ def test_unlike_contrasts_are_named(images):
     inverted = Image((other.data > 8) * (220 - other.data), other.grid, "inverted")
     found = register_longitudinal([images[0], inverted], **QUICK)
     assert any("correlates with the middle" in text for text in found.report["warnings"])
+
+
+def test_volumes_may_lie_on_unlike_grids():
+    """Oblique volumes with their own voxels, in known motion."""
+    first_grid, second_grid = grid(), grid((26, 22, 20), (2.8, 3.2, 3.0), np.eye(3))
+    truth = rigid((2.0, -1.0, 1.5), (3.0, -2.0, 4.0))
+    first = Image(seen_through(first_grid, np.eye(4)), first_grid, "first")
+    second = Image(seen_through(second_grid, truth), second_grid, "second")
+    found = register_longitudinal([first, second], **QUICK)
+    points = np.random.default_rng(0).uniform(-12, 12, (50, 3)) + (5, -7, 11)
+    mapped = found.transform(0, 1).map_points(points)
+    np.testing.assert_allclose(mapped, Affine(truth).map_points(points), atol=0.5)
+    np.testing.assert_allclose(found.transform(1, 0).map_points(mapped), points, atol=0.05)
+    np.testing.assert_allclose(found.middle.grid.voxel_size, 2.8)
