@@ -6,7 +6,7 @@ the growth of the ventricles, integrated over their label at the first time poin
 is from the inverse.
 
     python bench/longitudinal.py ../shared/data/oasis-trt-20-slices
-    python bench/longitudinal.py ../shared/data/oasis-trt-20 --subjects 01 --tools warpline
+    python bench/longitudinal.py ../shared/data/oasis-trt-20 --every 2 --subjects 01 03 --out longitudinal_3d.json
 """
 
 from __future__ import annotations
@@ -56,15 +56,19 @@ class Made:
     truth: float
 
 
-def load(folder: Path, subject: str) -> tuple[Doubles, NDArray[np.int64]]:
-    """Image and labels of a subject, cropped to the brain, with a margin."""
+def load(folder: Path, subject: str, every: int = 1) -> tuple[Doubles, NDArray[np.int64]]:
+    """Image and labels of a subject, every n-th voxel along each axis, cropped to the brain, with a margin."""
     places = (folder / f"sub-{subject}", folder / f"sub-{subject}_")
     inside = places[0].is_dir()
     names = ("t1_brain.nii.gz", "labels.nii.gz") if inside else ("t1.nii.gz", "labels.nii.gz")
     paths = [places[0] / name if inside else Path(f"{places[1]}{name}") for name in names]
     image, labels = (np.squeeze(np.asanyarray(nibabel.load(path).dataobj)) for path in paths)
     box = tuple(slice(int(span.min()), int(span.max()) + 1) for span in np.nonzero(labels))
-    padded = [np.pad(one[box], MARGIN) for one in (np.asarray(image, float) * (labels > 0), labels)]
+    values = np.asarray(image, float) * (labels > 0)
+    if every > 1:
+        values = ndimage.gaussian_filter(values, every / 2)
+    steps = (slice(None, None, every),) * values.ndim
+    padded = [np.pad(one[box][steps], MARGIN) for one in (values, labels)]
     return padded[0], np.rint(padded[1]).astype(np.int64)
 
 
@@ -212,19 +216,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--subjects", nargs="+", default=[f"{number:02d}" for number in range(1, 11)])
+    parser.add_argument("--every", type=int, default=1, help="voxels along each axis of which one is kept")
     parser.add_argument("--growth", nargs="+", type=float, default=[0.0, 0.05], help="as shares")
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     rows = []
     for subject in options.subjects:
-        image, labels = load(options.data, subject)
+        image, labels = load(options.data, subject, options.every)
         for growth in options.growth:
             made = made_points(image, labels, growth, seed=int(subject))
             for tool in options.tools:
                 rows.append({"subject": subject, "growth": growth, "tool": tool, **judge(tool, made)})
                 print(json.dumps(rows[-1]), flush=True)
-    found = {"data": options.data.name, "versions": {name: version(name) for name, _ in TOOLS.values()}}
+    found = {
+        "data": options.data.name,
+        "every": options.every,
+        "versions": {name: version(name) for name, _ in TOOLS.values()},
+    }
     options.out.write_text(json.dumps({**found, "summary": summed_up(rows), "rows": rows}, indent=1) + "\n")
 
 

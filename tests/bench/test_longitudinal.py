@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import longitudinal
 import numpy as np
 import pytest
+
+import longitudinal
 
 
 def test_made_ventricles_grow_by_what_was_asked():
