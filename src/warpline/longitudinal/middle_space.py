@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from warpline.backends import Backend
@@ -21,8 +22,6 @@ MARGIN = 12
 """Voxels of the middle around what any time point shows; what moves there has faded out."""
 SPLINE = 3
 """Order of the interpolation of every time point: none is blurred more than another."""
-
-
 SHADING = 12.0
 """Gaussian in mm of what counts as shading; finer than that, grey values differ by what has changed."""
 LEAST_WEIGHT = 1e-3
@@ -72,18 +71,28 @@ def brightness_factors(images: Sequence[Image]) -> list[float]:
     images : sequence of Image
         On any grids.
     """
-    inside = [np.asarray(image.data[foreground_mask(image)], np.float64) for image in images]
-    medians = np.array([np.median(values) if values.size else 0.0 for values in inside])
-    if medians.min() <= 0 or min(value_beyond(image) for image in images) < 0:
+    medians = _medians(images)
+    if not _have_gains(images, medians):
         return [1.0] * len(images)
     return [float(one) for one in np.exp(np.log(medians).mean()) / medians]
+
+
+def _medians(images: Sequence[Image]) -> NDArray[np.float64]:
+    """Median of the object of every image, (N,)."""
+    inside = (np.asarray(image.data[foreground_mask(image)], np.float64) for image in images)
+    return np.array([np.median(values) if values.size else 0.0 for values in inside])
+
+
+def _have_gains(images: Sequence[Image], medians: NDArray[np.float64]) -> bool:
+    """Whether grey values are counted from 0, so that scans may differ by factors: not so in CT."""
+    return bool(medians.min() > 0) and min(value_beyond(image) for image in images) >= 0
 
 
 def without_unlike_shading(images: Sequence[Image], factors: Sequence[float]) -> list[Image]:
     """Images on one grid, each times its factor, and divided by what is smooth of its ratio to their geometric mean.
 
     Gain and shading differ between scans, and squared differences would take that for change (differential bias, Lewis
-    and Fox 2004, NeuroImage 23:75). Nothing is divided where grey values are not all above 0.
+    and Fox 2004, NeuroImage 23:75). Nothing is divided where grey values are not counted from 0.
 
     Parameters
     ----------
@@ -92,6 +101,8 @@ def without_unlike_shading(images: Sequence[Image], factors: Sequence[float]) ->
     factors : sequence of float
         As of `brightness_factors`.
     """
+    if not _have_gains(images, _medians(images)):
+        return list(images)
     scaled = [np.asarray(image.data, np.float32) * np.float32(one) for image, one in zip(images, factors, strict=True)]
     inside = np.all([foreground_mask(image) & np.greater(image.data, 0) for image in images], axis=0)
     sigma = [SHADING / size if count > 1 else 0.0 for size, count in _axes(images[0].grid)]

@@ -138,12 +138,16 @@ def _point_warnings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     factors = [row["brightness_factor"] for row in rows]
     if max(factors) > LARGEST_FACTOR * min(factors):
         shown = ", ".join(f"{row['name']} {row['brightness_factor']:.3g}" for row in rows)
-        yield f"grey values differ, and were multiplied for the middle: {shown}; another scanner or sequence?"
+        yield (
+            f"grey values differ, and were multiplied for the middle: {shown}; of another scanner or sequence? Then "
+            "compare by --set syn.metric=local_cc"
+        )
     for row in rows:
         if row["correlation"] < LEAST_CORRELATION:
             yield (
                 f"{row['name']} correlates with the middle by {row['correlation']:.2f} only: of another contrast or "
-                "scanner, what it shows otherwise may look like change"
+                "scanner, what it shows otherwise may look like change; local correlation heeds that less: --set "
+                "syn.metric=local_cc"
             )
         if row["quality"]["folded_voxels"]:
             yield f"{row['name']}: the map folds at {row['quality']['folded_voxels']} voxels, where changes are unknown"
