@@ -20,6 +20,7 @@ ROOMS = (
     "warpline.evaluation",
     "warpline.images",
     "warpline.io.transform_files",
+    "warpline.longitudinal",
     "warpline.registration",
     "warpline.registration.judgement",
     "warpline.series",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from warpline.io.images import write_image
     from warpline.io.transform_files import identify, read_transform
     from warpline.labelling import Atlas, Labelling, label, run_label
+    from warpline.longitudinal import LongitudinalRegistration, register_longitudinal, run_longitudinal
     from warpline.operations import (
         apply,
         apply_points,
@@ -52,6 +53,7 @@ _ROOMS = {
     "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
     "warpline.io.transform_files": ("identify", "read_transform"),
+    "warpline.longitudinal": ("LongitudinalRegistration", "register_longitudinal", "run_longitudinal"),
     "warpline.registration": (
         "HeaderCheck",
         "ImagePair",
@@ -96,6 +98,7 @@ __all__ = [
     "Job",
     "Labelling",
     "Landmarks",
+    "LongitudinalRegistration",
     "OutputError",
     "Recipe",
     "Registration",
@@ -118,10 +121,12 @@ __all__ = [
     "read_image",
     "read_transform",
     "register",
+    "register_longitudinal",
     "register_series",
     "resample",
     "run",
     "run_label",
+    "run_longitudinal",
     "run_series",
     "warp",
     "write_image",

@@ -33,6 +33,7 @@ COMMANDS = {
     "series": "warpline.cli.series",
     "cite": "warpline.cli.cite",
     "template": "warpline.cli.template",
+    "longitudinal": "warpline.cli.longitudinal",
     "recipes": "warpline.cli.recipes",
     "demo": "warpline.cli.demo",
     "doctor": "warpline.cli.doctor",

@@ -1,0 +1,126 @@
+"""The grid of the middle, and the time points on it, all interpolated alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from warpline.backends import Backend
+from warpline.images import Image
+from warpline.images.foreground import foreground_mask
+from warpline.images.intensity import value_beyond
+from warpline.longitudinal.rigid_middle import RigidMiddle
+from warpline.resampling import warp
+from warpline.space import Transform
+from warpline.space.grid import Grid, apply_affine
+
+MARGIN = 12
+"""Voxels of the middle around what any time point shows; what moves there has faded out."""
+SPLINE = 3
+"""Order of the interpolation of every time point: none is blurred more than another."""
+SHADING = 12.0
+"""Gaussian in mm of what counts as shading; finer than that, grey values differ by what has changed."""
+LEAST_WEIGHT = 1e-3
+"""Share of a Gaussian within the object from which shading is known."""
+
+
+def middle_grid(images: Sequence[Image], middle: RigidMiddle) -> Grid:
+    """The grid of the middle: cubes as large as the finest voxel, along the axes of the world, around all objects.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        The time points.
+    middle : RigidMiddle
+        Where they are.
+    """
+    flat = all(image.grid.flat for image in images)
+    used = 2 if flat else 3
+    size = float(min(image.grid.voxel_size[:used].min() for image in images))
+    reached = []
+    for image, affine in zip(images, middle.affines, strict=True):
+        inside = np.argwhere(foreground_mask(image))
+        world = apply_affine(affine.inverse().matrix @ image.affine, inside if len(inside) else [[0, 0, 0]])
+        reached += [world.min(axis=0), world.max(axis=0)]
+    lowest, highest = np.min(reached, axis=0), np.max(reached, axis=0)
+    first = np.floor((lowest - middle.centre) / size) - MARGIN
+    last = np.ceil((highest - middle.centre) / size) + MARGIN
+    first[used:] = last[used:] = 0
+    matrix = np.diag([size, size, size, 1.0])
+    matrix[:3, 3] = middle.centre + size * first
+    shape = (last - first + 1).astype(int)
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), matrix, flat)
+
+
+def on_middle(image: Image, transform: Transform, grid: Grid, backend: Backend) -> Image:
+    """A time point on the grid of the middle through a map from there, in one interpolation."""
+    return warp(image, transform, grid, order=SPLINE, outside=value_beyond(image), backend=backend)
+
+
+def brightness_factors(images: Sequence[Image]) -> list[float]:
+    """What the grey values of every image are multiplied by, so that medians of their objects agree.
+
+    1 where an image has values below 0, or none that lie above.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        On any grids.
+    """
+    medians = _medians(images)
+    if not _have_gains(images, medians):
+        return [1.0] * len(images)
+    return [float(one) for one in np.exp(np.log(medians).mean()) / medians]
+
+
+def _medians(images: Sequence[Image]) -> NDArray[np.float64]:
+    """Median of the object of every image, (N,)."""
+    inside = (np.asarray(image.data[foreground_mask(image)], np.float64) for image in images)
+    return np.array([np.median(values) if values.size else 0.0 for values in inside])
+
+
+def _have_gains(images: Sequence[Image], medians: NDArray[np.float64]) -> bool:
+    """Whether grey values are counted from 0, so that scans may differ by factors: not so in CT."""
+    return bool(medians.min() > 0) and min(value_beyond(image) for image in images) >= 0
+
+
+def without_unlike_shading(images: Sequence[Image], factors: Sequence[float]) -> list[Image]:
+    """Images on one grid, each times its factor, and divided by what is smooth of its ratio to their geometric mean.
+
+    Gain and shading differ between scans, and squared differences would take that for change (differential bias, Lewis
+    and Fox 2004, NeuroImage 23:75). Nothing is divided where grey values are not counted from 0.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        The time points on the grid of the middle.
+    factors : sequence of float
+        As of `brightness_factors`.
+    """
+    if not _have_gains(images, _medians(images)):
+        return list(images)
+    scaled = [np.asarray(image.data, np.float32) * np.float32(one) for image, one in zip(images, factors, strict=True)]
+    inside = np.all([foreground_mask(image) & np.greater(image.data, 0) for image in images], axis=0)
+    sigma = [SHADING / size if count > 1 else 0.0 for size, count in _axes(images[0].grid)]
+    weight = gaussian_filter(inside.astype(np.float32), sigma)
+    logs = [np.log(one, out=np.zeros_like(one), where=inside) for one in scaled]
+    mean = np.mean(logs, axis=0)
+    known = weight > LEAST_WEIGHT
+    fields = (gaussian_filter(one - mean, sigma) / np.where(known, weight, np.float32(1)) for one in logs)
+    return [
+        replace(image, data=one * np.exp(-np.where(known, field, np.float32(0))))
+        for image, one, field in zip(images, scaled, fields, strict=True)
+    ]
+
+
+def _axes(grid: Grid) -> list[tuple[float, int]]:
+    return list(zip(grid.voxel_size.tolist(), grid.shape, strict=True))
+
+
+def median_image(images: Sequence[Image], name: str = "middle") -> Image:
+    """The median of images on one grid, voxel by voxel: an outlier does not show."""
+    return Image(np.median(np.stack([image.data for image in images]), axis=0).astype(np.float32), images[0].grid, name)
