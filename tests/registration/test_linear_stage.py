@@ -57,7 +57,7 @@ def test_other_starts_are_tried_where_the_recipe_says_so(search, times, backend,
     assert found.judgement.outcome == "fine" and len(searches) == times
 
 
-def test_that_no_start_is_searched_for_beside_a_given_one_is_said(backend):
+def test_a_search_beside_a_given_start_is_said_to_be_none(backend):
     recipe = Recipe(initialise=Initialise(search="always"), linear=OPTIONS, syn=None)
     found = align(scan(SLICE), scan(SLICE), recipe, backend=backend, initial=Affine.identity())
     assert any("no other start was searched for" in warning for warning in found.warnings)

@@ -81,7 +81,7 @@ def counted(backend, **weights):
     given = {name: (backend.upload(volume.astype(np.float32)), GRID) for name, volume in weights.items()}
     metric = CHANNEL_METRICS["mean_squares"](Syn(metric="mean_squares"))
     term = Term(Channel(*images, GRID, GRID, **given), SharedLevel.of(GRID, 1.0), np.eye(4), metric, backend)
-    return term.counted(backend.upload(np.zeros((2, 3, *SHAPE), np.float32)))
+    return term.counted_later(backend.upload(np.zeros((2, 3, *SHAPE), np.float32)))()
 
 
 def test_what_counts_is_added_up(backend):

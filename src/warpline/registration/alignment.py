@@ -319,10 +319,10 @@ def _run_stages(
     with clock.step("preparation"):
         images = problem.normalised(backend)
         seen = problem.heeding(recipe.linear is None or recipe.linear.masks, images, backend)
-        comparison = ObjectComparison(*images, backend)
     with clock.step("linear"):
-        linear = register_from_start(seen, problem, comparison, backend, progress)
+        linear = register_from_start(seen, problem, backend, progress)
     with clock.step("judgement"):
+        comparison = ObjectComparison(*images, backend)
         judged = judge_and_search(seen, linear, problem, comparison, backend)
     affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
     if recipe.syn is None:

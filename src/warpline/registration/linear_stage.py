@@ -23,11 +23,7 @@ from warpline.space import Affine
 
 
 def register_from_start(
-    images: tuple[Normalised, Normalised],
-    problem: Problem,
-    comparison: ObjectComparison,
-    backend: Backend,
-    progress: ProgressCallback | None,
+    images: tuple[Normalised, Normalised], problem: Problem, backend: Backend, progress: ProgressCallback | None
 ) -> LinearResult:
     """The first linear result; from a start by search where the images hardly overlap at that of the recipe."""
     recipe = problem.recipe
@@ -39,7 +35,7 @@ def register_from_start(
     except InputError:
         if problem.initial is not None or not recipe.initialise.rotations:
             raise
-        other = start_by_search(images, recipe.linear, comparison, backend)
+        other = start_by_search(images, recipe.linear, ObjectComparison(*images, backend), backend)
         if other is None:
             raise
         found = register_linear(*images, other, recipe.linear, backend=backend, progress=progress)

@@ -116,13 +116,13 @@ def register_syn(
     for index, (factor, iterations, smoothing) in enumerate(schedule):
         place = SharedLevel.of(pair.grid, factor * spacing, smoothing)
         level = SynLevel(pair, place, options, backend, coarser=result)
-        counted = level.terms.counted(level.half_maps) if index + 1 == len(schedule) else ()
+        counted = level.terms.counted_later(level.half_maps) if index + 1 == len(schedule) else tuple
         records.append(_run_level(level, (index, len(schedule)), iterations, progress))
         result = LevelResult(level.model.state, level.grid, level.terms.strengths, level.terms.shown, index)
         compared = level.terms.compared() if index == 0 else compared
         del level  # its memory is for the next one
     assert result is not None, "a recipe has at least one level"
-    ended = zip(compared, result.shown, counted, strict=True)
+    ended = zip(compared, result.shown, counted(), strict=True)
     compared = tuple(replace(images, contrast=shown, counted=left) for images, shown, left in ended)
     state = [fields.move_to_grid(field, result.grid, pair.grid, backend) for field in result.state]
     velocity = state[0] if len(state) == 1 else None

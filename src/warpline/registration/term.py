@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,13 +146,18 @@ class Term:
             return self.value
         return self.value / np.maximum(self._counted.mean(dtype=np.float64), 1e-12)
 
-    def counted(self, half_maps: Array) -> Counted | None:
-        """How much counts under the half-maps; None where everything does. It waits for the device."""
+    def counted_later(self, half_maps: Array) -> Callable[[], Counted | None]:
+        """A function that waits for how much counts under the half-maps; None where everything does."""
         if self._counted is None:
-            return None
+            return lambda: None
         self._count(half_maps, self._counted)
-        number, total, squares = self.backend.download(self.backend.sums(self._counted)).tolist()
-        return Counted(total, total / number, total**2 / squares if squares else 0.0)
+        found = self.backend.download_later(self.backend.sums(self._counted, out=self.backend.zeros((3,), np.float64)))
+
+        def finish() -> Counted:
+            number, total, squares = found().tolist()
+            return Counted(total, total / number, total**2 / squares if squares else 0.0)
+
+        return finish
 
     def _count(self, half_maps: Array, counted: Array) -> None:
         """How much voxels count in the middle space: not at all where values from outside a mask are mixed in."""

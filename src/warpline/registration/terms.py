@@ -153,6 +153,14 @@ def _beside(options: Syn, first: _Chosen, before: int | None) -> tuple[FurtherTe
     return UNLIKE if before or (before is None and is_asked and first.is_poor) else ()
 
 
+def _nothing_left(pair: int) -> str:
+    whose = "of the two images" if pair == 1 else f"of pair {pair}"
+    return (
+        f"weights, and masks, leave nothing {whose} to compare: once the images are aligned, what counts in one lies "
+        "where nothing counts in the other; check that they mark the same places, or widen them"
+    )
+
+
 class Terms:
     """The terms of a level; several are added up, each in proportion to its weight.
 
@@ -218,23 +226,23 @@ class Terms:
         found = self._backend.download(strengths).tolist()
         return tuple(replace(images, strength=one) for images, one in zip(self._compared, found, strict=True))
 
-    def counted(self, half_maps: Array) -> tuple[Counted | None, ...]:
-        """How much of each term counts.
+    def counted_later(self, half_maps: Array) -> Callable[[], tuple[Counted | None, ...]]:
+        """A function that waits for how much of each term counts under the half-maps, as they are now.
 
-        Raises
-        ------
-        InputError
-            When weights leave nothing of a pair.
+        It raises `InputError` when weights leave nothing of a pair.
         """
-        found = tuple(term.counted(half_maps) for term in self._terms)
-        for term, images, left in zip(self._terms, self._compared, found, strict=True):
-            if term.is_weighted and left is not None and left.is_nothing:
-                whose = "of the two images" if images.pair == 1 else f"of pair {images.pair}"
-                raise InputError(
-                    f"weights, and masks, leave nothing {whose} to compare: once the images are aligned, what counts "
-                    "in one lies where nothing counts in the other; check that they mark the same places, or widen them"
-                )
-        return found
+        pending = [term.counted_later(half_maps) for term in self._terms]
+        weighted = [images.pair for term, images in zip(self._terms, self._compared, strict=True) if term.is_weighted]
+        pairs = [images.pair for images in self._compared]
+
+        def finish() -> tuple[Counted | None, ...]:
+            found = tuple(one() for one in pending)
+            for pair, left in zip(pairs, found, strict=True):
+                if pair in weighted and left is not None and left.is_nothing:
+                    raise InputError(_nothing_left(pair))
+            return found
+
+        return finish
 
     @property
     def is_masked(self) -> bool:
