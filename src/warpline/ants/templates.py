@@ -70,7 +70,9 @@ def build_template(
     >>> import numpy as np
     >>> from warpline import ants
     >>> x, y = np.indices((24, 24)) - 11.5
-    >>> images = [(np.exp(-(x**2 + y**2) / width).astype(np.float32), np.eye(3)) for width in (30, 40, 50)]
+    >>> texture = 2 + np.sin(x) + np.cos(1.3 * y + x / 3)
+    >>> shapes = [np.exp(-(x**2 + 2 * y**2) / width) * texture for width in (60, 80)]
+    >>> images = [(shape.astype(np.float32), np.eye(3)) for shape in shapes]
     >>> ants.build_template(image_list=images, iterations=1, type_of_transform="Rigid").ndim
     2
     """

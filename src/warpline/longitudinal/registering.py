@@ -74,7 +74,7 @@ def register_longitudinal(
     >>> x, y = np.indices((48, 48)) - 23.5
     >>> head = (np.hypot(x, y) < 17) * (2 + np.sin(x) * np.cos(y))
     >>> first, second = (head * (np.hypot(x, y) > radius) for radius in (5.0, 5.5))
-    >>> found = warpline.register_longitudinal([first, second], years=[70.5, 72])
+    >>> found = warpline.register_longitudinal([first, second], years=[70.5, 72], backend="numba")
     >>> bool(np.array_equal(found.points[0].velocity.field, -found.points[1].velocity.field))
     True
     """
@@ -133,7 +133,7 @@ def run_longitudinal(
     >>> head = (np.hypot(x, y) < 17) * (2 + np.sin(x) * np.cos(y))
     >>> for name, radius in (("t1", 5.0), ("t2", 5.5)):
     ...     warpline.write_image(warpline.Image.from_array(head * (np.hypot(x, y) > radius)), f"{name}.nii.gz")
-    >>> found = warpline.run_longitudinal(["t1.nii.gz", "t2.nii.gz"], "out")
+    >>> found = warpline.run_longitudinal(["t1.nii.gz", "t2.nii.gz"], "out", backend="numba")
     >>> found.report["outputs"]["t1_to_t2_log_jacobian"]
     'out/t1_to_t2_LogJacobian.nii.gz'
     """

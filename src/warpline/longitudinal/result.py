@@ -99,7 +99,7 @@ class LongitudinalRegistration:
     >>> x, y = np.indices((48, 48)) - 23.5
     >>> head = (np.hypot(x, y) < 17) * (2 + np.sin(x) * np.cos(y))
     >>> first, second = (head * (np.hypot(x, y) > radius) for radius in (5.0, 5.5))
-    >>> found = warpline.register_longitudinal([first, second])
+    >>> found = warpline.register_longitudinal([first, second], backend="numba")
     >>> found.log_jacobian(0, 1).data.shape == found.middle.data.shape
     True
     """

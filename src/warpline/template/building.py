@@ -69,7 +69,7 @@ def build(
     >>> for name, width in (("a", 60), ("b", 80), ("c", 100)):
     ...     shape = np.exp(-(x**2 + 2 * y**2) / width) * (2 + np.sin(x) + np.cos(1.3 * y + x / 3))
     ...     write_image(Image.from_array(shape.astype(np.float32)), f"{name}.nii")
-    >>> options = template.Options(recipe="rigid", rounds=1, threads=1)
+    >>> options = template.Options(recipe="rigid", rounds=1, backend="numba", threads=1)
     >>> made = template.build(["a.nii", "b.nii", "c.nii"], "out", options)
     >>> [subject.id for subject in made.subjects], made.exit_code
     (['a', 'b', 'c'], 0)
