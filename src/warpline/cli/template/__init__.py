@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
-
-from warpline.cli.options import add_talk
 
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
@@ -30,21 +27,13 @@ ACTIONS = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of every action."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", prog=parser.prog)
-    for name, home in ACTIONS.items():
-        module = importlib.import_module(home)
-        action = actions.add_parser(
-            name,
-            help=module.SUMMARY,
-            description=module.SUMMARY[0].upper() + module.SUMMARY[1:] + ".",
-            epilog=f"example:\n{module.EXAMPLE}",
-            formatter_class=parser.formatter_class,
-        )
-        module.add_arguments(action)
-        add_talk(action, nested=True)
+    from warpline.cli.actions import add_actions
+
+    add_actions(parser, ACTIONS)
 
 
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Do one action."""
-    code: int | None = importlib.import_module(ACTIONS[options.action]).run(options, terminal)
-    return code
+    from warpline.cli.actions import run_action
+
+    return run_action(options, terminal, ACTIONS)
