@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from warpline.errors import OutputError
-from warpline.io.atomic import Transaction, write_atomic
+from warpline.io.atomic import Transaction, claimed, write_atomic
 from warpline.io.drafts import DRAFT
 
 
@@ -183,3 +183,13 @@ def test_full_disk_is_noticed_when_preparing(tmp_path, small_files_only):
     with pytest.raises(OutputError, match="File too large; choose a folder"), Transaction() as files:
         files.prepare(tmp_path / "out")
     assert everything_under(tmp_path) == []
+
+
+def test_claimed_files_are_those_of_one_run_at_a_time(tmp_path):
+    targets = [tmp_path / "new" / name for name in ("a", "report")]
+    with claimed(targets) as files:
+        with pytest.raises(OutputError), claimed(targets):
+            pytest.fail("two runs write the same files")
+        for target in targets:
+            files.write(target, b"x")
+    assert everything_under(tmp_path / "new") == ["a", "report"]

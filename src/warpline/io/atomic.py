@@ -167,6 +167,26 @@ class Transaction:
                 return
 
 
+@contextmanager
+def claimed(targets: Sequence[Path]) -> Iterator[Transaction]:
+    """A transaction whose folder is made, and whose targets are locked, before anything is computed.
+
+    Parameters
+    ----------
+    targets : sequence of Path
+        As `Transaction.reserve` takes them; the folder of the last one is made.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written, or another process has claimed the targets.
+    """
+    with Transaction() as files:
+        files.prepare(targets[-1].parent)
+        files.reserve(targets)
+        yield files
+
+
 def write_atomic(path: Path, content: bytes) -> None:
     """Write one file under a temporary name beside it, flush it to disk, then rename it.
 

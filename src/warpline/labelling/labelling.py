@@ -11,7 +11,7 @@ from warpline.backends import Backend, select
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.images.checks import check_contrast, check_finite, check_one_volume
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import claimed
 from warpline.io.images import Source
 from warpline.io.json_values import plain
 from warpline.labelling.atlases import Atlases, listed, load_atlas
@@ -156,9 +156,7 @@ def run_label(image: Source, atlases: Atlases, prefix: str | Path, **options: An
     names, given = names_after(prefix), listed(atlases)
     sources = [image, options.get("label_names"), *(side for one in given for side in (one.image, one.labels))]
     check_names(names, sources)
-    with Transaction() as files:
-        files.prepare(names["report"].parent)
-        files.reserve(list(names.values()))
+    with claimed(list(names.values())) as files:
         return store(label(image, given, **options), files, names)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from warpline.images import Image
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import Transaction, claimed
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
 from warpline.io.json_values import plain
@@ -155,9 +155,7 @@ class Labelling:
         """
         names = names_after(prefix)
         check_names(names, files_in(self.report["inputs"]))
-        with Transaction() as files:
-            files.prepare(names["report"].parent)
-            files.reserve(list(names.values()))
+        with claimed(list(names.values())) as files:
             store(self, files, names)
         return {kind: path for kind, path in names.items() if path.exists()}
 

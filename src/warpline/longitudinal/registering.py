@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from warpline.backends import Backend, select
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import claimed
 from warpline.io.images import Source
 from warpline.io.json_values import plain
 from warpline.longitudinal.change_fields import recipe_with
@@ -140,7 +140,5 @@ def run_longitudinal(
     dated = options.get("years") is not None or options.get("dates") is not None
     outputs = Outputs.of(Path(folder), names_of(points), dated=dated)
     check_outputs(outputs, points)
-    with Transaction() as files:
-        files.prepare(outputs.folder)
-        files.reserve(list(outputs.paths.values()))
+    with claimed(list(outputs.paths.values())) as files:
         return store(register_longitudinal(points, **options), files, outputs)

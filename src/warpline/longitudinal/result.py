@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.images import Image
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import Transaction, claimed
 from warpline.io.compression import compress
 from warpline.io.images import Source
 from warpline.longitudinal.output_files import (
@@ -223,9 +223,7 @@ class LongitudinalRegistration:
         """
         outputs = Outputs.of(Path(folder), self.names, dated=self.years is not None)
         check_outputs(outputs, [entry["path"] for entry in self.report["inputs"]])
-        with Transaction() as files:
-            files.prepare(outputs.folder)
-            files.reserve(list(outputs.paths.values()))
+        with claimed(list(outputs.paths.values())) as files:
             store(self, files, outputs)
         return outputs.paths
 

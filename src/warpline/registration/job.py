@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from warpline.backends import Backend, select
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import claimed
 from warpline.io.images import Source
 from warpline.io.transform_lists import as_entries, paths_in
 from warpline.recipe import Recipe
@@ -176,9 +176,7 @@ def run(job: Job, progress: ProgressCallback | None = None, *, on_plan: PlanCall
     sources = (job.fixed, job.moving, *counts, *_start_files(job), *further)
     names = names_after(job.prefix)
     check_names(names, sources)
-    with Transaction() as files:
-        files.prepare(names["report"].parent)
-        files.reserve(list(names.values()))
+    with claimed(list(names.values())) as files:
         registration = register(
             **job.inputs(),
             backend=job.backend,

@@ -17,7 +17,7 @@ from warpline.evaluation.image_similarity import measure_similarity
 from warpline.images import Image
 from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import lies_far_from_zero, value_beyond
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import claimed
 from warpline.io.json_values import plain
 from warpline.io.transform_lists import paths_in
 from warpline.recipe import Recipe
@@ -131,9 +131,7 @@ class Registration:
         """
         names = names_after(prefix)
         check_names(names, [*(entry["path"] for entry in self.report["inputs"].values()), *_start_files(self.report)])
-        with Transaction() as files:
-            files.prepare(names["report"].parent)
-            files.reserve(list(names.values()))
+        with claimed(list(names.values())) as files:
             return store(self.alignment, self.images, self.report, files, names).paths
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from warpline.backends import Backend, select
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import claimed
 from warpline.io.images import Source
 from warpline.io.json_values import plain
 from warpline.io.series_files import TYPES, Series, open_series
@@ -181,9 +181,7 @@ def run_series(series: Source, prefix: str | Path, **options: Any) -> SeriesRegi
     """
     names = names_after(prefix)
     check_names(names, files_in(_files_of(series, **options)))
-    with Transaction() as files:
-        files.prepare(names["report"].parent)
-        files.reserve(list(names.values()))
+    with claimed(list(names.values())) as files:
         return store(register_series(series, **options), files, names)
 
 

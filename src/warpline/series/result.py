@@ -16,7 +16,7 @@ import numpy as np
 
 from warpline.images import Image
 from warpline.images.foreground import foreground_mask
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import Transaction, claimed
 from warpline.io.compression import compress
 from warpline.io.gradients import encode_bvecs
 from warpline.io.images import encode_image
@@ -183,9 +183,7 @@ class SeriesRegistration:
         """
         names = names_after(prefix)
         check_names(names, files_in(self.report["inputs"]))
-        with Transaction() as files:
-            files.prepare(names["report"].parent)
-            files.reserve(list(names.values()))
+        with claimed(list(names.values())) as files:
             store(self, files, names)
         return {kind: path for kind, path in names.items() if path.exists()}
 
