@@ -14,6 +14,7 @@ from warpline.backends import Array, Backend
 from warpline.backends.arrays import halved
 from warpline.backends.convergence import ConvergenceRule, new_trace
 from warpline.backends.descriptors import CHANNELS
+from warpline.backends.motion import Placement
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.metrics import Samples
 from warpline.metrics.mutual_information import MutualInformation
@@ -273,6 +274,42 @@ def _affine_moments(s: KernelInputs) -> Call:
     return lambda: s.backend.affine_moments(s.points, s.values, s.moving, s.matrix)
 
 
+FITS, ROWS = 8, 11
+"""Volumes that are fitted in one call, and numbers of a point: a rigid fit."""
+
+
+def _placed(s: KernelInputs) -> Placement:
+    bounds = np.array([(0.0, n - 1.0) for n in s.shape])
+    return Placement(np.zeros(FITS, np.intp), np.stack([s.matrix] * FITS), bounds)
+
+
+def _motion_coefficients(s: KernelInputs) -> Call:
+    volumes = s.moving[None]
+    return lambda: s.backend.motion.coefficients(volumes, (1.0, 1.0, 1.0))
+
+
+def _motion_inputs(s: KernelInputs) -> tuple[Array, Array, Array]:
+    """Coefficients, rows of the points, and room for values."""
+    coefficients = s.backend.motion.coefficients(s.moving[None], (1.0, 1.0, 1.0))
+    rows = np.random.default_rng(0).normal(size=(len(s.points), ROWS)).astype(np.float32)
+    return coefficients, s.backend.upload(rows), s.backend.zeros((FITS, len(rows)))
+
+
+def _motion_sums(s: KernelInputs) -> Call:
+    (coefficients, rows, values), placed = _motion_inputs(s), _placed(s)
+    return lambda: s.backend.motion.sums(coefficients, s.points, rows, placed, values=values)
+
+
+def _motion_gram(s: KernelInputs) -> Call:
+    _, rows, values = _motion_inputs(s)
+    return lambda: s.backend.motion.gram(rows, values)
+
+
+def _motion_residuals(s: KernelInputs) -> Call:
+    _, rows, values = _motion_inputs(s)
+    return lambda: s.backend.motion.residuals(values, rows, np.ones((FITS, ROWS)))
+
+
 def _mutual_information(many: int, slopes: bool) -> Callable[[KernelInputs], Call]:
     def prepare(s: KernelInputs) -> Call:
         matrices = np.stack([s.matrix] * many)
@@ -389,6 +426,10 @@ OPERATIONS: dict[str, Operation] = {
     "mutual_information": Operation("point", 2 * (12 + 4 + 8 * 4), _mutual_information(1, slopes=True)),
     "mutual_information, 16 values": Operation("point", 12 + 4 + 16 * 8 * 4, _mutual_information(16, slopes=False)),
     "minimise_affine, 16 evaluations": Operation("call", 16 * POINTS * 2 * (12 + 4 + 8 * 4), _minimise_affine),
+    "motion.coefficients": Operation("voxel", 4, _motion_coefficients, 4 + 4 + 5 * 8),
+    "motion.sums, 8 volumes": Operation("point", FITS * (12 + 4 * ROWS + 4), _motion_sums),
+    "motion.gram, 8 volumes": Operation("point", FITS * (4 * ROWS + 4), _motion_gram),
+    "motion.residuals, 8 volumes": Operation("point", FITS * (4 * ROWS + 8), _motion_residuals),
     "keep_best_state": Operation("voxel", 12 + 12, _keep_best_state),
     "update_convergence": Operation("call", 8 + 8 + 2 * 8 + 4, _update_convergence),
 }

@@ -45,6 +45,8 @@ HOT: dict[str, Defines] = {
     "self_similarity": (),
     "warp_descriptors": (),
     "descriptor_forces": (),
+    "motion_sums": (("ROWS", 11),),
+    "motion_gram": (("ROWS", 11),),
 }
 """The builds of a default registration, and of descriptors."""
 

@@ -45,6 +45,7 @@ VARIANTS = {
     "value_histogram": [(("BINS", bins), ("VALUE", value)) for bins, value in ((64, "double"), (97, "float"))],
     "value_forces": [(("BINS", bins),) for bins in (64, 97)],
     "norm_quantile": [(("COMPONENTS", c), ("DIGIT", digit)) for c, digit in ((1, 0), (1, 1), (1, 2), (3, 0))],
+    **{name: [(("ROWS", rows),) for rows in (11, 17)] for name in ("motion_sums", "motion_gram")},
     "joint_histogram": [(("BINS", bins),) for bins in (8, 32, 64, 65, 256)],
 }
 """Kernel to the defines it is built with; kernels that are not here have none."""

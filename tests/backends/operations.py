@@ -10,6 +10,7 @@ import affine_oracles
 from synthetic import ellipsoid, general_matrix, label_map, smooth_field, smooth_volume, soft_weights, wide_field
 from warpline.backends.affine_problem import ENTRY, ROTATION, SCALE, AffineFamily, Formula, MetricInputs
 from warpline.backends.convergence import ConvergenceRule, new_trace
+from warpline.backends.motion import Placement
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 from warpline.registration import bfgs
 
@@ -118,6 +119,20 @@ def _descriptor_forces(kind, mask=None):
     return call
 
 
+PLACEMENT = Placement(np.array([0, 1, 0]), MATRICES[:3], np.array([(0.5, n - 1.5) for n in SHAPE]))
+ROWS = np.random.default_rng(11).normal(size=(len(POINTS), 11)).astype(np.float32)
+
+
+def _motion(b, up):
+    values, rows = b.empty((3, len(POINTS))), up(ROWS)
+    coefficients = b.motion.coefficients(up(np.stack([FIXED, MOVING])), (0.0, 1.0, 1.5))
+    weights = up(np.random.default_rng(12).random(values.shape).astype(np.float32))
+    sums = b.motion.sums(coefficients, up(POINTS), rows, PLACEMENT, weights=weights, values=values)
+    gram = b.motion.gram(rows, values, weights=weights)
+    solutions = np.random.default_rng(13).normal(size=(3, ROWS.shape[1]))
+    return [coefficients, sums, gram, b.motion.residuals(values, rows, solutions)]
+
+
 def _add_weighted(b, up):
     total, weight = b.empty(FIELD.shape), up(np.array([0.7], np.float32))
     for start, field in ((True, FIELD), (False, ROUGH)):
@@ -219,6 +234,7 @@ OPERATIONS = {
     "descriptors.forces": _descriptor_forces(np.float64),
     "descriptors.forces in a mask": _descriptor_forces(np.float32, WEIGHTS),
     "map_values": lambda b, up: [b.map_values(up(FIXED), up(CURVE), (0.1, 0.8))],
+    "motion": _motion,
     "add_weighted": _add_weighted,
     "compose": _compose,
     "invert": _invert,

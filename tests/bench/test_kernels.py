@@ -17,6 +17,7 @@ from kernel_peers import PEERS
 from warpline.backends import Backend, cuda_filters, select
 from warpline.backends.cuda_backend import CudaBackend
 from warpline.backends.descriptors import DescriptorOperations
+from warpline.backends.motion import MotionOperations
 
 SHAPE = (24, 20, 28)
 
@@ -27,7 +28,9 @@ def inputs():
 
 
 def test_every_operation_of_the_interface_is_timed():
-    offered = {*operations_of(Backend), *(f"descriptors.{name}" for name in operations_of(DescriptorOperations))}
+    parts = {"descriptors": DescriptorOperations, "motion": MotionOperations}
+    offered = {f"{part}.{name}" for part, protocol in parts.items() for name in operations_of(protocol)}
+    offered |= set(operations_of(Backend))
     timed = {name.split()[0].rstrip(",") for name in OPERATIONS}
     memory, loops = (
         {"upload", "download", "download_later", "empty", "zeros"},
@@ -49,7 +52,7 @@ class Recorder:
 
     def __getattr__(self, name):
         method = getattr(self._backend, name)
-        if name == "descriptors":
+        if name in ("descriptors", "motion"):
             return Recorder(method, self.arrays)
         if name in ("upload", "download", "empty", "zeros"):
             return method

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from made_series import TURN, grid, largest_error, rigid, seen_through
-from warpline.errors import InputError
-from warpline.series.least_squares import FitLevel, fit, prepare_target, smoothed_coefficients
+from warpline.series.least_squares import fit, smoothed_coefficients
+from warpline.series.targets import FitLevel, prepare_target
 
 FINE = FitLevel(sigma=3.0, stride=2, tolerance=1e-3)
 TRUE = rigid((1.5, -2.0, 0.7), (3, -2, 4))
@@ -17,8 +17,8 @@ WHERE = grid()
 def fitted(volume, backend, freedom="rigid", start=None, level=FINE, where=WHERE):
     still = seen_through(where, np.eye(4))
     target = prepare_target(backend.upload(still), still > 100, where, level, freedom=freedom, backend=backend)
-    coefficients = smoothed_coefficients(backend.upload(volume), where, level, backend)
-    return fit(coefficients, where, target, np.eye(4) if start is None else start, backend)
+    coefficients = smoothed_coefficients(backend.upload(volume[None]), where, level, backend)
+    return fit(coefficients, where, target, [(0, np.eye(4) if start is None else start)], backend)[0]
 
 
 def test_motion_is_found_to_hundredths_of_a_millimetre(backend):
@@ -40,7 +40,7 @@ def test_a_gain_that_changes_across_the_head_is_no_motion(numpy_backend, monkeyp
     volume = seen_through(WHERE, TRUE) * np.linspace(0.85, 1.15, WHERE.shape[1])[:, None]
     volume = volume.astype(np.float32)
     assert largest_error([fitted(volume, numpy_backend).matrix], [TRUE], WHERE) < 0.12
-    monkeypatch.setattr("warpline.series.least_squares.RIDGE", 1e6)
+    monkeypatch.setattr("warpline.series.targets.RIDGE", 1e6)
     assert largest_error([fitted(volume, numpy_backend).matrix], [TRUE], WHERE) > 0.5
 
 
@@ -109,7 +109,20 @@ def test_a_volume_far_away_is_not_aligned(numpy_backend):
     assert not found.converged
 
 
-def test_a_constant_reference_is_refused(numpy_backend):
-    flat = np.ones(WHERE.shape, np.float32)
-    with pytest.raises(InputError, match="shows nothing"):
-        prepare_target(flat, flat > 0, WHERE, FINE, freedom="rigid", backend=numpy_backend)
+def test_volumes_fitted_together_are_where_they_are_alone(backend):
+    """One of them twice, from two starts, one that needs weights, one that is not there."""
+    changed = seen_through(WHERE, TRUE)
+    changed[13:16, 8:11, 8:10] += 400
+    noise = np.random.default_rng(0).normal(0, 1, WHERE.shape).astype(np.float32)
+    volumes = np.stack([seen_through(WHERE, TRUE), changed, noise])
+    still = seen_through(WHERE, np.eye(4))
+    target = prepare_target(backend.upload(still), still > 100, WHERE, FINE, freedom="rigid", backend=backend)
+    coefficients = smoothed_coefficients(backend.upload(volumes), WHERE, FINE, backend)
+    starts = [(0, np.eye(4)), (1, np.eye(4)), (0, rigid((1.0, -1.5, 0.5), (2, -2, 3))), (2, np.eye(4))]
+    together = fit(coefficients, WHERE, target, starts, backend)
+    for found, start in zip(together, starts, strict=True):
+        (alone,) = fit(coefficients, WHERE, target, [start], backend)
+        assert (found.converged, found.steps) == (alone.converged, alone.steps)
+        assert np.allclose(found.matrix, alone.matrix, rtol=0, atol=1e-9)
+    assert [found.converged and found.correlation > 0.5 for found in together] == [True, True, True, False]
+    assert largest_error([found.matrix for found in together[:3]], [TRUE] * 3, WHERE) < 0.03

@@ -26,10 +26,12 @@ from warpline.backends.arrays import Array, Matrix, Shape, halved
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.cuda_descriptors import CudaDescriptors
 from warpline.backends.cuda_launch import Runtime, as_struct
+from warpline.backends.cuda_motion import CudaMotion
 from warpline.backends.cuda_workspace import BLOCK, REALS, VOXELS, Workspace, block_count, check_countable, voxel_grid
 from warpline.backends.descriptors import DescriptorOperations
 from warpline.backends.image_cache import ImageCache
 from warpline.backends.interface import Backend
+from warpline.backends.motion import MotionOperations
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 
 Sigma = tuple[float, float, float]
@@ -77,6 +79,7 @@ class CudaBackend:
         self.cache = ImageCache()
         self.device = runtime.name
         self.descriptors: DescriptorOperations = CudaDescriptors(self._work)
+        self.motion: MotionOperations = CudaMotion(self._work)
 
     # -- memory ---------------------------------------------------------------------------------------------
 

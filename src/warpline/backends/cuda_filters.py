@@ -40,7 +40,7 @@ def smoothing_taps(sigma: Sigma) -> tuple[NDArray[Any], Radii]:
 def smooth(work: Workspace, array: Array, sigma: Sigma, *, out: Array, out_norm: Array | None) -> Array:
     """See `Backend.smooth`; fused kernels compute norms also where `out_norm` is None."""
     shape = array.shape[-3:]
-    stack = work.floats(array).reshape(-1, 1 if array.ndim == 3 else 3, *shape)
+    stack = work.floats(array).reshape(-1, 1 if array.ndim == 3 else array.shape[-4], *shape)
     si, sj, sk = (float(s) if n > 1 else 0.0 for s, n in zip(sigma, shape, strict=True))
     radii, many, target = smoothing_taps((si, sj, sk))[1], len(stack), out.reshape(stack.shape)
     if max(radii) > WIDEST_FUSED:

@@ -35,17 +35,17 @@ WARMUPS = {2: 24, 3: 32, 4: 52, 5: 64}
 """Lines and elements of a block of kernels/spline_prefilter.cu, and the halo in which the filter warms up."""
 
 
-def spline_coefficients(work: Workspace, array: Array, spline: SplineOptions) -> Array:
-    """See `Backend.spline_coefficients`."""
+def spline_coefficients(work: Workspace, array: Array, spline: SplineOptions, *, first_axis: int = 0) -> Array:
+    """See `Backend.spline_coefficients`; axes before the first one count arrays that are not padded."""
     array = work.contiguous(array)
     _check(array)
     if spline.pad:
         array = _padded(work, array, spline)
-    if array.size == 0 or max(array.shape, default=1) == 1:
+    if array.size == 0 or max(array.shape[first_axis:], default=1) == 1:
         return array.astype(np.float64)
     run_at_most, mode = SPAN - 2 * WARMUPS[spline.order], _continued(spline.mode)
     for axis, n in enumerate(array.shape):
-        if n == 1:
+        if n == 1 or axis < first_axis:
             continue
         pieces = block_count(n, run_at_most)
         na, nb = math.prod(array.shape[:axis]), math.prod(array.shape[axis + 1 :])

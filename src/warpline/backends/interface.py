@@ -30,6 +30,7 @@ from warpline.backends.arrays import Array, Matrix, Shape
 from warpline.backends.convergence import ConvergenceRule
 from warpline.backends.descriptors import DescriptorOperations
 from warpline.backends.image_cache import ImageCache
+from warpline.backends.motion import MotionOperations
 from warpline.backends.similarity import SimilarityOperations
 from warpline.backends.splines import AffineCoordinates, SplineOptions
 
@@ -52,6 +53,11 @@ class Backend(SimilarityOperations, Protocol):
     @property
     def descriptors(self) -> DescriptorOperations:
         """Operations on several numbers at every voxel."""
+        ...
+
+    @property
+    def motion(self) -> MotionOperations:
+        """Operations that fit volumes of a series to a reference."""
         ...
 
     # -- memory ---------------------------------------------------------------------------------------------

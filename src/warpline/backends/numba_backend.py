@@ -25,9 +25,11 @@ from warpline.backends.gaussian import gaussian
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
 from warpline.backends.joint_histograms import information_of_volumes
+from warpline.backends.motion import MotionOperations
 from warpline.backends.numba_compile import compile_ahead
 from warpline.backends.numba_descriptors import NumbaDescriptors
 from warpline.backends.numba_lanes import VECTOR, whole_vectors
+from warpline.backends.numba_motion import NumbaMotion
 from warpline.backends.numba_threads import Scratch, in_slabs
 
 Float = NDArray[np.float32]
@@ -49,6 +51,10 @@ class NumbaBackend(HostBackend):
     @property
     def descriptors(self) -> DescriptorOperations:
         return NumbaDescriptors(self.threads)
+
+    @property
+    def motion(self) -> MotionOperations:
+        return NumbaMotion(self.smooth, self.threads)
 
     def prepare(self, parts: Collection[str]) -> None:
         compile_ahead(NumbaBackend, parts, self.threads)

@@ -257,13 +257,14 @@ def cubic(first: Any, last: Any, volume: Any, matrix: Any, field: Any, outside: 
             for k in range(out.shape[2]):
                 x, y, z = _position(matrix, field, i, j, k)
                 if _is_inside(x, a) and _is_inside(y, b) and _is_inside(z, c):
-                    out[i, j, k] = _spline(volume, x, y, z)
+                    out[i, j, k] = spline_value(volume, x, y, z)
                 else:
                     out[i, j, k] = outside
 
 
 @njit(**EXACT)
-def _spline(coefficients: Any, x: Any, y: Any, z: Any) -> Any:
+def spline_value(coefficients: Any, x: Any, y: Any, z: Any) -> Any:
+    """Cubic spline with mirror boundary at a point that is clamped into the grid."""
     a, b, c = coefficients.shape
     x, y, z = min(max(x, 0.0), a - 1.0), min(max(y, 0.0), b - 1.0), min(max(z, 0.0), c - 1.0)
     i, j, k = np.int64(np.floor(x)), np.int64(np.floor(y)), np.int64(np.floor(z))

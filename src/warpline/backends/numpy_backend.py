@@ -14,7 +14,9 @@ from warpline.backends.descriptors import DescriptorOperations
 from warpline.backends.host_backend import Doubles, HostBackend, Sigma, rank_statistics, to_out
 from warpline.backends.interface import Backend
 from warpline.backends.joint_histograms import mutual_information
+from warpline.backends.motion import MotionOperations
 from warpline.backends.numpy_descriptors import NumpyDescriptors
+from warpline.backends.numpy_motion import NumpyMotion
 
 _UNDAMPED_STEPS = 8
 _RELAXATION = 0.4
@@ -33,6 +35,10 @@ class NumpyBackend(HostBackend):
     @property
     def descriptors(self) -> DescriptorOperations:
         return NumpyDescriptors()
+
+    @property
+    def motion(self) -> MotionOperations:
+        return NumpyMotion(self.smooth)
 
     def _sample(
         self, volume: Array, matrix: Matrix | None, field: Array | None, *, order: int, outside: float, out: Array

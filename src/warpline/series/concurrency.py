@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
 from warpline.backends import Backend, select, thread_count
 from warpline.resampling.on_device import CONCURRENT
+from warpline.space.grid import Grid
 
+Work = TypeVar("Work")
 Result = TypeVar("Result")
 AHEAD = 2
-"""Volumes per worker that may be ready before their turn."""
+"""Results per worker that may be ready before their turn."""
+
+BATCH_BYTES = 2**30
+"""Memory that the volumes of a batch and their spline coefficients take on a GPU, with `VOXEL_BYTES` a voxel."""
+VOXEL_BYTES = 28
+"""Of a volume, what is smoothed of it, and coefficients in double precision before and after an axis."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +46,23 @@ class Workers:
             return cls(backend, CONCURRENT)
         return cls(select(backend.name, 1), thread_count(threads))
 
-    def map(self, work: Callable[[int], Result], numbers: Iterable[int]) -> Iterator[Result]:
-        """``work(number)`` of each number, in their order; each in a session of the backend."""
+    def batches(self, numbers: Sequence[int], grid: Grid) -> list[Sequence[int]]:
+        """Numbers of volumes on a grid in parts for one call each: single ones on a CPU, many on a GPU."""
+        size = 1 if self.backend.on_host else max(1, BATCH_BYTES // (VOXEL_BYTES * math.prod(grid.shape)))
+        return [numbers[first : first + size] for first in range(0, len(numbers), size)]
 
-        def run(number: int) -> Result:
+    def map(self, work: Callable[[Work], Result], parts: Iterable[Work]) -> Iterator[Result]:
+        """``work(part)`` of each part, in their order; each in a session of the backend."""
+
+        def run(part: Work) -> Result:
             with self.backend.session():
-                return work(number)
+                return work(part)
 
         waiting: deque[Future[Result]] = deque()
         with ThreadPoolExecutor(self.count) as pool:
             try:
-                for number in numbers:
-                    waiting.append(pool.submit(run, number))
+                for part in parts:
+                    waiting.append(pool.submit(run, part))
                     if len(waiting) > AHEAD * self.count:
                         yield waiting.popleft().result()
                 while waiting:

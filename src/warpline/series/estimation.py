@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.backends import Array
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.images.foreground import foreground_mask
 from warpline.io.series_files import Floats, Series
 from warpline.series.concurrency import Workers
-from warpline.series.least_squares import Fit, FitLevel, Target, fit, prepare_target, smoothed_coefficients
+from warpline.series.least_squares import Fit, fit, smoothed_coefficients
+from warpline.series.targets import FitLevel, Target, prepare_target
 from warpline.space.grid import Grid, Matrix
 
 FINE_SIGMA = 1.0
@@ -100,7 +102,7 @@ def targets_of(reference: Image, workers: Workers, *, freedom: str, mask: NDArra
             prepare_target(*given, level, freedom=kind, backend=backend)
             for level, kind in zip(fit_levels(reference.grid), (freedom, "rigid"), strict=True)
         )
-        backend.download(coarse.slopes.reshape(-1)[:1])  # waits: other threads use other streams
+        backend.download(coarse.rows.reshape(-1)[:1])  # waits: other threads use other streams
         return Targets(fine, coarse)
 
 
@@ -112,24 +114,38 @@ def counted(image: Image) -> NDArray[np.bool_]:
     return found
 
 
-def fit_volume(series: Series, number: int, targets: Targets, start: Matrix, workers: Workers) -> Fit:
-    """Where a volume is; fitted again from a coarse level where the fine fit fails."""
-    backend = workers.backend
-    volume = backend.upload(series.volume(number))
-    found = _fit(volume, series.grid, targets.fine, start, workers)
-    if is_aligned(found):
-        return found
-    return max((found, _from_coarse(volume, series.grid, targets, start, workers)), key=_rank)
+def fit_volumes(
+    series: Series, numbers: Sequence[int], targets: Targets, starts: Sequence[Matrix], workers: Workers
+) -> list[Fit]:
+    """Where some volumes are; fitted again from a coarse level where the fine fit fails."""
+    volumes = _uploaded(series, numbers, workers)
+    found = _fitted(volumes, series.grid, targets.fine, list(enumerate(starts)), workers)
+    failed = [n for n, one in enumerate(found) if not is_aligned(one)]
+    if failed:
+        places = [(row, starts[n]) for row, n in enumerate(failed)]
+        for n, again in zip(failed, _from_coarse(volumes[failed], series.grid, targets, places, workers), strict=True):
+            found[n] = max((found[n], again), key=_rank)
+    return found
 
 
-def _fit(volume: Floats, grid: Grid, target: Target, start: Matrix, workers: Workers) -> Fit:
-    coefficients = smoothed_coefficients(volume, grid, target.level, workers.backend)
-    return fit(coefficients, grid, target, start, workers.backend)
+def _uploaded(series: Series, numbers: Sequence[int], workers: Workers) -> Array:
+    """Volumes as one array (S, I, J, K) float32 on the backend."""
+    return workers.backend.upload(np.stack([np.asarray(series.volume(n), np.float32) for n in numbers]))
 
 
-def _from_coarse(volume: Floats, grid: Grid, targets: Targets, start: Matrix, workers: Workers) -> Fit:
-    coarse = _fit(volume, grid, targets.coarse, start, workers)
-    return _fit(volume, grid, targets.fine, coarse.matrix, workers)
+def _fitted(
+    volumes: Array, grid: Grid, target: Target, starts: Sequence[tuple[int, Matrix]], workers: Workers
+) -> list[Fit]:
+    coefficients = smoothed_coefficients(volumes, grid, target.level, workers.backend)
+    return fit(coefficients, grid, target, starts, workers.backend)
+
+
+def _from_coarse(
+    volumes: Array, grid: Grid, targets: Targets, starts: Sequence[tuple[int, Matrix]], workers: Workers
+) -> list[Fit]:
+    coarse = _fitted(volumes, grid, targets.coarse, starts, workers)
+    places = [(volume, one.matrix) for (volume, _), one in zip(starts, coarse, strict=True)]
+    return _fitted(volumes, grid, targets.fine, places, workers)
 
 
 def is_aligned(found: Fit) -> bool:
@@ -174,14 +190,14 @@ def fit_series(
     def nearest(number: int) -> Matrix:
         return min(known, key=lambda one: abs(one[0] - number))[1] if known else np.eye(4)
 
-    def run(number: int) -> Fit:
-        return fit_volume(series, number, targets, nearest(number), workers)
+    def run(numbers: Sequence[int]) -> list[Fit]:
+        return fit_volumes(series, numbers, targets, [nearest(number) for number in numbers], workers)
 
-    fits = []
-    for number, found in enumerate(workers.map(run, range(series.count))):
-        fits.append(found)
+    fits: list[Fit] = []
+    for found in workers.map(run, workers.batches(range(series.count), series.grid)):
+        fits += found
         if progress is not None:
-            progress("fit", number + 1, series.count)
+            progress("fit", len(fits), series.count)
     return _fitted_again(series, fits, targets, workers)
 
 
@@ -189,14 +205,20 @@ def _fitted_again(series: Series, fits: list[Fit], targets: Targets, workers: Wo
     """The fits, those of doubtful volumes searched from the coarse level and from their neighbours too."""
     doubtful = doubtful_volumes(fits)
 
-    def run(number: int) -> Fit:
-        volume = workers.backend.upload(series.volume(number))
-        near = [fits[other].matrix for other in (number - 1, number + 1) if 0 <= other < len(fits)]
-        found = [_from_coarse(volume, series.grid, targets, start, workers) for start in (np.eye(4), *near)]
-        return max((fits[number], *found), key=_rank)
+    def run(numbers: Sequence[int]) -> list[Fit]:
+        volumes = _uploaded(series, numbers, workers)
+        near = [[n for n in (number - 1, number + 1) if 0 <= n < len(fits)] for number in numbers]
+        starts = [
+            (row, start) for row, others in enumerate(near) for start in (np.eye(4), *(fits[n].matrix for n in others))
+        ]
+        found = _from_coarse(volumes, series.grid, targets, starts, workers)
+        of_row = [[one for (at, _), one in zip(starts, found, strict=True) if at == row] for row in range(len(numbers))]
+        return [max((fits[number], *again), key=_rank) for number, again in zip(numbers, of_row, strict=True)]
 
-    for number, found in zip(doubtful, workers.map(run, doubtful), strict=True):
-        fits[number] = found
+    parts = workers.batches(doubtful, series.grid)
+    for numbers, found in zip(parts, workers.map(run, parts), strict=True):
+        for number, one in zip(numbers, found, strict=True):
+            fits[number] = one
     return fits
 
 
