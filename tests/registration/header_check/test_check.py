@@ -68,9 +68,16 @@ def test_a_symmetric_object_leaves_its_hand_undecided():
     assert found.outcome == "consistent" and "handedness cannot be told" in found.undecided[0]
 
 
-def test_noise_is_undecided():
-    noise = np.random.default_rng(0).normal(size=heads()[1].data.shape).astype(np.float32)
-    found = check(Image(noise, heads()[1].grid, "noise"))
+@pytest.mark.parametrize("size", [None, 8.0, 12.0])
+def test_noise_is_undecided(size):
+    """Of voxels like those of the reference, and of large ones, whose fits are of any size."""
+    grid = heads()[1].grid
+    if size is not None:
+        grid = Grid(
+            (round(160 / size),) * 3, np.array([(size, 0, 0, -80), (0, size, 0, -80), (0, 0, size, -80), (0, 0, 0, 1)])
+        )
+    noise = np.random.default_rng(0).normal(size=grid.shape).astype(np.float32)
+    found = check(Image(noise, grid, "noise"))
     assert found.outcome == "undecided" and found.findings == () and "by chance" in found.undecided[0]
 
 

@@ -108,7 +108,7 @@ def _checked(
     choice = choose(found, comparison)
     radius = float(np.linalg.norm(extent(reference) * reference.grid.voxel_size))
     grid, distance = mended_grid(choice.best, image.grid, comparison.centre, radius)
-    findings, undecided = _findings(choice, image, grid, distance), _undecided(choice, image)
+    findings, undecided = _findings(choice, image, grid, distance) if choice.is_sure else [], _undecided(choice, image)
     proposed = grid if findings else None
     if mask is not None:
         on_mask, unsure = check_mask(mask, image, pair[1], backend)
