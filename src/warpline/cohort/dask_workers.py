@@ -183,7 +183,7 @@ def read_credentials(credentials: str | os.PathLike[str]) -> Any:
 
     name = os.fspath(credentials)
     try:
-        if os.stat(name).st_mode & 0o077:
+        if hasattr(os, "getuid") and os.stat(name).st_mode & 0o077:  # Windows: these bits do not say who may read
             raise UsageError(f"{name} holds a private key and others may read it; run: chmod 600 {name}")
         security = Security(require_encryption=True, tls_ca_file=name, tls_client_cert=name, tls_client_key=name)
         security.get_connection_args("client")

@@ -16,6 +16,7 @@ from pathlib import Path
 from warpline.cohort.tables import MISSING, escape, is_missing, read_lines, unescape
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
+from warpline.io.relative_paths import relative_path
 
 _FORBIDDEN = re.compile(r"[\x00-\x1f/\\]")
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
@@ -291,7 +292,7 @@ def resembles_used(name: str) -> str | None:
 
 def _relative(pair: Pair, name: str, folder: Path) -> str:
     value: str = getattr(pair, name)
-    return os.path.relpath(value, folder) if value and name in PATHS else value
+    return relative_path(value, folder) if value and name in PATHS else value
 
 
 def _label(name: str) -> str:

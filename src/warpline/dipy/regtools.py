@@ -239,6 +239,7 @@ def _panels(
     pictures: Sequence[NDArray[Any]], titles: Sequence[str], fname: FileName | None, saving: dict[str, Any], **how: Any
 ) -> Figure:
     pyplot = _pyplot()
+    figure: Figure
     figure, axes = pyplot.subplots(1, len(pictures))
     for axis, picture, title in zip(axes, pictures, titles, strict=True):
         axis.set_axis_off()
