@@ -77,6 +77,7 @@ def test_a_second_run_on_the_same_names_is_refused(tmp_path):
     assert (tmp_path / "report").read_bytes() == b"first"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
 def test_permissions_of_a_replaced_file_are_kept(tmp_path):
     for mode in (0o600, 0o664, 0o444):
         (tmp_path / "a").write_bytes(b"old")
@@ -90,6 +91,7 @@ def test_permissions_of_a_replaced_file_are_kept(tmp_path):
         (tmp_path / "a").unlink()
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux names the file of a descriptor")
 def test_content_reaches_the_disk_before_the_names_change(tmp_path, monkeypatch):
     told, fsync, replace = [], os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda file: (told.append(os.readlink(f"/proc/self/fd/{file}")), fsync(file)))
