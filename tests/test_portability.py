@@ -44,22 +44,25 @@ def tried_imports(tree):
             yield from (inner for statement in node.body for inner in ast.walk(statement))
 
 
+def asked_for(tree):
+    """Arguments of every ``hasattr(one, name)``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hasattr":
+            yield node.args
+
+
 def faults(source):
     """What of a source would fail, or differ, on another system."""
     tree = ast.parse(source)
     tried = set(map(id, tried_imports(tree)))
-    guarded = {
-        ast.unparse(node.args[0]) + "." + node.args[1].value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "hasattr" and isinstance(node.args[1], ast.Constant)
-    }
+    guarded = {f"{ast.unparse(one)}.{name.value}" for one, name in asked_for(tree) if isinstance(name, ast.Constant)}
     for node in ast.walk(tree):
         if is_import_of(node, POSIX_MODULES) and id(node) not in tried:
             yield f"{ast.unparse(node)} without an answer to ImportError"
         elif is_import_of(node, FORKING):
             yield ast.unparse(node)
-        elif isinstance(node, ast.Attribute) and node.attr in POSIX_NAMES.get(ast.unparse(node.value), ()):
-            if ast.unparse(node) not in guarded:
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.attr in POSIX_NAMES.get(node.value.id, ()) and ast.unparse(node) not in guarded:
                 yield f"{ast.unparse(node)} without hasattr"
         elif isinstance(node, ast.Call):
             yield from faults_of_call(node)
