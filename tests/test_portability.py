@@ -37,26 +37,26 @@ def is_import_of(node, modules):
     return isinstance(node, ast.ImportFrom) and node.module in modules
 
 
-def tried_imports(tree):
+def tried_imports(nodes):
     """Imports in a ``try`` that has an answer to their failure."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Try) and any("ImportError" in ast.unparse(one.type or node) for one in node.handlers):
             yield from (inner for statement in node.body for inner in ast.walk(statement))
 
 
-def asked_for(tree):
+def asked_for(nodes):
     """Arguments of every ``hasattr(one, name)``."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hasattr":
             yield node.args
 
 
 def faults(source):
     """What of a source would fail, or differ, on another system."""
-    tree = ast.parse(source)
-    tried = set(map(id, tried_imports(tree)))
-    guarded = {f"{ast.unparse(one)}.{name.value}" for one, name in asked_for(tree) if isinstance(name, ast.Constant)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(source)))
+    tried = set(map(id, tried_imports(nodes)))
+    guarded = {f"{ast.unparse(one)}.{name.value}" for one, name in asked_for(nodes) if isinstance(name, ast.Constant)}
+    for node in nodes:
         if is_import_of(node, POSIX_MODULES) and id(node) not in tried:
             yield f"{ast.unparse(node)} without an answer to ImportError"
         elif is_import_of(node, FORKING):

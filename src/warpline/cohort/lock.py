@@ -74,10 +74,8 @@ class FolderLock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with (
-            suppress(OSError, OutputError),
-            waiting(self._root, "starting.lock"),
-        ):  # a lock file that nobody holds does no harm
+        harmless = suppress(OSError, OutputError)  # files of locks that nobody holds may stay
+        with harmless, waiting(self._root, "starting.lock"):
             for name in self._held.copy():
                 self._give_up(name)
         self._release()

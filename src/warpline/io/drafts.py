@@ -65,7 +65,10 @@ class Draft:
         file = open_file(self._lock_path)
         try:
             if _is_locked(file) and _is_at(file, self._lock_path):
-                self.temporary.write_bytes(b"")
+                if file_locks.ADVISORY:
+                    os.ftruncate(file, 0)
+                else:
+                    self.temporary.write_bytes(b"")
                 self._lock, file = file, -1
                 return True
             return False

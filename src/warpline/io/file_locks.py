@@ -91,7 +91,7 @@ def _lock(file: int, flags: LockFlags) -> Lock:
 def is_held(path: Path) -> bool:
     """Whether a process holds the lock of a file; False where there is none of that name.
 
-    The answer holds as long as whoever takes this lock waits for another one that the caller has.
+    Another process may take it right after the answer, unless both ask under a lock that excludes each other.
 
     Raises
     ------
