@@ -86,8 +86,8 @@ workflows: $(VENV)/release.done
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline .github/workflows
 
-container:
-	docker build --build-arg VERSION=$$(git describe --tags --match "v*" 2>/dev/null | sed "s/^v//;s/-.*//") -t warpline .
+container: $(VENV)/release.done
+	docker build --build-arg VERSION=$$($(BIN)/python -m setuptools_scm) -t warpline .
 
 pin-container:
 	digest=$$(docker buildx imagetools inspect --format "{{.Manifest.Digest}}" $(BASE)) && \

@@ -3,7 +3,7 @@
 # Run where the sources lie: release/install.sh FOLDER [VERSION]
 set -eu
 home=$1
-export SETUPTOOLS_SCM_PRETEND_VERSION_FOR_WARPLINE="${2:-0.1.0.dev0}"
+if [ $# -gt 1 ]; then export SETUPTOOLS_SCM_PRETEND_VERSION_FOR_WARPLINE="$2"; fi
 python -m venv "$home"
 "$home/bin/pip" install --no-cache-dir --no-compile --require-hashes --requirement release/container.lock
 "$home/bin/pip" install --no-cache-dir --no-compile --no-deps --no-build-isolation .
