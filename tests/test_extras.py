@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from warpline.extras import EXTRAS, install
+from warpline.extras import EXTRAS, install_command
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 DEVELOPMENT = {"test", "bench", "docs", "release"}
@@ -32,4 +32,4 @@ def test_no_package_is_both_needed_and_optional():
 
 
 def test_the_command_names_the_extra():
-    assert install("itk") == "pip install 'warpline[itk]'"
+    assert install_command("itk") == "pip install 'warpline[itk]'"

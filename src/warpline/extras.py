@@ -33,7 +33,7 @@ EXTRAS = {
 """Extras of a user, by name, as ``pyproject.toml`` declares them."""
 
 
-def install(extra: str) -> str:
+def install_command(extra: str) -> str:
     """The command that installs an extra.
 
     Parameters
@@ -43,7 +43,7 @@ def install(extra: str) -> str:
 
     Examples
     --------
-    >>> install("itk")
+    >>> install_command("itk")
     "pip install 'warpline[itk]'"
     """
     return f"pip install 'warpline[{extra}]'"

@@ -103,8 +103,8 @@ def test_content_reaches_the_disk_before_the_names_change(tmp_path, monkeypatch)
     assert told == [*drafts, "a", folder, "report", folder]
 
 
-def test_a_lock_beside_the_draft_serves_where_locks_bind_everybody(tmp_path, monkeypatch):
-    """On Windows a locked file is neither written nor renamed."""
+def test_a_lock_beside_the_draft_serves_on_windows(tmp_path, monkeypatch):
+    """There a locked file is neither written nor renamed."""
     monkeypatch.setattr(file_locks, "ADVISORY", False)
     beside = f"{DRAFT}report.lock"
     with Transaction() as files:

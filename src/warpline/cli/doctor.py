@@ -110,13 +110,15 @@ def _cupy() -> str | None:
 
 def _extras() -> dict[str, str]:
     """The packages of each extra, or how to install it."""
-    from warpline.extras import EXTRAS, install
+    from warpline.extras import EXTRAS, install_command
 
     found = {}
     for name, extra in EXTRAS.items():
         versions = {package: _version(package) for package in extra.packages}
         there = ", ".join(f"{package} {number}" for package, number in versions.items())
-        found[name] = there if all(versions.values()) else f"not installed, for {extra.purpose}: {install(name)}"
+        found[name] = (
+            there if all(versions.values()) else f"not installed, for {extra.purpose}: {install_command(name)}"
+        )
     return found
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from warpline.cohort.plan import Chunk
 from warpline.cohort.worker_settings import WorkerSettings, WorkerSpec
 from warpline.errors import DeviceError, UsageError
-from warpline.extras import install
+from warpline.extras import install_command
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ SCHEDULER_SECONDS = 60
 
 LOOPBACK = "127.0.0.1"
 
-_NO_DASK = f"worker processes need packages of the extra 'cluster': {install('cluster')}, or run --workers 0"
+_NO_DASK = f"worker processes need packages of the extra 'cluster': {install_command('cluster')}, or run --workers 0"
 
 DASK_CONFIG = {
     "distributed.scheduler.allowed-failures": 0,  # the journal tells who is to blame, not a count

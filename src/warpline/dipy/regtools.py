@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
 from warpline.errors import InputError, UsageError
-from warpline.extras import install
+from warpline.extras import install_command
 from warpline.space.grid import Matrix
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def _pyplot() -> Any:
         from matplotlib import pyplot
     except ImportError:
         raise UsageError(
-            f"figures of regtools are drawn by Matplotlib, which is not installed; {install('plots')}"
+            f"figures of regtools are drawn by Matplotlib, which is not installed; {install_command('plots')}"
         ) from None
     return pyplot
 
