@@ -69,7 +69,7 @@ dist: $(VENV)/release.done
 
 recipe: dist
 	version=$$($(BIN)/python -m setuptools_scm) && hash=$$(sha256sum dist/*.tar.gz | cut -d " " -f 1) && \
-	  sed -e "s/^  version: .*/  version: \"$$version\"/" -e "s/^  sha256: .*/  sha256: $$hash/" \
+	  sed -e "s/^  version: \".*\"/  version: \"$$version\"/" -e "s/^  sha256: .*/  sha256: $$hash/" \
 	  release/recipe.yaml > dist/recipe.yaml
 
 lock: $(VENV)/release.done
