@@ -1,21 +1,17 @@
 # A BIDS App on a slim Python: BIDS OUT {participant,group} [options]. The GPU needs the host's driver only.
-ARG PYTHON=3.12
+# `make pin-container` adds the digest of the base image, asked of its registry; container.lock has the packages' hashes.
+ARG BASE=python:3.12-slim-bookworm
 
-FROM python:${PYTHON}-slim AS build
-ARG EXTRAS=cuda12,cluster
+FROM ${BASE} AS build
+ARG VERSION
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY kernels kernels
-# Layers keep whole seconds of the dates of files, and compiled code belongs to a date: dates are made whole before.
-# A few files of other packages are no Python of this version; they stay uncompiled.
-RUN python -m venv /opt/warpline \
- && /opt/warpline/bin/pip install --no-cache-dir --no-compile ".[${EXTRAS}]" \
- && find /opt/warpline -name "*.py" -exec touch --date=2026-01-01 {} + \
- && { /opt/warpline/bin/python -m compileall -qq -j 0 /opt/warpline/lib || true; } \
- && NUMBA_CACHE_DIR=/opt/warpline/compiled WARPLINE_BACKEND=numba /opt/warpline/bin/warpline doctor
+COPY release/install.sh release/container.lock release/
+RUN sh release/install.sh /opt/warpline ${VERSION}
 
-FROM python:${PYTHON}-slim
+FROM ${BASE}
 RUN useradd --create-home --uid 1000 warpline
 COPY --from=build /opt/warpline /opt/warpline
 

@@ -4,8 +4,9 @@ PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+BASE := python:3.12-slim-bookworm
 
-.PHONY: help demo docs-examples test check fuzz clean
+.PHONY: help demo docs-examples test check fuzz weight dist recipe lock sbom workflows container pin-container clean
 
 help:
 	@echo "make demo           register a synthetic pair of brains; the results are left in demo/"
@@ -13,6 +14,14 @@ help:
 	@echo "make test           make check, then every test"
 	@echo "make check          style, types and layering"
 	@echo "make fuzz           damaged files for every reader, for four minutes"
+	@echo "make weight         what an installation downloads and takes, on Linux, macOS and Windows"
+	@echo "make dist           build wheel and source distribution in dist/, and check them"
+	@echo "make recipe         the recipe for conda-forge, with version and hash of dist/, in dist/recipe.yaml"
+	@echo "make lock           choose versions and hashes of what the container installs anew"
+	@echo "make sbom           list what the container installs, as CycloneDX, in dist/sbom.json"
+	@echo "make workflows      check the workflow files"
+	@echo "make container      build the container, with Docker"
+	@echo "make pin-container  pin the base image of both containers to the digest it has now, with Docker"
 	@echo "make clean          remove the environment and everything built"
 
 demo: $(VENV)/core.done
@@ -42,8 +51,48 @@ $(VENV)/test.done: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	touch $@ $(VENV)/core.done
 
+$(VENV)/release.done: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[release]"
+	touch $@ $(VENV)/core.done
+
 fuzz: $(VENV)/test.done
 	cd tests && ../$(BIN)/python -m fuzzing --jobs $(JOBS)
+
+weight: $(BIN)/python
+	$(BIN)/python bench/weight.py
+
+dist: $(VENV)/release.done
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python release/contents.py dist/*
+
+recipe: dist
+	version=$$($(BIN)/python -m setuptools_scm) && hash=$$(sha256sum dist/*.tar.gz | cut -d " " -f 1) && \
+	  sed -e "s/^  version: \".*\"/  version: \"$$version\"/" -e "s/^  sha256: .*/  sha256: $$hash/" \
+	  release/recipe.yaml > dist/recipe.yaml
+
+lock: $(VENV)/release.done
+	$(BIN)/uv pip compile --quiet pyproject.toml release/container.in --extra cuda12 --extra cluster --upgrade \
+	  --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes \
+	  --custom-compile-command "make lock" --output-file release/container.lock
+
+sbom: $(VENV)/release.done
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-file dist/sbom.json release/container.lock
+
+workflows: $(VENV)/release.done
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline .github/workflows
+
+container: $(VENV)/release.done
+	docker build --build-arg VERSION=$$($(BIN)/python -m setuptools_scm) -t warpline .
+
+pin-container:
+	digest=$$(docker buildx imagetools inspect --format "{{.Manifest.Digest}}" $(BASE)) && \
+	  sed -i "s/^ARG BASE=.*/ARG BASE=$(BASE)@$$digest/" Dockerfile && \
+	  sed -i "s/^From: .*/From: $(BASE)@$$digest/" release/warpline.def
 
 clean:
 	rm -rf $(VENV) build dist demo docs/examples src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

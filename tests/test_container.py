@@ -20,8 +20,11 @@ ROOT = Path(__file__).parents[1]
 HOME = "/opt/warpline"
 """Where the image has its environment."""
 
+RECIPE = ("release/install.sh", "release/container.lock")
+"""What installs it there."""
+
 STUBS = {
-    "pip": 'mkdir -p "$HERE/lib" && echo "x = 1" > "$HERE/lib/module.py"',
+    "pip": 'mkdir -p "$HERE/lib" && echo "x = 1" > "$HERE/lib/module.py" && echo "$WANTED $*" >> "$HERE/pip.log"',
     "warpline": 'mkdir -p "$NUMBA_CACHE_DIR" && touch "$NUMBA_CACHE_DIR/$1-$WARPLINE_BACKEND"',
     "python": f'case "$*" in "-m venv"*) ;; *) exec {shlex.quote(sys.executable)} "$@" ;; esac',
 }
@@ -49,19 +52,32 @@ def built(steps, tmp_path_factory):
     home = tmp_path_factory.mktemp("image")
     (home / "bin").mkdir()
     for name, script in STUBS.items():
-        (home / "bin" / name).write_text(f"#!/bin/sh\nHERE={shlex.quote(str(home))}\n{script}\n")
+        (home / "bin" / name).write_text(
+            f"#!/bin/sh\nHERE={shlex.quote(str(home))}\nWANTED=$SETUPTOOLS_SCM_PRETEND_VERSION_FOR_WARPLINE\n{script}\n"
+        )
         (home / "bin" / name).chmod(0o755)
-    (build,) = (text for text in arguments(steps, "RUN") if "pip install" in text)
-    path = {"PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}", "EXTRAS": "cluster"}
-    subprocess.run(["sh", "-c", build.replace(HOME, str(home))], env=path, check=True, cwd=home)
+    (build,) = (text for text in arguments(steps, "RUN") if "install.sh" in text)
+    path = {"PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}", "VERSION": "0.2.0"}
+    subprocess.run(["sh", "-c", build.replace(HOME, str(home))], env=path, check=True, cwd=ROOT)
     return home
 
 
 def test_what_is_copied_is_what_a_wheel_is_built_from(steps):
     copied = {word for text in arguments(steps, "COPY") if "--from" not in text for word in shlex.split(text)[:-1]}
-    assert copied == set(PARTS)
+    assert copied == {*PARTS, *RECIPE}
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    assert ignored[0] == "*" and {f"!{part}" for part in PARTS} <= set(ignored)
+    assert ignored[0] == "*" and {f"!{part}" for part in copied} <= set(ignored)
+
+
+def test_apptainer_copies_and_sets_what_docker_does(steps):
+    definition = (ROOT / "release" / "warpline.def").read_text()
+    assert {line.split()[0] for line in definition.splitlines() if " /source/" in line} == {*PARTS, *RECIPE}
+    exported = dict(re.findall(r"export (\w+)=(\S+)", definition))
+    assert exported.items() <= environment(steps).items()
+    assert {"PATH", "TMPDIR", "NUMBA_CACHE_DIR", "WARPLINE_COMPILED"} <= exported.keys()
+    (base,) = (text.partition("=")[2] for text in arguments(steps, "ARG") if text.startswith("BASE="))
+    assert f"From: {base}\n" in definition
+    assert "exec " + " ".join(json.loads(arguments(steps, "ENTRYPOINT")[0])) in definition
 
 
 def test_compiled_modules_are_valid_in_layers_that_cut_dates(built):
@@ -70,6 +86,12 @@ def test_compiled_modules_are_valid_in_layers_that_cut_dates(built):
     compiled = Path(importlib.util.cache_from_source(str(module)))
     stamp = int.from_bytes(compiled.read_bytes()[8:12], "little")
     assert module.stat().st_mtime == int(module.stat().st_mtime) == stamp
+
+
+def test_packages_are_those_of_the_lock_file(built):
+    packages, package = (built / "pip.log").read_text().splitlines()
+    assert "--require-hashes --requirement release/container.lock" in packages
+    assert package.startswith("0.2.0 install ") and "--no-deps" in package and package.endswith(" .")
 
 
 def test_kernels_are_compiled_where_the_image_looks_for_them(steps, built):

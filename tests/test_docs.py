@@ -52,7 +52,9 @@ def test_commands_are_accepted(document):
         assert isinstance(command_line.build_parser(arguments).parse_args(arguments), argparse.Namespace)
 
 
-@pytest.mark.parametrize("target", ["demo", "docs-examples", "test", "check", "fuzz", "clean"])
+@pytest.mark.parametrize(
+    "target", ["demo", "docs-examples", "test", "check", "fuzz", "weight", "dist", "lock", "sbom", "clean"]
+)
 def test_targets_of_make_exist(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 

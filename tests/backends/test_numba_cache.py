@@ -67,6 +67,14 @@ def test_a_temporary_folder_of_strangers_is_not_used(writable, tmp_path, trap):
     assert Path(os.environ["NUMBA_CACHE_DIR"]) != guessed
 
 
+def test_without_users_a_temporary_folder_is_made_anew(tmp_path, monkeypatch):
+    """On Windows permission bits do not say whose a folder is."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.delattr(os, "getuid")
+    first, second = numba_cache._temporary(), numba_cache._temporary()
+    assert first != second and first.parent == second.parent == tmp_path
+
+
 def test_shipped_compiled_code_is_copied_to_the_folder(tmp_path, monkeypatch):
     shipped, folder = tmp_path / "shipped", tmp_path / "folder"
     (shipped / "sub").mkdir(parents=True)

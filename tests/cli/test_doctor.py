@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import sys
 from unittest.mock import Mock
@@ -48,6 +49,21 @@ def facts(monkeypatch, capsys):
         return json.loads(capsys.readouterr().out)
 
     return collect
+
+
+def test_extras_that_are_missing_are_listed_with_the_command(monkeypatch, facts):
+    known = {"SimpleITK": "2.5", "distributed": "2026.1"}
+
+    def version(name):
+        if name not in known:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return known[name]
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    extras = facts()["extras"]
+    assert extras["itk"] == "SimpleITK 2.5"
+    assert extras["zarr"] == "not installed, for images in OME-Zarr: pip install 'warpline[zarr]'"
+    assert extras["cluster"].startswith("not installed")  # half of it is no use
 
 
 def test_two_copies_of_cupy_are_called_out(monkeypatch, facts):

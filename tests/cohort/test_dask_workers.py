@@ -116,12 +116,16 @@ def test_a_missing_dask_is_told_in_one_line(inputs, tmp_path, monkeypatch):
         run(pairs_in(inputs), tmp_path / "out", asked(workers=1))
 
 
-def test_credentials_of_a_scheduler_are_a_file_of_ones_own(tmp_path):
+def test_credentials_of_a_scheduler_are_a_file_of_ones_own(tmp_path, monkeypatch):
     path = tmp_path / "key.pem"
     path.write_text("no key")
     path.chmod(0o644)
     with pytest.raises(UsageError, match="others may read it; run: chmod 600"):
         dask_workers.read_credentials(path)
+    with monkeypatch.context() as windows:
+        windows.delattr(os, "getuid")
+        with pytest.raises(UsageError, match="it holds no private key with certificate"):
+            dask_workers.read_credentials(path)
     path.chmod(0o600)
     with pytest.raises(UsageError, match="it holds no private key with certificate"):
         dask_workers.read_credentials(path)

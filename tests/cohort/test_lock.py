@@ -7,9 +7,11 @@ import os
 import pytest
 
 from cohort_files import asked, pairs_in
+from warpline.cohort import lock as lock_module
 from warpline.cohort import run
 from warpline.cohort.lock import FolderLock
 from warpline.errors import BusyError, UsageError
+from warpline.io.file_locks import Lock
 
 pytestmark = pytest.mark.usefixtures("no_pages")
 
@@ -62,6 +64,31 @@ def test_the_last_run_to_end_is_alone(root):
             assert second.alone()
         with pytest.raises(BusyError), lock(root, ["sub-01/anat"]):
             pass
+
+
+def test_a_refusal_names_who_holds_the_part(root):
+    with (
+        lock(root, (1, 2)),
+        pytest.raises(BusyError, match=rf'"pid": {os.getpid()}}}\), which holds part-of-2-1; wait'),
+        lock(root, None),
+    ):
+        pass
+
+
+def test_a_run_leaves_no_files_of_its_locks(root):
+    for what in (None, (1, 2), ["sub-01/anat"]):
+        with lock(root, what):
+            assert list((root / "work").glob("*.owner"))
+    assert [path.name for path in (root / "work").iterdir()] == ["starting.lock"]
+
+
+def test_a_file_system_without_locks_is_said_once(root, monkeypatch, caplog):
+    monkeypatch.setattr(lock_module, "try_lock", lambda file: Lock.UNKNOWN)
+    with lock(root, ["sub-01/anat", "sub-02/anat"]):
+        pass
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{root}: this file system has no locks; start no second run on this folder"
+    ]
 
 
 def test_a_refusal_ends_with_a_code_that_schedulers_try_again():

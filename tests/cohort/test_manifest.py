@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from warpline.cohort import manifest
 from warpline.cohort.manifest import PATHS, Pair, find_pairs, format_manifest, read_manifest, write_manifest
 from warpline.errors import InputError, UsageError
 
@@ -139,3 +140,22 @@ def test_a_manifest_keeps_them(tmp_path):
     assert (tmp_path / "m.tsv").read_text().splitlines()[1].split("\t")[0] == "'=sub-1"
     assert "\t'=1+1" in (tmp_path / "m.tsv").read_text() and "\t'@x" in (tmp_path / "m.tsv").read_text()
     assert read_manifest(tmp_path / "m.tsv") == [pair]
+
+
+def test_ids_that_only_windows_refuses_are_refused_there(monkeypatch):
+    for id in ("a:b", "what?", "sub-01."):
+        pairs = [Pair(id, "m.nii", "f.nii")]
+        manifest.check_ids(pairs, "table")
+        with monkeypatch.context() as windows:
+            windows.setattr(os, "name", "nt")
+            with pytest.raises(InputError, match="cannot name files"):
+                manifest.check_ids(pairs, "table")
+
+
+def test_patterns_match_paths_of_windows(monkeypatch):
+    found = ["data\\sub-01\\t1.nii", "data\\sub-02\\t1.nii"]
+    monkeypatch.setattr(os, "sep", "\\")
+    monkeypatch.setattr(os.path, "isfile", found.__contains__)
+    monkeypatch.setattr(manifest.glob, "glob", lambda *_, **__: found)
+    for pattern in ("data/{id}/t1.nii", "data\\{id}\\t1.nii"):
+        assert manifest._files_by_id(pattern) == dict(zip(("sub-01", "sub-02"), found, strict=True))

@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 import faults
 from cohort_files import COUNT, asked, outputs, pairs_in, rows
-from warpline.cohort import run
+from warpline.cohort import run, running
 from warpline.errors import OutputError
 from warpline.io.drafts import Draft
 
@@ -229,3 +230,13 @@ def test_a_signal_lets_pairs_in_flight_finish(inputs, undisturbed, tmp_path):
     assert done == {name: undisturbed[name] for name in done} and len(done) == 7 * len(sidecars(out))
     assert run(pairs_in(inputs), out, asked()).exit_code == 0
     assert outputs(out) == undisturbed
+
+
+def test_signals_that_a_system_lacks_are_left_out(monkeypatch):
+    """Windows has no SIGUSR1."""
+    monkeypatch.delattr(signal, "SIGUSR1")
+    before, driver = signal.getsignal(signal.SIGTERM), Mock()
+    with running._interruptible(driver):
+        signal.raise_signal(signal.SIGTERM)
+    assert driver.stop.call_args.args[0].reason == "stopped by SIGTERM"
+    assert signal.getsignal(signal.SIGTERM) is before

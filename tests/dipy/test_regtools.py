@@ -105,6 +105,13 @@ def test_a_constant_image_is_drawn():
     assert not figure.axes[1].images[0].get_array().any()
 
 
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    volume = np.arange(27.0).reshape(3, 3, 3)
+    with pytest.raises(UsageError, match=r"not installed; pip install 'warpline\[plots\]'"):
+        regtools.overlay_slices(volume, volume)
+
+
 def test_matplotlib_is_not_imported_before_a_picture():
     code = "import sys, warpline.dipy; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from warpline.errors import OutputError
+from warpline.io import file_locks
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.drafts import DRAFT
 
@@ -76,6 +77,7 @@ def test_a_second_run_on_the_same_names_is_refused(tmp_path):
     assert (tmp_path / "report").read_bytes() == b"first"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
 def test_permissions_of_a_replaced_file_are_kept(tmp_path):
     for mode in (0o600, 0o664, 0o444):
         (tmp_path / "a").write_bytes(b"old")
@@ -89,6 +91,7 @@ def test_permissions_of_a_replaced_file_are_kept(tmp_path):
         (tmp_path / "a").unlink()
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux names the file of a descriptor")
 def test_content_reaches_the_disk_before_the_names_change(tmp_path, monkeypatch):
     told, fsync, replace = [], os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda file: (told.append(os.readlink(f"/proc/self/fd/{file}")), fsync(file)))
@@ -98,3 +101,26 @@ def test_content_reaches_the_disk_before_the_names_change(tmp_path, monkeypatch)
             files.write(tmp_path / name, b"new")
     folder, drafts = str(tmp_path), [f"{tmp_path}/{DRAFT}{name}" for name in ("a", "report")]
     assert told == [*drafts, "a", folder, "report", folder]
+
+
+def test_a_lock_beside_the_draft_serves_on_windows(tmp_path, monkeypatch):
+    """There a locked file is neither written nor renamed."""
+    monkeypatch.setattr(file_locks, "ADVISORY", False)
+    beside = f"{DRAFT}report.lock"
+    with Transaction() as files:
+        files.reserve([tmp_path / "report"])
+        assert everything_under(tmp_path) == [f"{DRAFT}report", beside]
+        assert file_locks.is_held(tmp_path / beside) and not file_locks.is_held(tmp_path / f"{DRAFT}report")
+        with pytest.raises(OutputError, match="report is being written by another run; wait"), Transaction() as second:
+            second.reserve([tmp_path / "report"])
+        files.write(tmp_path / "report", b"first")
+    write_atomic(tmp_path / "other", b"second")
+    assert everything_under(tmp_path) == ["other", "report"]
+    assert (tmp_path / "report").read_bytes() == b"first"
+
+
+def test_systems_without_groups_replace_files_too(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "chown")
+    for content in (b"old", b"new"):
+        write_atomic(tmp_path / "a", content)
+    assert (tmp_path / "a").read_bytes() == b"new"

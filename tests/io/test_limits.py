@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
+import sys
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from warpline.errors import InputError
@@ -34,6 +38,15 @@ def test_what_exceeds_the_free_memory_is_refused(tmp_path, monkeypatch):
 
 def test_the_memory_of_this_process_is_known():
     assert 2**20 < limits.free_memory() < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_a_system_without_limits_of_addresses_has_its_memory(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (2**30, 2**30))
+    assert limits.free_memory() < 2**30
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2**31))
+    monkeypatch.setattr(limits, "_of_group", list)
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert limits.free_memory() == 2**31
 
 
 def test_text_that_expands_as_none_does_is_refused(tmp_path):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import math
+import sys
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 
 from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.json_values import plain
+from warpline.registration import provenance
 from warpline.registration.provenance import describe, version
 from warpline.space.grid import Grid
 
@@ -33,3 +37,13 @@ def test_ome_zarr_is_known_by_its_values(tmp_path):
     write_image(image, tmp_path / "a.ome.zarr")
     record = describe(image, f"{tmp_path}/a.ome.zarr:0")
     assert record["path"].endswith(":0") and record["sha256"] == describe(image, image.data)["sha256"]
+
+
+def test_peak_memory_is_known_without_the_module_resource(monkeypatch):
+    """Windows has no such module, and keeps the figure with the process."""
+    usual = provenance.peak_memory()
+    assert 2**24 < usual < 2**40
+    monkeypatch.setitem(sys.modules, "resource", None)
+    process = SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=123_000_000))
+    monkeypatch.setattr(psutil, "Process", lambda: process)
+    assert provenance.peak_memory() == 123_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 
@@ -12,7 +11,6 @@ from PIL import Image as Picture
 
 from warpline.errors import OutputError
 from warpline.images import Image
-from warpline.report import contact_sheet
 from warpline.report.contact_sheet import ROW_BOXES, ContactSheet
 from warpline.report.slices import middle_slices
 
@@ -55,11 +53,6 @@ def test_text_is_put_where_it_is_said_to_be():
     rows, columns = np.nonzero((np.asarray(sheet.picture) != before).any(axis=2))
     assert abs(columns.min() - left) < 3 and 496 < columns.max() <= 500
     assert abs((rows.min() + rows.max()) / 2 - 100) < 3
-
-
-def test_there_are_letters_without_the_font_of_matplotlib(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert contact_sheet._font.__wrapped__(10).getlength("warpline") > 20
 
 
 def test_a_folder_that_is_missing_is_named(sheet, tmp_path):

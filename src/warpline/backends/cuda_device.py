@@ -18,9 +18,10 @@ from warpline.backends.arrays import Array
 from warpline.backends.cuda_launch import Function, Size
 from warpline.backends.cuda_staging import Staging
 from warpline.errors import DeviceError, DeviceLostError, DeviceMemoryError, UsageError
+from warpline.extras import install_command
 
 OPTIONS = ("-std=c++17", "-lineinfo")
-INSTALL = "pip install 'warpline[cuda12]' (or [cuda13] with driver 580 or newer)"
+INSTALL = f"{install_command('cuda12')} (or [cuda13] with driver 580 or newer)"
 _ELSEWHERE = "or use backend='numba'"
 POOL_SHARE = 0.25
 """Share of the GPU's memory that may stay unused in CuPy's pool between sessions; more is given back."""

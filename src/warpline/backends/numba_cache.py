@@ -63,12 +63,12 @@ def discard_outdated(folder: Path, below: str) -> None:
     stamp = folder / f"warpline-{hashlib.sha1(str(sources).encode(), usedforsecurity=False).hexdigest()[:12]}"
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources.glob("*.py")))).hexdigest()
     try:
-        if stamp.is_file() and stamp.read_text() == digest:
+        if stamp.is_file() and stamp.read_text(encoding="ascii") == digest:
             return
         for outdated in folder.glob(f"{below}numba_*.nb[ic]"):
             outdated.unlink(missing_ok=True)
         folder.mkdir(exist_ok=True)
-        stamp.write_text(digest)
+        stamp.write_bytes(digest.encode())
     except OSError as error:
         _log.debug("compiled code in %s is left as it is: %s", folder, error)
 
@@ -92,18 +92,28 @@ def _writable(folder: Path) -> bool:
 
 
 def _temporary() -> Path:
-    """A temporary folder that only this user may use, since its content is executed; later processes find it again."""
-    shared = Path(tempfile.gettempdir(), f"warpline-numba-{os.getuid() if hasattr(os, 'getuid') else 'user'}")
-    try:
-        shared.mkdir(mode=0o700, exist_ok=True)
-        found = os.lstat(shared)
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
-            return shared
-    except (OSError, AttributeError):
-        pass
+    """A temporary folder that only this user may use, since its content is executed.
+
+    On POSIX systems later processes find it again; elsewhere permission bits do not say whose a folder is.
+    """
+    shared = _shared(os.getuid()) if hasattr(os, "getuid") else None
+    if shared is not None:
+        return shared
     own = Path(tempfile.mkdtemp(prefix="warpline-numba-"))
     atexit.register(_remove, own, os.getpid())
     return own
+
+
+def _shared(user: int) -> Path | None:
+    """The folder of all processes of a user; None where another user has, or could have, put something into it."""
+    folder = Path(tempfile.gettempdir(), f"warpline-numba-{user}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = os.lstat(folder)
+    except OSError:
+        return None
+    private = stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o077
+    return folder if private else None
 
 
 def _remove(folder: Path, process: int) -> None:

@@ -24,7 +24,7 @@ EXAMPLE = """\
   warpline doctor
   warpline doctor --json > machine.json"""
 
-PACKAGES = ("numpy", "scipy", "nibabel", "numba", "llvmlite", "isal", "pydantic", "matplotlib")
+PACKAGES = ("numpy", "scipy", "nibabel", "numba", "llvmlite", "isal", "pydantic")
 TRIAL = (
     "initialise.rotations=false",
     "linear.voxel_sizes=[8.0]",
@@ -55,6 +55,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
         "memory_gib": _memory(),
         "gpu": _gpu(),
         "cupy": _cupy(),
+        "extras": _extras(),
         "folders": _folders(),
     }
     problem = None
@@ -105,6 +106,20 @@ def _cupy() -> str | None:
     if len(found) > 1:
         return f"{' and '.join(found)}: these break each other; uninstall all but one"
     return found[0] if found else None
+
+
+def _extras() -> dict[str, str]:
+    """The packages of each extra, or how to install it."""
+    from warpline.extras import EXTRAS, install_command
+
+    found = {}
+    for name, extra in EXTRAS.items():
+        versions = {package: _version(package) for package in extra.packages}
+        there = ", ".join(f"{package} {number}" for package, number in versions.items())
+        found[name] = (
+            there if all(versions.values()) else f"not installed, for {extra.purpose}: {install_command(name)}"
+        )
+    return found
 
 
 def _folders() -> dict[str, str]:

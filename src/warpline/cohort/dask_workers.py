@@ -18,6 +18,7 @@ from typing import Any
 from warpline.cohort.plan import Chunk
 from warpline.cohort.worker_settings import WorkerSettings, WorkerSpec
 from warpline.errors import DeviceError, UsageError
+from warpline.extras import install_command
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ SCHEDULER_SECONDS = 60
 
 LOOPBACK = "127.0.0.1"
 
-_NO_DASK = "worker processes need packages of the extra 'cluster': pip install 'warpline[cluster]', or run --workers 0"
+_NO_DASK = f"worker processes need packages of the extra 'cluster': {install_command('cluster')}, or run --workers 0"
 
 DASK_CONFIG = {
     "distributed.scheduler.allowed-failures": 0,  # the journal tells who is to blame, not a count
@@ -182,7 +183,7 @@ def read_credentials(credentials: str | os.PathLike[str]) -> Any:
 
     name = os.fspath(credentials)
     try:
-        if os.stat(name).st_mode & 0o077:
+        if hasattr(os, "getuid") and os.stat(name).st_mode & 0o077:  # Windows: these bits do not say who may read
             raise UsageError(f"{name} holds a private key and others may read it; run: chmod 600 {name}")
         security = Security(require_encryption=True, tls_ca_file=name, tls_client_cert=name, tls_client_key=name)
         security.get_connection_args("client")

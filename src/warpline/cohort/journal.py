@@ -24,6 +24,8 @@ SHARD_PROGRESS = "progress"
 _RESULTS = "results"
 """How the names of the journals of results begin, in the working folder."""
 
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
 
 # -- of a worker ------------------------------------------------------------------------------------------------------
 
@@ -65,7 +67,7 @@ class Journal(Events):
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o666)
+            self._file = os.open(path, _NEW_FILE, 0o666)
         except FileExistsError:
             raise
         except OSError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import logging
 import os
@@ -14,14 +12,19 @@ from pathlib import Path
 
 from warpline.cohort.layout import WORK
 from warpline.errors import BusyError, OutputError
+from warpline.io.drafts import writing
+from warpline.io.file_locks import Lock, is_held, open_file, try_lock, wait_for_lock
 
 _log = logging.getLogger(__name__)
-_HELD = (errno.EWOULDBLOCK, errno.EACCES)
 
 MAX_CLAIMS = 256
 """Folders of subjects that one run locks one by one; a run on more locks the whole output folder."""
 
-_PREFIX = "part-"
+_DRIVER = "driver"
+"""Lock of a run that is alone."""
+
+_PART, _ACTIVE = "part-", "active-"
+"""Beginnings of the names of locks: of the parts that runs have claimed, and of such runs until they end."""
 
 
 class FolderLock:
@@ -52,29 +55,29 @@ class FolderLock:
         self._claims: list[str] = []
         self._kind = ""
         if count > 1:
-            self._kind, self._claims = f"{_PREFIX}of-{count}-", [str(index)]
+            self._kind, self._claims = f"{_PART}of-{count}-", [str(index)]
         elif 0 < len(names) <= MAX_CLAIMS:
-            self._kind, self._claims = f"{_PREFIX}subject-", names
-        self._held: list[int] = []
-        self._driver = -1
+            self._kind, self._claims = f"{_PART}subject-", names
+        self._held: dict[str, int] = {}
 
     def __enter__(self) -> FolderLock:
         try:
             with waiting(self._root, "starting.lock"):
-                self._driver = self._take("driver.lock", fcntl.LOCK_SH if self._claims else fcntl.LOCK_EX)
-                if self._claims:
-                    self._refuse_others()
-                for claim in self._claims:
-                    self._take(f"{self._kind}{claim}.lock", fcntl.LOCK_EX)
+                self._refuse_others()
+                parts = [f"{self._kind}{claim}" for claim in self._claims]
+                states = [self._take(name) for name in ([*parts, self._active] if parts else [_DRIVER])]
         except BaseException:
             self._release()
             raise
+        if Lock.UNKNOWN in states:
+            _log.warning("%s: this file system has no locks; start no second run on this folder", self._root)
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(OSError), waiting(self._root, "starting.lock"):  # a lock file that nobody holds does no harm
-            for claim in self._claims:
-                (self._folder / f"{self._kind}{claim}.lock").unlink(missing_ok=True)
+        harmless = suppress(OSError, OutputError)  # files of locks that nobody holds may stay
+        with harmless, waiting(self._root, "starting.lock"):
+            for name in self._held.copy():
+                self._give_up(name)
         self._release()
 
     def tables(self) -> AbstractContextManager[None]:
@@ -82,71 +85,72 @@ class FolderLock:
         return waiting(self._root)
 
     def alone(self) -> bool:
-        """Whether no other run is active; this one releases its shared lock, so that the last one gets True."""
+        """Whether no other run is active; this one no longer counts as active, so that the last one gets True."""
         if not self._claims:
             return True
         with waiting(self._root, "starting.lock"):
-            try:
-                fcntl.flock(self._driver, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                return error.errno not in _HELD
-            fcntl.flock(self._driver, fcntl.LOCK_UN)
-            return True
+            self._give_up(self._active)
+            return not any(_is_held(path) for path in self._folder.glob(f"{_ACTIVE}*.lock"))
+
+    @property
+    def _active(self) -> str:
+        """Name of the lock that says that this run is active; no other one has the same claims."""
+        return f"{_ACTIVE}{self._kind}{self._claims[0]}"
+
+    def _refuse_others(self) -> None:
+        """Refuse to run beside a run on everything, or on parts of another kind, which may hold the same pairs."""
+        for path in [self._path(_DRIVER), *sorted(self._folder.glob(f"{_PART}*.lock"))]:
+            own = bool(self._claims) and path.name.startswith(self._kind)
+            if not own and _is_held(path):
+                raise self._busy(path)
+
+    def _take(self, name: str) -> Lock:
+        path = self._path(name)
+        with writing(path):
+            file = self._held[name] = open_file(path)
+        state = try_lock(file)
+        if state is Lock.HELD:
+            raise self._busy(path)
+        with suppress(OSError):  # on a full disk the owner stays unknown
+            owner = {"host": platform.node(), "pid": os.getpid()}
+            path.with_suffix(".owner").write_text(json.dumps(owner), encoding="utf-8", newline="\n")
+        return state
+
+    def _give_up(self, name: str) -> None:
+        """Release a lock; its files go, unless another process has opened them."""
+        os.close(self._held.pop(name))
+        for path in (self._path(name), self._path(name).with_suffix(".owner")):
+            with suppress(OSError):
+                path.unlink()
 
     def _release(self) -> None:
         while self._held:
-            os.close(self._held.pop())
+            os.close(self._held.popitem()[1])
 
-    def _refuse_others(self) -> None:
-        """Refuse to share the folder with parts of another kind, which may hold the same pairs."""
-        for path in sorted(self._folder.glob(f"{_PREFIX}*.lock")):
-            if not path.name.startswith(self._kind):
-                os.close(self._take(path.name, fcntl.LOCK_SH, keep=False))
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.lock"
 
-    def _take(self, name: str, kind: int, *, keep: bool = True) -> int:
-        path = self._folder / name
-        file = _opened(path)
-        if keep:
-            self._held.append(file)
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in _HELD:
-                _log.warning("%s: this file system has no locks; start no second run on this folder", path)
-                return file
-            owner = os.read(file, 200).decode(errors="replace").strip() or "of several jobs"
-            if not keep:
-                os.close(file)
-            part = "" if name == "driver.lock" else f", which holds {name.removesuffix('.lock')}"
-            raise BusyError(
-                f"{path.parent.parent} is in use by another run ({owner}){part}; wait for it or stop it"
-            ) from None
-        if keep:
-            with suppress(OSError):  # on a full disk the owner stays unknown
-                os.ftruncate(file, 0)
-                if kind == fcntl.LOCK_EX:
-                    os.write(file, json.dumps({"host": platform.node(), "pid": os.getpid()}).encode())
-        return file
+    def _busy(self, path: Path) -> BusyError:
+        owner = "unknown"
+        with suppress(OSError):
+            owner = path.with_suffix(".owner").read_text(encoding="utf-8", errors="replace").strip() or owner
+        part = "" if path.stem == _DRIVER else f", which holds {path.stem}"
+        return BusyError(f"{self._root} is in use by another run ({owner}){part}; wait for it or stop it")
 
 
 @contextmanager
 def waiting(root: Path, name: str = "tables.lock") -> Iterator[None]:
     """Hold a lock of an output folder, however long it takes to get it; nothing where the file system has none."""
-    file = _opened(root / WORK / name)
+    path = root / WORK / name
+    with writing(path):
+        file = open_file(path)
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            _log.debug("%s: this file system has no locks", name)
+        wait_for_lock(file)
         yield
     finally:
         os.close(file)
 
 
-def _opened(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror}; choose a folder that is writable and has free space"
-        ) from None
+def _is_held(path: Path) -> bool:
+    with writing(path):
+        return is_held(path)

@@ -16,8 +16,11 @@ from pathlib import Path
 from warpline.cohort.tables import MISSING, escape, is_missing, read_lines, unescape
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
+from warpline.io.relative_paths import relative_path
 
-_FORBIDDEN = re.compile(r"[\x00-\x1f/\\]")
+_FORBIDDEN = {"posix": re.compile(r"[\x00-\x1f/\\]"), "nt": re.compile(r"[\x00-\x1f/\\<>:\"|?*]|\.$")}
+"""What the name of a file cannot hold, by `os.name`."""
+
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
 
 ID = "{id}"
@@ -231,7 +234,7 @@ def check_ids(pairs: Sequence[Pair], source: str) -> None:
     """Refuse two pairs of one id, and ids that cannot be part of a file name."""
     seen: set[str] = set()
     for pair in pairs:
-        if _FORBIDDEN.search(pair.id) or not any(letter.isalnum() for letter in pair.id):
+        if _FORBIDDEN[os.name].search(pair.id) or not any(letter.isalnum() for letter in pair.id):
             raise InputError(f"{source}: id {pair.id!r} cannot name files; use letters, digits, '-' and '_'")
         if pair.id in seen:
             raise InputError(f"{source}: id {pair.id!r} stands in two rows; every pair needs its own")
@@ -291,7 +294,7 @@ def resembles_used(name: str) -> str | None:
 
 def _relative(pair: Pair, name: str, folder: Path) -> str:
     value: str = getattr(pair, name)
-    return os.path.relpath(value, folder) if value and name in PATHS else value
+    return relative_path(value, folder) if value and name in PATHS else value
 
 
 def _label(name: str) -> str:
@@ -319,9 +322,9 @@ def _files_by_id(pattern: str) -> dict[str, str]:
     """
     if ID not in pattern:
         raise UsageError(f"pattern {pattern!r} has no {ID}; write it where the names differ: 'data/{ID}_T1w.nii.gz'")
-    expression, found = re.compile(_expression(pattern), re.DOTALL), dict[str, str]()
+    expression, found = re.compile(_expression(pattern.replace(os.sep, "/")), re.DOTALL), dict[str, str]()
     for path in sorted(glob.glob(pattern.replace(ID, "*"), recursive=True)):
-        match = expression.fullmatch(path)
+        match = expression.fullmatch(path.replace(os.sep, "/"))
         if match is None or not os.path.isfile(path):
             continue
         other = found.setdefault(match["id"], path)

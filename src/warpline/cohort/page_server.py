@@ -119,7 +119,7 @@ class _Handler(SimpleHTTPRequestHandler):
         found = inside(self._folder, urllib.parse.unquote(name))
         if found is None:
             return self._refuse(HTTPStatus.NOT_FOUND, "there is no such file in the folder")
-        self.path = "/" + urllib.parse.quote(str(found.relative_to(self._folder)))
+        self.path = "/" + urllib.parse.quote(found.relative_to(self._folder).as_posix())
         return super().send_head()
 
     def end_headers(self) -> None:

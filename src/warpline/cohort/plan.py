@@ -30,6 +30,7 @@ from warpline.cohort.layout import (
 from warpline.cohort.manifest import PATHS, Pair, read_manifest
 from warpline.cohort.results import Host, PairResult, Status, now
 from warpline.errors import InputError
+from warpline.io.relative_paths import relative_path
 from warpline.recipe import NUMERICS, Recipe
 
 _log = logging.getLogger(__name__)
@@ -203,8 +204,8 @@ class Plan:
         return replace(
             known or PairResult(task.id, status),
             status=status,
-            fixed=os.path.relpath(task.pair.fixed, root),
-            moving=os.path.relpath(task.pair.moving, root),
+            fixed=relative_path(task.pair.fixed, root),
+            moving=relative_path(task.pair.moving, root),
             sidecar=task.outputs.sidecar if state == "done" else None,
             columns=task.pair.columns,
         )

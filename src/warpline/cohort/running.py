@@ -41,6 +41,9 @@ Say = Callable[[str], None]
 PARTIAL, INTERRUPTED = 3, 75
 """Exit codes: some pairs failed; stopped by a signal, to be resumed."""
 
+_STOPPING = ("SIGINT", "SIGTERM", "SIGUSR1")
+"""Signals that end a run once the pairs in flight are done, by name: Windows has not all of them."""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -239,7 +242,8 @@ def _interruptible(driver: Driver) -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         driver.stop(StopReason(f"stopped by {signal.Signals(number).name}", INTERRUPTED))
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    numbers = [getattr(signal, name) for name in _STOPPING if hasattr(signal, name)]
+    before = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield
     finally:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
@@ -28,10 +26,12 @@ from warpline.io.compression import compress
 from warpline.io.drafts import writing
 from warpline.io.header_notes import once
 from warpline.io.images import encode_image
+from warpline.io.relative_paths import relative_path
 from warpline.recipe import NUMERICS
 from warpline.registration import Inputs, ProgressCallback, Registration, check_names, in_one_plane, load, store
 from warpline.registration import compute as register_images
 from warpline.registration import read as read_images
+from warpline.registration.provenance import peak_memory
 from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import warp
 
@@ -113,7 +113,7 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
         When a file cannot be written; files of an earlier run stay then.
     """
     root, names, registration = Path(settings.root), task.outputs.names(), pair.registration
-    metrics = {**pair.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory()}
+    metrics = {**pair.metrics, "seconds": sum(seconds.values()), "memory_mb": peak_memory() / 1e6}
     result = replace(task.result(), metrics=metrics, notes=pair.notes, columns=task.pair.columns)
     inputs = _relative_inputs(registration.report, root)
     if settings.warps == "none":
@@ -130,12 +130,6 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
         stored = store(*made, files, names, root=root, extra=extra, encode=sidecar)
     stat = fingerprint(str(root / task.outputs.sidecar))
     return replace(result, stat=stat, sizes=sizes_in(stored.report))
-
-
-def peak_memory() -> float:
-    """The most memory this process has had, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def _load(path: str, name: str, geometry: str | None = None) -> Loaded:
@@ -185,7 +179,7 @@ _STRIPPED = re.compile(r"desc-brain_|[_-](brain|bet|stripped|ss)[_.-]", re.IGNOR
 
 def _relative_inputs(report: Mapping[str, Any], root: Path) -> dict[str, dict[str, Any]]:
     """The inputs of a registration, with paths relative to the output folder."""
-    return {name: {**about, "path": os.path.relpath(about["path"], root)} for name, about in report["inputs"].items()}
+    return {name: {**about, "path": relative_path(about["path"], root)} for name, about in report["inputs"].items()}
 
 
 def _encode_sidecar(
@@ -211,7 +205,7 @@ def _encode_sidecar(
             "host": result.as_record()["host"],
             **{name: value for name, value in report.items() if name not in written},
             "inputs": inputs,
-            "initial": os.path.relpath(initial, root) if isinstance(initial, str) else initial,
+            "initial": relative_path(initial, root) if isinstance(initial, str) else initial,
             "sha256": sha256,
             "metrics": dict(result.metrics),
             "columns": result.columns,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from warpline.dipy.diffeomorphic_map import DiffeomorphicMap
 from warpline.errors import InputError, UsageError
+from warpline.extras import install_command
 from warpline.space.grid import Matrix
 
 if TYPE_CHECKING:
@@ -237,8 +238,8 @@ def plot_2d_diffeomorphic_map(
 def _panels(
     pictures: Sequence[NDArray[Any]], titles: Sequence[str], fname: FileName | None, saving: dict[str, Any], **how: Any
 ) -> Figure:
-    from matplotlib import pyplot
-
+    pyplot = _pyplot()
+    figure: Figure
     figure, axes = pyplot.subplots(1, len(pictures))
     for axis, picture, title in zip(axes, pictures, titles, strict=True):
         axis.set_axis_off()
@@ -247,6 +248,16 @@ def _panels(
     if fname is not None:
         figure.savefig(fname, bbox_inches="tight", **saving)
     return figure
+
+
+def _pyplot() -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise UsageError(
+            f"figures of regtools are drawn by Matplotlib, which is not installed; {install_command('plots')}"
+        ) from None
+    return pyplot
 
 
 def _stretch(image: NDArray[Any]) -> Picture:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import thread_count
 from warpline.errors import UsageError
+from warpline.extras import install_command
 
 PATCH_RADIUS, SEARCH_RADIUS = 1, 2
 """Of the patches that are compared, and of the window in which they are looked for, in voxels; ANTs has the same."""
@@ -22,7 +23,7 @@ OLDEST = (1, 12)
 FLAT_FACTOR = math.sqrt(21 / 10)
 """By which DIPY's estimate of the noise is too low for one slice, whose neighbours across are itself."""
 
-INSTALL = "pip install 'warpline[denoise]'"
+INSTALL = install_command("denoise")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import thread_count
 from warpline.errors import InputError, UsageError
+from warpline.extras import install_command
 
 N4Progress = Callable[[int, int, float], None]
 
@@ -173,7 +174,7 @@ def _simpleitk(what: str) -> Any:
         import SimpleITK
     except ImportError:
         raise UsageError(
-            f"{what} is done by SimpleITK, which is not installed; pip install 'warpline[itk]', or leave it out"
+            f"{what} is done by SimpleITK, which is not installed; {install_command('itk')}, or leave it out"
         ) from None
     sitk: Any = SimpleITK
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

@@ -12,18 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from warpline.errors import OutputError
-
-try:
-    import fcntl
-except ImportError:  # Windows, where a file in use cannot be renamed by another process
-    fcntl = None  # type: ignore[assignment]
+from warpline.io import file_locks
+from warpline.io.file_locks import POLL, Lock, open_file, try_lock
 
 DRAFT, EARLIER = ".draft.", ".earlier."
 """Prefixes of the names of unfinished files, and of older files that are being replaced."""
-
-_HELD = (errno.EWOULDBLOCK, errno.EACCES)
-_POLL = 0.05
-"""Seconds between two attempts to lock a draft."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,13 +59,16 @@ class Draft:
                 raise OutputError(
                     f"{self.target} is being written by another run; wait for it, or choose another name or folder"
                 )
-            time.sleep(_POLL)
+            time.sleep(POLL)
 
     def _take(self) -> bool:
-        file = os.open(self.temporary, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        file = open_file(self._lock_path)
         try:
-            if _lock_file(file) and _is_at(file, self.temporary):
-                os.ftruncate(file, 0)
+            if _is_locked(file) and _is_at(file, self._lock_path):
+                if file_locks.ADVISORY:
+                    os.ftruncate(file, 0)
+                else:
+                    self.temporary.write_bytes(b"")
                 self._lock, file = file, -1
                 return True
             return False
@@ -80,17 +76,19 @@ class Draft:
             if file >= 0:
                 os.close(file)
 
+    @property
+    def _lock_path(self) -> Path:
+        """What is locked: the draft itself where it can be written and renamed all the same, else a file beside it."""
+        return self.temporary if file_locks.ADVISORY else self.temporary.with_name(f"{self.temporary.name}.lock")
+
     def flush(self) -> None:
         """Flush the content to disk (fsync), with the permissions and the group of the file that it replaces."""
-        file = os.open(self.temporary, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
+        flush_file(self.temporary)
         with suppress(FileNotFoundError):
             before = os.stat(self.target)
-            with suppress(OSError, AttributeError):  # not a group of this user, or no groups here
-                os.chown(self.temporary, -1, before.st_gid)
+            if hasattr(os, "chown"):
+                with suppress(OSError):  # not a group of this user
+                    os.chown(self.temporary, -1, before.st_gid)
             os.chmod(self.temporary, stat.S_IMODE(before.st_mode))
 
     def place(self) -> None:
@@ -115,6 +113,9 @@ class Draft:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+            if not file_locks.ADVISORY:
+                with suppress(OSError):  # the next writer of `target` has opened it meanwhile
+                    self._lock_path.unlink()
 
 
 def set_aside(target: Path) -> None:
@@ -159,6 +160,15 @@ def remove_stale(target: Path) -> None:
         draft.drop()
 
 
+def flush_file(path: Path) -> None:
+    """Flush the content of a file to disk (fsync)."""
+    file = os.open(path, os.O_RDONLY if file_locks.ADVISORY else os.O_RDWR)  # Windows flushes what may be written
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def flush_folder(folder: Path) -> None:
     """Flush the names in a folder to disk (fsync), where the system can."""
     with suppress(OSError):
@@ -183,17 +193,12 @@ def writing(target: Path) -> Iterator[None]:
         ) from None
 
 
-def _lock_file(file: int) -> bool:
+def _is_locked(file: int) -> bool:
     """Lock a file; also True where the file system has no locks."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _HELD:
-            return False
-        _log.info("this file system has no locks (%s): start no two runs with the same outputs", error.strerror)
-    return True
+    state = try_lock(file)
+    if state is Lock.UNKNOWN:
+        _log.info("this file system has no locks: start no two runs with the same outputs")
+    return state is not Lock.HELD
 
 
 def _is_at(file: int, path: Path) -> bool:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from warpline.io.drafts import DRAFT, EARLIER, Draft, flush_folder, writing
+from warpline.io.drafts import DRAFT, EARLIER, Draft, flush_file, flush_folder, writing
 
 CONTENT = ".content"
 """End of the name of an unfinished folder; its beginning is that of the lock beside it."""
@@ -77,9 +77,5 @@ def _flush(folder: Path) -> None:
     """Flush every file and folder to disk."""
     for place, _, names in os.walk(folder):
         for name in names:
-            file = os.open(os.path.join(place, name), os.O_RDONLY)
-            try:
-                os.fsync(file)
-            finally:
-                os.close(file)
+            flush_file(Path(place, name))
         flush_folder(Path(place))

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, OutputError
+from warpline.extras import install_command
 from warpline.images import Image
 from warpline.io import itk_headers, limits
 from warpline.io.compression import peek
@@ -145,7 +146,7 @@ def _simpleitk(name: str | os.PathLike[str] = "NRRD or MetaImage") -> Any:
     except ImportError:
         raise InputError(
             f"{os.fspath(name)}: NRRD and MetaImage are read and written by SimpleITK, which is not installed; "
-            "pip install 'warpline[itk]'"
+            f"{install_command('itk')}"
         ) from None
     sitk: Any = SimpleITK
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

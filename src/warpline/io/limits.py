@@ -8,7 +8,6 @@ machine: what exceeds the memory that is free is refused with one line, before o
 from __future__ import annotations
 
 import math
-import resource
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,23 +103,37 @@ def free_memory() -> int:
     import psutil
 
     known = [int(psutil.virtual_memory().available), *_of_group()]
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY:
+    limit = _address_space()
+    if limit is not None:
         known.append(limit - int(psutil.Process().memory_info().vms))
     return max(0, min(known))
+
+
+def _address_space() -> int | None:
+    """Bytes of addresses that this process may take (``ulimit -v``), None without a limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has none
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _of_group() -> list[int]:
     """What is left in the control group (version 2), which bounds containers and jobs of SLURM."""
     try:
-        place = next(line for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+        place = next(line for line in _lines(Path("/proc/self/cgroup")) if line.startswith("0::"))
         folders = [Path(f"/sys/fs/cgroup{place[3:]}"), Path("/sys/fs/cgroup")]
         folder = next(folder for folder in folders if (folder / "memory.max").exists())
-        most, used = (folder / "memory.max").read_text().strip(), int((folder / "memory.current").read_text())
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        return [] if most == "max" else [int(most) - used + int(stat.get("inactive_file", 0))]
+        (most,), (used,) = _lines(folder / "memory.max"), _lines(folder / "memory.current")
+        stat = dict(line.split() for line in _lines(folder / "memory.stat"))
+        return [] if most == "max" else [int(most) - int(used) + int(stat.get("inactive_file", 0))]
     except (OSError, StopIteration, ValueError):
         return []
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="ascii").splitlines()
 
 
 def _plain(shape: Sequence[int]) -> tuple[int, ...]:

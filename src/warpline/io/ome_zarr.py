@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
+from warpline.extras import install_command
 from warpline.images import Image
 from warpline.io import ngff_metadata, zarr_names, zarr_stores
 from warpline.io.folder_drafts import write_folder
@@ -151,7 +152,7 @@ def _check_installed(path: Path) -> None:
     except ImportError:
         raise InputError(
             f"{path}: OME-Zarr is read and written by zarr, version 3 or newer, which is not installed; "
-            "pip install 'warpline[zarr]'"
+            f"{install_command('zarr')}"
         ) from None
 
 

@@ -207,7 +207,7 @@ def store(
     finished = {
         **report,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "outputs": {kind: str(path) for kind, path in names.items() if kind in made},
+        "outputs": {kind: path.as_posix() for kind, path in names.items() if kind in made},
         "seconds": {**report["seconds"], **clock.seconds},
     }
     if layers is not None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from warpline.backends import Backend
 from warpline.errors import InputError, UsageError
+from warpline.extras import install_command
 from warpline.images import Image
 from warpline.images.checks import check_contrast, check_finite
 from warpline.images.denoising import PATCH_RADIUS, SEARCH_RADIUS, denoise_nlmeans
@@ -157,8 +158,7 @@ def check_libraries(asked: Prepare) -> None:
     for option, (library, extra) in LIBRARIES.items():
         if getattr(asked, option) and importlib.util.find_spec(library) is None:
             raise UsageError(
-                f"prepare.{option} needs {library}, which is not installed; pip install 'warpline[{extra}]', or leave "
-                "it out"
+                f"prepare.{option} needs {library}, which is not installed; {install_command(extra)}, or leave it out"
             )
 
 

@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import resource
 import sys
 from functools import cache
 from typing import Any
@@ -56,6 +55,12 @@ def describe(image: Image, source: Any) -> dict[str, Any]:
 
 def peak_memory() -> int:
     """The most bytes that this process has taken."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 from collections.abc import Sequence
@@ -38,9 +37,6 @@ ROW_BOXES = "warpline rows"
 
 _Layout = tuple[int, list[list["_Box"]], list[tuple[float, float, float]]]
 _Box = tuple[float, float, float, float]
-
-_FONT = "mpl-data/fonts/ttf/DejaVuSans.ttf"
-"""Part of Matplotlib, which is not loaded for it."""
 
 _BELOW_MIDDLE, _MIDDLE = 0.42, 0.26
 """Of the size of the letters, from the middle of a title, and of a letter, down to its baseline."""
@@ -190,15 +186,10 @@ def _write(content: bytes, path: Path) -> None:
 
 @cache
 def _font(points: float) -> Any:
-    """Letters of a size in points, at 100 pixels an inch; those of Pillow where Matplotlib has moved its own."""
+    """The letters that Pillow brings along, of a size in points, at 100 pixels an inch."""
     from PIL import ImageFont
 
-    pixels, matplotlib = points * _DPI / 72, importlib.util.find_spec("matplotlib")
-    folders = [] if matplotlib is None else list(matplotlib.submodule_search_locations or ())
-    found = [path for path in (Path(folder, _FONT) for folder in folders) if path.is_file()]
-    if not found:
-        return ImageFont.load_default(pixels)
-    return ImageFont.truetype(str(found[0]), pixels, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.load_default(points * _DPI / 72)
 
 
 def _whole(box: _Box) -> tuple[int, int, int, int]:

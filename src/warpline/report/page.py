@@ -83,7 +83,7 @@ def write_page(
         warnings=[cause_first(warning) for warning in report["warnings"]],
     )
     try:
-        Path(path).write_text(page, encoding="utf-8")
+        Path(path).write_text(page, encoding="utf-8", newline="\n")
     except OSError as error:
         raise OutputError(f"page {path} cannot be written: {error.strerror or error}") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from warpline.cohort.json_files import encode
 from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
+from warpline.io.relative_paths import relative_path
 from warpline.template.averages import sharpness, vote
 from warpline.template.fit import MIN_SUBJECTS
 from warpline.template.layout import LABELS, RECORD, TEMPLATE, channel_name
@@ -51,7 +51,7 @@ def _warnings(count: int, settled: bool, rounds: Sequence[RoundRecord]) -> Itera
 
 def inputs_from(subject: Pair, root: Path) -> dict[str, str]:
     """What each file of a subject is, and its path relative to the output folder."""
-    return {name: os.path.relpath(path, root) for name, path in inputs_of(subject).items()}
+    return {name: relative_path(path, root) for name, path in inputs_of(subject).items()}
 
 
 def write_template(

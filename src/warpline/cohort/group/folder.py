@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +35,7 @@ from warpline.errors import InputError
 from warpline.images import Image
 from warpline.io.images import write_image
 from warpline.io.nifti_series import SeriesFile, size_of_series
+from warpline.io.relative_paths import relative_path
 from warpline.space.grid import Grid
 
 RECORD = "summary.json"
@@ -133,7 +133,9 @@ class FolderWriter:
         names, grid = self._group.settings.options.chosen_maps, self._group.settings.grid
         statistics = {name: RunningStatistics(grid.shape) for name in dict.fromkeys((IMAGE, *names))}
         with ExitStack() as files:
-            tables = VolumeTables(files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder)))
+            tables = VolumeTables(
+                files.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", newline="", dir=folder))
+            )
             probabilities = self._probabilities(folder, files)
             series = {
                 name: files.enter_context(SeriesFile(folder / name, grid, len(self._group.subjects)))
@@ -236,7 +238,7 @@ class FolderWriter:
         group, options = self._group, self._group.settings.options
         return {
             "warpline": version("warpline"),
-            "fixed": os.path.relpath(group.subjects[0].pair.fixed, group.settings.root),
+            "fixed": relative_path(group.subjects[0].pair.fixed, group.settings.root),
             "subjects": len(group.subjects),
             "left_out": len(group.left_out),
             "include_doubtful": options.include_doubtful,
