@@ -12,7 +12,7 @@ from warpline import labelling
 from warpline.errors import InputError, UsageError
 from warpline.evaluation import overlap
 from warpline.images import Image
-from warpline.labelling import Atlas, label, run_label
+from warpline.labelling import Atlas, JointOptions, label, run_label
 
 FAST = {"recipe": "rigid", "backend": "numpy", "threads": 1}
 
@@ -60,6 +60,44 @@ def test_an_atlas_is_never_overwritten(files, tmp_path):
     image, pairs = files
     with pytest.raises(UsageError, match="overwrite"):
         run_label(image, [(pairs[0][0], str(tmp_path / "labels.nii.gz"))], f"{tmp_path}/", **FAST)
+
+
+def test_settings_of_joint_fusion_reach_the_report(target, atlases):
+    asked = JointOptions(patch_radius=2, search_radius=1, patches=1, beta=4.0, alpha=0.01)
+    found = label(target[0], atlases, joint_options=asked, **FAST)
+    assert found.report["options"]["joint"] == vars(asked)
+    assert overlap(Image.from_array(target[1]), found.labels).mean > 0.9
+
+
+def test_settings_are_refused_where_they_are_not_heeded(target, atlases):
+    with pytest.raises(UsageError, match=r"majority.*no settings"):
+        label(target[0], atlases, fusion="majority", joint_options=JointOptions(), **FAST)
+
+
+def test_kept_registrations_give_the_same_labels(target, atlases, tmp_path):
+    first, second = (label(target[0], atlases, registrations=tmp_path, **FAST) for _ in range(2))
+    assert [one["reused"] for one in first.report["atlases"]] == [False] * 3
+    assert [one["reused"] for one in second.report["atlases"]] == [True] * 3
+    assert (first.labels.data == second.labels.data).all()
+    assert (first.confidence.data == second.confidence.data).all()
+    assert first.report["warnings"] == second.report["warnings"]
+
+
+def test_a_flat_atlas_is_refused_before_any_registration(target, atlases):
+    seen = []
+    with pytest.raises(InputError, match="constant"):
+        label(
+            target[0], [*atlases, (np.ones_like(target[0]), target[1])], on_atlas=lambda *one: seen.append(one), **FAST
+        )
+    assert not seen
+
+
+def test_unknown_voxels_outside_are_filled_and_said(target, atlases):
+    image = np.array(target[0])
+    image[0] = np.nan
+    found = label(image, atlases[:1], **FAST)
+    assert any("NaN" in text for text in found.report["warnings"])
+    assert found.labels.data.any()
 
 
 def test_a_series_is_no_image(atlases):

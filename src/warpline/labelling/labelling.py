@@ -14,7 +14,8 @@ from warpline.images.checks import check_contrast, check_finite, check_one_volum
 from warpline.io.atomic import claimed
 from warpline.io.images import Source
 from warpline.io.json_values import plain
-from warpline.labelling.atlases import Atlases, listed, load_atlas
+from warpline.io.unknown import fill_unknown
+from warpline.labelling.atlases import Atlases, listed, load_atlas, repeated_images
 from warpline.labelling.fusion import FUSIONS, chosen_fusion
 from warpline.labelling.joint_fusion import JointOptions, joint
 from warpline.labelling.kept_atlases import warp_or_take
@@ -22,7 +23,7 @@ from warpline.labelling.label_names import NameSource, read_label_names
 from warpline.labelling.result import Labelling, names_after, store
 from warpline.labelling.warped_atlases import Warping, fuse
 from warpline.recipe import Recipe
-from warpline.registration import ProgressCallback, check_names, load
+from warpline.registration import ProgressCallback, check_names, load, read
 from warpline.registration.clock import Clock
 from warpline.registration.provenance import environment
 
@@ -108,10 +109,13 @@ def label(
     checked, clock = Recipe.load(recipe), Clock()
     chosen = select(None if backend == "auto" else backend, threads)
     with clock.step("read"):
-        target, about = load(image, "image", geometry)
+        read_target, about = load(image, "image", geometry)
+        target, note = fill_unknown(read_target)
         _check_image(target)
         called, sources = ({}, {}) if label_names is None else read_label_names(label_names)
         loaded = [load_atlas(one, target, geometry) for one in listed(atlases)]
+        for one in loaded:
+            read(target, one.image, checked)  # refuses all that its registration would refuse, before the first begins
     warping = Warping(target, about, checked, chosen, threads, progress)
     warped = []
     with clock.step("registration"):
@@ -131,7 +135,8 @@ def label(
     }
     with clock.step("fusion"):
         found = fuse(target, warped, fusion, joint_options=joint_options, backend=chosen.name, threads=threads)
-    report = {**report, **found.report, "seconds": clock.seconds}
+    notes = [*([note] if note else []), *repeated_images(about, loaded), *found.report["warnings"]]
+    report = {**report, **found.report, "warnings": notes, "seconds": clock.seconds}
     return replace(found, report=plain(report), names=called)
 
 

@@ -216,9 +216,7 @@ def _labels_of_some(
     """The atlases of each label that not all have."""
     has = np.stack([np.bincount(one.ravel(), minlength=len(values)) > 0 for one in codes])
     return {
-        f"{value:g}" if values.dtype.kind == "f" else str(int(value)): [
-            used[n].name for n in np.flatnonzero(has[:, at])
-        ]
+        str(int(value)): [used[n].name for n in np.flatnonzero(has[:, at])]
         for at, value in enumerate(values)
         if value != 0 and not has[:, at].all()
     }
@@ -240,12 +238,13 @@ def _described(one: WarpedAtlas, labels: Image) -> dict[str, Any]:
 def _warnings(atlases: Sequence[WarpedAtlas], used: Sequence[WarpedAtlas]) -> list[str]:
     lines = []
     for one in atlases:
-        reasons = "; ".join(one.judgement.get("reasons", ()))
+        known = one.judgement.get("reasons", ())
+        reasons = "; ".join(known)
         if not one.is_used:
             lines.append(f"atlas {one.name} is left out, its registration failed: {reasons}")
         elif one.judgement.get("outcome") == DOUBTFUL:
             lines.append(f"atlas {one.name} is kept although its registration is doubtful: {reasons}")
-        lines += [f"atlas {one.name}: {text}" for text in one.warnings]
+        lines += [f"atlas {one.name}: {text}" for text in one.warnings if text not in known]
     if len(used) == 1:
         lines.append(f"labels are those of {used[0].name} alone: one atlas gives no confidence, and nothing is fused")
     kinds = sorted({str(one.labels.data.dtype) for one in used})
@@ -262,6 +261,7 @@ def _label_warnings(partial: Mapping[str, Sequence[str]], labels: Image, values:
         lines.append(f"{len(partial)} labels are not in every atlas on this image: {first}{rest}")
     lost = np.setdiff1d(values[values != 0], labels.data)
     if lost.size:
-        first = ", ".join(f"{one:g}" for one in lost[:_NAMED])
-        lines.append(f"{lost.size} labels of atlases have no voxel in the result: {first}")
+        first = ", ".join(str(int(one)) for one in lost[:_NAMED])
+        rest = f"; and {lost.size - _NAMED} more" if lost.size > _NAMED else ""
+        lines.append(f"{lost.size} labels of atlases have no voxel in the result: {first}{rest}")
     return lines
