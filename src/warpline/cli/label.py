@@ -51,10 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="PREFIX", help="what the names of all results begin with: out/sub-01_"
     )
-    parser.add_argument("--fusion", choices=FUSIONS, default="joint", help="how labels are fused; default: joint")
-    joint = parser.add_argument_group("joint label fusion")
-    for name, (kind, placeholder, text) in JOINT.items():
-        joint.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=placeholder, help=text)
+    _add_fusion(parser)
     parser.add_argument(
         "--names",
         metavar="TABLE",
@@ -78,6 +75,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add_geometry(parser)
     add_device(parser)
+
+
+def _add_fusion(parser: ArgumentParser) -> None:
+    parser.add_argument("--fusion", choices=FUSIONS, default="joint", help="how labels are fused; default: joint")
+    joint = parser.add_argument_group("joint label fusion")
+    for name, (kind, placeholder, text) in JOINT.items():
+        joint.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=placeholder, help=text)
 
 
 def run(options: Namespace, terminal: Terminal) -> None:
