@@ -64,6 +64,7 @@ def test_a_missing_table_is_named(tmp_path):
     ("labels", "message"),
     [
         (np.ones((4, 4)), "does not lie on the grid"),
+        (np.ones((8, 8, 1, 2)), "one volume of labels"),
         (np.full((8, 8), 0.5), "whole numbers"),
         (np.full((8, 8), np.nan), "holds nan"),
         (np.full((8, 8), 1e300), "up to 2"),

@@ -73,6 +73,17 @@ def test_blocks_do_not_change_a_bit(shifted, monkeypatch):
     assert (whole.confidence == parts.confidence).all()
 
 
+def test_open_places_far_apart_are_fused_apart(monkeypatch):
+    image = np.random.default_rng(0).random((24, 6, 6), dtype=np.float32)
+    codes = np.zeros((2, *image.shape), np.int32)
+    codes[0, 1], codes[0, -2] = 1, 2
+    given = Candidates(image, np.stack([image, image[::-1]]), codes)
+    monkeypatch.setattr(joint_fusion, "BLOCK_BYTES", 1)
+    fused = joint(given)
+    assert (fused.codes == codes[0]).mean() > 0.95
+    assert (fused.confidence[6:-6] == 1).all()
+
+
 def test_compiled_fusion_agrees_with_the_specification(shifted):
     _, given = shifted
     plain = joint(Candidates(given.image, given.atlases, given.codes, "numpy"))

@@ -17,9 +17,15 @@ from warpline.labelling import Atlas, JointOptions, label, run_label
 FAST = {"recipe": "rigid", "backend": "numpy", "threads": 1}
 
 
-def test_labels_land_on_the_image(target, atlases):
-    seen = []
-    found = label(target[0], atlases, on_atlas=lambda *what: seen.append(what), **FAST)
+@pytest.fixture(scope="module")
+def kept(target, atlases, tmp_path_factory):
+    """Labels, the calls of `on_atlas`, and the folder where the registrations stay."""
+    folder, seen = tmp_path_factory.mktemp("kept"), []
+    return label(target[0], atlases, registrations=folder, on_atlas=lambda *one: seen.append(one), **FAST), seen, folder
+
+
+def test_labels_land_on_the_image(target, kept):
+    found, seen, _ = kept
     assert overlap(Image.from_array(target[1]), found.labels).mean > 0.95
     assert found.labels.data.dtype == np.uint16
     assert [one["name"] for one in found.report["atlases"]] == ["atlas 1", "atlas 2", "atlas 3"]
@@ -62,11 +68,12 @@ def test_an_atlas_is_never_overwritten(files, tmp_path):
         run_label(image, [(pairs[0][0], str(tmp_path / "labels.nii.gz"))], f"{tmp_path}/", **FAST)
 
 
-def test_settings_of_joint_fusion_reach_the_report(target, atlases):
+def test_settings_of_joint_fusion_reach_the_report(target, atlases, kept):
     asked = JointOptions(patch_radius=2, search_radius=1, patches=1, beta=4.0, alpha=0.01)
-    found = label(target[0], atlases, joint_options=asked, **FAST)
+    found = label(target[0], atlases, joint_options=asked, registrations=kept[2], **FAST)
     assert found.report["options"]["joint"] == vars(asked)
     assert overlap(Image.from_array(target[1]), found.labels).mean > 0.9
+    assert not np.array_equal(found.confidence.data, kept[0].confidence.data)
 
 
 def test_settings_are_refused_where_they_are_not_heeded(target, atlases):
@@ -74,8 +81,8 @@ def test_settings_are_refused_where_they_are_not_heeded(target, atlases):
         label(target[0], atlases, fusion="majority", joint_options=JointOptions(), **FAST)
 
 
-def test_kept_registrations_give_the_same_labels(target, atlases, tmp_path):
-    first, second = (label(target[0], atlases, registrations=tmp_path, **FAST) for _ in range(2))
+def test_kept_registrations_give_the_same_labels(target, atlases, kept):
+    first, second = kept[0], label(target[0], atlases, registrations=kept[2], **FAST)
     assert [one["reused"] for one in first.report["atlases"]] == [False] * 3
     assert [one["reused"] for one in second.report["atlases"]] == [True] * 3
     assert (first.labels.data == second.labels.data).all()

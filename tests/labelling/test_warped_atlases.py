@@ -47,7 +47,7 @@ def test_an_unknown_fusion_is_refused():
 def test_large_numbers_of_labels_are_written_out():
     found = fuse(IMAGE, [atlas("a", [312782574, 1], kind=np.int32), atlas("b", [0, 1]), atlas("c", [0, 1])], "majority")
     assert found.report["labels"]["of_some_atlases"] == {"312782574": ["a"]}
-    assert any("no voxel in the result: 312782574" in text for text in found.report["warnings"])
+    assert any("no voxel in the result (1): 312782574" in text for text in found.report["warnings"])
 
 
 def test_doubtful_atlases_are_named_and_kept():
@@ -72,7 +72,7 @@ def test_labels_of_some_atlases_are_named():
     found = fuse(IMAGE, [atlas("a", [1, 9]), atlas("b", [1]), atlas("c", [1])], "majority")
     assert found.report["labels"]["of_some_atlases"] == {"9": ["a"]}
     assert any("9 (a)" in text for text in found.report["warnings"])
-    assert any("no voxel in the result: 9" in text for text in found.report["warnings"])
+    assert any("no voxel in the result (1): 9" in text for text in found.report["warnings"])
 
 
 @pytest.mark.parametrize(("kinds", "expected"), [((np.uint8, np.uint8), np.uint8), ((np.int64, np.uint64), np.int64)])

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.images.checks import check_one_volume
 from warpline.io.compression import check_regular
 from warpline.io.images import Source
 from warpline.registration import load
@@ -154,7 +153,10 @@ def load_atlas(atlas: Atlas, image: Image, geometry: str | None = None) -> Loade
     """
     shown, about_image = load(atlas.image, f"image of {atlas.name}", geometry)
     labels, about_labels = load(atlas.labels, f"labels of {atlas.name}", geometry)
-    check_one_volume(labels)
+    if labels.data.ndim != 3:
+        raise InputError(
+            f"{labels.name} is 4-D, shape {labels.data.shape}; one volume of labels is needed, no probability maps"
+        )
     if labels.grid != shown.grid:
         raise InputError(
             f"{labels.name} (shape {labels.grid.shape}) does not lie on the grid of {shown.name} (shape "

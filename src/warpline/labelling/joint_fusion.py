@@ -25,6 +25,8 @@ FLAT = 1e-6
 """Standard deviation of a patch, as a share of that of the image, below which its values say nothing."""
 BLOCK_BYTES = 2**27
 """What offsets and weights may take at once; a large image is fused block by block."""
+_IMAGES_AT_ONCE = 4
+"""Images whose local contrast is computed at once: each takes about ten times its memory meanwhile."""
 LARGEST_RADIUS = 10
 """Of patches and of the search, in voxels: larger ones take hours."""
 MOST_PATCHES = 8
@@ -133,18 +135,20 @@ class _Voting:
         if not open_places.any():
             return None
         box = box_around(open_places)
-        with ThreadPoolExecutor(given.threads) as pool:
+        with ThreadPoolExecutor(min(given.threads, _IMAGES_AT_ONCE)) as pool:
             images = (given.image, *given.atlases)
             contrasts = pool.map(lambda one: local_contrast(one, open_places, box), images)
             return cls(given, asked, open_places, tuple(contrasts), patch, search)
 
     def blocks(self) -> Iterator[tuple[slice, ...]]:
-        """Parts of the volume that cover all open places, cut along the first axis."""
+        """Parts of the volume with open places, which cover all of them; cut along the first axis."""
         (extent,) = find_objects(self.open_places.astype(np.uint8))
         plane = int(np.prod([along.stop - along.start for along in extent[1:]]))
         planes = max(BLOCK_BYTES // (7 * plane * len(self.given.atlases) * self.asked.patches), 1)
         for start in range(extent[0].start, extent[0].stop, planes):
-            yield slice(start, min(start + planes, extent[0].stop)), *extent[1:]
+            block = slice(start, min(start + planes, extent[0].stop)), *extent[1:]
+            if self.open_places[block].any():
+                yield block
 
     def fuse(self, block: tuple[slice, ...], fused: Fused) -> None:
         """Write labels and confidence of a block; what its patches can reach is read around it."""

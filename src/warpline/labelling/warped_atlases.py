@@ -258,10 +258,10 @@ def _label_warnings(partial: Mapping[str, Sequence[str]], labels: Image, values:
     if partial:
         first = "; ".join(f"{label} ({', '.join(names)})" for label, names in list(partial.items())[:_NAMED])
         rest = f"; and {len(partial) - _NAMED} more, see the report" if len(partial) > _NAMED else ""
-        lines.append(f"{len(partial)} labels are not in every atlas on this image: {first}{rest}")
+        lines.append(f"labels that are not in every atlas on this image ({len(partial)}): {first}{rest}")
     lost = np.setdiff1d(values[values != 0], labels.data)
     if lost.size:
         first = ", ".join(str(int(one)) for one in lost[:_NAMED])
         rest = f"; and {lost.size - _NAMED} more" if lost.size > _NAMED else ""
-        lines.append(f"{lost.size} labels of atlases have no voxel in the result: {first}{rest}")
+        lines.append(f"labels of atlases that have no voxel in the result ({lost.size}): {first}{rest}")
     return lines
