@@ -122,7 +122,7 @@ class LabelFusion(Protocol):
 
 
 NEARER = 1e-5
-"""What a voxel of distance adds to the difference of patches: else noise moves patches where all is flat."""
+"""What a squared voxel of distance adds to the difference of patches: else noise moves patches where all is flat."""
 
 
 def label_fusion(backend: str) -> LabelFusion:

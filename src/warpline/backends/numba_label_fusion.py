@@ -137,7 +137,6 @@ def _best_offsets(
     share, width = f32(1.0 / (taps[0] * taps[1] * taps[2])), least.shape[1]
     f_row, m_row = fixed.shape[2], moving.shape[2]
     f_slab, m_slab = fixed.shape[1] * f_row, moving.shape[1] * m_row
-    whole = width - width % LANES
     for i in range(first, last):
         for j in range(places.shape[1]):
             if not places[i, j].any():
@@ -147,8 +146,8 @@ def _best_offsets(
                 a, b, c = offsets[number]
                 m_start = (i + a + search[0]) * m_slab + (j + b + search[1]) * m_row + c + search[2]
                 starts = (i * f_slab + j * f_row, f_slab, f_row), (m_start, m_slab, m_row)
-                _square_differences(pointer(fixed), pointer(moving), starts, taps, whole, pointer(line))
-                _rank(pointer(line), taps[2], whole, number, farther[number], share, least, numbers)
+                _square_differences(pointer(fixed), pointer(moving), starts, taps, width, pointer(line))
+                _rank(pointer(line), taps[2], width, number, farther[number], share, least, numbers)
             for rank in range(len(found)):
                 for k in range(places.shape[2]):
                     if places[i, j, k]:
