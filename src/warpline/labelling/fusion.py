@@ -113,5 +113,7 @@ def chosen_fusion(name: str, joint_options: JointOptions | None = None) -> Calla
     if joint_options is None:
         return FUSIONS[name]
     if FUSIONS[name] is not joint:
-        raise UsageError(f"fusion is {name!r}, which has no settings; patch and search radius are those of joint")
+        raise UsageError(
+            f"fusion is {name!r}, which has no settings; radii, patches, alpha and beta are those of joint"
+        )
     return partial(joint, options=joint_options)
