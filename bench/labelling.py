@@ -2,7 +2,7 @@
 
 All fuse the same warped atlases, which are kept in a folder, so that fusions are compared without registering again::
 
-    python bench/labelling.py --spacing 2 --ants 1,1 --json bench/results/labelling.json
+    python bench/labelling.py --joint 1,1 --ants 1,1 --ants 1,2 --json bench/results/labelling.json
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scoring import mean_dice
 from warpline import read_image, register, write_image
 from warpline.backends import select
 from warpline.images import Image
-from warpline.labelling import FUSIONS, WarpedAtlas, fuse
+from warpline.labelling import FUSIONS, JointOptions, WarpedAtlas, fuse
 from warpline.registration.provenance import environment
 from warpline.resampling.labels import warp_labels
 from warpline.resampling.reduction import reduce_image, reduce_labels
@@ -72,7 +72,7 @@ def warped(subject: str, target: Image, setting: Setting) -> Iterator[WarpedAtla
 
 
 def by_ants(target: Image, atlases: list[WarpedAtlas], radius: int, search: int) -> np.ndarray:
-    """ANTs' joint label fusion with its own weights; background is a label like the others, as it is to ours."""
+    """ANTs' joint label fusion, all else as ANTsPy has it; background is a label like the others, as it is to ours."""
     import ants
 
     def image_of(array: np.ndarray) -> Any:
@@ -92,8 +92,11 @@ def by_ants(target: Image, atlases: list[WarpedAtlas], radius: int, search: int)
     return np.where(found > labels.max(), 0, found)
 
 
-def rows_of(subject: str, setting: Setting, ants_settings: list[str]) -> Iterator[dict[str, Any]]:
-    """Scores on one held-out brain: Dice over the labels that it and any atlas have."""
+def rows_of(subject: str, setting: Setting, reaches: dict[str, list[str]]) -> Iterator[dict[str, Any]]:
+    """Scores on one held-out brain: Dice over the labels that it and any atlas have.
+
+    `reaches` are patch and search radius, "1,2", of runs of ``"joint"`` beside its defaults, and of ``"ants"``.
+    """
     target, truth = brain(subject, setting)
     atlases = list(warped(subject, target, setting))
     known = np.unique([one.labels.data for one in atlases])
@@ -108,7 +111,13 @@ def rows_of(subject: str, setting: Setting, ants_settings: list[str]) -> Iterato
     for name in FUSIONS:
         start = time.perf_counter()
         yield row(name, np.asarray(fuse(target, atlases, name).labels.data), start)
-    for text in ants_settings:
+    for text in reaches["joint"]:
+        radius, search = map(int, text.split(","))
+        start = time.perf_counter()
+        asked = JointOptions(patch_radius=radius, search_radius=search)
+        labels = fuse(target, atlases, "joint", joint_options=asked).labels.data
+        yield row(f"joint, radius {radius}, search {search}", np.asarray(labels), start)
+    for text in reaches["ants"]:
         radius, search = map(int, text.split(","))
         start = time.perf_counter()
         yield row(f"ANTs, radius {radius}, search {search}", by_ants(target, atlases, radius, search), start)
@@ -147,13 +156,14 @@ def main() -> None:
     parser.add_argument("--spacing", type=int, default=2, help="voxel size in mm")
     parser.add_argument("--recipe", default="syn")
     parser.add_argument("--subjects", default=",".join(HELD_OUT))
+    parser.add_argument("--joint", action="append", default=[], metavar="RADIUS,SEARCH", help="judge these reaches too")
     parser.add_argument("--ants", action="append", default=[], metavar="RADIUS,SEARCH", help="judge ANTs too")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     setting = Setting(options.data, options.work, options.spacing, options.recipe)
     rows = []
     for subject in options.subjects.split(","):
-        for row in rows_of(subject, setting, options.ants):
+        for row in rows_of(subject, setting, {"joint": options.joint, "ants": options.ants}):
             print(row, flush=True)
             rows.append(row)
     document = {

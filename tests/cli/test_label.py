@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from warpline.cli.label import FUSIONS
+from warpline.cli.label import FUSIONS, JOINT
 from warpline.cli.main import main
 from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.labelling import FUSIONS as OFFERED
+from warpline.labelling import JointOptions
 
 FAST = ["--recipe", "rigid", "--backend", "numpy", "--threads", "1"]
 
@@ -31,6 +32,42 @@ def files(tmp_path):
 
 def test_help_names_every_fusion():
     assert tuple(OFFERED) == FUSIONS
+
+
+def test_help_has_every_setting_of_joint_fusion():
+    defaults = vars(JointOptions())
+    assert JOINT.keys() == defaults.keys()
+    for name, (kind, _, text) in JOINT.items():
+        assert kind(text.partition("default: ")[2].split(",")[0]) == defaults[name]
+
+
+def test_settings_and_kept_registrations_are_shown(files, capsys):
+    given = ["--atlases", f"{files}/table.csv", "--atlas", f"{files}/one.nii,{files}/one_labels.nii"]
+    kept = ["--registrations", f"{files}/kept", "--search-radius", "1", "--alpha", "0.2"]
+    image = f"{files}/image.nii"
+    assert main(["label", image, *given, "-o", f"{files}/a_", *kept, *FAST]) == 0
+    assert main(["label", image, *given, "-o", f"{files}/b_", *kept, *FAST]) == 0
+    assert "kept from an earlier run" in capsys.readouterr().out
+    reports = [json.loads((files / f"{name}_report.json").read_text()) for name in "ab"]
+    asked = reports[1]["options"]["joint"]
+    assert (asked["search_radius"], asked["alpha"], asked["beta"]) == (1, 0.2, 2.0)
+    assert reports[0]["files"] == reports[1]["files"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--beta", "-1"], "beta is -1.0"),
+        (["--patches", "9"], "from 1 to 8"),
+        (["--patch-radius", "x"], "patch-radius"),
+        (["--fusion", "local", "--beta", "2"], "no settings"),
+    ],
+)
+def test_settings_that_cannot_be_are_named(given, message, files, capsys):
+    atlas = f"{files}/one.nii,{files}/one_labels.nii"
+    assert main(["label", f"{files}/image.nii", "--atlas", atlas, "-o", f"{files}/out/", *given, *FAST]) == 2
+    assert message in capsys.readouterr().err
+    assert not (files / "out").exists()
 
 
 def test_atlases_of_options_and_of_a_table_are_fused(files, capsys):

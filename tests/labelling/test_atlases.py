@@ -7,7 +7,7 @@ import pytest
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.labelling.atlases import Atlas, listed, load_atlas, read_atlases
+from warpline.labelling.atlases import Atlas, listed, load_atlas, read_atlases, repeated_images
 
 TARGET = Image.from_array(np.eye(8))
 SHOWN = np.arange(64.0).reshape(8, 8)
@@ -64,14 +64,42 @@ def test_a_missing_table_is_named(tmp_path):
     ("labels", "message"),
     [
         (np.ones((4, 4)), "does not lie on the grid"),
+        (np.ones((8, 8, 1, 2)), "one volume of labels"),
         (np.full((8, 8), 0.5), "whole numbers"),
-        (np.full((8, 8), np.nan), "NaN"),
+        (np.full((8, 8), np.nan), "holds nan"),
+        (np.full((8, 8), 1e300), "up to 2"),
         (np.zeros((8, 8)), "0 everywhere"),
     ],
 )
 def test_labels_that_fit_no_image_are_refused(labels, message):
     with pytest.raises(InputError, match=message):
         load_atlas(Atlas(SHOWN, labels, "one"), TARGET)
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [(np.float32, np.int32), (np.bool_, np.uint8), (np.int16, np.int16)],
+)
+def test_labels_are_integers(given, kind):
+    labels = (SHOWN > 30).astype(given)
+    read = load_atlas(Atlas(SHOWN, labels, "one"), TARGET).labels.data
+    assert read.dtype == kind
+    assert (read[..., 0] == labels).all()
+
+
+def test_large_labels_of_floats_stay_exact():
+    labels = np.where(SHOWN > 30, 312782574.0 * 100, 0)
+    assert load_atlas(Atlas(SHOWN, labels, "one"), TARGET).labels.data.max() == 31278257400
+
+
+def test_images_that_are_given_twice_are_named():
+    one, two, other = (
+        load_atlas(Atlas(SHOWN + by, SHOWN, name), TARGET) for name, by in (("a", 0), ("b", 0), ("c", 1))
+    )
+    first, second = repeated_images(one.described["image"], [one, other, two])
+    assert first.startswith("atlas a has the same image as the one to label")
+    assert second.startswith("atlas b has the same image as the one to label")
+    assert repeated_images({"sha256": ""}, [one, other, two])[0].startswith("atlas b has the same image as atlas a")
 
 
 def test_a_raised_slice_is_taken_in_the_plane_of_the_image():

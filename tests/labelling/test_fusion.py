@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from warpline.errors import UsageError
 from warpline.labelling.candidates import Candidates
-from warpline.labelling.fusion import FUSIONS, local, majority
+from warpline.labelling.fusion import FUSIONS, chosen_fusion, local, majority
+from warpline.labelling.joint_fusion import JointOptions
 
 SHAPE = (9, 8, 7)
 
@@ -50,3 +52,10 @@ def test_confidence_is_a_share(name, candidates):
     confidence = FUSIONS[name](Candidates(candidates.image, candidates.atlases, codes)).confidence
     assert confidence.dtype == np.float32
     assert 0 < confidence.min() <= confidence.max() <= 1
+
+
+def test_settings_go_to_joint_fusion_alone(candidates):
+    chosen = chosen_fusion("joint", JointOptions(patches=1))
+    assert (chosen(candidates).codes == 1).all()
+    with pytest.raises(UsageError, match=r"local.*no settings"):
+        chosen_fusion("local", JointOptions())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.labelling.warped_atlases import WarpedAtlas, fuse
 
@@ -31,6 +31,25 @@ def test_failed_atlases_are_named_and_left_out():
     assert [one["used"] for one in found.report["atlases"]] == [True, False, True, False]
 
 
+def test_reasons_of_doubt_are_said_once():
+    told = WarpedAtlas("a", IMAGE, IMAGE, {"outcome": "doubtful", "reasons": ["it turned"]}, 1.0, ("it turned", "dim"))
+    assert warnings(told, atlas("b", [1]))[:2] == [
+        "atlas a is kept although its registration is doubtful: it turned",
+        "atlas a: dim",
+    ]
+
+
+def test_an_unknown_fusion_is_refused():
+    with pytest.raises(UsageError, match="joint, local, majority"):
+        fuse(IMAGE, [atlas("a", [1])], "staple")
+
+
+def test_large_numbers_of_labels_are_written_out():
+    found = fuse(IMAGE, [atlas("a", [312782574, 1], kind=np.int32), atlas("b", [0, 1]), atlas("c", [0, 1])], "majority")
+    assert found.report["labels"]["of_some_atlases"] == {"312782574": ["a"]}
+    assert any("no voxel in the result (1): 312782574" in text for text in found.report["warnings"])
+
+
 def test_doubtful_atlases_are_named_and_kept():
     assert warnings(atlas("a", [1]), atlas("b", [1], "doubtful")) == [
         "atlas b is kept although its registration is doubtful: it turned"
@@ -53,7 +72,7 @@ def test_labels_of_some_atlases_are_named():
     found = fuse(IMAGE, [atlas("a", [1, 9]), atlas("b", [1]), atlas("c", [1])], "majority")
     assert found.report["labels"]["of_some_atlases"] == {"9": ["a"]}
     assert any("9 (a)" in text for text in found.report["warnings"])
-    assert any("no voxel in the result: 9" in text for text in found.report["warnings"])
+    assert any("no voxel in the result (1): 9" in text for text in found.report["warnings"])
 
 
 @pytest.mark.parametrize(("kinds", "expected"), [((np.uint8, np.uint8), np.uint8), ((np.int64, np.uint64), np.int64)])

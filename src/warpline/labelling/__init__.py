@@ -7,8 +7,9 @@ and `label_names` are what is given.
 
 from warpline.labelling.atlases import Atlas, read_atlases
 from warpline.labelling.fusion import FUSIONS
+from warpline.labelling.joint_fusion import JointOptions
 from warpline.labelling.labelling import label, run_label
 from warpline.labelling.result import Labelling
 from warpline.labelling.warped_atlases import WarpedAtlas, fuse
 
-__all__ = ["FUSIONS", "Atlas", "Labelling", "WarpedAtlas", "fuse", "label", "read_atlases", "run_label"]
+__all__ = ["FUSIONS", "Atlas", "JointOptions", "Labelling", "WarpedAtlas", "fuse", "label", "read_atlases", "run_label"]

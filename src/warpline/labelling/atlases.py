@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.images.checks import check_one_volume
 from warpline.io.compression import check_regular
 from warpline.io.images import Source
-from warpline.operations.images import check_labels
 from warpline.registration import load
 
 _DELIMITERS = {".tsv": "\t", ".csv": ","}
+_LARGEST = 2**53
+"""Up to it float64 holds every whole number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,22 +153,57 @@ def load_atlas(atlas: Atlas, image: Image, geometry: str | None = None) -> Loade
     """
     shown, about_image = load(atlas.image, f"image of {atlas.name}", geometry)
     labels, about_labels = load(atlas.labels, f"labels of {atlas.name}", geometry)
-    check_one_volume(labels)
+    if labels.data.ndim != 3:
+        raise InputError(
+            f"{labels.name} is 4-D, shape {labels.data.shape}; one volume of labels is needed, no probability maps"
+        )
     if labels.grid != shown.grid:
         raise InputError(
             f"{labels.name} (shape {labels.grid.shape}) does not lie on the grid of {shown.name} (shape "
             f"{shown.grid.shape}): shape and affine must agree; resample the labels with warpline apply "
-            "--interpolation nearest"
+            "--interpolation label"
         )
-    if labels.data.dtype.kind == "f" and not np.isfinite(labels.data).all():
-        raise InputError(f"{labels.name} has NaN or infinite values; labels are whole numbers")
-    check_labels(labels)
+    labels = replace(labels, data=_whole_numbers(labels))
     if not labels.data.any():
         raise InputError(f"{labels.name} is 0 everywhere; an atlas has labels other than 0")
     if shown.grid.flat and image.grid.flat:
         plane = shown.grid.in_plane_of(image.grid)
         shown, labels = replace(shown, grid=plane), replace(labels, grid=plane)
     return LoadedAtlas(atlas.name, shown, labels, {"image": about_image, "labels": about_labels})
+
+
+def repeated_images(described: Mapping[str, Any], atlases: Sequence[LoadedAtlas]) -> list[str]:
+    """A sentence for every atlas whose image is that of another one, or the one to label.
+
+    Parameters
+    ----------
+    described : dict
+        Of the image to label, with its checksum.
+    atlases : sequence of LoadedAtlas
+        All of a run.
+    """
+    seen = {described["sha256"]: "the one to label"}
+    lines = []
+    for one in atlases:
+        checksum = one.described["image"]["sha256"]
+        if checksum in seen:
+            lines.append(f"atlas {one.name} has the same image as {seen[checksum]}: is that meant?")
+        seen.setdefault(checksum, f"atlas {one.name}")
+    return lines
+
+
+def _whole_numbers(labels: Image) -> NDArray[Any]:
+    """Labels as integers; those of floats must be whole numbers that they hold exactly."""
+    kind = labels.data.dtype.kind
+    if kind != "f":
+        return labels.data.astype(np.uint8) if kind == "b" else labels.data
+    odd = labels.data[~(labels.data == np.rint(labels.data)) | (np.abs(labels.data) > _LARGEST)]  # NaN is odd
+    if odd.size:
+        raise InputError(
+            f"{labels.name} holds {odd[0]:g}; labels are whole numbers up to 2^53: is it the file of labels? "
+            "resample labels with warpline apply --interpolation label"
+        )
+    return labels.data.astype(np.int32 if np.abs(labels.data).max(initial=0) < 2**31 else np.int64)
 
 
 def _as_atlas(one: AtlasSource, number: int) -> Atlas:

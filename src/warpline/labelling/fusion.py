@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from warpline.errors import UsageError
 from warpline.labelling.candidates import Candidates, Floats, Fused
-from warpline.labelling.joint_fusion import joint
+from warpline.labelling.joint_fusion import JointOptions, joint
 from warpline.labelling.votes import winners
 
 LOCAL_RADIUS = 2
@@ -83,3 +85,35 @@ def _correlation(image: Floats, atlas: Floats) -> Floats:
 
 FUSIONS: dict[str, Callable[[Candidates], Fused]] = {"joint": joint, "local": local, "majority": majority}
 """Name to function."""
+
+
+def chosen_fusion(name: str, joint_options: JointOptions | None = None) -> Callable[[Candidates], Fused]:
+    """The function of a name in `FUSIONS`, with its settings.
+
+    Parameters
+    ----------
+    name : str
+        A name in `FUSIONS`.
+    joint_options : JointOptions, optional
+        Of `joint`; its defaults when None.
+
+    Raises
+    ------
+    UsageError
+        When there is no such fusion, or settings are given for one that has none.
+
+    Examples
+    --------
+    >>> from warpline.labelling.fusion import chosen_fusion, majority
+    >>> chosen_fusion("majority") is majority
+    True
+    """
+    if name not in FUSIONS:
+        raise UsageError(f"fusion is {name!r}; choose from {', '.join(FUSIONS)}")
+    if joint_options is None:
+        return FUSIONS[name]
+    if FUSIONS[name] is not joint:
+        raise UsageError(
+            f"fusion is {name!r}, which has no settings; radii, patches, alpha and beta are those of joint"
+        )
+    return partial(joint, options=joint_options)

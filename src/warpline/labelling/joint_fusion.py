@@ -1,62 +1,91 @@
 """Joint label fusion: atlases that err alike count less together (Wang et al. 2013, doi:10.1109/TPAMI.2012.143).
 
-The weights of a voxel minimise the expected error of the vote, ``w = M^-1 1 / (1' M^-1 1)``. `M` says how likely two
-atlases are both wrong there: the mean product of the errors of their patches, to a power. Before that, each atlas may
-move its patch to where it correlates most with that of the image.
+At every voxel each atlas gives the patches near by that look most like that of the image. The weights of all these
+patches minimise the expected error of the vote, and each votes for the labels of all voxels that it covers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, uniform_filter
+from scipy.ndimage import find_objects, maximum_filter, minimum_filter
 
-from warpline.backends.label_fusion import label_fusion
-from warpline.labelling.candidates import Candidates, Floats, Fused
+from warpline.backends.label_fusion import LabelFusion, label_fusion
+from warpline.errors import UsageError
+from warpline.labelling.candidates import Candidates, Codes, Floats, Fused
+from warpline.labelling.local_contrast import box_around, local_contrast
 from warpline.space.grid import Shape
 
-_AT_ONCE = 2**18
-"""Matrices that are solved at once."""
-_CLEARLY = 1e-5
-"""How much more a patch must correlate to be preferred to one nearer by: else noise moves patches where all is flat."""
-_NOISE = 0.1
-"""Standard deviation added to that of every patch, as a share of that of the image where atlases disagree.
-
-More, and patches of low contrast do not move; less, and they follow noise."""
+FLAT = 1e-6
+"""Standard deviation of a patch, as a share of that of the image, below which its values say nothing."""
+BLOCK_BYTES = 2**27
+"""What offsets and weights may take at once; a large image is fused block by block."""
+_IMAGES_AT_ONCE = 4
+"""Images whose local contrast is computed at once: each takes about ten times its memory meanwhile."""
+LARGEST_RADIUS = 10
+"""Of patches and of the search, in voxels: larger ones take hours."""
+MOST_PATCHES = 8
+"""Of each atlas."""
 
 
 @dataclass(frozen=True)
 class JointOptions:
-    """Settings of joint label fusion; the defaults did best on a brain with voxels of 2 mm, see docs/labelling.md.
+    """Settings of joint label fusion, called as in ``antsJointFusion``; defaults did best on two brains of 2 mm.
 
     Parameters
     ----------
-    radius : int
-        Of the patches that are compared and that vote, in voxels. Larger, fewer wrong patches look right; smaller, thin
-        structures are kept.
-    search : int
+    patch_radius : int
+        Of the patches that are compared and that vote, in voxels: ``2 * patch_radius + 1`` a side. Larger, fewer wrong
+        patches look right; smaller, thin structures are kept.
+    search_radius : int
         How far an atlas may move a patch, in voxels along each axis. Larger, worse registrations are mended; smaller,
-        neighbours are mistaken less.
+        neighbours are mistaken less. 0 keeps every patch where it is.
+    patches : int
+        How many patches of each atlas have weights and votes, the most similar ones, as far as the search reaches so
+        many; ``antsJointFusion`` takes one.
     beta : float
-        Power of the errors: larger, the best atlases count more.
+        Power of the errors: larger, the best patches count more.
     alpha : float
-        Added to the diagonal of their matrix: larger, weights are more alike, and noise counts less.
+        Added to the diagonal of their matrix, `rho` in ANTsPy: larger, weights are more alike, and noise counts less.
+
+    Raises
+    ------
+    UsageError
+        When a setting is not allowed.
+
+    Examples
+    --------
+    >>> from warpline.labelling import JointOptions
+    >>> JointOptions(search_radius=3, beta=4.0, alpha=0.01).patch_radius
+    1
     """
 
-    radius: int = 1
-    search: int = 2
+    patch_radius: int = 1
+    search_radius: int = 2
+    patches: int = 2
     beta: float = 2.0
     alpha: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Check every setting."""
+        _check_whole("patch_radius", self.patch_radius, 1, LARGEST_RADIUS)
+        _check_whole("search_radius", self.search_radius, 0, LARGEST_RADIUS)
+        _check_whole("patches", self.patches, 1, MOST_PATCHES)
+        for name in ("beta", "alpha"):
+            value = getattr(self, name)
+            if not (isinstance(value, (int, float)) and 0 < value < np.inf):
+                raise UsageError(f"{name} is {value!r}; a number above 0 is needed")
 
 
 def joint(candidates: Candidates, options: JointOptions | None = None) -> Fused:
     """Labels voted for with the weights of joint label fusion, patch by patch.
 
-    Where all atlases agree their label is taken, with confidence 1.
+    Where all that patches could vote for is one label it is taken, with confidence 1.
 
     Parameters
     ----------
@@ -78,111 +107,118 @@ def joint(candidates: Candidates, options: JointOptions | None = None) -> Fused:
     True
     """
     asked = options or JointOptions()
-    shape, codes = candidates.image.shape, candidates.codes
-    radius, search = _along(shape, asked.radius), _along(shape, asked.search)
-    fused = Fused(codes[0].copy(), np.ones(shape, np.float32))
-    disputed = (codes != codes[0]).any(axis=0)
-    if not disputed.any():
-        return fused
-    operations = label_fusion(candidates.backend)
-    with ThreadPoolExecutor(candidates.threads) as pool:
-        found = [
-            pool.submit(best_offsets, candidates.image, one, radius, search, inside=disputed)
-            for one in candidates.atlases
-        ]
-        offsets = np.stack([one.result() for one in found])
-    places = _voxels(binary_dilation(disputed, np.ones([2 * r + 1 for r in radius])))
-    threads = candidates.threads
-    errors = operations.joint_errors(
-        candidates.image, candidates.atlases, offsets, places, radius=radius, threads=threads
-    )
-    weights = joint_weights(errors, asked.beta, asked.alpha)
-    count = int(codes.max()) + 1
-    best, share = operations.patch_votes(codes, offsets, weights, places, radius=radius, count=count, threads=threads)
-    voted = disputed[tuple(places.T)]
-    at = tuple(places[voted].T)
-    fused.codes[at], fused.confidence[at] = best[voted], share[voted]
+    fused = Fused(candidates.codes[0].copy(), np.ones(candidates.image.shape, np.float32))
+    voting = _Voting.of(candidates, asked)
+    if voting is not None:
+        for block in voting.blocks():
+            voting.fuse(block, fused)
     return fused
 
 
-def joint_weights(errors: Floats, beta: float, alpha: float) -> Floats:
-    """The weights of every atlas, (M, N), at least 0 and 1 together, from joint errors (M, N, N).
+@dataclass(frozen=True, eq=False)
+class _Voting:
+    """What all blocks share: images with their local contrast, where labels are open, settings for this grid."""
 
-    Negative weights, which subtract what atlases have in common, are set to 0: a vote is none.
+    given: Candidates
+    asked: JointOptions
+    open_places: NDArray[np.bool_]
+    contrasts: tuple[Floats, ...]
+    patch: Shape
+    search: Shape
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from warpline.labelling.joint_fusion import joint_weights
-    >>> joint_weights(np.array([[[1, 0, 0], [0, 1, 1], [0, 1, 1]]], np.float32), beta=1.0, alpha=1e-3).round(2)
-    array([[0.5 , 0.25, 0.25]], dtype=float32)
-    """
-    count = errors.shape[1]
-    weights = np.empty(errors.shape[:2], np.float32)
-    for start in range(0, len(errors), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        matrix = np.power(errors[part], beta, dtype=np.float64) + alpha * np.eye(count)
-        solved = np.maximum(np.linalg.solve(matrix, np.ones((count, 1)))[..., 0], 0)
-        weights[part] = solved / solved.sum(axis=1, keepdims=True)
-    return weights
+    @classmethod
+    def of(cls, given: Candidates, asked: JointOptions) -> _Voting | None:
+        """None where patches could vote for one label only, everywhere."""
+        shape = given.image.shape
+        patch, search = _along(shape, asked.patch_radius), _along(shape, asked.search_radius)
+        open_places = _open_places(given.codes, search)
+        if not open_places.any():
+            return None
+        box = box_around(open_places)
+        with ThreadPoolExecutor(min(given.threads, _IMAGES_AT_ONCE)) as pool:
+            images = (given.image, *given.atlases)
+            contrasts = pool.map(lambda one: local_contrast(one, open_places, box), images)
+            return cls(given, asked, open_places, tuple(contrasts), patch, search)
+
+    def blocks(self) -> Iterator[tuple[slice, ...]]:
+        """Parts of the volume with open places, which cover all of them; cut along the first axis."""
+        (extent,) = find_objects(self.open_places.astype(np.uint8))
+        plane = int(np.prod([along.stop - along.start for along in extent[1:]]))
+        planes = max(BLOCK_BYTES // (7 * plane * len(self.given.atlases) * self.asked.patches), 1)
+        for start in range(extent[0].start, extent[0].stop, planes):
+            block = slice(start, min(start + planes, extent[0].stop)), *extent[1:]
+            if self.open_places[block].any():
+                yield block
+
+    def fuse(self, block: tuple[slice, ...], fused: Fused) -> None:
+        """Write labels and confidence of a block; what its patches can reach is read around it."""
+        around, inner = _grown(block, self._reach(), self.open_places.shape)
+        open_places = np.zeros([along.stop - along.start for along in around], bool)
+        open_places[inner] = self.open_places[block]
+        centres = maximum_filter(open_places, [2 * r + 1 for r in self.patch], mode="constant")
+        places = np.ascontiguousarray(np.argwhere(centres), dtype=np.int32)
+        best, share = self._votes(around, centres, places)
+        voted = open_places[tuple(places.T)]
+        at = tuple((places[voted] + [along.start for along in around]).T)
+        fused.codes[at], fused.confidence[at] = best[voted], share[voted]
+
+    def _votes(
+        self, around: tuple[slice, ...], centres: NDArray[np.bool_], places: NDArray[np.int32]
+    ) -> tuple[Codes, Floats]:
+        """The label of each place with the most weight, and its share."""
+        given, asked = self.given, self.asked
+        operations, threads = label_fusion(given.backend), given.threads
+        image, atlases = np.ascontiguousarray(given.image[around]), np.stack([one[around] for one in given.atlases])
+        codes = np.stack([one[around] for one in given.codes])
+        offsets = self._offsets(operations, around, centres)
+        weights = operations.joint_weights(
+            image, atlases, offsets, places, radius=self.patch, flat=FLAT * float(given.image.std()), beta=asked.beta,
+            alpha=asked.alpha, threads=threads,
+        )  # fmt: skip
+        count = int(given.codes.max()) + 1
+        return operations.patch_votes(codes, offsets, weights, places, radius=self.patch, count=count, threads=threads)
+
+    def _offsets(
+        self, operations: LabelFusion, around: tuple[slice, ...], centres: NDArray[np.bool_]
+    ) -> NDArray[np.int8]:
+        image, *atlases = (np.ascontiguousarray(one[around]) for one in self.contrasts)
+        count = min(self.asked.patches, int(np.prod([2 * reach + 1 for reach in self.search])))
+        settings: dict[str, Any] = {"radius": self.patch, "search": self.search, "count": count}
+        threads = self.given.threads
+        return np.stack([operations.best_offsets(image, one, centres, threads=threads, **settings) for one in atlases])
+
+    def _reach(self) -> Shape:
+        """How far what a voxel is given depends on others: a patch around it, its own patch, moved."""
+        first, second, third = (2 * r + s for r, s in zip(self.patch, self.search, strict=True))
+        return first, second, third
 
 
-def best_offsets(
-    image: Floats, atlas: Floats, radius: Shape, search: Shape, *, inside: NDArray[np.bool_] | None = None
-) -> NDArray[np.int8]:
-    """How far the patch of an atlas lies that correlates most with that of the image, (I, J, K, 3) voxels.
-
-    Parameters
-    ----------
-    image, atlas : (I, J, K) float32
-        On one grid.
-    radius : (3,) int
-        Of the patches, in voxels.
-    search : (3,) int
-        Largest offsets along each axis. Of equal patches the nearest one is taken.
-    inside : (I, J, K) bool, optional
-        Where the contrast of the images is measured; everywhere when None.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from warpline.labelling.joint_fusion import best_offsets
-    >>> atlas = np.random.default_rng(0).random((7, 7, 7), dtype=np.float32)
-    >>> best_offsets(np.roll(atlas, 1, 0), atlas, (1, 1, 1), (1, 1, 1))[3, 3, 3]
-    array([-1,  0,  0], dtype=int8)
-    """
-    size = [2 * r + 1 for r in radius]
-    offsets = np.zeros((*image.shape, 3), np.int8)
-    if not any(search):
-        return offsets
-    target, target_mean, target_variance = _moments(image, size, inside)
-    sides = [(reach, reach) for reach in search]
-    moved = [np.pad(one, sides, mode="edge") for one in _moments(atlas, size, inside)]
-    best = np.full(image.shape, -np.inf, np.float32)
-    for offset in sorted(product(*(range(-s, s + 1) for s in search)), key=lambda one: sum(d * d for d in one)):
-        window = tuple(slice(s + d, s + d + n) for s, d, n in zip(search, offset, image.shape, strict=True))
-        other, mean, variance = (one[window] for one in moved)
-        covariance = uniform_filter(target * other, size, mode="nearest") - target_mean * mean
-        correlation = covariance / np.sqrt(target_variance * variance)
-        better = correlation > best + _CLEARLY
-        best[better], offsets[better] = correlation[better], offset
-    return offsets
+def _open_places(codes: Codes, search: Shape) -> NDArray[np.bool_]:
+    """Where patches that move as far as `search` could vote for more than one label."""
+    size = [2 * reach + 1 for reach in search]
+    least = minimum_filter(codes.min(axis=0), size, mode="nearest")
+    places: NDArray[np.bool_] = least != maximum_filter(codes.max(axis=0), size, mode="nearest")
+    return places
 
 
-def _moments(volume: Floats, size: list[int], inside: NDArray[np.bool_] | None) -> tuple[Floats, Floats, Floats]:
-    """A volume around its mean, and the mean and variance of the patch of each voxel."""
-    centred = np.asarray(volume - volume.mean(dtype=np.float64), dtype=np.float32)  # sums of squares keep their digits
-    mean = uniform_filter(centred, size, mode="nearest")
-    variance = np.maximum(uniform_filter(centred * centred, size, mode="nearest") - mean * mean, 0)
-    noise = _NOISE**2 * float((centred if inside is None else centred[inside]).var())
-    return centred, mean, np.asarray(variance + max(noise, np.finfo(np.float32).tiny), dtype=np.float32)
+def _grown(
+    block: tuple[slice, ...], reach: Shape, shape: tuple[int, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """A block and what lies around it, inside a volume; and where in it the block is."""
+    around, inner = [], []
+    for along, far, length in zip(block, reach, shape, strict=True):
+        start = max(along.start - far, 0)
+        around.append(slice(start, min(along.stop + far, length)))
+        inner.append(slice(along.start - start, along.stop - start))
+    return tuple(around), tuple(inner)
 
 
-def _along(shape: tuple[int, ...], reach: int) -> Shape:
+def _along(shape: tuple[int, ...], radius: int) -> Shape:
     """A radius along each axis: none along one of a single voxel."""
-    first, second, third = (reach if n > 1 else 0 for n in shape)
+    first, second, third = (radius if n > 1 else 0 for n in shape)
     return first, second, third
 
 
-def _voxels(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    return np.ascontiguousarray(np.argwhere(mask), dtype=np.int32)
+def _check_whole(name: str, value: int, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise UsageError(f"{name} is {value!r}; a whole number from {least} to {most} is needed")

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from warpline.backends import Backend, select
-from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.images.checks import check_contrast, check_finite, check_one_volume
 from warpline.io.atomic import claimed
 from warpline.io.images import Source
 from warpline.io.json_values import plain
-from warpline.labelling.atlases import Atlases, listed, load_atlas
-from warpline.labelling.fusion import FUSIONS
+from warpline.io.unknown import fill_unknown
+from warpline.labelling.atlases import Atlases, listed, load_atlas, repeated_images
+from warpline.labelling.fusion import FUSIONS, chosen_fusion
+from warpline.labelling.joint_fusion import JointOptions, joint
+from warpline.labelling.kept_atlases import warp_or_take
 from warpline.labelling.label_names import NameSource, read_label_names
 from warpline.labelling.result import Labelling, names_after, store
-from warpline.labelling.warped_atlases import fuse, warp_atlas
+from warpline.labelling.warped_atlases import Warping, fuse
 from warpline.recipe import Recipe
-from warpline.registration import ProgressCallback, check_names, load
+from warpline.registration import ProgressCallback, check_names, load, read
 from warpline.registration.clock import Clock
 from warpline.registration.provenance import environment
 
@@ -36,7 +39,9 @@ def label(
     atlases: Atlases,
     *,
     fusion: str = DEFAULT_FUSION,
+    joint_options: JointOptions | None = None,
     recipe: str | Path | Recipe = "syn",
+    registrations: str | os.PathLike[str] | None = None,
     label_names: NameSource | None = None,
     geometry: str | None = None,
     backend: str | Backend | None = "auto",
@@ -56,8 +61,13 @@ def label(
         Labelled images of the same contrast, or a table of them, see `warpline.labelling.read_atlases`.
     fusion : {"joint", "local", "majority"}
         A name in `warpline.labelling.FUSIONS`.
+    joint_options : JointOptions, optional
+        Settings of `joint`; its defaults when None.
     recipe : str, path or Recipe
         How atlases are registered, as for `warpline.register`.
+    registrations : path, optional
+        A folder where registered atlases are kept, and where those of an earlier run with the same images and recipe
+        are taken from: a run that was killed goes on, another fusion registers nothing.
     label_names : path or dict of int to str, optional
         Names of labels: a table with columns ``index`` and ``name``, as BIDS has it, or a colour table of FreeSurfer.
     geometry : {"sform", "qform"}, optional
@@ -81,6 +91,8 @@ def label(
         When an option is not allowed, or no atlas is given.
     InputError
         When an image cannot be used, or no atlas can be registered.
+    OutputError
+        When registered atlases cannot be kept.
 
     Examples
     --------
@@ -93,29 +105,38 @@ def label(
     >>> bool(warpline.evaluation.overlap(warpline.Image.from_array((shape > 1) * 1), found.labels).mean > 0.9)
     True
     """
-    if fusion not in FUSIONS:
-        raise UsageError(f"fusion is {fusion!r}; choose from {', '.join(FUSIONS)}")
+    chosen_fusion(fusion, joint_options)
     checked, clock = Recipe.load(recipe), Clock()
     chosen = select(None if backend == "auto" else backend, threads)
     with clock.step("read"):
-        target, about = load(image, "image", geometry)
+        read_target, about = load(image, "image", geometry)
+        target, note = fill_unknown(read_target)
         _check_image(target)
         called, sources = ({}, {}) if label_names is None else read_label_names(label_names)
         loaded = [load_atlas(one, target, geometry) for one in listed(atlases)]
+        for one in loaded:
+            read(target, one.image, checked)  # refuses all that its registration would refuse, before the first begins
+    warping = Warping(target, about, checked, chosen, threads, progress)
     warped = []
     with clock.step("registration"):
         for number, one in enumerate(loaded, 1):
             if on_atlas is not None:
                 on_atlas(one.name, number, len(loaded))
-            warped.append(warp_atlas(one, target, checked, backend=chosen, threads=threads, progress=progress))
+            warped.append(warping.warp(one) if registrations is None else warp_or_take(one, warping, registrations))
     report = {
         **environment(chosen, threads),
         "inputs": {"image": about, **sources, "atlases": [{"name": one.name, **one.described} for one in loaded]},
-        "options": {"fusion": fusion, "recipe": checked.model_dump(mode="json")},
+        "options": {
+            "fusion": fusion,
+            "joint": asdict(joint_options or JointOptions()) if FUSIONS[fusion] is joint else None,
+            "recipe": checked.model_dump(mode="json"),
+            "registrations": None if registrations is None else os.fspath(registrations),
+        },
     }
     with clock.step("fusion"):
-        found = fuse(target, warped, fusion, backend=chosen.name, threads=threads)
-    report = {**report, **found.report, "seconds": clock.seconds}
+        found = fuse(target, warped, fusion, joint_options=joint_options, backend=chosen.name, threads=threads)
+    notes = [*([note] if note else []), *repeated_images(about, loaded), *found.report["warnings"]]
+    report = {**report, **found.report, "warnings": notes, "seconds": clock.seconds}
     return replace(found, report=plain(report), names=called)
 
 

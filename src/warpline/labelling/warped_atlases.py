@@ -17,7 +17,8 @@ from warpline.images import Image
 from warpline.io.json_values import plain
 from warpline.labelling.atlases import LoadedAtlas
 from warpline.labelling.candidates import Candidates
-from warpline.labelling.fusion import FUSIONS
+from warpline.labelling.fusion import chosen_fusion
+from warpline.labelling.joint_fusion import JointOptions
 from warpline.labelling.result import Labelling
 from warpline.recipe import Recipe
 from warpline.registration import ProgressCallback, register
@@ -47,6 +48,8 @@ class WarpedAtlas:
         What its registration took.
     warnings : tuple of str
         Of its registration.
+    is_reused : bool
+        Whether an earlier run registered it.
 
     Examples
     --------
@@ -64,6 +67,7 @@ class WarpedAtlas:
     judgement: Mapping[str, Any] = field(default_factory=dict)
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
+    is_reused: bool = False
 
     @property
     def is_used(self) -> bool:
@@ -71,41 +75,51 @@ class WarpedAtlas:
         return self.judgement.get("outcome") != LEFT_OUT
 
 
-def warp_atlas(
-    atlas: LoadedAtlas,
-    image: Image,
-    recipe: Recipe,
-    *,
-    backend: Backend,
-    threads: int | None = None,
-    progress: ProgressCallback | None = None,
-) -> WarpedAtlas:
-    """Register an atlas to an image, and carry its image and labels over.
+@dataclass(frozen=True, eq=False)
+class Warping:
+    """How atlases come to the grid of an image.
 
     Parameters
     ----------
-    atlas : LoadedAtlas
-        What is carried.
     image : Image
-        Where it is carried to.
+        Where they are carried to.
+    about : dict
+        What a report says of it: path, shape, checksum.
     recipe, backend, threads, progress
         As for `warpline.register`.
-
-    Raises
-    ------
-    InputError
-        When the images cannot be registered.
     """
-    start = time.perf_counter()
-    found = register(image, atlas.image, recipe, backend=backend, threads=threads, progress=progress)
-    labels = warp_labels(atlas.labels, found.transform, image.grid, backend=backend, threads=threads)
-    seconds = round(time.perf_counter() - start, 3)
-    report = found.report
-    return WarpedAtlas(atlas.name, found.warped, labels, report["judgement"], seconds, tuple(report["warnings"]))
+
+    image: Image
+    about: Mapping[str, Any]
+    recipe: Recipe
+    backend: Backend
+    threads: int | None = None
+    progress: ProgressCallback | None = None
+
+    def warp(self, atlas: LoadedAtlas) -> WarpedAtlas:
+        """Register an atlas to the image, and carry its image and labels over.
+
+        Raises
+        ------
+        InputError
+            When the images cannot be registered.
+        """
+        start, backend, threads = time.perf_counter(), self.backend, self.threads
+        found = register(self.image, atlas.image, self.recipe, backend=backend, threads=threads, progress=self.progress)
+        labels = warp_labels(atlas.labels, found.transform, self.image.grid, backend=backend, threads=threads)
+        seconds = round(time.perf_counter() - start, 3)
+        report = found.report
+        return WarpedAtlas(atlas.name, found.warped, labels, report["judgement"], seconds, tuple(report["warnings"]))
 
 
 def fuse(
-    image: Image, atlases: Sequence[WarpedAtlas], fusion: str, *, backend: str = "auto", threads: int | None = None
+    image: Image,
+    atlases: Sequence[WarpedAtlas],
+    fusion: str,
+    *,
+    joint_options: JointOptions | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
 ) -> Labelling:
     """One label a voxel from atlases that lie on the grid of an image.
 
@@ -117,6 +131,8 @@ def fuse(
         Those whose registration failed are left out.
     fusion : str
         A name in `warpline.labelling.FUSIONS`.
+    joint_options : JointOptions, optional
+        Settings of `joint`.
     backend : str
         ``"numpy"`` keeps to NumPy; all others take compiled loops on the CPU.
     threads : int, optional
@@ -144,6 +160,7 @@ def fuse(
     array([[0, 0],
            [3, 3]], dtype=uint8)
     """
+    function = chosen_fusion(fusion, joint_options)
     used = [one for one in atlases if one.is_used]
     if not used:
         reasons = "; ".join(f"{one.name}: {', '.join(one.judgement.get('reasons', ()))}" for one in atlases)
@@ -159,7 +176,7 @@ def fuse(
         given = Candidates(
             np.ascontiguousarray(image.data, dtype=np.float32), stack, codes, backend, thread_count(threads)
         )
-        fused = FUSIONS[fusion](given)
+        fused = function(given)
         chosen, confidence = fused.codes, Image(fused.confidence, image.grid.bare, "confidence")
     labels = Image(values[chosen], image.grid.bare, "labels")
     partial = _labels_of_some(used, values, codes)
@@ -178,11 +195,13 @@ def fuse(
 
 def _numbered(labels: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """All values in ascending order, and which of them each voxel has, (N, I, J, K)."""
-    stack = np.stack(labels)
-    if stack.dtype.kind not in "iub" and all(one.dtype.kind in "iub" for one in labels):
-        stack = np.stack([one.astype(np.int64) for one in labels])  # uint64 beside int64 would become float64
-    values, codes = np.unique(stack, return_inverse=True)
-    return values, codes.reshape(stack.shape).astype(np.int32)
+    kinds = np.result_type(*labels)
+    found = [np.unique(one).astype(kinds if kinds.kind in "iub" else np.int64) for one in labels]
+    values = np.unique(np.concatenate(found))  # uint64 beside int64 would become float64
+    codes = np.empty((len(labels), *labels[0].shape), np.int32)
+    for one, code in zip(labels, codes, strict=True):
+        code[...] = np.searchsorted(values, one.astype(values.dtype, copy=False))
+    return values, codes
 
 
 def _mean_confidence(confidence: Image, labels: Image) -> float:
@@ -197,9 +216,7 @@ def _labels_of_some(
     """The atlases of each label that not all have."""
     has = np.stack([np.bincount(one.ravel(), minlength=len(values)) > 0 for one in codes])
     return {
-        f"{value:g}" if values.dtype.kind == "f" else str(int(value)): [
-            used[n].name for n in np.flatnonzero(has[:, at])
-        ]
+        str(int(value)): [used[n].name for n in np.flatnonzero(has[:, at])]
         for at, value in enumerate(values)
         if value != 0 and not has[:, at].all()
     }
@@ -211,6 +228,7 @@ def _described(one: WarpedAtlas, labels: Image) -> dict[str, Any]:
     return {
         "name": one.name,
         "used": one.is_used,
+        "reused": one.is_reused,
         "judgement": dict(one.judgement),
         "overlap": overlap(labels, one.labels).mean if shared.any() else 0.0,
         "seconds": one.seconds,
@@ -220,12 +238,13 @@ def _described(one: WarpedAtlas, labels: Image) -> dict[str, Any]:
 def _warnings(atlases: Sequence[WarpedAtlas], used: Sequence[WarpedAtlas]) -> list[str]:
     lines = []
     for one in atlases:
-        reasons = "; ".join(one.judgement.get("reasons", ()))
+        known = one.judgement.get("reasons", ())
+        reasons = "; ".join(known)
         if not one.is_used:
             lines.append(f"atlas {one.name} is left out, its registration failed: {reasons}")
         elif one.judgement.get("outcome") == DOUBTFUL:
             lines.append(f"atlas {one.name} is kept although its registration is doubtful: {reasons}")
-        lines += [f"atlas {one.name}: {text}" for text in one.warnings]
+        lines += [f"atlas {one.name}: {text}" for text in one.warnings if text not in known]
     if len(used) == 1:
         lines.append(f"labels are those of {used[0].name} alone: one atlas gives no confidence, and nothing is fused")
     kinds = sorted({str(one.labels.data.dtype) for one in used})
@@ -239,9 +258,10 @@ def _label_warnings(partial: Mapping[str, Sequence[str]], labels: Image, values:
     if partial:
         first = "; ".join(f"{label} ({', '.join(names)})" for label, names in list(partial.items())[:_NAMED])
         rest = f"; and {len(partial) - _NAMED} more, see the report" if len(partial) > _NAMED else ""
-        lines.append(f"{len(partial)} labels are not in every atlas on this image: {first}{rest}")
+        lines.append(f"labels that are not in every atlas on this image ({len(partial)}): {first}{rest}")
     lost = np.setdiff1d(values[values != 0], labels.data)
     if lost.size:
-        first = ", ".join(f"{one:g}" for one in lost[:_NAMED])
-        lines.append(f"{lost.size} labels of atlases have no voxel in the result: {first}")
+        first = ", ".join(str(int(one)) for one in lost[:_NAMED])
+        rest = f"; and {lost.size - _NAMED} more" if lost.size > _NAMED else ""
+        lines.append(f"labels of atlases that have no voxel in the result ({lost.size}): {first}{rest}")
     return lines
