@@ -5,10 +5,13 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo docs-examples test check fuzz clean
+SITE := build/site
+
+.PHONY: help demo docs docs-examples test check fuzz clean
 
 help:
 	@echo "make demo           register a synthetic pair of brains; the results are left in demo/"
+	@echo "make docs           build the site in $(SITE): tutorials run, warnings are errors, links are checked"
 	@echo "make docs-examples  build the pages of a small cohort in docs/examples/"
 	@echo "make test           make check, then every test"
 	@echo "make check          style, types and layering"
@@ -17,6 +20,11 @@ help:
 
 demo: $(VENV)/core.done
 	$(BIN)/warpline demo --output demo
+
+docs: $(VENV)/docs.done
+	rm -rf docs/reference $(SITE)
+	$(BIN)/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going --jobs $(JOBS) docs $(SITE)
+	$(BIN)/python docs/generators/check_links.py $(SITE)
 
 docs-examples: $(VENV)/core.done
 	$(BIN)/python examples/cohort_pages.py
@@ -42,9 +50,13 @@ $(VENV)/test.done: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	touch $@ $(VENV)/core.done
 
+$(VENV)/docs.done: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	touch $@ $(VENV)/core.done
+
 fuzz: $(VENV)/test.done
 	cd tests && ../$(BIN)/python -m fuzzing --jobs $(JOBS)
 
 clean:
-	rm -rf $(VENV) build dist demo docs/examples src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist demo docs/examples docs/reference docs/tutorials src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

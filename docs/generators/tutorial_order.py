@@ -1,0 +1,17 @@
+"""The order of the tutorials, from the first lesson on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LESSONS = (
+    "resampling",
+    "syn_2d",
+    "syn_3d",
+)
+"""Names of the scripts in `examples/tutorials/`."""
+
+
+def by_lesson(name: str) -> int:
+    """Where a script stands in the gallery."""
+    return LESSONS.index(Path(name).stem)
