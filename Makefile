@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 
 SITE := build/site
 
-.PHONY: help demo docs docs-examples test check fuzz clean
+.PHONY: help demo docs docs-check docs-examples test check fuzz clean
 
 help:
 	@echo "make demo           register a synthetic pair of brains; the results are left in demo/"
 	@echo "make docs           build the site in $(SITE): tutorials run, warnings are errors, links are checked"
+	@echo "make docs-check     run every command of the guides on made data, for some minutes"
 	@echo "make docs-examples  build the pages of a small cohort in docs/examples/"
 	@echo "make test           make check, then every test"
 	@echo "make check          style, types and layering"
@@ -25,6 +26,9 @@ docs: $(VENV)/docs.done
 	rm -rf docs/reference $(SITE)
 	$(BIN)/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going --jobs $(JOBS) docs $(SITE)
 	$(BIN)/python docs/generators/check_links.py $(SITE)
+
+docs-check: $(VENV)/core.done
+	$(BIN)/python docs/generators/run_commands.py
 
 docs-examples: $(VENV)/core.done
 	$(BIN)/python examples/cohort_pages.py

@@ -66,7 +66,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 30,
     "show_memory": False,
     "write_computation_times": False,
-    "plot_gallery": True,
+    "capture_repr": ("_repr_html_",),
     "download_all_examples": False,
     "remove_config_comments": True,
     "copyfile_regex": r".*\.rst",

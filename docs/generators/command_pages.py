@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import restructured as rst
 
-from warpline.cli.main import COMMANDS, build_parser, main
+from warpline.cli.main import COMMANDS, build_parser
 
 COLUMNS = "100"
 """How wide usage lines are."""
@@ -42,16 +42,9 @@ def parts_of(parser: ArgumentParser) -> list[ArgumentParser]:
 def _contents(summaries: dict[str, str]) -> str:
     rows = [(f":doc:`warpline {name} <commands/{name}>`", rst.plain(text)) for name, text in summaries.items()]
     pages = rst.block("toctree::", "\n".join(f"commands/{name}" for name in summaries), (":hidden:",))
-    said = "What ``warpline COMMAND --help`` prints."
     table = rst.table(("command", "what it does"), rows)
-    return "\n".join([rst.title("Commands"), said, "", table, pages, rst.title("Exit codes", "-"), *_exit_codes()])
-
-
-def _exit_codes() -> Iterator[str]:
-    """An item for each of those in the docstring of the program."""
-    returned = (main.__doc__ or "").rpartition("int\n")[2]
-    general, *special = re.split(r"\. ", " ".join(returned.split()).rstrip("."))
-    yield from (f"- {one}" for one in (*general.split("; "), *special))
+    said = "What ``warpline COMMAND --help`` prints. Exit codes stand in :doc:`../conventions`."
+    return "\n".join([rst.title("Commands"), said, "", table, pages])
 
 
 def _command(parser: ArgumentParser) -> str:

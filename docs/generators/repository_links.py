@@ -21,6 +21,7 @@ PAGES = {
     "bench/results/front.md": "docs/reference/front.md",
     "bench/results/compare-cpu.md": "docs/reference/compare-cpu.md",
     "docs/decisions": "docs/development.md",
+    "examples/tutorials": "docs/tutorials/index.rst",
 }
 """Files and folders of the repository, and the pages of the site that show them."""
 

@@ -8,6 +8,16 @@ LESSONS = (
     "resampling",
     "syn_2d",
     "syn_3d",
+    "reading_pages",
+    "contrast",
+    "lesion",
+    "cohort",
+    "template",
+    "motion",
+    "labels",
+    "longitudinal",
+    "sizes",
+    "metric",
 )
 """Names of the scripts in `examples/tutorials/`."""
 

@@ -82,8 +82,8 @@ show({"structural": structural.data, "mean of the series, resampled": by_coordin
 # %%
 # The short way: the matrix alone
 # -------------------------------
-# Where all coordinates come from one affine, none has to be stored. :func:`warpline.affine_transform` takes its 3 by 3
-# part and its translation.
+# Where all coordinates come from one affine, none has to be stored. :func:`warpline.affine_transform` takes its 3 by
+# 3 part and its translation.
 
 matrix, offset = to_matvec(to_bold)
 by_matrix = warpline.affine_transform(mean.data, matrix, offset, output_shape=structural.grid.shape, order=1)
