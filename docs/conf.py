@@ -61,7 +61,6 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples/tutorials",
     "gallery_dirs": "tutorials",
     "filename_pattern": r"/\w+\.py",
-    "abort_on_example_error": True,
     "only_warn_on_example_error": False,
     "min_reported_time": 30,
     "show_memory": False,
