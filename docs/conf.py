@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent / "generators"))
 
+import api_pages
+
 project = "warpline"
 author = "The warpline authors"
 project_copyright = "The warpline authors, Apache-2.0"
@@ -41,7 +43,7 @@ INTERNAL = "backends|cohort|images|io|labelling|longitudinal|registration|resamp
 
 nitpick_ignore_regex = [
     ("py:(class|obj)", rf"({OTHERS})\..*"),
-    ("py:class", r"NDArray|Figure|FileName|(tuple|dict)\[.*"),
+    ("py:class", rf"{'|'.join(api_pages.aliases())}|NDArray|Figure|(tuple|dict)\[.*"),
     ("py:class", rf"warpline\.({INTERNAL})\..*"),
 ]
 """Types without a page: of other packages, whose sites are not looked at so that the build needs no network; names for
@@ -49,6 +51,7 @@ types, and what Sphinx makes of nested ones; and those of our modules that no ro
 
 # -- interface of Python --------------------------------------------------------------------------------------------
 
+autodoc_type_aliases = api_pages.aliases()
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autosummary_generate = True
@@ -95,7 +98,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "getting-started": [], "coming-from": []}
 
 
 def generate(app: Sphinx, config: Config) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib import pyplot
 
-results = Path(__file__).resolve().parents[2] / "bench" / "results"
+results = Path("../../bench/results")  # figures are drawn in the folder of their scripts
 gpu = json.loads((results / "gpu-h100-three-scales.json").read_text())["after"]["headline"]["stages"]
 rows = json.loads((results / "scaling.json").read_text())["rows"]
 cpu = next(row for row in rows if row["voxel_size"] == 1.0 and not row["settings"])["seconds"]

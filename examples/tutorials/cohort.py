@@ -12,9 +12,9 @@ on where it stopped. A sixth image is damaged on purpose.
 # Each subject has an image and labels, as a BIDS folder or any other would hold them.
 
 import csv
-import os
 import shlex
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -25,25 +25,25 @@ from warpline.cli.main import main
 from warpline.phantom import brain_pair
 
 folder = Path(tempfile.mkdtemp())
-os.chdir(folder)
 SHAPE, SIZE = (48, 56, 48), 4.0
 
-Path("data").mkdir()
+(folder / "data").mkdir()
 template = brain_pair(SHAPE, seed=0, voxel_size=SIZE)
-warpline.write_image(template.fixed, "template.nii.gz")
-warpline.write_image(template.fixed_labels, "template_dseg.nii.gz")
+warpline.write_image(template.fixed, folder / "template.nii.gz")
+warpline.write_image(template.fixed_labels, folder / "template_dseg.nii.gz")
 for number in range(1, 6):
     subject = brain_pair(SHAPE, seed=number, voxel_size=SIZE)
-    warpline.write_image(subject.moving, f"data/sub-{number:02}_T1w.nii.gz")
-    warpline.write_image(subject.moving_labels, f"data/sub-{number:02}_dseg.nii.gz")
-Path("data/sub-06_T1w.nii.gz").write_bytes(Path("data/sub-01_T1w.nii.gz").read_bytes()[:2000])
-Path("data/sub-06_dseg.nii.gz").write_bytes(Path("data/sub-01_dseg.nii.gz").read_bytes())
+    warpline.write_image(subject.moving, folder / f"data/sub-{number:02}_T1w.nii.gz")
+    warpline.write_image(subject.moving_labels, folder / f"data/sub-{number:02}_dseg.nii.gz")
+(folder / "data/sub-06_T1w.nii.gz").write_bytes((folder / "data/sub-01_T1w.nii.gz").read_bytes()[:2000])
+(folder / "data/sub-06_dseg.nii.gz").write_bytes((folder / "data/sub-01_dseg.nii.gz").read_bytes())
 
 
 def run(command: str) -> int:
     """Run a command as a terminal would, and show it."""
     print("$", command)
-    return main(shlex.split(command)[1:])
+    with chdir(folder):
+        return main(shlex.split(command)[1:])
 
 
 # %%
@@ -55,7 +55,7 @@ run(
     'warpline cohort init "data/{id}_T1w.nii.gz" --fixed template.nii.gz '
     '--labels "data/{id}_dseg.nii.gz" --fixed-labels template_dseg.nii.gz -o cohort.tsv'
 )
-print(Path("cohort.tsv").read_text())
+print((folder / "cohort.tsv").read_text())
 
 # %%
 run("warpline cohort check cohort.tsv out --recipe syn-fast")
@@ -74,19 +74,19 @@ print("exit code", code)
 # ``results.tsv`` has a row per pair: verdict, reasons, every measure. Verdicts compare a pair with the others of the
 # cohort as well.
 
-with open("out/results.tsv", newline="") as file:
+with open(folder / "out/results.tsv", newline="") as file:
     for row in csv.DictReader(file, delimiter="\t"):
         print(row["id"], row["status"], row["verdict"], row.get("dice"))
 
 # %%
 # The damaged file is named, with what to do.
 
-print(Path("out/failures.tsv").read_text())
+print((folder / "out/failures.tsv").read_text())
 
 # %%
 # The same in Python, as a picture: overlap of the labels after registration.
 
-results = [one for one in cohort.read_results("out") if one.metrics.get("dice")]
+results = [one for one in cohort.read_results(folder / "out") if one.metrics.get("dice")]
 figure, axis = plt.subplots(figsize=(6, 2.5))
 axis.barh([one.id for one in results], [one.metrics["dice"] for one in results])
 axis.set_xlabel("mean Dice")
@@ -99,7 +99,7 @@ figure.tight_layout()
 # The same command has nothing to do: a pair whose sidecar belongs to its inputs, recipe and version is done. Mend the
 # broken image, and only that pair runs.
 
-Path("data/sub-06_T1w.nii.gz").write_bytes(Path("data/sub-01_T1w.nii.gz").read_bytes())
+(folder / "data/sub-06_T1w.nii.gz").write_bytes((folder / "data/sub-01_T1w.nii.gz").read_bytes())
 code = run("warpline cohort run cohort.tsv out --recipe syn-fast")
 print("exit code", code)
 

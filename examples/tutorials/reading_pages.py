@@ -36,6 +36,8 @@ result = warpline.register(pair.fixed, pair.moving)
 files = result.save(Path(tempfile.mkdtemp()) / "sub-01_")
 Page(files["page"])
 
+# sphinx_gallery_thumbnail_path = "images/pair-page.webp"
+
 # %%
 # First: do the outlines of the ventricles and of the cortex meet, in all three planes, *after*? Flicker shows it
 # best. Then the lattice: it bends, and never folds.

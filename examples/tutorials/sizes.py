@@ -11,6 +11,7 @@ of many pixels begins on more levels, and what does not fit into memory is plann
 # -------
 # The same brains, a sixteenth as large: voxels of 0.19 mm, as files of mice have them.
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import warpline
@@ -75,7 +76,14 @@ def section(degrees: float) -> np.ndarray:
     return image.astype(np.float32)
 
 
-found = warpline.register(section(0), section(8), recipe="rigid")
+fixed, moving = section(0), section(8)
+found = warpline.register(fixed, moving, recipe="rigid")
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.4))
+shown = {"one section": fixed, "the next": moving, "the next, registered": found.warped.data[:, :, 0]}
+for axis, (title, picture) in zip(axes, shown.items(), strict=True):
+    axis.imshow(picture, cmap="gray")
+    axis.set_title(title, fontsize=9)
+    axis.set_axis_off()
 matrix = found.transform.parts[0].matrix
 print("turned by", np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])).round(2), "degrees")
 

@@ -11,9 +11,9 @@ noise: it is named, and leaves no trace.
 # -----------
 # Small ones, so that the lesson is short; volumes take the same command.
 
-import os
 import shlex
 import tempfile
+from contextlib import chdir
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -26,7 +26,6 @@ from warpline.phantom import brain_pair
 from warpline.space.grid import Grid
 
 folder = Path(tempfile.mkdtemp())
-os.chdir(folder)
 plane = Grid(
     (64, 76, 1), np.diag([2.5, 2.5, 1, 1]) + [[0, 0, 0, -80], [0, 0, 0, -112], [0, 0, 0, 0], [0, 0, 0, 0]], flat=True
 )
@@ -41,7 +40,7 @@ for number in range(1, 5):
 noise = np.random.default_rng(0).normal(500, 200, plane.shape).clip(0).astype(np.float32)
 slices["sub-05"] = warpline.Image(noise, plane)
 for name, image in slices.items():
-    warpline.write_image(image, f"{name}_T1w.nii.gz")
+    warpline.write_image(image, folder / f"{name}_T1w.nii.gz")
 
 
 def show(pictures: dict[str, np.ndarray]) -> None:
@@ -62,16 +61,22 @@ show({name: image.data[:, :, 0] for name, image in slices.items()})
 # Linear rounds first, then deformable ones, each against the mean of the round before. ``--rounds`` limits those at
 # full resolution.
 
+
+def run(command: str) -> int:
+    """Run a command as a terminal would, and show it."""
+    print("$", command)
+    with chdir(folder):
+        return main(shlex.split(command)[1:])
+
+
 images = " ".join(f"{name}_T1w.nii.gz" for name in slices)
-command = f"warpline template build {images} out --rounds 2 --recipe syn-fast"
-print("$", command)
-code = main(shlex.split(command)[1:])
+code = run(f"warpline template build {images} out --rounds 2 --recipe syn-fast")
 print("exit code", code)
 
 # %%
 # Exit code 3: someone was left out, and the record says why.
 
-made = template.read_template("out")
+made = template.read_template(folder / "out")
 for one in made.left_out:
     print(one.id, "left out:", one.reason)
 for one in made.subjects:
@@ -80,7 +85,7 @@ for one in made.subjects:
 # %%
 # The mean of images that only share a centre is blurred; round by round it becomes sharp.
 
-rounds = sorted(Path("out/rounds").glob("*/template.nii.gz"))
+rounds = sorted((folder / "out/rounds").glob("*/template.nii.gz"))
 show({f"round {path.parent.name}": warpline.read_image(path).data.squeeze() for path in rounds})
 
 # %%
@@ -88,7 +93,7 @@ show({f"round {path.parent.name}": warpline.read_image(path).data.squeeze() for 
 # -----
 # A subject less, or one more, does not start over: ``remove`` registers nothing, ``add`` registers the new one.
 
-code = main(shlex.split("template remove out sub-01"))
+code = run("warpline template remove out sub-01")
 
 # %%
 # The page ``out/report/index.html`` has rounds side by side and subjects by fit; all options are in :doc:`templates
