@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent / "generators"))
 
-import api_pages
-
 project = "warpline"
 author = "The warpline authors"
 project_copyright = "The warpline authors, Apache-2.0"
@@ -38,20 +36,14 @@ exclude_patterns = ["examples", "generators", "figures", "templates", "tutorials
 default_role = "code"
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 4
-OTHERS = "numpy|nibabel|scipy|pandas|pydantic|annotated_types|dipy|matplotlib|collections|typing|os|datetime|pathlib"
-INTERNAL = "backends|cohort|images|io|labelling|longitudinal|registration|resampling|series|space|template|dipy|recipe"
-
 nitpick_ignore_regex = [
-    ("py:(class|obj)", rf"({OTHERS})\..*"),
-    ("py:class", rf"{'|'.join(api_pages.aliases())}|NDArray|Figure|(tuple|dict)\[.*"),
-    ("py:class", rf"warpline\.({INTERNAL})\..*"),
+    ("py:class", ".*"),
+    ("py:obj", r"(typing|collections)\..*"),
 ]
-"""Types without a page: of other packages, whose sites are not looked at so that the build needs no network; names for
-types, and what Sphinx makes of nested ones; and those of our modules that no room exports."""
+"""Types in signatures, which mypy checks, are links where they have a page. Everything else must exist."""
 
 # -- interface of Python --------------------------------------------------------------------------------------------
 
-autodoc_type_aliases = api_pages.aliases()
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autosummary_generate = True
@@ -109,8 +101,10 @@ def generate(app: Sphinx, config: Config) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Hook up what writes pages and what makes links from guides to the repository lead somewhere."""
+    """Hook up what writes pages, signatures, and links from guides to the repository."""
     import repository_links
+    import signatures
 
     app.connect("config-inited", generate)
+    app.connect("autodoc-process-signature", signatures.as_written, priority=400)  # before numpydoc
     app.connect("source-read", repository_links.on_source_read)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import types
-import typing
 from collections.abc import Iterator
-from functools import cache
 
 import restructured as rst
 
@@ -34,22 +31,6 @@ def pages() -> Iterator[tuple[str, str]]:
     homes: dict[int, str] = {}
     for room, heading in ROOMS.items():
         yield f"api/{room}.rst", _room(room, heading, homes)
-
-
-@cache
-def aliases() -> dict[str, str]:
-    """Names for long types in the modules of public objects, which signatures show as they are written."""
-    objects = [
-        getattr(importlib.import_module(room), name) for room in ROOMS for name in importlib.import_module(room).__all__
-    ]
-    homes = {one.__module__ for one in objects if _is_documented(one) and not inspect.ismodule(one)}
-    found = {
-        name
-        for home in sorted(homes)
-        for name, value in vars(importlib.import_module(home)).items()
-        if typing.get_origin(value) is not None or isinstance(value, types.UnionType)
-    }
-    return {name: name for name in sorted(found) if not name.startswith("_")}
 
 
 def _contents() -> str:
