@@ -62,9 +62,10 @@ def _write_series(folder: Path, pair: PhantomPair) -> None:
 
 
 def _write_tables(folder: Path, pair: PhantomPair) -> None:
-    points = {"fixed": pair.fixed_points, "moving": pair.moving_points}
-    points |= {"sulcus_a": pair.fixed_points, "sulcus_b": pair.moving_points}
-    points |= {"electrodes": pair.moving_points, "points": pair.moving_points * [-1, -1, 1]}
+    _, first = np.unique(pair.fixed_points, axis=0, return_index=True)
+    fixed, moving = pair.fixed_points[first], pair.moving_points[first]
+    points = {"fixed": fixed, "moving": moving, "sulcus_a": fixed, "sulcus_b": moving}
+    points |= {"electrodes": moving, "points": moving * [-1, -1, 1]}
     for name, table in points.items():
         np.savetxt(folder / f"{name}.csv", table, delimiter=",", header="x,y,z", comments="", fmt="%.3f")
     (folder / "atlases.tsv").write_text("image\tlabels\na_t1.nii.gz\ta_labels.nii.gz\nb_t1.nii.gz\tb_labels.nii.gz\n")

@@ -41,6 +41,8 @@ LEFT_OUT = {
     "lh.": "takes surfaces",
     "rh.": "takes surfaces",
     "-prepare": "takes the extra itk",
+    "cohort status": "takes a job that has run",
+    "cohort report": "takes a job that has run",
 }
 """What a command names that is not run here, and why."""
 
