@@ -36,8 +36,6 @@ result = warpline.register(pair.fixed, pair.moving)
 files = result.save(Path(tempfile.mkdtemp()) / "sub-01_")
 Page(files["page"])
 
-# sphinx_gallery_thumbnail_path = "images/pair-page.webp"
-
 # %%
 # First: do the outlines of the ventricles and of the cortex meet, in all three planes, *after*? Flicker shows it
 # best. Then the lattice: it bends, and never folds.
@@ -75,10 +73,17 @@ print("similarity before", result.report["similarity"]["before"], "after", resul
 # Here the moving image is noise in the shape of a brain. Its outline fits, and similarity rises; still the judgement
 # is not fooled, since inside the outline the images agree no better than under maps that are wrong on purpose.
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 noise = np.random.default_rng(0).uniform(300, 1000, pair.moving.grid.shape) * (pair.moving.data > 0)
 wrong = warpline.register(pair.fixed, warpline.Image(noise.astype(np.float32), pair.moving.grid, "noise"))
+figure, axes = plt.subplots(1, 3, figsize=(8, 3.2))
+shown = {"fixed": pair.fixed.data, "right": result.warped.data, "noise, registered": wrong.warped.data}
+for axis, (title, volume) in zip(axes, shown.items(), strict=True):
+    axis.imshow(volume[:, :, 26].T, origin="lower", cmap="gray")
+    axis.set_title(title, fontsize=9)
+    axis.set_axis_off()
 print(wrong.report["judgement"]["outcome"])
 for reason in wrong.report["judgement"]["reasons"]:
     print("-", reason)
