@@ -16,9 +16,9 @@ def as_written(_app: Any, _what: str, _name: str, value: Any, *_: Any) -> tuple[
         return None
     parameters = [one for one in found.parameters.values() if one.name != "self"]
     result = inspect.Signature.empty if inspect.isclass(value) else found.return_annotation
-    types = (*(one.annotation for one in parameters), result)
-    if not all(isinstance(one, str) or one is inspect.Signature.empty for one in types):
+    types = [*(one.annotation for one in parameters), result]
+    if not all(isinstance(kind, str) or kind is inspect.Signature.empty for kind in types):
         return None
-    written = found.replace(parameters=parameters, return_annotation=result)
-    arguments, _, returned = stringify_signature(written, unqualified_typehints=True).partition(" -> ")
+    shown = found.replace(parameters=parameters, return_annotation=result)
+    arguments, _, returned = stringify_signature(shown, unqualified_typehints=True).partition(" -> ")
     return arguments, returned
