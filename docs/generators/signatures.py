@@ -8,7 +8,7 @@ from typing import Any
 from sphinx.util.inspect import stringify_signature
 
 
-def as_written(_app: Any, _what: str, _name: str, value: Any, *_: Any) -> tuple[str, str] | None:
+def as_written(_app: Any, _what: str, _name: str, value: Any, *_more: Any) -> tuple[str, str] | None:
     """Arguments and result of a function, method or class; None leaves it to autodoc."""
     try:
         found = inspect.signature(value)
