@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 
 import restructured as rst
 
@@ -42,15 +43,27 @@ def _contents() -> str:
 def _room(room: str, heading: str, homes: dict[int, str]) -> str:
     """The page of a room; `homes` has what earlier rooms exported, by identity, and gets what this one adds."""
     module = importlib.import_module(room)
-    public = {name: getattr(module, name) for name in module.__all__}
-    public = {name: value for name, value in public.items() if _is_documented(value)}
+    exported = {name: getattr(module, name) for name in module.__all__}
+    public = {name: value for name, value in exported.items() if _is_documented(value)}
     new = [name for name, value in public.items() if id(value) not in homes]
     known = [homes[id(value)] for value in public.values() if id(value) in homes]
     homes |= {id(public[name]): f"{room}.{name}" for name in new}
     listed = rst.block("autosummary::", "\n".join(new), (":toctree: names", ":nosignatures:"))
     also = [f"Also here: {', '.join(f':doc:`{name} <names/{name}>`' for name in known)}.\n"] if known else []
     head = [rst.title(f"{room}: {heading}"), rst.block(f"automodule:: {room}"), f".. currentmodule:: {room}\n"]
-    return "\n".join([*head, listed, *also])
+    values = [(f"``{name}``", _described(value)) for name, value in exported.items() if name not in public]
+    others = [rst.title("Values and short names", "-"), rst.table(("name", "what"), values)] if values else []
+    return "\n".join([*head, listed, *also, *others])
+
+
+def _described(value: object) -> str:
+    """What a name stands for that is no function, class or module."""
+    if isinstance(value, partial):
+        given = ", ".join(f"{name}={one!r}" for name, one in value.keywords.items())
+        return f"``{value.func.__name__}`` with ``{given}``"
+    if isinstance(value, Mapping):
+        return f"a table of {len(value)}: {', '.join(f'``{key}``' for key in value)}"
+    return f"``{value!r}``"
 
 
 def _is_documented(value: object) -> bool:

@@ -32,3 +32,12 @@ def test_every_object_has_a_page_and_only_one():
 
 def test_a_second_home_links_to_the_first():
     assert ":doc:`warpline.register <names/warpline.register>`" in PAGES["api/warpline.registration.rst"]
+
+
+def test_every_other_name_is_listed_with_what_it_stands_for():
+    for room in api_pages.ROOMS:
+        module = importlib.import_module(room)
+        others = set(module.__all__) - test_docstrings.public(room).keys()
+        page = PAGES[f"api/{room}.rst"]
+        assert [name for name in others if f"* - ``{name}``" not in page and f"\n   {name}\n" not in page] == []
+    assert "* - ``rigid``\n     - ``affine_registration`` with ``pipeline=" in PAGES["api/warpline.dipy.rst"]
