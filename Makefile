@@ -5,11 +5,14 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 BASE := python:3.12-slim-bookworm
+SITE := build/site
 
-.PHONY: help demo docs-examples test check fuzz weight dist recipe lock sbom workflows container pin-container clean
+.PHONY: help demo docs docs-check docs-examples test check fuzz weight dist recipe lock sbom workflows container pin-container clean
 
 help:
 	@echo "make demo           register a synthetic pair of brains; the results are left in demo/"
+	@echo "make docs           build the site in $(SITE): tutorials run, warnings are errors, links are checked"
+	@echo "make docs-check     run every command of the guides on made data, for some minutes"
 	@echo "make docs-examples  build the pages of a small cohort in docs/examples/"
 	@echo "make test           make check, then every test"
 	@echo "make check          style, types and layering"
@@ -26,6 +29,14 @@ help:
 
 demo: $(VENV)/core.done
 	$(BIN)/warpline demo --output demo
+
+docs: $(VENV)/docs.done
+	rm -rf docs/reference $(SITE)
+	$(BIN)/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going --jobs $(JOBS) docs $(SITE)
+	$(BIN)/python docs/generators/check_links.py $(SITE)
+
+docs-check: $(VENV)/core.done
+	$(BIN)/python docs/generators/run_commands.py
 
 docs-examples: $(VENV)/core.done
 	$(BIN)/python examples/cohort_pages.py
@@ -53,6 +64,10 @@ $(VENV)/test.done: pyproject.toml | $(BIN)/python
 
 $(VENV)/release.done: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[release]"
+	touch $@ $(VENV)/core.done
+
+$(VENV)/docs.done: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
 	touch $@ $(VENV)/core.done
 
 fuzz: $(VENV)/test.done
@@ -95,5 +110,5 @@ pin-container:
 	  sed -i "s/^From: .*/From: $(BASE)@$$digest/" release/warpline.def
 
 clean:
-	rm -rf $(VENV) build dist demo docs/examples src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build dist demo docs/examples docs/reference docs/tutorials src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -294,12 +294,12 @@ def _failure_rows(results: Iterable[PairResult]) -> Iterator[tuple[Any, ...]]:
             yield result.id, failure.kind, failure.signature, failure.message, host, log_name(result.id)
 
 
-def read_results(folder: Path) -> list[PairResult]:
+def read_results(folder: str | os.PathLike[str]) -> list[PairResult]:
     """The results in the tables of an output folder, in their order; what tables do not hold is left out.
 
     Parameters
     ----------
-    folder : Path
+    folder : path
         The output folder of a run.
 
     Raises
@@ -313,12 +313,12 @@ def read_results(folder: Path) -> list[PairResult]:
     >>> from warpline.cohort import PairResult, read_results
     >>> from warpline.cohort.results import write_tables
     >>> write_tables(Path(), [PairResult("sub-01", "todo"), PairResult("sub-02", "excluded")])
-    >>> [result.status for result in read_results(Path())]
+    >>> [result.status for result in read_results(".")]
     ['todo', 'excluded']
     """
-    failures = folder / FAILURES
+    failures = Path(folder) / FAILURES
     known = {row["id"]: row for row in _rows(failures, FAILURE_COLUMNS[:4])} if failures.exists() else {}
-    path = folder / RESULTS
+    path = Path(folder) / RESULTS
     return [_parse_row(row, known.get(row["id"]), path) for row in _rows(path, _HEAD[:4] + _TAIL[:2] + _TAIL[3:4])]
 
 

@@ -148,11 +148,6 @@ def plot_slices(
 def draw_lattice_2d(nrows: int, ncols: int, delta: int) -> NDArray[np.float64]:
     """Draw `nrows` x `ncols` squares of `delta` pixels: 127 inside, lines of one pixel 0.
 
-    Returns
-    -------
-    (1 + (delta + 1) nrows, 1 + (delta + 1) ncols)
-        The picture.
-
     Parameters
     ----------
     nrows, ncols : int

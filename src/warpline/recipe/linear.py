@@ -81,6 +81,7 @@ class Linear(Options):
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=12)] = ("rigid", "affine")
     """Motions, see `TransformModel`, or degrees of freedom, see `FREEDOMS`, such as ["translation", "tx,ty,rz"]."""
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
+    """Mutual information of the grey values (Mattes), for any two contrasts, or their correlation, for equal ones."""
     voxel_sizes: Annotated[tuple[VoxelSize, ...], LEVELS] | None = None
     """Spacing of the levels in mm, coarse to fine; None takes 6, 4 and 1.5 mm for a head, and for other objects as much
     larger or smaller as they are, in powers of two. A level finer than the images uses their own spacing."""

@@ -32,6 +32,7 @@ class Prepare(Options):
     """Mask of the object where none is given, in which metrics count and the other steps measure: median filter,
     threshold by Otsu's method, the largest piece without its holes, dilated."""
     mask_of: Of = "both"
+    """Images that are masked."""
     median_radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Of the median filter of the mask, in voxels."""
     mask_dilation: Annotated[int, Field(ge=0, le=64)] = 2
@@ -39,14 +40,17 @@ class Prepare(Options):
     bias_correction: Literal["n4"] | None = None
     """Divide by the smooth field that N4 finds; by SimpleITK."""
     bias_correction_of: Of = "both"
+    """Images that are divided by their field."""
     shrink: Annotated[int, Field(ge=1, le=16)] = 4
     """Factor by which the image is shrunk while N4 looks for the field."""
     denoise: Literal["nlmeans"] | None = None
     """Remove noise by non-local means; by DIPY."""
     denoise_of: Of = "both"
+    """Images that noise is removed from."""
     winsorise: tuple[Quantile, Quantile] | None = None
     """Bring values beyond two quantiles of the object to them, such as [0.005, 0.995]."""
     winsorise_of: Of = "both"
+    """Images whose values are brought to the quantiles."""
     match_histogram: bool = False
     """Give the moving image the histogram of the fixed one, where both have one contrast; by SimpleITK."""
 
