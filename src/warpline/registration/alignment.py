@@ -42,9 +42,11 @@ from warpline.registration.judgement import (
 )
 from warpline.registration.landmarks import LandmarkErrors, Landmarks
 from warpline.registration.linear_stage import judge_and_search, register_from_start
+from warpline.registration.perturbed_runs import spread_of_affine, spread_of_deformation
 from warpline.registration.problem import Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
+from warpline.registration.spread import Spread
 from warpline.registration.surfaces import LoadedSurfaces, SurfaceErrors
 from warpline.registration.syn import HalfMaps
 from warpline.space import Affine, Chain, Displacement, Transform
@@ -84,6 +86,8 @@ class Alignment:
         How far landmarks are apart, where some were given.
     surfaces : SurfaceErrors or None
         How far surfaces are apart, likewise.
+    spread : Spread or None
+        How far perturbed runs end from the map, where the recipe asks for some.
 
     Examples
     --------
@@ -109,6 +113,7 @@ class Alignment:
     landmarks: LandmarkErrors | None = None
     surfaces: SurfaceErrors | None = None
     velocity: Displacement | None = None
+    spread: Spread | None = None
 
     @property
     def transform(self) -> Chain:
@@ -304,6 +309,7 @@ def _align(
         velocity=None if alignment.velocity is None else order.displacement(alignment.velocity, problem.fixed.grid),
         quality=order.quality(alignment.quality),
         levels=order.records(alignment.levels),
+        spread=None if alignment.spread is None else order.spread(alignment.spread, problem.fixed.grid),
     )
 
 
@@ -326,13 +332,18 @@ def _run_stages(
         judged = judge_and_search(seen, linear, problem, comparison, backend)
     affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
     if recipe.syn is None:
+        with clock.step("uncertainty"):
+            spread = spread_of_affine(seen, affine, recipe, backend, progress)
         said, judgement = warnings + judged.judgement.reasons, judged.judgement
-        return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement)
+        return Alignment(
+            fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread
+        )
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
         images = problem.heeding(recipe.syn.masks, images, backend)
     stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
-    found = replace(stage, weights=weights_on(problem.weights, backend), **problem.points).run(recipe)
+    stage = replace(stage, weights=weights_on(problem.weights, backend), **problem.points)
+    found = stage.run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
         signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
@@ -340,6 +351,8 @@ def _run_stages(
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)
+    with clock.step("uncertainty"):
+        spread = spread_of_deformation(stage, found, recipe)
     return Alignment(
         fixed,
         moving,
@@ -353,4 +366,5 @@ def _run_stages(
         spending=found.spending,
         terms=found.compared,
         velocity=None if velocity is None else Displacement(velocity, fixed.grid),
+        spread=spread,
     )
