@@ -11,9 +11,9 @@ def add_uncertainty(parser: ArgumentParser) -> None:
         "--uncertainty",
         type=run_count,
         metavar="N",
-        help="run N times more with noise added to both images, the start moved and the smoothing scaled, and write how "
-        "far these end from the map: millimetres at every voxel (uncertainty.runs; 8 tell little from much, more are "
-        "smoother). Each costs as much as the deformable stage",
+        help="run N times more with noise added to both images, the start moved and the smoothing scaled, and write "
+        "how far these end from the map: millimetres at every voxel (uncertainty.runs). 8 tell little from much; each "
+        "costs as much as the deformable stage",
     )
 
 
@@ -34,7 +34,7 @@ def run_count(text: str) -> int:
 
     if not text.isdecimal() or not FEWEST_RUNS <= int(text) <= MOST_RUNS:
         raise ArgumentTypeError(
-            f"{text!r} is not allowed; a whole number from {FEWEST_RUNS} to {MOST_RUNS} is needed, such as 8: one run has "
-            "no spread. Leave it out for none"
+            f"{text!r} is not allowed; a whole number from {FEWEST_RUNS} to {MOST_RUNS} is needed, such as 8: one run "
+            "has no spread. Leave it out for none"
         )
     return int(text)

@@ -26,8 +26,8 @@ class Uncertainty(Options):
     noise: Share = 1.0
     """Standard deviation of the noise that is added to both images, in units of the noise they are estimated to have."""
     start: Share = 1.0
-    """How far points of the object are from where the affine takes them, root mean square, in voxels of the fixed image
-    (their shortest edge)."""
+    """How far the start takes points of the object from where the affine does, root mean square, in voxels of the
+    fixed image (their shortest edge)."""
     smoothness: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Standard deviation of the logarithm of the factor by which the smoothing (`syn.update_sigma`,
     `syn.total_sigma`) is scaled; in a recipe without a deformable stage, the spacing of the levels."""

@@ -335,9 +335,7 @@ def _run_stages(
         with clock.step("uncertainty"):
             spread = spread_of_affine(seen, affine, recipe, backend, progress)
         said, judgement = warnings + judged.judgement.reasons, judged.judgement
-        return Alignment(
-            fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread
-        )
+        return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread)
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
         images = problem.heeding(recipe.syn.masks, images, backend)

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from warpline.backends import Backend
 from warpline.images.intensity import Normalised
 from warpline.recipe import Recipe
 from warpline.registration.clock import Clock
-from warpline.registration.deformation import Deformation, DeformableStage
+from warpline.registration.deformation import DeformableStage, Deformation
 from warpline.registration.linear import register_linear
 from warpline.registration.perturbation import NoiseLevels, draw
 from warpline.registration.progress import ProgressCallback
@@ -94,7 +92,7 @@ def spread_of_affine(
             backend=backend,
             progress=_numbered(progress, run.number, options.runs),
         )
-        distances.add(np.linalg.solve(affine.matrix, ended.affine.matrix))
+        distances.add((affine.inverse() @ ended.affine).matrix)
     noise, start = (levels.fixed, levels.moving), options.start * finest_spacing(fixed.grid)
     mm = backend.upload(distances.root_mean_square())
     return summarise(mm, fixed, noise, start, runs=options.runs, backend=backend)

@@ -142,7 +142,7 @@ class AffineDistances:
         squares = np.zeros(self._grid.shape)
         for row in rows:
             squares += row
-        return np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+        return np.asarray(np.sqrt(np.maximum(squares, 0)), dtype=np.float32)
 
 
 def object_of(fixed: Normalised) -> Array:

@@ -40,7 +40,7 @@ RAMPS = {
     "mismatch": ",".join(HEAT),
     "uncertainty": ",".join(MAGMA),
 }
-"""Colours of the coloured layers from the least to the largest value, evenly spaced; the viewer has all but the first."""
+"""Colours of the coloured layers from the least to the largest value, evenly spaced; the viewer has all but one."""
 
 BRIGHTEST = 99.5
 """Percentile of the uncertainty that has the last colour."""
@@ -57,8 +57,9 @@ class Layers:
     ----------
     pictures : dict of str to bytes
         JPEG mosaics, a row of tiles for each view, a tile for each slice: ``fixed``, ``before`` and ``after``; at half
-        the resolution ``mismatch``, where there is one ``uncertainty``, and for deformable maps ``jacobian`` in colours, ``displacement``, and its
-        components ``across`` and ``down`` the page, from which the viewer draws the warped grid.
+        the resolution ``mismatch``, where there is one ``uncertainty``, and for deformable maps ``jacobian`` in
+        colours, ``displacement``, and its components ``across`` and ``down`` the page, from which the viewer draws
+        the warped grid.
     views : tuple of dict
         For each view: name, width, height (pixels of a tile), letters (left, right, bottom, top), and for each cut
         its position in mm along the view's normal (world) and the two shades that part its tissues; ``worst``: the cut
