@@ -22,9 +22,9 @@ class Uncertainty(Options):
 
     runs: Annotated[int, Field(ge=FEWEST_RUNS, le=MOST_RUNS)] | None = None
     """How many perturbed runs there are; each costs as much as the deformable stage, or as the linear one of a recipe
-    without. Off, nothing is perturbed."""
+    without it. Off, nothing is perturbed."""
     noise: Share = 1.0
-    """Standard deviation of the noise that is added to both images, in units of the noise they are estimated to have."""
+    """Standard deviation of the noise that is added to both images, in units of that which they are found to have."""
     start: Share = 1.0
     """How far the start takes points of the object from where the affine does, root mean square, in voxels of the
     fixed image (their shortest edge)."""
