@@ -13,7 +13,7 @@ A start with a warp (`initial_warp`) is looked through from the first step on, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from warpline.backends import Backend
@@ -38,6 +38,7 @@ from warpline.registration.judgement import (
     budget_signs,
     judge,
     quality_signs,
+    spread_signs,
     warp_signs,
 )
 from warpline.registration.landmarks import LandmarkErrors, Landmarks
@@ -332,9 +333,9 @@ def _run_stages(
         judged = judge_and_search(seen, linear, problem, comparison, backend)
     affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
     if recipe.syn is None:
-        with clock.step("uncertainty"):
-            spread = spread_of_affine(seen, affine, recipe, backend, progress)
-        said, judgement = warnings + judged.judgement.reasons, judged.judgement
+        spread = _spread(lambda: spread_of_affine(seen, affine, recipe, backend, progress), recipe, clock)
+        judgement = judge({**judged.signs, **spread_signs(spread, comparison.radius)})
+        said = warnings + judgement.reasons
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread)
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
@@ -345,12 +346,12 @@ def _run_stages(
     maps, box = found.maps, found.box
     with clock.step("judgement"):
         signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
-        judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality), **budget_signs(found.spending)})
+        signs |= {**quality_signs(maps.quality), **budget_signs(found.spending)}
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)
-    with clock.step("uncertainty"):
-        spread = spread_of_deformation(stage, found, recipe)
+    spread = _spread(lambda: spread_of_deformation(stage, found, recipe), recipe, clock)
+    judgement = judge({**judged.signs, **signs, **spread_signs(spread, comparison.radius)})
     return Alignment(
         fixed,
         moving,
@@ -366,3 +367,11 @@ def _run_stages(
         velocity=None if velocity is None else Displacement(velocity, fixed.grid),
         spread=spread,
     )
+
+
+def _spread(measure: Callable[[], Spread], recipe: Recipe, clock: Clock) -> Spread | None:
+    """What `measure` gives, where the recipe asks for perturbed runs."""
+    if recipe.uncertainty.is_empty:
+        return None
+    with clock.step("uncertainty"):
+        return measure()

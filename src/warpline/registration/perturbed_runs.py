@@ -22,8 +22,8 @@ from warpline.registration.syn import finest_spacing
 from warpline.space import Affine
 
 
-def spread_of_deformation(stage: DeformableStage, found: Deformation, recipe: Recipe) -> Spread | None:
-    """The spread of a whole map; None where the recipe asks for none.
+def spread_of_deformation(stage: DeformableStage, found: Deformation, recipe: Recipe) -> Spread:
+    """The spread of a whole map.
 
     Parameters
     ----------
@@ -32,11 +32,10 @@ def spread_of_deformation(stage: DeformableStage, found: Deformation, recipe: Re
     found : Deformation
         What it made.
     recipe : Recipe
-        With a deformable stage.
+        With a deformable stage, and perturbed runs.
     """
     options, syn, backend = recipe.uncertainty, recipe.syn, stage.backend
-    if options.runs is None or syn is None:
-        return None
+    assert options.runs is not None and syn is not None, "the recipe asks for perturbed runs of such a stage"
     fixed = stage.images[0]
     levels = NoiseLevels.of(stage.images, stage.channels, options.noise, backend)
     distances = FieldDistances(fixed.grid, found.maps.forward, found.box.spans, backend)
@@ -63,8 +62,8 @@ def spread_of_affine(
     recipe: Recipe,
     backend: Backend,
     progress: ProgressCallback | None = None,
-) -> Spread | None:
-    """The spread of an affine map; None where the recipe asks for none.
+) -> Spread:
+    """The spread of an affine map.
 
     Parameters
     ----------
@@ -73,15 +72,14 @@ def spread_of_affine(
     affine : Affine
         Fixed world to moving world, as found.
     recipe : Recipe
-        With linear stages.
+        With linear stages, and perturbed runs.
     backend : Backend
         Where they run.
     progress : callable, optional
         Called with a `Progress` as the work goes on.
     """
     options, linear, (fixed, _) = recipe.uncertainty, recipe.linear, images
-    if options.runs is None or linear is None:
-        return None
+    assert options.runs is not None and linear is not None, "the recipe asks for perturbed runs of such stages"
     levels = NoiseLevels.of(images, (), options.noise, backend)
     distances = AffineDistances(fixed.grid)
     for run in draw(recipe, images, affine):
