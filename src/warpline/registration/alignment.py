@@ -20,7 +20,7 @@ from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.images.masks import on_grid
-from warpline.recipe import Recipe
+from warpline.recipe import Recipe, Syn
 from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
@@ -44,7 +44,7 @@ from warpline.registration.judgement import (
 from warpline.registration.landmarks import LandmarkErrors, Landmarks
 from warpline.registration.linear_stage import judge_and_search, register_from_start
 from warpline.registration.perturbed_runs import spread_of_affine, spread_of_deformation
-from warpline.registration.problem import Problem
+from warpline.registration.problem import NormalisedPair, Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
 from warpline.registration.spread import Spread
@@ -338,10 +338,8 @@ def _run_stages(
         said = warnings + judgement.reasons
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread)
     with clock.step("preparation"):
-        channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
-        images = problem.heeding(recipe.syn.masks, images, backend)
-    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
-    stage = replace(stage, weights=weights_on(problem.weights, backend), **problem.points)
+        prepared = _deformable_stage(problem, images, affine, backend, recipe.syn)
+    stage = replace(prepared, progress=progress, on_half_maps=on_half_maps, clock=clock, allowed=allowed)
     found = stage.run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
@@ -366,6 +364,20 @@ def _run_stages(
         terms=found.compared,
         velocity=None if velocity is None else Displacement(velocity, fixed.grid),
         spread=spread,
+    )
+
+
+def _deformable_stage(
+    problem: Problem, images: NormalisedPair, affine: Affine, backend: Backend, options: Syn
+) -> DeformableStage:
+    """The deformable stage with all that it compares, and how much that counts."""
+    return DeformableStage(
+        problem.heeding(options.masks, images, backend),
+        affine,
+        backend,
+        channels=tuple(pair.channel(backend, options.beyond) for pair in problem.pairs),
+        weights=weights_on(problem.weights, backend),
+        **problem.points,
     )
 
 
