@@ -2,7 +2,7 @@
 
 Where the truth is known: images warped by random smooth maps, with noise, also images whose contrast was taken away on
 one side. Where it is not: labelled images of different people; the uncertainty where labels disagree beside that where
-they agree::
+they agree. And where there is none: noise cut out in the shape of a brain::
 
     python bench/uncertainty.py --json bench/results/uncertainty.json     # a quarter of an hour on two cores
     python bench/uncertainty.py --images slices                           # some minutes
@@ -44,6 +44,8 @@ MARGIN = 8
 MULTIPLES = (1, 2, 3)
 FADED = 0.1
 """Contrast that is left on the faded side of an image."""
+NOISES = 3
+"""Subjects whose shape is filled with noise."""
 NEAR = 2.0
 """Distance in voxels from a boundary between labels up to which places are compared with each other."""
 
@@ -187,12 +189,25 @@ def label_row(pair: tuple[str, str], sides: Sequence[tuple[Image, Image]], runs:
         "fixed": pair[0],
         "moving": pair[1],
         "outcome": found.report["judgement"]["outcome"],
+        "spread_over_radius": round(found.report["judgement"]["signs"]["spread"], 4),
         "disagree": round(float(1 - agree[known].mean()), 3),
         **{f"spread_{key}": round(value, 3) for key, value in quantiles.items()},
         **_separated(spread, agree, known, ""),
         **_separated(spread, agree, near, "_near_boundaries"),
         **cost,
     }
+
+
+def noise_row(subject: str, fixed: Image, runs: int) -> dict[str, Any]:
+    """An image and smooth noise in its shape: the sign of the judgement where there is nothing to find."""
+    random, inside = np.random.default_rng(0), fixed.data > 0
+    smooth = gaussian_filter(random.standard_normal(inside.shape), [1.5 if n > 1 else 0.0 for n in inside.shape])
+    shades = 100 + 30 * smooth / smooth[inside].std()
+    moving = replace(fixed, data=np.where(inside, np.maximum(shades, 1), 0).astype(np.float32))
+    found, _, cost = registered(fixed, moving, runs)
+    judgement = found.report["judgement"]
+    of_radius = round(judgement["signs"]["spread"], 4)
+    return {"subject": subject, "outcome": judgement["outcome"], "spread_over_radius": of_radius, **cost}
 
 
 def _separated(spread: Doubles, agree: Mask, among: Mask, end: str) -> dict[str, float]:
@@ -217,7 +232,7 @@ def _distance_from_boundary(labels: NDArray[np.int64]) -> Doubles:
 
 
 def rows_of(images: str, data: Path, runs: int, subjects: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Rows of one kind of image: of every subject with a known map, and of every pair of neighbours."""
+    """Rows of one kind of image: of subjects with a known map, of pairs of neighbours, and of noise."""
     for number, subject in enumerate(subjects):
         image, _ = LOADERS[images](data, subject)
         made = MADE[number % len(MADE)]
@@ -228,6 +243,9 @@ def rows_of(images: str, data: Path, runs: int, subjects: Sequence[str]) -> Iter
     for pair in zip(subjects[::2], subjects[1::2], strict=True):
         sides = [LOADERS[images](data, subject) for subject in pair]
         yield {"images": images, "truth": "labels", **label_row(pair, sides, runs)}
+    for subject in subjects[:NOISES]:
+        row = noise_row(subject, LOADERS[images](data, subject)[0], runs)
+        yield {"images": images, "truth": "none: noise", **row}
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

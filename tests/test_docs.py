@@ -23,7 +23,17 @@ GUIDES = [
     ROOT / "README.md",
     *(
         ROOT / "docs" / f"{name}.md"
-        for name in ("guide", "cohort", "template", "large-images", "labelling", "longitudinal", "series", "summaries")
+        for name in (
+            "guide",
+            "cohort",
+            "template",
+            "large-images",
+            "labelling",
+            "longitudinal",
+            "series",
+            "summaries",
+            "uncertainty",
+        )
     ),
 ]
 

@@ -16,7 +16,7 @@ from warpline.cli.main import main
 from warpline.errors import OutputError
 from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
-from warpline.registration.output_files import ENDINGS, ROBUST_WEIGHTS, VELOCITY
+from warpline.registration.output_files import ENDINGS, ROBUST_WEIGHTS, UNCERTAINTY, VELOCITY
 
 LINEAR = ("--set", "linear.iterations=[10,5,2]", "--threads", "1")
 
@@ -37,7 +37,9 @@ def test_process_succeeds_and_writes_every_file_into_the_folder(finished):
     process, folder = finished
     assert process.returncode == 0, process.stderr
     names = {path.name for path in folder.iterdir()}
-    assert set(ENDINGS.values()) - {ROBUST_WEIGHTS, VELOCITY} <= names  # those only where they are asked for
+    assert (
+        set(ENDINGS.values()) - {ROBUST_WEIGHTS, UNCERTAINTY, VELOCITY} <= names
+    )  # those only where they are asked for
     assert [name for name in names if name.startswith(".") or name.endswith(".part")] == []
 
 

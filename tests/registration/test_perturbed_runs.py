@@ -12,6 +12,7 @@ from warpline.images import Image
 from warpline.io.images import read_image, write_image
 from warpline.recipe import Recipe
 from warpline.registration import Job, register, run
+from warpline.registration.judgement import LIMITS
 from warpline.resampling import warp
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
@@ -194,3 +195,13 @@ def test_a_run_that_is_stopped_leaves_nothing(pair, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(Job(*paths, prefix=f"{tmp_path}/out/a_", recipe=RECIPE, backend="numba", threads=1), stop)
     assert everything_under(tmp_path) == ["fixed.nii", "moving.nii"]
+
+
+def test_a_large_spread_is_a_reason_for_doubt(pair, found):
+    signs, limit = found.report["judgement"]["signs"], LIMITS["spread"]
+    radius = 2.0 * 0.42 * np.sqrt((64**2 + 60**2) / 4)  # of an ellipse, mm
+    assert signs["spread"] == pytest.approx(found.report["uncertainty"]["median"] / radius, rel=0.1)
+    assert signs["spread"] < limit.doubtful[1] and found.report["judgement"]["outcome"] == "fine"
+    noise = register(pair[0], noisy(image_of(0.0), 8, level=0.3), RECIPE, **HOW).report
+    assert noise["judgement"]["signs"]["spread"] > limit.doubtful[1]
+    assert limit.sentence.format(value=noise["judgement"]["signs"]["spread"]) in noise["warnings"]
