@@ -113,7 +113,7 @@ def test_too_little_memory_is_refused_with_what_is_needed():
         ((64, 64, 64), (), ()),
         ((520, 500, 1), (), ()),
         ((48, 48, 48), ("budget.max_strain=0.3",), ()),
-        ((48, 48, 48), ("uncertainty.runs=2",), ()),
+        ((64, 64, 64), ("uncertainty.runs=2",), ()),
         ((48, 48, 48), (), ("self_similarity",)),
     ],
 )

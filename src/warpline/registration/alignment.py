@@ -33,6 +33,7 @@ from warpline.registration.fitted_start import FittedStart
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.judgement import (
+    JudgedAffine,
     Judgement,
     ObjectComparison,
     budget_signs,
@@ -331,19 +332,26 @@ def _run_stages(
     with clock.step("judgement"):
         comparison = ObjectComparison(*images, backend)
         judged = judge_and_search(seen, linear, problem, comparison, backend)
-    affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
+    affine = judged.result.affine
     if recipe.syn is None:
         spread = _spread(lambda: spread_of_affine(seen, affine, recipe, backend, progress), recipe, clock)
         judgement = judge({**judged.signs, **spread_signs(spread, comparison.radius)})
-        said = warnings + judgement.reasons
+        said = judged.result.warnings + judged.notes + judgement.reasons
+        levels = judged.result.levels
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread)
     with clock.step("preparation"):
         prepared = _deformable_stage(problem, images, affine, backend, recipe.syn)
     stage = replace(prepared, progress=progress, on_half_maps=on_half_maps, clock=clock, allowed=allowed)
+    return _deform(stage, problem, judged, comparison)
+
+
+def _deform(stage: DeformableStage, problem: Problem, judged: JudgedAffine, comparison: ObjectComparison) -> Alignment:
+    """Run the deformable stage from a judged affine, and judge the whole map."""
+    fixed, recipe, backend, clock = problem.fixed, problem.recipe, stage.backend, stage.clock
     found = stage.run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
-        signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
+        signs = warp_signs(comparison, stage.affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
         signs |= {**quality_signs(maps.quality), **budget_signs(found.spending)}
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
@@ -352,13 +360,13 @@ def _run_stages(
     judgement = judge({**judged.signs, **signs, **spread_signs(spread, comparison.radius)})
     return Alignment(
         fixed,
-        moving,
-        affine,
+        problem.moving,
+        stage.affine,
         warp,
-        levels + found.levels,
+        judged.result.levels + found.levels,
         seconds=clock.seconds,
         quality=maps.quality,
-        warnings=warnings + notes + found.warnings + judgement.reasons,
+        warnings=judged.result.warnings + judged.notes + notes + found.warnings + judgement.reasons,
         judgement=judgement,
         spending=found.spending,
         terms=found.compared,
