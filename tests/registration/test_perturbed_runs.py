@@ -143,6 +143,26 @@ def test_it_goes_with_whatever_is_given(pair, case):
     assert found.report["uncertainty"]["runs"] == 2
 
 
+def test_a_start_with_a_warp_is_said_to_be_left_out(pair):
+    start = {"initial": start_with_a_warp()}
+    warnings = register(*pair, RECIPE.with_options("uncertainty.runs=2"), **start, **HOW).report["warnings"]
+    assert len([one for one in warnings if "in mm before the start, a warp" in one]) == 1
+
+
+@pytest.mark.parametrize("stages", [(), ("syn=none",)])
+def test_images_without_noise_are_named(stages):
+    blocks = [
+        Image((INSIDE * (1 + (np.indices(SHAPE)[0] + add) // 12 % 2)).astype(np.float32), GRID, f"blocks {add}")
+        for add in (0, 1)
+    ]
+    recipe = RECIPE.with_options("uncertainty.runs=2", *stages)
+    found = register(*blocks, recipe, **HOW)
+    said = [one for one in found.report["warnings"] if "no noise was found in blocks 0 and blocks 1" in one]
+    assert len(said) == 1 and found.report["uncertainty"]["noise"] == {"fixed": 0.0, "moving": 0.0}
+    quiet = register(*blocks, recipe.with_options("uncertainty.noise=0"), **HOW)
+    assert not [one for one in quiet.report["warnings"] if "no noise" in one]
+
+
 @pytest.mark.parametrize(
     "setting",
     ["syn.robust=true", "syn.model=velocity", "syn.model=bspline", "budget.max_strain=0.2", "linear=none"],

@@ -48,7 +48,7 @@ from warpline.registration.perturbed_runs import spread_of_affine, spread_of_def
 from warpline.registration.problem import NormalisedPair, Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
-from warpline.registration.spread import Spread
+from warpline.registration.spread import Spread, spread_warnings
 from warpline.registration.surfaces import LoadedSurfaces, SurfaceErrors
 from warpline.registration.syn import HalfMaps
 from warpline.space import Affine, Chain, Displacement, Transform
@@ -247,6 +247,8 @@ def _align_from(
         notes = warp.notes(mask)
     if found.velocity is not None:
         notes += ("no velocity field is written: the map is joined from what was found and the start, a warp",)
+    if found.spread is not None:
+        notes += ("the uncertainty is that of what was found, in mm before the start, a warp, is applied",)
     judgement = judge({**found.judgement.signs, **quality_signs(total.quality)})
     kept = tuple(warning for warning in found.warnings if warning not in found.judgement.reasons)
     return replace(
@@ -336,7 +338,7 @@ def _run_stages(
     if recipe.syn is None:
         spread = _spread(lambda: spread_of_affine(seen, affine, recipe, backend, progress), recipe, clock)
         judgement = judge({**judged.signs, **spread_signs(spread, comparison.radius)})
-        said = judged.result.warnings + judged.notes + judgement.reasons
+        said = judged.result.warnings + judged.notes + spread_warnings(spread) + judgement.reasons
         levels = judged.result.levels
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread)
     with clock.step("preparation"):
@@ -357,6 +359,7 @@ def _deform(stage: DeformableStage, problem: Problem, judged: JudgedAffine, comp
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)
     spread = _spread(lambda: spread_of_deformation(stage, found, recipe), recipe, clock)
+    notes = judged.notes + notes + found.warnings + spread_warnings(spread)
     judgement = judge({**judged.signs, **signs, **spread_signs(spread, comparison.radius)})
     return Alignment(
         fixed,
@@ -366,7 +369,7 @@ def _deform(stage: DeformableStage, problem: Problem, judged: JudgedAffine, comp
         judged.result.levels + found.levels,
         seconds=clock.seconds,
         quality=maps.quality,
-        warnings=judged.result.warnings + judged.notes + notes + found.warnings + judgement.reasons,
+        warnings=judged.result.warnings + notes + judgement.reasons,
         judgement=judgement,
         spending=found.spending,
         terms=found.compared,

@@ -97,6 +97,16 @@ class NoiseLevels:
         )
         return cls(fixed, moving, pairs)
 
+    def warnings(self, names: tuple[str, str], share: float) -> tuple[str, ...]:
+        """A sentence where noise was asked for, and an image has none that could be told from structure."""
+        without = [name for name, level in zip(names, (self.fixed, self.moving), strict=True) if share and not level]
+        if not without:
+            return ()
+        return (
+            f"uncertainty: no noise was found in {' and '.join(without)}, so that none was added: the start and the "
+            "smoothing alone were perturbed",
+        )
+
     def add_to(
         self, images: tuple[Normalised, Normalised], run: Perturbation, backend: Backend
     ) -> tuple[Normalised, Normalised]:

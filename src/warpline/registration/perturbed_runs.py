@@ -53,7 +53,8 @@ def spread_of_deformation(stage: DeformableStage, found: Deformation, recipe: Re
         distances.add(ended.maps.forward, ended.box.spans, run.shift.matrix)
         del ended, perturbed  # their memory is for the next run
     noise, start = (levels.fixed, levels.moving), options.start * finest_spacing(fixed.grid)
-    return summarise(distances.root_mean_square(), fixed, noise, start, runs=options.runs, backend=backend)
+    found_spread = summarise(distances.root_mean_square(), fixed, noise, start, runs=options.runs, backend=backend)
+    return replace(found_spread, warnings=levels.warnings(_names(stage.images), options.noise))
 
 
 def spread_of_affine(
@@ -93,7 +94,12 @@ def spread_of_affine(
         distances.add((affine.inverse() @ ended.affine).matrix)
     noise, start = (levels.fixed, levels.moving), options.start * finest_spacing(fixed.grid)
     mm = backend.upload(distances.root_mean_square())
-    return summarise(mm, fixed, noise, start, runs=options.runs, backend=backend)
+    found = summarise(mm, fixed, noise, start, runs=options.runs, backend=backend)
+    return replace(found, warnings=levels.warnings(_names(images), options.noise))
+
+
+def _names(images: tuple[Normalised, Normalised]) -> tuple[str, str]:
+    return images[0].name, images[1].name
 
 
 def _numbered(progress: ProgressCallback | None, number: int, runs: int) -> ProgressCallback | None:

@@ -46,6 +46,8 @@ class Spread:
         Standard deviation of the noise that was added to fixed and moving image, as a share of their range.
     start : float
         Root mean square distance in mm by which starts were moved.
+    warnings : tuple of str
+        A sentence for everything that could not be perturbed.
     """
 
     image: Image
@@ -55,6 +57,7 @@ class Spread:
     largest: float
     noise: tuple[float, float]
     start: float
+    warnings: tuple[str, ...] = ()
 
     def as_report(self) -> dict[str, Any]:
         """The numbers as plain JSON values."""
@@ -64,6 +67,11 @@ class Spread:
             "noise": {"fixed": fixed, "moving": moving},
             "start": self.start,
         }
+
+
+def spread_warnings(spread: Spread | None) -> tuple[str, ...]:
+    """Those of a spread, where there is one."""
+    return () if spread is None else spread.warnings
 
 
 class FieldDistances:
