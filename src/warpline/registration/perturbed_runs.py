@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from warpline.backends import Backend
+from warpline.backends import Array, Backend
 from warpline.images.intensity import Normalised
-from warpline.recipe import Recipe
+from warpline.recipe import Recipe, Uncertainty
 from warpline.registration.clock import Clock
 from warpline.registration.deformation import DeformableStage, Deformation
 from warpline.registration.linear import register_linear
@@ -52,9 +52,7 @@ def spread_of_deformation(stage: DeformableStage, found: Deformation, recipe: Re
         ended = perturbed.run(recipe.model_copy(update={"syn": run.syn(syn)}))
         distances.add(ended.maps.forward, ended.box.spans, run.shift.matrix)
         del ended, perturbed  # their memory is for the next run
-    noise, start = (levels.fixed, levels.moving), options.start * finest_spacing(fixed.grid)
-    found_spread = summarise(distances.root_mean_square(), fixed, noise, start, runs=options.runs, backend=backend)
-    return replace(found_spread, warnings=levels.warnings(_names(stage.images), options.noise))
+    return _summed_up(distances.root_mean_square(), levels, stage.images, options, backend)
 
 
 def spread_of_affine(
@@ -92,14 +90,17 @@ def spread_of_affine(
             progress=_numbered(progress, run.number, options.runs),
         )
         distances.add((affine.inverse() @ ended.affine).matrix)
+    return _summed_up(backend.upload(distances.root_mean_square()), levels, images, options, backend)
+
+
+def _summed_up(
+    distances: Array, levels: NoiseLevels, images: tuple[Normalised, Normalised], options: Uncertainty, backend: Backend
+) -> Spread:
+    """The spread (I, J, K) in mm with its numbers, and what could not be perturbed."""
+    fixed, moving = images
     noise, start = (levels.fixed, levels.moving), options.start * finest_spacing(fixed.grid)
-    mm = backend.upload(distances.root_mean_square())
-    found = summarise(mm, fixed, noise, start, runs=options.runs, backend=backend)
-    return replace(found, warnings=levels.warnings(_names(images), options.noise))
-
-
-def _names(images: tuple[Normalised, Normalised]) -> tuple[str, str]:
-    return images[0].name, images[1].name
+    found = summarise(distances, fixed, noise, start, runs=options.runs or 0, backend=backend)
+    return replace(found, warnings=levels.warnings((fixed.name, moving.name), options.noise))
 
 
 def _numbered(progress: ProgressCallback | None, number: int, runs: int) -> ProgressCallback | None:
