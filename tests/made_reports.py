@@ -59,6 +59,12 @@ def budget_report(**changed):
     return told | {"rerun": {"total_sigma": 0.56, "update_weights": [2.0, 3.0]}} | changed
 
 
+def uncertainty_report(**changed):
+    """What a report says of perturbed runs."""
+    told = {"runs": 8, "median": 0.71875, "p95": 2.53125, "largest": 6.34375}
+    return told | {"noise": {"fixed": 0.03125, "moving": 0.015625}, "start": 2.0} | changed
+
+
 def preparation_steps():
     """What a report says of two steps on one image and one on the other."""
     n4 = {"step": "bias_correction", "method": "n4", "parameters": {"shrink": 4}, "library": "SimpleITK 2.5.7"}

@@ -119,7 +119,10 @@ def test_the_overview_imports_of_each_command_its_summary_only():
         *("warpline.cli", "warpline.errors"),
         *(
             f"warpline.cli.{name}"
-            for name in ("budget", "main", "memory", "options", "pairs", "preparation", "signals", "start", "streams")
+            for name in (
+                *("budget", "main", "memory", "options", "pairs", "preparation", "signals", "start", "streams"),
+                "uncertainty",
+            )
         ),
         "warpline.cli.summary",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from made_reports import budget_report, preparation_steps, report_of
+from made_reports import budget_report, preparation_steps, report_of, uncertainty_report
 from warpline.cli.summary import facts_of
 from warpline.registration import Job
 
@@ -77,3 +77,9 @@ def test_what_was_prepared_is_one_line():
     assert not begins(lines_of(preparation=[]), "prepared")
     (line,) = begins(lines_of(preparation=preparation_steps()), "prepared")
     assert line.endswith("moving 2 by n4 (SimpleITK 2.5.7); the images written are as given")
+
+
+def test_the_spread_of_perturbed_runs_is_one_line():
+    assert not begins(lines_of(uncertainty=None), "uncertainty")
+    (line,) = begins(lines_of(uncertainty=uncertainty_report()), "uncertainty")
+    assert line.endswith("median 0.719 mm, 95 % within 2.53 mm, 6.34 mm at most, by 8 perturbed runs")

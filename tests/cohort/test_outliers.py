@@ -15,6 +15,7 @@ GOOD = {
     **{"log_jacobian_sd": 0.4, "folded_share": 0.0, "inverse_error_p99": 0.2},
     **{"above_chance": 4.0, "affine_gain": 3.0, "warp_gain": 1.5, "object_overlap": 0.95, "better_nearby": 0.98},
     **{"agreement_turned": 4.0, "least_stretch": 0.9, "most_stretch": 1.1, "distortion": 1.2, "farthest": 0.3},
+    "spread": 0.015,
     "budget_used": 0.9,
     "budget_scale": 1.0,
 }

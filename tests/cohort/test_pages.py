@@ -172,3 +172,11 @@ def test_a_sidecar_embeds_no_file_from_outside(tmp_path):
     assert read_thumbnail(out, "qc.json") == picture
     with pytest.raises(InputError, match="names no warped inside the output folder"):
         output_of(out, {"outputs": {"warped": "../secret"}}, "warped")
+
+
+def test_the_page_of_a_pair_shows_its_uncertainty(inputs, tmp_path):
+    recipe = asked().recipe.with_options("uncertainty.runs=2")
+    run(pairs_in(inputs)[:1], tmp_path / "out", asked(pages="all", recipe=recipe))
+    pages = tmp_path / "out" / "report" / "pairs"
+    assert '<img data-layer="uncertainty"' in (pages / "sub-01_space-fixed.html").read_text()
+    assert "Median spread of perturbed runs in the object" in (pages / "sub-01_space-fixed.js").read_text()

@@ -153,9 +153,10 @@ def test_a_plan_takes_little_memory(tmp_path):
     assert plan.count("new") == count and peak / count < 4000, peak / count
 
 
-def test_only_a_budget_or_preparation_is_part_of_a_key():
+def test_sections_that_ask_for_nothing_are_no_part_of_a_key():
     recipe = Recipe.load("syn")
-    changed = (recipe.with_options(setting) for setting in ("budget.max_strain=1", "prepare.bias_correction=n4"))
-    assert len({plans.options_key(one, "rounded") for one in (recipe, *changed)}) == 3
-    before = recipe.model_dump_json(exclude={"name", "budget", "prepare"})  # as it was when recipes had none
+    settings = ("budget.max_strain=1", "prepare.bias_correction=n4", "uncertainty.runs=4")
+    changed = (recipe.with_options(setting) for setting in settings)
+    assert len({plans.options_key(one, "rounded") for one in (recipe, *changed)}) == 4
+    before = recipe.model_dump_json(exclude={"name", "budget", "prepare", "uncertainty"})  # as it was without any
     assert plans.options_key(recipe, "rounded") == plans._digest(f"{recipes.NUMERICS}|rounded|{before}")

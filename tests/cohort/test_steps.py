@@ -82,6 +82,22 @@ def test_displacements_within_a_budget_are_not_rounded(inputs, tmp_path):
     assert not np.array_equal(found["rounded"][0] * 64, np.round(found["rounded"][0] * 64))
 
 
+def test_the_uncertainty_is_written_and_stands_in_the_results(inputs, undisturbed, tmp_path):
+    recipe = asked().recipe.with_options("uncertainty.runs=2")
+    run(pairs_in(inputs)[:1], tmp_path, asked(recipe=recipe))
+    (path,) = tmp_path.rglob("*_desc-uncertainty_xfm.nii.gz")
+    report, spread = json.loads(next(tmp_path.rglob("*_qc.json")).read_text()), read_image(path)
+    assert path.name == "sub-01_from-T1w_to-fixed_mode-image_desc-uncertainty_xfm.nii.gz"
+    assert report["outputs"]["uncertainty"] == str(path.relative_to(tmp_path))
+    (row,) = rows(tmp_path).values()
+    numbers = [float(row[f"uncertainty_{name}"]) for name in ("median", "p95", "max")]
+    assert numbers == pytest.approx([report["uncertainty"][name] for name in ("median", "p95", "largest")], rel=1e-5)
+    assert 0 < numbers[0] < numbers[2] <= spread.data.max() and 0 < float(row["spread"]) < 1
+    assert (
+        undisturbed["sub-01/anat/sub-01_space-fixed_desc-registration_qc.json"]["metrics"]["uncertainty_median"] is None
+    )
+
+
 def test_pairs_are_prepared_and_written_as_given(inputs, tmp_path):
     settings = "prepare.bias_correction=n4", "prepare.winsorise=[0.05, 0.95]", "prepare.match_histogram=true"
     recipe = asked().recipe.with_options(*settings)

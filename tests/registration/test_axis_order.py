@@ -11,6 +11,7 @@ from warpline.images import Image
 from warpline.recipe import Initialise, Linear, Recipe, Syn
 from warpline.registration.alignment import align, align_with_half_maps
 from warpline.registration.axis_order import THIN, AxisOrder
+from warpline.registration.spread import Spread
 from warpline.space.grid import Grid
 
 RECIPE = Recipe(
@@ -47,6 +48,15 @@ def test_what_is_exchanged_stays_where_it_is_in_the_world():
     np.testing.assert_allclose(layout.grid(grid).affine @ [i, k, j, 1], grid.affine @ [i, j, k, 1])
     assert layout.grid(layout.grid(grid)) == grid
     np.testing.assert_array_equal(layout.volume(other), volume)
+
+
+def test_a_spread_stays_where_it_is_in_the_world():
+    layout, grid = AxisOrder((0, 2, 1)), Grid((6, 5, 3), AFFINE)
+    seen = Image(smooth_volume((6, 3, 5), 1), layout.grid(grid), "uncertainty")
+    spread = Spread(seen, runs=2, median=0.5, p95=0.9, largest=1.0, noise=(0.0, 0.0), start=1.0)
+    found = layout.spread(spread, grid)
+    assert found.image.grid is grid and found.median == 0.5
+    np.testing.assert_array_equal(found.image.data, seen.data.transpose(0, 2, 1))
 
 
 def scans(shape, seed):

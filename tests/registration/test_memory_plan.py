@@ -62,7 +62,8 @@ def test_thick_slices_are_averaged_in_plane_first():
 
 
 @pytest.mark.parametrize(
-    "options", [("syn.metric=self_similarity",), ("syn.robust=true",), ("syn.metric=class_means",)]
+    "options",
+    [("syn.metric=self_similarity",), ("syn.robust=true",), ("syn.metric=class_means",), ("uncertainty.runs=2",)],
 )
 def test_what_a_recipe_needs_beside_is_counted(options):
     plain_plan, plan = (planned((200,) * 3, recipe, memory=9) for recipe in (SYN, SYN.with_options(*options)))
@@ -112,6 +113,7 @@ def test_too_little_memory_is_refused_with_what_is_needed():
         ((64, 64, 64), (), ()),
         ((520, 500, 1), (), ()),
         ((48, 48, 48), ("budget.max_strain=0.3",), ()),
+        ((64, 64, 64), ("uncertainty.runs=2",), ()),
         ((48, 48, 48), (), ("self_similarity",)),
     ],
 )

@@ -92,7 +92,11 @@ def stored(made, names, **options):
 
 def test_every_file_has_a_name_after_the_prefix():
     names = names_after("out/sub-01_")
-    endings = {**(RESULTS | OF_VELOCITY), "robust_weights": "RobustWeights.nii.gz"}  # where the recipe asks for them
+    asked = {
+        "robust_weights": "RobustWeights.nii.gz",
+        "uncertainty": "Uncertainty.nii.gz",
+    }  # only where they are asked for
+    endings = RESULTS | OF_VELOCITY | asked
     assert names == {kind: Path(f"out/sub-01_{ending}") for kind, ending in endings.items()}
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from made_reports import budget_report, preparation_steps, report_of
+from made_reports import budget_report, preparation_steps, report_of, uncertainty_report
 from warpline.errors import InputError
 from warpline.recipe import PRESETS, Recipe
 from warpline.report.evidence import Evidence
@@ -76,6 +76,26 @@ def test_options_have_their_sentence(settings, words):
 )
 def test_what_happened_has_its_sentence(more, words):
     assert words in told(**more) and words not in told()
+
+
+def test_the_uncertainty_has_its_sentences():
+    text = told("uncertainty.runs=8", "uncertainty.smoothness=0", uncertainty=uncertainty_report())
+    assert "the maps of 8 further runs of the deformable stage [@kybic], with noise at 1 times the level" in text
+    assert (
+        "and starts moved by 1 voxels (root mean square) (seed 0). Its median" in text
+        and "smoothing scaled" not in text
+    )
+    assert text.endswith("inside the object is 0.72 mm, its 95th percentile 2.5 mm.")
+    linear = told("uncertainty.runs=8", recipe="rigid", uncertainty=uncertainty_report())
+    assert "8 further runs of the linear stage" in linear
+    assert "The uncertainty" not in told("uncertainty.runs=8") and "The uncertainty" not in told()
+
+
+def test_the_uncertainty_of_several_pairs_is_the_largest():
+    recipe = Recipe.load("syn").with_options("uncertainty.runs=8").model_dump(mode="json")
+    made = [report_of() | {"recipe": recipe, "uncertainty": uncertainty_report(median=value)} for value in (0.5, 1.5)]
+    text = describe(Evidence([*made, report_of() | {"recipe": recipe}], 3))
+    assert "(in 2 of 3 pairs)" in text and "is 1.5 mm, its 95th percentile 2.5 mm, the most of all pairs." in text
 
 
 def test_metrics_are_those_that_were_used():

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from made_reports import budget_report, page_of, preparation_steps, report_of
+from made_reports import budget_report, page_of, preparation_steps, report_of, uncertainty_report
 from warpline.errors import OutputError
 from warpline.images import Image
 from warpline.report.page import html_summary, write_page
@@ -167,3 +167,17 @@ def test_distances_of_surfaces_are_shown(layers, tmp_path):
     assert re.search(
         r"1200, 900</td><td class=\"n\">96.88 %</td><td class=\"n\">2.125</td><td class=\"n\">0.625</td>", page
     )
+
+
+def test_the_uncertainty_is_told_where_there_is_one(layers, tmp_path):
+    assert "Uncertainty</h2>" not in page_of(report_of(), layers, tmp_path)
+    page = page_of(report_of() | {"uncertainty": uncertainty_report()}, layers, tmp_path)
+    for text in (
+        "those of 8 perturbed runs",
+        "noise of 3.125 % and 1.562 %",
+        "moved by 2 mm",
+        "0.7188",
+        "2.531",
+        "6.344",
+    ):
+        assert text in page

@@ -101,3 +101,26 @@ def test_fine_voxels_are_averaged_not_picked(phantom):
 def test_images_without_content_do_not_stop_a_page(value):
     empty = Image.from_array(np.full((12, 13, 14), value, np.float32))
     assert set(draw_layers(empty, empty, empty).pictures) == {"fixed", "before", "after", "mismatch"}
+
+
+def test_the_uncertainty_is_drawn_inside_the_body(phantom, layers):
+    """Brighter to the right of the middle, where it is larger; 99.5 % of it fit the scale."""
+    grid = phantom.fixed.grid
+    right = np.einsum("a,aijk->ijk", grid.affine[0, :3], np.indices(grid.shape)) + grid.affine[0, 3] > 0
+    spread = Image(np.where(right, 1.5, 0.3).astype(np.float32), grid)
+    drawn = draw_layers(phantom.fixed, phantom.moving, phantom.fixed, uncertainty=spread)
+    assert drawn.scales["uncertainty"] == 2 and "uncertainty" not in layers.pictures | layers.scales
+    picture, axial = pixels(drawn.pictures["uncertainty"])[..., 0], drawn.views[-1]
+    assert picture.shape == pixels(layers.pictures["mismatch"]).shape[:2]
+    height, width = -(-axial["height"] // 2), -(-axial["width"] // 2)
+    middle = len(axial["positions"]) // 2
+    tile = picture[-height:, middle * width : (middle + 1) * width]
+    left, right = tile[height // 2, width // 4], tile[height // 2, 3 * width // 4]
+    assert left == pytest.approx(0.15, abs=0.05) and right == pytest.approx(0.75, abs=0.05) and tile[0, 0] < 0.02
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_an_even_uncertainty_does_not_stop_a_page(phantom, value):
+    spread = Image(np.full(phantom.fixed.grid.shape, value, np.float32), phantom.fixed.grid)
+    drawn = draw_layers(phantom.fixed, phantom.moving, phantom.fixed, uncertainty=spread)
+    assert drawn.scales["uncertainty"] >= max(value, 1e-3)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from made_reports import report_of, serious_faults
+from warpline.images import Image
 from warpline.report.cohort_context import CohortContext, Measure
 from warpline.report.page import write_page
 from warpline.report.pair_layers import draw_layers
@@ -227,3 +228,28 @@ def test_every_text_can_be_read_and_every_picture_has_words(folder, open_page, f
     assert faint_texts(page) == []
     assert page.locator("canvas:not([aria-label]), img:not([alt])").count() == 0
     assert page.locator("button:not([aria-label]):empty, input:not([aria-label])").count() == 0
+
+
+def test_the_uncertainty_is_the_tenth_layer(phantom, open_page, tmp_path):
+    spread = Image(
+        np.linspace(0, 3, phantom.fixed.data.size, dtype=np.float32).reshape(phantom.fixed.grid.shape),
+        phantom.fixed.grid,
+    )
+    images = phantom.fixed, phantom.moving, phantom.fixed
+    write_page(
+        report_of(), draw_layers(*images, phantom.transform.parts[0], uncertainty=spread), tmp_path / "page.html"
+    )
+    page = open_page(tmp_path / "page.html")
+    before = colours(page)
+    page.keyboard.press(" ")
+    assert page.get_by_role("button", name="Flicker", exact=True).get_attribute("aria-pressed") == "true"
+    page.keyboard.press("0")
+    button = page.get_by_role("button", name="Uncertainty", exact=True)
+    assert button.get_attribute("aria-pressed") == "true" and button.get_attribute("title") == "key 0"
+    assert "root mean square over perturbed runs" in page.locator(".legend").inner_text()
+    assert np.abs(before[0] - colours(page)[0]).mean() > 2
+    write_page(report_of("affine"), draw_layers(*images, uncertainty=spread), tmp_path / "linear.html")
+    page = open_page(tmp_path / "linear.html")
+    page.keyboard.press("7")
+    assert page.get_by_role("button", name="Uncertainty", exact=True).get_attribute("aria-pressed") == "true"
+    assert page.get_by_role("button", name="Grid", exact=True).count() == 0

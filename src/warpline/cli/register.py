@@ -12,6 +12,7 @@ from warpline.cli.pairs import add_pairs, image_pairs
 from warpline.cli.preparation import add_preparation, with_preparation
 from warpline.cli.start import add_start, landmark_tables, surface_pairs
 from warpline.cli.summary import commands_after, facts_of
+from warpline.cli.uncertainty import add_uncertainty, uncertainty_settings
 
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
@@ -29,6 +30,7 @@ EXAMPLE = """\
   warpline register fixed.nii.gz moving.nii.gz -o out/ --surfaces lh.a.surf.gii,lh.b.surf.gii
   warpline register fixed.nii.gz moving.nii.gz -o out/ --set syn.model=velocity
   warpline register fixed.nii.gz patient.nii.gz -o out/ --robust --moving-weights trust.nii.gz
+  warpline register fixed.nii.gz moving.nii.gz -o out/ --uncertainty 8
   warpline register sheet_a.nii.gz sheet_b.nii.gz -o out/ --memory 24 --plan"""
 
 
@@ -69,6 +71,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_preparation(parser)
     add_geometry(parser)
     add_budget(parser)
+    add_uncertainty(parser)
     add_memory(parser)
     add_device(parser)
 
@@ -120,7 +123,8 @@ def as_directions(text: str) -> str:
 def _settings(options: Namespace) -> tuple[str, ...]:
     """What options with names of their own set in the recipe."""
     restricted = () if options.restrict is None else (f"syn.directions={as_directions(options.restrict)}",)
-    return (*restricted, *(("syn.robust=true",) if options.robust else ()))
+    robust = ("syn.robust=true",) if options.robust else ()
+    return (*restricted, *robust, *uncertainty_settings(options))
 
 
 def run(options: Namespace, terminal: Terminal) -> int | None:

@@ -35,6 +35,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
         *_quality_lines(report["quality"]),
         *_budget_lines(report.get("budget")),
         *_robust_lines(report.get("robust")),
+        *_uncertainty_lines(report.get("uncertainty")),
         *_similarity_lines(report),
     )
     return [judged, *compared, *measured, *_outside_lines(report["outside"]), *warnings, time, *files]
@@ -123,6 +124,16 @@ def _robust_lines(robust: Mapping[str, Any] | None) -> list[str]:
         if robust is None
         else [f"robust         {robust['left_out']:.1%} of the fixed object count by less than a half"]
     )
+
+
+def _uncertainty_lines(uncertainty: Mapping[str, Any] | None) -> list[str]:
+    """How far perturbed runs end from the map."""
+    if uncertainty is None:
+        return []
+    return [
+        f"uncertainty    median {uncertainty['median']:.3g} mm, 95 % within {uncertainty['p95']:.3g} mm, "
+        f"{uncertainty['largest']:.3g} mm at most, by {uncertainty['runs']} perturbed runs"
+    ]
 
 
 def _outside_lines(outside: Mapping[str, float]) -> list[str]:

@@ -97,6 +97,7 @@ class OutputPaths:
             "warp": f"{there}-warp_xfm.nii.gz",
             "inverse_warp": f"{back}-warp_xfm.nii.gz",
             "velocity": f"{there}-velocity_xfm.nii.gz",
+            "uncertainty": f"{there}-uncertainty_xfm.nii.gz",
             "warped": f"{placed}_{self.source}.nii.gz",
             "warped_sidecar": f"{placed}_{self.source}.json",
             "warped_labels": f"{placed}_dseg.nii.gz",

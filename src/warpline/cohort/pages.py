@@ -273,7 +273,11 @@ class PairPages:
         moving = read_image(self._folder / str(row.moving), geometry)
         warped = read_image(output_of(self._folder, sidecar, "warped"))
         warp = read_transform(output_of(self._folder, sidecar, "warp")) if "warp" in sidecar["outputs"] else None
-        layers = draw_layers(fixed, moving, warped, warp if isinstance(warp, Displacement) else None)
+        spread = (
+            read_image(output_of(self._folder, sidecar, "uncertainty")) if "uncertainty" in sidecar["outputs"] else None
+        )
+        shown = warp if isinstance(warp, Displacement) else None
+        layers = draw_layers(fixed, moving, warped, shown, uncertainty=spread)
         write_page(sidecar, layers, path, self._context(at))
 
     def _remove_others(self, names: set[str]) -> None:

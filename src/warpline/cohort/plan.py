@@ -111,7 +111,7 @@ def options_key(recipe: Recipe, warps: Warps, geometry: str | None = None) -> st
     """Digest of everything but the inputs that makes a result what it is; the recipe's name does not."""
     asked = "" if geometry is None else f"{geometry}|"
     empty = {
-        name for name in ("budget", "prepare") if getattr(recipe, name).is_empty
+        name for name in ("budget", "prepare", "uncertainty") if getattr(recipe, name).is_empty
     }  # without, results keep their key
     return _digest(f"{NUMERICS}|{warps}|{asked}{recipe.model_dump_json(exclude={'name', *empty})}")
 

@@ -104,6 +104,9 @@ COLUMNS: dict[str, Column] = {
     "budget_jacobian_min": Column("deformation", "Least Jacobian, limited", "By any differences, where limited"),
     "budget_jacobian_max": Column("deformation", "Largest Jacobian, limited", "By any differences, where limited"),
     "budget_strain": Column("deformation", "Strain", "Largest logarithmic strain, where a budget limits it"),
+    "uncertainty_median": Column("uncertainty", "Uncertainty", "Median spread of perturbed runs in the object", "mm"),
+    "uncertainty_p95": Column("uncertainty", "Uncertainty, 95 %", "95th percentile of it", "mm"),
+    "uncertainty_max": Column("uncertainty", "Largest uncertainty", "The largest", "mm"),
     "inverse_error_mean": Column("consistency", "Inverse error", "Mean miss, there and back", "voxel"),
     "inverse_error_p99": Column("consistency", "Inverse error, 99 %", "99th percentile of it", "voxel"),
     "inverse_error_max": Column("consistency", "Largest inverse error", "The largest", "voxel"),
@@ -208,6 +211,7 @@ def measure(registration: Registration, images: Mapping[str, Image], *, backend:
         **affine_parameters(alignment.affine.matrix, fixed.grid.centre),
         **_consistency(registration.report["quality"]),
         **_spent(registration.report.get("budget")),
+        **_spread(registration.report.get("uncertainty")),
     }
     if alignment.warp is not None:
         found |= _deformation(alignment.warp, inside, backend)
@@ -331,6 +335,14 @@ def _consistency(quality: Mapping[str, float | None] | None) -> Metrics:
     if quality is None:
         return {}
     return {"folded_share": quality["folds"], **{name: quality.get(name) for name in CONSISTENCY}}
+
+
+def _spread(uncertainty: Mapping[str, Any] | None) -> Metrics:
+    """How far perturbed runs end from the map, where there are some."""
+    if uncertainty is None:
+        return {}
+    names = {"uncertainty_median": "median", "uncertainty_p95": "p95", "uncertainty_max": "largest"}
+    return {column: uncertainty[name] for column, name in names.items()}
 
 
 def _spent(budget: Mapping[str, Any] | None) -> Metrics:

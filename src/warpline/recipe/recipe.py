@@ -14,6 +14,7 @@ from warpline.recipe.linear import Initialise, Linear
 from warpline.recipe.options import Options
 from warpline.recipe.prepare import Prepare
 from warpline.recipe.syn import UNLIKE, FurtherTerm, Syn
+from warpline.recipe.uncertainty import Uncertainty
 
 OFF = ("off", "none")
 """Values that switch an option off, in ``--set`` and in TOML, which has no null."""
@@ -44,6 +45,7 @@ class Recipe(Options):
     syn: Syn | None = Syn()
     budget: Budget = Budget()
     prepare: Prepare = Prepare()
+    uncertainty: Uncertainty = Uncertainty()
 
     @model_validator(mode="after")
     def _has_what_is_limited(self) -> Recipe:
@@ -51,6 +53,8 @@ class Recipe(Options):
             raise ValueError("a budget moves points in all directions: leave out the budget, or syn.directions")
         if self.syn is None and not self.budget.is_empty:
             raise ValueError("a budget limits a deformation, and no syn runs: leave it out, or start from recipe syn")
+        if self.linear is None and self.syn is None and not self.uncertainty.is_empty:
+            raise ValueError("uncertainty.runs perturbs stages, and none runs: leave it out, or let a stage run")
         return self
 
     @classmethod
@@ -156,6 +160,7 @@ _SECTIONS: dict[Any, type[Options]] = {
     "syn": Syn,
     "budget": Budget,
     "prepare": Prepare,
+    "uncertainty": Uncertainty,
 }
 
 

@@ -13,14 +13,14 @@ A start with a warp (`initial_warp`) is looked through from the first step on, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.images.masks import on_grid
-from warpline.recipe import Recipe
+from warpline.recipe import Recipe, Syn
 from warpline.registration.axis_order import AxisOrder
 from warpline.registration.budget import Spending
 from warpline.registration.checks import check_pair
@@ -33,18 +33,22 @@ from warpline.registration.fitted_start import FittedStart
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.judgement import (
+    JudgedAffine,
     Judgement,
     ObjectComparison,
     budget_signs,
     judge,
     quality_signs,
+    spread_signs,
     warp_signs,
 )
 from warpline.registration.landmarks import LandmarkErrors, Landmarks
 from warpline.registration.linear_stage import judge_and_search, register_from_start
-from warpline.registration.problem import Problem
+from warpline.registration.perturbed_runs import spread_of_affine, spread_of_deformation
+from warpline.registration.problem import NormalisedPair, Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
+from warpline.registration.spread import Spread, spread_warnings
 from warpline.registration.surfaces import LoadedSurfaces, SurfaceErrors
 from warpline.registration.syn import HalfMaps
 from warpline.space import Affine, Chain, Displacement, Transform
@@ -84,6 +88,8 @@ class Alignment:
         How far landmarks are apart, where some were given.
     surfaces : SurfaceErrors or None
         How far surfaces are apart, likewise.
+    spread : Spread or None
+        How far perturbed runs end from the map, where the recipe asks for some.
 
     Examples
     --------
@@ -109,6 +115,7 @@ class Alignment:
     landmarks: LandmarkErrors | None = None
     surfaces: SurfaceErrors | None = None
     velocity: Displacement | None = None
+    spread: Spread | None = None
 
     @property
     def transform(self) -> Chain:
@@ -240,6 +247,8 @@ def _align_from(
         notes = warp.notes(mask)
     if found.velocity is not None:
         notes += ("no velocity field is written: the map is joined from what was found and the start, a warp",)
+    if found.spread is not None:
+        notes += ("the uncertainty is that of what was found, in mm before the start, a warp, is applied",)
     judgement = judge({**found.judgement.signs, **quality_signs(total.quality)})
     kept = tuple(warning for warning in found.warnings if warning not in found.judgement.reasons)
     return replace(
@@ -304,6 +313,7 @@ def _align(
         velocity=None if alignment.velocity is None else order.displacement(alignment.velocity, problem.fixed.grid),
         quality=order.quality(alignment.quality),
         levels=order.records(alignment.levels),
+        spread=None if alignment.spread is None else order.spread(alignment.spread, problem.fixed.grid),
     )
 
 
@@ -324,33 +334,67 @@ def _run_stages(
     with clock.step("judgement"):
         comparison = ObjectComparison(*images, backend)
         judged = judge_and_search(seen, linear, problem, comparison, backend)
-    affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
+    affine = judged.result.affine
     if recipe.syn is None:
-        said, judgement = warnings + judged.judgement.reasons, judged.judgement
-        return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement)
+        spread = _spread(lambda: spread_of_affine(seen, affine, recipe, backend, progress), recipe, clock)
+        judgement = judge({**judged.signs, **spread_signs(spread, comparison.radius)})
+        said = judged.result.warnings + judged.notes + spread_warnings(spread) + judgement.reasons
+        levels = judged.result.levels
+        return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread)
     with clock.step("preparation"):
-        channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
-        images = problem.heeding(recipe.syn.masks, images, backend)
-    stage = DeformableStage(images, affine, backend, progress, on_half_maps, clock, channels, allowed)
-    found = replace(stage, weights=weights_on(problem.weights, backend), **problem.points).run(recipe)
+        prepared = _deformable_stage(problem, images, affine, backend, recipe.syn)
+    stage = replace(prepared, progress=progress, on_half_maps=on_half_maps, clock=clock, allowed=allowed)
+    return _deform(stage, problem, judged, comparison)
+
+
+def _deform(stage: DeformableStage, problem: Problem, judged: JudgedAffine, comparison: ObjectComparison) -> Alignment:
+    """Run the deformable stage from a judged affine, and judge the whole map."""
+    fixed, recipe, backend, clock = problem.fixed, problem.recipe, stage.backend, stage.clock
+    found = stage.run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
-        signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
-        judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality), **budget_signs(found.spending)})
+        signs = warp_signs(comparison, stage.affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
+        signs |= {**quality_signs(maps.quality), **budget_signs(found.spending)}
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)
+    spread = _spread(lambda: spread_of_deformation(stage, found, recipe), recipe, clock)
+    notes = judged.notes + notes + found.warnings + spread_warnings(spread)
+    judgement = judge({**judged.signs, **signs, **spread_signs(spread, comparison.radius)})
     return Alignment(
         fixed,
-        moving,
-        affine,
+        problem.moving,
+        stage.affine,
         warp,
-        levels + found.levels,
+        judged.result.levels + found.levels,
         seconds=clock.seconds,
         quality=maps.quality,
-        warnings=warnings + notes + found.warnings + judgement.reasons,
+        warnings=judged.result.warnings + notes + judgement.reasons,
         judgement=judgement,
         spending=found.spending,
         terms=found.compared,
         velocity=None if velocity is None else Displacement(velocity, fixed.grid),
+        spread=spread,
     )
+
+
+def _deformable_stage(
+    problem: Problem, images: NormalisedPair, affine: Affine, backend: Backend, options: Syn
+) -> DeformableStage:
+    """The deformable stage with all that it compares, and how much that counts."""
+    return DeformableStage(
+        problem.heeding(options.masks, images, backend),
+        affine,
+        backend,
+        channels=tuple(pair.channel(backend, options.beyond) for pair in problem.pairs),
+        weights=weights_on(problem.weights, backend),
+        **problem.points,
+    )
+
+
+def _spread(measure: Callable[[], Spread], recipe: Recipe, clock: Clock) -> Spread | None:
+    """What `measure` gives, where the recipe asks for perturbed runs."""
+    if recipe.uncertainty.is_empty:
+        return None
+    with clock.step("uncertainty"):
+        return measure()

@@ -17,6 +17,7 @@ from warpline.backends import Backend
 from warpline.images import Image
 from warpline.registration.progress import LevelRecord, Progress, ProgressCallback
 from warpline.registration.quality import Quality
+from warpline.registration.spread import Spread
 from warpline.space import Displacement
 from warpline.space.grid import Grid, Shape
 
@@ -88,6 +89,10 @@ class AxisOrder:
             return warp
         inverse = None if warp.inverse_field is None else self.volume(warp.inverse_field)
         return Displacement(self.volume(warp.field), grid, inverse)
+
+    def spread(self, spread: Spread, grid: Grid) -> Spread:
+        """A spread on the same lattice as `grid`, on that."""
+        return replace(spread, image=Image(self.volume(spread.image.data), grid, spread.image.name))
 
     def records(self, levels: tuple[LevelRecord, ...]) -> tuple[LevelRecord, ...]:
         """Records of levels, with the axes of their grids exchanged."""

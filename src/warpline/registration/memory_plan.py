@@ -52,6 +52,10 @@ JOINING, LINEAR = 108, 76
 LIMITING = {"max_bending": 190, "jacobian": 165, "max_strain": 400}
 """Bytes per voxel of the fixed image while a limit of the budget is kept."""
 
+PERTURBED, PERTURBED_MOVING = 68, 4
+"""Bytes per voxel of the fixed and of the moving image that are held during perturbed runs of the deformable stage: the
+map that was found, its inverse, the spread so far, and the images with noise. Their number does not matter."""
+
 WRITING, WRITING_LINEAR = 108, 44
 """Bytes per voxel of the fixed image while files are made, with fields and without."""
 
@@ -305,7 +309,10 @@ class _Request:
         held += len(self.pairs) * (HELD + HELD_MOVING) * _voxels(fixed)
         limits = [most for name, most in LIMITING.items() if getattr(self.recipe.budget, name) is not None]
         each_voxel = LINEAR if self.recipe.syn is None else max(JOINING, *limits, 0)
-        return max([held + level.bytes for level in levels] + [each_voxel * _voxels(fixed)])
+        most = max([held + level.bytes for level in levels] + [each_voxel * _voxels(fixed)])
+        if self.recipe.syn is None or self.recipe.uncertainty.is_empty:
+            return most
+        return most + PERTURBED * _voxels(fixed) + PERTURBED_MOVING * _voxels(moving)
 
 
 def _at_most(options: Syn | None) -> Syn | None:

@@ -35,6 +35,7 @@ VELOCITY = "Velocity.nii.gz"
 WARPED = "Warped.nii.gz"
 INVERSE_WARPED = "InverseWarped.nii.gz"
 ROBUST_WEIGHTS = "RobustWeights.nii.gz"
+UNCERTAINTY = "Uncertainty.nii.gz"
 OVERLAY = "Overlay.png"
 DEFORMATION = "Grid.png"
 PAGE = "report.html"
@@ -48,6 +49,7 @@ ENDINGS = {
     "warped": WARPED,
     "inverse_warped": INVERSE_WARPED,
     "robust_weights": ROBUST_WEIGHTS,
+    "uncertainty": UNCERTAINTY,
     "overlay": OVERLAY,
     "deformation": DEFORMATION,
     "page": PAGE,
@@ -162,7 +164,7 @@ def store(
     alignment : Alignment
         Images and maps.
     images : dict
-        ``"warped"`` and ``"inverse_warped"``, and ``"robust_weights"`` where there are some.
+        ``"warped"`` and ``"inverse_warped"``, and ``"robust_weights"`` and ``"uncertainty"`` where there are some.
     report : dict
         As `warpline.registration.compute` makes it.
     files : Transaction
@@ -196,7 +198,7 @@ def store(
     pictures = _with_names(_pictures(alignment, images["warped"]), names)
     encoders = _with_names({**_encoders(alignment, images), **(extra or {})}, names)
     with ThreadPoolExecutor(report["backend"]["threads"]) as pool:
-        layers = _layers(alignment, images["warped"], pool) if "page" in names else None
+        layers = _layers(alignment, images, pool) if "page" in names else None
         stamps = _write_files(files, paths, pictures, encoders, clock=clock, pool=pool)
         if layers is not None:
             with clock.step("page"):
@@ -248,8 +250,10 @@ def _drawn(draw: Callable[[BinaryIO], None]) -> bytes:
     return picture.getvalue()
 
 
-def _layers(alignment: Alignment, warped: Image, pool: ThreadPoolExecutor) -> Future[Layers]:
-    return pool.submit(draw_layers, alignment.fixed, alignment.moving, warped, alignment.warp)
+def _layers(alignment: Alignment, images: Mapping[str, Image], pool: ThreadPoolExecutor) -> Future[Layers]:
+    uncertainty = images.get("uncertainty")
+    shown = alignment.fixed, alignment.moving, images["warped"], alignment.warp
+    return pool.submit(draw_layers, *shown, uncertainty=uncertainty)
 
 
 def _with_names(makers: Mapping[str, Maker], names: Names) -> dict[str, Maker]:

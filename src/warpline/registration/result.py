@@ -58,6 +58,7 @@ class Registration:
         Versions, backend, recipe, inputs, how they were prepared, seconds per step, levels with energies, quality,
         budget, distances of landmarks and surfaces, similarity before and after, the share of the voxels it is
         measured on, whether contrasts are alike, judgement, the share of the object that robust weights leave out,
+        the spread of perturbed runs (`uncertainty`),
         warnings (what headers leave open, reasons for doubt); from `warpline.run`, and in ``report.json``, also
         `outputs` (paths) and `files` (bytes and SHA-256 of each). `memory` is the plan, in saved reports with the most
         bytes that the process has taken (`peak`). Plain JSON values.
@@ -105,9 +106,18 @@ class Registration:
 
     @property
     def images(self) -> dict[str, Image]:
-        """Both warped images, and robust weights where there are some, by the names of their files in the report."""
+        """Both warped images, and what else there is, by the names of their files in the report."""
         images = {"warped": self.warped, "inverse_warped": self.inverse_warped}
-        return images if self.robust_weights is None else {**images, "robust_weights": self.robust_weights}
+        further = {"robust_weights": self.robust_weights, "uncertainty": self.uncertainty}
+        return images | {kind: image for kind, image in further.items() if image is not None}
+
+    @property
+    def uncertainty(self) -> Image | None:
+        """How far perturbed runs end from the map, root mean square in mm at every voxel of the fixed image.
+
+        On the grid that was registered, float32; None where the recipe asks for no such runs (``uncertainty.runs``).
+        """
+        return None if self.alignment.spread is None else self.alignment.spread.image
 
     def save(self, prefix: Prefix) -> dict[str, Path]:
         """Write transforms, images, pictures and reports; all of them or none.
@@ -264,6 +274,7 @@ def _report_of(inputs: Inputs, alignment: Alignment) -> dict[str, Any]:
         "terms": [asdict(term) for term in alignment.terms],
         "budget": None if alignment.spending is None else alignment.spending.as_report(),
         "judgement": asdict(alignment.judgement),
+        "uncertainty": None if alignment.spread is None else alignment.spread.as_report(),
     }
 
 

@@ -288,6 +288,29 @@ def _kept(evidence: Evidence) -> Iterator[str]:
     yield f"Images were resampled once, by linear interpolation through all maps together{labels}."
 
 
+def _perturbed(evidence: Evidence) -> Iterator[str]:
+    """How the uncertainty was found, and how large it is."""
+    options = evidence.options("uncertainty")
+    where = evidence.where(lambda report: report.get("uncertainty"))
+    if where is None:
+        return
+    stage = "deformable" if evidence.options("syn") else "linear"
+    changes = (
+        ("noise", "noise at {:g} times the level estimated from the images [@donoho]"),
+        ("start", "starts moved by {:g} voxels (root mean square)"),
+        ("smoothness", "smoothing scaled by factors whose logarithm has a standard deviation of {:g}"),
+    )
+    given = [words.format(options[name]) for name, words in changes if options.get(name)]
+    yield (
+        f"The uncertainty of the map is the root mean square distance to the maps of {options['runs']} further runs of "
+        f"the {stage} stage [@kybic], with {_listed(given)} (seed {options['seed']}){where}."
+    )
+    medians = [float(report["uncertainty"]["median"]) for report in evidence.reports if report.get("uncertainty")]
+    largest = [float(report["uncertainty"]["p95"]) for report in evidence.reports if report.get("uncertainty")]
+    of = "" if len(medians) == 1 else ", the most of all pairs"
+    yield f"Its median inside the object is {max(medians):.2g} mm, its 95th percentile {max(largest):.2g} mm{of}."
+
+
 def _is_reduced(memory: Mapping[str, Any]) -> bool:
     return any(step > 1 for blocks in memory.get("blocks", ()) for step in blocks)
 
@@ -301,7 +324,7 @@ def _listed(values: Sequence[Any], last: str = " and ") -> str:
     return last.join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
 
-SENTENCES = (_software, _preparation, _start, _linear, _deformable, _counting, _kept)
+SENTENCES = (_software, _preparation, _start, _linear, _deformable, _counting, _kept, _perturbed)
 """The parts of a description, in their order."""
 
 

@@ -31,6 +31,7 @@ _ALTS = {
     "down": "Displacement down the page, grey where there is none",
     "jacobian": "Logarithm of the Jacobian determinant: blue where the map shrinks space, orange where it grows",
     "displacement": "Length of the displacement, brighter where it is longer",
+    "uncertainty": "Uncertainty of the map, brighter where perturbed runs end further apart",
     "mismatch": "Local mismatch of the fixed image and the registered one, brighter where they fit less",
 }
 """What each layer of the viewer is, for those who do not see it."""

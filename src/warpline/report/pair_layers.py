@@ -34,8 +34,16 @@ MAX_PIXELS, MAX_PIXELS_2D = 144, 640
 COARSER = 2
 """Pixels of the grey layers for one pixel of the layers of deformation and mismatch, along rows and columns."""
 
-RAMPS = {"jacobian": ",".join(SHRINKS_GROWS), "displacement": ",".join(MAGMA), "mismatch": ",".join(HEAT)}
-"""Colours of the coloured layers from the least to the largest value, evenly spaced; the viewer has the last two."""
+RAMPS = {
+    "jacobian": ",".join(SHRINKS_GROWS),
+    "displacement": ",".join(MAGMA),
+    "mismatch": ",".join(HEAT),
+    "uncertainty": ",".join(MAGMA),
+}
+"""Colours of the coloured layers from the least to the largest value, evenly spaced; the viewer has all but one."""
+
+BRIGHTEST = 99.5
+"""Percentile of the uncertainty that has the last colour."""
 
 _GRID_LINES = 22
 """About how many lines of the warped grid cross the longest side of a slice."""
@@ -49,15 +57,16 @@ class Layers:
     ----------
     pictures : dict of str to bytes
         JPEG mosaics, a row of tiles for each view, a tile for each slice: ``fixed``, ``before`` and ``after``; at half
-        the resolution ``mismatch``, and for deformable maps ``jacobian`` in colours, ``displacement``, and its
-        components ``across`` and ``down`` the page, from which the viewer draws the warped grid.
+        the resolution ``mismatch``, where there is one ``uncertainty``, and for deformable maps ``jacobian`` in
+        colours, ``displacement``, and its components ``across`` and ``down`` the page, from which the viewer draws
+        the warped grid.
     views : tuple of dict
         For each view: name, width, height (pixels of a tile), letters (left, right, bottom, top), and for each cut
         its position in mm along the view's normal (world) and the two shades that part its tissues; ``worst``: the cut
         where the images fit worst, and the place on it as shares of its width and height.
     scales : dict
         ``pixel``: its side in mm; ``grid``: spacing of its lines in mm; ``jacobian``: largest log-Jacobian
-        coloured; ``displacement``: the longest in mm.
+        coloured; ``displacement``: the longest in mm; ``uncertainty``: the largest coloured, in mm.
     """
 
     pictures: Mapping[str, bytes]
@@ -99,7 +108,14 @@ class FixedSlices:
         return cls(rows, picture, small, tuple(body_masks(planes, 0.75) for planes in small), tissues)
 
 
-def draw_layers(fixed: Image | FixedSlices, before: Image, after: Image, warp: Displacement | None = None) -> Layers:
+def draw_layers(
+    fixed: Image | FixedSlices,
+    before: Image,
+    after: Image,
+    warp: Displacement | None = None,
+    *,
+    uncertainty: Image | None = None,
+) -> Layers:
     """Draw all layers of a pair.
 
     Parameters
@@ -110,6 +126,8 @@ def draw_layers(fixed: Image | FixedSlices, before: Image, after: Image, warp: D
         The moving image before and after registration, on any grid.
     warp : Displacement, optional
         The deformable part of the map, on any grid.
+    uncertainty : Image, optional
+        Of the map, in mm, on any grid.
     """
     side = fixed if isinstance(fixed, FixedSlices) else FixedSlices.of(fixed)
     pictures = {"fixed": side.picture, "before": _gray_mosaic(side.rows, before)[0]}
@@ -121,6 +139,8 @@ def draw_layers(fixed: Image | FixedSlices, before: Image, after: Image, warp: D
         drawn = _Deformation.of(side, warp)
         pictures |= drawn.pictures()
         scales |= drawn.scales
+    if uncertainty is not None:
+        pictures["uncertainty"], scales["uncertainty"] = _uncertainty_mosaic(side, uncertainty)
     return Layers(pictures, tuple(_views(side, mismatch)), scales)
 
 
@@ -129,6 +149,14 @@ def _gray_mosaic(rows: Sequence[Sequence[Slice]], image: Image) -> tuple[bytes, 
     limits, flat = display_range(image), 1 in rows[0][0].grid.shape
     seen = [gray_levels(row, image, limits) for row in rows]
     return encode(_mosaic(seen), 85 if flat else 55), tuple(_downsampled(planes) for planes in seen)
+
+
+def _uncertainty_mosaic(side: FixedSlices, image: Image) -> tuple[bytes, float]:
+    """An uncertainty inside the body at half the resolution, as shares of the largest that is coloured, and that."""
+    seen = [_downsampled(sample_slices(row, image, 1)) * body for row, body in zip(side.rows, side.bodies, strict=True)]
+    inside = np.concatenate([plane[body > 0.5] for plane, body in zip(seen, side.bodies, strict=True)])
+    largest = round_up(float(np.percentile(inside, BRIGHTEST)) if inside.size else 0.0)
+    return encode(_mosaic([plane / np.float32(largest) for plane in seen]), 75), largest
 
 
 def gray_levels(slices: Sequence[Slice], image: Image, limits: tuple[float, float]) -> Planes:

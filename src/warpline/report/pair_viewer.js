@@ -19,7 +19,7 @@
   const state = {
     mode: "overlay", layout: "all", after: true, moved: false, playing: !calm, mirrored: false,
     cut: data.views.map(view => Math.floor(view.count / 2)),
-    amount: { overlay: 0, blend: 50, checkerboard: 8, edges: 90, grid: 80, mismatch: 80, jacobian: 100, displacement: 100 },
+    amount: { overlay: 0, blend: 50, checkerboard: 8, edges: 90, grid: 80, mismatch: 80, jacobian: 100, displacement: 100, uncertainty: 100 },
   };
   const SIDE = "warpline radiological";
   const longest = data.scales.displacement, brightest = Number((standing?.displacement ?? longest ?? 0).toPrecision(2)) || 1;
@@ -157,8 +157,15 @@
       legend: () => ramp("0", data.ramps.displacement, `${brightest} mm${standing?.displacement ? ", 99 % of the cohort" : ""}`),
       draw: pen => faded(pen, "displacement", heated("displacement", longest / brightest)),
     },
+    uncertainty: {
+      title: "Uncertainty", perturbed: true, slider: [0, 100, "fixed", "map"],
+      legend: () => ramp("0", data.ramps.uncertainty, `${data.scales.uncertainty} mm`) + "<span>from the map, root mean square over perturbed runs</span>",
+      draw: pen => faded(pen, "uncertainty", heated("uncertainty", 1)),
+    },
   };
-  for (const name of Object.keys(MODES)) if (MODES[name].deformable && !images.jacobian) delete MODES[name];
+  for (const [name, { deformable, perturbed }] of Object.entries(MODES)) {
+    if ((deformable && !images.jacobian) || (perturbed && !images.uncertainty)) delete MODES[name];
+  }
 
   // -- panels ----------------------------------------------------------------------------------------------------
 
@@ -367,7 +374,8 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=range]), textarea, select")) return;
     if (event.key.startsWith("Arrow") && event.target.closest("input")) return;
     if (event.key === " " && event.target.closest("button, summary, a")) return;
-    const mode = Object.keys(MODES)[+event.key - 1], action = mode ? () => choose(mode) : KEYS[event.key];
+    const digit = /^\d$/.test(event.key) ? +event.key || 10 : 0;  // the key 0 is the tenth
+    const mode = Object.keys(MODES)[digit - 1], action = mode ? () => choose(mode) : KEYS[event.key];
     if (!action) return;
     event.preventDefault();
     action();
@@ -378,7 +386,7 @@
     const button = document.createElement("button");
     button.textContent = title;
     button.dataset.mode = name;
-    button.title = `key ${number + 1}`;
+    button.title = `key ${(number + 1) % 10}`;
     button.addEventListener("click", () => choose(name));
     modes.append(button);
   });

@@ -61,6 +61,12 @@ REFERENCES = {
         "IEEE Transactions on Medical Imaging",
         "10.1109/TMI.2007.906087",
     ),
+    "donoho": Reference(
+        "Donoho and Johnstone, 1994",
+        "Donoho DL, Johnstone IM (1994). Ideal spatial adaptation by wavelet shrinkage.",
+        "Biometrika 81:425-455",
+        "10.1093/biomet/81.3.425",
+    ),
     "garyfallidis": Reference(
         "Garyfallidis et al., 2014",
         "Garyfallidis E, Brett M, Amirbekian B, et al. (2014). Dipy, a library for the analysis of diffusion MRI data.",
@@ -93,6 +99,12 @@ REFERENCES = {
         "registration and motion correction of brain images.",
         "NeuroImage",
         "10.1006/nimg.2002.1132",
+    ),
+    "kybic": Reference(
+        "Kybic, 2010",
+        "Kybic J (2010). Bootstrap resampling for image registration uncertainty estimation without ground truth.",
+        "IEEE Transactions on Image Processing 19:64-73",
+        "10.1109/TIP.2009.2030955",
     ),
     "lam": Reference(
         "Lam et al., 2015",

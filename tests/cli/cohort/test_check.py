@@ -28,11 +28,15 @@ def test_check_names_what_is_missing(folder, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_velocity_fields_take_room_where_they_are_kept(folder, capsys):
+def test_fields_take_room_where_they_are_kept(folder, capsys):
     def need(*options):
         main(["cohort", "check", f"{folder}/c.tsv", f"{folder}/out", "--recipe", "syn", "--json", *options])
         return json.loads(capsys.readouterr().out)["disk_bytes"]
 
     plain, velocity = need(), need("--set", "syn.model=velocity")
     assert plain < velocity < 2 * plain
+    assert (
+        need("--set", "uncertainty.runs=2")
+        == need("--warp", "none", "--set", "uncertainty.runs=2") - need("--warp", "none") + plain
+    )
     assert need("--warp", "forward", "--set", "syn.model=velocity") == need("--warp", "forward")

@@ -33,6 +33,9 @@ BYTES_PER_VOXEL: dict[Warps, float] = {"full": 14.0, "rounded": 3.3, "forward": 
 UNROUNDED: dict[Warps, float] = {**BYTES_PER_VOXEL, "rounded": 14.0, "forward": 7.4}
 """The same with a budget, for which displacements are not rounded."""
 
+OF_UNCERTAINTY = 3.5
+"""The same of the uncertainty, where it is asked for."""
+
 WITH_VELOCITY: tuple[Warps, ...] = ("full", "rounded")
 """Those with which velocity fields are written."""
 
@@ -99,8 +102,9 @@ def disk_need(tasks: Sequence[Task], warps: Warps, geometry: str | None = None) 
 
 def _bytes_per_voxel(task: Task, *, warps: Warps, each: Mapping[Warps, float]) -> float:
     """Of all files of a pair; a velocity field takes as much as one of the two displacements."""
+    more = 0.0 if task.recipe.uncertainty.is_empty else OF_UNCERTAINTY
     has_velocity = warps in WITH_VELOCITY and task.recipe.syn is not None and task.recipe.syn.model == "velocity"
-    return each[warps] + has_velocity * (each[warps] - each["none"]) / 2
+    return each[warps] + more + has_velocity * (each[warps] - each["none"]) / 2
 
 
 def _refusal(plan: Plan, root: Path, asked: RunOptions) -> str | None:

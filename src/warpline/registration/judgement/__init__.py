@@ -7,7 +7,13 @@ each (`limits`), and a doubtful affine is searched for again (`restarts`).
 from __future__ import annotations
 
 from warpline.registration.judgement.limits import LIMITS, OUTCOMES, Judgement, Limit, Range, Signs, judge
-from warpline.registration.judgement.measures import MOST_ROTATION, budget_signs, quality_signs, warp_signs
+from warpline.registration.judgement.measures import (
+    MOST_ROTATION,
+    budget_signs,
+    quality_signs,
+    spread_signs,
+    warp_signs,
+)
 from warpline.registration.judgement.object_comparison import Agreement, ObjectComparison
 from warpline.registration.judgement.restarts import JudgedAffine, judge_affine, search_again, start_by_search
 
@@ -27,6 +33,7 @@ __all__ = [
     "judge_affine",
     "quality_signs",
     "search_again",
+    "spread_signs",
     "start_by_search",
     "warp_signs",
 ]

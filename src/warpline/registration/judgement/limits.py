@@ -153,6 +153,13 @@ LIMITS: dict[str, Limit] = {
         "the deformation stretches a part of the object {value:.0f}-fold: look at the result, raise syn.total_sigma",
         doubtful=(None, 30.0),
     ),
+    "spread": Limit(
+        "Spread of perturbed runs",
+        "Median distance of perturbed runs from the map, inside the object, over its radius",
+        "perturbed runs end {value:.3f} of the object's radius away from the map, in the median, as where images show "
+        "mostly noise: look at the result, take a smoother recipe such as syn-smooth, or a linear one",
+        doubtful=(None, 0.03),
+    ),
     "budget_used": Limit(
         "Budget used",
         "Largest share of a limit of the recipe's budget that the warp or its inverse uses",

@@ -14,6 +14,7 @@ from warpline.registration.length_unit import LengthUnit
 from warpline.registration.objective import affine_objective
 from warpline.registration.pyramid import build_pyramid
 from warpline.registration.quality import Quality
+from warpline.registration.spread import Spread
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
@@ -183,6 +184,30 @@ def budget_signs(spending: Spending | None) -> dict[str, float | None]:
     {'budget_used': 0.8, 'budget_scale': 1.0}
     """
     return {} if spending is None else {"budget_used": spending.used, "budget_scale": spending.scale}
+
+
+def spread_signs(spread: Spread | None, radius: float) -> dict[str, float | None]:
+    """How far perturbed runs end from the map, over the radius of the object in mm; nothing without such runs.
+
+    Parameters
+    ----------
+    spread : Spread or None
+        Of the runs.
+    radius : float
+        Of the fixed object, in mm.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Image
+    >>> from warpline.registration.judgement import spread_signs
+    >>> from warpline.registration.spread import Spread
+    >>> image = Image.from_array(np.full((4, 4), 3.0))
+    >>> spread = Spread(image, runs=8, median=3.0, p95=3.0, largest=3.0, noise=(0.02, 0.02), start=1.0)
+    >>> spread_signs(spread, radius=75.0), spread_signs(None, radius=75.0)
+    ({'spread': 0.04}, {})
+    """
+    return {} if spread is None else {"spread": spread.median / radius}
 
 
 def angle_between(first: Affine, second: Affine) -> float:
