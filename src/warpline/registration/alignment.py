@@ -27,12 +27,13 @@ from warpline.registration.checks import check_pair
 from warpline.registration.clock import Clock
 from warpline.registration.comparisons import ComparedImages
 from warpline.registration.cropping import weights_on
-from warpline.registration.deformation import DeformableStage, HalfMapsCallback, half_maps_in_mm
+from warpline.registration.deformation import DeformableStage, Deformation, HalfMapsCallback, half_maps_in_mm
 from warpline.registration.directions import allowed_directions
 from warpline.registration.fitted_start import FittedStart
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.judgement import (
+    JudgedAffine,
     Judgement,
     ObjectComparison,
     budget_signs,
@@ -41,8 +42,9 @@ from warpline.registration.judgement import (
     warp_signs,
 )
 from warpline.registration.landmarks import LandmarkErrors, Landmarks
+from warpline.registration.linear import LinearResult
 from warpline.registration.linear_stage import judge_and_search, register_from_start
-from warpline.registration.problem import Problem
+from warpline.registration.problem import NormalisedPair, Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
 from warpline.registration.quality import VOXELS, Quality
 from warpline.registration.surfaces import LoadedSurfaces, SurfaceErrors
@@ -137,6 +139,7 @@ def align(
     progress: ProgressCallback | None = None,
     checked: bool = False,
     pairs: Sequence[LoadedImages] = (),
+    judged: bool = True,
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -165,6 +168,9 @@ def align(
         Whether `check_pair` has accepted the images already, where they were read ahead of the computation.
     pairs : sequence of LoadedImages
         Further images that the deformable stage compares; checked.
+    judged : bool
+        Whether to judge the maps, and to search from other starts where the affine is doubtful. Without it a map that
+        started from a warp has no inverse and no quality either: for callers that judge maps among many themselves.
 
     Raises
     ------
@@ -193,7 +199,8 @@ def align(
     on_fixed, on_moving = (None if mask is None else on_grid(mask, image.grid) for image, mask in sides)
     weights = fixed_weights, moving_weights
     known = landmarks, tuple(surfaces)
-    problem = Problem(fixed, moving, on_fixed, on_moving, recipe, None, tuple(pairs), weights, *known)
+    given = fixed, moving, on_fixed, on_moving, recipe
+    problem = Problem(*given, None, tuple(pairs), weights, *known, judged=judged)
     parts = ["linear"] if recipe.linear is not None else []
     metrics = [] if recipe.syn is None else [*recipe.syn.metrics, *filter(None, (pair.metric for pair in pairs))]
     backend.prepare([*parts, *dict.fromkeys(metrics)])
@@ -233,6 +240,10 @@ def _align_from(
     with clock.step("initial warp"):
         seen = problem.seen_through(warp)
     found = _align(seen, backend, progress)
+    if not problem.judged:
+        affine, displacement = warp.forward(found.transform)
+        joined = replace(found, moving=problem.moving, affine=affine, warp=displacement, velocity=None, quality=None)
+        return replace(joined, seconds={**found.seconds, **clock.seconds})
     with clock.step("initial warp"):
         fixed = normalise(problem.fixed, backend, problem.fixed_mask)
         mask = fixed.object_mask if fixed.mask is None else fixed.mask
@@ -253,6 +264,39 @@ def _align_from(
         warnings=(*kept, *notes, *judgement.reasons),
         judgement=judgement,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Judging:
+    """A linear result, judged and searched again where it was doubtful; as it was where no judgement is asked for."""
+
+    linear: LinearResult
+    comparison: ObjectComparison | None = None
+    judged: JudgedAffine | None = None
+
+    @classmethod
+    def of(
+        cls, linear: LinearResult, seen: NormalisedPair, images: NormalisedPair, problem: Problem, backend: Backend
+    ) -> _Judging:
+        if not problem.judged:
+            return cls(linear)
+        comparison = ObjectComparison(*images, backend)
+        judged = judge_and_search(seen, linear, problem, comparison, backend)
+        noted = replace(judged.result, warnings=judged.result.warnings + judged.notes)
+        return cls(noted, comparison, judged)
+
+    @property
+    def of_affine(self) -> Judgement:
+        return Judgement() if self.judged is None else self.judged.judgement
+
+    def of_map(self, found: Deformation, backend: Backend) -> Judgement:
+        if self.comparison is None or self.judged is None:
+            return Judgement()
+        maps, grid, agreement = found.maps, found.box.grid, self.judged.agreement
+        affine = self.linear.affine
+        signs = warp_signs(self.comparison, affine, agreement, maps.forward, grid=grid, backend=backend)
+        of_maps = {**quality_signs(maps.quality), **budget_signs(found.spending)}
+        return judge({**self.judged.signs, **signs, **of_maps})
 
 
 def align_with_half_maps(
@@ -322,11 +366,11 @@ def _run_stages(
     with clock.step("linear"):
         linear = register_from_start(seen, problem, backend, progress)
     with clock.step("judgement"):
-        comparison = ObjectComparison(*images, backend)
-        judged = judge_and_search(seen, linear, problem, comparison, backend)
-    affine, levels, warnings = judged.result.affine, judged.result.levels, judged.result.warnings + judged.notes
+        judging = _Judging.of(linear, seen, images, problem, backend)
+    affine, levels, warnings = judging.linear.affine, judging.linear.levels, judging.linear.warnings
     if recipe.syn is None:
-        said, judgement = warnings + judged.judgement.reasons, judged.judgement
+        judgement = judging.of_affine
+        said = warnings + judgement.reasons
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement)
     with clock.step("preparation"):
         channels = tuple(pair.channel(backend, recipe.syn.beyond) for pair in problem.pairs)
@@ -335,8 +379,7 @@ def _run_stages(
     found = replace(stage, weights=weights_on(problem.weights, backend), **problem.points).run(recipe)
     maps, box = found.maps, found.box
     with clock.step("judgement"):
-        signs = warp_signs(comparison, affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
-        judgement = judge({**judged.signs, **signs, **quality_signs(maps.quality), **budget_signs(found.spending)})
+        judgement = judging.of_map(found, backend)
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)

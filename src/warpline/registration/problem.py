@@ -40,6 +40,8 @@ class Problem:
         That come together there.
     reached : Image, optional
         Where a moving image that is seen through a start with a warp shows anything; counts where masks do not.
+    judged : bool
+        Whether the maps are judged, and other starts searched for where the affine is doubtful.
     """
 
     fixed: Image
@@ -53,6 +55,7 @@ class Problem:
     landmarks: Landmarks | None = None
     surfaces: tuple[LoadedSurfaces, ...] = ()
     reached: Image | None = None
+    judged: bool = True
 
     @property
     def points(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from warpline.backends import Backend, select
@@ -15,13 +15,14 @@ from warpline.cohort.layout import WORK
 from warpline.cohort.lock import FolderLock
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import Transaction
+from warpline.io.drafts import writing
 from warpline.recipe import NUMERICS
 from warpline.template.finishing import finish
 from warpline.template.layout import FEWEST, LEFT_OUT, RECORD, ROUNDS
 from warpline.template.options import Options
 from warpline.template.records import LeftOut, Template, read_template
 from warpline.template.sequence import Group, Say, run_rounds
-from warpline.template.start import Extent, extent_of, read_normalised
+from warpline.template.start import Extent, check_further, check_kinds, extent_of, read_normalised
 from warpline.template.subjects import Checksums, Source, checksums_of, decided, digest, load_subjects
 
 _log = logging.getLogger(__name__)
@@ -88,7 +89,9 @@ def build(
             raise UsageError(
                 f"{root} holds a template of other subjects or options; choose another folder, or --redo to replace it"
             )
-        (root / RECORD).unlink(missing_ok=True)
+        with writing(root / RECORD):
+            for path in () if finished is None else (root / RECORD, *finished.images.values()):
+                path.unlink(missing_ok=True)
         return _built(root, subjects, members, key, options, say=say)
 
 
@@ -102,11 +105,11 @@ def _built(
         absent = {one.id for one in left_out}
         kept = {one.id: members[one.id] for one in subjects if one.id not in absent}
         if len(kept) < FEWEST:
-            reasons = "; ".join(f"{one.id} {one.reason}" for one in left_out)
-            raise InputError(f"{len(kept)} of {len(subjects)} subjects fit together, {FEWEST} are needed: {reasons}")
+            raise _too_few(kept, subjects, left_out)
         chosen = [one for one in subjects if one.id in kept]
         extents, found = _extents(chosen, options.geometry, backend)
         if not found:
+            check_kinds({one.id: extent.flat for one, extent in zip(chosen, extents, strict=True)})
             group = Group.of(root, chosen, extents, options, backend, members=kept)
             ended = run_rounds(group, say)
             if not ended.left_out:
@@ -119,6 +122,13 @@ def _built(
         shutil.rmtree(root / ROUNDS, ignore_errors=True)
 
 
+def _too_few(kept: Collection[str], subjects: Sequence[Pair], left_out: Sequence[LeftOut]) -> InputError:
+    if not left_out:
+        return InputError(f"a template of {len(kept)} subject; {FEWEST} at least are needed, give further images")
+    reasons = "; ".join(f"{one.id} {one.reason}" for one in left_out)
+    return InputError(f"{len(kept)} of {len(subjects)} subjects fit together, {FEWEST} are needed: {reasons}")
+
+
 def _extents(
     subjects: Sequence[Pair], geometry: str | None, backend: Backend
 ) -> tuple[list[Extent], tuple[LeftOut, ...]]:
@@ -126,7 +136,9 @@ def _extents(
     extents, unusable = [], []
     for subject in subjects:
         try:
-            extents.append(extent_of(read_normalised(subject.moving, geometry, backend)))
+            extent = extent_of(read_normalised(subject.moving, geometry, backend))
+            check_further(subject, geometry, flat=extent.flat)
+            extents.append(extent)
         except InputError as error:
             unusable.append(LeftOut(subject.id, f"cannot be used: {error}"))
     return extents, tuple(unusable)

@@ -14,15 +14,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from warpline.io.drafts import writing
+
 LEAST_SPREAD = 0.025
 """Standard deviation of the fits that is taken for ordinary at least: a correlation."""
 
 CUT = 6.0
 """Robust standard deviations below the median at which a weight is 0 (Tukey's biweight)."""
 
-MIRRORED = -0.1
-"""Correlation of what left and right differ in with that of the others, below which they count as exchanged; of ten
-brains it is 0.13 at least, of ten slices of brains -0.05."""
+CLEAR = 0.1
+"""Correlation of what left and right differ in with that of the others from which on it is clear that they are where
+they belong, or where it is negative, that they are exchanged."""
 
 MIN_SUBJECTS = 5
 """Subjects from which on left and right are compared: the mean of fewer others has a chance asymmetry of its own."""
@@ -66,8 +68,13 @@ def products(rows: Iterable[NDArray[np.floating]], folder: Path, *, centred: boo
         Where the file lies; it has no name, so that nothing remains of a process that is killed.
     centred : bool
         Whether the mean of each row is taken off first: products are correlations then.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
     """
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
         count = size = 0
         for row in rows:
             unit = row - row.mean(dtype=np.float64) if centred else row.astype(np.float64)

@@ -11,19 +11,19 @@ from typing import Any
 
 from warpline.backends import Backend, select
 from warpline.cohort import Pair
-from warpline.cohort.layout import WORK
+from warpline.cohort.layout import WORK, checksum
 from warpline.cohort.lock import FolderLock
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
 from warpline.recipe import Recipe
 from warpline.space import Affine
-from warpline.template.finishing import inputs_from, write_template
+from warpline.template.finishing import inputs_from, mean_of, write_template
 from warpline.template.judging import Sides, judge
 from warpline.template.layout import ADDED, FEWEST, STARTS, TEMPLATE, round_folder
 from warpline.template.options import Options
 from warpline.template.records import Member, Template, read_template
-from warpline.template.rounds import Averaging, register_all, start_file, write_start
+from warpline.template.rounds import Averaging, recorded_checksum, register_all, start_file, write_start
 from warpline.template.schedule import Kind, Stage, may_continue, recipe_of
 from warpline.template.sequence import Say
 from warpline.template.shape import mean_map
@@ -178,7 +178,12 @@ def _write_starts_of(new: Sequence[Pair], made: Template, options: Options, back
     found = register_all(new, fixed, made.folder / ADDED, before, options=options, starts=None)
     usable = found.without({one.id for one in new if found.results[one.id].failure is not None})
     for subject, files in zip(usable.subjects, usable.maps(), strict=True):
-        if not start_file(starts, subject, warped=stage.continues).exists():  # a newer date would make it run again
+        same = recorded_checksum(subject, fixed, round_folder(made.folder, stage.number)) in (
+            "",
+            checksum(subject.moving),
+        )
+        there = start_file(starts, subject, warped=stage.continues).exists()
+        if not (same and there):  # a newer date would make it run again
             affine = Affine(files.matrix(), grid.flat)
             write_start(subject, files.chain(), affine, starts, grid=grid if stage.continues else None, backend=backend)
 
@@ -213,4 +218,4 @@ def _averaged_anew(
     named = {one.id for one in subjects}
     left_out = (*(one for one in made.left_out if one.id not in named), *judged.left_out)
     about = {"key": made.key, "options": made.options, "left_out": left_out, "rounds": made.rounds}
-    return write_template(made.folder, averaging, members, settled=made.settled, **about)
+    return write_template(made.folder, averaging, mean_of(averaging), members, settled=made.settled, **about)

@@ -121,8 +121,9 @@ class Options:
         """The recipe, as a value."""
         return Recipe.load(RECIPE if self.recipe is None else self.recipe)
 
-    def cohort(self, recipe: Recipe | None) -> CohortOptions:
-        """Options of the cohort that a round is."""
+    def cohort(self, recipe: Recipe | None, *, measures: bool = True) -> CohortOptions:
+        """Options of the cohort that a round is; without measures subjects are judged by the template alone."""
+        has_velocity = recipe is not None and recipe.syn is not None and recipe.syn.model == "velocity"
         return CohortOptions(
             recipe=recipe,
             suffix=self.suffix,
@@ -131,8 +132,9 @@ class Options:
             threads=self.threads,
             workers=self.workers,
             time_limit=self.time_limit,
-            warps="forward",
+            warps="rounded" if has_velocity else "forward",
             pages="none",
+            measures=measures,
             redo=True,
             max_failures=1.0,
         )
