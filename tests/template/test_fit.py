@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from warpline.errors import OutputError
 from warpline.template.fit import asymmetry, biweight, fits_of, products, with_the_others
 
 
@@ -17,6 +19,11 @@ def test_products_are_correlations_and_leave_no_file(tmp_path):
     rows = rows_of()
     assert np.allclose(products(iter(rows), tmp_path), np.corrcoef(rows), atol=1e-6)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(OutputError, match="missing cannot be written"):
+        products(iter(rows_of()), tmp_path / "missing")
 
 
 def test_rows_that_say_nothing_have_products_of_zero(tmp_path):

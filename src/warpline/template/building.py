@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from warpline.backends import Backend, select
@@ -77,6 +77,8 @@ def build(
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or _log.info
     subjects = load_subjects(source, options)
+    if len(subjects) < FEWEST:
+        raise InputError(f"a template takes {FEWEST} subjects at least, {len(subjects)} is given; add further images")
     with Transaction() as files:
         files.prepare(root / WORK)
     with FolderLock(root):
@@ -105,7 +107,8 @@ def _built(
         absent = {one.id for one in left_out}
         kept = {one.id: members[one.id] for one in subjects if one.id not in absent}
         if len(kept) < FEWEST:
-            raise _too_few(kept, subjects, left_out)
+            reasons = "; ".join(f"{one.id} {one.reason}" for one in left_out)
+            raise InputError(f"{len(kept)} of {len(subjects)} subjects fit together, {FEWEST} are needed: {reasons}")
         chosen = [one for one in subjects if one.id in kept]
         extents, found = _extents(chosen, options.geometry, backend)
         if not found:
@@ -120,13 +123,6 @@ def _built(
         listed = [vars(one) for one in (*left_out, *found)]
         write_json(root / LEFT_OUT, {"key": key, "left_out": listed})
         shutil.rmtree(root / ROUNDS, ignore_errors=True)
-
-
-def _too_few(kept: Collection[str], subjects: Sequence[Pair], left_out: Sequence[LeftOut]) -> InputError:
-    if not left_out:
-        return InputError(f"a template of {len(kept)} subject; {FEWEST} at least are needed, give further images")
-    reasons = "; ".join(f"{one.id} {one.reason}" for one in left_out)
-    return InputError(f"{len(kept)} of {len(subjects)} subjects fit together, {FEWEST} are needed: {reasons}")
 
 
 def _extents(

@@ -64,7 +64,7 @@ def _warnings(members: Sequence[Member], settled: bool, rounds: Sequence[RoundRe
         yield f"left and right were not compared: that takes {MIN_SUBJECTS} subjects, these are {count}"
     undecided = [id for one in rounds for id, alike in one.sides.items() if alike < CLEAR]
     if undecided:
-        yield f"whether left and right are exchanged is undecided in {abbreviate(undecided)}: look at them"
+        yield f"whether left and right are exchanged is undecided in {abbreviate(undecided)}: compare by eye"
     for same in equal_images(members):
         yield f"{' and '.join(same)} are the same image: it counts {len(same)} times"
 

@@ -121,10 +121,8 @@ def _unlike(registered: Registered, fits: Fits) -> Iterator[LeftOut]:
 def _mirrored(sides: Mapping[str, float]) -> Iterator[LeftOut]:
     for id, alike in sides.items():
         if alike < -CLEAR:
-            yield LeftOut(
-                id,
-                f"left and right are exchanged: what they differ in correlates by {alike:.2f} with the other subjects",
-            )
+            how = f"what they differ in correlates by {alike:.2f} with the other subjects"
+            yield LeftOut(id, f"left and right are exchanged: {how}")
 
 
 def handedness(registered: Registered, sides: Sides, options: Options, backend: Backend) -> NDArray[np.float64]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from warpline import cohort
 from warpline.backends import Backend
 from warpline.cohort import Pair, PairResult, StopReason
-from warpline.cohort.json_files import read_object
 from warpline.cohort.layout import output_paths
 from warpline.images import Image
 from warpline.images.foreground import foreground_mask
@@ -136,12 +135,6 @@ def _paired(subject: Pair, fixed: Path, starts: Path | None = None) -> Pair:
     files = [] if starts is None else [start_file(starts, subject, warped=warped) for warped in (True, False)]
     initial = next((str(path) for path in files if path.exists()), "")
     return replace(subject, fixed=str(fixed), initial=initial, moving_labels="", space=SPACE, columns={})
-
-
-def recorded_checksum(subject: Pair, fixed: Path, folder: Path) -> str:
-    """SHA-256 of the image of a subject when it was registered in a folder; empty where it was not."""
-    found = read_object(folder / output_paths(_paired(subject, fixed)).sidecar)
-    return str(found.get("sha256", {}).get("moving", ""))
 
 
 def start_file(folder: Path, subject: Pair, *, warped: bool = False) -> Path:

@@ -120,6 +120,12 @@ class Group:
         following = self.stages[min(stage.number + 1, len(self.stages) - 1)]
         return coarse_grid(self.grid, following.factor)
 
+    def ends_with(self, stage: Stage, record: RoundRecord) -> bool:
+        """Whether no round follows: the last one was reached, or the shape has settled at the template's voxel size."""
+        if stage == self.stages[-1]:
+            return True
+        return stage.factor == 1 and stage.kind == self.stages[-1].kind and _is_settled(record, self.limit)
+
     def register(self, stage: Stage) -> Registered:
         """Register all subjects to the template of the round before."""
         before = round_folder(self.root, stage.number - 1)
@@ -206,9 +212,9 @@ def run_rounds(group: Group, say: Say) -> Ended:
             _remove_registrations(round_folder(group.root, stage.number - 1))
         if stage.number > 1:
             shutil.rmtree(round_folder(group.root, stage.number - 2) / STARTS, ignore_errors=True)
-        if stage.factor == 1 and stage.kind == group.stages[-1].kind and _is_settled(record, group.limit):
-            return Ended(tuple(records), settled=True, averaged=made)
-    return Ended(tuple(records), averaged=made)
+        if group.ends_with(stage, record):
+            break
+    return Ended(tuple(records), settled=_is_settled(records[-1], group.limit), averaged=made)
 
 
 def described(record: RoundRecord) -> str:
@@ -259,11 +265,11 @@ def _advance(group: Group, stage: Stage, folder: Path) -> Averaged | tuple[LeftO
         return judged.left_out
     averaging = averaging_of(group, stage, registered, tuple(judged.fits.weight.tolist()))
     made = averaging.image([one.moving for one in group.subjects], symmetric=stage.symmetric)
-    following = group.stages[min(stage.number + 1, len(group.stages) - 1)]
-    warped = following.continues and stage.kind == "deformable"
-    write_starts(registered, averaging.mean, folder, grid=made.image.grid, warped=warped, backend=group.backend)
     record = _record(group, stage, judged, averaging.mean, made.image)
     record = replace(record, residual=made.residual)
+    if not group.ends_with(stage, record):
+        warped = group.stages[stage.number + 1].continues and stage.kind == "deformable"
+        write_starts(registered, averaging.mean, folder, grid=made.image.grid, warped=warped, backend=group.backend)
     _write(folder, made.image, record)
     return Averaged(record, averaging, made)
 

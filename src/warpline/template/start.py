@@ -36,6 +36,9 @@ FACTORS = (4, 2, 1)
 MOST_VOXELS = 1e9
 """Of a template; several fields of as many are held in memory."""
 
+LEAST_VOXELS = 12
+"""Along the longest axis of a template: with fewer there is nothing to register."""
+
 Point = NDArray[np.float64]
 
 
@@ -145,7 +148,7 @@ def template_grid(extents: Sequence[Extent], spacing: float | None) -> Grid:
     Raises
     ------
     UsageError
-        When the voxels would be more than `MOST_VOXELS`.
+        When the voxels would be more than `MOST_VOXELS`, or the longest axis has fewer than `LEAST_VOXELS`.
     """
     flat = extents[0].flat
     voxel = float(np.median([one.voxel for one in extents])) if spacing is None else spacing
@@ -162,6 +165,10 @@ def template_grid(extents: Sequence[Extent], spacing: float | None) -> Grid:
     if np.prod(shape, dtype=np.float64) > MOST_VOXELS:
         sizes = " x ".join(map(str, shape))
         raise UsageError(f"spacing {voxel:g} mm makes a template of {sizes} voxels; choose a larger one")
+    if max(shape) < LEAST_VOXELS:
+        raise UsageError(
+            f"spacing {voxel:g} mm makes a template of {max(shape)} voxels along its longest axis; choose a smaller one"
+        )
     written = affine.astype(np.float32).astype(np.float64)  # as NIfTI has it, so that a grid that was read is the same
     return Grid((shape[0], shape[1], shape[2]), written, flat)
 
