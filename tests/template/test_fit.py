@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from warpline.errors import OutputError
-from warpline.template.fit import asymmetry, biweight, fits_of, products, with_the_others
+from warpline.template.fit import CLEAR, agreements, asymmetry, biweight, fits_of, products, with_the_others
 
 
 def rows_of(count=6, seed=0, own=0.4):
@@ -56,3 +56,13 @@ def test_asymmetry_changes_its_sign_in_a_mirror():
     volume = np.random.default_rng(0).normal(size=(6, 4, 3))
     assert np.array_equal(asymmetry(volume[::-1]), -asymmetry(volume))
     assert asymmetry(volume).shape == (3, 4, 3)
+
+
+def test_who_is_turned_around_does_not_turn_others(tmp_path):
+    """The last but one hardly agrees with the others: with two of them turned around it would seem to disagree."""
+    random = np.random.default_rng(3)
+    shared = random.normal(size=4000)
+    rows = [shared + random.normal(size=4000) for _ in range(5)]
+    weak = 0.2 * shared + random.normal(size=4000)
+    found = agreements([products([-rows[0], -rows[1], *rows[2:], weak], tmp_path, centred=False)])
+    assert found[:2].max() < -CLEAR and found[2:].min() > CLEAR

@@ -7,7 +7,7 @@ others alone, whatever their weights.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +106,22 @@ def with_the_others(table: Values, weight: Values) -> Values:
     whole = weight @ table @ weight
     rest = whole - 2 * weight * (table @ weight) + np.square(weight) * own
     return np.asarray(shared / np.sqrt(np.maximum(rest * np.maximum(own, 1e-12), 1e-12)))
+
+
+def agreements(tables: Sequence[Values]) -> Values:
+    """How every subject agrees with the others (N,), -1 to 1, by products (N, N) of rows that a mirror turns around.
+
+    The mean over the tables of its correlation with the sum of the others. Who disagrees most clearly counts the other
+    way round from then on, so that others are not thought exchanged because of it.
+    """
+    signs = np.ones(len(tables[0]))
+    while True:
+        found: Values = np.mean([with_the_others(table, signs) for table in tables], axis=0)
+        candidates = np.where(signs > 0, found, np.inf)
+        worst = int(np.argmin(candidates))
+        if candidates[worst] >= -CLEAR or np.count_nonzero(signs < 0) >= len(signs) // 2:
+            return found
+        signs[worst] = -1
 
 
 def biweight(fit: Values) -> Values:

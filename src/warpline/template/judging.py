@@ -16,7 +16,7 @@ from warpline.io.images import read_image
 from warpline.resampling import warp
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
-from warpline.template.fit import CLEAR, MIN_SUBJECTS, Fits, asymmetry, fits_of, products, with_the_others
+from warpline.template.fit import CLEAR, MIN_SUBJECTS, Fits, agreements, asymmetry, fits_of, products
 from warpline.template.layout import FEWEST
 from warpline.template.options import Options
 from warpline.template.records import LeftOut
@@ -133,16 +133,16 @@ def handedness(registered: Registered, sides: Sides, options: Options, backend: 
     half of the first: grey values alone must speak the clearer.
     """
     fixed = read_image(registered.fixed)
-    places, everyone = foreground_mask(fixed)[: fixed.grid.shape[0] // 2], np.ones(len(registered.subjects))
+    places = foreground_mask(fixed)[: fixed.grid.shape[0] // 2]
     grey = (values[places] for values in _grey_asymmetries(registered, fixed.grid, options, backend))
-    found = with_the_others(products(grey, registered.folder, centred=False), everyone)
+    tables = [products(grey, registered.folder, centred=False)]
     maps = registered.maps()
     if sides == "grey" or any(files.warp is None for files in maps):
-        return found / 2
+        return agreements(tables) / 2
     for asymmetry_of in (_field_asymmetry, _divergence_asymmetry):
         fields = (asymmetry_of(files.field("warp"))[..., places].ravel() for files in maps)
-        found = found + with_the_others(products(fields, registered.folder, centred=False), everyone)
-    return np.asarray(found / 3)
+        tables.append(products(fields, registered.folder, centred=False))
+    return agreements(tables)
 
 
 def _grey_asymmetries(
