@@ -42,6 +42,9 @@ def test_later_rounds_refine_the_maps_of_earlier_ones():
     assert [one.continues for one in stages] == [False, False, False, True]
     syn = recipe_of(stages[-1], recipe).syn
     assert (syn.factors, syn.iterations, syn.sigmas) == ((1.0,), (4,), (1.0,))
+    assert syn.contrast == "given" and recipe.syn.contrast == "auto"
+    predicted = recipe.with_options("syn.contrast=predicted")
+    assert recipe_of(stages[-1], predicted).syn.contrast == "predicted"
     short = recipe_of(stages[-1], recipe.with_options("syn.factors=[1]", "syn.iterations=[1]", "syn.sigmas=[0]")).syn
     assert (short.factors, short.iterations) == ((1.0,), (1,))
 

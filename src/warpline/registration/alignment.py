@@ -169,8 +169,8 @@ def align(
     pairs : sequence of LoadedImages
         Further images that the deformable stage compares; checked.
     judged : bool
-        Whether to judge the maps, and to search from other starts where the affine is doubtful. Without it a map that
-        started from a warp has no inverse and no quality either: for callers that judge maps among many themselves.
+        Whether to judge the maps. Without it an affine is judged only where other starts may be searched for, and a map
+        that started from a warp has no inverse and no quality: for callers that judge maps among many themselves.
 
     Raises
     ------
@@ -278,12 +278,12 @@ class _Judging:
     def of(
         cls, linear: LinearResult, seen: NormalisedPair, images: NormalisedPair, problem: Problem, backend: Backend
     ) -> _Judging:
-        if not problem.judged:
+        if not problem.judges_affine:
             return cls(linear)
         comparison = ObjectComparison(*images, backend)
         judged = judge_and_search(seen, linear, problem, comparison, backend)
         noted = replace(judged.result, warnings=judged.result.warnings + judged.notes)
-        return cls(noted, comparison, judged)
+        return cls(noted, comparison if problem.judged else None, judged)
 
     @property
     def of_affine(self) -> Judgement:
@@ -291,7 +291,7 @@ class _Judging:
 
     def of_map(self, found: Deformation, backend: Backend) -> Judgement:
         if self.comparison is None or self.judged is None:
-            return Judgement()
+            return self.of_affine
         maps, grid, agreement = found.maps, found.box.grid, self.judged.agreement
         affine = self.linear.affine
         signs = warp_signs(self.comparison, affine, agreement, maps.forward, grid=grid, backend=backend)

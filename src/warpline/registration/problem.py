@@ -41,7 +41,7 @@ class Problem:
     reached : Image, optional
         Where a moving image that is seen through a start with a warp shows anything; counts where masks do not.
     judged : bool
-        Whether the maps are judged, and other starts searched for where the affine is doubtful.
+        Whether the maps are judged.
     """
 
     fixed: Image
@@ -56,6 +56,11 @@ class Problem:
     surfaces: tuple[LoadedSurfaces, ...] = ()
     reached: Image | None = None
     judged: bool = True
+
+    @property
+    def judges_affine(self) -> bool:
+        """Whether the affine is judged: where maps are, and where other starts may have to be searched for."""
+        return self.judged or (self.recipe.linear is not None and self.initial is None)
 
     @property
     def points(self) -> dict[str, Any]:

@@ -121,8 +121,8 @@ class Options:
         """The recipe, as a value."""
         return Recipe.load(RECIPE if self.recipe is None else self.recipe)
 
-    def cohort(self, recipe: Recipe | None, *, measures: bool = True) -> CohortOptions:
-        """Options of the cohort that a round is; without measures subjects are judged by the template alone."""
+    def cohort(self, recipe: Recipe | None) -> CohortOptions:
+        """Options of the cohort that a round is: its subjects are judged by the template, not one by one."""
         has_velocity = recipe is not None and recipe.syn is not None and recipe.syn.model == "velocity"
         return CohortOptions(
             recipe=recipe,
@@ -134,7 +134,7 @@ class Options:
             time_limit=self.time_limit,
             warps="rounded" if has_velocity else "forward",
             pages="none",
-            measures=measures,
+            measures=False,
             redo=True,
             max_failures=1.0,
         )

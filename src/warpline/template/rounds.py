@@ -122,8 +122,7 @@ def register_all(
         When it was stopped before the last one.
     """
     pairs = [_paired(one, fixed, starts) for one in subjects]
-    measures = recipe.linear is not None  # an affine that is doubtful is searched for again
-    summary = cohort.run(pairs, folder, options.cohort(recipe, measures=measures))
+    summary = cohort.run(pairs, folder, options.cohort(recipe))
     if summary.stop_reason is not None:
         raise StoppedError(summary.stop_reason)
     results = {result.id: result for result in cohort.read_results(folder)}

@@ -11,6 +11,9 @@ from warpline.recipe.syn import FACTORS, Syn
 
 Kind = Literal["centred", "linear", "deformable"]
 
+LINEAR_SAMPLES = 15_000
+"""Places at most that linear rounds before deformable ones compare."""
+
 REFINED = (0.75,)
 """Share of the iterations at the last levels that a round has which refines the maps of an earlier one."""
 
@@ -94,19 +97,24 @@ def recipe_of(stage: Stage, recipe: Recipe) -> Recipe:
         syn = refining(recipe.syn) if stage.continues and recipe.syn is not None else recipe.syn
         return recipe.model_copy(update={"name": f"{recipe.name}-deformable", "linear": None, "syn": syn})
     linear = recipe.linear
-    if recipe.syn is not None and linear is not None:  # what a refinement would find, the deformable rounds find
-        linear = linear.model_copy(update={"refinements": 0})
+    if recipe.syn is not None and linear is not None:  # what is missed here, the deformable rounds find
+        linear = linear.model_copy(update={"refinements": 0, "samples": min(linear.samples, LINEAR_SAMPLES)})
     return recipe.model_copy(
         update={"name": f"{recipe.name}-linear", "linear": linear, "syn": None, "budget": Budget()}
     )
 
 
 def refining(syn: Syn) -> Syn:
-    """The options of a deformable stage with few iterations at its last levels."""
+    """The options of a deformable stage with few iterations at its last levels.
+
+    Grey values are compared as they are given, where the recipe leaves it open: who is in a template after its first
+    deformable round correlates with the mean of the others.
+    """
+    contrast = "given" if syn.contrast == "auto" else syn.contrast
     levels = min(len(REFINED), len(syn.iterations))
     iterations = tuple(
         max(1, round(count * share)) for count, share in zip(syn.iterations[-levels:], REFINED[-levels:], strict=True)
     )
     sigmas = None if syn.sigmas is None else syn.sigmas[-levels:]
     factors = (FACTORS if syn.factors is None else syn.factors)[-levels:]
-    return syn.model_copy(update={"factors": factors, "iterations": iterations, "sigmas": sigmas})
+    return syn.model_copy(update={"factors": factors, "iterations": iterations, "sigmas": sigmas, "contrast": contrast})
