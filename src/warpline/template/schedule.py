@@ -11,9 +11,6 @@ from warpline.recipe.syn import FACTORS, Syn
 
 Kind = Literal["centred", "linear", "deformable"]
 
-LINEAR_SAMPLES = 15_000
-"""Places at most that linear rounds before deformable ones compare."""
-
 REFINED = (0.75,)
 """Share of the iterations at the last levels that a round has which refines the maps of an earlier one."""
 
@@ -98,7 +95,7 @@ def recipe_of(stage: Stage, recipe: Recipe) -> Recipe:
         return recipe.model_copy(update={"name": f"{recipe.name}-deformable", "linear": None, "syn": syn})
     linear = recipe.linear
     if recipe.syn is not None and linear is not None:  # what is missed here, the deformable rounds find
-        linear = linear.model_copy(update={"refinements": 0, "samples": min(linear.samples, LINEAR_SAMPLES)})
+        linear = linear.model_copy(update={"refinements": 0})
     return recipe.model_copy(
         update={"name": f"{recipe.name}-linear", "linear": linear, "syn": None, "budget": Budget()}
     )
