@@ -18,6 +18,6 @@ def test_labels_lie_on_the_template(built):
 
 
 def test_who_is_undecided_is_named(built):
-    rounds = [replace(built.rounds[-1], sides={"sub-0": 0.4, "sub-1": 0.05})]
+    rounds = [replace(built.rounds[-1], sides={"sub-0": 0.4, "sub-1": 0.05, "removed": 0.0})]
     told = list(_warnings(built.subjects, True, rounds))
     assert told == ["whether left and right are exchanged is undecided in sub-1: compare by eye"]

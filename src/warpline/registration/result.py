@@ -296,7 +296,13 @@ def _warped(
 
 
 def _align(
-    inputs: Inputs, prepared: Prepared, backend: Backend, progress: ProgressCallback | None, **how: Any
+    inputs: Inputs,
+    prepared: Prepared,
+    backend: Backend,
+    progress: ProgressCallback | None,
+    *,
+    checked: bool,
+    judged: bool,
 ) -> Alignment:
     """Align the prepared images; the result holds the images as given."""
     given: dict[str, Any] = {**prepared.images, "initial": inputs.initial, "landmarks": inputs.landmarks}
@@ -305,9 +311,10 @@ def _align(
         recipe=inputs.recipe,
         backend=backend,
         progress=progress,
+        checked=checked,
+        judged=judged,
         pairs=prepared.pairs,
         surfaces=inputs.surfaces,
-        **how,
     )
     return _flatten(replace(found, fixed=inputs.images["fixed"], moving=inputs.images["moving"]))
 

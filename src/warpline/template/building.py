@@ -92,7 +92,7 @@ def build(
                 f"{root} holds a template of other subjects or options; choose another folder, or --redo to replace it"
             )
         with writing(root / RECORD):
-            for path in () if finished is None else (root / RECORD, *finished.images.values()):
+            for path in (root / RECORD, *({} if finished is None else finished.images).values()):
                 path.unlink(missing_ok=True)
         return _built(root, subjects, members, key, options, say=say)
 

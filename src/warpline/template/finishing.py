@@ -62,7 +62,8 @@ def _warnings(members: Sequence[Member], settled: bool, rounds: Sequence[RoundRe
         yield f"in the last round the shape still moved by {last.shape_mm:.2f} mm{grey}; more --rounds may settle it"
     if count < MIN_SUBJECTS:
         yield f"left and right were not compared: that takes {MIN_SUBJECTS} subjects, these are {count}"
-    undecided = [id for one in rounds for id, alike in one.sides.items() if alike < CLEAR]
+    known = {one.id for one in members}
+    undecided = [id for one in rounds for id, alike in one.sides.items() if alike < CLEAR and id in known]
     if undecided:
         yield f"whether left and right are exchanged is undecided in {abbreviate(undecided)}: compare by eye"
     for same in equal_images(members):
