@@ -1,7 +1,8 @@
 """Templates of ten brains, or of ten slices, beside those that ANTsPy makes of the same files by `build_template`.
 
 Judged by how sharp the template is, by how well labels of any two subjects overlap in its space, and by time. Both
-run one after the other with one thread; the overlap is that of the maps of the last round, of either tool.
+run one after the other with one thread, each as a process of its own that starts, reads, computes and writes, as a user
+runs it; the overlap is that of the maps of the last round, of either tool.
 
     python bench/template.py slices
     python bench/template.py brains --spacing 2
@@ -15,6 +16,7 @@ import json
 import os
 import resource
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +35,7 @@ from warpline.io.transform_files import read_transform
 from warpline.resampling.reduction import reduce_image
 from warpline.template.averages import sharpness
 from warpline.template.layout import TEMPLATE, round_folder
+from warpline.template.records import PARTIAL
 from warpline.template.rounds import Registered
 
 RESULTS = Path(__file__).parent / "results" / "template.json"
@@ -89,57 +92,59 @@ def with_strangers(subjects: Sequence[Subject], work: Path) -> list[Subject]:
     return made
 
 
-def cpu_seconds() -> float:
-    """CPU time of this process and of its children."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def timed(run: Callable[[], Any]) -> tuple[Any, Row]:
-    """What a call returns, and its times."""
-    wall, cpu = time.perf_counter(), cpu_seconds()
-    found = run()
-    seconds = {"seconds": time.perf_counter() - wall, "cpu_seconds": cpu_seconds() - cpu}
-    return found, {**seconds, "finished": time.strftime("%FT%T"), "load": os.getloadavg()[0]}
+def timed(command: Sequence[str]) -> Row:
+    """The times of a process, its start included; what it says is not shown."""
+    wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    one_thread = {"WARPLINE_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(command, env={**os.environ, **one_thread}, stdout=subprocess.DEVNULL, check=False)
+    if ended.returncode not in (0, PARTIAL):
+        raise SystemExit(f"{command[0]} ended with {ended.returncode}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    seconds = {"seconds": time.perf_counter() - wall, "cpu_seconds": used}
+    return {**seconds, "finished": time.strftime("%FT%T"), "load": os.getloadavg()[0]}
 
 
 def by_warpline(subjects: Sequence[Subject], work: Path, rounds: int) -> tuple[Row, Image, list[Chain]]:
     """A template by warpline, and the maps of its last round from the image before it to the subjects."""
+    out = work / "warpline"
+    shutil.rmtree(out, ignore_errors=True)  # a finished template would be returned at once
     files = [image for image, _ in subjects]
-    shutil.rmtree(work / "warpline", ignore_errors=True)  # a finished template would be returned at once
-    made, row = timed(lambda: template.build(files, work / "warpline", template.Options(threads=1, rounds=rounds)))
+    program = Path(sys.executable).parent / "warpline"
+    row = timed([str(program), "template", "build", *files, str(out), "--threads", "1", "--rounds", str(rounds)])
+    made = template.read_template(out)
+    assert made is not None
     number = made.rounds[-1].number
     fixed = round_folder(made.folder, number - 1) / TEMPLATE
     kept = tuple(one.subject(made.folder) for one in made.subjects)
     maps = Registered(round_folder(made.folder, number), fixed, kept, {}).maps()
-    rounds = [{name: getattr(one, name) for name in ("kind", "voxel", "shape_mm", "change")} for one in made.rounds]
-    row |= {"rounds": rounds, "settled": made.settled, "left_out": {one.id: one.reason for one in made.left_out}}
-    return row, read_image(made.image), [one.chain() for one in maps]
+    names = ("kind", "voxel", "shape_mm", "change", "sides")
+    told = [{name: getattr(one, name) for name in names} for one in made.rounds]
+    row |= {"rounds": told, "settled": made.settled, "left_out": {one.id: one.reason for one in made.left_out}}
+    return row | {"warnings": list(made.warnings)}, read_image(made.image), [one.chain() for one in maps]
+
+
+ANTS = """
+import sys, ants
+out, rounds, *paths = sys.argv[1:]
+images = [ants.image_read(path) for path in paths]
+made = ants.build_template(image_list=images, iterations=int(rounds), output_dir=out)
+ants.image_write(made, out + "/template.nii.gz")
+"""
+"""What a user of ANTsPy runs."""
 
 
 def by_ants(subjects: Sequence[Subject], work: Path, iterations: int) -> tuple[Row, Image, list[Chain]]:
-    """A template by ANTsPy, iteration by iteration, each begun from the one before as its own loop does."""
+    """A template by ANTsPy, and the maps of its last iteration."""
     import ants
 
-    folder, path = work / "ants", work / "ants" / "template.nii.gz"
+    folder = work / "ants"
     folder.mkdir(parents=True, exist_ok=True)
-    images = [ants.image_read(image) for image, _ in subjects]
-    made, rows = None, []
-    for _ in range(iterations):
-        kept, quiet = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)  # it says a lot
-        made, row = timed(
-            lambda start=made: ants.build_template(
-                initial_template=start, image_list=images, iterations=1, output_dir=str(folder)
-            )
-        )
-        os.dup2(kept, 1)
-        rows.append(row)
-        print(json.dumps(row), flush=True)
-    ants.image_write(made, str(path))
-    total = {name: sum(row[name] for row in rows) for name in ("seconds", "cpu_seconds")}
-    row = {**rows[-1], **total, "iterations": iterations, "version": ants.__version__}
-    return row, read_image(path), [_ants_map(folder / f"img{number:04d}") for number in range(len(subjects))]
+    files = [image for image, _ in subjects]
+    row = timed([sys.executable, "-c", ANTS, str(folder), str(iterations), *files])
+    row |= {"iterations": iterations, "version": ants.__version__}
+    maps = [_ants_map(folder / f"img{number:04d}") for number in range(len(subjects))]
+    return row, read_image(folder / "template.nii.gz"), maps
 
 
 def _ants_map(folder: Path) -> Chain:
@@ -188,7 +193,6 @@ def main() -> None:
     parser.add_argument("--strangers", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
     name = options.case + (" with strangers" if options.strangers else "")
     work = options.work / name.replace(" ", "-")
     subjects = CASES[options.case](options.data, work, options.spacing)

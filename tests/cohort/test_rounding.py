@@ -11,7 +11,7 @@ from scipy.ndimage import maximum_filter
 from made_registrations import QUICK, made_pair
 from warpline import register
 from warpline.backends import select
-from warpline.cohort.rounding import grown, round_field, round_fields
+from warpline.cohort.rounding import grown, round_field, round_fields, round_forward
 from warpline.evaluation import folding
 from warpline.space import Displacement, Grid
 
@@ -82,3 +82,16 @@ def test_with_a_budget_nothing_is_rounded(registered, warps, kept):
     found = round_fields(spent, warps, images, select("numpy")).alignment
     np.testing.assert_array_equal(found.warp.field, given.alignment.warp.field)
     assert (found.velocity is not None, found.warp.inverse_field is not None) == (kept, kept)
+
+
+@pytest.mark.parametrize(("warps", "kept"), [("rounded", True), ("forward", False)])
+def test_what_is_not_measured_is_rounded_alike_without_inverse(registered, warps, kept):
+    images, given = registered
+    found = round_forward(given, warps, select("numpy")).alignment
+    measured = round_fields(given, "rounded", images, select("numpy")).alignment
+    np.testing.assert_array_equal(found.warp.field, measured.warp.field)
+    assert found.warp.inverse_field is None and (found.velocity is not None) == kept
+    spent = replace(given, alignment=replace(given.alignment, spending=object()))
+    exact = round_forward(spent, warps, select("numpy")).alignment
+    np.testing.assert_array_equal(exact.warp.field, given.alignment.warp.field)
+    assert round_forward(given, "full", select("numpy")) is given

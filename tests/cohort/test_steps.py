@@ -13,10 +13,10 @@ import nibabel
 import numpy as np
 import pytest
 
-from cohort_files import asked, pairs_in, rows
+from cohort_files import QUICK, asked, pairs_in, rows
 from warpline import read_transform
 from warpline import recipe as recipes
-from warpline.cohort import run
+from warpline.cohort import Options, run
 from warpline.cohort.steps import skull_stripped
 from warpline.evaluation import inverse_error
 from warpline.images import Image
@@ -244,3 +244,17 @@ def test_a_sidecar_is_believed_before_a_name(tmp_path, name, said, stripped):
     if said is not None:
         (tmp_path / f"{name.partition('.')[0]}.json").write_text(json.dumps(said))
     assert skull_stripped(str(tmp_path / name))[0] is stripped
+
+
+def test_pairs_that_are_not_measured_have_the_same_maps(inputs, tmp_path):
+    fields, reports = [], []
+    for measures in (True, False):
+        options = Options(recipe=QUICK, backend="numpy", threads=1, warps="forward", measures=measures)
+        run(pairs_in(inputs)[:1], tmp_path / str(measures), options)
+        fields.append(np.asarray(nibabel.load(next((tmp_path / str(measures)).rglob("*warp_xfm.nii.gz"))).dataobj))
+        reports.append(json.loads(next((tmp_path / str(measures)).rglob("*_qc.json")).read_text()))
+    np.testing.assert_array_equal(*fields)
+    measured, other = reports
+    assert measured["metrics"]["ncc_after"] is not None and other["metrics"].get("ncc_after") is None
+    assert 0 < len(other["judgement"]["signs"]) < len(measured["judgement"]["signs"])  # those of the affine
+    assert other["similarity"] is None and "thumbnail" not in other["outputs"]

@@ -115,6 +115,13 @@ def test_without_linear_stages_the_start_is_kept(pair, fast):
     assert landmark_error(pair.fixed_points, pair.moving_points, result.transform).mean < 1.0
 
 
+def test_maps_that_are_not_judged_are_the_same(pair, aligned, fast):
+    found = align(pair.fixed, pair.moving, QUICK, backend=fast, judged=False)
+    np.testing.assert_array_equal(found.affine.matrix, aligned.affine.matrix)
+    np.testing.assert_array_equal(found.warp.field, aligned.warp.field)
+    assert found.judgement.signs.keys() < aligned.judgement.signs.keys()
+
+
 def test_the_same_bits_every_time_and_for_any_number_of_threads(pair, aligned):
     for threads in (1, 2):
         again = align(pair.fixed, pair.moving, QUICK, backend=select(None, threads=threads))

@@ -14,6 +14,7 @@ from warpline.backends import select
 from warpline.errors import InputError
 from warpline.images import Image
 from warpline.recipe import Recipe
+from warpline.registration import align
 from warpline.registration.image_pairs import ImagePair
 from warpline.registration.initial_warp import InitialWarp
 from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT, VOXELS
@@ -204,3 +205,11 @@ def test_thin_and_flat_images_start_from_warps():
     found = register(image, image, recipe, initial=flat, backend="numpy")
     np.testing.assert_allclose(found.alignment.warp.field, field, atol=ROUNDING)
     assert found.transform.flat and found.report["quality"]["folded_voxels"] == 0
+
+
+def test_without_judgement_the_map_is_as_it_was_joined(first):
+    result = align(*made_pair(), NO_STAGES, backend=select("numpy"), initial=first.transform, judged=False)
+    points = lattice()
+    expected = first.transform.map_points(points)
+    np.testing.assert_allclose(result.transform.map_points(points), expected, atol=ROUNDING)
+    assert result.warp.inverse_field is None and result.quality is None and result.judgement.signs == {}

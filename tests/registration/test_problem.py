@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -124,3 +126,12 @@ def test_what_a_start_reaches_is_reordered_too():
     given = Problem(image(0, thin), image(1, thin), None, None, QUICK, Affine.identity(), reached=mask(thin))
     found = given.reorder_axes(select("numpy"))
     np.testing.assert_array_equal(found.reached.data, mask(thin).data.swapaxes(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "initial", "judged"),
+    [(QUICK, None, True), (QUICK, Affine.identity(), False), (NO_STAGES, None, False)],
+)
+def test_an_affine_is_judged_where_others_may_be_searched_for(recipe, initial, judged):
+    problem = Problem(image(), image(1), None, None, recipe, initial)
+    assert problem.judges_affine and replace(problem, judged=False).judges_affine == judged

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,5 +100,25 @@ def test_an_image_that_cannot_be_used_is_left_out(slices, tmp_path):
 
 
 def test_fewer_than_two_that_fit_are_refused(slices, tmp_path):
-    with pytest.raises(InputError, match="1 of 1 subjects fit together, 2 are needed"):
-        template.build(subjects(slices, 1), tmp_path, asked())
+    with pytest.raises(InputError, match="a template takes 2 subjects at least, 1 is given"):
+        template.build(subjects(slices, 1), tmp_path / "one", asked())
+    assert not (tmp_path / "one").exists()
+    write(np.zeros((40, 36), np.float32), tmp_path / "zero.nii")
+    with pytest.raises(InputError, match=r"1 of 2 subjects fit together, .*: zero cannot be used: .*constant"):
+        template.build([*subjects(slices, 1), Pair("zero", str(tmp_path / "zero.nii"))], tmp_path, asked())
+
+
+def test_labels_that_cannot_be_read_are_found_before_the_rounds(slices, tmp_path):
+    chosen = subjects(slices, 3)
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(gzip.compress(Path(chosen[2].moving_labels).read_bytes())[:100])
+    chosen[2] = replace(chosen[2], moving_labels=str(broken))
+    made = template.build(chosen, tmp_path / "out", asked(recipe="rigid", rounds=1))
+    assert [one.id for one in made.left_out] == ["sub-2"] and "damaged or truncated" in made.left_out[0].reason
+
+
+def test_images_that_count_twice_are_named(slices, tmp_path):
+    (one,) = subjects(slices, 1, labels=False)
+    made = template.build([one, replace(one, id="again")], tmp_path, asked(recipe="rigid", rounds=1))
+    assert made.warnings[-1] == "again and sub-0 are the same image: it counts 2 times"
+    assert made.residual < 1e-3

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from warpline.template.fit import asymmetry, biweight, fits_of, products, with_the_others
+from warpline.errors import OutputError
+from warpline.template.fit import CLEAR, agreements, asymmetry, biweight, fits_of, products, with_the_others
 
 
 def rows_of(count=6, seed=0, own=0.4):
@@ -17,6 +19,11 @@ def test_products_are_correlations_and_leave_no_file(tmp_path):
     rows = rows_of()
     assert np.allclose(products(iter(rows), tmp_path), np.corrcoef(rows), atol=1e-6)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(OutputError, match="missing cannot be written"):
+        products(iter(rows_of()), tmp_path / "missing")
 
 
 def test_rows_that_say_nothing_have_products_of_zero(tmp_path):
@@ -49,3 +56,13 @@ def test_asymmetry_changes_its_sign_in_a_mirror():
     volume = np.random.default_rng(0).normal(size=(6, 4, 3))
     assert np.array_equal(asymmetry(volume[::-1]), -asymmetry(volume))
     assert asymmetry(volume).shape == (3, 4, 3)
+
+
+def test_who_is_turned_around_does_not_turn_others(tmp_path):
+    """The last but one hardly agrees with the others: with two of them turned around it would seem to disagree."""
+    random = np.random.default_rng(3)
+    shared = random.normal(size=4000)
+    rows = [shared + random.normal(size=4000) for _ in range(5)]
+    weak = 0.2 * shared + random.normal(size=4000)
+    found = agreements([products([-rows[0], -rows[1], *rows[2:], weak], tmp_path, centred=False)])
+    assert found[:2].max() < -CLEAR and found[2:].min() > CLEAR

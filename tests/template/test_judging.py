@@ -10,6 +10,7 @@ import pytest
 from template_files import COUNT, QUICK, asked, strangers, subjects
 from warpline.backends import select
 from warpline.cohort.failures import Failure
+from warpline.template.fit import CLEAR
 from warpline.template.judging import handedness, judge
 from warpline.template.layout import round_folder
 from warpline.template.rounds import register_all
@@ -65,3 +66,10 @@ def test_what_lies_the_wrong_way_round_is_left_out(registered, monkeypatch):
     monkeypatch.setattr("warpline.template.judging.MOST_TURNED", -1.0)
     found = judge(registered.without({"mirrored"}), asked(), select("numpy"), sides=None)
     assert all("lies turned by" in one.reason for one in found.left_out) and len(found.left_out) == COUNT
+
+
+def test_how_sides_agree_is_recorded_of_everyone(registered, monkeypatch):
+    monkeypatch.setattr("warpline.template.fit.LEAST_SPREAD", 1.0)
+    found = judge(registered, asked(), select("numpy"), sides="grey")
+    assert set(found.sides) == {one.id for one in registered.subjects} and found.sides["mirrored"] < -CLEAR
+    assert all(alike > CLEAR for id, alike in found.sides.items() if id != "mirrored")

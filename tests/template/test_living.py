@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from template_files import COUNT, asked, strangers, subjects
 from warpline import template
+from warpline.cohort import Pair
 from warpline.errors import InputError, UsageError
 
 RUNNING = asked(recipe=None)
@@ -46,6 +48,8 @@ def test_a_stranger_changes_the_list_of_those_left_out_alone(out, slices):
 def test_ids_are_checked(out, slices):
     with pytest.raises(InputError, match="sub-0 is in the template already"):
         template.add(out, subjects(slices, 1), RUNNING)
+    with pytest.raises(InputError, match="the image of again is in the template already, as sub-0; leave it out"):
+        template.add(out, [replace(subjects(slices, 1)[0], id="again")], RUNNING)
     with pytest.raises(UsageError, match="'sub-9' is not in the template; its subjects are sub-0"):
         template.remove(out, ["sub-9"], RUNNING)
     with pytest.raises(UsageError, match="1 subjects would stay"):
@@ -56,3 +60,23 @@ def test_without_a_template_there_is_nothing_to_change(tmp_path):
     with pytest.raises(InputError, match="holds no finished template"):
         template.remove(tmp_path, ["a"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_image_under_an_id_begins_from_its_own_start(out, slices, tmp_path):
+    template.remove(out, ["sub-1"], RUNNING)
+    (starts,) = (out / "rounds").glob("*/starts")
+    before = {path.name: path.read_bytes() for path in starts.glob("sub-1*")}
+    shutil.copy(subjects(slices)[3].moving, tmp_path / "other.nii")
+    template.remove(out, ["sub-3"], RUNNING)
+    template.add(out, [Pair("sub-1", str(tmp_path / "other.nii"))], RUNNING)
+    assert before and all((starts / name).read_bytes() != content for name, content in before.items())
+
+
+def test_labels_go_with_the_last_subject_that_has_some(out, slices, tmp_path):
+    for number in (0, 1):
+        shutil.copy(subjects(slices)[number].moving, tmp_path / f"new-{number}.nii")
+    template.remove(out, ["sub-0", "sub-1"], RUNNING)
+    template.add(out, [Pair(f"new-{number}", str(tmp_path / f"new-{number}.nii")) for number in (0, 1)], RUNNING)
+    assert (out / "template_labels.nii.gz").exists()
+    made = template.remove(out, ["sub-2", "sub-3", "sub-4"], RUNNING)
+    assert made.labels is None and not (out / "template_labels.nii.gz").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from warpline.errors import UsageError
+from warpline.recipe import Recipe
 from warpline.template import Options
 
 
@@ -23,6 +24,12 @@ from warpline.template import Options
 def test_values_that_are_not_allowed_are_named(given, message):
     with pytest.raises(UsageError, match=message):
         Options(**given)
+
+
+def test_velocity_fields_are_kept_where_their_mean_is_taken():
+    recipe = Recipe.load("syn")
+    assert Options().cohort(recipe).warps == "forward"
+    assert Options().cohort(recipe.with_options("syn.model=velocity")).warps == "rounded"
 
 
 def test_where_it_runs_does_not_decide_how_a_template_looks():

@@ -37,3 +37,9 @@ def test_the_record_names_everything_by_relative_paths(built, slices):
 def test_subjects_that_were_left_out_show_in_the_exit_code(built):
     assert built.exit_code == 0
     assert replace(built, left_out=(LeftOut("a", "b"),)).exit_code == PARTIAL
+
+
+def test_images_are_named_by_what_they_are(built):
+    assert built.images == {"template": built.image, "labels": built.labels}
+    with_channel = replace(built, options={**built.options, "channels": ["T2w"]})
+    assert with_channel.images["T2w"] == built.folder / "template_T2w.nii.gz"

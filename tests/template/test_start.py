@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from template_files import subjects
+from template_files import subjects, write
 from warpline.backends import select
-from warpline.errors import InputError
+from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.space.grid import Grid
 from warpline.template.start import (
+    check_further,
+    check_kinds,
     coarse_grid,
     extent_of,
     factors_of,
@@ -47,11 +51,32 @@ def test_a_grid_holds_all_objects_with_a_margin_in_its_middle():
     assert template_grid(extents, 1.0).voxel_size.tolist() == [1, 1, 1]
 
 
-def test_flat_and_solid_images_make_no_template():
-    flat = extent_of(Image.from_array(np.eye(8)))
-    with pytest.raises(InputError, match="two axes and others three"):
-        template_grid([flat, extent_of(block((1, 1, 1)))], None)
-    assert template_grid([flat], None).flat
+def test_flat_and_solid_images_make_no_template(slices):
+    with pytest.raises(InputError, match="those of b have two axes, the others three; leave them out"):
+        check_kinds({"a": False, "b": True, "c": False})
+    with pytest.raises(InputError, match="those of a have three axes, the others two"):
+        check_kinds({"a": False, "b": True, "c": True})
+    check_kinds({"a": True, "b": True})
+    solid = Grid((32, 32, 32), np.eye(4))
+    with pytest.raises(InputError, match="and the subjects are not of one kind"):
+        mean_of_centred([subjects(slices, 1)[0].moving], np.zeros(3), solid, None, backend=select("numpy"))
+    assert template_grid([extent_of(Image.from_array(np.eye(32)))], None).flat
+
+
+@pytest.mark.parametrize(("spacing", "message"), [(0.001, "voxels; choose a larger"), (20.0, "axis; choose a smaller")])
+def test_a_spacing_that_makes_no_grid_is_named(spacing, message):
+    with pytest.raises(UsageError, match=message):
+        template_grid([extent_of(block((4, 8, 12)))], spacing)
+
+
+def test_labels_and_channels_are_read_before_anything_runs(slices, tmp_path):
+    (one,) = subjects(slices, 1)
+    check_further(one, None, flat=True)
+    with pytest.raises(InputError, match=r"sub-0_dseg.nii has two axes, the image of sub-0 three"):
+        check_further(one, None, flat=False)
+    write(np.full((8, 8), np.nan, np.float32), tmp_path / "nan.nii")
+    with pytest.raises(InputError, match="NaN or infinite values"):
+        check_further(replace(one, columns={"T2w": str(tmp_path / "nan.nii")}), None, flat=True)
 
 
 def test_coarse_grids_span_the_same_box():

@@ -182,7 +182,7 @@ def registration(
         found = {"fwdtransforms": f"{prefix}Composite.h5", "invtransforms": f"{prefix}InverseComposite.h5"}
         write_transform(result.transform, found["fwdtransforms"])
         write_transform(result.inverse, found["invtransforms"])
-    warped, back = to_nibabel(result.warped), to_nibabel(result.inverse_warped)
+    warped, back = to_nibabel(result.warped), to_nibabel(result.images["inverse_warped"])
     return {"warpedmovout": warped, "warpedfixout": back, **found}
 
 

@@ -93,6 +93,9 @@ class Options:
         Failed pairs up to which the exit code stays 0; a float is a share of all pairs.
     pages : {"flagged", "all", "none"}
         Which pairs get a page of their own.
+    measures : bool
+        Whether every pair is judged, measured and drawn; without it there are no verdicts. For callers that judge all
+        pairs of a run themselves.
     checksums : bool
         Compare the outputs of done pairs by checksum too; by size they always are.
 
@@ -135,6 +138,7 @@ class Options:
     max_failures: float = 0.3
     allow_failures: float = 0
     pages: Pages = "flagged"
+    measures: bool = True
     checksums: bool = False
 
     def __post_init__(self) -> None:
@@ -160,7 +164,9 @@ class Options:
 
     def worker_settings(self, root: str, run: str) -> WorkerSettings:
         """What the workers of a run get, see `WorkerSettings`."""
-        shared = {name: getattr(self, name) for name in ("backend", "threads", "warps", "time_limit", "geometry")}
+        shared = {
+            name: getattr(self, name) for name in ("backend", "threads", "warps", "time_limit", "geometry", "measures")
+        }
         return WorkerSettings(root, run, **shared)
 
 

@@ -59,7 +59,7 @@ def round_fields(
     with backend.session():
         rounded, voxels = _rounded_pair(field, inside, backend)
         measured = _measure_again(registration, voxels, quality.object_mask(images), backend)
-        velocity = None if velocity is None else _rounded_velocity(velocity, inside, backend)
+        velocity = None if velocity is None else _rounded(velocity, inside, backend)
     written = rounded if warps == "rounded" else Displacement(rounded.field, field.grid)
     judged = registration.alignment.judgement
     judgement = judge({**judged.signs, **quality_signs(measured)})
@@ -75,16 +75,42 @@ def round_fields(
     return replace(registration, alignment=replace(measured_again, warp=written, velocity=velocity), report=report)
 
 
+def round_forward(registration: Registration, warps: Warps, backend: Backend) -> Registration:
+    """A registration that is not measured, with its forward displacement alone, rounded as `round_fields` does.
+
+    Parameters
+    ----------
+    registration : Registration
+        As `warpline.registration.compute` gave it.
+    warps : str
+        As for `round_fields`; a velocity field stays with ``"rounded"``.
+    backend : Backend
+        Where the arithmetic runs.
+    """
+    found = registration.alignment
+    if found.warp is None or warps not in ROUNDED:
+        return registration
+    velocity = found.velocity if warps == "rounded" else None
+    if found.spending is not None:
+        alone = replace(found, warp=Displacement(found.warp.field, found.warp.grid), velocity=velocity)
+        return replace(registration, alignment=alone)
+    inside = above_lowest(found.fixed) | above_lowest(registration.warped)
+    with backend.session():
+        rounded = _rounded(found.warp, inside, backend)
+        velocity = None if velocity is None else _rounded(velocity, inside, backend)
+    return replace(registration, alignment=replace(found, warp=rounded, velocity=velocity))
+
+
 def _forward_alone(registration: Registration, field: Displacement) -> Registration:
     """The registration with the forward displacement only."""
     alignment = replace(registration.alignment, warp=Displacement(field.field, field.grid), velocity=None)
     return replace(registration, alignment=alignment)
 
 
-def _rounded_velocity(velocity: Displacement, inside: NDArray[np.bool_], backend: Backend) -> Displacement:
+def _rounded(field: Displacement, inside: NDArray[np.bool_], backend: Backend) -> Displacement:
     content = backend.upload(inside.astype(np.uint8))
-    rounded = round_field(backend.upload(velocity.field), velocity.grid, content, backend)
-    return Displacement(backend.download(rounded), velocity.grid)
+    rounded = round_field(backend.upload(field.field), field.grid, content, backend)
+    return Displacement(backend.download(rounded), field.grid)
 
 
 def _rounded_pair(

@@ -16,7 +16,7 @@ from warpline.cohort.json_files import encode, read_object
 from warpline.cohort.layout import checksum, fingerprint, sizes_in, without_ending
 from warpline.cohort.plan import Task
 from warpline.cohort.results import PairResult
-from warpline.cohort.rounding import round_fields
+from warpline.cohort.rounding import round_fields, round_forward
 from warpline.cohort.worker_settings import WorkerSettings
 from warpline.errors import InputError
 from warpline.images import Image
@@ -91,16 +91,19 @@ def compute(pair: LoadedPair, settings: WorkerSettings, progress: ProgressCallba
     """Register a pair, resample its labels, measure the result; data of the fixed image stay on the device."""
     backend = _backend(settings.backend, settings.threads)
     backend.cache.share(pair.inputs.images["fixed"])
-    register = settings.compute or register_images
+    register = settings.compute or partial(register_images, judged=settings.measures)
     registration: Registration = register(pair.inputs, backend, threads=settings.threads, progress=progress)
-    registration = round_fields(registration, settings.warps, pair.inputs.images, backend)
+    if settings.measures:
+        registration = round_fields(registration, settings.warps, pair.inputs.images, backend)
+    else:
+        registration = round_forward(registration, settings.warps, backend)
     images = {**pair.inputs.images, **pair.labels}
     warped_labels = None
     if "moving_labels" in images:
         grid = registration.alignment.fixed.grid
         warped_labels = warp(images["moving_labels"], registration.transform, grid, order=0, backend=backend)
         images["warped_labels"] = warped_labels
-    metrics = quality.measure(registration, images, backend=backend)
+    metrics = quality.measure(registration, images, backend=backend) if settings.measures else {}
     return RegisteredPair(registration, warped_labels, pair.sha256, metrics, pair.inputs.notes)
 
 
@@ -118,7 +121,7 @@ def write(task: Task, pair: RegisteredPair, settings: WorkerSettings, seconds: M
     inputs = _relative_inputs(registration.report, root)
     if settings.warps == "none":
         registration = replace(registration, alignment=replace(registration.alignment, warp=None, velocity=None))
-    extra = {**_extra(pair), **image_sidecars(task, inputs)}
+    extra = {**(_extra(pair) if settings.measures else {}), **image_sidecars(task, inputs)}
     check_names({kind: root / name for kind, name in names.items()}, task.sources().values())
     with Transaction() as files:
         for folder in {root / path.parent for path in names.values()}:

@@ -41,6 +41,8 @@ class WorkerSettings:
         Which matrix of NIfTI headers to take where both are set.
     readers, writers : int
         Threads that read ahead of, and write behind, the computation.
+    measures : bool
+        Whether maps are judged and measured, and a thumbnail is drawn.
     compute : callable, optional
         Stands in for `warpline.registration.compute`: benchmarks put a simulated device here, tests a fault.
     """
@@ -54,6 +56,7 @@ class WorkerSettings:
     geometry: str | None = None
     readers: int = 2
     writers: int = 2
+    measures: bool = True
     compute: Callable[..., Any] | None = None
 
     @property

@@ -145,6 +145,8 @@ def _difference_note(answer: Answer, matrix: Matrix, shape: Shape) -> str:
     """What a tool does that sees the voxels elsewhere than `matrix` does; nothing for one that agrees."""
     if answer.matrix is None:
         return answer.source
+    if np.array_equal(answer.matrix, matrix):
+        return ""
     if not np.isfinite(answer.matrix).all() or np.linalg.matrix_rank(answer.matrix[:3, :3]) < 3:
         return f"by {answer.source}, which is singular or not finite"
     gap = PlacementDistance.between(matrix, answer.matrix, shape)

@@ -32,18 +32,10 @@ from warpline.registration.directions import allowed_directions
 from warpline.registration.fitted_start import FittedStart
 from warpline.registration.image_pairs import LoadedImages
 from warpline.registration.initial_warp import InitialWarp
-from warpline.registration.judgement import (
-    JudgedAffine,
-    Judgement,
-    ObjectComparison,
-    budget_signs,
-    judge,
-    quality_signs,
-    spread_signs,
-    warp_signs,
-)
+from warpline.registration.judgement import Judgement, judge, quality_signs
+from warpline.registration.judging import Judging
 from warpline.registration.landmarks import LandmarkErrors, Landmarks
-from warpline.registration.linear_stage import judge_and_search, register_from_start
+from warpline.registration.linear_stage import register_from_start
 from warpline.registration.perturbed_runs import spread_of_affine, spread_of_deformation
 from warpline.registration.problem import NormalisedPair, Problem
 from warpline.registration.progress import LevelRecord, ProgressCallback
@@ -144,6 +136,7 @@ def align(
     progress: ProgressCallback | None = None,
     checked: bool = False,
     pairs: Sequence[LoadedImages] = (),
+    judged: bool = True,
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -172,6 +165,9 @@ def align(
         Whether `check_pair` has accepted the images already, where they were read ahead of the computation.
     pairs : sequence of LoadedImages
         Further images that the deformable stage compares; checked.
+    judged : bool
+        Whether to judge the maps. Without it an affine is judged only where other starts may be searched for, and a map
+        that started from a warp has no inverse and no quality: for callers that judge maps among many themselves.
 
     Raises
     ------
@@ -200,7 +196,8 @@ def align(
     on_fixed, on_moving = (None if mask is None else on_grid(mask, image.grid) for image, mask in sides)
     weights = fixed_weights, moving_weights
     known = landmarks, tuple(surfaces)
-    problem = Problem(fixed, moving, on_fixed, on_moving, recipe, None, tuple(pairs), weights, *known)
+    given = fixed, moving, on_fixed, on_moving, recipe
+    problem = Problem(*given, None, tuple(pairs), weights, *known, judged=judged)
     parts = ["linear"] if recipe.linear is not None else []
     metrics = [] if recipe.syn is None else [*recipe.syn.metrics, *filter(None, (pair.metric for pair in pairs))]
     backend.prepare([*parts, *dict.fromkeys(metrics)])
@@ -240,6 +237,10 @@ def _align_from(
     with clock.step("initial warp"):
         seen = problem.seen_through(warp)
     found = _align(seen, backend, progress)
+    if not problem.judged:
+        affine, displacement = warp.forward(found.transform)
+        joined = replace(found, moving=problem.moving, affine=affine, warp=displacement, velocity=None, quality=None)
+        return replace(joined, seconds={**found.seconds, **clock.seconds})
     with clock.step("initial warp"):
         fixed = normalise(problem.fixed, backend, problem.fixed_mask)
         mask = fixed.object_mask if fixed.mask is None else fixed.mask
@@ -332,44 +333,41 @@ def _run_stages(
     with clock.step("linear"):
         linear = register_from_start(seen, problem, backend, progress)
     with clock.step("judgement"):
-        comparison = ObjectComparison(*images, backend)
-        judged = judge_and_search(seen, linear, problem, comparison, backend)
-    affine = judged.result.affine
+        judging = Judging.of(linear, seen, images, problem, backend)
+    affine = judging.linear.affine
     if recipe.syn is None:
         spread = _spread(lambda: spread_of_affine(seen, affine, recipe, backend, progress), recipe, clock)
-        judgement = judge({**judged.signs, **spread_signs(spread, comparison.radius)})
-        said = judged.result.warnings + judged.notes + spread_warnings(spread) + judgement.reasons
-        levels = judged.result.levels
+        judgement = judging.of_affine(spread)
+        said = judging.linear.warnings + spread_warnings(spread) + judgement.reasons
+        levels = judging.linear.levels
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread)
     with clock.step("preparation"):
         prepared = _deformable_stage(problem, images, affine, backend, recipe.syn)
     stage = replace(prepared, progress=progress, on_half_maps=on_half_maps, clock=clock, allowed=allowed)
-    return _deform(stage, problem, judged, comparison)
+    return _deform(stage, problem, judging)
 
 
-def _deform(stage: DeformableStage, problem: Problem, judged: JudgedAffine, comparison: ObjectComparison) -> Alignment:
-    """Run the deformable stage from a judged affine, and judge the whole map."""
+def _deform(stage: DeformableStage, problem: Problem, judging: Judging) -> Alignment:
+    """Run the deformable stage from the affine, and judge the whole map."""
     fixed, recipe, backend, clock = problem.fixed, problem.recipe, stage.backend, stage.clock
     found = stage.run(recipe)
     maps, box = found.maps, found.box
-    with clock.step("judgement"):
-        signs = warp_signs(comparison, stage.affine, judged.agreement, maps.forward, grid=box.grid, backend=backend)
-        signs |= {**quality_signs(maps.quality), **budget_signs(found.spending)}
     with clock.step("download"):
         warp = Displacement(box.in_mm(maps.forward, backend), fixed.grid, box.in_mm(maps.inverse, backend))
         velocity, notes = found.velocity_and_notes(backend)
     spread = _spread(lambda: spread_of_deformation(stage, found, recipe), recipe, clock)
-    notes = judged.notes + notes + found.warnings + spread_warnings(spread)
-    judgement = judge({**judged.signs, **signs, **spread_signs(spread, comparison.radius)})
+    with clock.step("judgement"):
+        judgement = judging.of_map(found, spread, backend)
+    said = judging.linear.warnings + notes + found.warnings + spread_warnings(spread) + judgement.reasons
     return Alignment(
         fixed,
         problem.moving,
         stage.affine,
         warp,
-        judged.result.levels + found.levels,
+        judging.linear.levels + found.levels,
         seconds=clock.seconds,
         quality=maps.quality,
-        warnings=judged.result.warnings + notes + judgement.reasons,
+        warnings=said,
         judgement=judgement,
         spending=found.spending,
         terms=found.compared,

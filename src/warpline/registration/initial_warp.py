@@ -156,6 +156,12 @@ class InitialWarp:
         displacements = (to_world(backend.download(field), grid) for field in (maps.forward, maps.inverse))
         return TotalMap(affine, Displacement(next(displacements), grid, next(displacements)), maps.quality)
 
+    def forward(self, found: Chain) -> tuple[Affine, Displacement]:
+        """The map through `found` and then the start: its affine, and the displacement before it, as joined."""
+        forward = pull_back(Chain.of(found, self.transform), self.grid, self.backend)
+        joined = _in_voxels(replace(forward, matrix=np.eye(4)))
+        return Affine(forward.matrix), Displacement(to_world(joined, self.grid), self.grid)
+
     def notes(self, mask: Array) -> tuple[str, ...]:
         """A sentence where, inside a mask (I, J, K), the start folds itself, or a field of it ends."""
         folded = self._folded_voxels(mask)

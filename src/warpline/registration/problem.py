@@ -40,6 +40,8 @@ class Problem:
         That come together there.
     reached : Image, optional
         Where a moving image that is seen through a start with a warp shows anything; counts where masks do not.
+    judged : bool
+        Whether the maps are judged.
     """
 
     fixed: Image
@@ -53,6 +55,12 @@ class Problem:
     landmarks: Landmarks | None = None
     surfaces: tuple[LoadedSurfaces, ...] = ()
     reached: Image | None = None
+    judged: bool = True
+
+    @property
+    def judges_affine(self) -> bool:
+        """Whether the affine is judged: where maps are, and where other starts may have to be searched for."""
+        return self.judged or (self.recipe.linear is not None and self.initial is None)
 
     @property
     def points(self) -> dict[str, Any]:

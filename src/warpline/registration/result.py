@@ -39,6 +39,9 @@ from warpline.resampling.reduction import reduce_image
 from warpline.resampling.streaming import warp_in_parts
 from warpline.space import Chain, Displacement
 
+UNMEASURED = {"similarity": None, "measured": None, "contrast": None}
+"""What a report says of the similarity of images that were not compared."""
+
 
 @dataclass(frozen=True, eq=False)
 class Registration:
@@ -51,7 +54,7 @@ class Registration:
     warped : Image
         The moving image on the fixed grid.
     inverse_warped : Image
-        The fixed image on the moving grid.
+        The fixed image on the moving grid; None where the maps were not judged.
     robust_weights : Image or None
         How much places of the fixed image count beside the result, from 0 to 1, see `syn.robust`; None without it.
     report : dict
@@ -81,7 +84,7 @@ class Registration:
 
     alignment: Alignment
     warped: Image
-    inverse_warped: Image
+    inverse_warped: Image | None
     report: dict[str, Any]
     robust_weights: Image | None = None
 
@@ -108,8 +111,8 @@ class Registration:
     def images(self) -> dict[str, Image]:
         """Both warped images, and what else there is, by the names of their files in the report."""
         images = {"warped": self.warped, "inverse_warped": self.inverse_warped}
-        further = {"robust_weights": self.robust_weights, "uncertainty": self.uncertainty}
-        return images | {kind: image for kind, image in further.items() if image is not None}
+        images |= {"robust_weights": self.robust_weights, "uncertainty": self.uncertainty}
+        return {kind: image for kind, image in images.items() if image is not None}
 
     @property
     def uncertainty(self) -> Image | None:
@@ -166,6 +169,7 @@ def compute(
     progress: ProgressCallback | None = None,
     outside: float | None = None,
     plan: MemoryPlan | None = None,
+    judged: bool = True,
 ) -> Registration:
     """Find the maps between the images of `inputs`, and warp both images; touches no file.
 
@@ -179,6 +183,8 @@ def compute(
         As for `register`.
     plan : MemoryPlan, optional
         On which grids to register; on those of the images when None.
+    judged : bool
+        As for `align`; without it, images are not compared and the fixed one is not warped.
 
     Examples
     --------
@@ -197,17 +203,17 @@ def compute(
     with clock.step("preparation"):
         asked = seen.recipe.prepare
         prepared = prepare(seen.images, seen.pairs, asked, backend=backend, threads=threads, progress=progress)
-    alignment = _align(seen, prepared, backend, progress, checked=reduction is None)
+    alignment = _align(seen, prepared, backend, progress, checked=reduction is None, judged=judged)
     clock.add(alignment.seconds)
     with clock.step("warp"):
         beyond = {"moving": value_beyond(images["moving"]) if outside is None else outside}
         beyond["fixed"] = value_beyond(images["fixed"])
-        warped, inverse_warped = _warped(images, alignment, beyond, backend, reduction)
+        warped, inverse_warped = _warped(images, alignment, beyond, backend, reduction, both=judged)
     with clock.step("similarity"):
         after = warped if reduction is None else reduce_image(warped, reduction.blocks[0], threads=threads)
         weights = _robust_weights(alignment, prepared.images, seen.recipe, backend)
         compared = (seen.images["fixed"], seen.images["moving"], after, seen.images.get("fixed_mask"))
-        similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend)
+        similarity = measure_similarity(*compared, outside=beyond["moving"], backend=backend) if judged else UNMEASURED
     report = {
         **environment(backend, threads),
         **_report_of(inputs, alignment),
@@ -288,18 +294,26 @@ def _warped(
     beyond: Mapping[str, float],
     backend: Backend,
     reduction: MemoryPlan | None,
-) -> tuple[Image, Image]:
+    *,
+    both: bool,
+) -> tuple[Image, Image | None]:
     """The moving image on the fixed grid, and the fixed one on the moving grid; in parts where they were reduced."""
     resample = warp if reduction is None else partial(warp_in_parts, room=reduction.room)
     fixed, moving = images["fixed"], images["moving"]
-    return (
-        resample(moving, alignment.transform, fixed.grid, outside=beyond["moving"], backend=backend),
-        resample(fixed, alignment.inverse, moving.grid, outside=beyond["fixed"], backend=backend),
-    )
+    warped = resample(moving, alignment.transform, fixed.grid, outside=beyond["moving"], backend=backend)
+    if not both:
+        return warped, None
+    return warped, resample(fixed, alignment.inverse, moving.grid, outside=beyond["fixed"], backend=backend)
 
 
 def _align(
-    inputs: Inputs, prepared: Prepared, backend: Backend, progress: ProgressCallback | None, *, checked: bool
+    inputs: Inputs,
+    prepared: Prepared,
+    backend: Backend,
+    progress: ProgressCallback | None,
+    *,
+    checked: bool,
+    judged: bool,
 ) -> Alignment:
     """Align the prepared images; the result holds the images as given."""
     given: dict[str, Any] = {**prepared.images, "initial": inputs.initial, "landmarks": inputs.landmarks}
@@ -309,6 +323,7 @@ def _align(
         backend=backend,
         progress=progress,
         checked=checked,
+        judged=judged,
         pairs=prepared.pairs,
         surfaces=inputs.surfaces,
     )

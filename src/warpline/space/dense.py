@@ -17,6 +17,9 @@ from warpline.space.transforms import Affine, Chain, Displacement, Part, Transfo
 
 Doubles = NDArray[np.float64]
 
+SLAB = 2**16
+"""Voxels of a field that are held in double precision at a time, but for the rest of a plane."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pullback:
@@ -94,8 +97,9 @@ def _displaced(
         moved = np.stack([backend.download(backend.sample(u, matrix, field=at, shape=grid.shape)) for u in components])
     to_voxels = np.linalg.inv((world @ grid.affine)[:3, :3])
     voxels = np.empty((3, *grid.shape), np.float32)
-    for i in range(grid.shape[0]):  # slab by slab: the whole field in double precision would take four times its size
-        voxels[:, i] = np.tensordot(to_voxels, moved[:, i], axes=1)
+    thick = max(1, SLAB // (grid.shape[1] * grid.shape[2]))
+    for i in range(0, grid.shape[0], thick):  # in slabs: all in double precision would take four times its size
+        voxels[:, i : i + thick] = np.tensordot(to_voxels, moved[:, i : i + thick], axes=1)
     if field is not None:
         voxels += field
     return voxels

@@ -15,13 +15,14 @@ from warpline.cohort.layout import WORK
 from warpline.cohort.lock import FolderLock
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import Transaction
+from warpline.io.drafts import writing
 from warpline.recipe import NUMERICS
 from warpline.template.finishing import finish
 from warpline.template.layout import FEWEST, LEFT_OUT, RECORD, ROUNDS
 from warpline.template.options import Options
 from warpline.template.records import LeftOut, Template, read_template
 from warpline.template.sequence import Group, Say, run_rounds
-from warpline.template.start import Extent, extent_of, read_normalised
+from warpline.template.start import Extent, check_further, check_kinds, extent_of, read_normalised
 from warpline.template.subjects import Checksums, Source, checksums_of, decided, digest, load_subjects
 
 _log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ def build(
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or _log.info
     subjects = load_subjects(source, options)
+    if len(subjects) < FEWEST:
+        raise InputError(f"a template takes {FEWEST} subjects at least, {len(subjects)} is given; add further images")
     with Transaction() as files:
         files.prepare(root / WORK)
     with FolderLock(root):
@@ -88,7 +91,9 @@ def build(
             raise UsageError(
                 f"{root} holds a template of other subjects or options; choose another folder, or --redo to replace it"
             )
-        (root / RECORD).unlink(missing_ok=True)
+        with writing(root / RECORD):
+            for path in (root / RECORD, *({} if finished is None else finished.images).values()):
+                path.unlink(missing_ok=True)
         return _built(root, subjects, members, key, options, say=say)
 
 
@@ -107,6 +112,7 @@ def _built(
         chosen = [one for one in subjects if one.id in kept]
         extents, found = _extents(chosen, options.geometry, backend)
         if not found:
+            check_kinds({one.id: extent.flat for one, extent in zip(chosen, extents, strict=True)})
             group = Group.of(root, chosen, extents, options, backend, members=kept)
             ended = run_rounds(group, say)
             if not ended.left_out:
@@ -126,7 +132,9 @@ def _extents(
     extents, unusable = [], []
     for subject in subjects:
         try:
-            extents.append(extent_of(read_normalised(subject.moving, geometry, backend)))
+            extent = extent_of(read_normalised(subject.moving, geometry, backend))
+            check_further(subject, geometry, flat=extent.flat)
+            extents.append(extent)
         except InputError as error:
             unusable.append(LeftOut(subject.id, f"cannot be used: {error}"))
     return extents, tuple(unusable)

@@ -8,12 +8,13 @@ from typing import Any
 
 from warpline.cohort import Pair
 from warpline.cohort.json_files import encode
+from warpline.cohort.manifest import abbreviate
 from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
 from warpline.io.relative_paths import relative_path
-from warpline.template.averages import sharpness, vote
-from warpline.template.fit import MIN_SUBJECTS
+from warpline.template.averages import Mean, sharpness, vote
+from warpline.template.fit import CLEAR, MIN_SUBJECTS
 from warpline.template.layout import LABELS, RECORD, TEMPLATE, channel_name
 from warpline.template.pages import encode_page
 from warpline.template.records import LeftOut, Member, RoundRecord, Template
@@ -26,10 +27,15 @@ def finish(group: Group, ended: Ended, left_out: Sequence[LeftOut], key: str) ->
     """Write everything that a template is, from its last round."""
     last = ended.records[-1]
     stage = group.stages[last.number]
-    averaging = averaging_of(group, stage, group.registered(stage), tuple(last.weights.values()))
+    made = ended.averaged
+    if made is None:  # the last round was run by an earlier call
+        averaging = averaging_of(group, stage, group.registered(stage), tuple(last.weights.values()))
+        mean = mean_of(averaging)
+    else:
+        averaging, mean = made.averaging, made.mean
     members = [member_of(one, group, last) for one in group.subjects]
     about = {"key": key, "options": group.decided, "left_out": tuple(left_out), "rounds": ended.records}
-    return write_template(group.root, averaging, members, settled=ended.settled, **about)
+    return write_template(group.root, averaging, mean, members, settled=ended.settled, **about)
 
 
 def member_of(subject: Pair, group: Group, last: RoundRecord) -> Member:
@@ -40,13 +46,28 @@ def member_of(subject: Pair, group: Group, last: RoundRecord) -> Member:
     )
 
 
-def _warnings(count: int, settled: bool, rounds: Sequence[RoundRecord]) -> Iterator[str]:
+def equal_images(members: Sequence[Member]) -> list[list[str]]:
+    """Ids of subjects whose images are the same to the bit."""
+    ids: dict[str, list[str]] = {}
+    for one in members:
+        ids.setdefault(one.sha256["moving"], []).append(one.id)
+    return [same for same in ids.values() if len(same) > 1]
+
+
+def _warnings(members: Sequence[Member], settled: bool, rounds: Sequence[RoundRecord]) -> Iterator[str]:
+    count = len(members)
     if not settled:
         last = rounds[-1]
         grey = "" if last.change is None else f" and its grey values changed by {last.change:.1%}"
         yield f"in the last round the shape still moved by {last.shape_mm:.2f} mm{grey}; more --rounds may settle it"
     if count < MIN_SUBJECTS:
         yield f"left and right were not compared: that takes {MIN_SUBJECTS} subjects, these are {count}"
+    known = {one.id for one in members}
+    undecided = [id for one in rounds for id, alike in one.sides.items() if alike < CLEAR and id in known]
+    if undecided:
+        yield f"whether left and right are exchanged is undecided in {abbreviate(undecided)}: compare by eye"
+    for same in equal_images(members):
+        yield f"{' and '.join(same)} are the same image: it counts {len(same)} times"
 
 
 def inputs_from(subject: Pair, root: Path) -> dict[str, str]:
@@ -54,10 +75,16 @@ def inputs_from(subject: Pair, root: Path) -> dict[str, str]:
     return {name: relative_path(path, root) for name, path in inputs_of(subject).items()}
 
 
+def mean_of(averaging: Averaging) -> Mean:
+    """The mean image of subjects, that of the template."""
+    paths = [one.moving for one in averaging.registered.subjects]
+    return averaging.image(paths, symmetric=averaging.options.symmetric)
+
+
 def write_template(
-    root: Path, averaging: Averaging, members: Sequence[Member], *, settled: bool, **about: Any
+    root: Path, averaging: Averaging, mean: Mean, members: Sequence[Member], *, settled: bool, **about: Any
 ) -> Template:
-    """Average all channels and labels, and write them, the page and the record, all of them or none.
+    """Average channels and labels, and write them, the mean, the page and the record, all of them or none.
 
     Parameters
     ----------
@@ -65,6 +92,8 @@ def write_template(
         The output folder.
     averaging : Averaging
         How subjects become a mean image.
+    mean : Mean
+        That of `mean_of`.
     members : sequence of Member
         The subjects, in its order.
     settled : bool
@@ -74,7 +103,6 @@ def write_template(
     """
     subjects = averaging.registered.subjects
     symmetric = averaging.options.symmetric
-    mean = averaging.image([one.moving for one in subjects], symmetric=symmetric)
     made = {TEMPLATE: mean.image}
     for channel in averaging.options.channels:
         paths = [one.columns[channel] for one in subjects]
@@ -87,14 +115,16 @@ def write_template(
         settled=settled,
         sharpness=sharpness(mean.image),
         residual=mean.residual,
-        warnings=tuple(_warnings(len(members), settled, about["rounds"])),
+        warnings=tuple(_warnings(members, settled, about["rounds"])),
         **about,
     )
     with Transaction() as files:
         files.prepare(template.page.parent)
-        files.reserve([*(root / name for name in made), template.page, root / RECORD])
+        files.reserve([*(root / name for name in {*made, LABELS}), template.page, root / RECORD])
+        if LABELS not in made:
+            files.discard(root / LABELS)  # of subjects that were removed since
         for name, image in made.items():
             files.write(root / name, compress(encode_image(image)))
-        files.write(template.page, encode_page(template, mean.image, averaging.registered.thumbnails()))
+        files.write(template.page, encode_page(template, mean.image, averaging.registered))
         files.write(root / RECORD, encode(template.as_record()))
     return template

@@ -7,12 +7,14 @@ others alone, whatever their weights.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from warpline.io.drafts import writing
 
 LEAST_SPREAD = 0.025
 """Standard deviation of the fits that is taken for ordinary at least: a correlation."""
@@ -20,9 +22,9 @@ LEAST_SPREAD = 0.025
 CUT = 6.0
 """Robust standard deviations below the median at which a weight is 0 (Tukey's biweight)."""
 
-MIRRORED = -0.1
-"""Correlation of what left and right differ in with that of the others, below which they count as exchanged; of ten
-brains it is 0.13 at least, of ten slices of brains -0.05."""
+CLEAR = 0.1
+"""Correlation of what left and right differ in with that of the others from which on it is clear that they are where
+they belong, or where it is negative, that they are exchanged."""
 
 MIN_SUBJECTS = 5
 """Subjects from which on left and right are compared: the mean of fewer others has a chance asymmetry of its own."""
@@ -66,8 +68,13 @@ def products(rows: Iterable[NDArray[np.floating]], folder: Path, *, centred: boo
         Where the file lies; it has no name, so that nothing remains of a process that is killed.
     centred : bool
         Whether the mean of each row is taken off first: products are correlations then.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
     """
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with writing(folder), tempfile.TemporaryFile(dir=folder) as file:
         count = size = 0
         for row in rows:
             unit = row - row.mean(dtype=np.float64) if centred else row.astype(np.float64)
@@ -99,6 +106,22 @@ def with_the_others(table: Values, weight: Values) -> Values:
     whole = weight @ table @ weight
     rest = whole - 2 * weight * (table @ weight) + np.square(weight) * own
     return np.asarray(shared / np.sqrt(np.maximum(rest * np.maximum(own, 1e-12), 1e-12)))
+
+
+def agreements(tables: Sequence[Values]) -> Values:
+    """How every subject agrees with the others (N,), -1 to 1, by products (N, N) of rows that a mirror turns around.
+
+    The mean over the tables of its correlation with the sum of the others. Who disagrees most clearly counts the other
+    way round from then on, so that others are not thought exchanged because of it.
+    """
+    signs = np.ones(len(tables[0]))
+    while True:
+        found: Values = np.mean([with_the_others(table, signs) for table in tables], axis=0)
+        candidates = np.where(signs > 0, found, np.inf)
+        worst = int(np.argmin(candidates))
+        if candidates[worst] >= -CLEAR or np.count_nonzero(signs < 0) >= len(signs) // 2:
+            return found
+        signs[worst] = -1
 
 
 def biweight(fit: Values) -> Values:

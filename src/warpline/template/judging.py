@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -14,9 +14,9 @@ from warpline.backends import Backend
 from warpline.images.foreground import foreground_mask
 from warpline.io.images import read_image
 from warpline.resampling import warp
-from warpline.space import Affine
+from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
-from warpline.template.fit import MIN_SUBJECTS, MIRRORED, Fits, asymmetry, fits_of, products, with_the_others
+from warpline.template.fit import CLEAR, MIN_SUBJECTS, Fits, agreements, asymmetry, fits_of, products
 from warpline.template.layout import FEWEST
 from warpline.template.options import Options
 from warpline.template.records import LeftOut
@@ -44,11 +44,14 @@ class Judgement:
         Of these, in their order.
     left_out : tuple of LeftOut
         The others.
+    sides : dict
+        `handedness` of those whose left and right were compared, by id.
     """
 
     registered: Registered
     fits: Fits
     left_out: tuple[LeftOut, ...]
+    sides: dict[str, float] = field(default_factory=dict)
 
 
 def judge(registered: Registered, options: Options, backend: Backend, *, sides: Sides | None) -> Judgement:
@@ -70,12 +73,16 @@ def judge(registered: Registered, options: Options, backend: Backend, *, sides: 
     rest = registered.without({one.id for one in left_out})
     fits = _fits(rest)
     left_out += _unlike(rest, fits)
-    known = {one.id for one in left_out}
+    known, alike = {one.id for one in left_out}, dict[str, float]()
     if sides is not None and len(registered.subjects) - len(known) >= MIN_SUBJECTS:
-        left_out += _mirrored(registered.without(known), sides, options, backend)
+        compared = registered.without(known)
+        found = handedness(compared, sides, options, backend).tolist()
+        alike = dict(zip((one.id for one in compared.subjects), found, strict=True))
+        left_out += _mirrored(alike)
         known = {one.id for one in left_out}
     kept = registered.without(known)
-    return Judgement(kept, fits if len(kept.subjects) == len(rest.subjects) else _fits(kept), tuple(left_out))
+    fits = fits if len(kept.subjects) == len(rest.subjects) else _fits(kept)
+    return Judgement(kept, fits, tuple(left_out), alike)
 
 
 def _failed(registered: Registered) -> Iterator[LeftOut]:
@@ -111,48 +118,60 @@ def _unlike(registered: Registered, fits: Fits) -> Iterator[LeftOut]:
             yield LeftOut(subject.id, reason)
 
 
-def _mirrored(registered: Registered, sides: Sides, options: Options, backend: Backend) -> Iterator[LeftOut]:
-    found = handedness(registered, sides, options, backend)
-    for subject, alike in zip(registered.subjects, found, strict=True):
-        if alike < MIRRORED:
-            yield LeftOut(
-                subject.id,
-                f"left and right are exchanged: what they differ in correlates by {alike:.2f} with the other subjects",
-            )
+def _mirrored(sides: Mapping[str, float]) -> Iterator[LeftOut]:
+    for id, alike in sides.items():
+        if alike < -CLEAR:
+            how = f"what they differ in correlates by {alike:.2f} with the other subjects"
+            yield LeftOut(id, f"left and right are exchanged: {how}")
 
 
 def handedness(registered: Registered, sides: Sides, options: Options, backend: Backend) -> NDArray[np.float64]:
     """How what left and right differ in agrees with the other subjects: (N,) correlations, negative where mirrored.
 
-    The mean of two: of grey values after the affine, and of displacements from a template that is its own mirror image;
-    0 where one is negative and the other is not. Where displacements are not known, or `sides` leaves them out, they
-    count as 0 in the mean: grey values must speak the clearer.
+    The mean of three: of grey values after the affine, and of displacements from a template that is its own mirror
+    image and of their divergence, all smoothed alike. Where displacements are not known, or `sides` leaves them out,
+    half of the first: grey values alone must speak the clearer.
     """
     fixed = read_image(registered.fixed)
-    places, everyone = foreground_mask(fixed)[: fixed.grid.shape[0] // 2], np.ones(len(registered.subjects))
+    places = foreground_mask(fixed)[: fixed.grid.shape[0] // 2]
     grey = (values[places] for values in _grey_asymmetries(registered, fixed.grid, options, backend))
-    found = with_the_others(products(grey, registered.folder, centred=False), everyone)
+    tables = [products(grey, registered.folder, centred=False)]
     maps = registered.maps()
     if sides == "grey" or any(files.warp is None for files in maps):
-        return found / 2
-    fields = (_field_asymmetry(files.field("warp").field)[:, places].ravel() for files in maps)
-    moved = with_the_others(products(fields, registered.folder, centred=False), everyone)
-    return np.asarray(np.where((found < 0) == (moved < 0), (found + moved) / 2, 0.0))
+        return agreements(tables) / 2
+    for asymmetry_of in (_field_asymmetry, _divergence_asymmetry):
+        fields = (asymmetry_of(files.field("warp"))[..., places].ravel() for files in maps)
+        tables.append(products(fields, registered.folder, centred=False))
+    return agreements(tables)
 
 
 def _grey_asymmetries(
     registered: Registered, grid: Grid, options: Options, backend: Backend
 ) -> Iterator[NDArray[np.floating]]:
     """What left and right of every subject differ in after its affine, smoothed."""
-    longest = max(grid.shape)
     for subject, files in zip(registered.subjects, registered.maps(), strict=True):
         image = read_normalised(subject.moving, options.geometry, backend)
         placed = warp(image, Affine(files.matrix(), grid.flat), grid, backend=backend).data
-        sigma = [SMOOTHED * longest if n > 1 else 0.0 for n in grid.shape]
-        yield asymmetry(gaussian_filter(np.asarray(placed, np.float64), sigma))
+        yield asymmetry(_smoothed(placed))
 
 
-def _field_asymmetry(field: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a displacement (3, I, J, K) and its mirror image differ in, at the voxels of one half."""
+def _field_asymmetry(displacement: Displacement) -> NDArray[np.floating]:
+    """What a displacement and its mirror image differ in, at the voxels of one half."""
+    field = np.stack([_smoothed(component) for component in displacement.field]).astype(np.float32)
     half: NDArray[np.float32] = ((field - mirrored_field(field)) / np.float32(2))[:, : field.shape[1] // 2]
     return half
+
+
+def _divergence_asymmetry(displacement: Displacement) -> NDArray[np.floating]:
+    """What left and right of the divergence of a displacement differ in."""
+    total = np.zeros(displacement.grid.shape)
+    for axis, (component, size) in enumerate(zip(displacement.field, displacement.grid.voxel_size, strict=True)):
+        if displacement.grid.shape[axis] > 1:
+            total += np.gradient(_smoothed(component), size, axis=axis)
+    return asymmetry(total)
+
+
+def _smoothed(volume: NDArray[np.generic]) -> NDArray[np.float64]:
+    longest = max(volume.shape)
+    sigma = [SMOOTHED * longest if n > 1 else 0.0 for n in volume.shape]
+    return np.asarray(gaussian_filter(np.asarray(volume, np.float64), sigma))

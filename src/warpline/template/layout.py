@@ -15,6 +15,8 @@ ROUND = "round.json"
 """The record of a round, in its folder; written last, it means done."""
 
 STARTS = "starts"
+CHECKSUMS = "checksums.json"
+"""Of the images that starts belong to, in their folder."""
 ADDED = "rounds/added"
 """Output folder of the linear registrations of subjects that were added later."""
 

@@ -11,16 +11,17 @@ from typing import Any
 
 from warpline.backends import Backend, select
 from warpline.cohort import Pair
-from warpline.cohort.layout import WORK
+from warpline.cohort.json_files import read_object, write_json
+from warpline.cohort.layout import WORK, checksum
 from warpline.cohort.lock import FolderLock
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import Transaction
 from warpline.io.images import read_image
 from warpline.recipe import Recipe
 from warpline.space import Affine
-from warpline.template.finishing import inputs_from, write_template
+from warpline.template.finishing import inputs_from, mean_of, write_template
 from warpline.template.judging import Sides, judge
-from warpline.template.layout import ADDED, FEWEST, STARTS, TEMPLATE, round_folder
+from warpline.template.layout import ADDED, CHECKSUMS, FEWEST, STARTS, TEMPLATE, round_folder
 from warpline.template.options import Options
 from warpline.template.records import Member, Template, read_template
 from warpline.template.rounds import Averaging, register_all, start_file, write_start
@@ -57,7 +58,7 @@ def add(
     Raises
     ------
     InputError
-        When there is no template, or a new subject has an id that is in it.
+        When there is no template, or a new subject or its image is in it.
     UsageError
         When another run works on the folder.
 
@@ -75,6 +76,7 @@ def add(
         twice = [one.id for one in new if one.id in known]
         if twice:
             raise InputError(f"{twice[0]} is in the template already; remove it first, or give the new one another id")
+        _check_new_images(new, made)
         subjects = sorted([*(one.subject(root) for one in made.subjects), *new], key=lambda one: one.id)
         backend = select(None if options.backend == "auto" else options.backend, options.threads)
         _write_starts_of(new, made, options, backend)
@@ -126,7 +128,19 @@ def remove(
         kept = [one.subject(root) for one in made.subjects if one.id not in absent]
         if len(kept) < FEWEST:
             raise UsageError(f"{len(kept)} subjects would stay, {FEWEST} are needed; remove fewer")
+        starts = _fixed(made, _last_stage(made, _options_of(made, running).load_recipe())).parent / STARTS
+        if starts.exists():
+            write_json(starts / CHECKSUMS, _checksums_of_starts(made, starts))
         return _averaged_anew(made, kept, _options_of(made, running), say or _log.info, sides=None)
+
+
+def _check_new_images(new: Sequence[Pair], made: Template) -> None:
+    """Refuse an image that is in the template under another id."""
+    known = {one.sha256["moving"]: one.id for one in made.subjects}
+    for subject in new:
+        same = known.get(checksums_of(subject)["moving"])
+        if same is not None:
+            raise InputError(f"the image of {subject.id} is in the template already, as {same}; leave it out")
 
 
 def _locked(root: Path) -> FolderLock:
@@ -177,10 +191,22 @@ def _write_starts_of(new: Sequence[Pair], made: Template, options: Options, back
     before = recipe if stage.continues else recipe_of(replace(stage, kind="linear"), recipe)
     found = register_all(new, fixed, made.folder / ADDED, before, options=options, starts=None)
     usable = found.without({one.id for one in new if found.results[one.id].failure is not None})
+    known = _checksums_of_starts(made, starts)
     for subject, files in zip(usable.subjects, usable.maps(), strict=True):
-        if not start_file(starts, subject, warped=stage.continues).exists():  # a newer date would make it run again
-            affine = Affine(files.matrix(), grid.flat)
-            write_start(subject, files.chain(), affine, starts, grid=grid if stage.continues else None, backend=backend)
+        content, there = checksum(subject.moving), start_file(starts, subject, warped=stage.continues).exists()
+        if there and known.pop(subject.id, "") == content:  # a newer date would make it run again
+            known[subject.id] = content
+            continue
+        write_json(starts / CHECKSUMS, known)
+        affine = Affine(files.matrix(), grid.flat)
+        write_start(subject, files.chain(), affine, starts, grid=grid if stage.continues else None, backend=backend)
+        known[subject.id] = content
+    write_json(starts / CHECKSUMS, known)
+
+
+def _checksums_of_starts(made: Template, starts: Path) -> dict[str, str]:
+    """SHA-256 of the image that each start belongs to, by id: of those in the template, and of those before them."""
+    return {**read_object(starts / CHECKSUMS), **{one.id: one.sha256["moving"] for one in made.subjects}}
 
 
 def _averaged_anew(
@@ -213,4 +239,4 @@ def _averaged_anew(
     named = {one.id for one in subjects}
     left_out = (*(one for one in made.left_out if one.id not in named), *judged.left_out)
     about = {"key": made.key, "options": made.options, "left_out": left_out, "rounds": made.rounds}
-    return write_template(made.folder, averaging, members, settled=made.settled, **about)
+    return write_template(made.folder, averaging, mean_of(averaging), members, settled=made.settled, **about)

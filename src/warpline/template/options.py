@@ -122,7 +122,8 @@ class Options:
         return Recipe.load(RECIPE if self.recipe is None else self.recipe)
 
     def cohort(self, recipe: Recipe | None) -> CohortOptions:
-        """Options of the cohort that a round is."""
+        """Options of the cohort that a round is: its subjects are judged by the template, not one by one."""
+        has_velocity = recipe is not None and recipe.syn is not None and recipe.syn.model == "velocity"
         return CohortOptions(
             recipe=recipe,
             suffix=self.suffix,
@@ -131,8 +132,9 @@ class Options:
             threads=self.threads,
             workers=self.workers,
             time_limit=self.time_limit,
-            warps="forward",
+            warps="rounded" if has_velocity else "forward",
             pages="none",
+            measures=False,
             redo=True,
             max_failures=1.0,
         )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from warpline.images import Image
 from warpline.io.images import read_image
 from warpline.report.template_page import PageRound, PageSubject, cuts, template_page
 from warpline.template.layout import TEMPLATE, round_folder
 from warpline.template.records import Template
+from warpline.template.rounds import Registered
 
 MOST_PICTURES = 100
 """Subjects with a picture, those of the worst fit."""
 
 
-def encode_page(made: Template, image: Image, thumbnails: Mapping[str, Path]) -> bytes:
+def encode_page(made: Template, image: Image, registered: Registered) -> bytes:
     """The page of a template.
 
     Parameters
@@ -24,8 +24,8 @@ def encode_page(made: Template, image: Image, thumbnails: Mapping[str, Path]) ->
         What is recorded of it.
     image : Image
         The template itself.
-    thumbnails : dict
-        A picture of every subject beside the template that it was registered to, by id.
+    registered : Registered
+        Its subjects.
     """
     rounds = [
         PageRound(
@@ -37,10 +37,8 @@ def encode_page(made: Template, image: Image, thumbnails: Mapping[str, Path]) ->
     ]
     worst = sorted(made.subjects, key=lambda one: (one.fit, one.id))
     shown = {one.id for one in worst[:MOST_PICTURES]}
-    subjects = [
-        PageSubject(one.id, one.fit, one.weight, _bytes_of(thumbnails[one.id]) if one.id in shown else b"")
-        for one in made.subjects
-    ]
+    pictures = {one.id: registered.thumbnail(one) for one in registered.subjects if one.id in shown}
+    subjects = [PageSubject(one.id, one.fit, one.weight, pictures.get(one.id, b"")) for one in made.subjects]
     return template_page(
         made.folder.name,
         rounds,
@@ -64,7 +62,3 @@ def _facts(made: Template, image: Image) -> Sequence[str]:
         f"sharpness {made.sharpness:.4f}/mm",
         f"residual {made.residual:.3f}",
     )
-
-
-def _bytes_of(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from warpline.cohort import Pair
 from warpline.cohort.json_files import read_object
 from warpline.recipe import NUMERICS
-from warpline.template.layout import LABELS, PAGE, RECORD, TEMPLATE
+from warpline.template.layout import LABELS, PAGE, RECORD, TEMPLATE, channel_name
 from warpline.template.subjects import Checksums
 
 PARTIAL = 3
@@ -64,6 +64,8 @@ class RoundRecord:
         What subjects differ from the mean by, as a share of its mean.
     fits, weights : dict
         Of every subject.
+    sides : dict
+        How what left and right differ in agrees with the others, -1 to 1, of every subject where it was compared.
 
     Examples
     --------
@@ -82,6 +84,7 @@ class RoundRecord:
     residual: float | None
     fits: Mapping[str, float]
     weights: Mapping[str, float]
+    sides: Mapping[str, float] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
         """Plain values."""
@@ -188,6 +191,13 @@ class Template:
         """The file of its labels; None where no subject has some."""
         path = self.folder / LABELS
         return path if any("moving_labels" in one.inputs for one in self.subjects) else None
+
+    @property
+    def images(self) -> dict[str, Path]:
+        """The files of the template, its labels and its channels, where it has them, by what they are."""
+        channels = {name: self.folder / channel_name(name) for name in self.options["channels"]}
+        labels = {} if self.labels is None else {"labels": self.labels}
+        return {"template": self.image, **labels, **channels}
 
     @property
     def page(self) -> Path:

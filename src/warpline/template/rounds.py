@@ -15,9 +15,11 @@ from warpline.cohort import Pair, PairResult, StopReason
 from warpline.cohort.layout import output_paths
 from warpline.images import Image
 from warpline.images.foreground import foreground_mask
+from warpline.io.drafts import writing
 from warpline.io.images import read_image
 from warpline.io.transform_files import write_transform
 from warpline.recipe import Recipe
+from warpline.report.pair_thumbnail import thumbnail
 from warpline.resampling import pull_back, warp
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.fields import to_world
@@ -80,10 +82,9 @@ class Registered:
         """A subject on the grid of the image."""
         return read_image(self.folder / output_paths(_paired(subject, self.fixed)).names()["warped"])
 
-    def thumbnails(self) -> dict[str, Path]:
-        """A picture of every subject beside the image, by id."""
-        names = {one.id: output_paths(_paired(one, self.fixed)).names()["thumbnail"] for one in self.subjects}
-        return {id: self.folder / name for id, name in names.items()}
+    def thumbnail(self, subject: Pair) -> bytes:
+        """A picture of a subject beside the image."""
+        return thumbnail(read_image(self.fixed), self.warped(subject))
 
     def without(self, ids: set[str]) -> Registered:
         """The same with fewer subjects."""
@@ -160,7 +161,8 @@ def write_starts(
     backend : Backend
         What joins displacements.
     """
-    (folder / STARTS).mkdir(exist_ok=True)
+    with writing(folder / STARTS):
+        (folder / STARTS).mkdir(exist_ok=True)
     for subject, files in zip(registered.subjects, registered.maps(), strict=True):
         affine = Affine(files.matrix() @ (~mean.affine).matrix, grid.flat)
         whole = Chain.of(mean.inverse, files.chain())
@@ -242,7 +244,8 @@ class Averaging:
         given = dict(zip((one.id for one in self.registered.subjects), paths, strict=True))
         for subject, chain, weight in self._counted():
             image = read_normalised(given[subject.id], self.options.geometry, self.backend)
-            yield np.asarray(warp(image, chain, self.grid, backend=self.backend).data, np.float32), weight
+            seen = warp(image, chain, self.grid, order=3, backend=self.backend).data
+            yield np.clip(seen, image.data.min(), image.data.max(), dtype=np.float32), weight
 
     def _counted(self) -> Iterator[tuple[Pair, Chain, float]]:
         """Every subject that counts, the map from the mean to it, and its weight."""

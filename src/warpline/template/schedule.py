@@ -11,14 +11,8 @@ from warpline.recipe.syn import FACTORS, Syn
 
 Kind = Literal["centred", "linear", "deformable"]
 
-LINEAR_ROUNDS = 2
-"""Linear rounds before the first deformable one; its affines stay from then on."""
-
-REFINED = (0.5, 0.5)
-"""Share of the iterations at the last two levels that a round has which refines the maps of an earlier one."""
-
-COARSE_ROUNDS = 2
-"""Deformable rounds at the coarsest voxel size; those between it and the finest have one each."""
+REFINED = (0.75,)
+"""Share of the iterations at the last levels that a round has which refines the maps of an earlier one."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +62,13 @@ def stages_of(recipe: Recipe, factors: Sequence[int], rounds: int, *, symmetric:
     --------
     >>> from warpline import Recipe
     >>> [(stage.kind, stage.factor) for stage in stages_of(Recipe.load("syn"), (2, 1), 1, symmetric=False)]
-    [('centred', 2), ('linear', 2), ('linear', 2), ('deformable', 2), ('deformable', 2), ('deformable', 1)]
+    [('centred', 2), ('linear', 2), ('deformable', 2), ('deformable', 1)]
     """
     main: Kind = "linear" if recipe.syn is None else "deformable"
     kinds: list[tuple[Kind, int]] = [("centred", factors[0])]
     if recipe.linear is not None and recipe.syn is not None:
-        kinds += [("linear", factors[0])] * LINEAR_ROUNDS
-    for factor in factors[:-1]:
-        kinds += [(main, factor)] * (COARSE_ROUNDS if factor == factors[0] else 1)
+        kinds.append(("linear", factors[0]))
+    kinds += [(main, factor) for factor in factors[:-1]]
     kinds += [(main, factors[-1])] * rounds
     refinable = main == "deformable" and may_continue(recipe)
     compared = next(number for number, (kind, _) in enumerate(kinds) if number and kind == main)
@@ -100,15 +93,25 @@ def recipe_of(stage: Stage, recipe: Recipe) -> Recipe:
     if stage.kind == "deformable":
         syn = refining(recipe.syn) if stage.continues and recipe.syn is not None else recipe.syn
         return recipe.model_copy(update={"name": f"{recipe.name}-deformable", "linear": None, "syn": syn})
-    return recipe.model_copy(update={"name": f"{recipe.name}-linear", "syn": None, "budget": Budget()})
+    linear = recipe.linear
+    if recipe.syn is not None and linear is not None:  # what is missed here, the deformable rounds find
+        linear = linear.model_copy(update={"refinements": 0})
+    return recipe.model_copy(
+        update={"name": f"{recipe.name}-linear", "linear": linear, "syn": None, "budget": Budget()}
+    )
 
 
 def refining(syn: Syn) -> Syn:
-    """The options of a deformable stage with few iterations at its last two levels."""
-    levels = min(2, len(syn.iterations))
+    """The options of a deformable stage with few iterations at its last levels.
+
+    Grey values are compared as they are given, where the recipe leaves it open: who is in a template after its first
+    deformable round correlates with the mean of the others.
+    """
+    contrast = "given" if syn.contrast == "auto" else syn.contrast
+    levels = min(len(REFINED), len(syn.iterations))
     iterations = tuple(
         max(1, round(count * share)) for count, share in zip(syn.iterations[-levels:], REFINED[-levels:], strict=True)
     )
     sigmas = None if syn.sigmas is None else syn.sigmas[-levels:]
     factors = (FACTORS if syn.factors is None else syn.factors)[-levels:]
-    return syn.model_copy(update={"factors": factors, "iterations": iterations, "sigmas": sigmas})
+    return syn.model_copy(update={"factors": factors, "iterations": iterations, "sigmas": sigmas, "contrast": contrast})

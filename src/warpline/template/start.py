@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.errors import InputError
+from warpline.cohort import Pair
+from warpline.cohort.manifest import abbreviate
+from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.images.checks import check_contrast, check_finite, check_one_volume
 from warpline.images.foreground import foreground_mask
@@ -30,6 +32,12 @@ COARSEST = 32
 
 FACTORS = (4, 2, 1)
 """Voxel sizes of the rounds, in those of the template."""
+
+MOST_VOXELS = 1e9
+"""Of a template; several fields of as many are held in memory."""
+
+LEAST_VOXELS = 12
+"""Along the longest axis of a template: with fewer there is nothing to register."""
 
 Point = NDArray[np.float64]
 
@@ -73,6 +81,49 @@ def read_normalised(path: str, geometry: str | None, backend: Backend) -> Image:
     return Image(np.asarray(volume, np.float32), image.grid, image.name)
 
 
+def check_further(subject: Pair, geometry: str | None, *, flat: bool) -> None:
+    """Read the labels and further channels of a subject, before hours are spent on what ends with them.
+
+    Parameters
+    ----------
+    subject : Pair
+        The subject.
+    geometry : {"sform", "qform"}, optional
+        As for `read_image`.
+    flat : bool
+        Whether its image has two axes.
+
+    Raises
+    ------
+    InputError
+        When one cannot be read, is not one finite volume, or has two axes where the image has three.
+    """
+    further = [path for path in (subject.moving_labels, *subject.columns.values()) if path]
+    for image in (read_image(path, geometry) for path in further):
+        check_one_volume(image)
+        check_finite(image)
+        if image.grid.flat != flat:
+            one, other = ("three", "two") if image.grid.flat else ("two", "three")
+            raise InputError(f"{image.name} has {other} axes, the image of {subject.id} {one}; give files of one kind")
+
+
+def check_kinds(flat: Mapping[str, bool]) -> None:
+    """Refuse subjects (ids) of which some have two axes and others three.
+
+    Raises
+    ------
+    InputError
+        Naming the fewer of both.
+    """
+    kinds = [[one for one, is_flat in flat.items() if is_flat == kind] for kind in (True, False)]
+    if all(kinds):
+        which = kinds.index(min(kinds, key=len))
+        words = ("two axes, the others three", "three axes, the others two")[which]
+        raise InputError(
+            f"images of one kind are needed: those of {abbreviate(kinds[which])} have {words}; leave them out"
+        )
+
+
 def extent_of(image: Image) -> Extent:
     """The extent of the foreground of an image."""
     places = apply_affine(image.affine, np.argwhere(foreground_mask(image)))
@@ -96,12 +147,10 @@ def template_grid(extents: Sequence[Extent], spacing: float | None) -> Grid:
 
     Raises
     ------
-    InputError
-        When some images have two axes and others three.
+    UsageError
+        When the voxels would be more than `MOST_VOXELS`, or the longest axis has fewer than `LEAST_VOXELS`.
     """
     flat = extents[0].flat
-    if any(one.flat != flat for one in extents):
-        raise InputError("some images have two axes and others three; a template needs images of one kind")
     voxel = float(np.median([one.voxel for one in extents])) if spacing is None else spacing
     low, high = (np.min([one.low for one in extents], axis=0), np.max([one.high for one in extents], axis=0))
     low[0] = min(low[0], -high[0])
@@ -113,6 +162,13 @@ def template_grid(extents: Sequence[Extent], spacing: float | None) -> Grid:
     affine[:3, 3] = middle - voxel * (np.array(shape) - 1) / 2
     if flat:
         shape[2], affine[2] = 1, (0, 0, 1, 0)
+    if np.prod(shape, dtype=np.float64) > MOST_VOXELS:
+        sizes = " x ".join(map(str, shape))
+        raise UsageError(f"spacing {voxel:g} mm makes a template of {sizes} voxels; choose a larger one")
+    if max(shape) < LEAST_VOXELS:
+        raise UsageError(
+            f"spacing {voxel:g} mm makes a template of {max(shape)} voxels along its longest axis; choose a smaller one"
+        )
     written = affine.astype(np.float32).astype(np.float64)  # as NIfTI has it, so that a grid that was read is the same
     return Grid((shape[0], shape[1], shape[2]), written, flat)
 
@@ -136,10 +192,18 @@ def middle_of(extents: Sequence[Extent]) -> Point:
 def mean_of_centred(
     paths: Sequence[str], middle: Point, grid: Grid, geometry: str | None, *, backend: Backend
 ) -> Image:
-    """Mean of normalised images whose centres are brought to a point, on a grid; sums in the order of `paths`."""
+    """Mean of normalised images whose centres are brought to a point, on a grid; sums in the order of `paths`.
+
+    Raises
+    ------
+    InputError
+        When an image cannot be used, or has two axes and the grid three, or the other way round.
+    """
     total = np.zeros(grid.shape)
     for path in paths:
         image = read_normalised(path, geometry, backend)
+        if image.grid.flat != grid.flat:
+            raise InputError(f"{path} and the subjects are not of one kind: some have two axes, others three")
         matrix = np.eye(4)
         matrix[:3, 3] = extent_of(image).centre - middle
         total += np.asarray(warp(image, Affine(matrix, grid.flat), grid, backend=backend).data, np.float64)

@@ -22,7 +22,7 @@ Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Sequence[Pa
 Checksums = dict[str, str]
 """SHA-256 of every file of a subject, by what it is."""
 
-METHOD = 1
+METHOD = 2
 """Rises when rounds of the same subjects and options would give other numbers, beside the numerics of registrations."""
 
 _TABLES = (".tsv", ".csv")
