@@ -39,7 +39,7 @@ def test_2d_images_lie_in_one_plane():
     affine = image.affine.copy()
     affine[2, 3] = 7
     raised = Image(image.data + 1, Grid(image.grid.shape, affine, flat=True), "raised")
-    images, _ = read_points([image, raised])
+    images = read_points([image, raised]).images
     assert images[0].affine[2, 3] == images[1].affine[2, 3]
 
 

@@ -15,7 +15,7 @@ from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import value_beyond
 from warpline.longitudinal.rigid_middle import RigidMiddle
 from warpline.resampling import warp
-from warpline.space import Transform
+from warpline.space import Affine, Transform
 from warpline.space.grid import Grid, apply_affine
 
 MARGIN = 12
@@ -27,8 +27,11 @@ SHADING = 12.0
 LEAST_WEIGHT = 1e-3
 """Share of a Gaussian within the object from which shading is known."""
 
+Masks = Sequence[Image | None]
+"""Where time points count (voxels other than 0), one for each; None where all of it counts."""
 
-def middle_grid(images: Sequence[Image], middle: RigidMiddle) -> Grid:
+
+def middle_grid(images: Sequence[Image], middle: RigidMiddle, times: int = 1) -> Grid:
     """The grid of the middle: cubes as large as the finest voxel, along the axes of the world, around all objects.
 
     Parameters
@@ -37,10 +40,12 @@ def middle_grid(images: Sequence[Image], middle: RigidMiddle) -> Grid:
         The time points.
     middle : RigidMiddle
         Where they are.
+    times : int
+        How many times as long as the finest voxel an edge of a cube is.
     """
     flat = all(image.grid.flat for image in images)
     used = 2 if flat else 3
-    size = float(min(image.grid.voxel_size[:used].min() for image in images))
+    size = times * float(min(image.grid.voxel_size[:used].min() for image in images))
     reached = []
     for image, affine in zip(images, middle.affines, strict=True):
         inside = np.argwhere(foreground_mask(image))
@@ -61,7 +66,22 @@ def on_middle(image: Image, transform: Transform, grid: Grid, backend: Backend) 
     return warp(image, transform, grid, order=SPLINE, outside=value_beyond(image), backend=backend)
 
 
-def brightness_factors(images: Sequence[Image]) -> list[float]:
+def mask_on_middle(mask: Image | None, rigid: Affine, grid: Grid, backend: Backend) -> Image | None:
+    """The mask of a time point at the nearest voxels of the grid of the middle, 0 or 1; None without one."""
+    if mask is None:
+        return None
+    marked = replace(mask, data=np.not_equal(mask.data, 0).astype(np.uint8))
+    placed = warp(marked, rigid, grid, order=0, backend=backend)
+    return replace(placed, data=np.asarray(placed.data, np.uint8))
+
+
+def object_of(image: Image, mask: Image | None) -> NDArray[np.bool_]:
+    """Where an image shows its object, and its mask, on the same grid, lets it count; (I, J, K)."""
+    inside = foreground_mask(image)
+    return inside if mask is None else inside & (mask.data != 0)
+
+
+def brightness_factors(images: Sequence[Image], masks: Masks) -> list[float]:
     """What the grey values of every image are multiplied by, so that medians of their objects agree.
 
     1 where an image has values below 0, or none that lie above.
@@ -70,16 +90,20 @@ def brightness_factors(images: Sequence[Image]) -> list[float]:
     ----------
     images : sequence of Image
         On any grids.
+    masks : sequence of Image or None
+        Of each, on its grid.
     """
-    medians = _medians(images)
+    medians = _medians(images, masks)
     if not _have_gains(images, medians):
         return [1.0] * len(images)
     return [float(one) for one in np.exp(np.log(medians).mean()) / medians]
 
 
-def _medians(images: Sequence[Image]) -> NDArray[np.float64]:
+def _medians(images: Sequence[Image], masks: Masks) -> NDArray[np.float64]:
     """Median of the object of every image, (N,)."""
-    inside = (np.asarray(image.data[foreground_mask(image)], np.float64) for image in images)
+    inside = (
+        np.asarray(image.data[object_of(image, mask)], np.float64) for image, mask in zip(images, masks, strict=True)
+    )
     return np.array([np.median(values) if values.size else 0.0 for values in inside])
 
 
@@ -88,7 +112,7 @@ def _have_gains(images: Sequence[Image], medians: NDArray[np.float64]) -> bool:
     return bool(medians.min() > 0) and min(value_beyond(image) for image in images) >= 0
 
 
-def without_unlike_shading(images: Sequence[Image], factors: Sequence[float]) -> list[Image]:
+def without_unlike_shading(images: Sequence[Image], factors: Sequence[float], masks: Masks) -> list[Image]:
     """Images on one grid, each times its factor, and divided by what is smooth of its ratio to their geometric mean.
 
     Gain and shading differ between scans, and squared differences would take that for change (differential bias, Lewis
@@ -100,11 +124,13 @@ def without_unlike_shading(images: Sequence[Image], factors: Sequence[float]) ->
         The time points on the grid of the middle.
     factors : sequence of float
         As of `brightness_factors`.
+    masks : sequence of Image or None
+        Of each, on that grid.
     """
-    if not _have_gains(images, _medians(images)):
+    if not _have_gains(images, _medians(images, masks)):
         return list(images)
     scaled = [np.asarray(image.data, np.float32) * np.float32(one) for image, one in zip(images, factors, strict=True)]
-    inside = np.all([foreground_mask(image) & np.greater(image.data, 0) for image in images], axis=0)
+    inside = _object_of_all(images, masks)
     sigma = [SHADING / size if count > 1 else 0.0 for size, count in _axes(images[0].grid)]
     weight = gaussian_filter(inside.astype(np.float32), sigma)
     logs = [np.log(one, out=np.zeros_like(one), where=inside) for one in scaled]
@@ -115,6 +141,14 @@ def without_unlike_shading(images: Sequence[Image], factors: Sequence[float]) ->
         replace(image, data=one * np.exp(-np.where(known, field, np.float32(0))))
         for image, one, field in zip(images, scaled, fields, strict=True)
     ]
+
+
+def _object_of_all(images: Sequence[Image], masks: Masks) -> NDArray[np.bool_]:
+    """Where all images show their object with values above 0, (I, J, K)."""
+    inside = np.ones(images[0].data.shape, np.bool_)
+    for image, mask in zip(images, masks, strict=True):
+        inside &= object_of(image, mask) & np.greater(image.data, 0)
+    return inside
 
 
 def _axes(grid: Grid) -> list[tuple[float, int]]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.images import Image
-from warpline.images.foreground import foreground_mask
 from warpline.longitudinal.result import TimePoint
 from warpline.longitudinal.solving import Solved
 from warpline.registration.quality import quality_of
@@ -32,7 +31,7 @@ LARGEST_GAP = 0.5
 
 
 def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | None, backend: Backend) -> dict[str, Any]:
-    """Sections of the report: `middle`, `points`, `pairs`, `changes` and `warnings`.
+    """Sections of the report: `middle`, `memory`, `points`, `pairs`, `changes` and `warnings`.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | No
     backend : Backend
         Where measures are computed.
     """
-    inside = foreground_mask(solved.middle)
+    inside = solved.inside
     rows = [_point_row(solved, place, inside, backend) for place in places]
     ordered = [solved.points[place] for place in places]
     spans = [None] * (len(ordered) - 1) if years is None else [later - sooner for sooner, later in pairwise(years)]
@@ -56,6 +55,7 @@ def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | No
     grid = solved.middle.grid
     return {
         "middle": {"shape": list(grid.shape), "voxel_size": grid.voxel_size.tolist()},
+        "memory": solved.plan.as_report(),
         "points": rows,
         "pairs": list(_pair_rows(solved)),
         "changes": changes,
@@ -114,6 +114,7 @@ def _pair_rows(solved: Solved) -> Iterator[dict[str, Any]]:
     for rigid, change in zip(solved.rigid.pairs, solved.changes, strict=True):
         yield {
             "names": [solved.points[number].image.name for number in rigid.numbers],
+            "rigid_judgement": rigid.outcome,
             "rigid_disagreement": rigid.disagreement,
             "change_disagreement": change.disagreement,
             "judgement": change.outcome,
