@@ -33,6 +33,9 @@ Doubles = NDArray[np.float64]
 RESULTS = Path(__file__).parent / "results" / "longitudinal.json"
 VENTRICLES = (4, 43)
 """Lateral ventricles in FreeSurfer's numbering."""
+WHITE_MATTER = 2
+REACH = 10
+"""Voxels around drawn ventricles in which fluid belongs to them."""
 EDGE = 2.0
 """Gaussian in voxels by which the growth spreads beyond the ventricles."""
 STEPS = 16
@@ -57,19 +60,36 @@ class Made:
 
 
 def load(folder: Path, subject: str, every: int = 1) -> tuple[Doubles, NDArray[np.int64]]:
-    """Image and labels of a subject, every n-th voxel along each axis, cropped to the brain, with a margin."""
+    """Image and labels of a subject, every n-th voxel along each axis, cropped to the brain, with a margin.
+
+    Brain without a label gets that of white matter, and ventricles are where fluid shows, see `_visible`.
+    """
     places = (folder / f"sub-{subject}", folder / f"sub-{subject}_")
     inside = places[0].is_dir()
     names = ("t1_brain.nii.gz", "labels.nii.gz") if inside else ("t1.nii.gz", "labels.nii.gz")
     paths = [places[0] / name if inside else Path(f"{places[1]}{name}") for name in names]
     image, labels = (np.squeeze(np.asanyarray(nibabel.load(path).dataobj)) for path in paths)
+    values = np.asarray(image, float)
+    labels = _visible(values, np.where((labels == 0) & (values > 0), WHITE_MATTER, np.rint(labels)).astype(np.int64))
     box = tuple(slice(int(span.min()), int(span.max()) + 1) for span in np.nonzero(labels))
-    values = np.asarray(image, float) * (labels > 0)
     if every > 1:
         values = ndimage.gaussian_filter(values, every / 2)
     steps = (slice(None, None, every),) * values.ndim
     padded = [np.pad(one[box][steps], MARGIN) for one in (values, labels)]
-    return padded[0], np.rint(padded[1]).astype(np.int64)
+    return padded[0], padded[1]
+
+
+def _visible(image: Doubles, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Labels whose ventricles end where the image says so, half-way from fluid to white matter.
+
+    Those that were drawn leave out half of the fluid of some slices; within it nothing shows which half has grown.
+    """
+    drawn = np.isin(labels, VENTRICLES)
+    fluid, white = np.percentile(image[drawn], 10), np.median(image[labels == WHITE_MATTER])
+    near = (labels > 0) & ndimage.binary_dilation(drawn, iterations=REACH)
+    parts, _ = ndimage.label(near & (image < (fluid + white) / 2))
+    ventricles = (parts > 0) & np.isin(parts, parts[drawn & (parts > 0)])
+    return np.where(ventricles, VENTRICLES[0], np.where(drawn, WHITE_MATTER, labels))
 
 
 def _velocity(labels: NDArray[np.int64]) -> Doubles:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from synthetic import smooth_field
 from warpline.backends import select
-from warpline.errors import UsageError
-from warpline.longitudinal.change_fields import ChangePair, recipe_with, register_changes, velocities_of
+from warpline.longitudinal.change_fields import ChangePair, register_changes, velocities_of
+from warpline.longitudinal.recipes import recipes_with
 from warpline.space.grid import Grid
 
 SHAPE = (8, 9, 7)
@@ -28,13 +27,7 @@ def test_fields_explain_the_pairs_and_have_no_mean():
 
 def test_swapped_images_have_the_opposite_field(found):
     aligned = [point.aligned for point in found.points]
-    backend, recipe = select("numba", 1), recipe_with(["syn.iterations=[10, 5]", "syn.factors=[2, 1]"])
+    backend, (_, recipe) = select("numba", 1), recipes_with(["syn.iterations=[10, 5]", "syn.factors=[2, 1]"])
     none = [None, None]
     ((_, there),), ((_, back),) = (register_changes(one, none, recipe, backend) for one in (aligned, aligned[::-1]))
     np.testing.assert_array_equal(there, -back)
-
-
-def test_settings_that_take_away_the_field_are_refused():
-    assert recipe_with(["syn.radius=3"]).syn.radius == 3
-    with pytest.raises(UsageError, match=r"syn\.model=velocity"):
-        recipe_with(["syn=off"])

@@ -9,8 +9,11 @@ from warpline.backends import select
 from warpline.images import Image
 from warpline.longitudinal.middle_space import (
     brightness_factors,
+    extent_of,
+    mask_on_middle,
     median_image,
     middle_grid,
+    object_of,
     on_middle,
     without_unlike_shading,
 )
@@ -22,22 +25,41 @@ BACKEND = select("numpy")
 NONE = (None, None)
 
 
-def still(images):
-    return find_middle([RigidPair((0, 1), np.eye(4), 0.0)], images)
+def grid_of(images, times=1):
+    """Of the middle of two images that have not moved."""
+    middle = find_middle([RigidPair((0, 1), np.eye(4), 0.0)], images)
+    return middle_grid(images, middle.centre, extent_of(images, middle), times)
 
 
 def test_grid_has_the_finest_voxel_and_holds_the_objects():
     images = [time_point(), time_point(size=1.2)]
-    grid = middle_grid(images, still(images))
+    grid = grid_of(images)
     assert grid.flat and np.allclose(grid.voxel_size[:2], 1.2)
     aligned = on_middle(images[0], Affine(np.eye(4), flat=True), grid, BACKEND)
     assert np.abs(aligned.data[[0, -1]]).max() < 10 and aligned.data.max() > 100
 
 
+def test_a_coarser_grid_holds_the_same():
+    images = [time_point(), time_point()]
+    fine, coarse = (grid_of(images, times) for times in (1, 3))
+    np.testing.assert_allclose(coarse.voxel_size[:2], 3 * fine.voxel_size[:2])
+    assert (coarse.corners().min(axis=0) <= fine.corners().min(axis=0))[:2].all()
+
+
+def test_masks_limit_the_object():
+    image = time_point()
+    half = Image((np.arange(image.grid.shape[0]) < 20)[:, None, None] * np.full(image.grid.shape, 7.0), image.grid)
+    mask = mask_on_middle(half, Affine(np.eye(4), flat=True), image.grid, BACKEND)
+    assert mask.data.dtype == np.uint8 and mask.data.max() == 1
+    inside = object_of(image, mask)
+    assert inside[:20].any() and not inside[20:].any() and object_of(image, None)[20:].any()
+    assert mask_on_middle(None, Affine(np.eye(4), flat=True), image.grid, BACKEND) is None
+
+
 def test_volumes_get_cubes():
     grid = Grid((16, 18, 12), np.diag([1.0, 1.0, 2.5, 1.0]))
     image = Image(np.pad(np.ones((8, 8, 4)), ((4, 4), (5, 5), (4, 4))), grid)
-    found = middle_grid([image, image], still([image, image]))
+    found = grid_of([image, image])
     np.testing.assert_allclose(found.voxel_size, 1.0)
     assert not found.flat
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from made_time_points import QUICK
 from warpline.backends import select
-from warpline.longitudinal.change_fields import recipe_with
+from warpline.longitudinal.recipes import recipes_with
 from warpline.longitudinal.solving import Run
 from warpline.registration.clock import Clock
 
@@ -14,7 +14,7 @@ from warpline.registration.clock import Clock
 def test_images_in_another_order_are_solved_alike(images):
     """Not by sorting them first: the steps themselves prefer none, but for rounding that a registration carries on."""
     told, clock, none = [], Clock(), [None, None]
-    run = Run(recipe_with(QUICK["settings"]), select("numba", 1), clock, on_pair=lambda *step: told.append(step))
+    run = Run(*recipes_with(QUICK["settings"]), select("numba", 1), clock, on_pair=lambda *step: told.append(step))
     there = run.solve(images[:2], none)
     assert told == [("rigid", 1, 1), ("change", 1, 1)]
     back = run.solve(images[1::-1], none)

@@ -16,22 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.errors import InputError, UsageError
+from warpline.errors import InputError
 from warpline.images import Image
 from warpline.longitudinal.rigid_middle import worse_outcome
-from warpline.recipe import Initialise, Recipe, Syn
+from warpline.recipe import Recipe
 from warpline.registration import Alignment, ProgressCallback, align
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
-
-RECIPE = Recipe(
-    name="longitudinal",
-    initialise=Initialise(method="identity"),
-    linear=None,
-    syn=Syn(model="velocity", metric="mean_squares", step=0.25, update_sigma=4.0, total_sigma=0.43),
-)
-"""Registration of two time points on the grid of the middle: by squared differences, as they are of one contrast; more
-smoothly than between two subjects, so that noise does not look like change; in small steps, as little moves."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +51,6 @@ Change = tuple[ChangePair, NDArray[np.float32]]
 """How a change was found, and its velocity from the first to the second: (3, I, J, K), mm, world axes."""
 
 
-def recipe_with(settings: Sequence[str]) -> Recipe:
-    """The recipe with settings such as ``"syn.total_sigma=1"``.
-
-    Raises
-    ------
-    UsageError
-        When a setting is not allowed, or takes away what time points need.
-    """
-    recipe = RECIPE.with_options(*settings)
-    if recipe.syn is None or recipe.syn.model != "velocity" or recipe.linear is not None:
-        raise UsageError("time points are registered with syn.model=velocity and no linear stage; leave those settings")
-    return recipe
-
-
 def register_changes(
     images: Sequence[Image],
     masks: Sequence[Image | None],
@@ -90,7 +67,7 @@ def register_changes(
     masks : sequence of Image or None
         Where they count, one for each, on that grid.
     recipe : Recipe
-        See `recipe_with`.
+        Deformable, see `warpline.longitudinal.recipes`.
     backend : Backend
         Where it runs.
     progress : callable, optional

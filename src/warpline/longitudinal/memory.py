@@ -11,7 +11,7 @@ from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.limits import free_memory
-from warpline.longitudinal.middle_space import middle_grid
+from warpline.longitudinal.middle_space import extent_of, middle_grid
 from warpline.longitudinal.rigid_middle import RigidMiddle
 from warpline.recipe import Recipe
 from warpline.registration import plan_memory
@@ -99,9 +99,10 @@ def plan_middle(
     """
     held = PROGRAM + _bytes_of((*images, *masks))
     limit = held + free_memory() if memory is None else int(memory * GIGABYTE)
+    extent = extent_of(images, middle)
     is_planned = memory is not None or backend.on_host
     for times in range(1, MOST_REDUCED + 1):
-        grid = middle_grid(images, middle, times)
+        grid = middle_grid(images, middle.centre, extent, times)
         predicted = _predicted(grid, len(images), recipe, held)
         negligible = memory is None and predicted - held <= NEGLIGIBLE
         if predicted <= limit or negligible or not is_planned:

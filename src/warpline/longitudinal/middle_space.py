@@ -31,8 +31,12 @@ Masks = Sequence[Image | None]
 """Where time points count (voxels other than 0), one for each; None where all of it counts."""
 
 
-def middle_grid(images: Sequence[Image], middle: RigidMiddle, times: int = 1) -> Grid:
-    """The grid of the middle: cubes as large as the finest voxel, along the axes of the world, around all objects.
+Extent = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Lowest and highest coordinates (3,) in mm."""
+
+
+def extent_of(images: Sequence[Image], middle: RigidMiddle) -> Extent:
+    """Where the objects of all time points lie in the middle.
 
     Parameters
     ----------
@@ -40,23 +44,36 @@ def middle_grid(images: Sequence[Image], middle: RigidMiddle, times: int = 1) ->
         The time points.
     middle : RigidMiddle
         Where they are.
+    """
+    reached = []
+    for image, affine in zip(images, middle.affines, strict=True):
+        inside = np.argwhere(foreground_mask(image))
+        world = apply_affine(affine.inverse().matrix @ image.affine, inside if len(inside) else [[0, 0, 0]])
+        reached += [world.min(axis=0), world.max(axis=0)]
+    return np.min(reached, axis=0), np.max(reached, axis=0)
+
+
+def middle_grid(images: Sequence[Image], centre: NDArray[np.float64], extent: Extent, times: int = 1) -> Grid:
+    """The grid of the middle: cubes as large as the finest voxel, along the axes of the world, around all objects.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        The time points.
+    centre : (3,)
+        The point of the middle that rotations leave, mm: a voxel.
+    extent : Extent
+        Of the objects.
     times : int
         How many times as long as the finest voxel an edge of a cube is.
     """
     flat = all(image.grid.flat for image in images)
     used = 2 if flat else 3
     size = times * float(min(image.grid.voxel_size[:used].min() for image in images))
-    reached = []
-    for image, affine in zip(images, middle.affines, strict=True):
-        inside = np.argwhere(foreground_mask(image))
-        world = apply_affine(affine.inverse().matrix @ image.affine, inside if len(inside) else [[0, 0, 0]])
-        reached += [world.min(axis=0), world.max(axis=0)]
-    lowest, highest = np.min(reached, axis=0), np.max(reached, axis=0)
-    first = np.floor((lowest - middle.centre) / size) - MARGIN
-    last = np.ceil((highest - middle.centre) / size) + MARGIN
+    first, last = np.floor((extent[0] - centre) / size) - MARGIN, np.ceil((extent[1] - centre) / size) + MARGIN
     first[used:] = last[used:] = 0
     matrix = np.diag([size, size, size, 1.0])
-    matrix[:3, 3] = middle.centre + size * first
+    matrix[:3, 3] = centre + size * first
     shape = (last - first + 1).astype(int)
     return Grid((int(shape[0]), int(shape[1]), int(shape[2])), matrix, flat)
 

@@ -129,6 +129,23 @@ def _with_mask(image: Image, mask: Image | None) -> tuple[Image, Image | None, t
     return filled, mask, notes if note is None else (*notes, note)
 
 
+def labels_on(labels: Image, point: Image) -> Image:
+    """Checked labels of a time point, 2-D ones in its plane.
+
+    Raises
+    ------
+    InputError
+        When they hold fractions, are a series, or 2-D beside volumes.
+    """
+    check_one_volume(labels)
+    check_same_dimension(point, labels)
+    if labels.data.dtype.kind == "f":
+        odd = labels.data[labels.data != np.rint(labels.data)]
+        if odd.size:
+            raise InputError(f"{labels.name} holds {odd[0]:g}; labels are whole numbers: give a label map")
+    return replace(labels, grid=labels.grid.in_plane_of(point.grid))
+
+
 def _copies(images: Sequence[Image]) -> Iterator[str]:
     """A sentence for every two time points of the same voxels."""
     for first, second in combinations(images, 2):

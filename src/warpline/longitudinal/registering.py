@@ -14,10 +14,10 @@ from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.images import Source
 from warpline.io.json_values import plain
-from warpline.longitudinal.change_fields import recipe_with
 from warpline.longitudinal.label_growth import growth_report, growth_warnings
 from warpline.longitudinal.output_files import Outputs, check_outputs
-from warpline.longitudinal.points import canonical_order, names_of, read_points, years_of
+from warpline.longitudinal.points import canonical_order, labels_on, names_of, read_points, years_of
+from warpline.longitudinal.recipes import recipes_with
 from warpline.longitudinal.result import LongitudinalRegistration, store
 from warpline.longitudinal.solving import PairCallback, Run
 from warpline.longitudinal.summary import summarise
@@ -62,7 +62,8 @@ def register_longitudinal(
     labels_of : int
         Of which time point the labels are, from 0.
     settings : sequence of str
-        Options of the deformable stage, such as ``"syn.total_sigma=1"``.
+        Options such as ``"syn.total_sigma=1"``: ``syn`` of the deformable stage, ``initialise`` and ``linear`` of the
+        rigid one.
     memory : float, optional
         GB (10^9 bytes) that the process may take; what is free when None, but on a GPU. Time points that need more are
         registered on coarser grids, which a warning says.
@@ -98,14 +99,17 @@ def register_longitudinal(
     >>> bool(np.array_equal(found.points[0].velocity.field, -found.points[1].velocity.field))
     True
     """
-    recipe, chosen, clock = recipe_with(settings), select(backend, threads), Clock()
+    rigid, deformable = recipes_with(settings)
+    chosen, clock = select(backend, threads), Clock()
     when = years_of(len(points), years, dates)
     _check_number(labels_of, len(points))
     with clock.step("read"):
         given = read_points(points, masks, geometry)
         marked = None if labels is None else load(labels, "labels", geometry)
+        if marked is not None:
+            labels_on(marked[0], given.images[labels_of])
     order = canonical_order(given.images, given.masks)
-    run = Run(recipe, chosen, clock, memory, progress, on_pair)
+    run = Run(rigid, deformable, chosen, clock, memory, progress, on_pair)
     solved = run.solve([given.images[number] for number in order], [given.masks[number] for number in order])
     places = [order.index(number) for number in range(len(order))]
     with clock.step("quality"):
@@ -113,7 +117,11 @@ def register_longitudinal(
     report = {
         **environment(chosen, threads),
         "inputs": given.descriptions,
-        "options": {"recipe": recipe.model_dump(mode="json"), "years": when},
+        "options": {
+            "rigid": rigid.model_dump(mode="json"),
+            "recipe": deformable.model_dump(mode="json"),
+            "years": when,
+        },
         **summary,
         "labels": None,
         "seconds": clock.seconds,

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.images import Image
-from warpline.images.checks import check_one_volume
 from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import Source
@@ -30,8 +29,8 @@ from warpline.longitudinal.output_files import (
     encode_transform,
     write_files,
 )
-from warpline.operations import check_labels, read
-from warpline.registration.checks import check_same_dimension
+from warpline.longitudinal.points import labels_on
+from warpline.operations import read
 from warpline.report.longitudinal_page import draw_changes, draw_point, longitudinal_page
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
@@ -216,7 +215,7 @@ class LongitudinalRegistration:
         InputError
             When the labels cannot be read, hold fractions, or are 2-D beside volumes.
         """
-        image = self._labels(labels, of)
+        image = labels_on(read(labels, "labels"), self._point(of).image)
         to_middle, size = self._point(of).transform.inverse(), image.grid.voxel_volume
         present, places = np.unique(image.data, return_inverse=True)
         found: dict[int, dict[int, float]] = {int(label): {} for label in present if label != 0}
@@ -228,14 +227,6 @@ class LongitudinalRegistration:
                 if label != 0:
                     found[int(label)][number] = size * float(total)
         return found
-
-    def _labels(self, labels: Source, of: int) -> Image:
-        """Checked labels of a time point."""
-        image = read(labels, "labels")
-        check_one_volume(image)
-        check_same_dimension(self._point(of).image, image)
-        check_labels(image)
-        return replace(image, grid=image.grid.in_plane_of(self._point(of).image.grid))
 
     def _determinant(self, number: int) -> NDArray[np.float32]:
         """Volume at a time point as a multiple of that in the middle (I, J, K); NaN where the map folds."""

@@ -30,6 +30,9 @@ from warpline.space.grid import Matrix, apply_affine
 RADIUS = 80.0
 """Distance in mm from the centre of a head at which maps are compared (Jenkinson 1999)."""
 
+CERTAINLY_WRONG = 5.0
+"""Distance in mm between the maps that both ways gave above which one of them is certainly wrong."""
+
 
 @dataclass(frozen=True, eq=False)
 class RigidPair:
@@ -44,7 +47,7 @@ class RigidPair:
     disagreement : float
         Distance in mm between the maps that both ways gave, root mean square within `RADIUS`.
     outcome : str
-        The worse judgement of both ways.
+        The worse judgement of both ways; failed where they are further apart than `CERTAINLY_WRONG`.
     warnings : tuple of str
         Reasons to doubt it.
     """
@@ -117,11 +120,12 @@ def _joined(numbers: tuple[int, int], there: Alignment, back: Alignment, images:
     assert isinstance(other, Affine)
     names = images[first].name, images[second].name
     ways = ((names, there), (names[::-1], back))
+    apart = distance(matrix, other.matrix, centre_of(images[first]))
     return RigidPair(
         numbers,
         halfway(matrix, other.matrix),
-        distance(matrix, other.matrix, centre_of(images[first])),
-        worse_outcome(there, back),
+        apart,
+        worse_outcome(there, back) if apart <= CERTAINLY_WRONG else OUTCOMES[-1],
         tuple(f"{way[1]} on {way[0]}, rigid: {one}" for way, found in ways for one in found.warnings),
     )
 

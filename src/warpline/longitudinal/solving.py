@@ -75,8 +75,8 @@ class Run:
 
     Parameters
     ----------
-    recipe : Recipe
-        Of the deformable stage, see `warpline.longitudinal.change_fields.recipe_with`.
+    rigid, deformable : Recipe
+        Of both stages, see `warpline.longitudinal.recipes`.
     backend : Backend
         Where it runs.
     clock : Clock
@@ -89,7 +89,8 @@ class Run:
         Receives a step, and how many pairs of how many are done.
     """
 
-    recipe: Recipe
+    rigid: Recipe
+    deformable: Recipe
     backend: Backend
     clock: Clock
     memory: float | None = None
@@ -110,14 +111,14 @@ class Run:
         with self.clock.step("rigid"):
             middle, notes = self._rigid(images, masks)
         with self.clock.step("middle"):
-            plan = plan_middle(images, middle, self.recipe, backend, masks=masks, memory=self.memory)
+            plan = plan_middle(images, middle, self.deformable, backend, masks=masks, memory=self.memory)
             placed = [on_middle(*one, plan.grid, backend) for one in zip(images, middle.affines, strict=True)]
             marked = [mask_on_middle(*one, plan.grid, backend) for one in zip(masks, middle.affines, strict=True)]
             factors = brightness_factors(placed, marked)
             placed = without_unlike_shading(placed, factors, marked)
         with self.clock.step("change"):
             changes = self._counted(
-                register_changes(placed, marked, self.recipe, backend, self.progress), "change", len(images)
+                register_changes(placed, marked, self.deformable, backend, self.progress), "change", len(images)
             )
             pairs, velocities = velocities_of(changes, plan.grid, len(images))
         del placed
@@ -128,9 +129,8 @@ class Run:
         return Solved(points, median, inside, factors, middle, pairs, plan, (*notes, *plan.warnings()))
 
     def _rigid(self, images: Sequence[Image], masks: Sequence[Image | None]) -> tuple[RigidMiddle, tuple[str, ...]]:
-        recipe = Recipe.load("rigid")
-        seen, marked, notes = fitting_images(images, recipe, self.backend, masks=masks, memory=self.memory)
-        found = register_pairs(seen, marked, recipe, self.backend, self.progress)
+        seen, marked, notes = fitting_images(images, self.rigid, self.backend, masks=masks, memory=self.memory)
+        found = register_pairs(seen, marked, self.rigid, self.backend, self.progress)
         return find_middle(list(self._counted(found, "rigid", len(images))), images), notes
 
     def _counted(self, pairs: Iterator[Pair], step: str, images: int) -> Iterator[Pair]:

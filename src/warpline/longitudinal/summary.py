@@ -29,6 +29,10 @@ LARGEST_FACTOR = 1.5
 LARGEST_GAP = 0.5
 """Distance in mm between rigid maps that ought to be one above which a warning says so."""
 
+LARGEST_CHANGE = 0.4
+"""Log Jacobian that a hundredth of the object may exceed before a warning asks whether it is one subject. A made change
+of 5 % has 0.07; the mirrored image of a slice 0.9, the slice of another head 1.1."""
+
 
 def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | None, backend: Backend) -> dict[str, Any]:
     """Sections of the report: `middle`, `memory`, `points`, `pairs`, `changes` and `warnings`.
@@ -59,7 +63,7 @@ def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | No
         "points": rows,
         "pairs": list(_pair_rows(solved)),
         "changes": changes,
-        "warnings": [*_pair_warnings(solved), *_point_warnings(rows)],
+        "warnings": [*_pair_warnings(solved), *_point_warnings(rows), *_change_warnings(changes)],
     }
 
 
@@ -152,3 +156,13 @@ def _point_warnings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             )
         if row["quality"]["folded_voxels"]:
             yield f"{row['name']}: the map folds at {row['quality']['folded_voxels']} voxels, where changes are unknown"
+
+
+def _change_warnings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        low, high = row["log_jacobian"]["p01"], row["log_jacobian"]["p99"]
+        if max(-low, high) > LARGEST_CHANGE:
+            yield (
+                f"{row['from']} to {row['to']}: log Jacobians reach from {low:.2f} to {high:.2f}, far more than a head "
+                "changes: do both images show one subject, and is neither mirrored (warpline check-header)?"
+            )
