@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -124,3 +126,11 @@ def test_what_a_start_reaches_is_reordered_too():
     given = Problem(image(0, thin), image(1, thin), None, None, QUICK, Affine.identity(), reached=mask(thin))
     found = given.reorder_axes(select("numpy"))
     np.testing.assert_array_equal(found.reached.data, mask(thin).data.swapaxes(1, 2))
+
+
+def test_alike_images_are_scaled_as_one():
+    given = problem()
+    brighter = replace(given.moving, data=1.5 * given.fixed.data)
+    for alike, ratio in ((True, 1.5), (False, 1.0)):
+        fixed, moving = replace(given, moving=brighter, alike=alike).normalised(select("numpy"))
+        np.testing.assert_allclose(moving.volume, ratio * fixed.volume, rtol=1e-4, atol=1e-4)

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from made_reports import report_of_points
 from warpline.errors import InputError
-from warpline.longitudinal.recipes import recipes_with
 from warpline.report.longitudinal_methods import describe_time_points, is_longitudinal
 from warpline.report.references import as_markdown
-
-
-def report_of_points(**further):
-    rigid, deformable = (recipe.model_dump(mode="json") for recipe in recipes_with(()))
-    return {
-        "warpline": "0.1.0", "python": "3.12.1", "versions": {"numpy": "2.1"},
-        "backend": {"name": "numba", "device": "CPU"}, "inputs": [{"path": "a.nii"}, {"path": "b.nii"}],
-        "options": {"rigid": rigid, "recipe": deformable}, "points": [{"name": "a"}, {"name": "b"}],
-        "middle": {"voxel_size": [1.0, 1.0, 1.0]}, "changes": [], "labels": None, **further,
-    }  # fmt: skip
 
 
 def test_sentences_are_those_of_what_was_done():

@@ -134,7 +134,7 @@ def _align(
     identity = Affine(np.eye(4), fixed[0].grid.flat)
     return align(
         fixed[0], moving[0], recipe, backend=backend, progress=progress,
-        fixed_mask=fixed[1], moving_mask=moving[1], initial=identity,
+        fixed_mask=fixed[1], moving_mask=moving[1], initial=identity, alike=True,
     )  # fmt: skip
 
 

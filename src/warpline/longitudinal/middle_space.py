@@ -24,6 +24,8 @@ SPLINE = 3
 """Order of the interpolation of every time point: none is blurred more than another."""
 SHADING = 12.0
 """Gaussian in mm of what counts as shading; finer than that, grey values differ by what has changed."""
+EDGE = 1.0
+"""Gaussian in voxels before slopes of grey values are taken."""
 LEAST_WEIGHT = 1e-3
 """Share of a Gaussian within the object from which shading is known."""
 
@@ -132,6 +134,8 @@ def _have_gains(images: Sequence[Image], medians: NDArray[np.float64]) -> bool:
 def without_unlike_shading(images: Sequence[Image], factors: Sequence[float], masks: Masks) -> list[Image]:
     """Images on one grid, each times its factor, and divided by what is smooth of its ratio to their geometric mean.
 
+    The ratio counts where tissue is flat.
+
     Gain and shading differ between scans, and squared differences would take that for change (differential bias, Lewis
     and Fox 2004, NeuroImage 23:75). Nothing is divided where grey values are not counted from 0.
 
@@ -147,7 +151,7 @@ def without_unlike_shading(images: Sequence[Image], factors: Sequence[float], ma
     if not _have_gains(images, _medians(images, masks)):
         return list(images)
     scaled = [np.asarray(image.data, np.float32) * np.float32(one) for image, one in zip(images, factors, strict=True)]
-    inside = _object_of_all(images, masks)
+    inside = _flat_tissue(scaled, _object_of_all(images, masks))
     sigma = [SHADING / size if count > 1 else 0.0 for size, count in _axes(images[0].grid)]
     weight = gaussian_filter(inside.astype(np.float32), sigma)
     logs = [np.log(one, out=np.zeros_like(one), where=inside) for one in scaled]
@@ -166,6 +170,22 @@ def _object_of_all(images: Sequence[Image], masks: Masks) -> NDArray[np.bool_]:
     for image, mask in zip(images, masks, strict=True):
         inside &= object_of(image, mask) & np.greater(image.data, 0)
     return inside
+
+
+def _flat_tissue(images: Sequence[NDArray[np.float32]], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Voxels (I, J, K) of an object where the mean of images is flat: what moves there changes no grey value.
+
+    Where edges move, ratios of grey values are large, and shading made of them would take up to a quarter of a change.
+    """
+    if not inside.any():
+        return inside
+    mean = np.mean(images, axis=0)
+    sigma = [EDGE if count > 1 else 0.0 for count in mean.shape]
+    slope = np.zeros_like(mean)
+    for axis in np.flatnonzero(np.array(mean.shape) > 1):
+        order = [int(other == axis) for other in range(3)]
+        slope += np.square(gaussian_filter(mean, sigma, order))
+    return inside & (slope <= np.median(slope[inside]))
 
 
 def _axes(grid: Grid) -> list[tuple[float, int]]:

@@ -14,10 +14,11 @@ DEFORMABLE = Recipe(
     name="longitudinal",
     initialise=Initialise(method="identity"),
     linear=None,
-    syn=Syn(model="velocity", metric="mean_squares", step=0.25, update_sigma=4.0, total_sigma=0.43),
+    syn=Syn(model="velocity", metric="mean_squares", step=0.05, update_sigma=3.0, total_sigma=0.43),
 )
 """Registration of two time points on the grid of the middle: by squared differences, as they are of one contrast; more
-smoothly than between two subjects, so that noise does not look like change; in small steps, as little moves."""
+smoothly than between two subjects, so that noise does not look like change; in small steps, as little moves: with
+longer ones a level jumps away from its start, and may end worse than it began."""
 
 SETTABLE = {"initialise": RIGID, "linear": RIGID, "syn": DEFORMABLE}
 """Section of a recipe to the recipe whose it is."""

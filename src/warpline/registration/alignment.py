@@ -137,6 +137,7 @@ def align(
     progress: ProgressCallback | None = None,
     checked: bool = False,
     pairs: Sequence[LoadedImages] = (),
+    alike: bool = False,
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -165,6 +166,8 @@ def align(
         Whether `check_pair` has accepted the images already, where they were read ahead of the computation.
     pairs : sequence of LoadedImages
         Further images that the deformable stage compares; checked.
+    alike : bool
+        Whether grey values mean the same in both images: they are scaled as one, not each by what it shows.
 
     Raises
     ------
@@ -193,7 +196,7 @@ def align(
     on_fixed, on_moving = (None if mask is None else on_grid(mask, image.grid) for image, mask in sides)
     weights = fixed_weights, moving_weights
     known = landmarks, tuple(surfaces)
-    problem = Problem(fixed, moving, on_fixed, on_moving, recipe, None, tuple(pairs), weights, *known)
+    problem = Problem(fixed, moving, on_fixed, on_moving, recipe, None, tuple(pairs), weights, *known, alike=alike)
     parts = ["linear"] if recipe.linear is not None else []
     metrics = [] if recipe.syn is None else [*recipe.syn.metrics, *filter(None, (pair.metric for pair in pairs))]
     backend.prepare([*parts, *dict.fromkeys(metrics)])
