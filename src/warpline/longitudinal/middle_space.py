@@ -101,21 +101,24 @@ def object_of(image: Image, mask: Image | None) -> NDArray[np.bool_]:
 
 
 def brightness_factors(images: Sequence[Image], masks: Masks) -> list[float]:
-    """What the grey values of every image are multiplied by, so that medians of their objects agree.
+    """What the grey values of every image are multiplied by, so that the median of their ratios is 1.
 
-    1 where an image has values below 0, or none that lie above.
+    Voxels count where all images show their object. Factors are 1 where an image has values below 0, or none that lie
+    above.
 
     Parameters
     ----------
     images : sequence of Image
-        On any grids.
+        On one grid.
     masks : sequence of Image or None
         Of each, on its grid.
     """
-    medians = _medians(images, masks)
-    if not _have_gains(images, medians):
+    inside = _object_of_all(images, masks)
+    if not (inside.any() and _have_gains(images, _medians(images, masks))):
         return [1.0] * len(images)
-    return [float(one) for one in np.exp(np.log(medians).mean()) / medians]
+    logs = np.log(np.stack([np.asarray(image.data[inside], np.float64) for image in images]))
+    gains = np.median(logs - logs.mean(axis=0), axis=1)
+    return [float(one) for one in np.exp(gains.mean() - gains)]
 
 
 def _medians(images: Sequence[Image], masks: Masks) -> NDArray[np.float64]:
@@ -185,7 +188,8 @@ def _flat_tissue(images: Sequence[NDArray[np.float32]], inside: NDArray[np.bool_
     for axis in np.flatnonzero(np.array(mean.shape) > 1):
         order = [int(other == axis) for other in range(3)]
         slope += np.square(gaussian_filter(mean, sigma, order))
-    return inside & (slope <= np.median(slope[inside]))
+    flat: NDArray[np.bool_] = inside & (slope <= np.median(slope[inside]))
+    return flat
 
 
 def _axes(grid: Grid) -> list[tuple[float, int]]:

@@ -17,7 +17,7 @@ from warpline.report.display_maps import rescale_intensity, round_up
 from warpline.report.page import rendered
 from warpline.report.slices import display_range, middle_slices, slice_series
 
-HEIGHT = 180
+HEIGHT = 240
 """Pixels of a cut through a time point, at most."""
 DIFFERENCE = 0.25
 """Difference from the middle that has the fullest colour, as a share of the range of values shown."""
