@@ -38,6 +38,8 @@ def test_a_middle_that_does_not_fit_is_coarser(large):
     assert (whole.times, whole.warnings()) == (1, ())
     assert less.times > 1 and less.predicted <= less.limit
     np.testing.assert_allclose(less.grid.voxel_size[:2], less.times * 0.13)
+    assert whole.seen(large[0]) is large[0]
+    np.testing.assert_allclose(less.seen(large[0]).grid.voxel_size[:2], less.times * 0.13)
     (warning,) = less.warnings()
     assert f"{less.times} times" in warning and "asked for" in warning
     with pytest.raises(UsageError, match="coarsest grid"):

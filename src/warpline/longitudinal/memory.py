@@ -15,7 +15,7 @@ from warpline.longitudinal.middle_space import extent_of, middle_grid
 from warpline.longitudinal.rigid_middle import RigidMiddle
 from warpline.recipe import Recipe
 from warpline.registration import plan_memory
-from warpline.registration.memory_plan import GIGABYTE, MOST_REDUCED, NEGLIGIBLE, PROGRAM
+from warpline.registration.memory_plan import GIGABYTE, MOST_REDUCED, NEGLIGIBLE, PROGRAM, block_of
 from warpline.resampling.reduction import reduce_image, reduce_mask
 from warpline.space.grid import Grid
 
@@ -50,6 +50,12 @@ class MiddlePlan:
     limit: int
     asked: bool
     predicted: int
+
+    def seen(self, image: Image) -> Image:
+        """A time point as means of blocks about as large as voxels of the grid, so that nothing finer aliases."""
+        if self.times == 1:
+            return image
+        return reduce_image(image, block_of(image.grid, float(self.grid.voxel_size[0]), 1))
 
     def warnings(self) -> tuple[str, ...]:
         """A sentence where the grid is coarser than the images."""

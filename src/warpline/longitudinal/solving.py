@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -112,7 +112,8 @@ class Run:
             middle, notes = self._rigid(images, masks)
         with self.clock.step("middle"):
             plan = plan_middle(images, middle, self.deformable, backend, masks=masks, memory=self.memory)
-            placed = [on_middle(*one, plan.grid, backend) for one in zip(images, middle.affines, strict=True)]
+            seen = [plan.seen(image) for image in images]
+            placed = [on_middle(*one, plan.grid, backend) for one in zip(seen, middle.affines, strict=True)]
             marked = [mask_on_middle(*one, plan.grid, backend) for one in zip(masks, middle.affines, strict=True)]
             factors = brightness_factors(placed, marked)
             placed = without_unlike_shading(placed, factors, marked)
@@ -123,7 +124,8 @@ class Run:
             pairs, velocities = velocities_of(changes, plan.grid, len(images))
         del placed
         with self.clock.step("median"):
-            points = [_point(*of, backend) for of in zip(images, middle.affines, velocities, strict=True)]
+            points = [_point(*of, backend) for of in zip(seen, middle.affines, velocities, strict=True)]
+            points = [replace(point, image=image) for point, image in zip(points, images, strict=True)]
             median = median_image(without_unlike_shading([point.aligned for point in points], factors, marked))
             inside = np.all([object_of(median, mask) for mask in marked], axis=0)
         return Solved(points, median, inside, factors, middle, pairs, plan, (*notes, *plan.warnings()))
