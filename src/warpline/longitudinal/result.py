@@ -90,7 +90,8 @@ class LongitudinalRegistration:
     middle : Image
         The median of all of them in the middle.
     report : dict
-        Versions, backend, inputs, options, points with the quality of their maps, pairs, changes, seconds, warnings.
+        Versions, backend, inputs, options, memory, points with the quality of their maps, pairs, changes, growth of
+        labels, seconds, warnings.
         From `save`, and in ``report.json``, also `outputs` and `files`. Plain JSON values.
     backend : Backend
         What computes.

@@ -31,7 +31,7 @@ LARGEST_GAP = 0.5
 
 LARGEST_CHANGE = 0.4
 """Log Jacobian that a hundredth of the object may exceed before a warning asks whether it is one subject. A made change
-of 5 % has 0.07; the mirrored image of a slice 0.9, the slice of another head 1.1."""
+of 5 % has 0.07; the mirrored image of a slice 0.55."""
 
 
 def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | None, backend: Backend) -> dict[str, Any]:
