@@ -6,7 +6,7 @@ the growth of the ventricles, integrated over their label at the first time poin
 is from the inverse.
 
     python bench/longitudinal.py ../shared/data/oasis-trt-20-slices
-    python bench/longitudinal.py ../shared/data/oasis-trt-20 --every 2 --subjects 01 03 --out longitudinal_3d.json
+    python bench/longitudinal.py ../shared/data/oasis-trt-20 --every 2 --subjects 01 04 --tools warpline ANTs --once
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ Doubles = NDArray[np.float64]
 RESULTS = Path(__file__).parent / "results" / "longitudinal.json"
 VENTRICLES = (4, 43)
 """Lateral ventricles in FreeSurfer's numbering."""
+WHITE_MATTER = 2
+REACH = 10
+"""Voxels around drawn ventricles in which fluid belongs to them."""
 EDGE = 2.0
 """Gaussian in voxels by which the growth spreads beyond the ventricles."""
 STEPS = 16
@@ -42,7 +45,7 @@ TURN, SHIFT = 2.0, 1.3
 NOISE = 0.02
 """Standard deviation of the noise as a share of the 99th percentile of the brain: 50 is the signal-to-noise ratio."""
 MARGIN = 14
-SMOOTHING = ("syn.metric=mean_squares", "syn.update_sigma=4", "syn.total_sigma=0.43", "syn.step=0.25")
+SMOOTHING = ("syn.metric=mean_squares", "syn.update_sigma=3", "syn.total_sigma=0.43", "syn.step=0.05")
 """As ``warpline longitudinal`` has it, for the same registration one way only."""
 
 
@@ -57,19 +60,36 @@ class Made:
 
 
 def load(folder: Path, subject: str, every: int = 1) -> tuple[Doubles, NDArray[np.int64]]:
-    """Image and labels of a subject, every n-th voxel along each axis, cropped to the brain, with a margin."""
+    """Image and labels of a subject, every n-th voxel along each axis, cropped to the brain, with a margin.
+
+    Brain without a label gets that of white matter, and ventricles are where fluid shows, see `_visible`.
+    """
     places = (folder / f"sub-{subject}", folder / f"sub-{subject}_")
     inside = places[0].is_dir()
     names = ("t1_brain.nii.gz", "labels.nii.gz") if inside else ("t1.nii.gz", "labels.nii.gz")
     paths = [places[0] / name if inside else Path(f"{places[1]}{name}") for name in names]
     image, labels = (np.squeeze(np.asanyarray(nibabel.load(path).dataobj)) for path in paths)
+    values = np.asarray(image, float)
+    labels = _visible(values, np.where((labels == 0) & (values > 0), WHITE_MATTER, np.rint(labels)).astype(np.int64))
     box = tuple(slice(int(span.min()), int(span.max()) + 1) for span in np.nonzero(labels))
-    values = np.asarray(image, float) * (labels > 0)
     if every > 1:
         values = ndimage.gaussian_filter(values, every / 2)
     steps = (slice(None, None, every),) * values.ndim
     padded = [np.pad(one[box][steps], MARGIN) for one in (values, labels)]
-    return padded[0], np.rint(padded[1]).astype(np.int64)
+    return padded[0], padded[1]
+
+
+def _visible(image: Doubles, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Labels whose ventricles end where the image says so, half-way from fluid to white matter.
+
+    Those that were drawn leave out half of the fluid of some slices; within it nothing shows which half has grown.
+    """
+    drawn = np.isin(labels, VENTRICLES)
+    fluid, white = np.percentile(image[drawn], 10), np.median(image[labels == WHITE_MATTER])
+    near = (labels > 0) & ndimage.binary_dilation(drawn, iterations=REACH)
+    parts, _ = ndimage.label(near & (image < (fluid + white) / 2))
+    ventricles = (parts > 0) & np.isin(parts, parts[drawn & (parts > 0)])
+    return np.where(ventricles, VENTRICLES[0], np.where(drawn, WHITE_MATTER, labels))
 
 
 def _velocity(labels: NDArray[np.int64]) -> Doubles:
@@ -177,64 +197,74 @@ TOOLS: dict[str, tuple[str, Callable[[Made], Found]]] = {
 """Name to package and function."""
 
 
-def judge(tool: str, made: Made) -> dict[str, float]:
+def judge(tool: str, made: Made, *, swap: bool = True) -> dict[str, float | None]:
     """Growth found and true in per cent, seconds, and how far the map of swapped images is from the inverse in mm."""
     run = TOOLS[tool][1]
     started = time.perf_counter()
     grown, there = run(made)
     seconds = time.perf_counter() - started
+    found = {"truth": round(made.truth, 4), "found": round(grown, 4), "error": round(grown - made.truth, 4)}
+    if not swap:
+        return {**found, "swapped_mm_mean": None, "swapped_mm_max": None, "seconds": round(seconds, 1)}
     _, back = run(replace(made, first=made.second, second=made.first))
     near = np.argwhere(ndimage.binary_dilation(made.ventricles, iterations=6))[::7].astype(float)
     points = np.pad(near, ((0, 0), (0, 3 - near.shape[1])))
     missed = np.linalg.norm(back(there(points)) - points, axis=1)
     return {
-        "truth": round(made.truth, 4), "found": round(grown, 4), "error": round(grown - made.truth, 4),
-        "swapped_mm_mean": float(missed.mean()), "swapped_mm_max": float(missed.max()), "seconds": round(seconds, 1),
+        **found, "swapped_mm_mean": float(missed.mean()), "swapped_mm_max": float(missed.max()),
+        "seconds": round(seconds, 1),
     }  # fmt: skip
 
 
 def summed_up(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean error, its spread and its standard error, of every tool and growth."""
-    groups: dict[tuple[str, float], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, int, str, float], list[dict[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["tool"], row["growth"]), []).append(row)
+        groups.setdefault((row["data"], row["every"], row["tool"], row["growth"]), []).append(row)
     return [
         {
-            "tool": tool, "growth": growth, "runs": len(group),
+            "data": data, "every": every, "tool": tool, "growth": growth, "runs": len(group),
             "mean_error": round(fmean(row["error"] for row in group), 3),
             "spread": round(pstdev(row["error"] for row in group), 3),
-            "swapped_mm_mean": fmean(row["swapped_mm_mean"] for row in group),
-            "swapped_mm_max": max(row["swapped_mm_max"] for row in group),
+            "swapped_mm_mean": _over(fmean, [row["swapped_mm_mean"] for row in group]),
+            "swapped_mm_max": _over(max, [row["swapped_mm_max"] for row in group]),
             "seconds": round(fmean(row["seconds"] for row in group), 1),
         }
-        for (tool, growth), group in groups.items()
+        for (data, every, tool, growth), group in groups.items()
     ]  # fmt: skip
 
 
+def _over(summary: Callable[[list[float]], float], values: Sequence[float | None]) -> float | None:
+    """Mean or maximum of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return summary(known) if known else None
+
+
 def main() -> None:
-    """Judge every tool on every subject, with and without growth."""
+    """Judge every tool on every subject, with and without growth; each result is added to those that a file has."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--subjects", nargs="+", default=[f"{number:02d}" for number in range(1, 11)])
     parser.add_argument("--every", type=int, default=1, help="voxels along each axis of which one is kept")
     parser.add_argument("--growth", nargs="+", type=float, default=[0.0, 0.05], help="as shares")
     parser.add_argument("--tools", nargs="+", choices=TOOLS, default=list(TOOLS))
+    parser.add_argument("--once", action="store_true", help="leave out swapped images")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
-    rows = []
+    known = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
+    versions = {name: version(name) for name, _ in TOOLS.values()}
     for subject in options.subjects:
         image, labels = load(options.data, subject, options.every)
         for growth in options.growth:
             made = made_points(image, labels, growth, seed=int(subject))
             for tool in options.tools:
-                rows.append({"subject": subject, "growth": growth, "tool": tool, **judge(tool, made)})
-                print(json.dumps(rows[-1]), flush=True)
-    found = {
-        "data": options.data.name,
-        "every": options.every,
-        "versions": {name: version(name) for name, _ in TOOLS.values()},
-    }
-    options.out.write_text(json.dumps({**found, "summary": summed_up(rows), "rows": rows}, indent=1) + "\n")
+                run = {"data": options.data.name, "every": options.every, "subject": subject}
+                run |= {"growth": growth, "tool": tool}
+                row = {**run, **judge(tool, made, swap=not options.once)}
+                print(json.dumps(row), flush=True)
+                known = [*(one for one in known if not run.items() <= one.items()), row]
+                found = {"versions": versions, "summary": summed_up(known), "rows": known}
+                options.out.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from warpline.longitudinal.recipes import recipes_with
 from warpline.recipe import Recipe
 from warpline.report.page import write_page
 
@@ -91,3 +92,14 @@ def page_of(report, layers, folder, context=None):
     """The text of a page that is written into a folder."""
     write_page(report, layers, folder / "report.html", context)
     return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def report_of_points(**further):
+    """The report of two time points, as far as it is put into words."""
+    rigid, deformable = (recipe.model_dump(mode="json") for recipe in recipes_with(()))
+    return {
+        "warpline": "0.1.0", "python": "3.12.1", "versions": {"numpy": "2.1"},
+        "backend": {"name": "numba", "device": "CPU"}, "inputs": [{"path": "a.nii"}, {"path": "b.nii"}],
+        "options": {"rigid": rigid, "recipe": deformable}, "points": [{"name": "a"}, {"name": "b"}],
+        "middle": {"voxel_size": [1.0, 1.0, 1.0]}, "changes": [], "labels": None, **further,
+    }  # fmt: skip

@@ -212,3 +212,18 @@ def test_winsorising_reaches_the_object_only():
     between = inside & (volume > low) & (volume < high)
     assert between.sum() > 0.95 * inside.sum()
     np.testing.assert_array_equal(found[between], volume[between])
+
+
+def test_equal_grey_values_of_two_images_stay_equal():
+    """Noise around one object, and more bright voxels in it, are no reason to scale it otherwise."""
+    rng, first = np.random.default_rng(0), blob()
+    second = first.copy()
+    second[6:10, 5:9, 4:8] = 150
+    noisy = first + rng.normal(0, 3, SHAPE).astype(np.float32)
+    for pair in ((first, second), (first, noisy), (noisy, noisy + 0)):
+        images = [Image.from_array(one) for one in pair]
+        one, other = (found.volume for found in intensity.normalise_alike(images, select("numpy"), (None, None)))
+        scale = (one.max() - one.min()) / (pair[0].max() - pair[0].min())
+        np.testing.assert_allclose(other - one, (pair[1] - pair[0]) * scale, atol=1e-5)
+    back = intensity.normalise_alike(images[::-1], select("numpy"), (None, None))
+    np.testing.assert_array_equal(back[0].volume, other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,8 @@ def test_files_are_written_with_the_report(images, tmp_path):
         (2, {"dates": ["2020-01-01", "soon"]}, "'soon' is no date"),
         (2, {"settings": ["syn.model=syn"]}, "syn.model=velocity"),
         (2, {"settings": ["syn.step=-1"]}, "syn.step"),
+        (2, {"labels": np.ones((4, 4), int), "labels_of": 2}, "labels_of is 2"),
+        (2, {"memory": 0.1}, "give more memory"),
     ],
 )
 def test_wrong_arguments_are_refused(images, count, options, message):
@@ -93,6 +96,32 @@ def test_a_run_that_fails_leaves_nothing(images, tmp_path):
     with pytest.raises(InputError, match=r"missing\.nii"):
         run_longitudinal([tmp_path / "a.nii", tmp_path / "missing.nii"], tmp_path / "new" / "out", **ONE)
     assert not (tmp_path / "new").exists()
+
+
+def test_labels_and_masks_reach_the_report_and_a_table(images, tmp_path):
+    labels, masks = ventricle(3.0, (1.1, -0.7)), [Image(one.data > -50, one.grid) for one in images[:2]]
+    found = register_longitudinal(images[:2], masks=masks, labels=labels, years=[70, 72], **QUICK)
+    assert found.report["labels"]["growth"][0]["growth_percent"] == pytest.approx(ventricle_growth(GROWTH), abs=1.0)
+    assert "mask" in found.report["inputs"][1]
+    table = found.save(tmp_path)["label_growth"]
+    assert table.read_text().splitlines()[1].startswith("1\tpoint-1\tpoint-2\t2\t")
+    plain = replace(found, report={**found.report, "labels": None}, years=None)
+    plain.save(tmp_path)
+    assert not table.exists() and list(tmp_path.glob("*PerYear*")) == []
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_labels_are_refused_before_anything_is_registered(images):
+    told = []
+    with pytest.raises(InputError, match="whole numbers"):
+        register_longitudinal(images[:2], labels=images[0], on_pair=lambda *step: told.append(step), **ONE)
+    assert told == []
+
+
+def test_another_head_is_doubted(images):
+    other = time_point(0.5, -2.0, (-0.8, 0.4), seed=2)
+    found = register_longitudinal([images[0], other], **QUICK)
+    assert any("do both images show one subject" in text for text in found.report["warnings"])
 
 
 def test_a_slice_and_a_volume_are_refused(images):

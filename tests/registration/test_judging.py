@@ -27,7 +27,9 @@ def judged(linear):
 
 
 def spread_of(median):
-    return Spread(Image.from_array(np.zeros((2, 2, 2), np.float32)), 4, median, median, median, noise=(0.01, 0.01), start=1.0)
+    return Spread(
+        Image.from_array(np.zeros((2, 2, 2), np.float32)), 4, median, median, median, noise=(0.01, 0.01), start=1.0
+    )
 
 
 def test_nothing_is_judged_that_needs_no_judgement(linear):

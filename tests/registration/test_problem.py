@@ -135,3 +135,11 @@ def test_what_a_start_reaches_is_reordered_too():
 def test_an_affine_is_judged_where_others_may_be_searched_for(recipe, initial, judged):
     problem = Problem(image(), image(1), None, None, recipe, initial)
     assert problem.judges_affine and replace(problem, judged=False).judges_affine == judged
+
+
+def test_alike_images_are_scaled_as_one():
+    given = problem()
+    brighter = replace(given.moving, data=1.5 * given.fixed.data)
+    for alike, ratio in ((True, 1.5), (False, 1.0)):
+        fixed, moving = replace(given, moving=brighter, alike=alike).normalised(select("numpy"))
+        np.testing.assert_allclose(moving.volume, ratio * fixed.volume, rtol=1e-4, atol=1e-4)

@@ -135,3 +135,10 @@ def test_equality_counts_the_far_corner():
     turned[:3, :3] = Rotation.from_rotvec([0, 0, 2e-5]).as_matrix()
     assert Grid((3, 3, 3), np.eye(4)) == Grid((3, 3, 3), turned)
     assert Grid((300, 300, 3), np.eye(4)) != Grid((300, 300, 3), turned)
+
+
+def test_volume_of_a_voxel_is_an_area_in_2d():
+    affine = np.diag([2.0, -3.0, 5.0, 1.0])
+    affine[0, 1] = 1.0
+    assert Grid((4, 4, 4), affine).voxel_volume == pytest.approx(30)
+    assert Grid((4, 4, 1), affine, flat=True).voxel_volume == pytest.approx(6)

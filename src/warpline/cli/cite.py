@@ -11,7 +11,7 @@ from warpline.errors import InputError
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
 
-SUMMARY = "describe a registration or a cohort in words for the methods of a paper, with references"
+SUMMARY = "describe a registration, time points or a cohort in words for the methods of a paper, with references"
 EXAMPLE = """\
   warpline cite out/sub-01_report.json
   warpline cite out > methods.md"""
@@ -19,7 +19,9 @@ EXAMPLE = """\
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("source", metavar="REPORT.json|OUT", help="the report of a registration, or a cohort's folder")
+    parser.add_argument(
+        "source", metavar="REPORT.json|OUT", help="the report of a registration or of time points, or a cohort's folder"
+    )
 
 
 def run(options: Namespace, terminal: Terminal) -> None:
@@ -41,9 +43,11 @@ def _of_cohort(folder: Path) -> str:
 def _of_report(path: Path) -> str:
     from warpline.cohort.json_files import read_object
     from warpline.report.evidence import Evidence
+    from warpline.report.longitudinal_methods import describe_time_points, is_longitudinal
     from warpline.report.methods import describe
     from warpline.report.references import as_markdown
 
     if not path.is_file():
         raise InputError(f"{path} does not exist; give report.json of a registration, or the output folder of a cohort")
-    return as_markdown([describe(Evidence([read_object(path)]))])
+    report = read_object(path)
+    return as_markdown([describe_time_points(report) if is_longitudinal(report) else describe(Evidence([report]))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -87,6 +88,37 @@ def normalise(image: Image, backend: Backend, mask: Image | None = None) -> Norm
     return normalised
 
 
+def normalise_alike(images: Sequence[Image], backend: Backend, masks: Sequence[Image | None]) -> tuple[Normalised, ...]:
+    """As `normalise`, by one background and one range for all: grey values that are equal stay equal.
+
+    The background is the mean of those that images have; where none has one, the smallest value of all. The range is
+    the mean of theirs.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        Of one contrast, with the same gain.
+    backend : Backend
+        Where they are wanted.
+    masks : sequence of Image or None
+        One for each.
+
+    Raises
+    ------
+    InputError
+        When a mask has no voxel inside its image.
+    """
+    found = [background_value(image.data) for image in images]
+    known = [float(one) for one in found if one is not None]
+    common = float(np.mean(known)) if known else min(float(_darkest(image.data)) for image in images)
+    shifted = [
+        _Shifted.of(image, common, own is not None, mask, backend)
+        for image, own, mask in zip(images, found, masks, strict=True)
+    ]
+    ranges = [one.range for one in shifted if one.range is not None]
+    return tuple(one.scaled(float(np.mean(ranges)) if ranges else None) for one in shifted)
+
+
 def value_beyond(image: Image) -> float:
     """The value of what lies around the object of an image, for places that it does not show; mostly 0.
 
@@ -156,25 +188,47 @@ def winsorise(
 
 def _normalise(image: Image, backend: Backend, mask: Image | None) -> Normalised:
     background = background_value(image.data)
-    volume = _subtract_background(image.data, background, backend)
-    weights, mask_on_grid = (volume != 0).astype(np.uint8), None
-    if mask is not None:
-        mask_on_grid = _mask_on(image.grid, mask, backend)
-        weights = weights * mask_on_grid
-    measured = backend.zeros((10,), np.float64)
-    backend.statistics(volume, BRIGHT, mask=weights, out=measured[:4])
-    if background is not None:
-        backend.extent(volume, np.eye(4), out=measured[4:].reshape(2, 3))
-    values = backend.download(measured)
-    count, _, bright, _ = values[:4]
-    if count:
-        volume /= np.float32(bright)
-        volume.clip(-CLIPPED, CLIPPED, out=volume)
-    ends = np.array([(0, 0, 0), np.subtract(image.grid.shape, 1)], float)
-    if background is not None:
-        ends = values[4:].reshape(2, 3) if np.isfinite(values[4:]).all() else ends
-    start, stop = (cast(Shape, tuple(int(n) for n in end)) for end in (ends[0], ends[1] + 1))
-    return Normalised(image.name, image.grid, volume, background is not None, start, stop, mask_on_grid)
+    shifted = _Shifted.of(image, background, background is not None, mask, backend)
+    return shifted.scaled(shifted.range)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shifted:
+    """An image without its background, and the range that is to be 1; None where it shows nothing else."""
+
+    image: Image
+    volume: Array
+    mask: Array | None
+    has_background: bool
+    range: float | None
+    ends: tuple[Shape, Shape]
+
+    @classmethod
+    def of(cls, image: Image, background: Any, has_background: bool, mask: Image | None, backend: Backend) -> _Shifted:
+        volume = _subtract_background(image.data, background, backend)
+        weights, mask_on_grid = (volume != 0).astype(np.uint8), None
+        if mask is not None:
+            mask_on_grid = _mask_on(image.grid, mask, backend)
+            weights = weights * mask_on_grid
+        measured = backend.zeros((10,), np.float64)
+        backend.statistics(volume, BRIGHT, mask=weights, out=measured[:4])
+        if has_background:
+            backend.extent(volume, np.eye(4), out=measured[4:].reshape(2, 3))
+        values = backend.download(measured)
+        count, _, bright, _ = values[:4]
+        ends = np.array([(0, 0, 0), np.subtract(image.grid.shape, 1)], float)
+        if has_background and np.isfinite(values[4:]).all():
+            ends = values[4:].reshape(2, 3)
+        start, stop = (cast(Shape, tuple(int(n) for n in end)) for end in (ends[0], ends[1] + 1))
+        return cls(image, volume, mask_on_grid, has_background, float(bright) if count else None, (start, stop))
+
+    def scaled(self, bright: float | None) -> Normalised:
+        """With a range of 1, and clipped."""
+        image, volume = self.image, self.volume
+        if bright is not None:
+            volume /= np.float32(bright)
+            volume.clip(-CLIPPED, CLIPPED, out=volume)
+        return Normalised(image.name, image.grid, volume, self.has_background, *self.ends, self.mask)
 
 
 def _darkest(data: NDArray[np.generic]) -> Any:

@@ -114,7 +114,7 @@ class Labelling:
         """Every label but 0, in ascending order."""
         found, place, count = np.unique(self.labels.data, return_inverse=True, return_counts=True)
         sums = None if self.confidence is None else np.bincount(place.ravel(), self.confidence.data.ravel())
-        size = voxel_volume(self.labels)
+        size = self.labels.grid.voxel_volume
         return tuple(
             Volume(
                 int(value), self.names.get(int(value)), int(count[at]), float(count[at] * size),
@@ -158,14 +158,6 @@ class Labelling:
         with claimed(list(names.values())) as files:
             store(self, files, names)
         return {kind: path for kind, path in names.items() if path.exists()}
-
-
-def voxel_volume(image: Image) -> float:
-    """What a voxel takes, in mm³; of a 2-D image in mm²."""
-    linear = image.affine[:3, :3]
-    if image.grid.flat:
-        return float(np.linalg.norm(np.cross(linear[:, 0], linear[:, 1])))
-    return float(abs(np.linalg.det(linear)))
 
 
 def store(found: Labelling, files: Transaction, names: Mapping[str, Path]) -> Labelling:

@@ -8,7 +8,7 @@ compared with each other and never with their mean, whose noise is theirs in par
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,34 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends import Backend
-from warpline.errors import InputError, UsageError
+from warpline.errors import InputError
 from warpline.images import Image
-from warpline.recipe import Initialise, Recipe, Syn
-from warpline.registration import Alignment, align
-from warpline.registration.judgement import OUTCOMES
+from warpline.longitudinal.rigid_middle import worse_outcome
+from warpline.recipe import Recipe
+from warpline.registration import Alignment, ProgressCallback, align
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
 
-RECIPE = Recipe(
-    name="longitudinal",
-    initialise=Initialise(method="identity"),
-    linear=None,
-    syn=Syn(model="velocity", metric="mean_squares", step=0.25, update_sigma=4.0, total_sigma=0.43),
-)
-"""Registration of two time points on the grid of the middle: by squared differences, as they are of one contrast; more
-smoothly than between two subjects, so that noise does not look like change; in small steps, as little moves."""
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ChangePair:
-    """What is known of the change between two time points.
+    """How the change between two time points was found.
 
     Parameters
     ----------
     numbers : (int, int)
         Of the two.
-    velocity : (3, I, J, K) float32
-        From the first to the second, mm, world axes, on the grid of the middle.
     disagreement : float
         99th percentile in mm of the distance between the velocities that both ways gave.
     outcome : str
@@ -53,37 +42,36 @@ class ChangePair:
     """
 
     numbers: tuple[int, int]
-    velocity: NDArray[np.float32]
     disagreement: float
     outcome: str
     warnings: tuple[str, ...]
 
 
-def recipe_with(settings: Sequence[str]) -> Recipe:
-    """The recipe with settings such as ``"syn.total_sigma=1"``.
-
-    Raises
-    ------
-    UsageError
-        When a setting is not allowed, or takes away what time points need.
-    """
-    recipe = RECIPE.with_options(*settings)
-    if recipe.syn is None or recipe.syn.model != "velocity" or recipe.linear is not None:
-        raise UsageError("time points are registered with syn.model=velocity and no linear stage; leave those settings")
-    return recipe
+Change = tuple[ChangePair, NDArray[np.float32]]
+"""How a change was found, and its velocity from the first to the second: (3, I, J, K), mm, world axes."""
 
 
-def register_changes(images: Sequence[Image], recipe: Recipe, backend: Backend) -> Iterator[ChangePair]:
+def register_changes(
+    images: Sequence[Image],
+    masks: Sequence[Image | None],
+    recipe: Recipe,
+    backend: Backend,
+    progress: ProgressCallback | None = None,
+) -> Iterator[Change]:
     """Register every pair of images both ways.
 
     Parameters
     ----------
     images : sequence of Image
         The time points on the grid of the middle, interpolated alike.
+    masks : sequence of Image or None
+        Where they count, one for each, on that grid.
     recipe : Recipe
-        See `recipe_with`.
+        Deformable, see `warpline.longitudinal.recipes`.
     backend : Backend
         Where it runs.
+    progress : callable, optional
+        As for `warpline.registration.align`.
 
     Raises
     ------
@@ -91,52 +79,69 @@ def register_changes(images: Sequence[Image], recipe: Recipe, backend: Backend) 
         When a pair has no velocity field.
     """
     for numbers in combinations(range(len(images)), 2):
-        yield _register(numbers, images, recipe, backend)
+        sides = [(images[number], masks[number]) for number in numbers]
+        yield _register(numbers, sides, recipe, backend, progress)
 
 
-def velocities_of(changes: Sequence[ChangePair], grid: Grid, count: int) -> list[Displacement]:
-    """Velocity fields from the middle to every time point in mm, whose sum is zero but for rounding.
+def velocities_of(changes: Iterable[Change], grid: Grid, count: int) -> tuple[list[ChangePair], list[Displacement]]:
+    """How changes were found, and velocity fields from the middle to every time point in mm.
+
+    The sum of the fields is zero but for rounding.
 
     Parameters
     ----------
-    changes : sequence of ChangePair
-        Of every two time points, once.
+    changes : iterable of (ChangePair, (3, I, J, K))
+        Of every two time points, once; each field is added and forgotten.
     grid : Grid
         Of the middle.
     count : int
         Of the time points.
     """
     fields = [np.zeros((3, *grid.shape), np.float32) for _ in range(count)]
-    for one in changes:
-        first, second = one.numbers
-        share = one.velocity / np.float32(count)
+    pairs = []
+    for pair, velocity in changes:
+        first, second = pair.numbers
+        share = velocity / np.float32(count)
         fields[second] += share
         fields[first] -= share
-    return [Displacement(field, grid) for field in fields]
+        pairs.append(pair)
+    return pairs, [Displacement(field, grid) for field in fields]
 
 
-def _register(numbers: tuple[int, int], images: Sequence[Image], recipe: Recipe, backend: Backend) -> ChangePair:
-    first, second = (images[number] for number in numbers)
-    ways = ((first, second), (second, first))
-    identity = Affine(np.eye(4), first.grid.flat)
-    found = [align(*way, recipe, backend=backend, initial=identity) for way in ways]
-    there, back = (_velocity(one, way) for one, way in zip(found, ways, strict=True))
+def _register(
+    numbers: tuple[int, int],
+    sides: Sequence[tuple[Image, Image | None]],
+    recipe: Recipe,
+    backend: Backend,
+    progress: ProgressCallback | None,
+) -> Change:
+    first, second = sides
+    found = [_align(*way, recipe, backend, progress) for way in ((first, second), (second, first))]
+    there, back = (_velocity(one) for one in found)
     apart = np.sqrt(np.square(there + back).sum(axis=0))
-    warnings = tuple(
-        f"{moving.name} on {fixed.name}: {text}"
-        for one, (fixed, moving) in zip(found, ways, strict=True)
-        for text in one.warnings
-    )
-    outcomes = [one.judgement.outcome for one in found]
-    worse = max(outcomes, key=OUTCOMES.index)
-    return ChangePair(numbers, (there - back) / np.float32(2), float(np.percentile(apart, 99)), worse, warnings)
+    warnings = tuple(f"{one.moving.name} on {one.fixed.name}: {text}" for one in found for text in one.warnings)
+    pair = ChangePair(numbers, float(np.percentile(apart, 99)), worse_outcome(*found), warnings)
+    return pair, (there - back) / np.float32(2)
 
 
-def _velocity(found: Alignment, way: tuple[Image, Image]) -> NDArray[np.float32]:
+def _align(
+    fixed: tuple[Image, Image | None],
+    moving: tuple[Image, Image | None],
+    recipe: Recipe,
+    backend: Backend,
+    progress: ProgressCallback | None,
+) -> Alignment:
+    identity = Affine(np.eye(4), fixed[0].grid.flat)
+    return align(
+        fixed[0], moving[0], recipe, backend=backend, progress=progress,
+        fixed_mask=fixed[1], moving_mask=moving[1], initial=identity, alike=True,
+    )  # fmt: skip
+
+
+def _velocity(found: Alignment) -> NDArray[np.float32]:
     if found.velocity is None:
-        fixed, moving = way
         raise InputError(
-            f"{moving.name} and {fixed.name} differ too much for a smooth velocity field; look at them, or smooth more "
-            "with --set syn.total_sigma=1"
+            f"{found.moving.name} and {found.fixed.name} differ too much for a smooth velocity field; look at them, or "
+            "smooth more with --set syn.total_sigma=1"
         )
     return found.velocity.field

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -12,23 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from warpline.errors import UsageError
-from warpline.io.atomic import Transaction
+from warpline.io.atomic import Transaction, claimed
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
 from warpline.io.json_values import plain
 from warpline.io.transform_files import FORMATS
 from warpline.registration import AFFINE, INVERSE_WARP, REPORT, WARP, WARPED, check_names
 from warpline.registration.clock import Clock
+from warpline.registration.output_files import OVERLAY, PAGE, VELOCITY
 
 OF_POINT = {
     "affine": AFFINE,
     "warp": WARP,
     "inverse_warp": INVERSE_WARP,
-    "velocity": "Velocity.nii.gz",
+    "velocity": VELOCITY,
     "warped": WARPED,
 }
 """What each file of a time point is, to how its name ends."""
 LOG_JACOBIAN, PER_YEAR, COMPOSITE = "LogJacobian.nii.gz", "LogJacobianPerYear.nii.gz", "Composite.h5"
+GROWTH = "LabelGrowth.tsv"
 
 Encoders = Mapping[str, Callable[[], bytes]]
 """What each file is, to the function that makes its bytes."""
@@ -44,24 +47,34 @@ class Outputs:
         Of all of them.
     paths : dict
         What each file is, to its path: the report last.
+    stale : tuple of Path
+        Files that only runs with other options have: those of an earlier run are deleted.
     """
 
     folder: Path
     paths: dict[str, Path]
+    stale: tuple[Path, ...] = ()
 
     @classmethod
-    def of(cls, folder: Path, names: Sequence[str], *, dated: bool) -> Outputs:
-        """The files of time points of such names; `dated` where change per year is known."""
+    def of(cls, folder: Path, names: Sequence[str], *, dated: bool, labelled: bool = False) -> Outputs:
+        """The files of time points of such names; `dated` where change per year is known, `labelled` with labels."""
         files = {"middle": "Middle.nii.gz"}
         for name in names:
             files |= {f"{name}_{kind}": f"{name}_{ending}" for kind, ending in OF_POINT.items()}
+        optional = {"label_growth": (GROWTH, labelled)}
         for first, second in pairwise(names):
             files |= {f"{a}_to_{b}": f"{a}_to_{b}_{COMPOSITE}" for a, b in ((first, second), (second, first))}
             files[f"{first}_to_{second}_log_jacobian"] = f"{first}_to_{second}_{LOG_JACOBIAN}"
-            if dated:
-                files[f"{first}_to_{second}_per_year"] = f"{first}_to_{second}_{PER_YEAR}"
-        files |= {"overlay": "Overlay.png", "report": REPORT}
-        return cls(folder, {kind: folder / name for kind, name in files.items()})
+            optional[f"{first}_to_{second}_per_year"] = (f"{first}_to_{second}_{PER_YEAR}", dated)
+        files |= {kind: name for kind, (name, wanted) in optional.items() if wanted}
+        files |= {"overlay": OVERLAY, "page": PAGE, "report": REPORT}
+        stale = tuple(folder / name for name, wanted in optional.values() if not wanted)
+        return cls(folder, {kind: folder / name for kind, name in files.items()}, stale)
+
+    def claimed(self) -> AbstractContextManager[Transaction]:
+        """A transaction that holds all of them, and what it replaces."""
+        *others, report = self.paths.values()
+        return claimed([*others, *self.stale, report])
 
 
 def check_outputs(outputs: Outputs, sources: Iterable[Any]) -> None:
@@ -72,7 +85,7 @@ def check_outputs(outputs: Outputs, sources: Iterable[Any]) -> None:
     UsageError
         Naming it.
     """
-    check_names(outputs.paths, sources)
+    check_names({**outputs.paths, **{path.name: path for path in outputs.stale}}, sources)
     if outputs.folder.exists() and not outputs.folder.is_dir():
         raise UsageError(f"--output {outputs.folder} is a file; give a folder, which is made where it is missing")
 
@@ -110,6 +123,8 @@ def write_files(files: Transaction, outputs: Outputs, encoders: Encoders, report
             content = encode()
             files.write(outputs.paths[kind], content)
             stamps[kind] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    for path in outputs.stale:
+        files.discard(path)
     finished: dict[str, Any] = plain(
         {
             **report,

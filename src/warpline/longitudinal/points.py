@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,44 +15,151 @@ import numpy as np
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
+from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume
+from warpline.io.header_notes import once
 from warpline.io.images import Source
-from warpline.registration import in_one_plane, load
+from warpline.io.unknown import fill_unknown
+from warpline.registration import load
+from warpline.registration.checks import check_same_dimension
+from warpline.registration.inputs import masks_on_grids
 
 DAYS_PER_YEAR = 365.25
 
 
-def read_points(sources: Sequence[Source], geometry: str | None = None) -> tuple[list[Image], list[dict[str, Any]]]:
-    """Images of the time points, 2-D ones in one plane, and their descriptions for the report.
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Time points as they were given.
+
+    Parameters
+    ----------
+    images : list of Image
+        One volume each, finite; 2-D ones in one plane.
+    masks : list of Image or None
+        Where each counts (voxels other than 0), on its grid.
+    descriptions : list of dict
+        For the report: path, shape, voxel size, matrix, checksum of each, and of its mask.
+    notes : tuple of str
+        What was assumed about them.
+    """
+
+    images: list[Image]
+    masks: list[Image | None]
+    descriptions: list[dict[str, Any]]
+    notes: tuple[str, ...]
+
+
+def read_points(sources: Sequence[Source], masks: Sequence[Source] = (), geometry: str | None = None) -> Given:
+    """Read and check time points, before anything is computed.
 
     Parameters
     ----------
     sources : sequence
         Two or more images or paths.
+    masks : sequence
+        Where they count: one for each, or one for all of them; none where all of them counts.
     geometry : {"sform", "qform"}, optional
         Which matrix of NIfTI headers to take.
 
     Raises
     ------
     UsageError
-        When there are fewer than two.
+        When there are fewer than two, one file is given twice, or the masks are of another number.
     InputError
-        When one cannot be read, or is a single slice of a volume.
+        When one cannot be read, is a series or a single slice of a volume, is not finite or constant, when 2-D images
+        stand beside volumes, or a mask marks nothing of its image.
     """
+    _check_sources(sources, masks)
+    loaded = [load(source, f"time point {number}", geometry) for number, source in enumerate(sources, 1)]
+    loaded_masks = [load(source, f"mask {number}", geometry) for number, source in enumerate(masks, 1)]
+    for image, _ in loaded:
+        _check_shape(image, loaded[0][0])
+    renamed = [replace(image, name=name) for (image, _), name in zip(loaded, names_of(sources), strict=True)]
+    placed = _in_one_plane(renamed)
+    of_each: list[Image | None] = [mask for mask, _ in loaded_masks] or [None]
+    marked = [_with_mask(*both) for both in zip(placed, of_each * (len(loaded) // len(of_each)), strict=True)]
+    notes = (*once(*(image.grid for image, _ in loaded)), *(note for _, _, found in marked for note in found))
+    images = [image for image, _, _ in marked]
+    descriptions = [description for _, description in loaded]
+    if loaded_masks:
+        about = [description for _, description in loaded_masks] * (len(loaded) // len(loaded_masks))
+        descriptions = [{**one, "mask": mask} for one, mask in zip(descriptions, about, strict=True)]
+    return Given(images, [mask for _, mask, _ in marked], descriptions, (*notes, *_copies(images)))
+
+
+def _check_sources(sources: Sequence[Source], masks: Sequence[Source]) -> None:
     if len(sources) < 2:
         raise UsageError(f"{len(sources)} time point was given; two or more are needed")
-    loaded = [load(source, f"time point {number}", geometry) for number, source in enumerate(sources, 1)]
-    images, descriptions = [image for image, _ in loaded], [description for _, description in loaded]
-    for image in images:
-        if min(image.grid.shape) == 1 and not image.grid.flat:
-            raise InputError(f"{image.name} is one slice of a volume; give volumes, or 2-D images in the plane of x, y")
-    lowest = images[canonical_order(images)[0]]
-    placed = (in_one_plane({"fixed": lowest, "moving": image})["moving"] for image in images)
-    return [replace(image, name=name) for image, name in zip(placed, names_of(sources), strict=True)], descriptions
+    if len(masks) not in (0, 1, len(sources)):
+        raise UsageError(
+            f"masks has {len(masks)} files for {len(sources)} time points; give one for each, or one for all of them"
+        )
+    paths = {n: os.path.realpath(one) for n, one in enumerate(sources, 1) if isinstance(one, (str, os.PathLike))}
+    for (first, path), (second, other) in combinations(paths.items(), 2):
+        if path == other:
+            raise UsageError(
+                f"time points {first} and {second} are one file, {path}; every time point needs an image of its own"
+            )
 
 
-def canonical_order(images: Sequence[Image]) -> list[int]:
-    """Numbers of the images in an order that only their voxels and matrices decide."""
-    return sorted(range(len(images)), key=lambda number: _digest(images[number]))
+def _check_shape(image: Image, first: Image) -> None:
+    check_one_volume(image)
+    check_same_dimension(first, image)
+    if min(image.grid.shape) == 1 and not image.grid.flat:
+        raise InputError(f"{image.name} is one slice of a volume; give volumes, or 2-D images in the plane of x, y")
+
+
+def _in_one_plane(images: Sequence[Image]) -> list[Image]:
+    """The images, 2-D ones in the plane of the one that comes first whatever order they were given in."""
+    plane = images[canonical_order(images)[0]].grid
+    return [replace(image, grid=image.grid.in_plane_of(plane)) for image in images]
+
+
+def _with_mask(image: Image, mask: Image | None) -> tuple[Image, Image | None, tuple[str, ...]]:
+    """A checked image without NaN around it, its mask on its grid, and what was assumed."""
+    notes: tuple[str, ...] = ()
+    if mask is not None:
+        mask = replace(mask, grid=mask.grid.in_plane_of(image.grid))
+        check_same_dimension(mask, image)
+        check_mask(mask, image)
+        placed, notes = masks_on_grids({"image": image, "image_mask": mask})
+        mask = placed["image_mask"]
+    filled, note = fill_unknown(image, mask)
+    check_finite(filled)
+    check_contrast(filled, mask)
+    return filled, mask, notes if note is None else (*notes, note)
+
+
+def labels_on(labels: Image, point: Image) -> Image:
+    """Checked labels of a time point, 2-D ones in its plane.
+
+    Raises
+    ------
+    InputError
+        When they hold fractions, are a series, or 2-D beside volumes.
+    """
+    check_one_volume(labels)
+    check_same_dimension(point, labels)
+    if labels.data.dtype.kind == "f":
+        odd = labels.data[labels.data != np.rint(labels.data)]
+        if odd.size:
+            raise InputError(f"{labels.name} holds {odd[0]:g}; labels are whole numbers: give a label map")
+    return replace(labels, grid=labels.grid.in_plane_of(point.grid))
+
+
+def _copies(images: Sequence[Image]) -> Iterator[str]:
+    """A sentence for every two time points of the same voxels."""
+    for first, second in combinations(images, 2):
+        if first.data.shape == second.data.shape and np.array_equal(first.data, second.data):
+            yield f"{first.name} and {second.name} have the same voxels, so that nothing changes: is one a copy?"
+
+
+def canonical_order(images: Sequence[Image], masks: Sequence[Image | None] = ()) -> list[int]:
+    """Numbers of the images in an order that only their voxels and matrices, and those of their masks, decide."""
+    given = masks or [None] * len(images)
+    digests = [
+        _digest(image) + ("" if mask is None else _digest(mask)) for image, mask in zip(images, given, strict=True)
+    ]
+    return sorted(range(len(images)), key=digests.__getitem__)
 
 
 def _digest(image: Image) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from warpline.backends import Backend, select
-from warpline.io.atomic import claimed
+from warpline.errors import UsageError
+from warpline.images import Image
 from warpline.io.images import Source
 from warpline.io.json_values import plain
-from warpline.longitudinal.change_fields import recipe_with
+from warpline.longitudinal.label_growth import growth_report, growth_warnings
 from warpline.longitudinal.output_files import Outputs, check_outputs
-from warpline.longitudinal.points import canonical_order, names_of, read_points, years_of
+from warpline.longitudinal.points import canonical_order, labels_on, names_of, read_points, years_of
+from warpline.longitudinal.recipes import recipes_with
 from warpline.longitudinal.result import LongitudinalRegistration, store
-from warpline.longitudinal.solving import ProgressCallback, solve
+from warpline.longitudinal.solving import PairCallback, Run
 from warpline.longitudinal.summary import summarise
+from warpline.registration import ProgressCallback, load
 from warpline.registration.clock import Clock
 from warpline.registration.provenance import environment
 
@@ -27,11 +31,16 @@ def register_longitudinal(
     *,
     years: Sequence[float] | None = None,
     dates: Sequence[str | date] | None = None,
+    masks: Sequence[Source] = (),
+    labels: Source | None = None,
+    labels_of: int = 0,
     settings: Sequence[str] = (),
+    memory: float | None = None,
     geometry: str | None = None,
     backend: str | Backend | None = None,
     threads: int | None = None,
     progress: ProgressCallback | None = None,
+    on_pair: PairCallback | None = None,
 ) -> LongitudinalRegistration:
     """Carry time points of one subject to a middle that prefers none of them, and find the change between them.
 
@@ -46,13 +55,25 @@ def register_longitudinal(
         When each was taken, in years from any zero, ages for example; rising.
     dates : sequence of str or date, optional
         The same as dates, such as 2020-01-31.
+    masks : sequence like the points, optional
+        Where each counts (voxels other than 0), on any grid in its world; one alone is that of all of them.
+    labels : like the points, optional
+        Whole numbers in the world of a time point, whose growth the report and a table are to have.
+    labels_of : int
+        Of which time point the labels are, from 0.
     settings : sequence of str
-        Options of the deformable stage, such as ``"syn.total_sigma=1"``.
+        Options such as ``"syn.total_sigma=1"``: ``syn`` of the deformable stage, ``initialise`` and ``linear`` of the
+        rigid one.
+    memory : float, optional
+        GB (10^9 bytes) that the process may take; what is free when None, but on a GPU. Time points that need more are
+        registered on coarser grids, which a warning says.
     geometry : {"sform", "qform"}, optional
         Which matrix of NIfTI headers to take where both are set; the sform when None.
     backend, threads
         Where it is computed, as in `warpline.backends.select`.
     progress : callable, optional
+        Called with a `warpline.registration.Progress` as each registration goes on.
+    on_pair : callable, optional
         Receives a step, and how many pairs of how many are done.
 
     Returns
@@ -63,9 +84,9 @@ def register_longitudinal(
     Raises
     ------
     UsageError
-        When there is one point only, or an option is not allowed.
+        When there is one point only, one file is given twice, an option is not allowed, or too little memory is.
     InputError
-        When an image cannot be read or registered.
+        When an image, a mask or labels cannot be read, or images cannot be registered.
 
     Examples
     --------
@@ -78,25 +99,54 @@ def register_longitudinal(
     >>> bool(np.array_equal(found.points[0].velocity.field, -found.points[1].velocity.field))
     True
     """
-    recipe, chosen = recipe_with(settings), select(backend, threads)
+    rigid, deformable = recipes_with(settings)
+    chosen, clock = select(backend, threads), Clock()
     when = years_of(len(points), years, dates)
-    clock = Clock()
+    _check_number(labels_of, len(points))
     with clock.step("read"):
-        images, descriptions = read_points(points, geometry)
-    order = canonical_order(images)
-    solved = solve([images[number] for number in order], recipe, chosen, clock=clock, progress=progress)
+        given = read_points(points, masks, geometry)
+        marked = None if labels is None else load(labels, "labels", geometry)
+        if marked is not None:
+            labels_on(marked[0], given.images[labels_of])
+    order = canonical_order(given.images, given.masks)
+    run = Run(rigid, deformable, chosen, clock, memory, progress, on_pair)
+    solved = run.solve([given.images[number] for number in order], [given.masks[number] for number in order])
+    places = [order.index(number) for number in range(len(order))]
     with clock.step("quality"):
-        summary = summarise(solved, [order.index(number) for number in range(len(images))], when, chosen)
+        summary = summarise(solved, places, when, chosen)
     report = {
         **environment(chosen, threads),
-        "inputs": descriptions,
-        "options": {"recipe": recipe.model_dump(mode="json"), "years": when},
+        "inputs": given.descriptions,
+        "options": {
+            "rigid": rigid.model_dump(mode="json"),
+            "recipe": deformable.model_dump(mode="json"),
+            "years": when,
+        },
         **summary,
+        "labels": None,
         "seconds": clock.seconds,
-        "warnings": [*(note for image in images for note in image.grid.notes), *summary["warnings"]],
+        "warnings": [*given.notes, *solved.notes, *summary["warnings"]],
     }
-    ordered = tuple(solved.points[order.index(number)] for number in range(len(images)))
-    return LongitudinalRegistration(ordered, solved.middle, plain(report), chosen, when)
+    ordered = tuple(solved.points[place] for place in places)
+    found = LongitudinalRegistration(ordered, solved.middle, report, chosen, when)
+    with clock.step("labels"):
+        found = found if marked is None else _with_labels(found, marked, labels_of)
+    return replace(found, report=plain({**found.report, "seconds": clock.seconds}))
+
+
+def _check_number(labels_of: int, count: int) -> None:
+    if not 0 <= labels_of < count:
+        raise UsageError(f"labels_of is {labels_of}; numbers of time points from 0 to {count - 1} are allowed")
+
+
+def _with_labels(
+    found: LongitudinalRegistration, labels: tuple[Image, dict[str, Any]], of: int
+) -> LongitudinalRegistration:
+    """The registration with the growth of labels, read and described, in its report."""
+    image, description = labels
+    growth = growth_report(found, image, of)
+    warnings = [*found.report["warnings"], *image.grid.notes, *growth_warnings(growth)]
+    return replace(found, report={**found.report, "labels": {**description, **growth}, "warnings": warnings})
 
 
 def run_longitudinal(
@@ -138,7 +188,8 @@ def run_longitudinal(
     'out/t1_to_t2_LogJacobian.nii.gz'
     """
     dated = options.get("years") is not None or options.get("dates") is not None
-    outputs = Outputs.of(Path(folder), names_of(points), dated=dated)
-    check_outputs(outputs, points)
-    with claimed(list(outputs.paths.values())) as files:
+    labels, masks = options.get("labels"), options.get("masks") or ()
+    outputs = Outputs.of(Path(folder), names_of(points), dated=dated, labelled=labels is not None)
+    check_outputs(outputs, [*points, *masks, labels])
+    with outputs.claimed() as files:
         return store(register_longitudinal(points, **options), files, outputs)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.images import Image
-from warpline.io.atomic import Transaction, claimed
+from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import Source
+from warpline.longitudinal.label_table import growth_table
+from warpline.longitudinal.middle_space import on_middle
 from warpline.longitudinal.output_files import (
     Encoders,
     Outputs,
@@ -26,7 +29,9 @@ from warpline.longitudinal.output_files import (
     encode_transform,
     write_files,
 )
-from warpline.operations import check_labels, read
+from warpline.longitudinal.points import labels_on
+from warpline.operations import read
+from warpline.report.longitudinal_page import draw_changes, draw_point, longitudinal_page
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
 from warpline.space import Affine, Chain, Displacement
@@ -85,7 +90,8 @@ class LongitudinalRegistration:
     middle : Image
         The median of all of them in the middle.
     report : dict
-        Versions, backend, inputs, options, points with the quality of their maps, pairs, changes, seconds, warnings.
+        Versions, backend, inputs, options, memory, points with the quality of their maps, pairs, changes, growth of
+        labels, seconds, warnings.
         From `save`, and in ``report.json``, also `outputs` and `files`. Plain JSON values.
     backend : Backend
         What computes.
@@ -169,27 +175,59 @@ class LongitudinalRegistration:
         Returns
         -------
         dict
-            Label to per cent; NaN where a map folds within it.
+            Label to per cent; NaN where a map folds within it, or where it reaches beyond the middle.
 
         Raises
         ------
         UsageError
             When there is no such time point.
         InputError
-            When the labels cannot be read, or hold fractions.
+            When the labels cannot be read, hold fractions, or are 2-D beside volumes.
         """
-        image = read(labels, "labels")
-        check_labels(image)
-        to_middle = self._point(first).transform.inverse()
-        growth = warp(self.log_jacobian(first, second), to_middle, image.grid, backend=self.backend).data
-        present, places = np.unique(image.data, return_inverse=True)
-        places, counts = places.ravel(), np.bincount(places.ravel())
-        sums = np.bincount(places, np.expm1(np.asarray(growth, np.float64)).ravel())
         return {
-            int(label): float(100 * total / count)
-            for label, total, count in zip(present, sums, counts, strict=True)
-            if label != 0
+            label: 100 * (volumes[second] / volumes[first] - 1)
+            for label, volumes in self.label_volumes(labels, first, to=(first, second)).items()
         }
+
+    def label_volumes(
+        self, labels: Source, of: int = 0, *, to: Sequence[int] | None = None
+    ) -> dict[int, dict[int, float]]:
+        """Volume of every label of one time point at all of them, from the determinants of the maps.
+
+        Parameters
+        ----------
+        labels : path, nibabel image, Image, array or (array, affine)
+            Whole numbers, in the world of a time point, on any grid; 0 is no label.
+        of : int
+            Of which time point they are, from 0.
+        to : sequence of int, optional
+            At which time points; at all when None.
+
+        Returns
+        -------
+        dict
+            Label to number of a time point to mm³, of 2-D images mm²; NaN where a map folds within a label, or where
+            it reaches beyond the middle.
+
+        Raises
+        ------
+        UsageError
+            When there is no such time point.
+        InputError
+            When the labels cannot be read, hold fractions, or are 2-D beside volumes.
+        """
+        image = labels_on(read(labels, "labels"), self._point(of).image)
+        to_middle, size = self._point(of).transform.inverse(), image.grid.voxel_volume
+        present, places = np.unique(image.data, return_inverse=True)
+        found: dict[int, dict[int, float]] = {int(label): {} for label in present if label != 0}
+        for number in range(len(self.points)) if to is None else dict.fromkeys(to):
+            change = self.log_jacobian(of, number)
+            seen = warp(change, to_middle, image.grid, outside=math.nan, backend=self.backend).data
+            sums = np.bincount(places.ravel(), np.exp(np.asarray(seen, np.float64)).ravel())
+            for label, total in zip(present, sums, strict=True):
+                if label != 0:
+                    found[int(label)][number] = size * float(total)
+        return found
 
     def _determinant(self, number: int) -> NDArray[np.float32]:
         """Volume at a time point as a multiple of that in the middle (I, J, K); NaN where the map folds."""
@@ -221,9 +259,10 @@ class LongitudinalRegistration:
         UsageError
             When an output would replace an input.
         """
-        outputs = Outputs.of(Path(folder), self.names, dated=self.years is not None)
-        check_outputs(outputs, [entry["path"] for entry in self.report["inputs"]])
-        with claimed(list(outputs.paths.values())) as files:
+        is_labelled = self.report["labels"] is not None
+        outputs = Outputs.of(Path(folder), self.names, dated=self.years is not None, labelled=is_labelled)
+        check_outputs(outputs, _paths_in(self.report))
+        with outputs.claimed() as files:
             store(self, files, outputs)
         return outputs.paths
 
@@ -246,7 +285,10 @@ def store(found: LongitudinalRegistration, files: Transaction, outputs: Outputs)
     for second, name in enumerate(found.names[1:], 1):
         encoders |= _of_change(found, second - 1, f"{found.names[second - 1]}_to_{name}")
         encoders[f"{name}_to_{found.names[second - 1]}"] = partial(_composite, found, second, second - 1)
-    encoders["overlay"] = partial(_overlay, found)
+    labels = found.report["labels"]
+    if labels is not None:
+        encoders["label_growth"] = lambda: growth_table(labels).encode()
+    encoders |= {"overlay": partial(_overlay, found), "page": partial(_page, found)}
     return replace(found, report=write_files(files, outputs, encoders, found.report))
 
 
@@ -284,3 +326,25 @@ def _overlay(found: LongitudinalRegistration) -> bytes:
     picture = io.BytesIO()
     write_overlay(first.aligned, last.image, last.aligned, picture)
     return picture.getvalue()
+
+
+def _page(found: LongitudinalRegistration) -> bytes:
+    last = len(found.points) - 1
+    spans = [*((n, n + 1) for n in range(last)), *([(0, last)] if last > 1 else [])]
+    changes = {f"{found.names[a]} to {found.names[b]}": found.log_jacobian(a, b) for a, b in spans}
+    drawn = [_drawn(found, number) for number in range(len(found.points))]
+    return longitudinal_page(found.report, draw_changes(found.middle, changes), drawn).encode()
+
+
+def _drawn(found: LongitudinalRegistration, number: int) -> bytes:
+    """A picture of a time point in the middle, and of what it differs by from that."""
+    point, row = found.points[number], found.report["points"][number]
+    before = on_middle(point.image, point.rigid, found.middle.grid, found.backend)
+    return draw_point(found.middle, before, point.aligned, row["brightness_factor"])
+
+
+def _paths_in(report: Mapping[str, Any]) -> list[str | None]:
+    """The files that a run has read."""
+    masks = (entry["mask"]["path"] for entry in report["inputs"] if "mask" in entry)
+    labels = report["labels"] or {}
+    return [*(entry["path"] for entry in report["inputs"]), *masks, labels.get("path")]

@@ -22,12 +22,16 @@ from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.foreground import foreground_mask
 from warpline.recipe import Recipe
-from warpline.registration import Alignment, align
+from warpline.registration import Alignment, ProgressCallback, align
+from warpline.registration.judgement import OUTCOMES
 from warpline.space import Affine
 from warpline.space.grid import Matrix, apply_affine
 
 RADIUS = 80.0
 """Distance in mm from the centre of a head at which maps are compared (Jenkinson 1999)."""
+
+CERTAINLY_WRONG = 5.0
+"""Distance in mm between the maps that both ways gave above which one of them is certainly wrong."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,8 @@ class RigidPair:
         World of the first to world of the second, RAS+ mm: the mean of both ways.
     disagreement : float
         Distance in mm between the maps that both ways gave, root mean square within `RADIUS`.
+    outcome : str
+        The worse judgement of both ways; failed where they are further apart than `CERTAINLY_WRONG`.
     warnings : tuple of str
         Reasons to doubt it.
     """
@@ -49,6 +55,7 @@ class RigidPair:
     numbers: tuple[int, int]
     matrix: Matrix
     disagreement: float
+    outcome: str = "fine"
     warnings: tuple[str, ...] = ()
 
 
@@ -74,21 +81,36 @@ class RigidMiddle:
     inconsistency: float
 
 
-def register_pairs(images: Sequence[Image], recipe: Recipe, backend: Backend) -> Iterator[RigidPair]:
+def register_pairs(
+    images: Sequence[Image],
+    masks: Sequence[Image | None],
+    recipe: Recipe,
+    backend: Backend,
+    progress: ProgressCallback | None = None,
+) -> Iterator[RigidPair]:
     """Register every pair of images both ways.
 
     Parameters
     ----------
     images : sequence of Image
         Two or more.
+    masks : sequence of Image or None
+        Where they count (voxels other than 0), one for each.
     recipe : Recipe
         Rigid.
     backend : Backend
         Where it runs.
+    progress : callable, optional
+        As for `warpline.registration.align`.
     """
     for first, second in combinations(range(len(images)), 2):
-        there = align(images[first], images[second], recipe, backend=backend)
-        back = align(images[second], images[first], recipe, backend=backend)
+        there, back = (
+            align(
+                images[fixed], images[moving], recipe, backend=backend, progress=progress,
+                fixed_mask=masks[fixed], moving_mask=masks[moving],
+            )
+            for fixed, moving in ((first, second), (second, first))
+        )  # fmt: skip
         yield _joined((first, second), there, back, images)
 
 
@@ -98,10 +120,19 @@ def _joined(numbers: tuple[int, int], there: Alignment, back: Alignment, images:
     assert isinstance(other, Affine)
     names = images[first].name, images[second].name
     ways = ((names, there), (names[::-1], back))
-    warnings = tuple(f"{way[1]} on {way[0]}, rigid: {one}" for way, found in ways for one in found.warnings)
+    apart = distance(matrix, other.matrix, centre_of(images[first]))
     return RigidPair(
-        numbers, halfway(matrix, other.matrix), distance(matrix, other.matrix, centre_of(images[first])), warnings
+        numbers,
+        halfway(matrix, other.matrix),
+        apart,
+        worse_outcome(there, back) if apart <= CERTAINLY_WRONG else OUTCOMES[-1],
+        tuple(f"{way[1]} on {way[0]}, rigid: {one}" for way, found in ways for one in found.warnings),
     )
+
+
+def worse_outcome(*found: Alignment) -> str:
+    """The worst judgement of some registrations."""
+    return max((one.judgement.outcome for one in found), key=OUTCOMES.index)
 
 
 def halfway(first: Matrix, second: Matrix) -> Matrix:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.images import Image
-from warpline.images.foreground import foreground_mask
 from warpline.longitudinal.result import TimePoint
 from warpline.longitudinal.solving import Solved
 from warpline.registration.quality import quality_of
@@ -30,9 +29,13 @@ LARGEST_FACTOR = 1.5
 LARGEST_GAP = 0.5
 """Distance in mm between rigid maps that ought to be one above which a warning says so."""
 
+LARGEST_CHANGE = 0.4
+"""Log Jacobian that a hundredth of the object may exceed before a warning asks whether it is one subject. A made change
+of 5 % has 0.07; the mirrored image of a slice 0.55."""
+
 
 def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | None, backend: Backend) -> dict[str, Any]:
-    """Sections of the report: `middle`, `points`, `pairs`, `changes` and `warnings`.
+    """Sections of the report: `middle`, `memory`, `points`, `pairs`, `changes` and `warnings`.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | No
     backend : Backend
         Where measures are computed.
     """
-    inside = foreground_mask(solved.middle)
+    inside = solved.inside
     rows = [_point_row(solved, place, inside, backend) for place in places]
     ordered = [solved.points[place] for place in places]
     spans = [None] * (len(ordered) - 1) if years is None else [later - sooner for sooner, later in pairwise(years)]
@@ -56,10 +59,11 @@ def summarise(solved: Solved, places: Sequence[int], years: Sequence[float] | No
     grid = solved.middle.grid
     return {
         "middle": {"shape": list(grid.shape), "voxel_size": grid.voxel_size.tolist()},
+        "memory": solved.plan.as_report(),
         "points": rows,
         "pairs": list(_pair_rows(solved)),
         "changes": changes,
-        "warnings": [*_pair_warnings(solved), *_point_warnings(rows)],
+        "warnings": [*_pair_warnings(solved), *_point_warnings(rows), *_change_warnings(changes)],
     }
 
 
@@ -114,6 +118,7 @@ def _pair_rows(solved: Solved) -> Iterator[dict[str, Any]]:
     for rigid, change in zip(solved.rigid.pairs, solved.changes, strict=True):
         yield {
             "names": [solved.points[number].image.name for number in rigid.numbers],
+            "rigid_judgement": rigid.outcome,
             "rigid_disagreement": rigid.disagreement,
             "change_disagreement": change.disagreement,
             "judgement": change.outcome,
@@ -151,3 +156,13 @@ def _point_warnings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             )
         if row["quality"]["folded_voxels"]:
             yield f"{row['name']}: the map folds at {row['quality']['folded_voxels']} voxels, where changes are unknown"
+
+
+def _change_warnings(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    for row in rows:
+        low, high = row["log_jacobian"]["p01"], row["log_jacobian"]["p99"]
+        if max(-low, high) > LARGEST_CHANGE:
+            yield (
+                f"{row['from']} to {row['to']}: log Jacobians reach from {low:.2f} to {high:.2f}, far more than a head "
+                "changes: do both images show one subject, and is neither mirrored (warpline check-header)?"
+            )

@@ -137,6 +137,7 @@ def align(
     checked: bool = False,
     pairs: Sequence[LoadedImages] = (),
     judged: bool = True,
+    alike: bool = False,
 ) -> Alignment:
     """Find the map that carries `moving` onto `fixed`.
 
@@ -168,6 +169,8 @@ def align(
     judged : bool
         Whether to judge the maps. Without it an affine is judged only where other starts may be searched for, and a map
         that started from a warp has no inverse and no quality: for callers that judge maps among many themselves.
+    alike : bool
+        Whether grey values mean the same in both images: they are scaled as one, not each by what it shows.
 
     Raises
     ------
@@ -197,7 +200,7 @@ def align(
     weights = fixed_weights, moving_weights
     known = landmarks, tuple(surfaces)
     given = fixed, moving, on_fixed, on_moving, recipe
-    problem = Problem(*given, None, tuple(pairs), weights, *known, judged=judged)
+    problem = Problem(*given, None, tuple(pairs), weights, *known, judged=judged, alike=alike)
     parts = ["linear"] if recipe.linear is not None else []
     metrics = [] if recipe.syn is None else [*recipe.syn.metrics, *filter(None, (pair.metric for pair in pairs))]
     backend.prepare([*parts, *dict.fromkeys(metrics)])
@@ -334,12 +337,11 @@ def _run_stages(
         linear = register_from_start(seen, problem, backend, progress)
     with clock.step("judgement"):
         judging = Judging.of(linear, seen, images, problem, backend)
-    affine = judging.linear.affine
+    affine, levels = judging.linear.affine, judging.linear.levels
     if recipe.syn is None:
         spread = _spread(lambda: spread_of_affine(seen, affine, recipe, backend, progress), recipe, clock)
         judgement = judging.of_affine(spread)
         said = judging.linear.warnings + spread_warnings(spread) + judgement.reasons
-        levels = judging.linear.levels
         return Alignment(fixed, moving, affine, None, levels, clock.seconds, None, said, judgement, spread=spread)
     with clock.step("preparation"):
         prepared = _deformable_stage(problem, images, affine, backend, recipe.syn)

@@ -8,7 +8,7 @@ from typing import Any
 from warpline.backends import Backend
 from warpline.images import Image
 from warpline.images.checks import check_contrast, check_weights
-from warpline.images.intensity import Normalised, normalise
+from warpline.images.intensity import Normalised, normalise, normalise_alike
 from warpline.recipe import Recipe
 from warpline.registration.axis_order import reorder_axes
 from warpline.registration.checks import check_window
@@ -42,6 +42,8 @@ class Problem:
         Where a moving image that is seen through a start with a warp shows anything; counts where masks do not.
     judged : bool
         Whether the maps are judged.
+    alike : bool
+        Whether grey values mean the same in both images, so that they are scaled as one.
     """
 
     fixed: Image
@@ -56,6 +58,7 @@ class Problem:
     surfaces: tuple[LoadedSurfaces, ...] = ()
     reached: Image | None = None
     judged: bool = True
+    alike: bool = False
 
     @property
     def judges_affine(self) -> bool:
@@ -95,13 +98,19 @@ class Problem:
 
     def normalised(self, backend: Backend) -> NormalisedPair:
         """Fixed and moving on the backend, with their masks."""
-        return normalise(self.fixed, backend, self.fixed_mask), normalise(self.moving, backend, self.moving_mask)
+        return self._normalised(self.fixed_mask, self.moving_mask, backend)
+
+    def _normalised(self, fixed_mask: Image | None, moving_mask: Image | None, backend: Backend) -> NormalisedPair:
+        if not self.alike:
+            return normalise(self.fixed, backend, fixed_mask), normalise(self.moving, backend, moving_mask)
+        fixed, moving = normalise_alike((self.fixed, self.moving), backend, (fixed_mask, moving_mask))
+        return fixed, moving
 
     def heeding(self, masks: bool, images: NormalisedPair, backend: Backend) -> NormalisedPair:
         """The `images` as a stage sees them that heeds masks, or does not; places not `reached` never count."""
         if masks or (self.fixed_mask is None and self.moving_mask is None):
             return images
-        return normalise(self.fixed, backend), normalise(self.moving, backend, self.reached)
+        return self._normalised(None, self.reached, backend)
 
     def reorder_axes(self, backend: Backend) -> Problem:
         """The same with no thin axis first or last, see `AxisOrder`."""

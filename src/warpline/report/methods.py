@@ -14,14 +14,19 @@ from warpline.report.reasons import AS_GIVEN
 
 
 def _software(evidence: Evidence) -> Iterator[str]:
-    versions = sorted({str(report["warpline"]) for report in evidence.reports})
-    devices = sorted({f"{one['backend']['name']} backend ({one['backend']['device']})" for one in evidence.reports})
-    libraries = evidence.reports[0].get("versions") or {}
+    yield f"{_pairs(evidence)} with {software(evidence.reports, evidence.recipe)}."
+
+
+def software(reports: Sequence[Report], recipe: Mapping[str, Any]) -> str:
+    """Which versions ran a recipe, on which devices."""
+    versions = sorted({str(report["warpline"]) for report in reports})
+    devices = sorted({f"{one['backend']['name']} backend ({one['backend']['device']})" for one in reports})
+    libraries = reports[0].get("versions") or {}
     named = ", ".join(f"{name} {libraries[key]}{cite}" for key, name, cite in _LIBRARIES if libraries.get(key))
-    numba = "" if not any(one["backend"]["name"] == "numba" for one in evidence.reports) else " [@lam]"
-    yield (
-        f"{_pairs(evidence)} with warpline {_listed(versions)}, recipe `{evidence.recipe.get('name')}`, on "
-        f"its {_listed(devices)}{numba}, with Python {evidence.reports[0].get('python')} and {named}."
+    numba = "" if not any(one["backend"]["name"] == "numba" for one in reports) else " [@lam]"
+    return (
+        f"warpline {_listed(versions)}, recipe `{recipe.get('name')}`, on its {_listed(devices)}{numba}, with Python "
+        f"{reports[0].get('python')} and {named}"
     )
 
 
@@ -161,12 +166,12 @@ def _deformable(evidence: Evidence) -> Iterator[str]:
     further = evidence.where(lambda report: _terms(report, first=False))
     if further is not None:
         kinds = sorted({one["metric"] for report in evidence.reports for one in _terms(report, first=False)})
-        names = _listed([_metric(kind, options) for kind in kinds])
+        names = _listed([metric_in_words(kind, options) for kind in kinds])
         yield f"Further pairs of images were compared beside them, by {names}{further}."
     if options.get("newton") and {"mean_squares", "class_means"} & {options.get("metric")}:
         yield "Its updates are Gauss-Newton steps, as of demons [@thirion; @vercauteren]."
     yield from _levels(evidence)
-    yield from _smoothing(options)
+    yield from smoothing(options)
 
 
 def _terms(report: Report, *, first: bool) -> list[Mapping[str, Any]]:
@@ -184,7 +189,7 @@ def _compared(evidence: Evidence) -> str:
         curve = " of one image as its grey values predict the other [@guimond]" if by_curve else ""
         scaled = f" with weight {weight:g}" if len(keys) > 1 else ""
         where = evidence.where(partial(_has_term, key)) or ""
-        words.append(f"{_metric(metric, options)}{curve}{scaled}{where}")
+        words.append(f"{metric_in_words(metric, options)}{curve}{scaled}{where}")
     return _listed(words)
 
 
@@ -197,7 +202,8 @@ def _has_term(key: tuple[str, float, bool], report: Report) -> bool:
     return any(_key(one) == key for one in _terms(report, first=True))
 
 
-def _metric(name: str, options: Mapping[str, Any]) -> str:
+def metric_in_words(name: str, options: Mapping[str, Any]) -> str:
+    """What a metric of the deformable stage compares."""
     return _METRICS[name].format(window=2 * int(options.get("radius", 2)) + 1, bins=options.get("bins"))
 
 
@@ -213,7 +219,8 @@ def _levels(evidence: Evidence) -> Iterator[str]:
     yield f"It ran on {levels} of so many voxels, and iterations in brackets: {grids}."
 
 
-def _smoothing(options: Mapping[str, Any]) -> Iterator[str]:
+def smoothing(options: Mapping[str, Any]) -> Iterator[str]:
+    """How updates and fields were smoothed."""
     total = options["total_sigma"]
     whole = f" and the whole field by one of {total:g} voxels" if total else ""
     if options.get("model") == "bspline":
@@ -336,8 +343,19 @@ def describe(evidence: Evidence) -> str:
     InputError
         When a report holds other values than reports of this version do.
     """
+    return joined(sentence for part in SENTENCES for sentence in part(evidence))
+
+
+def joined(sentences: Iterator[str]) -> str:
+    """A paragraph of sentences that are made of a report.
+
+    Raises
+    ------
+    InputError
+        When the report holds other values than reports of this version do.
+    """
     try:
-        return " ".join(sentence for part in SENTENCES for sentence in part(evidence))
+        return " ".join(sentences)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             f"the report cannot be put into words ({type(error).__name__}: {error}): it is damaged or of another "

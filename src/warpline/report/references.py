@@ -112,6 +112,12 @@ REFERENCES = {
         "LLVM-HPC 2015",
         "10.1145/2833157.2833162",
     ),
+    "lewis": Reference(
+        "Lewis and Fox, 2004",
+        "Lewis EB, Fox NC (2004). Correction of differential intensity inhomogeneity in longitudinal MR images.",
+        "NeuroImage 23:75-83",
+        "10.1016/j.neuroimage.2004.04.030",
+    ),
     "lowekamp": Reference(
         "Lowekamp et al., 2013",
         "Lowekamp BC, Chen DT, Ibáñez L, Blezek D (2013). The design of SimpleITK.",
@@ -143,6 +149,19 @@ REFERENCES = {
         "IEEE Transactions on Medical Imaging",
         "10.1109/42.836373",
     ),
+    "reuter": Reference(
+        "Reuter et al., 2012",
+        "Reuter M, Schmansky NJ, Rosas HD, Fischl B (2012). Within-subject template estimation for unbiased "
+        "longitudinal image analysis.",
+        "NeuroImage 61:1402-1418",
+        "10.1016/j.neuroimage.2012.02.084",
+    ),
+    "reuter-fischl": Reference(
+        "Reuter and Fischl, 2011",
+        "Reuter M, Fischl B (2011). Avoiding asymmetry-induced bias in longitudinal image processing.",
+        "NeuroImage 57:19-21",
+        "10.1016/j.neuroimage.2011.02.076",
+    ),
     "rousseeuw": Reference(
         "Rousseeuw and Croux, 1993",
         "Rousseeuw PJ, Croux C (1993). Alternatives to the median absolute deviation.",
@@ -155,6 +174,12 @@ REFERENCES = {
         "deformations: application to breast MR images.",
         "IEEE Transactions on Medical Imaging",
         "10.1109/42.796284",
+    ),
+    "singer": Reference(
+        "Singer, 2011",
+        "Singer A (2011). Angular synchronization by eigenvectors and semidefinite programming.",
+        "Applied and Computational Harmonic Analysis 30:20-36",
+        "10.1016/j.acha.2010.02.001",
     ),
     "thirion": Reference(
         "Thirion, 1998",

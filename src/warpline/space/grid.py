@@ -150,6 +150,12 @@ class Grid:
         return lengths
 
     @property
+    def voxel_volume(self) -> float:
+        """What a voxel takes, in mm³; of a 2-D image in mm²."""
+        linear = self.affine[:3, :3]
+        return float(np.linalg.norm(np.cross(linear[:, 0], linear[:, 1])) if self.flat else abs(np.linalg.det(linear)))
+
+    @property
     def centre(self) -> NDArray[np.float64]:
         """World position of the middle of the grid, (3,) in mm."""
         return apply_affine(self.affine, (np.array(self.shape) - 1) / 2)
