@@ -66,6 +66,18 @@ def _gpu_walls(document: Any) -> list[Row]:
     ]
 
 
+def _with_inputs(document: Any) -> list[Row]:
+    """Slices are as they are, brains on voxels as long."""
+    kinds = {"oasis-trt-20-slices": "slices", "oasis-trt-20": "brains"}
+    return [{**one, "inputs": f"{kinds[one['data']]}, {one['every']} mm"} for one in document["summary"]]
+
+
+def _spread_beside_error(document: Any) -> list[Row]:
+    """Means over images whose true map is known."""
+    rows = [one for one in document["summary"] if one["truth"] == "known map"]
+    return [{key: value["mean"] if isinstance(value, dict) else value for key, value in one.items()} for one in rows]
+
+
 def _counted(document: Any) -> list[Row]:
     return [document["summary"]]
 
@@ -156,8 +168,9 @@ SECTIONS = (
     Section(
         "Change between time points",
         "longitudinal.json",
-        lambda document: document["summary"],
+        _with_inputs,
         (
+            Column("inputs", "inputs"),
             Column("tool", "tool"),
             Column("growth", "growth"),
             Column("mean error", "mean_error", ".3f"),
@@ -166,6 +179,22 @@ SECTIONS = (
             Column("seconds", "seconds", ".1f"),
         ),
         ":doc:`../longitudinal`",
+    ),
+    Section(
+        "Uncertainty beside the true error",
+        "uncertainty.json",
+        _spread_beside_error,
+        (
+            Column("images", "images"),
+            Column("number", "rows"),
+            Column("median spread, mm", "spread_median", ".2f"),
+            Column("median error, mm", "error_median", ".2f"),
+            Column("correlation of both", "pearson", ".2f"),
+            Column("within 1 spread", "within_1", ".0%"),
+            Column("within 2", "within_2", ".0%"),
+            Column("within 3", "within_3", ".0%"),
+        ),
+        "known maps: :doc:`../uncertainty`",
     ),
     Section(
         "Whether a wrong map is noticed",
@@ -209,7 +238,12 @@ def _section(section: Section) -> str:
 
 
 def _written(section: Section, row: Row) -> list[str]:
-    return [rst.plain(format(_plain(row[one.key]), one.form)) for one in section.columns]
+    return [rst.plain(_cell(row[one.key], one.form)) for one in section.columns]
+
+
+def _cell(value: Any, form: str) -> str:
+    """What was not measured is not a number."""
+    return "n/a" if value is None else format(_plain(value), form)
 
 
 def _plain(value: Any) -> Any:

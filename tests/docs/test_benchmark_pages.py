@@ -28,3 +28,10 @@ def test_means_are_those_of_the_runs():
     rows = [row["scores"]["dice"] for row in result("compare-cpu.json")["runs"] if row["tool"] == "warpline"]
     table = PAGE.split("Labelled brains on a CPU")[1]
     assert f"* - warpline\n     - {len(rows)}\n     - {sum(rows) / len(rows):.4f}\n" in table
+
+
+def test_what_was_not_measured_is_said():
+    section = next(one for one in benchmark_pages.SECTIONS if one.file == "longitudinal.json")
+    rows = [row for row in section.rows(result(section.file)) if row["swapped_mm_max"] is None]
+    assert rows
+    assert PAGE.split(f"\n{section.title}\n")[1].split(":download:")[0].count("     - n/a\n") == len(rows)
