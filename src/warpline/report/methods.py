@@ -301,21 +301,22 @@ def _perturbed(evidence: Evidence) -> Iterator[str]:
     where = evidence.where(lambda report: report.get("uncertainty"))
     if where is None:
         return
-    stage = "deformable" if evidence.options("syn") else "linear"
+    found = [report["uncertainty"] for report in evidence.reports if report.get("uncertainty")]
+    stage, scaled = ("deformable", "smoothing") if evidence.options("syn") else ("linear", "spacing of the levels")
+    noise = "noise at {:g} times the level estimated from the images [@donoho]"
     changes = (
-        ("noise", "noise at {:g} times the level estimated from the images [@donoho]"),
+        ("noise", noise if any(any(one["noise"].values()) for one in found) else "no noise, as none was estimated"),
         ("start", "starts moved by {:g} voxels (root mean square)"),
-        ("smoothness", "smoothing scaled by factors whose logarithm has a standard deviation of {:g}"),
+        ("smoothness", f"{scaled} scaled by factors whose logarithm has a standard deviation of {{:g}}"),
     )
     given = [words.format(options[name]) for name, words in changes if options.get(name)]
     yield (
         f"The uncertainty of the map is the root mean square distance to the maps of {options['runs']} further runs of "
         f"the {stage} stage [@kybic], with {_listed(given)} (seed {options['seed']}){where}."
     )
-    medians = [float(report["uncertainty"]["median"]) for report in evidence.reports if report.get("uncertainty")]
-    largest = [float(report["uncertainty"]["p95"]) for report in evidence.reports if report.get("uncertainty")]
-    of = "" if len(medians) == 1 else ", the most of all pairs"
-    yield f"Its median inside the object is {max(medians):.2g} mm, its 95th percentile {max(largest):.2g} mm{of}."
+    median, largest = (max(float(one[name]) for one in found) for name in ("median", "p95"))
+    of = "" if len(found) == 1 else ", the most of all pairs"
+    yield f"Its median inside the object is {median:.2g} mm, its 95th percentile {largest:.2g} mm{of}."
 
 
 def _is_reduced(memory: Mapping[str, Any]) -> bool:
