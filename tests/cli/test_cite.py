@@ -30,6 +30,6 @@ def test_a_cohort_is_described_as_its_run_did(finished_run, call):
 
 def test_what_is_no_report_is_named(tmp_path, refused):
     (tmp_path / "other.json").write_text("{}")
-    assert "the report has no 'recipe'" in refused(5, "cite", f"{tmp_path}/other.json")
+    assert f"{tmp_path}/other.json: the report has no 'recipe'" in refused(5, "cite", f"{tmp_path}/other.json")
     assert "does not exist; give report.json" in refused(5, "cite", f"{tmp_path}/none.json")
     assert "no cohort was run there" in refused(5, "cite", str(tmp_path))

@@ -50,4 +50,8 @@ def _of_report(path: Path) -> str:
     if not path.is_file():
         raise InputError(f"{path} does not exist; give report.json of a registration, or the output folder of a cohort")
     report = read_object(path)
-    return as_markdown([describe_time_points(report) if is_longitudinal(report) else describe(Evidence([report]))])
+    try:
+        told = describe_time_points(report) if is_longitudinal(report) else describe(Evidence([report]))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return as_markdown([told])
