@@ -17,15 +17,16 @@ def _software(evidence: Evidence) -> Iterator[str]:
     yield f"{_pairs(evidence)} with {software(evidence.reports, evidence.recipe)}."
 
 
-def software(reports: Sequence[Report], recipe: Mapping[str, Any]) -> str:
-    """Which versions ran a recipe, on which devices."""
+def software(reports: Sequence[Report], recipe: Mapping[str, Any] | None = None) -> str:
+    """Which versions ran, a recipe where there is one, on which devices."""
     versions = sorted({str(report["warpline"]) for report in reports})
     devices = sorted({f"{one['backend']['name']} backend ({one['backend']['device']})" for one in reports})
     libraries = reports[0].get("versions") or {}
     named = ", ".join(f"{name} {libraries[key]}{cite}" for key, name, cite in _LIBRARIES if libraries.get(key))
     numba = "" if not any(one["backend"]["name"] == "numba" for one in reports) else " [@lam]"
+    by = "" if recipe is None else f", recipe `{recipe.get('name')}`"
     return (
-        f"warpline {_listed(versions)}, recipe `{recipe.get('name')}`, on its {_listed(devices)}{numba}, with Python "
+        f"warpline {_listed(versions)}{by}, on its {_listed(devices)}{numba}, with Python "
         f"{reports[0].get('python')} and {named}"
     )
 

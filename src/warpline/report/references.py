@@ -42,6 +42,12 @@ REFERENCES = {
         "Medical Image Analysis 12:26-41",
         "10.1016/j.media.2007.06.004",
     ),
+    "baker": Reference(
+        "Baker and Matthews, 2004",
+        "Baker S, Matthews I (2004). Lucas-Kanade 20 years on: a unifying framework.",
+        "International Journal of Computer Vision 56:221-255",
+        "10.1023/B:VISI.0000011205.11775.fd",
+    ),
     "bookstein": Reference(
         "Bookstein, 1989",
         "Bookstein FL (1989). Principal warps: thin-plate splines and the decomposition of deformations.",
@@ -142,6 +148,13 @@ REFERENCES = {
         "Otsu N (1979). A threshold selection method from gray-level histograms.",
         "IEEE Transactions on Systems, Man, and Cybernetics",
         "10.1109/TSMC.1979.4310076",
+    ),
+    "power": Reference(
+        "Power et al., 2012",
+        "Power JD, Barnes KA, Snyder AZ, Schlaggar BL, Petersen SE (2012). Spurious but systematic correlations in "
+        "functional connectivity MRI networks arise from subject motion.",
+        "NeuroImage 59:2142-2154",
+        "10.1016/j.neuroimage.2011.10.018",
     ),
     "nyul": Reference(
         "Nyúl et al., 2000",
