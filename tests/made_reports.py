@@ -107,6 +107,16 @@ def report_of_series(inputs=(), **further):
     }  # fmt: skip
 
 
+def report_of_labels(recipe="syn", **options):
+    """The report of labels from three atlases, as far as it is put into words."""
+    how = {"fusion": "majority", "joint": None, "recipe": Recipe.load(recipe).model_dump(mode="json")} | options
+    return {
+        "warpline": "0.1.0", "python": "3.12.1", "versions": {"numpy": "2.1"},
+        "backend": {"name": "numba", "device": "CPU"}, "inputs": {"image": {"path": "/data/t1.nii.gz"}},
+        "options": how, "atlases": [{"used": True}, {"used": True}, {"used": False}], "labels": {},
+    }  # fmt: skip
+
+
 def report_of_points(**further):
     """The report of two time points, as far as it is put into words."""
     rigid, deformable = (recipe.model_dump(mode="json") for recipe in recipes_with(()))

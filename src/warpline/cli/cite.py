@@ -12,7 +12,7 @@ from warpline.errors import InputError
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
 
-SUMMARY = "describe a registration, a series, time points or a cohort in words for a paper, with references"
+SUMMARY = "describe a registration, series, time points, labels or a cohort in words for a paper"
 EXAMPLE = """\
   warpline cite out/sub-01_report.json
   warpline cite out/bold_report.json
@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="REPORT.json|OUT",
-        help="report of a registration, a series or time points, or a cohort's folder",
+        help="report of a registration, series, time points or labels; or a cohort's folder",
     )
 
 
@@ -58,12 +58,17 @@ def _of_report(path: Path) -> str:
 
 
 def _description(report: Mapping[str, Any]) -> str:
-    """The paragraph on whatever a report is of: time points, a series, or else two images."""
+    """The paragraph on whatever a report is of: time points, a series, labels, or else two images."""
     from warpline.report.evidence import Evidence
+    from warpline.report.label_methods import describe_labelling, is_labelling
     from warpline.report.longitudinal_methods import describe_time_points, is_longitudinal
     from warpline.report.methods import describe
     from warpline.report.series_methods import describe_series, is_series
 
-    kinds = ((is_longitudinal, describe_time_points), (is_series, describe_series))
+    kinds = (
+        (is_longitudinal, describe_time_points),
+        (is_series, describe_series),
+        (is_labelling, describe_labelling),
+    )
     found = (write for is_such, write in kinds if is_such(report))
     return next(found, lambda pair: describe(Evidence([pair])))(report)

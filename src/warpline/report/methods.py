@@ -113,7 +113,7 @@ def _start(evidence: Evidence) -> Iterator[str]:
         yield f"Images started with {_STARTS[str(options.get('method', 'mass'))]} on each other{searched}."
 
 
-_LINEAR_METRICS = {
+LINEAR_METRICS = {
     "mutual_information": "Mattes mutual information of {bins} bins [@mattes]",
     "correlation": "the squared correlation coefficient",
 }
@@ -126,7 +126,7 @@ def _linear(evidence: Evidence) -> Iterator[str]:
     sizes = options.get("voxel_sizes")
     spacing = f"of {_listed(sizes)} mm" if sizes else "of 6, 4 and 1.5 mm for an object as large as a head"
     stages = [str(stage).replace("_", " with ") for stage in options["stages"]]
-    metric = _LINEAR_METRICS[str(options["metric"])].format(bins=options.get("bins"))
+    metric = LINEAR_METRICS[str(options["metric"])].format(bins=options.get("bins"))
     yield (
         f"Linear registration ({_listed(stages, ', then ')}) maximised {metric} by BFGS [@nocedal] over at most "
         f"{options['samples']} sample points, on levels {spacing} with at most {_listed(options['iterations'])} "
@@ -142,7 +142,7 @@ def _is_refinement(level: Mapping[str, Any], options: Mapping[str, Any], finest:
     return level["stage"] in options["stages"] and level["level"] >= finest
 
 
-_MODELS = {
+MODELS = {
     "syn": "by symmetric diffeomorphic registration (SyN) [@avants]",
     "bspline": "by symmetric diffeomorphic registration with B-spline updates [@avants; @tustison-splines]",
     "velocity": "by the exponential of one stationary velocity field [@arsigny; @vercauteren]",
@@ -163,7 +163,7 @@ def _deformable(evidence: Evidence) -> Iterator[str]:
     options = evidence.options("syn")
     if not options:
         return
-    yield f"A deformation was found {_MODELS[str(options.get('model', 'syn'))]}, comparing {_compared(evidence)}."
+    yield f"A deformation was found {MODELS[str(options.get('model', 'syn'))]}, comparing {_compared(evidence)}."
     further = evidence.where(lambda report: _terms(report, first=False))
     if further is not None:
         kinds = sorted({one["metric"] for report in evidence.reports for one in _terms(report, first=False)})

@@ -28,6 +28,13 @@ REFERENCES = {
         "Medical Image Analysis",
         "10.1016/j.media.2013.10.007",
     ),
+    "artaechevarria": Reference(
+        "Artaechevarria et al., 2009",
+        "Artaechevarria X, Muñoz-Barrutia A, Ortiz-de-Solórzano C (2009). Combination strategies in multi-atlas image "
+        "segmentation: application to brain MR data.",
+        "IEEE Transactions on Medical Imaging 28:1266-1277",
+        "10.1109/TMI.2009.2014372",
+    ),
     "arsigny": Reference(
         "Arsigny et al., 2006",
         "Arsigny V, Commowick O, Pennec X, Ayache N (2006). A log-Euclidean framework for statistics on "
@@ -231,6 +238,13 @@ REFERENCES = {
         "in Python.",
         "Nature Methods 17:261-272",
         "10.1038/s41592-019-0686-2",
+    ),
+    "wang": Reference(
+        "Wang et al., 2013",
+        "Wang H, Suh JW, Das SR, Pluta JB, Craige C, Yushkevich PA (2013). Multi-atlas segmentation with joint label "
+        "fusion.",
+        "IEEE Transactions on Pattern Analysis and Machine Intelligence 35:611-623",
+        "10.1109/TPAMI.2012.143",
     ),
 }
 """What texts cite, by key."""
