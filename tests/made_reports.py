@@ -94,13 +94,14 @@ def page_of(report, layers, folder, context=None):
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
-def report_of_series(inputs=(), **further):
+def report_of_series(inputs=(), destination=(), **further):
     """The report of a series, as far as it is put into words."""
     options = {"reference": "robust", "model": "rigid", "interpolation": "cubic", "fd_threshold": 0.5}
     return {
         "warpline": "0.1.0", "python": "3.12.1", "versions": {"numpy": "2.1"},
         "backend": {"name": "numba", "device": "CPU"}, "inputs": {"series": "/data/bold.nii.gz", **dict(inputs)},
         "options": options, "series": {"shape": [64, 60, 36, 200]}, "result": {"voxel_size": [3.0, 3.0, 3.5]},
+        "destination": {"transforms": [], **dict(destination)},
         "reference": "the trimmed mean of 16 volumes", "shells": [], "fits": {},
         "motion": {"mean_framewise_displacement": 0.125, "largest_framewise_displacement": 1.75},
         "outliers": {"not_aligned": [], "poor_match": [], "moved": [3, 4]}, **further,

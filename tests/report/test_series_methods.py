@@ -31,8 +31,8 @@ def test_sentences_are_those_of_what_was_done():
         ({"inputs": {"mask": "m.nii"}}, "inside a given mask"),
         ({"inputs": {"bvecs": "d.bvec"}, "shells": [{"bvalue": 1000}]}, "fitted to references of their shells"),
         ({"inputs": {"bvecs": "d.bvec"}}, "Gradient directions were turned"),
-        ({"inputs": {"anatomy": "t1.nii", "transforms": ["w.nii"]}}, "to an anatomical image"),
-        ({"inputs": {"transforms": ["w.nii"]}}, "through their motion and given transforms"),
+        ({"destination": {"anatomy": {"name": "t1.nii"}, "transforms": ["w.nii"]}}, "to an anatomical image"),
+        ({"destination": {"transforms": ["w.nii"]}}, "through their motion and given transforms"),
         ({"outliers": {"not_aligned": [7], "moved": []}}, "Volumes that could not be aligned (1) were"),
     ],
 )

@@ -98,8 +98,8 @@ class NoiseLevels:
         return cls(fixed, moving, pairs)
 
     @property
-    def is_silent(self) -> bool:
-        """Whether no image gets any noise."""
+    def is_zero(self) -> bool:
+        """Whether no image gets any."""
         return not any((self.fixed, self.moving, *(level for pair in self.pairs for level in pair)))
 
     def warnings(self, names: tuple[str, str], options: Uncertainty) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class NoiseLevels:
         without = [name for name, level in levels if options.noise and not level]
         if not without:
             return ()
-        same = self.is_silent and not (options.start or options.smoothness)
+        same = self.is_zero and not (options.start or options.smoothness)
         so = "; every run was the same, and their spread says nothing: raise uncertainty.start" if same else ""
         return (f"uncertainty: no noise was found in {' and '.join(without)}, so that none was added there{so}",)
 

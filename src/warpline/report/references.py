@@ -28,19 +28,19 @@ REFERENCES = {
         "Medical Image Analysis",
         "10.1016/j.media.2013.10.007",
     ),
-    "artaechevarria": Reference(
-        "Artaechevarria et al., 2009",
-        "Artaechevarria X, Muñoz-Barrutia A, Ortiz-de-Solórzano C (2009). Combination strategies in multi-atlas image "
-        "segmentation: application to brain MR data.",
-        "IEEE Transactions on Medical Imaging 28:1266-1277",
-        "10.1109/TMI.2009.2014372",
-    ),
     "arsigny": Reference(
         "Arsigny et al., 2006",
         "Arsigny V, Commowick O, Pennec X, Ayache N (2006). A log-Euclidean framework for statistics on "
         "diffeomorphisms.",
         "MICCAI 2006",
         "10.1007/11866565_113",
+    ),
+    "artaechevarria": Reference(
+        "Artaechevarria et al., 2009",
+        "Artaechevarria X, Muñoz-Barrutia A, Ortiz-de-Solórzano C (2009). Combination strategies in multi-atlas image "
+        "segmentation: application to brain MR data.",
+        "IEEE Transactions on Medical Imaging 28:1266-1277",
+        "10.1109/TMI.2009.2014372",
     ),
     "avants": Reference(
         "Avants et al., 2008",
@@ -156,18 +156,18 @@ REFERENCES = {
         "IEEE Transactions on Systems, Man, and Cybernetics",
         "10.1109/TSMC.1979.4310076",
     ),
+    "nyul": Reference(
+        "Nyúl et al., 2000",
+        "Nyúl LG, Udupa JK, Zhang X (2000). New variants of a method of MRI scale standardization.",
+        "IEEE Transactions on Medical Imaging",
+        "10.1109/42.836373",
+    ),
     "power": Reference(
         "Power et al., 2012",
         "Power JD, Barnes KA, Snyder AZ, Schlaggar BL, Petersen SE (2012). Spurious but systematic correlations in "
         "functional connectivity MRI networks arise from subject motion.",
         "NeuroImage 59:2142-2154",
         "10.1016/j.neuroimage.2011.10.018",
-    ),
-    "nyul": Reference(
-        "Nyúl et al., 2000",
-        "Nyúl LG, Udupa JK, Zhang X (2000). New variants of a method of MRI scale standardization.",
-        "IEEE Transactions on Medical Imaging",
-        "10.1109/42.836373",
     ),
     "reuter": Reference(
         "Reuter et al., 2012",

@@ -55,16 +55,15 @@ def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _moved(report: Mapping[str, Any]) -> Iterator[str]:
     """How volumes were interpolated, and where they went."""
-    inputs = report["inputs"]
     ways = {
         "anatomy": "the map to an anatomical image, to which the reference was registered",
         "transforms": "given transforms",
     }
-    beyond = "".join(f" and {words}" for name, words in ways.items() if inputs.get(name))
+    beyond = "".join(f" and {words}" for name, words in ways.items() if report["destination"].get(name))
     size = " by ".join(f"{edge:.3g}" for edge in report["result"]["voxel_size"])
     how = _INTERPOLATIONS[report["options"]["interpolation"]]
     yield f"Volumes were interpolated once, {how}, through their motion{beyond}, on voxels of {size} mm."
-    if "bvecs" in inputs:
+    if "bvecs" in report["inputs"]:
         yield "Gradient directions were turned with their volumes."
 
 
