@@ -94,6 +94,30 @@ def page_of(report, layers, folder, context=None):
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
+def report_of_series(inputs=(), destination=(), **further):
+    """The report of a series, as far as it is put into words."""
+    options = {"reference": "robust", "model": "rigid", "interpolation": "cubic", "fd_threshold": 0.5}
+    return {
+        "warpline": "0.1.0", "python": "3.12.1", "versions": {"numpy": "2.1"},
+        "backend": {"name": "numba", "device": "CPU"}, "inputs": {"series": "/data/bold.nii.gz", **dict(inputs)},
+        "options": options, "series": {"shape": [64, 60, 36, 200]}, "result": {"voxel_size": [3.0, 3.0, 3.5]},
+        "destination": {"transforms": [], **dict(destination)},
+        "reference": "the trimmed mean of 16 volumes", "shells": [], "fits": {},
+        "motion": {"mean_framewise_displacement": 0.125, "largest_framewise_displacement": 1.75},
+        "outliers": {"not_aligned": [], "poor_match": [], "moved": [3, 4]}, **further,
+    }  # fmt: skip
+
+
+def report_of_labels(recipe="syn", **options):
+    """The report of labels from three atlases, as far as it is put into words."""
+    how = {"fusion": "majority", "joint": None, "recipe": Recipe.load(recipe).model_dump(mode="json")} | options
+    return {
+        "warpline": "0.1.0", "python": "3.12.1", "versions": {"numpy": "2.1"},
+        "backend": {"name": "numba", "device": "CPU"}, "inputs": {"image": {"path": "/data/t1.nii.gz"}},
+        "options": how, "atlases": [{"used": True}, {"used": True}, {"used": False}], "labels": {},
+    }  # fmt: skip
+
+
 def report_of_points(**further):
     """The report of two time points, as far as it is put into words."""
     rigid, deformable = (recipe.model_dump(mode="json") for recipe in recipes_with(()))

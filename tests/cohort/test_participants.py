@@ -63,7 +63,7 @@ def test_the_same_table_twice_changes_nothing(tmp_path, caplog):
         ("participant_id\tage\nsub-01\n", "row 2: 1 cells where the header has 2"),
         ("participant_id\tage\nsub-01\t3\n01\t4\n", "'01' stands in two rows"),
         ("participant_id\tage\nsub-09\t3\n", "no row for any pair: it has 09, the pairs are sub-01_ses-1, sub-02"),
-        ("", "participant_id is needed"),
+        ("", "is empty; a table with a column participant_id is needed"),
     ],
 )
 def test_tables_that_cannot_be_joined_are_refused(tmp_path, text, words):

@@ -13,6 +13,7 @@ from warpline.errors import InputError, UsageError
 from warpline.evaluation import overlap
 from warpline.images import Image
 from warpline.labelling import Atlas, JointOptions, label, run_label
+from warpline.recipe import Recipe
 
 FAST = {"recipe": "rigid", "backend": "numpy", "threads": 1}
 
@@ -48,7 +49,12 @@ def test_files_are_written_and_described(files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"fusion": "staple"}, "joint, local, majority"), ({"recipe": "none"}, "recipe")]
+    ("options", "message"),
+    [
+        ({"fusion": "staple"}, "joint, local, majority"),
+        ({"recipe": "none"}, "recipe"),
+        ({"recipe": Recipe.load("rigid").with_options("uncertainty.runs=2")}, "a labelling keeps no uncertainty"),
+    ],
 )
 def test_options_that_are_not_offered_are_refused(options, message, target, atlases):
     with pytest.raises(UsageError, match=message):

@@ -28,6 +28,12 @@ def test_something_must_be_perturbed():
         Recipe.load("syn").with_options("uncertainty.runs=4", *none)
 
 
+def test_what_keeps_no_uncertainty_refuses_it():
+    Recipe.load("syn").refuse_uncertainty("a template")
+    with pytest.raises(UsageError, match=r"uncertainty.runs is 4, and a template keeps no uncertainty: leave it out"):
+        Recipe.load("syn").with_options("uncertainty.runs=4").refuse_uncertainty("a template")
+
+
 def test_a_stage_must_run():
     assert Recipe.load("rigid").with_options("uncertainty.runs=4").uncertainty.runs == 4
     with pytest.raises(UsageError, match="perturbs stages, and none runs"):

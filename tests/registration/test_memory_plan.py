@@ -70,6 +70,17 @@ def test_what_a_recipe_needs_beside_is_counted(options):
     assert plan.registering > plain_plan.registering
 
 
+def test_perturbed_runs_count_the_pairs_that_get_noise():
+    def added(*pairs):
+        without, perturbed = (
+            planned((200,) * 3, SYN.with_options(f"uncertainty.runs={runs}"), memory=30, pairs=pairs)
+            for runs in ("off", "2")
+        )
+        return perturbed.registering - without.registering
+
+    assert added("labels") == added() < added("local_cc") < added("local_cc", "local_cc")
+
+
 def test_metrics_that_may_be_added_are_left_out_for_room():
     roomy, tight = (planned((400, 400, 400), memory=memory) for memory in (40, 13))
     assert roomy.leaves_room and not tight.leaves_room and not tight.is_reduced

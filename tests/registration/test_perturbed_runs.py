@@ -161,6 +161,9 @@ def test_images_without_noise_are_named(stages):
     assert len(said) == 1 and found.report["uncertainty"]["noise"] == {"fixed": 0.0, "moving": 0.0}
     quiet = register(*blocks, recipe.with_options("uncertainty.noise=0"), **HOW)
     assert not [one for one in quiet.report["warnings"] if "no noise" in one]
+    assert "every run was the same" not in said[0]
+    same = register(*blocks, recipe.with_options("uncertainty.start=0", "uncertainty.smoothness=0"), **HOW)
+    assert any("every run was the same" in one for one in same.report["warnings"])
 
 
 @pytest.mark.parametrize(

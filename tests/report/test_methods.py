@@ -87,7 +87,9 @@ def test_the_uncertainty_has_its_sentences():
     )
     assert text.endswith("inside the object is 0.72 mm, its 95th percentile 2.5 mm.")
     linear = told("uncertainty.runs=8", recipe="rigid", uncertainty=uncertainty_report())
-    assert "8 further runs of the linear stage" in linear
+    assert "8 further runs of the linear stage" in linear and "spacing of the levels scaled by factors" in linear
+    silent = told("uncertainty.runs=8", uncertainty=uncertainty_report(noise={"fixed": 0.0, "moving": 0.0}))
+    assert "with no noise, as none was estimated, starts moved" in silent and "and smoothing scaled by" in silent
     assert "The uncertainty" not in told("uncertainty.runs=8") and "The uncertainty" not in told()
 
 

@@ -179,5 +179,8 @@ def test_the_uncertainty_is_told_where_there_is_one(layers, tmp_path):
         "0.7188",
         "2.531",
         "6.344",
+        "and the smoothing was scaled",
     ):
         assert text in page
+    linear = report_of("rigid") | {"uncertainty": uncertainty_report()}
+    assert "and the spacing of the levels was scaled" in page_of(linear, layers, tmp_path)

@@ -6,10 +6,10 @@ import inspect
 import re
 
 from warpline.cohort import methods as cohort_methods
-from warpline.report import longitudinal_methods, methods
+from warpline.report import label_methods, longitudinal_methods, methods, series_methods
 from warpline.report.references import REFERENCES
 
-TEXT = inspect.getsource(methods) + inspect.getsource(longitudinal_methods) + inspect.getsource(cohort_methods)
+TEXT = "".join(map(inspect.getsource, (methods, label_methods, longitudinal_methods, series_methods, cohort_methods)))
 
 
 def test_what_is_cited_exists_and_what_exists_is_cited():

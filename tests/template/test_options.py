@@ -19,6 +19,7 @@ from warpline.template import Options
         ({"symmetric": 1}, "True or False is needed"),
         ({"channels": ("T2 w",)}, "letters and digits only"),
         ({"threads": 0}, "option threads is 0"),
+        ({"recipe": Recipe.load("syn").with_options("uncertainty.runs=2")}, "a template keeps no uncertainty"),
     ],
 )
 def test_values_that_are_not_allowed_are_named(given, message):

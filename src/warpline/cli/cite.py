@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warpline.errors import InputError
 
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
 
-SUMMARY = "describe a registration, time points or a cohort in words for the methods of a paper, with references"
+SUMMARY = "describe a registration, series, time points, labels or a cohort in words for a paper"
 EXAMPLE = """\
   warpline cite out/sub-01_report.json
+  warpline cite out/bold_report.json
   warpline cite out > methods.md"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the arguments of the command."""
     parser.add_argument(
-        "source", metavar="REPORT.json|OUT", help="the report of a registration or of time points, or a cohort's folder"
+        "source",
+        metavar="REPORT.json|OUT",
+        help="report of a registration, series, time points or labels; or a cohort's folder",
     )
 
 
@@ -42,12 +46,29 @@ def _of_cohort(folder: Path) -> str:
 
 def _of_report(path: Path) -> str:
     from warpline.cohort.json_files import read_object
-    from warpline.report.evidence import Evidence
-    from warpline.report.longitudinal_methods import describe_time_points, is_longitudinal
-    from warpline.report.methods import describe
     from warpline.report.references import as_markdown
 
     if not path.is_file():
         raise InputError(f"{path} does not exist; give report.json of a registration, or the output folder of a cohort")
     report = read_object(path)
-    return as_markdown([describe_time_points(report) if is_longitudinal(report) else describe(Evidence([report]))])
+    try:
+        return as_markdown([_description(report)])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _description(report: Mapping[str, Any]) -> str:
+    """The paragraph on whatever a report is of: time points, a series, labels, or else two images."""
+    from warpline.report.evidence import Evidence
+    from warpline.report.label_methods import describe_labelling, is_labelling
+    from warpline.report.longitudinal_methods import describe_time_points, is_longitudinal
+    from warpline.report.methods import describe
+    from warpline.report.series_methods import describe_series, is_series
+
+    kinds = (
+        (is_longitudinal, describe_time_points),
+        (is_series, describe_series),
+        (is_labelling, describe_labelling),
+    )
+    found = (write for is_such, write in kinds if is_such(report))
+    return next(found, lambda pair: describe(Evidence([pair])))(report)

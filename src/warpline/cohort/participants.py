@@ -75,6 +75,8 @@ def _read(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{name} cannot be read as a table of participants: {reason}") from None
+    if not header:
+        raise InputError(f"{name} is empty; a table with a column {_ID} is needed")
     columns = [unescape(cell.strip()) for cell in header]
     if _ID not in columns or len(set(columns)) < len(columns) or "" in columns:
         raise InputError(

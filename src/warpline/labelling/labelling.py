@@ -107,6 +107,7 @@ def label(
     """
     chosen_fusion(fusion, joint_options)
     checked, clock = Recipe.load(recipe), Clock()
+    checked.refuse_uncertainty("a labelling")
     chosen = select(None if backend == "auto" else backend, threads)
     with clock.step("read"):
         read_target, about = load(image, "image", geometry)

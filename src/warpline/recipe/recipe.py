@@ -62,6 +62,30 @@ class Recipe(Options):
         """A preset by name, a recipe from a TOML file, or the recipe itself."""
         return recipe if isinstance(recipe, Recipe) else _found(recipe, ())
 
+    def refuse_uncertainty(self, what: str) -> None:
+        """Refuse perturbed runs where nothing would be made of them.
+
+        Parameters
+        ----------
+        what : str
+            What is made by the recipe, such as ``"a template"``.
+
+        Raises
+        ------
+        UsageError
+            When the recipe asks for such runs.
+
+        Examples
+        --------
+        >>> from warpline import Recipe
+        >>> Recipe.load("syn").refuse_uncertainty("a template")
+        """
+        if not self.uncertainty.is_empty:
+            raise UsageError(
+                f"uncertainty.runs is {self.uncertainty.runs}, and {what} keeps no uncertainty: leave it out, or "
+                "run warpline register --uncertainty or a cohort"
+            )
+
     def with_options(self, *settings: str) -> Recipe:
         """A copy with ``"syn.step=0.2"``-like settings applied; values are written as in TOML."""
         options: dict[str, Any] = {}

@@ -17,7 +17,7 @@ import numpy as np
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.limits import free_memory
-from warpline.metrics import DEFORMABLE_METRICS
+from warpline.metrics import DEFORMABLE_METRICS, LABELS
 from warpline.recipe import Recipe, Syn
 from warpline.recipe.syn import UNLIKE
 from warpline.registration.image_pairs import LoadedImages
@@ -55,6 +55,8 @@ LIMITING = {"max_bending": 190, "jacobian": 165, "max_strain": 400}
 PERTURBED, PERTURBED_MOVING = 68, 4
 """Bytes per voxel of the fixed and of the moving image that are held during perturbed runs of the deformable stage: the
 map that was found, its inverse, the spread so far, and the images with noise. Their number does not matter."""
+PERTURBED_PAIR = 8
+"""Beside them for each further pair that noise is added to."""
 
 WRITING, WRITING_LINEAR = 108, 44
 """Bytes per voxel of the fixed image while files are made, with fields and without."""
@@ -312,7 +314,8 @@ class _Request:
         most = max([held + level.bytes for level in levels] + [each_voxel * _voxels(fixed)])
         if self.recipe.syn is None or self.recipe.uncertainty.is_empty:
             return most
-        return most + PERTURBED * _voxels(fixed) + PERTURBED_MOVING * _voxels(moving)
+        grey = sum(metric != LABELS for metric in self.pairs)
+        return most + (PERTURBED + grey * PERTURBED_PAIR) * _voxels(fixed) + PERTURBED_MOVING * _voxels(moving)
 
 
 def _at_most(options: Syn | None) -> Syn | None:

@@ -97,15 +97,20 @@ class NoiseLevels:
         )
         return cls(fixed, moving, pairs)
 
-    def warnings(self, names: tuple[str, str], share: float) -> tuple[str, ...]:
+    @property
+    def is_zero(self) -> bool:
+        """Whether no image gets any."""
+        return not any((self.fixed, self.moving, *(level for pair in self.pairs for level in pair)))
+
+    def warnings(self, names: tuple[str, str], options: Uncertainty) -> tuple[str, ...]:
         """A sentence where noise was asked for, and an image has none that could be told from structure."""
-        without = [name for name, level in zip(names, (self.fixed, self.moving), strict=True) if share and not level]
+        levels = zip(names, (self.fixed, self.moving), strict=True)
+        without = [name for name, level in levels if options.noise and not level]
         if not without:
             return ()
-        return (
-            f"uncertainty: no noise was found in {' and '.join(without)}, so that none was added: the start and the "
-            "smoothing alone were perturbed",
-        )
+        same = self.is_zero and not (options.start or options.smoothness)
+        so = "; every run was the same, and their spread says nothing: raise uncertainty.start" if same else ""
+        return (f"uncertainty: no noise was found in {' and '.join(without)}, so that none was added there{so}",)
 
     def add_to(
         self, images: tuple[Normalised, Normalised], run: Perturbation, backend: Backend

@@ -100,7 +100,7 @@ def _summed_up(
     fixed, moving = images
     noise, start = (levels.fixed, levels.moving), options.start * finest_spacing(fixed.grid)
     found = summarise(distances, fixed, noise, start, runs=options.runs or 0, backend=backend)
-    return replace(found, warnings=levels.warnings((fixed.name, moving.name), options.noise))
+    return replace(found, warnings=levels.warnings((fixed.name, moving.name), options))
 
 
 def _numbered(progress: ProgressCallback | None, number: int, runs: int) -> ProgressCallback | None:

@@ -17,15 +17,16 @@ def _software(evidence: Evidence) -> Iterator[str]:
     yield f"{_pairs(evidence)} with {software(evidence.reports, evidence.recipe)}."
 
 
-def software(reports: Sequence[Report], recipe: Mapping[str, Any]) -> str:
-    """Which versions ran a recipe, on which devices."""
+def software(reports: Sequence[Report], recipe: Mapping[str, Any] | None = None) -> str:
+    """Which versions ran, a recipe where there is one, on which devices."""
     versions = sorted({str(report["warpline"]) for report in reports})
     devices = sorted({f"{one['backend']['name']} backend ({one['backend']['device']})" for one in reports})
     libraries = reports[0].get("versions") or {}
     named = ", ".join(f"{name} {libraries[key]}{cite}" for key, name, cite in _LIBRARIES if libraries.get(key))
     numba = "" if not any(one["backend"]["name"] == "numba" for one in reports) else " [@lam]"
+    by = "" if recipe is None else f", recipe `{recipe.get('name')}`"
     return (
-        f"warpline {_listed(versions)}, recipe `{recipe.get('name')}`, on its {_listed(devices)}{numba}, with Python "
+        f"warpline {_listed(versions)}{by}, on its {_listed(devices)}{numba}, with Python "
         f"{reports[0].get('python')} and {named}"
     )
 
@@ -112,7 +113,7 @@ def _start(evidence: Evidence) -> Iterator[str]:
         yield f"Images started with {_STARTS[str(options.get('method', 'mass'))]} on each other{searched}."
 
 
-_LINEAR_METRICS = {
+LINEAR_METRICS = {
     "mutual_information": "Mattes mutual information of {bins} bins [@mattes]",
     "correlation": "the squared correlation coefficient",
 }
@@ -125,7 +126,7 @@ def _linear(evidence: Evidence) -> Iterator[str]:
     sizes = options.get("voxel_sizes")
     spacing = f"of {_listed(sizes)} mm" if sizes else "of 6, 4 and 1.5 mm for an object as large as a head"
     stages = [str(stage).replace("_", " with ") for stage in options["stages"]]
-    metric = _LINEAR_METRICS[str(options["metric"])].format(bins=options.get("bins"))
+    metric = LINEAR_METRICS[str(options["metric"])].format(bins=options.get("bins"))
     yield (
         f"Linear registration ({_listed(stages, ', then ')}) maximised {metric} by BFGS [@nocedal] over at most "
         f"{options['samples']} sample points, on levels {spacing} with at most {_listed(options['iterations'])} "
@@ -141,7 +142,7 @@ def _is_refinement(level: Mapping[str, Any], options: Mapping[str, Any], finest:
     return level["stage"] in options["stages"] and level["level"] >= finest
 
 
-_MODELS = {
+MODELS = {
     "syn": "by symmetric diffeomorphic registration (SyN) [@avants]",
     "bspline": "by symmetric diffeomorphic registration with B-spline updates [@avants; @tustison-splines]",
     "velocity": "by the exponential of one stationary velocity field [@arsigny; @vercauteren]",
@@ -162,7 +163,7 @@ def _deformable(evidence: Evidence) -> Iterator[str]:
     options = evidence.options("syn")
     if not options:
         return
-    yield f"A deformation was found {_MODELS[str(options.get('model', 'syn'))]}, comparing {_compared(evidence)}."
+    yield f"A deformation was found {MODELS[str(options.get('model', 'syn'))]}, comparing {_compared(evidence)}."
     further = evidence.where(lambda report: _terms(report, first=False))
     if further is not None:
         kinds = sorted({one["metric"] for report in evidence.reports for one in _terms(report, first=False)})
@@ -301,21 +302,22 @@ def _perturbed(evidence: Evidence) -> Iterator[str]:
     where = evidence.where(lambda report: report.get("uncertainty"))
     if where is None:
         return
-    stage = "deformable" if evidence.options("syn") else "linear"
+    found = [report["uncertainty"] for report in evidence.reports if report.get("uncertainty")]
+    stage, scaled = ("deformable", "smoothing") if evidence.options("syn") else ("linear", "spacing of the levels")
+    noise = "noise at {:g} times the level estimated from the images [@donoho]"
     changes = (
-        ("noise", "noise at {:g} times the level estimated from the images [@donoho]"),
+        ("noise", noise if any(any(one["noise"].values()) for one in found) else "no noise, as none was estimated"),
         ("start", "starts moved by {:g} voxels (root mean square)"),
-        ("smoothness", "smoothing scaled by factors whose logarithm has a standard deviation of {:g}"),
+        ("smoothness", f"{scaled} scaled by factors whose logarithm has a standard deviation of {{:g}}"),
     )
     given = [words.format(options[name]) for name, words in changes if options.get(name)]
     yield (
         f"The uncertainty of the map is the root mean square distance to the maps of {options['runs']} further runs of "
         f"the {stage} stage [@kybic], with {_listed(given)} (seed {options['seed']}){where}."
     )
-    medians = [float(report["uncertainty"]["median"]) for report in evidence.reports if report.get("uncertainty")]
-    largest = [float(report["uncertainty"]["p95"]) for report in evidence.reports if report.get("uncertainty")]
-    of = "" if len(medians) == 1 else ", the most of all pairs"
-    yield f"Its median inside the object is {max(medians):.2g} mm, its 95th percentile {max(largest):.2g} mm{of}."
+    median, largest = (max(float(one[name]) for one in found) for name in ("median", "p95"))
+    of = "" if len(found) == 1 else ", the most of all pairs"
+    yield f"Its median inside the object is {median:.2g} mm, its 95th percentile {largest:.2g} mm{of}."
 
 
 def _is_reduced(memory: Mapping[str, Any]) -> bool:

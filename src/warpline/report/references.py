@@ -35,12 +35,25 @@ REFERENCES = {
         "MICCAI 2006",
         "10.1007/11866565_113",
     ),
+    "artaechevarria": Reference(
+        "Artaechevarria et al., 2009",
+        "Artaechevarria X, Muñoz-Barrutia A, Ortiz-de-Solórzano C (2009). Combination strategies in multi-atlas image "
+        "segmentation: application to brain MR data.",
+        "IEEE Transactions on Medical Imaging 28:1266-1277",
+        "10.1109/TMI.2009.2014372",
+    ),
     "avants": Reference(
         "Avants et al., 2008",
         "Avants BB, Epstein CL, Grossman M, Gee JC (2008). Symmetric diffeomorphic image registration with "
         "cross-correlation: evaluating automated labeling of elderly and neurodegenerative brain.",
         "Medical Image Analysis 12:26-41",
         "10.1016/j.media.2007.06.004",
+    ),
+    "baker": Reference(
+        "Baker and Matthews, 2004",
+        "Baker S, Matthews I (2004). Lucas-Kanade 20 years on: a unifying framework.",
+        "International Journal of Computer Vision 56:221-255",
+        "10.1023/B:VISI.0000011205.11775.fd",
     ),
     "bookstein": Reference(
         "Bookstein, 1989",
@@ -149,6 +162,13 @@ REFERENCES = {
         "IEEE Transactions on Medical Imaging",
         "10.1109/42.836373",
     ),
+    "power": Reference(
+        "Power et al., 2012",
+        "Power JD, Barnes KA, Snyder AZ, Schlaggar BL, Petersen SE (2012). Spurious but systematic correlations in "
+        "functional connectivity MRI networks arise from subject motion.",
+        "NeuroImage 59:2142-2154",
+        "10.1016/j.neuroimage.2011.10.018",
+    ),
     "reuter": Reference(
         "Reuter et al., 2012",
         "Reuter M, Schmansky NJ, Rosas HD, Fischl B (2012). Within-subject template estimation for unbiased "
@@ -218,6 +238,13 @@ REFERENCES = {
         "in Python.",
         "Nature Methods 17:261-272",
         "10.1038/s41592-019-0686-2",
+    ),
+    "wang": Reference(
+        "Wang et al., 2013",
+        "Wang H, Suh JW, Das SR, Pluta JB, Craige C, Yushkevich PA (2013). Multi-atlas segmentation with joint label "
+        "fusion.",
+        "IEEE Transactions on Pattern Analysis and Machine Intelligence 35:611-623",
+        "10.1109/TPAMI.2012.143",
     ),
 }
 """What texts cite, by key."""

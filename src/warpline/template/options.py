@@ -116,6 +116,7 @@ class Options:
             if not allowed(value):
                 raise UsageError(f"option {name} is {value!r}; {words} is needed")
         self.cohort(None)
+        self.load_recipe().refuse_uncertainty("a template")
 
     def load_recipe(self) -> Recipe:
         """The recipe, as a value."""

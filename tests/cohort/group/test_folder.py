@@ -64,6 +64,12 @@ def test_several_readers_write_the_same_bytes(root, tmp_path):
     assert one == three and "label_probabilities.nii" in one
 
 
+def test_labels_that_nobody_has_are_named(root, tmp_path):
+    assert filled(root, tmp_path / "has", labels=[3]).warnings == []
+    said = filled(root, tmp_path / "lacks", labels=[3, 999]).warnings
+    assert said == ["no subject has the labels 999: their maps are 0 everywhere"]
+
+
 def test_planned_sizes_are_those_of_the_files(root, tmp_path):
     filled(root, tmp_path / "s", maps=["warped"], fwhm=[3])
     sizes = planned_sizes(gather(root, GroupOptions(maps=["warped"], fwhm=[3])))

@@ -228,6 +228,11 @@ class FolderWriter:
             )
         if self._noted:
             self.warnings.append(f"tissues of {abbreviate(self._noted)}: {self._first_note}")
+        lacking = tables.lacking(self._group.settings.options.labels)
+        if lacking:
+            self.warnings.append(
+                f"no subject has the labels {', '.join(map(str, lacking))}: their maps are 0 everywhere"
+            )
         if "fixed" in tables.sources:
             self.warnings.append(
                 "volumes of subjects without moving labels are those of the fixed labels carried back by the inverse "

@@ -96,6 +96,10 @@ class VolumeTables:
         self.sources |= set() if source is None else {source}
         self._spool.write(json.dumps([id, source, native, template]) + "\n")
 
+    def lacking(self, labels: Iterable[int]) -> list[int]:
+        """Those of some labels that no subject has."""
+        return [label for label in labels if label not in self._labels]
+
     def write(self, folder: Path) -> None:
         """Write a table for each space, in mm³, a row per subject; none where nobody has labels."""
         for space, position in _POSITIONS.items() if self.sources else ():
