@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from template_files import COUNT, asked, strangers, subjects
-from warpline import template
+from warpline import read_image, template, write_image
 from warpline.cohort import Pair
 from warpline.errors import InputError, UsageError
 
@@ -43,6 +44,18 @@ def test_a_stranger_changes_the_list_of_those_left_out_alone(out, slices):
     made = template.add(out, [strangers(slices)[1]], RUNNING, say=said.append)
     assert [one.id for one in made.left_out] == ["noise"] and made.exit_code == 3
     assert image_of(out) == before and said[0].startswith("noise is left out: does not fit")
+
+
+def test_members_stay_and_new_ones_are_named_where_sides_are_unclear(out, slices, tmp_path, monkeypatch):
+    image = read_image(subjects(slices)[0].moving)
+    write_image(replace(image, data=image.data * 1.01), tmp_path / "new.nii")
+    found = np.array([0.05, -0.9, 0.5, 0.5, 0.5, 0.5])  # of new, then of the members: by grey values alone
+    monkeypatch.setattr("warpline.template.judging.handedness", lambda *_: found)
+    made = template.add(out, [Pair("new", str(tmp_path / "new.nii"))], RUNNING)
+    assert len(made.subjects) == COUNT + 1 and made.left_out == ()
+    (warning,) = (one for one in made.warnings if "undecided" in one)
+    assert warning.startswith("whether left and right are exchanged is undecided in new:")
+    assert template.remove(out, ["sub-1"], RUNNING).warnings == made.warnings
 
 
 def test_ids_are_checked(out, slices):
