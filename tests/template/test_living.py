@@ -46,7 +46,7 @@ def test_a_stranger_changes_the_list_of_those_left_out_alone(out, slices):
     assert image_of(out) == before and said[0].startswith("noise is left out: does not fit")
 
 
-def test_members_stay_and_new_ones_are_named_where_sides_are_unclear(out, slices, tmp_path, monkeypatch):
+def test_members_stay_and_undecided_new_ones_are_named(out, slices, tmp_path, monkeypatch):
     image = read_image(subjects(slices)[0].moving)
     write_image(replace(image, data=image.data * 1.01), tmp_path / "new.nii")
     found = np.array([0.05, -0.9, 0.5, 0.5, 0.5, 0.5])  # of new, then of the members: by grey values alone
