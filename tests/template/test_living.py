@@ -69,6 +69,14 @@ def test_ids_are_checked(out, slices):
         template.remove(out, [f"sub-{n}" for n in range(COUNT - 1)], RUNNING)
 
 
+def test_labels_of_new_subjects_are_checked(out, slices):
+    template.remove(out, ["sub-1"], RUNNING)
+    before, (one,) = image_of(out), subjects(slices)[1:2]
+    with pytest.raises(InputError, match="labels are whole numbers"):
+        template.add(out, [replace(one, moving_labels=one.moving)], RUNNING)
+    assert image_of(out) == before
+
+
 def test_without_a_template_there_is_nothing_to_change(tmp_path):
     with pytest.raises(InputError, match="holds no finished template"):
         template.remove(tmp_path, ["a"])

@@ -28,6 +28,7 @@ from warpline.template.rounds import Averaging, register_all, start_file, write_
 from warpline.template.schedule import Kind, Stage, may_continue, recipe_of
 from warpline.template.sequence import Say
 from warpline.template.shape import mean_map
+from warpline.template.start import check_further
 from warpline.template.subjects import Source, checksums_of, load_subjects
 
 _log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def add(
     Raises
     ------
     InputError
-        When there is no template, or a new subject or its image is in it.
+        When there is no template, a new subject or its image is in it, or labels or channels of one cannot be used.
     UsageError
         When another run works on the folder.
 
@@ -77,6 +78,9 @@ def add(
         if twice:
             raise InputError(f"{twice[0]} is in the template already; remove it first, or give the new one another id")
         _check_new_images(new, made)
+        flat = read_image(made.image).grid.flat
+        for one in new:
+            check_further(one, options.geometry, flat=flat)
         subjects = sorted([*(one.subject(root) for one in made.subjects), *new], key=lambda one: one.id)
         backend = select(None if options.backend == "auto" else options.backend, options.threads)
         compared = _compared(new, made, options)
