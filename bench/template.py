@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -105,13 +105,18 @@ def timed(command: Sequence[str]) -> Row:
     return {**seconds, "finished": time.strftime("%FT%T"), "load": os.getloadavg()[0]}
 
 
+def build_command(files: Sequence[str], out: Path, rounds: int) -> list[str]:
+    """What a user of warpline runs."""
+    program = Path(sys.executable).parent / "warpline"
+    return [str(program), "template", "build", *files, str(out), "--threads", "1", "--rounds", str(rounds)]
+
+
 def by_warpline(subjects: Sequence[Subject], work: Path, rounds: int) -> tuple[Row, Image, list[Chain]]:
     """A template by warpline, and the maps of its last round from the image before it to the subjects."""
     out = work / "warpline"
     shutil.rmtree(out, ignore_errors=True)  # a finished template would be returned at once
     files = [image for image, _ in subjects]
-    program = Path(sys.executable).parent / "warpline"
-    row = timed([str(program), "template", "build", *files, str(out), "--threads", "1", "--rounds", str(rounds)])
+    row = timed(build_command(files, out, rounds))
     made = template.read_template(out)
     assert made is not None
     number = made.rounds[-1].number
@@ -149,6 +154,16 @@ def by_ants(subjects: Sequence[Subject], work: Path, iterations: int) -> tuple[R
 
 def _ants_map(folder: Path) -> Chain:
     return Chain.of(*(read_transform(folder / name) for name in ("out1Warp.nii.gz", "out0GenericAffine.mat")))
+
+
+def same_without(subjects: Sequence[Subject], left_out: Collection[str], work: Path, rounds: int) -> bool:
+    """Whether the template is bit for bit that of the subjects alone, those that were left out never given."""
+    out = work / "alone"
+    shutil.rmtree(out, ignore_errors=True)
+    given = [image for image, _ in subjects if not Path(image).name.startswith(tuple(f"{one}_" for one in left_out))]
+    timed(build_command(given, out, rounds))
+    files = [(folder / TEMPLATE).read_bytes() for folder in (work / "warpline", out)]
+    return files[0] == files[1]
 
 
 TOOLS = {"warpline": (by_warpline, 4), "ants": (by_ants, 3)}
@@ -205,6 +220,8 @@ def main() -> None:
         labels = [
             path for path, one in zip((two for _, two in subjects), SUBJECTS, strict=True) if f"sub-{one}" not in absent
         ]
+        if absent:
+            row["same_bytes_without_them"] = same_without(subjects, absent, work, options.rounds or rounds)
         called = tool if options.rounds is None else f"{tool}, --rounds {options.rounds}"
         row |= {"case": name, "tool": called, **scores(image, maps, labels)}
         kept = [one for one in rows if (one["case"], one["tool"]) != (name, called)]

@@ -7,7 +7,14 @@ import pytest
 
 from warpline.errors import InputError
 from warpline.images import Image
-from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume, check_weights
+from warpline.images.checks import (
+    check_contrast,
+    check_finite,
+    check_labels,
+    check_mask,
+    check_one_volume,
+    check_weights,
+)
 from warpline.space.grid import Grid
 
 SHAPE = (8, 9, 10)
@@ -54,6 +61,16 @@ def test_finite_values_of_any_type_pass(dtype):
 
 def test_a_mask_on_the_grid_of_its_image_passes():
     check_mask(mask(), image())
+
+
+def test_labels_are_whole_numbers_other_than_0():
+    labels = mask()
+    check_labels(labels)
+    check_labels(image(labels.data.astype(np.float32)))
+    with pytest.raises(InputError, match=r"f\.nii holds 0.5; labels are whole numbers: give a label map"):
+        check_labels(image(labels.data / 2))
+    with pytest.raises(InputError, match=r"m\.nii is 0 everywhere; give labels other than 0"):
+        check_labels(mask(marked=False))
 
 
 @pytest.mark.parametrize("check", [check_mask, check_weights])

@@ -108,7 +108,15 @@ def test_two_dimensional_images_are_fused_in_their_plane():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"patch_radius": 0}, {"search_radius": 2.5}, {"patches": True}, {"beta": 0}, {"alpha": float("nan")}],
+    [
+        {"patch_radius": 0},
+        {"search_radius": 2.5},
+        {"patches": True},
+        {"beta": 0},
+        {"beta": 11},
+        {"alpha": 1e-9},
+        {"alpha": float("nan")},
+    ],
 )
 def test_settings_that_are_not_allowed_are_named(settings):
     (name,) = settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,20 @@ def test_reasons_of_doubt_are_said_once():
         "atlas a is kept although its registration is doubtful: it turned",
         "atlas a: dim",
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": Image.from_array(np.eye(4), np.diag([2, 2, 1, 1]))}, r"atlas b .* does not lie on the grid of"),
+        ({"labels": Image.from_array(np.eye(3))}, r"labels \(3, 3, 1\)\) does not lie on the grid of"),
+        ({"labels": Image.from_array(np.eye(4) / 2)}, "holds 0.5; labels are whole numbers"),
+        ({"image": Image.from_array(np.full((4, 4), np.nan))}, "16 NaN or infinite values"),
+    ],
+)
+def test_atlases_that_cannot_be_fused_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        fuse(IMAGE, [atlas("a", [1]), replace(atlas("b", [1]), **change)], "local")
 
 
 def test_an_unknown_fusion_is_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import numpy as np
@@ -112,3 +113,13 @@ def test_labels_have_no_fractions():
         labels_on(image, image)
     labels = Image(np.rint(image.data), image.grid)
     assert labels_on(labels, image).data is labels.data
+    with pytest.raises(InputError, match="0 everywhere"):
+        labels_on(Image(0 * labels.data, image.grid), image)
+
+
+def test_refusals_name_whole_paths(tmp_path):
+    for name, data in (("a", np.eye(16)), ("b", np.ones((16, 16)))):
+        write_image(Image.from_array(data), tmp_path / f"{name}.nii")
+    paths = [str(tmp_path / f"{name}.nii") for name in "ab"]
+    with pytest.raises(InputError, match=re.escape(f"{paths[1]} is constant")):
+        read_points(paths)

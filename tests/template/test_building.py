@@ -71,6 +71,12 @@ def test_a_build_killed_again_and_again_ends_in_the_same_bytes(built, slices, mo
     shutil.rmtree(folder)
 
 
+def test_a_file_in_place_of_the_folder_is_refused(slices):
+    *images, last = [one.moving for one in subjects(slices)]
+    with pytest.raises(UsageError, match=r"sub-4_T1w\.nii is a file; the folder of the template is needed"):
+        template.build(images, last, asked())
+
+
 def test_symmetric_templates_are_their_own_mirror_images(built, slices, tmp_path):
     options = asked(recipe="rigid", rounds=1, symmetric=True, initial=built.image)
     made = template.build(subjects(slices, 3, labels=False), tmp_path, options)

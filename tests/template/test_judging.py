@@ -31,6 +31,12 @@ def test_sides_of_a_mirrored_subject_disagree_with_the_others(registered):
     assert alike[:COUNT].min() > 0.3 and alike[COUNT] < -0.3
 
 
+def test_who_was_compared_before_is_not_accused_again(registered, monkeypatch):
+    monkeypatch.setattr("warpline.template.fit.LEAST_SPREAD", 1.0)
+    found = judge(registered, asked(), select("numpy"), sides="grey", compared=frozenset({"mirrored"}))
+    assert found.left_out == () and found.sides["mirrored"] < -CLEAR
+
+
 def test_fits_are_compared_with_usual_ones(registered):
     found = judge(registered, asked(), select("numpy"), sides=None)
     assert [one.id for one in found.left_out] == ["mirrored"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from template_files import COUNT, asked, strangers, subjects
-from warpline import template
+from warpline import read_image, template, write_image
 from warpline.cohort import Pair
 from warpline.errors import InputError, UsageError
 
@@ -45,6 +46,18 @@ def test_a_stranger_changes_the_list_of_those_left_out_alone(out, slices):
     assert image_of(out) == before and said[0].startswith("noise is left out: does not fit")
 
 
+def test_members_stay_and_undecided_new_ones_are_named(out, slices, tmp_path, monkeypatch):
+    image = read_image(subjects(slices)[0].moving)
+    write_image(replace(image, data=image.data * 1.01), tmp_path / "new.nii")
+    found = np.array([0.05, -0.9, 0.5, 0.5, 0.5, 0.5])  # of new, then of the members: by grey values alone
+    monkeypatch.setattr("warpline.template.judging.handedness", lambda *_: found)
+    made = template.add(out, [Pair("new", str(tmp_path / "new.nii"))], RUNNING)
+    assert len(made.subjects) == COUNT + 1 and made.left_out == ()
+    (warning,) = (one for one in made.warnings if "undecided" in one)
+    assert warning.startswith("whether left and right are exchanged is undecided in new:")
+    assert template.remove(out, ["sub-1"], RUNNING).warnings == made.warnings
+
+
 def test_ids_are_checked(out, slices):
     with pytest.raises(InputError, match="sub-0 is in the template already"):
         template.add(out, subjects(slices, 1), RUNNING)
@@ -54,6 +67,14 @@ def test_ids_are_checked(out, slices):
         template.remove(out, ["sub-9"], RUNNING)
     with pytest.raises(UsageError, match="1 subjects would stay"):
         template.remove(out, [f"sub-{n}" for n in range(COUNT - 1)], RUNNING)
+
+
+def test_labels_of_new_subjects_are_checked(out, slices):
+    template.remove(out, ["sub-1"], RUNNING)
+    before, (one,) = image_of(out), subjects(slices)[1:2]
+    with pytest.raises(InputError, match="labels are whole numbers"):
+        template.add(out, [replace(one, moving_labels=one.moving)], RUNNING)
+    assert image_of(out) == before
 
 
 def test_without_a_template_there_is_nothing_to_change(tmp_path):

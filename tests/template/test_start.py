@@ -77,6 +77,8 @@ def test_labels_and_channels_are_read_before_anything_runs(slices, tmp_path):
     write(np.full((8, 8), np.nan, np.float32), tmp_path / "nan.nii")
     with pytest.raises(InputError, match="NaN or infinite values"):
         check_further(replace(one, columns={"T2w": str(tmp_path / "nan.nii")}), None, flat=True)
+    with pytest.raises(InputError, match="labels are whole numbers"):
+        check_further(replace(one, moving_labels=one.moving), None, flat=True)
 
 
 def test_coarse_grids_span_the_same_box():

@@ -42,6 +42,23 @@ def check_mask(mask: Image, image: Image) -> None:
     check_reaches(mask, image)
 
 
+def check_labels(labels: Image) -> None:
+    """Refuse labels that are no whole numbers, or 0 everywhere."""
+    check_whole_numbers(labels)
+    if not labels.data.any():
+        raise InputError(f"{labels.name} is 0 everywhere; give labels other than 0, or none at all")
+
+
+def check_whole_numbers(labels: Image) -> None:
+    """Refuse a series of volumes and values with fractions, NaN and infinity among them."""
+    check_one_volume(labels)
+    check_finite(labels)
+    if labels.data.dtype.kind == "f":
+        odd = labels.data[labels.data != np.rint(labels.data)]
+        if odd.size:
+            raise InputError(f"{labels.name} holds {odd[0]:g}; labels are whole numbers: give a label map")
+
+
 def check_weights(weights: Image, image: Image) -> None:
     """Refuse weights that are negative, or count nothing of their image; they may lie on any grid."""
     check_one_volume(weights)

@@ -29,6 +29,8 @@ _IMAGES_AT_ONCE = 4
 """Images whose local contrast is computed at once: each takes about ten times its memory meanwhile."""
 LARGEST_RADIUS = 10
 """Of patches and of the search, in voxels: larger ones take hours."""
+LEAST_ALPHA, LARGEST_BETA = 1e-6, 10.0
+"""Beyond these the errors of atlases that are alike cannot be told apart in float64."""
 MOST_PATCHES = 8
 """Of each atlas."""
 
@@ -76,10 +78,10 @@ class JointOptions:
         _check_whole("patch_radius", self.patch_radius, 1, LARGEST_RADIUS)
         _check_whole("search_radius", self.search_radius, 0, LARGEST_RADIUS)
         _check_whole("patches", self.patches, 1, MOST_PATCHES)
-        for name in ("beta", "alpha"):
-            value = getattr(self, name)
-            if not (isinstance(value, (int, float)) and 0 < value < np.inf):
-                raise UsageError(f"{name} is {value!r}; a number above 0 is needed")
+        if not (_is_number(self.beta) and 0 < self.beta <= LARGEST_BETA):
+            raise UsageError(f"beta is {self.beta!r}; a number above 0, at most {LARGEST_BETA:g}, is needed")
+        if not (_is_number(self.alpha) and LEAST_ALPHA <= self.alpha < np.inf):
+            raise UsageError(f"alpha is {self.alpha!r}; a number of at least {LEAST_ALPHA:g} is needed")
 
 
 def joint(candidates: Candidates, options: JointOptions | None = None) -> Fused:
@@ -217,6 +219,10 @@ def _along(shape: tuple[int, ...], radius: int) -> Shape:
     """A radius along each axis: none along one of a single voxel."""
     first, second, third = (radius if n > 1 else 0 for n in shape)
     return first, second, third
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check_whole(name: str, value: int, least: int, most: int) -> None:

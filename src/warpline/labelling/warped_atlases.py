@@ -14,6 +14,7 @@ from warpline.backends import Backend, thread_count
 from warpline.errors import InputError
 from warpline.evaluation import overlap
 from warpline.images import Image
+from warpline.images.checks import check_finite, check_one_volume, check_whole_numbers
 from warpline.io.json_values import plain
 from warpline.labelling.atlases import LoadedAtlas
 from warpline.labelling.candidates import Candidates
@@ -146,7 +147,8 @@ def fuse(
     Raises
     ------
     InputError
-        When no atlas is left.
+        When no atlas is left, one does not lie on the grid of the image, images are not finite, or labels are no whole
+        numbers.
 
     Examples
     --------
@@ -167,6 +169,7 @@ def fuse(
         raise InputError(
             f"no atlas could be registered to {image.name} ({reasons}); check orientation and contrast of the images"
         )
+    _check(image, used)
     values, codes = _numbered([one.labels.data for one in used])
     confidence = None
     if len(used) == 1:
@@ -191,6 +194,19 @@ def fuse(
         "warnings": [*_warnings(atlases, used), *_label_warnings(partial, labels, values)],
     }
     return Labelling(image, labels, confidence, plain(report), {})
+
+
+def _check(image: Image, atlases: Sequence[WarpedAtlas]) -> None:
+    for one in (image, *(atlas.image for atlas in atlases)):
+        check_one_volume(one)
+        check_finite(one)
+    for atlas in atlases:
+        check_whole_numbers(atlas.labels)
+        if atlas.image.grid != image.grid or atlas.labels.grid != image.grid:
+            raise InputError(
+                f"atlas {atlas.name} (image {atlas.image.grid.shape}, labels {atlas.labels.grid.shape}) does not lie "
+                f"on the grid of {image.name} {image.grid.shape}: shape and affine must agree; register or resample it"
+            )
 
 
 def _numbered(labels: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int32]]:

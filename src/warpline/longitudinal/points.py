@@ -15,7 +15,7 @@ import numpy as np
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume
+from warpline.images.checks import check_contrast, check_finite, check_labels, check_mask, check_one_volume
 from warpline.io.header_notes import once
 from warpline.io.images import Source
 from warpline.io.unknown import fill_unknown
@@ -73,12 +73,11 @@ def read_points(sources: Sequence[Source], masks: Sequence[Source] = (), geometr
     loaded_masks = [load(source, f"mask {number}", geometry) for number, source in enumerate(masks, 1)]
     for image, _ in loaded:
         _check_shape(image, loaded[0][0])
-    renamed = [replace(image, name=name) for (image, _), name in zip(loaded, names_of(sources), strict=True)]
-    placed = _in_one_plane(renamed)
+    placed = _in_one_plane([image for image, _ in loaded])
     of_each: list[Image | None] = [mask for mask, _ in loaded_masks] or [None]
     marked = [_with_mask(*both) for both in zip(placed, of_each * (len(loaded) // len(of_each)), strict=True)]
     notes = (*once(*(image.grid for image, _ in loaded)), *(note for _, _, found in marked for note in found))
-    images = [image for image, _, _ in marked]
+    images = [replace(image, name=name) for (image, _, _), name in zip(marked, names_of(sources), strict=True)]
     descriptions = [description for _, description in loaded]
     if loaded_masks:
         about = [description for _, description in loaded_masks] * (len(loaded) // len(loaded_masks))
@@ -135,14 +134,10 @@ def labels_on(labels: Image, point: Image) -> Image:
     Raises
     ------
     InputError
-        When they hold fractions, are a series, or 2-D beside volumes.
+        When they hold fractions, are 0 everywhere, a series, or 2-D beside volumes.
     """
-    check_one_volume(labels)
+    check_labels(labels)
     check_same_dimension(point, labels)
-    if labels.data.dtype.kind == "f":
-        odd = labels.data[labels.data != np.rint(labels.data)]
-        if odd.size:
-            raise InputError(f"{labels.name} holds {odd[0]:g}; labels are whole numbers: give a label map")
     return replace(labels, grid=labels.grid.in_plane_of(point.grid))
 
 

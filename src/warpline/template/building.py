@@ -76,6 +76,8 @@ def build(
     (['a', 'b', 'c'], 0)
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or _log.info
+    if root.is_file():
+        raise UsageError(f"{out} is a file; the folder of the template is needed, after all images")
     subjects = load_subjects(source, options)
     if len(subjects) < FEWEST:
         raise InputError(f"a template takes {FEWEST} subjects at least, {len(subjects)} is given; add further images")

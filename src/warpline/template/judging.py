@@ -54,7 +54,14 @@ class Judgement:
     sides: dict[str, float] = field(default_factory=dict)
 
 
-def judge(registered: Registered, options: Options, backend: Backend, *, sides: Sides | None) -> Judgement:
+def judge(
+    registered: Registered,
+    options: Options,
+    backend: Backend,
+    *,
+    sides: Sides | None,
+    compared: frozenset[str] = frozenset(),
+) -> Judgement:
     """Find out who does not belong to the template.
 
     Parameters
@@ -67,6 +74,8 @@ def judge(registered: Registered, options: Options, backend: Backend, *, sides: 
         What resamples.
     sides : {"grey", "both"}, optional
         By what to look for subjects in which left and right are exchanged; not at all when None.
+    compared : frozenset of str
+        Ids of subjects whose left and right were compared already: they are not left out for these again.
     """
     left_out = [*_failed(registered)]
     left_out += _turned(registered.without({one.id for one in left_out}))
@@ -75,10 +84,10 @@ def judge(registered: Registered, options: Options, backend: Backend, *, sides: 
     left_out += _unlike(rest, fits)
     known, alike = {one.id for one in left_out}, dict[str, float]()
     if sides is not None and len(registered.subjects) - len(known) >= MIN_SUBJECTS:
-        compared = registered.without(known)
-        found = handedness(compared, sides, options, backend).tolist()
-        alike = dict(zip((one.id for one in compared.subjects), found, strict=True))
-        left_out += _mirrored(alike)
+        others = registered.without(known)
+        found = handedness(others, sides, options, backend).tolist()
+        alike = dict(zip((one.id for one in others.subjects), found, strict=True))
+        left_out += _mirrored({id: value for id, value in alike.items() if id not in compared})
         known = {one.id for one in left_out}
     kept = registered.without(known)
     fits = fits if len(kept.subjects) == len(rest.subjects) else _fits(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,15 @@ from warpline.io.images import read_image
 from warpline.recipe import Recipe
 from warpline.space import Affine
 from warpline.template.finishing import inputs_from, mean_of, write_template
-from warpline.template.judging import Sides, judge
+from warpline.template.judging import judge
 from warpline.template.layout import ADDED, CHECKSUMS, FEWEST, STARTS, TEMPLATE, round_folder
 from warpline.template.options import Options
-from warpline.template.records import Member, Template, read_template
+from warpline.template.records import Member, RoundRecord, Template, read_template
 from warpline.template.rounds import Averaging, register_all, start_file, write_start
 from warpline.template.schedule import Kind, Stage, may_continue, recipe_of
 from warpline.template.sequence import Say
 from warpline.template.shape import mean_map
+from warpline.template.start import check_further
 from warpline.template.subjects import Source, checksums_of, load_subjects
 
 _log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def add(
     Raises
     ------
     InputError
-        When there is no template, or a new subject or its image is in it.
+        When there is no template, a new subject or its image is in it, or labels or channels of one cannot be used.
     UsageError
         When another run works on the folder.
 
@@ -77,10 +78,14 @@ def add(
         if twice:
             raise InputError(f"{twice[0]} is in the template already; remove it first, or give the new one another id")
         _check_new_images(new, made)
+        flat = read_image(made.image).grid.flat
+        for one in new:
+            check_further(one, options.geometry, flat=flat)
         subjects = sorted([*(one.subject(root) for one in made.subjects), *new], key=lambda one: one.id)
         backend = select(None if options.backend == "auto" else options.backend, options.threads)
+        compared = _compared(new, made, options)
         _write_starts_of(new, made, options, backend)
-        return _averaged_anew(made, subjects, options, say or _log.info, sides="grey")
+        return _averaged_anew(made, subjects, options, say or _log.info, compared=compared)
 
 
 def remove(
@@ -131,7 +136,7 @@ def remove(
         starts = _fixed(made, _last_stage(made, _options_of(made, running).load_recipe())).parent / STARTS
         if starts.exists():
             write_json(starts / CHECKSUMS, _checksums_of_starts(made, starts))
-        return _averaged_anew(made, kept, _options_of(made, running), say or _log.info, sides=None)
+        return _averaged_anew(made, kept, _options_of(made, running), say or _log.info, compared=None)
 
 
 def _check_new_images(new: Sequence[Pair], made: Template) -> None:
@@ -141,6 +146,23 @@ def _check_new_images(new: Sequence[Pair], made: Template) -> None:
         same = known.get(checksums_of(subject)["moving"])
         if same is not None:
             raise InputError(f"the image of {subject.id} is in the template already, as {same}; leave it out")
+
+
+def _compared(new: Sequence[Pair], made: Template, options: Options) -> frozenset[str]:
+    """Who of the template and of those that come back has had left and right compared, in the image of now."""
+    fixed = _fixed(made, _last_stage(made, options.load_recipe()))
+    known = _checksums_of_starts(made, fixed.parent / STARTS)
+    same = {one.id for one in new if known.get(one.id) == checksums_of(one)["moving"]}
+    ids = {id for one in made.rounds for id in one.sides}
+    return frozenset(ids & (same | {one.id for one in made.subjects}))
+
+
+def _with_sides(rounds: Sequence[RoundRecord], sides: Mapping[str, float]) -> tuple[RoundRecord, ...]:
+    """The rounds with what was found of the sides of subjects that came later, in the last of them."""
+    *others, last = [
+        replace(one, sides={id: alike for id, alike in one.sides.items() if id not in sides}) for one in rounds
+    ]
+    return (*others, replace(last, sides={**last.sides, **sides}))
 
 
 def _locked(root: Path) -> FolderLock:
@@ -210,9 +232,12 @@ def _checksums_of_starts(made: Template, starts: Path) -> dict[str, str]:
 
 
 def _averaged_anew(
-    made: Template, subjects: Sequence[Pair], options: Options, say: Say, *, sides: Sides | None
+    made: Template, subjects: Sequence[Pair], options: Options, say: Say, *, compared: frozenset[str] | None
 ) -> Template:
-    """The template of other subjects, by their maps to the image that the last round registered to."""
+    """The template of other subjects, by their maps to the image that the last round registered to.
+
+    Left and right of subjects that are not in `compared` are compared by grey values; of none where it is None.
+    """
     recipe = options.load_recipe()
     stage = _last_stage(made, recipe)
     backend = select(None if options.backend == "auto" else options.backend, options.threads)
@@ -221,7 +246,9 @@ def _averaged_anew(
     registered = register_all(
         subjects, fixed, folder, recipe_of(stage, recipe), options=options, starts=fixed.parent / STARTS
     )
-    judged = judge(registered, options, backend, sides=sides)
+    judged = judge(
+        registered, options, backend, sides=None if compared is None else "grey", compared=compared or frozenset()
+    )
     for one in judged.left_out:
         say(f"{one.id} is left out: {one.reason}")
     if len(judged.registered.subjects) < FEWEST:
@@ -238,5 +265,7 @@ def _averaged_anew(
     ]
     named = {one.id for one in subjects}
     left_out = (*(one for one in made.left_out if one.id not in named), *judged.left_out)
-    about = {"key": made.key, "options": made.options, "left_out": left_out, "rounds": made.rounds}
+    kept = {one.id for one in members} - (compared or frozenset())
+    rounds = _with_sides(made.rounds, {id: alike for id, alike in judged.sides.items() if id in kept})
+    about = {"key": made.key, "options": made.options, "left_out": left_out, "rounds": rounds}
     return write_template(made.folder, averaging, mean_of(averaging), members, settled=made.settled, **about)

@@ -13,7 +13,7 @@ from warpline.cohort import Pair
 from warpline.cohort.manifest import abbreviate
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.images.checks import check_contrast, check_finite, check_one_volume
+from warpline.images.checks import check_contrast, check_finite, check_labels, check_one_volume
 from warpline.images.foreground import foreground_mask
 from warpline.images.intensity import normalise
 from warpline.io.images import read_image
@@ -96,15 +96,20 @@ def check_further(subject: Pair, geometry: str | None, *, flat: bool) -> None:
     Raises
     ------
     InputError
-        When one cannot be read, is not one finite volume, or has two axes where the image has three.
+        When one cannot be read, is not one finite volume, or has two axes where the image has three; when labels are
+        no whole numbers or 0 everywhere.
     """
-    further = [path for path in (subject.moving_labels, *subject.columns.values()) if path]
-    for image in (read_image(path, geometry) for path in further):
-        check_one_volume(image)
-        check_finite(image)
+    checks = [(subject.moving_labels, check_labels), *((path, _check_channel) for path in subject.columns.values())]
+    for image, check in ((read_image(path, geometry), check) for path, check in checks if path):
+        check(image)
         if image.grid.flat != flat:
             one, other = ("three", "two") if image.grid.flat else ("two", "three")
             raise InputError(f"{image.name} has {other} axes, the image of {subject.id} {one}; give files of one kind")
+
+
+def _check_channel(channel: Image) -> None:
+    check_one_volume(channel)
+    check_finite(channel)
 
 
 def check_kinds(flat: Mapping[str, bool]) -> None:
