@@ -83,6 +83,7 @@ OPTION_RULES: Mapping[str, _Rule] = {
     "shard": (_shard, "(i, n), from (1, n) to (n, n)"),
     "retry_failed": (lambda value: isinstance(value, bool), "True or False"),
     "redo": (lambda value: isinstance(value, bool), "True or False"),
+    "measures": (lambda value: isinstance(value, bool), "True or False"),
     "exclude_from": _OPTIONAL_PATH,
     "retry_from": _OPTIONAL_PATH,
     "geometry": (lambda value: value in (None, "sform", "qform"), "sform or qform"),
