@@ -244,7 +244,7 @@ def register(
     fixed_weights, moving_weights : like the images, optional
         How much places count in the deformable stage, in proportion, on any grid in the world of their image: values of
         at least 0, which is not at all, as is what lies beyond their grid; the largest one counts fully.
-    initial : transform, path, (4, 4) or a sequence of them, optional
+    initial : transform, object of nitransforms, path, (4, 4) or a sequence of them, optional
         Where to start, fixed world to moving world (RAS+ mm), in place of the recipe's initialisation. Of several,
         points of the fixed image go through the first one first, as for `apply` and ANTs; ``"[file,1]"`` is the
         inverse of a file. Affines are the start of the linear stages. With a warp among them, all stages compare the
