@@ -33,6 +33,8 @@ class Image:
     >>> image = Image.from_array(np.zeros((4, 5, 6), np.uint8), np.diag([2.0, 2.0, 2.0, 1.0]))
     >>> image.grid.shape, image.grid.flat
     ((4, 5, 6), False)
+    >>> np.from_dlpack(image).shape
+    (4, 5, 6)
     """
 
     data: NDArray[np.generic] = field(repr=False)

@@ -45,10 +45,12 @@ def from_nitransforms(transform: Any) -> Transform:
 
     Examples
     --------
-    >>> import nitransforms, numpy as np
+    >>> import nitransforms
+    >>> import numpy as np
+    >>> import warpline
     >>> shift = np.eye(4)
     >>> shift[0, 3] = 1
-    >>> from_nitransforms(nitransforms.Affine(shift)).map_points([[0.0, 0.0, 0.0]])
+    >>> warpline.from_nitransforms(nitransforms.Affine(shift)).map_points([[0.0, 0.0, 0.0]])
     array([[1., 0., 0.]])
     """
     kind = type(transform).__name__
