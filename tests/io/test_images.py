@@ -216,5 +216,7 @@ def test_one_affine_is_for_arrays_alone():
     sources = {"fixed": array, "moving": pair, "fixed_mask": "mask.nii", "moving_mask": image, "fixed_weights": None}
     assert placed(sources, affine) == sources | {"fixed": (array, affine)}
     assert placed(sources, None) == sources
+    unplaced = np.zeros((4, 5, 6)).view(type("Tensor", (np.ndarray,), {"affine": None}))
+    assert placed({"fixed": unplaced}, affine)["fixed"][1] is affine
     with pytest.raises(UsageError, match="affine is given, and every image has its own"):
         placed({"fixed": pair, "moving": "moving.nii"}, affine)

@@ -91,6 +91,9 @@ def test_what_the_other_side_lacks_is_refused(monkeypatch):
     series = nitransforms.LinearTransformsMapping([np.eye(4), np.eye(4)])
     with pytest.raises(InputError, match="LinearTransformsMapping of nitransforms cannot be used; give one of Affine"):
         from_nitransforms(series)
+    unknown = nibabel.Nifti1Image(np.full((4, 5, 6, 3), np.nan), np.eye(4))
+    with pytest.raises(InputError, match=r"DenseFieldTransform .* shape \(4, 5, 6, 3\); finite"):
+        from_nitransforms(nitransforms.DenseFieldTransform(unknown))
     with pytest.raises(UsageError, match=r"no field on a grid of one slice, shape \(4, 5, 1\)"):
         to_nitransforms(Displacement(np.zeros((3, 4, 5, 1), np.float32), Grid((4, 5, 1), np.eye(4))))
     monkeypatch.setitem(sys.modules, "nitransforms", None)

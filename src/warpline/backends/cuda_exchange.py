@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -24,7 +25,13 @@ def to_host(array: Any, ordinal: str = "") -> NDArray[Any]:
     DeviceError
         When CuPy, which reads the array, or the GPU cannot be used; it says what to do.
     """
-    runtime = GpuRuntime.open(ordinal)
+    runtime = _runtime(ordinal)
     with runtime.session():
         found = runtime.xp.from_dlpack(array) if hasattr(array, "__dlpack__") else runtime.xp.asarray(array)
         return runtime.to_host(runtime.xp.ascontiguousarray(found))
+
+
+@cache
+def _runtime(ordinal: str) -> GpuRuntime:
+    """A GPU, opened once, with the pinned memory that copies go through."""
+    return GpuRuntime.open(ordinal)

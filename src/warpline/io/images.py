@@ -233,7 +233,8 @@ def placed(sources: Mapping[str, Source | None], affine: ArrayLike | None) -> di
 
 
 def _is_array_alone(source: Source) -> bool:
-    return not (isinstance(source, (str, os.PathLike)) or _is_placed(source) or hasattr(source, "affine"))
+    other = isinstance(source, (str, os.PathLike, Image, SpatialImage)) or _is_placed(source)
+    return not other and getattr(source, "affine", None) is None
 
 
 def _is_placed(source: Source) -> bool:

@@ -41,7 +41,7 @@ def from_nitransforms(transform: Any) -> Transform:
     Raises
     ------
     InputError
-        When it is of another kind, or splines have no reference.
+        When it is of another kind, splines have no reference, or a field is not finite or not of three dimensions.
 
     Examples
     --------
@@ -123,6 +123,9 @@ def _displacement(transform: Any) -> Displacement:
     values = np.asarray(stored.transform, dtype=np.float64)
     if stored.representation == "deformations":
         values = values - reference.ndcoords.reshape(values.shape)
+    if values.ndim != 4 or values.shape[3] != 3 or not np.isfinite(values).all():
+        kind = type(transform).__name__
+        raise InputError(f"{kind} of nitransforms has a field of shape {values.shape}; finite (I, J, K, 3) is needed")
     field = nifti_fields.components_first(values)
     return Displacement(field, Grid(field.shape[1:], np.asarray(reference.affine, dtype=np.float64)))
 
