@@ -114,6 +114,11 @@ found = result.transform.map_points(points)
 print("distance to the truth:", np.linalg.norm(found - truth, axis=1).mean().round(2), "mm")
 
 # %%
+# At the end of a cell a result is its viewer: click into it, and the keys 1 to 9 choose what is shown.
+
+result
+
+# %%
 # Labels go along without being blurred, and meet:
 
 labels = warpline.apply(pair.moving_labels, pair.fixed, result.transform, interpolation="label")

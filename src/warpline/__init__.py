@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from warpline.errors import DeviceError, InputError, OutputError, UsageError, WarplineError
     from warpline.images import Image
     from warpline.io.images import write_image
+    from warpline.io.nitransforms_objects import from_nitransforms, to_nitransforms
     from warpline.io.transform_files import identify, read_transform
     from warpline.labelling import Atlas, Labelling, label, run_label
     from warpline.longitudinal import LongitudinalRegistration, register_longitudinal, run_longitudinal
@@ -52,6 +53,7 @@ _ROOMS = {
     "warpline.space.grid": ("Grid",),
     "warpline.images": ("Image",),
     "warpline.io.images": ("write_image",),
+    "warpline.io.nitransforms_objects": ("from_nitransforms", "to_nitransforms"),
     "warpline.io.transform_files": ("identify", "read_transform"),
     "warpline.longitudinal": ("LongitudinalRegistration", "register_longitudinal", "run_longitudinal"),
     "warpline.registration": (
@@ -113,6 +115,7 @@ __all__ = [
     "check_headers",
     "compose",
     "convert",
+    "from_nitransforms",
     "identify",
     "invert",
     "jacobian",
@@ -128,6 +131,7 @@ __all__ = [
     "run_label",
     "run_longitudinal",
     "run_series",
+    "to_nitransforms",
     "warp",
     "write_image",
     "write_transform",

@@ -17,6 +17,7 @@ from warpline.evaluation import overlap
 from warpline.images import Image
 from warpline.phantom import brain_pair
 from warpline.recipe import Recipe
+from warpline.registration import register
 from warpline.registration.alignment import align
 from warpline.resampling import warp
 
@@ -182,3 +183,11 @@ def test_memory_goes_back_when_a_registration_is_over(gpu, pair):
     used, held = pool.used_bytes(), pool.total_bytes()
     registered(pair, gpu)
     assert (pool.used_bytes(), pool.total_bytes()) == (used, held)
+
+
+def test_arrays_of_cupy_are_registered(gpu, pair):
+    import cupy
+
+    given = [(cupy.asarray(image.data), image.affine) for image in (pair.fixed, pair.moving)]
+    found = [register(*images, "affine", backend=gpu) for images in (given, (pair.fixed, pair.moving))]
+    np.testing.assert_array_equal(found[0].warped.data, found[1].warped.data)

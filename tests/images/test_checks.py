@@ -121,3 +121,8 @@ def test_contrast_must_lie_inside_the_mask():
     check_contrast(flat, mask(offset=(4, 0, 0)))
     with pytest.raises(InputError, match=r"f\.nii is constant: 7\.0 everywhere inside m\.nii"):
         check_contrast(flat, mask())
+
+
+def test_a_tensor_with_channels_first_is_told_from_a_series():
+    with pytest.raises(InputError, match=r"begins with its channels, take f\.nii\[0\]"):
+        check_one_volume(image(np.zeros((1, 8, 9, 10))))

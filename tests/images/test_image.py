@@ -61,3 +61,14 @@ def test_a_plane_affine_leaves_the_third_axis_alone():
 def test_an_affine_of_another_shape_is_refused():
     with pytest.raises(InputError, match=r"shape \(2, 2\)"):
         Image.from_array(np.zeros((2, 2)), np.eye(2))
+
+
+def test_other_libraries_read_the_values_without_a_copy():
+    image = Image.from_array(np.arange(24, dtype=np.float32).reshape(2, 3, 4))
+    read = np.from_dlpack(image)
+    assert np.shares_memory(read, image.data) and read.shape == (2, 3, 4)
+
+
+def test_an_affine_holds_numbers():
+    with pytest.raises(InputError, match="scan: its affine holds values of type <U1; real numbers are needed"):
+        Image.from_array(np.zeros((2, 2)), "x", name="scan")

@@ -10,9 +10,9 @@ import pytest
 import SimpleITK
 
 from made_images import ORIENTATIONS, grid_of, nifti, patched, values_of
-from warpline.errors import InputError, OutputError
+from warpline.errors import InputError, OutputError, UsageError
 from warpline.images import Image
-from warpline.io.images import as_image, read_grid, read_image, write_image
+from warpline.io.images import as_image, placed, read_grid, read_image, write_image
 from warpline.space.grid import Grid
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
@@ -199,3 +199,24 @@ def test_a_grid_is_read_without_the_voxels(tmp_path, name):
 def test_a_slice_is_a_grid_one_voxel_thick(tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5), np.float32), np.eye(4)), tmp_path / "slice.nii")
     assert read_grid(tmp_path / "slice.nii").shape == (4, 5, 1)
+
+
+def test_an_affine_that_an_array_carries_is_its_own():
+    class Tensor(np.ndarray):
+        affine = np.diag([2.0, 3.0, 4.0, 1.0])
+
+    array = np.zeros((4, 5, 6))
+    np.testing.assert_array_equal(as_image(array.view(Tensor), "moving").affine, Tensor.affine)
+    np.testing.assert_array_equal(as_image((array.view(Tensor), np.eye(4)), "moving").affine, np.eye(4))
+
+
+def test_one_affine_is_for_arrays_alone():
+    array, affine = np.zeros((4, 5, 6)), np.diag([2.0, 3.0, 4.0, 1.0])
+    pair, image = (array, np.eye(4)), Image.from_array(array)
+    sources = {"fixed": array, "moving": pair, "fixed_mask": "mask.nii", "moving_mask": image, "fixed_weights": None}
+    assert placed(sources, affine) == sources | {"fixed": (array, affine)}
+    assert placed(sources, None) == sources
+    unplaced = np.zeros((4, 5, 6)).view(type("Tensor", (np.ndarray,), {"affine": None}))
+    assert placed({"fixed": unplaced}, affine)["fixed"][1] is affine
+    with pytest.raises(UsageError, match="affine is given, and every image has its own"):
+        placed({"fixed": pair, "moving": "moving.nii"}, affine)

@@ -31,9 +31,23 @@ def test_every_kind_of_source_gives_the_same_map(paths):
     assert found[2].report["inputs"]["fixed"]["sha256"] == hashlib.sha256(fixed.data.tobytes()).hexdigest()
 
 
+def test_one_affine_places_arrays_alone(paths):
+    fixed, moving = (read_image(path) for path in paths)
+    affine = np.diag([2.0, 3.0, 4.0, 1.0])
+    apart, together = (
+        register(*images, NO_STAGES, **options)
+        for images, options in (
+            (((fixed.data, affine), (moving.data, affine)), {}),
+            ((fixed.data, moving.data), {"affine": affine}),
+        )
+    )
+    np.testing.assert_array_equal(together.warped.affine, affine)
+    np.testing.assert_array_equal(together.warped.data, apart.warped.data)
+
+
 def test_notebooks_show_the_result(finished):
     shown = finished[2]._repr_html_()
-    assert "<img" in shown and "quick" in shown and "fixed.nii.gz" in shown
+    assert shown.startswith("<iframe") and "<img" in shown and "quick" in shown and "fixed.nii.gz" in shown
 
 
 def test_slices_register():

@@ -1,3 +1,4 @@
+import html
 import io
 import re
 
@@ -7,7 +8,7 @@ import pytest
 from made_reports import budget_report, page_of, preparation_steps, report_of, uncertainty_report
 from warpline.errors import OutputError
 from warpline.images import Image
-from warpline.report.page import html_summary, write_page
+from warpline.report.page import html_summary, html_viewer, write_page
 from warpline.report.pair_layers import draw_layers
 from warpline.report.pictures import write_overlay
 from warpline.space import Displacement
@@ -108,6 +109,15 @@ def test_summary_is_small_and_takes_pictures_from_memory():
     assert len(summary) < 300_000
     assert summary.count("<img") == 2
     assert "0 folded voxels" in summary
+
+
+def test_a_notebook_has_the_page_in_a_frame_of_its_own(layers, pictures, tmp_path):
+    report = report_of(fixed='/data/"><script>alert(1)</script>.nii')
+    shown = html_viewer(report, layers, pictures)
+    framed = re.match(r'<iframe srcdoc="([^"]*)" sandbox="allow-scripts" title="[^"]*" style="[^"]*"></iframe>', shown)
+    assert html.unescape(framed[1]) == page_of(report, layers, tmp_path).rstrip("\n")
+    beside = shown[framed.end() :]
+    assert "<script" not in beside and beside.count("<img") == 2 and "<details>" in beside
 
 
 def test_two_dimensional_images_have_one_view(tmp_path):

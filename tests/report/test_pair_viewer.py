@@ -8,8 +8,9 @@ import pytest
 from made_reports import report_of, serious_faults
 from warpline.images import Image
 from warpline.report.cohort_context import CohortContext, Measure
-from warpline.report.page import write_page
+from warpline.report.page import html_viewer, write_page
 from warpline.report.pair_layers import draw_layers
+from warpline.report.pictures import write_overlay
 
 PIXELS = """() => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(() => resolve(
     [...document.querySelectorAll(".stage canvas")].map(canvas => {
@@ -253,3 +254,17 @@ def test_the_uncertainty_is_the_tenth_layer(phantom, open_page, tmp_path):
     page.keyboard.press("7")
     assert page.get_by_role("button", name="Uncertainty", exact=True).get_attribute("aria-pressed") == "true"
     assert page.get_by_role("button", name="Grid", exact=True).count() == 0
+
+
+def test_a_notebook_shows_the_viewer_in_a_frame(phantom, layers, open_page, tmp_path):
+    overlay = tmp_path / "overlay.png"
+    write_overlay(phantom.fixed, phantom.moving, phantom.fixed, overlay)
+    cell = tmp_path / "cell.html"
+    shown = html_viewer(report_of(), layers, {"overlay": overlay})
+    cell.write_text(f'<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><p data-ready>{shown}')
+    page = open_page(cell)
+    frame = page.frame_locator("iframe")
+    frame.locator("[data-ready]").wait_for(state="attached")
+    frame.get_by_role("button", name="Edges", exact=True).click()
+    assert "tissue outlines" in frame.locator(".legend").inner_text()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"

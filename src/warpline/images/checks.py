@@ -12,10 +12,11 @@ from warpline.images.masks import check_reaches, on_grid
 def check_one_volume(image: Image) -> None:
     """Refuse a series of volumes."""
     if image.data.ndim != 3:
-        raise InputError(
-            f"{image.name} is 4-D, shape {image.data.shape}; registration needs one volume: "
-            f"take one of the {image.data.shape[3]} volumes, or their mean"
-        )
+        count = image.data.shape[3]
+        remedy = f"take one of the {count} volumes, or their mean"
+        if image.data.shape[0] == 1:
+            remedy += f"; of a tensor that begins with its channels, take {image.name}[0]"
+        raise InputError(f"{image.name} is 4-D, shape {image.data.shape}; registration needs one volume: {remedy}")
 
 
 def check_finite(image: Image) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import nibabel
 import numpy as np
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.spatialimages import SpatialImage
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
+from warpline.images.array_exchange import as_numpy
 from warpline.io import itk_images, nibabel_headers, nifti, ome_zarr, zarr_names
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, peek
@@ -170,12 +172,14 @@ def encode_image(image: Image) -> bytes:
 
 
 def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
-    """An `Image` from a path, a nibabel image, an `Image`, an array (identity affine) or (array, affine).
+    """An `Image` from a path, a nibabel image, an `Image`, an array or (array, affine).
 
     Parameters
     ----------
     source : path, nibabel image, Image, array or (array, affine)
-        An array has 2, 3 or 4 axes; an affine is (4, 4), or (3, 3) for a 2-D array.
+        An array has 2, 3 or 4 axes; an affine is (4, 4), or (3, 3) for a 2-D array. Both may be of NumPy, CuPy,
+        PyTorch, JAX or another library, see `warpline.images.array_exchange.as_numpy`. An array alone has the affine
+        in its attribute `affine`, as MONAI's MetaTensor has one, else the identity.
     name : str
         What error messages call an image that has no file name.
     geometry : {"sform", "qform"}, optional
@@ -192,10 +196,50 @@ def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
         return read_image(source, geometry)
     if isinstance(source, SpatialImage):
         return _from_nibabel(source, source.get_filename() or name, geometry)
-    array, affine = source if isinstance(source, tuple) and len(source) == 2 else (source, None)
-    image = Image.from_array(np.ascontiguousarray(array), affine, name)
+    array, affine = source if _is_placed(source) else (source, getattr(source, "affine", None))
+    image = Image.from_array(np.ascontiguousarray(as_numpy(array, name)), affine, name)
     _check_real(image.data, name)
     return image
+
+
+def placed(sources: Mapping[str, Source | None], affine: ArrayLike | None) -> dict[str, Source | None]:
+    """Sources, those that are arrays alone with an affine.
+
+    Parameters
+    ----------
+    sources : dict
+        As for `as_image`, by the names of arguments.
+    affine : (4, 4) or (3, 3), optional
+        Voxel to world (RAS+ mm).
+
+    Raises
+    ------
+    UsageError
+        When there is an affine, and each source has its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> array, affine = placed({"fixed": np.zeros((4, 5, 6))}, np.diag([2.0, 2.0, 2.0, 1.0]))["fixed"]
+    >>> array.shape, affine.shape
+    ((4, 5, 6), (4, 4))
+    """
+    if affine is None:
+        return dict(sources)
+    bare = {name for name, source in sources.items() if source is not None and _is_array_alone(source)}
+    if not bare:
+        raise UsageError("affine is given, and every image has its own; it is for images that are arrays alone")
+    return {name: (source, affine) if name in bare else source for name, source in sources.items()}
+
+
+def _is_array_alone(source: Source) -> bool:
+    other = isinstance(source, (str, os.PathLike, Image, SpatialImage)) or _is_placed(source)
+    return not other and getattr(source, "affine", None) is None
+
+
+def _is_placed(source: Source) -> bool:
+    """Whether it is a pair (array, affine)."""
+    return isinstance(source, tuple) and len(source) == 2
 
 
 def _read_by_itk(path: Path) -> Image:

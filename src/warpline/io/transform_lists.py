@@ -8,13 +8,15 @@ from collections.abc import Iterable, Sequence
 
 from warpline.backends import Backend
 from warpline.errors import UsageError
+from warpline.io.nitransforms_objects import from_nitransforms, is_nitransforms
 from warpline.io.transform_files import FORMATS, read_transform
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Grid
 from warpline.space.inversion import inversion
 
 Entry = Transform | str | os.PathLike[str]
-"""A transform, its file, ``"[file,1]"``, the inverse of the one in the file, or either after ``format:``."""
+"""A transform, ours or nitransforms', its file, ``"[file,1]"``, the inverse of the one in the file, or either after
+``format:``."""
 
 Entries = Entry | Sequence[Entry]
 """One entry or several, in the order in which points of the fixed image go through them."""
@@ -32,7 +34,7 @@ def as_entries(entries: Entries) -> list[Entry]:
     >>> as_entries("affine.mat")
     ['affine.mat']
     """
-    alone = isinstance(entries, (str, os.PathLike, Affine, Displacement, Chain))
+    alone = isinstance(entries, (str, os.PathLike, Affine, Displacement, Chain)) or is_nitransforms(entries)
     return [entries] if alone else list(entries)  # type: ignore[list-item, arg-type]
 
 
@@ -48,7 +50,7 @@ def read_entries(
 
     Parameters
     ----------
-    entries : transform, path or a sequence of them
+    entries : transform, object of nitransforms, path or a sequence of them
         In the order in which points of the fixed image go through them; ``"[file,1]"`` is the inverse of a file, and
         ``"fsl-flirt:file"`` names its format.
     fixed, moving : Grid, optional
@@ -83,7 +85,7 @@ def paths_in(entries: Iterable[str]) -> list[str]:
 
 def _read(entry: Entry, grids: list[Grid | None], backend: str | Backend | None, threads: int | None) -> Transform:
     if not isinstance(entry, (str, os.PathLike)):
-        return entry
+        return from_nitransforms(entry) if is_nitransforms(entry) else entry
     path, inverted, format = _split(os.fspath(entry))
     first, last = reversed(grids) if inverted else grids
     transform = read_transform(path, format, fixed=first, moving=last)

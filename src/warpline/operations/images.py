@@ -61,7 +61,7 @@ def apply(
         2-D, 3-D, or 4-D: then volume by volume.
     reference : Grid, or like `image`
         Whose grid the result gets; of a file only the header is read.
-    transforms : transform, path or a sequence of them
+    transforms : transform, object of nitransforms, path or a sequence of them
         In the order in which points of the reference go through them, as for ANTs: warp, then affine.
         ``"[file,1]"`` is the inverse of a file, affine or not.
     interpolation : {"linear", "nearest", "cubic", "sinc", "label"} or Interpolation

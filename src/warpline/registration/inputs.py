@@ -18,6 +18,7 @@ from warpline.images.checks import check_mask
 from warpline.images.masks import on_grid
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
+from warpline.io.nitransforms_objects import from_nitransforms, is_nitransforms
 from warpline.io.transform_lists import Entry, read_entries
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
@@ -300,6 +301,8 @@ def _listed(initial: Initial | None) -> list[Start]:
 def _entry(one: Start) -> Entry:
     if isinstance(one, (Affine, Displacement, Chain, str, os.PathLike)):
         return one
+    if is_nitransforms(one):
+        return from_nitransforms(one)
     try:
         matrix = np.asarray(one, dtype=np.float64)
     except (TypeError, ValueError):

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from warpline.backends import Backend, select
 from warpline.io.atomic import claimed
-from warpline.io.images import Source
+from warpline.io.images import Source, placed
 from warpline.io.transform_lists import as_entries, paths_in
 from warpline.recipe import Recipe
 from warpline.registration.image_pairs import ImagePair
@@ -206,6 +208,7 @@ def register(
     fixed_mask: Source | None = None,
     moving_mask: Source | None = None,
     *,
+    affine: ArrayLike | None = None,
     fixed_weights: Source | None = None,
     moving_weights: Source | None = None,
     initial: Initial | None = None,
@@ -226,7 +229,8 @@ def register(
     Parameters
     ----------
     fixed, moving : path, nibabel image, Image, array or (array, affine)
-        One volume each, 3-D, or 2-D for single slices; an array alone has the identity as its affine.
+        One volume each, 3-D, or 2-D for single slices. Arrays may be of NumPy, CuPy, PyTorch, JAX or any library with
+        DLPack; one on a GPU is copied to the host, where images are checked.
     recipe : str, path or Recipe
         ``"rigid"``, ``"affine"``, ``"syn"``, ``"syn-fast"``, ``"syn-quality"``, ``"syn-smooth"``, ``"syn-contrast"``, a
         TOML file,
@@ -235,10 +239,12 @@ def register(
         Where the metric counts (voxels other than 0), on any grid in the world of its image; one that lies on another
         grid than that is resampled by nearest neighbour, which the report says. `linear.masks` and `syn.masks` of the
         recipe say which stages heed them.
+    affine : (4, 4), optional
+        Voxel to world (RAS+ mm) of all images, masks and weights here that are arrays alone; the identity when None.
     fixed_weights, moving_weights : like the images, optional
         How much places count in the deformable stage, in proportion, on any grid in the world of their image: values of
         at least 0, which is not at all, as is what lies beyond their grid; the largest one counts fully.
-    initial : transform, path, (4, 4) or a sequence of them, optional
+    initial : transform, object of nitransforms, path, (4, 4) or a sequence of them, optional
         Where to start, fixed world to moving world (RAS+ mm), in place of the recipe's initialisation. Of several,
         points of the fixed image go through the first one first, as for `apply` and ANTs; ``"[file,1]"`` is the
         inverse of a file. Affines are the start of the linear stages. With a warp among them, all stages compare the
@@ -304,11 +310,13 @@ def register(
     recipe = Recipe.load(recipe)
     with ThreadPoolExecutor(1) as pool:  # the images are read while the backend is loaded
         named = None if backend == "auto" else backend
-        weights: dict[str, Any] = {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
+        masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+        weights = {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
+        images: dict[str, Any] = placed({"fixed": fixed, "moving": moving, **masks, **weights}, affine)
         start: dict[str, Any] = {"initial": initial, "landmarks": landmarks, "landmark_space": landmark_space}
         start["surfaces"] = surfaces
         further: dict[str, Any] = {"geometry": geometry, "pairs": pairs, "backend": named}
-        reading = pool.submit(read, fixed, moving, recipe, fixed_mask, moving_mask, **weights, **start, **further)
+        reading = pool.submit(read, **images, recipe=recipe, **start, **further)
         chosen = select(named, threads)
         inputs = reading.result()
     fits = None

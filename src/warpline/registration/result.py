@@ -32,7 +32,8 @@ from warpline.registration.progress import ProgressCallback
 from warpline.registration.provenance import environment
 from warpline.registration.reduced_inputs import reduce_inputs
 from warpline.registration.robust_weights import weights_of_result
-from warpline.report.page import html_summary
+from warpline.report.page import html_viewer
+from warpline.report.pair_layers import draw_layers
 from warpline.report.pictures import write_overlay
 from warpline.resampling import warp
 from warpline.resampling.reduction import reduce_image
@@ -158,7 +159,9 @@ class Registration:
     def _repr_html_(self) -> str:
         overlay = io.BytesIO()
         write_overlay(self.alignment.fixed, self.alignment.moving, self.warped, overlay)
-        return html_summary(self.report, {"overlay": overlay})
+        shown = self.alignment.fixed, self.alignment.moving, self.warped, self.alignment.warp
+        layers = draw_layers(*shown, uncertainty=self.uncertainty)
+        return html_viewer(self.report, layers, {"overlay": overlay})
 
 
 def compute(

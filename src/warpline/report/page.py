@@ -61,16 +61,27 @@ def write_page(
     OutputError
         When the file cannot be written.
     """
-    names = _names(report["inputs"])
-    addresses = {name: _data_address(picture) for name, picture in layers.pictures.items()}
     if context is not None:
         write_cohort_context(context, Path(path))
-    page = rendered(
+    page = _page(report, layers, context, None if context is None else Path(path).with_suffix(".js").name)
+    try:
+        Path(path).write_text(page, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise OutputError(f"page {path} cannot be written: {error.strerror or error}") from None
+
+
+def _page(
+    report: Mapping[str, Any], layers: Layers, context: CohortContext | None = None, script: str | None = None
+) -> str:
+    """The page of a pair; `script` is the name of that of its context."""
+    names = _names(report["inputs"])
+    addresses = {name: _data_address(picture) for name, picture in layers.pictures.items()}
+    return rendered(
         "page.html.j2",
         **_facts(report),
         layers=replace(layers, pictures=addresses),  # type: ignore[arg-type]
         alts=_ALTS,
-        script=None if context is None else Path(path).with_suffix(".js").name,
+        script=script,
         context=context,
         viewer={
             "views": [{**view, "axis": _AXES[view["name"]]} for view in layers.views],
@@ -83,10 +94,6 @@ def write_page(
         commands=list(_commands(report)),
         warnings=[cause_first(warning) for warning in report["warnings"]],
     )
-    try:
-        Path(path).write_text(page, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OutputError(f"page {path} cannot be written: {error.strerror or error}") from None
 
 
 def write_cohort_context(context: CohortContext, page: Path) -> None:
@@ -117,6 +124,27 @@ def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
     """
     rows = zip(("before", "after", "outlines"), _rows(pictures["overlay"]), strict=True)
     return rendered("summary.html.j2", **_facts(report), pictures=dict(rows))
+
+
+def html_viewer(report: Mapping[str, Any], layers: Layers, pictures: Pictures) -> str:
+    """The page for notebooks, in a frame that keeps its scripts and styles to itself; below it the short form.
+
+    Parameters
+    ----------
+    report : dict
+        The report of a `warpline.registration.Registration`.
+    layers : Layers
+        What the viewer shows.
+    pictures : dict
+        As for `html_summary`, which notebooks show that run no scripts.
+
+    Returns
+    -------
+    str
+        An HTML fragment of less than 3 MB, which loads nothing.
+    """
+    page, summary = _page(report, layers), html_summary(report, pictures)
+    return rendered("notebook.html.j2", page=page, summary=summary, names=_names(report["inputs"]))
 
 
 def rendered(template: str, **values: Any) -> str:
