@@ -258,3 +258,13 @@ def test_pairs_that_are_not_measured_have_the_same_maps(inputs, tmp_path):
     assert measured["metrics"]["ncc_after"] is not None and other["metrics"].get("ncc_after") is None
     assert 0 < len(other["judgement"]["signs"]) < len(measured["judgement"]["signs"])  # those of the affine
     assert other["similarity"] is None and "thumbnail" not in other["outputs"]
+
+
+def test_the_backend_of_the_environment_counts_for_every_run(inputs, tmp_path, monkeypatch):
+    """Also where an earlier run of this process had another one."""
+    used = []
+    for name in ("numpy", "numba"):
+        monkeypatch.setenv("WARPLINE_BACKEND", name)
+        run(pairs_in(inputs)[:1], tmp_path / name, asked(backend="auto"))
+        used.append(json.loads(next((tmp_path / name).rglob("*_qc.json")).read_text())["backend"]["name"])
+    assert used == ["numpy", "numba"]

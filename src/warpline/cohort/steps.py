@@ -10,7 +10,7 @@ from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from warpline.backends import Backend, select
+from warpline.backends import Backend, requested_name, select, thread_count
 from warpline.cohort import quality
 from warpline.cohort.json_files import encode, read_object
 from warpline.cohort.layout import checksum, fingerprint, sizes_in, without_ending
@@ -89,7 +89,8 @@ def read(task: Task, geometry: str | None = None) -> LoadedPair:
 
 def compute(pair: LoadedPair, settings: WorkerSettings, progress: ProgressCallback) -> RegisteredPair:
     """Register a pair, resample its labels, measure the result; data of the fixed image stay on the device."""
-    backend = _backend(settings.backend, settings.threads)
+    name = requested_name(None if settings.backend == "auto" else settings.backend)
+    backend = _backend(name, thread_count(settings.threads))
     backend.cache.share(pair.inputs.images["fixed"])
     register = settings.compute or partial(register_images, judged=settings.measures)
     registration: Registration = register(pair.inputs, backend, threads=settings.threads, progress=progress)
@@ -150,8 +151,8 @@ def _cached_image(path: str, name: str, geometry: str | None, *, stat: tuple[int
 
 
 @cache
-def _backend(name: str | None, threads: int | None) -> Backend:
-    return select(None if name == "auto" else name, threads)
+def _backend(name: str, threads: int) -> Backend:
+    return select(name, threads)
 
 
 def _check_labels(labels: Image, name: str, images: Mapping[str, Image]) -> None:
