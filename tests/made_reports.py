@@ -118,6 +118,20 @@ def report_of_labels(recipe="syn", **options):
     }  # fmt: skip
 
 
+def report_of_template(**options):
+    """The record of a template, as far as it is put into words."""
+    how = {"step": 1.0, "sharpen": 0.0, "symmetric": False, "channels": []}
+    how |= {"recipe": Recipe.load("syn").model_dump(mode="json")} | options
+    return {
+        "software": {
+            "warpline": "0.1.0", "python": "3.12.1", "versions": {"numpy": "2.1"},
+            "backend": {"name": "numba", "device": "CPU"},
+        },
+        "options": how, "subjects": [{"id": "01"}, {"id": "02"}, {"id": "03"}], "settled": True, "left_out": [],
+        "rounds": [{"voxel": 4.0}, {"voxel": 4.0}, {"voxel": 1.0}],
+    }  # fmt: skip
+
+
 def report_of_points(**further):
     """The report of two time points, as far as it is put into words."""
     rigid, deformable = (recipe.model_dump(mode="json") for recipe in recipes_with(()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from cohort_fixtures import brains, finished_run
-from made_reports import report_of, report_of_labels, report_of_points, report_of_series
+from made_reports import report_of, report_of_labels, report_of_points, report_of_series, report_of_template
 from warpline.cli.main import main
 
 __all__ = ["brains", "finished_run"]
@@ -32,6 +32,11 @@ def test_a_series_is_described(tmp_path, call):
 def test_labels_are_described(tmp_path, call):
     (tmp_path / "report.json").write_text(json.dumps(report_of_labels()))
     assert "The image `t1.nii.gz` was labelled" in call("cite", f"{tmp_path}/report.json")["methods"]
+
+
+def test_a_template_is_described_by_its_folder(tmp_path, call):
+    (tmp_path / "template.json").write_text(json.dumps(report_of_template()))
+    assert "A template of 3 subjects" in call("cite", str(tmp_path))["methods"]
 
 
 def test_a_cohort_is_described_as_its_run_did(finished_run, call):

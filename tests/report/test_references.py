@@ -6,10 +6,11 @@ import inspect
 import re
 
 from warpline.cohort import methods as cohort_methods
-from warpline.report import label_methods, longitudinal_methods, methods, series_methods
+from warpline.report import label_methods, longitudinal_methods, methods, series_methods, template_methods
 from warpline.report.references import REFERENCES
 
-TEXT = "".join(map(inspect.getsource, (methods, label_methods, longitudinal_methods, series_methods, cohort_methods)))
+METHODS = (methods, label_methods, longitudinal_methods, series_methods, template_methods, cohort_methods)
+TEXT = "".join(map(inspect.getsource, METHODS))
 
 
 def test_what_is_cited_exists_and_what_exists_is_cited():

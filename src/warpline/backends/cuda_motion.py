@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from warpline.backends import cuda_filters, cuda_splines
 from warpline.backends.arrays import Array
 from warpline.backends.cuda_workspace import BLOCK, Workspace, block_count
-from warpline.backends.motion import Doubles, Placement
-from warpline.backends.splines import SplineOptions
+from warpline.backends.motion import CUBIC, Doubles, Placement
 
 FIT_BLOCKS = 16
 """Most blocks over the points of a fit; a fixed number, so that sums do not depend on the device."""
 
-CUBIC = SplineOptions.of(3, "mirror", 0.0, True)
 _BOUNDS = np.dtype([("low", np.float64, (3,)), ("high", np.float64, (3,))])
 
 

@@ -8,8 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warpline.backends.arrays import Array
+from warpline.backends.splines import SplineOptions
 
 Doubles = NDArray[np.float64]
+
+CUBIC = SplineOptions.of(3, "mirror", 0.0, True)
+"""How volumes are interpolated."""
 
 
 class Placement(NamedTuple):

@@ -10,12 +10,9 @@ from scipy.ndimage import map_coordinates
 
 from warpline.backends import scipy_splines
 from warpline.backends.arrays import Array
-from warpline.backends.motion import Doubles, Placement
+from warpline.backends.motion import CUBIC, Doubles, Placement
 from warpline.backends.numpy_points import transform
-from warpline.backends.splines import SplineOptions
 from warpline.backends.voxel_coordinates import clamp
-
-CUBIC = SplineOptions.of(3, "mirror", 0.0, True)
 
 Smooth = Callable[[Array, tuple[float, float, float]], Array]
 """`Backend.smooth` of a volume."""

@@ -12,10 +12,11 @@ from warpline.errors import InputError
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
 
-SUMMARY = "describe a registration, series, time points, labels or a cohort in words for a paper"
+SUMMARY = "describe a registration, series, template, time points, labels or a cohort in words for a paper"
 EXAMPLE = """\
   warpline cite out/sub-01_report.json
   warpline cite out/bold_report.json
+  warpline cite template
   warpline cite out > methods.md"""
 
 
@@ -24,13 +25,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="REPORT.json|OUT",
-        help="report of a registration, series, time points or labels; or a cohort's folder",
+        help="report of a registration, series, time points or labels; or the folder of a cohort or template",
     )
 
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Print the text."""
+    from warpline.template.layout import RECORD
+
     source = Path(options.source)
+    record = source / RECORD
+    if record.is_file():
+        source = record
     text = _of_cohort(source) if source.is_dir() else _of_report(source)
     terminal.result({"methods": text}, text.rstrip("\n"))
 
@@ -58,17 +64,19 @@ def _of_report(path: Path) -> str:
 
 
 def _description(report: Mapping[str, Any]) -> str:
-    """The paragraph on whatever a report is of: time points, a series, labels, or else two images."""
+    """The paragraph on whatever a report is of: time points, a series, labels, a template, or else two images."""
     from warpline.report.evidence import Evidence
     from warpline.report.label_methods import describe_labelling, is_labelling
     from warpline.report.longitudinal_methods import describe_time_points, is_longitudinal
     from warpline.report.methods import describe
     from warpline.report.series_methods import describe_series, is_series
+    from warpline.report.template_methods import describe_template, is_template
 
     kinds = (
         (is_longitudinal, describe_time_points),
         (is_series, describe_series),
         (is_labelling, describe_labelling),
+        (is_template, describe_template),
     )
     found = (write for is_such, write in kinds if is_such(report))
     return next(found, lambda pair: describe(Evidence([pair])))(report)

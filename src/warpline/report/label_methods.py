@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from warpline.report.methods import LINEAR_METRICS, MODELS, joined, metric_in_words, smoothing, software
+from warpline.report.methods import file_name, joined, software, stages
 
 _FUSIONS = {
     "joint": "by joint label fusion [@wang], with patches of radius {patch_radius}, a search of radius {search_radius} "
@@ -39,16 +39,11 @@ def describe_labelling(report: Mapping[str, Any]) -> str:
 def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
     options, atlases = report["options"], report["atlases"]
     recipe = options["recipe"]
-    name = str(report["inputs"]["image"].get("path") or "an array").replace("\\", "/").rpartition("/")[2]
+    name = file_name(report["inputs"]["image"].get("path"))
     used = sum(one["used"] for one in atlases)
     yield f"The image `{name}` was labelled from atlases ({used}) with {software([report], recipe)}."
     yield "Each atlas was registered to it; voxels took the label that has the most weight in linear interpolation."
-    linear, syn = recipe["linear"], recipe["syn"]
-    if linear:
-        yield f"Linear registration maximised {LINEAR_METRICS[linear['metric']].format(bins=linear['bins'])}."
-    if syn:
-        yield f"Deformations were found {MODELS[syn['model']]}, comparing {metric_in_words(syn['metric'], syn)}."
-        yield from smoothing(syn)
+    yield from stages(recipe["linear"], recipe["syn"])
     if used > 1:
         yield f"Labels were fused {_FUSIONS[options['fusion']].format(**(options['joint'] or {}))}."
     if used < len(atlases):

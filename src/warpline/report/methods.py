@@ -36,17 +36,18 @@ def _pairs(evidence: Evidence) -> str:
         side: {str(report["inputs"][side].get("path") or "an array") for report in evidence.reports}
         for side in ("moving", "fixed")
     }
-    fixed = f"`{_file(next(iter(names['fixed'])))}`" if len(names["fixed"]) == 1 else "their fixed images"
+    fixed = f"`{file_name(next(iter(names['fixed'])))}`" if len(names["fixed"]) == 1 else "their fixed images"
     if evidence.count == 1:
-        return f"The image `{_file(next(iter(names['moving'])))}` was registered to {fixed}"
+        return f"The image `{file_name(next(iter(names['moving'])))}` was registered to {fixed}"
     return f"{evidence.count or 'Further'} images were registered to {fixed}"
 
 
 _LIBRARIES = (("numpy", "NumPy", " [@harris]"), ("scipy", "SciPy", " [@virtanen]"))
 
 
-def _file(path: str) -> str:
-    return path.rpartition("/")[2]
+def file_name(path: object) -> str:
+    """The name of an input by its path, of any system; None is an array."""
+    return "an array" if not path else str(path).replace("\\", "/").rpartition("/")[2]
 
 
 _STEPS = {
@@ -218,6 +219,15 @@ def _levels(evidence: Evidence) -> Iterator[str]:
         return
     grids = _listed([f"{'×'.join(map(str, one['shape']))} ({one['iterations']})" for one in runs[0]])  # noqa: RUF001
     yield f"It ran on {levels} of so many voxels, and iterations in brackets: {grids}."
+
+
+def stages(linear: Mapping[str, Any] | None, syn: Mapping[str, Any] | None) -> Iterator[str]:
+    """What the stages of a recipe compared, and how deformations were found."""
+    if linear:
+        yield f"Linear registration maximised {LINEAR_METRICS[linear['metric']].format(bins=linear['bins'])}."
+    if syn:
+        yield f"Deformations were found {MODELS[syn['model']]}, comparing {metric_in_words(syn['metric'], syn)}."
+        yield from smoothing(syn)
 
 
 def smoothing(options: Mapping[str, Any]) -> Iterator[str]:

@@ -93,6 +93,12 @@ REFERENCES = {
         "IEEE Transactions on Medical Imaging",
         "10.1109/42.906425",
     ),
+    "guimond-mean": Reference(
+        "Guimond et al., 2000",
+        "Guimond A, Meunier J, Thirion JP (2000). Average brain models: a convergence study.",
+        "Computer Vision and Image Understanding 77:192-210",
+        "10.1006/cviu.1999.0815",
+    ),
     "harris": Reference(
         "Harris et al., 2020",
         "Harris CR, Millman KJ, van der Walt SJ, et al. (2020). Array programming with NumPy.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from warpline.report.methods import joined, software
+from warpline.report.methods import file_name, joined, software
 
 _INTERPOLATIONS = {
     "cubic": "by cubic splines",
@@ -38,7 +38,7 @@ def describe_series(report: Mapping[str, Any]) -> str:
 
 def _sentences(report: Mapping[str, Any]) -> Iterator[str]:
     options, inputs, shape = report["options"], report["inputs"], report["series"]["shape"]
-    name = str(inputs.get("series") or "an array").replace("\\", "/").rpartition("/")[2]
+    name = file_name(inputs.get("series"))
     volumes = f"{shape[3]} volumes of {' by '.join(map(str, shape[:3]))} voxels"
     yield f"Motion in the series `{name}` ({volumes}) was corrected with {software([report])}."
     to = "references of their shells" if report["shells"] else str(report["reference"])

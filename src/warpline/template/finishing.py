@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from warpline.backends import Backend
 from warpline.cohort import Pair
 from warpline.cohort.json_files import encode
 from warpline.cohort.manifest import abbreviate
@@ -13,6 +14,7 @@ from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
 from warpline.io.relative_paths import relative_path
+from warpline.registration.provenance import environment
 from warpline.template.averages import Mean, sharpness, vote
 from warpline.template.fit import CLEAR, MIN_SUBJECTS
 from warpline.template.layout import LABELS, RECORD, TEMPLATE, channel_name
@@ -75,6 +77,15 @@ def inputs_from(subject: Pair, root: Path) -> dict[str, str]:
     return {name: relative_path(path, root) for name, path in inputs_of(subject).items()}
 
 
+def _software(backend: Backend) -> dict[str, Any]:
+    """Versions and backend, without what differs between machines and threads that give the same template."""
+    found = environment(backend, None)
+    device = "CPU" if backend.on_host else backend.device
+    return {name: found[name] for name in ("warpline", "versions", "python")} | {
+        "backend": {"name": backend.name, "device": device}
+    }
+
+
 def mean_of(averaging: Averaging) -> Mean:
     """The mean image of subjects, that of the template."""
     paths = [one.moving for one in averaging.registered.subjects]
@@ -115,6 +126,7 @@ def write_template(
         settled=settled,
         sharpness=sharpness(mean.image),
         residual=mean.residual,
+        software=_software(averaging.backend),
         warnings=tuple(_warnings(members, settled, about["rounds"])),
         **about,
     )

@@ -14,6 +14,9 @@ from warpline.recipe import NUMERICS
 from warpline.template.layout import LABELS, PAGE, RECORD, TEMPLATE, channel_name
 from warpline.template.subjects import Checksums
 
+OWN = ("key", "options", "settled", "sharpness", "residual", "software")
+"""What the record of a template has as the template itself."""
+
 PARTIAL = 3
 """Exit code where subjects were left out, as where pairs of a cohort failed."""
 
@@ -159,6 +162,8 @@ class Template:
         Mean length of the gradient in its foreground, over the mean there, in 1/mm.
     residual : float
         Root mean square of what subjects differ from it by, over its mean.
+    software : dict
+        Versions and backend of the run that wrote it.
     warnings : tuple of str
         What there is to doubt.
 
@@ -179,6 +184,7 @@ class Template:
     settled: bool
     sharpness: float
     residual: float
+    software: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
 
     @property
@@ -211,7 +217,7 @@ class Template:
 
     def as_record(self) -> dict[str, Any]:
         """Plain values, as ``template.json`` has them."""
-        own = {name: getattr(self, name) for name in ("key", "options", "settled", "sharpness", "residual")}
+        own = {name: getattr(self, name) for name in OWN}
         return {
             **own,
             "numerics": NUMERICS,
@@ -239,7 +245,7 @@ def read_template(folder: str | os.PathLike[str]) -> Template | None:
     root = Path(os.path.abspath(folder))
     found = read_object(root / RECORD)
     try:
-        own = {name: found[name] for name in ("key", "options", "settled", "sharpness", "residual")}
+        own = {name: found[name] for name in OWN}
         return Template(
             root,
             **own,
