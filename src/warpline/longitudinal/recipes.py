@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from warpline.errors import UsageError
-from warpline.recipe import Initialise, Recipe, Syn
+from warpline.recipe import PRESETS, Initialise, Recipe, Syn
 
-RIGID = Recipe.load("rigid")
+RIGID = PRESETS["rigid"]
 """Registration of two time points in their own worlds."""
 
 DEFORMABLE = Recipe(
