@@ -32,4 +32,4 @@ def test_no_package_is_both_needed_and_optional():
 
 
 def test_the_command_names_the_extra():
-    assert install_command("itk") == "pip install 'warpline[itk]'"
+    assert install_command("itk") == 'pip install "warpline[itk]"'

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "src" / "warpline"
+PROJECT = Path(__file__).parents[1]
+PACKAGE = PROJECT / "src" / "warpline"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 POSIX_MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 POSIX_NAMES = {
@@ -121,6 +122,16 @@ def test_what_has_an_answer_passes(source):
 def test_sources_need_no_posix_system():
     found = {str(path.relative_to(PACKAGE)): list(faults(path.read_text(encoding="utf-8"))) for path in SOURCES}
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_what_reads_text_names_its_encoding():
+    """In what other systems run beside the package: tests of the wheel, and what builds site and distributions."""
+    listed = [PROJECT / line for line in (PROJECT / "release" / "wheel_tests.txt").read_text(encoding="utf-8").split()]
+    listed += [PROJECT / folder for folder in ("docs", "release", "kernels")]
+    files = [path for one in listed for path in (one.rglob("*.py") if one.is_dir() else [one])]
+    found = {str(path): list(faults(path.read_text(encoding="utf-8"))) for path in files}
+    lacking = {path: [line for line in lines if line.endswith("encoding=")] for path, lines in found.items()}
+    assert {path: lines for path, lines in lacking.items() if lines} == {}
 
 
 def test_names_of_files_fit_every_system():

@@ -232,7 +232,7 @@ def pages() -> Iterator[tuple[str, str]]:
 
 
 def _section(section: Section) -> str:
-    rows = section.rows(json.loads((RESULTS / section.file).read_text()))
+    rows = section.rows(json.loads((RESULTS / section.file).read_text(encoding="utf-8")))
     table = rst.table([one.heading for one in section.columns], [_written(section, row) for row in rows])
     return f"{rst.title(section.title, '-')}\n{table}\n{_download(section.file)}; {section.more}.\n"
 

@@ -16,7 +16,7 @@ WITH_TABLES = ("coming-from.md",)
 
 def commands_of(page: Path) -> list[str]:
     """Every call of the program in the code blocks and tables of a page, in its order, continued lines joined."""
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     found = [(cell.start(), cell[1]) for cell in _CELL.finditer(text) if page.name in WITH_TABLES]
     for block in _BLOCK.finditer(text):
         lines = _COMMAND.findall(block[2].replace("\\\n", " ")) if not block[1] else []
@@ -26,4 +26,4 @@ def commands_of(page: Path) -> list[str]:
 
 def code_of(page: Path, language: str) -> str:
     """All code of a page in one language, in its order."""
-    return "\n".join(block for of, block in _BLOCK.findall(page.read_text()) if of == language)
+    return "\n".join(block for of, block in _BLOCK.findall(page.read_text(encoding="utf-8")) if of == language)

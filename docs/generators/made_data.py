@@ -68,8 +68,10 @@ def _write_tables(folder: Path, pair: PhantomPair) -> None:
     points |= {"electrodes": moving, "points": moving * [-1, -1, 1]}
     for name, table in points.items():
         np.savetxt(folder / f"{name}.csv", table, delimiter=",", header="x,y,z", comments="", fmt="%.3f")
-    (folder / "atlases.tsv").write_text("image\tlabels\na_t1.nii.gz\ta_labels.nii.gz\nb_t1.nii.gz\tb_labels.nii.gz\n")
-    (folder / "dseg.tsv").write_text("index\tname\n2\tleft white matter\n41\tright white matter\n")
+    (folder / "atlases.tsv").write_text(
+        "image\tlabels\na_t1.nii.gz\ta_labels.nii.gz\nb_t1.nii.gz\tb_labels.nii.gz\n", encoding="utf-8"
+    )
+    (folder / "dseg.tsv").write_text("index\tname\n2\tleft white matter\n41\tright white matter\n", encoding="utf-8")
 
 
 def _write_transforms(folder: Path, pair: PhantomPair) -> None:

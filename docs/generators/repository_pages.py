@@ -13,4 +13,4 @@ def pages() -> Iterator[tuple[str, str]]:
     for name, page in repository_links.PAGES.items():
         source, target = repository_links.ROOT / name, repository_links.ROOT / page
         if target.parent == reference:
-            yield target.name, repository_links.for_page(source.read_text(), source, target)
+            yield target.name, repository_links.for_page(source.read_text(encoding="utf-8"), source, target)

@@ -58,7 +58,7 @@ def main(pages: Sequence[str]) -> int:
         with tempfile.TemporaryDirectory() as folder:
             make(Path(folder))
             page = DOCS / f"{name}.md"
-            (Path(folder) / "mine.toml").write_text(code_of(page, "toml"))
+            (Path(folder) / "mine.toml").write_text(code_of(page, "toml"), encoding="utf-8")
             for command in commands_of(page):
                 failed += _run(command, folder, environment)
             if name in WITH_PYTHON:

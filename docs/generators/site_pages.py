@@ -26,6 +26,6 @@ def write(docs: Path) -> None:
     for generator in GENERATORS:
         for name, text in generator():
             path = docs / "reference" / name
-            if not path.exists() or path.read_text() != text:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
+                path.write_text(text, encoding="utf-8")

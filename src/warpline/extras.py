@@ -34,7 +34,7 @@ EXTRAS = {
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra.
+    """The command that installs an extra, quoted so that shells of every system take it.
 
     Parameters
     ----------
@@ -44,6 +44,6 @@ def install_command(extra: str) -> str:
     Examples
     --------
     >>> install_command("itk")
-    "pip install 'warpline[itk]'"
+    'pip install "warpline[itk]"'
     """
-    return f"pip install 'warpline[{extra}]'"
+    return f'pip install "warpline[{extra}]"'

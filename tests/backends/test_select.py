@@ -137,7 +137,7 @@ def test_cuda_without_a_gpu_is_an_error_with_the_remedy():
 
 
 def test_cuda_without_cupy_says_what_to_install(with_gpu, without_cupy):
-    with pytest.raises(DeviceError, match=r"no CuPy; pip install 'warpline\[cuda12\]'"):
+    with pytest.raises(DeviceError, match=r'no CuPy; pip install "warpline\[cuda12\]"'):
         select("cuda:0")
 
 
@@ -163,4 +163,4 @@ def test_auto_says_once_that_a_gpu_lies_idle(with_gpu, without_cupy, caplog):
         assert select("auto").name == "numba"
         assert select().name == "numba"
     (said,) = [record.message for record in caplog.records]
-    assert said.startswith("running on the CPU: there is a GPU but no CuPy; pip install 'warpline[cuda12]'")
+    assert said.startswith('running on the CPU: there is a GPU but no CuPy; pip install "warpline[cuda12]"')

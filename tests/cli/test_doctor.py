@@ -62,7 +62,7 @@ def test_extras_that_are_missing_are_listed_with_the_command(monkeypatch, facts)
     monkeypatch.setattr("importlib.metadata.version", version)
     extras = facts()["extras"]
     assert extras["itk"] == "SimpleITK 2.5"
-    assert extras["zarr"] == "not installed, for images in OME-Zarr: pip install 'warpline[zarr]'"
+    assert extras["zarr"] == 'not installed, for images in OME-Zarr: pip install "warpline[zarr]"'
     assert extras["cluster"].startswith("not installed")  # half of it is no use
 
 

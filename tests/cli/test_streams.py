@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 
 import pytest
 
+from warpline.cli.streams import open_standard_streams
+
 SCRIPT = "import sys; from warpline.cli.main import main; sys.exit(main(sys.argv[1:]))"
+SHIFT = (
+    "#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\n"
+    "Parameters: 1 0 0 0 1 0 0 0 1 2 0 0\nFixedParameters: 0 0 0\n"
+)
 
 
 def ended(*arguments, **streams):
@@ -45,10 +52,7 @@ def test_notes_that_nobody_reads_do_not_end_the_work(tmp_path):
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_streams_closed_from_the_start_are_done_without(tmp_path, closed):
     shell = f'exec "$0" -c "$1" convert "$2" "$3" {closed}'
-    (tmp_path / "shift.txt").write_text(
-        "#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\n"
-        "Parameters: 1 0 0 0 1 0 0 0 1 2 0 0\nFixedParameters: 0 0 0\n"
-    )
+    (tmp_path / "shift.txt").write_text(SHIFT, encoding="utf-8")
     paths = [str(tmp_path / name) for name in ("shift.txt", "shift.mat")]
     done = subprocess.run(["sh", "-c", shell, sys.executable, SCRIPT, *paths], capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -58,3 +62,22 @@ def test_streams_closed_from_the_start_are_done_without(tmp_path, closed):
             ["sh", "-c", f'exec "$0" -c "$1" {arguments} {closed}', sys.executable, SCRIPT], timeout=60
         )
         assert done.returncode == 0
+
+
+def test_names_beyond_the_chosen_encoding_are_escaped(tmp_path):
+    source, target = tmp_path / "shift.txt", tmp_path / "\u017c\u00f3.mat"
+    source.write_text(SHIFT, encoding="utf-8")
+    command = [sys.executable, "-c", SCRIPT, "convert", str(source), str(target)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\u017c\xf3.mat" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_files_and_pipes_get_utf_8_whatever_the_code_page(monkeypatch, name):
+    written = io.BytesIO()
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    monkeypatch.setattr(sys, name, io.TextIOWrapper(written, encoding="cp1252"))
+    open_standard_streams()
+    print("Papie\u017c, 2 \u00d7 3, \udcc5", file=getattr(sys, name), flush=True)
+    assert written.getvalue() == "Papie\u017c, 2 \u00d7 3, \\udcc5\n".replace("\n", os.linesep).encode()

@@ -112,7 +112,7 @@ def test_the_file_of_a_scheduler_is_waited_for(tmp_path, monkeypatch):
 
 def test_a_missing_dask_is_told_in_one_line(inputs, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UsageError, match=r"pip install 'warpline\[cluster\]', or run --workers 0"):
+    with pytest.raises(UsageError, match=r'pip install "warpline\[cluster\]", or run --workers 0'):
         run(pairs_in(inputs), tmp_path / "out", asked(workers=1))
 
 

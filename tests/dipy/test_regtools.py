@@ -108,7 +108,7 @@ def test_a_constant_image_is_drawn():
 def test_without_matplotlib_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     volume = np.arange(27.0).reshape(3, 3, 3)
-    with pytest.raises(UsageError, match=r"not installed; pip install 'warpline\[plots\]'"):
+    with pytest.raises(UsageError, match=r'not installed; pip install "warpline\[plots\]"'):
         regtools.overlay_slices(volume, volume)
 
 

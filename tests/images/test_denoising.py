@@ -63,7 +63,7 @@ def test_an_image_without_noise_stays():
 
 def test_without_dipy_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "dipy.denoise.nlmeans", None)
-    with pytest.raises(UsageError, match=r"DIPY, which is not installed; pip install 'warpline\[denoise\]'"):
+    with pytest.raises(UsageError, match=r'DIPY, which is not installed; pip install "warpline\[denoise\]"'):
         denoise_nlmeans(np.ones((4, 4, 4)), np.ones((4, 4, 4), bool))
 
 

@@ -84,7 +84,7 @@ def test_histograms_become_alike():
 def test_without_simpleitk_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
     with pytest.raises(
-        UsageError, match=r"N4 .* done by SimpleITK, which is not installed; pip install 'warpline\[itk"
+        UsageError, match=r'N4 .* done by SimpleITK, which is not installed; pip install "warpline\[itk'
     ):
         n4_bias_field(np.ones(SHAPE), INSIDE)
     with pytest.raises(UsageError, match="histogram matching is done by SimpleITK"):

@@ -190,9 +190,9 @@ def test_the_checksum_of_two_files_is_that_of_the_values(tmp_path):
 def test_without_simpleitk_the_error_says_what_to_install(tmp_path, monkeypatch):
     write_image(made(made_grid("oblique")), tmp_path / "a.nrrd")
     monkeypatch.setitem(sys.modules, "SimpleITK", None)
-    with pytest.raises(InputError, match=r"pip install 'warpline\[itk\]'"):
+    with pytest.raises(InputError, match=r'pip install "warpline\[itk\]"'):
         read_image(tmp_path / "a.nrrd")
-    with pytest.raises(InputError, match=r"pip install 'warpline\[itk\]'"):
+    with pytest.raises(InputError, match=r'pip install "warpline\[itk\]"'):
         write_image(made(made_grid("oblique")), tmp_path / "b.mha")
 
 

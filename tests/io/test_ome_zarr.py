@@ -119,5 +119,5 @@ def test_what_cannot_be_held_is_refused(tmp_path):
 def test_without_zarr_a_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zarr.storage", None)
     for use in (read_image, read_grid, lambda path: write_image(image(), path)):
-        with pytest.raises(InputError, match=r"pip install 'warpline\[zarr\]'"):
+        with pytest.raises(InputError, match=r'pip install "warpline\[zarr\]"'):
             use(tmp_path / "a.ome.zarr")

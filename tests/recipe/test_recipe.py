@@ -39,7 +39,7 @@ def test_recipes_are_frozen():
 
 def write(folder, text, name="mine.toml"):
     path = folder / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -162,7 +162,7 @@ def test_a_setting_never_brings_in_what_the_recipe_leaves_out(preset, settings, 
 
 def test_a_recipe_that_is_based_on_itself_is_refused(tmp_path):
     for name, base in (("a", "b"), ("b", "c"), ("c", "a")):
-        (tmp_path / f"{name}.toml").write_text(f'base = "{tmp_path}/{base}.toml"\n')
+        (tmp_path / f"{name}.toml").write_text(f'base = "{(tmp_path / base).as_posix()}.toml"\n', encoding="utf-8")
     with pytest.raises(UsageError, match="is based on itself"):
         Recipe.load(tmp_path / "a.toml")
 
@@ -172,7 +172,7 @@ def test_a_recipe_that_is_based_on_itself_is_refused(tmp_path):
     ids=["digits", "nesting", "length", "name"],
 )  # fmt: skip
 def test_endless_values_are_refused_in_a_line(tmp_path, text):
-    (tmp_path / "a.toml").write_text(text)
+    (tmp_path / "a.toml").write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as caught:
         Recipe.load(tmp_path / "a.toml")
     assert len(str(caught.value)) < 500

@@ -41,7 +41,7 @@ def test_registration_brings_the_images_together(finished):
 
 def test_report_tells_the_whole_story(finished):
     folder, job, registration, seen = finished
-    report = json.loads((folder / "sub-01_report.json").read_text())
+    report = json.loads((folder / "sub-01_report.json").read_text(encoding="utf-8"))
     assert report == registration.report
     assert report["versions"]["numpy"] == np.__version__
     assert set(report["versions"]) == {"numpy", "scipy", "numba", "nibabel"}
@@ -195,4 +195,4 @@ def test_several_metrics_of_the_same_images_are_reported(paths, tmp_path):
     made = run(Job(*paths, prefix=f"{tmp_path}/b_", recipe=QUICK.with_options(beside), pairs=(further,)))
     terms = [(term["metric"], term["weight"], term["pair"]) for term in made.report["terms"]]
     assert terms == [("local_cc", 1, 1), ("mean_squares", 0.5, 1), ("mean_squares", 1, 2)]
-    assert (tmp_path / "b_report.html").read_text().count("<td>mean_squares</td>") == 2
+    assert (tmp_path / "b_report.html").read_text(encoding="utf-8").count("<td>mean_squares</td>") == 2

@@ -205,7 +205,7 @@ def test_an_image_below_0_has_no_bias_field():
     [
         ({"bias_correction": "n4"}, "SimpleITK", r"prepare\.bias_correction needs SimpleITK.*'warpline\[itk\]'"),
         ({"match_histogram": True}, "SimpleITK", r"prepare\.match_histogram needs SimpleITK"),
-        ({"denoise": "nlmeans"}, "dipy", r"prepare\.denoise needs dipy, .*pip install 'warpline\[denoise\]'"),
+        ({"denoise": "nlmeans"}, "dipy", r'prepare\.denoise needs dipy, .*pip install "warpline\[denoise\]"'),
     ],
 )
 def test_a_missing_library_is_named_before_anything_is_read(asked, library, message, monkeypatch):

@@ -15,7 +15,7 @@ EXAMPLE = """\
   warpline apply -i moving.nii.gz -r fixed.nii.gz -o warped.nii.gz \\
                  -t out/1Warp.nii.gz -t out/0GenericAffine.mat
   warpline apply -i fixed_labels.nii.gz -r moving.nii.gz -o back.nii.gz --interpolation label \\
-                 -t [out/0GenericAffine.mat,1] -t out/1InverseWarp.nii.gz
+                 -t "[out/0GenericAffine.mat,1]" -t out/1InverseWarp.nii.gz
   warpline apply -i large.nii -r large_reference.nii -o warped.nii -t out/1Warp.nii --memory 16"""
 
 INTERPOLATIONS = ("linear", "nearest", "cubic", "sinc", "label")

@@ -14,7 +14,7 @@ SUMMARY = "join several transforms into one file"
 EXAMPLE = """\
   warpline compose -t out/1Warp.nii.gz -t out/0GenericAffine.mat -o out/whole.h5
   warpline compose -t out/1Warp.nii.gz -t out/0GenericAffine.mat -o out/whole.nii.gz --fixed fixed.nii.gz
-  warpline compose -t [a_to_c.mat,1] -t a_to_b.mat -o c_to_b.mat"""
+  warpline compose -t "[a_to_c.mat,1]" -t a_to_b.mat -o c_to_b.mat"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

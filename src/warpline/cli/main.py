@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from argparse import Action, ArgumentParser, HelpFormatter, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from warpline.cli.options import ShowVersion, add_talk
+from warpline.cli.patterns import expanded
 from warpline.cli.signals import Stopped, stoppable
 from warpline.cli.streams import may_be_terminal, open_standard_streams, writing_result
 from warpline.errors import OutputError, UsageError, WarplineError
@@ -103,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         templates also 3 subjects were left out; 75.
     """
     open_standard_streams()
-    arguments = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    arguments = (_typed() if argv is None else list(argv)) or ["--help"]
     options: Namespace | None = None
     try:
         with writing_result():  # help and version
@@ -120,6 +122,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal = Terminal(options.command, json=options.json, quiet=options.quiet, verbose=options.verbose)
     with terminal, stoppable():
         return _run(options.run, options, terminal)
+
+
+def _typed() -> list[str]:
+    """The arguments of the process; on Windows, patterns of file names are expanded here."""
+    return expanded(sys.argv[1:]) if os.name == "nt" else sys.argv[1:]
 
 
 def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespace, terminal: Terminal) -> int:

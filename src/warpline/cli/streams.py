@@ -1,7 +1,9 @@
-"""Standard output and error when the pipe is closed or the disk is full."""
+"""Standard output and error when the pipe is closed, the disk is full, or the encoding lacks a letter."""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -13,11 +15,14 @@ from warpline.errors import OutputError
 FORCING = ("FORCE_COLOR", "TTY_COMPATIBLE")
 """Environment variables that make rich take any stream for a terminal."""
 
+READER_GONE = {errno.EPIPE, errno.EINVAL if os.name == "nt" else errno.EPIPE}
+"""What writing to a pipe that nobody reads any more ends with; Windows says that the argument is invalid."""
+
 
 def open_standard_streams() -> None:
-    """Give a process that was started without standard output or error the null device for it.
+    """Make standard output and error take all text; a process without one of them gets the null device for it.
 
-    Without this a file that is opened later would take the place of the stream, and be written into.
+    Without that a file that is opened later would take the place of the stream, and be written into.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -25,6 +30,17 @@ def open_standard_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for as long as the process runs
+        _take_every_letter(getattr(sys, name))
+
+
+def _take_every_letter(stream: TextIO) -> None:
+    """Write UTF-8 to files and pipes, as to every file, unless ``PYTHONIOENCODING`` says otherwise; escape the rest.
+
+    On Windows they would have the code page of the system, which lacks most letters of names and paths.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        chosen = stream.isatty() or "PYTHONIOENCODING" in os.environ
+        stream.reconfigure(encoding=None if chosen else "utf-8", errors="backslashreplace")
 
 
 def may_be_terminal(stream: TextIO) -> bool:
@@ -46,12 +62,12 @@ def writing_result() -> Iterator[None]:
             yield
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        _discard_output(sys.stdout)
     except OutputError:
         raise
     except OSError as error:
         _discard_output(sys.stdout)
+        if error.errno in READER_GONE:
+            return
         raise OutputError(f"standard output cannot be written: {error.strerror or error}; free some space") from None
 
 
