@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
 from warpline.cli.options import ShowVersion, add_talk
-from warpline.cli.patterns import expanded
 from warpline.cli.signals import Stopped, stoppable
 from warpline.cli.streams import may_be_terminal, open_standard_streams, writing_result
 from warpline.errors import OutputError, UsageError, WarplineError
@@ -126,7 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _typed() -> list[str]:
     """The arguments of the process; on Windows, patterns of file names are expanded here."""
-    return expanded(sys.argv[1:]) if os.name == "nt" else sys.argv[1:]
+    if os.name != "nt":
+        return sys.argv[1:]
+    from warpline.cli.patterns import expanded
+
+    return expanded(sys.argv[1:])
 
 
 def _run(command: Callable[[Namespace, Terminal], int | None], options: Namespace, terminal: Terminal) -> int:
