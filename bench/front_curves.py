@@ -129,6 +129,13 @@ def pairs_of(rows: Iterable[Row]) -> list[str]:
     return sorted({row["pair"] for row in rows})
 
 
+def on_all_pairs(rows: Sequence[Row]) -> list[Row]:
+    """Rows of the settings that were run on every pair."""
+    scored = [row for row in rows if "scores" in row]
+    every = set(pairs_of(scored))
+    return [row for row in scored if set(pairs_of(rows_of(scored, row["tool"], row["setting"]))) == every]
+
+
 def on_common_pairs(rows: Sequence[Row]) -> list[Row]:
     """Rows whose means can be compared: the pairs that most settings have, two at least if any has, and those settings.
 

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 import tables
-from front_curves import OURS, Lead, leads, on_common_pairs, pairs_of, rows_of, settings_of
+from front_curves import OURS, Lead, leads, on_all_pairs, on_common_pairs, pairs_of, rows_of, settings_of
 
 Row = dict[str, Any]
 MEASURES = {"bending": "bending", "log_jacobian_sd": "SD of log-Jacobian"}
@@ -49,17 +49,23 @@ def _place_line(machine: dict[str, Any], rows: Sequence[Row], *, several: bool) 
 
 
 def by_setting(rows: Sequence[Row]) -> str:
-    """Means of settings over the same pairs, and what is not among them."""
-    common = on_common_pairs(rows)
-    shown = tables.columns(common)
-    settings = sorted((rows_of(common, *setting) for setting in settings_of(common)), key=_place)
-    lines = [_setting_line(rows, shown) for rows in settings]
-    table = tables.table(["tool", "setting", *(column.heading for column in shown)], lines)
-    said = f"Means over the pairs {' '.join(pairs_of(common)) or '(none)'}."
+    """Means of settings over the same pairs: those on all pairs, then more of them on fewer; and what is in neither."""
+    common, every = on_common_pairs(rows), on_all_pairs(rows)
+    chosen = [every, *([] if pairs_of(common) == pairs_of(every) else [common])]
     missing = [" ".join(setting) for setting in settings_of(rows) if setting not in settings_of(common)]
     failed = [f"{row['tool']} {row['setting']} on {row['pair']}" for row in rows if "scores" not in row]
     named = {"Not on all of these pairs": missing, "Failed": failed}
-    return "\n\n".join([said, table, *(f"{title}: {'; '.join(names)}." for title, names in named.items() if names)])
+    said = (f"{title}: {'; '.join(names)}." for title, names in named.items() if names)
+    return "\n\n".join([*(_means(rows) for rows in chosen if rows), *said])
+
+
+def _means(rows: Sequence[Row]) -> str:
+    """A table of settings that were run on the same pairs."""
+    shown = tables.columns(rows)
+    settings = sorted((rows_of(rows, *setting) for setting in settings_of(rows)), key=_place)
+    lines = [_setting_line(rows, shown) for rows in settings]
+    table = tables.table(["tool", "setting", *(column.heading for column in shown)], lines)
+    return f"Means over the pairs {' '.join(pairs_of(rows))}.\n\n{table}"
 
 
 def _place(rows: Sequence[Row]) -> tuple[bool, str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,7 +15,7 @@ import front_page
 import front_picture
 import scoring
 from brains import Brain, Job
-from front_curves import Lead, Point, dice_at, leads, on_common_pairs
+from front_curves import Lead, Point, dice_at, leads, on_common_pairs, rows_of
 from front_curves import front as front_of
 from front_settings import DEFAULTS, NAMES, SETTINGS
 from peers import TOOLS
@@ -194,3 +195,27 @@ def test_a_job_carries_its_settings():
     again = Job.from_dict(json.loads(json.dumps(job.to_dict())))
     assert again == job
     assert again.settings["metric"] == {"dim": 3, "sigma_diff": 3.0}
+
+
+SCORES = ("dice", "folds", "inverse_error_mean", "inverse_error_p99", "bending")
+README_ROWS = {
+    "warpline `--recipe syn`": ("warpline", "syn"),
+    "warpline `--recipe syn-fast`": ("warpline", "syn-fast"),
+    "warpline `--recipe syn-quality`": ("warpline", "syn-quality"),
+    "warpline `--recipe syn-smooth`": ("warpline", "syn-smooth"),
+    "Greedy NCC 2x2x2, 100x50x20, smoothing 1.5 / 0.5 voxels": ("greedy", "1.5/0.5"),
+    "Greedy NCC 2x2x2, 100x50x20, its own smoothing": ("greedy", "1.732/0.7071"),
+}
+
+
+@pytest.mark.parametrize("name", README_ROWS)
+def test_figures_of_the_readme_are_means_over_all_pairs(name):
+    root = Path(__file__).parents[2]
+    (line,) = [line for line in (root / "README.md").read_text().splitlines() if line.startswith(f"| {name} |")]
+    written = [float(cell.replace(" GiB", "")) for cell in line.split("|")[2:-1]]
+    rows = rows_of(json.loads((root / "bench/results/front.json").read_text())["runs"], *README_ROWS[name])
+    assert len(rows) == 5
+    scores = [np.mean([one["scores"][key] for one in rows]) for key in SCORES]
+    wall, cpu, peak = (np.mean([one["cost"][key] for one in rows]) for key in ("wall_s", "cpu_s", "peak_bytes"))
+    last_digit = np.array([1e-3, 1e-7, 1e-3, 1e-2, 1e-2, 1, 1, 0.1])
+    assert (np.abs(np.subtract(written, [*scores, wall, cpu, peak / 2**30])) <= 0.501 * last_digit).all()
