@@ -1,6 +1,7 @@
 # A BIDS App on a slim Python: BIDS OUT {participant,group} [options]. The GPU needs the host's driver only.
-# `make pin-container` adds the digest of the base image, asked of its registry; container.lock has the packages' hashes.
-ARG BASE=python:3.12-slim-bookworm
+# `make container` hands on the version. `make pin-container` renews the digest of the base image, asked of its registry;
+# container.lock has the packages' hashes.
+ARG BASE=python:3.12-slim-bookworm@sha256:782412e85d0f0984994c290652577d4018aff08145c85b262bb63dc0c7522254
 
 FROM ${BASE} AS build
 ARG VERSION

@@ -83,7 +83,7 @@ dist: $(VENV)/release.done
 	$(BIN)/python release/contents.py dist/*
 
 recipe: dist
-	version=$$($(BIN)/python -m setuptools_scm) && hash=$$(sha256sum dist/*.tar.gz | cut -d " " -f 1) && \
+	version=$$($(BIN)/python -m setuptools_scm) && hash=$$($(BIN)/python -c "import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest())" dist/*.tar.gz) && \
 	  sed -e "s/^  version: \".*\"/  version: \"$$version\"/" -e "s/^  sha256: .*/  sha256: $$hash/" \
 	  release/recipe.yaml > dist/recipe.yaml
 
@@ -106,8 +106,9 @@ container: $(VENV)/release.done
 
 pin-container:
 	digest=$$(docker buildx imagetools inspect --format "{{.Manifest.Digest}}" $(BASE)) && \
-	  sed -i "s/^ARG BASE=.*/ARG BASE=$(BASE)@$$digest/" Dockerfile && \
-	  sed -i "s/^From: .*/From: $(BASE)@$$digest/" release/warpline.def
+	  sed -i.old "s/^ARG BASE=.*/ARG BASE=$(BASE)@$$digest/" Dockerfile && \
+	  sed -i.old "s/^From: .*/From: $(BASE)@$$digest/" release/warpline.def && \
+	  rm Dockerfile.old release/warpline.def.old
 
 clean:
 	rm -rf $(VENV) build dist demo docs/examples docs/reference docs/tutorials src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -60,8 +60,10 @@ def faults(path: Path, root: Path = ROOT) -> list[str]:
     else:
         expected = {*expected, "pyproject.toml", "README.md", "LICENSE", "PKG-INFO", "CHANGELOG.md", "CITATION.cff"}
     licensed = any(name.endswith("LICENSE") for name in names)
+    ours = {name for name in names if name.startswith(("warpline/", "src/warpline/", "kernels/"))}
     return [
         *_lines("is missing", expected - names),
+        *_lines("is no file of the project", ours - expected),
         *_lines("does not belong here", (name for name in names if name.startswith(FOREIGN))),
         *([] if licensed else ["there is no licence"]),
         *([] if path.stat().st_size < LARGEST else [f"it has {path.stat().st_size} bytes, more than {LARGEST}"]),

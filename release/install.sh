@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs warpline and all it needs, at the versions and hashes of container.lock, into a folder of a container image.
-# Run where the sources lie: release/install.sh FOLDER [VERSION]
+# Run where the sources lie: release/install.sh FOLDER VERSION. Images have no history of commits to tell a version from.
 set -eu
 home=$1
-if [ $# -gt 1 ]; then export SETUPTOOLS_SCM_PRETEND_VERSION_FOR_WARPLINE="$2"; fi
+export SETUPTOOLS_SCM_PRETEND_VERSION_FOR_WARPLINE="${2:?give the version: --build-arg VERSION=$(python -m setuptools_scm)}"
 python -m venv "$home"
 "$home/bin/pip" install --no-cache-dir --no-compile --require-hashes --requirement release/container.lock
 "$home/bin/pip" install --no-cache-dir --no-compile --no-deps --no-build-isolation .

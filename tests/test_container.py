@@ -94,6 +94,14 @@ def test_packages_are_those_of_the_lock_file(built):
     assert package.startswith("0.2.0 install ") and "--no-deps" in package and package.endswith(" .")
 
 
+def test_no_image_is_built_without_a_version(steps, tmp_path):
+    (build,) = (text for text in arguments(steps, "RUN") if "install.sh" in text)
+    done = subprocess.run(["sh", "-c", build.replace(HOME, str(tmp_path))], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode and "--build-arg VERSION=" in done.stderr and list(tmp_path.iterdir()) == []
+    definition = (ROOT / "release" / "warpline.def").read_text()
+    assert f"sh release/install.sh {HOME} {{{{ VERSION }}}}\n" in definition
+
+
 def test_kernels_are_compiled_where_the_image_looks_for_them(steps, built):
     folder = Path(environment(steps)["WARPLINE_COMPILED"].replace(HOME, str(built)))
     assert [path.name for path in folder.iterdir()] == ["doctor-numba"]

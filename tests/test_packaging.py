@@ -79,8 +79,10 @@ def test_what_a_distribution_lacks_or_has_too_much_is_named(tmp_path, capsys):
     (tmp_path / "src" / "warpline" / "page.css").touch()
     with zipfile.ZipFile(tmp_path / "w.whl", "w") as wheel:
         wheel.writestr("tests/data.nii", "")
+        wheel.writestr("warpline/kernels/old.cu", "")
     assert contents.faults(tmp_path / "w.whl", tmp_path) == [
         "warpline/page.css is missing",
+        "warpline/kernels/old.cu is no file of the project",
         "tests/data.nii does not belong here",
         "there is no licence",
     ]
