@@ -12,7 +12,8 @@ from warpline.space import Affine
 def test_convert_keeps_the_direction(pair, phantom, call, tmp_path):
     _, affine = phantom.transform.parts
     images = ("--fixed", pair["fixed"], "--moving", pair["moving"])
-    call("convert", pair["affine"], f"{tmp_path}/flirt.mat", "--to", "fsl-flirt", *images)
+    record = call("convert", pair["affine"], f"{tmp_path}/flirt.mat", "--to", "fsl-flirt", *images)
+    assert record["stores"] == "moving to fixed; turned round when read"
     call("convert", f"{tmp_path}/flirt.mat", f"{tmp_path}/again.tfm", "--from", "fsl-flirt", *images)
     again = read_transform(f"{tmp_path}/again.tfm")
     assert isinstance(again, Affine)

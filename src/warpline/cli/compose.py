@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpline.cli.options import add_chain, refuse_overwriting
@@ -24,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, join, write."""
+    from warpline.io.transform_files import format_to_write
     from warpline.operations import compose, optional_grid_of, paths_in, write_transform
 
     refuse_overwriting(options.output, (options.fixed, options.moving, *paths_in(options.transform)))
@@ -32,6 +34,6 @@ def run(options: Namespace, terminal: Terminal) -> None:
     whole = compose(options.transform, fixed=fixed, moving=moving, **where)
     write_transform(whole, options.output, options.to, fixed=fixed, moving=moving, **where)
     joined = len(options.transform)
-    terminal.result(
-        {"output": options.output, "joined": joined}, f"wrote {options.output}: {joined} transforms, fixed to moving"
-    )
+    stores = format_to_write(whole, Path(options.output), options.to).stores
+    record = {"output": options.output, "joined": joined, "stores": stores}
+    terminal.result(record, f"wrote {options.output}: {joined} transforms; the file stores {stores}")

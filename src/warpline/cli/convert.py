@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpline.cli.options import add_grids, add_target_format, format_name, refuse_overwriting
@@ -30,6 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> None:
     """Read, write."""
+    from warpline.io.transform_files import format_to_write
     from warpline.operations import convert
 
     refuse_overwriting(options.output, (options.input, options.fixed, options.moving))
@@ -37,4 +39,6 @@ def run(options: Namespace, terminal: Terminal) -> None:
     between = {"fixed": options.fixed, "moving": options.moving, "geometry": options.geometry}
     transform = convert(options.input, options.output, **between, **formats)
     kind = type(transform).__name__.lower()
-    terminal.result({"output": options.output, "kind": kind}, f"wrote {options.output}: {kind}, fixed to moving")
+    stores = format_to_write(transform, Path(options.output), options.to).stores
+    record = {"output": options.output, "kind": kind, "stores": stores}
+    terminal.result(record, f"wrote {options.output}: {kind}; the file stores {stores}")

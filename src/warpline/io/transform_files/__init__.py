@@ -225,7 +225,7 @@ def write_transform(
     """
     path = Path(path)
     transform = _as_flat(transform, fixed, moving)
-    known = _choose_format(transform, path, format)
+    known = format_to_write(transform, path, format)
     stored = _CONVERT[known.holds](transform, path, fixed)
     if not known.allows_nan:
         _check_no_nan(stored, path)
@@ -266,7 +266,14 @@ def _known_format(name: str) -> str:
     return name
 
 
-def _choose_format(transform: Transform, path: Path, name: str | None) -> Format:
+def format_to_write(transform: Transform, path: Path, name: str | None) -> Format:
+    """The format of a name, or the one that a file's name stands for.
+
+    Raises
+    ------
+    UsageError
+        When it stores no such transform, or not under this name.
+    """
     linear = isinstance(Chain.of(transform).simplified(), Affine)
     able = {key: one for key, one in FORMATS.items() if one.encode and (linear or one.holds is not Affine)}
     if name is not None and _known_format(name) not in able:
