@@ -78,6 +78,7 @@ class CudaBackend:
         self._prepared, self._preparing = set[str](), Lock()
         self.cache = ImageCache()
         self.device = runtime.name
+        self.ordinal: int | None = runtime.ordinal
         self.descriptors: DescriptorOperations = CudaDescriptors(self._work)
         self.motion: MotionOperations = CudaMotion(self._work)
 
