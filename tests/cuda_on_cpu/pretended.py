@@ -13,9 +13,9 @@ import weakref
 from collections import Counter
 from contextlib import contextmanager
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
-import pytest
 
 from cuda_on_cpu.emulated import EmulatedRuntime
 from cuda_on_cpu.two_worlds import DeviceArray, TwoWorldsRuntime, kernel_argument
@@ -279,8 +279,7 @@ class Cupy:
 @contextmanager
 def two_gpus():
     """A machine with two GPUs, and the module that pretends to be its CuPy."""
-    with pytest.MonkeyPatch.context() as patch, Cupy() as cupy:
-        patch.setattr(cuda_device, "why_unusable", lambda: None)
+    with mock.patch.object(cuda_device, "why_unusable", lambda: None), Cupy() as cupy:
         cuda_exchange._runtime.cache_clear()
         yield cupy
     cuda_exchange._runtime.cache_clear()

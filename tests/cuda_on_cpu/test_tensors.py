@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 
 import numpy as np
@@ -18,7 +19,7 @@ from warpline.operations import apply
 from warpline.operations import images as operations
 from warpline.phantom import brain_pair
 from warpline.recipe import Recipe
-from warpline.registration import job, register
+from warpline.registration import ImagePair, job, register
 from warpline.resampling import resample, warp, warping
 from warpline.space import Affine
 from warpline.space.grid import Grid
@@ -109,7 +110,7 @@ def test_masks_and_weights_are_read_where_they_are(gpu, slices):
     uploads.subtract(one.shape for one in gpu.uploads)
     np.testing.assert_array_equal(found.alignment.warp.field, expected.alignment.warp.field)
     registered_and_masks, warped_and_weights = {(20, 1, 23): 2, (21, 1, 21): 2}, {(20, 23, 1): 2, (21, 21, 1): 3}
-    measured = {(1, 14, 19): 4}  # before and after, and the moving one before that
+    measured = {(1, 14, 19): 4}  # boxes of either image, before and after
     assert +uploads == registered_and_masks | warped_and_weights | measured
 
 
@@ -135,6 +136,21 @@ def test_a_tensor_of_another_gpu_comes_through_the_host(gpu, slices, on_host):
     assert devices == ((1, 0), (2, 0))
     said = "moving lies on cuda:1, and was copied through the host to cuda:0"
     assert found.report["warnings"] == [*expected.report["warnings"], said]
+
+
+def test_tensors_are_waited_for_in_the_thread_that_made_them(gpu, slices):
+    class Queued(Tensor):
+        def __dlpack__(self, **options):
+            threads.append(threading.current_thread())
+            return super().__dlpack__(**options)
+
+    for options in ({}, {"pairs": [ImagePair(Queued(slices[0]), Queued(slices[1]))]}):
+        threads = []
+        given = slices if options else map(Queued, slices)
+        with pytest.raises(SelectedError), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(job, "select", selected)
+            registered(*given, gpu, **options)
+        assert threads[:2] == [threading.current_thread()] * 2
 
 
 # -- which backend ----------------------------------------------------------------------------------------------------
@@ -176,7 +192,7 @@ def test_the_gpu_of_an_image_resamples_it(gpu, slices, monkeypatch, variable, na
 def test_warped_tensors_are_those_of_the_host(gpu, order, dtype):
     values = (np.random.default_rng(0).normal(size=(6, 7, 5)) * 300).astype(dtype)
     grid = Grid((5, 6, 7), np.diag([1.1, 1.2, 0.8, 1.0]))
-    given = Tensor(np.asfortranarray(values))
+    given = Tensor(np.asfortranarray(values) if dtype == "int16" else values.copy())
     image = Image.from_array(given)
     found = warp(image, TURNED, grid, order=order, outside=1, backend=gpu)
     assert [one.shape for one in gpu.uploads] == []

@@ -52,6 +52,7 @@ class DeviceArray(NDArrayOperatorsMixin):
     flags = property(lambda self: self.held.flags)
     real = property(lambda self: DeviceArray(self.held.real))
     imag = property(lambda self: DeviceArray(self.held.imag))
+    data = property(lambda self: SimpleNamespace(ptr=self.held.ctypes.data))
     device = SimpleNamespace(id=0)
     __cuda_array_interface__ = None
     """CuPy's holds an address; by its presence arrays of a GPU are told from others."""

@@ -113,7 +113,7 @@ def test_dlpack_hands_out_the_gpu_on_the_given_stream(image, values):
     assert image.__dlpack_device__() == (2, 1)
     capsule = image.__dlpack__(stream=7, max_version=(1, 0))
     assert np.shares_memory(capsule.held, values) and capsule.stream == 7
-    on_host = image.__dlpack__(dl_device=(1, 0))
+    on_host = image.__dlpack__(dl_device=(1, 0), stream=7)
     given = SimpleNamespace(__dlpack__=lambda **_: on_host, __dlpack_device__=lambda: (1, 0))
     assert np.shares_memory(np.from_dlpack(given), image.data)
 

@@ -47,11 +47,13 @@ class Backend(SimilarityOperations, Protocol):
     on_host: bool
     """Whether its arrays are in the memory of the machine, not of a GPU."""
 
-    ordinal: int | None
-    """Index of its GPU among those that this process may use, as in ``cuda:1``; None on the CPU."""
-
     cache: ImageCache
     """What stays here while many registrations of one thread share an image."""
+
+    @property
+    def ordinal(self) -> int | None:
+        """Index of its GPU among those that this process may use, as in ``cuda:1``; None on the CPU."""
+        ...
 
     @property
     def descriptors(self) -> DescriptorOperations:

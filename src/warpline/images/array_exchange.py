@@ -125,10 +125,34 @@ def nearest_backend(named: str | Backend | None, **images: Any) -> str | Backend
     True
     """
     if isinstance(named, str | None) and requested_name(named) == "auto":
-        arrays = {name: image[0] if isinstance(image, tuple) and image else image for name, image in images.items()}
-        devices = (_read(_device_of, array, name) for name, array in arrays.items())
+        devices = (_read(_device_of, _array_of(image), name) for name, image in images.items())
         return next((f"cuda:{ordinal}" for device, ordinal in devices if device == CUDA and ordinal), named)
     return named
+
+
+def wait_for_arrays(**images: Any) -> None:
+    """Wait for what the calling thread has queued for arrays on a GPU; after that any thread may read them.
+
+    Libraries order work by the current stream of a thread, of which another thread knows nothing.
+
+    Parameters
+    ----------
+    **images
+        As for `nearest_backend`.
+
+    Raises
+    ------
+    InputError
+        As `as_numpy`, of arrays on a GPU.
+    """
+    for name, image in images.items():
+        if _read(_device_of, _array_of(image), name)[0] == CUDA:
+            view_on_gpu(_array_of(image), name)
+
+
+def _array_of(image: Any) -> Any:
+    """The array of a pair of an array and an affine; else what is given."""
+    return image[0] if isinstance(image, tuple) and image else image
 
 
 def _checked_device(array: Any, name: str) -> tuple[int, str]:

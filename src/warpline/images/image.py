@@ -1,4 +1,4 @@
-"""An image: an array on a grid."""
+"""An image: an array on a grid, whose values may be on a GPU as well."""
 
 from __future__ import annotations
 
@@ -11,8 +11,27 @@ from numpy.typing import ArrayLike, NDArray
 from warpline.backends import Array, Backend
 from warpline.errors import InputError
 from warpline.images.array_exchange import CPU, CUDA, as_numpy, read
-from warpline.images.gpu_values import GpuValues
 from warpline.space.grid import Grid, Matrix, check_affine, lies_in_plane
+
+
+@dataclass(frozen=True, eq=False)
+class GpuValues:
+    """Values of an image in the memory of a GPU, such as those of a tensor that was given.
+
+    Parameters
+    ----------
+    array : CuPy array, of the shape and type of `host`, of any strides
+        Nobody may write to it: it can be the memory of a tensor of the user.
+    ordinal : int
+        Index of the GPU among those that this process may use.
+    host : NDArray
+        The copy on the host. Only the image that holds this very array has these values: one that is made of it with
+        other values has none on the GPU.
+    """
+
+    array: Array
+    ordinal: int
+    host: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +118,7 @@ class Image:
         """
         data: Any = self.data if self.on_gpu is None else self.on_gpu.array
         if (options.get("dl_device") or (None,))[0] == CPU:
-            data = self.data
-            del options["dl_device"]
+            data, options = self.data, {key: options[key] for key in options if key not in ("dl_device", "stream")}
         return data.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:

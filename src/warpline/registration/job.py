@@ -12,12 +12,12 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from warpline.backends import Backend, select
-from warpline.images.array_exchange import nearest_backend
+from warpline.images.array_exchange import nearest_backend, wait_for_arrays
 from warpline.io.atomic import claimed
 from warpline.io.images import Source, placed
 from warpline.io.transform_lists import as_entries, paths_in
 from warpline.recipe import Recipe
-from warpline.registration.image_pairs import ImagePair
+from warpline.registration.image_pairs import ImagePair, sources_of
 from warpline.registration.inputs import Initial, read
 from warpline.registration.landmarks import Landmarks, LandmarkSource
 from warpline.registration.memory_plan import MemoryPlan, plan_of
@@ -311,11 +311,12 @@ def register(
     array([[2., 0., 0.]])
     """
     recipe = Recipe.load(recipe)
+    named = nearest_backend(None if backend == "auto" else backend, fixed=fixed, moving=moving)
+    masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    weights = {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
+    images: dict[str, Any] = placed({"fixed": fixed, "moving": moving, **masks, **weights}, affine)
+    wait_for_arrays(**images, **sources_of(pairs))
     with ThreadPoolExecutor(1) as pool:  # the images are read while the backend is loaded
-        named = nearest_backend(None if backend == "auto" else backend, fixed=fixed, moving=moving)
-        masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
-        weights = {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
-        images: dict[str, Any] = placed({"fixed": fixed, "moving": moving, **masks, **weights}, affine)
         start: dict[str, Any] = {"initial": initial, "landmarks": landmarks, "landmark_space": landmark_space}
         start["surfaces"] = surfaces
         further: dict[str, Any] = {"geometry": geometry, "pairs": pairs, "backend": named}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -229,7 +229,7 @@ def compute(
         "warnings": [
             *(inputs.notes if plan is None else (*inputs.notes, *plan.warnings())),
             *(*prepared.notes, *alignment.warnings, *_surroundings_warnings(images, beyond)),
-            *_other_gpu_warnings(images, backend),
+            *_other_gpu_warnings([*images.values(), *(one for pair in inputs.pairs for one in pair.images)], backend),
             *_matching_warnings(inputs.recipe, similarity["contrast"]),
         ],
     }
@@ -344,11 +344,11 @@ def _surroundings_warnings(images: Mapping[str, Image], beyond: Mapping[str, flo
     ]
 
 
-def _other_gpu_warnings(images: Mapping[str, Image], backend: Backend) -> list[str]:
+def _other_gpu_warnings(images: Sequence[Image], backend: Backend) -> list[str]:
     """A warning for every image that lies on another GPU than the one that computes."""
     return [
         f"{image.name} lies on cuda:{image.on_gpu.ordinal}, and was copied through the host to cuda:{backend.ordinal}"
-        for image in images.values()
+        for image in images
         if backend.ordinal is not None and image.on_gpu is not None and image.on_gpu.ordinal != backend.ordinal
     ]
 
