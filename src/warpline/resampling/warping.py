@@ -84,7 +84,11 @@ def warp(
     data = np.empty((*grid.shape, count), kind)
     with backend.session():
         kept: Array = [None] * count if there is None else backend.empty((count, *grid.shape), kind)
-    run_concurrently(lambda n: resampled(given[..., n], data[..., n], kept[n]), iter(range(count)), backend, field)
+
+    def one(number: int) -> None:  # returns nothing, or all volumes would be on the device at once
+        resampled(given[..., number], data[..., number], kept[number])
+
+    run_concurrently(one, iter(range(count)), backend, field)
     return image.with_values(data, grid.bare, None if there is None else kept.transpose(1, 2, 3, 0))
 
 
