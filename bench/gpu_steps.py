@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 import gpu_profile
+import gpu_tensors
 import gpu_tools
 from gpu_place import MissingError, Place
 
@@ -235,6 +236,7 @@ STEPS: dict[str, Step] = {
     "kernels": Step(kernels, 60),
     "interpolation": Step(interpolation, 45),
     "iterations": Step(iterations, 30),
+    "tensors": Step(gpu_tensors.tensors, 45),
     "contract": Step(gpu_tools.contract, 120),
     "counters": Step(gpu_tools.counters, 60),
     "gpu_tests": Step(gpu_tools.gpu_tests, 90),

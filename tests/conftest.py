@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from cuda_on_cpu import emulated
+from cuda_on_cpu import emulated, pretended
 from warpline.backends import numba_cache, select
 from warpline.backends.cuda_backend import CudaBackend
 
@@ -53,6 +53,13 @@ def make_backend(request):
 def backend(make_backend):
     """Each backend in turn, on one thread: tests run side by side."""
     return make_backend()
+
+
+@pytest.fixture
+def pretended_cupy():
+    """A CuPy that pretends to have two GPUs."""
+    with pretended.two_gpus() as cupy:
+        yield cupy
 
 
 @pytest.fixture(scope="session")

@@ -126,6 +126,7 @@ def test_a_download_fills_the_part_of_an_array_that_it_is_given(backend):
 
 def test_only_arrays_of_a_gpu_are_not_on_the_host(backend):
     assert backend.on_host == (backend.name != "cuda")
+    assert backend.ordinal == (None if backend.on_host else 0)
 
 
 def test_memory_can_be_given_back_at_any_time(backend):

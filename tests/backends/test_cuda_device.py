@@ -124,6 +124,7 @@ def cupy(monkeypatch):
 def test_a_gpu_is_opened_by_number(cupy):
     runtime = GpuRuntime.open("1")
     assert runtime.name == "NVIDIA H200 (cuda:1), 80 GiB"
+    assert runtime.ordinal == 1
     assert runtime.processors == 132
     assert GpuRuntime.open("").name == "NVIDIA H200 (cuda:0), 80 GiB"
 

@@ -188,6 +188,27 @@ def test_memory_goes_back_when_a_registration_is_over(gpu, pair):
 def test_arrays_of_cupy_are_registered(gpu, pair):
     import cupy
 
-    given = [(cupy.asarray(image.data), image.affine) for image in (pair.fixed, pair.moving)]
+    assert_kept_there(
+        gpu, pair, cupy.asarray, lambda array: (cupy.asarray(array).data.ptr, cupy.from_dlpack(array).get())
+    )
+
+
+def test_tensors_of_torch_are_registered(gpu, pair):
+    torch = pytest.importorskip("torch")
+
+    def shared(image):
+        tensor = torch.from_dlpack(image)
+        assert tensor.is_cuda
+        return tensor.data_ptr(), tensor.cpu().numpy()
+
+    assert_kept_there(gpu, pair, lambda array: torch.from_numpy(array).cuda(), shared)
+
+
+def assert_kept_there(gpu, pair, made, shared):
+    given = [(made(image.data), image.affine) for image in (pair.fixed, pair.moving)]
     found = [register(*images, "affine", backend=gpu) for images in (given, (pair.fixed, pair.moving))]
     np.testing.assert_array_equal(found[0].warped.data, found[1].warped.data)
+    address, values = shared(found[0].warped)
+    assert address == found[0].warped.on_gpu.array.data.ptr
+    np.testing.assert_array_equal(values, found[1].warped.data)
+    np.testing.assert_array_equal(shared(given[1][0])[1], pair.moving.data)

@@ -204,6 +204,9 @@ def test_a_rehearsal_measures_what_it_should(rehearsal):
     assert [row["onto"] for row in rows_of(out, "interpolation") if "s_per_volume" in row] == [[8, 9, 10]]
     assert [row["shape"] for row in rows_of(out, "iterations") if "shape" in row][-1] == [8, 9, 10]
     assert [row["same_bits"] for row in rows_of(out, "at_once") if "at_once" in row] == [True]
+    (tensors,) = [row for row in rows_of(out, "tensors") if "library" in row]
+    assert (tensors["device"], tensors["library"]) == ([2, 0], "pretended")
+    assert tensors["uncopied"] and tensors["same_bits"] and tensors["unchanged"]
     assert rows_of(out, "contract") == [{"step": "contract", "skipped": ANY}, ANY]
     assert "pytest and hypothesis" in rows_of(out, "contract")[0]["skipped"]
     assert rows_of(out, "sizes")[0]["dice"] > 0

@@ -78,6 +78,7 @@ class EmulatedRuntime:
     xp = np
     name = "emulated GPU"
     processors = 4
+    ordinal = 0
 
     def __init__(self, descending=False, sanitized=False, most_blocks=2**32 - 1):
         self.descending, self.sanitized, self.most_blocks = descending, sanitized, most_blocks

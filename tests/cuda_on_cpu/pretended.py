@@ -11,12 +11,15 @@ import threading
 import traceback
 import weakref
 from collections import Counter
+from contextlib import contextmanager
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 
 from cuda_on_cpu.emulated import EmulatedRuntime
 from cuda_on_cpu.two_worlds import DeviceArray, TwoWorldsRuntime, kernel_argument
+from warpline.backends import cuda_device, cuda_exchange
 
 ROUNDED = 512
 """Bytes to whose multiples CuPy rounds what is asked for."""
@@ -178,6 +181,19 @@ class Device:
         pass
 
 
+class Tensor:
+    """An array of another library on a GPU, as PyTorch has them: DLPack, and nothing of CuPy's."""
+
+    def __init__(self, held, ordinal=0):
+        self.held, self.ordinal = held, ordinal
+
+    def __dlpack_device__(self):
+        return (2, self.ordinal)
+
+    def __dlpack__(self, *, stream=None, max_version=None):
+        return SimpleNamespace(held=self.held, ordinal=self.ordinal)
+
+
 class Cupy:
     """The module; put it into ``sys.modules`` as "cupy" while a `GpuRuntime` is made."""
 
@@ -195,7 +211,9 @@ class Cupy:
             get_current_stream=lambda: self.current,
             alloc_pinned_memory=self._pinned,
             memory=SimpleNamespace(OutOfMemoryError=MemoryError),
-            runtime=SimpleNamespace(getDeviceProperties=lambda _: facts, CUDARuntimeError=OSError),
+            runtime=SimpleNamespace(
+                getDeviceProperties=lambda _: facts, getDeviceCount=lambda: 2, CUDARuntimeError=OSError
+            ),
             driver=SimpleNamespace(CUDADriverError=OSError),
         )
 
@@ -217,6 +235,16 @@ class Cupy:
     empty = staticmethod(TwoWorldsRuntime.xp.empty)
     zeros = staticmethod(TwoWorldsRuntime.xp.zeros)
     ascontiguousarray = staticmethod(TwoWorldsRuntime.xp.ascontiguousarray)
+
+    def asarray(self, array):
+        return array
+
+    def from_dlpack(self, tensor):
+        """An array in the memory of the tensor."""
+        capsule = tensor.__dlpack__(stream=id(self.current))
+        found = DeviceArray(capsule.held[...])
+        found.device = SimpleNamespace(id=capsule.ordinal)
+        return found
 
     def asnumpy(self, array):
         self.ledger.wait()
@@ -246,3 +274,12 @@ class Cupy:
         memory = np.zeros(nbytes, np.uint8)
         self.ledger.pinned_pool.hand_out(memory)
         return memory
+
+
+@contextmanager
+def two_gpus():
+    """A machine with two GPUs, and the module that pretends to be its CuPy."""
+    with mock.patch.object(cuda_device, "why_unusable", lambda: None), Cupy() as cupy:
+        cuda_exchange._runtime.cache_clear()
+        yield cupy
+    cuda_exchange._runtime.cache_clear()

@@ -22,7 +22,7 @@ UFUNCS = {
 FUNCTIONS = {np.empty_like, np.flatnonzero, np.arange, np.stack, np.where}
 WAITING = {np.flatnonzero}
 """Those of them whose result has a shape that the host must know first."""
-VIEWS = {"reshape", "ravel", "view"}
+VIEWS = {"reshape", "ravel", "view", "transpose"}
 
 
 class DeviceArray(NDArrayOperatorsMixin):
@@ -52,9 +52,16 @@ class DeviceArray(NDArrayOperatorsMixin):
     flags = property(lambda self: self.held.flags)
     real = property(lambda self: DeviceArray(self.held.real))
     imag = property(lambda self: DeviceArray(self.held.imag))
+    data = property(lambda self: SimpleNamespace(ptr=self.held.ctypes.data))
     device = SimpleNamespace(id=0)
     __cuda_array_interface__ = None
     """CuPy's holds an address; by its presence arrays of a GPU are told from others."""
+
+    def __dlpack_device__(self):
+        return (2, self.device.id)
+
+    def __dlpack__(self, *, stream=None, **_):
+        return SimpleNamespace(held=self.held, ordinal=self.device.id, stream=stream)
 
     def __array__(self, *_, **__):
         raise TypeError("an array of the device does not become one of the host by itself")
@@ -82,7 +89,12 @@ class DeviceArray(NDArrayOperatorsMixin):
     def __getitem__(self, key):
         if isinstance(key, DeviceArray) and key.dtype == bool:
             self._wait()  # for the number of those that are true
-        return DeviceArray(self.held[_key(key)])
+        return self._of_device(self.held[_key(key)])
+
+    def _of_device(self, held):
+        found = DeviceArray(held)
+        found.device = self.device
+        return found
 
     def __setitem__(self, key, value):
         self.held[_key(key)] = _held(value)
@@ -125,12 +137,27 @@ def _method(name):
         if out is not None:
             options["out"] = _held(out)
         result = getattr(self.held, name)(*map(_held, arguments), **options)
-        return DeviceArray(result) if out is None else out
+        return self._of_device(result) if out is None else out
 
     return call
 
 
-for _name in ("astype", "reshape", "ravel", "view", "copy", "clip", "sum", "mean", "min", "max", "any", "all", "std"):
+for _name in (
+    "astype",
+    "reshape",
+    "ravel",
+    "view",
+    "transpose",
+    "copy",
+    "clip",
+    "sum",
+    "mean",
+    "min",
+    "max",
+    "any",
+    "all",
+    "std",
+):
     setattr(DeviceArray, _name, _method(_name))
 
 

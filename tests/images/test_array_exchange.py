@@ -9,7 +9,7 @@ import pytest
 
 from warpline.errors import DeviceError, InputError
 from warpline.images import Image
-from warpline.images.array_exchange import CUDA, as_numpy
+from warpline.images.array_exchange import CUDA, as_numpy, nearest_backend
 
 METAL = 8
 """A type of device in DLPack that neither NumPy nor CuPy reads."""
@@ -66,9 +66,48 @@ def test_without_a_gpu_arrays_of_one_are_refused(given, monkeypatch):
     def fails(array, ordinal):
         raise DeviceError(f"no GPU {ordinal or 'at all'}")
 
-    monkeypatch.setattr("warpline.backends.cuda_exchange.to_host", fails)
+    monkeypatch.setattr("warpline.backends.cuda_exchange.view", fails)
     with pytest.raises(InputError, match=r"fixed lies on a GPU that cannot be read: no GPU (1|at all), or give a copy"):
         as_numpy(given, "fixed")
+
+
+class OnGpu(Producer):
+    """An array of the second GPU."""
+
+    def __init__(self, ordinal=1):
+        super().__init__(np.zeros(3), (CUDA, ordinal))
+
+
+@pytest.mark.parametrize(
+    ("images", "nearest"),
+    [
+        ({"fixed": np.zeros(3), "moving": "moving.nii.gz"}, None),
+        ({"fixed": "fixed.nii.gz", "moving": OnGpu()}, "cuda:1"),
+        ({"fixed": (OnGpu(), np.eye(4)), "moving": OnGpu(0)}, "cuda:1"),
+        ({"fixed": (), "moving": SimpleNamespace(__cuda_array_interface__={})}, None),
+    ],
+    ids=["host", "moving", "both", "unsaid"],
+)
+def test_the_gpu_of_the_first_image_is_the_nearest(images, nearest, monkeypatch):
+    monkeypatch.delenv("WARPLINE_BACKEND", raising=False)
+    assert nearest_backend(None, **images) == nearest
+
+
+def test_a_backend_that_was_requested_wins(monkeypatch, numpy_backend):
+    monkeypatch.setenv("WARPLINE_BACKEND", "numpy")
+    assert nearest_backend(None, fixed=OnGpu()) is None
+    assert nearest_backend("auto", fixed=OnGpu()) == "cuda:1"
+    assert nearest_backend("cuda:0", fixed=OnGpu()) == "cuda:0"
+    assert nearest_backend(numpy_backend, fixed=OnGpu()) is numpy_backend
+
+
+def test_what_does_not_say_where_it_lies_is_named():
+    class Meta:
+        def __dlpack_device__(self):
+            raise ValueError("Unknown device type meta")
+
+    with pytest.raises(InputError, match=r"moving, a .*Meta, gives no values \(Unknown device type meta\)"):
+        nearest_backend("auto", fixed=np.zeros(3), moving=Meta())
 
 
 def test_torch_tensors_come_and_go_without_a_copy(values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy import ndimage
 
 import newest_scipy
 from conftest import emulated_backend, parameters
+from cuda_on_cpu.pretended import Tensor
 from cuda_on_cpu.two_worlds import DeviceArray, TwoWorldsRuntime
 from warpline import affine_transform, map_coordinates, resample
 from warpline.backends import gpu_works, select
@@ -235,12 +237,23 @@ def test_the_device_follows_arrays_and_size_of_the_result(chosen, monkeypatch):
         on_device.gpu_for("cuda", 1, input=there, output=other)
 
 
-def test_arrays_of_other_libraries_are_taken_through_cupy():
-    class Tensor:
-        device, __cuda_array_interface__ = "cuda:0", {}
+class JaxArray(Tensor):
+    """An array of JAX on a GPU, whose device has a number too."""
 
-    with pytest.raises(UsageError, match=r"input is a .*Tensor on a GPU, .* cupy.asarray makes one of it"):
-        on_device.gpu_for(None, 1, input=Tensor())
+    device, __cuda_array_interface__ = SimpleNamespace(id=0), None
+
+
+@pytest.mark.parametrize("kind", [DeviceArray, JaxArray])
+def test_arrays_of_other_libraries_are_taken_through_cupy(kind, pretended_cupy):
+    emulated_backend()
+    given, places, matrix, out = (np.array(array) for array in (IMAGE, PLACES, MATRIX, np.zeros(PLACES.shape[1:])))
+    gpu = CudaBackend(TwoWorldsRuntime())
+    found = map_coordinates(kind(given), kind(places), kind(out), order=1, backend=gpu)
+    assert isinstance(found, DeviceArray) and np.shares_memory(found.held, out)
+    np.testing.assert_array_equal(out, ndimage.map_coordinates(IMAGE, PLACES, order=1))
+    np.testing.assert_array_equal(given, IMAGE)
+    found = affine_transform(kind(given), kind(matrix), OFFSET, order=1, backend=gpu)
+    np.testing.assert_array_equal(found.held, newest_scipy.affine_transform(IMAGE, MATRIX, OFFSET, order=1))
 
 
 def test_a_large_result_stays_on_the_cpu_where_no_gpu_works(chosen, monkeypatch):

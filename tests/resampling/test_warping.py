@@ -8,7 +8,7 @@ import pytest
 from oblique_pair import FIXED, MOVING, TURN, linear_oracle, smooth_field, smooth_image, world_points
 from warpline.errors import UsageError
 from warpline.images import Image
-from warpline.resampling import resample, warp
+from warpline.resampling import resample, warp, warping
 from warpline.space import Chain
 from warpline.space.grid import Grid, apply_affine
 
@@ -70,6 +70,13 @@ def test_series_go_volume_by_volume(backend):
     for t in range(3):
         alone = warp(Image(series[..., t], MOVING), TURN, FIXED, order=3, backend=backend)
         np.testing.assert_array_equal(warped.data[..., t], alone.data)
+
+
+def test_volumes_of_a_series_are_not_kept(numpy_backend, monkeypatch):
+    kept = []
+    monkeypatch.setattr(warping, "run_concurrently", lambda run, parts, *_: kept.extend(map(run, parts)))
+    resample(Image.from_array(np.ones((4, 5, 6, 3))), voxel_size=2.0, backend=numpy_backend)
+    assert kept == [None] * 3
 
 
 def test_unknown_order_is_refused(backend):

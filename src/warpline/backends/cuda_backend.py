@@ -77,7 +77,7 @@ class CudaBackend:
         self._work, self._threads = Workspace(runtime), threads
         self._prepared, self._preparing = set[str](), Lock()
         self.cache = ImageCache()
-        self.device = runtime.name
+        self.device, self.ordinal = runtime.name, runtime.ordinal
         self.descriptors: DescriptorOperations = CudaDescriptors(self._work)
         self.motion: MotionOperations = CudaMotion(self._work)
 

@@ -82,6 +82,7 @@ class GpuRuntime:
 
     def __init__(self, ordinal: int) -> None:
         self.xp = cupy = _cupy()
+        self.ordinal = ordinal
         self._local = threading.local()
         self._device = cupy.cuda.Device(ordinal)
         facts = cupy.cuda.runtime.getDeviceProperties(ordinal)

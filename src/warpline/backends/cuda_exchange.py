@@ -1,4 +1,4 @@
-"""Arrays of other libraries that lie on a GPU, copied to the host."""
+"""Arrays of other libraries that lie on a GPU: seen by CuPy where they are, and copied to the host."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from warpline.backends.arrays import Array
 from warpline.backends.cuda_device import GpuRuntime
 
 
-def to_host(array: Any, ordinal: str = "") -> NDArray[Any]:
-    """A copy on the host of an array on a GPU, once all work that was queued for it is done.
+def view(array: Any, ordinal: str = "") -> Array:
+    """An array on a GPU as one of CuPy in the same memory, once all work that was queued for it is done.
 
     Parameters
     ----------
     array : object with ``__dlpack__`` or ``__cuda_array_interface__``
-        Of CuPy, PyTorch, JAX, Numba or another library.
+        Of CuPy, PyTorch, JAX, Numba or another library; it stays alive as long as the view.
     ordinal : str
         Index of the GPU among those that this process may use; the current one when empty.
 
@@ -27,8 +28,20 @@ def to_host(array: Any, ordinal: str = "") -> NDArray[Any]:
     """
     runtime = _runtime(ordinal)
     with runtime.session():
-        found = runtime.xp.from_dlpack(array) if hasattr(array, "__dlpack__") else runtime.xp.asarray(array)
-        return runtime.to_host(runtime.xp.ascontiguousarray(found))
+        return runtime.xp.from_dlpack(array) if hasattr(array, "__dlpack__") else runtime.xp.asarray(array)
+
+
+def to_host(array: Array) -> NDArray[Any]:
+    """A C-contiguous copy on the host of an array of CuPy, through pinned memory where it is large.
+
+    Raises
+    ------
+    DeviceError
+        When the GPU cannot be used; it says what to do.
+    """
+    runtime = _runtime(str(array.device.id))
+    with runtime.session():
+        return runtime.to_host(runtime.xp.ascontiguousarray(array))
 
 
 @cache

@@ -72,6 +72,9 @@ class Runtime(Protocol):
     processors: int
     """Multiprocessors of the device."""
 
+    ordinal: int
+    """Index of the device among those that this process may use."""
+
     def compile(self, source: str, entry: str) -> Function:
         """The entry of a source, compiled."""
 

@@ -29,6 +29,7 @@ class HostBackend:
     """
 
     on_host = True
+    ordinal: int | None = None
 
     def __init__(self, threads: int = 1) -> None:
         self.threads, self.cache = threads, ImageCache()

@@ -51,6 +51,11 @@ class Backend(SimilarityOperations, Protocol):
     """What stays here while many registrations of one thread share an image."""
 
     @property
+    def ordinal(self) -> int | None:
+        """Index of its GPU among those that this process may use, as in ``cuda:1``; None on the CPU."""
+        ...
+
+    @property
     def descriptors(self) -> DescriptorOperations:
         """Operations on several numbers at every voxel."""
         ...

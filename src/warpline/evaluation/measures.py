@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from warpline.backends import Backend, select
+from warpline.backends import Array, Backend, select
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.resampling.slabs import slabs
@@ -301,11 +301,11 @@ def similarity(
     check_grid(warped, fixed.grid, fixed.name)
     inside = _inside(fixed if mask is None else mask, fixed.grid)
     box = tuple(slice(*extent(inside, axis)) for axis in range(3))
-    f, w, inside = _unit(fixed.data[box]), _unit(warped.data[box]), inside[box]
-    chosen = select(backend)
+    inside, chosen = inside[box], select(backend)
+    f, w = (_Unit.of(image, box, chosen) for image in (fixed, warped))
     with chosen.session():
         local = _local_correlation(f, w, inside, radius, chosen)
-    return Similarity(_correlation(f[inside], w[inside]), local)
+    return Similarity(_correlation(f.volume[inside], w.volume[inside]), local)
 
 
 def extent(inside: NDArray[np.generic], axis: int) -> tuple[int, int]:
@@ -314,11 +314,37 @@ def extent(inside: NDArray[np.generic], axis: int) -> tuple[int, int]:
     return (int(found[0]), int(found[-1]) + 1) if found.size else (0, inside.shape[axis])
 
 
-def _unit(data: NDArray[Any]) -> NDArray[np.float32]:
-    """Scale intensities by their largest size, so that squares stay far from float32's limits."""
-    volume = np.ascontiguousarray(data, dtype=np.float32)
-    largest = float(np.abs(volume).max())
-    return volume / np.float32(largest) if largest > 0 else volume
+@dataclass(frozen=True, eq=False)
+class _Unit:
+    """A box of an image, its intensities divided by their largest size, so that squares stay far from float32's limits.
+
+    Attributes
+    ----------
+    volume : (I, J, K) float32
+        On the host.
+    largest : float32
+        What was divided by.
+    there : (I, J, K) CuPy array or None
+        The box before that, where the image is on the GPU that computes.
+    """
+
+    volume: NDArray[np.float32]
+    largest: np.float32
+    there: Array | None
+
+    @classmethod
+    def of(cls, image: Image, box: tuple[slice, ...], backend: Backend) -> _Unit:
+        """A box of an image."""
+        volume, there = np.ascontiguousarray(image.data[box], dtype=np.float32), image.values_on(backend)
+        largest = np.abs(volume).max()
+        largest = largest if largest > 0 else np.float32(1)
+        return cls(volume / largest, largest, None if there is None else there[box])
+
+    def on(self, backend: Backend, axes: tuple[int, ...]) -> Array:
+        """The volume where a backend computes, with its axes in another order."""
+        if self.there is None:
+            return backend.upload(np.ascontiguousarray(self.volume.transpose(axes)))
+        return self.there.transpose(axes).astype(np.float32, order="C") / self.largest
 
 
 def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
@@ -327,22 +353,15 @@ def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> flo
     return float(a @ b) / size if size > 0 else 0.0
 
 
-def _local_correlation(
-    fixed: NDArray[np.float32],
-    warped: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    radius: int,
-    backend: Backend,
-) -> float:
+def _local_correlation(fixed: _Unit, warped: _Unit, inside: NDArray[np.bool_], radius: int, backend: Backend) -> float:
     # rows are what backends go along; those of one voxel would cost more than they hold
-    order = np.argsort(fixed.shape, kind="stable")
-    fixed, warped = (np.ascontiguousarray(volume.transpose(order)) for volume in (fixed, warped))
-    inside = np.ascontiguousarray(inside.transpose(order))
-    force = (3, *fixed.shape)
+    i, j, k = np.argsort(inside.shape, kind="stable").tolist()
+    inside = np.ascontiguousarray(inside.transpose(i, j, k))
+    force = (3, *inside.shape)
     value = backend.zeros((1,))
     backend.local_cc(
-        backend.upload(fixed),
-        backend.upload(warped),
+        fixed.on(backend, (i, j, k)),
+        warped.on(backend, (i, j, k)),
         radius,
         contrast_floor=_FLOOR,
         mask=backend.upload(inside.astype(np.uint8)),
@@ -350,7 +369,7 @@ def _local_correlation(
         out_moving=backend.empty(force),
         value=value,
     )
-    return -float(backend.download(value)[0]) * fixed.size / int(inside.sum())
+    return -float(backend.download(value)[0]) * inside.size / int(inside.sum())
 
 
 def check_grid(image: Image, grid: Grid, name: str) -> None:

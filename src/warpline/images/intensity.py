@@ -205,7 +205,7 @@ class _Shifted:
 
     @classmethod
     def of(cls, image: Image, background: Any, has_background: bool, mask: Image | None, backend: Backend) -> _Shifted:
-        volume = _subtract_background(image.data, background, backend)
+        volume = _subtract_background(image, background, backend)
         weights, mask_on_grid = (volume != 0).astype(np.uint8), None
         if mask is not None:
             mask_on_grid = _mask_on(image.grid, mask, backend)
@@ -239,14 +239,20 @@ def _darkest(data: NDArray[np.generic]) -> Any:
     return low if float(low) - float(lowest) > float(bright) - float(low) else lowest
 
 
-def _subtract_background(data: NDArray[np.generic], background: Any, backend: Backend) -> Array:
-    """``data - background`` in single precision, on the backend; the darkest value where there is no background."""
+def _subtract_background(image: Image, background: Any, backend: Backend) -> Array:
+    """``image - background`` in single precision, on the backend; the darkest value where there is no background."""
+    data, there = image.data, image.values_on(backend)
     if background is None:
         background = _darkest(data)
     if np.can_cast(data.dtype, np.float32, "safe"):
-        volume = backend.upload(np.ascontiguousarray(data, data.dtype.newbyteorder("="))).astype(np.float32)
+        given = backend.upload(np.ascontiguousarray(data, data.dtype.newbyteorder("="))) if there is None else there
+        volume = given.astype(np.float32, order="C")  # a copy: what is given may be a tensor of the user
         volume -= np.float32(background)
         return volume
+    if there is not None:
+        volume = there.astype(np.float64, order="C")
+        volume -= np.float64(background)
+        return volume.astype(np.float32)
     shifted = np.empty(data.shape, np.float32)
     for plane, given in zip(shifted, data, strict=True):  # the whole of it in double precision would take twice as much
         plane[...] = np.subtract(given, background, dtype=np.float64)
@@ -255,7 +261,12 @@ def _subtract_background(data: NDArray[np.generic], background: Any, backend: Ba
 
 def _mask_on(grid: Grid, mask: Image, backend: Backend) -> Array:
     """Where a mask is not 0, by nearest neighbour on a grid, uint8."""
-    chosen: Array = backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
+    there = mask.values_on(backend)
+    chosen: Array = (
+        backend.upload(np.ascontiguousarray(mask.data != 0, dtype=np.uint8))
+        if there is None
+        else (there != 0).astype(np.uint8, order="C")
+    )
     if mask.grid != grid:
         chosen = backend.sample(chosen, grid.voxel_map_to(mask.grid), shape=grid.shape, order=0)
     if chosen.size == 0 or not chosen.max():

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
-from warpline.images.array_exchange import as_numpy
 from warpline.io import itk_images, nibabel_headers, nifti, ome_zarr, zarr_names
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, peek
@@ -178,8 +177,9 @@ def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
     ----------
     source : path, nibabel image, Image, array or (array, affine)
         An array has 2, 3 or 4 axes; an affine is (4, 4), or (3, 3) for a 2-D array. Both may be of NumPy, CuPy,
-        PyTorch, JAX or another library, see `warpline.images.array_exchange.as_numpy`. An array alone has the affine
-        in its attribute `affine`, as MONAI's MetaTensor has one, else the identity.
+        PyTorch, JAX or another library, see `warpline.images.array_exchange.as_numpy`; one on a GPU stays there as
+        well (`Image.on_gpu`). An array alone has the affine in its attribute `affine`, as MONAI's MetaTensor has one,
+        else the identity.
     name : str
         What error messages call an image that has no file name.
     geometry : {"sform", "qform"}, optional
@@ -197,9 +197,9 @@ def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
     if isinstance(source, SpatialImage):
         return _from_nibabel(source, source.get_filename() or name, geometry)
     array, affine = source if _is_placed(source) else (source, getattr(source, "affine", None))
-    image = Image.from_array(np.ascontiguousarray(as_numpy(array, name)), affine, name)
+    image = Image.from_array(array, affine, name)
     _check_real(image.data, name)
-    return image
+    return replace(image, data=np.ascontiguousarray(image.data))
 
 
 def placed(sources: Mapping[str, Source | None], affine: ArrayLike | None) -> dict[str, Source | None]:

@@ -12,6 +12,7 @@ from warpline.backends import Backend, select
 from warpline.backends.voxel_coordinates import inside
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
+from warpline.images.array_exchange import nearest_backend
 from warpline.images.intensity import lies_far_from_zero, value_beyond
 from warpline.io.images import Source
 from warpline.io.transform_lists import Entries
@@ -76,7 +77,8 @@ def apply(
     geometry : {"sform", "qform"}, optional
         Which matrix of the NIfTI headers to take where both are set; the sform when None.
     backend, threads
-        Where it is computed, as in `warpline.backends.select`.
+        Where it is computed, as in `warpline.backends.select`; where nothing is requested, on the GPU that holds an
+        array or `Image`.
     memory : float, optional
         GB (10^9 bytes) that the process may take, the image included: one that needs more as a whole is carried over
         part by part. The result is the same but for the rounding of coordinates; beside places where a displacement is
@@ -85,8 +87,9 @@ def apply(
     Returns
     -------
     Image
-        On the grid of the reference. Nearest and label keep type and values; the others give float32. A warning is
-        logged for what the headers leave open, and when no part of the reference is mapped into the image.
+        On the grid of the reference. Nearest and label keep type and values; the others give float32. Nearest, linear
+        and cubic leave the values on the GPU as well, where those of the image are on the one that computes. A warning
+        is logged for what the headers leave open, and when no part of the reference is mapped into the image.
 
     Raises
     ------
@@ -108,7 +111,7 @@ def apply(
     array([ 4., -1.], dtype=float32)
     """
     grid = grid_of(reference, "reference", geometry)
-    value, chosen = outside or 0.0, select(backend, threads)
+    value, chosen = outside or 0.0, select(nearest_backend(backend, image=image), threads)
     if vectors in (None, BY_THEMSELVES):
         warp = _chosen(interpolation)
         source = (read_components if vectors else read_series)(image, "image", geometry)

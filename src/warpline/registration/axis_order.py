@@ -118,7 +118,8 @@ class AxisOrder:
         return with_given_axes
 
     def _transpose(self, image: Image) -> Image:
-        return Image(self.volume(image.data), self.grid(image.grid), image.name)
+        there = None if image.on_gpu is None else image.on_gpu.array.transpose(self.axes)
+        return image.with_values(self.volume(image.data), self.grid(image.grid), there)
 
 
 def reorder_axes(image: Image, mask: Image | None, backend: Backend) -> tuple[Image, Image | None]:

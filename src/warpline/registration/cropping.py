@@ -136,9 +136,10 @@ def weights_on(images: tuple[Image | None, Image | None], backend: Backend) -> t
 
 
 def _weights(image: Image, backend: Backend) -> Array:
-    weights = image.data.astype(np.float32, order="C")
+    there = image.values_on(backend)
+    weights: Array = (image.data if there is None else there).astype(np.float32, order="C")
     weights /= weights.max()
-    return backend.upload(weights)
+    return backend.upload(weights) if there is None else weights
 
 
 def _channel(still: tuple[Normalised, Grid], moved: tuple[Normalised, Grid], backend: Backend, beyond: str) -> Channel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -95,6 +95,11 @@ class ImagePair:
         """The pair with its `images`, by the names of `sources`."""
         own = {field: images[name] for field, name, _ in self.sources(number)}
         return LoadedImages(**own, weight=self.weight, metric=self.metric, contrast=self.contrast)
+
+
+def sources_of(pairs: Sequence[ImagePair]) -> dict[str, Source]:
+    """All that further pairs give, by its name in messages and reports; the first pair is number 2."""
+    return {name: source for number, pair in enumerate(pairs, 2) for _, name, source in pair.sources(number)}
 
 
 @dataclass(frozen=True, eq=False)

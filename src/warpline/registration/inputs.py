@@ -24,7 +24,7 @@ from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
 from warpline.registration.checks import check_pair, check_same_dimension, unheeded_masks
 from warpline.registration.clock import Clock
-from warpline.registration.image_pairs import ImagePair, LoadedImages
+from warpline.registration.image_pairs import ImagePair, LoadedImages, sources_of
 from warpline.registration.landmarks import Landmarks, LandmarkSource
 from warpline.registration.planes import led_into_plane
 from warpline.registration.preparation import check_libraries
@@ -177,9 +177,8 @@ def read(
     clock = Clock()
     given = {"fixed": fixed, "moving": moving, "fixed_mask": fixed_mask, "moving_mask": moving_mask}
     given |= {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
-    further = {name: source for number, pair in enumerate(pairs, 2) for _, name, source in pair.sources(number)}
     with clock.step("read"):
-        sources = {**given, **further}
+        sources = {**given, **sources_of(pairs)}
         loaded = {name: load(source, name, geometry) for name, source in sources.items() if source is not None}
         known = None if landmarks is None else Landmarks.of(landmarks, landmark_space)
         meeting = load_surfaces(surfaces, landmark_space)

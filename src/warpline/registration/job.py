@@ -12,11 +12,12 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from warpline.backends import Backend, select
+from warpline.images.array_exchange import nearest_backend, wait_for_arrays
 from warpline.io.atomic import claimed
 from warpline.io.images import Source, placed
 from warpline.io.transform_lists import as_entries, paths_in
 from warpline.recipe import Recipe
-from warpline.registration.image_pairs import ImagePair
+from warpline.registration.image_pairs import ImagePair, sources_of
 from warpline.registration.inputs import Initial, read
 from warpline.registration.landmarks import Landmarks, LandmarkSource
 from warpline.registration.memory_plan import MemoryPlan, plan_of
@@ -230,7 +231,8 @@ def register(
     ----------
     fixed, moving : path, nibabel image, Image, array or (array, affine)
         One volume each, 3-D, or 2-D for single slices. Arrays may be of NumPy, CuPy, PyTorch, JAX or any library with
-        DLPack; one on a GPU is copied to the host, where images are checked.
+        DLPack. One on a GPU stays there, and what is computed of it does too: ``torch.from_dlpack(result.warped)`` is
+        a tensor on that GPU. A copy on the host is made once, where images are checked.
     recipe : str, path or Recipe
         ``"rigid"``, ``"affine"``, ``"syn"``, ``"syn-fast"``, ``"syn-quality"``, ``"syn-smooth"``, ``"syn-contrast"``, a
         TOML file,
@@ -263,7 +265,8 @@ def register(
     geometry : {"sform", "qform"}, optional
         Which matrix of the images' NIfTI headers to take where both are set; the sform when None.
     backend : str or Backend
-        ``"auto"`` takes ``WARPLINE_BACKEND``, else the fastest that runs here.
+        ``"auto"`` takes ``WARPLINE_BACKEND``, else the GPU that holds `fixed` or `moving`, else the fastest that runs
+        here.
     threads : int, optional
         CPU threads; None reads ``WARPLINE_THREADS``, else uses every core.
     progress : callable, optional
@@ -308,11 +311,12 @@ def register(
     array([[2., 0., 0.]])
     """
     recipe = Recipe.load(recipe)
+    named = nearest_backend(None if backend == "auto" else backend, fixed=fixed, moving=moving)
+    masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
+    weights = {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
+    images: dict[str, Any] = placed({"fixed": fixed, "moving": moving, **masks, **weights}, affine)
+    wait_for_arrays(**images, **sources_of(pairs))
     with ThreadPoolExecutor(1) as pool:  # the images are read while the backend is loaded
-        named = None if backend == "auto" else backend
-        masks = {"fixed_mask": fixed_mask, "moving_mask": moving_mask}
-        weights = {"fixed_weights": fixed_weights, "moving_weights": moving_weights}
-        images: dict[str, Any] = placed({"fixed": fixed, "moving": moving, **masks, **weights}, affine)
         start: dict[str, Any] = {"initial": initial, "landmarks": landmarks, "landmark_space": landmark_space}
         start["surfaces"] = surfaces
         further: dict[str, Any] = {"geometry": geometry, "pairs": pairs, "backend": named}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -53,9 +53,9 @@ class Registration:
     alignment : Alignment
         Images, maps and measurements; the images as they were registered: a `MemoryPlan` may have reduced them.
     warped : Image
-        The moving image on the fixed grid.
+        The moving image on the fixed grid; on the GPU as well where the moving image was given there.
     inverse_warped : Image
-        The fixed image on the moving grid; None where the maps were not judged.
+        The fixed image on the moving grid, likewise; None where the maps were not judged.
     robust_weights : Image or None
         How much places of the fixed image count beside the result, from 0 to 1, see `syn.robust`; None without it.
     report : dict
@@ -229,6 +229,7 @@ def compute(
         "warnings": [
             *(inputs.notes if plan is None else (*inputs.notes, *plan.warnings())),
             *(*prepared.notes, *alignment.warnings, *_surroundings_warnings(images, beyond)),
+            *_other_gpu_warnings([*images.values(), *(one for pair in inputs.pairs for one in pair.images)], backend),
             *_matching_warnings(inputs.recipe, similarity["contrast"]),
         ],
     }
@@ -340,6 +341,15 @@ def _surroundings_warnings(images: Mapping[str, Image], beyond: Mapping[str, flo
     lowest = float(images["moving"].data.min())
     return [
         f"the warped image is 0 beyond the moving one, whose values begin at {lowest:g}; set another with --outside"
+    ]
+
+
+def _other_gpu_warnings(images: Sequence[Image], backend: Backend) -> list[str]:
+    """A warning for every image that lies on another GPU than the one that computes."""
+    return [
+        f"{image.name} lies on cuda:{image.on_gpu.ordinal}, and was copied through the host to cuda:{backend.ordinal}"
+        for image in images
+        if backend.ordinal is not None and image.on_gpu is not None and image.on_gpu.ordinal != backend.ordinal
     ]
 
 

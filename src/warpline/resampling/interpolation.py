@@ -46,7 +46,7 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     Parameters
     ----------
     input : (n_1, ..., n_d)
-        Array to interpolate, of any dtype SciPy takes, NumPy's or CuPy's.
+        Array to interpolate, of any dtype SciPy takes, NumPy's, or of a GPU: CuPy's, PyTorch's, JAX's.
     coordinates : (d, ...)
         Position in `input`, in voxels, of every element of the result.
     output : array or dtype, optional
@@ -69,8 +69,9 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     Returns
     -------
     array of shape ``coordinates.shape[1:]``
-        Interpolated values, on the GPU where an argument is; integers are rounded half away from zero and clamped, as
-        SciPy does. Nearest elements of 64-bit integers are exact, where SciPy rounds them above 2^53.
+        Interpolated values, of CuPy on the GPU where an argument is there, which ``torch.from_dlpack`` takes. Integers
+        are rounded half away from zero and clamped, as SciPy does. Nearest elements of 64-bit integers are exact, where
+        SciPy rounds them above 2^53.
 
     Raises
     ------
@@ -78,6 +79,8 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
         SciPy's own, for arguments that do not fit.
     UsageError
         For a backend that is unknown, or that cannot read an array where it lies.
+    InputError
+        For a tensor that cannot be read, see `warpline.images.array_exchange.as_numpy`.
     DeviceError
         When a GPU was requested and cannot be used, or is short of memory. One that was not requested and is short of
         memory leaves the work to the CPU, with a warning.
@@ -89,7 +92,8 @@ def map_coordinates(  # noqa: PLR0917 - the signature is SciPy's
     >>> warpline.map_coordinates(np.array([0.0, 10.0, 20.0]), [[0.5, 1.25]], order=1)
     array([ 5. , 12.5])
     """
-    source, points = _as_array(input), _as_array(coordinates)
+    source, points = _as_array("input", input), _as_array("coordinates", coordinates)
+    output = _as_output(output)
     shape = points.shape[1:]
     rules: Rules = (order, mode, cval, prefilter)
     arrays = {"input": source, "coordinates": points, "output": output}
@@ -126,7 +130,7 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     Parameters
     ----------
     input : (n_1, ..., n_d)
-        Array to interpolate, of any dtype SciPy takes, NumPy's or CuPy's.
+        Array to interpolate, of any dtype SciPy takes, NumPy's, or of a GPU: CuPy's, PyTorch's, JAX's.
     matrix : (d, d), (d,), (d, d + 1) or (d + 1, d + 1)
         Output voxel to input voxel; a vector is a diagonal, the last two are homogeneous and override `offset`.
     offset : float or (d,)
@@ -139,11 +143,11 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     Returns
     -------
     array of shape `output_shape`
-        Interpolated values, on the GPU where `input` or `output` is.
+        Interpolated values, of CuPy on the GPU where `input` or `output` is there.
 
     Raises
     ------
-    RuntimeError, ValueError, TypeError, UsageError, DeviceError
+    RuntimeError, ValueError, TypeError, UsageError, InputError, DeviceError
         As in `map_coordinates`.
 
     Examples
@@ -153,7 +157,8 @@ def affine_transform(  # noqa: PLR0917 - the signature is SciPy's
     >>> warpline.affine_transform(np.arange(6.0), [[2.0]], output_shape=(3,), order=1)
     array([0., 2., 4.])
     """
-    source, linear, shift = _as_array(input), _on_host(matrix), _on_host(offset)
+    source, linear, shift = _as_array("input", input), _on_host("matrix", matrix), _on_host("offset", offset)
+    output = _as_output(output)
     shape = tuple(output_shape or (output if _is_array(output) else source).shape)  # type: ignore[union-attr]
     rules: Rules = (order, mode, cval, prefilter)
     device = on_device.gpu_for(backend, math.prod(shape), input=source, output=output)
@@ -224,12 +229,17 @@ def _is_array(value: object) -> bool:
     return isinstance(value, np.ndarray) or on_device.is_on_gpu(value)
 
 
-def _as_array(given: Any) -> Array:
-    return given if on_device.is_on_gpu(given) else np.asarray(given)
+def _as_array(name: str, given: Any) -> Array:
+    return on_device.as_cupy(name, given) if on_device.is_on_gpu(given) else np.asarray(given)
 
 
-def _on_host(given: Any) -> Matrix:
-    return np.asarray(given.get() if on_device.is_on_gpu(given) else given, dtype=np.float64)
+def _as_output(output: Any) -> Any:
+    """What is written to, or the type of the result."""
+    return on_device.as_cupy("output", output) if on_device.is_on_gpu(output) else output
+
+
+def _on_host(name: str, given: Any) -> Matrix:
+    return np.asarray(on_device.as_cupy(name, given).get() if on_device.is_on_gpu(given) else given, dtype=np.float64)
 
 
 def _one_element(source: Array) -> NDArray[Any]:

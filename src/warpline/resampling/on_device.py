@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from warpline.backends import BACKENDS, Array, Backend, gpu_works, requested_name, select
 from warpline.backends.splines import AffineCoordinates, Coordinates, Mode, SplineOptions
 from warpline.errors import DeviceMemoryError, UsageError
+from warpline.images.array_exchange import view_on_gpu
 from warpline.resampling.slabs import slabs
 
 _log = logging.getLogger(__name__)
@@ -37,11 +38,14 @@ def is_on_gpu(array: object) -> bool:
     return hasattr(array, "__cuda_array_interface__")
 
 
-def _device_of(name: str, array: Any) -> str:
+def as_cupy(name: str, array: Any) -> Array:
+    """An array of a GPU as one of CuPy in the same memory: itself, or a view of a tensor of another library."""
+    is_cupy = hasattr(array, "get") and hasattr(getattr(array, "device", None), "id")
+    return array if is_cupy else view_on_gpu(array, name)
+
+
+def _device_of(array: Array) -> str:
     """The name of the GPU that holds an array of CuPy."""
-    if not hasattr(array.device, "id"):
-        kind = f"{type(array).__module__}.{type(array).__name__}"
-        raise UsageError(f"{name} is a {kind} on a GPU, where arrays of CuPy are taken; cupy.asarray makes one of it")
     return f"cuda:{array.device.id}"
 
 
@@ -62,7 +66,7 @@ def gpu_for(backend: str | Backend | None, size: int, **arrays: Any) -> Backend 
     size : int
         Elements of the result.
     **arrays
-        By the names of the arguments.
+        By the names of the arguments; those of a GPU are CuPy's.
 
     Raises
     ------
@@ -74,12 +78,12 @@ def gpu_for(backend: str | Backend | None, size: int, **arrays: Any) -> Backend 
     wanted = given.name if given else requested_name(backend if isinstance(backend, str) else None)
     if wanted == "auto":
         wanted = "cuda" if on_device or (size >= LEAST_ELEMENTS and gpu_works()) else "numpy"
-    devices = {_device_of(name, array) for name, array in on_device.items()}
+    devices = set(map(_device_of, on_device.values()))
     on_gpu = wanted.partition(":")[0] == "cuda"
     if not on_gpu and wanted not in BACKENDS:
         select(wanted)
     if len(devices) > 1 or (devices and wanted not in ("cuda", *devices)):
-        where = ", ".join(f"{name} on {_device_of(name, array)}" for name, array in on_device.items())
+        where = ", ".join(f"{name} on {_device_of(array)}" for name, array in on_device.items())
         raise UsageError(f"{where} cannot be read with backend={wanted!r}; leave backend out, or move the arrays")
     return given or select(*devices or (wanted,)) if on_gpu else None
 

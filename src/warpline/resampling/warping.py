@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from warpline.backends import Backend, select
+from warpline.backends import Array, Backend, select
 from warpline.errors import UsageError
 from warpline.images import Image
+from warpline.images.array_exchange import nearest_backend
 from warpline.resampling.on_device import run_concurrently
 from warpline.space import Affine, Transform
 from warpline.space.dense import pull_back
@@ -44,7 +45,8 @@ def warp(
     Returns
     -------
     Image
-        On `grid`. Order 0 keeps dtype and values exactly; higher orders give float32.
+        On `grid`. Order 0 keeps dtype and values exactly; higher orders give float32. On the GPU as well where the
+        values of `image` are on the one that computes.
 
     Raises
     ------
@@ -64,22 +66,30 @@ def warp(
     if order not in ORDERS:
         raise UsageError(f"order is {order!r}; choose from {', '.join(map(str, ORDERS))}")
     mapping = pull_back(transform, grid, backend)
-    matrix = mapping.matrix_to(image.grid)
+    matrix, there = mapping.matrix_to(image.grid), image.values_on(backend)
+    given, kind = image.data if there is None else there, _readable_type(image.data, order)
     with backend.session():
         field = None if mapping.field is None else backend.upload(mapping.field)
 
-    def resampled(volume: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def resampled(volume: Array, out: NDArray[Any] | None, kept: Array | None) -> tuple[NDArray[Any], Array]:
+        how: dict[str, Any] = {"field": field, "shape": grid.shape, "order": order, "outside": outside, "out": kept}
         with backend.session():
-            source = backend.upload(_readable(volume, order))
-            there = backend.sample(source, matrix, field=field, shape=grid.shape, order=order, outside=outside)
-            return backend.download(there, out)
+            moved = backend.sample(_readable(volume, kind, backend), matrix, **how)
+            return backend.download(moved, out), moved
 
     if image.data.ndim == 3:
-        return stacked([resampled(image.data)], grid, image)
-    result = np.empty((*grid.shape, image.data.shape[-1]), _readable_type(image.data, order))
-    volumes = enumerate(series(image))
-    run_concurrently(lambda one: resampled(one[1], result[..., one[0]]), volumes, backend, field)
-    return Image(result, grid.bare, image.name)
+        data, moved = resampled(given, None, None)
+        return image.with_values(data, grid.bare, None if there is None else moved)
+    count = image.data.shape[-1]
+    data = np.empty((*grid.shape, count), kind)
+    with backend.session():
+        kept: Array = [None] * count if there is None else backend.empty((count, *grid.shape), kind)
+
+    def one(number: int) -> None:  # returns nothing, or all volumes would be on the device at once
+        resampled(given[..., number], data[..., number], kept[number])
+
+    run_concurrently(one, iter(range(count)), backend, field)
+    return image.with_values(data, grid.bare, None if there is None else kept.transpose(1, 2, 3, 0))
 
 
 def series(image: Image) -> Iterator[NDArray[Any]]:
@@ -119,7 +129,7 @@ def resample(
     outside : float
         Value beyond the image.
     backend : Backend, optional
-        What computes; ``warpline.backends.select()`` when None.
+        What computes. When None, the GPU that holds the values of `image`, else ``warpline.backends.select()``.
 
     Returns
     -------
@@ -145,7 +155,8 @@ def resample(
         grid = with_voxel_size(image.grid, voxel_size)
     else:
         grid = like.grid if isinstance(like, Image) else like  # type: ignore[assignment]
-    return warp(image, Affine.identity(), grid, order=order, outside=outside, backend=backend or select())
+    chosen = select(nearest_backend(backend, image=image))
+    return warp(image, Affine.identity(), grid, order=order, outside=outside, backend=chosen)
 
 
 def with_voxel_size(grid: Grid, voxel_size: float | ArrayLike) -> Grid:
@@ -167,8 +178,11 @@ def with_voxel_size(grid: Grid, voxel_size: float | ArrayLike) -> Grid:
     return Grid(tuple(count.tolist()), grid.affine @ zoom, grid.flat)
 
 
-def _readable(volume: NDArray[Any], order: int) -> NDArray[Any]:
-    return np.ascontiguousarray(volume, dtype=_readable_type(volume, order))
+def _readable(volume: Array, kind: np.dtype[Any], backend: Backend) -> Array:
+    """A volume of the host, or of this backend's GPU, as the backend samples it; it may be that of the image."""
+    if isinstance(volume, np.ndarray):
+        return backend.upload(np.ascontiguousarray(volume, kind))
+    return volume.astype(kind, order="C", copy=False)
 
 
 def _readable_type(volume: NDArray[Any], order: int) -> np.dtype[Any]:
