@@ -26,6 +26,11 @@ def test_images_of_one_contrast_need_no_further_words():
     assert begins(lines, "inverse error")[0].endswith("0.031 voxels")
 
 
+def test_grey_values_that_hardly_predict_each_other_are_said():
+    (line,) = begins(lines_of(contrast={"line": 0.12, "curve": 0.37, "is_alike": True}), "contrast")
+    assert "0.370 along a curve" in line and "edges" in line
+
+
 def test_contrasts_that_differ_are_said_beside_the_correlation():
     (line,) = begins(lines_of(contrast={"line": 0.2, "curve": 0.8, "is_alike": False}), "contrast")
     assert "curve (0.800), not along a line (0.200)" in line

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from warpline.registration import Job
 
+HARDLY_PREDICTED = 0.42
+"""Correlation ratio below which grey values predict each other poorly, as those of real heads in unlike contrasts do."""
+
 
 def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     """Quality, time and files of a run, one fact per line.
@@ -153,8 +156,14 @@ def _similarity_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _contrast_lines(contrast: Mapping[str, Any] | None) -> list[str]:
-    if contrast is None or contrast["is_alike"]:
+    if contrast is None:
         return []
+    if contrast["is_alike"]:
+        hardly = (
+            f"contrast       grey values of either image hardly predict those of the other ({contrast['curve']:.3f} "
+            "along a curve), so that the correlation says little: compare edges in the picture"
+        )
+        return [hardly] if contrast["curve"] < HARDLY_PREDICTED else []
     return [
         f"contrast       differs: shades go together along a curve ({contrast['curve']:.3f}), not along a line "
         f"({contrast['line']:.3f}), so that the correlation says little about the fit"
