@@ -71,6 +71,7 @@ def test_without_a_gpu_arrays_of_one_are_refused(given, monkeypatch):
         as_numpy(given, "fixed")
 
 
+@pytest.mark.interoperability
 def test_torch_tensors_come_and_go_without_a_copy(values):
     torch = pytest.importorskip("torch")
     image = Image.from_array(torch.from_numpy(values), torch.eye(4, dtype=torch.float64))
@@ -81,6 +82,7 @@ def test_torch_tensors_come_and_go_without_a_copy(values):
             Image.from_array(bad, name="scan")
 
 
+@pytest.mark.interoperability
 def test_jax_arrays_come_and_go_without_a_copy(values):
     jax = pytest.importorskip("jax")
     given = jax.numpy.asarray(values)
