@@ -161,6 +161,7 @@ def test_the_manifest_is_valid_and_names_the_reader():
 @pytest.mark.interoperability
 def test_napari_opens_a_registration(volumes):
     components = pytest.importorskip("napari.components")  # not "napari": tests/ has a folder of that name
+    pytest.importorskip("npe2").PluginManager.instance().discover()
     viewer = components.ViewerModel()
     viewer.open(volumes / "out", plugin="warpline")
     assert [(layer.name, layer._type_string) for layer in viewer.layers] == [
