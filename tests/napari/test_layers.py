@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -30,24 +32,37 @@ def test_a_volume_keeps_values_and_places():
     image = numbered(Grid((4, 5, 6), OBLIQUE))
     values, arguments, kind = image_layer(image, "T1w", colormap="green")
     assert (kind, arguments["name"], arguments["colormap"]) == ("image", "T1w", "green")
-    assert values[3, 2, 1] == image.data[1, 2, 3] and np.shares_memory(values, image.data)
-    np.testing.assert_allclose(places(arguments, [3, 2, 1]), apply_affine(OBLIQUE, [1, 2, 3]))
+    assert values[3, 1, 2] == image.data[1, 2, 3] and np.shares_memory(values, image.data)
+    np.testing.assert_allclose(places(arguments, [3, 1, 2]), apply_affine(OBLIQUE, [1, 2, 3]))
     assert arguments["units"] == ("mm", "mm", "mm")
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_slices_are_cut_across_the_axis_nearest_to_z(order):
+    """napari takes slices along axes of the array, whatever the affine says."""
+    affine = np.eye(4)
+    affine[:3, :3] = (np.diag([2.0, -1, 3]) + 0.2)[:, order]
+    grid = Grid((4, 5, 6), affine)
+    _, arguments, _ = image_layer(numbered(grid), "T1w")
+    assert np.abs(arguments["affine"][:3, :3]).argmax(axis=1).tolist() == [0, 1, 2]
+    arrows, placed, _ = vectors_layer(Displacement(np.zeros((3, *grid.shape), np.float32), grid), "warp")
+    np.testing.assert_array_equal(placed["affine"], arguments["affine"])
+    assert len(set(arrows[:, 0, 0])) == grid.shape[order.index(2)]
 
 
 def test_time_is_the_first_axis_of_a_series():
     image = numbered(Grid((4, 5, 6), OBLIQUE), 3)
     values, arguments, _ = image_layer(image, "bold")
-    assert values[2, 3, 2, 1] == image.data[1, 2, 3, 2]
+    assert values[2, 3, 1, 2] == image.data[1, 2, 3, 2]
     assert arguments["axis_labels"] == ("t", "z", "y", "x") and arguments["affine"][0].tolist() == [1, 0, 0, 0, 0]
-    np.testing.assert_allclose(places(arguments, [2, 3, 2, 1]), apply_affine(OBLIQUE, [1, 2, 3]))
+    np.testing.assert_allclose(places(arguments, [2, 3, 1, 2]), apply_affine(OBLIQUE, [1, 2, 3]))
 
 
 def test_an_image_in_the_plane_has_two_axes():
     image = numbered(SLICE)
     values, arguments, _ = image_layer(image, "section")
-    assert values.shape == (5, 6) and values[4, 2] == image.data[2, 4, 0]
-    np.testing.assert_allclose(places(arguments, [4, 2]), apply_affine(SLICE.affine, [2, 4, 0])[:2])
+    assert values.shape == (6, 5) and values[2, 4] == image.data[2, 4, 0]
+    np.testing.assert_allclose(places(arguments, [2, 4]), apply_affine(SLICE.affine, [2, 4, 0])[:2])
 
 
 @pytest.mark.parametrize(

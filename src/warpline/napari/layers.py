@@ -1,7 +1,8 @@
 """Images, label maps and displacement fields as layers of napari.
 
-napari counts axes from the slowest one on, shows the last two, and lets the last but one point down. So arrays come as
-(K, J, I) and the world as (z, y, x) in LPS mm, as that of images which ITK reads for napari: heads stand upright.
+napari counts axes from the slowest one on, shows the last two, and lets the last but one point down. So the world comes
+as z, y, x in LPS mm, as that of images which ITK reads for napari, and heads stand upright. Slices are cut along axes
+of arrays only: arrays come with the axis that runs nearest along z first, whatever the order of the file.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from warpline.images import Image
 from warpline.io.lps import LPS
-from warpline.space import Displacement, Grid
+from warpline.space import Displacement
+from warpline.space.grid import Grid, Shape
 
 LayerData = tuple[NDArray[Any], dict[str, Any], str]
 """A layer as napari takes it: data, arguments of the layer, and what kind of layer it is."""
@@ -42,20 +44,23 @@ def image_layer(image: Image, name: str, **look: Any) -> LayerData:
     Returns
     -------
     LayerData
-        Values (K, J, I), with (T, K, J, I) for a series and (J, I) in 2-D; no copy is made.
+        Values (Z, Y, X) along the axes nearest to these, (T, Z, Y, X) of a series, (Y, X) in 2-D; no copy is made.
     """
-    values = image.data[:, :, 0] if image.grid.flat else image.data
-    arguments = {"name": name, **_placed(image.grid, values.ndim)}
+    spatial = _slowest_first(image.grid)
+    time = tuple(range(3, image.data.ndim))
+    values = image.data.transpose((*time, *spatial, *({0, 1, 2} - {*spatial})))
+    values = values[..., 0] if image.grid.flat else values
+    arguments = {"name": name, **_placed(image.grid, len(time))}
     if _LABELS.search(name) and values.dtype.kind in "biu":
-        return values.T, arguments, "labels"
-    return values.T, {**arguments, **look}, "image"
+        return values, arguments, "labels"
+    return values, {**arguments, **look}, "image"
 
 
 def vectors_layer(warp: Displacement, name: str) -> LayerData:
     """Arrows from voxels of the fixed image to where they are mapped to, coloured by their length in mm.
 
-    All slices along the third voxel axis have arrows, as napari shows them in their own slice only; within a slice they
-    stand so far apart that there are at most `MOST_VECTORS`. Where the field is not known (NaN) there are none.
+    All slices along z have arrows, as napari shows them in their own slice only; within a slice they stand so far apart
+    that there are at most `MOST_VECTORS` in all. Where the field is not known (NaN) there are none.
 
     Parameters
     ----------
@@ -67,22 +72,21 @@ def vectors_layer(warp: Displacement, name: str) -> LayerData:
     Returns
     -------
     LayerData
-        (N, 2, 3), in 2-D (N, 2, 2): places and displacements, in voxels (k, j, i) of the field's grid, which the affine
-        of the layer takes to the world.
+        (N, 2, 3), in 2-D (N, 2, 2): places and displacements, in voxels along the axes of `image_layer`, which the
+        affine of the layer takes to the world.
     """
     grid = warp.grid
-    axes = 2 if grid.flat else 3
     shown = [np.arange((n // 2) % step, n, step) for n, step in zip(grid.shape, _steps(grid), strict=True)]
     places = np.stack(np.meshgrid(*shown, indexing="ij"), axis=-1).reshape(-1, 3)
     moves = warp.field[:, *places.T].T.astype(np.float64)
     known = np.isfinite(moves).all(axis=1)
     places, moves = places[known], moves[known]
-    arrows = np.stack([places, moves @ grid.inverse_affine[:3, :3].T], axis=1)[..., :axes]
+    arrows = np.stack([places, moves @ grid.inverse_affine[:3, :3].T], axis=1)
     return (
-        np.ascontiguousarray(arrows[..., ::-1]),
+        arrows[..., _slowest_first(grid)],
         {
             "name": name,
-            **_placed(grid, axes),
+            **_placed(grid),
             "features": {"mm": np.linalg.norm(moves, axis=1)},
             "edge_color": "mm",
             "edge_colormap": "turbo",
@@ -92,29 +96,36 @@ def vectors_layer(warp: Displacement, name: str) -> LayerData:
     )
 
 
-def _placed(grid: Grid, axes: int) -> dict[str, Any]:
-    """Where an array with so many axes lies: arguments of a layer.
+def _slowest_first(grid: Grid) -> tuple[int, ...]:
+    """The voxel axes nearest to world z, y and x; in 2-D to y and x."""
+    (x, y, z), _ = grid.nearest_axes
+    return (y, x) if grid.flat else (z, y, x)
 
-    The affine (axes + 1, axes + 1) takes indices, slowest axis first, to z, y, x in LPS mm; time stays as it is.
+
+def _placed(grid: Grid, time: int = 0) -> dict[str, Any]:
+    """Where an array lies, with an axis of time before those of space or without: arguments of a layer.
+
+    The affine takes indices to z, y, x in LPS mm, in 2-D to y, x; time stays as it is.
     """
-    spatial = 2 if grid.flat else 3
+    order = _slowest_first(grid)
+    world = (2, 1, 0)[-len(order) :]
     to_lps = LPS @ grid.affine
-    affine = np.eye(axes + 1)
-    affine[-1 - spatial : -1, -1 - spatial : -1] = to_lps[:spatial, :spatial][::-1, ::-1]
-    affine[-1 - spatial : -1, -1] = to_lps[:spatial, 3][::-1]
-    time = axes - spatial
+    affine = np.eye(time + len(order) + 1)
+    affine[time:-1, time:-1] = to_lps[np.ix_(world, order)]
+    affine[time:-1, -1] = to_lps[world, 3]
     return {
         "affine": affine,
-        "axis_labels": ("t",) * time + ("z", "y", "x")[-spatial:],
-        "units": ("pixel",) * time + ("mm",) * spatial,
+        "axis_labels": ("t",) * time + ("z", "y", "x")[-len(order) :],
+        "units": ("pixel",) * time + ("mm",) * len(order),
     }
 
 
-def _steps(grid: Grid) -> tuple[int, int, int]:
-    """Voxels between arrows along each axis, about as many mm along the first as along the second."""
-    *plane, slices = grid.shape
-    most = max(1, min(MOST_OF_A_SLICE, MOST_VECTORS // slices))
-    size = grid.voxel_size[:2]
-    steps = (np.maximum(1, np.round(n * size.min() / size)).astype(int) for n in count(1))
-    i, j = next(one for one in steps if np.prod(-(-np.array(plane) // one)) <= most)
-    return int(i), int(j), 1
+def _steps(grid: Grid) -> Shape:
+    """Voxels between arrows along each axis: 1 along z, else about as many mm along one as along the other."""
+    across = np.array([axis != grid.nearest_axes[0][2] for axis in range(3)])
+    shape, size = np.array(grid.shape), grid.voxel_size
+    most = max(1, min(MOST_OF_A_SLICE, MOST_VECTORS // int(shape[~across][0])))
+    spacings = (n * size[across].min() / size for n in count(1))
+    steps = (np.where(across, np.maximum(1, np.round(spacing)), 1).astype(int) for spacing in spacings)
+    i, j, k = next(one for one in steps if np.prod(-(-shape // one)[across]) <= most)
+    return int(i), int(j), int(k)
