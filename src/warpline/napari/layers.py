@@ -22,7 +22,7 @@ from warpline.space.grid import Grid, Shape
 LayerData = tuple[NDArray[Any], dict[str, Any], str]
 """A layer as napari takes it: data, arguments of the layer, and what kind of layer it is."""
 
-MOST_VECTORS, MOST_OF_A_SLICE = 50_000, 1000
+MOST_VECTORS, MOST_OF_A_SLICE = 100_000, 1000
 """The most arrows of a layer, and of one slice."""
 
 _LABELS = re.compile(r"(?<![a-z])(dseg|seg|aseg|aparc|labels?|parcellation|mask)(?![a-z])", re.IGNORECASE)
