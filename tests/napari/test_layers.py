@@ -66,21 +66,24 @@ def test_an_image_in_the_plane_has_two_axes():
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype", "kind"),
+    ("name", "value", "kind"),
     [
-        ("sub-01_dseg", np.uint8, "labels"),
-        ("brain-labels", np.int32, "labels"),
-        ("aseg", np.int16, "labels"),
-        ("labels", np.float32, "image"),
-        ("segovia", np.uint8, "image"),
-        ("T1w", np.uint8, "image"),
+        ("sub-01_dseg", np.uint8(1), "labels"),
+        ("brain-labels", np.int32(-7), "labels"),
+        ("aseg", np.float32(1021), "labels"),
+        ("labels", np.float32(0.5), "image"),
+        ("labels", np.float32(np.nan), "image"),
+        ("labels", np.float32(1e12), "image"),
+        ("segovia", np.uint8(1), "image"),
+        ("T1w", np.uint8(1), "image"),
     ],
 )
-def test_whole_numbers_named_labels_become_labels(name, dtype, kind):
-    _, arguments, found = image_layer(
-        Image(np.ones((2, 3, 4), dtype), Grid((2, 3, 4), np.eye(4))), name, colormap="red"
-    )
+def test_whole_numbers_named_labels_become_labels(name, value, kind):
+    image = Image(np.full((2, 3, 4), value), Grid((2, 3, 4), np.eye(4)))
+    values, arguments, found = image_layer(image, name, colormap="red")
     assert found == kind and ("colormap" in arguments) == (kind == "image")
+    assert kind == "image" or values.dtype.kind in "iu"
+    np.testing.assert_array_equal(values, image.data.T)
 
 
 @pytest.mark.parametrize("grid", [Grid((4, 5, 6), OBLIQUE), SLICE], ids=["3-D", "2-D"])

@@ -118,12 +118,9 @@ def test_files_become_images_or_arrows(volumes, tmp_path):
     assert same(layers_of(warp)["sub-01_1Warp"], vectors_layer(warpline.read_transform(warp), ""))
     warpline.write_transform(warpline.read_transform(warp), tmp_path / "warp.nrrd")
     assert layers_of(tmp_path / "warp.nrrd")["warp"][2] == "vectors"
-    for name in ("image.mha", "sub-01_dseg.nii.gz"):
+    for name, kind in (("image.mha", "image"), ("image.ome.zarr", "image"), ("sub-01_dseg.nii.gz", "labels")):
         write_image(Image(np.ones((3, 4, 5), np.uint8), Grid((3, 4, 5), np.eye(4))), tmp_path / name)
-    assert [layers_of(tmp_path / name)[name.partition(".")[0]][2] for name in ("image.mha", "sub-01_dseg.nii.gz")] == [
-        "image",
-        "labels",
-    ]
+        assert layers_of(tmp_path / name)[name.partition(".")[0]][2] == kind
 
 
 def test_a_damaged_file_is_named(volumes, tmp_path):

@@ -44,15 +44,17 @@ def image_layer(image: Image, name: str, **look: Any) -> LayerData:
     Returns
     -------
     LayerData
-        Values (Z, Y, X) along the axes nearest to these, (T, Z, Y, X) of a series, (Y, X) in 2-D; no copy is made.
+        Values (Z, Y, X) along the axes nearest to these, (T, Z, Y, X) of a series, (Y, X) in 2-D; only labels in
+        floats are copied.
     """
     spatial = _slowest_first(image.grid)
     time = tuple(range(3, image.data.ndim))
     values = image.data.transpose((*time, *spatial, *({0, 1, 2} - {*spatial})))
     values = values[..., 0] if image.grid.flat else values
     arguments = {"name": name, **_placed(image.grid, len(time))}
-    if _LABELS.search(name) and values.dtype.kind in "biu":
-        return values, arguments, "labels"
+    labels = _as_integers(values) if _LABELS.search(name) else None
+    if labels is not None:
+        return labels, arguments, "labels"
     return values, {**arguments, **look}, "image"
 
 
@@ -94,6 +96,14 @@ def vectors_layer(warp: Displacement, name: str) -> LayerData:
         },
         "vectors",
     )
+
+
+def _as_integers(values: NDArray[Any]) -> NDArray[Any] | None:
+    """Labels as napari takes them; None where some are no whole numbers. Many tools write labels as floats."""
+    if values.dtype.kind in "biu":
+        return values
+    whole = np.abs(values).max() < 2**31 and np.array_equal(values, np.rint(values))  # False with NaN
+    return values.astype(np.int32) if whole else None
 
 
 def _slowest_first(grid: Grid) -> tuple[int, ...]:
