@@ -4,10 +4,12 @@ PYTHON ?= python3
 JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
+OTHERS := .venv-interoperability
+TORCH ?= torch
 BASE := python:3.12-slim-bookworm
 SITE := build/site
 
-.PHONY: help demo docs docs-check docs-examples test check fuzz weight dist recipe lock sbom workflows container pin-container clean
+.PHONY: help demo docs docs-check docs-examples test check interoperability fuzz weight dist recipe lock sbom workflows container pin-container clean
 
 help:
 	@echo "make demo           register a synthetic pair of brains; the results are left in demo/"
@@ -16,6 +18,7 @@ help:
 	@echo "make docs-examples  build the pages of a small cohort in docs/examples/"
 	@echo "make test           make check, then every test"
 	@echo "make check          style, types and layering"
+	@echo "make interoperability  install MONAI, TorchIO, JAX, Nipype, Snakemake and napari, and run what joins us to them"
 	@echo "make fuzz           damaged files for every reader, for four minutes"
 	@echo "make weight         what an installation downloads and takes, on Linux, macOS and Windows"
 	@echo "make dist           build wheel and source distribution in dist/, and check them"
@@ -48,6 +51,12 @@ check: $(VENV)/test.done
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+interoperability:
+	$(PYTHON) -m venv $(OTHERS)
+	$(OTHERS)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH) --editable ".[interoperability]"
+	WARPLINE_THREADS=1 $(OTHERS)/bin/python -m pytest -m interoperability --no-skips \
+	  tests/test_interoperability.py tests/images/test_array_exchange.py tests/napari
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -111,5 +120,5 @@ pin-container:
 	  rm Dockerfile.old release/warpline.def.old
 
 clean:
-	rm -rf $(VENV) build dist demo docs/examples docs/reference docs/tutorials src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(OTHERS) build dist demo docs/examples docs/reference docs/tutorials src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

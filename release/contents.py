@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = {
-    "src/warpline": (".py", ".typed", ".css", ".js", ".j2"),
+    "src/warpline": (".py", ".typed", ".css", ".js", ".j2", ".yaml"),
     "kernels": (".py", ".cu", ".cuh"),
 }
 """Folders of what is installed, and the endings of their files."""

@@ -17,6 +17,19 @@ settings.load_profile("untimed")
 DATA_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--no-skips", action="store_true", help="a test that skips has failed")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Under ``--no-skips`` what a test lacks is an error, as nobody reads what a test that skips would have said."""
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips") and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"skipped under --no-skips: {report.longrepr[-1]}"
+    return report
+
+
 def pytest_configure():
     """Remove outdated compiled code as `select` does, before tests that import kernels compile theirs."""
     numba_cache.choose_cache_folder()

@@ -21,6 +21,7 @@ ROOMS = (
     "warpline.images",
     "warpline.io.transform_files",
     "warpline.longitudinal",
+    "warpline.napari",
     "warpline.registration",
     "warpline.registration.judgement",
     "warpline.series",

@@ -9,7 +9,7 @@ from pathlib import Path
 from warpline.extras import EXTRAS, install_command
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DEVELOPMENT = {"test", "bench", "docs", "release"}
+DEVELOPMENT = {"test", "interoperability", "bench", "docs", "release"}
 """Extras of those who work on warpline itself."""
 
 

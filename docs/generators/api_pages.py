@@ -13,6 +13,7 @@ ROOMS = {
     "warpline": "Registration, transforms, images",
     "warpline.dipy": "DIPY's names",
     "warpline.ants": "ANTsPy's names",
+    "warpline.napari": "Reader for napari",
     "warpline.cohort": "Cohorts",
     "warpline.template": "Templates",
     "warpline.series": "Series",

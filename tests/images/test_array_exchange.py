@@ -110,6 +110,7 @@ def test_what_does_not_say_where_it_lies_is_named():
         nearest_backend("auto", fixed=np.zeros(3), moving=Meta())
 
 
+@pytest.mark.interoperability
 def test_torch_tensors_come_and_go_without_a_copy(values):
     torch = pytest.importorskip("torch")
     image = Image.from_array(torch.from_numpy(values), torch.eye(4, dtype=torch.float64))
@@ -120,6 +121,7 @@ def test_torch_tensors_come_and_go_without_a_copy(values):
             Image.from_array(bad, name="scan")
 
 
+@pytest.mark.interoperability
 def test_jax_arrays_come_and_go_without_a_copy(values):
     jax = pytest.importorskip("jax")
     given = jax.numpy.asarray(values)

@@ -42,6 +42,13 @@ def test_apply_affine_is_the_homogeneous_product():
     assert apply_affine(matrix, [1, 2, 3]).shape == (3,)
 
 
+@pytest.mark.parametrize("tilt", [0.0, 0.4])
+def test_nearest_axes_are_those_that_run_along_the_world(tilt):
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_rotvec([tilt, -tilt, tilt]).as_matrix() @ ((0, 0, 5), (-2, 0, 0), (0, 1, 0))
+    assert Grid((4, 5, 6), matrix).nearest_axes == ((2, 0, 1), (1, -1, 1))
+
+
 @pytest.mark.parametrize(("matrix", "words"), [
     (np.eye(3), r"sform has shape \(3, 3\)"),
     (np.diag([1, 1, np.nan, 1]), "sform has NaN or infinite"),

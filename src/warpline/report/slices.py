@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -215,7 +214,7 @@ class _SliceGeometry:
 
     @classmethod
     def around(cls, image: Image) -> _SliceGeometry:
-        return cls(image.grid, *_nearest_axes(image.grid), *_foreground_extent(image))
+        return cls(image.grid, *image.grid.nearest_axes, *_foreground_extent(image))
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -280,13 +279,6 @@ def _subdivided(line: Line, finer: int) -> Line:
     """Evenly spaced coordinates (N,) at the middles of `finer` parts of each step: (N * finer,)."""
     places = (np.arange(line.size * finer) + 0.5) / finer - 0.5
     return np.asarray(line[0] + (line[1] - line[0]) * places)
-
-
-def _nearest_axes(grid: Grid) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """For world x, y and z: the grid axis that runs along it, and +1 or -1 for its sense."""
-    directions = grid.affine[:3, :3] / grid.voxel_size
-    axes = max(permutations(range(3)), key=lambda order: sum(abs(directions[w, a]) for w, a in enumerate(order)))
-    return axes, tuple(1 if directions[world, axis] > 0 else -1 for world, axis in enumerate(axes))
 
 
 def _foreground_extent(image: Image) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

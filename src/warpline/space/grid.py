@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -159,6 +160,22 @@ class Grid:
     def centre(self) -> NDArray[np.float64]:
         """World position of the middle of the grid, (3,) in mm."""
         return apply_affine(self.affine, (np.array(self.shape) - 1) / 2)
+
+    @property
+    def nearest_axes(self) -> tuple[Shape, Shape]:
+        """For world x, y and z: the voxel axis that runs nearest along it, and +1 or -1 for its sense.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from warpline import Grid
+        >>> Grid((4, 5, 6), np.array([[0, 0, 1.0, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])).nearest_axes
+        ((2, 0, 1), (1, -1, 1))
+        """
+        directions = self.affine[:3, :3] / self.voxel_size
+        x, y, z = max(permutations(range(3)), key=lambda order: sum(abs(directions[w, a]) for w, a in enumerate(order)))
+        senses = tuple(1 if directions[world, axis] > 0 else -1 for world, axis in enumerate((x, y, z)))
+        return (x, y, z), (senses[0], senses[1], senses[2])
 
     @property
     def notes(self) -> tuple[str, ...]:
