@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from warpline.registration import Job
 
 HARDLY_PREDICTED = 0.42
-"""Correlation ratio below which grey values predict each other poorly, as those of real heads in unlike contrasts do."""
+"""Correlation ratio below which grey values predict each other poorly, as in real heads of unlike contrasts."""
 
 
 def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
