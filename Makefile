@@ -45,7 +45,7 @@ docs-examples: $(VENV)/core.done
 	$(BIN)/python examples/cohort_pages.py
 
 test: check
-	WARPLINE_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	WARPLINE_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 check: $(VENV)/test.done
 	$(BIN)/ruff check .

@@ -75,6 +75,7 @@ REHEARSED = Size(
     settings=(
         "initialise.rotations=false",
         "linear.refinements=0",
+        "linear.samples=1000",
         "linear.iterations=[2,1,1]",
         "syn.iterations=[2,1,1]",
     ),

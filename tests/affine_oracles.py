@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from oracles import b_spline, b_spline_slope, is_inside, linear_at, nearest_at, position
+from oracles import b_spline, b_spline_slope, is_inside, linear_at, nearest_at, position, remembered
 from warpline.metrics import Samples
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.normalised_product import NormalisedProduct
@@ -40,6 +40,7 @@ def visible_points(points, values, volume, matrix, mask):
         yield (*(float(c) for c in x), 1.0), float(f), linear_at(volume, y), linear_slope_at(volume, y)
 
 
+@remembered
 def affine_moments(points, values, volume, matrix, *, mask=None):
     """Moments (6,) and slopes (3, 3, 4)."""
     moments, slopes = np.zeros(6), np.zeros((3, 3, 4))
@@ -72,6 +73,7 @@ def histogram_derivative(points, values, volume, matrix, table, *, mask=None):
     return derivative
 
 
+@remembered
 def mutual_information(points, values, volume, matrix, bins, *, mask=None):
     """Negative mutual information, number of points and the derivative by the matrix, (14,)."""
     joint = joint_histogram(points, values, volume, matrix, bins, mask=mask)
@@ -85,6 +87,7 @@ def mutual_information(points, values, volume, matrix, bins, *, mask=None):
     return np.array([value, total, *slope.ravel()])
 
 
+@remembered
 def sample_at(volume, points):
     """Linear interpolant at points, 0 outside."""
     return np.array([linear_at(volume, p) if is_inside(p, volume.shape) else 0.0 for p in points.astype(np.float64)])

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from oracles import linear_at, on_face, position, slope_at, voxels, weight_at
+from oracles import linear_at, on_face, position, remembered, slope_at, voxels, weight_at
 
 CHANNELS, USED, TOP = 16, 12, 127
 
@@ -15,6 +15,7 @@ NEIGHBOURS = [tuple(sign * (a == axis) for a in range(3)) for axis in range(3) f
 PAIRS = [(a, b) for a, b in combinations(range(6), 2) if a // 2 != b // 2]
 
 
+@remembered
 def describe(volume, floor):
     """``127 exp(-D / (V + floor))`` for the pairs of neighbours of every voxel, and four zeros: (I, J, K, 16)."""
     source, out = np.pad(np.float64(volume), 2, mode="edge"), np.zeros((*volume.shape, CHANNELS))
@@ -30,6 +31,7 @@ def describe(volume, floor):
     return out
 
 
+@remembered
 def warp(descriptors, field):
     """``descriptors(i + field(i))``, linear, clamped."""
     out = np.empty(descriptors.shape)
@@ -39,6 +41,7 @@ def warp(descriptors, field):
     return out
 
 
+@remembered
 def forces(fixed, moving, mask=None):
     """Value, force on the fixed descriptors, force on the moving ones."""
     sides, shape = [np.float64(side) / TOP for side in (fixed, moving)], fixed.shape[:3]

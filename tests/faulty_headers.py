@@ -17,9 +17,19 @@ TURN = np.array([[0.995, -0.0998, 0, 4.0], [0.0998, 0.995, 0, -3.0], [0, 0, 1, 5
 @cache
 def heads():
     """Reference and image, right headers, unlike contrasts."""
-    reference = scan(lattice(size=4.0, shape=(33, 40, 30)), name="reference")
-    grid = lattice(size=5.0, shape=(28, 34, 25))
-    return reference, scan(grid, TURN, contrast=lambda v: np.sqrt(v) * 20, name="image")
+    return scanned(lattice(size=4.0, shape=(33, 40, 30)), lattice(size=5.0, shape=(28, 34, 25)))
+
+
+@cache
+def coarse_heads():
+    """The same in larger voxels, for checks as a whole: fewer voxels are compared, which is what takes time."""
+    return scanned(lattice(size=5.0, shape=(27, 32, 24)), lattice(size=6.0, shape=(24, 29, 21)))
+
+
+def scanned(reference, image):
+    """The head on the grid of a reference, and on that of an image in another pose."""
+    contrast = scan(image, TURN, contrast=lambda v: np.sqrt(v) * 20, name="image")
+    return scan(reference, name="reference"), contrast
 
 
 def flipped(image, axis):

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import math
+import pickle
+from copy import deepcopy
+from functools import wraps
 from itertools import product
 
 import numpy as np
 
 # -- sampling -----------------------------------------------------------------------------------------------
+
+
+def remembered(oracle):
+    """The oracle, computed once for each input, however many backends are compared with it."""
+    found = {}
+
+    @wraps(oracle)
+    def remembering(*arguments, **options):
+        key = pickle.dumps((arguments, options))
+        if key not in found:
+            found[key] = oracle(*arguments, **options)
+        return deepcopy(found[key])
+
+    return remembering
 
 
 def voxels(shape):
@@ -124,6 +141,7 @@ def cubic_at(coefficients, point):
     return total
 
 
+@remembered
 def sample(volume, matrix=None, *, field=None, shape=None, order=1, outside=0.0):
     """``out(i) = volume(matrix (i + field(i)))``."""
     shape = shape or (volume.shape if field is None else field.shape[1:])
@@ -136,6 +154,7 @@ def sample(volume, matrix=None, *, field=None, shape=None, order=1, outside=0.0)
     return out
 
 
+@remembered
 def sample_field(field, matrix, shape):
     """``out(c, i) = field(c, matrix i)``, clamped."""
     out = np.empty((3, *shape))
@@ -159,6 +178,7 @@ def slope_at(volume, index, axis):
     return (float(volume[tuple(above)]) - float(volume[tuple(below)])) / (above[axis] - below[axis])
 
 
+@remembered
 def gradient(volume):
     """Gradient per voxel: (3, I, J, K)."""
     out = np.empty((3, *volume.shape))
@@ -168,6 +188,7 @@ def gradient(volume):
     return out
 
 
+@remembered
 def smooth(volume, sigma):
     """Gaussian of one volume, borders clamped."""
     out = np.asarray(volume, dtype=np.float64)
@@ -191,6 +212,7 @@ def largest_norm(array):
     return max(math.hypot(*components[(slice(None), *index)]) for index in voxels(array.shape[-3:]))
 
 
+@remembered
 def downsample(volume, factors, shape):
     """Gaussian of half a factor, then linear at the centred coarse grid, clamped."""
     smoothed = smooth(volume, [0.0 if factor == 1 else factor / 2 for factor in factors])
@@ -204,6 +226,7 @@ def downsample(volume, factors, shape):
     return out
 
 
+@remembered
 def halve(volume):
     """Means of cubes of two voxels a side; beyond an odd axis its last voxel counts twice."""
     out = np.empty([-(-n // 2) for n in volume.shape])
@@ -213,6 +236,7 @@ def halve(volume):
     return out
 
 
+@remembered
 def double(volume, shape):
     """Linear between the centres of cubes of two voxels a side, clamped."""
     out = np.empty(shape)
@@ -240,6 +264,7 @@ def window(index, shape, radius, mask):
     return [near for near in product(*ranges) if mask is None or mask[near] > 0]
 
 
+@remembered
 def local_cc(fixed, moving, radius, *, contrast_floor, mask=None):
     """Value, force on the fixed image, force on the moving image."""
     f, m = np.asarray(fixed, dtype=np.float64), np.asarray(moving, dtype=np.float64)
@@ -266,6 +291,7 @@ def local_cc(fixed, moving, radius, *, contrast_floor, mask=None):
     return -total / f.size, forces[0], forces[1]
 
 
+@remembered
 def squared_difference(fixed, moving, *, mask=None):
     """Value, force on the fixed image, force on the moving image."""
     f, m = np.asarray(fixed, dtype=np.float64), np.asarray(moving, dtype=np.float64)
@@ -300,6 +326,7 @@ def binned(values, bins, span):
     return np.clip((np.float64(values).ravel() - span[0]) * (bins - 3) / (span[1] - span[0]) + 1, 1, bins - 2)
 
 
+@remembered
 def mutual_information_of_volumes(fixed, moving, bins, span, mask=None):
     """``-sum p log(p / (p_f p_m))`` cell by cell."""
     joint = joint_distribution(fixed, moving, bins, span, mask)
@@ -307,6 +334,7 @@ def mutual_information_of_volumes(fixed, moving, bins, span, mask=None):
     return -sum(p * math.log(p / (rows[i] * columns[j])) for (i, j), p in np.ndenumerate(joint) if p > 0)
 
 
+@remembered
 def mutual_information_forces(fixed, moving, bins, *, span, mask=None):
     """Value, force on the fixed image, force on the moving image."""
     joint, scale = joint_distribution(fixed, moving, bins, span, mask), (bins - 3) / (span[1] - span[0])
@@ -338,6 +366,7 @@ def parzen_slope(at, bins):
 # -- fields -------------------------------------------------------------------------------------------------
 
 
+@remembered
 def compose(outer, inner, scale=1.0):
     """``out(i) = s inner(i) + outer(i + s inner(i))``."""
     out = np.empty(inner.shape)
@@ -349,6 +378,7 @@ def compose(outer, inner, scale=1.0):
     return out
 
 
+@remembered
 def invert(field, start, tolerance, iterations):
     """Each voxel alone: full steps for the first 8, 0.4 of a step after, none once the residual is small."""
     out = np.asarray(start, dtype=np.float64).copy()
@@ -373,6 +403,7 @@ def inverse_residual(field, inverse):
     return out
 
 
+@remembered
 def jacobian(field):
     """``det(I + d field / d x)`` at every voxel."""
     out = np.empty(field.shape[1:])
@@ -406,6 +437,7 @@ def extent(volume, matrix):
     return ends
 
 
+@remembered
 def least_jacobian(field):
     """The least of the determinants by one-sided differences and of the tetrahedra in the cubes above and below."""
     return extreme_jacobian(field, min)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,12 @@ from warpline.space.inversion import FIELD_TOLERANCE
 
 WARPED, DISPLACEMENT, AFFINE, DICE, INVERSE_ERROR = 1e-4, 1e-3, 1e-4, 2e-3, 1e-3
 """Share of the intensity range, voxels, mm, and voxels; docs/conventions.md states them."""
+
+SEEDS = range(8)
+"""Of the roundings that are tried."""
+
+SAME_WAY = 0.2 * AFFINE
+"""mm between affines that went the same way."""
 
 FEW = 1e-4
 """Share of the displacements at which the inversion of a voxel may stop a step earlier."""
@@ -38,14 +46,25 @@ def rounded_otherwise(image, seed):
 
 
 @pytest.fixture(scope="module")
-def ways(pair, numpy_backend):
-    """Moving images that differ by rounding, and the affines that numpy finds of them.
+def way(pair, numpy_backend):
+    """To the moving image of a seed, and the affine that numpy finds of it, each computed once.
 
     Where a search stands at a fork, rounding decides: numpy's own affines of this pair differ by 3e-4 mm.
     """
     linear = RECIPE.model_copy(update={"syn": None})
-    images = [rounded_otherwise(pair.moving, seed) for seed in range(8)]
-    return [(image, align(pair.fixed, image, linear, backend=numpy_backend).affine.matrix) for image in images]
+
+    @cache
+    def way(seed):
+        image = rounded_otherwise(pair.moving, seed)
+        return image, align(pair.fixed, image, linear, backend=numpy_backend).affine.matrix
+
+    return way
+
+
+@pytest.fixture(scope="module")
+def follow(pair, numpy_backend):
+    """What numpy finds with a moving image, computed once."""
+    return cache(lambda image: align(pair.fixed, image, RECIPE, backend=numpy_backend))
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +73,14 @@ def found(pair, backend):
 
 
 @pytest.fixture(scope="module")
-def expected(pair, numpy_backend, ways, found):
-    """What numpy finds where it goes the same way."""
-    moving, _ = min(ways, key=lambda way: np.abs(way[1] - found.affine.matrix).max())
-    return align(pair.fixed, moving, RECIPE, backend=numpy_backend)
+def expected(way, follow, found):
+    """What numpy finds on the first way that is the same, or on the nearest where none is."""
+
+    def apart(seed):
+        return np.abs(way(seed)[1] - found.affine.matrix).max()
+
+    seed = next((seed for seed in SEEDS if apart(seed) <= SAME_WAY), None)
+    return follow(way(min(SEEDS, key=apart) if seed is None else seed)[0])
 
 
 def carried(aligned, image, order, backend):

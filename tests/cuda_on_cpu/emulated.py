@@ -39,7 +39,8 @@ def available():
 def build_folder():
     """Where compiled kernels are kept between runs: named after the shim, private to the user."""
     tag = hashlib.blake2b(SHIM.read_bytes() + COMPILER.encode(), digest_size=8).hexdigest()
-    folder = Path(tempfile.gettempdir()) / f"warpline-kernels-{os.getuid()}-{tag}"
+    user = os.getuid() if hasattr(os, "getuid") else "own"  # the temporary folder of Windows is the user's own
+    folder = Path(tempfile.gettempdir()) / f"warpline-kernels-{user}-{tag}"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 

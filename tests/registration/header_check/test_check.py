@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faulty_headers import flipped, heads, scaled, shifted, swapped
+from faulty_headers import coarse_heads, flipped, scaled, shifted, swapped
 from made_heads import lattice, scan
 from warpline.errors import InputError
 from warpline.images import Image
@@ -15,7 +15,9 @@ from warpline.space.grid import Grid
 
 
 def check(image, reference=None, **options):
-    return check_headers(heads()[0] if reference is None else reference, image, backend="numba", threads=1, **options)
+    return check_headers(
+        coarse_heads()[0] if reference is None else reference, image, backend="numba", threads=1, **options
+    )
 
 
 FAULTS = {
@@ -30,7 +32,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found_and_mended(fault):
-    image = heads()[1]
+    image = coarse_heads()[1]
     make, kind = FAULTS[fault]
     broken = make(image)
     found = check(broken)
@@ -47,7 +49,7 @@ def test_a_fault_is_found_and_mended(fault):
 
 
 def test_a_right_header_is_left_alone():
-    found = check(heads()[1])
+    found = check(coarse_heads()[1])
     assert found.outcome == "consistent" and found.proposed is None and found.undecided == ()
 
 
@@ -60,7 +62,7 @@ def test_voxel_sizes_that_were_lost_are_measured():
 
 
 def test_a_symmetric_object_leaves_its_hand_undecided():
-    image = heads()[0]
+    image = coarse_heads()[0]
     noise = np.random.default_rng(2).normal(0, 12, (2, *image.data.shape))
     symmetric = image.data + np.flip(image.data, 0)
     noisy = [Image(np.where(symmetric > 0, symmetric + one, 0).astype(np.float32), image.grid) for one in noise]
@@ -71,7 +73,7 @@ def test_a_symmetric_object_leaves_its_hand_undecided():
 @pytest.mark.parametrize("size", [None, 8.0])
 def test_noise_is_undecided(size):
     """In voxels like those of the reference, and in large ones, whose fits have any size."""
-    grid = heads()[1].grid
+    grid = coarse_heads()[1].grid
     if size is not None:
         grid = Grid(
             (round(160 / size),) * 3, np.array([(size, 0, 0, -80), (0, size, 0, -80), (0, 0, size, -80), (0, 0, 0, 1)])
@@ -96,7 +98,7 @@ def test_a_slice_and_a_volume_are_refused():
 
 
 def test_a_mask_is_checked_too():
-    image = heads()[1]
+    image = coarse_heads()[1]
     mask = Image((image.data > 0).astype(np.uint8), image.grid, "mask")
     assert check(image, mask=mask).outcome == "consistent"
     found = check(image, mask=shifted(mask, (50.0, 0, 0)))
@@ -115,7 +117,7 @@ def test_the_mask_of_a_slice_follows_it_to_the_plane():
 
 
 def test_a_mask_of_several_volumes_is_refused():
-    image = heads()[1]
+    image = coarse_heads()[1]
     with pytest.raises(InputError, match="is 4-D"):
         check(image, mask=Image(np.ones((*image.grid.shape, 2), np.uint8), image.grid, "mask"))
 
