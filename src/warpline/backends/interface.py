@@ -36,7 +36,14 @@ from warpline.backends.splines import AffineCoordinates, SplineOptions
 
 
 class Backend(SimilarityOperations, Protocol):
-    """What registration, metrics and resampling are written against."""
+    """What registration, metrics and resampling are written against.
+
+    Examples
+    --------
+    >>> from warpline.backends import select
+    >>> select("numpy").zeros((2, 3)).shape
+    (2, 3)
+    """
 
     name: str
     """``"numpy"``, ``"numba"`` or ``"cuda"``."""
