@@ -34,6 +34,7 @@ exclude_patterns = ["examples", "generators", "figures", "templates", "tutorials
 # -- text -----------------------------------------------------------------------------------------------------------
 
 default_role = "code"
+highlight_language = "none"
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 4
 nitpick_ignore_regex = [

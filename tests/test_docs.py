@@ -99,3 +99,10 @@ def test_names_in_the_glossary_exist():
             if not hasattr(module, part):
                 importlib.import_module(f"{module.__name__}.{part}")
             module = getattr(module, part)
+
+
+def test_commands_and_figures_are_written_so_that_all_can_read_them():
+    texts = {named(document): document.read_text(encoding="utf-8") for document in DOCUMENTS}
+    assert [name for name, text in texts.items() if re.search(r"^```(console|sh|bash)$", text, re.MULTILINE)] == []
+    without = re.compile(r"\.\. plot:: .*\n(?!   :alt: \S)")
+    assert [name for name, text in texts.items() if without.search(text)] == []
