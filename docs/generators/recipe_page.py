@@ -107,7 +107,13 @@ def _type(kind: Any) -> str:
     return NAMES.get(kind, getattr(kind, "__name__", str(kind)))
 
 
-NAMES = {bool: "``true``, ``false``", int: "whole number", float: "number", str: "text", FurtherTerm: "entries as below"}
+NAMES = {
+    bool: "``true``, ``false``",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    FurtherTerm: "entries as below",
+}
 """Types as TOML calls what they hold."""
 
 
