@@ -110,7 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> import warpline
     >>> from warpline.cli.main import main
     >>> warpline.write_transform(warpline.Affine.identity(), "there.mat")
-    >>> main(["invert", "-t", "there.mat", "-o", "back.mat", "--quiet"])
+    >>> code = main(["invert", "-t", "there.mat", "-o", "back.mat"])
+    wrote back.mat: moving to fixed
+    >>> code
     0
     """
     open_standard_streams()

@@ -16,12 +16,12 @@ class LevelImage(Protocol):
     Examples
     --------
     >>> import numpy as np
+    >>> from warpline.metrics import LevelImage
     >>> class OnItsOwnGrid:
     ...     volume = np.ones((4, 4, 4), np.float32)
     ...     shape = volume.shape
     ...     def resampled(self, volume, order=3):
     ...         return volume
-    >>> from warpline.metrics import LevelImage
     >>> side: LevelImage = OnItsOwnGrid()
     >>> side.resampled(side.volume).shape
     (4, 4, 4)
