@@ -32,5 +32,5 @@ def _shown(text: Path) -> Iterator[str]:
 def _file(name: str) -> str:
     """The page of a file: in no table of contents, and not searched."""
     lexer, there = repository_links.lexer_of(ROOT / name), repository_links.relative(ROOT / name, FILES / f"{name}.rst")
-    shown = rst.block(f"literalinclude:: {there}", "", (f":language: {lexer}",))
-    return "\n".join([":orphan:", ":nosearch:", "", rst.title(name), f":download:`Download <{there}>`", "", shown])
+    head = [":orphan:", ":nosearch:", "", rst.title(rst.plain(name)), f":download:`Download <{there}>`", ""]
+    return "\n".join([*head, rst.block(f"literalinclude:: {there}", "", (f":language: {lexer}",))])
