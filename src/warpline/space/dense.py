@@ -31,7 +31,7 @@ class Pullback:
         Whose voxels are mapped.
     matrix : (4, 4)
         World to world, RAS+ mm: the affine parts of the chain, one after the other.
-    field : (3, *grid.shape) float32 or None
+    field : (3, I, J, K) float32 or None
         What the displacement parts add, in voxels of `grid`; None where there are none.
     flat : bool
         Whether it maps 2-D images within their plane.
