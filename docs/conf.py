@@ -22,6 +22,7 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
@@ -34,6 +35,7 @@ exclude_patterns = ["examples", "generators", "figures", "templates", "tutorials
 # -- text -----------------------------------------------------------------------------------------------------------
 
 default_role = "code"
+highlight_language = "none"
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 4
 nitpick_ignore_regex = [
@@ -101,10 +103,12 @@ def generate(app: Sphinx, config: Config) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Hook up what writes pages, signatures, and links from guides to the repository."""
+    """Hook up what writes pages, signatures, and links from guides to the repository and from sources to pages."""
     import repository_links
     import signatures
+    import source_pages
 
     app.connect("config-inited", generate)
     app.connect("autodoc-process-signature", signatures.as_written, priority=400)  # before numpydoc
     app.connect("source-read", repository_links.on_source_read)
+    app.connect("html-page-context", source_pages.lead_back_to_pages)

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     for name, brain in zip(names, brains, strict=True):
         write_image(brain(), folder / f"{name}_T1w.nii.gz")
     rows = "".join(f"{name}\t{name}_T1w.nii.gz\n" for name in names[1:])
-    (folder / "manifest.tsv").write_text(f"id\tmoving\n{rows}")
+    (folder / "manifest.tsv").write_text(f"id\tmoving\n{rows}", encoding="utf-8")
     fixed = str(folder / f"{names[0]}_T1w.nii.gz")
     command = ["cohort", "run", str(folder / "manifest.tsv"), str(output), "--fixed", fixed, "--recipe", "syn-fast"]
     return command_line([*command, "--warp", "none", "--pages", "all", "--redo"])

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from warpline import Image, affine_transform, map_coordinates, read_image, resample, write_image
 from warpline.phantom import brain_pair
-from warpline.space.grid import Grid, apply_affine
+from warpline.space import Grid, apply_affine
 
 
 def by_coordinates(mean: Image, structural: Image) -> NDArray[np.float64]:

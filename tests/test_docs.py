@@ -102,3 +102,14 @@ def test_names_in_the_glossary_exist():
             if not hasattr(module, part):
                 importlib.import_module(f"{module.__name__}.{part}")
             module = getattr(module, part)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_commands_stand_where_they_are_checked(document):
+    assert re.findall(r"^```(?:console|sh|bash)$", document.read_text(encoding="utf-8"), re.MULTILINE) == []
+
+
+def test_figures_are_described_in_words():
+    text = (ROOT / "docs" / "algorithm.md").read_text(encoding="utf-8")
+    plots = re.findall(r"\.\. plot:: .*\n(.*)\n", text)
+    assert plots and all(re.fullmatch(r"   :alt: \S.+", line) for line in plots)

@@ -9,25 +9,9 @@ import pkgutil
 
 import matplotlib
 import pytest
+from api_pages import ROOMS, is_documented
 
 matplotlib.use("Agg")
-
-ROOMS = (
-    "warpline",
-    "warpline.dipy",
-    "warpline.ants",
-    "warpline.cohort",
-    "warpline.evaluation",
-    "warpline.images",
-    "warpline.io.transform_files",
-    "warpline.longitudinal",
-    "warpline.napari",
-    "warpline.registration",
-    "warpline.registration.judgement",
-    "warpline.series",
-    "warpline.template",
-)
-"""Modules whose ``__all__`` is a public interface."""
 
 ENGINE = ("warpline.backends", "warpline.metrics", "warpline.resampling")
 """Rooms that show in examples, here and there, what a function does."""
@@ -37,7 +21,7 @@ def public(room):
     """Name and object of every function and class of a room that is documented by itself."""
     module = importlib.import_module(room)
     found = {name: getattr(module, name) for name in module.__all__}
-    return {name: one for name, one in found.items() if inspect.isroutine(one) or inspect.isclass(one)}
+    return {name: one for name, one in found.items() if is_documented(one) and not inspect.ismodule(one)}
 
 
 def has_example(one):

@@ -127,7 +127,7 @@ def test_sources_need_no_posix_system():
 def test_what_reads_text_names_its_encoding():
     """In what other systems run beside the package: tests of the wheel, and what builds site and distributions."""
     listed = [PROJECT / line for line in (PROJECT / "release" / "wheel_tests.txt").read_text(encoding="utf-8").split()]
-    listed += [PROJECT / folder for folder in ("docs", "release", "kernels")]
+    listed += [PROJECT / folder for folder in ("docs/generators", "docs/figures", "examples", "release", "kernels")]
     files = [path for one in listed for path in (one.rglob("*.py") if one.is_dir() else [one])]
     found = {str(path): list(faults(path.read_text(encoding="utf-8"))) for path in files}
     lacking = {path: [line for line in lines if line.endswith("encoding=")] for path, lines in found.items()}

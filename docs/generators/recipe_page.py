@@ -14,6 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from warpline.cli.recipes import toml_value
 from warpline.recipe import PRESETS, Recipe
 from warpline.recipe.syn import FurtherTerm
 
@@ -23,15 +24,15 @@ LIMITS = {
     Le: ("le", "≤ {}"),
     Lt: ("lt", "< {}"),
     MaxLen: ("max_length", "at most {} entries"),
-    MinLen: ("min_length", "{} entries or more"),
+    MinLen: ("min_length", "at least {}"),
 }
 """How limits of a field are written."""
 
 
 INTRODUCTION = """\
 All options of a registration, by section. In a TOML file a section is a table (``[syn]``), on the command line an
-option is set by ``--set syn.radius=3``, in Python by ``Recipe.load("syn").with_options("syn.radius=3")``. ``off`` means
-none.
+option is set by ``--set syn.radius=3``, in Python by ``Recipe.load("syn").with_options("syn.radius=3")``. What can be
+switched off is ``off`` in TOML and on the command line, and ``None`` in Python.
 """
 
 
@@ -58,7 +59,7 @@ def _section(name: str, model: type[BaseModel]) -> str:
     rows = [
         (f"``{key}``", _kind(field), _default(field), rst.prose(said[key])) for key, field in model.model_fields.items()
     ]
-    about = inspect.getdoc(model) or ""
+    about = (inspect.getdoc(model) or "").partition("\n\nExamples\n")[0]
     headings = ("option", "values", "default", "meaning")
     return "\n".join([rst.title(name, "-"), rst.prose(about), "", rst.table(headings, rows, "16 22 16 46")])
 
@@ -81,7 +82,12 @@ def _kind(field: FieldInfo) -> str:
 
 def _limit(limit: Any) -> str:
     attribute, form = LIMITS[type(limit)]
-    return form.format(f"{getattr(limit, attribute):g}")
+    return form.format(_number(getattr(limit, attribute)))
+
+
+def _number(value: float) -> str:
+    """Whole numbers in full, others as short as they are."""
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _type(kind: Any) -> str:
@@ -94,13 +100,20 @@ def _type(kind: Any) -> str:
         metadata = [meta for one in of[1:] for meta in getattr(one, "metadata", [one])]
         return ", ".join([_type(of[0]), *(_limit(one) for one in metadata if type(one) in LIMITS)])
     if origin is tuple:
-        return f"list of: {_type(of[0])}"
+        count = "" if Ellipsis in of else f" {len(of)}"
+        return f"list of{count}: {'; '.join(dict.fromkeys(_type(one) for one in of if one is not Ellipsis))}"
     if of:
         return " or ".join(_type(one) for one in of)
     return NAMES.get(kind, getattr(kind, "__name__", str(kind)))
 
 
-NAMES = {bool: "``true``, ``false``", int: "whole number", float: "number", str: "text"}
+NAMES = {
+    bool: "``true``, ``false``",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    FurtherTerm: "entries as below",
+}
 """Types as TOML calls what they hold."""
 
 
@@ -111,23 +124,20 @@ def _default(field: FieldInfo) -> str:
 
 
 def written(value: Any) -> str:
-    """A value as TOML has it."""
-    if value is None:
-        return "``off``"
-    text = str(list(value)) if isinstance(value, tuple) else str(value)
-    return f"``{text.lower() if isinstance(value, bool) else text}``"
+    """A value as TOML has it; a word without its quotation marks, as the command line takes it."""
+    return f"``{toml_value(value).strip(chr(34))}``"
 
 
 def _presets() -> str:
-    base = PRESETS["syn"].model_dump()
-    rows = [(f"``{name}``", _changes(base, one.model_dump())) for name, one in PRESETS.items()]
+    base = PRESETS["syn"].model_dump(mode="json")
+    rows = [(f"``{name}``", _changes(base, one.model_dump(mode="json"))) for name, one in PRESETS.items()]
     table = rst.table(("recipe", "where it differs from ``syn``"), rows, "20 80")
     return f"{rst.title('Recipes by name', '-')}\n{table}"
 
 
 def _changes(base: dict[str, Any], other: dict[str, Any]) -> str:
     changes = [
-        f"``{section}.{key} = {value}``" if isinstance(other[section], dict) else f"``{section}`` off"
+        f"``{section}.{key} = {toml_value(value)}``" if isinstance(other[section], dict) else f"``{section}`` off"
         for section in base
         if section != "name" and other[section] != base[section]
         for key, value in (other[section] or {"": None}).items()

@@ -18,9 +18,13 @@ def plain(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Text of a docstring: what stands in backticks is code, there is no other markup."""
+    """Text of a docstring: what stands in backticks is code, a full name leads to its page; no other markup."""
     parts = re.split(r"`+", text)
-    return "".join(f"``{part}``" if place % 2 else plain(part) for place, part in enumerate(parts))
+    return "".join(_code(part) if place % 2 else plain(part) for place, part in enumerate(parts))
+
+
+def _code(text: str) -> str:
+    return f":py:obj:`{text}`" if re.fullmatch(r"warpline(\.\w+)+", text) else f"``{text}``"
 
 
 def block(directive: str, body: str = "", options: Sequence[str] = ()) -> str:

@@ -55,7 +55,7 @@ run(
     'warpline cohort init "data/{id}_T1w.nii.gz" --fixed template.nii.gz '
     '--labels "data/{id}_dseg.nii.gz" --fixed-labels template_dseg.nii.gz -o cohort.tsv'
 )
-print((folder / "cohort.tsv").read_text())
+print((folder / "cohort.tsv").read_text(encoding="utf-8"))
 
 # %%
 run("warpline cohort check cohort.tsv out --recipe syn-fast")
@@ -81,7 +81,7 @@ with open(folder / "out/results.tsv", newline="") as file:
 # %%
 # The damaged file is named, with what to do.
 
-print((folder / "out/failures.tsv").read_text())
+print((folder / "out/failures.tsv").read_text(encoding="utf-8"))
 
 # %%
 # The same in Python, as a picture: overlap of the labels after registration.

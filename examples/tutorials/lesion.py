@@ -16,7 +16,7 @@ import numpy as np
 
 import warpline
 from warpline.phantom import brain_pair
-from warpline.space.grid import apply_affine
+from warpline.space import apply_affine
 
 pair = brain_pair((64, 72, 64), voxel_size=3.0)
 centre = pair.transform.map_points([[34.0, -20.0, 24.0]])[0]

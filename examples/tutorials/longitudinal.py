@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import warpline
-from warpline.space.grid import Grid, apply_affine
+from warpline.space import Grid, apply_affine
 
 GRID = Grid((152, 152, 1), np.array([[1.25, 0, 0, -94.4], [0, 1.25, 0, -94.4], [0, 0, 1, 0], [0, 0, 0, 1]]), flat=True)
 

@@ -20,8 +20,7 @@ import numpy as np
 import warpline
 from warpline.backends import Array, Backend, select
 from warpline.evaluation import overlap
-from warpline.metrics import DEFORMABLE_METRICS
-from warpline.metrics.level_images import LevelImage, intensities
+from warpline.metrics import DEFORMABLE_METRICS, LevelImage, intensities
 from warpline.phantom import brain_pair
 
 

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 import warpline
 from warpline.phantom import brain_pair
-from warpline.space.grid import apply_affine
+from warpline.space import apply_affine
 
 head = brain_pair((48, 56, 48), voxel_size=4.0).fixed
 centre = head.grid.centre

@@ -19,7 +19,7 @@ from nibabel.affines import to_matvec
 
 import warpline
 from warpline.phantom import brain_pair
-from warpline.space.grid import Grid, apply_affine
+from warpline.space import Grid, apply_affine
 
 structural = brain_pair((64, 72, 64), voxel_size=3.0).fixed
 turn = np.array([[0.98, -0.17, 0, 6.0], [0.17, 0.98, 0.05, -9.0], [0, -0.05, 1, 4.0], [0, 0, 0, 1]])

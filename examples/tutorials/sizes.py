@@ -17,7 +17,7 @@ import numpy as np
 import warpline
 from warpline.phantom import brain_pair
 from warpline.registration import plan_memory
-from warpline.space.grid import Grid
+from warpline.space import Grid
 
 pair = brain_pair((64, 72, 64), voxel_size=3.0)
 smaller = np.diag([1 / 16, 1 / 16, 1 / 16, 1])
@@ -44,12 +44,10 @@ print(small.report["judgement"]["outcome"])
 # SyN runs at a quarter, half and full resolution. An image with more than 72 voxels across at a quarter gets coarser
 # levels before these, until one has not.
 
-from warpline.recipe import Syn
-from warpline.registration.syn import level_schedule
-
 for shape in ((200, 160, 160), (1000, 1000, 500), (20000, 20000, 1)):
     grid = Grid(shape, np.diag([0.002, 0.002, 0.002, 1]), flat=shape[2] == 1)
-    print(shape, "factors", [factor for factor, _, _ in level_schedule(grid, Syn())])
+    plan = plan_memory(grid, grid, warpline.Recipe.load("syn"), image_bytes=0, memory=1000)
+    print(shape, "factors", [round(level.voxel / 0.002) for level in plan.levels])
 
 # %%
 # Their own numbers are ``syn.factors`` and ``syn.iterations`` of a :doc:`recipe <../reference/recipe>`, coarse to

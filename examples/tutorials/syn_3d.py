@@ -30,7 +30,7 @@ from warpline.dipy import (
     write_mapping,
 )
 from warpline.phantom import brain_pair
-from warpline.space.grid import apply_affine
+from warpline.space import apply_affine
 
 folder = Path(tempfile.mkdtemp())
 pair = brain_pair((64, 72, 64), voxel_size=3.0)

@@ -23,7 +23,7 @@ import warpline
 from warpline import template
 from warpline.cli.main import main
 from warpline.phantom import brain_pair
-from warpline.space.grid import Grid
+from warpline.space import Grid
 
 folder = Path(tempfile.mkdtemp())
 plane = Grid(

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from warpline.errors import DeviceError, UsageError
 
 if TYPE_CHECKING:
-    from warpline.backends import numba_cache
     from warpline.backends.arrays import Array
     from warpline.backends.interface import Backend
 
-__all__ = ["BACKENDS", "Array", "Backend", "gpu_works", "numba_cache", "requested_name", "select", "thread_count"]
+__all__ = ["BACKENDS", "Array", "Backend", "gpu_works", "requested_name", "select", "thread_count"]
 
 BACKENDS = {
     "numpy": "warpline.backends.numpy_backend",
@@ -53,6 +52,7 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
 
     Examples
     --------
+    >>> from warpline.backends import select
     >>> backend = select("numpy")
     >>> backend.name, backend.device
     ('numpy', 'CPU, 1 thread')
@@ -77,15 +77,38 @@ def select(name: str | Backend | None = None, threads: int | None = None) -> Bac
 
 
 def requested_name(name: str | None) -> str:
-    """The name of the requested backend: the argument, else ``WARPLINE_BACKEND``, else ``auto``."""
+    """The name of the requested backend: the argument, else ``WARPLINE_BACKEND``, else ``auto``.
+
+    Parameters
+    ----------
+    name : str or None
+        As `select` takes it.
+
+    Examples
+    --------
+    >>> from warpline.backends import requested_name
+    >>> requested_name("numba")
+    'numba'
+    """
     return name or os.environ.get("WARPLINE_BACKEND") or "auto"
 
 
 def thread_count(threads: int | None = None) -> int:
     """CPU threads to use: the argument, else ``WARPLINE_THREADS``, else every core this process may use.
 
+    Parameters
+    ----------
+    threads : int, optional
+        As `select` takes it.
+
+    Raises
+    ------
+    UsageError
+        When it is no whole number of at least 1.
+
     Examples
     --------
+    >>> from warpline.backends import thread_count
     >>> thread_count(3)
     3
     """
@@ -103,7 +126,15 @@ def thread_count(threads: int | None = None) -> int:
 
 @cache
 def gpu_works() -> bool:
-    """Whether there is a usable GPU; one that is present but unusable is logged once, with the remedy."""
+    """Whether there is a usable GPU; one that is present but unusable is logged once, with the remedy.
+
+    Examples
+    --------
+    >>> from warpline.backends import gpu_works, select
+    >>> backend = select("cuda" if gpu_works() else "numpy")
+    >>> backend.on_host == (not gpu_works())
+    True
+    """
     from warpline.backends import cuda_device
 
     if not cuda_device.count_gpus():

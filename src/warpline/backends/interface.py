@@ -36,7 +36,14 @@ from warpline.backends.splines import AffineCoordinates, SplineOptions
 
 
 class Backend(SimilarityOperations, Protocol):
-    """What registration, metrics and resampling are written against."""
+    """What registration, metrics and resampling are written against.
+
+    Examples
+    --------
+    >>> from warpline.backends import select
+    >>> select("numpy").zeros((2, 3)).shape
+    (2, 3)
+    """
 
     name: str
     """``"numpy"``, ``"numba"`` or ``"cuda"``."""
@@ -103,8 +110,8 @@ class Backend(SimilarityOperations, Protocol):
             float32; with ``order=0`` any integer, bool or float dtype, which the result keeps.
         matrix : (4, 4), optional
             Output voxel to volume voxel; identity when None.
-        field : (3, *shape) or (S, 3, *shape), optional
-            Displacement in output voxels, added before the matrix.
+        field : (3, I, J, K) or (S, 3, I, J, K), optional
+            Displacement at and in output voxels, added before the matrix.
         shape : tuple, optional
             Shape of the output; that of `out`, `field` or `volume` when None.
         order : {0, 1, 3}
@@ -140,8 +147,8 @@ class Backend(SimilarityOperations, Protocol):
         ----------
         array : (n_1, ..., n_d)
             bool, integers of any width, float32 or float64; coefficients where the order is 2 or more.
-        coordinates : (d, *out.shape) float32 or float64, or AffineCoordinates
-            In elements of the array before it was padded.
+        coordinates : (d, ...) float32 or float64, or AffineCoordinates
+            In elements of the array before it was padded, for each of `out`.
         spline : SplineOptions
             Order, mode and the value beyond the edges.
         out : C-contiguous

@@ -18,6 +18,8 @@ from warpline.errors import OutputError, UsageError, WarplineError
 if TYPE_CHECKING:
     from warpline.cli.terminal import Terminal
 
+__all__ = ["main"]
+
 COMMANDS = {
     "register": "warpline.cli.register",
     "apply": "warpline.cli.apply",
@@ -102,6 +104,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         Of cohorts also 3 some pairs failed, or are left out of a summary;
         4 stopped for too many failures; 75 stopped by a signal, to be resumed. Of
         templates also 3 subjects were left out; 75.
+
+    Examples
+    --------
+    >>> import warpline
+    >>> from warpline.cli.main import main
+    >>> warpline.write_transform(warpline.Affine.identity(), "there.mat")
+    >>> code = main(["invert", "-t", "there.mat", "-o", "back.mat"])
+    wrote back.mat: moving to fixed
+    >>> code
+    0
     """
     open_standard_streams()
     arguments = (_typed() if argv is None else list(argv)) or ["--help"]

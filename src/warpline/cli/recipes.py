@@ -49,14 +49,14 @@ def to_toml(recipe: Recipe) -> str:
     return "\n".join(_table_lines(recipe.model_dump(mode="json"), ""))
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
     """A value as TOML; tables within lists are written in one line, without what is left out."""
     import json
 
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {_value(one)}" for key, one in value.items() if one is not None) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_value, value)) + "]"
+        return "{" + ", ".join(f"{key} = {toml_value(one)}" for key, one in value.items() if one is not None) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml_value, value)) + "]"
     return json.dumps("off" if value is None else value)
 
 
@@ -66,6 +66,6 @@ def _table_lines(options: Mapping[str, Any], path: str) -> Iterator[str]:
         yield f"\n[{path}]"
     for key, value in options.items():
         if key not in tables:
-            yield f"{key} = {_value(value)}"
+            yield f"{key} = {toml_value(value)}"
     for key, value in tables.items():
         yield from _table_lines(value, f"{path}.{key}" if path else key)

@@ -11,7 +11,7 @@ from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.global_correlation import GlobalCorrelation
 from warpline.metrics.labels import LabelAgreement
-from warpline.metrics.level_images import LevelImage
+from warpline.metrics.level_images import LevelImage, intensities
 from warpline.metrics.local_cc import LocalCC
 from warpline.metrics.mean_squares import MeanSquares
 from warpline.metrics.mutual_information import MutualInformation
@@ -29,8 +29,8 @@ __all__ = [
     "LevelImage",
     "LinearMetric",
     "Samples",
+    "intensities",
 ]
-
 
 LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
     "mutual_information": lambda samples, options: MutualInformation(samples, options.bins),
@@ -40,7 +40,23 @@ LINEAR_METRICS: dict[str, Callable[[Samples, Linear], LinearMetric]] = {
 
 
 class DeformableMetric(Protocol):
-    """A metric of two images on one grid that exerts a force on either."""
+    """A metric of two images on one grid that exerts a force on either.
+
+    Any class with these members is one; its line in `DEFORMABLE_METRICS` gives it a name in recipes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.backends import select
+    >>> from warpline.metrics import DEFORMABLE_METRICS
+    >>> from warpline.recipe import Syn
+    >>> metric = DEFORMABLE_METRICS["mean_squares"](Syn())
+    >>> ramp = np.broadcast_to(np.arange(8, dtype=np.float32)[:, None, None], (8, 8, 8))
+    >>> images, forces, value = np.stack([ramp, ramp + 1]), np.zeros((2, 3, 8, 8, 8), np.float32), np.zeros(1)
+    >>> metric.forces(images, forces, value, mask=None, backend=select("numpy"))
+    >>> value.tolist(), bool(forces[0, 0, 4, 4, 4] > 0)  # the fixed image is pulled to where it is brighter
+    ([1.0], True)
+    """
 
     @property
     def smallest_axis(self) -> int:

@@ -11,7 +11,21 @@ from warpline.backends.descriptors import CHANNELS
 
 
 class LevelImage(Protocol):
-    """An image as given, and how it comes to the grid of a level."""
+    """An image as given, and how it comes to the grid of a level.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.metrics import LevelImage
+    >>> class OnItsOwnGrid:
+    ...     volume = np.ones((4, 4, 4), np.float32)
+    ...     shape = volume.shape
+    ...     def resampled(self, volume, order=3):
+    ...         return volume
+    >>> side: LevelImage = OnItsOwnGrid()
+    >>> side.resampled(side.volume).shape
+    (4, 4, 4)
+    """
 
     @property
     def volume(self) -> Array:
@@ -29,7 +43,33 @@ class LevelImage(Protocol):
 
 
 def intensities(sides: tuple[LevelImage, LevelImage], backend: Backend) -> Array:
-    """Both images on the level (2, I, J, K): the features of metrics that compare grey values."""
+    """Both images on the level: the features of metrics that compare grey values.
+
+    Parameters
+    ----------
+    sides : two LevelImage
+        Fixed and moving image.
+    backend : Backend
+        Where they are.
+
+    Returns
+    -------
+    (2, I, J, K) float32
+        On the grid of the level, on the backend.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.backends import select
+    >>> from warpline.metrics import intensities
+    >>> class OnItsOwnGrid:
+    ...     volume = np.ones((4, 4, 4), np.float32)
+    ...     shape = volume.shape
+    ...     def resampled(self, volume, order=3):
+    ...         return volume
+    >>> intensities((OnItsOwnGrid(), OnItsOwnGrid()), select("numpy")).shape
+    (2, 4, 4, 4)
+    """
     images = backend.empty((2, *sides[0].shape))
     for image, side in zip(images, sides, strict=True):
         image[...] = side.resampled(side.volume)

@@ -30,6 +30,17 @@ class Samples:
         Where the arrays are.
     mask : (I, J, K) uint8, optional
         Points that land where it is 0 are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.backends import select
+    >>> from warpline.metrics import Samples
+    >>> ramp = np.broadcast_to(np.arange(8, dtype=np.float32)[:, None, None], (8, 8, 8)).copy()
+    >>> points = np.argwhere(ramp > 3).astype(np.float32)
+    >>> samples = Samples(points, points[:, 0], ramp, select("numpy"))
+    >>> samples.count
+    256
     """
 
     points: Array
@@ -67,6 +78,19 @@ class LinearMetric:
     ----------
     samples : Samples
         Fixed points and moving image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.backends import select
+    >>> from warpline.metrics import LINEAR_METRICS, Samples
+    >>> from warpline.recipe import Linear
+    >>> ramp = np.broadcast_to(np.arange(8, dtype=np.float32)[:, None, None], (8, 8, 8)).copy()
+    >>> points = np.argwhere(ramp > 3).astype(np.float32)
+    >>> metric = LINEAR_METRICS["correlation"](Samples(points, points[:, 0], ramp, select("numpy")), Linear())
+    >>> values, shares = metric.values(np.eye(4)[None])
+    >>> values.round(3).tolist(), shares.tolist()
+    ([-1.0], [1.0])
     """
 
     worst = 0.0

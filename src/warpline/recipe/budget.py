@@ -23,11 +23,17 @@ class Budget(Options):
     """Most deformation that the result may show, the affine left out; the best similarity within it is looked for.
 
     All limits hold in both directions, inside the foreground of the fixed image (its mask, where there is one), on the
-    displacements in mm as they are written. None sets no limit, and without limits nothing is done.
+    displacements in mm as they are written. ``off`` sets no limit, and without limits nothing is done.
+
+    Examples
+    --------
+    >>> from warpline.recipe import Budget, Recipe
+    >>> Recipe.load("syn").with_options("budget.jacobian=[0.5, 2.0]").budget == Budget(jacobian=(0.5, 2.0))
+    True
     """
 
     max_bending: Annotated[float, _between(BENDING_RANGE)] | None = None
-    """Mean bending energy in 1/mm², see `warpline.evaluation.bending_energy`."""
+    """Mean bending energy in 1/mm², as `warpline.evaluation.bending_energy` measures it."""
     jacobian: tuple[Annotated[float, _between(LOW_RANGE)], Annotated[float, _between(HIGH_RANGE)]] | None = None
     """Least and largest Jacobian determinant by any differences; of the inverse, 1 over them."""
     max_strain: Annotated[float, _between(STRAIN_RANGE)] | None = None

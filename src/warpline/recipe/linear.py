@@ -52,7 +52,14 @@ HEAD_SPACINGS = (6.0, 4.0, 1.5)
 
 
 class Initialise(Options):
-    """Where linear registration starts."""
+    """Where linear registration starts.
+
+    Examples
+    --------
+    >>> from warpline.recipe import Initialise, Recipe
+    >>> Recipe(initialise=Initialise(method="centre")).initialise.rotations
+    True
+    """
 
     method: Literal["mass", "centre", "origin", "identity"] = "mass"
     """Centres of mass, geometric centres, world origins of the grids, or the identity."""
@@ -65,8 +72,8 @@ class Initialise(Options):
     landmarks: LandmarkModel = "rigid"
     """Map that is fitted to landmarks, where they are given, and started from; thin_plate joins them exactly."""
     surfaces: SurfaceModel | None = "rigid"
-    """Map that brings nearest points of surfaces together, where they are given, from where the images would start; off
-    leaves the start to the images."""
+    """Map that brings nearest points of surfaces together, where they are given, from where the images would start;
+    `off` leaves the start to the images."""
 
     @model_validator(mode="after")
     def _search_takes_rotations(self) -> Initialise:
@@ -76,15 +83,25 @@ class Initialise(Options):
 
 
 class Linear(Options):
-    """Linear registration in stages of growing freedom, coarse to fine."""
+    """Linear registration in stages of growing freedom, coarse to fine.
+
+    Examples
+    --------
+    >>> from warpline.recipe import Linear, Recipe
+    >>> Recipe(linear=Linear(stages=("rigid", "tx,ty,rz")), syn=None).linear.stages
+    ('rigid', 'tx,ty,rz')
+    """
 
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=12)] = ("rigid", "affine")
-    """Motions, see `TransformModel`, or degrees of freedom, see `FREEDOMS`, such as ["translation", "tx,ty,rz"]."""
+    """Motions, one after the other: translation, rigid, similarity, affine; rotation, scaling or rigid_scaling, which
+    are counted in the moving world; or degrees of freedom, of translations tx, ty, tz along the axes of the world,
+    rotations rx, ry, rz about them, scales sx, sy, sz along them and shears hxy, hxz, hyz: such as
+    ["translation", "tx,ty,rz"]."""
     metric: Literal["mutual_information", "correlation"] = "mutual_information"
     """Mutual information of the grey values (Mattes), for any two contrasts, or their correlation, for equal ones."""
     voxel_sizes: Annotated[tuple[VoxelSize, ...], LEVELS] | None = None
-    """Spacing of the levels in mm, coarse to fine; None takes 6, 4 and 1.5 mm for a head, and for other objects as much
-    larger or smaller as they are, in powers of two. A level finer than the images uses their own spacing."""
+    """Spacing of the levels in mm, coarse to fine; `off` takes 6, 4 and 1.5 mm for a head, and for other objects as
+    much larger or smaller as they are, in powers of two. A level finer than the images uses their own spacing."""
     iterations: Annotated[tuple[Iterations, ...], LEVELS] = (60, 40, 20)
     """Most iterations of the optimiser at each level."""
     samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000  # 64 bits hold them all in multiples of 2^-40

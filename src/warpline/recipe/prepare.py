@@ -26,6 +26,12 @@ class Prepare(Options):
     """What is done to the images before they are compared, in this order; nothing by default.
 
     The metrics of all stages see the result. What is resampled and written are the images as given.
+
+    Examples
+    --------
+    >>> from warpline.recipe import Prepare
+    >>> Prepare(bias_correction="n4", winsorise=(0.005, 0.995)).steps_of("fixed")
+    ('bias_correction', 'winsorise')
     """
 
     mask: Literal["median_otsu"] | None = None

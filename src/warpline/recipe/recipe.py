@@ -26,6 +26,8 @@ _LONGEST, _SHOWN = 2**16, 80
 class Recipe(Options):
     """All options of one registration.
 
+    An option that is switched off is None in Python; TOML has no such value, and calls it ``off``.
+
     Raises
     ------
     UsageError

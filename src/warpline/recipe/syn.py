@@ -52,7 +52,14 @@ UNLIKE: tuple[FurtherTerm, ...] = (
 
 
 class Syn(Options):
-    """Symmetric diffeomorphic registration, coarse to fine."""
+    """Symmetric diffeomorphic registration, coarse to fine.
+
+    Examples
+    --------
+    >>> from warpline.recipe import Recipe, Syn
+    >>> Recipe(syn=Syn(radius=3, iterations=(60, 40, 10))).syn.metric
+    'local_cc'
+    """
 
     model: ModelName = "syn"
     """Half-maps composed with every update (SyN), the same with updates that are B-splines, or the exponentials of one
@@ -62,14 +69,15 @@ class Syn(Options):
     information of the grey values, for any two contrasts; squared difference of self-similarity (MIND-SSC), likewise;
     or the difference from what the grey values of the other predict, likewise."""
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
-    """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. None takes 4, 2 and 1, and
-    before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with 4.
-    Levels whose pixels are less than a 4.5th as long as the slices are thick are left out, the last two at most."""
+    """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. `off` takes 4, 2 and 1,
+    and before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with
+    4. Levels whose pixels are less than a 4.5th as long as the slices are thick are left out, the last two at most."""
     iterations: Annotated[tuple[Iterations, ...], LEVELS] = (100, 60, 20)
     """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first, and where
     the finest are left out the coarsest that remain are counted from the first."""
     sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=64)], ...], LEVELS] | None = None
-    """Gaussian smoothing of the images of each level, in voxels of the finest one; half the shrink factor when off."""
+    """Gaussian smoothing of the images of each level, in voxels of the finest one; `off` takes half the shrink
+    factor."""
     beyond: Literal["unknown", "background"] = "unknown"
     """What lies beyond an image that its field of view cuts: nothing to compare with, or background, which is 0."""
     contrast: Contrast = "auto"
@@ -81,7 +89,7 @@ class Syn(Options):
     """Let places count little where one image shows what the other does not, such as a lesion, anew at every level."""
     beside: Annotated[tuple[FurtherTerm, ...], Field(max_length=8)] | None = None
     """Further metrics of the same images, as [{metric = "self_similarity", weight = 0.5}]; forces are added up. When
-    off, those of the recipe syn-contrast where local_cc is shown an image as the other predicts it, and poorly; an
+    `off`, those of the recipe syn-contrast where local_cc is shown an image as the other predicts it, and poorly; an
     empty list for none."""
     radius: Annotated[int, Field(ge=1, le=8)] = 2
     """Window radius of local correlation, in voxels of the level."""
@@ -98,7 +106,7 @@ class Syn(Options):
     """Turns of a Gauss-Newton step of mean_squares and class_means; one is a demons step, 0 follows the slope."""
     directions: Directions | None = None
     """Where points may move: along axes of the fixed image, as "j" (BIDS' PhaseEncodingDirection, without its sign) or
-    "ij", or along a direction of the world as [x, y, z]; everywhere when off."""
+    "ij", or along a direction of the world as [x, y, z]; everywhere when `off`."""
     landmark_weight: Annotated[float, Field(ge=0, le=100)] = 2.0
     """Pull on landmarks, where there are some: the force for a miss of a voxel of the level, in units of the largest of
     the images, at the start of it or a voxel further apart. With 0 they are a start, and are measured."""
@@ -120,7 +128,7 @@ class Syn(Options):
     total_sigma: Sigma = 0.43
     """Gaussian smoothing of the whole field after each update, in voxels of the level."""
     early_stop: Annotated[float, Field(gt=0, le=1)] | None = 1e-6
-    """Leave a level when the energy falls by less than this share of itself per iteration; None never does."""
+    """Leave a level when the energy falls by less than this share of itself per iteration; `off` never does."""
 
     @field_validator("directions", mode="before")
     @classmethod

@@ -18,11 +18,17 @@ class Uncertainty(Options):
     """Perturbed runs beside a registration, whose spread is its uncertainty; none by default.
 
     Every run has its own noise, its own start and its own smoothing, all drawn from `seed`.
+
+    Examples
+    --------
+    >>> from warpline.recipe import Recipe, Uncertainty
+    >>> Recipe(uncertainty=Uncertainty(runs=8)).uncertainty.is_empty
+    False
     """
 
     runs: Annotated[int, Field(ge=FEWEST_RUNS, le=MOST_RUNS)] | None = None
     """How many perturbed runs there are; each costs as much as the deformable stage, or as the linear one of a recipe
-    without it. Off, nothing is perturbed."""
+    without it. `off`: nothing is perturbed."""
     noise: Share = 1.0
     """Standard deviation of the noise that is added to both images, in units of that which they are found to have."""
     start: Share = 1.0

@@ -34,7 +34,20 @@ __all__ = [
 
 
 class Interpolation(Protocol):
-    """A function that resamples an image through a transform onto a grid, in one interpolation."""
+    """A function that resamples an image through a transform onto a grid, in one interpolation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Grid, Image
+    >>> from warpline.backends import select
+    >>> from warpline.resampling import INTERPOLATIONS
+    >>> image = Image(np.arange(4, dtype=np.float32).reshape(4, 1, 1), Grid((4, 1, 1), np.eye(4)))
+    >>> finer = Grid((7, 1, 1), np.diag([0.5, 1.0, 1.0, 1.0]))
+    >>> warped = INTERPOLATIONS["linear"](image, Affine.identity(), finer, outside=0.0, backend=select("numpy"))
+    >>> warped.data.ravel().tolist()
+    [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+    """
 
     def __call__(
         self,

@@ -47,6 +47,17 @@ def warp_labels(
     -------
     Image
         On `grid`, with the type and the values of `image`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Grid, Image
+    >>> from warpline.backends import select
+    >>> from warpline.resampling import warp_labels
+    >>> labels = Image(np.array([7, 7, 9, 9], np.uint8).reshape(4, 1, 1), Grid((4, 1, 1), np.eye(4)))
+    >>> finer = Grid((7, 1, 1), np.diag([0.5, 1.0, 1.0, 1.0]))
+    >>> warp_labels(labels, Affine.identity(), finer, backend=select("numpy")).data.ravel()
+    array([7, 7, 7, 7, 9, 9, 9], dtype=uint8)
     """
     mapping = pull_back(transform, grid, backend)
     volumes = [volume.astype(volume.dtype.newbyteorder("="), copy=False) for volume in series(image)]

@@ -67,6 +67,19 @@ def warp_sinc(
     ------
     UsageError
         When the window is not offered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Grid, Image
+    >>> from warpline.backends import select
+    >>> from warpline.resampling import warp_sinc
+    >>> image = Image(np.full((8, 8, 8), 3.0, np.float32), Grid((8, 8, 8), np.eye(4)))
+    >>> shift = np.eye(4)
+    >>> shift[:3, 3] = 0.5
+    >>> warped = warp_sinc(image, Affine(shift), image.grid, outside=-1.0, backend=select("numpy"))
+    >>> warped.data[[3, 7], [4, 7], [4, 7]].tolist()  # inside, and beyond the last voxel
+    [3.0, -1.0]
     """
     if window not in WINDOWS:
         raise UsageError(f"window is {window!r}; choose from {', '.join(WINDOWS)}")

@@ -52,6 +52,20 @@ def warp_vectors(
     ------
     InputError
         When the image has not three components per voxel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Grid, Image
+    >>> from warpline.backends import select
+    >>> from warpline.resampling import warp_vectors
+    >>> vectors = np.zeros((4, 4, 1, 3), np.float32)
+    >>> vectors[..., 0] = 1  # towards the right
+    >>> grid = Grid((4, 4, 1), np.eye(4))
+    >>> quarter_turn = Affine([[0, -1, 0, 3], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    >>> turned = warp_vectors(Image(vectors, grid), quarter_turn, grid, backend=select("numpy"))
+    >>> (turned.data[1, 1, 0] + 0.0).round(3)
+    array([ 0., -1.,  0.], dtype=float32)
     """
     if image.data.ndim != 4 or image.data.shape[3] != 3:
         raise InputError(f"{image.name} has shape {image.data.shape}; three components per voxel, (I, J, K, 3), needed")

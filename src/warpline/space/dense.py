@@ -31,10 +31,21 @@ class Pullback:
         Whose voxels are mapped.
     matrix : (4, 4)
         World to world, RAS+ mm: the affine parts of the chain, one after the other.
-    field : (3, *grid.shape) float32 or None
+    field : (3, I, J, K) float32 or None
         What the displacement parts add, in voxels of `grid`; None where there are none.
     flat : bool
         Whether it maps 2-D images within their plane.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Grid
+    >>> from warpline.backends import select
+    >>> from warpline.resampling import pull_back
+    >>> fine, coarse = Grid((8, 8, 8), np.eye(4)), Grid((4, 4, 4), np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> mapping = pull_back(Affine.identity(), fine, select("numpy"))
+    >>> mapping.voxels(coarse, slice(0, 4))[:, 3, 2, 1].tolist()
+    [1.5, 1.0, 0.5]
     """
 
     grid: Grid
@@ -67,6 +78,32 @@ def pull_back(transform: Transform, grid: Grid, backend: Backend) -> Pullback:
 
     Displacements on other grids, and all but the first, are read linearly at the mapped voxels: nothing is
     interpolated twice. Outside its own grid a displacement is zero, as in ITK.
+
+    Parameters
+    ----------
+    transform : Affine, Displacement or Chain
+        World points (RAS+ mm) of `grid` to those of another image.
+    grid : Grid
+        Whose voxels are mapped.
+    backend : Backend
+        What reads displacements at mapped voxels.
+
+    Returns
+    -------
+    Pullback
+        One matrix, and one field in voxels of `grid` where there are displacements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Affine, Chain, Displacement, Grid
+    >>> from warpline.backends import select
+    >>> from warpline.resampling import pull_back
+    >>> grid = Grid((8, 8, 8), np.diag([2.0, 2.0, 2.0, 1.0]))
+    >>> shift = Displacement(np.ones((3, 8, 8, 8), np.float32), grid)
+    >>> mapping = pull_back(Chain((shift, Affine.identity())), grid, select("numpy"))
+    >>> mapping.field[:, 4, 4, 4].tolist()  # 1 mm is half a voxel
+    [0.5, 0.5, 0.5]
     """
     parts: tuple[Part, ...] = transform.parts if isinstance(transform, Chain) else (transform,)
     world: Matrix = np.eye(4)
@@ -120,6 +157,16 @@ def displacement_on(transform: Transform, grid: Grid) -> NDArray[np.float32]:
     (3, I, J, K) float32
         ``transform(x) - x`` in mm at every voxel centre, components along world R, A, S. Not interpolated where
         the first part is a displacement on the same grid.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.space import Affine, Grid, displacement_on
+    >>> shift = np.eye(4)
+    >>> shift[:3, 3] = 1.0, 0.0, -2.0
+    >>> field = displacement_on(Affine(shift), Grid((8, 8, 8), np.eye(4)))
+    >>> field.shape, field[:, 4, 4, 4].tolist()
+    ((3, 8, 8, 8), [1.0, 0.0, -2.0])
     """
     first, rest = _split(transform, grid)
     if first is not None and not rest.parts:

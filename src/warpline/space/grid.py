@@ -32,6 +32,15 @@ def apply_affine(matrix: Matrix, points: ArrayLike) -> Matrix:
     -------
     (..., 3) float64
         Points in the space the matrix maps to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.space import Grid, apply_affine
+    >>> grid = Grid((4, 5, 6), np.diag([-2.0, 2.0, 3.0, 1.0]))
+    >>> apply_affine(grid.affine, [[0, 0, 0], [1, 2, 1]])  # voxels to RAS+ mm
+    array([[ 0.,  0.,  0.],
+           [-2.,  4.,  3.]])
     """
     points = np.asarray(points, dtype=np.float64)
     return points @ matrix[:3, :3].T + matrix[:3, 3]

@@ -281,4 +281,7 @@ def _flattened(part: Part) -> Part:
 
 
 Part = Affine | Displacement
+"""What a chain is made of."""
+
 Transform = Affine | Displacement | Chain
+"""A map from fixed world to moving world (RAS+ mm)."""
