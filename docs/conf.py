@@ -105,10 +105,12 @@ def generate(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> None:
     """Hook up what writes pages, signatures, and links from guides to the repository and from sources to pages."""
     import repository_links
+    import search_scope
     import signatures
     import source_pages
 
     app.connect("config-inited", generate)
     app.connect("autodoc-process-signature", signatures.as_written, priority=400)  # before numpydoc
     app.connect("source-read", repository_links.on_source_read)
+    app.connect("source-read", search_scope.on_source_read)
     app.connect("html-page-context", source_pages.lead_back_to_pages)
