@@ -28,6 +28,7 @@ from warpline.cohort.manifest import Pair, read_manifest, write_manifest
 from warpline.cohort.methods import write_methods
 from warpline.cohort.options import Options, Pages, Source, decided_ids, load_pairs, plan_tasks, tasks_of
 from warpline.cohort.plan import Plan, make_plan, plan_of
+from warpline.cohort.outliers import not_compared
 from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
 from warpline.errors import OutputError
 from warpline.io.atomic import Transaction
@@ -88,6 +89,11 @@ class Summary:
     exit_code: int
     page: Path | None
     notes: tuple[str, ...] = ()
+
+    @property
+    def not_compared(self) -> str:
+        """Says so where pairs were too few to compare them with each other, else empty."""
+        return not_compared(sum(self.verdicts.values()))
 
 
 def run(

@@ -13,9 +13,11 @@ def test_a_run_is_resumed_and_told(folder, capsys):
     assert main(command(folder, "run")) == 0
     told = capsys.readouterr().out
     assert "2 done; this run ended 0" in told and "warpline cohort serve" in told
+    assert "2 pairs: not compared with each other (that takes 10); verdicts are by fixed limits alone" in told
     assert main(command(folder, "run", "--json")) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["counts"]["done"] == 2 and record["exit_code"] == 0 and record["failures"] == []
+    assert record["not_compared"].startswith("2 pairs: ")
 
 
 def test_flags_stand_before_the_action_too(folder, capsys):

@@ -69,6 +69,7 @@ def _record(summary: Summary) -> dict[str, Any]:
     return {
         **{name: getattr(summary, name) for name in ("counts", "finished", "failed", "verdicts", "notes", "exit_code")},
         "failures": [group.as_record() for group in summary.groups],
+        "not_compared": summary.not_compared or None,
         "halt": None if summary.stop_reason is None else summary.stop_reason.reason,
         "seconds": summary.numbers["elapsed_s"],
         "pairs_per_s": summary.numbers["pairs_per_s"],
@@ -82,6 +83,8 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
     shown: list[str | Table] = [f"pairs      {counts}; this run ended {summary.finished}"]
     if any(summary.verdicts.values()):
         shown.append("verdicts   " + ", ".join(f"{count} {name}" for name, count in summary.verdicts.items()))
+    if summary.not_compared:
+        shown.append(f"           {summary.not_compared}; verdicts are by fixed limits alone")
     if summary.finished:
         numbers = summary.numbers
         pace = f"{numbers['elapsed_s']:.1f} s, {numbers['pairs_per_s']:.3g} pairs per second"
