@@ -97,7 +97,7 @@ for reason in wrong.report["judgement"]["reasons"]:
 # Pairs stand in the order of what speaks against them: *fail* before *review* before *pass*. Verdicts come from fixed
 # limits, and from ten finished pairs on from a comparison with the others too: then a score says how far out a pair
 # is, and *review* may mean no more than unusual in this cohort. With fewer pairs the head of the page says that they
-# were not compared, and the score is "–". Click a row for its page; pass, review and fail by eye are exported as a
+# were not compared, and the score is a dash. Click a row for its page; pass, review and fail by eye are exported as a
 # table that the next run takes (``--exclude-from``, ``--retry-from``).
 #
 # All signs and limits, and how often they are wrong: :doc:`quality <../quality>`.

@@ -27,8 +27,8 @@ from warpline.cohort.lock import FolderLock, waiting
 from warpline.cohort.manifest import Pair, read_manifest, write_manifest
 from warpline.cohort.methods import write_methods
 from warpline.cohort.options import Options, Pages, Source, decided_ids, load_pairs, plan_tasks, tasks_of
-from warpline.cohort.plan import Plan, make_plan, plan_of
 from warpline.cohort.outliers import not_compared
+from warpline.cohort.plan import Plan, make_plan, plan_of
 from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
 from warpline.errors import OutputError
 from warpline.io.atomic import Transaction

@@ -54,7 +54,12 @@ def run(options: Namespace, terminal: Terminal) -> None:
     numbers["eta_s"] = round(numbers["todo"] / rate) if rate else None
     groups = group_failures(plan.failures())
     few = not_compared(numbers["ok"] + numbers["todo"])
-    record = {**numbers, "not_compared": few or None, "damaged": plan.damaged, "groups": [group.as_record() for group in groups]}
+    record = {
+        **numbers,
+        "not_compared": few or None,
+        "damaged": plan.damaged,
+        "groups": [group.as_record() for group in groups],
+    }
     shown: list[str | Table] = [line(numbers), _activity(drivers, live), *filter(None, [few])]
     if groups:
         shown.append(failure_table(groups))
