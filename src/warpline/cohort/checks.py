@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from warpline.cohort.json_files import read_object
-from warpline.cohort.manifest import abbreviate
+from warpline.cohort.manifest import TABLES, abbreviate
 from warpline.cohort.plan import Plan, Task, Warps, differs_in_options
 from warpline.cohort.results import PairResult
 from warpline.errors import UsageError
@@ -110,7 +110,7 @@ def check_options(values: Mapping[str, Any]) -> None:
 
 
 def check_output(root: Path, source: Any) -> None:
-    """Refuse an output folder that is an input, or lies among raw data.
+    """Refuse an output folder that is a table or an input, or lies among raw data.
 
     Parameters
     ----------
@@ -124,6 +124,11 @@ def check_output(root: Path, source: Any) -> None:
     UsageError
         Naming the dataset, and where results may go.
     """
+    if root.suffix in TABLES and _path(source) and Path(source).suffix not in TABLES:
+        raise UsageError(
+            f"{root} is a table, and stands where the output folder is to stand: the table of pairs comes first, then "
+            f"the output folder, as in: {root.name} {Path(source).name}"
+        )
     root = Path(os.path.realpath(root))
     if root.exists() and not root.is_dir():
         return  # the attempt to write there reports it

@@ -149,8 +149,8 @@ def run(
     2
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or (lambda text: None)
-    pairs = load_pairs(source, options)
     check_output(root, source)
+    pairs = load_pairs(source, options)
     tasks, decisions = tasks_of(pairs, options), decided_ids(pairs, options)
     with Transaction() as files:
         files.prepare(root / WORK)

@@ -20,6 +20,25 @@ def test_a_run_is_resumed_and_told(folder, capsys):
     assert record["not_compared"].startswith("2 pairs: ")
 
 
+def test_swapped_arguments_are_told_apart_from_a_bids_folder(folder, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    for action in ("run", "check"):
+        assert main(["cohort", action, f"{tmp_path}/out", f"{folder}/c.tsv"]) == 2
+        assert "the table of pairs comes first, then the output folder, as in: c.tsv out" in capsys.readouterr().err
+
+
+def test_a_stopped_run_is_to_be_resumed_not_looked_at(folder, capsys, monkeypatch):
+    from warpline import cohort
+
+    counts = {"done": 1, "failed": 0, "new": 1, "stale": 0, "excluded": 0}
+    numbers = {"elapsed_s": 1.0, "pairs_per_s": 1.0, "busy": 1.0}
+    stopped = cohort.Summary(counts, 1, 0, {}, [], numbers, cohort.StopReason("stopped by SIGINT", 75), 75, None)
+    monkeypatch.setattr(cohort, "run", lambda *_, **__: stopped)
+    assert main(command(folder, "run")) == 75
+    after = capsys.readouterr().out.partition("next:\n")[2].splitlines()
+    assert after == ["  run the same command again: 1 pairs are left", f"  warpline cohort status {folder}/out"]
+
+
 def test_flags_stand_before_the_action_too(folder, capsys):
     assert main(["cohort", "--json", *command(folder, "run")[1:]]) == 0
     assert json.loads(capsys.readouterr().out)["finished"] == 0

@@ -54,9 +54,9 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
     from warpline.cohort.options import load_pairs, plan_pairs
 
     asked = options_of(options)
-    pairs = load_pairs(options.source, asked)
     root = Path(os.path.abspath(options.output))
     check_output(root, options.source)
+    pairs = load_pairs(options.source, asked)
     plan = plan_pairs(pairs, root, asked)
     absent = missing_inputs(plan.todo)
     need = disk_need(plan.todo, asked.warps, asked.geometry)

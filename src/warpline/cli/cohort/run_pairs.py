@@ -98,11 +98,12 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
 
 
 def _next(summary: Summary, options: Namespace) -> list[str]:
-    out = shlex.quote(options.output)
-    lines = [] if summary.page is None else [f"  open {summary.page}"]
+    out, lines = shlex.quote(options.output), []
     left = summary.counts["new"] + summary.counts["stale"]
     if left:
         lines.append(f"  run the same command again: {left} pairs are left")
+    if summary.page is not None:
+        lines.append(f"  open {summary.page}")
     if summary.groups:
         lines.append(f"  look into {out}/failures.tsv, mend the causes, then run it again with --retry-failed")
-    return [*lines, f"  warpline cohort serve {out}"]
+    return [*lines, f"  warpline cohort {'status' if summary.page is None else 'serve'} {out}"]
