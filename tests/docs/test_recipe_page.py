@@ -20,7 +20,7 @@ def test_every_option_has_a_meaning(model):
 def test_values_and_limits_are_those_of_the_model():
     row = PAGE.split("``radius``")[1].split("* -")[0]
     assert "whole number, ≥ 1, ≤ 8" in row and "``2``" in row
-    assert "``local_cc``, ``correlation``" in PAGE
+    assert "``local_cc``, ``mean_squares``" in PAGE
 
 
 def test_every_recipe_is_there_with_what_it_changes():
