@@ -109,8 +109,30 @@ def check_options(values: Mapping[str, Any]) -> None:
             raise UsageError(f"option {name} is {values[name]!r}; {words} is needed")
 
 
+def check_order(root: Path, source: Any) -> None:
+    """Refuse a table in the place of the output folder: the two were given in the wrong order.
+
+    Parameters
+    ----------
+    root : Path
+        The output folder; it may not exist.
+    source : path or pairs
+        A manifest, a BIDS folder, or pairs.
+
+    Raises
+    ------
+    UsageError
+        Saying what comes first.
+    """
+    if root.suffix in TABLES and _path(source) and Path(source).suffix not in TABLES:
+        raise UsageError(
+            f"{root} is a table, and stands where the output folder is to stand: the table of pairs comes first, then "
+            f"the output folder, as in: {root.name} {Path(source).name}"
+        )
+
+
 def check_output(root: Path, source: Any) -> None:
-    """Refuse an output folder that is a table or an input, or lies among raw data.
+    """Refuse an output folder that is an input, or lies among raw data.
 
     Parameters
     ----------
@@ -124,11 +146,6 @@ def check_output(root: Path, source: Any) -> None:
     UsageError
         Naming the dataset, and where results may go.
     """
-    if root.suffix in TABLES and _path(source) and Path(source).suffix not in TABLES:
-        raise UsageError(
-            f"{root} is a table, and stands where the output folder is to stand: the table of pairs comes first, then "
-            f"the output folder, as in: {root.name} {Path(source).name}"
-        )
     root = Path(os.path.realpath(root))
     if root.exists() and not root.is_dir():
         return  # the attempt to write there reports it

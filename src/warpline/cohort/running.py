@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from warpline.cohort.checks import check_output, check_redo
+from warpline.cohort.checks import check_order, check_output, check_redo
 from warpline.cohort.driver import Driver, RunProgressCallback, StopReason
 from warpline.cohort.executors import executor_for
 from warpline.cohort.failures import Group, group_failures
@@ -27,7 +27,6 @@ from warpline.cohort.lock import FolderLock, waiting
 from warpline.cohort.manifest import Pair, read_manifest, write_manifest
 from warpline.cohort.methods import write_methods
 from warpline.cohort.options import Options, Pages, Source, decided_ids, load_pairs, plan_tasks, tasks_of
-from warpline.cohort.outliers import not_compared
 from warpline.cohort.plan import Plan, make_plan, plan_of
 from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
 from warpline.errors import OutputError
@@ -90,11 +89,6 @@ class Summary:
     page: Path | None
     notes: tuple[str, ...] = ()
 
-    @property
-    def not_compared(self) -> str:
-        """Says so where pairs were too few to compare them with each other, else empty."""
-        return not_compared(sum(self.verdicts.values()))
-
 
 def run(
     source: Source,
@@ -149,8 +143,9 @@ def run(
     2
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or (lambda text: None)
-    check_output(root, source)
+    check_order(root, source)
     pairs = load_pairs(source, options)
+    check_output(root, source)
     tasks, decisions = tasks_of(pairs, options), decided_ids(pairs, options)
     with Transaction() as files:
         files.prepare(root / WORK)

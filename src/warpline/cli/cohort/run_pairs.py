@@ -69,7 +69,7 @@ def _record(summary: Summary) -> dict[str, Any]:
     return {
         **{name: getattr(summary, name) for name in ("counts", "finished", "failed", "verdicts", "notes", "exit_code")},
         "failures": [group.as_record() for group in summary.groups],
-        "not_compared": summary.not_compared or None,
+        "not_compared": _few(summary) or None,
         "halt": None if summary.stop_reason is None else summary.stop_reason.reason,
         "seconds": summary.numbers["elapsed_s"],
         "pairs_per_s": summary.numbers["pairs_per_s"],
@@ -83,8 +83,8 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
     shown: list[str | Table] = [f"pairs      {counts}; this run ended {summary.finished}"]
     if any(summary.verdicts.values()):
         shown.append("verdicts   " + ", ".join(f"{count} {name}" for name, count in summary.verdicts.items()))
-    if summary.not_compared:
-        shown.append(f"           {summary.not_compared}; verdicts are by fixed limits alone")
+    if few := _few(summary):
+        shown.append(f"           {few}; verdicts are by fixed limits alone")
     if summary.finished:
         numbers = summary.numbers
         pace = f"{numbers['elapsed_s']:.1f} s, {numbers['pairs_per_s']:.3g} pairs per second"
@@ -95,6 +95,13 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
     if summary.stop_reason is not None:
         shown.append(f"stopped    {summary.stop_reason.reason}")
     return [*shown, "", "next:", *_next(summary, options)]
+
+
+def _few(summary: Summary) -> str:
+    """Says so where the pairs with a verdict are too few to compare them with each other."""
+    from warpline.cohort.outliers import not_compared
+
+    return not_compared(sum(summary.verdicts.values()))
 
 
 def _next(summary: Summary, options: Namespace) -> list[str]:
