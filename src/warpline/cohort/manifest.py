@@ -241,7 +241,7 @@ def _without_fixed(found: dict[str, str], fixed: str, pattern: str) -> dict[str,
     """Files by id without the fixed image, whatever links lead to it: onto itself it has nothing to be registered."""
     target = os.path.realpath(fixed)
     moving = {name: path for name, path in found.items() if os.path.realpath(path) != target}
-    for name in found.keys() - moving.keys():
+    for name in (name for name in found if name not in moving):
         _log.warning("pattern %r matches the fixed image %s too: it is left out, no pair %s", pattern, fixed, name)
     if not moving:
         raise InputError(f"pattern {pattern!r} matches the fixed image {fixed} alone; it is to match the moving images")

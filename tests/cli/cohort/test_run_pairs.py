@@ -36,7 +36,7 @@ def test_a_stopped_run_is_to_be_resumed_not_looked_at(folder, capsys, monkeypatc
     monkeypatch.setattr(cohort, "run", lambda *_, **__: stopped)
     assert main(command(folder, "run")) == 75
     after = capsys.readouterr().out.partition("next:\n")[2].splitlines()
-    assert after == ["  run the same command again: 1 pairs are left", f"  warpline cohort status {folder}/out"]
+    assert after == ["  run the same command again: 1 pair is left", f"  warpline cohort status {folder}/out"]
 
 
 def test_flags_stand_before_the_action_too(folder, capsys):

@@ -108,7 +108,7 @@ def _next(summary: Summary, options: Namespace) -> list[str]:
     out, lines = shlex.quote(options.output), []
     left = summary.counts["new"] + summary.counts["stale"]
     if left:
-        lines.append(f"  run the same command again: {left} pairs are left")
+        lines.append(f"  run the same command again: {left} {'pair is' if left == 1 else 'pairs are'} left")
     if summary.page is not None:
         lines.append(f"  open {summary.page}")
     if summary.groups:
