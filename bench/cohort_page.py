@@ -37,7 +37,7 @@ def cohort_of(count: int) -> CohortView:
     values = {name: draw.normal(0.7, 0.05, count) for name in NUMBERS}
     values |= {"folded_share": np.zeros(count), "coverage": np.ones(count), "inverse_error_p99": np.full(count, 0.2)}
     verdicts = judge_columns(values, count)
-    order = sorted(range(count), key=lambda at: -verdicts[at].score)
+    order = sorted(range(count), key=lambda at: -(verdicts[at].score or 0.0))
     rows = [row_of(at, verdicts[at]) for at in order]
     columns = [PageColumn(n, c.title, c.unit, c.group, c.meaning, shown=n in RULES) for n, c in NUMBERS.items()]
     return CohortView("bench", f"{count} pairs", (), columns, {n: v[order] for n, v in values.items()}, rows)

@@ -32,7 +32,7 @@ STEPS = {
             '    "log_cosh": lambda _: LogCosh(),\n',
         ),
         "recipe/linear.py": ('    metric: Literal["mutual_information"', ', "product_ratio"'),
-        "recipe/syn.py": ("DeformableMetricName = Literal[", '"log_cosh", '),
+        "recipe/metric_names.py": ("BUILT_IN = (", '"log_cosh", '),
         "backends/affine_problem.py": ('Formula = Literal["mutual_information"', ', "product_ratio"'),
     },
     "Add a backend operation": {

@@ -7,15 +7,16 @@ import inspect
 import textwrap
 import typing
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import restructured as rst
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 
 from warpline.cli.recipes import toml_value
 from warpline.recipe import PRESETS, Recipe
+from warpline.recipe.metric_names import BUILT_IN, check_name
 from warpline.recipe.syn import FurtherTerm
 
 LIMITS = {
@@ -77,7 +78,8 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
 
 def _kind(field: FieldInfo) -> str:
     limits = [_limit(one) for one in field.metadata if type(one) in LIMITS]
-    return ", ".join([_type(field.annotation), *limits])
+    is_metric = any(isinstance(one, AfterValidator) and one.func is check_name for one in field.metadata)
+    return ", ".join([_type(Literal[BUILT_IN] if is_metric else field.annotation), *limits])
 
 
 def _limit(limit: Any) -> str:

@@ -71,8 +71,8 @@ print("exit code", code)
 # %%
 # What came out
 # -------------
-# ``results.tsv`` has a row per pair: verdict, reasons, every measure. Verdicts compare a pair with the others of the
-# cohort as well.
+# ``results.tsv`` has a row per pair: verdict, reasons, every measure. Five pairs are too few to compare with each
+# other, which takes ten, as the summary says: here verdicts come from fixed limits alone, and there is no score.
 
 with open(folder / "out/results.tsv", newline="") as file:
     for row in csv.DictReader(file, delimiter="\t"):

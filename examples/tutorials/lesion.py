@@ -29,9 +29,12 @@ healthy = warpline.Image((~inside).astype(np.uint8), pair.moving.grid, "without 
 # %%
 # Three ways
 # ----------
-# As if nothing were there; with a mask, 0 in the lesion; with ``syn.robust``, which lets a place count little where
-# one image shows what the other does not predict. On the command line these are ``--moving-mask
-# without_lesion.nii.gz`` and ``--robust``.
+# As if nothing were there; with a mask; with ``syn.robust``, which lets a place count little where one image shows what
+# the other does not predict. On the command line these are ``--moving-mask without_lesion.nii.gz`` and ``--robust``.
+#
+# **In the mask 1 is healthy tissue, whose voxels count, and 0 is the lesion.** Tools for lesions write the reverse, 1
+# in the lesion. Invert such a mask as ``healthy`` was made from ``inside`` above; of a file,
+# ``warpline.Image((lesion.data == 0).astype("uint8"), lesion.grid)``.
 
 robust = warpline.Recipe.load("syn").with_options("syn.robust=true")
 found = {

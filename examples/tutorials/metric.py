@@ -67,22 +67,17 @@ print("fell by", (value[0] - start), "predicted", predicted)
 # %%
 # In a registration
 # -----------------
-# A metric gets its name in a table. For a lesson it takes the place of one that is there; for keeps it gets a line of
-# its own (:doc:`contributing <../reference/contributing>`).
+# A metric gets its name in a table. From then on recipes of this process take the name, also those in TOML files,
+# which hold nothing but names: no code is read from a recipe.
+
+DEFORMABLE_METRICS["log_cosh"] = lambda options: LogCosh()
 
 pair = brain_pair((48, 56, 48), voxel_size=4.0)
 scores = {}
-for name in ("local_cc", "mean_squares"):
+for name in ("local_cc", "mean_squares", "log_cosh"):
     found = warpline.register(pair.fixed, pair.moving, warpline.Recipe.load("syn").with_options(f"syn.metric={name}"))
     labels = warpline.apply(pair.moving_labels, pair.fixed, found.transform, interpolation="label")
     scores[name] = overlap(pair.fixed_labels, labels).mean
-
-theirs = DEFORMABLE_METRICS["mean_squares"]
-DEFORMABLE_METRICS["mean_squares"] = lambda options: LogCosh()
-found = warpline.register(pair.fixed, pair.moving, warpline.Recipe.load("syn").with_options("syn.metric=mean_squares"))
-DEFORMABLE_METRICS["mean_squares"] = theirs
-labels = warpline.apply(pair.moving_labels, pair.fixed, found.transform, interpolation="label")
-scores["log cosh"] = overlap(pair.fixed_labels, labels).mean
 
 figure, axis = plt.subplots(figsize=(6, 2))
 axis.barh(list(scores), list(scores.values()))
@@ -90,3 +85,10 @@ axis.set_xlim(0, 1)
 axis.set_xlabel("mean Dice")
 figure.tight_layout()
 print({name: round(score, 3) for name, score in scores.items()})
+
+# %%
+# Other processes do not know the name: the command line and the worker processes of cohorts have the metrics of the
+# package alone (``cohort.Options(workers=0)`` works in this process). For keeps, and for those, a metric gets a line in
+# the package itself (:doc:`contributing <../reference/contributing>`). Where squared differences, cross-correlation or
+# EM as DIPY has them are enough, :mod:`warpline.dipy` has its classes ``SSDMetric``, ``CCMetric`` and ``EMMetric``, as
+# in :doc:`the lesson on SyN in 2-D <syn_2d>`.

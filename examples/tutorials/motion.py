@@ -75,7 +75,7 @@ points = apply_affine(head.affine, np.argwhere(head.data > 0)[::20])
 there = [apply_affine(matrix, points) for matrix in truth]
 placed = [apply_affine(matrix, points) for matrix in found.matrices]
 errors = np.linalg.norm(np.array(placed) - there, axis=-1)
-print("mean", errors.mean().round(4), "mm, largest", errors.max().round(4), "mm, in voxels of 4 mm")
+print("mean", errors.mean().round(4), "mm, largest", errors.max().round(4), "mm, where voxels are 4 mm")
 
 # %%
 # Moved back

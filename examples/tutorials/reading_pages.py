@@ -94,8 +94,10 @@ for reason in wrong.report["judgement"]["reasons"]:
 # .. image:: ../images/cohort-page.webp
 #    :alt: The page of a cohort: a table of pairs, the worst first, with thumbnails
 #
-# Pairs stand in the order of what speaks against them. A verdict compares each pair with the others: *review* means
-# unusual in this cohort, *fail* that it breaks a limit. Click a row for its page; pass, review and fail by eye are
-# exported as a table that the next run takes (``--exclude-from``, ``--retry-from``).
+# Pairs stand in the order of what speaks against them: *fail* before *review* before *pass*. Verdicts come from fixed
+# limits, and from ten finished pairs on from a comparison with the others too: then a score says how far out a pair
+# is, and *review* may mean no more than unusual in this cohort. With fewer pairs the head of the page says that they
+# were not compared, and the score is a dash. Click a row for its page; pass, review and fail by eye are exported as a
+# table that the next run takes (``--exclude-from``, ``--retry-from``).
 #
 # All signs and limits, and how often they are wrong: :doc:`quality <../quality>`.

@@ -28,7 +28,7 @@ EXTRAS = {
     "itk": Extra(("SimpleITK",), "NRRD and MetaImage files, N4, histogram matching"),
     "denoise": Extra(("dipy",), "non-local means"),
     "zarr": Extra(("zarr",), "images in OME-Zarr"),
-    "plots": Extra(("matplotlib",), "figures of warpline.dipy.regtools"),
+    "plots": Extra(("matplotlib",), "figures of the tutorials and of warpline.dipy.regtools"),
 }
 """Extras of a user, by name, as ``pyproject.toml`` declares them."""
 

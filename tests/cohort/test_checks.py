@@ -9,7 +9,7 @@ import pytest
 
 from cohort_files import asked, pairs_in
 from warpline.cohort import Options, run
-from warpline.cohort.checks import OPTION_RULES, check_output
+from warpline.cohort.checks import OPTION_RULES, check_order, check_output
 from warpline.errors import UsageError
 from warpline.recipe import Recipe
 
@@ -69,6 +69,12 @@ def test_derivatives_and_other_folders_are_written_to(bids, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "dataset_description.json").write_text(json.dumps({"DatasetType": "derivative"}))
     check_output(tmp_path / "out", bids)
+
+
+def test_a_table_in_the_place_of_the_output_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"table of pairs comes first, then the output folder, as in: c\.tsv out"):
+        check_order(tmp_path / "c.tsv", "out")
+    check_order(tmp_path / "out.tsv", "c.tsv")  # a folder of a strange name
 
 
 def test_links_lead_to_what_they_stand_for(bids, tmp_path):

@@ -94,6 +94,17 @@ def test_ids_are_found_in_names(images):
     assert [(pair.id, pair.space) for pair in every] == [("s1-to-s2", "s2"), ("s2-to-s1", "s1")]
 
 
+def test_the_fixed_image_is_not_registered_to_itself(images, caplog):
+    (images / "template.nii").symlink_to(images / "s1/s1_t1.nii")
+    pattern = f"{images}/{{id}}/{{id}}_t1.nii"
+    for fixed in (images / "template.nii", images / "s1/../s1/s1_t1.nii"):
+        caplog.clear()
+        assert [pair.id for pair in find_pairs(pattern, fixed=str(fixed))] == ["s2"]
+        assert caplog.text.count("it is left out, no pair s1") == 1
+    with pytest.raises(InputError, match=r"matches the fixed image .* alone"):
+        find_pairs(f"{images}/s1/{{id}}_t1.nii", fixed=str(images / "template.nii"))
+
+
 def test_patterns_that_find_nothing_are_refused(images):
     with pytest.raises(UsageError, match=r"has no \{id\}"):
         find_pairs(f"{images}/*.nii", fixed="t.nii")

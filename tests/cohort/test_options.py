@@ -21,6 +21,12 @@ def test_pairs_get_the_fixed_image_and_label_of_the_run(tmp_path, monkeypatch):
     assert (second.fixed, second.space) == (str(tmp_path / "own.nii"), "own")
 
 
+def test_a_pair_of_one_image_with_itself_is_named(tmp_path, caplog):
+    (tmp_path / "c.tsv").write_text("id\tmoving\tfixed\nown\tin/../f.nii\tf.nii\nother\ta.nii\tf.nii\n")
+    assert len(load_pairs(tmp_path / "c.tsv", Options())) == 2
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["own"]
+
+
 def test_a_pair_without_a_fixed_image_is_refused():
     with pytest.raises(UsageError, match="pair 'a' has no fixed image"):
         load_pairs([Pair("a", "a.nii")], Options())

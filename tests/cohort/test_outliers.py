@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warpline.cohort.outliers import MIN_PAIRS, REVIEW_SCORE, Verdict, judge_cohort, spread
+from warpline.cohort.outliers import MIN_PAIRS, REVIEW_SCORE, Verdict, judge_cohort, not_compared, spread
 from warpline.cohort.quality import COLUMNS, JUDGED, RULES, Rule
 
 GOOD = {
@@ -124,7 +124,14 @@ def test_few_pairs_are_judged_by_fixed_limits_alone():
     rows[1]["coverage"] = 0.3
     verdicts = judge_cohort(rows)
     assert [found.verdict for found in verdicts[:3]] == ["pass", "fail", "pass"]
-    assert {found.score for found in verdicts} == {0.0}
+    assert {found.score for found in verdicts} == {None}
+
+
+def test_a_line_says_that_few_pairs_are_not_compared():
+    assert not_compared(8) == "8 pairs: not compared with each other (that takes 10)"
+    assert not_compared(1).startswith("1 pair: ")
+    assert not_compared(0) == not_compared(MIN_PAIRS) == ""
+    assert {found.score for found in judge_cohort([dict(GOOD) for _ in range(MIN_PAIRS)])} == {0.0}
 
 
 def test_missing_numbers_are_neither_good_nor_bad():

@@ -45,6 +45,15 @@ def test_failures_come_first_with_their_message(finished):
     assert data["groups"][0]["rows"] == [0]
 
 
+def test_pages_of_few_pairs_say_they_are_not_compared(finished):
+    told = "5 pairs: not compared with each other (that takes 10)"
+    data = data_of(finished)
+    assert told in (finished / "report" / "index.html").read_text() and {*data["scores"].split(",")} == {"null"}
+    script = (finished / "report" / data["pages"]["1"].replace(".html", ".js")).read_text()
+    assert f'"not_compared":"{told}"' in script
+    assert {one.score for one in read_results(finished)} == {None}
+
+
 def test_every_done_pair_has_a_page_a_thumbnail_and_numbers(finished):
     data = data_of(finished)
     assert set(data["pages"]) == {str(row) for row in range(1, 6)}

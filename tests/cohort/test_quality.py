@@ -12,9 +12,10 @@ from scipy.spatial.transform import Rotation
 
 from synthetic import ellipsoid, label_map, smooth_field
 from warpline.backends import select
-from warpline.cohort.quality import COLUMNS, RULES, RUN_COLUMNS, affine_parameters, measure
+from warpline.cohort.quality import COLUMNS, RULES, RUN_COLUMNS, Rule, affine_parameters, measure
 from warpline.evaluation import folding, overlap
 from warpline.images import Image
+from warpline.registration.judgement import LIMITS
 from warpline.resampling import warp
 from warpline.space import Affine, Chain, Displacement
 from warpline.space.grid import Grid
@@ -166,3 +167,12 @@ def test_every_column_and_rule_is_in_the_document():
         assert f"| `{name}` | {column.unit} | {column.meaning} |" in text
     rules = re.findall(r"^\| `(\w+)`(?: \*)? \| (low|high|either) \| ([\d.]*)", text, re.MULTILINE)
     assert rules == [(name, rule.worse, f"{rule.least:g}" if rule.least else "") for name, rule in RULES.items()]
+
+
+def test_words_of_a_registration_have_those_of_a_cohort():
+    failing = {name for name, limit in LIMITS.items() if limit.failed != (None, None)}
+    assert all(RULES[name].fail == LIMITS[name].failed for name in failing)
+    own = {"folded_voxels": "folded_share"}  # a count and its share
+    unlimited = {name for name in LIMITS if RULES.get(own.get(name, name), Rule("low")).review == (None, None)}
+    assert unlimited == {"jacobian_max", "inverse_error_mean"}
+    assert RULES["coverage"].review[0] > LIMITS["coverage"].doubtful[0]

@@ -24,7 +24,7 @@ def test_every_option_has_a_meaning(model):
 def test_values_and_limits_are_those_of_the_model():
     row = row_of("radius")
     assert "whole number, ≥ 1, ≤ 8" in row and "``2``" in row
-    assert "``local_cc``, ``correlation``" in PAGE
+    assert "``local_cc``, ``mean_squares``" in PAGE
     assert "≤ 8388608" in row_of("samples") and "≥ 1e-09, ≤ 1000000 or ``off``" in row_of("max_bending")
     assert "list of 2: number, ≥ 1e-06, ≤ 0.999; number, ≥ 1.001" in row_of("jacobian")
 

@@ -7,8 +7,9 @@ import pytest
 
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
+from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import PRESETS, Recipe
-from warpline.registration.checks import check_pair
+from warpline.registration.checks import check_pair, check_window
 from warpline.space import Affine, Displacement
 from warpline.space.grid import Grid
 
@@ -40,6 +41,15 @@ def mask(marked=True, **options):
     if marked:
         made.data[2:6, 2:6, 2:6] = 1
     return made
+
+
+def test_a_metric_that_another_process_entered_is_named(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setitem(DEFORMABLE_METRICS, "own", DEFORMABLE_METRICS["mean_squares"])
+        recipe = Recipe.load("syn").with_options("syn.metric=own")
+        check_window(image(), recipe)
+    with pytest.raises(UsageError, match=r"metric 'own' is unknown to this process, .* run cohorts with workers=0"):
+        check_window(image(), recipe)
 
 
 def test_good_pairs_pass():

@@ -106,6 +106,10 @@ def test_metrics_are_those_that_were_used():
     assert "voxels [@avants] with weight 0.5 and the squared difference of self-similarity (MIND-SSC)" in text
 
 
+def test_a_metric_of_a_script_is_told_by_its_name():
+    assert "comparing `own`, a metric that is no part of warpline" in told(terms=[term("own")])
+
+
 def test_curves_of_some_pairs_are_told_with_their_share():
     curve, plain = ({**report_of(), "terms": [term(contrast=how)]} for how in ("moving like fixed", "as given"))
     text = describe(Evidence([curve, plain, plain], 3))

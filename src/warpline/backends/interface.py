@@ -1,19 +1,17 @@
 """The operations a backend offers: named steps of registration with declared shapes.
 
-Conventions shared by every backend
------------------------------------
+Conventions that every backend shares:
+
 - Volumes are C-contiguous float32 arrays (I, J, K); fields are (3, I, J, K), in voxels of their own grid.
 - `matrix` is a (4, 4) or (3, 4) float64 host array, output voxel to input voxel.
-- **Inside**: a coordinate x lies inside an axis of n voxels when -0.5 <= x < n - 0.5; it is then clamped to
-  [0, n - 1] (ITK's rule). Elsewhere, and at NaN, a volume has the value `outside`. Fields are clamped
-  everywhere: they continue as constants beyond their grid.
+- **Inside**: x lies inside an axis of n voxels when -0.5 <= x < n - 0.5, and is clamped to [0, n - 1] (ITK's rule);
+  elsewhere, and at NaN, a volume has the value `outside`. Fields are clamped everywhere: constant beyond their grid.
 - **Ties** of nearest-neighbour sampling go up: index = floor(x + 0.5).
 - Images and fields hold no NaN or infinity; norms and sums of such are undefined. Coordinates may be NaN.
-- `out=` receives the result and is returned; without it a new array is allocated. `out` never overlaps an input.
-  Further results go to `out_norm`, `value` and the like: arrays of the backend, so that nothing waits for the device.
-- **Several at once**: `smooth` and `compose` take S fields of one shape side by side, (S, 3, I, J, K), the same S in
-  all arrays, and norms (S,); `sample`, linear and without a matrix, S volumes (S, I, J, K) with a field each;
-  `downsample` S volumes. On a GPU they are as many launches as one.
+- `out=`, new without it, receives the result and is returned; it never overlaps an input. Further results go to
+  `out_norm`, `value` and the like: arrays of the backend, so that nothing waits for the device.
+- **Several at once**, in as many launches as one: `smooth` and `compose` take S fields side by side, (S, 3, I, J, K),
+  and norms (S,); `sample`, linear and without a matrix, S volumes with a field each; `downsample` S volumes.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ class Backend(SimilarityOperations, Protocol):
     """What it runs on, in words."""
 
     on_host: bool
-    """Whether its arrays are in the memory of the machine, not of a GPU."""
+    """Whether its arrays are in the memory of the machine."""
 
     cache: ImageCache
     """What stays here while many registrations of one thread share an image."""
@@ -60,17 +58,14 @@ class Backend(SimilarityOperations, Protocol):
     @property
     def ordinal(self) -> int | None:
         """Index of its GPU among those that this process may use, as in ``cuda:1``; None on the CPU."""
-        ...
 
     @property
     def descriptors(self) -> DescriptorOperations:
         """Operations on several numbers at every voxel."""
-        ...
 
     @property
     def motion(self) -> MotionOperations:
         """Operations that fit volumes of a series to a reference."""
-        ...
 
     # -- memory ---------------------------------------------------------------------------------------------
 

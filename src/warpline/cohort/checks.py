@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from warpline.cohort.json_files import read_object
-from warpline.cohort.manifest import abbreviate
+from warpline.cohort.manifest import TABLES, abbreviate
 from warpline.cohort.plan import Plan, Task, Warps, differs_in_options
 from warpline.cohort.results import PairResult
 from warpline.errors import UsageError
@@ -107,6 +107,28 @@ def check_options(values: Mapping[str, Any]) -> None:
     for name, (allowed, words) in OPTION_RULES.items():
         if name in values and not allowed(values[name]):
             raise UsageError(f"option {name} is {values[name]!r}; {words} is needed")
+
+
+def check_order(root: Path, source: Any) -> None:
+    """Refuse a table in the place of the output folder: the two were given in the wrong order.
+
+    Parameters
+    ----------
+    root : Path
+        The output folder; it may not exist.
+    source : path or pairs
+        A manifest, a BIDS folder, or pairs.
+
+    Raises
+    ------
+    UsageError
+        Saying what comes first.
+    """
+    if root.suffix in TABLES and _path(source) and Path(source).suffix not in TABLES:
+        raise UsageError(
+            f"{root} is a table, and stands where the output folder is to stand: the table of pairs comes first, then "
+            f"the output folder, as in: {root.name} {Path(source).name}"
+        )
 
 
 def check_output(root: Path, source: Any) -> None:

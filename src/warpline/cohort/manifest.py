@@ -6,6 +6,7 @@ import csv
 import difflib
 import glob
 import io
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,10 +19,13 @@ from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
 from warpline.io.relative_paths import relative_path
 
+_log = logging.getLogger(__name__)
+
 _FORBIDDEN = {"posix": re.compile(r"[\x00-\x1f/\\]"), "nt": re.compile(r"[\x00-\x1f/\\<>:\"|?*]|\.$")}
 """What the name of a file cannot hold, by `os.name`."""
 
-_DELIMITERS = {".tsv": "\t", ".csv": ","}
+TABLES = {".tsv": "\t", ".csv": ","}
+"""Endings of tables, and what stands between their cells."""
 
 ID = "{id}"
 """Stands in a pattern for the part of a path that becomes the id of a pair."""
@@ -112,10 +116,10 @@ def read_manifest(path: str | os.PathLike[str], *, fixed: str | None = None) -> 
     {'age': '31'}
     """
     path = Path(path)
-    if path.suffix not in _DELIMITERS:
+    if path.suffix not in TABLES:
         raise InputError(f"{path} is no manifest; a table .tsv or .csv, or a BIDS folder, is needed")
     try:
-        pairs = list(_pairs(path, read_lines(path, _DELIMITERS[path.suffix]), fixed))
+        pairs = list(_pairs(path, read_lines(path, TABLES[path.suffix]), fixed))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"{path} cannot be read as a table: {reason}") from None
@@ -150,9 +154,9 @@ def write_manifest(pairs: Iterable[Pair], path: Path) -> None:
     >>> Path("c.csv").read_text().splitlines()[0]
     'id,moving,fixed,age'
     """
-    if path.suffix not in _DELIMITERS:
-        raise UsageError(f"{path} cannot be a manifest; its name must end in {' or '.join(_DELIMITERS)}")
-    write_atomic(path, format_manifest(pairs, path.parent, delimiter=_DELIMITERS[path.suffix]).encode())
+    if path.suffix not in TABLES:
+        raise UsageError(f"{path} cannot be a manifest; its name must end in {' or '.join(TABLES)}")
+    write_atomic(path, format_manifest(pairs, path.parent, delimiter=TABLES[path.suffix]).encode())
 
 
 def format_manifest(pairs: Iterable[Pair], folder: Path, *, delimiter: str = "\t") -> str:
@@ -192,7 +196,8 @@ def find_pairs(
         A shell pattern, ``**`` for any number of folders; ``{id}`` stands for the part of a name that becomes the id,
         the same wherever it is written.
     fixed : path, optional
-        The fixed image; without it, all ordered pairs of the files are made.
+        The fixed image; without it, all ordered pairs of the files are made. Where the pattern matches it too, it is
+        left out of the moving ones, and a warning says so.
     labels : str, optional
         Where the labels of each image lie: ``data/{id}_dseg.nii.gz``.
     fixed_labels : path, optional
@@ -203,7 +208,7 @@ def find_pairs(
     UsageError
         When a pattern has no ``{id}``.
     InputError
-        When no file matches, or two have one id.
+        When no file but the fixed image matches, or two have one id.
 
     Examples
     --------
@@ -217,6 +222,8 @@ def find_pairs(
     if labels is not None and ID not in labels:
         raise UsageError(f"labels {labels!r} have no {ID}: every image would get the same; write it where they differ")
     found = _files_by_id(pattern)
+    if fixed is not None:
+        found = _without_fixed(found, fixed, pattern)
     images = {name: os.path.abspath(path) for name, path in found.items()}
     atlas = {name: os.path.abspath(labels.replace(ID, name)) if labels else "" for name in images}
     if fixed is not None:
@@ -228,6 +235,17 @@ def find_pairs(
         Pair(f"{a}-to-{b}", images[a], images[b], moving_labels=atlas[a], fixed_labels=atlas[b], space=_label(b))
         for a, b in permutations(images, 2)
     ]
+
+
+def _without_fixed(found: dict[str, str], fixed: str, pattern: str) -> dict[str, str]:
+    """Files by id without the fixed image, whatever links lead to it: onto itself it has nothing to be registered."""
+    target = os.path.realpath(fixed)
+    moving = {name: path for name, path in found.items() if os.path.realpath(path) != target}
+    for name in (name for name in found if name not in moving):
+        _log.warning("pattern %r matches the fixed image %s too: it is left out, no pair %s", pattern, fixed, name)
+    if not moving:
+        raise InputError(f"pattern {pattern!r} matches the fixed image {fixed} alone; it is to match the moving images")
+    return moving
 
 
 def check_ids(pairs: Sequence[Pair], source: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from warpline.cohort import bids
 from warpline.cohort.checks import check_options
 from warpline.cohort.decisions import Decisions, read_decided_ids
-from warpline.cohort.manifest import PATHS, Pair, check_ids, read_manifest
+from warpline.cohort.manifest import PATHS, Pair, abbreviate, check_ids, read_manifest
 from warpline.cohort.participants import PARTICIPANTS, join_participants
 from warpline.cohort.plan import ROUNDED, Plan, Task, Warps, make_plan, make_tasks
 from warpline.cohort.results import RESULT_COLUMNS
@@ -191,11 +191,19 @@ def load_pairs(source: Source, options: Options) -> list[Pair]:
     absent = next((pair.id for pair in pairs if not pair.fixed), None)
     if absent is not None:
         raise UsageError(f"pair {absent!r} has no fixed image; give one in the manifest, or --fixed for all")
+    _warn_of_same_images(pairs)
     taken = next((name for pair in pairs for name in pair.columns if name in RESULT_COLUMNS), None)
     if taken is not None:
         raise InputError(f"column {taken!r} of the manifest is one of the results; rename it: 'given_{taken}'")
     pairs = _with_participants(pairs, source, options)
     return [replace(pair, space=pair.space or options.space) for pair in pairs] if options.space else pairs
+
+
+def _warn_of_same_images(pairs: Sequence[Pair]) -> None:
+    """Name the pairs whose two images are one file."""
+    same = [pair.id for pair in pairs if os.path.normpath(pair.moving) == os.path.normpath(pair.fixed)]
+    if same:
+        _log.warning("%s: the moving image is the fixed image itself, so its results say nothing", abbreviate(same))
 
 
 def _with_participants(pairs: list[Pair], source: Source, options: Options) -> list[Pair]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,8 +48,8 @@ class Verdict:
         One of `VERDICTS`.
     reasons : tuple of str
         One sentence each, the most severe first; empty for a pass.
-    score : float
-        Distance from the cohort on the worse side, all columns together; 1 is the cohort's median, 0 means that there
+    score : float or None
+        Distance from the cohort on the worse side, all columns together; 1 is the cohort's median. None where there
         were too few pairs to compare.
     columns : tuple of str
         The columns that gave reasons, in their order.
@@ -56,11 +57,11 @@ class Verdict:
 
     verdict: str
     reasons: tuple[str, ...] = ()
-    score: float = 0.0
+    score: float | None = None
     columns: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, verdict: str, text: str, score: float) -> Verdict:
+    def parse(cls, verdict: str, text: str, score: float | None) -> Verdict:
         """The verdict that a table holds, with its reasons as `text`: each reason of a column begins with its title."""
         reasons = tuple(text.split(_SEPARATOR)) if text else ()
         titles = (next((t for t in _BY_TITLE if reason.startswith(f"{t} ")), "") for reason in reasons)
@@ -123,6 +124,21 @@ def judge_columns(columns: Table, count: int) -> list[Verdict]:
     return [_verdict(findings.get(row, []), score) for row, score in enumerate(scores.tolist())]
 
 
+def not_compared(finished: int) -> str:
+    """A line that says that so many finished pairs were not compared; empty where they were, or there are none.
+
+    Examples
+    --------
+    >>> from warpline.cohort.outliers import not_compared
+    >>> not_compared(8)
+    '8 pairs: not compared with each other (that takes 10)'
+    """
+    if finished == 0 or finished >= MIN_PAIRS:
+        return ""
+    pairs = "1 pair: not compared with others" if finished == 1 else f"{finished} pairs: not compared with each other"
+    return f"{pairs} (that takes {MIN_PAIRS})"
+
+
 def spread(values: NDArray[np.float64], rule: Rule) -> Spread | None:
     """Median and scale of a column (N,) by the median absolute deviation; None when too few pairs have a number."""
     known = _compared(values, rule)
@@ -157,11 +173,15 @@ def _worse(distance: NDArray[np.float64], rule: Rule) -> NDArray[np.float64]:
 def _scores(distances: Table, count: int) -> NDArray[np.float64]:
     """Mahalanobis distance of robust z, taken on the side of the worse, over the cohort's median: (N,).
 
+    NaN where there are too few pairs to compare.
+
     Correlated columns count less than independent ones; correlations are estimated from z clipped at 3 and shrunk
     towards 0, the more the fewer pairs there are.
     """
+    if count < MIN_PAIRS:
+        return np.full(count, np.nan)
     used = {name: z for name, z in distances.items() if z.any()}
-    if count < MIN_PAIRS or not used:
+    if not used:
         return np.zeros(count)
     z = np.clip(np.stack(list(used.values())), -3, 3)
     spreads = z.std(axis=1)
@@ -224,7 +244,7 @@ def _verdict(found: list[Finding], score: float) -> Verdict:
     ordered = sorted(found, key=lambda finding: finding[:2], reverse=True)
     severest = max((severity for severity, *_ in ordered), default=0)
     reasons, columns = tuple(reason for *_, reason in ordered), tuple(name for *_, name, _ in ordered if name)
-    return Verdict(VERDICTS[severest], reasons, round(score, 3), columns)
+    return Verdict(VERDICTS[severest], reasons, None if math.isnan(score) else round(score, 3), columns)
 
 
 def _number(value: float) -> str:

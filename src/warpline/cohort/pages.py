@@ -23,6 +23,7 @@ from warpline.cohort.failures import group_failures
 from warpline.cohort.json_files import read_object, write_json
 from warpline.cohort.layout import PAGE, PAIR_PAGES, PROGRESS, REPORT, RUN, page_name
 from warpline.cohort.options import Pages
+from warpline.cohort.outliers import not_compared
 from warpline.cohort.quality import RULES
 from warpline.cohort.results import NUMBERS, PairResult, metric_arrays, worst_first
 from warpline.errors import InputError, OutputError
@@ -157,6 +158,8 @@ def _facts(folder: Path, rows: Sequence[PairResult]) -> Iterator[tuple[str, str]
     yield "title", " · ".join(part for part in (onto, recipe, day) if part)
     yield "folder", folder.resolve().name
     yield "pairs", str(len(rows))
+    if few := not_compared(len(done)):
+        yield "verdicts by fixed limits", few
     if progress.get("pairs_per_s"):
         yield "pairs per minute", f"{60 * progress['pairs_per_s']:.3g}"
     if progress.get("workers"):
@@ -302,6 +305,7 @@ class PairPages:
             next=after and quote(after),
             displacement=float(np.percentile(longest, 99)) if longest.size else None,
             source=self._source,
+            not_compared=not_compared(self._done),
         )
 
     def _measures(self, at: int) -> Iterator[Measure]:

@@ -182,7 +182,7 @@ class PairResult:
 
     @property
     def score(self) -> float | None:
-        """Distance from the cohort, see `Verdict`."""
+        """Distance from the cohort, see `Verdict`; None where it was not compared."""
         return None if self.verdict is None else self.verdict.score
 
     def compact(self) -> PairResult:
@@ -355,7 +355,7 @@ def _parse_row(row: dict[str, str], failed: Mapping[str, str] | None, path: Path
         id=row["id"],
         status=status,  # type: ignore[arg-type]
         metrics=MetricRow(numbers),
-        verdict=Verdict.parse(verdict, row["reasons"], numbers["score"] or 0.0) if status == "ok" else None,
+        verdict=Verdict.parse(verdict, row["reasons"], numbers["score"]) if status == "ok" else None,
         failure=Failure(failed["class"], failed["signature"], failed["message"]) if failed else None,  # type: ignore[arg-type]
         columns={sys.intern(name): sys.intern(cell) for name, cell in row.items() if name not in RESULT_COLUMNS},
         recipe=_text(row, "recipe"),

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from warpline.cohort.checks import check_output, check_redo
+from warpline.cohort.checks import check_order, check_output, check_redo
 from warpline.cohort.driver import Driver, RunProgressCallback, StopReason
 from warpline.cohort.executors import executor_for
 from warpline.cohort.failures import Group, group_failures
@@ -143,6 +143,7 @@ def run(
     2
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or (lambda text: None)
+    check_order(root, source)
     pairs = load_pairs(source, options)
     check_output(root, source)
     tasks, decisions = tasks_of(pairs, options), decided_ids(pairs, options)

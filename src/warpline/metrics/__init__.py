@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from warpline.backends import Array, Backend
+from warpline.errors import UsageError
 from warpline.metrics.class_means import ClassMeans
 from warpline.metrics.correlation import Correlation
 from warpline.metrics.global_correlation import GlobalCorrelation
@@ -19,6 +20,7 @@ from warpline.metrics.samples import LinearMetric, Samples
 from warpline.metrics.self_similarity import SelfSimilarity
 from warpline.metrics.volume_information import VolumeInformation
 from warpline.recipe import Linear, Syn
+from warpline.recipe.metric_names import allow_names_of
 
 __all__ = [
     "CHANNEL_METRICS",
@@ -29,6 +31,7 @@ __all__ = [
     "LevelImage",
     "LinearMetric",
     "Samples",
+    "deformable_metric",
     "intensities",
 ]
 
@@ -95,7 +98,43 @@ DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
     "self_similarity": lambda options: SelfSimilarity(options.similarity_floor),
     "class_means": lambda options: ClassMeans(options.classes, options.newton, options.update_sigma),
 }
-"""Metrics of deformable registration by the names recipes use, each made from the options it heeds."""
+"""Metrics of deformable registration by the names recipes use, each made from the options it heeds.
+
+A script may enter its own: recipes of this process then take its name. Other processes, such as workers of cohorts, do
+not know it."""
+
+allow_names_of(DEFORMABLE_METRICS.keys())  # of the dictionary as it will be: the view follows it
+
+
+def deformable_metric(name: str, options: Syn) -> DeformableMetric:
+    """A metric of deformable registration.
+
+    Parameters
+    ----------
+    name : str
+        Key of `DEFORMABLE_METRICS`.
+    options : Syn
+        Those that it heeds.
+
+    Raises
+    ------
+    UsageError
+        When this process does not know the name: another one made the recipe, and has a metric of its own.
+
+    Examples
+    --------
+    >>> from warpline.metrics import deformable_metric
+    >>> from warpline.recipe import Syn
+    >>> deformable_metric("local_cc", Syn(radius=2)).smallest_axis
+    5
+    """
+    if name not in DEFORMABLE_METRICS:
+        raise UsageError(
+            f"metric {name!r} is unknown to this process, which knows {', '.join(DEFORMABLE_METRICS)}; a metric of "
+            "your own works in the process that enters it in DEFORMABLE_METRICS: run cohorts with workers=0"
+        )
+    return DEFORMABLE_METRICS[name](options)
+
 
 LABELS = "labels"
 """The metric of label maps."""

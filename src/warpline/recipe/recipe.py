@@ -64,6 +64,30 @@ class Recipe(Options):
         """A preset by name, a recipe from a TOML file, or the recipe itself."""
         return recipe if isinstance(recipe, Recipe) else _found(recipe, ())
 
+    @classmethod
+    def from_values(cls, values: dict[str, Any], source: str) -> Recipe:
+        """A recipe from the values that `model_dump` gave, as records of results hold them.
+
+        Parameters
+        ----------
+        values : dict
+            Options by section.
+        source : str
+            Where they stood, for messages.
+
+        Raises
+        ------
+        UsageError
+            When a value is not allowed.
+
+        Examples
+        --------
+        >>> from warpline import Recipe
+        >>> Recipe.from_values(Recipe.load("rigid").model_dump(), "report.json").name
+        'rigid'
+        """
+        return _checked(values, source)
+
     def refuse_uncertainty(self, what: str) -> None:
         """Refuse perturbed runs where nothing would be made of them.
 

@@ -7,14 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from warpline.recipe.metric_names import DeformableMetricName
 from warpline.recipe.options import LEVELS, Iterations, Options, check_lengths
 
 Sigma = Annotated[float, Field(ge=0, le=20)]
-
-DeformableMetricName = Literal[
-    "local_cc", "correlation", "mean_squares", "mutual_information", "self_similarity", "class_means"
-]
-"""Metrics of deformable registration: the keys of `warpline.metrics.DEFORMABLE_METRICS`."""
 
 ModelName = Literal["syn", "bspline", "velocity"]
 """Transform models: the keys of `warpline.registration.transform_models.MODELS`."""
@@ -67,7 +63,8 @@ class Syn(Options):
     metric: DeformableMetricName = "local_cc"
     """Squared local correlation, or that of the whole images; squared difference, for equal contrasts; mutual
     information of the grey values, for any two contrasts; squared difference of self-similarity (MIND-SSC), likewise;
-    or the difference from what the grey values of the other predict, likewise."""
+    or the difference from what the grey values of the other predict, likewise. In Python also a name that was entered
+    in `warpline.metrics.DEFORMABLE_METRICS` before."""
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
     """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. `off` takes 4, 2 and 1,
     and before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with

@@ -9,7 +9,7 @@ import numpy as np
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume, check_weights
-from warpline.metrics import DEFORMABLE_METRICS
+from warpline.metrics import deformable_metric
 from warpline.recipe import Recipe
 from warpline.space import Affine, Transform
 from warpline.space.grid import Grid, Matrix, apply_affine
@@ -104,7 +104,7 @@ def check_window(image: Image, recipe: Recipe) -> None:
     """Refuse an image with fewer voxels along an axis than the metric of SyN needs; axes of one voxel are exempt."""
     if recipe.syn is None:
         return
-    sizes = {name: DEFORMABLE_METRICS[name](recipe.syn).smallest_axis for name in recipe.syn.metrics}
+    sizes = {name: deformable_metric(name, recipe.syn).smallest_axis for name in recipe.syn.metrics}
     metric = max(sizes, key=sizes.__getitem__)
     smallest = sizes[metric]
     for axis, size in enumerate(image.grid.shape):

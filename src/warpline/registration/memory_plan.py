@@ -17,7 +17,7 @@ import numpy as np
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.io.limits import free_memory
-from warpline.metrics import DEFORMABLE_METRICS, LABELS
+from warpline.metrics import LABELS, deformable_metric
 from warpline.recipe import Recipe, Syn
 from warpline.recipe.syn import UNLIKE
 from warpline.registration.image_pairs import LoadedImages
@@ -358,7 +358,7 @@ def least_axis(recipe: Recipe) -> int:
     """Voxels that are left along every axis that is reduced: what levels, and the windows of the metric, need."""
     if recipe.syn is None:
         return SMALLEST_AXIS
-    sizes = (DEFORMABLE_METRICS[name](recipe.syn).smallest_axis for name in recipe.syn.metrics)
+    sizes = (deformable_metric(name, recipe.syn).smallest_axis for name in recipe.syn.metrics)
     return max(SMALLEST_AXIS, *sizes)
 
 

@@ -61,6 +61,8 @@ class CohortContext:
         Length in mm that the map of displacements shows brightest: one for the whole cohort.
     source : str
         Name of the dataset, for people; empty where it has none.
+    not_compared : str
+        Says so where there are too few pairs to compare this one with; empty otherwise.
     """
 
     id: str
@@ -74,6 +76,7 @@ class CohortContext:
     next: str | None = None
     displacement: float | None = None
     source: str = ""
+    not_compared: str = ""
 
 
 def write_context_script(context: CohortContext, path: Path, text_of: Callable[[float | None], str]) -> None:

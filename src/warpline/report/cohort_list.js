@@ -8,7 +8,7 @@ const FIXED_COLUMNS = [
   { name: "decision", title: "You", width: 92 },
   { name: "id", title: "Pair", width: 190 },
   { name: "verdict", title: "Verdict", width: 132 },
-  { name: "score", title: "Score", width: 76, number: true, meaning: "How far out, all measures together; 1 is the median" },
+  { name: "score", title: "Score", width: 76, number: true, meaning: "How far out, all measures together; 1 is the median. – where there are too few pairs to compare" },
   { name: "reasons", title: "Reasons", width: 260 },
 ];
 

@@ -58,7 +58,7 @@ class PageRow(Protocol):
 
     @property
     def score(self) -> float | None:
-        """Distance from the cohort."""
+        """Distance from the cohort; None where it was not compared."""
 
     @property
     def explanation(self) -> str:

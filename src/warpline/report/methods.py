@@ -205,7 +205,9 @@ def _has_term(key: tuple[str, float, bool], report: Report) -> bool:
 
 
 def metric_in_words(name: str, options: Mapping[str, Any]) -> str:
-    """What a metric of the deformable stage compares."""
+    """What a metric of the deformable stage compares; of one that a script has entered, its name."""
+    if name not in _METRICS:
+        return f"`{name}`, a metric that is no part of warpline"
     return _METRICS[name].format(window=2 * int(options.get("radius", 2)) + 1, bins=options.get("bins"))
 
 

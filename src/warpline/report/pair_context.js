@@ -74,6 +74,8 @@ const standing = typeof STANDING === "undefined" ? null : STANDING;
   find("#verdict").className = `verdict ${standing.verdict}`;
   find("#verdict").textContent = standing.verdict;
   find("#pairs").textContent = standing.pairs.toLocaleString("en").replace(",", "\u202f");
+  find("#not-compared").textContent = standing.not_compared;
+  find("#not-compared").hidden = !standing.not_compared;
   listReasons(find("#reasons"));
   find(".measures").append(...[...new Set(standing.measures.map(measure => measure.group))].map(tableOf));
 })();

@@ -18,7 +18,7 @@ from warpline.io.atomic import Transaction
 from warpline.io.drafts import writing
 from warpline.recipe import NUMERICS
 from warpline.template.finishing import finish
-from warpline.template.layout import FEWEST, LEFT_OUT, RECORD, ROUNDS
+from warpline.template.layout import FEWEST, LEFT_OUT, RECORD, ROUNDS, SUBJECTS
 from warpline.template.options import Options
 from warpline.template.records import LeftOut, Template, read_template
 from warpline.template.sequence import Group, Say, run_rounds
@@ -94,7 +94,7 @@ def build(
                 f"{root} holds a template of other subjects or options; choose another folder, or --redo to replace it"
             )
         with writing(root / RECORD):
-            for path in (root / RECORD, *({} if finished is None else finished.images).values()):
+            for path in (root / RECORD, root / SUBJECTS, *({} if finished is None else finished.images).values()):
                 path.unlink(missing_ok=True)
         return _built(root, subjects, members, key, options, say=say)
 

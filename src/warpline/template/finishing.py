@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from warpline.backends import Backend
 from warpline.cohort import Pair
 from warpline.cohort.json_files import encode
-from warpline.cohort.manifest import abbreviate
+from warpline.cohort.manifest import abbreviate, format_manifest
 from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
@@ -17,7 +18,7 @@ from warpline.io.relative_paths import relative_path
 from warpline.registration.provenance import environment
 from warpline.template.averages import Mean, sharpness, vote
 from warpline.template.fit import CLEAR, MIN_SUBJECTS
-from warpline.template.layout import LABELS, RECORD, TEMPLATE, channel_name
+from warpline.template.layout import LABELS, PAGE, RECORD, TEMPLATE, channel_name
 from warpline.template.pages import encode_page
 from warpline.template.records import LeftOut, Member, RoundRecord, Template
 from warpline.template.rounds import Averaging
@@ -67,7 +68,10 @@ def _warnings(members: Sequence[Member], settled: bool, rounds: Sequence[RoundRe
     known = {one.id for one in members}
     undecided = [id for one in rounds for id, alike in one.sides.items() if alike < CLEAR and id in known]
     if undecided:
-        yield f"whether left and right are exchanged is undecided in {abbreviate(undecided)}: compare by eye"
+        yield (
+            f"whether left and right are exchanged is undecided in {abbreviate(undecided)}: look at the pictures of "
+            f"template and subject side by side, under Subjects in {PAGE}"
+        )
     for same in equal_images(members):
         yield f"{' and '.join(same)} are the same image: it counts {len(same)} times"
 
@@ -75,6 +79,21 @@ def _warnings(members: Sequence[Member], settled: bool, rounds: Sequence[RoundRe
 def inputs_from(subject: Pair, root: Path) -> dict[str, str]:
     """What each file of a subject is, and its path relative to the output folder."""
     return {name: relative_path(path, root) for name, path in inputs_of(subject).items()}
+
+
+def _table(template: Template, subjects: Sequence[Pair]) -> bytes:
+    """The manifest that registers the subjects to the template, its paths relative to the template's folder."""
+    labels = "" if template.labels is None else str(template.labels)
+    target = {"fixed": str(template.image), "fixed_labels": labels}
+    pairs = [
+        replace(
+            one,
+            **target,
+            columns={name: relative_path(path, template.folder) for name, path in one.columns.items()},
+        )
+        for one in subjects
+    ]
+    return format_manifest(pairs, template.folder).encode()
 
 
 def _software(backend: Backend) -> dict[str, Any]:
@@ -95,7 +114,7 @@ def mean_of(averaging: Averaging) -> Mean:
 def write_template(
     root: Path, averaging: Averaging, mean: Mean, members: Sequence[Member], *, settled: bool, **about: Any
 ) -> Template:
-    """Average channels and labels, and write them, the mean, the page and the record, all of them or none.
+    """Average channels and labels, and write them, the mean, the table, the page and the record, all of them or none.
 
     Parameters
     ----------
@@ -132,11 +151,12 @@ def write_template(
     )
     with Transaction() as files:
         files.prepare(template.page.parent)
-        files.reserve([*(root / name for name in {*made, LABELS}), template.page, root / RECORD])
+        files.reserve([*(root / name for name in {*made, LABELS}), template.table, template.page, root / RECORD])
         if LABELS not in made:
             files.discard(root / LABELS)  # of subjects that were removed since
         for name, image in made.items():
             files.write(root / name, compress(encode_image(image)))
+        files.write(template.table, _table(template, subjects))
         files.write(template.page, encode_page(template, mean.image, averaging.registered))
         files.write(root / RECORD, encode(template.as_record()))
     return template

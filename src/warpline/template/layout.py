@@ -9,6 +9,8 @@ RECORD = "template.json"
 
 TEMPLATE = "template.nii.gz"
 LABELS = "template_labels.nii.gz"
+SUBJECTS = "template_subjects.tsv"
+"""The subjects in the template, as a manifest of pairs with it."""
 LEFT_OUT = "left_out.json"
 ROUNDS = "rounds"
 ROUND = "round.json"

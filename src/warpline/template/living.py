@@ -21,7 +21,7 @@ from warpline.recipe import Recipe
 from warpline.space import Affine
 from warpline.template.finishing import inputs_from, mean_of, write_template
 from warpline.template.judging import judge
-from warpline.template.layout import ADDED, CHECKSUMS, FEWEST, STARTS, TEMPLATE, round_folder
+from warpline.template.layout import ADDED, CHECKSUMS, FEWEST, RECORD, STARTS, TEMPLATE, round_folder
 from warpline.template.options import Options
 from warpline.template.records import Member, RoundRecord, Template, read_template
 from warpline.template.rounds import Averaging, register_all, start_file, write_start
@@ -183,7 +183,8 @@ def _options_of(made: Template, running: Options | None) -> Options:
     """The options that a template was built with, and where it runs now."""
     where = running or Options()
     given: dict[str, Any] = {name: value for name, value in made.options.items() if name not in ("initial", "method")}
-    given |= {"recipe": Recipe.model_validate(given["recipe"]), "channels": tuple(given["channels"])}
+    recipe = Recipe.from_values(given["recipe"], str(made.folder / RECORD))
+    given |= {"recipe": recipe, "channels": tuple(given["channels"])}
     own = {name: getattr(where, name) for name in ("backend", "threads", "workers", "time_limit")}
     return Options(**given, **own)
 

@@ -11,7 +11,7 @@ from typing import Any
 from warpline.cohort import Pair
 from warpline.cohort.json_files import read_object
 from warpline.recipe import NUMERICS
-from warpline.template.layout import LABELS, PAGE, RECORD, TEMPLATE, channel_name
+from warpline.template.layout import LABELS, PAGE, RECORD, SUBJECTS, TEMPLATE, channel_name
 from warpline.template.subjects import Checksums
 
 OWN = ("key", "options", "settled", "sharpness", "residual", "software")
@@ -204,6 +204,11 @@ class Template:
         channels = {name: self.folder / channel_name(name) for name in self.options["channels"]}
         labels = {} if self.labels is None else {"labels": self.labels}
         return {"template": self.image, **labels, **channels}
+
+    @property
+    def table(self) -> Path:
+        """The manifest that registers its subjects to it; folders of earlier versions have none."""
+        return self.folder / SUBJECTS
 
     @property
     def page(self) -> Path:

@@ -12,7 +12,8 @@ def test_tables_are_written_anew(folder, tmp_path, capsys):
     before = (out / "results.tsv").read_text()
     (out / "results.tsv").unlink()
     assert main(["cohort", "report", str(out)]) == 0
-    assert "wrote" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "wrote" in told and "2 pairs: not compared with each other" in told
     assert (out / "results.tsv").read_text() == before
 
 

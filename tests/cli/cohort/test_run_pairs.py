@@ -13,9 +13,30 @@ def test_a_run_is_resumed_and_told(folder, capsys):
     assert main(command(folder, "run")) == 0
     told = capsys.readouterr().out
     assert "2 done; this run ended 0" in told and "warpline cohort serve" in told
+    assert "2 pairs: not compared with each other (that takes 10); verdicts are by fixed limits alone" in told
     assert main(command(folder, "run", "--json")) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["counts"]["done"] == 2 and record["exit_code"] == 0 and record["failures"] == []
+    assert record["not_compared"].startswith("2 pairs: ")
+
+
+def test_swapped_arguments_are_told_apart_from_a_bids_folder(folder, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    for action in ("run", "check"):
+        assert main(["cohort", action, f"{tmp_path}/out", f"{folder}/c.tsv"]) == 2
+        assert "the table of pairs comes first, then the output folder, as in: c.tsv out" in capsys.readouterr().err
+
+
+def test_a_stopped_run_is_to_be_resumed_not_looked_at(folder, capsys, monkeypatch):
+    from warpline import cohort
+
+    counts = {"done": 1, "failed": 0, "new": 1, "stale": 0, "excluded": 0}
+    numbers = {"elapsed_s": 1.0, "pairs_per_s": 1.0, "busy": 1.0}
+    stopped = cohort.Summary(counts, 1, 0, {}, [], numbers, cohort.StopReason("stopped by SIGINT", 75), 75, None)
+    monkeypatch.setattr(cohort, "run", lambda *_, **__: stopped)
+    assert main(command(folder, "run")) == 75
+    after = capsys.readouterr().out.partition("next:\n")[2].splitlines()
+    assert after == ["  run the same command again: 1 pair is left", f"  warpline cohort status {folder}/out"]
 
 
 def test_flags_stand_before_the_action_too(folder, capsys):

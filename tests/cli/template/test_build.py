@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 from template_files import strangers, subjects
 from warpline.cli.main import main
@@ -14,6 +15,9 @@ def test_who_is_left_out_is_named_and_shows_in_the_exit_code(slices, tmp_path, c
     assert main(["template", "build", *files, f"{tmp_path}/out", *quick]) == 3
     told = capsys.readouterr()
     assert "left out   noise: does not fit" in told.out and "round 1: linear" in told.err
+    proposed = shlex.split(told.out.splitlines()[-1])
+    assert proposed[:3] == ["warpline", "cohort", "run"] and main(["cohort", "check", *proposed[3:]]) == 0
+    capsys.readouterr()
     assert main(["template", "build", *files, f"{tmp_path}/out", *quick, "--json"]) == 3
     record = json.loads(capsys.readouterr().out)
     assert record["template"] == f"{tmp_path}/out/template.nii.gz" and record["left_out"][0]["id"] == "noise"

@@ -50,12 +50,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> int | None:
     """Plan a run, look for its inputs, estimate its size."""
-    from warpline.cohort.checks import check_output
+    from warpline.cohort.checks import check_order, check_output
     from warpline.cohort.options import load_pairs, plan_pairs
 
     asked = options_of(options)
-    pairs = load_pairs(options.source, asked)
     root = Path(os.path.abspath(options.output))
+    check_order(root, options.source)
+    pairs = load_pairs(options.source, asked)
     check_output(root, options.source)
     plan = plan_pairs(pairs, root, asked)
     absent = missing_inputs(plan.todo)

@@ -30,6 +30,8 @@ def run(options: Namespace, terminal: Terminal) -> None:
 def write_again(output: str, pages: str, terminal: Terminal) -> None:
     """Write tables and pages, and say where they are."""
     from warpline import cohort
+    from warpline.cohort.outliers import not_compared
 
     page = cohort.report(output, pages=pages, say=terminal.say)  # type: ignore[arg-type]
-    terminal.result({"page": str(page)}, f"wrote {page}")
+    few = not_compared(sum(result.verdict is not None for result in cohort.read_results(output)))
+    terminal.result({"page": str(page), "not_compared": few or None}, f"wrote {page}", *filter(None, [few]))

@@ -69,6 +69,7 @@ def _record(summary: Summary) -> dict[str, Any]:
     return {
         **{name: getattr(summary, name) for name in ("counts", "finished", "failed", "verdicts", "notes", "exit_code")},
         "failures": [group.as_record() for group in summary.groups],
+        "not_compared": _few(summary) or None,
         "halt": None if summary.stop_reason is None else summary.stop_reason.reason,
         "seconds": summary.numbers["elapsed_s"],
         "pairs_per_s": summary.numbers["pairs_per_s"],
@@ -82,6 +83,8 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
     shown: list[str | Table] = [f"pairs      {counts}; this run ended {summary.finished}"]
     if any(summary.verdicts.values()):
         shown.append("verdicts   " + ", ".join(f"{count} {name}" for name, count in summary.verdicts.items()))
+    if few := _few(summary):
+        shown.append(f"           {few}; verdicts are by fixed limits alone")
     if summary.finished:
         numbers = summary.numbers
         pace = f"{numbers['elapsed_s']:.1f} s, {numbers['pairs_per_s']:.3g} pairs per second"
@@ -94,12 +97,20 @@ def _shown(summary: Summary, options: Namespace) -> list[str | Table]:
     return [*shown, "", "next:", *_next(summary, options)]
 
 
+def _few(summary: Summary) -> str:
+    """Says so where the pairs with a verdict are too few to compare them with each other."""
+    from warpline.cohort.outliers import not_compared
+
+    return not_compared(sum(summary.verdicts.values()))
+
+
 def _next(summary: Summary, options: Namespace) -> list[str]:
-    out = shlex.quote(options.output)
-    lines = [] if summary.page is None else [f"  open {summary.page}"]
+    out, lines = shlex.quote(options.output), []
     left = summary.counts["new"] + summary.counts["stale"]
     if left:
-        lines.append(f"  run the same command again: {left} pairs are left")
+        lines.append(f"  run the same command again: {left} {'pair is' if left == 1 else 'pairs are'} left")
+    if summary.page is not None:
+        lines.append(f"  open {summary.page}")
     if summary.groups:
         lines.append(f"  look into {out}/failures.tsv, mend the causes, then run it again with --retry-failed")
-    return [*lines, f"  warpline cohort serve {out}"]
+    return [*lines, f"  warpline cohort {'status' if summary.page is None else 'serve'} {out}"]

@@ -34,6 +34,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> None:
     """Count what lies in the folder, and add what drivers say."""
     from warpline.cohort.failures import group_failures
+    from warpline.cohort.outliers import not_compared
     from warpline.cohort.plan import plan_of
 
     root = Path(options.output)
@@ -52,8 +53,14 @@ def run(options: Namespace, terminal: Terminal) -> None:
     }
     numbers["eta_s"] = round(numbers["todo"] / rate) if rate else None
     groups = group_failures(plan.failures())
-    record = {**numbers, "damaged": plan.damaged, "groups": [group.as_record() for group in groups]}
-    shown: list[str | Table] = [line(numbers), _activity(drivers, live)]
+    few = not_compared(numbers["ok"] + numbers["todo"])
+    record = {
+        **numbers,
+        "not_compared": few or None,
+        "damaged": plan.damaged,
+        "groups": [group.as_record() for group in groups],
+    }
+    shown: list[str | Table] = [line(numbers), _activity(drivers, live), *filter(None, [few])]
     if groups:
         shown.append(failure_table(groups))
     terminal.result(record, *shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -40,7 +41,7 @@ def finished(make: Callable[[], Template], known: frozenset[str], options: Names
         terminal.fail(f"{stop}; the same command goes on")
         return stop.reason.exit_code
     code = made.exit_code if {one.id for one in made.left_out} - known else 0
-    terminal.result({**record_of(made), "exit_code": code}, *shown(made), "", "next:", *_next(options))
+    terminal.result({**record_of(made), "exit_code": code}, *shown(made), "", "next:", *_next(made, options.output))
     return code
 
 
@@ -72,9 +73,8 @@ def shown(made: Template) -> list[str]:
     return [*lines, *(f"warning    {text}" for text in made.warnings)]
 
 
-def _next(options: Namespace) -> list[str]:
-    out = shlex.quote(options.output)
-    return [
-        f"  open {out}/report/index.html",
-        f"  warpline cohort run subjects.tsv registered --fixed {out}/template.nii.gz",
-    ]
+def _next(made: Template, output: str) -> list[str]:
+    lines = [f"  open {shlex.quote(output)}/report/index.html"]
+    if made.table.exists():  # folders of earlier versions have none
+        lines.append(f"  warpline cohort run {shlex.quote(os.path.join(output, made.table.name))} registered")
+    return lines
