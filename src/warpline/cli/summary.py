@@ -42,14 +42,14 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
 
 
 def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
-    """Commands that carry labels through the map and evaluate them."""
+    """Commands that carry labels through the map and evaluate them, both by one interpolation."""
     outputs = report["outputs"]
     fixed = shlex.quote(str(job.fixed))
     through = " ".join(f"-t {shlex.quote(outputs[name])}" for name in ("warp", "affine") if name in outputs)
     apply = f"  warpline apply -i moving_labels.nii.gz -r {fixed} {through} --interpolation label -o labels.nii.gz"
     evaluate = (
         "  warpline evaluate --fixed-labels fixed_labels.nii.gz --moving-labels moving_labels.nii.gz"
-        f" --prefix {shlex.quote(job.prefix)}"
+        f" --prefix {shlex.quote(job.prefix)} --interpolation label"
     )
     return [apply, evaluate]
 
