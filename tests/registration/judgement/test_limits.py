@@ -47,6 +47,38 @@ def test_a_value_out_of_range_has_one_reason(sign, value, outcome):
     assert "{" not in found.reasons[0]
 
 
+@pytest.mark.parametrize("sign", LIMITS)
+@pytest.mark.parametrize("nearly", [1e-3, 1e-9])
+def test_reasons_state_value_and_limit_which_differ(sign, nearly):
+    limit = LIMITS[sign]
+    low, high = limit.doubtful
+    value = low * (1 - nearly) if high is None else high * (1 + nearly) + nearly
+    written = limit._written(value, low if high is None else high)
+    assert written["value"] != written["limit"]
+    reason = limit.warning(value)
+    assert written["value"] in reason and written["limit"] in reason
+
+
+@pytest.mark.parametrize(
+    ("sign", "value", "words"),
+    [
+        (
+            "above_chance",
+            1.74,
+            "agree only 1.74 times as well as under maps that are wrong on purpose (right ones: 1.8",
+        ),
+        ("above_chance", 1.7996, "agree only 1.7996 times"),
+        ("above_chance", math.nan, "agree only nan times"),
+        ("object_overlap", 0.123, "12% of the smaller one lies on the other (right ones: 60% or more)"),
+        ("folded_voxels", 123456, "at 123456 voxels, where it turns space inside out (allowed: 0)"),
+        ("jacobian_max", 31.26, "31.3-fold (usual: at most 30-fold)"),
+        ("most_stretch", 1e5, "to 100000 times its size"),
+    ],
+)
+def test_reasons_say_what_a_value_means(sign, value, words):
+    assert words in LIMITS[sign].warning(value)
+
+
 def test_the_gravest_reason_comes_first():
     found = judge({"above_chance": 1.0, "least_stretch": 0.0})
     assert found.outcome == "failed"
