@@ -157,7 +157,8 @@ def store(
 ) -> Stored:
     """Stage every file of a registration that has a name, its report last; the arguments are left as they are.
 
-    A file that has a name, but that this registration does not have, is deleted: an earlier run left it.
+    A file that has a name, but that this registration does not have, is deleted: an earlier run left it. The report
+    names under ``replaced`` which files were there, and which of them are gone.
 
     Parameters
     ----------
@@ -208,6 +209,7 @@ def store(
         files.discard(paths[kind])
     finished = {
         **report,
+        "replaced": _older_files(names, root, made | {"report"}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "outputs": {kind: path.as_posix() for kind, path in names.items() if kind in made},
         "seconds": {**report["seconds"], **clock.seconds},
@@ -222,6 +224,18 @@ def store(
     finished["files"] = {kind: stamps[kind] for kind in finished["outputs"]}
     files.write(paths["report"], encode(finished))
     return Stored({kind: path for kind, path in names.items() if kind in made or kind == "report"}, finished)
+
+
+def _older_files(names: Names, root: Path, made: set[str]) -> dict[str, list[str]] | None:
+    """The paths of an earlier run's files that are replaced, and of those that this run does not make."""
+    older = [kind for kind, path in names.items() if (root / path).exists()]
+    if not older:
+        return None
+    paths = {kind: names[kind].as_posix() for kind in older}
+    return {
+        "files": [path for kind, path in paths.items() if kind in made],
+        "removed": [path for kind, path in paths.items() if kind not in made],
+    }
 
 
 def _write_files(
