@@ -19,7 +19,7 @@ from warpline.images.masks import on_grid
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
 from warpline.io.nitransforms_objects import from_nitransforms, is_nitransforms
-from warpline.io.transform_lists import Entry, read_entries
+from warpline.io.transform_lists import Entry, order_warning_of, read_entries
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
 from warpline.registration.checks import check_pair, check_same_dimension, unheeded_masks
@@ -197,6 +197,8 @@ def read(
             pair.check(recipe, images["fixed"])
     notes = (*once(*(image.grid for image in together.values())), *(note for _, note in filled.values() if note))
     notes += (*moved, *unheeded_masks(images, recipe), *(note for pair in loaded_pairs for note in pair.notes()))
+    misordered = order_warning_of([_entry(one) for one in _listed(initial)])
+    notes += (misordered,) if misordered else ()
     return Inputs(
         recipe,
         images,

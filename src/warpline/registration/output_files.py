@@ -20,6 +20,7 @@ from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
 from warpline.io.transform_files import Format, itk_affine, itk_warp
+from warpline.io.transform_order import AFFINE, INVERSE_WARP, WARP
 from warpline.registration.alignment import Alignment
 from warpline.registration.clock import Clock
 from warpline.registration.provenance import peak_memory
@@ -28,9 +29,6 @@ from warpline.report.pair_layers import Layers, draw_layers
 from warpline.report.pictures import write_deformation, write_overlay
 from warpline.space import Transform
 
-AFFINE = "0GenericAffine.mat"
-WARP = "1Warp.nii.gz"
-INVERSE_WARP = "1InverseWarp.nii.gz"
 VELOCITY = "Velocity.nii.gz"
 WARPED = "Warped.nii.gz"
 INVERSE_WARPED = "InverseWarped.nii.gz"
