@@ -15,6 +15,7 @@ from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.images.checks import check_mask
+from warpline.images.label_maps import looks_like_labels
 from warpline.images.masks import on_grid
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
@@ -42,6 +43,12 @@ Initial = Start | Sequence[Start]
 
 Loader = Callable[[Source, str, str | None], tuple[Image, dict[str, Any]]]
 """Reads and describes one image; see `load`."""
+
+_LABELS = (
+    "{} looks like a label map, a few whole numbers in patches, which would be compared as grey values: give the image "
+    "it was drawn on and carry labels with apply --interpolation label, or compare label maps by "
+    "--pair A,B,metric=labels"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +204,9 @@ def read(
             pair.check(recipe, images["fixed"])
     notes = (*once(*(image.grid for image in together.values())), *(note for _, note in filled.values() if note))
     notes += (*moved, *unheeded_masks(images, recipe), *(note for pair in loaded_pairs for note in pair.notes()))
+    notes += tuple(
+        _LABELS.format(image.name) for image in (images["fixed"], images["moving"]) if looks_like_labels(image)
+    )
     misordered = order_warning_of([_entry(one) for one in _listed(initial)])
     notes += (misordered,) if misordered else ()
     return Inputs(
