@@ -23,6 +23,7 @@ from warpline.io.transform_files import Format, itk_affine, itk_warp
 from warpline.io.transform_order import AFFINE, INVERSE_WARP, WARP
 from warpline.registration.alignment import Alignment
 from warpline.registration.clock import Clock
+from warpline.registration.judgement import signs_in_words
 from warpline.registration.provenance import peak_memory
 from warpline.report.page import write_page
 from warpline.report.pair_layers import Layers, draw_layers
@@ -214,7 +215,7 @@ def store(
     }
     if layers is not None:
         with files.staged(paths["page"]) as temporary, clock.step("page"):
-            write_page(finished, layers.result(), temporary)
+            write_page(finished, layers.result(), temporary, signs=signs_in_words(finished["judgement"]["signs"]))
             stamps["page"] = _stamp(temporary.read_bytes())
     finished["seconds"] = {**report["seconds"], **clock.seconds}
     if report.get("memory") is not None:

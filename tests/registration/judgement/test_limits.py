@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
-from warpline.registration.judgement import LIMITS, judge
-from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT
+from warpline.registration.inverse_consistency import LEAST_JACOBIAN
+from warpline.registration.judgement import LIMITS, judge, signs_in_words
+from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT, Quality
+from warpline.report.measures import QUALITY
 
 GOOD = {"above_chance": 4.0, "affine_gain": 2.0, "object_overlap": 0.95, "least_stretch": 0.9, "most_stretch": 1.1}
 
@@ -53,7 +58,7 @@ def test_reasons_state_value_and_limit_which_differ(sign, nearly):
     limit = LIMITS[sign]
     low, high = limit.doubtful
     value = low * (1 - nearly) if high is None else high * (1 + nearly) + nearly
-    written = limit._written(value, low if high is None else high)
+    written = limit.written(value)
     assert written["value"] != written["limit"]
     reason = limit.warning(value)
     assert written["value"] in reason and written["limit"] in reason
@@ -77,6 +82,34 @@ def test_reasons_state_value_and_limit_which_differ(sign, nearly):
 )
 def test_reasons_say_what_a_value_means(sign, value, words):
     assert words in LIMITS[sign].warning(value)
+
+
+def test_every_sign_is_shown_beside_its_limit():
+    shown = signs_in_words({"object_overlap": 0.1, "above_chance": 2.5, "warp_gain": None, "jacobian_max": 10.4})
+    words = [(sign.name, sign.value, sign.allowed, sign.outcome) for sign in shown]
+    assert words == [
+        ("above_chance", "2.5", "1.8 or more", "fine"),
+        ("object_overlap", "10%", "60% or more", "failed"),
+        ("jacobian_max", "10.4", "at most 30", "fine"),
+    ]
+    assert [sign.outcome for sign in signs_in_words(dict.fromkeys(LIMITS, math.nan))] == ["doubtful"] * len(LIMITS)
+
+
+def test_the_limits_of_the_quality_table_are_those_of_the_judgement():
+    for name in QUALITY.keys() & LIMITS.keys():
+        assert QUALITY[name].allowed.removeprefix("at most ") == f"{LIMITS[name].limit:g}"
+    assert f"{LEAST_JACOBIAN:g} is usual" in QUALITY["least_jacobian"].allowed
+    assert QUALITY.keys() == {field.name for field in fields(Quality)} - {"units"}
+
+
+def test_names_on_the_pages_are_in_the_document():
+    text = (Path(__file__).parents[3] / "docs" / "quality.md").read_text(encoding="utf-8")
+    for name, limit in LIMITS.items():
+        assert re.search(rf"^\| [^|]*`{name}`[^|]* \| [^|]*{re.escape(limit.title)}[;, ][^|]*\|", text, re.MULTILINE), (
+            name
+        )
+    for name, measure in QUALITY.items():
+        assert f"| `{name}` | {measure.title} | {measure.allowed} | {measure.meaning} |" in text
 
 
 def test_the_gravest_reason_comes_first():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT
+from warpline.report.measures import Sign
 
 Outcome = Literal["fine", "doubtful", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("fine", "doubtful", "failed")
@@ -52,18 +53,35 @@ class Limit:
     failed: Range = (None, None)
     is_share: bool = False
 
-    def warning(self, value: float) -> str:
-        """The sentence for a value out of range; value and limit have as many digits as tell them apart."""
+    @property
+    def limit(self) -> float:
+        """The end of `doubtful`: every sign has one."""
         low, high = self.doubtful
-        limit = low if low is not None and not (high is not None and value > high) else high
-        return self.sentence.format(**self._written(value, 0.0 if limit is None else limit))
+        return float(low if low is not None else high or 0.0)
 
-    def _written(self, value: float, limit: float) -> dict[str, str]:
+    def gravity(self, value: float) -> int:
+        """The place in `OUTCOMES` of a value."""
+        doubtful = math.isnan(value) or _outside(value, self.doubtful)
+        return 2 if _outside(value, self.failed) else 1 if doubtful else 0
+
+    def warning(self, value: float) -> str:
+        """The sentence for a value out of range."""
+        return self.sentence.format(**self.written(value))
+
+    def written(self, value: float) -> dict[str, str]:
+        """Value and limit as text, with as many digits as tell them apart."""
+        limit = self.limit
         scale, unit = (100.0, "%") if self.is_share else (1.0, "")
         beside = f"{scale * limit:.15g}"
         shown = (f"{scale * value:.{digits}g}" for digits in range(2 if self.is_share else 3, 17))
         found = next(text for text in shown if text != beside or value == limit)
         return {"value": (f"{scale * value:.0f}" if "e+" in found else found) + unit, "limit": beside + unit}
+
+    def sign(self, name: str, value: float) -> Sign:
+        """A value beside what is allowed, in words."""
+        written, low = self.written(value), self.doubtful[0] is not None
+        allowed = f"{written['limit']} or more" if low else f"at most {written['limit']}"
+        return Sign(name, self.title, self.meaning, written["value"], allowed, OUTCOMES[self.gravity(value)])
 
 
 LIMITS: dict[str, Limit] = {
@@ -256,11 +274,27 @@ def _findings(signs: Signs) -> Iterator[tuple[int, str]]:
     for name, value in signs.items():
         if value is None:
             continue
-        limit = LIMITS[name]
-        doubtful = math.isnan(value) or _outside(value, limit.doubtful)
-        gravity = 2 if _outside(value, limit.failed) else 1 if doubtful else 0
+        gravity = LIMITS[name].gravity(value)
         if gravity:
-            yield gravity, limit.warning(value)
+            yield gravity, LIMITS[name].warning(value)
+
+
+def signs_in_words(signs: Signs) -> list[Sign]:
+    """Every sign that applies, in the order of `LIMITS`, beside what is allowed.
+
+    Parameters
+    ----------
+    signs : dict
+        As for `judge`.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import signs_in_words
+    >>> [(sign.title, sign.value, sign.allowed, sign.outcome) for sign in signs_in_words({"coverage": 0.12})]
+    [('Coverage', '12%', '15% or more', 'doubtful')]
+    """
+    known = {name: signs.get(name) for name in LIMITS}
+    return [LIMITS[name].sign(name, value) for name, value in known.items() if value is not None]
 
 
 def _outside(value: float, allowed: Range) -> bool:
