@@ -53,9 +53,9 @@ def looks_like_labels(image: Image) -> bool:
 def _planes(data: NDArray[Any]) -> NDArray[Any]:
     """Some planes across the shortest axis (I, J, planes), in the middle of a volume."""
     volume = np.moveaxis(data.reshape(data.shape[:3]), int(np.argmin(data.shape[:3])), 2)
-    middle = tuple(slice(max(0, (n - _SIDE) // 2), (n + _SIDE) // 2) for n in volume.shape[:2])
+    rows, columns = (slice(max(0, (n - _SIDE) // 2), (n + _SIDE) // 2) for n in volume.shape[:2])
     chosen = np.unique(np.linspace(0, volume.shape[2] - 1, _PLANES + 2).astype(int))
-    return volume[(*middle, chosen)]
+    return volume[rows, columns, chosen]
 
 
 def _patchiness(planes: NDArray[Any], background: Any) -> float:

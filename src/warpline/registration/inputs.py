@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -202,13 +202,9 @@ def read(
         check_pair(**images, recipe=recipe, initial=start)
         for pair in loaded_pairs:
             pair.check(recipe, images["fixed"])
-    notes = (*once(*(image.grid for image in together.values())), *(note for _, note in filled.values() if note))
-    notes += (*moved, *unheeded_masks(images, recipe), *(note for pair in loaded_pairs for note in pair.notes()))
-    notes += tuple(
-        _LABELS.format(image.name) for image in (images["fixed"], images["moving"]) if looks_like_labels(image)
-    )
-    misordered = order_warning_of([_entry(one) for one in _listed(initial)])
-    notes += (misordered,) if misordered else ()
+    filled_notes = (*(note for _, note in filled.values() if note), *moved)
+    notes = (*once(*(image.grid for image in together.values())), *filled_notes, *unheeded_masks(images, recipe))
+    notes += (*(note for pair in loaded_pairs for note in pair.notes()), *_doubts(images, initial))
     return Inputs(
         recipe,
         images,
@@ -223,6 +219,16 @@ def read(
         landmark_files=_files_of(landmarks),
         surfaces=meeting,
     )
+
+
+def _doubts(images: Mapping[str, Image], initial: Initial | None) -> Iterator[str]:
+    """What is given and hardly meant: label maps as images, and transforms in an order without a meaning."""
+    for image in (images["fixed"], images["moving"]):
+        if looks_like_labels(image):
+            yield _LABELS.format(image.name)
+    misordered = order_warning_of([_entry(one) for one in _listed(initial)])
+    if misordered is not None:
+        yield misordered
 
 
 def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:
