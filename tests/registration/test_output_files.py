@@ -68,7 +68,7 @@ def test_disk_that_fills_up_while_writing_leaves_nothing(finished, tmp_path, lim
 
 
 def test_page_that_cannot_be_written_leaves_nothing(finished, tmp_path, monkeypatch):
-    def breaks(report, pictures, path):
+    def breaks(report, pictures, path, **_):
         path.write_text("half a page")
         raise OutputError(f"page {path} cannot be written: {os.strerror(errno.ENOSPC)}")
 
