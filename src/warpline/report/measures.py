@@ -49,7 +49,7 @@ QUALITY: dict[str, QualityMeasure] = {
     "folds": QualityMeasure("Share of voxels folded", "0", "The same, over all voxels of the object"),
     "least_jacobian": QualityMeasure(
         "Smallest Jacobian determinant, by any differences",
-        "above 0; 0.1 is usual",
+        "above 0, mostly 0.1 or more",
         "Smallest ratio of volumes, of the map or its inverse: 0.1 shrinks a place to a tenth, 0 or less is a fold. "
         "Maps are settled at 0.1 or more; a value near it says that this limit held something back",
     ),

@@ -134,7 +134,7 @@ LIMITS: dict[str, Limit] = {
     ),
     "least_stretch": Limit(
         "Least stretch",
-        "Smallest singular value of the affine",
+        "Factor along the direction that the affine shrinks most: its smallest singular value",
         "the affine shrinks the object to {value} of its size along one direction (usual: {limit} or more): check the "
         "voxel sizes in the headers",
         doubtful=(0.5, None),
@@ -142,7 +142,7 @@ LIMITS: dict[str, Limit] = {
     ),
     "most_stretch": Limit(
         "Most stretch",
-        "Largest singular value of the affine",
+        "Factor along the direction that the affine stretches most: its largest singular value",
         "the affine stretches the object to {value} times its size along one direction (usual: at most {limit}): "
         "check the voxel sizes in the headers",
         doubtful=(None, 2.0),
@@ -150,7 +150,7 @@ LIMITS: dict[str, Limit] = {
     ),
     "distortion": Limit(
         "Distortion",
-        "Largest over smallest singular value of the affine",
+        "One of these factors over the other: largest over smallest singular value of the affine",
         "the affine stretches one direction {value} times as much as another (usual: at most {limit}): check the "
         "voxel sizes in the headers",
         doubtful=(None, 1.8),
