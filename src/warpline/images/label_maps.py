@@ -19,7 +19,6 @@ at 1 mm, grey values of 8 bits 0.22 at most, of 4 bits 0.49."""
 _PLANES, _SIDE = 8, 256
 """Planes that are looked at, and voxels of each along either side, in the middle."""
 
-
 _COARSE = 4
 """Every how many voxels values are counted first: most images have too many there already."""
 

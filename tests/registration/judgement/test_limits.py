@@ -82,6 +82,13 @@ def test_reasons_say_what_a_value_means(sign, value, words):
     assert words in LIMITS[sign].warning(value)
 
 
+@pytest.mark.parametrize("sign", LIMITS)
+def test_values_at_their_limit_have_words(sign):
+    limit = LIMITS[sign].limit
+    for value in (limit, math.nextafter(limit, math.inf), math.nextafter(limit, -math.inf), math.inf, -math.inf):
+        assert set(LIMITS[sign].written(value)) == {"value", "limit"}
+
+
 def test_every_sign_is_shown_beside_its_limit():
     shown = signs_in_words({"object_overlap": 0.1, "above_chance": 2.5, "warp_gain": None, "jacobian_max": 10.4})
     words = [(sign.name, sign.value, sign.allowed, sign.outcome) for sign in shown]

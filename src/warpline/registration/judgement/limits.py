@@ -74,7 +74,7 @@ class Limit:
         scale, unit = (100.0, "%") if self.is_share else (1.0, "")
         beside = f"{scale * limit:.15g}"
         shown = (f"{scale * value:.{digits}g}" for digits in range(2 if self.is_share else 3, 17))
-        found = next(text for text in shown if text != beside or value == limit)
+        found = next((text for text in shown if text != beside or value == limit), f"{scale * value:.17g}")
         return {"value": (f"{scale * value:.0f}" if "e+" in found else found) + unit, "limit": beside + unit}
 
     def sign(self, name: str, value: float) -> Sign:
