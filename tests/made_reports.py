@@ -88,9 +88,9 @@ def serious_faults(browser, path, address=""):
     return [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
 
 
-def page_of(report, layers, folder, context=None):
+def page_of(report, layers, folder, context=None, **further):
     """The text of a page that is written into a folder."""
-    write_page(report, layers, folder / "report.html", context)
+    write_page(report, layers, folder / "report.html", context, **further)
     return (folder / "report.html").read_text(encoding="utf-8")
 
 

@@ -64,11 +64,13 @@ def test_targets_of_make_exist(target):
 
 
 def test_recipes_of_the_guide_are_valid(tmp_path):
-    (block,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), re.DOTALL)
-    (tmp_path / "mine.toml").write_text(block)
-    recipe = Recipe.load(tmp_path / "mine.toml")
-    assert recipe.syn.early_stop is None
-    assert list(recipe.syn.iterations) == tomllib.loads(block)["syn"]["iterations"]
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        (tmp_path / "mine.toml").write_text(block)
+        options = Recipe.load(tmp_path / "mine.toml").syn.model_dump()
+        for name, value in tomllib.loads(block)["syn"].items():
+            assert options[name] == (None if value == "off" else tuple(value))
 
 
 def test_guide_lists_every_recipe():

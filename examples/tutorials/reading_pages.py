@@ -71,7 +71,7 @@ print("similarity before", result.report["similarity"]["before"], "after", resul
 # When it is wrong
 # ----------------
 # Here the moving image is noise in the shape of a brain. Its outline fits, and similarity rises; still the judgement
-# is not fooled, since inside the outline the images agree no better than under maps that are wrong on purpose.
+# is not fooled, since inside the outline the images agree hardly better than under maps that are wrong on purpose.
 
 import matplotlib.pyplot as plt
 import numpy as np

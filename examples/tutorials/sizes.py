@@ -36,8 +36,9 @@ print("mouse", (16 * small.transform.map_points(points / 16)).round(3).tolist(),
 print(small.report["judgement"]["outcome"])
 
 # %%
-# Files that give lengths in metres or micrometres are converted when they are read, and a header that says nothing,
-# or what cannot be, is named in a warning: :doc:`headers <../headers>`.
+# Files that give lengths in metres or micrometres are converted when they are read. An image that would span more than
+# 3 m, or less than 10 micrometres, is named in a warning, and so is a header without a unit whose voxels cannot be in
+# mm; a wrong unit that gives a possible size is believed: :doc:`headers <../headers>`.
 #
 # Levels
 # ------

@@ -48,6 +48,24 @@ def said(capsys):
     return [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
 
 
+WRONG_ORDER = {
+    "apply": ["-i", "{moving}", "-r", "{fixed}", "-o", "{out}.nii.gz", "--backend", "numpy"],
+    "apply-points": ["-i", "{fixed_points}", "-o", "{out}.csv", "--to", "moving"],
+    "compose": ["-o", "{out}.h5"],
+    "evaluate": ["--fixed-points", "{fixed_points}", "--moving-points", "{moving_points}", "--backend", "numpy"],
+    "invert": ["--moving", "{moving}", "-o", "{out}.nii.gz", "--backend", "numpy"],
+    "jacobian": ["-r", "{fixed}", "-o", "{out}.nii.gz", "--backend", "numpy"],
+}
+
+
+@pytest.mark.parametrize("command", WRONG_ORDER)
+def test_transforms_in_the_wrong_order_are_warned_of(pair, capsys, tmp_path, command):
+    rest = [word.format(**pair, out=tmp_path / "out") for word in WRONG_ORDER[command]]
+    assert main([command, "-t", pair["affine"], "-t", pair["warp"], *rest]) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if "no registration means" in line]
+    assert len(warned) == 1 and f"-t {pair['warp']} -t {pair['affine']}" in warned[0]
+
+
 def test_choices_are_those_of_the_room_below():
     assert GEOMETRIES == CHOICES
     assert tuple(PRESETS) == RECIPES

@@ -54,6 +54,15 @@ def test_what_a_budget_asked_and_got_is_one_line():
     assert "NOT KEPT: strain 0.2471 of 1.5" in line
 
 
+def test_files_of_an_earlier_run_are_one_line():
+    assert not begins(lines_of(replaced=None), "replaced")
+    (line,) = begins(lines_of(replaced={"files": ["out/report.json"], "removed": []}), "replaced")
+    assert line.endswith("replaced       1 file of an earlier run")
+    gone = {"files": ["out/a", "out/b"], "removed": ["out/1Warp.nii.gz", "out/Grid.png"]}
+    (line,) = begins(lines_of(replaced=gone), "replaced")
+    assert line.endswith("2 files of an earlier run, removed 2 that this one does not make: 1Warp.nii.gz, Grid.png")
+
+
 def test_how_much_robust_weights_leave_out_is_one_line():
     assert not begins(lines_of(robust=None), "robust")
     (line,) = begins(lines_of(robust={"left_out": 0.0312}), "robust")

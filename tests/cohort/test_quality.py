@@ -164,7 +164,7 @@ def test_an_empty_mask_measures_everywhere_rather_than_nowhere():
 def test_every_column_and_rule_is_in_the_document():
     text = (Path(__file__).parents[2] / "docs" / "quality.md").read_text()
     for name, column in {**COLUMNS, **RUN_COLUMNS}.items():
-        assert f"| `{name}` | {column.unit} | {column.meaning} |" in text
+        assert f"| `{name}` | {column.title} | {column.unit} | {column.meaning} |" in text
     rules = re.findall(r"^\| `(\w+)`(?: \*)? \| (low|high|either) \| ([\d.]*)", text, re.MULTILINE)
     assert rules == [(name, rule.worse, f"{rule.least:g}" if rule.least else "") for name, rule in RULES.items()]
 

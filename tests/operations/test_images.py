@@ -17,6 +17,7 @@ from warpline.io.transform_files import write_transform
 from warpline.operations import apply, apply_points, compose, invert, jacobian
 from warpline.resampling import INTERPOLATIONS, warp, warp_vectors
 from warpline.space import Affine, Chain, Displacement
+from warpline.space.grid import Grid
 
 CHAIN = Chain((smooth_field(FIXED), TURN))
 
@@ -51,6 +52,19 @@ def test_brackets_invert_affines_and_warps(files):
     np.testing.assert_array_equal(
         zero.data, apply(files["moving"], files["fixed"], files["affine"], backend="numpy").data
     )
+
+
+def test_a_warp_that_leads_out_of_a_slice_is_warned_of(caplog):
+    flat = Image.from_array(np.arange(64.0, dtype=np.float32).reshape(8, 8), name="slice")
+    field = np.zeros((3, 8, 8, 2), np.float32)
+    through_space = Displacement(field, Grid((8, 8, 2), np.eye(4)))
+    apply(flat, flat.grid, through_space, backend="numpy")
+    (record,) = caplog.records
+    assert "slice is 2-D and the warp is 3-D" in record.getMessage()
+    caplog.clear()
+    apply(flat, flat.grid, Displacement(field[..., :1], flat.grid), backend="numpy")
+    apply(flat, flat.grid, Affine.identity(), backend="numpy")
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("name", INTERPOLATIONS)

@@ -11,7 +11,10 @@ from warpline.recipe import Recipe
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("linear.iterations=[10, 5]", "voxel_sizes and iterations need one entry per level each"),
+        (
+            "linear.iterations=[10, 5]",
+            r"iterations has 2 entries for 3 levels \(voxel_sizes off = 6, 4, 1.5\): add voxel_sizes = \[4, 1.5\], or",
+        ),
         ("linear.stages=[]", "linear.stages = "),
         ('linear.stages=["bent"]', "linear.stages.0 = 'bent': translation, .* such as 'tx,ty,rz', each once, of tx, "),
         ('linear.stages=["tx,tx"]', "linear.stages.0 = 'tx,tx': .* each once"),

@@ -28,7 +28,7 @@ def test_what_the_presets_run():
 
 
 def test_an_unknown_preset_is_named_with_the_choices():
-    with pytest.raises(UsageError, match=r"'sin' is unknown; choose from rigid, affine, syn"):
+    with pytest.raises(UsageError, match=r"'sin' is unknown; did you mean 'syn'\? choose from rigid, affine, syn"):
         Recipe.load("sin")
 
 
@@ -73,9 +73,15 @@ def test_a_file_switches_on_what_its_base_lacks(tmp_path):
     ("[syn]\nspeed = 1\n", r"mine\.toml: syn\.speed = 1"),
     ("[syn]\nfactors = [4.0, 0.5, 1.0]\n", r"mine\.toml: syn\.factors\.1 = 0\.5"),
     ('[linear]\nstages = ["bent"]\n', r"mine\.toml: linear\.stages\.0 = 'bent'"),
-    ("[linear]\niterations = [10]\n", r"mine\.toml: linear = .*one entry per level"),
-    ("[syn]\nfactors = []\niterations = []\n", r"mine\.toml: syn = .*one entry per level"),
-    ('base = "sin"\n', "'sin' is unknown"),
+    ("[linear]\niterations = [10]\n", r"mine\.toml: linear: iterations has 1 entry for 3 levels \(voxel_sizes off"),
+    ("[syn]\nfactors = []\niterations = []\n", r"mine\.toml: syn: factors is empty; give one entry per level"),
+    ('base = "syn-smoth"\n', r"mine\.toml: base, .*'syn-smoth' is unknown; did you mean 'syn-smooth'\?"),
+    ("syn = 3\n", r"mine\.toml: syn = 3: a section is needed"),
+    ('[[syn]]\nradius = 3\n', r"mine\.toml: syn = .*: a section is needed"),
+    ("[syn]\nbeside = [{weight = 1}]\n", r"mine\.toml: syn\.beside\.0\.metric: a value is needed"),
+    ("[prepare]\nwinsorise = [0.9, 0.1]\n", r"mine\.toml: prepare: winsorise needs a lower and an upper"),
+    ("name = 'a'\n[syn]\nradius = [1,\n", r"mine\.toml cannot be read: .*\(at line 3, the end of the file\)"),
+    ("name = 'a'\nradius = ?\n", r"mine\.toml cannot be read: .*at line 2"),
     ("[syn\n", r"mine\.toml cannot be read"),
 ])  # fmt: skip
 def test_errors_in_a_file_name_the_file_and_the_key(tmp_path, text, words):
@@ -126,10 +132,17 @@ def test_no_settings_change_nothing():
     ("syn.step=fast", r"--set: syn\.step = 'fast'"),
     ("syn.radius=9", r"--set: syn\.radius = 9"),
     ("syn.early_stop=-1", r"--set: syn\.early_stop = -1"),
-    ("sin.step=0.2", r"--set: sin ="),
-    ("syn.metric=cc", r"--set: syn\.metric = 'cc'"),
+    ("sin.step=0.2", r"--set: sin: no such option; did you mean 'syn'\?"),
+    ("syn.metric=cc", r"--set: syn\.metric = 'cc': did you mean 'local_cc'\? choose from local_cc, "),
+    ("syn.metric=mutual_info", r"did you mean 'mutual_information'\?"),
+    ("syn.iteratons=[1, 2, 3]", r"no such option; did you mean 'iterations'\? choose from model, "),
+    ("radius=3", r"--set: radius = 3: no such option; did you mean syn\.radius\? choose from name, "),
+    ("iterations=[1]", r"did you mean linear\.iterations\? did you mean syn\.iterations\?"),
+    ("syn.refinements=1", r"did you mean linear\.refinements\?"),
+    ('syn.beside=[{metric="local_cc", wieght=1}]', r"syn\.beside\.0\.wieght = 1: .* 'weight'\? choose from metric"),
+    ("syn.zzz=1", r"syn\.zzz = 1: no such option; choose from"),
     ("linear.samples=10", r"--set: linear\.samples = 10"),
-    ("syn.iterations=[1, 2]", r"--set: syn = .*one entry per level"),
+    ("syn.iterations=[1, 2]", r"--set: syn: iterations has 2 entries for 3 levels .* add factors = \[2, 1\]"),
 ])  # fmt: skip
 def test_errors_in_a_setting_name_the_key(setting, words):
     with pytest.raises(UsageError, match=words):

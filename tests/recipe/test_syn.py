@@ -11,8 +11,15 @@ from warpline.recipe import Recipe
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (("syn.factors=[2, 1]",), "factors and iterations need one entry per level each"),
-        (("syn.sigmas=[1]",), "factors and sigmas need one entry per level each"),
+        (
+            ("syn.factors=[2, 1]",),
+            r"iterations has 3 entries for 2 levels \(factors = \[2, 1\]\): give iterations one entry",
+        ),
+        (("syn.factors=[2]",), r"iterations has 3 entries for 1 level \(factors"),
+        (
+            ("syn.sigmas=[1]",),
+            r"sigmas has 1 entry for 3 levels \(factors off = 4, 2, 1\): give sigmas one entry per level",
+        ),
         (("syn.metric=mutual_information", "syn.contrast=predicted"), "contrast predicted is for local_cc"),
         (
             ('syn.beside=[{metric="self_similarity", contrast="predicted"}]',),
@@ -34,6 +41,16 @@ def test_options_that_do_not_fit_are_refused(settings, words):
 @pytest.mark.parametrize(("text", "value"), [("j", "j"), ("[0, 1, 0]", (0, 1, 0)), ("off", None)])
 def test_directions_are_axes_or_a_vector(text, value):
     assert Recipe.load("syn").with_options(f"syn.directions={text}").syn.directions == value
+
+
+def test_what_a_fourth_level_needs_is_said_and_works():
+    four = Recipe.load("syn-smooth"), "syn.iterations=[100, 60, 40, 10]"
+    words = (
+        r"syn: iterations has 4 entries for 3 levels \(factors off = 4, 2, 1\): add factors = \[8, 4, 2, 1\], or give"
+    )
+    with pytest.raises(UsageError, match=words):
+        four[0].with_options(four[1])
+    assert four[0].with_options(four[1], "syn.factors=[8, 4, 2, 1]").syn.factors == (8, 4, 2, 1)
 
 
 def test_metrics_are_named_once():

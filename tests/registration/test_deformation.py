@@ -98,7 +98,7 @@ def test_a_budget_that_is_not_kept_is_a_reason_for_doubt(run, monkeypatch):
     report = run("budget.max_strain=0.2").report
     assert not report["budget"]["kept"]
     assert report["judgement"]["outcome"] == "doubtful"
-    sentence = LIMITS["budget_used"].sentence.format(value=report["budget"]["used"])
+    sentence = LIMITS["budget_used"].warning(report["budget"]["used"])
     assert sentence in report["warnings"]
 
 

@@ -51,6 +51,23 @@ def test_starts_are_transforms_files_and_matrices_together(paths, starts):
     assert inputs.read(*paths, NO_STAGES, initial=[]).initial is None
 
 
+def test_starts_in_an_order_without_a_meaning_are_noted(paths, tmp_path):
+    affine, warp = str(tmp_path / "0GenericAffine.mat"), str(tmp_path / "1Warp.nii.gz")
+    write_transform(TURN, affine)
+    write_transform(Displacement(fading_field(SHAPE, 1, 1.5, 4.0), Grid(SHAPE, FIXED_AFFINE)), warp)
+    assert inputs.read(*paths, NO_STAGES, initial=[warp, affine]).notes == ()
+    (note,) = inputs.read(*paths, NO_STAGES, initial=[affine, warp]).notes
+    assert f"-t {warp} -t {affine}" in note
+
+
+def test_a_label_map_given_as_an_image_is_noted(paths):
+    labels = Image.from_array(np.kron(np.arange(27).reshape(3, 3, 3), np.ones((8, 8, 8), np.int16)), name="atlas")
+    (note,) = inputs.read(labels, paths[1], NO_STAGES).notes
+    assert note.startswith("atlas looks like a label map")
+    mask = Image.from_array((labels.data > 12).astype(np.uint8))
+    assert inputs.read(mask, paths[1], NO_STAGES).notes == ()
+
+
 @pytest.mark.parametrize("wrong", [object(), [object()], [[1, 2], [3]]])
 def test_what_is_no_start_is_refused(paths, wrong):
     with pytest.raises(UsageError, match=r"initial holds a .*; transforms, files or"):

@@ -68,7 +68,7 @@ def test_disk_that_fills_up_while_writing_leaves_nothing(finished, tmp_path, lim
 
 
 def test_page_that_cannot_be_written_leaves_nothing(finished, tmp_path, monkeypatch):
-    def breaks(report, pictures, path):
+    def breaks(report, pictures, path, **_):
         path.write_text("half a page")
         raise OutputError(f"page {path} cannot be written: {os.strerror(errno.ENOSPC)}")
 
@@ -112,8 +112,17 @@ def test_storing_leaves_its_arguments_alone(made, tmp_path):
     before = copy.deepcopy(made["report"])
     found = stored(made, {"affine": "a.mat", "report": "r.json"}, root=tmp_path)
     assert made["report"] == before
-    assert set(found.report) - set(before) == {"finished", "outputs", "files"}
+    assert set(found.report) - set(before) == {"finished", "outputs", "files", "replaced"}
     assert {"write", "pictures"} <= found.report["seconds"].keys() - before["seconds"].keys()
+
+
+def test_the_report_names_what_an_earlier_run_left(made, tmp_path):
+    names = {"affine": "a.mat", "warp": "w.nii.gz", "velocity": "v.nii.gz", "report": "r.json"}
+    assert stored(made, names, root=tmp_path).report["replaced"] is None
+    (tmp_path / "w.nii.gz").write_bytes(b"of an earlier run")
+    found = stored(made, names, root=tmp_path)
+    assert found.report["replaced"] == {"files": ["a.mat", "r.json"], "removed": ["w.nii.gz"]}
+    assert everything_under(tmp_path) == ["a.mat", "r.json"]
 
 
 def test_only_files_with_a_name_are_written(made, tmp_path):

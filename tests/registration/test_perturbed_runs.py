@@ -221,4 +221,4 @@ def test_a_large_spread_is_a_reason_for_doubt(pair, found):
     assert signs["spread"] < limit.doubtful[1] and found.report["judgement"]["outcome"] == "fine"
     noise = register(pair[0], noisy(image_of(0.0), 8, level=0.3), RECIPE, **HOW).report
     assert noise["judgement"]["signs"]["spread"] > limit.doubtful[1]
-    assert limit.sentence.format(value=noise["judgement"]["signs"]["spread"]) in noise["warnings"]
+    assert limit.warning(noise["judgement"]["signs"]["spread"]) in noise["warnings"]

@@ -8,6 +8,7 @@ import pytest
 from made_reports import budget_report, page_of, preparation_steps, report_of, uncertainty_report
 from warpline.errors import OutputError
 from warpline.images import Image
+from warpline.report.measures import QUALITY, Sign
 from warpline.report.page import html_summary, html_viewer, write_page
 from warpline.report.pair_layers import draw_layers
 from warpline.report.pictures import write_overlay
@@ -53,6 +54,28 @@ def test_linear_run_has_a_page_without_deformation(phantom, tmp_path):
     assert "linear only" in page
     assert 'data-layer="jacobian"' not in page
     assert page.count("data:image/jpeg;base64,") == 4
+
+
+def test_signs_and_measures_stand_beside_their_limits(layers, tmp_path):
+    signs = [
+        Sign("above_chance", "Agreement above chance", "Local <correlation>", "1.74", "1.8 or more", "doubtful"),
+        Sign("coverage", "Coverage", "Share", "99%", "15% or more", "fine"),
+    ]
+    page = page_of(report_of(), layers, tmp_path, signs=signs)
+    for part in (
+        "1.74",
+        "1.8 or more",
+        '"verdict review">doubtful',
+        '"verdict pass">fine',
+        "Local &lt;correlation&gt;",
+    ):
+        assert part in page
+    for name, measure in QUALITY.items():
+        assert f'<th scope="row">{measure.title}</th>' in page and measure.meaning in html.unescape(page), name
+    assert "<h2>Judgement</h2>" not in page_of(report_of(), layers, tmp_path)
+    report = report_of()
+    report["quality"]["least_jacobian"] = None
+    assert QUALITY["least_jacobian"].title not in page_of(report, layers, tmp_path)
 
 
 def test_folds_are_told(layers, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from made_reports import report_of, serious_faults
 from warpline.images import Image
+from warpline.registration.judgement import signs_in_words
 from warpline.report.cohort_context import CohortContext, Measure
 from warpline.report.page import html_viewer, write_page
 from warpline.report.pair_layers import draw_layers
@@ -29,7 +30,8 @@ def folder(phantom, tmp_path_factory):
     """Pages of one pair: alone, and twice in a cohort."""
     folder = tmp_path_factory.mktemp("pair")
     layers = draw_layers(phantom.fixed, phantom.moving, phantom.fixed, phantom.transform.parts[0])
-    write_page(report_of(), layers, folder / "alone.html")
+    signs = signs_in_words({"above_chance": 1.74, "object_overlap": 0.1, "coverage": 0.98})
+    write_page(report_of(), layers, folder / "alone.html", signs=signs)
     measures = (Measure("Dice", "", "Mean Dice", "overlap", 0.41, 3.0, flagged=True),)
     for id, neighbours in (("a", {"next": "b.html"}), ("b", {"previous": "a.html"})):
         context = CohortContext(id, "cohort", 2, "review", REASONS, measures, "a.html#index", **neighbours)

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 SUMMARY = "measure a registration: Dice per label, folds, inverse error, landmark error"
 EXAMPLE = """\
   warpline evaluate --fixed-labels fixed_labels.nii.gz --moving-labels moving_labels.nii.gz --prefix out/sub-01_
+  warpline evaluate --fixed-labels a.nii.gz --moving-labels b.nii.gz --prefix out/ --interpolation label
   warpline evaluate --fixed-labels fixed_labels.nii.gz --warped-labels labels.nii.gz --json
   warpline evaluate --fixed-points fixed.csv --moving-points moving.csv -t Warp.nii.gz -t Affine.mat"""
+
+INTERPOLATIONS = {"nearest": "nearest neighbour", "label": "the vote of the eight voxels around"}
+"""How labels may be carried over, keys of `warpline.resampling.INTERPOLATIONS`, in words; the first unless asked."""
+
+AS_GIVEN = "as given"
+"""Interpolation of labels that somebody else carried over."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,6 +37,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     labels = parser.add_argument_group("labels")
     labels.add_argument("--fixed-labels", metavar="FILE", help="labels of the fixed image")
     labels.add_argument("--moving-labels", metavar="FILE", help="labels of the moving image, carried over here")
+    labels.add_argument(
+        "--interpolation",
+        choices=tuple(INTERPOLATIONS),
+        help="how --moving-labels are carried over; default: nearest, as is usual. Dice by label, as apply "
+        "writes labels, is higher by about 0.015: compare numbers of one interpolation only",
+    )
     labels.add_argument("--warped-labels", metavar="FILE", help="labels that are on the fixed grid already")
     points = parser.add_argument_group("landmarks")
     points.add_argument("--fixed-points", metavar="CSV", help="a line x,y,z per landmark: world (RAS+) mm")
@@ -65,6 +78,10 @@ def _fill_from_prefix(options: Namespace) -> None:
 def _check(options: Namespace) -> None:
     if options.moving_labels and options.warped_labels:
         raise UsageError("--moving-labels and --warped-labels exclude each other; give one of them")
+    if options.interpolation and not options.moving_labels:
+        raise UsageError(
+            f"--interpolation {options.interpolation} says how --moving-labels are carried over; give them too"
+        )
     if bool(options.fixed_labels) != bool(options.moving_labels or options.warped_labels):
         raise UsageError("labels come in pairs: --fixed-labels with --moving-labels or --warped-labels")
     if bool(options.fixed_points) != bool(options.moving_points):
@@ -85,19 +102,21 @@ def _labels(options: Namespace) -> dict[str, Any]:
 
     fixed = read(options.fixed_labels, geometry=options.geometry)
     given = options.warped_labels
-    warped = read(given, geometry=options.geometry) if given else _warped_labels(options, fixed.grid)
-    return {"overlap": asdict(overlap(fixed, warped))}
+    how = AS_GIVEN if given else options.interpolation or next(iter(INTERPOLATIONS))
+    warped = read(given, geometry=options.geometry) if given else _warped_labels(options, fixed.grid, how)
+    return {"overlap": {**asdict(overlap(fixed, warped)), "interpolation": how}}
 
 
-def _warped_labels(options: Namespace, grid: Grid) -> Image:
+def _warped_labels(options: Namespace, grid: Grid, interpolation: str) -> Image:
     from warpline.backends import select
     from warpline.operations import check_labels, read, read_chain
-    from warpline.resampling import warp
+    from warpline.resampling import INTERPOLATIONS as FUNCTIONS
 
     labels = read(options.moving_labels, geometry=options.geometry)
     check_labels(labels)
     backend = select(options.backend, options.threads)
-    return warp(labels, read_chain(options.transform), grid, order=0, backend=backend)
+    carry = FUNCTIONS[interpolation]
+    return carry(labels, read_chain(options.transform), grid, outside=0.0, backend=backend, threads=options.threads)
 
 
 def _maps(options: Namespace) -> dict[str, Any]:
@@ -163,7 +182,11 @@ def _lines(record: dict[str, Any]) -> list[str | Table]:
         table = Table("label", "Dice")
         for label, dice in overlap["dice"].items():
             table.add_row(str(label), f"{dice:.4f}")
-        shown += [table, f"mean Dice of {len(overlap['dice'])} labels: {overlap['mean']:.4f}"]
+        how = INTERPOLATIONS.get(overlap["interpolation"])
+        carried = (
+            f"carried over by {how} (--interpolation {overlap['interpolation']})" if how else "carried over before"
+        )
+        shown += [table, f"mean Dice of {len(overlap['dice'])} labels, {carried}: {overlap['mean']:.4f}"]
         if overlap["missing"]:
             shown.append(f"in one image only, not counted: {', '.join(map(str, overlap['missing']))}")
     shown += [_line(name, record[name]) for name in _SHOWN if name in record]

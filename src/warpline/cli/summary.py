@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     backend = report["backend"]
     time = f"time           {sum(report['seconds'].values()):.1f} s on {backend['name']} ({backend['device']})"
     paths = (*report["outputs"].values(), f"{job.prefix}{REPORT}")
-    files = (f"wrote          {path}" for path in paths)
+    files = (*_replaced_lines(report.get("replaced")), *(f"wrote          {path}" for path in paths))
     warnings = (f"warning        {warning}" for warning in report["warnings"])
     judged = f"judgement      {report['judgement']['outcome']}"
     compared = (*_preparation_lines(report.get("preparation", [])), *_compared_lines(report.get("terms", [])))
@@ -45,16 +46,25 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
 
 
 def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
-    """Commands that carry labels through the map and evaluate them."""
+    """Commands that carry labels through the map and evaluate them, both by one interpolation."""
     outputs = report["outputs"]
     fixed = shlex.quote(str(job.fixed))
     through = " ".join(f"-t {shlex.quote(outputs[name])}" for name in ("warp", "affine") if name in outputs)
     apply = f"  warpline apply -i moving_labels.nii.gz -r {fixed} {through} --interpolation label -o labels.nii.gz"
     evaluate = (
         "  warpline evaluate --fixed-labels fixed_labels.nii.gz --moving-labels moving_labels.nii.gz"
-        f" --prefix {shlex.quote(job.prefix)}"
+        f" --prefix {shlex.quote(job.prefix)} --interpolation label"
     )
     return [apply, evaluate]
+
+
+def _replaced_lines(replaced: Mapping[str, Sequence[str]] | None) -> list[str]:
+    """How many files of an earlier run there were, and which of them are gone."""
+    if replaced is None:
+        return []
+    count, gone = len(replaced["files"]), [os.path.basename(path) for path in replaced["removed"]]
+    removed = f", removed {len(gone)} that this one does not make: {', '.join(gone)}" if gone else ""
+    return [f"replaced       {count} file{'s' * (count != 1)} of an earlier run{removed}"]
 
 
 def _preparation_lines(steps: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from warpline.errors import UsageError
 from warpline.recipe import Initialise, Linear, Recipe, Syn
+from warpline.recipe.messages import message_of
+from warpline.recipe.options import Options
 
-Options = TypeVar("Options")
+Table = TypeVar("Table", bound=Options)
 
 
 def syn_recipe(**options: Any) -> Recipe:
@@ -35,10 +36,8 @@ def linear_recipe(**options: Any) -> Recipe:
     return Recipe(name="dipy", initialise=Initialise(method="identity"), linear=_build(Linear, options), syn=None)
 
 
-def _build(kind: Callable[..., Options], options: dict[str, Any]) -> Options:
+def _build(kind: type[Table], options: dict[str, Any]) -> Table:
     try:
         return kind(**options)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "options"
-        raise UsageError(f"{where} = {first.get('input')!r}: {first['msg']}") from None
+        raise UsageError(message_of(error, kind)) from None

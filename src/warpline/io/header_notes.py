@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from warpline.io.nifti_geometry import CHOICES, TOOLS, UNITS, Answer, Placement, words
+from warpline.io.physical_size import in_words, is_plausible
 from warpline.space.grid import Grid, Matrix, Shape
 
 TOLERANCE = 0.01
@@ -84,14 +84,16 @@ def _missing_geometry(place: Placement, asked: str | None, taken: str) -> Iterat
 
 
 def _units(place: Placement, matrix: Matrix) -> Iterator[str]:
+    sizes = np.linalg.norm(matrix[:3, :3], axis=0)
     if place.unit in _UNIT_NAMES:
         yield (
-            f"its header is in {_UNIT_NAMES[place.unit]} (xyzt_units): converted to mm, voxels of "
-            f"{_by(np.linalg.norm(matrix[:3, :3], axis=0))} mm, as in ITK, AFNI, SPM and FreeSurfer; nibabel and FSL "
-            "take the numbers for mm"
+            f"its header is in {_UNIT_NAMES[place.unit]} (xyzt_units): converted to mm, voxels of {in_words(sizes)} "
+            "mm, as in ITK, AFNI, SPM and FreeSurfer; nibabel and FSL take the numbers for mm"
         )
     elif place.unit not in UNITS:
         yield f"its unit of length (xyzt_units) is {place.unit}, which is none of NIfTI: taken for mm"
+    elif place.unit == 0 and not is_plausible(sizes):
+        yield f"it names no unit of length (xyzt_units is 0), and its voxels are {in_words(sizes)}: taken for mm"
 
 
 def _sizes(place: Placement) -> Iterator[str]:
@@ -111,8 +113,8 @@ def _fsl_sizes(place: Placement) -> Iterator[str]:
     drift = np.abs(place.sizes / np.maximum(lengths, 1e-30) - 1) * (np.array(place.shape) - 1)
     if drift.max() > TOLERANCE:
         yield (
-            f"its voxels are {_by(place.sizes)} by pixdim and {_by(lengths)} by the sform; flirt, fnirt and their "
-            "files count by pixdim, and are read and written so here"
+            f"its voxels are {in_words(place.sizes)} by pixdim and {in_words(lengths)} by the sform; flirt, fnirt and "
+            "their files count by pixdim, and are read and written so here"
         )
 
 
@@ -157,7 +159,3 @@ def enumerate_names(names: Iterable[str]) -> str:
     """Names in a row: a, b and c."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _by(sizes: NDArray[np.float64]) -> str:
-    return " x ".join(f"{size:.4g}" for size in sizes)

@@ -21,6 +21,7 @@ from warpline.io import itk_images, nibabel_headers, nifti, ome_zarr, zarr_names
 from warpline.io.atomic import Transaction, write_atomic
 from warpline.io.compression import compress, peek
 from warpline.io.image_formats import open_image, with_clear_errors
+from warpline.io.physical_size import with_size_note
 from warpline.io.scaling import apply_scaling, restore_integers
 from warpline.space.grid import Grid, lies_in_plane
 
@@ -63,7 +64,10 @@ def read_image(path: str | os.PathLike[str], geometry: str | None = None) -> Ima
     UsageError
         When `geometry` is something else.
     """
-    path = Path(path)
+    return _sized(_read(Path(path), geometry))
+
+
+def _read(path: Path, geometry: str | None) -> Image:
     if zarr_names.is_zarr(path):
         return ome_zarr.read(path)
     stored = nifti.read(path, geometry)
@@ -87,7 +91,10 @@ def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid
     InputError
         When the file is missing, damaged, not an image, or its affine is singular or not finite.
     """
-    path = Path(path)
+    return with_size_note(_read_grid(Path(path), geometry), str(Path(path)))
+
+
+def _read_grid(path: Path, geometry: str | None) -> Grid:
     if zarr_names.is_zarr(path):
         return ome_zarr.read_grid(path)
     grid = nifti.read_grid(path, geometry)
@@ -95,7 +102,7 @@ def read_grid(path: str | os.PathLike[str], geometry: str | None = None) -> Grid
         shape, affine = itk_images.read_place(path)
         i, j, k, *_ = (*shape, 1, 1)
         grid = Grid((i, j, k), affine, len(shape) == 2 and lies_in_plane(affine))
-    return read_image(path, geometry).grid if grid is None else grid
+    return _read(path, geometry).grid if grid is None else grid
 
 
 def write_image(image: Image, path: str | os.PathLike[str]) -> None:
@@ -195,7 +202,7 @@ def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
     if isinstance(source, (str, os.PathLike)):
         return read_image(source, geometry)
     if isinstance(source, SpatialImage):
-        return _from_nibabel(source, source.get_filename() or name, geometry)
+        return _sized(_from_nibabel(source, source.get_filename() or name, geometry))
     array, affine = source if _is_placed(source) else (source, getattr(source, "affine", None))
     image = Image.from_array(array, affine, name)
     _check_real(image.data, name)
@@ -291,6 +298,12 @@ def _image(values: NDArray[np.generic], grid: Grid, name: str) -> Image:
         if not flat:
             _log.warning(_TILTED, name)
     return Image(np.ascontiguousarray(values), grid, name)
+
+
+def _sized(image: Image) -> Image:
+    """With a note on its grid where that is larger or smaller than what is registered."""
+    grid = with_size_note(image.grid, image.name)
+    return image if grid is image.grid else replace(image, grid=grid)
 
 
 def _check_real(values: NDArray[np.generic], name: str) -> None:

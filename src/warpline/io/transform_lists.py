@@ -10,6 +10,7 @@ from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.io.nitransforms_objects import from_nitransforms, is_nitransforms
 from warpline.io.transform_files import FORMATS, read_transform
+from warpline.io.transform_order import order_warning
 from warpline.space import Affine, Chain, Displacement, Transform
 from warpline.space.grid import Grid
 from warpline.space.inversion import inversion
@@ -81,6 +82,12 @@ def read_entries(
 def paths_in(entries: Iterable[str]) -> list[str]:
     """The files that ``-t`` arguments name, without the brackets of inversion and the names of formats."""
     return [_split(entry)[0] for entry in entries]
+
+
+def order_warning_of(entries: Entries) -> str | None:
+    """`order_warning` of the files among some transforms."""
+    named = (one if isinstance(one, (str, os.PathLike)) else None for one in as_entries(entries))
+    return order_warning([None if one is None else _split(os.fspath(one))[:2] for one in named])
 
 
 def _read(entry: Entry, grids: list[Grid | None], backend: str | Backend | None, threads: int | None) -> Transform:

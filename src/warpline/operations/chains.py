@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from warpline.backends import Backend
-from warpline.io.transform_lists import Entries, read_entries
+from warpline.io.transform_lists import Entries, order_warning_of, read_entries
 from warpline.operations.reading import GridLike, optional_grid_of
 from warpline.space import Chain
+
+_log = logging.getLogger(__name__)
 
 
 def read_chain(
@@ -35,7 +39,7 @@ def read_chain(
     Returns
     -------
     Chain
-        Of all parts, in the same order.
+        Of all parts, in the same order. A warning is logged where this is one that no registration means.
 
     Raises
     ------
@@ -44,5 +48,8 @@ def read_chain(
     UsageError
         When brackets hold anything but ``[file,1]`` or ``[file,0]``.
     """
+    warning = order_warning_of(entries)
+    if warning is not None:
+        _log.warning("%s", warning)
     grids = [optional_grid_of(fixed, "fixed", geometry), optional_grid_of(moving, "moving", geometry)]
     return read_entries(entries, *grids, backend=backend, threads=threads)

@@ -31,7 +31,7 @@ from warpline.resampling import INTERPOLATIONS, SPLINES, Interpolation, pull_bac
 from warpline.resampling.parts import Need
 from warpline.resampling.slabs import slabs
 from warpline.resampling.streaming import apply_in_parts
-from warpline.space import Chain
+from warpline.space import Chain, Displacement
 from warpline.space.grid import Grid, apply_affine
 from warpline.space.jacobian import pullback_determinant
 
@@ -235,6 +235,12 @@ def _background_of(image: Image) -> float:
 
 def _chain(transforms: Entries, grid: Grid, image: Image, backend: Backend) -> Chain:
     chain = read_chain(transforms, fixed=grid, moving=image.grid, backend=backend)
+    if image.grid.flat and any(isinstance(part, Displacement) and not part.flat for part in chain.parts):
+        _log.warning(
+            "%s is 2-D and the warp is 3-D: points that it moves out of the plane get what lies beyond the image; "
+            "register 2-D images to carry them, or give the whole volume",
+            image.name,
+        )
     if not _meets(chain, grid, image.grid.in_plane_of(grid) if chain.flat else image.grid):
         _log.warning(
             "no voxel of the reference looks into %s: are the transforms in order, and is the right one inverted?",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from warpline.recipe.options import LEVELS, Iterations, Options, check_lengths
+from warpline.recipe.options import LEVELS, Iterations, Options, check_levels
 
 VoxelSize = Annotated[float, Field(gt=0, le=1000)]
 
@@ -103,7 +103,7 @@ class Linear(Options):
     """Spacing of the levels in mm, coarse to fine; `off` takes 6, 4 and 1.5 mm for a head, and for other objects as
     much larger or smaller as they are, in powers of two. A level finer than the images uses their own spacing."""
     iterations: Annotated[tuple[Iterations, ...], LEVELS] = (60, 40, 20)
-    """Most iterations of the optimiser at each level."""
+    """Most iterations of the optimiser at each level: as many entries as levels; three where `voxel_sizes` is off."""
     samples: Annotated[int, Field(ge=1000, le=2**23)] = 60_000  # 64 bits hold them all in multiples of 2^-40
     """Most sample points per level, spread evenly; fewer are faster."""
     bins: Annotated[int, Field(ge=8, le=256)] = 32
@@ -116,6 +116,5 @@ class Linear(Options):
 
     @model_validator(mode="after")
     def _same_length(self) -> Linear:
-        sizes = HEAD_SPACINGS if self.voxel_sizes is None else self.voxel_sizes
-        check_lengths(voxel_sizes=sizes, iterations=self.iterations)
+        check_levels("voxel_sizes", self.voxel_sizes, HEAD_SPACINGS, iterations=self.iterations)
         return self

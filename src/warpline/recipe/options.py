@@ -12,10 +12,48 @@ LEVELS = Field(max_length=12)
 """How many levels a stage may have: twelve halve 4096 voxels to one."""
 
 
-def check_lengths(**lists: tuple[float, ...]) -> None:
-    """Refuse lists that differ in length, or are empty."""
-    if len({len(values) for values in lists.values()}) != 1 or not all(lists.values()):
-        raise ValueError(f"{' and '.join(lists)} need one entry per level each")
+def check_levels(
+    name: str, levels: Sequence[float] | None, usual: Sequence[float], **counted: Sequence[float] | None
+) -> None:
+    """Refuse options that have another number of entries than there are levels.
+
+    Parameters
+    ----------
+    name, levels
+        The option that sets the levels, coarse to fine, and its value; None takes `usual`.
+    usual : sequence of float
+        The levels where it is off.
+    **counted : sequence of float, optional
+        Options that need an entry for each level; None is not counted.
+
+    Raises
+    ------
+    ValueError
+        Saying how many entries came, how many levels there are and why, and what to write.
+    """
+    sizes = usual if levels is None else levels
+    if not sizes:
+        raise ValueError(f'{name} is empty; give one entry per level, or {name} = "off" for {_listed(usual)}')
+    lengths = {option: len(values) for option, values in counted.items() if values is not None}
+    why = f"{name} off = {_listed(usual)}" if levels is None else f"{name} = [{_listed(sizes)}]"
+    for option, length in lengths.items():
+        if length != len(sizes):
+            may_add = levels is None and length and len(set(lengths.values())) == 1
+            add = f"add {name} = [{_listed(_levels(usual, length))}], or " if may_add else ""
+            came = f"{option} has {length} entr{'y' if length == 1 else 'ies'} for {len(sizes)} level"
+            raise ValueError(f"{came}{'s' * (len(sizes) > 1)} ({why}): {add}give {option} one entry per level")
+
+
+def _listed(sizes: Sequence[float]) -> str:
+    return ", ".join(f"{size:g}" for size in sizes)
+
+
+def _levels(usual: Sequence[float], count: int) -> list[float]:
+    """So many levels: the finest of the usual ones, or coarser ones before them, each of twice the size."""
+    sizes = list(usual[-count:])
+    while len(sizes) < count:
+        sizes.insert(0, 2 * sizes[0])
+    return sizes
 
 
 class Options(BaseModel):

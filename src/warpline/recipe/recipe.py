@@ -11,16 +11,17 @@ from pydantic import Field, ValidationError, model_validator
 from warpline.errors import UsageError
 from warpline.recipe.budget import Budget
 from warpline.recipe.linear import Initialise, Linear
+from warpline.recipe.messages import did_you_mean, message_of, shortened
 from warpline.recipe.options import Options
 from warpline.recipe.prepare import Prepare
-from warpline.recipe.syn import UNLIKE, FurtherTerm, Syn
+from warpline.recipe.syn import UNLIKE, Syn
 from warpline.recipe.uncertainty import Uncertainty
 
 OFF = ("off", "none")
 """Values that switch an option off, in ``--set`` and in TOML, which has no null."""
 
-_LONGEST, _SHOWN = 2**16, 80
-"""Bytes of the longest recipe, letters of a value that an error repeats."""
+_LONGEST = 2**16
+"""Bytes of the longest recipe."""
 
 
 class Recipe(Options):
@@ -133,7 +134,10 @@ def _found(recipe: str | Path, within: tuple[Path, ...]) -> Recipe:
         return PRESETS[str(recipe)]
     path = Path(recipe)
     if path.suffix != ".toml":
-        raise UsageError(f"recipe {_short(str(recipe))} is unknown; choose from {', '.join(PRESETS)}, or a .toml file")
+        meant, of = did_you_mean(recipe, PRESETS), f"{within[-1]}: base, " if within else ""
+        raise UsageError(
+            f"{of}recipe {shortened(str(recipe))} is unknown; {meant}choose from {', '.join(PRESETS)}, or a .toml file"
+        )
     options = _read_toml(path)
     if path.resolve() in within:
         raise UsageError(f"recipe {path} is based on itself; let its base be one of {', '.join(PRESETS)}")
@@ -145,7 +149,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _LONGEST or not path.is_file():
             raise UsageError(f"recipe {path} cannot be read: no file of at most {_LONGEST} bytes, as recipes are")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        last = f"at line {len(text.splitlines())}, the end of the file"
+        raise UsageError(f"recipe {path} cannot be read: {str(error).replace('at end of document', last)}") from None
     except FileNotFoundError:
         known = ", ".join(PRESETS)
         raise UsageError(f"recipe {path} does not exist; choose from {known}, or a .toml file") from None
@@ -178,40 +186,15 @@ def _parse_value(setting: str, text: str) -> Any:
     except tomllib.TOMLDecodeError:
         return text
     except (ValueError, RecursionError):
-        raise UsageError(f"setting {_short(setting)} is too long or too deeply nested to be a value") from None
+        raise UsageError(f"setting {shortened(setting)} is too long or too deeply nested to be a value") from None
 
 
 def _checked(options: dict[str, Any], source: str) -> Recipe:
     try:
         return Recipe.model_validate(options)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        problem = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:
-            raise UsageError(f"{source}: recipe {options.get('name')!r}: {problem}") from None
-        if first["type"] == "extra_forbidden":
-            table = FurtherTerm if "beside" in first["loc"] else _SECTIONS.get(first["loc"][0], Recipe)
-            problem = f"no such option; choose from {', '.join(table.model_fields)}"
-        if first["type"] == "tuple_type":
-            problem = "several values are needed, written as [1, 2]"
-        raise UsageError(f"{source}: {where} = {_short(first.get('input'))}: {problem}") from None
-
-
-def _short(value: Any) -> str:
-    """A value as it is written, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-_SECTIONS: dict[Any, type[Options]] = {
-    "initialise": Initialise,
-    "linear": Linear,
-    "syn": Syn,
-    "budget": Budget,
-    "prepare": Prepare,
-    "uncertainty": Uncertainty,
-}
+        whole = "" if error.errors()[0]["loc"] else f"recipe {options.get('name')!r}: "
+        raise UsageError(f"{source}: {whole}{message_of(error, Recipe)}") from None
 
 
 PRESETS: dict[str, Recipe] = {

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from warpline.recipe.metric_names import DeformableMetricName
-from warpline.recipe.options import LEVELS, Iterations, Options, check_lengths
+from warpline.recipe.options import LEVELS, Iterations, Options, check_levels
 
 Sigma = Annotated[float, Field(ge=0, le=20)]
 
@@ -70,8 +70,9 @@ class Syn(Options):
     and before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with
     4. Levels whose pixels are less than a 4.5th as long as the slices are thick are left out, the last two at most."""
     iterations: Annotated[tuple[Iterations, ...], LEVELS] = (100, 60, 20)
-    """Most iterations at each level; levels before those of 4, 2 and 1 have as many as the first, and where
-    the finest are left out the coarsest that remain are counted from the first."""
+    """Most iterations at each level: as many entries as levels, coarse to fine; with `factors` off, three. Then levels
+    before those of 4, 2 and 1 have as many as the first, and where the finest are left out the coarsest that remain are
+    counted from the first."""
     sigmas: Annotated[tuple[Annotated[float, Field(ge=0, le=64)], ...], LEVELS] | None = None
     """Gaussian smoothing of the images of each level, in voxels of the finest one; `off` takes half the shrink
     factor."""
@@ -143,10 +144,7 @@ class Syn(Options):
 
     @model_validator(mode="after")
     def _same_length(self) -> Syn:
-        factors = FACTORS if self.factors is None else self.factors
-        check_lengths(factors=factors, iterations=self.iterations)
-        if self.sigmas is not None:
-            check_lengths(factors=factors, sigmas=self.sigmas)
+        check_levels("factors", self.factors, FACTORS, iterations=self.iterations, sigmas=self.sigmas)
         terms = ((self.metric, self.contrast), *((term.metric, term.contrast) for term in self.beside or ()))
         for metric, contrast in terms:
             if contrast == "predicted" and metric not in PREDICTABLE:

@@ -4,6 +4,7 @@ Read from top to bottom: `job` (files in, files out) → `result` (read, compute
 `initialisation` → `linear` → `syn` → `inverse_consistency`, with `judgement` between them.
 """
 
+from warpline.io.transform_order import AFFINE, INVERSE_WARP, WARP
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.header_check import Finding, HeaderCheck, check_headers
 from warpline.registration.image_pairs import ImagePair
@@ -12,11 +13,8 @@ from warpline.registration.job import Job, plan, register, run
 from warpline.registration.landmarks import Landmarks
 from warpline.registration.memory_plan import MemoryPlan, PlannedLevel, plan_memory
 from warpline.registration.output_files import (
-    AFFINE,
-    INVERSE_WARP,
     INVERSE_WARPED,
     REPORT,
-    WARP,
     WARPED,
     Stored,
     check_names,

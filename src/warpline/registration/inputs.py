@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from warpline.backends import Backend
 from warpline.errors import UsageError
 from warpline.images import Image
 from warpline.images.checks import check_mask
+from warpline.images.label_maps import looks_like_labels
 from warpline.images.masks import on_grid
 from warpline.io.header_notes import once
 from warpline.io.images import Source, as_image
 from warpline.io.nitransforms_objects import from_nitransforms, is_nitransforms
-from warpline.io.transform_lists import Entry, read_entries
+from warpline.io.transform_lists import Entry, order_warning_of, read_entries
 from warpline.io.unknown import fill_unknown
 from warpline.recipe import Recipe
 from warpline.registration.checks import check_pair, check_same_dimension, unheeded_masks
@@ -42,6 +43,12 @@ Initial = Start | Sequence[Start]
 
 Loader = Callable[[Source, str, str | None], tuple[Image, dict[str, Any]]]
 """Reads and describes one image; see `load`."""
+
+_LABELS = (
+    "{} looks like a label map, a few whole numbers in patches, which would be compared as grey values: give the image "
+    "it was drawn on and carry labels with apply --interpolation label, or compare label maps by "
+    "--pair A,B,metric=labels"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,8 +201,9 @@ def read(
         check_pair(**images, recipe=recipe, initial=start)
         for pair in loaded_pairs:
             pair.check(recipe, images["fixed"])
-    notes = (*once(*(image.grid for image in together.values())), *(note for _, note in filled.values() if note))
-    notes += (*moved, *unheeded_masks(images, recipe), *(note for pair in loaded_pairs for note in pair.notes()))
+    filled_notes = (*(note for _, note in filled.values() if note), *moved)
+    notes = (*once(*(image.grid for image in together.values())), *filled_notes, *unheeded_masks(images, recipe))
+    notes += (*(note for pair in loaded_pairs for note in pair.notes()), *_doubts(images, initial))
     return Inputs(
         recipe,
         images,
@@ -210,6 +218,16 @@ def read(
         landmark_files=_files_of(landmarks),
         surfaces=meeting,
     )
+
+
+def _doubts(images: Mapping[str, Image], initial: Initial | None) -> Iterator[str]:
+    """What is given and hardly meant: label maps as images, and transforms in an order without a meaning."""
+    for image in (images["fixed"], images["moving"]):
+        if looks_like_labels(image):
+            yield _LABELS.format(image.name)
+    misordered = order_warning_of([_entry(one) for one in _listed(initial)])
+    if misordered is not None:
+        yield misordered
 
 
 def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:

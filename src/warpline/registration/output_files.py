@@ -20,17 +20,16 @@ from warpline.io.atomic import Transaction
 from warpline.io.compression import compress
 from warpline.io.images import encode_image
 from warpline.io.transform_files import Format, itk_affine, itk_warp
+from warpline.io.transform_order import AFFINE, INVERSE_WARP, WARP
 from warpline.registration.alignment import Alignment
 from warpline.registration.clock import Clock
+from warpline.registration.judgement import signs_in_words
 from warpline.registration.provenance import peak_memory
 from warpline.report.page import write_page
 from warpline.report.pair_layers import Layers, draw_layers
 from warpline.report.pictures import write_deformation, write_overlay
 from warpline.space import Transform
 
-AFFINE = "0GenericAffine.mat"
-WARP = "1Warp.nii.gz"
-INVERSE_WARP = "1InverseWarp.nii.gz"
 VELOCITY = "Velocity.nii.gz"
 WARPED = "Warped.nii.gz"
 INVERSE_WARPED = "InverseWarped.nii.gz"
@@ -157,7 +156,8 @@ def store(
 ) -> Stored:
     """Stage every file of a registration that has a name, its report last; the arguments are left as they are.
 
-    A file that has a name, but that this registration does not have, is deleted: an earlier run left it.
+    A file that has a name, but that this registration does not have, is deleted: an earlier run left it. The report
+    names under ``replaced`` which files were there, and which of them are gone.
 
     Parameters
     ----------
@@ -208,13 +208,14 @@ def store(
         files.discard(paths[kind])
     finished = {
         **report,
+        "replaced": _older_files(names, root, made | {"report"}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "outputs": {kind: path.as_posix() for kind, path in names.items() if kind in made},
         "seconds": {**report["seconds"], **clock.seconds},
     }
     if layers is not None:
         with files.staged(paths["page"]) as temporary, clock.step("page"):
-            write_page(finished, layers.result(), temporary)
+            write_page(finished, layers.result(), temporary, signs=signs_in_words(finished["judgement"]["signs"]))
             stamps["page"] = _stamp(temporary.read_bytes())
     finished["seconds"] = {**report["seconds"], **clock.seconds}
     if report.get("memory") is not None:
@@ -222,6 +223,18 @@ def store(
     finished["files"] = {kind: stamps[kind] for kind in finished["outputs"]}
     files.write(paths["report"], encode(finished))
     return Stored({kind: path for kind, path in names.items() if kind in made or kind == "report"}, finished)
+
+
+def _older_files(names: Names, root: Path, made: set[str]) -> dict[str, list[str]] | None:
+    """The paths of an earlier run's files that are replaced, and of those that this run does not make."""
+    older = [kind for kind, path in names.items() if (root / path).exists()]
+    if not older:
+        return None
+    paths = {kind: names[kind].as_posix() for kind in older}
+    return {
+        "files": [path for kind, path in paths.items() if kind in made],
+        "removed": [path for kind, path in paths.items() if kind not in made],
+    }
 
 
 def _write_files(

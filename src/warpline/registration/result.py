@@ -24,6 +24,7 @@ from warpline.recipe import Recipe
 from warpline.registration.alignment import Alignment, align
 from warpline.registration.clock import Clock
 from warpline.registration.inputs import Inputs
+from warpline.registration.judgement import signs_in_words
 from warpline.registration.landmarks import LandmarkErrors
 from warpline.registration.memory_plan import MemoryPlan
 from warpline.registration.output_files import Prefix, check_names, names_after, store
@@ -161,7 +162,8 @@ class Registration:
         write_overlay(self.alignment.fixed, self.alignment.moving, self.warped, overlay)
         shown = self.alignment.fixed, self.alignment.moving, self.warped, self.alignment.warp
         layers = draw_layers(*shown, uncertainty=self.uncertainty)
-        return html_viewer(self.report, layers, {"overlay": overlay})
+        signs = signs_in_words(self.report["judgement"]["signs"])
+        return html_viewer(self.report, layers, {"overlay": overlay}, signs=signs)
 
 
 def compute(

@@ -15,6 +15,7 @@ from typing import Any
 from warpline.errors import OutputError
 from warpline.report.cohort_context import CohortContext, write_context_script
 from warpline.report.contact_sheet import ROW_BOXES, Target
+from warpline.report.measures import QUALITY, Sign
 from warpline.report.pair_layers import RAMPS, Layers
 from warpline.report.reasons import cause_first, contrast_in_words, preparation_in_words
 
@@ -36,11 +37,19 @@ _ALTS = {
 }
 """What each layer of the viewer is, for those who do not see it."""
 
+_VERDICTS = {"fine": "pass", "doubtful": "review", "failed": "fail"}
+"""Outcomes of the judgement, to the style they are shown in."""
+
 _AXES = {"Sagittal": "x", "Coronal": "y", "Axial": "z"}
 
 
 def write_page(
-    report: Mapping[str, Any], layers: Layers, path: str | Path, context: CohortContext | None = None
+    report: Mapping[str, Any],
+    layers: Layers,
+    path: str | Path,
+    context: CohortContext | None = None,
+    *,
+    signs: Sequence[Sign] = (),
 ) -> None:
     """Write the page of one registration.
 
@@ -55,6 +64,8 @@ def write_page(
     context : CohortContext, optional
         The pair's place in its cohort, with links to its neighbours. It is written to a script beside the page, of the
         same name, so that the page itself stays as it is when the cohort grows.
+    signs : sequence of Sign
+        Of the judgement; a page in a cohort shows the measures of all pairs instead.
 
     Raises
     ------
@@ -63,7 +74,8 @@ def write_page(
     """
     if context is not None:
         write_cohort_context(context, Path(path))
-    page = _page(report, layers, context, None if context is None else Path(path).with_suffix(".js").name)
+    script = None if context is None else Path(path).with_suffix(".js").name
+    page = _page(report, layers, context, script, signs=signs)
     try:
         Path(path).write_text(page, encoding="utf-8", newline="\n")
     except OSError as error:
@@ -71,7 +83,12 @@ def write_page(
 
 
 def _page(
-    report: Mapping[str, Any], layers: Layers, context: CohortContext | None = None, script: str | None = None
+    report: Mapping[str, Any],
+    layers: Layers,
+    context: CohortContext | None = None,
+    script: str | None = None,
+    *,
+    signs: Sequence[Sign] = (),
 ) -> str:
     """The page of a pair; `script` is the name of that of its context."""
     names = _names(report["inputs"])
@@ -83,6 +100,9 @@ def _page(
         alts=_ALTS,
         script=script,
         context=context,
+        signs=signs,
+        verdicts=_VERDICTS,
+        quality=QUALITY,
         viewer={
             "views": [{**view, "axis": _AXES[view["name"]]} for view in layers.views],
             "scales": layers.scales,
@@ -126,7 +146,7 @@ def html_summary(report: Mapping[str, Any], pictures: Pictures) -> str:
     return rendered("summary.html.j2", **_facts(report), pictures=dict(rows))
 
 
-def html_viewer(report: Mapping[str, Any], layers: Layers, pictures: Pictures) -> str:
+def html_viewer(report: Mapping[str, Any], layers: Layers, pictures: Pictures, *, signs: Sequence[Sign] = ()) -> str:
     """The page for notebooks, in a frame that keeps its scripts and styles to itself; below it the short form.
 
     Parameters
@@ -137,13 +157,15 @@ def html_viewer(report: Mapping[str, Any], layers: Layers, pictures: Pictures) -
         What the viewer shows.
     pictures : dict
         As for `html_summary`, which notebooks show that run no scripts.
+    signs : sequence of Sign
+        Of the judgement.
 
     Returns
     -------
     str
         An HTML fragment of less than 3 MB, which loads nothing.
     """
-    page, summary = _page(report, layers), html_summary(report, pictures)
+    page, summary = _page(report, layers, signs=signs), html_summary(report, pictures)
     return rendered("notebook.html.j2", page=page, summary=summary, names=_names(report["inputs"]))
 
 

@@ -48,5 +48,5 @@ def test_determinants_of_the_inverse_count_as_forward_ones():
 def test_displacements_scaled_down_are_a_reason_for_doubt(scale):
     judgement = judge(budget_signs(made(scale=scale)))
     assert judgement.outcome == "doubtful"
-    assert f"scaled down to {scale:g} of their length: allow more" in judgement.reasons[0]
+    assert f"scaled down to {scale:.3g} of their length" in judgement.reasons[0]
     assert judge(budget_signs(made())).outcome == "fine"

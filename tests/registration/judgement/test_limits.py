@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
-from warpline.registration.judgement import LIMITS, judge
+from warpline.registration.judgement import LIMITS, judge, signs_in_words
 from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT
+from warpline.report.measures import QUALITY
 
 GOOD = {"above_chance": 4.0, "affine_gain": 2.0, "object_overlap": 0.95, "least_stretch": 0.9, "most_stretch": 1.1}
 
@@ -45,6 +48,66 @@ def test_a_value_out_of_range_has_one_reason(sign, value, outcome):
     assert found.outcome == outcome
     assert len(found.reasons) == 1
     assert "{" not in found.reasons[0]
+
+
+@pytest.mark.parametrize("sign", LIMITS)
+@pytest.mark.parametrize("nearly", [1e-3, 1e-9])
+def test_reasons_state_value_and_limit_which_differ(sign, nearly):
+    limit = LIMITS[sign]
+    low, high = limit.doubtful
+    value = low * (1 - nearly) if high is None else high * (1 + nearly) + nearly
+    written = limit.written(value)
+    assert written["value"] != written["limit"]
+    reason = limit.warning(value)
+    assert written["value"] in reason and written["limit"] in reason
+
+
+@pytest.mark.parametrize(
+    ("sign", "value", "words"),
+    [
+        (
+            "above_chance",
+            1.74,
+            "agree only 1.74 times as well as under maps that are wrong on purpose (right ones: 1.8",
+        ),
+        ("above_chance", 1.7996, "agree only 1.7996 times"),
+        ("above_chance", math.nan, "agree only nan times"),
+        ("object_overlap", 0.123, "12% of the smaller one lies on the other (right ones: 60% or more)"),
+        ("folded_voxels", 123456, "at 123456 voxels, where it turns space inside out (allowed: 0)"),
+        ("jacobian_max", 31.26, "31.3-fold (usual: at most 30-fold)"),
+        ("most_stretch", 1e5, "to 100000 times its size"),
+    ],
+)
+def test_reasons_say_what_a_value_means(sign, value, words):
+    assert words in LIMITS[sign].warning(value)
+
+
+@pytest.mark.parametrize("sign", LIMITS)
+def test_values_at_their_limit_have_words(sign):
+    limit = LIMITS[sign].limit
+    for value in (limit, math.nextafter(limit, math.inf), math.nextafter(limit, -math.inf), math.inf, -math.inf):
+        assert set(LIMITS[sign].written(value)) == {"value", "limit"}
+
+
+def test_every_sign_is_shown_beside_its_limit():
+    shown = signs_in_words({"object_overlap": 0.1, "above_chance": 2.5, "warp_gain": None, "jacobian_max": 10.4})
+    words = [(sign.name, sign.value, sign.allowed, sign.outcome) for sign in shown]
+    assert words == [
+        ("above_chance", "2.5", "1.8 or more", "fine"),
+        ("object_overlap", "10%", "60% or more", "failed"),
+        ("jacobian_max", "10.4", "at most 30", "fine"),
+    ]
+    assert [sign.outcome for sign in signs_in_words(dict.fromkeys(LIMITS, math.nan))] == ["doubtful"] * len(LIMITS)
+
+
+def test_names_on_the_pages_are_in_the_document():
+    text = (Path(__file__).parents[3] / "docs" / "quality.md").read_text(encoding="utf-8")
+    for name, limit in LIMITS.items():
+        assert re.search(rf"^\| [^|]*`{name}`[^|]* \| [^|]*{re.escape(limit.title)}[;, ][^|]*\|", text, re.MULTILINE), (
+            name
+        )
+    for name, measure in QUALITY.items():
+        assert f"| `{name}` | {measure.title} | {measure.allowed} | {measure.meaning} |" in text
 
 
 def test_the_gravest_reason_comes_first():

@@ -6,7 +6,16 @@ each (`limits`), and a doubtful affine is searched for again (`restarts`).
 
 from __future__ import annotations
 
-from warpline.registration.judgement.limits import LIMITS, OUTCOMES, Judgement, Limit, Range, Signs, judge
+from warpline.registration.judgement.limits import (
+    LIMITS,
+    OUTCOMES,
+    Judgement,
+    Limit,
+    Range,
+    Signs,
+    judge,
+    signs_in_words,
+)
 from warpline.registration.judgement.measures import (
     MOST_ROTATION,
     budget_signs,
@@ -33,6 +42,7 @@ __all__ = [
     "judge_affine",
     "quality_signs",
     "search_again",
+    "signs_in_words",
     "spread_signs",
     "start_by_search",
     "warp_signs",

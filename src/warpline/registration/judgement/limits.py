@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from warpline.registration.quality import MEAN_LIMIT, P99_LIMIT
+from warpline.report.measures import Sign
 
 Outcome = Literal["fine", "doubtful", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("fine", "doubtful", "failed")
@@ -31,15 +32,18 @@ class Limit:
     meaning : str
         What it measures.
     sentence : str
-        The warning for a value out of range, with ``{value}`` in it.
+        The warning for a value out of range: with ``{value}``, ``{limit}``, the end of `doubtful` beside it, and what
+        both mean.
     doubtful, failed : (low, high)
         Values outside are a reason for doubt, or certainly wrong.
+    is_share : bool
+        Whether values are written as percentages.
 
     Examples
     --------
     >>> from warpline.registration.judgement import LIMITS
-    >>> LIMITS["folded_voxels"].sentence.format(value=12)
-    'the map folds at 12 voxels; raise syn.total_sigma or mask out what only one image shows'
+    >>> LIMITS["coverage"].warning(0.12)
+    'the moving image shows only 12% of the fixed object (15% is enough); outside of it the map is a guess'
     """
 
     title: str
@@ -47,131 +51,174 @@ class Limit:
     sentence: str
     doubtful: Range
     failed: Range = (None, None)
+    is_share: bool = False
+
+    @property
+    def limit(self) -> float:
+        """The end of `doubtful`: every sign has one."""
+        low, high = self.doubtful
+        return float(low if low is not None else high or 0.0)
+
+    def gravity(self, value: float) -> int:
+        """The place in `OUTCOMES` of a value."""
+        doubtful = math.isnan(value) or _outside(value, self.doubtful)
+        return 2 if _outside(value, self.failed) else 1 if doubtful else 0
+
+    def warning(self, value: float) -> str:
+        """The sentence for a value out of range."""
+        return self.sentence.format(**self.written(value))
+
+    def written(self, value: float) -> dict[str, str]:
+        """Value and limit as text, with as many digits as tell them apart."""
+        limit = self.limit
+        scale, unit = (100.0, "%") if self.is_share else (1.0, "")
+        beside = f"{scale * limit:.15g}"
+        shown = (f"{scale * value:.{digits}g}" for digits in range(2 if self.is_share else 3, 17))
+        found = next((text for text in shown if text != beside or value == limit), f"{scale * value:.17g}")
+        return {"value": (f"{scale * value:.0f}" if "e+" in found else found) + unit, "limit": beside + unit}
+
+    def sign(self, name: str, value: float) -> Sign:
+        """A value beside what is allowed, in words."""
+        written, low = self.written(value), self.doubtful[0] is not None
+        allowed = f"{written['limit']} or more" if low else f"at most {written['limit']}"
+        return Sign(name, self.title, self.meaning, written["value"], allowed, OUTCOMES[self.gravity(value)])
 
 
 LIMITS: dict[str, Limit] = {
     "above_chance": Limit(
         "Agreement above chance",
         "Local correlation inside the objects over the most that wrong maps give",
-        "inside their outlines the images agree no better ({value:.2f} times) than under maps that are wrong on "
-        "purpose: they may not show the same object, or the start was too far off; look at the result, give --initial",
+        "inside their outlines the images agree only {value} times as well as under maps that are wrong on purpose "
+        "(right ones: {limit} or more): they may not show the same object, or the start was too far off; look at the "
+        "result, give --initial",
         doubtful=(1.8, None),
     ),
     "agreement_turned": Limit(
         "Agreement above chance, turned",
         "The same, where the affine turns the object by more than 45° against its headers",
-        "the affine turns the object far against its headers, or the start that was given, and what agrees under it "
-        "({value:.2f} times chance) is not enough to believe that: look at the result, give --initial",
+        "the affine turns the object by more than 45° against its headers, or the start that was given, and the "
+        "images agree only {value} times as well as under maps that are wrong on purpose (right ones that turn so "
+        "far: {limit} or more): look at the result, give --initial",
         doubtful=(3.0, None),
     ),
     "affine_gain": Limit(
         "Gain of the affine",
         "Local correlation under the affine over that under the headers alone",
-        "the affine leaves the images less alike ({value:.2f} times) than their headers do; start from the headers "
-        "with --set initialise.method=identity --set initialise.rotations=false",
+        "the affine leaves the images less alike than their headers do: their local correlation is {value} times as "
+        "high (right ones: {limit} or more); start from the headers with --set initialise.method=identity --set "
+        "initialise.rotations=false",
         doubtful=(0.85, None),
     ),
     "warp_gain": Limit(
         "Gain of the warp",
         "Local correlation under the whole map over that under its affine",
-        "the deformation leaves the images less alike ({value:.2f} times) than the affine alone; use the affine, or "
-        "raise syn.total_sigma",
+        "the deformation leaves the images less alike than the affine alone: their local correlation is {value} times "
+        "as high (right ones: {limit} or more); use the affine, or raise syn.total_sigma",
         doubtful=(0.97, None),
     ),
     "object_overlap": Limit(
         "Overlap of the objects",
         "Share of the smaller object that the larger one covers, where both images show anything",
-        "the objects hardly cover each other ({value:.0%}): look at the result, give --initial or masks",
+        "the objects hardly cover each other: {value} of the smaller one lies on the other (right ones: {limit} or "
+        "more); look at the result, give --initial or masks",
         doubtful=(0.6, None),
         failed=(0.2, None),
+        is_share=True,
     ),
     "coverage": Limit(
         "Coverage",
         "Share of the fixed object that the moving image shows",
-        "the moving image shows only {value:.0%} of the fixed object; outside of it the map is a guess",
+        "the moving image shows only {value} of the fixed object ({limit} is enough); outside of it the map is a guess",
         doubtful=(0.15, None),
+        is_share=True,
     ),
     "least_stretch": Limit(
         "Least stretch",
-        "Smallest singular value of the affine",
-        "the affine shrinks the object to {value:.3g} of its size along one direction: check the voxel sizes in "
-        "the headers",
+        "Factor along the direction that the affine shrinks most: its smallest singular value",
+        "the affine shrinks the object to {value} of its size along one direction (usual: {limit} or more): check the "
+        "voxel sizes in the headers",
         doubtful=(0.5, None),
         failed=(0.05, None),
     ),
     "most_stretch": Limit(
         "Most stretch",
-        "Largest singular value of the affine",
-        "the affine stretches the object {value:.3g} times along one direction: check the voxel sizes in the headers",
+        "Factor along the direction that the affine stretches most: its largest singular value",
+        "the affine stretches the object to {value} times its size along one direction (usual: at most {limit}): "
+        "check the voxel sizes in the headers",
         doubtful=(None, 2.0),
         failed=(None, 20.0),
     ),
     "distortion": Limit(
         "Distortion",
-        "Largest over smallest singular value of the affine",
-        "the affine stretches one direction {value:.2f} times as much as another: check the voxel sizes in the headers",
+        "One of these factors over the other: largest over smallest singular value of the affine",
+        "the affine stretches one direction {value} times as much as another (usual: at most {limit}): check the "
+        "voxel sizes in the headers",
         doubtful=(None, 1.8),
         failed=(None, 8.0),
     ),
     "better_nearby": Limit(
         "Best neighbour",
         "The metric at the best neighbour of the affine over that at the affine",
-        "a map close by fits {value:.2f} times as well as the one that was found: the search has not converged; raise "
-        "linear.iterations",
+        "a map close by fits {value} times as well as the one that was found (allowed: at most {limit}): the search "
+        "has not converged; raise linear.iterations",
         doubtful=(None, 1.05),
     ),
     "folded_voxels": Limit(
         "Folded voxels",
         "Voxels where the warp or its inverse folds",
-        "the map folds at {value:.0f} voxels; raise syn.total_sigma or mask out what only one image shows",
+        "the map folds at {value} voxels, where it turns space inside out (allowed: {limit}); raise syn.total_sigma "
+        "or mask out what only one image shows",
         doubtful=(None, 0.0),
     ),
     "inverse_error_mean": Limit(
         "Inverse error",
         "Mean inverse error, in voxels",
-        f"the inverse error, mean {{value:.3f}} voxels, is above {MEAN_LIMIT:g}: do not rely on the inverse to "
-        "less than that; raise syn.total_sigma",
+        "the inverse error is {value} voxels on average (allowed: at most {limit}): so far is a point from itself "
+        "after going there and back; do not rely on the inverse to less than that, raise syn.total_sigma",
         doubtful=(None, MEAN_LIMIT),
     ),
     "inverse_error_p99": Limit(
         "Inverse error, 99 %",
         "99th percentile of the inverse error, in voxels",
-        f"the inverse error, 99th percentile {{value:.3f}} voxels, is above {P99_LIMIT:g}: do not rely on the "
-        "inverse to less than that; raise syn.total_sigma",
+        "the inverse error is above {value} voxels in one of a hundred places (allowed: at most {limit}): so far is a "
+        "point from itself after going there and back; do not rely on the inverse to less than that, raise "
+        "syn.total_sigma",
         doubtful=(None, P99_LIMIT),
     ),
     "farthest": Limit(
         "Farthest displacement",
         "Largest displacement of the warp over the radius of the object",
-        "the deformation moves parts of the object by {value:.2f} of its radius, farther than the search can be "
-        "trusted: look at the result",
+        "the deformation moves parts of the object by {value} of its radius (usual: at most {limit}), farther than "
+        "the search can be trusted: look at the result",
         doubtful=(None, 0.75),
     ),
     "jacobian_max": Limit(
         "Largest Jacobian",
         "Largest Jacobian determinant of the warp",
-        "the deformation stretches a part of the object {value:.0f}-fold: look at the result, raise syn.total_sigma",
+        "the deformation changes the volume of a part of the object {value}-fold (usual: at most {limit}-fold): look "
+        "at the result, raise syn.total_sigma",
         doubtful=(None, 30.0),
     ),
     "spread": Limit(
         "Spread of perturbed runs",
         "Median distance of perturbed runs from the map, inside the object, over its radius",
-        "perturbed runs end {value:.3f} of the object's radius away from the map, in the median, as where images show "
-        "mostly noise: look at the result, take a smoother recipe such as syn-smooth, or a linear one",
+        "perturbed runs end {value} of the object's radius away from the map, in the median (usual: at most {limit}), "
+        "as where images show mostly noise: look at the result, take a smoother recipe such as syn-smooth, or a "
+        "linear one",
         doubtful=(None, 0.03),
     ),
     "budget_used": Limit(
         "Budget used",
         "Largest share of a limit of the recipe's budget that the warp or its inverse uses",
-        "the deformation exceeds its budget ({value:.3f} times a limit): do not rely on the limit; raise it, or "
-        "syn.total_sigma",
+        "the deformation exceeds its budget: it uses {value} times a limit of it (allowed: at most {limit}); do not "
+        "rely on the limit, raise it, or syn.total_sigma",
         doubtful=(None, 1.0),
     ),
     "budget_scale": Limit(
         "Displacements left by the budget",
         "Factor on all displacements where smoothing was not enough to keep the recipe's budget",
-        "smoothing was not enough to keep the budget, and displacements were scaled down to {value:g} of their length: "
-        "allow more",
+        "smoothing was not enough to keep the budget, and displacements were scaled down to {value} of their length "
+        "({limit} would be all of it): allow more",
         doubtful=(1.0, None),
     ),
 }
@@ -227,11 +274,27 @@ def _findings(signs: Signs) -> Iterator[tuple[int, str]]:
     for name, value in signs.items():
         if value is None:
             continue
-        limit = LIMITS[name]
-        doubtful = math.isnan(value) or _outside(value, limit.doubtful)
-        gravity = 2 if _outside(value, limit.failed) else 1 if doubtful else 0
+        gravity = LIMITS[name].gravity(value)
         if gravity:
-            yield gravity, limit.sentence.format(value=value)
+            yield gravity, LIMITS[name].warning(value)
+
+
+def signs_in_words(signs: Signs) -> list[Sign]:
+    """Every sign that applies, in the order of `LIMITS`, beside what is allowed.
+
+    Parameters
+    ----------
+    signs : dict
+        As for `judge`.
+
+    Examples
+    --------
+    >>> from warpline.registration.judgement import signs_in_words
+    >>> [(sign.title, sign.value, sign.allowed, sign.outcome) for sign in signs_in_words({"coverage": 0.12})]
+    [('Coverage', '12%', '15% or more', 'doubtful')]
+    """
+    known = {name: signs.get(name) for name in LIMITS}
+    return [LIMITS[name].sign(name, value) for name, value in known.items() if value is not None]
 
 
 def _outside(value: float, allowed: Range) -> bool:

@@ -1,0 +1,67 @@
+"""Sizes in mm that no image has: by how far it spans, and by its voxels where no unit of length is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from warpline.space.grid import Grid, GridHeader
+
+SPANS = (0.01, 3000.0)
+"""Span in mm along the longest axis of what is registered: from some cells to a whole body."""
+
+VOXELS = (0.005, 10.0)
+"""Voxel sizes in mm, the coarsest and the finest one, that are believed without a unit."""
+
+
+def in_words(sizes: NDArray[np.float64]) -> str:
+    """Voxel sizes along each axis.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline.io.physical_size import in_words
+    >>> in_words(np.array([0.5, 0.5, 2.0]))
+    '0.5 x 0.5 x 2'
+    """
+    return " x ".join(f"{size:.4g}" for size in sizes)
+
+
+def is_plausible(sizes: NDArray[np.float64]) -> bool:
+    """Whether voxel sizes (3,) that name no unit may be mm."""
+    low, high = VOXELS
+    return bool(sizes.max() >= low and sizes.min() <= high)
+
+
+def with_size_note(grid: Grid, name: str) -> Grid:
+    """The grid of a file, with a note where it spans more, or less, than what is registered.
+
+    Parameters
+    ----------
+    grid : Grid
+        As the file says it, in mm.
+    name : str
+        Of the file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Grid
+    >>> from warpline.io.physical_size import with_size_note
+    >>> with_size_note(Grid((64, 64, 40), np.diag([125.0, 125.0, 125.0, 1.0])), "mouse.nii").notes[0][:50]
+    'mouse.nii: it spans 8000 mm along its longest axis'
+    """
+    sizes = grid.voxel_size
+    span, (low, high) = float((sizes * grid.shape).max()), SPANS
+    if low <= span <= high:
+        return grid
+    told = "more than a whole body" if span > high else "less than some cells"
+    note = (
+        f"{name}: it spans {span:.4g} mm along its longest axis, voxels of {in_words(sizes)} mm, {told}: the unit of "
+        "length in its header is probably wrong. It is registered all the same, and lengths in mm are wrong "
+        "with it: write the right voxel sizes, or their unit (NIfTI: xyzt_units), into the file"
+    )
+    header = grid.header or GridHeader("none")
+    return replace(grid, header=replace(header, notes=(*header.notes, note)))
