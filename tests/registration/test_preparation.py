@@ -203,7 +203,7 @@ def test_an_image_below_0_has_no_bias_field():
 @pytest.mark.parametrize(
     ("asked", "library", "message"),
     [
-        ({"bias_correction": "n4"}, "SimpleITK", r"prepare\.bias_correction needs SimpleITK.*'warpline\[itk\]'"),
+        ({"bias_correction": "n4"}, "SimpleITK", r'prepare\.bias_correction needs SimpleITK.*"warpline\[itk\]"'),
         ({"match_histogram": True}, "SimpleITK", r"prepare\.match_histogram needs SimpleITK"),
         ({"denoise": "nlmeans"}, "dipy", r'prepare\.denoise needs dipy, .*pip install "warpline\[denoise\]"'),
     ],

@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from warpline.recipe.messages import did_you_mean
+
 BUILT_IN = ("local_cc", "mean_squares", "mutual_information", "correlation", "self_similarity", "class_means")
 """Metrics of the package, the keys of `warpline.metrics.DEFORMABLE_METRICS` at first."""
 
@@ -43,7 +45,7 @@ def check_name(name: str) -> str:
     """
     known = known_names()
     if name not in known:
-        raise ValueError(f"one of {', '.join(known)} is needed")
+        raise ValueError(f"{did_you_mean(name, known)}choose from {', '.join(known)}")
     return name
 
 
