@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import re
 import shlex
@@ -10,7 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from guide_commands import commands_of
+from command_pages import parser_of, parts_of
+from guide_commands import commands_of, running_text
 
 from warpline.cli import main as command_line
 from warpline.recipe import PRESETS, Recipe
@@ -43,6 +45,69 @@ def test_commands_are_accepted(document):
     for command in commands_of(document):
         arguments = shlex.split(command.partition(" > ")[0])[1:]
         assert isinstance(command_line.build_parser(arguments).parse_args(arguments), argparse.Namespace)
+
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+
+OTHER_PROGRAMS = {
+    "antsRegistration": {"--restrict-deformation", "--winsorize-image-intensities", "--use-histogram-matching"},
+    "dask worker": {"--nthreads"},
+    "git": {"--depth"},
+    "pip": {"--no-compile"},
+    "bench/": {"--ants", "--here", "--oracle"},
+    "tests/fuzzing": {"--seconds"},
+}
+"""Options of other programs that stand in running text alone."""
+
+OTHER_COMMANDS = re.compile(
+    r"(ants|applywarp|dipy_|flirt|fnirt|git |lta_convert|mri_|pip |(WARPLINE_\w+=\w+ )?python |snakemake|twine )"
+)
+"""Beginnings of whole commands of other programs."""
+
+
+def options_of(*commands):
+    """The options of commands and their actions."""
+    parsers = [part for name in commands for part in parts_of(parser_of(name))]
+    return {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
+
+
+def named_options():
+    """Page, code in its running text, and an option in that."""
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for code in re.findall(r"`([^`]+)`", running_text(page)):
+            if not OTHER_COMMANDS.match(code):
+                yield from ((page.name, code, option) for option in OPTION.findall(code))
+
+
+def test_options_in_running_text_exist():
+    everywhere = options_of(*command_line.COMMANDS) | set().union(*OTHER_PROGRAMS.values())
+    of = {name: options_of(name) for name in command_line.COMMANDS}
+    wrong = [
+        (page, code)
+        for page, code, option in named_options()
+        if option not in of.get(re.sub(r"^warpline ([\w-]+).*", r"\1", code, flags=re.DOTALL), everywhere)
+    ]
+    assert wrong == []
+
+
+def test_options_of_other_programs_are_still_named():
+    options = {option for _, _, option in named_options()}
+    assert set().union(*OTHER_PROGRAMS.values()) - options == set()
+
+
+INCLUDED = re.compile(r"```\{literalinclude\} (\S+)\n:language: python\n:start-at: (.+)\n```")
+
+
+def test_python_that_pages_include_has_its_imports():
+    page = ROOT / "docs" / "interoperability.md"
+    included = INCLUDED.findall(page.read_text())
+    assert len(included) == page.read_text().count("literalinclude")
+    for name, start in included:
+        code = (page.parent / name).read_text()
+        tree = ast.parse(code[code.index(start) :])
+        bound = {alias.asname or alias.name.split(".")[0] for node in tree.body for alias in getattr(node, "names", ())}
+        read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        assert {"Any", "torch", "warpline"} <= bound & read
 
 
 def test_guides_have_commands():
