@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
@@ -58,7 +57,7 @@ BEFORE = {"warpline cohort status out": COHORT, "warpline cohort summarise out":
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a step went: ran, left out or failed; why, and seconds."""
+    """How a step went: ran, left out or failed; why, and the seconds of a processor that it took."""
 
     step: Step
     went: str
@@ -102,9 +101,9 @@ def run_step(step: Step, names: dict[str, Any], page: str = "page") -> Outcome:
     """Run one step here; `names` are those that Python has so far."""
     if why := why_left_out(step.code):
         return Outcome(step, "left out", why)
-    started = time.perf_counter()
+    started = _processor_seconds()
     message = _python(step, names, page) if step.python else _shell(step.code)
-    return Outcome(step, "failed" if message else "ran", message, time.perf_counter() - started)
+    return Outcome(step, "failed" if message else "ran", message, _processor_seconds() - started)
 
 
 def why_left_out(code: str) -> str:
@@ -127,6 +126,11 @@ def _prepare_environment(jobs: int) -> None:
 def _workers(jobs: int) -> ProcessPoolExecutor:
     """Processes that run a page each: a page has a folder, and modules, of its own."""
     return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=1)
+
+
+def _processor_seconds() -> float:
+    """Of this process and those that it has waited for; other work on the machine does not count."""
+    return sum(os.times()[:4])
 
 
 def _make(folder: str) -> None:
@@ -172,11 +176,11 @@ def _print_page(page: Path, outcomes: Sequence[Outcome]) -> None:
 
 
 def _print_table(found: dict[Path, list[Outcome]]) -> None:
-    _say(f"\n{'page':28} {'ran':>4} {'left out':>9} {'failed':>7} {'seconds':>8}")
-    for page, outcomes in sorted(found.items()):
+    _say(f"\n{'page':28} {'ran':>4} {'left out':>9} {'failed':>7} {'CPU s':>8}")
+    rows = {str(page.relative_to(ROOT)): outcomes for page, outcomes in sorted(found.items())}
+    for name, outcomes in {**rows, "all": [one for row in rows.values() for one in row]}.items():
         went = Counter(one.went for one in outcomes)
         seconds = sum(one.seconds for one in outcomes)
-        name = str(page.relative_to(ROOT))
         _say(f"{name:28} {went['ran']:4} {went['left out']:9} {went['failed']:7} {seconds:8.0f}")
 
 
