@@ -90,11 +90,11 @@ def page_of(name: str) -> Path:
 
 
 def run_page(page: Path, data: str) -> list[Outcome]:
-    """Run the steps of a page in a copy of the made data; names of its Python last from block to block."""
+    """Run the steps of a page, each once, in a copy of the made data; names of its Python last from block to block."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(shutil.copytree(data, f"{folder}/data")):
         Path("mine.toml").write_text(code_of(page, "toml"), encoding="utf-8")
         names = {"__name__": "__main__"}
-        return [run_step(step, names, page.name) for step in steps_of(page)]
+        return [run_step(step, names, page.name) for step in _without_repeats(steps_of(page))]
 
 
 def run_step(step: Step, names: dict[str, Any], page: str = "page") -> Outcome:
@@ -137,6 +137,14 @@ def _make(folder: str) -> None:
     from made_data import make
 
     make(Path(folder))
+
+
+def _without_repeats(steps: Sequence[Step]) -> list[Step]:
+    """The first of equal ones."""
+    first: dict[str, Step] = {}
+    for step in steps:
+        first.setdefault(step.code, step)
+    return list(first.values())
 
 
 def _longest_first(pages: Sequence[Path]) -> list[Path]:

@@ -131,6 +131,11 @@ def test_a_page_is_run_in_a_folder_of_its_own(tmp_path, page, monkeypatch):
     assert [path.name for path in data.iterdir()] == ["made.txt"]
 
 
+def test_a_command_is_typed_once():
+    steps = [Step(line, code) for line, code in enumerate("abac")]
+    assert [step.line for step in run_commands._without_repeats(steps)] == [0, 1, 3]
+
+
 def test_pages_are_named_without_ending():
     assert run_commands.page_of("README") == ROOT / "README.md"
     assert run_commands.page_of("guide") == ROOT / "docs" / "guide.md"
