@@ -14,7 +14,7 @@ SITE := build/site
 help:
 	@echo "make demo           register a synthetic pair of brains; the results are left in demo/"
 	@echo "make docs           build the site in $(SITE): tutorials run, warnings are errors, links are checked"
-	@echo "make docs-check     run every command of the guides on made data, for some minutes"
+	@echo "make docs-check     run the commands and the Python of README and guides on made data, for five minutes"
 	@echo "make docs-examples  build the pages of a small cohort in docs/examples/"
 	@echo "make test           make check, then every test"
 	@echo "make check          style, types and layering"
@@ -39,7 +39,7 @@ docs: $(VENV)/docs.done
 	$(BIN)/python docs/generators/check_links.py $(SITE)
 
 docs-check: $(VENV)/core.done
-	$(BIN)/python docs/generators/run_commands.py
+	$(BIN)/python docs/generators/run_commands.py --jobs $(JOBS)
 
 docs-examples: $(VENV)/core.done
 	$(BIN)/python examples/cohort_pages.py

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import builtins
 import importlib
 import re
 import shlex
@@ -10,7 +12,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from guide_commands import commands_of
+from command_pages import parser_of, parts_of
+from guide_commands import commands_of, running_text
 
 from warpline.cli import main as command_line
 from warpline.recipe import PRESETS, Recipe
@@ -43,6 +46,83 @@ def test_commands_are_accepted(document):
     for command in commands_of(document):
         arguments = shlex.split(command.partition(" > ")[0])[1:]
         assert isinstance(command_line.build_parser(arguments).parse_args(arguments), argparse.Namespace)
+
+
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+
+OTHER_PROGRAMS = {
+    "antsRegistration": {"--restrict-deformation", "--winsorize-image-intensities", "--use-histogram-matching"},
+    "dask worker": {"--nthreads"},
+    "git": {"--depth"},
+    "pip": {"--no-compile"},
+    "bench/": {"--ants", "--here", "--oracle"},
+    "tests/fuzzing": {"--seconds"},
+}
+"""Options of other programs that stand in running text alone."""
+
+OTHER_COMMANDS = re.compile(
+    r"(ants|applywarp|dipy_|flirt|fnirt|git |lta_convert|mri_|pip |(WARPLINE_\w+=\w+ )?python |snakemake|twine )"
+)
+"""Beginnings of whole commands of other programs."""
+
+
+def options_of(*commands):
+    """The options of commands and their actions."""
+    parsers = [part for name in commands for part in parts_of(parser_of(name))]
+    return {flag for parser in parsers for action in parser._actions for flag in action.option_strings}
+
+
+def named_options():
+    """Page, code in its running text, and an option in that."""
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for code in re.findall(r"`([^`]+)`", running_text(page)):
+            if not OTHER_COMMANDS.match(code):
+                yield from ((page.name, code, option) for option in OPTION.findall(code))
+
+
+def test_options_in_running_text_exist():
+    everywhere = options_of(*command_line.COMMANDS) | set().union(*OTHER_PROGRAMS.values())
+    of = {name: options_of(name) for name in command_line.COMMANDS}
+    wrong = [
+        (page, code)
+        for page, code, option in named_options()
+        if option not in of.get(re.sub(r"^warpline ([\w-]+).*", r"\1", code, flags=re.DOTALL), everywhere)
+    ]
+    assert wrong == []
+
+
+def test_options_of_other_programs_are_still_named():
+    options = {option for _, _, option in named_options()}
+    assert set().union(*OTHER_PROGRAMS.values()) - options == set()
+
+
+INCLUDED = re.compile(r"```\{literalinclude\} (\S+)\n:language: python\n:start-at: (.+)\n```")
+
+
+def names_without_origin(code):
+    """Names that a piece of Python reads, and neither imports nor defines."""
+    nodes = list(ast.walk(ast.parse(code)))
+    imported = {
+        alias.name.split(".")[0]
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    defined = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    defined |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    defined |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    return {name.id for name in names} - imported - defined - set(dir(builtins))
+
+
+def test_python_that_pages_include_is_complete():
+    page = ROOT / "docs" / "interoperability.md"
+    included = INCLUDED.findall(page.read_text())
+    assert len(included) == page.read_text().count("literalinclude") == 2
+    for name, start in included:
+        code = (page.parent / name).read_text()
+        assert names_without_origin(code[code.index(start) :]) == set()
+        assert names_without_origin(code.partition("import warpline\n")[2]) >= {"Any", "torch"}
 
 
 def test_guides_have_commands():

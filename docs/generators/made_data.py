@@ -1,10 +1,12 @@
-"""The files that guides name, made small."""
+"""The files that guides name, made small: images, masks, points and transforms."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+from made_cohorts import write_cohorts
+from made_shapes import write_shapes
 
 import warpline
 from warpline.phantom import PhantomPair, brain_pair
@@ -18,7 +20,9 @@ def make(folder: Path) -> None:
     for names, image in _images(pair).items():
         for name in names.split():
             warpline.write_image(image, folder / f"{name}.nii.gz")
-    _write_subjects(folder, pair)
+    write_cohorts(folder, pair)
+    write_shapes(folder, pair)
+    _write_sections(folder, pair)
     _write_series(folder, pair)
     _write_tables(folder, pair)
     _write_transforms(folder, pair)
@@ -30,22 +34,19 @@ def _images(pair: PhantomPair) -> dict[str, warpline.Image]:
     return {
         "fixed template t1 t1_a t2_a mni_2mm a_t1 ses-1 ses-1_t1": pair.fixed,
         "moving patient epi image t1_b t2_b b_t1": pair.moving,
-        "ses-2 ses-2_t1": warpline.Image(1.02 * pair.fixed.data, pair.fixed.grid),
-        "fixed_labels labels_a a_labels": pair.fixed_labels,
+        "ses-2 ses-2_t1 ses-3_t1": warpline.Image(1.02 * pair.fixed.data, pair.fixed.grid),
+        "fixed_labels labels_a a_labels ses-1_labels": pair.fixed_labels,
         "moving_labels labels_b b_labels atlas_labels": pair.moving_labels,
         "moving_mask without_lesion trust": whole,
     }
 
 
-def _write_subjects(folder: Path, pair: PhantomPair) -> None:
-    """Subjects for templates and cohorts: the moving brain, moved further."""
-    (folder / "data").mkdir()
-    draw = np.random.default_rng(0)
-    for number in (*range(1, 7), 11):
-        matrix = np.eye(4) + 0.03 * draw.standard_normal((4, 4)) * [[1], [1], [1], [0]]
-        moved = warpline.apply(pair.moving, pair.moving, warpline.Affine(matrix))
-        for place in (folder, folder / "data"):
-            warpline.write_image(moved, place / f"sub-{number:02}_T1w.nii.gz")
+def _write_sections(folder: Path, pair: PhantomPair) -> None:
+    """Two sections, not compressed."""
+    grid = warpline.Grid((*SHAPE[:2], 1), np.diag([0.02, 0.02, 0.02, 1.0]), flat=True)
+    for name, slice_ in (("section_a", SHAPE[2] // 2), ("section_b", SHAPE[2] // 2 + 1)):
+        values = np.ascontiguousarray(pair.fixed.data[:, :, slice_, None])
+        warpline.write_image(warpline.Image(values, grid), folder / f"{name}.nii")
 
 
 def _write_series(folder: Path, pair: PhantomPair) -> None:
@@ -78,10 +79,11 @@ def _write_transforms(folder: Path, pair: PhantomPair) -> None:
     """The true map, in files of several tools."""
     warp, affine = pair.transform.parts
     grids = {"fixed": pair.fixed.grid, "moving": pair.moving.grid}
-    warpline.write_transform(affine, folder / "rigid.mat")
+    for name in ("rigid.mat", "affine.tfm"):
+        warpline.write_transform(affine, folder / name)
     warpline.write_transform(affine, folder / "flirt.mat", format="fsl-flirt", **grids)
     warpline.write_transform(affine, folder / "robust.lta", format="freesurfer-lta", **grids)
-    for place in ("t1_to_mni", "out"):
-        (folder / place).mkdir(exist_ok=True)
-        warpline.write_transform(affine, folder / place / "0GenericAffine.mat")
-        warpline.write_transform(warp, folder / place / "1Warp.nii.gz")
+    (folder / "t1_to_mni").mkdir()
+    warpline.write_transform(affine, folder / "t1_to_mni" / "0GenericAffine.mat")
+    for name in ("t1_to_mni/1Warp", "sub-01_Velocity", "sub-02_Velocity"):
+        warpline.write_transform(warp, folder / f"{name}.nii.gz")
