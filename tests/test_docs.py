@@ -53,6 +53,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 OTHER_PROGRAMS = {
     "antsRegistration": {"--restrict-deformation", "--winsorize-image-intensities", "--use-histogram-matching"},
     "dask worker": {"--nthreads"},
+    "sbatch": {"--export"},
     "git": {"--depth"},
     "pip": {"--no-compile"},
     "bench/": {"--ants", "--here", "--oracle"},
@@ -61,7 +62,7 @@ OTHER_PROGRAMS = {
 """Options of other programs that stand in running text alone."""
 
 OTHER_COMMANDS = re.compile(
-    r"(ants|applywarp|dipy_|flirt|fnirt|git |lta_convert|mri_|pip |(WARPLINE_\w+=\w+ )?python |snakemake|twine )"
+    r"(ants|applywarp|dipy_|flirt|fnirt|git |lta_convert|mri_|napari |pip |(WARPLINE_\w+=\w+ )?python |snakemake|twine )"
 )
 """Beginnings of whole commands of other programs."""
 

@@ -56,7 +56,9 @@ def _write_slice(image: warpline.Image, path: Path) -> None:
 def _write_scan(image: warpline.Image, path: Path) -> None:
     path.parent.mkdir(parents=True)
     warpline.write_image(image, path)
-    (path.parents[2] / "dataset_description.json").write_text(json.dumps({"Name": "made", "BIDSVersion": "1.10.0"}))
+    (path.parents[2] / "dataset_description.json").write_text(
+        json.dumps({"Name": "made", "BIDSVersion": "1.10.0"}), encoding="utf-8"
+    )
 
 
 def _write_tables(folder: Path) -> None:
