@@ -62,7 +62,8 @@ OTHER_PROGRAMS = {
 """Options of other programs that stand in running text alone."""
 
 OTHER_COMMANDS = re.compile(
-    r"(ants|applywarp|dipy_|flirt|fnirt|git |lta_convert|mri_|napari |pip |(WARPLINE_\w+=\w+ )?python |snakemake|twine )"
+    r"(ants|applywarp|dipy_|flirt|fnirt|git |lta_convert|mri_|napari |pip |(WARPLINE_\w+=\w+ )?python |snakemake|"
+    r"twine )"
 )
 """Beginnings of whole commands of other programs."""
 

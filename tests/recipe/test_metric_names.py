@@ -15,7 +15,7 @@ def test_names_of_the_package_are_those_of_its_table():
 
 
 def test_a_metric_of_a_script_is_known_once_it_is_entered(monkeypatch, tmp_path):
-    (tmp_path / "own.toml").write_text('[syn]\nmetric = "own"\n')
+    (tmp_path / "own.toml").write_text('[syn]\nmetric = "own"\n', encoding="utf-8")
     with pytest.raises(UsageError, match=r"syn\.metric = 'own': choose from local_cc, mean_squares, "):
         Recipe.load(tmp_path / "own.toml")
     monkeypatch.setitem(DEFORMABLE_METRICS, "own", DEFORMABLE_METRICS["mean_squares"])
