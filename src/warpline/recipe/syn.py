@@ -64,7 +64,7 @@ class Syn(Options):
     """Squared local correlation, or that of the whole images; squared difference, for equal contrasts; mutual
     information of the grey values, for any two contrasts; squared difference of self-similarity (MIND-SSC), likewise;
     or the difference from what the grey values of the other predict, likewise. In Python also a name that was entered
-    in `warpline.metrics.DEFORMABLE_METRICS` before."""
+    in the table `DEFORMABLE_METRICS` of `warpline.metrics` before."""
     factors: Annotated[tuple[Annotated[float, Field(ge=1, le=64)], ...], LEVELS] | None = None
     """Shrink factors of the levels, coarse to fine; axes with thick voxels are shrunk less. `off` takes 4, 2 and 1,
     and before them 8, 16 and so on until the coarsest level has at most 72 voxels across, as a brain of 1 mm has with
