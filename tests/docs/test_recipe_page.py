@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+
+import api_pages
 import pytest
 import recipe_page
 
@@ -38,3 +42,12 @@ def test_what_is_switched_off_is_called_off_everywhere():
     assert PAGE.count("None") == 1
     assert [word for word in ("TransformModel", "FREEDOMS", ">>>") if word in PAGE] == []
     assert ":py:obj:`warpline.evaluation.bending_energy`" in row_of("max_bending")
+
+
+def test_every_name_that_an_option_leads_to_has_a_page():
+    rooms = dict(api_pages.pages()).keys()
+    for name in re.findall(r":py:obj:`([^`]+)`", PAGE):
+        room, _, last = name.rpartition(".")
+        pages = {f"api/{name}.rst", f"api/{room}.rst"} & rooms
+        assert pages, name
+        assert f"api/{name}.rst" in rooms or api_pages.is_documented(getattr(importlib.import_module(room), last)), name
