@@ -166,3 +166,13 @@ def test_no_large_file_is_tracked_but_pictures_of_the_docs():
         pytest.skip("no clone of the repository")
     files = [ROOT / name for name in listed.stdout.split("\0") if name and not name.startswith("docs/images/")]
     assert [str(path.relative_to(ROOT)) for path in files if path.exists() and path.stat().st_size > 1_000_000] == []
+
+
+def test_badges_say_what_the_project_file_says():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = project["requires-python"].removeprefix(">=")
+    readme = (ROOT / "README.md").read_text()
+    for name, said in {"license": f"License: {project['license']}", "python": f"Python: {oldest} or newer"}.items():
+        picture = f"docs/images/badge-{name}.svg"
+        assert f"![{said}]({picture})" in readme
+        assert f"<title>{said}</title>".lower() in (ROOT / picture).read_text().lower()
