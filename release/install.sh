@@ -3,7 +3,7 @@
 # Run where the sources lie: release/install.sh FOLDER VERSION. Images have no history of commits to tell a version from.
 set -eu
 home=$1
-export SETUPTOOLS_SCM_PRETEND_VERSION_FOR_WARPLINE="${2:?give the version: --build-arg VERSION=$(python -m setuptools_scm)}"
+export SETUPTOOLS_SCM_PRETEND_VERSION_FOR_WARPLINE="${2:?give the version: --build-arg VERSION=\$(python -m setuptools_scm)}"
 python -m venv "$home"
 "$home/bin/pip" install --no-cache-dir --no-compile --require-hashes --requirement release/container.lock
 "$home/bin/pip" install --no-cache-dir --no-compile --no-deps --no-build-isolation .

@@ -43,7 +43,7 @@ def report_of(recipe="syn", fixed="/data/fixed.nii.gz"):
         "quality": quality if chosen.syn else None,
         "similarity": {"before": {"ncc": 0.3125, "local_ncc": 0.11}, "after": {"ncc": 0.9375, "local_ncc": 0.56}},
         "measured": 1.0,
-        "contrast": {"line": 0.9375, "curve": 0.95, "is_alike": True},
+        "contrast": {"line": 0.9375, "curve": 0.95, "is_alike": True, "is_predictable": True},
         "judgement": {"outcome": "fine", "reasons": [], "signs": {}},
         "warnings": [],
     }

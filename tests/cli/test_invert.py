@@ -30,3 +30,9 @@ def test_invert_of_a_chain_lies_on_the_moving_image(pair, phantom, through, call
     np.testing.assert_allclose(inverse.field, displacement_on(parts, inverse.grid), atol=1e-3)
     back = parts.map_points(phantom.moving_points)
     np.testing.assert_allclose(back, phantom.fixed_points, atol=0.05 * phantom.fixed.grid.voxel_size.max())
+
+
+def test_what_the_file_stores_is_said(pair, call, tmp_path):
+    images = ("--fixed", pair["fixed"], "--moving", pair["moving"])
+    record = call("invert", "-t", pair["affine"], "-o", f"{tmp_path}/back.mat", "--to", "fsl-flirt", *images)
+    assert record["stores"] == "moving to fixed; turned round when read"

@@ -27,12 +27,16 @@ def test_images_of_one_contrast_need_no_further_words():
 
 
 def test_grey_values_that_hardly_predict_each_other_are_said():
-    (line,) = begins(lines_of(contrast={"line": 0.12, "curve": 0.37, "is_alike": True}), "contrast")
+    (line,) = begins(
+        lines_of(contrast={"line": 0.12, "curve": 0.37, "is_alike": True, "is_predictable": False}), "contrast"
+    )
     assert "0.370 along a curve" in line and "edges" in line
 
 
 def test_contrasts_that_differ_are_said_beside_the_correlation():
-    (line,) = begins(lines_of(contrast={"line": 0.2, "curve": 0.8, "is_alike": False}), "contrast")
+    (line,) = begins(
+        lines_of(contrast={"line": 0.2, "curve": 0.8, "is_alike": False, "is_predictable": True}), "contrast"
+    )
     assert "curve (0.800), not along a line (0.200)" in line
     assert not begins(lines_of(contrast=None), "contrast")
 

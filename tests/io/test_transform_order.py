@@ -9,7 +9,7 @@ from warpline.io.transform_order import order_warning
 from warpline.space import Affine
 
 A, W, B = "out/s_0GenericAffine.mat", "out/s_1Warp.nii.gz", "out/s_1InverseWarp.nii.gz"
-RIGHT = f"-t {W} -t {A}, and the map back -t [{A},1] -t {B}"
+RIGHT = f"-t {W} -t {A}, and the map back -t '[{A},1]' -t {B}"
 
 
 @pytest.mark.parametrize(

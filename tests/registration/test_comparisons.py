@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from warpline.evaluation.contrast import LEAST_EXPLAINED
 from warpline.registration.comparisons import LEAST_FORCE, ComparedImages, comparison_warnings
-from warpline.registration.contrast import LEAST_EXPLAINED
 from warpline.registration.term import Counted
 
 CURVE = {"metric": "local_cc", "weight": 1.0, "contrast": "moving like fixed"}

@@ -9,13 +9,14 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from synthetic import ellipsoid, pair_with_known_map
+from warpline.evaluation.contrast import LEAST_EXPLAINED
 from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
 from warpline.recipe.syn import UNLIKE
 from warpline.registration.comparisons import comparison_warnings
-from warpline.registration.contrast import CURVES, LEAST_EXPLAINED
+from warpline.registration.contrast import CURVES
 from warpline.registration.cropping import crop_pair, own_channel
 from warpline.registration.pyramid import SharedLevel
 from warpline.registration.terms import LEAST_OF_FIRST, LevelStart, Terms

@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--interpolation",
         choices=tuple(INTERPOLATIONS),
         help="how --moving-labels are carried over; default: nearest, as is usual. Dice by label, as apply "
-        "writes labels, is higher by about 0.015: compare numbers of one interpolation only",
+        "writes labels, is higher: compare numbers of one interpolation only",
     )
     labels.add_argument("--warped-labels", metavar="FILE", help="labels that are on the fixed grid already")
     points = parser.add_argument_group("landmarks")

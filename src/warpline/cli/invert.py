@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpline.cli.options import add_chain, refuse_overwriting
@@ -28,6 +29,7 @@ def run(options: Namespace, terminal: Terminal) -> None:
     """Read, invert, write; for the inverse the moving image is the fixed one."""
     from dataclasses import asdict
 
+    from warpline.io.transform_files import format_to_write
     from warpline.operations import compose, inversion, optional_grid_of, paths_in, write_transform
     from warpline.space import Displacement
 
@@ -39,12 +41,15 @@ def run(options: Namespace, terminal: Terminal) -> None:
         raise UsageError(f"{options.output}: as a field, the inverse lies on the moving image; give --moving")
     found = inversion(whole, **where)
     write_transform(found.transform, options.output, options.to, fixed=moving, moving=fixed, **where)
+    stores = format_to_write(found.transform, Path(options.output), options.to).stores
     record = {
         "output": options.output,
+        "stores": stores,
         "errors": [asdict(error) for error in found.errors],
         "folded_voxels": found.folded,
     }
-    terminal.result(record, f"wrote {options.output}: moving to fixed", *map(_line, found.errors))
+    said = f"wrote {options.output}: moving to fixed; with the two images exchanged, the file stores {stores}"
+    terminal.result(record, said, *map(_line, found.errors))
 
 
 def _line(error: InverseError) -> str:

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 def expanded(arguments: Sequence[str]) -> list[str]:
     """Replace each pattern such as ``sub-*_T1w.nii.gz`` by the files that it stands for, in order of their names.
 
-    What names a file, or stands for none, stays, as in shells of POSIX systems.
+    What names a file, or stands for none, stays, as in shells of POSIX systems; so do options, ``KEY=VALUE`` and
+    inverses such as ``[affine.mat,1]``. Brackets stand for themselves.
     """
-    found = [sorted(glob.glob(one)) if glob.has_magic(one) and not os.path.exists(one) else [] for one in arguments]
-    return [name for one, names in zip(arguments, found, strict=True) for name in names or [one]]
+    return [name for one in arguments for name in _files(one) or [one]]
+
+
+def _files(argument: str) -> list[str]:
+    """The files that an argument stands for, where it is a pattern."""
+    if not set("*?") & set(argument) or argument.startswith(("-", "[")) or "=" in argument or os.path.exists(argument):
+        return []
+    return sorted(glob.glob(argument.replace("[", "[[]")))

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from warpline.registration import Job
 
-HARDLY_PREDICTED = 0.42
-"""Correlation ratio below which grey values predict each other poorly, as in real heads of unlike contrasts."""
-
 
 def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
     """Quality, time and files of a run, one fact per line.
@@ -173,7 +170,7 @@ def _contrast_lines(contrast: Mapping[str, Any] | None) -> list[str]:
             f"contrast       grey values of either image hardly predict those of the other ({contrast['curve']:.3f} "
             "along a curve), so that the correlation says little: compare edges in the picture"
         )
-        return [hardly] if contrast["curve"] < HARDLY_PREDICTED else []
+        return [] if contrast["is_predictable"] else [hardly]
     return [
         f"contrast       differs: shades go together along a curve ({contrast['curve']:.3f}), not along a line "
         f"({contrast['line']:.3f}), so that the correlation says little about the fit"

@@ -62,7 +62,8 @@ def measure_similarity(
     dict
         ``similarity``: ``before`` and ``after``, each ``ncc`` and ``local_ncc``; ``measured``: the share of the voxels
         that these are of; ``contrast``: ``line``, the linear correlation, ``curve``, the
-        correlation ratio, and ``is_alike`` of `warpline.evaluation.contrast.Contrast`, None for images of few values.
+        correlation ratio, ``is_alike`` and ``is_predictable`` of `warpline.evaluation.contrast.Contrast`; None for
+        images of few values.
     """
     few = mask is None and (_has_few_values(fixed) or _has_few_values(moving))
     inside = foreground_mask(fixed) if mask is None else mask.data != 0
@@ -84,7 +85,8 @@ def measure_similarity(
 
 
 def _contrast_record(contrast: Contrast) -> dict[str, Any]:
-    return {"line": contrast.linear_correlation, "curve": contrast.correlation_ratio, "is_alike": contrast.is_alike}
+    measured = {"line": contrast.linear_correlation, "curve": contrast.correlation_ratio}
+    return {**measured, "is_alike": contrast.is_alike, "is_predictable": contrast.is_predictable}
 
 
 def _compare_intensities(fixed: Image, image: Image, region: Image, backend: Backend) -> dict[str, float]:

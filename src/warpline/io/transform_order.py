@@ -1,8 +1,9 @@
-"""The files of one registration among transforms, and whether they are named in an order that has a meaning."""
+"""The files of one registration among transforms, and whether they are named in the right order."""
 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -16,7 +17,7 @@ Named = tuple[str, bool]
 
 
 def order_warning(files: Sequence[Named | None]) -> str | None:
-    """What is to be said of the files of a registration that follow each other in an order that no registration means.
+    """What is to be said where the affine and the warp of one registration follow each other in the wrong order.
 
     Points of the fixed image go through the warp, then through the affine; those of the moving image go through the
     inverse of the affine, then through the inverse warp.
@@ -36,18 +37,23 @@ def order_warning(files: Sequence[Named | None]) -> str | None:
     >>> from warpline.io.transform_order import order_warning
     >>> order_warning([("out/1Warp.nii.gz", False), ("out/0GenericAffine.mat", False)])
     >>> print(order_warning([("0GenericAffine.mat", False), ("1Warp.nii.gz", False)]))
-    transforms are in an order that no registration means: the whole map is -t 1Warp.nii.gz -t 0GenericAffine.mat, \
-and the map back -t [0GenericAffine.mat,1] -t 1InverseWarp.nii.gz
+    affine and warp of one registration are in the wrong order: the whole map is -t 1Warp.nii.gz \
+-t 0GenericAffine.mat, and the map back -t '[0GenericAffine.mat,1]' -t 1InverseWarp.nii.gz
     """
     for first, second in pairwise(files):
         prefix = None if first is None or second is None else _wrong_prefix(first, second)
         if prefix is not None:
-            affine, warp, back = (prefix + name for name in (AFFINE, WARP, INVERSE_WARP))
+            affine, warp, back, inverse = map(shlex.quote, _entries(prefix))
             return (
-                f"transforms are in an order that no registration means: the whole map is -t {warp} -t {affine}, and "
-                f"the map back -t [{affine},1] -t {back}"
+                f"affine and warp of one registration are in the wrong order: the whole map is "
+                f"-t {warp} -t {affine}, and the map back -t {inverse} -t {back}"
             )
     return None
+
+
+def _entries(prefix: str) -> tuple[str, str, str, str]:
+    """Affine, warp and inverse warp of a registration, and the inverse of the affine, as ``-t`` takes them."""
+    return prefix + AFFINE, prefix + WARP, prefix + INVERSE_WARP, f"[{prefix}{AFFINE},1]"
 
 
 def _wrong_prefix(first: Named, second: Named) -> str | None:

@@ -118,7 +118,7 @@ def apply(
         if source is not image:
             log_notes(source.grid, grid.notes)
         if warp is INTERPOLATIONS["label"]:
-            check_labels(source)
+            check_labels(source, "use --interpolation linear")
         elif outside is None:
             value = _background_of(source)
         if warp in (INTERPOLATIONS["label"], INTERPOLATIONS["nearest"]):
@@ -200,8 +200,8 @@ def jacobian(
     return Image(values, grid.bare, "Jacobian determinant")
 
 
-def check_labels(image: Image) -> None:
-    """Refuse an image that has fractions.
+def check_labels(image: Image, advice: str = "give the label map itself") -> None:
+    """Refuse an image that has fractions, and say what to do.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def check_labels(image: Image) -> None:
         values = np.asarray(image.data[slab], dtype=np.float64)
         odd = values[values != np.rint(values)]
         if odd.size:
-            raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: use --interpolation linear")
+            raise InputError(f"{image.name} holds {odd[0]:g}; labels are whole numbers: {advice}")
 
 
 def _background_of(image: Image) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from warpline.registration.contrast import LEAST_EXPLAINED, Shown
+from warpline.evaluation.contrast import LEAST_EXPLAINED
+from warpline.registration.contrast import Shown
 from warpline.registration.term import Counted
 
 LEAST_FORCE = 1e-6

@@ -40,10 +40,6 @@ DARK, MOST_SHARED = 0.05, 0.2
 """Share of the largest grey value up to which one is that of the background, and share of either object that may have
 such values in the other image: brains after an affine have 0.12, objects whose grey values are those of the background
 0.29, and a curve that does not know one from the other."""
-LEAST_EXPLAINED = 0.42
-"""Correlation of an image with what the grey values of the other predict, where both show an object, from which local
-correlation through the curve is enough: brains of like and of made contrasts have 0.46 to 0.64, heads in T1, T2 and EPI
-0.27 to 0.41, as fat, fluids and fields share grey values there."""
 LEAST_SAMPLES = 64
 """Fewer voxels in common make no curve."""
 

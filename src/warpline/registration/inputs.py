@@ -203,7 +203,7 @@ def read(
             pair.check(recipe, images["fixed"])
     filled_notes = (*(note for _, note in filled.values() if note), *moved)
     notes = (*once(*(image.grid for image in together.values())), *filled_notes, *unheeded_masks(images, recipe))
-    notes += (*(note for pair in loaded_pairs for note in pair.notes()), *_doubts(images, initial))
+    notes += (*(note for pair in loaded_pairs for note in pair.notes()), *_label_notes(images), *_order_notes(initial))
     return Inputs(
         recipe,
         images,
@@ -220,14 +220,15 @@ def read(
     )
 
 
-def _doubts(images: Mapping[str, Image], initial: Initial | None) -> Iterator[str]:
-    """What is given and hardly meant: label maps as images, and transforms in an order without a meaning."""
-    for image in (images["fixed"], images["moving"]):
-        if looks_like_labels(image):
-            yield _LABELS.format(image.name)
-    misordered = order_warning_of([_entry(one) for one in _listed(initial)])
-    if misordered is not None:
-        yield misordered
+def _label_notes(images: Mapping[str, Image]) -> Iterator[str]:
+    """A sentence for each image that looks like a label map."""
+    return (_LABELS.format(image.name) for image in (images["fixed"], images["moving"]) if looks_like_labels(image))
+
+
+def _order_notes(initial: Initial | None) -> list[str]:
+    """A sentence where the start names affine and warp of a registration in the wrong order."""
+    warning = order_warning_of([_entry(one) for one in _listed(initial)])
+    return [] if warning is None else [warning]
 
 
 def in_one_plane(images: Mapping[str, Image]) -> dict[str, Image]:

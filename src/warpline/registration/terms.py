@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from warpline.backends import Array, Backend
 from warpline.errors import InputError
+from warpline.evaluation.contrast import LEAST_EXPLAINED
 from warpline.metrics import CHANNEL_METRICS
 from warpline.recipe import Syn
 from warpline.recipe.syn import PREDICTABLE, UNLIKE, FurtherTerm
 from warpline.registration.comparisons import LEAST_FORCE, ComparedImages
-from warpline.registration.contrast import CURVES, LEAST_EXPLAINED, Shown, explained, grey_values, predicted
+from warpline.registration.contrast import CURVES, Shown, explained, grey_values, predicted
 from warpline.registration.cropping import Channel, CroppedPair
 from warpline.registration.pulls import Pull
 from warpline.registration.pyramid import SharedLevel
