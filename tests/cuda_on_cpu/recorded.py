@@ -116,9 +116,9 @@ class Recorder:
         return call
 
     def _astype(self, original):
-        def call(array, kind):
+        def call(array, kind, **options):
             self._copy(array.held, np.empty(array.shape, kind), kind)
-            return original(array, kind)
+            return original(array, kind, **options)
 
         return call
 

@@ -112,16 +112,16 @@ def test_storing_leaves_its_arguments_alone(made, tmp_path):
     before = copy.deepcopy(made["report"])
     found = stored(made, {"affine": "a.mat", "report": "r.json"}, root=tmp_path)
     assert made["report"] == before
-    assert set(found.report) - set(before) == {"finished", "outputs", "files", "replaced"}
+    assert set(found.report) - set(before) == {"finished", "outputs", "files"}
     assert {"write", "pictures"} <= found.report["seconds"].keys() - before["seconds"].keys()
 
 
-def test_the_report_names_what_an_earlier_run_left(made, tmp_path):
+def test_what_an_earlier_run_left_is_named(made, tmp_path):
     names = {"affine": "a.mat", "warp": "w.nii.gz", "velocity": "v.nii.gz", "report": "r.json"}
-    assert stored(made, names, root=tmp_path).report["replaced"] is None
+    assert stored(made, names, root=tmp_path).replaced is None
     (tmp_path / "w.nii.gz").write_bytes(b"of an earlier run")
     found = stored(made, names, root=tmp_path)
-    assert found.report["replaced"] == {"files": ["a.mat", "r.json"], "removed": ["w.nii.gz"]}
+    assert found.replaced == {"files": ["a.mat", "r.json"], "removed": ["w.nii.gz"]}
     assert everything_under(tmp_path) == ["a.mat", "r.json"]
 
 

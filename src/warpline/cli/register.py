@@ -142,7 +142,8 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
             for line in plan_lines(plan):
                 terminal.say(line)
 
-    report = registration.run(job, terminal.progress(), on_plan=show).report
+    found = registration.run(job, terminal.progress(), on_plan=show)
+    report = found.report if found.replaced is None else {**found.report, "replaced": found.replaced}
     terminal.result(report, *facts_of(job, report), "", "next:", *commands_after(job, report))
     return FAILED if report["judgement"]["outcome"] == "failed" else None
 

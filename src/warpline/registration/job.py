@@ -190,7 +190,7 @@ def run(job: Job, progress: ProgressCallback | None = None, *, on_plan: PlanCall
             on_plan=on_plan,
         )
         stored = store(registration.alignment, registration.images, registration.report, files, names)
-    return replace(registration, report=stored.report)
+    return replace(registration, report=stored.report, replaced=stored.replaced)
 
 
 def _start_files(job: Job) -> list[str]:

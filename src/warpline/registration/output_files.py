@@ -79,6 +79,9 @@ class Stored:
         What each file is, to its path.
     report : dict
         The report, finished: with the paths, sizes and checksums of the files, and the time that they took.
+    replaced : dict or None
+        Of an earlier run under these names: the paths of ``files`` that were replaced, and of those ``removed``, which
+        this run does not make. None where there were none. No part of the report: that is the same after any run.
 
     Examples
     --------
@@ -90,6 +93,7 @@ class Stored:
 
     paths: dict[str, Path]
     report: dict[str, Any]
+    replaced: dict[str, list[str]] | None = None
 
 
 def names_after(prefix: Prefix) -> dict[str, Path]:
@@ -156,8 +160,7 @@ def store(
 ) -> Stored:
     """Stage every file of a registration that has a name, its report last; the arguments are left as they are.
 
-    A file that has a name, but that this registration does not have, is deleted: an earlier run left it. The report
-    names under ``replaced`` which files were there, and which of them are gone.
+    A file that has a name, but that this registration does not have, is deleted: an earlier run left it.
 
     Parameters
     ----------
@@ -204,11 +207,11 @@ def store(
             with clock.step("page"):
                 wait([layers])
     made = {*stamps, *({"page"} & names.keys())}
+    replaced = _older_files(names, root, made | {"report"})
     for kind in names.keys() - made - {"report"}:
         files.discard(paths[kind])
     finished = {
         **report,
-        "replaced": _older_files(names, root, made | {"report"}),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "outputs": {kind: path.as_posix() for kind, path in names.items() if kind in made},
         "seconds": {**report["seconds"], **clock.seconds},
@@ -222,7 +225,8 @@ def store(
         finished["memory"] = {**report["memory"], "peak": peak_memory()}
     finished["files"] = {kind: stamps[kind] for kind in finished["outputs"]}
     files.write(paths["report"], encode(finished))
-    return Stored({kind: path for kind, path in names.items() if kind in made or kind == "report"}, finished)
+    written = {kind: path for kind, path in names.items() if kind in made or kind == "report"}
+    return Stored(written, finished, replaced)
 
 
 def _older_files(names: Names, root: Path, made: set[str]) -> dict[str, list[str]] | None:

@@ -68,6 +68,9 @@ class Registration:
         `outputs` (paths) and `files` (bytes and SHA-256 of each). `memory` is the plan, in saved reports with the most
         bytes that the process has taken (`peak`). Plain JSON values.
 
+    replaced : dict or None
+        Files of an earlier run that `warpline.run` replaced or removed, see `warpline.registration.Stored`.
+
     Examples
     --------
     >>> import numpy as np
@@ -89,6 +92,7 @@ class Registration:
     inverse_warped: Image | None
     report: dict[str, Any]
     robust_weights: Image | None = None
+    replaced: dict[str, list[str]] | None = None
 
     @property
     def transform(self) -> Chain:
