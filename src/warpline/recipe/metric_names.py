@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from warpline.recipe.messages import did_you_mean
+from warpline.spelling import did_you_mean
 
 BUILT_IN = ("local_cc", "mean_squares", "mutual_information", "correlation", "self_similarity", "class_means")
 """Metrics of the package, the keys of `warpline.metrics.DEFORMABLE_METRICS` at first."""
