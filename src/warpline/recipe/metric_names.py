@@ -1,7 +1,7 @@
 """Names of deformable metrics in recipes: those of the package, and those that a script adds to their table.
 
 Recipes know names only, and nothing is imported for one: `warpline.metrics`, a room above, hands over the names of its
-table, which grows when a script enters a metric of its own.
+table, which grows when a script enters a metric of its own. No other choice is made so (docs/decisions/0019).
 """
 
 from __future__ import annotations
