@@ -37,7 +37,7 @@ def named(path: Path) -> str:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_links_lead_to_files(document):
-    targets = [document.parent / link for link in LINK.findall(document.read_text())]
+    targets = [document.parent / link for link in LINK.findall(document.read_text(encoding="utf-8"))]
     assert [str(target) for target in targets if not target.exists()] == []
 
 
@@ -119,10 +119,10 @@ def names_without_origin(code):
 
 def test_python_that_pages_include_is_complete():
     page = ROOT / "docs" / "interoperability.md"
-    included = INCLUDED.findall(page.read_text())
-    assert len(included) == page.read_text().count("literalinclude") == 2
+    included = INCLUDED.findall(page.read_text(encoding="utf-8"))
+    assert len(included) == page.read_text(encoding="utf-8").count("literalinclude") == 2
     for name, start in included:
-        code = (page.parent / name).read_text()
+        code = (page.parent / name).read_text(encoding="utf-8")
         assert names_without_origin(code[code.index(start) :]) == set()
         assert names_without_origin(code.partition("import warpline\n")[2]) >= {"Any", "torch"}
 
@@ -142,11 +142,11 @@ def test_guides_have_commands():
     ],
 )
 def test_targets_of_make_exist(target):
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_recipes_of_the_guide_are_valid(tmp_path):
-    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "guide.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:
         (tmp_path / "mine.toml").write_text(block)
@@ -156,12 +156,14 @@ def test_recipes_of_the_guide_are_valid(tmp_path):
 
 
 def test_guide_lists_every_recipe():
-    text = (ROOT / "docs" / "guide.md").read_text()
+    text = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
     assert [name for name in PRESETS if f"| `{name}` |" not in text] == []
 
 
 def test_architecture_names_every_room():
-    rows = re.findall(r"^\| \d+ \| (.*?) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| \d+ \| (.*?) \|", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     rooms = {room for row in rows for room in re.findall(r"`(\w+)`", row)}
     package = ROOT / "src" / "warpline"
     there = {path.stem for path in package.glob("*.py")} | {path.parent.name for path in package.glob("*/__init__.py")}
@@ -169,15 +171,19 @@ def test_architecture_names_every_room():
 
 
 def test_layers_and_architecture_agree():
-    rows = re.findall(r"^\| \d+ \| (.*?) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    rows = re.findall(
+        r"^\| \d+ \| (.*?) \|", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
     assert [set(re.findall(r"`(\w+)`", row)) for row in rows] == [set(re.findall(r"\w+", layer)) for layer in layers]
 
 
 def test_names_in_the_glossary_exist():
     rooms = "|".join(path.parent.name for path in (ROOT / "src" / "warpline").glob("*/__init__.py"))
-    words = set(re.findall(rf"`((?:{rooms})\.(?!json)[\w.]+)`", (ROOT / "docs/glossary.md").read_text()))
+    words = set(
+        re.findall(rf"`((?:{rooms})\.(?!json)[\w.]+)`", (ROOT / "docs/glossary.md").read_text(encoding="utf-8"))
+    )
     assert len(words) > 16
     for word in words:
         room, _, name = word.partition(".")

@@ -87,8 +87,9 @@ figure.tight_layout()
 print({name: round(score, 3) for name, score in scores.items()})
 
 # %%
-# Other processes do not know the name: the command line and the worker processes of cohorts have the metrics of the
-# package alone (``cohort.Options(workers=0)`` works in this process). For keeps, and for those, a metric gets a line in
-# the package itself (:doc:`contributing <../reference/contributing>`). Where squared differences, cross-correlation or
-# EM as DIPY has them are enough, :mod:`warpline.dipy` has its classes ``SSDMetric``, ``CCMetric`` and ``EMMetric``, as
-# in :doc:`the lesson on SyN in 2-D <syn_2d>`.
+# Other processes do not know the name: the command line has the metrics of the package alone, and worker processes of
+# cohorts those that the script enters outside of ``if __name__ == "__main__"`` besides (``cohort.Options(workers=0)``
+# works in this process). For keeps, and for those, a metric gets a line in the package itself
+# (:doc:`contributing <../reference/contributing>`). Where squared differences, cross-correlation or EM as DIPY has them
+# are enough, :mod:`warpline.dipy` has its classes ``SSDMetric``, ``CCMetric`` and ``EMMetric``, as in
+# :doc:`the lesson on SyN in 2-D <syn_2d>`.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
 from cohort_files import asked, pairs_in
 from warpline.cohort import Options, run
 from warpline.cohort.checks import OPTION_RULES, check_order, check_output
+from warpline.cohort.options import tasks_of
 from warpline.errors import UsageError
+from warpline.metrics import DEFORMABLE_METRICS
 from warpline.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("no_pages")
@@ -73,8 +76,27 @@ def test_derivatives_and_other_folders_are_written_to(bids, tmp_path):
 
 def test_a_table_in_the_place_of_the_output_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"table of pairs comes first, then the output folder, as in: c\.tsv out"):
-        check_order(tmp_path / "c.tsv", "out")
+        check_order(Path("c.tsv"), "out")
     check_order(tmp_path / "out.tsv", "c.tsv")  # a folder of a strange name
+
+
+def test_a_table_in_the_wrong_place_is_shown_as_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"^c\.tsv is a table, .* as in: c\.tsv folder/out$"):
+        run("folder/out", "c.tsv")
+
+
+def test_a_metric_that_is_unknown_here_is_refused_first(inputs, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DEFORMABLE_METRICS, "own", DEFORMABLE_METRICS["mean_squares"])
+        recipe = asked().recipe.with_options('syn.beside=[{metric="own"}]')
+        assert run(pairs_in(inputs)[:1], tmp_path / "known", asked(recipe=recipe, workers=0)).counts["done"] == 1
+    with pytest.raises(
+        UsageError, match=r"metric 'own' is unknown to this process, which knows local_cc, .* workers=0"
+    ):
+        run(pairs_in(inputs), tmp_path / "out", asked(recipe=recipe))
+    assert not (tmp_path / "out").exists()
+    assert len(tasks_of(pairs_in(inputs), asked(recipe=recipe, scheduler="tcp://elsewhere:8786"))) == 6
 
 
 def test_links_lead_to_what_they_stand_for(bids, tmp_path):

@@ -20,6 +20,7 @@ import faults
 from cohort_files import COUNT, asked, leave_pages_out, outputs, pairs_in
 from warpline.cohort import dask_workers, run
 from warpline.errors import DeviceError, UsageError
+from warpline.metrics import DEFORMABLE_METRICS
 
 pytestmark = pytest.mark.usefixtures("no_pages")
 
@@ -134,3 +135,11 @@ def test_credentials_of_a_scheduler_are_a_file_of_ones_own(tmp_path, monkeypatch
     made = Security.temporary()
     path.write_text(made.tls_client_key + made.tls_client_cert)
     assert dask_workers.read_credentials(path).require_encryption
+
+
+def test_a_metric_that_workers_do_not_know_is_refused(inputs, tmp_path, monkeypatch):
+    monkeypatch.setitem(DEFORMABLE_METRICS, "own", DEFORMABLE_METRICS["mean_squares"])
+    recipe = asked().recipe.with_options("syn.metric=own")
+    with pytest.raises(UsageError, match=r"a worker process: metric 'own' is unknown to this process"):
+        run(pairs_in(inputs), tmp_path / "out", asked(recipe=recipe, workers=1))
+    assert not [*(tmp_path / "out").glob("logs/*.json"), *(tmp_path / "out").glob("sub-*")]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from warpline.cohort import Options
 from warpline.cohort.executors import Inline, executor_for
 from warpline.cohort.plan import Chunk
 from warpline.cohort.worker_settings import WorkerSettings
+from warpline.errors import UsageError
+from warpline.metrics import check_metric
 
 SETTINGS = WorkerSettings("/o", "r", "numpy")
 
@@ -19,6 +23,11 @@ def test_without_gpus_pairs_run_in_this_process():
 def test_one_gpu_needs_no_worker_process_either(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     assert isinstance(executor_for(SETTINGS, Options(backend="cuda"), lambda result: None), Inline)
+
+
+def test_a_check_everywhere_is_called_here():
+    with pytest.raises(UsageError, match="metric 'own' is unknown"):
+        Inline(SETTINGS, lambda result: None).call_everywhere(check_metric, "own")
 
 
 def test_a_chunk_comes_back_once(tmp_path):

@@ -29,7 +29,10 @@ def test_a_run_leaves_its_methods(finished_run):
     text = (finished_run / "CITATION.md").read_text()
     assert text.startswith(f"# Methods\n\n{COUNT} images were registered to `fixed.nii` with warpline")
     assert f"Of {COUNT} pairs, {COUNT} were registered and 0 failed." in text
-    assert "too few to compare them with each other" in text and "robust z-scores" not in text
+    assert (
+        "limits of their quality; with fewer than 10 pairs they were not compared with each other: " in text
+        and "robust z-scores" not in text
+    )
     assert "(Avants et al., 2008)" in text
 
 

@@ -17,5 +17,5 @@ def test_a_recipe_has_one_stage_and_no_search_for_a_start():
 
 @pytest.mark.parametrize(("build", "option"), [(syn_recipe, "radius"), (linear_recipe, "bins")])
 def test_an_option_out_of_range_is_named(build, option):
-    with pytest.raises(UsageError, match=f"{option} = -1: Input should be greater"):
+    with pytest.raises(UsageError, match=f"{option} = -1: at least [18] is needed"):
         build(**{option: -1})

@@ -137,7 +137,7 @@ def test_no_settings_change_nothing():
     ("syn.metric=mutual_info", r"did you mean 'mutual_information'\?"),
     ("syn.iteratons=[1, 2, 3]", r"no such option; did you mean 'iterations'\? choose from model, "),
     ("radius=3", r"--set: radius = 3: no such option; did you mean syn\.radius\? choose from name, "),
-    ("iterations=[1]", r"did you mean linear\.iterations\? did you mean syn\.iterations\?"),
+    ("iterations=[1]", r"did you mean linear\.iterations or syn\.iterations\?"),
     ("syn.refinements=1", r"did you mean linear\.refinements\?"),
     ('syn.beside=[{metric="local_cc", wieght=1}]', r"syn\.beside\.0\.wieght = 1: .* 'weight'\? choose from metric"),
     ("syn.zzz=1", r"syn\.zzz = 1: no such option; choose from"),

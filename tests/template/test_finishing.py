@@ -32,5 +32,5 @@ def test_the_table_registers_the_subjects_to_the_template(built):
     assert {os.path.normpath(pair.fixed) for pair in pairs} == {str(built.image)}
     assert {os.path.normpath(pair.fixed_labels) for pair in pairs} == {str(built.labels)}
     assert all(os.path.isfile(path) for pair in pairs for path in (pair.moving, pair.moving_labels))
-    text = built.table.read_text()
+    text = built.table.read_text(encoding="utf-8")
     assert str(built.folder) not in text

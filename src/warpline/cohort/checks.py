@@ -14,7 +14,9 @@ from warpline.cohort.manifest import TABLES, abbreviate
 from warpline.cohort.plan import Plan, Task, Warps, differs_in_options
 from warpline.cohort.results import PairResult
 from warpline.errors import UsageError
+from warpline.metrics import check_metric
 from warpline.recipe import NUMERICS, Budget, Prepare
+from warpline.recipe.metric_names import BUILT_IN
 
 _Rule = tuple[Callable[[Any], bool], str]
 """Whether a value is allowed, and what is allowed in words."""
@@ -115,7 +117,7 @@ def check_order(root: Path, source: Any) -> None:
     Parameters
     ----------
     root : Path
-        The output folder; it may not exist.
+        The output folder, as it was given; it may not exist.
     source : path or pairs
         A manifest, a BIDS folder, or pairs.
 
@@ -127,8 +129,26 @@ def check_order(root: Path, source: Any) -> None:
     if root.suffix in TABLES and _path(source) and Path(source).suffix not in TABLES:
         raise UsageError(
             f"{root} is a table, and stands where the output folder is to stand: the table of pairs comes first, then "
-            f"the output folder, as in: {root.name} {Path(source).name}"
+            f"the output folder, as in: {root} {source}"
         )
+
+
+def check_metrics(tasks: Iterable[Task]) -> None:
+    """Refuse recipes with a deformable metric that this process does not know.
+
+    Raises
+    ------
+    UsageError
+        Naming the metric, those that are known, and how to make one known.
+    """
+    for name in added_metrics(tasks):
+        check_metric(name)
+
+
+def added_metrics(tasks: Iterable[Task]) -> list[str]:
+    """Deformable metrics of recipes that are none of the package's: a script enters them, each process for itself."""
+    used = {name for syn in {task.recipe.syn for task in tasks} if syn is not None for name in syn.metrics}
+    return sorted(used.difference(BUILT_IN))
 
 
 def check_output(root: Path, source: Any) -> None:

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -121,6 +122,23 @@ class DaskPool:
         except (OSError, CancelledError) as error:
             reason = " ".join(str(error).split())[:120] or type(error).__name__
             raise DeviceError(f"the scheduler was lost ({reason}); start it again") from None
+
+    def call_everywhere(self, check: Callable[..., None], *arguments: Any) -> None:
+        """Call a check in every worker that is connected now.
+
+        Raises
+        ------
+        UsageError
+            When a worker refuses.
+        DeviceError
+            When a worker does not answer.
+        """
+        try:
+            self._client.run(check, *arguments)
+        except UsageError as error:
+            raise UsageError(f"a worker process: {error}") from None
+        except OSError as error:
+            raise DeviceError(f"a worker does not answer: {error}; run the cohort again") from None
 
     def close(self) -> None:
         """End the client, and the workers it started."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from warpline.backends import thread_count
 from warpline.cohort.journal import Events
@@ -35,6 +35,9 @@ class Executor(Protocol):
         DeviceError
             When all workers are out of reach.
         """
+
+    def call_everywhere(self, check: Callable[..., None], *arguments: Any) -> None:
+        """Call a check in every process that runs pairs; it raises what one of them raises."""
 
     def close(self) -> None:
         """End all workers."""
@@ -74,6 +77,10 @@ class Inline:
         for chunk in ready:
             run_chunk(chunk.tasks, self._settings, self._events)
         return [(chunk, False) for chunk in ready]
+
+    def call_everywhere(self, check: Callable[..., None], *arguments: Any) -> None:
+        """Call it here: there is no other process."""
+        check(*arguments)
 
     def close(self) -> None:
         """Do nothing: there is no other process."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import glob
 import io
 import logging
@@ -18,6 +17,7 @@ from warpline.cohort.tables import MISSING, escape, is_missing, read_lines, unes
 from warpline.errors import InputError, UsageError
 from warpline.io.atomic import write_atomic
 from warpline.io.relative_paths import relative_path
+from warpline.spelling import MISSPELT, nearest
 
 _log = logging.getLogger(__name__)
 
@@ -307,7 +307,7 @@ def _check_header(header: Sequence[str], path: Path, fixed: str | None) -> None:
 
 def resembles_used(name: str) -> str | None:
     """The column of `USED` that a name is, or looks like; None where it is another."""
-    return next(iter(difflib.get_close_matches(name, USED, 1, 0.85)), None)
+    return nearest(name, USED, MISSPELT)
 
 
 def _relative(pair: Pair, name: str, folder: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from warpline.cohort.json_files import read_object
 from warpline.cohort.layout import CITATION
-from warpline.cohort.outliers import not_compared
+from warpline.cohort.outliers import MIN_PAIRS, not_compared
 from warpline.cohort.results import PairResult, count_verdicts
 from warpline.errors import InputError
 from warpline.io.atomic import write_atomic
@@ -84,7 +84,8 @@ def _verdicts(results: Sequence[PairResult], finished: int) -> str:
     failed = sum(result.status == "failed" for result in results)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in count_verdicts(results).items())
     compared = " and by robust z-scores, medians and median absolute deviations of the cohort [@rousseeuw]"
-    how = ", being too few to compare them with each other" if not_compared(finished) else compared
+    alone = f"; with fewer than {MIN_PAIRS} pairs they were not compared with each other"
+    how = alone if not_compared(finished) else compared
     return (
         f"Of {len(results)} pairs, {finished} were registered and {failed} failed. Registrations were judged by limits "
         f"of their quality{how}: {counts}."

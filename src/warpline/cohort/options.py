@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from warpline.cohort import bids
-from warpline.cohort.checks import check_options
+from warpline.cohort.checks import check_metrics, check_options
 from warpline.cohort.decisions import Decisions, read_decided_ids
 from warpline.cohort.manifest import PATHS, Pair, abbreviate, check_ids, read_manifest
 from warpline.cohort.participants import PARTICIPANTS, join_participants
@@ -226,7 +226,7 @@ def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
     Raises
     ------
     UsageError, InputError
-        When a recipe is unknown, or ids would give the same or too long names.
+        When a recipe or its metric is unknown, or ids would give the same or too long names.
     """
     recipe = options.load_recipe()
     if not recipe.budget.is_empty and options.warps in ROUNDED:
@@ -237,6 +237,8 @@ def tasks_of(pairs: Sequence[Pair], options: Options) -> list[Task]:
     tasks = make_tasks(pairs, recipe=recipe, warps=options.warps, geometry=options.geometry)
     for asked in {task.recipe.prepare for task in tasks if options.scheduler is None}:
         check_libraries(asked)  # workers of a scheduler may have others than this process
+    if options.scheduler is None:
+        check_metrics(tasks)
     return tasks
 
 

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from warpline.cohort.checks import check_order, check_output, check_redo
+from warpline.cohort.checks import added_metrics, check_order, check_output, check_redo
 from warpline.cohort.driver import Driver, RunProgressCallback, StopReason
 from warpline.cohort.executors import executor_for
 from warpline.cohort.failures import Group, group_failures
@@ -31,6 +31,7 @@ from warpline.cohort.plan import Plan, make_plan, plan_of
 from warpline.cohort.results import PairResult, count_verdicts, judge_results, now, write_tables
 from warpline.errors import OutputError
 from warpline.io.atomic import Transaction
+from warpline.metrics import check_metric
 from warpline.recipe import NUMERICS
 
 _log = logging.getLogger(__name__)
@@ -143,7 +144,7 @@ def run(
     2
     """
     root, options, say = Path(os.path.abspath(out)), options or Options(), say or (lambda text: None)
-    check_order(root, source)
+    check_order(Path(out), source)
     pairs = load_pairs(source, options)
     check_output(root, source)
     tasks, decisions = tasks_of(pairs, options), decided_ids(pairs, options)
@@ -224,6 +225,8 @@ def _drive(plan: Plan, root: Path, options: Options, progress: RunProgressCallba
     driver.confirm()
     if plan.todo:
         with closing(executor_for(settings, options, driver.take)) as executor, _interruptible(driver):
+            for name in added_metrics(plan.todo):
+                executor.call_everywhere(check_metric, name)
             driver.run(executor)
     else:
         driver.end()

@@ -31,6 +31,7 @@ __all__ = [
     "LevelImage",
     "LinearMetric",
     "Samples",
+    "check_metric",
     "deformable_metric",
     "intensities",
 ]
@@ -100,10 +101,36 @@ DEFORMABLE_METRICS: dict[str, Callable[[Syn], DeformableMetric]] = {
 }
 """Metrics of deformable registration by the names recipes use, each made from the options it heeds.
 
-A script may enter its own: recipes of this process then take its name. Other processes, such as workers of cohorts, do
-not know it."""
+A script may enter its own: recipes of this process then take its name. Other processes know it once they enter it too;
+worker processes of cohorts import the script that started them, without what stands under its ``if __name__``."""
 
 allow_names_of(DEFORMABLE_METRICS.keys())  # of the dictionary as it will be: the view follows it
+
+
+def check_metric(name: str) -> None:
+    """Refuse the name of a deformable metric that this process does not know.
+
+    Parameters
+    ----------
+    name : str
+        Of a recipe that may have been made by another process, which has a metric of its own.
+
+    Raises
+    ------
+    UsageError
+        With the names that are known, and how to make one known.
+
+    Examples
+    --------
+    >>> from warpline.metrics import check_metric
+    >>> check_metric("local_cc")
+    """
+    if name not in DEFORMABLE_METRICS:
+        raise UsageError(
+            f"metric {name!r} is unknown to this process, which knows {', '.join(DEFORMABLE_METRICS)}; a metric of "
+            "your own works in processes that enter it in DEFORMABLE_METRICS: run cohorts with workers=0, or enter it "
+            'outside of if __name__ == "__main__"'
+        )
 
 
 def deformable_metric(name: str, options: Syn) -> DeformableMetric:
@@ -119,7 +146,7 @@ def deformable_metric(name: str, options: Syn) -> DeformableMetric:
     Raises
     ------
     UsageError
-        When this process does not know the name: another one made the recipe, and has a metric of its own.
+        When this process does not know the name, see `check_metric`.
 
     Examples
     --------
@@ -128,11 +155,7 @@ def deformable_metric(name: str, options: Syn) -> DeformableMetric:
     >>> deformable_metric("local_cc", Syn(radius=2)).smallest_axis
     5
     """
-    if name not in DEFORMABLE_METRICS:
-        raise UsageError(
-            f"metric {name!r} is unknown to this process, which knows {', '.join(DEFORMABLE_METRICS)}; a metric of "
-            "your own works in the process that enters it in DEFORMABLE_METRICS: run cohorts with workers=0"
-        )
+    check_metric(name)
     return DEFORMABLE_METRICS[name](options)
 
 

@@ -1,7 +1,7 @@
 """Names of deformable metrics in recipes: those of the package, and those that a script adds to their table.
 
 Recipes know names only, and nothing is imported for one: `warpline.metrics`, a room above, hands over the names of its
-table, which grows when a script enters a metric of its own.
+table, which grows when a script enters a metric of its own. No other choice is made so (docs/decisions/0019).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from warpline.recipe.messages import did_you_mean
+from warpline.spelling import did_you_mean
 
 BUILT_IN = ("local_cc", "mean_squares", "mutual_information", "correlation", "self_similarity", "class_means")
 """Metrics of the package, the keys of `warpline.metrics.DEFORMABLE_METRICS` at first."""

@@ -11,14 +11,18 @@ from pydantic import Field, ValidationError, model_validator
 from warpline.errors import UsageError
 from warpline.recipe.budget import Budget
 from warpline.recipe.linear import Initialise, Linear
-from warpline.recipe.messages import did_you_mean, message_of, shortened
+from warpline.recipe.messages import message_of, shortened
 from warpline.recipe.options import Options
 from warpline.recipe.prepare import Prepare
 from warpline.recipe.syn import UNLIKE, Syn
 from warpline.recipe.uncertainty import Uncertainty
+from warpline.spelling import did_you_mean
 
 OFF = ("off", "none")
 """Values that switch an option off, in ``--set`` and in TOML, which has no null."""
+
+BASE = "base"
+"""Key of the recipe that a file starts from."""
 
 _LONGEST = 2**16
 """Bytes of the longest recipe."""
@@ -122,6 +126,11 @@ class Recipe(Options):
             if not found:
                 raise UsageError(f"setting {setting!r} has no '='; write key=value, such as syn.step=0.2")
             stage = key.partition(".")[0].strip()
+            if stage == BASE:
+                raise UsageError(
+                    f"setting {shortened(setting)}: only a TOML file has a {BASE}; use --recipe to name the recipe to "
+                    "start from, in Python Recipe.load"
+                )
             if "." in key and given.get(stage, stage) is None:
                 raise UsageError(f"setting {setting!r}: recipe {self.name!r} runs no {stage}; start from one that does")
             _place(options, key.strip(), _parse_value(setting, text.strip()))
@@ -141,8 +150,8 @@ def _found(recipe: str | Path, within: tuple[Path, ...]) -> Recipe:
     options = _read_toml(path)
     if path.resolve() in within:
         raise UsageError(f"recipe {path} is based on itself; let its base be one of {', '.join(PRESETS)}")
-    base = _found(str(options.pop("base", "syn")), (*within, path.resolve())).model_dump()
-    return _checked({**_merged(base, options), "name": options.get("name", path.stem)}, str(path))
+    base = _found(str(options.pop(BASE, "syn")), (*within, path.resolve())).model_dump()
+    return _checked({**_merged(base, options), "name": options.get("name", path.stem)}, str(path), further=(BASE,))
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -189,12 +198,12 @@ def _parse_value(setting: str, text: str) -> Any:
         raise UsageError(f"setting {shortened(setting)} is too long or too deeply nested to be a value") from None
 
 
-def _checked(options: dict[str, Any], source: str) -> Recipe:
+def _checked(options: dict[str, Any], source: str, further: tuple[str, ...] = ()) -> Recipe:
     try:
         return Recipe.model_validate(options)
     except ValidationError as error:
         whole = "" if error.errors()[0]["loc"] else f"recipe {options.get('name')!r}: "
-        raise UsageError(f"{source}: {whole}{message_of(error, Recipe)}") from None
+        raise UsageError(f"{source}: {whole}{message_of(error, Recipe, further)}") from None
 
 
 PRESETS: dict[str, Recipe] = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from warpline.cohort import Pair, bids, read_manifest
 from warpline.cohort.layout import SUFFIXES, checksum, output_paths, without_ending
-from warpline.cohort.manifest import check_ids
+from warpline.cohort.manifest import TABLES, check_ids
 from warpline.errors import InputError
 from warpline.template.layout import SPACE
 from warpline.template.options import Options
@@ -25,7 +25,6 @@ Checksums = dict[str, str]
 METHOD = 2
 """Rises when rounds of the same subjects and options would give other numbers, beside the numerics of registrations."""
 
-_TABLES = (".tsv", ".csv")
 _NO_FILE = "/"
 """Stands for the fixed image while tables and folders are read."""
 
@@ -91,7 +90,7 @@ def _read(source: Source, options: Options) -> tuple[list[Pair], str]:
     if pairs:
         return pairs, os.getcwd()
     files = [os.fspath(one) for one in source if not isinstance(one, Pair)]
-    if len(files) == 1 and files[0].endswith(_TABLES):
+    if len(files) == 1 and files[0].endswith(tuple(TABLES)):
         return read_manifest(files[0], fixed=_NO_FILE), os.path.dirname(os.path.abspath(files[0]))
     if len(files) == 1 and os.path.isdir(files[0]):
         return bids.scan(files[0], fixed=_NO_FILE, wanted=bids.Filter.of(options.suffix, {}, None)), files[0]

@@ -55,7 +55,7 @@ def run(options: Namespace, terminal: Terminal) -> int | None:
 
     asked = options_of(options)
     root = Path(os.path.abspath(options.output))
-    check_order(root, options.source)
+    check_order(Path(options.output), options.source)
     pairs = load_pairs(options.source, asked)
     check_output(root, options.source)
     plan = plan_pairs(pairs, root, asked)
