@@ -33,8 +33,8 @@ QUICK = Recipe.load("syn").with_options(
     "syn.iterations=[2]",
     "syn.step=0.1",
 )
-CHANGING = ("seconds", "finished", "host", "key", "platform", "memory_mb", "replaced")
-"""What differs between runs that did the same: files of a worker that died after it wrote them are replaced."""
+CHANGING = ("seconds", "finished", "host", "key", "platform", "memory_mb")
+"""What differs between runs that did the same."""
 
 
 def write_brains(folder, count=COUNT):
