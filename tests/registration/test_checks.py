@@ -110,6 +110,8 @@ def test_sizes_that_no_map_joins_are_refused(shape):
     with pytest.raises(InputError, match=r"small.nii spans 10 mm"):
         check_pair(small, large, Recipe.load("rigid"))
     check_pair(small, large, Recipe.load("rigid"), initial=Affine.identity())
+    with pytest.raises(InputError, match="constant"):
+        check_pair(of_size(1.0, (1, 1, 1)), small, Recipe.load("rigid"))
     check_pair(of_size(2e4, shape), small, Recipe.load("rigid"))
 
 

@@ -49,8 +49,6 @@ def check_pair(
     """
     check_start(initial, recipe)
     check_same_dimension(fixed, moving)
-    if initial is None:
-        check_spans(fixed, moving)
     for image, mask, weights in ((fixed, fixed_mask, fixed_weights), (moving, moving_mask, moving_weights)):
         check_one_volume(image)
         check_finite(image)
@@ -62,6 +60,8 @@ def check_pair(
                 f"recipe {recipe.name} runs no deformable stage, which alone heeds weights such as {weights.name}: "
                 "use syn, or give a mask"
             )
+    if initial is None:
+        check_spans(fixed, moving)
     if initial is not None or recipe.initialise.method == "identity":
         check_overlap(fixed, moving, initial)
 

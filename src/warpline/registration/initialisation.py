@@ -245,11 +245,9 @@ def _edges(
 
     found = at(SEARCH_SPACING)
     count = prod(search_shape(*found, plane))
-    return (
-        found
-        if count <= MOST_VOXELS
-        else at(SEARCH_SPACING * (count / MOST_VOXELS) ** (1 / 2 if plane is not None else 1 / 3))
-    )
+    if count <= MOST_VOXELS:
+        return found
+    return at(SEARCH_SPACING * (count / MOST_VOXELS) ** (1 / 3 if plane is None else 1 / 2))
 
 
 def _scales(fixed: Normalised, moving: Normalised) -> tuple[float, ...]:
