@@ -7,7 +7,8 @@ from itertools import combinations
 
 import numpy as np
 
-from oracles import linear_at, on_face, position, remembered, slope_at, voxels, weight_at
+from oracles import linear_at, position, remembered, slope_at, voxels
+from similarity_oracles import on_face, weight_at
 
 CHANNELS, USED, TOP = 16, 12, 127
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracles
+import field_oracles
 from backends.rounding import assert_rounded
 from synthetic import ellipsoid, fading_field, general_matrix, smooth_field, smooth_volume, wide_field
 
@@ -45,7 +45,7 @@ def stretching_field():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_compose(backend, shape, step):
     outer, inner = smooth_field(shape, 1, largest=2), wide_field(shape, 2)
-    assert_rounded(composed(backend, outer, inner, step=step), oracles.compose(outer, inner, step), scale=8)
+    assert_rounded(composed(backend, outer, inner, step=step), field_oracles.compose(outer, inner, step), scale=8)
 
 
 @pytest.mark.parametrize("norm", [2.5, 0.01, 0.0])
@@ -53,7 +53,7 @@ def test_compose_divides_the_step_by_the_norm(backend, norm):
     outer, inner = smooth_field((9, 7, 5), 3), smooth_field((9, 7, 5), 4, largest=norm)
     given_norm = backend.upload(np.array([norm], dtype=np.float32))
     result = composed(backend, outer, inner, norm=given_norm, step=0.25)
-    assert_rounded(result, oracles.compose(outer, inner, 0.25 / max(norm, 1e-12)), scale=2)
+    assert_rounded(result, field_oracles.compose(outer, inner, 0.25 / max(norm, 1e-12)), scale=2)
 
 
 @pytest.mark.parametrize("norm", [0.01, 0.5, 3.0])
@@ -61,7 +61,7 @@ def test_compose_divides_by_no_less_than_the_least_norm(backend, norm):
     outer, inner = smooth_field((9, 7, 5), 5), smooth_field((9, 7, 5), 6, largest=norm)
     given_norm = backend.upload(np.array([norm], dtype=np.float32))
     result = composed(backend, outer, inner, norm=given_norm, least_norm=0.5, step=0.25)
-    assert_rounded(result, oracles.compose(outer, inner, 0.25 / max(norm, 0.5)), scale=2)
+    assert_rounded(result, field_oracles.compose(outer, inner, 0.25 / max(norm, 0.5)), scale=2)
 
 
 def test_compose_keeps_what_is_not_finite_where_it_is(backend):
@@ -98,7 +98,7 @@ def test_compose_with_a_shift_looks_up_shifted_voxels(backend, seed, shift):
 def test_invert_solves_to_the_tolerance_it_reports(backend, shape):
     field = smooth_field(shape, 7, largest=1.2)
     inverse, worst = inverted(backend, field)
-    residual = oracles.inverse_residual(field, inverse).max()
+    residual = field_oracles.inverse_residual(field, inverse).max()
     assert residual <= 1.01e-3
     assert abs(worst - residual) < 1e-5
     assert inverse.dtype == np.float32
@@ -106,17 +106,17 @@ def test_invert_solves_to_the_tolerance_it_reports(backend, shape):
 
 def test_invert_converges_where_the_map_expands(backend):
     field = stretching_field()
-    assert oracles.jacobian(field).max() > 2.2
+    assert field_oracles.jacobian(field).max() > 2.2
     inverse, worst = inverted(backend, field, tolerance=1e-3, iterations=80)
     assert worst <= 1e-3
-    assert oracles.inverse_residual(field, inverse).max() <= 1.01e-3
+    assert field_oracles.inverse_residual(field, inverse).max() <= 1.01e-3
 
 
 @pytest.mark.parametrize("iterations", [0, 1, 3, 12])
 def test_invert_reports_the_residual_of_what_it_returns(backend, iterations):
     field = smooth_field((9, 8, 7), 8, largest=2, sigma=2)
     inverse, worst = inverted(backend, field, tolerance=1e-6, iterations=iterations)
-    residual = oracles.inverse_residual(field, inverse).max()
+    residual = field_oracles.inverse_residual(field, inverse).max()
     assert abs(worst - residual) <= 1e-5 + 1e-5 * residual
     if iterations == 0:
         assert not inverse.any()
@@ -126,7 +126,7 @@ def test_invert_reports_the_residual_of_what_it_returns(backend, iterations):
 def test_invert_takes_full_then_damped_steps_by_voxel(backend, iterations):
     field, start = stretching_field(), smooth_field((33, 5, 5), 9, largest=0.3)
     result, _ = inverted(backend, field, start, tolerance=0.02, iterations=iterations)
-    expected = oracles.invert(field, start, 0.02, iterations)
+    expected = field_oracles.invert(field, start, 0.02, iterations)
     assert_rounded(result, expected, scale=20, condition=1.3**iterations)
 
 
@@ -172,7 +172,7 @@ def test_a_composition_is_inverted_by_composed_inverses(backend, seed):
 def test_jacobian(backend, shape):
     field = smooth_field(shape, 11, largest=2, sigma=1)
     result = backend.download(backend.jacobian(backend.upload(field)))
-    assert_rounded(result, oracles.jacobian(field), scale=4)
+    assert_rounded(result, field_oracles.jacobian(field), scale=4)
 
 
 def test_jacobian_of_an_affine_field_is_its_determinant(backend):
@@ -209,7 +209,7 @@ def test_statistics(backend, seed, share, masked, repeated, components):
     mask = ellipsoid((7, 6, 5)).astype(np.uint8) if masked else None
     given_mask = None if mask is None else backend.upload(mask)
     found = backend.statistics(backend.upload(np.ascontiguousarray(array)), share, mask=given_mask)
-    count, mean, quantile, largest = oracles.statistics(array, share, mask)
+    count, mean, quantile, largest = field_oracles.statistics(array, share, mask)
     assert found[0] == count
     assert_rounded(found[1:], [mean, quantile, largest], scale=largest)
     if components == 1:
@@ -254,7 +254,7 @@ def test_extent(backend, shape, seed):
     volume = np.where(np.random.default_rng(seed).uniform(size=shape) < 0.1, -1, 0).astype(np.float32)
     matrix = general_matrix(shape, seed)
     found = backend.extent(backend.upload(volume), matrix)
-    expected = oracles.extent(volume, matrix)
+    expected = field_oracles.extent(volume, matrix)
     if volume.any():
         assert_rounded(found, expected)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import oracles
+import similarity_oracles
 from synthetic import smooth_volume, soft_weights
 
 SHAPES = [(9, 7, 6), (9, 7, 1), (1, 8, 7), (2, 5, 4), (3, 18, 35)]
@@ -46,7 +46,7 @@ def assert_same(found, expected):
 def test_value_and_forces(backend, shape, masked):
     fixed, moving = rough_pair(shape, 1)
     mask = soft_weights(shape) if masked else None
-    expected = oracles.mutual_information_forces(fixed, moving, 19, span=SPAN, mask=mask)
+    expected = similarity_oracles.mutual_information_forces(fixed, moving, 19, span=SPAN, mask=mask)
     found = forces(backend, fixed, moving, 19, mask=mask)
     assert_same(found, expected)
     if masked:
@@ -56,7 +56,7 @@ def test_value_and_forces(backend, shape, masked):
 @pytest.mark.parametrize("bins", [8, 64, 97, 256])
 def test_any_number_of_bins(backend, bins):
     fixed, moving = smooth_volume((9, 8, 7), 3), smooth_volume((9, 8, 7), 4)
-    expected = oracles.mutual_information_of_volumes(fixed, moving, bins, SPAN)
+    expected = similarity_oracles.mutual_information_of_volumes(fixed, moving, bins, SPAN)
     assert forces(backend, fixed, moving, bins)[0] == pytest.approx(expected, rel=5e-3)
 
 
@@ -73,7 +73,7 @@ def test_forces_are_derivatives_of_the_value(backend):
             for sign in (1, -1):
                 images = [fixed.copy(), moving.copy()]
                 images[side][index] += np.float32(8 * sign * part)
-                ends.append(oracles.mutual_information_of_volumes(*images, 19, SPAN))
+                ends.append(similarity_oracles.mutual_information_of_volumes(*images, 19, SPAN))
             per_voxel = -(ends[0] - ends[1]) / (16 * part) * fixed.size
             at = (slice(None), *index)
             np.testing.assert_allclose(found[side][at], per_voxel * slopes[side][at], rtol=0.05, atol=0.01 * largest)

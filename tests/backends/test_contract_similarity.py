@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracles
+import similarity_oracles
 from backends.rounding import assert_rounded
 from synthetic import ellipsoid, pair_with_known_map, smooth_volume, soft_weights
 
@@ -58,7 +59,9 @@ def conditioning(images, radius, mask=None):
     worst = 1.0
     for image in images:
         for index in oracles.voxels(image.shape):
-            near = np.array([image[i] for i in oracles.window(index, image.shape, radius, mask)], dtype=np.float64)
+            near = np.array(
+                [image[i] for i in similarity_oracles.window(index, image.shape, radius, mask)], dtype=np.float64
+            )
             if len(near) and near.var() > FLOOR:
                 worst = max(worst, (near**2).mean() / near.var())
     return worst
@@ -79,7 +82,7 @@ def rough_pair(shape, seed=0):
 def exact_local_cc(shape, radius):
     """A pair, what the oracle says of it, and its conditioning: the same for every backend."""
     fixed, moving = rough_pair(shape, 1)
-    expected = oracles.local_cc(fixed, moving, radius, contrast_floor=FLOOR)
+    expected = similarity_oracles.local_cc(fixed, moving, radius, contrast_floor=FLOOR)
     return fixed, moving, expected, conditioning((fixed, moving), radius)
 
 
@@ -97,7 +100,7 @@ def test_local_cc_in_a_mask(backend, shape, radius, make_mask):
     fixed, moving = rough_pair(shape, 3)
     mask = make_mask(shape)
     condition = conditioning((fixed, moving), radius, mask)
-    expected = oracles.local_cc(fixed, moving, radius, contrast_floor=FLOOR, mask=mask)
+    expected = similarity_oracles.local_cc(fixed, moving, radius, contrast_floor=FLOOR, mask=mask)
     result = local_cc(backend, fixed, moving, radius, mask=mask)
     assert_same(result, expected, condition)
     assert not result[1][:, mask <= 0].any()
@@ -143,7 +146,7 @@ def test_a_flat_half_is_left_out_window_by_window(backend):
     fixed, moving = rough_pair((12, 6, 6), 9)
     fixed[6:], moving[6:] = 0.8, 0.2
     condition = conditioning((fixed, moving), 2)
-    expected = oracles.local_cc(fixed, moving, 2, contrast_floor=FLOOR)
+    expected = similarity_oracles.local_cc(fixed, moving, 2, contrast_floor=FLOOR)
     result = local_cc(backend, fixed, moving, 2)
     assert_same(result, expected, condition)
     assert not result[1][:, 9:].any()
@@ -151,13 +154,13 @@ def test_a_flat_half_is_left_out_window_by_window(backend):
 
 def test_floor_is_a_variance_and_windows_below_it_are_dropped(backend):
     fixed, moving = rough_pair((8, 7, 6), 10)
-    windows = [oracles.window(index, fixed.shape, 1, None) for index in oracles.voxels(fixed.shape)]
+    windows = [similarity_oracles.window(index, fixed.shape, 1, None) for index in oracles.voxels(fixed.shape)]
     for images in ((fixed, moving), (moving, fixed)):
         variances = np.sort([np.var([images[0][i] for i in near], dtype=np.float64) for near in windows])
         middle = variances[len(variances) // 3 : 2 * len(variances) // 3]
         gap = np.argmax(np.diff(middle))
         floor = float(middle[gap : gap + 2].mean())
-        expected = oracles.local_cc(*images, 1, contrast_floor=floor)
+        expected = similarity_oracles.local_cc(*images, 1, contrast_floor=floor)
         assert -0.7 < expected[0] < 0
         assert_same(local_cc(backend, *images, 1, contrast_floor=floor), expected, conditioning(images, 1))
 
@@ -199,7 +202,7 @@ def test_local_cc_does_not_see_brightness_and_contrast(backend, seed, gain, offs
 def test_squared_difference(backend, shape, masked):
     fixed, moving = rough_pair(shape, 13)
     mask = soft_weights(shape) if masked else None
-    expected = oracles.squared_difference(fixed, moving, mask=mask)
+    expected = similarity_oracles.squared_difference(fixed, moving, mask=mask)
     assert_same(squared_difference(backend, fixed, moving, mask=mask), expected)
 
 

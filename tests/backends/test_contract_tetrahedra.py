@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import oracles
+import field_oracles
 from backends.rounding import assert_rounded
 from synthetic import smooth_field
 
@@ -35,7 +35,7 @@ def checkerboard(size):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_least_jacobian(backend, shape):
     field = smooth_field(shape, 11, largest=2, sigma=1)
-    assert_rounded(least(backend, field), oracles.least_jacobian(field), scale=8)
+    assert_rounded(least(backend, field), field_oracles.least_jacobian(field), scale=8)
 
 
 def test_least_jacobian_of_an_affine_field_is_its_determinant(backend):
@@ -82,7 +82,7 @@ def test_unfold_raises_every_determinant(backend, shape):
     field = smooth_field(shape, 6, largest=3.0, sigma=1)
     assert np.count_nonzero(least(backend, field) <= 0) > 10
     found = unfolded(backend, field, 100, limit=1.1 * LIMIT)
-    assert oracles.least_jacobian(found).min() > LIMIT
+    assert field_oracles.least_jacobian(found).min() > LIMIT
     assert shape[2] > 1 or (found[2] == field[2]).all()
 
 

@@ -44,6 +44,21 @@ def test_sizes_that_no_image_has_are_noted(tmp_path, size, units, words):
         assert all(said in note and note.startswith(f"{path}: ") for said, note in zip(words, notes, strict=True))
 
 
+def test_the_affine_of_an_array_is_noted():
+    data, wrong = np.zeros(SHAPE, np.float32), np.diag([1000.0, 1000.0, 1000.0, 1.0])
+    (note,) = as_image((data, wrong), "moving").grid.notes
+    assert note.startswith("moving: it spans 4e+04 mm") and "its affine is probably not in mm" in note
+    assert "header" not in note and note.endswith("give the affine in mm")
+    assert as_image((data, np.eye(4)), "moving").grid.notes == as_image(data, "moving").grid.notes == ()
+
+
+def test_advice_says_what_to_write(tmp_path):
+    for size, units in ((125.0, 2), (0.001, 0)):
+        (note,) = read_grid(written(tmp_path / f"{units}.nii", size, units)).notes
+        assert "no image has" in note or "more than a whole body" in note
+        assert "xyzt_units" in note.rpartition("rite ")[2] and note.endswith("into the file")
+
+
 def test_thick_slices_are_believed():
     assert is_plausible(np.array([0.5, 0.5, 30.0]))
     assert not is_plausible(np.array([11.0, 11.0, 30.0]))

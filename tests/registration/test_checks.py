@@ -98,6 +98,23 @@ def test_grids_apart_in_world_space_are_refused(offset, direction, letter):
     check_pair(image("f.nii"), image("m.nii", offset=offset), SYN)  # its start joins the centres
 
 
+def of_size(factor, shape=SHAPE, name="image.nii"):
+    return Image(image(shape=shape).data, Grid(shape, np.diag([factor, factor, factor, 1.0])), name)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (9, 10, 1)])
+def test_sizes_that_no_map_joins_are_refused(shape):
+    large, small = of_size(2e5, shape), of_size(1.0, shape, "small.nii")
+    with pytest.raises(InputError, match=r"image.nii spans 2e\+06 mm .* small.nii 10 mm, 2e\+05 .* check-header"):
+        check_pair(large, small, Recipe.load("rigid"))
+    with pytest.raises(InputError, match=r"small.nii spans 10 mm"):
+        check_pair(small, large, Recipe.load("rigid"))
+    check_pair(small, large, Recipe.load("rigid"), initial=Affine.identity())
+    with pytest.raises(InputError, match="constant"):
+        check_pair(of_size(1.0, (1, 1, 1)), small, Recipe.load("rigid"))
+    check_pair(of_size(2e4, shape), small, Recipe.load("rigid"))
+
+
 def test_initial_transform_can_bring_grids_together():
     start = np.eye(4)
     start[0, 3] = 60

@@ -11,7 +11,7 @@ from warpline.backends import select
 from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Initialise, Linear
-from warpline.registration import initialisation, linear
+from warpline.registration import initialisation, linear, translation_search
 from warpline.space.grid import Grid
 
 
@@ -124,6 +124,32 @@ def test_a_search_finds_parts_and_other_sizes(size, first, last, fast):
     points = world_of(part.grid)[8:-8, 20:45, 0]
     expected = points @ truth[:3, :3].T + truth[:3, 3]
     assert min(np.linalg.norm(one.map_points(points) - expected, axis=-1).mean() for one in found) < 5 * size
+
+
+@pytest.mark.parametrize("factor", [0.001, 100.0, 1000.0])
+def test_a_unit_error_is_searched_for_in_volumes(factor, fast, monkeypatch):
+    truth = turned((0, 0, 0.5))
+    truth[:3] *= factor
+    monkeypatch.setattr(initialisation, "even_rotations", lambda: truth[None, :3, :3] / factor)
+    grid = lattice(size=5.0, shape=(28, 34, 24))
+    images = scan(grid), Image(scan(grid).data, Grid(grid.shape, truth @ grid.affine))
+    (found,) = initialisation.searched_starts(*(normalise(image, fast) for image in images), 1, backend=fast)
+    assert error(found, truth) < 8 * factor
+
+
+def test_the_search_takes_a_bounded_number_of_voxels(fast, monkeypatch):
+    shapes = []
+
+    def record(fixed, moving, rotations, plane):
+        shapes.append(translation_search.search_shape(fixed, moving, plane))
+        return translation_search.best_translations(fixed, moving, rotations, plane)
+
+    monkeypatch.setattr(initialisation, "best_translations", record)
+    images = normalise(scan(SLICE), fast), normalise(scan(SLICE), fast)
+    initialisation.searched_starts(*images, 1, backend=fast)
+    monkeypatch.setattr(initialisation, "MOST_VOXELS", np.prod(shapes[0]) // 2)
+    initialisation.searched_starts(*images, 1, backend=fast)
+    assert np.prod(shapes[1]) < 0.6 * np.prod(shapes[0])
 
 
 def test_a_slice_beside_a_volume_is_not_searched_for(fast):

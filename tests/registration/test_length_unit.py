@@ -11,7 +11,7 @@ from warpline.images import Image
 from warpline.images.intensity import normalise
 from warpline.recipe import Linear, Recipe
 from warpline.registration.alignment import align
-from warpline.registration.length_unit import HEAD_RADII, HEAD_RADIUS, LengthUnit
+from warpline.registration.length_unit import HEAD_RADII, HEAD_RADIUS, LengthUnit, object_length
 from warpline.space import Affine
 from warpline.space.grid import Grid
 
@@ -55,6 +55,13 @@ def test_sizes_that_are_given_are_in_mm(fast):
         shapes.append([level.shape for level in align(image, image, quick, backend=fast).levels])
     assert shapes[0] == shapes[1]
     assert shapes[0][0] != shapes[0][-1]
+
+
+def test_the_thickness_of_a_slice_is_no_length_of_its_object(fast):
+    grid = Grid((40, 50, 1), np.diag([0.002, 0.002, 1.0, 1.0]))
+    data = np.zeros(grid.shape, np.float32)
+    data[10:30, 5:45] = np.random.default_rng(0).uniform(1, 2, (20, 40, 1))
+    assert object_length(normalise(Image(data, grid), fast)) == pytest.approx(0.08)
 
 
 @pytest.mark.parametrize("millimetres", [75, 128, 45, 30])

@@ -43,6 +43,17 @@ def test_where_images_hardly_overlap_a_start_is_searched_for(backend):
     assert any("check the voxel sizes" in reason for reason in found.judgement.reasons)
 
 
+@pytest.mark.parametrize("factor", [0.001, 0.01, 100.0, 1000.0])
+def test_a_unit_error_is_found_and_doubted(factor, backend):
+    matrix = np.diag([factor, factor, 1.0, 1.0])
+    other = Image(scan(SLICE).data, Grid(SLICE.shape, matrix @ SLICE.affine))
+    found = run(other, backend)
+    points = np.array([[20.0, 10, 0], [-20, 30, 0], [0, -40, 0]])
+    np.testing.assert_allclose(found.affine.map_points(points), apply_affine(matrix, points), atol=0.5 * factor)
+    assert found.judgement.outcome == "failed"
+    assert any("check the voxel sizes" in reason for reason in found.judgement.reasons)
+
+
 def test_no_start_is_searched_for_without_rotations(backend):
     with pytest.raises(InputError, match="falls into the moving one"):
         run(small(), backend, rotations=False, method="mass")

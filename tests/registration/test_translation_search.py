@@ -52,7 +52,7 @@ def test_scores_are_those_of_slow_loops():
     rng = np.random.default_rng(3)
     known = [(rng.uniform(size=shape) > 0.2).astype(np.float32) for shape in ((5, 6, 2), (4, 3, 2))]
     images = [((rng.normal(size=one.shape)).astype(np.float32) * one, one) for one in known]
-    still = _Transforms.of(*images[0], np.array([8, 8, 3]))
+    still = _Transforms.of(*images[0], (8, 8, 3))
     shift, score = still.best_shift(*images[1])
     lattice_of = np.array(np.meshgrid(range(-3, 5), range(-2, 6), (-1, 0, 1), indexing="ij")).reshape(3, -1).T
     slow = np.array([slow_score(*images, tuple(one)) for one in lattice_of])

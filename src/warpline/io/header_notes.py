@@ -93,7 +93,10 @@ def _units(place: Placement, matrix: Matrix) -> Iterator[str]:
     elif place.unit not in UNITS:
         yield f"its unit of length (xyzt_units) is {place.unit}, which is none of NIfTI: taken for mm"
     elif place.unit == 0 and not is_plausible(sizes):
-        yield f"it names no unit of length (xyzt_units is 0), and its voxels are {in_words(sizes)}: taken for mm"
+        yield (
+            f"it names no unit of length (xyzt_units is 0), and its voxels are {in_words(sizes)}: taken for mm, in "
+            "which no image has voxels of this size. Write xyzt_units into the file"
+        )
 
 
 def _sizes(place: Placement) -> Iterator[str]:

@@ -206,7 +206,8 @@ def as_image(source: Source, name: str, geometry: str | None = None) -> Image:
     array, affine = source if _is_placed(source) else (source, getattr(source, "affine", None))
     image = Image.from_array(array, affine, name)
     _check_real(image.data, name)
-    return replace(image, data=np.ascontiguousarray(image.data))
+    whole = replace(image, data=np.ascontiguousarray(image.data))
+    return whole if affine is None else _sized(whole, "affine")
 
 
 def placed(sources: Mapping[str, Source | None], affine: ArrayLike | None) -> dict[str, Source | None]:
@@ -300,9 +301,9 @@ def _image(values: NDArray[np.generic], grid: Grid, name: str) -> Image:
     return Image(np.ascontiguousarray(values), grid, name)
 
 
-def _sized(image: Image) -> Image:
-    """With a note on its grid where that is larger or smaller than what is registered."""
-    grid = with_size_note(image.grid, image.name)
+def _sized(image: Image, source: str = "header") -> Image:
+    """With a note on its grid where that is larger or smaller than what is registered; `source` says its size."""
+    grid = with_size_note(image.grid, image.name, source)
     return image if grid is image.grid else replace(image, grid=grid)
 
 

@@ -35,15 +35,27 @@ def is_plausible(sizes: NDArray[np.float64]) -> bool:
     return bool(sizes.max() >= low and sizes.min() <= high)
 
 
-def with_size_note(grid: Grid, name: str) -> Grid:
-    """The grid of a file, with a note where it spans more, or less, than what is registered.
+_MENDED: dict[str, tuple[str, str]] = {
+    "header": (
+        "the unit of length in its header is probably wrong",
+        "write the right voxel sizes, or their unit (NIfTI: xyzt_units), into the file",
+    ),
+    "affine": ("its affine is probably not in mm", "give the affine in mm"),
+}
+"""By where the size stands: what is wrong, and what mends it."""
+
+
+def with_size_note(grid: Grid, name: str, source: str = "header") -> Grid:
+    """The grid of an image, with a note where it spans more, or less, than what is registered.
 
     Parameters
     ----------
     grid : Grid
         As the file says it, in mm.
     name : str
-        Of the file.
+        Of the image.
+    source : {"header", "affine"}
+        Where its size stands: in the header of a file, or in the affine given with an array.
 
     Examples
     --------
@@ -58,10 +70,11 @@ def with_size_note(grid: Grid, name: str) -> Grid:
     if low <= span <= high:
         return grid
     told = "more than a whole body" if span > high else "less than some cells"
+    wrong, advice = _MENDED[source]
     note = (
-        f"{name}: it spans {span:.4g} mm along its longest axis, voxels of {in_words(sizes)} mm, {told}: the unit of "
-        "length in its header is probably wrong. It is registered all the same, and lengths in mm are wrong "
-        "with it: write the right voxel sizes, or their unit (NIfTI: xyzt_units), into the file"
+        f"{name}: it spans {span:.4g} mm along its longest axis, voxels of {in_words(sizes)} mm, {told}: {wrong}. "
+        "Lengths in mm are wrong with it. Where both images have this error they are registered all the same, where "
+        f"one has it the result is doubtful: {advice}"
     )
     header = grid.header or GridHeader("none")
     return replace(grid, header=replace(header, notes=(*header.notes, note)))

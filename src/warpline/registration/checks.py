@@ -16,6 +16,9 @@ from warpline.space.grid import Grid, Matrix, apply_affine
 
 _WORLD_AXES = (("left-right", "x"), ("posterior-anterior", "y"), ("inferior-superior", "z"))
 
+_MOST_UNLIKE = 1e5
+"""Ratio of the spans of two images above which they are refused: a wrong unit makes 1000, two species 100."""
+
 _PLACES = 9
 """Places along each axis of a grid that a warp is followed from."""
 
@@ -40,8 +43,9 @@ def check_pair(
         deformable stage, which alone heeds weights.
     InputError
         When an image is not one volume, not finite, constant or smaller than the metric's window, when a mask or
-        weights count nothing of their image, when weights are negative, when one image is 2-D and another a volume, or
-        when the grids do not overlap in world space although the headers, or a given start, are to bring them together.
+        weights count nothing of their image, when weights are negative, when one image is 2-D and another a volume,
+        when one spans 100,000 times as much as the other and no start is given, or when the grids do not overlap in
+        world space although the headers, or a given start, are to bring them together.
     """
     check_start(initial, recipe)
     check_same_dimension(fixed, moving)
@@ -56,6 +60,8 @@ def check_pair(
                 f"recipe {recipe.name} runs no deformable stage, which alone heeds weights such as {weights.name}: "
                 "use syn, or give a mask"
             )
+    if initial is None:
+        check_spans(fixed, moving)
     if initial is not None or recipe.initialise.method == "identity":
         check_overlap(fixed, moving, initial)
 
@@ -98,6 +104,23 @@ def check_same_dimension(fixed: Image, moving: Image) -> None:
                 f"{flat.name} is 2-D and {other.name} a volume, shape {other.grid.shape}; two 2-D images or two "
                 "volumes can be registered: take the slice out of the volume that shows what the 2-D image does"
             )
+
+
+def check_spans(fixed: Image, moving: Image) -> None:
+    """Refuse images of which one spans so much more than the other that no map joins them."""
+    still, moved = (_span(image.grid) for image in (fixed, moving))
+    ratio = max(still / moved, moved / still)
+    if ratio > _MOST_UNLIKE:
+        raise InputError(
+            f"{fixed.name} spans {still:.4g} mm along its longest axis and {moving.name} {moved:.4g} mm, {ratio:.4g} "
+            f"times as much or as little; at most {_MOST_UNLIKE:,.0f} can be registered: check the unit of length and "
+            "the voxel sizes of both headers (warpline check-header FIXED MOVING)"
+        )
+
+
+def _span(grid: Grid) -> float:
+    """Of a grid along its longest axis, in mm; the thickness of a slice does not count."""
+    return max(size * n if n > 1 else 0.0 for size, n in zip(grid.voxel_size, grid.shape, strict=True))
 
 
 def check_window(image: Image, recipe: Recipe) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,14 @@ from warpline.registration.length_unit import LengthUnit, object_length
 from warpline.registration.multi_start import MultiStartBfgs
 from warpline.registration.objective import AffineObjective, affine_objective
 from warpline.registration.pyramid import PyramidLevel, build_pyramid
-from warpline.registration.translation_search import SEARCH_SPACING, Edges, best_translations, even_rotations
+from warpline.registration.translation_search import (
+    MOST_VOXELS,
+    SEARCH_SPACING,
+    Edges,
+    best_translations,
+    even_rotations,
+    search_shape,
+)
 from warpline.space import Affine
 from warpline.space.grid import Matrix
 
@@ -45,6 +53,9 @@ Nearer to 1, nearly symmetric objects could be turned for a gain that is noise."
 UNLIKE_SIZE = 1.6
 """Ratio of the largest extents of two objects from which on their sizes are taken to differ; parts of one object reach
 it where they are small, and are searched for at both sizes."""
+FARTHEST_SIZE = 4.0
+"""Ratio of these extents from which on only unlike sizes are searched for: a part a quarter as long in every direction
+shows too little of the whole to be found, and the grid of the search grows with the ratio."""
 
 
 def _shift(shift: NDArray[np.float64]) -> Affine:
@@ -214,8 +225,7 @@ def searched_starts(fixed: Normalised, moving: Normalised, count: int, *, backen
 def _searched(fixed: Normalised, moving: Normalised, scale: float, count: int, backend: Backend) -> NDArray[np.float64]:
     """The best starts (S, 4, 4) at one scale."""
     coarse = _CoarsePair.of(fixed, moving, LengthUnit(1.0), backend, scale)
-    sides = (fixed, SEARCH_SPACING), (moving, SEARCH_SPACING * scale)
-    still, moved = (Edges.of(image, build_pyramid(image, (size,), backend)[0], size) for image, size in sides)
+    still, moved = _edges(fixed, moving, scale, coarse.plane, backend)
     within = None if coarse.plane is None else np.concatenate([np.eye(3)[None], _lattice_in(coarse.plane)])
     rotations = even_rotations() if within is None else within
     maps, scores = best_translations(still, moved, rotations, coarse.plane)
@@ -223,10 +233,30 @@ def _searched(fixed: Normalised, moving: Normalised, scale: float, count: int, b
     return coarse.refined(ranked[_distinct(ranked, coarse.centre, count)], "rigid" if scale == 1.0 else "similarity")
 
 
+def _edges(
+    fixed: Normalised, moving: Normalised, scale: float, plane: Matrix | None, backend: Backend
+) -> tuple[Edges, Edges]:
+    """What is correlated at one scale; in coarser voxels where the search would take too many."""
+
+    def at(spacing: float) -> tuple[Edges, Edges]:
+        sides = (fixed, spacing), (moving, spacing * scale)
+        first, second = (Edges.of(image, build_pyramid(image, (size,), backend)[0], size) for image, size in sides)
+        return first, second
+
+    found = at(SEARCH_SPACING)
+    count = prod(search_shape(*found, plane))
+    if count <= MOST_VOXELS:
+        return found
+    return at(SEARCH_SPACING * (count / MOST_VOXELS) ** (1 / 3 if plane is None else 1 / 2))
+
+
 def _scales(fixed: Normalised, moving: Normalised) -> tuple[float, ...]:
     """Sizes of the moving object over the fixed one: as the headers say, and as their largest extents do."""
     ratio = object_length(moving) / object_length(fixed)
-    return (1.0,) if 1 / UNLIKE_SIZE < ratio < UNLIKE_SIZE else (1.0, ratio)
+    unlike = max(ratio, 1 / ratio)
+    if unlike > FARTHEST_SIZE:
+        return (ratio,)
+    return (1.0,) if unlike < UNLIKE_SIZE else (1.0, ratio)
 
 
 def distinct_starts(starts: Sequence[Affine], fixed: Normalised, count: int) -> list[int]:

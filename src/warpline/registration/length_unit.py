@@ -76,8 +76,10 @@ class LengthUnit:
 
 
 def object_length(image: Normalised) -> float:
-    """Longest side of the box around the foreground, in mm."""
-    return float((np.subtract(image.stop, image.start) * image.grid.voxel_size).max())
+    """Longest side of the box around the foreground, in mm; the thickness of a slice does not count."""
+    lengths = np.subtract(image.stop, image.start) * image.grid.voxel_size
+    thick = np.array(image.grid.shape) > 1
+    return float(lengths[thick].max() if thick.any() else lengths.max())
 
 
 def _radius(image: Normalised) -> float:

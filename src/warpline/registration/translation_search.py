@@ -8,6 +8,7 @@ sign of a correlation does not count, so contrasts may differ.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,6 +23,9 @@ from warpline.space.grid import Grid, Matrix, apply_affine
 SEARCH_SPACING = 15.0
 """Voxel size at which images are correlated, in mm of a head, see `LengthUnit`; finer ones take longer and need more
 rotations, coarser ones show little of a part."""
+MOST_VOXELS = 1_000_000
+"""Voxels of the grid on which all translations are correlated, of which some twenty copies are held: more take more
+than a minute. Heads take 100,000; a larger field of view is compared in coarser voxels."""
 ROTATIONS = 400
 """Rotations that are tried; any other lies within 30° of one of them, half of all within 16°. Fewer are too far off."""
 EDGE_SIGMA = 0.6
@@ -129,9 +133,8 @@ def best_translations(
         other, up to a factor.
     """
     frame = np.eye(3) if plane is None else plane
-    across = _counts(np.abs(frame.T @ fixed.grid.affine[:3, :3]) @ fixed.grid.shape / fixed.spacing, plane)
-    turning = _counts(np.full(3, moving.diameter / moving.spacing), plane)
-    still = _Transforms.of(*fixed.sampled(frame, across), np.add(across, turning) - 1)
+    across, turning = _extents(fixed, moving, plane)
+    still = _Transforms.of(*fixed.sampled(frame, across), search_shape(fixed, moving, plane))
     found = [still.best_shift(*moving.sampled(rotation @ frame, turning)) for rotation in rotations]
     steps = np.array([_signed(shift, across, still.shape) for shift, _ in found])
     offsets = fixed.spacing * ((np.array(across) - np.array(turning)) / 2 - steps) @ frame.T
@@ -139,6 +142,19 @@ def best_translations(
     maps[:, :3, :3] = moving.spacing / fixed.spacing * rotations
     maps[:, :3, 3] = moving.grid.centre + np.einsum("sij,sj->si", maps[:, :3, :3], offsets - fixed.grid.centre)
     return maps, np.array([score for _, score in found])
+
+
+def search_shape(fixed: Edges, moving: Edges, plane: Matrix | None = None) -> tuple[int, ...]:
+    """Voxels along each axis of the grid of all translations, as `best_translations` takes it."""
+    across, turning = _extents(fixed, moving, plane)
+    return tuple(n + m - 1 for n, m in zip(across, turning, strict=True))
+
+
+def _extents(fixed: Edges, moving: Edges, plane: Matrix | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Voxels of the fixed image along three axes, and of the moving one however it is turned."""
+    frame = np.eye(3) if plane is None else plane
+    across = _counts(np.abs(frame.T @ fixed.grid.affine[:3, :3]) @ fixed.grid.shape / fixed.spacing, plane)
+    return across, _counts(np.full(3, moving.diameter / moving.spacing), plane)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,14 +168,14 @@ class _Transforms:
     shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, values: _Volume, known: _Volume, least: NDArray[np.int64]) -> _Transforms:
-        shape = tuple(fft.next_fast_len(int(n), real=True) for n in least)
+    def of(cls, values: _Volume, known: _Volume, least: Sequence[int]) -> _Transforms:
+        shape = tuple(fft.next_fast_len(n, real=True) for n in least)
         stacked = fft.rfftn(np.stack([values, values**2, known]), shape, axes=(1, 2, 3))
         return cls(stacked[0], stacked[1], stacked[2], float((values**2).sum(dtype=np.float64)), shape)
 
     def best_shift(self, values: _Volume, known: _Volume) -> tuple[tuple[int, ...], float]:
         """The shift in voxels (not negative: see `_signed`) of another image that agrees best, and how well."""
-        other = _Transforms.of(values, known, np.array(self.shape))
+        other = _Transforms.of(values, known, self.shape)
         image, square, mask = (np.conj(one) for one in (other.image, other.square, other.known))
         products = [self.known * mask, self.image * mask, self.known * image]
         products += [self.square * mask, self.known * square, self.image * image]
