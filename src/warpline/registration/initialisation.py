@@ -53,9 +53,9 @@ Nearer to 1, nearly symmetric objects could be turned for a gain that is noise."
 UNLIKE_SIZE = 1.6
 """Ratio of the largest extents of two objects from which on their sizes are taken to differ; parts of one object reach
 it where they are small, and are searched for at both sizes."""
-FARTHEST_SIZE = 4.0
-"""Ratio of these extents from which on only unlike sizes are searched for: a part a quarter as long in every direction
-shows too little of the whole to be found, and the grid of the search grows with the ratio."""
+FARTHEST_SIZE = 8.0
+"""Ratio of these extents from which on only unlike sizes are searched for. A head is a seventh as long as a body;
+smaller parts show too little of the whole to be found, and the grid of the search grows with the ratio."""
 
 
 def _shift(shift: NDArray[np.float64]) -> Affine:
