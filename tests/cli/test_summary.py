@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from made_reports import budget_report, preparation_steps, report_of, uncertainty_report
-from warpline.cli.summary import facts_of
+from warpline.cli.summary import commands_after, facts_of
 from warpline.registration import Job
 
 
@@ -101,3 +101,11 @@ def test_the_spread_of_perturbed_runs_is_one_line():
     assert not begins(lines_of(uncertainty=None), "uncertainty")
     (line,) = begins(lines_of(uncertainty=uncertainty_report()), "uncertainty")
     assert line.endswith("median 0.719 mm, 95 % within 2.53 mm, 6.34 mm at most, by 8 perturbed runs")
+
+
+def test_what_follows_a_wrong_map_tells_why():
+    job = Job("my fixed.nii.gz", "moving.nii.gz", "out/")
+    report = {**report_of(), "outputs": {"page": "out/report.html"}}
+    report["judgement"] = {**report["judgement"], "outcome": "failed"}
+    page, check = commands_after(job, report)
+    assert "out/report.html" in page and check == "  warpline check-header 'my fixed.nii.gz' moving.nii.gz"

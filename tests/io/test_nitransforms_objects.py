@@ -99,3 +99,8 @@ def test_what_the_other_side_lacks_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "nitransforms", None)
     with pytest.raises(UsageError, match="pip install nitransforms"):
         to_nitransforms(Affine.identity())
+
+
+def test_a_transform_of_ours_is_named_as_such():
+    with pytest.raises(InputError, match="Affine is a transform of warpline, not of nitransforms; use it as it is"):
+        from_nitransforms(Affine.identity())

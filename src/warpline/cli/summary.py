@@ -43,9 +43,15 @@ def facts_of(job: Job, report: Mapping[str, Any]) -> list[str]:
 
 
 def commands_after(job: Job, report: Mapping[str, Any]) -> list[str]:
-    """Commands that carry labels through the map and evaluate them, both by one interpolation."""
+    """Commands that carry labels through the map and evaluate them, both by one interpolation; of a wrong map none.
+
+    Where the map is certainly wrong, what tells why.
+    """
     outputs = report["outputs"]
     fixed = shlex.quote(str(job.fixed))
+    if report["judgement"]["outcome"] == "failed":
+        page = f"  look at {outputs['page']}, and at the warnings above"
+        return [page, f"  warpline check-header {fixed} {shlex.quote(str(job.moving))}"]
     through = " ".join(f"-t {shlex.quote(outputs[name])}" for name in ("warp", "affine") if name in outputs)
     apply = f"  warpline apply -i moving_labels.nii.gz -r {fixed} {through} --interpolation label -o labels.nii.gz"
     evaluate = (

@@ -41,7 +41,8 @@ def from_nitransforms(transform: Any) -> Transform:
     Raises
     ------
     InputError
-        When it is of another kind, splines have no reference, or a field is not finite or not of three dimensions.
+        When it is of another kind, or one of ours already, splines have no reference, or a field is not finite or not
+        of three dimensions.
 
     Examples
     --------
@@ -54,6 +55,8 @@ def from_nitransforms(transform: Any) -> Transform:
     array([[1., 0., 0.]])
     """
     kind = type(transform).__name__
+    if isinstance(transform, Affine | Displacement | Chain):
+        raise InputError(f"{kind} is a transform of warpline, not of nitransforms; use it as it is")
     if kind not in _READERS:
         raise InputError(f"{kind} of nitransforms cannot be used; give one of {', '.join(_READERS)}")
     return _READERS[kind](transform)

@@ -187,7 +187,8 @@ def _check_overlap(share: float, fixed: str, moving: str) -> None:
         raise InputError(
             f"{fixed} and {moving}: only {share:.1%} of the fixed image falls into the moving one at "
             f"the start; at least {LEAST_OVERLAP:.0%} is needed: start from the centres of mass, correct the headers, "
-            "or let the image that shows less be the fixed one"
+            "let the image that shows less be the fixed one, or, where a mask is given, see that it is 1 on what "
+            "counts and 0 on a lesion"
         )
 
 
