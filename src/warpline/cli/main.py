@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> from warpline.cli.main import main
     >>> warpline.write_transform(warpline.Affine.identity(), "there.mat")
     >>> code = main(["invert", "-t", "there.mat", "-o", "back.mat"])
-    wrote back.mat: moving to fixed
+    wrote back.mat: moving to fixed; with the two images exchanged, the file stores fixed to moving
     >>> code
     0
     """

@@ -24,7 +24,8 @@ def test_swapped_arguments_are_told_apart_from_a_bids_folder(folder, tmp_path, c
     (tmp_path / "out").mkdir()
     for action in ("run", "check"):
         assert main(["cohort", action, f"{tmp_path}/out", f"{folder}/c.tsv"]) == 2
-        assert "the table of pairs comes first, then the output folder, as in: c.tsv out" in capsys.readouterr().err
+        right = f"then the output folder, as in: {folder}/c.tsv {tmp_path}/out"
+        assert right in capsys.readouterr().err
 
 
 def test_a_stopped_run_is_to_be_resumed_not_looked_at(folder, capsys, monkeypatch):
