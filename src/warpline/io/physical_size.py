@@ -29,6 +29,21 @@ def in_words(sizes: NDArray[np.float64]) -> str:
     return " x ".join(f"{size:.4g}" for size in sizes)
 
 
+def span_of(grid: Grid) -> float:
+    """How far a grid reaches along its longest axis, in mm; the thickness of a single slice does not count.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from warpline import Grid
+    >>> from warpline.io.physical_size import span_of
+    >>> span_of(Grid((64, 32, 1), np.diag([2.0, 2.0, 500.0, 1.0])))
+    128.0
+    """
+    sizes, counts = grid.voxel_size, np.array(grid.shape)
+    return float((sizes * counts)[counts > 1].max(initial=0.0) or sizes.max())
+
+
 def is_plausible(sizes: NDArray[np.float64]) -> bool:
     """Whether voxel sizes (3,) that name no unit may be mm."""
     low, high = VOXELS
@@ -66,7 +81,7 @@ def with_size_note(grid: Grid, name: str, source: str = "header") -> Grid:
     'mouse.nii: it spans 8000 mm along its longest axis'
     """
     sizes = grid.voxel_size
-    span, (low, high) = float((sizes * grid.shape).max()), SPANS
+    span, (low, high) = span_of(grid), SPANS
     if low <= span <= high:
         return grid
     told = "more than a whole body" if span > high else "less than some cells"

@@ -9,6 +9,7 @@ import numpy as np
 from warpline.errors import InputError, UsageError
 from warpline.images import Image
 from warpline.images.checks import check_contrast, check_finite, check_mask, check_one_volume, check_weights
+from warpline.io.physical_size import span_of
 from warpline.metrics import deformable_metric
 from warpline.recipe import Recipe
 from warpline.space import Affine, Transform
@@ -108,7 +109,7 @@ def check_same_dimension(fixed: Image, moving: Image) -> None:
 
 def check_spans(fixed: Image, moving: Image) -> None:
     """Refuse images of which one spans so much more than the other that no map joins them."""
-    still, moved = (_span(image.grid) for image in (fixed, moving))
+    still, moved = (span_of(image.grid) for image in (fixed, moving))
     ratio = max(still / moved, moved / still)
     if ratio > _MOST_UNLIKE:
         raise InputError(
@@ -116,11 +117,6 @@ def check_spans(fixed: Image, moving: Image) -> None:
             f"times as much or as little; at most {_MOST_UNLIKE:,.0f} can be registered: check the unit of length and "
             "the voxel sizes of both headers (warpline check-header FIXED MOVING)"
         )
-
-
-def _span(grid: Grid) -> float:
-    """Of a grid along its longest axis, in mm; the thickness of a slice does not count."""
-    return max(size * n if n > 1 else 0.0 for size, n in zip(grid.voxel_size, grid.shape, strict=True))
 
 
 def check_window(image: Image, recipe: Recipe) -> None:
